@@ -1,0 +1,121 @@
+"""Who may do what: roles, permissions and the actor that every service function takes.
+
+The role table is DESIGN section 4, kept here once; pages, API, CLI and jobs all ask `require`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from backend.core.errors import NotPermitted
+
+ActorKind = Literal["user", "api_token", "cli", "system"]
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    STEWARD = "steward"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """area:thing:verb."""
+
+    OVERVIEW_READ = "overview:health:read"
+    JOBS_READ = "jobs:job:read"
+    JOBS_CANCEL = "jobs:job:cancel"
+
+    CONNECTIONS_READ = "connections:connection:read"
+    CONNECTIONS_WRITE = "connections:connection:write"
+    CONNECTIONS_TEST = "connections:connection:test"
+    ENVIRONMENTS_WRITE = "connections:environment:write"
+    CLIENT_INFO_READ = "connections:client_info:read"
+
+    USER_SYNC_READ = "user_sync:plan:read"
+    USER_SYNC_PLAN = "user_sync:plan:create"
+    USER_SYNC_APPLY = "user_sync:plan:apply"
+    USER_SYNC_CONFIGURE = "user_sync:schedule:write"
+
+    MOUNTS_READ = "mounts:ledger:read"
+    MOUNTS_WRITE = "mounts:mount:write"
+
+    TOKENIZATION_READ = "tokenization:run:read"
+    TOKENIZATION_PREVIEW = "tokenization:table:preview"
+    TOKENIZATION_RUN = "tokenization:table:run"
+
+    INGESTION_READ = "ingestion:run:read"
+    INGESTION_RUN = "ingestion:run:start"
+    INGESTION_MAPPING_READ = "ingestion:mapping:read"
+    INGESTION_MAPPING_WRITE = "ingestion:mapping:write"
+
+    ACCOUNTS_READ = "accounts:account:read"
+    ACCOUNTS_WRITE = "accounts:account:write"
+    API_TOKENS_WRITE = "accounts:api_token:write"
+    OWN_ACCOUNT = "accounts:self:write"
+
+    AUDIT_READ = "audit:event:read"
+    AUDIT_EXPORT = "audit:event:export"
+    SECRETS_ROTATE = "secrets:key:rotate"
+
+
+_VIEWER = frozenset(
+    {
+        Permission.OVERVIEW_READ,
+        Permission.JOBS_READ,
+        Permission.CONNECTIONS_READ,
+        Permission.USER_SYNC_READ,
+        Permission.MOUNTS_READ,
+        Permission.TOKENIZATION_READ,
+        Permission.INGESTION_READ,
+        Permission.OWN_ACCOUNT,
+    }
+)
+_STEWARD = _VIEWER | {
+    Permission.USER_SYNC_PLAN,
+    Permission.USER_SYNC_APPLY,
+    Permission.TOKENIZATION_PREVIEW,
+    Permission.TOKENIZATION_RUN,
+    Permission.JOBS_CANCEL,
+}
+_OPERATOR = _VIEWER | {
+    Permission.MOUNTS_WRITE,
+    Permission.INGESTION_RUN,
+    Permission.INGESTION_MAPPING_READ,
+    Permission.JOBS_CANCEL,
+}
+
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.STEWARD: _STEWARD,
+    Role.OPERATOR: _OPERATOR,
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks. The same type for page, REST, CLI and job.
+
+    id: the account's or token's row id; 0 for the system and for the CLI without an account.
+    """
+
+    id: int
+    name: str
+    role: Role
+    kind: ActorKind
+
+    def may(self, permission: Permission) -> bool:
+        return permission in PERMISSIONS[self.role]
+
+
+SYSTEM = Actor(id=0, name="system", role=Role.ADMIN, kind="system")
+
+
+def require(actor: Actor, permission: Permission) -> None:
+    """Raise NotPermitted (403) unless the actor's role holds the permission."""
+    if not actor.may(permission):
+        raise NotPermitted(
+            f"{actor.name} has the role {actor.role.value}, which may not do this "
+            f"({permission.value}). Ask an admin for a role that may."
+        )

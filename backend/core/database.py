@@ -1,0 +1,212 @@
+"""The state database: engine, sessions, column types.
+
+Services take a session as their first argument and never commit; the edge (page call, API
+request, CLI command, job) opens `read()` or `write()` and the latter commits once at its end.
+On SQLite a write session begins IMMEDIATE, so check-then-act inside it holds the database's
+lock; on PostgreSQL and MySQL use `with_for_update()` for the rows that are checked.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NewType
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, create_engine, event
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from backend.core.errors import PortalError
+
+ReadSession = NewType("ReadSession", Session)
+WriteSession = NewType("WriteSession", ReadSession)
+
+#: Every table is created with these on MySQL/MariaDB: URNs differ by case, so compare bytes.
+MYSQL_TABLE = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+
+#: Primary keys: 64 bit everywhere, and SQLite's rowid alias so that it auto-increments.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class StateDatabaseDown(PortalError):
+    """The portal's own database cannot be reached or is locked; try again in a moment."""
+
+    status = 503
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes, stored naive in UTC with microseconds; naive input is refused."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime may not be stored; use backend.core.clock.now()")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None else None
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. `__table_args__` of every table ends with MYSQL_TABLE."""
+
+
+class Database:
+    """One engine per process, and the two kinds of unit of work on it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = make_engine(url)
+        self._write_engine = self.engine.execution_options(portal_write=True)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[ReadSession]:
+        """A session that never commits."""
+        session = Session(self.engine, expire_on_commit=False)
+        try:
+            with _translated():
+                yield ReadSession(session)
+        finally:
+            session.close()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[WriteSession]:
+        """A session committed once at the end; rolled back when anything raises.
+
+        Functions given to `after_commit(session, …)` run after a successful commit.
+        """
+        session = Session(self._write_engine, expire_on_commit=False)
+        try:
+            with _translated():
+                yield WriteSession(ReadSession(session))
+                session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.close()
+        for callback in session.info.pop("after_commit", []):
+            callback()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def after_commit(session: WriteSession, callback: Callable[[], None]) -> None:
+    """Run `callback` once the unit of work that owns `session` has committed (sending jobs)."""
+    session.info.setdefault("after_commit", []).append(callback)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as exc:
+        raise StateDatabaseDown(
+            "The portal's own database is not available right now. Nothing was changed; "
+            "try again in a moment."
+        ) from exc
+    except DBAPIError as exc:
+        if exc.connection_invalidated:
+            raise StateDatabaseDown(
+                "The connection to the portal's own database was lost. Nothing was changed; "
+                "try again in a moment."
+            ) from exc
+        raise
+
+
+def make_engine(url: str) -> Engine:
+    """An engine with the portal's rules for the dialect of `url`."""
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite_engine(url, parsed.database)
+    if backend in ("mysql", "mariadb"):
+        parsed = parsed.update_query_dict({"charset": "utf8mb4"})
+        arguments: dict[str, Any] = {"connect_timeout": 10}
+        engine = create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            pool_size=10,
+            max_overflow=20,
+            isolation_level="READ COMMITTED",
+            connect_args=arguments,
+        )
+
+        @event.listens_for(engine, "connect")
+        def _utc(connection: Any, _record: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SET time_zone = '+00:00'")
+
+        return engine
+    return create_engine(
+        parsed,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+    )
+
+
+def _sqlite_engine(url: str, path: str | None) -> Engine:
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 15})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, see _begin
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "busy_timeout=15000",
+            "foreign_keys=ON",
+            "synchronous=NORMAL",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        write = connection.get_execution_options().get("portal_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+_lock = threading.Lock()
+_databases: dict[str, Database] = {}
+
+
+def get_database(url: str | None = None) -> Database:
+    """The process's Database for `url` (default: the settings' one)."""
+    if url is None:
+        from backend.core.settings import get_settings
+
+        url = get_settings().database_url
+    with _lock:
+        if url not in _databases:
+            _databases[url] = Database(url)
+        return _databases[url]
+
+
+def forget_databases() -> None:
+    """Close every engine (tests, and after a fork)."""
+    with _lock:
+        for database in _databases.values():
+            database.dispose()
+        _databases.clear()

@@ -1,0 +1,119 @@
+"""Every error a person may see, as one tree.
+
+PortalError(message, status)            safe to show; written for the person in front of the page
+├ InvalidInput 400
+├ NotAuthenticated 401
+├ NotPermitted 403
+├ NotFound 404
+├ Conflict 409                          stale, already running, changed by somebody else
+├ TooMuch 413                           narrow your filters
+├ InvalidPayload 422                    the shape of a payload
+├ TooManyAttempts 429                   wait before the next try
+├ UpstreamError 502                     an outside system answered wrongly   (.system, .advice)
+│ ├ UpstreamUnavailable 503             it cannot be reached
+│ └ UpstreamTimeout 504                 it did not answer in time
+├ OutcomeUnknown 504                    a write was sent and no answer came: it may have happened
+└ JobError 500                          raised in jobs
+SettingsError                           at start-up: every problem at once
+anything else                           a bug: never shown raw, logged under a reference
+
+Domains subclass by what happened and build their own message; ids stay as attributes.
+"""
+
+from collections.abc import Sequence
+
+
+class PortalError(Exception):
+    """Base of every error whose text may be shown to a person.
+
+    message: one clear sentence: what was wrong, where, what to do.
+    status: the HTTP status that the REST face answers with.
+    """
+
+    status = 500
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if status is not None:
+            self.status = status
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidInput(PortalError):
+    status = 400
+
+
+class NotAuthenticated(PortalError):
+    status = 401
+
+
+class NotPermitted(PortalError):
+    status = 403
+
+
+class NotFound(PortalError):
+    status = 404
+
+
+class Conflict(PortalError):
+    status = 409
+
+
+class TooMuch(PortalError):
+    status = 413
+
+
+class InvalidPayload(PortalError):
+    status = 422
+
+
+class TooManyAttempts(PortalError):
+    status = 429
+
+
+class UpstreamError(PortalError):
+    """An outside system answered wrongly.
+
+    system: the name people use for it ("OpenMetadata"). cause: what happened.
+    advice: what to do, one sentence; may be empty.
+    """
+
+    status = 502
+
+    def __init__(
+        self, system: str, cause: str, advice: str = "", *, status: int | None = None
+    ) -> None:
+        sentence = f"{system}: {cause}".rstrip(".") + "."
+        super().__init__(f"{sentence} {advice}".strip(), status=status)
+        self.system = system
+        self.cause = cause
+        self.advice = advice
+
+
+class UpstreamUnavailable(UpstreamError):
+    status = 503
+
+
+class UpstreamTimeout(UpstreamError):
+    status = 504
+
+
+class OutcomeUnknown(UpstreamError):
+    """A write was sent and its answer never came: it may or may not have happened."""
+
+    status = 504
+
+
+class JobError(PortalError):
+    status = 500
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; lists every problem at once."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(self.problems))

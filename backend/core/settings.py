@@ -1,0 +1,211 @@
+"""Every setting, read once from the environment; DESIGN 5.2 is the list, the README the table."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from backend.core.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """The portal's environment. Unknown variables are ignored; wrong values are all named at once."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("data/state"),
+        alias="PORTAL_DATA_DIR",
+        description="Folder of the state database, key file, sandbox and checkpoints.",
+    )
+    database_url_setting: str = Field(
+        default="",
+        alias="PORTAL_DATABASE_URL",
+        description="SQLAlchemy URL of the state database; empty: SQLite in the data folder.",
+    )
+    broker_url: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_BROKER_URL",
+        description="amqp:// URL that puts jobs on RabbitMQ; empty: in-process workers.",
+    )
+    secret_keys: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_SECRET_KEYS",
+        description="Fernet keys, comma separated, newest first; empty: a generated 0600 file.",
+    )
+    admin_user: str = Field(
+        default="admin",
+        alias="PORTAL_ADMIN_USER",
+        description="Name of the admin made at the first start.",
+    )
+    admin_password: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_ADMIN_PASSWORD",
+        description="Its password; empty: a random one, printed once.",
+    )
+    sandbox: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        alias="PORTAL_SANDBOX",
+        description="auto: on while no environment is configured; on; off.",
+    )
+    api_allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        alias="PORTAL_API_ALLOWED_ORIGINS",
+        description="Origins, comma separated, that may call the REST API from a browser.",
+    )
+    public_url: str = Field(
+        default="http://localhost:8501",
+        alias="PORTAL_PUBLIC_URL",
+        description="Address people reach the portal at; links and the cookie's Secure flag follow it.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", alias="PORTAL_LOG_LEVEL", description="Level of the structured log on stderr."
+    )
+
+    dms_db_url: SecretStr = Field(
+        default=SecretStr(""), alias="DMS_DB_URL", description="Mount ledger, SQLAlchemy URL."
+    )
+    dms_rabbitmq_url: SecretStr = Field(
+        default=SecretStr(""), alias="DMS_RABBITMQ_URL", description="Broker of the DMS servers."
+    )
+    dms_request_timeout: float = Field(
+        default=300.0,
+        gt=0,
+        alias="DMS_REQUEST_TIMEOUT",
+        description="Seconds to wait for a DMS server's reply.",
+    )
+    dms_log_level: str = Field(
+        default="INFO", alias="DMS_LOG_LEVEL", description="Log level of the DMS client."
+    )
+    keystone_token: SecretStr = Field(
+        default=SecretStr(""),
+        alias="KEYSTONE_TOKEN",
+        description="Token put into mount requests that carry none.",
+    )
+
+    lambda_mapping: str = Field(
+        default="",
+        alias="DATAHUB_INGESTION_LAMBDA_MAPPING",
+        description="Inline JSON: dataset URN to Lambda name.",
+    )
+    lambda_mapping_file: str = Field(
+        default="",
+        alias="DATAHUB_INGESTION_LAMBDA_MAPPING_FILE",
+        description="JSON or YAML file with the mapping.",
+    )
+    lambda_default: str = Field(
+        default="",
+        alias="DATAHUB_INGESTION_LAMBDA_DEFAULT",
+        description="Lambda when no mapping answers.",
+    )
+    lambda_region: str = Field(
+        default="",
+        validation_alias=AliasChoices(
+            "DATAHUB_INGESTION_LAMBDA_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"
+        ),
+        description="AWS region; then AWS_REGION, then AWS_DEFAULT_REGION.",
+    )
+    job_arn_property_urn: str = Field(
+        default="",
+        alias="DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN",
+        description="Structured property on DataJobs that holds the Step Functions ARN.",
+    )
+
+    dbx_jdbc_url: SecretStr = Field(
+        default=SecretStr(""), alias="DBX_JDBC_URL", description="Databricks JDBC URL."
+    )
+    dbx_token: SecretStr = Field(
+        default=SecretStr(""), alias="DBX_TOKEN", description="Databricks access token."
+    )
+    dbx_http_path: str = Field(
+        default="", alias="DBX_HTTP_PATH", description="HTTP path of the SQL warehouse."
+    )
+    dbx_catalog: str = Field(default="", alias="DBX_CATALOG", description="Unity catalog.")
+
+    @field_validator("api_allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _has_scheme(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_amqp(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(
+            ("amqp://", "amqps://")
+        ):
+            raise ValueError("must start with amqp:// or amqps://, or be empty")
+        return value
+
+    @property
+    def database_url(self) -> str:
+        if self.database_url_setting:
+            return self.database_url_setting
+        return f"sqlite:///{(self.data_dir / 'portal.sqlite').absolute()}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https://")
+
+
+def variable_names(field: str) -> list[str]:
+    """The environment variables that feed a field, first one wins."""
+    info = Settings.model_fields[field]
+    if info.alias:
+        return [info.alias]
+    choices = info.validation_alias
+    return [str(c) for c in choices.choices] if isinstance(choices, AliasChoices) else []
+
+
+def load_settings(environ: dict[str, str] | None = None) -> Settings:
+    """Read the environment.
+
+    Raises SettingsError naming every wrong variable at once.
+    """
+    source = dict(os.environ if environ is None else environ)
+    values: dict[str, Any] = {}
+    for field in Settings.model_fields:
+        for name in variable_names(field):
+            if source.get(name):
+                values[field] = source[name]
+                break
+    problems = []
+    try:
+        settings = _Explicit(**values)
+    except ValidationError as exc:
+        for error in exc.errors():
+            field = str(error["loc"][0])
+            names = variable_names(field) if field in Settings.model_fields else [field]
+            problems.append(f"{names[0]}: {error['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(problems) from exc
+    return settings
+
+
+class _Explicit(Settings):
+    """Settings from given values only; load_settings has already looked at the environment."""
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> Any:
+        return (init_settings,)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings."""
+    return load_settings()
