@@ -1,0 +1,115 @@
+"""Secrets at rest: MultiFernet, bound to where they belong, with rotation and a canary.
+
+Fernet is AES-128-CBC with HMAC-SHA256, encrypt-then-MAC (ASVS 11.3.3). It takes no associated
+data, so the place a secret belongs to (`binding`) is inside the plaintext and checked at
+decryption: a ciphertext copied from one environment or field to another does not open.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from backend.core.errors import PortalError, SettingsError
+
+KEY_FILE = "secret.key"
+
+
+class SecretUnreadable(PortalError):
+    """A stored secret does not open with the configured keys."""
+
+    status = 500
+
+    def __init__(self, binding: str) -> None:
+        super().__init__(
+            f"The stored secret of {binding} cannot be opened with the configured keys. "
+            "Put the key it was written with into PORTAL_SECRET_KEYS, or set the secret again."
+        )
+        self.binding = binding
+
+
+class Vault:
+    """Encrypts with the first key and opens with any of them."""
+
+    def __init__(self, keys: list[str]) -> None:
+        problems = [
+            f"PORTAL_SECRET_KEYS: key number {number} is not a Fernet key "
+            "(make one with: python -m backend secrets new-key)"
+            for number, key in enumerate(keys, 1)
+            if not _is_key(key)
+        ]
+        if not keys:
+            problems = ["PORTAL_SECRET_KEYS: no key given"]
+        if problems:
+            raise SettingsError(problems)
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self.key_id = key_id(keys[0])
+
+    def encrypt(self, value: str, *, binding: str) -> str:
+        """Ciphertext of `value`, tied to `binding` (for example "environment 3/datahub/token")."""
+        document = json.dumps({"b": binding, "v": value})
+        return self._fernet.encrypt(document.encode()).decode()
+
+    def decrypt(self, ciphertext: str, *, binding: str) -> str:
+        """The value; raises SecretUnreadable when the key or the binding is another one."""
+        try:
+            document = json.loads(self._fernet.decrypt(ciphertext.encode()))
+        except (InvalidToken, ValueError) as exc:
+            raise SecretUnreadable(binding) from exc
+        if document.get("b") != binding:
+            raise SecretUnreadable(binding)
+        return str(document["v"])
+
+    def rotate(self, ciphertext: str, *, binding: str) -> str:
+        """The same value under the first key; raises SecretUnreadable."""
+        return self.encrypt(self.decrypt(ciphertext, binding=binding), binding=binding)
+
+
+def key_id(key: str) -> str:
+    """Eight characters that name a key without telling anything about it."""
+    return hashlib.sha256(b"portal-key-id:" + key.encode()).hexdigest()[:8]
+
+
+def load_vault(secret_keys: str, data_dir: Path) -> Vault:
+    """The vault for the settings; without keys in the environment a 0600 file holds them."""
+    keys = [key.strip() for key in secret_keys.split(",") if key.strip()]
+    return Vault(keys or read_key_file(data_dir))
+
+
+def read_key_file(data_dir: Path) -> list[str]:
+    """Keys of the key file, newest first; the file is made when there is none."""
+    path = data_dir / KEY_FILE
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    else:
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(Fernet.generate_key().decode() + "\n")
+    return path.read_text().split()
+
+
+def add_key_to_file(data_dir: Path) -> str:
+    """Put a new key in front of the key file; returns its id. Older keys still open old rows."""
+    keys = read_key_file(data_dir)
+    new = Fernet.generate_key().decode()
+    replacement = data_dir / (KEY_FILE + ".new")
+    descriptor = os.open(replacement, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write("\n".join([new, *keys]) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    replacement.replace(data_dir / KEY_FILE)
+    return key_id(new)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True

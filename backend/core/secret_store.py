@@ -1,0 +1,95 @@
+"""The portal's own secrets in the state database: the key canary and the audit key.
+
+The canary is written at the first start and opened at each later one, so a portal started with
+the wrong PORTAL_SECRET_KEYS refuses before it changes anything.
+"""
+
+import base64
+import os
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import String, Text, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.core import clock
+from backend.core.crypto import SecretUnreadable, Vault, load_vault
+from backend.core.database import MYSQL_TABLE, Base, Database, ReadSession, UtcDateTime
+from backend.core.errors import SettingsError
+from backend.core.settings import get_settings
+
+CANARY = "canary"
+AUDIT_KEY = "audit-key"
+
+
+class SystemSecret(Base):
+    """A named secret of the portal itself."""
+
+    __tablename__ = "system_secrets"
+    __table_args__ = (MYSQL_TABLE,)
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    ciphertext: Mapped[str] = mapped_column(Text)
+    key_id: Mapped[str] = mapped_column(String(16))
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+@lru_cache(maxsize=1)
+def get_vault() -> Vault:
+    """The process's vault."""
+    settings = get_settings()
+    return load_vault(settings.secret_keys.get_secret_value(), settings.data_dir)
+
+
+def binding(name: str) -> str:
+    return f"system secret {name}"
+
+
+def ensure(database: Database, vault: Vault) -> None:
+    """Make the canary and the audit key at the first start; check them at every later one.
+
+    Raises SettingsError naming the row when it does not open; nothing is changed then.
+    """
+    with database.read() as session:
+        rows = {row.name: row.ciphertext for row in session.scalars(select(SystemSecret))}
+    for name, ciphertext in rows.items():
+        try:
+            vault.decrypt(ciphertext, binding=binding(name))
+        except SecretUnreadable as exc:
+            raise SettingsError(
+                [
+                    f"PORTAL_SECRET_KEYS: row '{name}' of table system_secrets does not open with "
+                    "the configured keys. Nothing was changed. Start with the key this database "
+                    "was made with (add new keys in front of it, then: secrets rotate)."
+                ]
+            ) from exc
+    for name in (CANARY, AUDIT_KEY):
+        if name not in rows:
+            _create(database, vault, name)
+
+
+def _create(database: Database, vault: Vault, name: str) -> None:
+    value = base64.b64encode(os.urandom(32)).decode()
+    try:
+        with database.write() as session:
+            session.add(
+                SystemSecret(
+                    name=name,
+                    ciphertext=vault.encrypt(value, binding=binding(name)),
+                    key_id=vault.key_id,
+                    updated_at=clock.now(),
+                )
+            )
+    except IntegrityError:
+        # Another process made it in the same instant; the one that is stored counts.
+        with database.read() as session:
+            read(session, vault, name)
+
+
+def read(session: ReadSession, vault: Vault, name: str) -> bytes:
+    """The raw 32 bytes of a system secret."""
+    ciphertext = session.scalars(
+        select(SystemSecret.ciphertext).where(SystemSecret.name == name)
+    ).one()
+    return base64.b64decode(vault.decrypt(ciphertext, binding=binding(name)))
