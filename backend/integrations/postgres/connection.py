@@ -1,0 +1,115 @@
+"""Open a connection to a source PostgreSQL, with every deadline set."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from backend.core.errors import InvalidInput
+from backend.integrations.postgres.errors import is_lost, translated
+
+__all__ = ["Connection", "address", "connect", "is_lost", "open_connection", "sql", "translated"]
+
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def address(settings: Mapping[str, str]) -> str:
+    """`database on host:port`, for messages."""
+    host = settings.get("host") or "localhost"
+    return f"{settings.get('database', '')} on {host}:{settings.get('port') or 5432}"
+
+
+@contextlib.contextmanager
+def connect(
+    settings: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    application: str = "steward-portal",
+    connect_timeout: float = 10.0,
+    statement_timeout: float = 60.0,
+    lock_timeout: float = 5.0,
+) -> Iterator[Connection]:
+    """A connection in no transaction yet; rolled back and closed at the end.
+
+    Timeouts are seconds. Raises InvalidInput for unusable settings, else the errors of
+    `backend.integrations.postgres.errors`.
+    """
+    where = address(settings)
+    with translated(where):
+        connection = open_connection(
+            settings,
+            secrets,
+            application=application,
+            connect_timeout=connect_timeout,
+            statement_timeout=statement_timeout,
+            lock_timeout=lock_timeout,
+        )
+        try:
+            yield connection
+        finally:
+            # Closing an open transaction rolls it back, also when the server is already gone.
+            connection.close()
+
+
+def open_connection(
+    settings: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    application: str,
+    connect_timeout: float,
+    statement_timeout: float,
+    lock_timeout: float,
+) -> Connection:
+    """The same without translation and without closing."""
+    options = (
+        f"-c statement_timeout={round(statement_timeout * 1000)} "
+        f"-c lock_timeout={round(lock_timeout * 1000)} "
+        "-c idle_in_transaction_session_timeout=0 -c client_encoding=UTF8"
+    )
+    arguments: dict[str, Any] = {
+        "host": settings.get("host") or "localhost",
+        "port": _port(settings.get("port")),
+        "dbname": settings.get("database") or "",
+        "user": settings.get("user") or "",
+        "password": secrets.get("password") or None,
+        "sslmode": _sslmode(settings.get("sslmode")),
+        "connect_timeout": max(1, round(connect_timeout)),
+        "application_name": application[:60],
+        "options": options,
+        # A peer that vanished is noticed within about a minute, and a stuck write too.
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    missing = [name for name in ("dbname", "user") if not arguments[name]]
+    if missing:
+        raise InvalidInput(
+            "The postgres connection lacks "
+            + " and ".join("database" if name == "dbname" else name for name in missing)
+            + "; set it on the connections page."
+        )
+    return psycopg2.connect(**{key: value for key, value in arguments.items() if value is not None})
+
+
+def _port(text: str | None) -> int:
+    try:
+        port = int(text or 5432)
+    except ValueError as exc:
+        raise InvalidInput(f"The postgres connection's port '{text}' is not a number.") from exc
+    if not 0 < port < 65536:
+        raise InvalidInput(f"The postgres connection's port {port} is not between 1 and 65535.")
+    return port
+
+
+def _sslmode(text: str | None) -> str:
+    mode = text or "prefer"
+    if mode not in _SSL_MODES:
+        raise InvalidInput(
+            f"The postgres connection's sslmode '{mode}' is none of {', '.join(_SSL_MODES)}."
+        )
+    return mode

@@ -1,0 +1,1 @@
+"""Engines compute the tokens where the table is: PostgreSQL and Databricks."""

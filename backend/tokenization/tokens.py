@@ -1,0 +1,132 @@
+"""What a token is, in Python: the bytes that every engine must produce.
+
+A token is `tok_<base64>_poc`. Scheme `hmac-sha256` puts the standard base64 of
+HMAC-SHA256(key, UTF-8 value) between the marks, scheme `base64` the base64 of the value itself
+(reversible by anybody). NULL and the empty string stay as they are, and so does every text that
+is already a token: exactly the texts that match TOKEN_PATTERN, that is, canonical, padded,
+non-empty base64 between the marks. Anything else that merely looks like one is a plain value.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from backend.core.errors import InvalidInput
+
+PREFIX: Final = "tok_"
+SUFFIX: Final = "_poc"
+KEY_BYTES: Final = 32
+#: "tok_" + 44 characters of base64 + "_poc".
+HMAC_TOKEN_LENGTH: Final = 52
+
+#: The whole rule. Written with what Python, PostgreSQL, Java and RE2 understand alike: no escapes,
+#: no look-around. The last group's classes leave no stray bits, so that the base64 is canonical.
+#: `$` also matches before a final newline in some engines; `is_token` and the SQL forms therefore
+#: ask for the suffix as well.
+TOKEN_PATTERN: Final = (
+    "^tok_([A-Za-z0-9+/]{4})*"
+    "([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)_poc$"
+)
+_TOKEN = re.compile(TOKEN_PATTERN)
+
+_BLOCK_BYTES = 64
+_INNER = 0x36
+_OUTER = 0x5C
+
+
+class Scheme(StrEnum):
+    HMAC_SHA256 = "hmac-sha256"
+    BASE64 = "base64"
+
+
+@dataclass(frozen=True)
+class PaddedKeys:
+    """The two 64-byte blocks that HMAC-SHA256 puts in front; an engine needs sha256 alone then."""
+
+    inner: bytes
+    outer: bytes
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """One scheme with its key. `repr` shows no key."""
+
+    scheme: Scheme
+    _key: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.scheme is Scheme.HMAC_SHA256 and len(self._key) != KEY_BYTES:
+            raise InvalidInput(
+                f"The tokenization key must be {KEY_BYTES} bytes, base64-encoded; "
+                f"this one has {len(self._key)} bytes. Set it again on the connections page."
+            )
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(scheme={self.scheme.value!r})"
+
+    def token(self, value: str | None) -> str | None:
+        """The token of `value`; None, '' and tokens come back unchanged."""
+        if not value or is_token(value):
+            return value
+        return PREFIX + base64.b64encode(self._payload(value.encode("utf-8"))).decode() + SUFFIX
+
+    def _payload(self, data: bytes) -> bytes:
+        if self.scheme is Scheme.BASE64:
+            return data
+        return hmac.digest(self._key, data, "sha256")
+
+    def padded_keys(self) -> PaddedKeys:
+        """What an engine needs to compute the HMAC with sha256 alone (hmac-sha256 only)."""
+        block = self._key.ljust(_BLOCK_BYTES, b"\0")
+        return PaddedKeys(
+            inner=bytes(byte ^ _INNER for byte in block),
+            outer=bytes(byte ^ _OUTER for byte in block),
+        )
+
+    def fingerprint(self) -> str:
+        """16 hex digits that tell two keys apart and say nothing about either."""
+        if self.scheme is Scheme.BASE64:
+            return "base64"
+        return hmac.new(self._key, b"steward-portal key fingerprint", hashlib.sha256).hexdigest()[:16]
+
+    def token_length(self, utf8_bytes: int) -> int:
+        """Characters of the token of a value with that many UTF-8 bytes."""
+        if self.scheme is Scheme.HMAC_SHA256:
+            return HMAC_TOKEN_LENGTH
+        return len(PREFIX) + 4 * ((utf8_bytes + 2) // 3) + len(SUFFIX)
+
+
+def is_token(value: str) -> bool:
+    """Whether `value` is a token, whichever scheme or key made it."""
+    return value.endswith(SUFFIX) and _TOKEN.match(value) is not None
+
+
+def parse_scheme(text: str | None) -> Scheme:
+    """The scheme of a connection's setting; unset means hmac-sha256. Raises InvalidInput."""
+    if not text:
+        return Scheme.HMAC_SHA256
+    try:
+        return Scheme(text)
+    except ValueError as exc:
+        known = ", ".join(scheme.value for scheme in Scheme)
+        raise InvalidInput(f"'{text}' is no tokenization scheme; choose one of: {known}.") from exc
+
+
+def parse_key(text: str) -> bytes:
+    """The 32 key bytes of a connection's secret (base64). Raises InvalidInput; never echoes it."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError as exc:
+        raise InvalidInput(
+            "The tokenization key is not base64. It must be the base64 of 32 random bytes."
+        ) from exc
+    if len(key) != KEY_BYTES:
+        raise InvalidInput(
+            f"The tokenization key must be the base64 of {KEY_BYTES} bytes; this one decodes "
+            f"to {len(key)} bytes."
+        )
+    return key
