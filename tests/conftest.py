@@ -1,0 +1,48 @@
+"""Sets the test process's environment before anything of the portal is imported."""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_private = Path(tempfile.mkdtemp(prefix="portal-test-home-"))
+atexit.register(shutil.rmtree, _private, ignore_errors=True)
+
+#: Tests must not see what the person at the keyboard has configured.
+_FOREIGN = ("PORTAL_", "DMS_", "DBX_", "KEYSTONE_", "AWS_", "DATAHUB_", "STREAMLIT_")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    del os.environ[_name]
+os.environ.setdefault("TEST_REAL_HOME", os.environ.get("HOME", ""))
+os.environ.update(
+    HOME=str(_private),
+    PORTAL_DATA_DIR=str(_private / "state"),
+    DATAHUB_TELEMETRY_ENABLED="false",
+    AWS_EC2_METADATA_DISABLED="true",
+    STREAMLIT_BROWSER_GATHER_USAGE_STATS="false",
+)
+
+import pytest  # noqa: E402  # after the environment is set
+
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.browser",
+    "tests.fixtures.database",
+]
+
+
+@pytest.fixture(autouse=True)
+def _forget_process_state() -> Iterator[None]:
+    """Caches of the process outlive a test; clear those of modules that are loaded."""
+    yield
+    if "streamlit" in sys.modules:
+        import streamlit as st
+
+        st.cache_data.clear()
+        st.cache_resource.clear()
+    if "backend.core.settings" in sys.modules:
+        from backend.core.settings import get_settings
+
+        get_settings.cache_clear()

@@ -1,0 +1,94 @@
+"""The fixtures themselves: real servers, private, restartable, gone afterwards."""
+
+import contextlib
+
+import psycopg2
+import pymysql
+import pytest
+from sqlalchemy import create_engine, text
+
+
+class TestPostgres:
+    def test_gives_a_fresh_database_over_tcp(self, postgres_url, postgres_server):
+        engine = create_engine(postgres_url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE t (id int)"))
+            assert connection.execute(text("SHOW timezone")).scalar() == "UTC"
+        engine.dispose()
+        with pytest.raises(psycopg2.OperationalError):
+            psycopg2.connect(
+                host=postgres_server.host, port=postgres_server.port, user="portal", password="no"
+            )
+
+    def test_keeps_its_address_and_data_over_a_restart(self, postgres_server):
+        if not postgres_server.managed:
+            pytest.skip("the server is not ours to restart")
+        name = postgres_server.create_database()
+        postgres_server.restart()
+        postgres_server.connect(name).close()
+        postgres_server.stop()
+        assert not postgres_server.answers()
+        postgres_server.start()
+        postgres_server.drop_database(name)
+
+
+class TestMariaDB:
+    def test_gives_a_fresh_database(self, mariadb_url):
+        engine = create_engine(mariadb_url)
+        with engine.connect() as connection:
+            assert connection.execute(text("SHOW TABLES")).all() == []
+        engine.dispose()
+
+    def test_drops_a_database_that_somebody_still_locks(self, mariadb_server):
+        name = mariadb_server.create_database()
+        holder = mariadb_server.connect(name)
+        with holder.cursor() as cursor:
+            cursor.execute("CREATE TABLE t (id int)")
+            cursor.execute("LOCK TABLES t WRITE")
+        mariadb_server.drop_database(name)
+        with contextlib.suppress(pymysql.MySQLError):
+            holder.close()
+
+    def test_stops_and_starts(self, mariadb_server):
+        if not mariadb_server.managed:
+            pytest.skip("the server is not ours to restart")
+        mariadb_server.stop()
+        assert not mariadb_server.answers()
+        mariadb_server.start()
+        assert mariadb_server.answers()
+
+
+class TestRabbitMQ:
+    def test_gives_each_test_its_own_vhost(self, rabbitmq_url, rabbitmq_server):
+        import pika
+
+        with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+            connection.channel().queue_declare("mine", durable=True)
+        other = rabbitmq_server.url(rabbitmq_server.take_vhost())
+        if not rabbitmq_server.managed:
+            pytest.skip("a broker that is not ours has one vhost for all tests")
+        with (
+            pika.BlockingConnection(pika.URLParameters(other)) as connection,
+            pytest.raises(pika.exceptions.ChannelClosedByBroker),
+        ):
+            connection.channel().queue_declare("mine", passive=True)
+
+    def test_makes_more_vhosts_when_the_pool_is_dry(self, rabbitmq_server):
+        if not rabbitmq_server.managed:
+            pytest.skip("the broker is not ours")
+        names = {rabbitmq_server.take_vhost() for _ in range(30)}
+        assert len(names) == 30
+        for name in sorted(names)[:30:10]:
+            rabbitmq_server.connect(name).close()
+
+    def test_keeps_durable_queues_over_a_restart(self, rabbitmq_server):
+        import pika
+
+        if not rabbitmq_server.managed:
+            pytest.skip("the broker is not ours to restart")
+        url = rabbitmq_server.url(rabbitmq_server.take_vhost())
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+            connection.channel().queue_declare("kept", durable=True)
+        rabbitmq_server.restart()
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+            connection.channel().queue_declare("kept", passive=True)
