@@ -26,7 +26,10 @@ _HARMLESS_KEYS = frozenset(
 _PATTERNS = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE), r"\1 " + MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}\.?[A-Za-z0-9_-]*"), MASK),
-    (re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE), r"\g<head>:" + MASK + "@"),
+    (
+        re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE),
+        r"\g<head>:" + MASK + "@",
+    ),
     (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{10,}"), MASK),
     (
         re.compile(
@@ -115,7 +118,17 @@ def configure(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("pika", "botocore", "boto3", "urllib3", "httpx", "httpcore", "gql", "apscheduler", "watchdog"):
+    for noisy in (
+        "pika",
+        "botocore",
+        "boto3",
+        "urllib3",
+        "httpx",
+        "httpcore",
+        "gql",
+        "apscheduler",
+        "watchdog",
+    ):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 

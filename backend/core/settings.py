@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         description="Address people reach the portal at; links and the cookie's Secure flag follow it.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", alias="PORTAL_LOG_LEVEL", description="Level of the structured log on stderr."
+        default="INFO",
+        alias="PORTAL_LOG_LEVEL",
+        description="Level of the structured log on stderr.",
     )
 
     dms_db_url: SecretStr = Field(

@@ -1,0 +1,159 @@
+"""All SQL of the jobs room."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy.engine import CursorResult
+
+from backend.core import clock
+from backend.core.database import ReadSession, WriteSession
+from backend.jobs.errors import JobNotFound
+from backend.jobs.schemas import JobView, LogLine
+from backend.models.jobs import Job, JobLine
+
+
+def view(row: Job) -> JobView:
+    fields = {name: getattr(row, name) for name in JobView.__dataclass_fields__}
+    return JobView(**fields)
+
+
+def get(session: ReadSession, job_id: int) -> Job:
+    row = session.get(Job, job_id, populate_existing=True)
+    if row is None:
+        raise JobNotFound(job_id)
+    return row
+
+
+def list_jobs(
+    session: ReadSession,
+    *,
+    limit: int,
+    before: int | None,
+    states: Sequence[str] = (),
+    kind: str = "",
+    actor_name: str = "",
+    subject: str = "",
+) -> list[JobView]:
+    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Job.id < before)
+    if states:
+        query = query.where(Job.state.in_(states))
+    if kind:
+        query = query.where(or_(Job.kind == kind, Job.kind.startswith(kind + ".", autoescape=True)))
+    if actor_name:
+        query = query.where(Job.actor_name == actor_name)
+    if subject:
+        query = query.where(Job.subject.contains(subject, autoescape=True))
+    return [view(row) for row in session.scalars(query)]
+
+
+def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:
+    """Take a queued job; None when somebody else has it or it has ended."""
+    now = clock.now()
+    changed = _execute(
+        session,
+        update(Job)
+        .where(Job.id == job_id, Job.state == "queued")
+        .values(
+            state="running",
+            worker=worker,
+            attempt=Job.attempt + 1,
+            started_at=now,
+            heartbeat_at=now,
+            error=None,
+        ),
+    )
+    return get(session, job_id) if changed else None
+
+
+def update_owned(
+    session: WriteSession, job_id: int, worker: str, attempt: int, **values: Any
+) -> bool:
+    """Change a running job, but only while this worker still holds it."""
+    return bool(
+        _execute(
+            session,
+            update(Job)
+            .where(
+                Job.id == job_id,
+                Job.worker == worker,
+                Job.attempt == attempt,
+                Job.state == "running",
+            )
+            .values(**values),
+        )
+    )
+
+
+def heartbeat(session: WriteSession, job_ids: Sequence[int], worker: str) -> None:
+    _execute(
+        session,
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.worker == worker, Job.state == "running")
+        .values(heartbeat_at=clock.now()),
+    )
+
+
+def list_open(session: ReadSession, *, limit: int = 1000) -> list[Job]:
+    return list(
+        session.scalars(
+            select(Job).where(Job.state.in_(("queued", "running"))).order_by(Job.id).limit(limit)
+        )
+    )
+
+
+def take_back(
+    session: WriteSession, row: Job, *, state: str, error: str | None, finished_at: datetime | None
+) -> bool:
+    """Move a dead worker's job on; False when it moved meanwhile."""
+    return bool(
+        _execute(
+            session,
+            update(Job)
+            .where(
+                and_(
+                    Job.id == row.id,
+                    Job.state == "running",
+                    Job.worker == row.worker,
+                    Job.attempt == row.attempt,
+                )
+            )
+            .values(state=state, error=error, finished_at=finished_at, worker=None),
+        )
+    )
+
+
+def mark_sent(session: WriteSession, job_ids: Sequence[int]) -> None:
+    _execute(
+        session,
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.state == "queued")
+        .values(heartbeat_at=clock.now()),
+    )
+
+
+def add_line(session: WriteSession, job_id: int, line: str) -> None:
+    session.add(JobLine(job_id=job_id, at=clock.now(), line=line))
+
+
+def list_lines(session: ReadSession, job_id: int, *, after: int, limit: int) -> list[LogLine]:
+    """The newest `limit` lines with an id above `after`, oldest first."""
+    query = (
+        select(JobLine)
+        .where(JobLine.job_id == job_id, JobLine.id > after)
+        .order_by(JobLine.id.desc())
+        .limit(limit)
+    )
+    return [LogLine(row.id, row.at, row.line) for row in reversed(list(session.scalars(query)))]
+
+
+def delete_lines_before(session: WriteSession, instant: datetime) -> int:
+    return _execute(session, delete(JobLine).where(JobLine.at < instant))
+
+
+def _execute(session: WriteSession, statement: Any) -> int:
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    return result.rowcount if isinstance(result, CursorResult) else 0

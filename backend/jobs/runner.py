@@ -1,0 +1,173 @@
+"""Run one job: claim its row, call its function, record how it ended."""
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+from backend.core import clock
+from backend.core.access import Actor, Role
+from backend.core.database import Database, get_database
+from backend.core.errors import PortalError
+from backend.core.log import get_logger, log_unexpected, mask_text
+from backend.jobs import registry, repository
+from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
+from backend.models.jobs import Job
+
+log = get_logger(__name__)
+
+HEARTBEAT_SECONDS = 5.0
+PROGRESS_SECONDS = 0.5
+MAX_LINE = 2_000
+
+_started = secrets.token_hex(4)
+stopping = threading.Event()
+
+
+def worker_name() -> str:
+    """host:pid:token of this process; the token tells a reused pid apart."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started}"
+
+
+class Context:
+    """The JobContext of one attempt."""
+
+    def __init__(self, database: Database, row: Job, worker: str) -> None:
+        self.job_id = row.id
+        self.actor = Actor(row.actor_id, row.actor_name, Role(row.actor_role), row.actor_kind)  # type: ignore[arg-type]
+        self.attempt = row.attempt
+        self.database = database
+        self._worker = worker
+        self._written = 0.0
+        self._checked = 0.0
+        self._pending: dict[str, Any] = {}
+
+    def progress(self, done: int, total: int | None = None, *, note: str = "") -> None:
+        self._pending = {"progress_done": done, "note": mask_text(note)[:500]}
+        if total is not None:
+            self._pending["progress_total"] = total
+        if time.monotonic() - self._written >= PROGRESS_SECONDS:
+            self.flush()
+        self.check_cancelled()
+
+    def flush(self) -> None:
+        """Write the newest progress; raises JobLost when another worker has the job."""
+        if not self._pending:
+            return
+        values, self._pending = self._pending, {}
+        with self.database.write() as session:
+            owned = repository.update_owned(
+                session, self.job_id, self._worker, self.attempt, **values
+            )
+        self._written = time.monotonic()
+        if not owned:
+            raise JobLost
+
+    def check_cancelled(self) -> None:
+        if stopping.is_set():
+            raise JobInterrupted
+        if time.monotonic() - self._checked < PROGRESS_SECONDS:
+            return
+        with self.database.read() as session:
+            row = repository.get(session, self.job_id)
+            lost = (row.worker, row.attempt, row.state) != (self._worker, self.attempt, "running")
+            cancelled = row.cancel_requested
+        self._checked = time.monotonic()
+        if lost:
+            raise JobLost
+        if cancelled:
+            raise JobCancelled
+
+    def log(self, line: str) -> None:
+        with self.database.write() as session:
+            repository.add_line(session, self.job_id, mask_text(line)[:MAX_LINE])
+
+
+def run(job_id: int, database: Database | None = None) -> bool:
+    """Claim and run a job in this thread; False when somebody else has it or it has ended."""
+    database = database or get_database()
+    worker = worker_name()
+    with database.write() as session:
+        row = repository.claim(session, job_id, worker)
+    if row is None:
+        return False
+    context = Context(database, row, worker)
+    with (
+        structlog.contextvars.bound_contextvars(job_id=job_id, job_kind=row.kind),
+        _beating(database, job_id, worker),
+    ):
+        values = _attempt(context, row)
+        if values is not None:
+            _finish(context, values)
+    return True
+
+
+def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
+    """Call the job's function; returns what to store, None when the job is not ours any more."""
+    log.info("Job started.", attempt=row.attempt, subject=row.subject)
+    try:
+        result = registry.kind(row.kind).function(context, **row.arguments)
+        return {"state": "succeeded", "result": result, "error": None}
+    except JobLost:
+        log.warning("Another worker took this job over; this attempt stops.")
+        return None
+    except JobCancelled as exc:
+        return {"state": "cancelled", "error": exc.message}
+    except JobInterrupted as exc:
+        if row.resumable:
+            return {"state": "queued", "error": exc.message, "worker": None}
+        return {"state": "interrupted", "error": exc.message}
+    except PortalError as exc:
+        log.warning("Job failed.", error=exc.message)
+        return {"state": "failed", "error": mask_text(exc.message)}
+    except Exception as exc:
+        # A bug: the person gets the reference, the log the traceback.
+        reference = log_unexpected(log, "A job failed unexpectedly.", exc)
+        return {"state": "failed", "error": f"Something went wrong. Reference {reference}."}
+
+
+def _finish(context: Context, values: dict[str, Any]) -> None:
+    with contextlib.suppress(JobLost):
+        context.flush()
+    if values["state"] != "queued":
+        values["finished_at"] = clock.now()
+    for delay in (0.0, 1.0, 3.0, 10.0, 30.0):
+        # The end of a job is worth waiting for when the state database is away for a moment.
+        time.sleep(delay)
+        try:
+            with context.database.write() as session:
+                repository.update_owned(
+                    session, context.job_id, context._worker, context.attempt, **values
+                )
+            break
+        except PortalError as exc:
+            log.warning("A job's end could not be recorded yet.", error=exc.message)
+    log.info("Job ended.", state=values["state"])
+
+
+@contextlib.contextmanager
+def _beating(database: Database, job_id: int, worker: str) -> Iterator[None]:
+    """Keep the row's heartbeat fresh, so that nobody takes a living job over."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            try:
+                with database.write() as session:
+                    repository.heartbeat(session, [job_id], worker)
+            except PortalError as exc:
+                log.warning("A heartbeat could not be written.", error=exc.message)
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=20)

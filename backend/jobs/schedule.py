@@ -1,0 +1,151 @@
+"""Periodic work: APScheduler in every process, one leader at a time does the work.
+
+The lease is a row of the state database; whoever holds it runs what is due. A mark per task says
+when it last ran, so a change of leader neither skips nor doubles a run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from backend.core import clock
+from backend.core.database import Database, WriteSession
+from backend.core.errors import PortalError
+from backend.core.log import get_logger, log_unexpected
+from backend.jobs import recovery, runner
+from backend.models.jobs import Lease, ScheduleMark
+
+log = get_logger(__name__)
+
+LEASE_NAME = "scheduler"
+LEASE_SECONDS = 30
+TICK_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    interval: timedelta
+    function: Callable[[Database], Any]
+
+
+_tasks: dict[str, Task] = {}
+
+
+def every(
+    name: str, *, seconds: float = 0, minutes: float = 0, hours: float = 0
+) -> Callable[[Callable[[Database], Any]], Callable[[Database], Any]]:
+    """Run the function on the leader at this interval; it gets the Database and must be quick
+    (longer work is enqueued as a job)."""
+
+    def register(function: Callable[[Database], Any]) -> Callable[[Database], Any]:
+        interval = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+        _tasks[name] = Task(name, interval, function)
+        return function
+
+    return register
+
+
+class Scheduler:
+    """One per process."""
+
+    def __init__(self, database: Database) -> None:
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        self._database = database
+        self._scheduler = BackgroundScheduler(timezone="UTC", daemon=True)
+        self._scheduler.add_job(
+            self._tick,
+            "interval",
+            seconds=TICK_SECONDS,
+            max_instances=1,
+            coalesce=True,
+            next_run_time=clock.now(),
+        )
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+        try:
+            release(self._database)
+        except PortalError as exc:
+            log.info("The lease runs out by itself.", error=exc.message)
+
+    def _tick(self) -> None:
+        try:
+            if lead(self._database):
+                recovery.recover(self._database)
+                run_due(self._database)
+        except PortalError as exc:
+            log.warning("The schedule waits for the state database.", error=exc.message)
+        except Exception as exc:
+            # One bad tick must not end all later ones.
+            log_unexpected(log, "A tick of the schedule failed.", exc)
+
+
+def lead(database: Database) -> bool:
+    """Take or renew the lease; False while another process holds it."""
+    try:
+        with database.write() as session:
+            return _lead(session)
+    except IntegrityError:
+        return False
+
+
+def _lead(session: WriteSession) -> bool:
+    me, now = runner.worker_name(), clock.now()
+    lease = session.scalars(
+        select(Lease).where(Lease.name == LEASE_NAME).with_for_update()
+    ).one_or_none()
+    expires = now + timedelta(seconds=LEASE_SECONDS)
+    if lease is None:
+        session.add(Lease(name=LEASE_NAME, holder=me, expires_at=expires))
+        return True
+    if lease.holder != me and lease.expires_at > now:
+        return False
+    lease.holder, lease.expires_at = me, expires
+    return True
+
+
+def release(database: Database) -> None:
+    """Give the lease back, so that the next process need not wait for it to run out."""
+    with database.write() as session:
+        lease = session.get(Lease, LEASE_NAME, with_for_update=True)
+        if lease is not None and lease.holder == runner.worker_name():
+            session.delete(lease)
+
+
+def run_due(database: Database) -> list[str]:
+    """Run every task whose interval has passed; returns their names."""
+    ran = []
+    for task in list(_tasks.values()):
+        if not _take_turn(database, task):
+            continue
+        ran.append(task.name)
+        try:
+            task.function(database)
+        except PortalError as exc:
+            log.warning("A periodic task failed.", task=task.name, error=exc.message)
+        except Exception as exc:
+            # A bug in one task must not stop the others.
+            log_unexpected(log, "A periodic task failed unexpectedly.", exc, task=task.name)
+    return ran
+
+
+def _take_turn(database: Database, task: Task) -> bool:
+    now = clock.now()
+    with database.write() as session:
+        mark = session.get(ScheduleMark, task.name, with_for_update=True)
+        if mark is None:
+            session.add(ScheduleMark(name=task.name, last_run_at=now))
+            return True
+        if now - mark.last_run_at < task.interval:
+            return False
+        mark.last_run_at = now
+        return True

@@ -1,0 +1,95 @@
+"""Look at jobs, wait for one, ask one to stop."""
+
+import time
+from collections.abc import Sequence
+
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission, Role
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput, NotPermitted
+from backend.jobs import repository
+from backend.jobs.errors import JobFinished
+from backend.jobs.schemas import JobPage, JobView, LogLine
+
+MAX_PAGE = 200
+
+
+def get(session: ReadSession, actor: Actor, *, job_id: int) -> JobView:
+    """One job. Raises JobNotFound."""
+    access.require(actor, Permission.JOBS_READ)
+    return repository.view(repository.get(session, job_id))
+
+
+def list_jobs(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    limit: int = 50,
+    before: int | None = None,
+    states: Sequence[str] = (),
+    kind: str = "",
+    actor_name: str = "",
+    subject: str = "",
+) -> JobPage:
+    """Jobs newest first, at most 200 a page. kind: a kind or a room ("user_sync")."""
+    access.require(actor, Permission.JOBS_READ)
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    rows = repository.list_jobs(
+        session,
+        limit=limit + 1,
+        before=before,
+        states=states,
+        kind=kind,
+        actor_name=actor_name,
+        subject=subject,
+    )
+    more = len(rows) > limit
+    items = tuple(rows[:limit])
+    return JobPage(items, items[-1].id if more else None)
+
+
+def lines(
+    session: ReadSession, actor: Actor, *, job_id: int, after: int = 0, limit: int = 200
+) -> tuple[LogLine, ...]:
+    """The newest lines of a job's log, oldest first."""
+    access.require(actor, Permission.JOBS_READ)
+    return tuple(repository.list_lines(session, job_id, after=after, limit=min(limit, 1000)))
+
+
+def cancel(session: WriteSession, actor: Actor, *, job_id: int) -> JobView:
+    """Ask a job to stop at its next safe point; a queued one ends at once.
+
+    Raises JobFinished when it has ended, NotPermitted for somebody else's job (admins may).
+    """
+    access.require(actor, Permission.JOBS_CANCEL)
+    row = repository.get(session, job_id)
+    if actor.role is not Role.ADMIN and (row.actor_id, row.actor_kind) != (actor.id, actor.kind):
+        raise NotPermitted(f"Job {job_id} was started by {row.actor_name}; ask them or an admin.")
+    if row.state not in ("queued", "running"):
+        raise JobFinished(job_id, row.state)
+    row.cancel_requested = True
+    if row.state == "queued":
+        row.state = "cancelled"
+        row.finished_at = clock.now()
+        row.error = "Cancelled before it started."
+    audit.record(
+        session,
+        actor,
+        Permission.JOBS_CANCEL.value,
+        subject=f"job {job_id}",
+        details={"kind": row.kind, "subject": row.subject},
+    )
+    session.flush()
+    return repository.view(row)
+
+
+def wait(database: Database, job_id: int, *, timeout: float, poll: float = 0.1) -> JobView:
+    """Poll until the job has ended or `timeout` seconds are over; returns what it is then."""
+    deadline = time.monotonic() + timeout
+    while True:
+        with database.read() as session:
+            view = repository.view(repository.get(session, job_id))
+        if view.ended or time.monotonic() >= deadline:
+            return view
+        time.sleep(poll)
