@@ -2,6 +2,26 @@
 
 from backend.core.audit import AuditEvent, AuditHead
 from backend.core.secret_store import SystemSecret
+from backend.models.connections import (
+    Connection,
+    ConnectionSecret,
+    ConnectionTest,
+    DataHubClientInfo,
+    Environment,
+)
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 
-__all__ = ["AuditEvent", "AuditHead", "Job", "JobLine", "Lease", "ScheduleMark", "SystemSecret"]
+__all__ = [
+    "AuditEvent",
+    "AuditHead",
+    "Connection",
+    "ConnectionSecret",
+    "ConnectionTest",
+    "DataHubClientInfo",
+    "Environment",
+    "Job",
+    "JobLine",
+    "Lease",
+    "ScheduleMark",
+    "SystemSecret",
+]
