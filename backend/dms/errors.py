@@ -1,0 +1,71 @@
+"""What the DMS client raises.
+
+DMSClientException                 base; also: nothing configured, a mount that failed in MountContext
+├ RequestValidationException       the request is malformed; every problem at once, nothing was sent
+├ RequestTimeoutException          sent, and no answer in time: the outcome is unknown
+├ DatabaseException                the ledger cannot be reached or lacks what it needs
+└ RabbitMQException                the broker cannot be reached
+
+`outcome` says what became of the request: "not_delivered" (surely not carried out) or "unknown"
+(it may have been). `operation_id` names the record to re-check. `response` is the same as a dict.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.core.errors import PortalError
+
+
+class DMSClientException(PortalError):
+    """Base of every error of the library."""
+
+    status = 502
+
+    def __init__(
+        self, message: str, *, outcome: str = "not_delivered", operation_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.operation_id = operation_id
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """The same, in the shape that `mount` and `unmount` return."""
+        return {
+            "status": "error",
+            "error_msg": self.message,
+            "success_msg": None,
+            "outcome": self.outcome,
+            "operation_id": self.operation_id,
+        }
+
+
+class RequestValidationException(DMSClientException):
+    """problems: one sentence for each missing or wrong field."""
+
+    status = 422
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("The request was not sent: " + "; ".join(self.problems) + ".")
+
+
+class RequestTimeoutException(DMSClientException):
+    """The request was sent and nobody answered in time."""
+
+    status = 504
+
+    def __init__(self, message: str, *, operation_id: str | None = None) -> None:
+        super().__init__(message, outcome="unknown", operation_id=operation_id)
+
+
+class DatabaseException(DMSClientException):
+    """The ledger's database."""
+
+    status = 503
+
+
+class RabbitMQException(DMSClientException):
+    """The broker."""
+
+    status = 503

@@ -1,0 +1,1 @@
+"""The mount ledger: explorer, orphans, operations, and the actions of operators."""
