@@ -1,0 +1,1 @@
+"""REST (FastAPI): thin endpoints over the rooms' services."""

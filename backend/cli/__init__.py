@@ -1,0 +1,1 @@
+"""`python -m backend …`: thin commands over the rooms' services."""

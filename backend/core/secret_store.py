@@ -8,13 +8,14 @@ import base64
 import os
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 
 from sqlalchemy import String, Text, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core import clock
-from backend.core.crypto import SecretUnreadable, Vault, load_vault
+from backend.core.crypto import KEY_FILE, SecretUnreadable, Vault, load_vault
 from backend.core.database import MYSQL_TABLE, Base, Database, ReadSession, UtcDateTime
 from backend.core.errors import SettingsError
 from backend.core.settings import get_settings
@@ -35,21 +36,27 @@ class SystemSecret(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-@lru_cache(maxsize=1)
 def get_vault() -> Vault:
-    """The process's vault."""
+    """The vault for the settings; a key file changed by `secrets rotate` is read anew."""
     settings = get_settings()
-    return load_vault(settings.secret_keys.get_secret_value(), settings.data_dir)
+    path = settings.data_dir / KEY_FILE
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _vault(settings.secret_keys.get_secret_value(), settings.data_dir, changed)
+
+
+@lru_cache(maxsize=4)
+def _vault(secret_keys: str, data_dir: Path, _changed: int) -> Vault:
+    return load_vault(secret_keys, data_dir)
 
 
 def binding(name: str) -> str:
     return f"system secret {name}"
 
 
-def ensure(database: Database, vault: Vault) -> None:
-    """Make the canary and the audit key at the first start; check them at every later one.
+def check(database: Database, vault: Vault) -> frozenset[str]:
+    """Open every system secret; returns the names that exist.
 
-    Raises SettingsError naming the row when it does not open; nothing is changed then.
+    Raises SettingsError naming the row that does not open; nothing is changed.
     """
     with database.read() as session:
         rows = {row.name: row.ciphertext for row in session.scalars(select(SystemSecret))}
@@ -61,11 +68,17 @@ def ensure(database: Database, vault: Vault) -> None:
                 [
                     f"PORTAL_SECRET_KEYS: row '{name}' of table system_secrets does not open with "
                     "the configured keys. Nothing was changed. Start with the key this database "
-                    "was made with (add new keys in front of it, then: secrets rotate)."
+                    "was made with (put new keys in front of it, then run: secrets rotate)."
                 ]
             ) from exc
+    return frozenset(rows)
+
+
+def ensure(database: Database, vault: Vault) -> None:
+    """Make the canary and the audit key at the first start; check them at every later one."""
+    existing = check(database, vault)
     for name in (CANARY, AUDIT_KEY):
-        if name not in rows:
+        if name not in existing:
             _create(database, vault, name)
 
 

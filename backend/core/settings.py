@@ -12,7 +12,7 @@ from backend.core.errors import SettingsError
 
 
 class Settings(BaseSettings):
-    """The portal's environment. Unknown variables are ignored; wrong values are all named at once."""
+    """The portal's environment. Unknown variables are ignored, wrong values all named at once."""
 
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, frozen=True)
 
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="http://localhost:8501",
         alias="PORTAL_PUBLIC_URL",
-        description="Address people reach the portal at; links and the cookie's Secure flag follow it.",
+        description="Address people reach the portal at; links and Secure cookies follow it.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",

@@ -1,0 +1,45 @@
+"""The REST face: FastAPI with every room's routes, OpenAPI at /api/docs."""
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from backend import __version__
+from backend.api import errors
+from backend.api.routes import (
+    accounts,
+    connections,
+    health,
+    ingestion,
+    jobs,
+    mounts,
+    tokenization,
+    user_sync,
+)
+from backend.core.settings import get_settings
+
+
+def create_app() -> FastAPI:
+    """The whole REST API with full paths (/healthz, /trigger, /api/…)."""
+    app = FastAPI(
+        title="Steward Portal",
+        version=__version__,
+        docs_url="/api/docs",
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    errors.install(app)
+    origins = get_settings().api_allowed_origins
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            max_age=600,
+        )
+    app.include_router(health.router)
+    app.include_router(tokenization.trigger_router)
+    for room in (accounts, connections, ingestion, jobs, mounts, tokenization, user_sync):
+        app.include_router(room.router, prefix="/api")
+    return app

@@ -1,0 +1,5 @@
+"""The accounts room over REST."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["accounts"])

@@ -1,0 +1,5 @@
+"""The ingestion room over REST."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["ingestion"])

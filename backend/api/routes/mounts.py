@@ -1,0 +1,5 @@
+"""The mounts room over REST."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["mounts"])

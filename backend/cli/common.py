@@ -1,0 +1,159 @@
+"""What every command shares: start-up, units of work, output, and how errors end a command.
+
+Exit status 0: done. 1: refused or failed, one clear line on stderr. 2: wrong usage.
+"""
+
+import contextlib
+import dataclasses
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Any
+
+import typer
+
+from backend.core import log, secret_store, startup
+from backend.core.access import Actor, Role
+from backend.core.database import Database, ReadSession, WriteSession, get_database
+from backend.core.errors import InvalidInput, PortalError, SettingsError
+from backend.core.settings import get_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; do it.")]
+
+
+class Failed(PortalError):
+    """The command's document was printed; the exit status is 1 and this is the line on stderr."""
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """A typer app with the house's settings."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+
+
+@lru_cache(maxsize=1)
+def database() -> Database:
+    """The state database, migrated and with its secrets checked."""
+    settings = get_settings()
+    level = settings.log_level if os.environ.get("PORTAL_LOG_LEVEL") else "WARNING"
+    log.configure(level)
+    opened = get_database()
+    startup.prepare(opened, secret_store.get_vault())
+    return opened
+
+
+def actor() -> Actor:
+    """Whoever can run commands on this machine is an admin; the audit log names the login."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = str(os.getuid())
+    return Actor(id=0, name=f"cli:{login}", role=Role.ADMIN, kind="cli")
+
+
+@contextlib.contextmanager
+def unit_read() -> Iterator[tuple[ReadSession, Actor]]:
+    with database().read() as session:
+        yield session, actor()
+
+
+@contextlib.contextmanager
+def unit_write() -> Iterator[tuple[WriteSession, Actor]]:
+    """Committed when the block ends."""
+    with database().write() as session:
+        yield session, actor()
+
+
+def emit(document: Any, as_json: bool, text: str | None = None) -> None:
+    """Print the JSON document, or the text for a person."""
+    if as_json:
+        typer.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
+    elif text is not None:
+        typer.echo(text)
+
+
+def table(headers: list[str], rows: list[list[Any]]) -> str:
+    """Columns aligned by spaces, for people."""
+    cells = [headers, *[["" if cell is None else str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def read_secret(prompt: str) -> str:
+    """One secret from stdin (a pipe) or typed unseen at a terminal; never from an argument."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{prompt}: ")
+    value = sys.stdin.readline().rstrip("\r\n")
+    if not value:
+        raise InvalidInput(f"No {prompt} on stdin: pipe it in, or run this at a terminal.")
+    return value
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask at a terminal; elsewhere --yes is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Nothing was done: add --yes to do it without being asked.")
+    if not typer.confirm(question):
+        raise Failed("Nothing was done.")
+
+
+def run(app: typer.Typer) -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as exc:
+        return exc.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("Stopped.", err=True)
+        return 1
+    except SettingsError as exc:
+        for problem in exc.problems:
+            typer.echo(problem, err=True)
+        return 1
+    except PortalError as exc:
+        typer.echo(" ".join(log.mask_text(exc.message).split()), err=True)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as exc:
+        return _other(exc)
+    return 0
+
+
+def _other(exc: Exception) -> int:
+    import click
+
+    if isinstance(exc, click.ClickException):
+        exc.show()
+        return 2 if isinstance(exc, click.UsageError) else 1
+    reference = log.log_unexpected(log.get_logger(__name__), "A command failed.", exc)
+    typer.echo(f"Something went wrong. The log has it under reference {reference}.", err=True)
+    return 1
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return str(value)

@@ -1,0 +1,5 @@
+"""`python -m backend connections`."""
+
+from backend.cli.common import new_app
+
+app = new_app("connections")

@@ -1,0 +1,63 @@
+"""worker, migrate, doctor, secrets rotate."""
+
+from cryptography.fernet import Fernet
+
+from backend.cli import common
+from backend.cli.common import Json, emit, new_app
+from backend.core import crypto, log, secret_rotation, secret_store, startup
+from backend.core.database import get_database
+from backend.core.doctor import examine
+from backend.core.settings import get_settings
+
+secrets_app = new_app("Keys of the secrets at rest.")
+
+
+@secrets_app.command("rotate")
+def rotate(json: Json = False) -> None:
+    """Re-encrypt every stored secret with the newest key (a new one with a key file)."""
+    common.database()
+    settings = get_settings()
+    if not settings.secret_keys.get_secret_value():
+        crypto.add_key_to_file(settings.data_dir)
+    vault = secret_store.get_vault()
+    with common.unit_write() as (session, actor):
+        counts = secret_rotation.rotate(session, actor, vault=vault)
+    total = sum(counts.values())
+    emit(
+        {"key_id": vault.key_id, "rotated": counts, "left_on_old_keys": 0},
+        json,
+        f"{total} secrets are now under key {vault.key_id}; none is left on an older key.",
+    )
+
+
+@secrets_app.command("new-key")
+def new_key() -> None:
+    """Print a fresh key to put in front of PORTAL_SECRET_KEYS."""
+    emit(None, False, Fernet.generate_key().decode())
+
+
+def worker() -> None:
+    """Run background jobs until stopped; start as many as you like, on any machine."""
+    from backend.jobs import worker as jobs_worker
+
+    database = common.database()
+    log.configure(get_settings().log_level)
+    jobs_worker.serve(database)
+
+
+def migrate() -> None:
+    """Bring the state database to the newest schema."""
+    common.database()
+    emit(None, False, f"The state database is at revision {startup.SCHEMA_REVISION}.")
+
+
+def doctor(json: Json = False) -> None:
+    """Say what is set and what is wrong, all problems at once."""
+    log.configure("ERROR")
+    report = examine(get_database)
+    lines = [f"{item.name} = {item.value}" for item in report.settings]
+    lines += [f"ok: {line}" for line in report.fine]
+    lines += [f"PROBLEM: {line}" for line in report.problems]
+    emit(report, json, "\n".join(lines))
+    if report.problems:
+        raise common.Failed(f"{len(report.problems)} problems found.")

@@ -1,0 +1,97 @@
+"""What is set and what is wrong, all problems at once."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from backend.core import audit, secret_store, startup
+from backend.core.crypto import KEY_FILE
+from backend.core.database import Database
+from backend.core.errors import PortalError, SettingsError
+from backend.core.log import MASK, mask_text
+from backend.core.settings import Settings, load_settings, variable_names
+
+
+@dataclass(frozen=True)
+class Setting:
+    """value: what is in force, secrets masked. source: the variable it came from, or "default"."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Report:
+    settings: tuple[Setting, ...]
+    fine: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def examine(open_database: Callable[[], Database]) -> Report:
+    """Look at the settings, the state database, the keys and the audit chain."""
+    fine: list[str] = []
+    try:
+        settings = load_settings()
+    except SettingsError as exc:
+        return Report((), (), tuple(exc.problems))
+    problems = list(_check_settings(settings))
+    try:
+        database = open_database()
+        with database.read() as session:
+            session.execute(text("SELECT 1"))
+        startup.prepare(database, secret_store.get_vault())
+        fine.append(f"state database at revision {startup.SCHEMA_REVISION}")
+        with database.read() as session:
+            chain = audit.verify(session)
+        if chain.ok:
+            fine.append(f"audit chain of {chain.events} events is whole")
+        else:
+            problems.append(f"audit chain: {chain.problem}")
+    except SettingsError as exc:
+        problems += exc.problems
+    except PortalError as exc:
+        problems.append(exc.message)
+    return Report(tuple(_rows(settings)), tuple(fine), tuple(problems))
+
+
+def _rows(settings: Settings) -> list[Setting]:
+    rows = []
+    for field in Settings.model_fields:
+        names = variable_names(field)
+        source = next((name for name in names if os.environ.get(name)), "default")
+        value = getattr(settings, field)
+        if hasattr(value, "get_secret_value"):
+            shown = MASK if value.get_secret_value() else "(not set)"
+        elif isinstance(value, tuple):
+            shown = ", ".join(value) or "(not set)"
+        else:
+            shown = mask_text(str(value)) or "(not set)"
+        rows.append(Setting(names[0], shown, source))
+    return rows
+
+
+def _check_settings(settings: Settings) -> list[str]:
+    problems = []
+    data_dir = settings.data_dir
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not os.access(data_dir, os.W_OK):
+            problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be written to")
+    except OSError as exc:
+        problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be made ({exc.strerror})")
+    key_file = data_dir / KEY_FILE
+    if key_file.exists() and key_file.stat().st_mode & 0o077:
+        problems.append(f"{key_file} can be read by others: chmod 600 it")
+    if settings.lambda_mapping_file and not os.access(settings.lambda_mapping_file, os.R_OK):
+        problems.append(
+            f"DATAHUB_INGESTION_LAMBDA_MAPPING_FILE: {settings.lambda_mapping_file} cannot be read"
+        )
+    if settings.public_url.startswith("http://") and "localhost" not in settings.public_url:
+        problems.append(
+            "PORTAL_PUBLIC_URL: without https the session cookie is not Secure; "
+            "put the portal behind a proxy with TLS"
+        )
+    return problems

@@ -1,0 +1,50 @@
+"""What every process does before it works: schema, canary, audit key."""
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from backend.core import secret_store
+from backend.core.crypto import Vault
+from backend.core.database import Database
+from backend.core.errors import SettingsError
+
+#: The newest migration. Kept here so that a process on a current database starts without
+#: importing Alembic; tests/architecture checks it against the migrations themselves.
+SCHEMA_REVISION = "0005_ingestion"
+
+
+def prepare(database: Database, vault: Vault) -> None:
+    """Check the keys, bring the schema up to date, make the portal's own secrets.
+
+    Raises SettingsError (wrong keys, newer schema); nothing is changed then.
+    """
+    revision = _revision(database)
+    if revision is not None:
+        secret_store.check(database, vault)
+    if revision != SCHEMA_REVISION:
+        from backend.migrations import runner
+
+        runner.upgrade(database)
+    secret_store.ensure(database, vault)
+
+
+def _revision(database: Database) -> str | None:
+    try:
+        with database.engine.connect() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except DBAPIError as exc:
+        if _is_missing_table(exc):
+            return None
+        raise SettingsError(
+            [
+                f"PORTAL_DATABASE_URL: the state database cannot be used ({type(exc.orig).__name__}"
+                "). Check that the server runs, the database exists and the account may use it."
+            ]
+        ) from exc
+
+
+def _is_missing_table(exc: DBAPIError) -> bool:
+    message = str(exc.orig).lower()
+    return "alembic_version" in message and any(
+        word in message for word in ("no such table", "does not exist", "doesn't exist")
+    )
