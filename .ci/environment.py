@@ -1,0 +1,124 @@
+"""Build or refresh `.venv` from a lock file: python3 .ci/environment.py requirements.txt
+
+Uses only the standard library. pip brings uv (from pip's own index), uv brings the rest. Where uv
+has no setting of its own it is given pip's: index, certificate bundle, trusted hosts.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+
+#: pip's option → the variable that tells uv the same, and others that would already have told it.
+_SAME_FOR_UV = {
+    "index-url": ("UV_DEFAULT_INDEX", ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE")),
+    "cert": ("SSL_CERT_FILE", ("SSL_CERT_FILE", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")),
+    "trusted-host": ("UV_INSECURE_HOST", ("UV_INSECURE_HOST",)),
+}
+
+
+def ensure_venv() -> None:
+    """A `.venv` whose interpreter runs and is new enough; anything else is made anew."""
+    check = "import sys; sys.exit(sys.version_info < (3, 11))"
+    python = BIN / "python"
+    if python.exists() and subprocess.run([python, "-c", check], check=False).returncode == 0:
+        return
+    say(f"creating .venv with Python {sys.version.split()[0]}")
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    try:
+        venv.create(VENV, with_pip=True)
+    except (subprocess.CalledProcessError, ImportError, OSError) as exc:
+        shutil.rmtree(VENV, ignore_errors=True)
+        sys.exit(
+            f"The virtual environment could not be made ({exc}). On Debian and Ubuntu the module "
+            "venv is a package of its own: apt-get install python3-venv"
+        )
+
+
+def ensure_uv() -> None:
+    wanted = re.search(r"^uv==(\S+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
+    requirement = f"uv=={wanted[1]}" if wanted else "uv"
+    uv = BIN / "uv"
+    if uv.exists() and wanted:
+        version = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
+        if version.stdout.split()[1:2] == [wanted[1]]:
+            return
+    say(f"installing {requirement}")
+    run([BIN / "python", "-m", "pip", "install", "--quiet", requirement], os.environ)
+
+
+def environment_for_uv() -> dict[str, str]:
+    """This environment, with pip's settings added where uv has none of its own."""
+    environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+    told_by_file = _uv_has_an_index_in_a_file()
+    for option, value in pip_settings().items():
+        variable, instead = _SAME_FOR_UV[option]
+        if any(environment.get(name) for name in instead):
+            continue
+        if option == "index-url" and told_by_file:
+            continue
+        environment[variable] = value
+    return environment
+
+
+def pip_settings() -> dict[str, str]:
+    """pip's index-url, cert and trusted-host, wherever pip found them; the environment wins."""
+    listing = subprocess.run(
+        [BIN / "python", "-m", "pip", "config", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    found: dict[str, str] = {}
+    for line in listing.splitlines():
+        name, _, quoted = line.partition("=")
+        section, _, option = name.rpartition(".")
+        if option in _SAME_FOR_UV and (section in ("global", "install", ":env:")):
+            value = quoted.strip().strip("'\"")
+            if section == ":env:" or option not in found:
+                found[option] = value
+    return found
+
+
+def _uv_has_an_index_in_a_file() -> bool:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    files = [home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"), ROOT / "uv.toml"]
+    return any(
+        re.search(r"^\s*(\[\[index\]\]|index-url|default-index)", file.read_text(), re.MULTILINE)
+        for file in files
+        if file.is_file()
+    )
+
+
+def run(command: list, environment: "os._Environ[str] | dict[str, str]") -> None:
+    done = subprocess.run([str(part) for part in command], env=dict(environment), check=False)
+    if done.returncode:
+        sys.exit(
+            f"{Path(command[0]).name} could not install (see above). The portal needs a Python "
+            "package index: pip's configured one, or the public one."
+        )
+
+
+def say(sentence: str) -> None:
+    sys.stderr.write(f"· {sentence}\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    lock = sys.argv[1]
+    ensure_venv()
+    ensure_uv()
+    say(f"installing {lock}")
+    run([BIN / "uv", "pip", "install", "--quiet", "-r", ROOT / lock], environment_for_uv())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+# Steward Portal. `make help` lists the commands; each says what it does on its own line.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PORT ?= 8501
+PYTHON := .venv/bin/python
+# The first Python on this machine that is new enough; 3.11 first, the lock is made for it.
+SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+PYTEST := $(PYTHON) -m pytest
+# Kept out of the tests' way when they start in a folder of their own.
+export DATAHUB_TELEMETRY_ENABLED := false
+
+.PHONY: help setup run worker test check format docs lock audit bench need-python
+
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: .venv/.ready ## Install what is missing and start the portal on http://localhost:8501 (PORT=…)
+	@exec .venv/bin/streamlit run app.py --server.port $(PORT)
+
+worker: .venv/.ready ## Start a job worker (needs PORTAL_BROKER_URL)
+	@exec $(PYTHON) -m backend worker
+
+setup: .venv/.ready-dev ## Install everything for development
+
+test: .venv/.ready-dev ## Run the whole suite: the fast part on two cores, then the slow part
+	@.ci/suite
+
+check: .venv/.ready-dev ## Formatting, lint, types, architecture
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(PYTEST) -q tests/architecture
+
+format: .venv/.ready-dev ## Format and fix what ruff can fix
+	.venv/bin/ruff check --fix-only -q .
+	.venv/bin/ruff format .
+
+docs: .venv/.ready ## Write the settings table of README.md and .env.example from the code
+	$(PYTHON) -m backend.core.settings_table
+
+lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=--upgrade for newer releases)
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements.in -o requirements.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements-dev.in -o requirements-dev.txt
+
+audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
+	.venv/bin/bandit -q -r app.py auth backend pages -c pyproject.toml
+	.venv/bin/pip-audit --disable-pip --no-deps -r requirements.txt
+
+bench: .venv/.ready-dev ## Measure every speed claim; each prints both sides and the ratio
+	@for program in benchmarks/*.py; do case $$program in */_*) continue;; esac; \
+		echo "== $$program"; $(PYTHON) -m "$$(echo $${program%.py} | tr / .)" || exit 1; done
+
+.venv/.ready: requirements.txt .ci/environment.py | need-python
+	@$(SYSTEM_PYTHON) .ci/environment.py requirements.txt
+	@touch $@
+
+.venv/.ready-dev: requirements-dev.txt .ci/environment.py | need-python
+	@$(SYSTEM_PYTHON) .ci/environment.py requirements-dev.txt
+	@touch .venv/.ready $@
+
+need-python:
+	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found as python3.11, python3.12, python3.13, python3 or python." >&2; exit 1; }
