@@ -9,9 +9,19 @@ from backend.models.connections import (
     DataHubClientInfo,
     Environment,
 )
+from backend.models.accounts import (
+    Account,
+    AccountSession,
+    ApiToken,
+    SignInBackoff,
+    SignInTicket,
+)
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 
 __all__ = [
+    "Account",
+    "AccountSession",
+    "ApiToken",
     "AuditEvent",
     "AuditHead",
     "Connection",
@@ -23,5 +33,7 @@ __all__ = [
     "JobLine",
     "Lease",
     "ScheduleMark",
+    "SignInBackoff",
+    "SignInTicket",
     "SystemSecret",
 ]

@@ -1,0 +1,63 @@
+"""The portal's two cookies: the session, and a nonce that tells browsers apart before sign-in."""
+
+from starlette.responses import Response
+
+from backend.accounts.sessions import ABSOLUTE_TIMEOUT
+from backend.core.settings import get_settings
+
+_SESSION = "portal_session"
+_BROWSER = "portal_browser"
+
+
+def session_name() -> str:
+    """`__Host-` (https only: no sub-domain can plant the cookie) when the portal is on https."""
+    return _prefix() + _SESSION
+
+
+def browser_name() -> str:
+    return _prefix() + _BROWSER
+
+
+def _prefix() -> str:
+    return "__Host-" if get_settings().secure_cookies else ""
+
+
+def set_session(response: Response, raw: str, *, https: bool = False) -> None:
+    """HttpOnly, SameSite=Strict, Path=/.
+
+    Strict is no hindrance to links from other sites: Streamlit reads the cookie from the
+    websocket that the portal's own page opens.
+    """
+    response.set_cookie(
+        session_name(),
+        raw,
+        max_age=int(ABSOLUTE_TIMEOUT.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=https or get_settings().secure_cookies,
+    )
+
+
+def clear_session(response: Response) -> None:
+    response.delete_cookie(
+        session_name(),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=get_settings().secure_cookies,
+    )
+
+
+def browser_cookie(value: str, *, https: bool = False) -> str:
+    """The Set-Cookie value of the nonce; it ends with the browser."""
+    response = Response()
+    response.set_cookie(
+        browser_name(),
+        value,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=https or get_settings().secure_cookies,
+    )
+    return response.headers["set-cookie"]

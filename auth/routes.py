@@ -1,0 +1,114 @@
+"""The plain HTTP side of signing in and out: the routes that set and clear the session cookie."""
+
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from auth import cookies
+from backend.accounts import sessions, tickets
+from backend.core.database import get_database
+from backend.core.errors import NotAuthenticated, PortalError
+from backend.core.log import get_logger, log_unexpected
+
+log = get_logger(__name__)
+
+SIGN_IN_PATH = "/auth/sign-in"
+SIGN_OUT_PATH = "/auth/sign-out"
+#: Both are posted forms of three short fields; anything larger is not ours.
+MAX_FIELDS = 8
+MAX_PART = 4_096
+
+
+async def sign_in(request: Request) -> Response:
+    """Trade the posted one-time ticket for a session cookie; back to the page that was asked for.
+
+    A refused ticket also goes back to the page, which then shows the form again.
+    """
+    form = await _own_form(request)
+    if form is None:
+        return _refused()
+    target = local_path(str(form.get("next", "")))
+    try:
+        raw = await run_in_threadpool(_redeem, request, str(form.get("ticket", "")))
+    except NotAuthenticated:
+        log.info("A sign-in ticket was refused.")
+        return _go(target)
+    except PortalError as exc:
+        return Response(exc.message, status_code=exc.status, media_type="text/plain")
+    response = _go(target)
+    cookies.set_session(response, raw, https=request.url.scheme == "https")
+    return response
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session of the posted cookie on the server, and clear the cookie."""
+    if await _own_form(request) is None:
+        return _refused()
+    raw = request.cookies.get(cookies.session_name(), "")
+    try:
+        await run_in_threadpool(_end, raw)
+    except PortalError as exc:
+        return Response(exc.message, status_code=exc.status, media_type="text/plain")
+    response = _go("/")
+    cookies.clear_session(response)
+    return response
+
+
+def local_path(target: str) -> str:
+    """`target` when it is a path of this portal, else "/": no redirect ever leaves it.
+
+    Browsers read a backslash as a slash and drop control characters, so both are refused.
+    """
+    if not target.startswith("/") or not target.isprintable() or "\\" in target:
+        return "/"
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or target.startswith("//") or len(target) > 2_000:
+        return "/"
+    if parts.path.startswith(("/auth/", "/api/")):
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+async def _own_form(request: Request) -> FormData | None:
+    """The posted form, or None when another site posted it (login and logout CSRF)."""
+    origin = request.headers.get("origin", "")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if site not in ("same-origin", "none"):
+        return None
+    if origin and urlsplit(origin).netloc != request.headers.get("host", ""):
+        return None
+    return await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_PART)
+
+
+def _redeem(request: Request, ticket: str) -> str:
+    with get_database().write() as session:
+        return tickets.redeem(
+            session,
+            ticket,
+            browser=request.cookies.get(cookies.browser_name(), ""),
+            address=request.client.host if request.client else "",
+            user_agent=request.headers.get("user-agent", ""),
+        )
+
+
+def _end(raw: str) -> None:
+    with get_database().write() as session:
+        sessions.sign_out(session, raw)
+
+
+def _go(path: str) -> Response:
+    return RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
+
+
+def _refused() -> Response:
+    return Response("This form was sent by another site.", 403, media_type="text/plain")
+
+
+routes: list[Route] = [
+    Route(SIGN_IN_PATH, sign_in, methods=["POST"]),
+    Route(SIGN_OUT_PATH, sign_out, methods=["POST"]),
+]

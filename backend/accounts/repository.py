@@ -1,0 +1,197 @@
+"""All SQL of the accounts room."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from backend.core.database import ReadSession, WriteSession
+from backend.core.errors import NotFound
+from backend.models.accounts import Account, AccountSession, ApiToken, SignInTicket
+
+
+def find_account(session: ReadSession, name_key: str) -> Account | None:
+    return session.scalars(select(Account).where(Account.name_key == name_key)).one_or_none()
+
+
+def find_account_by_external_key(session: ReadSession, external_key: str) -> Account | None:
+    return session.scalars(
+        select(Account).where(Account.external_key == external_key)
+    ).one_or_none()
+
+
+def get_account(session: ReadSession, account_id: int) -> Account:
+    """Raises NotFound."""
+    row = session.get(Account, account_id)
+    if row is None:
+        raise NotFound(f"There is no account {account_id}.")
+    return row
+
+
+def get_account_locked(session: WriteSession, account_id: int) -> Account:
+    """The account, locked until commit and read afresh; raises NotFound."""
+    row = session.scalars(
+        select(Account)
+        .where(Account.id == account_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no account {account_id}.")
+    return row
+
+
+def lock_admins(session: WriteSession) -> list[Account]:
+    """Every enabled admin, locked until commit in one order, so that the last one stays."""
+    return list(
+        session.scalars(
+            select(Account)
+            .where(Account.role == "admin", Account.disabled.is_(False))
+            .order_by(Account.id)
+            .with_for_update()
+        )
+    )
+
+
+def list_accounts(session: ReadSession, limit: int) -> list[Account]:
+    return list(session.scalars(select(Account).order_by(Account.name_key).limit(limit)))
+
+
+def any_account(session: ReadSession) -> bool:
+    return session.scalars(select(Account.id).limit(1)).first() is not None
+
+
+def _live(now: datetime, idle_since: datetime) -> tuple[Any, ...]:
+    return (
+        AccountSession.ended_at.is_(None),
+        AccountSession.expires_at > now,
+        AccountSession.last_seen_at > idle_since,
+        Account.disabled.is_(False),
+    )
+
+
+def find_live_session(
+    session: ReadSession, *, token_hash: str, now: datetime, idle_since: datetime
+) -> tuple[AccountSession, Account] | None:
+    row = session.execute(
+        select(AccountSession, Account)
+        .join(Account, Account.id == AccountSession.account_id)
+        .where(AccountSession.token_hash == token_hash, *_live(now, idle_since))
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    return (row[0], row[1]) if row is not None else None
+
+
+def list_live_sessions(
+    session: ReadSession,
+    *,
+    account_id: int | None,
+    now: datetime,
+    idle_since: datetime,
+    limit: int,
+) -> Sequence[tuple[AccountSession, Account]]:
+    query = (
+        select(AccountSession, Account)
+        .join(Account, Account.id == AccountSession.account_id)
+        .where(*_live(now, idle_since))
+        .order_by(AccountSession.last_seen_at.desc(), AccountSession.id.desc())
+        .limit(limit)
+    )
+    if account_id is not None:
+        query = query.where(AccountSession.account_id == account_id)
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def count_live_sessions(
+    session: ReadSession, *, now: datetime, idle_since: datetime
+) -> dict[int, int]:
+    """Account id to number of live sessions."""
+    rows = session.execute(
+        select(AccountSession.account_id, func.count())
+        .join(Account, Account.id == AccountSession.account_id)
+        .where(*_live(now, idle_since))
+        .group_by(AccountSession.account_id)
+    )
+    return {int(row[0]): int(row[1]) for row in rows}
+
+
+def find_session(session: ReadSession, session_id: int) -> AccountSession | None:
+    return session.get(AccountSession, session_id)
+
+
+def find_session_by_hash(session: ReadSession, token_hash: str) -> AccountSession | None:
+    return session.scalars(
+        select(AccountSession).where(AccountSession.token_hash == token_hash)
+    ).one_or_none()
+
+
+def touch_session(session: Session, session_id: int, now: datetime) -> None:
+    session.execute(
+        update(AccountSession)
+        .where(AccountSession.id == session_id, AccountSession.last_seen_at < now)
+        .values(last_seen_at=now)
+    )
+
+
+def end_sessions(
+    session: WriteSession, *, account_id: int, now: datetime, reason: str, except_id: int | None
+) -> int:
+    query = (
+        update(AccountSession)
+        .where(AccountSession.account_id == account_id, AccountSession.ended_at.is_(None))
+        .values(ended_at=now, ended_reason=reason)
+    )
+    if except_id is not None:
+        query = query.where(AccountSession.id != except_id)
+    return cast(CursorResult[Any], session.execute(query)).rowcount
+
+
+def delete_old_sessions(session: WriteSession, before: datetime) -> int:
+    query = delete(AccountSession).where(AccountSession.expires_at < before)
+    return cast(CursorResult[Any], session.execute(query)).rowcount
+
+
+def use_ticket(
+    session: WriteSession, *, ticket_hash: str, browser_hash: str, now: datetime
+) -> int | None:
+    """Mark a valid ticket as used and return its account; None when it is not valid.
+
+    One UPDATE decides, so of two redemptions at the same instant one wins.
+    """
+    query = (
+        update(SignInTicket)
+        .where(
+            SignInTicket.ticket_hash == ticket_hash,
+            SignInTicket.browser_hash == browser_hash,
+            SignInTicket.used_at.is_(None),
+            SignInTicket.expires_at > now,
+        )
+        .values(used_at=now)
+    )
+    if cast(CursorResult[Any], session.execute(query)).rowcount != 1:
+        return None
+    return session.scalars(
+        select(SignInTicket.account_id).where(SignInTicket.ticket_hash == ticket_hash)
+    ).one()
+
+
+def delete_expired_tickets(session: WriteSession, now: datetime) -> None:
+    session.execute(delete(SignInTicket).where(SignInTicket.expires_at < now))
+
+
+def find_api_token(session: ReadSession, prefix: str) -> ApiToken | None:
+    return session.scalars(select(ApiToken).where(ApiToken.prefix == prefix)).one_or_none()
+
+
+def find_api_token_by_id(session: ReadSession, token_id: int) -> ApiToken | None:
+    return session.get(ApiToken, token_id)
+
+
+def list_api_tokens(session: ReadSession, limit: int) -> list[ApiToken]:
+    return list(session.scalars(select(ApiToken).order_by(ApiToken.id.desc()).limit(limit)))
+
+
+def touch_api_token(session: Session, token_id: int, now: datetime) -> None:
+    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))

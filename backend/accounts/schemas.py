@@ -1,0 +1,71 @@
+"""What the accounts room hands out: frozen views without hashes or secrets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from backend.core.access import Actor, Role
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who is behind a session cookie right now, with the role the database holds now."""
+
+    actor: Actor
+    session_id: int
+    must_change_password: bool
+    external: bool = False
+
+
+@dataclass(frozen=True)
+class AccountView:
+    """One account. version: hand it back with a change, so that two admins see one another."""
+
+    id: int
+    name: str
+    role: Role
+    disabled: bool
+    external: bool
+    must_change_password: bool
+    created_at: datetime
+    created_by: str
+    last_sign_in_at: datetime | None
+    live_sessions: int
+    version: int
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """One live session."""
+
+    id: int
+    account_id: int
+    account_name: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True)
+class ApiTokenView:
+    """One API token, without the token."""
+
+    id: int
+    name: str
+    prefix: str
+    role: Role
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    revoked_by: str
+
+
+@dataclass(frozen=True)
+class NewApiToken:
+    """A token just made. raw: shown once and never again."""
+
+    view: ApiTokenView
+    raw: str

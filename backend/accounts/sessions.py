@@ -1,0 +1,151 @@
+"""Server-side sessions: a random token in the browser, its hash and everything else here.
+
+A session ends by sign-out, idle or absolute timeout, password change, disabling the account, or
+an admin. Every page run asks `actor_for`, so each of these and a changed role count at once.
+"""
+
+from datetime import timedelta
+
+from backend.accounts import repository, tokens, touch
+from backend.accounts.schemas import SessionView, SignedIn
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission, Role
+from backend.core.database import ReadSession, WriteSession
+from backend.core.errors import NotFound
+from backend.models.accounts import Account, AccountSession
+
+IDLE_TIMEOUT = timedelta(hours=2)
+ABSOLUTE_TIMEOUT = timedelta(hours=12)
+#: A page run moves last_seen_at at most this often, so that reading stays reading.
+TOUCH_EVERY = timedelta(minutes=1)
+#: Ended and expired rows are kept this long for the question "who was in?".
+KEEP_ENDED = timedelta(days=30)
+MAX_LISTED = 500
+
+
+def open_session(session: WriteSession, *, account_id: int, address: str, user_agent: str) -> str:
+    """Start a session and return its raw token, which is stored nowhere.
+
+    Only the sign-in calls this, right after the credentials were right: every sign-in gets a new
+    token (no fixation). address, user_agent: for the list of live sessions.
+    """
+    raw, now = tokens.new_token(), clock.now()
+    session.add(
+        AccountSession(
+            account_id=account_id,
+            token_hash=tokens.hashed(raw),
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + ABSOLUTE_TIMEOUT,
+            address=address[:64],
+            user_agent=user_agent[:300],
+            ended_at=None,
+            ended_reason="",
+        )
+    )
+    session.flush()
+    return raw
+
+
+def actor_for(session: ReadSession, raw: str) -> SignedIn | None:
+    """Who holds this cookie value now, or None when it opens nothing (any more).
+
+    The role and the disabled flag are read from the database at each call.
+    """
+    if not raw:
+        return None
+    now = clock.now()
+    found = repository.find_live_session(
+        session, token_hash=tokens.hashed(raw), now=now, idle_since=now - IDLE_TIMEOUT
+    )
+    if found is None:
+        return None
+    row, account = found
+    if now - row.last_seen_at > TOUCH_EVERY:
+        touch.in_short_write(session, lambda short: repository.touch_session(short, row.id, now))
+    return SignedIn(
+        actor=Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),
+        session_id=row.id,
+        must_change_password=account.must_change_password,
+        external=account.password_hash is None,
+    )
+
+
+def list_live(
+    session: ReadSession, actor: Actor, *, account_id: int | None = None, limit: int = MAX_LISTED
+) -> list[SessionView]:
+    """Live sessions, newest activity first; one's own, or with ACCOUNTS_READ anyone's."""
+    if account_id != actor.id or actor.kind != "user":
+        access.require(actor, Permission.ACCOUNTS_READ)
+    now = clock.now()
+    rows = repository.list_live_sessions(
+        session, account_id=account_id, now=now, idle_since=now - IDLE_TIMEOUT, limit=limit
+    )
+    return [_view(row, account) for row, account in rows]
+
+
+def end(session: WriteSession, actor: Actor, *, session_id: int) -> None:
+    """End one session: one's own, or with ACCOUNTS_WRITE anyone's; raises NotFound."""
+    row = repository.find_session(session, session_id)
+    own = row is not None and actor.kind == "user" and row.account_id == actor.id
+    if not own:
+        access.require(actor, Permission.ACCOUNTS_WRITE)
+    if row is None:
+        raise NotFound(f"There is no session {session_id}.")
+    if row.ended_at is not None:
+        return
+    row.ended_at, row.ended_reason = clock.now(), "ended by owner" if own else "ended by admin"
+    account = repository.get_account(session, row.account_id)
+    audit.record(
+        session,
+        actor,
+        "accounts:session:end",
+        subject=f"session {session_id} of {account.name}",
+        outcome="succeeded",
+    )
+
+
+def sign_out(session: WriteSession, raw: str) -> bool:
+    """End the session behind a cookie value; False when it was no live one."""
+    row = repository.find_session_by_hash(session, tokens.hashed(raw)) if raw else None
+    if row is None or row.ended_at is not None:
+        return False
+    row.ended_at, row.ended_reason = clock.now(), "signed out"
+    account = repository.get_account(session, row.account_id)
+    audit.record(
+        session,
+        Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),
+        "accounts:session:sign_out",
+        subject=f"session {row.id} of {account.name}",
+        outcome="succeeded",
+    )
+    return True
+
+
+def end_all(
+    session: WriteSession, *, account_id: int, reason: str, except_session_id: int | None = None
+) -> int:
+    """End every live session of an account and return how many.
+
+    No permission of its own: the services that change an account call it inside their own check.
+    """
+    return repository.end_sessions(
+        session,
+        account_id=account_id,
+        now=clock.now(),
+        reason=reason[:40],
+        except_id=except_session_id,
+    )
+
+
+def _view(row: AccountSession, account: Account) -> SessionView:
+    return SessionView(
+        id=row.id,
+        account_id=account.id,
+        account_name=account.name,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+        address=row.address,
+        user_agent=row.user_agent,
+    )
