@@ -1,0 +1,209 @@
+"""Environments: add, rename, mark as default, delete. One is the default."""
+
+import re
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.connections import repository
+from backend.connections.errors import ChangedMeanwhile, EnvironmentNotFound, NameTaken
+from backend.connections.schemas import EnvironmentView
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import ReadSession, WriteSession
+from backend.core.errors import InvalidInput
+from backend.models import Environment
+
+MAX_NAME = 80
+_NAME = re.compile(r"^[^\W_][\w .()-]*$")
+
+
+def list_all(session: ReadSession, actor: Actor) -> tuple[EnvironmentView, ...]:
+    """Every environment, the default one first."""
+    access.require(actor, Permission.CONNECTIONS_READ)
+    return tuple(view(row) for row in repository.list_environments(session))
+
+
+def get(session: ReadSession, actor: Actor, *, name: str) -> EnvironmentView:
+    """One environment by name, case does not count; raises EnvironmentNotFound."""
+    access.require(actor, Permission.CONNECTIONS_READ)
+    return view(require_row(session, name))
+
+
+def add(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    default: bool = False,
+    is_production: bool = False,
+    is_sandbox: bool = False,
+) -> EnvironmentView:
+    """Add an environment; the first one becomes the default, and so does the first real one.
+
+    Raises InvalidInput for a bad name, NameTaken when there is one already.
+    """
+    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    name = clean_name(name)
+    if repository.find_environment(session, name) is not None:
+        raise NameTaken(name)
+    first = repository.count_environments(session, real_only=not is_sandbox) == 0
+    if default or first:
+        repository.clear_default(session)
+    now = clock.now()
+    row = Environment(
+        name=name,
+        name_key=repository.name_key(name),
+        default_marker=1 if default or first else None,
+        is_sandbox=is_sandbox,
+        is_production=is_production,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        updated_by=actor.name,
+    )
+    session.add(row)
+    _flush(session, name)
+    audit.record(
+        session,
+        actor,
+        "connections:environment:add",
+        subject=name,
+        outcome="succeeded",
+        details={"default": row.default_marker == 1, "production": is_production},
+    )
+    return view(row)
+
+
+def update(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    version: int,
+    new_name: str | None = None,
+    is_production: bool | None = None,
+) -> EnvironmentView:
+    """Rename or change the production mark.
+
+    version: the one the person saw; raises ChangedMeanwhile when somebody saved in between.
+    """
+    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    row = _locked(session, name, version)
+    before = {"name": row.name, "production": row.is_production}
+    if new_name is not None:
+        row.name = clean_name(new_name)
+        row.name_key = repository.name_key(row.name)
+    if is_production is not None:
+        row.is_production = is_production
+    _touch(row, actor)
+    _flush(session, row.name)
+    after = {"name": row.name, "production": row.is_production}
+    audit.record(
+        session,
+        actor,
+        "connections:environment:update",
+        subject=row.name,
+        outcome="succeeded",
+        details={"before": before, "after": after},
+    )
+    return view(row)
+
+
+def make_default(session: WriteSession, actor: Actor, *, name: str) -> EnvironmentView:
+    """Make this the one default environment."""
+    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    row = _locked(session, name, None)
+    if row.default_marker != 1:
+        before = repository.find_default(session)
+        repository.clear_default(session)
+        row.default_marker = 1
+        _touch(row, actor)
+        session.flush()
+        audit.record(
+            session,
+            actor,
+            "connections:environment:default",
+            subject=row.name,
+            outcome="succeeded",
+            details={"before": before.name if before else None},
+        )
+    return view(row)
+
+
+def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str) -> None:
+    """Delete an environment with its connections, secrets, tests and client info.
+
+    confirm_name: the name typed once more; raises InvalidInput when it differs. When the default
+    one goes there is no default until an admin chooses: work must not move silently elsewhere.
+    """
+    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    row = _locked(session, name, None)
+    if confirm_name.strip() != row.name:
+        raise InvalidInput(
+            f"Type the environment's name exactly ('{row.name}') to delete it. Nothing was deleted."
+        )
+    audit.record(
+        session,
+        actor,
+        "connections:environment:remove",
+        subject=row.name,
+        outcome="succeeded",
+        details={"was_default": row.default_marker == 1},
+    )
+    repository.delete_environment(session, row.id)
+
+
+def clean_name(name: str) -> str:
+    """The name as stored; raises InvalidInput saying what a name may be."""
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME or not _NAME.match(name):
+        raise InvalidInput(
+            f"An environment's name has 1 to {MAX_NAME} letters, digits, spaces or . _ - ( ), "
+            "and starts with a letter or digit."
+        )
+    return name
+
+
+def require_row(session: ReadSession, name: str) -> Environment:
+    """The row by name; raises EnvironmentNotFound naming those that exist."""
+    row = repository.find_environment(session, " ".join(name.split()))
+    if row is None:
+        known = [item.name for item in repository.list_environments(session)][:20]
+        raise EnvironmentNotFound(name[:MAX_NAME], known)
+    return row
+
+
+def view(row: Environment) -> EnvironmentView:
+    return EnvironmentView(
+        id=row.id,
+        name=row.name,
+        is_default=row.default_marker == 1,
+        is_sandbox=row.is_sandbox,
+        is_production=row.is_production,
+        version=row.version,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
+
+
+def _locked(session: WriteSession, name: str, version: int | None) -> Environment:
+    row = repository.lock_environment(session, require_row(session, name).id)
+    if row is None:
+        raise EnvironmentNotFound(name, ())
+    if version is not None and version != row.version:
+        raise ChangedMeanwhile(f"Environment '{row.name}'", row.updated_by, row.updated_at)
+    return row
+
+
+def _touch(row: Environment, actor: Actor) -> None:
+    row.version += 1
+    row.updated_at = clock.now()
+    row.updated_by = actor.name
+
+
+def _flush(session: WriteSession, name: str) -> None:
+    try:
+        session.flush()
+    except IntegrityError as exc:
+        # Somebody added the same name (or the same default) between our look and our write.
+        raise NameTaken(name) from exc

@@ -1,0 +1,53 @@
+"""What can go wrong with environments and connections, said by what happened."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from backend.core.errors import Conflict, InvalidInput, NotFound
+
+
+class EnvironmentNotFound(NotFound):
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = ", ".join(known)
+        advice = f"Known environments: {names}." if names else "Add one on the Connections page."
+        super().__init__(f"There is no environment named '{name}'. {advice}")
+        self.name = name
+
+
+class NoDefaultEnvironment(NotFound):
+    def __init__(self) -> None:
+        super().__init__(
+            "No default environment found. Mark one as default on the Connections page, "
+            "or name the environment."
+        )
+
+
+class ConnectionNotConfigured(NotFound):
+    def __init__(self, environment: str, label: str, kind: str) -> None:
+        super().__init__(
+            f"Environment '{environment}' has no {label} connection ({kind}). An admin can set it "
+            f"on the Connections page or with: connections set {environment} {kind}"
+        )
+        self.kind = kind
+
+
+class UnknownKind(InvalidInput):
+    def __init__(self, kind: str, known: Iterable[str]) -> None:
+        super().__init__(f"'{kind}' is not a kind of connection; use one of {', '.join(known)}.")
+
+
+class NameTaken(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"An environment named '{name}' exists already (upper and lower case do not differ)."
+        )
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else saved first; the second one is told who and when."""
+
+    def __init__(self, what: str, by: str, at: datetime) -> None:
+        super().__init__(
+            f"{what} was changed by {by} at {at:%Y-%m-%d %H:%M:%S} UTC while you were editing. "
+            "Nothing of yours was saved: reload the page and make your change again."
+        )

@@ -1,0 +1,288 @@
+"""The nine kinds of connection with their settings and secrets (DESIGN 5.3), in one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.connections import fields
+from backend.connections.errors import UnknownKind
+from backend.connections.fields import Field
+from backend.core.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind. implicit: usable with its defaults when nothing is stored (tokenization).
+
+    one_of: groups of settings of which at least one group must be complete.
+    """
+
+    name: str
+    label: str
+    purpose: str
+    settings: tuple[Field, ...]
+    secrets: tuple[Field, ...]
+    implicit: bool = False
+    one_of: tuple[tuple[str, ...], ...] = ()
+
+    def setting(self, name: str) -> Field | None:
+        return next((item for item in self.settings if item.name == name), None)
+
+    def secret(self, name: str) -> Field | None:
+        return next((item for item in self.secrets if item.name == name), None)
+
+    def names(self) -> str:
+        """The allowed names as a person reads them."""
+        plain = ", ".join(item.name for item in self.settings)
+        sealed = ", ".join(item.name for item in self.secrets)
+        return f"settings {plain}; secrets {sealed}"
+
+
+_ALL = (
+    Kind(
+        "datahub",
+        "DataHub",
+        "Catalog: client info, tokenization write-back, datasets to ingest.",
+        settings=(
+            Field(
+                "server",
+                "GMS address",
+                "DataHub's metadata service, not its web page (often port 8080).",
+                required=True,
+                placeholder="https://datahub-gms.example.com:8080",
+                check=fields.web_address,
+            ),
+            Field(
+                "frontend_url",
+                "Web address",
+                "Where people open DataHub; used for links to datasets.",
+                placeholder="https://datahub.example.com",
+                check=fields.web_address,
+            ),
+            Field(
+                "timeout",
+                "Timeout in seconds",
+                "How long one request may take.",
+                default="10",
+                check=fields.number(0.1, 300),
+            ),
+        ),
+        secrets=(Field("token", "Access token", "A personal or service access token."),),
+    ),
+    Kind(
+        "openmetadata",
+        "OpenMetadata",
+        "Target of the user sync.",
+        settings=(
+            Field(
+                "host_port",
+                "API address",
+                "Ends in /api; without it the web page answers instead.",
+                required=True,
+                placeholder="https://openmetadata.example.com/api",
+                check=fields.api_address,
+            ),
+        ),
+        secrets=(Field("jwt_token", "JWT token", "Token of a bot or person who may edit users."),),
+    ),
+    Kind(
+        "directory",
+        "Directory",
+        "Source of the user sync: a GraphQL endpoint that lists users.",
+        settings=(
+            Field(
+                "endpoint",
+                "GraphQL endpoint",
+                "Answers { users { email displayName domain } }.",
+                required=True,
+                placeholder="https://directory.example.com/graphql",
+                check=fields.web_address,
+            ),
+        ),
+        secrets=(Field("token", "Bearer token", "Leave empty when the endpoint asks for none."),),
+    ),
+    Kind(
+        "ledger",
+        "Mount ledger",
+        "Database of the backup target mount ledger.",
+        settings=(
+            Field(
+                "url",
+                "Database URL",
+                "SQLAlchemy URL; a password in it is moved into the secret.",
+                required=True,
+                placeholder="mysql+pymysql://dms@db.example.com:3306/dms",
+                check=fields.ledger_url,
+            ),
+        ),
+        secrets=(Field("password", "Password", "Password of the user in the URL."),),
+    ),
+    Kind(
+        "rabbitmq",
+        "RabbitMQ",
+        "Broker of the DMS servers.",
+        settings=(
+            Field(
+                "url",
+                "Broker URL",
+                "amqp:// or amqps://; a password in it is moved into the secret.",
+                required=True,
+                placeholder="amqp://dms@broker.example.com:5672/",
+                check=fields.url_of("amqp", "amqps"),
+            ),
+        ),
+        secrets=(Field("password", "Password", "Password of the user in the URL."),),
+    ),
+    Kind(
+        "postgres",
+        "PostgreSQL",
+        "Source database whose columns are tokenized.",
+        settings=(
+            Field("host", "Host", "Host name or address.", required=True, check=fields.host),
+            Field("port", "Port", "", default="5432", check=fields.number(1, 65535, whole=True)),
+            Field("database", "Database", "The database of the dataset URNs.", required=True),
+            Field("user", "User", "Needs SELECT and UPDATE on the tables.", required=True),
+            Field(
+                "sslmode",
+                "TLS",
+                "verify-full checks the server's certificate and name.",
+                default="prefer",
+                choices=("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+            ),
+        ),
+        secrets=(Field("password", "Password", "Password of the user."),),
+    ),
+    Kind(
+        "databricks",
+        "Databricks",
+        "SQL warehouse whose columns are tokenized.",
+        settings=(
+            Field(
+                "server_hostname",
+                "Server host name",
+                "Of the SQL warehouse's connection details.",
+                placeholder="adb-123.azuredatabricks.net",
+                check=fields.host,
+            ),
+            Field(
+                "http_path",
+                "HTTP path",
+                "",
+                placeholder="/sql/1.0/warehouses/abc",
+                check=fields.prefix("/"),
+            ),
+            Field("catalog", "Catalog", "Unity catalog to look into."),
+            Field(
+                "jdbc_url",
+                "JDBC URL",
+                "Instead of host name and path; a PWD in it is moved into the secret.",
+                placeholder="jdbc:databricks://adb-123.azuredatabricks.net:443;httpPath=…",
+                check=fields.prefix("jdbc:"),
+            ),
+        ),
+        secrets=(Field("access_token", "Access token", "Personal or service principal token."),),
+        one_of=(("server_hostname", "http_path"), ("jdbc_url",)),
+    ),
+    Kind(
+        "aws",
+        "AWS",
+        "Lambda and Step Functions that ingest datasets.",
+        settings=(
+            Field(
+                "region",
+                "Region",
+                "Empty: the region of the portal's environment.",
+                placeholder="eu-central-1",
+            ),
+            Field(
+                "endpoint_url",
+                "Endpoint URL",
+                "Only for a private endpoint or a stand-in.",
+                check=fields.web_address,
+            ),
+            Field("access_key_id", "Access key id", "Empty: the portal's own AWS identity."),
+            Field(
+                "role_arn",
+                "Role to assume",
+                "",
+                placeholder="arn:aws:iam::123456789012:role/portal",
+                check=fields.prefix("arn:"),
+            ),
+        ),
+        secrets=(Field("secret_access_key", "Secret access key", "Belongs to the access key id."),),
+    ),
+    Kind(
+        "tokenization",
+        "Tokenization key",
+        "How values become tokens in this environment.",
+        settings=(
+            Field(
+                "scheme",
+                "Scheme",
+                "hmac-sha256 cannot be reversed; base64 can, by anybody.",
+                default="hmac-sha256",
+                choices=("hmac-sha256", "base64"),
+            ),
+        ),
+        secrets=(
+            Field(
+                "key",
+                "Key",
+                "base64 of 32 bytes; made at first use. Another key gives other tokens.",
+                check=fields.key_of_32_bytes,
+            ),
+        ),
+        implicit=True,
+    ),
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+
+
+def get_kind(name: str) -> Kind:
+    """The kind; raises UnknownKind naming the nine."""
+    if name not in KINDS:
+        raise UnknownKind(name, KINDS)
+    return KINDS[name]
+
+
+def check_names(kind: Kind, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    """Raise InvalidInput once, naming every unknown name and the allowed ones."""
+    misplaced = sorted(name for name in settings if kind.secret(name))
+    if misplaced:
+        raise InvalidInput(
+            f"{kind.name} {', '.join(misplaced)} is a secret and does not belong among the "
+            "settings; on the command line use --secret, which reads it from the input."
+        )
+    unknown = sorted(
+        {name for name in settings if not kind.setting(name)}
+        | {name for name in secrets if not kind.secret(name)}
+    )
+    if unknown:
+        raise InvalidInput(
+            f"{kind.name} has no {', '.join(repr(name) for name in unknown)}; "
+            f"allowed are {kind.names()}."
+        )
+
+
+def check_complete(kind: Kind, settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
+    """Raise InvalidInput naming everything that is missing at once."""
+    missing = [item.name for item in kind.settings if item.required and not settings.get(item.name)]
+    if missing:
+        raise InvalidInput(f"{kind.name} needs {' and '.join(missing)}.")
+    if kind.one_of and not any(all(settings.get(n) for n in group) for group in kind.one_of):
+        choices = ", or ".join(" and ".join(group) for group in kind.one_of)
+        raise InvalidInput(f"{kind.name} needs {choices}.")
+    if kind.name == "aws":
+        _check_key_pair(settings, secrets_set)
+
+
+def _check_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
+    has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
+    if has_id != has_secret:
+        missing = "secret_access_key" if has_id else "access_key_id"
+        raise InvalidInput(f"aws needs {missing} too: the two only work together.")
+
+
+def with_defaults(kind: Kind, stored: Mapping[str, str]) -> dict[str, str]:
+    """Every setting of the kind: what is stored, else its default, else ""."""
+    return {item.name: stored.get(item.name) or item.default for item in kind.settings}

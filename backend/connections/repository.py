@@ -1,0 +1,152 @@
+"""All SQL of this room."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from backend.core.database import ReadSession, WriteSession
+from backend.models import Connection, ConnectionSecret, ConnectionTest, Environment
+
+MAX_ENVIRONMENTS = 500
+
+
+def name_key(name: str) -> str:
+    """How names are compared: case does not count."""
+    return name.casefold()
+
+
+def list_environments(session: ReadSession) -> Sequence[Environment]:
+    """All environments, the default one first, then by name."""
+    order = (Environment.default_marker.is_(None), Environment.name_key)
+    return session.scalars(select(Environment).order_by(*order).limit(MAX_ENVIRONMENTS)).all()
+
+
+def find_environment(session: ReadSession, name: str) -> Environment | None:
+    return session.scalars(
+        select(Environment).where(Environment.name_key == name_key(name))
+    ).one_or_none()
+
+
+def find_default(session: ReadSession) -> Environment | None:
+    return session.scalars(select(Environment).where(Environment.default_marker == 1)).one_or_none()
+
+
+def lock_environment(session: WriteSession, environment_id: int) -> Environment | None:
+    """The row, locked for this unit of work so that check-then-act is safe."""
+    return session.scalars(
+        select(Environment)
+        .where(Environment.id == environment_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def count_environments(session: ReadSession, *, real_only: bool = False) -> int:
+    query = select(func.count()).select_from(Environment)
+    if real_only:
+        query = query.where(Environment.is_sandbox.is_(False))
+    return int(session.scalar(query) or 0)
+
+
+def clear_default(session: WriteSession) -> None:
+    session.execute(
+        update(Environment).where(Environment.default_marker == 1).values(default_marker=None)
+    )
+
+
+def delete_environment(session: WriteSession, environment_id: int) -> None:
+    """The row and, by the database's own cascade, all that belongs to it."""
+    session.execute(delete(Environment).where(Environment.id == environment_id))
+
+
+def find_connection(session: ReadSession, environment_id: int, kind: str) -> Connection | None:
+    return session.scalars(
+        select(Connection).where(
+            Connection.environment_id == environment_id, Connection.kind == kind
+        )
+    ).one_or_none()
+
+
+def lock_connection(session: WriteSession, environment_id: int, kind: str) -> Connection | None:
+    return session.scalars(
+        select(Connection)
+        .where(Connection.environment_id == environment_id, Connection.kind == kind)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def list_connections(session: ReadSession, environment_id: int) -> Sequence[Connection]:
+    return session.scalars(
+        select(Connection).where(Connection.environment_id == environment_id)
+    ).all()
+
+
+def list_all_connections(session: ReadSession) -> Sequence[Connection]:
+    return session.scalars(select(Connection).limit(MAX_ENVIRONMENTS * 10)).all()
+
+
+def list_secrets(
+    session: ReadSession, environment_id: int, kind: str | None = None
+) -> Sequence[ConnectionSecret]:
+    query = select(ConnectionSecret).where(ConnectionSecret.environment_id == environment_id)
+    if kind is not None:
+        query = query.where(ConnectionSecret.kind == kind)
+    return session.scalars(query).all()
+
+
+def delete_secrets(
+    session: WriteSession, environment_id: int, kind: str, fields: Sequence[str] | None = None
+) -> None:
+    query = delete(ConnectionSecret).where(
+        ConnectionSecret.environment_id == environment_id, ConnectionSecret.kind == kind
+    )
+    if fields is not None:
+        query = query.where(ConnectionSecret.field.in_(fields))
+    session.execute(query)
+
+
+def list_tests(
+    session: ReadSession, environment_id: int, kind: str, *, limit: int
+) -> Sequence[ConnectionTest]:
+    """Newest first."""
+    return session.scalars(
+        select(ConnectionTest)
+        .where(ConnectionTest.environment_id == environment_id, ConnectionTest.kind == kind)
+        .order_by(ConnectionTest.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def newest_tests(
+    session: ReadSession, environment_id: int | None = None
+) -> Sequence[ConnectionTest]:
+    """The last test of saved settings of every kind (of one environment, or of all)."""
+    newest: Any = (
+        select(func.max(ConnectionTest.id))
+        .where(ConnectionTest.draft.is_(False))
+        .group_by(ConnectionTest.environment_id, ConnectionTest.kind)
+    )
+    if environment_id is not None:
+        newest = newest.where(ConnectionTest.environment_id == environment_id)
+    return session.scalars(select(ConnectionTest).where(ConnectionTest.id.in_(newest))).all()
+
+
+def trim_tests(session: WriteSession, environment_id: int, kind: str, *, keep: int) -> None:
+    """Delete all but the newest `keep` tests of one connection."""
+    oldest_kept = session.scalar(
+        select(ConnectionTest.id)
+        .where(ConnectionTest.environment_id == environment_id, ConnectionTest.kind == kind)
+        .order_by(ConnectionTest.id.desc())
+        .offset(keep - 1)
+        .limit(1)
+    )
+    if oldest_kept is not None:
+        session.execute(
+            delete(ConnectionTest).where(
+                ConnectionTest.environment_id == environment_id,
+                ConnectionTest.kind == kind,
+                ConnectionTest.id < oldest_kept,
+            )
+        )

@@ -1,0 +1,101 @@
+"""What the services of this room return: frozen, without secrets unless the name says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+ConnectionStatus = Literal["connected", "failed", "unknown"]
+
+
+@dataclass(frozen=True)
+class EnvironmentView:
+    """version: pass it back when saving, so that two admins cannot overwrite each other."""
+
+    id: int
+    name: str
+    is_default: bool
+    is_sandbox: bool
+    is_production: bool
+    version: int
+    updated_at: datetime
+    updated_by: str
+
+
+@dataclass(frozen=True)
+class ConnectionConfig:
+    """Settings and decrypted secrets of one connection, for adapters only; never shown or logged.
+
+    settings: every setting of the kind as text, defaults filled in, "" when absent.
+    secrets: only those that are set. version: 0 when nothing is stored.
+    """
+
+    environment: EnvironmentView
+    kind: str
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    version: int
+
+
+@dataclass(frozen=True)
+class SecretState:
+    """A write-only secret as people may see it: set or not, when and by whom."""
+
+    field: str
+    is_set: bool
+    changed_at: datetime | None = None
+    changed_by: str = ""
+
+
+@dataclass(frozen=True)
+class ConnectionView:
+    """One connection of an environment without its secrets; version 0 is "not configured"."""
+
+    environment: str
+    kind: str
+    configured: bool
+    settings: Mapping[str, str]
+    secrets: tuple[SecretState, ...]
+    version: int
+    updated_at: datetime | None
+    updated_by: str
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test of one kind. cause and advice are one sentence each, "" when all is well."""
+
+    __test__ = False
+
+    kind: str
+    ok: bool
+    latency_ms: int
+    server_version: str = ""
+    cause: str = ""
+    advice: str = ""
+    warnings: tuple[str, ...] = ()
+    tested_at: datetime | None = None
+    tested_by: str = ""
+    draft: bool = False
+
+
+@dataclass(frozen=True)
+class ClientInfoView:
+    """DataHub client info of one environment (DESIGN 6.1).
+
+    stale: the last success is older than a day, or there was none. failing_since: first failure
+    of the current row of failures.
+    """
+
+    environment: str
+    client_id: str
+    server_id: str
+    frontend_base_url: str
+    server_config: Mapping[str, Any]
+    connection_status: ConnectionStatus
+    error_message: str
+    last_connection_test: datetime | None
+    created_at: datetime | None
+    last_updated: datetime | None
+    failing_since: datetime | None
+    stale: bool

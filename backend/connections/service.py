@@ -1,0 +1,194 @@
+"""Connections of an environment: see, save, remove. Secrets go in and never come out."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.connections import credentials, environments, kinds, repository, secrets
+from backend.connections.errors import ChangedMeanwhile
+from backend.connections.kinds import Kind
+from backend.connections.schemas import ConnectionView, SecretState
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import ReadSession, WriteSession
+from backend.core.errors import Conflict
+from backend.models import Connection, ConnectionSecret, Environment
+
+
+def list_connections(
+    session: ReadSession, actor: Actor, *, environment: str
+) -> tuple[ConnectionView, ...]:
+    """All nine kinds of an environment, configured or not.
+
+    Settings are filled only for those who may change them; secrets never are.
+    """
+    access.require(actor, Permission.CONNECTIONS_READ)
+    row = environments.require_row(session, environment)
+    stored = {item.kind: item for item in repository.list_connections(session, row.id)}
+    sealed = repository.list_secrets(session, row.id)
+    return tuple(
+        _view(actor, row, kind, stored.get(kind.name), [s for s in sealed if s.kind == kind.name])
+        for kind in kinds.KINDS.values()
+    )
+
+
+def get_connection(
+    session: ReadSession, actor: Actor, *, environment: str, kind: str
+) -> ConnectionView:
+    """One kind of an environment, configured or not."""
+    access.require(actor, Permission.CONNECTIONS_READ)
+    known = kinds.get_kind(kind)
+    row = environments.require_row(session, environment)
+    stored = repository.find_connection(session, row.id, kind)
+    return _view(actor, row, known, stored, repository.list_secrets(session, row.id, kind))
+
+
+def save(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    environment: str,
+    kind: str,
+    settings: Mapping[str, str],
+    secrets_in: Mapping[str, str] | None = None,
+    clear_secrets: Sequence[str] = (),
+    version: int | None = None,
+) -> ConnectionView:
+    """Store settings and secrets of one kind.
+
+    settings: the named ones change, others stay; "" clears one. secrets_in: a blank one keeps
+    what is stored. version: the one the person saw (0: not configured); None: no check (CLI).
+    Raises InvalidInput (names, values, incomplete), ChangedMeanwhile.
+    """
+    access.require(actor, Permission.CONNECTIONS_WRITE)
+    known = kinds.get_kind(kind)
+    row = environments.require_row(session, environment)
+    stored = repository.lock_connection(session, row.id, kind)
+    _check_version(f"The {known.label} connection of '{row.name}'", stored, version)
+    old = dict(stored.settings) if stored else {}
+    plain, sealed = merge(known, old, settings, secrets_in or {})
+    kinds.check_names(known, {}, dict.fromkeys(clear_secrets, ""))
+    kept = {item.field for item in repository.list_secrets(session, row.id, kind)}
+    kinds.check_complete(known, plain, frozenset((kept - set(clear_secrets)) | set(sealed)))
+    stored = _store(session, actor, row, known, stored, plain)
+    secrets.forget(session, row.id, kind, list(clear_secrets))
+    secrets.seal(session, actor, row.id, kind, sealed)
+    audit.record(
+        session,
+        actor,
+        "connections:connection:save",
+        subject=f"{kind} of {row.name}",
+        outcome="succeeded",
+        details={
+            "changed": sorted(n for n in plain.keys() | old if plain.get(n) != old.get(n)),
+            "secrets_set": sorted(sealed),
+            "secrets_cleared": sorted(clear_secrets),
+        },
+    )
+    return get_connection(session, actor, environment=row.name, kind=kind)
+
+
+def remove(session: WriteSession, actor: Actor, *, environment: str, kind: str) -> None:
+    """Forget the settings and secrets of one kind; nothing happens when there are none."""
+    access.require(actor, Permission.CONNECTIONS_WRITE)
+    kinds.get_kind(kind)
+    row = environments.require_row(session, environment)
+    stored = repository.lock_connection(session, row.id, kind)
+    repository.delete_secrets(session, row.id, kind)
+    if stored is not None:
+        session.delete(stored)
+        audit.record(
+            session,
+            actor,
+            "connections:connection:remove",
+            subject=f"{kind} of {row.name}",
+            outcome="succeeded",
+        )
+
+
+def merge(
+    kind: Kind,
+    stored: Mapping[str, str],
+    settings: Mapping[str, str],
+    secrets_in: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Stored settings with the given ones checked and laid over, and the non-blank secrets.
+
+    Raises InvalidInput for unknown names and for values that cannot be right.
+    """
+    kinds.check_names(kind, settings, secrets_in)
+    plain, sealed = credentials.take_out(kind.name, settings, secrets_in)
+    merged = dict(stored)
+    for name, value in plain.items():
+        field = kind.setting(name)
+        merged[name] = field.clean(kind.name, value) if field else value
+    clean_secrets = {}
+    for name, value in sealed.items():
+        field = kind.secret(name)
+        if value.strip() and field:
+            clean_secrets[name] = field.clean(kind.name, value)
+    return {name: value for name, value in merged.items() if value}, clean_secrets
+
+
+def _store(
+    session: WriteSession,
+    actor: Actor,
+    environment: Environment,
+    kind: Kind,
+    row: Connection | None,
+    settings: dict[str, str],
+) -> Connection:
+    now = clock.now()
+    if row is None:
+        row = Connection(environment_id=environment.id, kind=kind.name, version=0, created_at=now)
+        session.add(row)
+    row.settings = settings
+    row.version += 1
+    row.updated_at = now
+    row.updated_by = actor.name
+    try:
+        session.flush()
+    except IntegrityError as exc:
+        raise Conflict(
+            f"Somebody else just saved the first {kind.label} connection of "
+            f"'{environment.name}'. Nothing of yours was saved: reload and look at theirs."
+        ) from exc
+    return row
+
+
+def _check_version(what: str, row: Connection | None, version: int | None) -> None:
+    if version is None:
+        return
+    if row is None and version != 0:
+        raise Conflict(f"{what} was removed while you were editing. Reload the page.")
+    if row is not None and version != row.version:
+        raise ChangedMeanwhile(what, row.updated_by, row.updated_at)
+
+
+def _view(
+    actor: Actor,
+    environment: Environment,
+    kind: Kind,
+    row: Connection | None,
+    sealed: Sequence[ConnectionSecret],
+) -> ConnectionView:
+    by_field = {item.field: item for item in sealed}
+    states = tuple(
+        SecretState(
+            field.name, True, by_field[field.name].updated_at, by_field[field.name].updated_by
+        )
+        if field.name in by_field
+        else SecretState(field.name, False)
+        for field in kind.secrets
+    )
+    may_see = actor.may(Permission.CONNECTIONS_WRITE)
+    return ConnectionView(
+        environment=environment.name,
+        kind=kind.name,
+        configured=row is not None or kind.implicit,
+        settings=dict(row.settings) if row and may_see else {},
+        secrets=states,
+        version=row.version if row else 0,
+        updated_at=row.updated_at if row else None,
+        updated_by=row.updated_by if row else "",
+    )
