@@ -1,0 +1,406 @@
+"""Translates every error of DataHub's SDK into one sentence that says what to do.
+
+A person configures the address of the metadata service (GMS) and a token; nearly every failure is
+one of these two, or the network in between. The SDK reports them through six exception families,
+wrapped in each other; `translate` looks through the whole chain.
+"""
+
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from json import JSONDecodeError
+from typing import Any
+
+import requests
+import urllib3
+
+from backend.core.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    PortalError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+
+SYSTEM = "DataHub"
+
+GMS_ADVICE = (
+    "Give the address of the metadata service (GMS): usually http://<host>:8080, "
+    "or https://<frontend>/api/gms through the web interface."
+)
+_RETRY_ADVICE = "Try again in a moment; if it stays, look at the metadata service's own log."
+_VERSION_ADVICE = "Check that the server's version fits this portal (DataHub 1.x)."
+_TEXT_LIMIT = 300
+
+# An answer that a proxy gave in the server's place says nothing about whether a write happened.
+_UNKNOWN_AFTER_WRITE = {502, 504}
+
+_BY_STATUS: dict[int, tuple[type[UpstreamError], str, str]] = {
+    400: (UpstreamError, "refused the request as invalid", _VERSION_ADVICE),
+    401: (
+        UpstreamError,
+        "does not accept the token (401)",
+        "It may be wrong, expired or revoked. Create an access token in DataHub under "
+        "Settings → Access Tokens and save it in this connection.",
+    ),
+    403: (
+        UpstreamError,
+        "refuses this to the token's owner (403)",
+        "Ask a DataHub administrator to grant the privilege by a policy.",
+    ),
+    404: (UpstreamError, "has nothing at this address (404)", GMS_ADVICE),
+    405: (UpstreamError, "does not allow this method at this address (405)", GMS_ADVICE),
+    409: (UpstreamError, "reports a conflicting change (409)", "Read the current state and retry."),
+    412: (UpstreamError, "reports that the entity changed meanwhile (412)", "Try again."),
+    413: (UpstreamError, "refuses a request of this size (413)", "Send less at once."),
+    422: (UpstreamError, "refused the values as invalid (422)", ""),
+    429: (UpstreamUnavailable, "is limiting requests (429)", "Wait a minute, then try again."),
+    500: (UpstreamError, "failed inside (500)", _RETRY_ADVICE),
+    502: (UpstreamUnavailable, "is not reachable behind its proxy (502)", _RETRY_ADVICE),
+    503: (UpstreamUnavailable, "is not available now (503)", _RETRY_ADVICE),
+    504: (UpstreamTimeout, "did not answer its proxy in time (504)", _RETRY_ADVICE),
+}
+
+
+class UnexpectedAnswer(Exception):
+    """The adapter read an answer that has not the agreed shape."""
+
+
+def translate(
+    exc: BaseException, *, server: str = "", writing: bool = False, secrets: tuple[str, ...] = ()
+) -> PortalError:
+    """The error to raise instead of `exc`; an unknown kind is named, never swallowed.
+
+    writing: the request changes something, so a lost answer becomes OutcomeUnknown.
+    secrets: texts that must not appear in the message (the token).
+    """
+    if isinstance(exc, PortalError):
+        return exc
+    found = _known(exc, server) or UpstreamError(
+        SYSTEM, f"an unexpected {type(exc).__name__} came up", _VERSION_ADVICE
+    )
+    if writing and _may_have_happened(exc):
+        found = OutcomeUnknown(
+            SYSTEM,
+            "the change was sent, but its answer never came",
+            "It may or may not have happened: look at the entity in DataHub before repeating it.",
+        )
+    return _without_secrets(found, secrets)
+
+
+def is_known(exc: BaseException) -> bool:
+    """Whether this exception has a sentence of its own."""
+    return _known(exc, "") is not None
+
+
+def unusable_token() -> UpstreamError:
+    return UpstreamError(
+        SYSTEM,
+        "the token holds characters that no token has",
+        "Paste it again, without line breaks or spaces.",
+    )
+
+
+def worth_a_retry(exc: BaseException) -> bool:
+    """Whether the same read may succeed a moment later."""
+    status = _status(exc)
+    if status is not None:
+        return status in (502, 503, 504)
+    return _in_chain(exc, requests.ConnectionError, ConnectionError) is not None and not _in_chain(
+        exc, socket.gaierror, ssl.SSLError, requests.exceptions.SSLError, requests.Timeout
+    )
+
+
+def _known(exc: BaseException, server: str) -> PortalError | None:
+    """The first reader that recognises the exception; the most specific come first."""
+    readers: tuple[Callable[[BaseException, str], PortalError | None], ...] = (
+        _wrong_use,
+        _graphql_error,
+        _answered_status,
+        _not_json,
+        _network,
+        _sdk_error,
+    )
+    return next((found for read in readers if (found := read(exc, server)) is not None), None)
+
+
+def _wrong_use(exc: BaseException, server: str) -> PortalError | None:
+    name = _sdk_name(exc)
+    if name in ("InvalidUrnError", "SchemaFieldKeyError"):
+        return InvalidInput(f"{SYSTEM}: not a usable URN or field path: {_short(str(exc))}")
+    if _in_chain(
+        exc,
+        requests.exceptions.MissingSchema,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.InvalidURL,
+        urllib3.exceptions.LocationValueError,
+        UnicodeError,
+    ):
+        return UpstreamError(
+            SYSTEM,
+            f"{_shown(server)} is not a usable address",
+            "It must begin with http:// or https://. " + GMS_ADVICE,
+        )
+    return unusable_token() if _in_chain(exc, requests.exceptions.InvalidHeader) else None
+
+
+def _graphql_error(exc: BaseException, server: str) -> PortalError | None:
+    """A 200 answer with an error list; its code tells what an HTTP status would."""
+    if _sdk_name(exc) != "GraphError" or not exc.args:
+        return None
+    errors = exc.args[0]
+    if not isinstance(errors, list) or not errors or not isinstance(errors[0], dict):
+        return UpstreamError(SYSTEM, f"refused the query: {_short(str(errors))}", _VERSION_ADVICE)
+    first = errors[0]
+    extensions = first.get("extensions") or {}
+    said = _short(str(first.get("message") or "no reason given"))
+    if extensions.get("classification") == "ValidationError":
+        return UpstreamError(SYSTEM, f"does not know part of the query: {said}", _VERSION_ADVICE)
+    code = extensions.get("code")
+    if code in (401, 403):
+        return _by_status(403, said, server)
+    kind = UpstreamUnavailable if code == 503 else UpstreamError
+    return kind(SYSTEM, f"answered with an error: {said}", _RETRY_ADVICE if code != 400 else "")
+
+
+def _answered_status(exc: BaseException, server: str) -> PortalError | None:
+    status = _status(exc)
+    return None if status is None else _by_status(status, _server_message(exc), server)
+
+
+def _by_status(status: int, said: str, server: str) -> UpstreamError:
+    kind, cause, advice = _BY_STATUS.get(
+        status, (UpstreamError, f"answered with status {status}", _RETRY_ADVICE)
+    )
+    if status == 404:
+        cause = f"{_shown(server)} has no metadata service at this path (404)"
+    if said:
+        cause = f"{cause}: {said}"
+    return kind(SYSTEM, cause, advice)
+
+
+def _not_json(exc: BaseException, server: str) -> PortalError | None:
+    if _in_chain(exc, JSONDecodeError, requests.exceptions.JSONDecodeError):
+        return _frontend(server)
+    return None
+
+
+def _frontend(server: str) -> UpstreamError:
+    return UpstreamError(
+        SYSTEM,
+        f"{_shown(server)} answers with a web page, not with data: this looks like the web "
+        "interface, not the metadata service",
+        "Add /api/gms to the address, or use the metadata service's own port 8080.",
+    )
+
+
+def _network(exc: BaseException, server: str) -> PortalError | None:
+    if _in_chain(exc, socket.gaierror, urllib3.exceptions.NameResolutionError):
+        return UpstreamUnavailable(
+            SYSTEM,
+            f"the name in {_shown(server)} is not known (DNS)",
+            "Check the spelling, and that this machine can resolve the name.",
+        )
+    certificate = _in_chain(exc, ssl.SSLCertVerificationError)
+    if certificate is not None:
+        return UpstreamUnavailable(
+            SYSTEM,
+            f"the certificate of {_shown(server)} is not trusted "
+            f"({getattr(certificate, 'verify_message', '') or 'verification failed'})",
+            "Put the issuer's certificate into a file and name it in REQUESTS_CA_BUNDLE.",
+        )
+    if _in_chain(exc, ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+        return UpstreamUnavailable(
+            SYSTEM,
+            f"no secure connection to {_shown(server)} came about (TLS)",
+            "Check whether the port speaks https at all; a plain port needs http://.",
+        )
+    if _in_chain(exc, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        return UpstreamUnavailable(
+            SYSTEM,
+            "the web proxy of this machine refused the connection",
+            "Check HTTPS_PROXY and NO_PROXY.",
+        )
+    if _in_chain(exc, *_TIMEOUTS):
+        return UpstreamTimeout(
+            SYSTEM,
+            f"{_shown(server)} did not answer in time",
+            "Check the address and the firewall between; a busy server may need a longer timeout.",
+        )
+    if _in_chain(exc, ConnectionRefusedError):
+        return UpstreamUnavailable(
+            SYSTEM,
+            f"{_shown(server)} refuses connections",
+            "Check the port, and that the metadata service is running.",
+        )
+    if _in_chain(exc, *_CONNECTION):
+        return UpstreamUnavailable(
+            SYSTEM, f"the connection to {_shown(server)} failed or broke off", _RETRY_ADVICE
+        )
+    return None
+
+
+_TIMEOUTS: tuple[type[BaseException], ...] = (
+    TimeoutError,
+    requests.Timeout,
+    urllib3.exceptions.TimeoutError,
+)
+_CONNECTION: tuple[type[BaseException], ...] = (
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+
+
+def _sdk_error(exc: BaseException, server: str) -> PortalError | None:
+    """What is left: the SDK's own words, told apart by class and, for one class, by text."""
+    text = str(exc)
+    name = _sdk_name(exc)
+    if name == "ConfigurationError":
+        return _configuration(text, server)
+    if name == "ItemNotFoundError":
+        return UpstreamError(SYSTEM, f"does not know it: {_short(text)}", "", status=404)
+    if name == "AlreadyExistsError":
+        return UpstreamError(SYSTEM, f"has it already: {_short(text)}", "", status=409)
+    if name == "TraceTimeoutError":
+        return UpstreamTimeout(SYSTEM, "has not confirmed the change in time", _RETRY_ADVICE)
+    if name in _SDK_ERRORS:
+        return UpstreamError(SYSTEM, f"the SDK reports: {_short(text)}", _VERSION_ADVICE)
+    if _in_chain(exc, requests.RequestException):
+        return UpstreamError(SYSTEM, f"the request failed ({type(exc).__name__})", GMS_ADVICE)
+    if isinstance(exc, (UnexpectedAnswer, ValueError, KeyError, TypeError, AttributeError)):
+        return UpstreamError(
+            SYSTEM, f"answered in a form that is not understood: {_short(text)}", _VERSION_ADVICE
+        )
+    return None
+
+
+_SDK_ERRORS = frozenset(
+    {
+        "MetaError",
+        "GraphError",
+        "OperationalError",
+        "PipelineExecutionError",
+        "IgnorableError",
+        "TraceValidationError",
+        "SdkUsageError",
+        "MultipleItemsFoundError",
+        "MessageTooLargeError",
+        "MalformedRecipeEnvelope",
+        "RequiredFieldUnsupportedError",
+    }
+)
+
+
+def _configuration(text: str, server: str) -> UpstreamError:
+    if "frontend" in text and "status_code" not in text and "authentication" not in text:
+        return _frontend(server)
+    status = re.search(r"status_code: (\d{3})", text)
+    if status:
+        return _by_status(int(status.group(1)), "", server)
+    if "authentication error" in text:
+        return _by_status(401, "", server)
+    return UpstreamError(SYSTEM, f"the SDK reports: {_short(text)}", GMS_ADVICE)
+
+
+def _may_have_happened(exc: BaseException) -> bool:
+    """Whether a write may have reached the server although no usable answer came back."""
+    status = _status(exc)
+    if status is not None:
+        return status in _UNKNOWN_AFTER_WRITE
+    if _in_chain(exc, *_NEVER_SENT):
+        return False
+    return _in_chain(exc, *_TIMEOUTS, *_CONNECTION) is not None
+
+
+_NEVER_SENT: tuple[type[BaseException], ...] = (
+    socket.gaierror,
+    ssl.SSLError,
+    ConnectionRefusedError,
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.ProxyError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.SSLError,
+)
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """The exception, what caused it, and the ones that urllib3 and requests keep as arguments."""
+    todo: list[Any] = [exc]
+    seen: set[int] = set()
+    while todo:
+        each = todo.pop(0)
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        todo += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _in_chain(exc: BaseException, *kinds: type[BaseException]) -> BaseException | None:
+    return next((each for each in _chain(exc) if isinstance(each, kinds)), None)
+
+
+def _status(exc: BaseException) -> int | None:
+    for each in _chain(exc):
+        response = getattr(each, "response", None)
+        if isinstance(each, requests.HTTPError) and response is not None:
+            return int(response.status_code)
+    return None
+
+
+def _server_message(exc: BaseException) -> str:
+    """What the server said about it; bodies of unknown form are not repeated."""
+    for each in _chain(exc):
+        response = getattr(each, "response", None)
+        if not isinstance(each, requests.HTTPError) or response is None:
+            continue
+        try:
+            body = response.json()
+        except ValueError:
+            return ""
+        said = body.get("message") or body.get("error") if isinstance(body, dict) else ""
+        return _short(said) if isinstance(said, str) else ""
+    return ""
+
+
+def _sdk_name(exc: BaseException) -> str:
+    """The class name for exceptions of the SDK, else "". Naming them needs no import of it."""
+    for kind in type(exc).__mro__:
+        if kind.__module__.split(".")[0] == "datahub":
+            return kind.__name__
+    return ""
+
+
+def _shown(server: str) -> str:
+    """The address without credentials that somebody may have put into it."""
+    return re.sub(r"//[^/@]*@", "//", server) or "the address"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
+
+
+def _without_secrets(error: PortalError, secrets: tuple[str, ...]) -> PortalError:
+    for secret in filter(None, secrets):
+        if secret not in str(error):
+            continue
+        if isinstance(error, UpstreamError):
+            error = type(error)(
+                error.system,
+                error.cause.replace(secret, "•••"),
+                error.advice.replace(secret, "•••"),
+                status=error.status,
+            )
+        else:
+            error = type(error)(error.message.replace(secret, "•••"), status=error.status)
+    return error

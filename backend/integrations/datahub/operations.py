@@ -1,0 +1,142 @@
+"""Every GraphQL document the portal sends to DataHub, by name.
+
+They ask only for fields that every 1.x server has, and never for an ingestion recipe: recipes may
+hold passwords.
+"""
+
+ME = """
+query portalMe { me { corpUser { urn username } } }
+"""
+
+DATASET = """
+query portalDataset($urn: String!) {
+  dataset(urn: $urn) {
+    urn
+    exists
+    name
+    origin
+    platform { urn name }
+    status { removed }
+    properties { name description customProperties { key value } }
+    editableProperties { description }
+    tags { tags { tag { urn } } }
+    institutionalMemory { elements { url label created { time actor } } }
+    schemaMetadata(version: 0) {
+      fields {
+        fieldPath
+        nullable
+        description
+        type
+        nativeDataType
+        tags { tags { tag { urn } } }
+      }
+    }
+    editableSchemaMetadata {
+      editableSchemaFieldInfo {
+        fieldPath
+        description
+        tags { tags { tag { urn } } }
+      }
+    }
+    structuredProperties {
+      properties {
+        structuredProperty { urn }
+        values { ... on StringValue { stringValue } ... on NumberValue { numberValue } }
+      }
+    }
+  }
+}
+"""
+
+SEARCH_DATASETS = """
+query portalSearchDatasets($input: SearchAcrossEntitiesInput!) {
+  searchAcrossEntities(input: $input) {
+    start
+    count
+    total
+    searchResults {
+      entity {
+        urn
+        ... on Dataset {
+          name
+          platform { urn name }
+          properties { name description }
+          editableProperties { description }
+          tags { tags { tag { urn } } }
+        }
+      }
+    }
+  }
+}
+"""
+
+SCROLL_URNS = """
+query portalScrollUrns($input: ScrollAcrossEntitiesInput!) {
+  scrollAcrossEntities(input: $input) {
+    nextScrollId
+    count
+    total
+    searchResults { entity { urn } }
+  }
+}
+"""
+
+CREATE_TAG = """
+mutation portalCreateTag($input: CreateTagInput!) { createTag(input: $input) }
+"""
+
+ADD_LINK = """
+mutation portalAddLink($input: AddLinkInput!) { addLink(input: $input) }
+"""
+
+REMOVE_LINK = """
+mutation portalRemoveLink($input: RemoveLinkInput!) { removeLink(input: $input) }
+"""
+
+LIST_INGESTION_SOURCES = """
+query portalIngestionSources($input: ListIngestionSourcesInput!) {
+  listIngestionSources(input: $input) {
+    start
+    count
+    total
+    ingestionSources {
+      urn
+      name
+      type
+      schedule { interval timezone }
+      config { executorId }
+      executions(start: 0, count: 1) {
+        executionRequests {
+          urn
+          input { task requestedAt }
+          result { status startTimeMs durationMs }
+        }
+      }
+    }
+  }
+}
+"""
+
+EXECUTION_REQUEST = """
+query portalExecutionRequest($urn: String!) {
+  executionRequest(urn: $urn) {
+    urn
+    input { task requestedAt }
+    result { status startTimeMs durationMs report }
+  }
+}
+"""
+
+CREATE_EXECUTION_REQUEST = """
+mutation portalCreateExecutionRequest($input: CreateIngestionExecutionRequestInput!) {
+  createIngestionExecutionRequest(input: $input)
+}
+"""
+
+CANCEL_EXECUTION_REQUEST = """
+mutation portalCancelExecutionRequest($input: CancelIngestionExecutionRequestInput!) {
+  cancelIngestionExecutionRequest(input: $input)
+}
+"""
+
+ALL = {name: value for name, value in dict(globals()).items() if name.isupper()}

@@ -1,0 +1,137 @@
+"""From DataHub's answers to our shapes; tolerant of nulls, strict about what names a thing."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from backend.integrations.datahub.schemas import (
+    Dataset,
+    DatasetHit,
+    ExecutionRequest,
+    Field,
+    IngestionSource,
+    Link,
+)
+
+Json = dict[str, Any]
+
+
+def dataset(found: Json) -> Dataset:
+    properties: Json = found.get("properties") or {}
+    return Dataset(
+        urn=found["urn"],
+        name=properties.get("name") or found.get("name") or found["urn"],
+        platform=_platform(found),
+        origin=found.get("origin") or "PROD",
+        removed=bool((found.get("status") or {}).get("removed")),
+        description=properties.get("description"),
+        editable_description=(found.get("editableProperties") or {}).get("description"),
+        custom_properties={
+            each["key"]: each.get("value") or ""
+            for each in properties.get("customProperties") or []
+        },
+        tags=tags(found),
+        fields=tuple(_fields(found)),
+        links=tuple(_links(found)),
+        structured_properties={
+            each["structuredProperty"]["urn"]: tuple(
+                value["stringValue"] if "stringValue" in value else value["numberValue"]
+                for value in each.get("values") or []
+                if value
+            )
+            for each in (found.get("structuredProperties") or {}).get("properties") or []
+        },
+    )
+
+
+def hit(found: Json) -> DatasetHit:
+    properties: Json = found.get("properties") or {}
+    return DatasetHit(
+        urn=found["urn"],
+        name=properties.get("name") or found.get("name") or found["urn"],
+        platform=_platform(found),
+        description=(found.get("editableProperties") or {}).get("description")
+        or properties.get("description"),
+        tags=tags(found),
+    )
+
+
+def tags(holder: Json) -> tuple[str, ...]:
+    """Tag URNs, each once: the same tag may be there once per attribution source."""
+    associations = (holder.get("tags") or {}).get("tags") or []
+    return tuple(dict.fromkeys(each["tag"]["urn"] for each in associations if each.get("tag")))
+
+
+def ingestion_source(found: Json) -> IngestionSource:
+    schedule: Json = found.get("schedule") or {}
+    runs = (found.get("executions") or {}).get("executionRequests") or []
+    return IngestionSource(
+        urn=found["urn"],
+        name=found["name"],
+        type=found["type"],
+        schedule=" ".join(filter(None, (schedule.get("interval"), schedule.get("timezone"))))
+        or None,
+        executor_id=(found.get("config") or {}).get("executorId"),
+        last_execution=execution_request(runs[0]) if runs else None,
+    )
+
+
+def execution_request(found: Json) -> ExecutionRequest:
+    result: Json = found.get("result") or {}
+    given: Json = found.get("input") or {}
+    return ExecutionRequest(
+        urn=found["urn"],
+        task=given.get("task") or "",
+        requested_at=_instant(given.get("requestedAt")),
+        status=result.get("status") or "PENDING",
+        started_at=_instant(result.get("startTimeMs")),
+        duration_ms=result.get("durationMs"),
+        report=result.get("report"),
+    )
+
+
+def aspect_values(assignment: Json) -> tuple[str | float, ...]:
+    """Values of a structured property in an aspect: [{"string": "ok"}, {"double": 2.0}]."""
+    return tuple(
+        value["string"] if "string" in value else float(value["double"])
+        for value in assignment.get("values") or []
+    )
+
+
+def _fields(found: Json) -> Iterable[Field]:
+    edited = {
+        each["fieldPath"]: each
+        for each in (found.get("editableSchemaMetadata") or {}).get("editableSchemaFieldInfo") or []
+    }
+    for each in (found.get("schemaMetadata") or {}).get("fields") or []:
+        by_people: Json = edited.get(each["fieldPath"]) or {}
+        yield Field(
+            path=each["fieldPath"],
+            type=each.get("type") or "",
+            native_type=each.get("nativeDataType"),
+            nullable=bool(each.get("nullable")),
+            description=each.get("description"),
+            editable_description=by_people.get("description"),
+            ingested_tags=tags(each),
+            editable_tags=tags(by_people),
+        )
+
+
+def _links(found: Json) -> Iterable[Link]:
+    for each in (found.get("institutionalMemory") or {}).get("elements") or []:
+        created: Json = each.get("created") or {}
+        yield Link(
+            url=each["url"],
+            label=each.get("label") or "",
+            created_at=_instant(created.get("time")),
+            created_by=created.get("actor"),
+        )
+
+
+def _platform(found: Json) -> str:
+    urn = str((found.get("platform") or {}).get("urn") or "")
+    return urn.removeprefix("urn:li:dataPlatform:")
+
+
+def _instant(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

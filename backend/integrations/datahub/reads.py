@@ -1,0 +1,107 @@
+"""Reading entities: existence, a dataset, search, scroll, structured properties."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from backend.core.errors import NotFound, TooMuch
+from backend.integrations.datahub import operations, parse, urns
+from backend.integrations.datahub.gateway import Gateway
+from backend.integrations.datahub.schemas import Dataset, SearchPage
+
+_SEARCH_WINDOW = 10_000  # DataHub's index answers no page beyond it
+
+
+class ReadCalls:
+    """Part of DataHubClient."""
+
+    _gateway: Gateway
+
+    def exists(self, urn: str) -> bool:
+        """Whether DataHub has this entity. Raises InvalidInput for what is no URN."""
+        urns.entity_type(urn)
+        return self._gateway.read(lambda graph: bool(graph.exists(urn)))
+
+    def dataset(self, urn: str) -> Dataset:
+        """The dataset with fields, tags, links. Raises NotFound when DataHub does not have it."""
+        urns.parse_dataset(urn)
+        found = self._gateway.query(operations.DATASET, {"urn": urn}).get("dataset")
+        if not found or found.get("exists") is False:
+            raise NotFound(f"DataHub has no dataset {urn}.")
+        return parse.dataset(found)
+
+    def search_datasets(self, query: str = "*", *, start: int = 0, count: int = 20) -> SearchPage:
+        """A page of datasets by text. Raises TooMuch past the first 10,000 results."""
+        if start + count > _SEARCH_WINDOW:
+            raise TooMuch(f"DataHub shows the first {_SEARCH_WINDOW:,} results. Narrow the search.")
+        data = self._gateway.query(
+            operations.SEARCH_DATASETS,
+            {
+                "input": {
+                    "types": ["DATASET"],
+                    "query": query.strip() or "*",
+                    "start": start,
+                    "count": count,
+                }
+            },
+        )
+        page = data["searchAcrossEntities"]
+        return SearchPage(
+            start=page["start"],
+            count=page["count"],
+            total=page["total"],
+            items=tuple(parse.hit(each["entity"]) for each in page["searchResults"]),
+        )
+
+    def datasets_with_tag(
+        self, tag_urn: str, *, limit: int = 1000, page_size: int = 100
+    ) -> Iterator[str]:
+        """URNs of datasets that carry the tag, themselves or on a field; at most `limit`.
+
+        Scrolls, so it sees past the search window. The index follows a write by some seconds.
+        """
+        scroll_id: str | None = None
+        left = limit
+        while left > 0:
+            page = self._tagged_page(tag_urn, min(page_size, left), scroll_id)
+            results = page["searchResults"]
+            for each in results[:left]:
+                yield each["entity"]["urn"]
+            left -= len(results)
+            scroll_id = page.get("nextScrollId")
+            if not scroll_id or not results:
+                return
+
+    def data_job_structured_property(
+        self, job_urn: str, property_urn: str
+    ) -> tuple[str | float, ...]:
+        """Values of one structured property of a data job; () when it is unset."""
+        urns.parse_data_job(job_urn)
+        aspect = self._gateway.read(lambda graph: _raw_aspect(graph, job_urn))
+        for assignment in aspect.get("properties") or []:
+            if assignment.get("propertyUrn") == property_urn:
+                return parse.aspect_values(assignment)
+        return ()
+
+    def _tagged_page(self, tag_urn: str, count: int, scroll_id: str | None) -> dict[str, Any]:
+        tagged = {"field": "tags", "condition": "EQUAL", "values": [tag_urn]}
+        wanted = {
+            "types": ["DATASET"],
+            "query": "*",
+            "count": count,
+            "scrollId": scroll_id,
+            "orFilters": [{"and": [tagged]}],
+            "searchFlags": {"skipHighlighting": True, "skipAggregates": True, "skipCache": True},
+        }
+        page: dict[str, Any] = self._gateway.query(operations.SCROLL_URNS, {"input": wanted})[
+            "scrollAcrossEntities"
+        ]
+        return page
+
+
+def _raw_aspect(graph: Any, urn: str) -> dict[str, Any]:
+    """The structured properties as JSON: the typed reader fails on fields of newer servers."""
+    entity = graph.get_entity_raw(urn, ["structuredProperties"])
+    value: dict[str, Any] = (
+        (entity.get("aspects") or {}).get("structuredProperties", {}).get("value", {})
+    )
+    return value
