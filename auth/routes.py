@@ -12,7 +12,7 @@ from auth import cookies
 from backend.accounts import sessions, tickets
 from backend.core.database import get_database
 from backend.core.errors import NotAuthenticated, PortalError
-from backend.core.log import get_logger, log_unexpected
+from backend.core.log import get_logger
 
 log = get_logger(__name__)
 

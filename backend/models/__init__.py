@@ -2,19 +2,19 @@
 
 from backend.core.audit import AuditEvent, AuditHead
 from backend.core.secret_store import SystemSecret
-from backend.models.connections import (
-    Connection,
-    ConnectionSecret,
-    ConnectionTest,
-    DataHubClientInfo,
-    Environment,
-)
 from backend.models.accounts import (
     Account,
     AccountSession,
     ApiToken,
     SignInBackoff,
     SignInTicket,
+)
+from backend.models.connections import (
+    Connection,
+    ConnectionSecret,
+    ConnectionTest,
+    DataHubClientInfo,
+    Environment,
 )
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 
