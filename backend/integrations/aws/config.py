@@ -1,0 +1,34 @@
+"""Where AWS is and who we are there: a connection's settings as one frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class AwsConfig:
+    """How to reach AWS. Every part may be empty: then boto3's own chain decides.
+
+    role_arn: assumed with the other credentials before any call.
+    """
+
+    region: str = ""
+    endpoint_url: str = ""
+    access_key_id: str = ""
+    role_arn: str = ""
+    secret_access_key: str = field(default="", repr=False)
+
+
+def from_connection(
+    settings: Mapping[str, str], secrets: Mapping[str, str], *, default_region: str = ""
+) -> AwsConfig:
+    """The AwsConfig of an aws connection's settings and secrets.
+
+    default_region: the region of the environment variables, used when the connection names none.
+    """
+    return AwsConfig(
+        region=(settings.get("region") or default_region or "").strip(),
+        endpoint_url=(settings.get("endpoint_url") or "").strip().rstrip("/"),
+        access_key_id=(settings.get("access_key_id") or "").strip(),
+        role_arn=(settings.get("role_arn") or "").strip(),
+        secret_access_key=secrets.get("secret_access_key") or "",
+    )

@@ -1,0 +1,249 @@
+"""botocore's exceptions as sentences a person can act on.
+
+One table maps AWS's error codes, one context manager translates everything else. `starting=True`
+marks a call that changes something: when its answer is lost, nobody knows whether it happened, so
+OutcomeUnknown is raised and nothing is sent again.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from backend.core.errors import (
+    OutcomeUnknown,
+    PortalError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+
+
+class AwsRefused(UpstreamError):
+    """AWS answered and said no."""
+
+
+class AwsThrottled(UpstreamUnavailable):
+    """AWS limits the rate of calls; nothing was started."""
+
+
+class AwsNotFound(UpstreamError):
+    """The function, state machine, execution or log group does not exist there."""
+
+    status = 404
+
+
+class AwsDenied(AwsRefused):
+    """The credentials are known and lack the right."""
+
+
+class AwsCredentials(AwsRefused):
+    """No usable credentials."""
+
+
+class AwsExists(AwsRefused):
+    """An execution of that name exists already; look it up."""
+
+    status = 409
+
+
+_THROTTLED = {
+    "TooManyRequestsException",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "EC2ThrottledException",
+    "ExecutionLimitExceeded",
+    "LimitExceededException",
+    "SlowDown",
+}
+_MISSING = {
+    "ResourceNotFoundException",
+    "StateMachineDoesNotExist",
+    "StateMachineDeleting",
+    "ExecutionDoesNotExist",
+    "NoSuchEntity",
+}
+_CREDENTIALS = {
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+    "TokenRefreshRequired",
+}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+    "KMSAccessDeniedException",
+}
+_TOO_LARGE = {"RequestTooLargeException", "RequestEntityTooLargeException"}
+
+
+@contextlib.contextmanager
+def translated(system: str, *, subject: str, region: str, starting: bool = False) -> Iterator[None]:
+    """Turn what botocore raises inside into the portal's errors.
+
+    system: "AWS Lambda". subject: what was asked for, in words. starting: the call changes things.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError, UndefinedModelAttributeError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    except PortalError:
+        raise
+    except ClientError as exc:
+        raise _from_answer(exc, system, subject, region, starting) from exc
+    except (BotoCoreError, ResponseParserError, UndefinedModelAttributeError) as exc:
+        raise _from_transport(exc, system, subject, region, starting) from exc
+
+
+def error_code(exc: Any) -> str:
+    """AWS's own word for what was wrong ("ResourceNotFoundException")."""
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def _from_answer(exc: Any, system: str, subject: str, region: str, starting: bool) -> UpstreamError:
+    code = error_code(exc)
+    status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+    said = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:300]
+    if code in _THROTTLED or status == 429:
+        return AwsThrottled(
+            system,
+            f"{subject} was refused by the rate limit ({code or status})",
+            "Nothing was started. Wait a moment and try again.",
+        )
+    if code in _MISSING:
+        return AwsNotFound(
+            system,
+            f"{subject} does not exist in {region}",
+            "Correct the mapping rule, or the region of the aws connection.",
+        )
+    if code in _CREDENTIALS:
+        return AwsCredentials(
+            system,
+            f"the credentials were refused ({code})",
+            "Check the aws connection's keys and role, and the clock of this machine.",
+        )
+    if code in _DENIED or status == 403:
+        return AwsDenied(
+            system,
+            f"the credentials may not use {subject} ({code or status}: {said})",
+            "Ask the AWS account's owner for that right.",
+        )
+    if code == "ExecutionAlreadyExists":
+        return AwsExists(system, f"{subject} exists already", "Look it up instead of starting it.")
+    if code in _TOO_LARGE or status == 413:
+        cause = f"the payload for {subject} is too large"
+        return AwsRefused(system, cause, "Shorten it.", status=422)
+    if status >= 500:
+        return _from_5xx(code, status, said, system, subject, starting)
+    return AwsRefused(
+        system,
+        f"{subject} was refused ({code or status}: {said})",
+        "Correct what the sentence names and try again.",
+    )
+
+
+def _from_5xx(
+    code: str, status: int, said: str, system: str, subject: str, starting: bool
+) -> UpstreamError:
+    # A code that is only the number means that no AWS service wrote this answer: something between
+    # us and AWS did, and it does not know what AWS made of the request.
+    if starting and code == str(status) and status != 503:
+        return OutcomeUnknown(
+            system,
+            f"a gateway answered {status} for {subject}; AWS may have accepted the call",
+            "It is not sent again. Its outcome is looked for.",
+        )
+    if status in (503, 504):
+        return UpstreamUnavailable(
+            system, f"{subject} is not available ({code or status}: {said})", "Try again later."
+        )
+    return AwsRefused(
+        system,
+        f"{subject} failed inside AWS ({code or status}: {said})",
+        "Nothing was started as far as AWS says. Try again later.",
+    )
+
+
+def _from_transport(
+    exc: Exception, system: str, subject: str, region: str, starting: bool
+) -> UpstreamError:
+    from botocore import exceptions as b
+    from botocore.parsers import ResponseParserError
+
+    name = type(exc).__name__
+    if isinstance(
+        exc,
+        b.NoCredentialsError
+        | b.PartialCredentialsError
+        | b.CredentialRetrievalError
+        | b.NoAuthTokenError
+        | b.TokenRetrievalError
+        | b.SSOError
+        | b.LoginError
+        | b.ProfileNotFound
+        | b.MetadataRetrievalError
+        | b.RefreshWithMFAUnsupportedError,
+    ):
+        return AwsCredentials(
+            system,
+            f"no usable credentials were found ({name})",
+            "Set access_key_id and secret_access_key on the aws connection, or give this machine "
+            "a role, profile or AWS_ACCESS_KEY_ID.",
+        )
+    if isinstance(exc, b.NoRegionError | b.UnknownRegionError | b.InvalidRegionError):
+        return AwsRefused(
+            system,
+            "no valid region is set",
+            "Set `region` on the aws connection or DATAHUB_INGESTION_LAMBDA_REGION.",
+        )
+    never_sent = (
+        b.ConnectTimeoutError | b.EndpointConnectionError | b.ProxyConnectionError | b.SSLError
+    )
+    if isinstance(exc, never_sent):
+        return UpstreamUnavailable(
+            system,
+            f"it cannot be reached in {region} ({_first_line(exc)})",
+            "Nothing was started. Check the network, the proxy, the region and endpoint_url.",
+        )
+    if isinstance(exc, b.HTTPClientError | b.ConnectionError | ResponseParserError):
+        if starting:
+            return OutcomeUnknown(
+                system,
+                f"no readable answer came for {subject} ({name})",
+                "It may have been accepted, so it is not sent again. Its outcome is looked for.",
+            )
+        if isinstance(exc, b.ReadTimeoutError):
+            cause = f"{subject} was not answered in time"
+            return UpstreamTimeout(system, cause, "Try again later.")
+        return UpstreamUnavailable(
+            system,
+            f"the connection broke while asking for {subject} ({name})",
+            "Try again; check endpoint_url if it stays so.",
+        )
+    if isinstance(exc, b.ParamValidationError | b.ValidationError):
+        return AwsRefused(
+            system,
+            f"{subject} is not a name AWS accepts ({_first_line(exc)})",
+            "Correct the mapping rule.",
+        )
+    return AwsRefused(system, f"{subject}: {_first_line(exc)}", "Check the aws connection.")
+
+
+def _first_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())[:200]

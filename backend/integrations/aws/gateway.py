@@ -1,0 +1,215 @@
+"""What the portal asks of Lambda and Step Functions; every start is sent at most once."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from backend.core.errors import OutcomeUnknown
+from backend.integrations.aws import clients
+from backend.integrations.aws.config import AwsConfig
+from backend.integrations.aws.errors import (
+    AwsDenied,
+    AwsExists,
+    AwsNotFound,
+    AwsRefused,
+    translated,
+)
+
+LAMBDA = "AWS Lambda"
+STEP_FUNCTIONS = "AWS Step Functions"
+
+Kind = Literal["lambda", "stepfunctions"]
+_ARN = re.compile(r"^arn:[\w-]+:(lambda|states):([a-z0-9-]+):(\d{12}):(.+)$")
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What AWS says about a target that exists.
+
+    machine_type: STANDARD or EXPRESS, for state machines. timeout_seconds: how long one run may
+    take; None when AWS does not say. log_group: where a function's lines go.
+    max_attempts: how often AWS tries an asynchronous call that fails.
+    """
+
+    kind: Kind
+    name: str
+    arn: str = ""
+    region: str = ""
+    machine_type: str = ""
+    timeout_seconds: int | None = None
+    log_group: str = ""
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """AWS took a start. request_id: Lambda's; execution_arn: Step Functions'."""
+
+    request_id: str = ""
+    execution_arn: str = ""
+    existed: bool = False
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One Step Functions execution as DescribeExecution tells it."""
+
+    arn: str
+    status: str
+    started_at: datetime | None
+    stopped_at: datetime | None
+    error: str = ""
+    cause: str = ""
+
+
+def arn_region(name: str) -> str:
+    """The region written in an ARN, or empty for a plain name."""
+    match = _ARN.match(name)
+    return match.group(2) if match else ""
+
+
+class Gateway:
+    """AWS for one configuration; cheap to make, clients are shared behind it."""
+
+    def __init__(self, config: AwsConfig) -> None:
+        self.config = config
+
+    def region(self, name: str = "") -> str:
+        """The region that calls for `name` go to: its ARN's, else the connection's."""
+        return arn_region(name) or clients.region_of(self.config)
+
+    # -- does it exist ---------------------------------------------------------------------------
+
+    def check_target(self, kind: Kind, name: str) -> TargetFacts:
+        """Facts about a target. Raises AwsNotFound, AwsDenied, AwsCredentials and the like."""
+        return self._machine(name) if kind == "stepfunctions" else self._function(name)
+
+    def _function(self, name: str) -> TargetFacts:
+        region, subject = self.region(name), f"the function {name}"
+        with translated(LAMBDA, subject=subject, region=region):
+            lambda_ = clients.client(self.config, "lambda", region=region)
+            lambda_.invoke(FunctionName=name, InvocationType="DryRun")["Payload"].close()
+        try:
+            with translated(LAMBDA, subject=subject, region=region):
+                facts = lambda_.get_function_configuration(FunctionName=name)
+        except AwsDenied:
+            # The right to invoke is enough to run it; only timeout and log group stay unknown.
+            return TargetFacts("lambda", name, region=region, log_group=default_log_group(name))
+        return TargetFacts(
+            "lambda",
+            name,
+            arn=facts.get("FunctionArn", ""),
+            region=region,
+            timeout_seconds=facts.get("Timeout"),
+            log_group=facts.get("LoggingConfig", {}).get("LogGroup") or default_log_group(name),
+            max_attempts=self._attempts(lambda_, name, region),
+        )
+
+    def _attempts(self, lambda_: Any, name: str, region: str) -> int:
+        try:
+            with translated(LAMBDA, subject=f"the retry setting of {name}", region=region):
+                setting = lambda_.get_function_event_invoke_config(FunctionName=name)
+        except (AwsNotFound, AwsRefused):
+            return 3
+        return 1 + int(setting.get("MaximumRetryAttempts", 2))
+
+    def _machine(self, name: str) -> TargetFacts:
+        region = self.region(name)
+        with translated(STEP_FUNCTIONS, subject=f"the state machine {name}", region=region):
+            states = clients.client(self.config, "stepfunctions", region=region)
+            facts = states.describe_state_machine(stateMachineArn=name)
+        if facts.get("status") == "DELETING":
+            raise AwsNotFound(
+                STEP_FUNCTIONS,
+                f"the state machine {name} is being deleted in {region}",
+                "Correct the mapping rule.",
+            )
+        return TargetFacts(
+            "stepfunctions",
+            name,
+            arn=facts.get("stateMachineArn", name),
+            region=region,
+            machine_type=facts.get("type", "STANDARD"),
+        )
+
+    # -- start and stop --------------------------------------------------------------------------
+
+    def start_lambda(self, name: str, payload: bytes) -> Accepted:
+        """Hand an asynchronous call to Lambda, once.
+
+        Raises OutcomeUnknown when AWS may have taken it and did not say so.
+        """
+        region, subject = self.region(name), f"the function {name}"
+        with translated(LAMBDA, subject=subject, region=region, starting=True):
+            lambda_ = clients.client(self.config, "lambda", region=region, once=True)
+            answer = lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+            answer["Payload"].close()
+        if answer.get("StatusCode") != 202:
+            raise OutcomeUnknown(
+                LAMBDA,
+                f"{subject} was answered with {answer.get('StatusCode')} instead of 202",
+                "Check endpoint_url: something that is not Lambda may have answered.",
+            )
+        return Accepted(request_id=answer["ResponseMetadata"].get("RequestId", ""))
+
+    def start_execution(self, machine_arn: str, name: str, payload: str) -> Accepted:
+        """Start an execution called `name`; one that exists already is looked up, not an error.
+
+        Raises OutcomeUnknown when AWS may have taken it and did not say so.
+        """
+        region, subject = self.region(machine_arn), f"the state machine {machine_arn}"
+        try:
+            with translated(STEP_FUNCTIONS, subject=subject, region=region, starting=True):
+                states = clients.client(self.config, "stepfunctions", region=region, once=True)
+                answer = states.start_execution(
+                    stateMachineArn=machine_arn, name=name, input=payload
+                )
+        except AwsExists:
+            return Accepted(execution_arn=execution_arn(machine_arn, name), existed=True)
+        if "executionArn" not in answer:
+            raise OutcomeUnknown(
+                STEP_FUNCTIONS,
+                f"{subject} was answered without an execution ARN",
+                "Check endpoint_url: something that is not Step Functions may have answered.",
+            )
+        return Accepted(execution_arn=answer["executionArn"])
+
+    def stop_execution(self, arn: str, *, cause: str) -> None:
+        """Ask a STANDARD execution to stop. Raises AwsNotFound, OutcomeUnknown and the like."""
+        region = self.region(arn)
+        with translated(STEP_FUNCTIONS, subject="the execution", region=region, starting=True):
+            states = clients.client(self.config, "stepfunctions", region=region, once=True)
+            states.stop_execution(executionArn=arn, error="Stopped", cause=cause[:1000])
+
+    def execution(self, arn: str) -> Execution:
+        """How an execution stands. AWS is eventually consistent: a new one may be unknown."""
+        region = self.region(arn)
+        with translated(STEP_FUNCTIONS, subject="the execution", region=region):
+            states = clients.client(self.config, "stepfunctions", region=region)
+            told = states.describe_execution(executionArn=arn)
+        return Execution(
+            arn=arn,
+            status=str(told.get("status", "")),
+            started_at=_utc(told.get("startDate")),
+            stopped_at=_utc(told.get("stopDate")),
+            error=str(told.get("error") or ""),
+            cause=str(told.get("cause") or ""),
+        )
+
+
+def default_log_group(name: str) -> str:
+    """Where a function logs unless told otherwise. Takes a name, name:alias or ARN."""
+    plain = name.split(":function:")[-1].split(":")[0]
+    return f"/aws/lambda/{plain}"
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    """The ARN that an execution called `name` has. Aliases and versions are cut off."""
+    parts = machine_arn.split(":")
+    parts[5] = "execution"
+    return ":".join([*parts[:7], name])
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return value.astimezone(UTC) if value is not None else None

@@ -1,0 +1,116 @@
+"""What happens after AWS said 202: lines appear in the log group, executions end."""
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How long one run takes and how it ends: succeed, fail, timeout or silent."""
+
+    seconds: float = 1.0
+    outcome: str = "succeed"
+
+
+@dataclass
+class Afterlife:
+    """One thread that does things when their time has come."""
+
+    account: str
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    _due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _order: "itertools.count[int]" = field(default_factory=itertools.count)
+    _wake: threading.Condition = field(default_factory=threading.Condition)
+    _running: bool = False
+
+    def start(self) -> None:
+        self._running = True
+        threading.Thread(target=self._loop, name="aws-stand-in-afterlife", daemon=True).start()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._running = False
+            self._due.clear()
+            self._wake.notify()
+
+    def function(self, name: str, region: str, request_id: str, event: str) -> None:
+        """Write the lines that Lambda writes for one asynchronous call."""
+        behaviour = self.behaviours.get(name, Behaviour())
+        if behaviour.outcome == "silent":
+            return
+        stream = f"2026/01/01/[$LATEST]{request_id.lower()[:32]}"
+        start = [f"START RequestId: {request_id} Version: $LATEST", f"event: {event}"]
+        self._at(0.0, lambda: self._write(name, region, stream, start))
+        end = [*_ending(behaviour, request_id), f"END RequestId: {request_id}"]
+        duration = f"Duration: {behaviour.seconds * 1000:.2f} ms\tMemory Size: 128 MB"
+        status = {
+            "fail": "\tStatus: error\tError Type: IngestError",
+            "timeout": "\tStatus: timeout",
+        }
+        end.append(f"REPORT RequestId: {request_id}\t{duration}{status.get(behaviour.outcome, '')}")
+        self._at(behaviour.seconds, lambda: self._write(name, region, stream, end))
+
+    def execution(self, machine: str, region: str, arn: str) -> None:
+        """End an execution when its time is over, unless somebody stopped it first."""
+        behaviour = self.behaviours.get(machine, Behaviour())
+        if behaviour.outcome != "silent" and arn:
+            self._at(behaviour.seconds, lambda: self._finish(region, arn, behaviour))
+
+    def _write(self, name: str, region: str, stream: str, lines: list[str]) -> None:
+        from moto.logs.models import logs_backends
+
+        logs, group = logs_backends[self.account][region], f"/aws/lambda/{name}"
+        logs.ensure_log_group(group)
+        logs.ensure_log_stream(group, stream)
+        now = int(time.time() * 1000)
+        logs.put_log_events(group, stream, [{"timestamp": now, "message": m} for m in lines])
+
+    def _finish(self, region: str, arn: str, behaviour: Behaviour) -> None:
+        from moto.core.utils import utcnow
+        from moto.stepfunctions.models import stepfunctions_backends
+
+        execution = stepfunctions_backends[self.account][region].describe_execution(arn)
+        if execution.status != "RUNNING":
+            return
+        execution.stop_date = utcnow()
+        if behaviour.outcome == "succeed":
+            execution.output, execution.status = "{}", "SUCCEEDED"
+        else:
+            execution.error, execution.cause = "IngestError", "the source did not answer"
+            execution.status = "TIMED_OUT" if behaviour.outcome == "timeout" else "FAILED"
+
+    def _at(self, seconds: float, action: Callable[[], None]) -> None:
+        with self._wake:
+            entry: Any = (time.monotonic() + seconds, next(self._order), action)
+            heapq.heappush(self._due, entry)
+            self._wake.notify()
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                if not self._running:
+                    return
+                if not self._due:
+                    self._wake.wait()
+                    continue
+                wait = self._due[0][0] - time.monotonic()
+                if wait > 0:
+                    self._wake.wait(wait)
+                    continue
+                action = heapq.heappop(self._due)[2]
+            action()
+
+
+def _ending(behaviour: Behaviour, request_id: str) -> list[str]:
+    if behaviour.outcome == "fail":
+        return [
+            "[ERROR] IngestError: the source did not answer\nTraceback (most recent call last):"
+        ]
+    if behaviour.outcome == "timeout":
+        return [f"{request_id} Task timed out after {behaviour.seconds:.2f} seconds"]
+    return ["rows read: 1200", "rows written: 1200"]
