@@ -127,7 +127,7 @@ _ALL = (
                 "amqp:// or amqps://; a password in it is moved into the secret.",
                 required=True,
                 placeholder="amqp://dms@broker.example.com:5672/",
-                check=fields.url_of("amqp", "amqps"),
+                check=fields.url_of("amqp", "amqps", "memory"),
             ),
         ),
         secrets=(Field("password", "Password", "Password of the user in the URL."),),

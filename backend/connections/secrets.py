@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 
 from backend.connections import repository
-from backend.core import clock, secret_store
+from backend.core import clock, secret_rotation, secret_store
 from backend.core.access import Actor
+from backend.core.crypto import Vault
 from backend.core.database import ReadSession, WriteSession
 from backend.models import ConnectionSecret
 
@@ -71,3 +72,16 @@ def ensure_tokenization_key(session: WriteSession, actor: Actor, *, environment_
         place = binding(environment_id, "tokenization", "key")
         text = secret_store.get_vault().decrypt(found.ciphertext, binding=place)
     return base64.b64decode(text)
+
+
+def rotate(session: WriteSession, vault: Vault) -> int:
+    """Put every secret under the vault's first key; `changed on … by …` stays as it was."""
+    rows = list(session.scalars(select(ConnectionSecret).with_for_update()))
+    for row in rows:
+        place = binding(row.environment_id, row.kind, row.field)
+        row.ciphertext = vault.rotate(row.ciphertext, binding=place)
+        row.key_id = vault.key_id
+    return len(rows)
+
+
+secret_rotation.register(ConnectionSecret.__tablename__, rotate)
