@@ -23,7 +23,7 @@ def _caller(
             "Send an API token: Authorization: Bearer <token>. An admin makes one on the "
             "Accounts page or with: python -m backend tokens add NAME --role ROLE."
         )
-    with get_database().write() as session:
+    with get_database().read() as session:
         return api_tokens.authenticate(session, credentials.credentials)
 
 

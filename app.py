@@ -1,0 +1,25 @@
+"""ASGI entry: Streamlit, the REST API and the sign-in routes in one app. Nothing else."""
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+
+from auth.headers import SecurityHeaders
+from auth.routes import routes as auth_routes
+from backend.api.lazy import LazyApi
+from backend.lifespan import lifespan
+from pages.shell.errors import on_script_error
+
+api = LazyApi()
+app = st.App(
+    "pages/portal.py",
+    lifespan=lifespan,
+    routes=[
+        *auth_routes,
+        Route("/healthz", endpoint=api),
+        Route("/trigger", endpoint=api),
+        Mount("/api", app=api),
+    ],
+    middleware=[Middleware(SecurityHeaders)],
+    on_script_error=on_script_error,
+)

@@ -1,0 +1,78 @@
+"""What the app's process does from start to stop: check, migrate, work, sandbox."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+from backend.core import log, secret_store, startup
+from backend.core.database import Database, get_database
+from backend.core.errors import PortalError, SettingsError
+from backend.core.settings import get_settings
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
+    """Refuses to start with one line per problem; everything slow starts behind first paint."""
+    try:
+        database = await asyncio.to_thread(_open)
+    except SettingsError as exc:
+        for problem in exc.problems:
+            print(f"The portal does not start. {problem}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
+    background = _Background(database)
+    background.start()
+    try:
+        yield None
+    finally:
+        await asyncio.to_thread(background.stop)
+
+
+def _open() -> Database:
+    settings = get_settings()
+    log.configure(settings.log_level)
+    database = get_database()
+    startup.prepare(database, secret_store.get_vault())
+    from backend.accounts import first_start
+
+    first_start.ensure_first_admin(database, settings)
+    return database
+
+
+class _Background:
+    """Job threads and sandbox, started in a thread of their own so that the page is up first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._running: Any = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._start, name="portal-start", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ready.wait(timeout=30)
+        if self._running is not None:
+            self._running.stop()
+        from backend.sandbox import control
+
+        control.stop()
+
+    def _start(self) -> None:
+        logger = log.get_logger(__name__)
+        try:
+            from backend.jobs import broker, worker
+            from backend.sandbox import control
+
+            self._running = worker.start(self._database, work=not broker.is_remote())
+            control.start(self._database)
+        except PortalError as exc:
+            logger.error("A background part did not start.", error=exc.message)
+        except Exception as exc:
+            # The pages still work and say what is missing; the log has the reason.
+            log.log_unexpected(logger, "A background part did not start.", exc)
+        finally:
+            self._ready.set()

@@ -1,0 +1,66 @@
+"""The page's unit of work: open a session, call one service function, commit or roll back.
+
+Errors end as a sentence on the page; `read` then stops the script, `write` returns None.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from backend.core.database import Database, get_database
+from backend.core.errors import PortalError
+from pages.shell import errors, guard
+
+T = TypeVar("T")
+
+
+def database() -> Database:
+    """For functions that need several short units of work (a job's wait, an exporter)."""
+    return get_database()
+
+
+def read(function: Callable[..., T], /, **arguments: Any) -> T:
+    """`function(session, actor, **arguments)`; a PortalError is shown and stops the page."""
+    try:
+        return fetch(function, **arguments)
+    except PortalError as exc:
+        errors.show(exc)
+        st.stop()
+
+
+def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
+    """Like `read`, but the PortalError is raised for a page that has something better to do."""
+    actor = _actor()
+    with get_database().read() as session:
+        return function(session, actor, **arguments)
+
+
+def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
+    """`function(session, actor, **arguments)` and commit; a PortalError is shown, None returned."""
+    actor = _actor()
+    try:
+        with get_database().write() as session:
+            return function(session, actor, **arguments)
+    except PortalError as exc:
+        errors.show(exc)
+        return None
+
+
+def run(function: Callable[..., T], /, **arguments: Any) -> T | None:
+    """`function(database, actor, **arguments)` for services that call outside systems between
+    short units of work of their own; a PortalError is shown, None returned."""
+    actor = _actor()
+    try:
+        return function(get_database(), actor, **arguments)
+    except PortalError as exc:
+        errors.show(exc)
+        return None
+
+
+def _actor() -> Any:
+    session = guard.signed_in()
+    if session is None:
+        st.warning("Your session has ended. Sign in again.")
+        st.stop()
+    return session.actor

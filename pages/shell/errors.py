@@ -1,0 +1,44 @@
+"""How errors look to a person: one sentence, never a traceback."""
+
+import streamlit as st
+
+from backend.core.errors import PortalError
+from backend.core.log import get_logger, log_unexpected, mask_text
+
+log = get_logger(__name__)
+
+
+def show(exc: PortalError) -> None:
+    """A refusal of ours as a warning, an outside system's failure as an error."""
+    text = escape(mask_text(exc.message))
+    if exc.status >= 500:
+        st.error(text, icon=":material/error:")
+    else:
+        st.warning(text, icon=":material/warning:")
+
+
+def show_unexpected(exc: BaseException) -> str:
+    """Log a bug and show only its reference, which is returned."""
+    reference = log_unexpected(log, "A page failed unexpectedly.", exc)
+    st.error(
+        f"Something went wrong, and it is not your fault. Quote reference **{reference}** to an "
+        "admin; the log has the rest under it.",
+        icon=":material/bug_report:",
+    )
+    return reference
+
+
+def on_script_error(exc: Exception) -> bool:
+    """The app's handler for anything a page did not expect; nothing raw reaches the browser."""
+    if isinstance(exc, PortalError):
+        show(exc)
+    else:
+        show_unexpected(exc)
+    return True
+
+
+def escape(text: str) -> str:
+    """Text of outside systems, safe inside Streamlit's markdown."""
+    for character in "\\`*_[]<>$#|~:":
+        text = text.replace(character, "\\" + character if character != "<" else "&lt;")
+    return text

@@ -1,0 +1,42 @@
+"""The gate that every page opens with: who is signed in, and may they be here?
+
+Asked of the database at each run, never of st.session_state, so that a changed role, an ended
+session or a disabled account counts at the next click.
+"""
+
+import streamlit as st
+
+from auth import current
+from backend.accounts.schemas import SignedIn
+from backend.core.access import Actor, Permission
+from backend.core.errors import NotPermitted, PortalError
+from pages.shell import errors
+
+
+def signed_in() -> SignedIn | None:
+    """Who is behind this browser now, or None. Stops the script with a kind page when the state
+    database is away."""
+    try:
+        return current.signed_in()
+    except PortalError as exc:
+        errors.show(exc)
+        st.button("Try again", key="guard.retry")
+        st.stop()
+
+
+def require(permission: Permission) -> Actor:
+    """The actor; stops the script with a notice when nobody is signed in or the role lacks it."""
+    session = signed_in()
+    if session is None:
+        st.warning("Your session has ended. Sign in again.", icon=":material/login:")
+        st.link_button("Sign in", "/", type="primary")
+        st.stop()
+    if not session.actor.may(permission):
+        errors.show(
+            NotPermitted(
+                f"This page needs a permission that the role {session.actor.role.value} does not "
+                "have. Ask an admin."
+            )
+        )
+        st.stop()
+    return session.actor

@@ -1,0 +1,102 @@
+"""Navigation as data: which pages there are, in which section, and what they need."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.core.access import Permission
+
+FOLDER = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Page:
+    """file: name below pages/. url_path: the page's address, "" for the first one."""
+
+    file: str
+    title: str
+    icon: str
+    section: str
+    permission: Permission
+    url_path: str
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / self.file
+
+
+PAGES: tuple[Page, ...] = (
+    Page("overview_page.py", "Overview", ":material/dashboard:", "", Permission.OVERVIEW_READ, ""),
+    Page(
+        "user_sync_page.py",
+        "User sync",
+        ":material/group:",
+        "Jobs",
+        Permission.USER_SYNC_READ,
+        "user-sync",
+    ),
+    Page("mounts_page.py", "Mounts", ":material/storage:", "Jobs", Permission.MOUNTS_READ, "mounts"),
+    Page(
+        "tokenization_page.py",
+        "Tokenization",
+        ":material/lock:",
+        "Jobs",
+        Permission.TOKENIZATION_READ,
+        "tokenization",
+    ),
+    Page(
+        "ingestion_page.py",
+        "Ingestion",
+        ":material/play_circle:",
+        "Jobs",
+        Permission.INGESTION_READ,
+        "ingestion",
+    ),
+    Page(
+        "connections_page.py",
+        "Connections",
+        ":material/lan:",
+        "Platform",
+        Permission.CONNECTIONS_READ,
+        "connections",
+    ),
+    Page(
+        "jobs_page.py",
+        "Background jobs",
+        ":material/pending_actions:",
+        "Platform",
+        Permission.JOBS_READ,
+        "jobs",
+    ),
+    Page(
+        "accounts_page.py",
+        "Accounts",
+        ":material/manage_accounts:",
+        "Administration",
+        Permission.ACCOUNTS_READ,
+        "accounts",
+    ),
+    Page(
+        "audit_page.py",
+        "Audit log",
+        ":material/history:",
+        "Administration",
+        Permission.AUDIT_READ,
+        "audit",
+    ),
+    Page(
+        "profile_page.py",
+        "My account",
+        ":material/person:",
+        "Administration",
+        Permission.OWN_ACCOUNT,
+        "profile",
+    ),
+)
+
+
+def find(file: str) -> Page:
+    """The page with this file name; LookupError when there is none."""
+    for page in PAGES:
+        if page.file == file:
+            return page
+    raise LookupError(f"no page {file}")

@@ -1,0 +1,73 @@
+"""Confirm dialogs, as heavy as the risk: nothing, a button, or a typed word.
+
+Use:  if st.button("Delete …", key="x.delete"): confirm.open("x.delete", …)
+and at the end of the page:  if confirm.ask("x.delete", …): act.
+"""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.shell.errors import escape
+
+_OPEN = "confirm.open"
+
+
+def open_dialog(name: str) -> None:
+    """Remember that the dialog `name` is open; call from a button's on_click or branch."""
+    st.session_state[_OPEN] = name
+
+
+def is_open(name: str) -> bool:
+    return st.session_state.get(_OPEN) == name
+
+
+def close() -> None:
+    st.session_state.pop(_OPEN, None)
+
+
+def ask(
+    name: str,
+    *,
+    title: str,
+    body: Callable[[], None] | str,
+    action: str,
+    on_confirm: Callable[[], None],
+    typed: str | None = None,
+    danger: bool = True,
+) -> None:
+    """Draw the dialog while it is open.
+
+    body: text (escaped) or a function that draws. typed: the word that must be typed first.
+    on_confirm runs once; afterwards the dialog closes and the page reruns.
+    """
+    if not is_open(name):
+        return
+
+    @st.dialog(title, width="large", on_dismiss=close)
+    def _dialog() -> None:
+        if callable(body):
+            body()
+        else:
+            st.markdown(escape(body))
+        ready = True
+        if typed is not None:
+            given = st.text_input(f"Type **{escape(typed)}** to confirm", key=f"{name}.typed")
+            ready = given.strip() == typed
+        yes, no = st.columns(2)
+        if yes.button(
+            action,
+            key=f"{name}.confirm",
+            type="primary",
+            disabled=not ready,
+            width="stretch",
+            icon=":material/warning:" if danger else ":material/check:",
+        ):
+            close()
+            on_confirm()
+            st.rerun()
+        if no.button("Keep things as they are", key=f"{name}.cancel", width="stretch"):
+            close()
+            st.rerun()
+
+    _dialog()

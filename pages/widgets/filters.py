@@ -1,0 +1,69 @@
+"""Filters that live in the URL, so that a view can be linked, reloaded and gone back to."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+
+def text(label: str, parameter: str, *, key: str, placeholder: str = "") -> str:
+    """A text filter kept in `?parameter=`."""
+    value = st.text_input(
+        label,
+        value=st.query_params.get(parameter, ""),
+        key=_prepare(key, parameter, st.query_params.get(parameter, "")),
+        placeholder=placeholder,
+        on_change=_store(key, parameter, str),
+    )
+    return value.strip()
+
+
+def choice(
+    label: str, parameter: str, options: Sequence[str], *, key: str, empty: str = "All"
+) -> str:
+    """One of `options` or "" (shown as `empty`), kept in `?parameter=`."""
+    wanted = st.query_params.get(parameter, "")
+    every = ["", *options]
+    value = st.selectbox(
+        label,
+        every,
+        index=every.index(wanted) if wanted in every else 0,
+        format_func=lambda option: option.replace("_", " ") or empty,
+        key=_prepare(key, parameter, wanted if wanted in every else ""),
+        on_change=_store(key, parameter, str),
+    )
+    return value or ""
+
+
+def choices(label: str, parameter: str, options: Sequence[str], *, key: str) -> tuple[str, ...]:
+    """Any of `options`, kept as repeated `?parameter=`."""
+    wanted = [value for value in st.query_params.get_all(parameter) if value in options]
+    value = st.multiselect(
+        label,
+        options,
+        default=wanted,
+        key=_prepare(key, parameter, wanted),
+        on_change=_store(key, parameter, list),
+    )
+    return tuple(value)
+
+
+def _prepare(key: str, parameter: str, wanted: object) -> str:
+    """A link that changes the URL wins over what the widget remembers."""
+    seen = f"{key}.url"
+    if st.session_state.get(seen) != wanted:
+        st.session_state[seen] = wanted
+        if key in st.session_state and st.session_state[key] != wanted:
+            st.session_state[key] = wanted
+    return key
+
+
+def _store(key: str, parameter: str, shape: Callable[..., object]) -> Callable[[], None]:
+    def store() -> None:
+        value = st.session_state[key]
+        if value:
+            st.query_params[parameter] = value if shape is str else list(value)
+        else:
+            st.query_params.pop(parameter, None)
+        st.session_state[f"{key}.url"] = value
+
+    return store
