@@ -1,0 +1,56 @@
+"""No page can be opened past the sign-in gate.
+
+Streamlit registers every script of a `pages` folder beside the main script until some session
+calls st.navigation. So the main script lives inside `pages/`, and `app.py` is no script.
+"""
+
+import ast
+
+import pytest
+
+from tests.architecture.source import ROOT, modules
+
+PAGES = sorted((ROOT / "pages").glob("*_page.py"))
+
+
+def test_the_main_script_has_no_pages_folder_beside_it():
+    assert not (ROOT / "pages" / "pages").exists()
+
+
+def test_the_entry_is_no_script():
+    drawing = [
+        ast.unparse(node)
+        for node in modules()["app"].tree.body
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+    assert not drawing, f"app.py calls at module level, like a script would: {drawing}"
+    assert "pages/portal.py" in (ROOT / "app.py").read_text()
+
+
+def test_the_folder_holds_pages_and_the_main_script_only():
+    strangers = [
+        path.name
+        for path in (ROOT / "pages").glob("*.py")
+        if path not in PAGES and path.name not in ("__init__.py", "portal.py")
+    ]
+    assert not strangers
+
+
+def test_every_page_is_in_the_registry():
+    registry = (ROOT / "pages" / "shell" / "registry.py").read_text()
+    forgotten = [path.name for path in PAGES if path.name not in registry]
+    assert not forgotten
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_asks_its_guard_before_it_draws(path):
+    tree = ast.parse(path.read_text())
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+            continue
+        calls = [ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)]
+        if "guard.require" in calls:
+            return
+        drawn = [name for name in calls if name.split(".")[0] in ("st", "calls", "flash")]
+        assert not drawn, f"{path.name}:{node.lineno} {drawn[0]} runs before guard.require"
+    pytest.fail(f"{path.name} never calls guard.require at its top level")

@@ -1,0 +1,8 @@
+"""A process on a current database starts without Alembic; the revision it compares must be right."""
+
+from backend.core import startup
+from backend.migrations import runner
+
+
+def test_the_revision_in_startup_is_the_newest_migration():
+    assert runner.newest() == startup.SCHEMA_REVISION
