@@ -16,6 +16,7 @@ from backend.models.connections import (
     DataHubClientInfo,
     Environment,
 )
+from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
     "ConnectionTest",
     "DataHubClientInfo",
     "Environment",
+    "IngestionMapping",
+    "IngestionRule",
+    "IngestionRun",
     "Job",
     "JobLine",
     "Lease",

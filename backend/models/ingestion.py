@@ -1,0 +1,117 @@
+"""Ingestion: mapping rules kept in the portal, their revision, and every run that was asked for."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
+
+
+class IngestionRule(Base):
+    """One rule of an environment's mapping.
+
+    kind: exact, tag, prefix or default. pattern: dataset URN, tag URN, prefix; "" for the default.
+    problem: what the last check found wrong with the target or the pattern, "" when nothing.
+    """
+
+    __tablename__ = "ingestion_rules"
+    __table_args__ = (
+        Index("uq_ingestion_rules", "environment_id", "kind", "pattern", unique=True),
+        MYSQL_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    environment_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("environments.id", ondelete="CASCADE")
+    )
+    kind: Mapped[str] = mapped_column(String(10))
+    pattern: Mapped[str] = mapped_column(String(512))
+    target_kind: Mapped[str] = mapped_column(String(20))
+    target: Mapped[str] = mapped_column(String(300))
+    note: Mapped[str] = mapped_column(String(300))
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_by: Mapped[str] = mapped_column(String(255))
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[str] = mapped_column(String(500))
+
+
+class IngestionMapping(Base):
+    """The revision of an environment's rules: it grows with every change, caches compare it."""
+
+    __tablename__ = "ingestion_mappings"
+    __table_args__ = (MYSQL_TABLE,)
+
+    environment_id: Mapped[int] = mapped_column(
+        BigId,
+        ForeignKey("environments.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    revision: Mapped[int] = mapped_column(Integer)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_by: Mapped[str] = mapped_column(String(255))
+
+
+class IngestionRun(Base):
+    """One asked-for run, written before AWS is called, so that nothing is ever forgotten.
+
+    active_key: set while the run may still be going; unique, so one dataset has one run at a time.
+    settled: no further look will change the status. next_look_at: when to look again.
+    """
+
+    __tablename__ = "ingestion_runs"
+    __table_args__ = (
+        Index("uq_ingestion_runs_run_id", "run_id", unique=True),
+        Index("uq_ingestion_runs_active", "active_key", unique=True),
+        Index("uq_ingestion_runs_idempotency", "environment_id", "idempotency_key", unique=True),
+        Index("ix_ingestion_runs_dataset", "environment_id", "dataset_urn", "id"),
+        Index("ix_ingestion_runs_actor", "actor_name", "id"),
+        Index("ix_ingestion_runs_look", "settled", "next_look_at"),
+        MYSQL_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(80))
+    environment_id: Mapped[int] = mapped_column(BigInteger)
+    environment_name: Mapped[str] = mapped_column(String(80))
+    dataset_urn: Mapped[str] = mapped_column(String(512))
+    job_urn: Mapped[str | None] = mapped_column(String(512))
+    rule: Mapped[str] = mapped_column(String(20))
+    rule_source: Mapped[str] = mapped_column(String(20))
+    rule_pattern: Mapped[str] = mapped_column(String(512))
+    target_kind: Mapped[str] = mapped_column(String(20))
+    target: Mapped[str] = mapped_column(String(300))
+    machine_type: Mapped[str] = mapped_column(String(20))
+    region: Mapped[str] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(Text)
+    payload: Mapped[str] = mapped_column(Text().with_variant(Text(1_000_000), "mysql", "mariadb"))
+    payload_hash: Mapped[str] = mapped_column(String(64))
+    existence: Mapped[str] = mapped_column(String(20))
+    actor_id: Mapped[int] = mapped_column(BigInteger)
+    actor_name: Mapped[str] = mapped_column(String(255))
+    actor_kind: Mapped[str] = mapped_column(String(20))
+    rerun_of: Mapped[str | None] = mapped_column(String(80))
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    active_key: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(20))
+    answered: Mapped[bool] = mapped_column(Boolean)
+    settled: Mapped[bool] = mapped_column(Boolean)
+    public_detail: Mapped[str] = mapped_column(String(500))
+    detail: Mapped[str] = mapped_column(Text)
+    error_status: Mapped[int] = mapped_column(Integer)
+    request_id: Mapped[str] = mapped_column(String(128))
+    execution_arn: Mapped[str] = mapped_column(String(400))
+    log_group: Mapped[str] = mapped_column(String(512))
+    log_tail: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer)
+    max_attempts: Mapped[int] = mapped_column(Integer)
+    timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    looked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    looks: Mapped[int] = mapped_column(Integer)
+    stop_requested_by: Mapped[str | None] = mapped_column(String(255))
