@@ -22,9 +22,8 @@ def table() -> str:
 def env_example() -> str:
     """Every setting as a commented line of a shell environment file."""
     lines = [
-        "# Every setting, as `make docs` writes it from backend/core/settings.py. Copy to .env, take",
-        "# the # away where the default does not fit. compose.yaml reads .env; so does your shell:",
-        "# set -a; . ./.env; set +a",
+        "# Every setting, written by `make docs`. Copy to .env and take the # away where the default",
+        "# does not fit. compose.yaml reads .env; a shell does with: set -a; . ./.env; set +a",
     ]
     for field, info in Settings.model_fields.items():
         names = variable_names(field)

@@ -1,4 +1,4 @@
-"""A process on a current database starts without Alembic; the revision it compares must be right."""
+"""A process on a current database starts without Alembic, so it must know the right revision."""
 
 from backend.core import startup
 from backend.migrations import runner
