@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, Select, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import NotFound
-from backend.models.accounts import Account, AccountSession, ApiToken, SignInTicket
+from backend.models.accounts import Account, AccountSession, ApiToken, SignInBackoff, SignInTicket
 
 
 def find_account(session: ReadSession, name_key: str) -> Account | None:
@@ -195,3 +196,51 @@ def list_api_tokens(session: ReadSession, limit: int) -> list[ApiToken]:
 
 def touch_api_token(session: Session, token_id: int, now: datetime) -> None:
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
+
+
+def lock_backoff(session: WriteSession, keys: list[str], now: datetime) -> dict[str, SignInBackoff]:
+    """The counters of `keys`, made when missing, locked in one order until commit."""
+    found: dict[str, SignInBackoff] = {}
+    for key in sorted(keys):
+        row = session.scalars(_locked_backoff(key)).one_or_none()
+        if row is None:
+            insert_ignoring_duplicate(
+                session, SignInBackoff(key=key, failures=0, last_failure_at=now, blocked_until=None)
+            )
+            row = session.scalars(_locked_backoff(key)).one()
+        found[key] = row
+    return found
+
+
+def _locked_backoff(key: str) -> Select[tuple[SignInBackoff]]:
+    return (
+        select(SignInBackoff)
+        .where(SignInBackoff.key == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def insert_ignoring_duplicate(session: WriteSession, row: Any) -> None:
+    """Insert; when another process inserted the same key in the same instant, theirs counts."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        session.expire_all()
+
+
+def delete_backoff(session: WriteSession, keys: list[str]) -> None:
+    session.execute(delete(SignInBackoff).where(SignInBackoff.key.in_(keys)))
+
+
+def take_back_one(session: WriteSession, key: str) -> None:
+    session.execute(
+        update(SignInBackoff)
+        .where(SignInBackoff.key == key, SignInBackoff.failures > 0)
+        .values(failures=SignInBackoff.failures - 1, blocked_until=None)
+    )
+
+
+def delete_old_backoff(session: WriteSession, before: datetime) -> None:
+    session.execute(delete(SignInBackoff).where(SignInBackoff.last_failure_at < before))

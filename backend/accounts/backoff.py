@@ -1,0 +1,104 @@
+"""Timed back-off after wrong passwords, never a permanent lock.
+
+Three counters, each for an unknown name as for a known one: the name at one address waits up to
+five minutes; the name from anywhere and one address for all names wait up to a minute, so that
+nobody can keep a colleague out for long. A try is counted before its password is looked at, so a
+hundred tries at the same instant are not a hundred free ones; the right password sets the
+counters of its name back.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backend.accounts import repository
+from backend.core import clock
+from backend.core.database import WriteSession
+from backend.core.errors import TooManyAttempts
+from backend.models.accounts import SignInBackoff
+
+
+@dataclass(frozen=True)
+class Policy:
+    """free: wrong tries without a wait. Then 5 s, doubling with each wrong try up to `longest`."""
+
+    free: int
+    longest: timedelta
+
+    def wait(self, failures: int) -> timedelta:
+        over = failures - self.free
+        if over < 0:
+            return timedelta(0)
+        doubled: timedelta = FIRST_WAIT * (1 << min(over, 16))
+        return min(doubled, self.longest)
+
+
+FIRST_WAIT = timedelta(seconds=5)
+#: A counter without a wrong try for this long starts again at nothing.
+FORGET_AFTER = timedelta(hours=1)
+POLICIES = {
+    "name+address": Policy(free=5, longest=timedelta(minutes=5)),
+    "name": Policy(free=10, longest=timedelta(minutes=1)),
+    "address": Policy(free=30, longest=timedelta(minutes=1)),
+}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A try that was let through. waits: it was the one that starts a new wait if it is wrong."""
+
+    waits: bool
+
+
+def count_try(session: WriteSession, *, name_key: str, address: str) -> Counted:
+    """Count a try as a wrong one; raises TooManyAttempts while a wait is on.
+
+    Tries during a wait are refused unseen and do not make it longer.
+    """
+    now = clock.now()
+    rows = repository.lock_backoff(session, [key for key, _ in _keys(name_key, address)], now)
+    left = max(
+        (row.blocked_until - now for row in rows.values() if row.blocked_until),
+        default=timedelta(0),
+    )
+    if left > timedelta(0):
+        raise TooManyAttempts(_sentence(left))
+    waits = False
+    for key, policy in _keys(name_key, address):
+        waits = _count(rows[key], policy, now) or waits
+    return Counted(waits=waits)
+
+
+def forgive(session: WriteSession, *, name_key: str, address: str) -> None:
+    """The password was right: forget the wrong tries of this name; take back one of the address."""
+    keys = {kind: key for key, kind in _kinds(name_key, address)}
+    repository.delete_backoff(session, [keys["name+address"], keys["name"]])
+    repository.take_back_one(session, keys["address"])
+
+
+def _count(row: SignInBackoff, policy: Policy, now: datetime) -> bool:
+    stale = now - row.last_failure_at > FORGET_AFTER
+    row.failures = 1 if stale else row.failures + 1
+    row.last_failure_at = now
+    wait = policy.wait(row.failures)
+    row.blocked_until = now + wait if wait else None
+    return bool(wait)
+
+
+def _keys(name_key: str, address: str) -> Iterator[tuple[str, Policy]]:
+    for key, kind in _kinds(name_key, address):
+        yield key, POLICIES[kind]
+
+
+def _kinds(name_key: str, address: str) -> Iterator[tuple[str, str]]:
+    texts = {"name+address": f"{name_key}\0{address}", "name": name_key, "address": address}
+    for kind, text in texts.items():
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        yield f"{kind}:{digest}"[:80], kind
+
+
+def _sentence(left: timedelta) -> str:
+    seconds = math.ceil(left.total_seconds())
+    return f"Too many tries. Wait {seconds} seconds, then try again."

@@ -1,0 +1,68 @@
+"""The first start makes one admin; no default password exists."""
+
+from dataclasses import dataclass
+
+from backend.accounts import passwords, repository, service
+from backend.accounts.names import checked_name
+from backend.core.access import SYSTEM, Role
+from backend.core.database import Database
+from backend.core.errors import InvalidInput, SettingsError
+from backend.core.log import get_logger
+from backend.core.settings import Settings
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class FirstAdmin:
+    """The admin just made. password: the random one, to be shown once; None when it was given."""
+
+    name: str
+    password: str | None
+
+
+def ensure_first_admin(database: Database, settings: Settings) -> FirstAdmin | None:
+    """Make the first admin when there is no account at all; None when there is one.
+
+    Of two processes that start at once, one makes it. Raises SettingsError for a name or a
+    password that may not be used.
+    """
+    with database.read() as session:
+        if repository.any_account(session):
+            return None
+    given = settings.admin_password.get_secret_value()
+    name = _name(settings)
+    if len(given) > passwords.MAX_LENGTH:
+        raise SettingsError(
+            [f"PORTAL_ADMIN_PASSWORD: at most {passwords.MAX_LENGTH} characters are allowed"]
+        )
+    _warn_when_weak(given, name)
+    raw = given or passwords.random_password()
+    stored = passwords.hash_password(raw)
+    try:
+        with database.write() as session:
+            if repository.any_account(session):
+                return None
+            service.add_account(
+                session, SYSTEM, name=name, role=Role.ADMIN, stored=stored, must_change=not given
+            )
+    except service.NameTaken:
+        return None
+    return FirstAdmin(name=name, password=None if given else raw)
+
+
+def _name(settings: Settings) -> str:
+    try:
+        return checked_name(settings.admin_user)
+    except InvalidInput as exc:
+        raise SettingsError([f"PORTAL_ADMIN_USER: {exc.message}"]) from exc
+
+
+def _warn_when_weak(given: str, name: str) -> None:
+    """A password from the environment is the operator's decision; a weak one is said aloud."""
+    if not given:
+        return
+    try:
+        passwords.check_new(given, name=name)
+    except InvalidInput as exc:
+        log.warning("PORTAL_ADMIN_PASSWORD is weak. Change it after signing in.", why=exc.message)

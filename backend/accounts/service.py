@@ -1,0 +1,253 @@
+"""What admins do with accounts: make, change role, disable, enable, reset the password, look."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.accounts import passwords, repository, sessions
+from backend.accounts.names import checked_name, checked_role, name_key
+from backend.accounts.schemas import AccountView
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission, Role
+from backend.core.database import ReadSession, WriteSession
+from backend.core.errors import Conflict, InvalidInput, NotFound
+from backend.models.accounts import Account
+
+MAX_LISTED = 1_000
+
+
+class NameTaken(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is an account named {name} already. Choose another name.")
+        self.name = name
+
+
+class ChangedMeanwhile(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The account {name} was changed by somebody else since you opened it. "
+            "Look at it again, then decide."
+        )
+        self.name = name
+
+
+class LastAdmin(Conflict):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is the last admin who can sign in with a password. Make another admin first."
+        )
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A password just made. raw: shown once and never again."""
+
+    account: AccountView
+    raw: str
+
+
+def list_accounts(
+    session: ReadSession, actor: Actor, *, limit: int = MAX_LISTED
+) -> list[AccountView]:
+    """The access review: every account with role, last sign-in and number of live sessions."""
+    access.require(actor, Permission.ACCOUNTS_READ)
+    now = clock.now()
+    live = repository.count_live_sessions(session, now=now, idle_since=now - sessions.IDLE_TIMEOUT)
+    return [_view(row, live.get(row.id, 0)) for row in repository.list_accounts(session, limit)]
+
+
+def get_by_name(session: ReadSession, actor: Actor, *, name: str) -> AccountView:
+    """Raises NotFound."""
+    access.require(actor, Permission.ACCOUNTS_READ)
+    row = repository.find_account(session, name_key(name))
+    if row is None:
+        raise NotFound(f"There is no account named {name.strip()}.")
+    return _view(row, 0)
+
+
+def create(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role | str,
+    password: str,
+    must_change: bool = False,
+) -> AccountView:
+    """Make an account; raises InvalidInput (name, role, password) and NameTaken."""
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    name = checked_name(name)
+    stored = passwords.hash_password(passwords.check_new(password, name=name))
+    return add_account(
+        session, actor, name=name, role=checked_role(role), stored=stored, must_change=must_change
+    )
+
+
+def add_account(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role,
+    stored: str | None,
+    must_change: bool = False,
+    external_key: str | None = None,
+) -> AccountView:
+    """Insert and audit an account; for this room's own callers, which have checked. NameTaken."""
+    now = clock.now()
+    row = Account(
+        name=name,
+        name_key=name_key(name),
+        role=role.value,
+        password_hash=stored,
+        password_changed_at=now if stored else None,
+        must_change_password=must_change,
+        disabled=False,
+        external_key=external_key,
+        external_issued_at=None,
+        created_at=now,
+        created_by=actor.name[:255],
+        last_sign_in_at=None,
+        version=1,
+    )
+    if repository.find_account(session, row.name_key) is not None:
+        raise NameTaken(name)
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError as exc:
+        raise NameTaken(name) from exc
+    _record(session, actor, "create", row, {"role": role.value, "external": stored is None})
+    return _view(row, 0)
+
+
+def set_role(
+    session: WriteSession, actor: Actor, *, account_id: int, role: Role | str, version: int
+) -> AccountView:
+    """Change a role; it counts at the account's next page run and next action.
+
+    Raises ChangedMeanwhile, LastAdmin, NotFound, InvalidInput.
+    """
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    wanted = checked_role(role)
+    row = _locked(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
+    before, row.role = row.role, wanted.value
+    _changed(session, actor, "role", row, {"before": before, "after": wanted.value})
+    return _view(row, 0)
+
+
+def set_disabled(
+    session: WriteSession, actor: Actor, *, account_id: int, disabled: bool, version: int
+) -> AccountView:
+    """Disable (ends every session at once) or enable an account.
+
+    Raises ChangedMeanwhile, LastAdmin, NotFound; Conflict for one's own account.
+    """
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    if disabled and actor.kind == "user" and account_id == actor.id:
+        raise Conflict("You cannot disable your own account; another admin can.")
+    row = _locked(session, account_id, version, losing_admin=disabled)
+    row.disabled = disabled
+    ended = 0
+    if disabled:
+        ended = sessions.end_all(session, account_id=account_id, reason="account disabled")
+    _changed(session, actor, "disable" if disabled else "enable", row, {"sessions_ended": ended})
+    return _view(row, 0)
+
+
+def reset_password(session: WriteSession, actor: Actor, *, account_id: int, version: int) -> Reset:
+    """Give the account a random password, shown once; ends its sessions.
+
+    Raises ChangedMeanwhile, NotFound; InvalidInput for accounts of the identity provider.
+    """
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    raw = passwords.random_password()
+    stored = passwords.hash_password(raw)  # slow on purpose, so before the lock
+    row = _locked(session, account_id, version, losing_admin=False)
+    if row.external_key is not None:
+        raise InvalidInput(f"{row.name} signs in with the identity provider and has no password.")
+    row.password_hash, row.password_changed_at = stored, clock.now()
+    row.must_change_password = True
+    ended = sessions.end_all(session, account_id=account_id, reason="password reset")
+    _changed(session, actor, "reset_password", row, {"sessions_ended": ended})
+    return Reset(account=_view(row, 0), raw=raw)
+
+
+def change_own_password(
+    session: WriteSession, actor: Actor, *, current: str, new: str, session_id: int
+) -> int:
+    """Set a new password of one's own and end one's other sessions; returns how many.
+
+    Raises InvalidInput when the current password is wrong or the new one may not be used.
+    """
+    access.require(actor, Permission.OWN_ACCOUNT)
+    row = repository.get_account_locked(session, actor.id)
+    if actor.kind != "user" or row.password_hash is None:
+        raise InvalidInput("Your password is kept by the identity provider; change it there.")
+    if len(current) > passwords.MAX_LENGTH or not passwords.verify(current, row.password_hash):
+        raise InvalidInput("The current password is wrong.")
+    if current == new:
+        raise InvalidInput("The new password is the current one. Choose another one.")
+    row.password_hash = passwords.hash_password(passwords.check_new(new, name=row.name))
+    row.password_changed_at, row.must_change_password = clock.now(), False
+    ended = sessions.end_all(
+        session, account_id=row.id, reason="password changed", except_session_id=session_id
+    )
+    _changed(session, actor, "change_password", row, {"sessions_ended": ended})
+    return ended
+
+
+def _locked(session: WriteSession, account_id: int, version: int, *, losing_admin: bool) -> Account:
+    """The account, locked, if nobody changed it since `version` and an admin stays.
+
+    The admins are locked first and always in the same order: of two admins who demote one
+    another at the same instant, the second is told that he is the last.
+    """
+    admins = repository.lock_admins(session) if losing_admin else []
+    row = repository.get_account_locked(session, account_id)
+    if row.version != version:
+        raise ChangedMeanwhile(row.name)
+    local = row.password_hash is not None
+    others = [a for a in admins if a.id != account_id and (a.password_hash or not local)]
+    if losing_admin and row.role == Role.ADMIN.value and not row.disabled and not others:
+        raise LastAdmin(row.name)
+    return row
+
+
+def _changed(
+    session: WriteSession, actor: Actor, verb: str, row: Account, details: dict[str, Any]
+) -> None:
+    row.version += 1
+    session.flush()
+    _record(session, actor, verb, row, details)
+
+
+def _record(
+    session: WriteSession, actor: Actor, verb: str, row: Account, details: dict[str, Any]
+) -> None:
+    audit.record(
+        session,
+        actor,
+        f"accounts:account:{verb}",
+        subject=f"account {row.name}",
+        outcome="succeeded",
+        details={"account_id": row.id, **details},
+    )
+
+
+def _view(row: Account, live_sessions: int) -> AccountView:
+    return AccountView(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        disabled=row.disabled,
+        external=row.password_hash is None,
+        must_change_password=row.must_change_password,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        last_sign_in_at=row.last_sign_in_at,
+        live_sessions=live_sessions,
+        version=row.version,
+    )
