@@ -1,1 +1,1 @@
-"""Tokenization: from columns with personal data to tokens in the database, with proof in DataHub."""
+"""Tokenization: from columns with personal data to tokens in place, with proof in DataHub."""

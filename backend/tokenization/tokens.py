@@ -3,7 +3,7 @@
 A token is `tok_<base64>_poc`. Scheme `hmac-sha256` puts the standard base64 of
 HMAC-SHA256(key, UTF-8 value) between the marks, scheme `base64` the base64 of the value itself
 (reversible by anybody). NULL and the empty string stay as they are, and so does every text that
-is already a token: exactly the texts that match TOKEN_PATTERN, that is, canonical, padded,
+is already a token: exactly the texts that match PATTERN, that is, canonical, padded,
 non-empty base64 between the marks. Anything else that merely looks like one is a plain value.
 """
 
@@ -27,11 +27,11 @@ HMAC_TOKEN_LENGTH: Final = 52
 #: no look-around. The last group's classes leave no stray bits, so that the base64 is canonical.
 #: `$` also matches before a final newline in some engines; `is_token` and the SQL forms therefore
 #: ask for the suffix as well.
-TOKEN_PATTERN: Final = (
+PATTERN: Final = (
     "^tok_([A-Za-z0-9+/]{4})*"
     "([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)_poc$"
 )
-_TOKEN = re.compile(TOKEN_PATTERN)
+_TOKEN = re.compile(PATTERN)
 
 _BLOCK_BYTES = 64
 _INNER = 0x36
@@ -91,7 +91,9 @@ class Tokenizer:
         """16 hex digits that tell two keys apart and say nothing about either."""
         if self.scheme is Scheme.BASE64:
             return "base64"
-        return hmac.new(self._key, b"steward-portal key fingerprint", hashlib.sha256).hexdigest()[:16]
+        return hmac.new(self._key, b"steward-portal key fingerprint", hashlib.sha256).hexdigest()[
+            :16
+        ]
 
     def token_length(self, utf8_bytes: int) -> int:
         """Characters of the token of a value with that many UTF-8 bytes."""

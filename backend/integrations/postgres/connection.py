@@ -31,10 +31,12 @@ def connect(
     connect_timeout: float = 10.0,
     statement_timeout: float = 60.0,
     lock_timeout: float = 5.0,
+    readonly: bool = False,
 ) -> Iterator[Connection]:
-    """A connection in no transaction yet; rolled back and closed at the end.
+    """A connection inside its one transaction; rolled back and closed at the end.
 
-    Timeouts are seconds. Raises InvalidInput for unusable settings, else the errors of
+    Timeouts are seconds and hold for that transaction, so that a connection pooler in between
+    passes nothing on to others. Raises InvalidInput for unusable settings, else the errors of
     `backend.integrations.postgres.errors`.
     """
     where = address(settings)
@@ -46,6 +48,7 @@ def connect(
             connect_timeout=connect_timeout,
             statement_timeout=statement_timeout,
             lock_timeout=lock_timeout,
+            readonly=readonly,
         )
         try:
             yield connection
@@ -62,13 +65,9 @@ def open_connection(
     connect_timeout: float,
     statement_timeout: float,
     lock_timeout: float,
+    readonly: bool = False,
 ) -> Connection:
     """The same without translation and without closing."""
-    options = (
-        f"-c statement_timeout={round(statement_timeout * 1000)} "
-        f"-c lock_timeout={round(lock_timeout * 1000)} "
-        "-c idle_in_transaction_session_timeout=0 -c client_encoding=UTF8"
-    )
     arguments: dict[str, Any] = {
         "host": settings.get("host") or "localhost",
         "port": _port(settings.get("port")),
@@ -78,7 +77,7 @@ def open_connection(
         "sslmode": _sslmode(settings.get("sslmode")),
         "connect_timeout": max(1, round(connect_timeout)),
         "application_name": application[:60],
-        "options": options,
+        "client_encoding": "UTF8",
         # A peer that vanished is noticed within about a minute, and a stuck write too.
         "keepalives": 1,
         "keepalives_idle": 30,
@@ -93,7 +92,18 @@ def open_connection(
             + " and ".join("database" if name == "dbname" else name for name in missing)
             + "; set it on the connections page."
         )
-    return psycopg2.connect(**{key: value for key, value in arguments.items() if value is not None})
+    connection: Connection = psycopg2.connect(
+        **{key: value for key, value in arguments.items() if value is not None}
+    )
+    connection.set_session(readonly=readonly)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_catalog.set_config('statement_timeout', %s, true),"
+            " pg_catalog.set_config('lock_timeout', %s, true),"
+            " pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true)",
+            (f"{round(statement_timeout * 1000)}ms", f"{round(lock_timeout * 1000)}ms"),
+        )
+    return connection
 
 
 def _port(text: str | None) -> int:

@@ -73,7 +73,7 @@ def is_lost(exc: BaseException) -> bool:
     if not isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
         return False
     code = getattr(exc, "pgcode", None)
-    return code is None or code[:2] in ("57", "08") and code != errorcodes.QUERY_CANCELED
+    return code is None or (code[:2] in ("57", "08") and code != errorcodes.QUERY_CANCELED)
 
 
 @contextlib.contextmanager
@@ -138,7 +138,12 @@ def _unreachable(system: str, exc: psycopg2.Error) -> UpstreamError:
 
 
 _REFUSALS = frozenset(
-    {"password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist"}
+    {
+        "password authentication failed",
+        "no password supplied",
+        "no pg_hba.conf entry",
+        "does not exist",
+    }
 )
 #: Phrases of libpq and of the server's start-up answers, most specific first.
 _LIBPQ: dict[str, tuple[str, str]] = {

@@ -1,0 +1,1 @@
+"""The PostgreSQL engine: look at the table, say what would happen, and rewrite it in place."""

@@ -1,0 +1,235 @@
+"""Read a table's facts from PostgreSQL's catalog; every query is parameterised and read-only."""
+
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor
+
+from backend.core.errors import InvalidInput
+from backend.tokenization.engines.postgres.facts import (
+    ColumnFacts,
+    Constraint,
+    Index,
+    LockHolder,
+    Member,
+    ServerFacts,
+    TableFacts,
+    UpdateTrigger,
+)
+from backend.tokenization.schemas import TableName
+
+_SERVER = """
+SELECT pg_catalog.current_setting('server_version_num')::int,
+       pg_catalog.current_setting('server_encoding'),
+       pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('default_transaction_read_only') = 'on',
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
+       current_user::text,
+       pg_catalog.current_setting('block_size')::int
+"""
+
+_TABLE = """
+SELECT c.oid, c.relkind::text, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s AND c.relname = %(table)s
+"""
+
+_MEMBERS = """
+WITH RECURSIVE family (oid) AS (
+    SELECT %(oid)s::pg_catalog.oid
+    UNION
+    SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN family AS f ON i.inhparent = f.oid)
+SELECT c.oid, n.nspname, c.relname, c.relkind::text,
+       pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+       pg_catalog.has_table_privilege(c.oid, 'UPDATE'),
+       pg_catalog.row_security_active(c.oid),
+       CASE WHEN c.relkind = 'r' THEN (pg_catalog.pg_relation_size(c.oid, 'main')
+            / pg_catalog.current_setting('block_size')::int)::int ELSE 0 END,
+       CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_total_relation_size(c.oid) ELSE 0 END
+  FROM family AS f JOIN pg_catalog.pg_class AS c ON c.oid = f.oid
+       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ ORDER BY c.oid <> %(oid)s, n.nspname, c.relname
+"""
+
+_COLUMNS = """
+WITH RECURSIVE chain AS (
+    SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod, 0 AS depth, false AS checked
+      FROM pg_catalog.pg_attribute AS a
+     WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT c.attnum, t.typbasetype,
+           CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE c.typmod END, c.depth + 1,
+           c.checked OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+                                 WHERE k.contypid = t.oid AND k.contype = 'c')
+      FROM chain AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typtype = 'd'),
+base AS (SELECT DISTINCT ON (attnum) attnum, type, typmod, checked FROM chain
+          ORDER BY attnum, depth DESC)
+SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname,
+       CASE WHEN t.typname IN ('varchar', 'bpchar') AND b.typmod >= 4 THEN b.typmod - 4 END,
+       a.attgenerated <> '', b.checked, COALESCE(l.collisdeterministic, true)
+  FROM base AS b
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = %(oid)s AND a.attnum = b.attnum
+       JOIN pg_catalog.pg_type AS t ON t.oid = b.type
+       LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
+ ORDER BY a.attnum
+"""
+
+_CONSTRAINTS = """
+SELECT k.contype::text, k.conname, k.conrelid::pg_catalog.regclass::text, a.attname
+  FROM pg_catalog.pg_constraint AS k
+       CROSS JOIN LATERAL pg_catalog.unnest(k.conkey) AS u (attnum)
+       LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.attnum
+                                             AND u.attnum > 0
+ WHERE k.conrelid = ANY (%(oids)s) AND k.contype IN ('p', 'f', 'c', 'x', 'u')
+UNION
+SELECT 'r', k.conname, k.conrelid::pg_catalog.regclass::text, a.attname
+  FROM pg_catalog.pg_constraint AS k
+       CROSS JOIN LATERAL pg_catalog.unnest(k.confkey) AS u (attnum)
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
+ WHERE k.confrelid = ANY (%(oids)s) AND k.contype = 'f'
+UNION
+SELECT 'k', 'partition key', p.partrelid::pg_catalog.regclass::text, a.attname
+  FROM pg_catalog.pg_partitioned_table AS p
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum > 0
+ WHERE p.partrelid = ANY (%(oids)s)
+   AND (a.attnum = ANY (p.partattrs::pg_catalog.int2[]) OR EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = p.partrelid
+           AND d.objsubid = 0 AND d.refobjid = p.partrelid AND d.refobjsubid = a.attnum
+           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass))
+"""
+
+_INDEXES = """
+SELECT DISTINCT c.relname, i.indisunique, m.amname, a.attname
+  FROM pg_catalog.pg_index AS i
+       JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+       JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum > 0
+ WHERE i.indrelid = ANY (%(oids)s)
+   AND (a.attnum = ANY (i.indkey::pg_catalog.int2[]) OR EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+ ORDER BY 1
+"""
+
+# Bits of tgtype: 1 per row, 2 before, 16 on update.
+_TRIGGERS = """
+SELECT t.tgname, t.tgrelid::pg_catalog.regclass::text, (t.tgtype & 1) = 1, (t.tgtype & 2) = 2,
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
+              WHERE a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr::pg_catalog.int2[]))
+  FROM pg_catalog.pg_trigger AS t
+ WHERE t.tgrelid = ANY (%(oids)s) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+   AND (t.tgtype & 16) = 16
+ ORDER BY 1, 2
+"""
+
+_RULES = """
+SELECT DISTINCT r.rulename FROM pg_catalog.pg_rewrite AS r
+ WHERE r.ev_class = ANY (%(oids)s) AND r.ev_type = '2' AND r.ev_enabled <> 'D'
+"""
+
+_MATERIALIZED_VIEWS = """
+SELECT DISTINCT v.oid::pg_catalog.regclass::text, a.attname
+  FROM pg_catalog.pg_depend AS d
+       JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
+       JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'm'
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refobjid = ANY (%(oids)s) AND d.refobjsubid > 0
+"""
+
+_GENERATED_FROM = """
+SELECT DISTINCT g.attname, a.attname
+  FROM pg_catalog.pg_depend AS d
+       JOIN pg_catalog.pg_attrdef AS f ON f.oid = d.objid
+       JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+                                        AND g.attgenerated <> ''
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+   AND d.refobjid = %(oid)s AND d.refobjsubid > 0 AND a.attnum <> g.attnum
+"""
+
+_PUBLICATION = """
+SELECT p.pubname
+  FROM pg_catalog.pg_publication AS p, pg_catalog.pg_class AS c
+ WHERE c.oid = ANY (%(oids)s) AND c.relkind = 'r' AND p.pubupdate
+   AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary))
+   AND (p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r
+                                   WHERE r.prpubid = p.oid AND r.prrelid = c.oid))
+ LIMIT 1
+"""
+
+# The modes that a run's SHARE ROW EXCLUSIVE has to wait for.
+_LOCK_HOLDERS = """
+SELECT DISTINCT ON (l.pid) l.pid, COALESCE(s.application_name, ''), COALESCE(s.usename, ''),
+       COALESCE(EXTRACT(epoch FROM pg_catalog.now() - s.xact_start), 0)::float
+  FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS s ON s.pid = l.pid
+ WHERE l.locktype = 'relation' AND l.relation = ANY (%(oids)s) AND l.granted
+   AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                      WHERE datname = pg_catalog.current_database())
+   AND l.pid <> pg_catalog.pg_backend_pid()
+   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+ ORDER BY l.pid LIMIT 5
+"""
+
+
+class NoSuchTable(InvalidInput):
+    """The dataset names a table that the database does not have."""
+
+    def __init__(self, table: TableName) -> None:
+        super().__init__(
+            f"The database {table.database} has no table {table.schema}.{table.table} that this "
+            "login can see. Check the dataset's URN (names are case-sensitive) and the connection."
+        )
+
+
+def read(cursor: Cursor, table: TableName) -> TableFacts:
+    """The facts of `table`. Raises NoSuchTable."""
+    server = _server(cursor)
+    row = _rows(cursor, _TABLE, {"schema": table.schema, "table": table.table})
+    if not row:
+        raise NoSuchTable(table)
+    oid, kind, usable = row[0]
+    members = tuple(Member(*member) for member in _rows(cursor, _MEMBERS, {"oid": oid}))
+    about: dict[str, Any] = {"oid": oid, "oids": [member.oid for member in members]}
+    publication = _rows(cursor, _PUBLICATION, about)
+    return TableFacts(
+        server=server,
+        oid=oid,
+        kind=kind,
+        schema_usable=usable,
+        members=members,
+        columns={column[0]: ColumnFacts(*column) for column in _rows(cursor, _COLUMNS, about)},
+        constraints=tuple(Constraint(*found) for found in _rows(cursor, _CONSTRAINTS, about)),
+        indexes=tuple(Index(*found) for found in _rows(cursor, _INDEXES, about)),
+        triggers=tuple(
+            UpdateTrigger(found[0], found[1], found[2], found[3], tuple(found[4]))
+            for found in _rows(cursor, _TRIGGERS, about)
+        ),
+        update_rules=tuple(found[0] for found in _rows(cursor, _RULES, about)),
+        materialized_views=tuple(_rows(cursor, _MATERIALIZED_VIEWS, about)),
+        generated_from=tuple(_rows(cursor, _GENERATED_FROM, about)),
+        publication_without_identity=publication[0][0] if publication else "",
+        lock_holders=lock_holders(cursor, about["oids"]),
+    )
+
+
+def table_exists(cursor: Cursor, table: TableName) -> bool:
+    return bool(_rows(cursor, _TABLE, {"schema": table.schema, "table": table.table}))
+
+
+def lock_holders(cursor: Cursor, oids: list[int]) -> tuple[LockHolder, ...]:
+    """Who holds a lock that a run would have to wait for, at most five."""
+    return tuple(LockHolder(*found) for found in _rows(cursor, _LOCK_HOLDERS, {"oids": oids}))
+
+
+def _server(cursor: Cursor) -> ServerFacts:
+    return ServerFacts(*_rows(cursor, _SERVER, {})[0])
+
+
+def _rows(cursor: Cursor, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    cursor.execute(query, parameters)
+    return cursor.fetchall()

@@ -1,0 +1,74 @@
+"""The token rule of `backend.tokenization.tokens`, as PostgreSQL expressions.
+
+HMAC-SHA256 is built from `sha256(bytea)` (PostgreSQL 11 and later), so no extension is needed.
+The two padded keys lie in a temporary table filled by COPY and are read through scalar
+subqueries: the planner runs each once per statement and keeps the block-range plan, and no
+statement text, log or pg_stat_activity row ever holds a key.
+"""
+
+import io
+
+from psycopg2.extensions import cursor as Cursor
+
+from backend.integrations.postgres.connection import sql
+from backend.tokenization.tokens import (
+    PREFIX,
+    SUFFIX,
+    PATTERN,
+    PaddedKeys,
+    Scheme,
+    Tokenizer,
+)
+
+_KEY_TABLE = sql.SQL("pg_temp.portal_tokenization_key")
+
+
+def text_of(column: str) -> sql.Composable:
+    """The column's value as text, compared byte by byte whatever its type and collation."""
+    return sql.SQL('({}::pg_catalog.text COLLATE "C")').format(sql.Identifier(column))
+
+
+def is_plain(value: sql.Composable) -> sql.Composable:
+    """True for a value that a run changes: not NULL, not '', not a token."""
+    return sql.SQL(
+        "({value} <> '' AND NOT (pg_catalog.left({value}, {length}) = {prefix} "
+        "AND {value} ~ {pattern}))"
+    ).format(
+        value=value,
+        length=sql.Literal(len(PREFIX)),
+        prefix=sql.Literal(PREFIX),
+        pattern=sql.Literal(PATTERN),
+    )
+
+
+def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
+    """The token of a plain value. hmac-sha256 needs `load_key` in the same transaction."""
+    data = sql.SQL("pg_catalog.convert_to({}, 'UTF8')").format(value)
+    if scheme is Scheme.HMAC_SHA256:
+        data = sql.SQL(
+            "pg_catalog.sha256((SELECT outer_block FROM {table}) || "
+            "pg_catalog.sha256((SELECT inner_block FROM {table}) || {data}))"
+        ).format(table=_KEY_TABLE, data=data)
+    # encode() breaks lines after 76 characters, as MIME does; a token has no line breaks.
+    return sql.SQL(
+        "({prefix} || pg_catalog.replace(pg_catalog.encode({data}, 'base64'), E'\\n', '') "
+        "|| {suffix})"
+    ).format(prefix=sql.Literal(PREFIX), suffix=sql.Literal(SUFFIX), data=data)
+
+
+def load_key(cursor: Cursor, tokenizer: Tokenizer) -> None:
+    """Put the padded keys into a temporary table that is gone at commit or rollback."""
+    if tokenizer.scheme is not Scheme.HMAC_SHA256:
+        return
+    cursor.execute(
+        "CREATE TEMPORARY TABLE portal_tokenization_key "
+        "(inner_block bytea NOT NULL, outer_block bytea NOT NULL) ON COMMIT DROP"
+    )
+    cursor.copy_expert(
+        "COPY pg_temp.portal_tokenization_key (inner_block, outer_block) FROM STDIN",
+        io.StringIO(_copy_line(tokenizer.padded_keys())),
+    )
+
+
+def _copy_line(keys: PaddedKeys) -> str:
+    return f"\\\\x{keys.inner.hex()}\t\\\\x{keys.outer.hex()}\n"

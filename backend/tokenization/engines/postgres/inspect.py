@@ -1,0 +1,115 @@
+"""Look at a table and say what a run would do: one code path for the preview and the run itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from psycopg2.extensions import cursor as Cursor
+
+from backend.tokenization.engines.postgres import catalog, measure, rules
+from backend.tokenization.engines.postgres.facts import ColumnFacts, TableFacts
+from backend.tokenization.masking import mask_token, mask_value
+from backend.tokenization.schemas import ColumnReport, Sample, TableName, TableReport
+from backend.tokenization.tokens import Tokenizer
+
+
+def report(
+    cursor: Cursor,
+    table: TableName,
+    *,
+    tokenizer: Tokenizer,
+    chosen: Mapping[str, str],
+    suggested: Mapping[str, str] | None = None,
+    facts: TableFacts | None = None,
+    with_rows: bool = True,
+) -> TableReport:
+    """What a run over the `chosen` columns (name → reason) would do.
+
+    suggested: columns that only a guess speaks for, shown and not selected. with_rows: also count
+    and sample, which reads the whole table; the run leaves that out, its UPDATE does the counting.
+    Raises NoSuchTable. A chosen column that does not exist is reported as blocked.
+    """
+    facts = facts or catalog.read(cursor, table)
+    guesses = suggested or {}
+    found = TableReport(
+        columns=tuple(
+            _column(facts, column, tokenizer, chosen.get(column.name), guesses.get(column.name))
+            for column in facts.columns.values()
+        )
+        + tuple(
+            _missing(name, reason) for name, reason in chosen.items() if name not in facts.columns
+        ),
+        blockers=rules.table_blockers(facts, table.schema, tokenizer.scheme),
+        warnings=rules.table_warnings(facts, list(chosen)),
+        bytes_total=facts.bytes_total,
+    )
+    readable = not found.blockers and facts.server.version >= rules.MINIMUM_VERSION
+    return _with_rows(cursor, table, facts, tokenizer, found) if with_rows and readable else found
+
+
+def _column(
+    facts: TableFacts,
+    column: ColumnFacts,
+    tokenizer: Tokenizer,
+    reason: str | None,
+    guess: str | None,
+) -> ColumnReport:
+    return ColumnReport(
+        name=column.name,
+        type=column.type,
+        selected=reason is not None,
+        suggested=reason is None and guess is not None,
+        reason=reason or guess or "",
+        blockers=rules.column_blockers(facts, column, tokenizer.scheme, None),
+        warnings=rules.column_warnings(facts, column, tokenizer.scheme),
+    )
+
+
+def _missing(name: str, reason: str) -> ColumnReport:
+    return ColumnReport(
+        name=name,
+        type="",
+        selected=True,
+        reason=reason,
+        blockers=("the table has no such column (names are case-sensitive)",),
+    )
+
+
+def _with_rows(
+    cursor: Cursor,
+    table: TableName,
+    facts: TableFacts,
+    tokenizer: Tokenizer,
+    found: TableReport,
+) -> TableReport:
+    """Counts and samples of the selected columns that nothing blocks."""
+    names = [column.name for column in found.columns if column.selected and not column.blockers]
+    if not names:
+        return replace(found, rows_total=measure.count_rows(cursor, table))
+    counts = measure.count(cursor, table, names, tokenizer)
+    columns = []
+    for column in found.columns:
+        if column.name in names:
+            column = replace(
+                column,
+                rows_to_update=counts.plain[column.name],
+                samples=_samples(cursor, table, column.name, tokenizer),
+                blockers=rules.column_blockers(
+                    facts,
+                    facts.columns[column.name],
+                    tokenizer.scheme,
+                    counts.longest_token[column.name],
+                ),
+            )
+        columns.append(column)
+    measured = replace(found, columns=tuple(columns), rows_total=counts.rows_total)
+    blocked = bool(measured.all_blockers)
+    return replace(measured, rows_to_update=None if blocked else counts.rows_to_update)
+
+
+def _samples(
+    cursor: Cursor, table: TableName, column: str, tokenizer: Tokenizer
+) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(mask_value(value), mask_token(tokenizer.token(value) or "", tokenizer.scheme))
+        for value in measure.first_plain_values(cursor, table, column)
+    )

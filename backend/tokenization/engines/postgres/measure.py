@@ -1,0 +1,134 @@
+"""Read the rows of a table: exact counts, the longest token needed, and values to look at.
+
+Statements that hold identifiers are executed without parameters: psycopg2 would take a percent
+sign in a column's name for a placeholder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg2.extensions import cursor as Cursor
+
+from backend.integrations.postgres.connection import sql
+from backend.tokenization.engines.postgres.expressions import is_plain, text_of
+from backend.tokenization.engines.postgres.facts import TableFacts
+from backend.tokenization.schemas import TableName
+from backend.tokenization.tokens import Scheme, Tokenizer
+
+#: Characters of a value that leave the database for looking at it.
+SAMPLE_CHARACTERS = 400
+SAMPLES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Counts:
+    """rows_to_update: rows in which at least one of the columns is plain."""
+
+    rows_total: int
+    rows_to_update: int
+    plain: Mapping[str, int]
+    longest_token: Mapping[str, int | None]
+
+
+def qualified(table: TableName) -> sql.Composable:
+    return sql.Identifier(table.schema, table.table)
+
+
+def any_plain(columns: Sequence[str]) -> sql.Composable:
+    """True for a row that a run changes."""
+    return sql.SQL("({})").format(
+        sql.SQL(" OR ").join(is_plain(text_of(column)) for column in columns)
+    )
+
+
+def count(cursor: Cursor, table: TableName, columns: Sequence[str], tokenizer: Tokenizer) -> Counts:
+    """One pass over the table; exact. At least one column."""
+    parts = [sql.SQL("count(*)"), sql.SQL("count(*) FILTER (WHERE {})").format(any_plain(columns))]
+    for column in columns:
+        plain = is_plain(text_of(column))
+        parts.append(sql.SQL("count(*) FILTER (WHERE {})").format(plain))
+        parts.append(_longest(column, plain, tokenizer.scheme))
+    cursor.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), qualified(table)))
+    row = cursor.fetchone() or ()
+    pairs = dict(zip(columns, zip(row[2::2], row[3::2], strict=True), strict=True))
+    return Counts(
+        rows_total=row[0],
+        rows_to_update=row[1],
+        plain={column: pair[0] for column, pair in pairs.items()},
+        longest_token={
+            column: None if pair[1] is None else tokenizer.token_length(pair[1])
+            for column, pair in pairs.items()
+        },
+    )
+
+
+def _longest(column: str, plain: sql.Composable, scheme: Scheme) -> sql.Composable:
+    """Only the reversible scheme's tokens grow with the value."""
+    if scheme is not Scheme.BASE64:
+        return sql.SQL("NULL::int")
+    return sql.SQL(
+        "max(pg_catalog.octet_length(pg_catalog.convert_to({value}, 'UTF8'))) "
+        "FILTER (WHERE {plain})"
+    ).format(value=text_of(column), plain=plain)
+
+
+def count_rows(cursor: Cursor, table: TableName) -> int:
+    cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(qualified(table)))
+    return int((cursor.fetchone() or (0,))[0])
+
+
+def count_plain(cursor: Cursor, table: TableName, columns: Sequence[str]) -> int:
+    """Rows in which one of the columns still holds a plain value."""
+    cursor.execute(
+        sql.SQL("SELECT count(*) FROM {} WHERE {}").format(qualified(table), any_plain(columns))
+    )
+    return int((cursor.fetchone() or (0,))[0])
+
+
+def first_plain_values(cursor: Cursor, table: TableName, column: str) -> list[str]:
+    """A few values that a run would change, whole, for the before → after look."""
+    value = text_of(column)
+    cursor.execute(
+        sql.SQL(
+            "SELECT {value} FROM {table} WHERE {plain} "
+            "AND pg_catalog.octet_length({value}) <= {longest} LIMIT {rows}"
+        ).format(
+            value=value,
+            table=qualified(table),
+            plain=is_plain(value),
+            longest=sql.Literal(SAMPLE_CHARACTERS),
+            rows=sql.Literal(SAMPLES_SHOWN),
+        )
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def sample_values(
+    cursor: Cursor, table: TableName, facts: TableFacts, columns: Sequence[str], rows: int
+) -> dict[str, list[str]]:
+    """Values of some columns from about `rows` rows spread over the table, tokens left out."""
+    if not columns:
+        return {}
+    blocks = sum(member.blocks for member in facts.leaves)
+    # Whole blocks are sampled: about 50 of them hold enough rows. Small tables are read in order.
+    percent = 100.0 if blocks <= 200 else max(0.01, min(100.0, 100.0 * 50 / blocks))
+    cursor.execute(
+        sql.SQL("SELECT {columns} FROM {table} TABLESAMPLE SYSTEM ({percent}) LIMIT {rows}").format(
+            columns=sql.SQL(", ").join(
+                sql.SQL("CASE WHEN {plain} THEN pg_catalog.left({value}, {length}) END").format(
+                    plain=is_plain(text_of(column)),
+                    value=text_of(column),
+                    length=sql.Literal(SAMPLE_CHARACTERS),
+                )
+                for column in columns
+            ),
+            table=qualified(table),
+            percent=sql.Literal(percent),
+            rows=sql.Literal(rows),
+        )
+    )
+    found = cursor.fetchall()
+    return {
+        column: [row[position] for row in found if row[position] is not None]
+        for position, column in enumerate(columns)
+    }

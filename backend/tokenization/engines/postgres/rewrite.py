@@ -1,0 +1,258 @@
+"""Rewrite a table's columns to tokens: one transaction, in block ranges, all or nothing.
+
+The table is locked against writers first (SHARE ROW EXCLUSIVE; readers go on), so the blocks it
+has then hold every row, and nobody can add a plain value before the commit. New row versions
+that land in a later range are tokens already and are skipped.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+from backend.core.errors import Conflict, InvalidInput, UpstreamError
+from backend.integrations.postgres.connection import Connection, sql
+from backend.integrations.postgres.errors import SYSTEM, LockNotAvailable, is_lost
+from backend.tokenization.engines.postgres import catalog, expressions, inspect, measure, rules
+from backend.tokenization.engines.postgres.facts import Member, TableFacts
+from backend.tokenization.schemas import ColumnChoice, TableName
+from backend.tokenization.tokens import Tokenizer
+
+#: First key of the advisory lock; the second is the table's oid.
+_ADVISORY_CLASS = 0x53_50_54_4F
+_CANARY = "Kanarienvogel 🐤 tok_ß"
+FIRST_BATCH_BLOCKS = 1_024
+_LARGEST_BATCH_BLOCKS = 65_536
+#: Seconds a batch should take: short enough to cancel, long enough to cost nothing.
+_BATCH_SECONDS = 1.0
+
+
+class AlreadyRunning(Conflict):
+    """Another run holds this table."""
+
+
+class Blocked(InvalidInput):
+    """The preview's blockers, found again under the lock."""
+
+
+class CommitUnknown(UpstreamError):
+    """The connection broke while the commit was under way; the server has to be asked."""
+
+
+@dataclass(frozen=True)
+class RewriteResult:
+    """rows_scanned: rows of the table. rows_updated: rows in which a column changed."""
+
+    rows_scanned: int
+    rows_updated: int
+
+
+class Control(Protocol):
+    """What a run tells the outside, and how it is stopped. Each call may raise to stop the run."""
+
+    def started(self, transaction_id: str) -> None:
+        """The transaction is open, nothing is changed yet."""
+
+    def progress(self, blocks_done: int, blocks_total: int, rows_updated: int) -> None: ...
+
+    def check_cancelled(self) -> None: ...
+
+    def committing(self, result: RewriteResult) -> None:
+        """Everything is rewritten; COMMIT comes next."""
+
+
+def rewrite(
+    connection: Connection,
+    table: TableName,
+    columns: Sequence[ColumnChoice],
+    tokenizer: Tokenizer,
+    control: Control,
+) -> RewriteResult:
+    """Put tokens into the columns and commit. On any error nothing has changed.
+
+    Raises AlreadyRunning, Blocked, LockNotAvailable, CommitUnknown, NoSuchTable, and psycopg2's
+    errors (translated by the caller's `connect`). Whatever `control` raises ends the run too.
+    """
+    names = list(dict.fromkeys(column.name for column in columns))
+    with connection.cursor() as cursor:
+        facts = _claim(cursor, table, columns, tokenizer)
+        control.started(_transaction_id(cursor))
+        expressions.load_key(cursor, tokenizer)
+        _prove_same_bytes(cursor, tokenizer)
+        scanned = measure.count_rows(cursor, table)
+        updated = _rewrite_blocks(cursor, facts, names, tokenizer, control)
+        if facts.triggers:
+            _prove_nothing_left(cursor, table, names)
+        result = RewriteResult(scanned, updated)
+        control.committing(result)
+    _commit(connection)
+    return result
+
+
+def _claim(
+    cursor: Cursor, table: TableName, columns: Sequence[ColumnChoice], tokenizer: Tokenizer
+) -> TableFacts:
+    """Take the table for this run, or say who has it, or what forbids it."""
+    facts = catalog.read(cursor, table)
+    _refuse_blocked(cursor, table, columns, tokenizer, facts)
+    cursor.execute(
+        "SELECT pg_catalog.pg_try_advisory_xact_lock(%s, %s)",
+        (_ADVISORY_CLASS, facts.oid - (1 << 32) if facts.oid >= 1 << 31 else facts.oid),
+    )
+    if not (cursor.fetchone() or (False,))[0]:
+        raise AlreadyRunning(f"Another tokenization of {table} is under way; wait for it to end.")
+    try:
+        cursor.execute(
+            sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(measure.qualified(table))
+        )
+    except psycopg2.errors.LockNotAvailable as exc:
+        raise _locked(cursor, table, facts) from exc
+    # What was true before the lock may have changed while waiting for it.
+    facts = catalog.read(cursor, table)
+    _refuse_blocked(cursor, table, columns, tokenizer, facts)
+    return facts
+
+
+def _refuse_blocked(
+    cursor: Cursor,
+    table: TableName,
+    columns: Sequence[ColumnChoice],
+    tokenizer: Tokenizer,
+    facts: TableFacts,
+) -> None:
+    found = inspect.report(
+        cursor,
+        table,
+        tokenizer=tokenizer,
+        chosen={column.name: column.reason for column in columns},
+        facts=facts,
+        with_rows=False,
+    )
+    if found.all_blockers:
+        raise Blocked("Nothing was changed: " + "; ".join(found.all_blockers))
+
+
+def _locked(cursor: Cursor, table: TableName, facts: TableFacts) -> LockNotAvailable:
+    cursor.connection.rollback()
+    holders = catalog.lock_holders(cursor, [member.oid for member in facts.members])
+    names = ", ".join(
+        f"process {holder.pid} ({holder.application or holder.user or 'unnamed'})"
+        for holder in holders
+    )
+    return LockNotAvailable(
+        f"{SYSTEM}: {names or 'another session'} holds a lock on {table} and did not let go in "
+        "time. Nothing was changed; try again when it has finished."
+    )
+
+
+def _transaction_id(cursor: Cursor) -> str:
+    """Known before the first change, so that the server can later be asked how it ended."""
+    cursor.execute("SELECT pg_catalog.txid_current()::text")
+    return str((cursor.fetchone() or ("",))[0])
+
+
+def _prove_same_bytes(cursor: Cursor, tokenizer: Tokenizer) -> None:
+    """Before row 1: the server computes the token of a known value just as Python does."""
+    value = sql.SQL("{}::pg_catalog.text").format(sql.Placeholder())
+    cursor.execute(
+        sql.SQL("SELECT {}").format(expressions.token_of(value, tokenizer.scheme)), (_CANARY,)
+    )
+    if (cursor.fetchone() or ("",))[0] != tokenizer.token(_CANARY):
+        raise UpstreamError(
+            SYSTEM,
+            "the server computed another token for a test value than the portal does",
+            "Nothing was changed. Please report this with the server's version and encoding.",
+        )
+
+
+def _rewrite_blocks(
+    cursor: Cursor,
+    facts: TableFacts,
+    names: list[str],
+    tokenizer: Tokenizer,
+    control: Control,
+) -> int:
+    total = sum(member.blocks for member in facts.leaves)
+    done = updated = 0
+    control.progress(0, total, 0)
+    for blocks, rows in _batches(cursor, facts, names, tokenizer):
+        done += blocks
+        updated += rows
+        control.progress(done, total, updated)
+        control.check_cancelled()
+    return updated
+
+
+def _batches(
+    cursor: Cursor, facts: TableFacts, names: list[str], tokenizer: Tokenizer
+) -> Iterator[tuple[int, int]]:
+    """Rewrite block range after block range; yields blocks done and rows changed."""
+    ranged = facts.server.version >= rules.TID_RANGE_VERSION
+    size = FIRST_BATCH_BLOCKS
+    for member in facts.leaves:
+        first = 0
+        while first < member.blocks:
+            last = min(first + size, member.blocks) if ranged else member.blocks
+            began = time.monotonic()
+            cursor.execute(_update(member, names, tokenizer, first, last))
+            seconds = time.monotonic() - began
+            yield last - first, cursor.rowcount
+            if last - first == size:
+                size = _next_size(size, seconds)
+            first = last
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """Grow or shrink towards _BATCH_SECONDS, by at most a factor of two."""
+    factor = min(2.0, max(0.5, _BATCH_SECONDS / max(seconds, 0.001)))
+    return max(1, min(_LARGEST_BATCH_BLOCKS, round(size * factor)))
+
+
+def _update(
+    member: Member, names: list[str], tokenizer: Tokenizer, first: int, last: int
+) -> sql.Composable:
+    """Rewrite the rows of blocks first ≤ block < last."""
+    assignments = []
+    for name in names:
+        value = expressions.text_of(name)
+        token = expressions.token_of(value, tokenizer.scheme)
+        if len(names) > 1:
+            # The row may have been picked for another column.
+            token = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
+                expressions.is_plain(value), token, value
+            )
+        assignments.append(sql.SQL("{} = {}").format(sql.Identifier(name), token))
+    return sql.SQL(
+        "UPDATE ONLY {table} SET {assignments} "
+        "WHERE ctid >= {first}::tid AND ctid < {last}::tid AND {plain}"
+    ).format(
+        table=sql.Identifier(member.schema, member.name),
+        assignments=sql.SQL(", ").join(assignments),
+        first=sql.Literal(f"({first},0)"),
+        last=sql.Literal(f"({last},0)"),
+        plain=measure.any_plain(names),
+    )
+
+
+def _prove_nothing_left(cursor: Cursor, table: TableName, names: list[str]) -> None:
+    """A trigger can undo or swallow an update; then the run must not look like a success."""
+    left = measure.count_plain(cursor, table, names)
+    if left:
+        raise Blocked(
+            f"Nothing was changed: a trigger on {table} kept {left:,} rows from being tokenized. "
+            "Disable it for the run, or leave its columns out."
+        )
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except psycopg2.Error as exc:
+        if is_lost(exc):
+            raise CommitUnknown(
+                SYSTEM, "the connection broke while the changes were being committed"
+            ) from exc
+        raise

@@ -1,0 +1,216 @@
+"""Judge a table's facts: what forbids a run (blockers) and what a person should know (warnings).
+
+Pure functions; the sentences are what pages, CLI and API show.
+"""
+
+from backend.tokenization.engines.postgres.facts import (
+    TEXT_TYPES,
+    ColumnFacts,
+    Constraint,
+    TableFacts,
+)
+from backend.tokenization.tokens import HMAC_TOKEN_LENGTH, Scheme
+
+MINIMUM_VERSION = 120_000
+#: From here on a block range is read without reading the whole table.
+TID_RANGE_VERSION = 140_000
+_BTREE_LIMIT = 2_704
+
+_KINDS = {
+    "v": "it is a view; tokenize the tables under it",
+    "m": "it is a materialized view; tokenize the tables under it, then refresh it",
+    "f": "it is a foreign table; tokenize it where it is stored",
+    "S": "it is a sequence",
+    "i": "it is an index",
+    "c": "it is a composite type",
+}
+_CONSTRAINTS = {
+    "p": "is part of the primary key {name}; rows would lose their identity",
+    "f": "is part of the foreign key {name}; its values must match another table's",
+    "r": "is referred to by the foreign key {name} of {table}",
+    "c": "is part of the check constraint {name}, which tokens may break",
+    "x": "is part of the exclusion constraint {name}, which tokens may break",
+    "k": "is part of the partition key of {table}; rows would move between partitions",
+}
+
+
+def table_blockers(facts: TableFacts, schema: str, scheme: Scheme) -> tuple[str, ...]:
+    """Why no column of this table can be tokenized at all."""
+    found = _server_blockers(facts, scheme)
+    if facts.kind not in ("r", "p"):
+        found.append(f"This cannot be tokenized: {_KINDS.get(facts.kind, 'it is no table')}.")
+        return tuple(found)
+    if schema == "information_schema" or schema.startswith("pg_"):
+        found.append(f"The schema {schema} belongs to PostgreSQL itself.")
+    if not facts.schema_usable:
+        found.append(f"The login {facts.server.user} has no USAGE right on the schema {schema}.")
+    found += _member_blockers(facts)
+    if facts.update_rules:
+        found.append(
+            f"The rule {', '.join(facts.update_rules)} replaces UPDATE on this table by something "
+            "else; drop the rule first."
+        )
+    if facts.publication_without_identity:
+        found.append(
+            f"The publication {facts.publication_without_identity} publishes updates and the table "
+            "has no replica identity, so PostgreSQL refuses UPDATE; set one with ALTER TABLE … "
+            "REPLICA IDENTITY."
+        )
+    return tuple(found)
+
+
+def _server_blockers(facts: TableFacts, scheme: Scheme) -> list[str]:
+    server, found = facts.server, []
+    if server.version < MINIMUM_VERSION:
+        found.append("The server is older than PostgreSQL 12.")
+    if server.replica:
+        found.append("The server is a read replica; point the connection at the primary.")
+    if server.encoding == "SQL_ASCII":
+        found.append(
+            "The database's encoding is SQL_ASCII, so the bytes of its texts are not known to be "
+            "UTF-8 and tokens would not be the same as elsewhere."
+        )
+    if scheme is Scheme.HMAC_SHA256 and not server.may_use_temp:
+        found.append(
+            f"The login {server.user} may not make temporary tables in this database; the key is "
+            "kept in one. Grant TEMP on the database."
+        )
+    return found
+
+
+def _member_blockers(facts: TableFacts) -> list[str]:
+    found = []
+    for member in facts.members:
+        name = f"{member.schema}.{member.name}"
+        if member.kind == "f":
+            found.append(
+                f"The partition {name} is a foreign table; detach it or tokenize it there."
+            )
+            continue
+        missing = [
+            right
+            for right, held in (("SELECT", member.may_select), ("UPDATE", member.may_update))
+            if not held
+        ]
+        if missing:
+            found.append(
+                f"The login {facts.server.user} lacks {' and '.join(missing)} on the table {name}."
+            )
+        if member.row_security:
+            found.append(
+                f"Row security on {name} hides rows from the login {facts.server.user}, so plain "
+                "values would stay behind; use a login with BYPASSRLS or the table's owner."
+            )
+    return found
+
+
+def column_blockers(
+    facts: TableFacts, column: ColumnFacts, scheme: Scheme, longest_token: int | None
+) -> tuple[str, ...]:
+    """Why this column cannot be tokenized.
+
+    longest_token: characters of the longest token the data would need (scheme base64), or None
+    when it was not measured; hmac-sha256 tokens always have 52 characters.
+    """
+    found = []
+    if column.base_type not in TEXT_TYPES:
+        found.append(f"its type {column.type} is not text")
+    if column.generated:
+        found.append("it is a generated column; tokenize the columns it is computed from")
+    if column.domain_checked:
+        found.append(f"its domain {column.type} has a check constraint, which tokens may break")
+    needed = HMAC_TOKEN_LENGTH if scheme is Scheme.HMAC_SHA256 else longest_token
+    if column.length is not None and needed is not None and needed > column.length:
+        found.append(
+            f"a token has {needed} characters and {column.type} holds only {column.length}; "
+            "widen the column first"
+        )
+    found += [
+        _CONSTRAINTS[constraint.kind].format(name=constraint.name, table=constraint.table)
+        for constraint in _unique_constraints(facts, column.name)
+        if constraint.kind in _CONSTRAINTS
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _unique_constraints(facts: TableFacts, column: str) -> list[Constraint]:
+    return [found for found in facts.constraints if found.column in (column, None)]
+
+
+def column_warnings(facts: TableFacts, column: ColumnFacts, scheme: Scheme) -> tuple[str, ...]:
+    """What a person should know before this column is tokenized."""
+    found = []
+    for index in facts.indexes:
+        if index.column != column.name:
+            continue
+        if index.unique:
+            found.append(
+                f"the unique index {index.name} stays valid: equal values get equal tokens, "
+                "different values different ones"
+            )
+        else:
+            found.append(f"the index {index.name} is rewritten, and searches by plain value miss")
+        if scheme is Scheme.BASE64 and index.method == "btree":
+            found.append(
+                f"the index {index.name} refuses entries of more than about {_BTREE_LIMIT} bytes; "
+                "long values fail and the run is rolled back"
+            )
+    found += [
+        f"the materialized view {view} keeps the plain values until it is refreshed"
+        for view, source in facts.materialized_views
+        if source == column.name
+    ]
+    found += [
+        f"the generated column {generated} is computed anew from the tokens"
+        for generated, source in facts.generated_from
+        if source == column.name
+    ]
+    found += _type_warnings(column)
+    return tuple(dict.fromkeys(found))
+
+
+def _type_warnings(column: ColumnFacts) -> list[str]:
+    if column.base_type == "bpchar":
+        return ["trailing blanks of char(n) are not part of the value that is tokenized"]
+    if column.base_type == "citext" or not column.deterministic:
+        return [
+            "values that the column treats as equal but are spelt differently get different tokens"
+        ]
+    return []
+
+
+def table_warnings(facts: TableFacts, selected: list[str]) -> tuple[str, ...]:
+    """What a person should know about the table as a whole."""
+    found = []
+    # A partitioned table's row triggers exist once more on every partition.
+    for trigger in {trigger.name: trigger for trigger in reversed(facts.triggers)}.values():
+        if trigger.columns and not set(trigger.columns) & set(selected):
+            continue
+        if facts.kind == "p" and not trigger.per_row:
+            found.append(
+                f"The statement trigger {trigger.name} of {trigger.table} does not fire: "
+                "partitions are updated one by one."
+            )
+            continue
+        found.append(
+            f"The trigger {trigger.name} on {trigger.table} fires for every changed row; it may "
+            "copy plain values elsewhere, and it costs time."
+        )
+    if facts.bytes_total >= 1 << 30:
+        found.append(
+            f"The table has {facts.bytes_total / (1 << 30):.1f} GB with its indexes; it needs "
+            "about as much free disk again until VACUUM has run."
+        )
+    found.append(
+        "While the run lasts, other sessions can read the table; their writes wait until it ends."
+    )
+    if facts.lock_holders:
+        holders = ", ".join(
+            f"process {holder.pid} ({holder.application or holder.user or 'unnamed'}, "
+            f"for {holder.seconds:.0f} s)"
+            for holder in facts.lock_holders
+        )
+        found.append(f"Right now a run would have to wait for locks held by {holders}.")
+    if facts.server.version < TID_RANGE_VERSION and facts.bytes_total > 1 << 26:
+        found.append("PostgreSQL before 14 cannot read block ranges: the run shows no progress.")
+    return tuple(dict.fromkeys(found))

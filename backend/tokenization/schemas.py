@@ -1,0 +1,250 @@
+"""What the rest of the portal gets from the tokenization room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run is. `unknown`: the database has not said yet whether it committed."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+#: States in which a run still holds its table.
+ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.UNKNOWN)
+
+
+class WriteBackState(StrEnum):
+    """Where the proof in DataHub is; apart from the run, because it is retried apart."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Trigger(StrEnum):
+    PAGE = "page"
+    CLI = "cli"
+    API = "api"
+    WATCH = "watch"
+    ACTION = "action"
+
+
+@dataclass(frozen=True)
+class TableName:
+    """Where a dataset lies: a PostgreSQL database or Databricks catalog, schema, table."""
+
+    database: str
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.database}.{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True)
+class ColumnChoice:
+    """A column that a run shall rewrite, and why it was chosen."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value before and after, the value masked."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class ColumnReport:
+    """One column as the preview saw it.
+
+    selected: a run without further choice would take it. rows_to_update: None unless selected.
+    """
+
+    name: str
+    type: str
+    selected: bool
+    reason: str
+    blockers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    rows_to_update: int | None = None
+    samples: tuple[Sample, ...] = ()
+    suggested: bool = False
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What the engine found: the preview's core, and the run's own check before row 1.
+
+    rows_to_update: rows in which at least one selected column changes; None when blocked.
+    """
+
+    columns: tuple[ColumnReport, ...]
+    blockers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    rows_total: int | None = None
+    rows_to_update: int | None = None
+    bytes_total: int | None = None
+
+    @property
+    def all_blockers(self) -> tuple[str, ...]:
+        """The table's blockers and those of the selected columns, with the column's name."""
+        of_columns = tuple(
+            f"{column.name}: {blocker}"
+            for column in self.columns
+            if column.selected
+            for blocker in column.blockers
+        )
+        return self.blockers + of_columns
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do, on the real table, without changing it."""
+
+    dataset: str
+    environment: str
+    is_production: bool
+    engine: str
+    table: TableName
+    scheme: str
+    reversible: bool
+    report: TableReport
+    catalog_note: str = ""
+
+    @property
+    def choices(self) -> tuple[ColumnChoice, ...]:
+        return tuple(
+            ColumnChoice(column.name, column.reason)
+            for column in self.report.columns
+            if column.selected
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The shape of DESIGN 5.3."""
+        return {
+            "dataset": self.dataset,
+            "environment": self.environment,
+            "engine": self.engine,
+            "table": str(self.table),
+            "scheme": self.scheme,
+            "reversible": self.reversible,
+            "rows_total": self.report.rows_total,
+            "rows_to_update": self.report.rows_to_update,
+            "blockers": list(self.report.blockers),
+            "warnings": list(self.report.warnings),
+            "catalog": self.catalog_note,
+            "columns": [
+                {
+                    "name": column.name,
+                    "type": column.type,
+                    "selected": column.selected,
+                    "suggested": column.suggested,
+                    "reason": column.reason,
+                    "rows_to_update": column.rows_to_update,
+                    "blockers": list(column.blockers),
+                    "warnings": list(column.warnings),
+                    "samples": [
+                        {"before": sample.before, "after": sample.after}
+                        for sample in column.samples
+                    ],
+                }
+                for column in self.report.columns
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run as pages, CLI and API show it."""
+
+    id: int
+    dataset: str
+    environment: str
+    engine: str
+    table: str
+    state: RunState
+    trigger: Trigger
+    columns: tuple[ColumnChoice, ...]
+    scheme: str
+    rows_scanned: int | None
+    rows_updated: int | None
+    details: str
+    actor: str
+    job_id: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    write_back: WriteBackState
+    write_back_details: str
+    write_back_at: datetime | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+    def document(self) -> dict[str, Any]:
+        """The shape of DESIGN 5.3 and 5.4."""
+        return {
+            "run_id": self.id,
+            "dataset": self.dataset,
+            "environment": self.environment,
+            "engine": self.engine,
+            "table": self.table,
+            "status": self.state.value,
+            "trigger": self.trigger.value,
+            "columns": [column.name for column in self.columns],
+            "reasons": {column.name: column.reason for column in self.columns},
+            "scheme": self.scheme,
+            "rows_scanned": self.rows_scanned or 0,
+            "rows_updated": self.rows_updated or 0,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "duration_seconds": self.seconds,
+            "details": self.details,
+            "writeback": self.write_back.value,
+            "writeback_details": self.write_back_details,
+            "actor": self.actor,
+            "job_id": self.job_id,
+        }
+
+
+@dataclass(frozen=True)
+class RunFilters:
+    """What the history shows."""
+
+    environment: str | None = None
+    state: str | None = None
+    trigger: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class CatalogStatus:
+    """What DataHub says about a dataset now."""
+
+    dataset: str
+    name: str
+    tags: tuple[str, ...]
+    description: str
+    last_run: str | None
+    url: str | None
+    field_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
