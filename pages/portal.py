@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from auth import current, sign_in
+from auth import sign_in
 from backend.core.errors import PortalError
 from pages.shell import chrome, errors, guard, registry
 
@@ -12,8 +12,8 @@ try:
     session = guard.signed_in()
     if session is None:
         # Only the sign-in form exists for a stranger; the address they asked for is kept.
-        entry = st.navigation([st.Page(sign_in.page, title="Sign in", url_path="")], position="hidden")
-        entry.run()
+        entry = st.Page(sign_in.page, title="Sign in", default=True)
+        st.navigation([entry], position="hidden").run()
         st.stop()
     sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:

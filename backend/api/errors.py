@@ -16,18 +16,17 @@ log = get_logger(__name__)
 
 def install(app: FastAPI) -> None:
     """Put the handlers on the app."""
-    app.add_exception_handler(PortalError, _portal_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.exception_handler(PortalError)(_portal_error)
+    app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_unexpected)
 
 
 def body(error: str, detail: str, reference: str) -> dict[str, Any]:
     return {"error": error, "detail": detail, "reference": reference}
 
 
-def _portal_error(request: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, PortalError)
+def _portal_error(request: Request, exc: PortalError) -> JSONResponse:
     reference = new_reference()
     log.info(
         "Request refused.",
@@ -44,9 +43,8 @@ def _portal_error(request: Request, exc: Exception) -> JSONResponse:
     )
 
 
-def _validation_error(request: Request, exc: Exception) -> JSONResponse:
+def _validation_error(_request: Request, exc: RequestValidationError) -> JSONResponse:
     """422 for the shape of a payload; 400 when the body is not JSON at all."""
-    assert isinstance(exc, RequestValidationError)
     problems = exc.errors()
     malformed = any(problem["type"] == "json_invalid" for problem in problems)
     sentences = [
@@ -59,8 +57,7 @@ def _validation_error(request: Request, exc: Exception) -> JSONResponse:
     )
 
 
-def _http_error(request: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, HTTPException)
+def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
     name = HTTPStatus(exc.status_code).phrase.replace(" ", "")
     return JSONResponse(
         body(name, str(exc.detail), new_reference()),

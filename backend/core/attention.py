@@ -55,6 +55,7 @@ def collect(session: ReadSession, actor: Actor) -> tuple[Attention, ...]:
             items.extend(function(session, actor))
         except Exception as exc:
             # One room's trouble must not hide what the others have to say.
+            session.rollback()  # a failed statement blocks the rest of its transaction
             reference = log_unexpected(log, "A room's attention items failed.", exc, room=room)
             items.append(
                 Attention("error", f"{room}: its state could not be read ({reference}).", "")

@@ -49,14 +49,14 @@ class UtcDateTime(TypeDecorator[datetime]):
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a naive datetime may not be stored; use backend.core.clock.now()")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None else None
 
 
@@ -105,7 +105,7 @@ class Database:
         self.engine.dispose()
 
 
-def after_commit(session: WriteSession, callback: Callable[[], None]) -> None:
+def after_commit(session: WriteSession, callback: Callable[[], object]) -> None:
     """Run `callback` once the unit of work that owns `session` has committed (sending jobs)."""
     session.info.setdefault("after_commit", []).append(callback)
 

@@ -34,7 +34,9 @@ PAGES: tuple[Page, ...] = (
         Permission.USER_SYNC_READ,
         "user-sync",
     ),
-    Page("mounts_page.py", "Mounts", ":material/storage:", "Jobs", Permission.MOUNTS_READ, "mounts"),
+    Page(
+        "mounts_page.py", "Mounts", ":material/storage:", "Jobs", Permission.MOUNTS_READ, "mounts"
+    ),
     Page(
         "tokenization_page.py",
         "Tokenization",

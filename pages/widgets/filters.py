@@ -10,7 +10,7 @@ def text(label: str, parameter: str, *, key: str, placeholder: str = "") -> str:
     value = st.text_input(
         label,
         value=st.query_params.get(parameter, ""),
-        key=_prepare(key, parameter, st.query_params.get(parameter, "")),
+        key=_prepare(key, st.query_params.get(parameter, "")),
         placeholder=placeholder,
         on_change=_store(key, parameter, str),
     )
@@ -28,7 +28,7 @@ def choice(
         every,
         index=every.index(wanted) if wanted in every else 0,
         format_func=lambda option: option.replace("_", " ") or empty,
-        key=_prepare(key, parameter, wanted if wanted in every else ""),
+        key=_prepare(key, wanted if wanted in every else ""),
         on_change=_store(key, parameter, str),
     )
     return value or ""
@@ -41,13 +41,13 @@ def choices(label: str, parameter: str, options: Sequence[str], *, key: str) -> 
         label,
         options,
         default=wanted,
-        key=_prepare(key, parameter, wanted),
+        key=_prepare(key, wanted),
         on_change=_store(key, parameter, list),
     )
     return tuple(value)
 
 
-def _prepare(key: str, parameter: str, wanted: object) -> str:
+def _prepare(key: str, wanted: object) -> str:
     """A link that changes the URL wins over what the widget remembers."""
     seen = f"{key}.url"
     if st.session_state.get(seen) != wanted:

@@ -34,7 +34,9 @@ def draw(view: JobView, *, key: str, log_lines: int = 0) -> None:
     """One job as it is now."""
     head, side = st.columns([5, 1], vertical_alignment="center")
     with head:
-        st.markdown(f"**{escape(view.title)}** {status.markdown(view.state)} {escape(view.subject)}")
+        st.markdown(
+            f"**{escape(view.title)}** {status.markdown(view.state)} {escape(view.subject)}"
+        )
     if not view.ended:
         _bar(view)
         _cancel(view, side, key)

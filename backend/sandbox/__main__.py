@@ -1,0 +1,82 @@
+"""The sandbox's own process: `python -m backend.sandbox FOLDER`."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from backend.core import log
+from backend.core.errors import PortalError
+from backend.sandbox import parts
+
+logger = log.get_logger(__name__)
+
+
+def main() -> int:
+    """Start the parts, report them on stdout, wait for stdin to close."""
+    log.configure("WARNING")
+    folder = Path(sys.argv[1]).absolute()
+    # Whatever a library prints goes to the log; stdout belongs to the one report line.
+    report = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    started, problems = _start_all(folder)
+    report.write(
+        json.dumps(
+            {
+                "connections": [
+                    {"kind": p.kind, "settings": dict(p.settings), "secrets": dict(p.secrets)}
+                    for p in started
+                ],
+                "problems": problems,
+            }
+        )
+        + "\n"
+    )
+    report.flush()
+    threading.Thread(target=_wait_for_parent, args=(done,), daemon=True).start()
+    done.wait()
+    for part in reversed(started):
+        _stop(part)
+    return 0
+
+
+def _start_all(folder: Path) -> tuple[list[parts.Part], list[str]]:
+    """Start every part side by side; one that fails is named and does not stop the others."""
+    started: list[parts.Part] = []
+    problems: list[str] = []
+    with ThreadPoolExecutor(max_workers=len(parts.PARTS)) as pool:
+        waiting = {name: pool.submit(parts.start, name, folder) for name in parts.PARTS}
+        for name, future in waiting.items():
+            try:
+                started.append(future.result())
+            except PortalError as exc:
+                problems.append(f"{name}: {exc.message}")
+            except Exception as exc:
+                # The sandbox is worth having without one of its parts; the log has the reason.
+                reference = log.log_unexpected(logger, "A sandbox part did not start.", exc)
+                problems.append(f"{name} did not start (reference {reference})")
+    return started, problems
+
+
+def _stop(part: parts.Part) -> None:
+    try:
+        part.stop()
+    except Exception as exc:
+        # The process ends anyway; the other parts still want their turn.
+        log.log_unexpected(logger, "A sandbox part did not stop cleanly.", exc, kind=part.kind)
+
+
+def _wait_for_parent(done: threading.Event) -> None:
+    while sys.stdin.buffer.read(1024):
+        continue
+    done.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

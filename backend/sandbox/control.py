@@ -1,0 +1,133 @@
+"""When the sandbox runs, what the banner says, and how one leaves it."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.connections import environments, service
+from backend.connections import tests as connection_tests
+from backend.core import access
+from backend.core.access import SYSTEM, Actor, Permission
+from backend.core.database import Database, ReadSession
+from backend.core.errors import PortalError
+from backend.core.log import get_logger
+from backend.core.settings import get_settings
+from backend.sandbox import process
+
+log = get_logger(__name__)
+
+ENVIRONMENT = "Sandbox"
+LEFT_MARK = "left"
+
+_lock = threading.Lock()
+_child: process.Child | None = None
+_problem = ""
+
+
+@dataclass(frozen=True)
+class SandboxState:
+    """active: the sandbox environment exists. message: one sentence for the banner."""
+
+    active: bool
+    ready: bool
+    message: str
+
+
+def state(session: ReadSession, actor: Actor) -> SandboxState:
+    """What the banner says."""
+    access.require(actor, Permission.OVERVIEW_READ)
+    exists = any(e.is_sandbox for e in environments.list_all(session, actor))
+    if _problem:
+        return SandboxState(exists, False, _problem)
+    if not exists:
+        return SandboxState(False, False, "")
+    if _child is not None and not _child.alive:
+        return SandboxState(True, False, "its servers have stopped; restart the portal.")
+    return SandboxState(True, True, "stand-ins and embedded servers on this machine.")
+
+
+def wanted(session: ReadSession) -> bool:
+    """PORTAL_SANDBOX: on, off, or auto = while no real environment exists and nobody left."""
+    choice = get_settings().sandbox
+    if choice != "auto":
+        return choice == "on"
+    real = [e for e in environments.list_all(session, SYSTEM) if not e.is_sandbox]
+    return not real and not (folder() / LEFT_MARK).exists()
+
+
+def folder() -> Path:
+    return get_settings().data_dir / "sandbox"
+
+
+def start(database: Database) -> bool:
+    """Start the stand-ins and describe them as the environment "Sandbox"; True when it runs."""
+    global _child, _problem
+    with database.read() as session:
+        if not wanted(session):
+            return False
+    with _lock:
+        if _child is not None and _child.alive:
+            return True
+        try:
+            _child = process.launch(folder())
+        except PortalError as exc:
+            _problem = exc.message
+            log.error("The sandbox did not start.", error=exc.message)
+            return False
+        _problem = ""
+        report = _child.report
+    for problem in report["problems"]:
+        log.error("A part of the sandbox is missing.", part=problem)
+    _describe(database, report["connections"])
+    log.info("The sandbox is ready.", connections=[c["kind"] for c in report["connections"]])
+    _first_tests(database)
+    return True
+
+
+def stop() -> None:
+    """End the stand-ins; what they remember stays in the data folder."""
+    global _child
+    with _lock:
+        if _child is not None:
+            _child.stop()
+            _child = None
+
+
+def leave(database: Database, actor: Actor) -> bool:
+    """Remove the sandbox environment and stop its servers; real environments are untouched."""
+    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    with database.write() as session:
+        for environment in environments.list_all(session, actor):
+            if environment.is_sandbox:
+                environments.remove(
+                    session, actor, name=environment.name, confirm_name=environment.name
+                )
+    folder().mkdir(parents=True, exist_ok=True)
+    (folder() / LEFT_MARK).touch()
+    stop()
+    return True
+
+
+def _describe(database: Database, connections: list[dict[str, dict[str, str]]]) -> None:
+    """The ports change at each start, so the stored connections follow them."""
+    with database.write() as session:
+        known = {e.name for e in environments.list_all(session, SYSTEM) if e.is_sandbox}
+        if ENVIRONMENT not in known:
+            environments.add(session, SYSTEM, name=ENVIRONMENT, is_sandbox=True)
+        for connection in connections:
+            service.save(
+                session,
+                SYSTEM,
+                environment=ENVIRONMENT,
+                kind=str(connection["kind"]),
+                settings=connection["settings"],
+                secrets_in=connection["secrets"],
+            )
+
+
+def _first_tests(database: Database) -> None:
+    """Test every part once, so that the Overview is alive and client info is there."""
+    try:
+        connection_tests.test_all(database, SYSTEM, environment=ENVIRONMENT)
+    except PortalError as exc:
+        log.warning("The sandbox's first connection tests did not run.", error=exc.message)

@@ -1,0 +1,26 @@
+"""A DataHub stand-in with the datasets that the other parts hold."""
+
+from pathlib import Path
+
+from backend.sandbox.parts import Part
+
+TOKEN = "sandbox-datahub-token"  # noqa: S105  # of a stand-in on loopback
+
+
+def start(folder: Path) -> Part:
+    """The stand-in on a free port, seeded once."""
+    from backend.integrations.datahub.standin import StandIn
+    from backend.sandbox import catalog
+
+    state_file = folder / "state.json"
+    fresh = not state_file.exists()
+    gms = StandIn(port=0, token=TOKEN, state_file=state_file)
+    gms.start()
+    if fresh:
+        catalog.seed(gms)
+    return Part(
+        kind="datahub",
+        settings={"server": gms.url, "frontend_url": gms.url, "timeout": "10"},
+        secrets={"token": TOKEN},
+        stop=gms.stop,
+    )

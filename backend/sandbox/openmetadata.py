@@ -1,0 +1,21 @@
+"""An OpenMetadata stand-in with users that differ from the directory in every possible way."""
+
+from pathlib import Path
+
+from backend.sandbox.parts import Part
+
+TOKEN_SECONDS = 90 * 24 * 3600
+
+
+def start(folder: Path) -> Part:
+    """The stand-in on a free port, seeded once, with an admin's token."""
+    from backend.integrations.openmetadata.standin import StandIn, seeding
+
+    server = StandIn(port=0, state_file=folder / "state.json", seed=seeding.seed_demo)
+    server.start()
+    return Part(
+        kind="openmetadata",
+        settings={"host_port": server.url},
+        secrets={"jwt_token": server.token("admin", expires_in=TOKEN_SECONDS)},
+        stop=server.stop,
+    )
