@@ -34,9 +34,7 @@ def get_broker() -> dramatiq.Broker:
     with _lock:
         if _broker is None:
             _broker = _make()
-            _actor = dramatiq.actor(
-                _run, broker=_broker, actor_name=ACTOR_NAME, queue_name=QUEUE, max_retries=0
-            )
+            _actor = dramatiq.actor(_run, broker=_broker, actor_name=ACTOR_NAME, queue_name=QUEUE)
         return _broker
 
 

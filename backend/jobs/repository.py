@@ -70,7 +70,7 @@ def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:
 
 
 def update_owned(
-    session: WriteSession, job_id: int, worker: str, attempt: int, **values: Any
+    session: WriteSession, job_id: int, holder: str, attempt: int, /, **values: Any
 ) -> bool:
     """Change a running job, but only while this worker still holds it."""
     return bool(
@@ -79,7 +79,7 @@ def update_owned(
             update(Job)
             .where(
                 Job.id == job_id,
-                Job.worker == worker,
+                Job.worker == holder,
                 Job.attempt == attempt,
                 Job.state == "running",
             )

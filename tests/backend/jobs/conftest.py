@@ -1,0 +1,54 @@
+"""Job kinds for tests, on the in-process broker."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from backend.jobs import broker, registry, runner
+from backend.jobs.registry import JobContext, job
+
+
+@pytest.fixture(autouse=True)
+def fresh_broker() -> Iterator[None]:
+    broker.reset()
+    runner.stopping.clear()
+    kinds = dict(registry._kinds)
+    yield
+    registry._kinds.clear()
+    registry._kinds.update(kinds)
+    runner.stopping.clear()
+    broker.reset()
+
+
+@pytest.fixture
+def kinds() -> dict[str, threading.Event]:
+    """test.count, test.fail, test.bug, test.wait (until the event "go"), test.resume."""
+    events = {"started": threading.Event(), "go": threading.Event()}
+
+    @job("test.count", title="Count")
+    def count(ctx: JobContext, *, to: int) -> dict[str, int]:
+        for number in range(to):
+            ctx.progress(number + 1, to, note="counting")
+        ctx.log("counted")
+        return {"counted": to}
+
+    @job("test.fail", title="Fail")
+    def fail(ctx: JobContext) -> None:
+        from backend.core.errors import UpstreamUnavailable
+
+        raise UpstreamUnavailable("Somewhere", "nobody is there", "Try later.")
+
+    @job("test.bug", title="Bug")
+    def bug(ctx: JobContext) -> None:
+        raise KeyError("planted-secret")
+
+    def wait(ctx: JobContext) -> dict[str, int]:
+        events["started"].set()
+        while not events["go"].wait(0.02):
+            ctx.check_cancelled()
+        return {"attempt": ctx.attempt}
+
+    job("test.wait", title="Wait")(wait)
+    job("test.resume", title="Wait and resume", resumable=True)(wait)
+    return events

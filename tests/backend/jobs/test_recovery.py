@@ -1,0 +1,117 @@
+"""Jobs of dead processes are picked up or marked, never lost and never doubled."""
+
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.jobs import recovery, repository, runner, service
+from backend.jobs.enqueue import enqueue
+from backend.models.jobs import Job
+
+DEAD_PID = 2**22 + 12345
+
+
+def _running(database: Database, kind: str, worker: str, *, seconds_ago: float = 0) -> int:
+    with database.write() as session:
+        job_id = enqueue(session, SYSTEM, kind, {}, subject="a test")
+    with database.write() as session:
+        repository.claim(session, job_id, worker)
+        session.execute(
+            update(Job)
+            .where(Job.id == job_id)
+            .values(heartbeat_at=clock.now() - timedelta(seconds=seconds_ago))
+        )
+    return job_id
+
+
+def _state(database: Database, job_id: int) -> tuple[str, str | None]:
+    with database.read() as session:
+        view = service.get(session, SYSTEM, job_id=job_id)
+    return view.state, view.error
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    sent: list[int] = []
+
+    def send(job_id: int) -> bool:
+        sent.append(job_id)
+        return True
+
+    monkeypatch.setattr("backend.jobs.broker.send", send)
+    return sent
+
+
+@pytest.mark.usefixtures("kinds")
+class TestRecover:
+    def test_a_resumable_job_of_a_dead_process_is_queued_again(
+        self, database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(database, "test.resume", f"{socket.gethostname()}:{DEAD_PID}:x")
+        sent.clear()
+        assert recovery.recover(database) == [job_id]
+        assert sent == [job_id]
+        assert _state(database, job_id)[0] == "queued"
+
+    def test_another_job_of_a_dead_process_is_marked_with_the_reason(
+        self, database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(database, "test.wait", f"{socket.gethostname()}:{DEAD_PID}:x")
+        recovery.recover(database)
+        state, error = _state(database, job_id)
+        assert state == "interrupted"
+        assert error == "The process that ran this job died before it ended."
+
+    def test_a_restarted_process_with_the_same_pid_counts_as_dead(
+        self, database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(database, "test.wait", f"{socket.gethostname()}:{os.getpid()}:before")
+        recovery.recover(database)
+        assert _state(database, job_id)[0] == "interrupted"
+
+    def test_a_job_with_a_fresh_heartbeat_elsewhere_is_left_alone(
+        self, database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(database, "test.resume", "another-host:1:x")
+        recovery.recover(database)
+        assert _state(database, job_id)[0] == "running"
+
+    def test_a_job_without_heartbeat_for_a_minute_is_taken_back(
+        self, database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(database, "test.resume", "another-host:1:x", seconds_ago=61)
+        recovery.recover(database)
+        assert _state(database, job_id)[0] == "queued"
+
+    def test_a_lost_message_is_sent_again(self, database: Database, sent: list[int]) -> None:
+        with database.write() as session:
+            job_id = enqueue(session, SYSTEM, "test.wait", {}, subject="x")
+        sent.clear()
+        assert recovery.recover(database) == []
+        with database.write() as session:
+            session.execute(update(Job).values(heartbeat_at=clock.now() - timedelta(seconds=30)))
+        assert recovery.recover(database) == [job_id]
+
+
+@pytest.mark.usefixtures("kinds")
+class TestLostLease:
+    def test_a_worker_that_lost_its_job_writes_nothing_more(
+        self, database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(database, "test.resume", runner.worker_name())
+        with database.read() as session:
+            context = runner.Context(
+                database, repository.get(session, job_id), runner.worker_name()
+            )
+        with database.write() as session:
+            session.execute(update(Job).values(worker="other:1:x", attempt=2))
+        from backend.jobs.errors import JobLost
+
+        with pytest.raises(JobLost):
+            context.progress(1, 2)

@@ -1,0 +1,133 @@
+"""One job from its row to its end."""
+
+import threading
+
+import pytest
+
+from backend.core.access import SYSTEM, Actor
+from backend.core.database import Database
+from backend.jobs import runner, service, worker
+from backend.jobs.enqueue import enqueue
+from backend.jobs.schemas import JobView
+
+
+def _queue(database: Database, kind: str, **arguments: object) -> int:
+    with database.write() as session:
+        return enqueue(session, SYSTEM, kind, arguments, subject="a test")
+
+
+def _get(database: Database, job_id: int) -> JobView:
+    with database.read() as session:
+        return service.get(session, SYSTEM, job_id=job_id)
+
+
+@pytest.mark.usefixtures("kinds")
+class TestRun:
+    def test_stores_result_progress_and_log(self, database: Database) -> None:
+        job_id = _queue(database, "test.count", to=5)
+        assert runner.run(job_id, database)
+        view = _get(database, job_id)
+        assert (view.state, view.result) == ("succeeded", {"counted": 5})
+        assert (view.progress_done, view.progress_total, view.share) == (5, 5, 1.0)
+        with database.read() as session:
+            lines = service.lines(session, SYSTEM, job_id=job_id)
+        assert [line.line for line in lines] == ["counted"]
+
+    def test_a_message_delivered_twice_runs_once(self, database: Database) -> None:
+        job_id = _queue(database, "test.count", to=1)
+        assert [runner.run(job_id, database), runner.run(job_id, database)] == [True, False]
+        assert _get(database, job_id).attempt == 1
+
+    def test_a_known_failure_ends_with_its_sentence(self, database: Database) -> None:
+        job_id = _queue(database, "test.fail")
+        runner.run(job_id, database)
+        view = _get(database, job_id)
+        assert (view.state, view.error) == ("failed", "Somewhere: nobody is there. Try later.")
+
+    def test_a_bug_shows_a_reference_and_nothing_else(self, database: Database) -> None:
+        job_id = _queue(database, "test.bug")
+        runner.run(job_id, database)
+        error = _get(database, job_id).error
+        assert error is not None
+        assert "Reference" in error
+        assert "planted-secret" not in error
+
+    def test_is_not_sent_when_the_unit_of_work_fails(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[int] = []
+        monkeypatch.setattr("backend.jobs.broker.send", sent.append)
+        with pytest.raises(RuntimeError), database.write() as session:
+            enqueue(session, SYSTEM, "test.count", {"to": 1}, subject="x")
+            raise RuntimeError
+        assert sent == []
+        with database.read() as session:
+            assert service.list_jobs(session, SYSTEM).items == ()
+
+
+class TestCancel:
+    def test_a_running_job_stops_at_its_next_safe_point(
+        self, database: Database, kinds: dict[str, threading.Event]
+    ) -> None:
+        job_id = _queue(database, "test.wait")
+        thread = threading.Thread(target=runner.run, args=(job_id, database))
+        thread.start()
+        assert kinds["started"].wait(10)
+        with database.write() as session:
+            service.cancel(session, SYSTEM, job_id=job_id)
+        thread.join(20)
+        assert _get(database, job_id).state == "cancelled"
+
+    def test_a_queued_job_never_starts(
+        self, database: Database, kinds: dict[str, threading.Event]
+    ) -> None:
+        job_id = _queue(database, "test.wait")
+        with database.write() as session:
+            service.cancel(session, SYSTEM, job_id=job_id)
+        assert not runner.run(job_id, database)
+        assert _get(database, job_id).state == "cancelled"
+
+    @pytest.mark.usefixtures("kinds")
+    def test_somebody_elses_job_is_refused_to_a_steward(
+        self, database: Database, actors: "dict[str, Actor]"
+    ) -> None:
+        from backend.core.errors import NotPermitted
+
+        job_id = _queue(database, "test.count", to=1)
+        with database.write() as session, pytest.raises(NotPermitted):
+            service.cancel(session, actors.steward, job_id=job_id)
+
+
+class TestShutdown:
+    @pytest.mark.parametrize(
+        ("kind", "expected"), [("test.wait", "interrupted"), ("test.resume", "queued")]
+    )
+    def test_a_stopping_process_hands_its_job_back(
+        self,
+        database: Database,
+        kinds: dict[str, threading.Event],
+        kind: str,
+        expected: str,
+    ) -> None:
+        job_id = _queue(database, kind)
+        thread = threading.Thread(target=runner.run, args=(job_id, database))
+        thread.start()
+        assert kinds["started"].wait(10)
+        runner.stopping.set()
+        thread.join(20)
+        assert _get(database, job_id).state == expected
+
+
+@pytest.mark.usefixtures("kinds")
+class TestWorker:
+    def test_runs_what_is_queued_and_what_was_queued_before_it_started(
+        self, database: Database
+    ) -> None:
+        before = _queue(database, "test.count", to=2)
+        running = worker.start(database, work=True)
+        try:
+            after = _queue(database, "test.count", to=3)
+            views = [service.wait(database, job_id, timeout=30) for job_id in (before, after)]
+        finally:
+            running.stop()
+        assert [view.state for view in views] == ["succeeded", "succeeded"]

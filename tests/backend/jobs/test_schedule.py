@@ -1,0 +1,65 @@
+"""One leader at a time; a change of leader neither skips nor doubles a run."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from backend.core import clock
+from backend.core.database import Database
+from backend.jobs import runner, schedule
+from backend.models.jobs import Lease, ScheduleMark
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    ran: list[str] = []
+    monkeypatch.setattr(schedule, "_tasks", {})
+    schedule.every("test.often", minutes=5)(lambda _: ran.append("often"))
+
+    @schedule.every("test.broken", minutes=5)
+    def broken(_: Database) -> None:
+        ran.append("broken")
+        raise RuntimeError
+
+    schedule.every("test.after", minutes=5)(lambda _: ran.append("after"))
+    return ran
+
+
+class TestLead:
+    def test_the_first_process_leads_and_renews(self, database: Database) -> None:
+        assert schedule.lead(database)
+        assert schedule.lead(database)
+
+    def test_a_second_process_waits_until_the_lease_runs_out(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert schedule.lead(database)
+        monkeypatch.setattr(runner, "worker_name", lambda: "other:1:x")
+        assert not schedule.lead(database)
+        with database.write() as session:
+            session.execute(update(Lease).values(expires_at=clock.now() - timedelta(seconds=1)))
+        assert schedule.lead(database)
+
+    def test_a_released_lease_is_free_at_once(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        schedule.lead(database)
+        schedule.release(database)
+        monkeypatch.setattr(runner, "worker_name", lambda: "other:1:x")
+        assert schedule.lead(database)
+
+
+class TestRunDue:
+    def test_runs_each_task_once_per_interval(self, database: Database, ran: list[str]) -> None:
+        schedule.run_due(database)
+        schedule.run_due(database)
+        assert ran == ["often", "broken", "after"]
+        with database.write() as session:
+            session.execute(
+                update(ScheduleMark)
+                .where(ScheduleMark.name == "test.often")
+                .values(last_run_at=clock.now() - timedelta(minutes=6))
+            )
+        schedule.run_due(database)
+        assert ran[3:] == ["often"]
