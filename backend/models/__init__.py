@@ -18,6 +18,7 @@ from backend.models.connections import (
 )
 from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
+from backend.models.tokenization import TokenizationRun, TokenizationTag
 
 __all__ = [
     "Account",
@@ -40,4 +41,6 @@ __all__ = [
     "SignInBackoff",
     "SignInTicket",
     "SystemSecret",
+    "TokenizationRun",
+    "TokenizationTag",
 ]

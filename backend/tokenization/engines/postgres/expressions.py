@@ -12,9 +12,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
 from backend.tokenization.tokens import (
+    PATTERN,
     PREFIX,
     SUFFIX,
-    PATTERN,
     PaddedKeys,
     Scheme,
     Tokenizer,
