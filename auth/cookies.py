@@ -1,5 +1,6 @@
-"""The portal's two cookies: the session, and a nonce that tells browsers apart before sign-in."""
+"""The portal's cookies: the session, and a nonce that tells browsers apart before sign-in."""
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.accounts.sessions import ABSOLUTE_TIMEOUT
@@ -7,6 +8,10 @@ from backend.core.settings import get_settings
 
 _SESSION = "portal_session"
 _BROWSER = "portal_browser"
+#: The address asked for, over the trip to an identity provider; see auth.handover.
+NEXT = "portal_next"
+#: Streamlit's own cookies of `st.login`, with their numbered parts.
+_PROVIDER = "_streamlit_user"
 
 
 def session_name() -> str:
@@ -61,3 +66,10 @@ def browser_cookie(value: str, *, https: bool = False) -> str:
         secure=https or get_settings().secure_cookies,
     )
     return response.headers["set-cookie"]
+
+
+def clear_provider(response: Response, request: Request) -> None:
+    """Forget what the identity provider said, so that the next person is asked who they are."""
+    for name in request.cookies:
+        if name.startswith(_PROVIDER):
+            response.delete_cookie(name, path="/", httponly=True, samesite="lax")

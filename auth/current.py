@@ -1,4 +1,8 @@
-"""Who is behind this browser, asked of the database at each call."""
+"""Who is behind this browser: the cookie of the websocket's handshake, looked up in the database.
+
+The handshake's cookie grows old in an open tab (after sign-out it is still there), so only the
+database's answer counts, and it is asked at each run.
+"""
 
 import streamlit as st
 
@@ -8,15 +12,25 @@ from backend.accounts.schemas import SignedIn
 from backend.core.database import get_database
 
 
-def session_token() -> str:
-    """The raw session cookie of this browser's connection, "" without one."""
-    return st.context.cookies.get(cookies.session_name(), "")
-
-
 def signed_in() -> SignedIn | None:
-    """The person and their role as of now, or None."""
-    raw = session_token()
+    """Who is signed in now, with the role of now; None for a stranger."""
+    raw = raw_cookie()
     if not raw:
         return None
     with get_database().read() as session:
         return sessions.actor_for(session, raw)
+
+
+def raw_cookie() -> str:
+    """The session cookie's value, "" when there is none."""
+    return st.context.cookies.get(cookies.session_name(), "")
+
+
+def browser_nonce() -> str:
+    """What tells this browser apart before anybody signs in, "" when it takes no cookies."""
+    return st.context.cookies.get(cookies.browser_name(), "")
+
+
+def address() -> str:
+    """The browser's network address; Streamlit says None for this machine."""
+    return st.context.ip_address or "127.0.0.1"

@@ -2,20 +2,28 @@
 
 Streamlit's script talks over a websocket and can set no cookie, so the browser itself must ask a
 route. It posts, so that a ticket is never part of an address that a log or history keeps. The
-script is constant and its data are in hidden fields: the Content-Security-Policy names its hash.
+scripts are constant and their data are in hidden fields: the Content-Security-Policy lists their
+hashes.
 """
 
 import html
 
 import streamlit as st
 
-#: Sends the last form on the page; `next` becomes the address the person asked for.
-SCRIPT = (
+from auth import cookies
+
+#: Sends the newest form; an empty `next` becomes the address the person asked for.
+POST_SCRIPT = (
     "(()=>{const f=[...document.querySelectorAll('form.portal-handover')].pop();"
-    "if(!f||f.dataset.sent)return;f.dataset.sent='1';"
-    "if(f.elements.next)f.elements.next.value=location.pathname+location.search;"
-    "f.submit()})()"
+    "if(!f||f.dataset.sent)return;f.dataset.sent='1';const n=f.elements.next;"
+    "if(n&&!n.value)n.value=location.pathname+location.search;f.submit()})()"
 )
+#: Keeps the address over the trip to an identity provider, which always comes back to "/".
+REMEMBER_SCRIPT = (
+    "(()=>{const a=location.pathname+location.search;if(a!=='/')document.cookie="
+    f"'{cookies.NEXT}='+encodeURIComponent(a)+'; Path=/; Max-Age=600; SameSite=Lax'}})()"
+)
+SCRIPTS = (POST_SCRIPT, REMEMBER_SCRIPT)
 
 
 def post(path: str, fields: dict[str, str]) -> None:
@@ -29,6 +37,14 @@ def post(path: str, fields: dict[str, str]) -> None:
     )
     st.html(
         f'<form class="portal-handover" method="post" action="{html.escape(path)}">{inputs}'
-        f"</form><script>{SCRIPT}</script>",
+        f"</form><script>{POST_SCRIPT}</script>",
+        unsafe_allow_javascript=True,
+    )
+
+
+def remember_address() -> None:
+    """Keep the address that was asked for, for ten minutes, in a cookie of the browser."""
+    st.html(
+        f'<span class="portal-remember"></span><script>{REMEMBER_SCRIPT}</script>',
         unsafe_allow_javascript=True,
     )

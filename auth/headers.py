@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth import cookies
-from auth.handover import SCRIPT
+from auth.handover import SCRIPTS
 from backend.core.settings import get_settings
 
 DOCS_PATHS = ("/api/docs", "/api/redoc")
@@ -81,7 +81,7 @@ def _has_nonce(scope: Scope) -> bool:
 @lru_cache(maxsize=1)
 def page_policy() -> str:
     """The Content-Security-Policy of the portal's pages."""
-    hashes = " ".join(f"'{_hash(script)}'" for script in (SCRIPT, *_streamlit_inline_scripts()))
+    hashes = " ".join(f"'{_hash(script)}'" for script in (*SCRIPTS, *_streamlit_inline_scripts()))
     return "; ".join(
         (
             "default-src 'self'",

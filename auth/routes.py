@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from auth import cookies
+from auth.paths import SIGN_IN_PATH, SIGN_OUT_PATH
 from backend.accounts import sessions, tickets
 from backend.core.database import get_database
 from backend.core.errors import NotAuthenticated, PortalError
@@ -16,8 +17,6 @@ from backend.core.log import get_logger
 
 log = get_logger(__name__)
 
-SIGN_IN_PATH = "/auth/sign-in"
-SIGN_OUT_PATH = "/auth/sign-out"
 #: Both are posted forms of three short fields; anything larger is not ours.
 MAX_FIELDS = 8
 MAX_PART = 4_096
@@ -41,6 +40,7 @@ async def sign_in(request: Request) -> Response:
         return Response(exc.message, status_code=exc.status, media_type="text/plain")
     response = _go(target)
     cookies.set_session(response, raw, https=request.url.scheme == "https")
+    response.delete_cookie(cookies.NEXT, path="/")
     return response
 
 
@@ -55,6 +55,7 @@ async def sign_out(request: Request) -> Response:
         return Response(exc.message, status_code=exc.status, media_type="text/plain")
     response = _go("/")
     cookies.clear_session(response)
+    cookies.clear_provider(response, request)
     return response
 
 

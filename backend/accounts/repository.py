@@ -60,8 +60,11 @@ def list_accounts(session: ReadSession, limit: int) -> list[Account]:
     return list(session.scalars(select(Account).order_by(Account.name_key).limit(limit)))
 
 
-def any_account(session: ReadSession) -> bool:
-    return session.scalars(select(Account.id).limit(1)).first() is not None
+def any_admin(session: ReadSession) -> bool:
+    return (
+        session.scalars(select(Account.id).where(Account.role == "admin").limit(1)).first()
+        is not None
+    )
 
 
 def _live(now: datetime, idle_since: datetime) -> tuple[Any, ...]:

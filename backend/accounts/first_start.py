@@ -1,5 +1,6 @@
 """The first start makes one admin; no default password exists."""
 
+import sys
 from dataclasses import dataclass
 
 from backend.accounts import passwords, repository, service
@@ -22,13 +23,13 @@ class FirstAdmin:
 
 
 def ensure_first_admin(database: Database, settings: Settings) -> FirstAdmin | None:
-    """Make the first admin when there is no account at all; None when there is one.
+    """Make the first admin when there is none, and print a random password once on stdout.
 
-    Of two processes that start at once, one makes it. Raises SettingsError for a name or a
-    password that may not be used.
+    None when there is an admin. Of two processes that start at once, one makes it. Raises
+    SettingsError for a name or a password that may not be used.
     """
     with database.read() as session:
-        if repository.any_account(session):
+        if repository.any_admin(session):
             return None
     given = settings.admin_password.get_secret_value()
     name = _name(settings)
@@ -37,18 +38,45 @@ def ensure_first_admin(database: Database, settings: Settings) -> FirstAdmin | N
             [f"PORTAL_ADMIN_PASSWORD: at most {passwords.MAX_LENGTH} characters are allowed"]
         )
     _warn_when_weak(given, name)
-    raw = given or passwords.random_password()
-    stored = passwords.hash_password(raw)
+    made = FirstAdmin(name=name, password=None if given else passwords.random_password())
+    if not _store(database, name, passwords.hash_password(made.password or given), bool(given)):
+        return None
+    if made.password:
+        _announce(name, made.password)
+    return made
+
+
+def _store(database: Database, name: str, stored: str, given: bool) -> bool:
+    """False when another process was first."""
     try:
         with database.write() as session:
-            if repository.any_account(session):
-                return None
+            if repository.any_admin(session):
+                return False
             service.add_account(
                 session, SYSTEM, name=name, role=Role.ADMIN, stored=stored, must_change=not given
             )
-    except service.NameTaken:
-        return None
-    return FirstAdmin(name=name, password=None if given else raw)
+    except service.NameTaken as exc:
+        with database.read() as session:
+            if repository.any_admin(session):
+                return False
+        raise SettingsError(
+            [
+                f"PORTAL_ADMIN_USER: there is no admin, and the account {name} has another role. "
+                "Choose another name for the first admin."
+            ]
+        ) from exc
+    return True
+
+
+def _announce(name: str, password: str) -> None:
+    # On stdout and not in the log: logs are kept and collected, this must be seen once only.
+    text = (
+        "\nSteward Portal made its first admin. The password is shown only this once:\n"
+        f"  name:     {name}\n"
+        f"  password: {password}\n\n"
+    )
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _name(settings: Settings) -> str:

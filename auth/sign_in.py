@@ -1,0 +1,83 @@
+"""The sign-in page: streamlit-authenticator's form in front of the portal's own accounts."""
+
+from typing import Any
+
+import streamlit as st
+
+from auth import current, handover, oidc
+from auth.paths import SIGN_IN_PATH
+from backend.accounts import sign_in, tickets
+from backend.core.access import Actor
+from backend.core.database import get_database
+from backend.core.errors import PortalError
+
+FIELDS = {
+    "Form name": "Sign in",
+    "Username": "Name",
+    "Password": "Password",
+    "Login": "Sign in",
+}
+
+
+def page() -> None:
+    """Everything a stranger sees. A right password hands the browser over to the cookie route."""
+    _, middle, _ = st.columns([1, 2, 1])
+    with middle:
+        st.title("Steward Portal")
+        if oidc.providers() and oidc.page():
+            return
+        form = _form()
+        try:
+            form.login(fields=FIELDS, key="auth.sign_in")
+        except PortalError as exc:
+            st.error(exc.message, icon=":material/error:")
+
+
+def hand_over(actor: Actor, *, next_path: str = "") -> None:
+    """Give the browser the session cookie of an account whose credentials were just right."""
+    with get_database().write() as session:
+        ticket = tickets.issue(session, account_id=actor.id, browser=current.browser_nonce())
+    handover.post(SIGN_IN_PATH, {"ticket": ticket, "next": next_path})
+
+
+def _form() -> Any:
+    """streamlit-authenticator's login form, with the portal behind it.
+
+    `Authenticate.__init__` is left out on purpose: it would start the library's JavaScript cookie
+    (readable by any script, valid for 30 days, not revocable) and its own credential store. Its
+    `login` needs just the attributes given here.
+    """
+    from streamlit_authenticator import Authenticate
+
+    class PortalForm(Authenticate):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            back = _Behind()
+            self.path = None
+            self.secret_key = ""
+            self.attrs = {"login_sleep_time": 0}
+            self.authentication_controller = back
+            self.cookie_controller = back
+
+    return PortalForm()
+
+
+class _Behind:
+    """What the form calls: its controller of credentials and its controller of cookies."""
+
+    def __init__(self) -> None:
+        self._actor: Actor | None = None
+
+    def get_cookie(self) -> None:
+        """The library's own cookie does not exist here."""
+
+    def login(self, name: str, password: str, *_limits: Any, **_options: Any) -> bool:
+        """The form was sent; raises PortalError with the sentence to show."""
+        self._actor = sign_in.authenticate(
+            get_database(), name=name, password=password, address=current.address()
+        )
+        return True
+
+    def set_cookie(self) -> None:
+        """The form asks for the cookie after `login` said yes."""
+        if self._actor is not None:
+            hand_over(self._actor)
