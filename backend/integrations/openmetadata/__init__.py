@@ -1,4 +1,4 @@
-'''OpenMetadata over its REST interface: one gateway, one error language, one stand-in server.
+"""OpenMetadata over its REST interface: one gateway, one error language, one stand-in server.
 
     from backend.integrations.openmetadata.gateway import OpenMetadataGateway
     from backend.integrations.openmetadata.standin import StandIn
@@ -35,7 +35,7 @@ Shapes (`schemas`, frozen dataclasses or structs)
 
 Errors (`errors`, all under backend.core.errors, .system "OpenMetadata", .cause, .advice)
     TokenRefused 502 (missing, invalid, expired with the time read from the token)
-    Denied 502 (.operation, .policy, .rule)   NotThere (NotFound 404)   Moved (Conflict 409: HTTP 412)
+    Denied 502 (.operation, .policy, .rule)   NotThere (NotFound)   Moved (Conflict; HTTP 412)
     Throttled 502 (.retry_after)   WrongAddress 502 (HTML instead of JSON)
     UpstreamError, UpstreamUnavailable, UpstreamTimeout, OutcomeUnknown (a write without an answer)
 
@@ -49,4 +49,4 @@ StandIn(port=0, *, state_file=None, seed=None, version="2.0.6", if_match="auto",
     seed is a function of the store, run when the state file holds nothing yet.
     `python -m backend.integrations.openmetadata.standin --users 100000` serves in its own process
     and prints one JSON line {"url": …, "token": …}.
-'''
+"""

@@ -1,0 +1,89 @@
+"""What can go wrong with OpenMetadata, each a sentence that says what to do.
+
+UpstreamError
+├ TokenRefused     401: missing, invalid or expired (with the time read from the token)
+├ Denied           403: the operation, role, policy and rule that refused
+├ Throttled        429
+└ WrongAddress     HTML, a redirect or no OpenMetadata at all
+NotThere (NotFound 404) · Moved (Conflict 409, HTTP 412)
+"""
+
+import re
+from datetime import UTC, datetime
+
+from backend.core.errors import Conflict, NotFound, UpstreamError
+
+SYSTEM = "OpenMetadata"
+
+_DENIED = re.compile(
+    r"operations? \[?(?P<operation>\w+)\]? (?:not allowed|denied)"
+    r"(?: by role (?P<role>[^,]+), policy (?P<policy>[^,]+), rule (?P<rule>\S+))?"
+)
+
+
+class TokenRefused(UpstreamError):
+    def __init__(self, said: str, expired_at: datetime | None) -> None:
+        if expired_at is not None and expired_at <= datetime.now(UTC):
+            cause = f"the token expired on {expired_at:%Y-%m-%d at %H:%M} UTC"
+        else:
+            cause = f"the token was refused ({said})"
+        super().__init__(SYSTEM, cause, "Enter a new token in this environment's connection.")
+        self.expired_at = expired_at
+
+
+class Denied(UpstreamError):
+    """403; operation, policy and rule are empty when the server does not name them."""
+
+    def __init__(self, said: str) -> None:
+        found = _DENIED.search(said)
+        parts = {k: (v or "").strip() for k, v in (found.groupdict() if found else {}).items()}
+        self.operation = parts.get("operation", "")
+        self.policy = parts.get("policy", "")
+        self.rule = parts.get("rule", "")
+        if self.policy:
+            cause = (
+                f"{self.operation} is denied by policy {self.policy}, rule {self.rule} "
+                f"(role {parts.get('role', '')})"
+            )
+        else:
+            cause = f"the token may not do this ({said})"
+        if self.policy == "DefaultBotPolicy":
+            advice = (
+                "Every bot carries this rule: use the token of a technical admin account "
+                "that is not a bot."
+            )
+        else:
+            advice = "Use a token whose role allows EditAll on users."
+        super().__init__(SYSTEM, cause, advice)
+
+
+class Throttled(UpstreamError):
+    """429; retry_after in seconds, as the server asked."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        wait = f" and asks to wait {retry_after:g} s" if retry_after else ""
+        super().__init__(
+            SYSTEM, f"it limits the number of requests{wait}", "Nothing was changed; try later."
+        )
+        self.retry_after = retry_after
+
+
+class WrongAddress(UpstreamError):
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            SYSTEM, cause, "The address must be the server's own and end in /api, no slash after."
+        )
+
+
+class NotThere(NotFound):
+    """404: no such user or domain; soft-deleted users count as gone."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"OpenMetadata has no such thing ({said}).")
+
+
+class Moved(Conflict):
+    """412: somebody changed the user between our read and our write."""
+
+    def __init__(self) -> None:
+        super().__init__("OpenMetadata: the user was changed meanwhile. Plan again to see how.")

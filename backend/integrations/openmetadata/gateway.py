@@ -1,0 +1,230 @@
+"""The portal's view of OpenMetadata: users, domains, who-am-I, and one careful PATCH."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+from backend.core import clock
+from backend.core.errors import InvalidInput, UpstreamError
+from backend.integrations.openmetadata import tokens, wire
+from backend.integrations.openmetadata.errors import SYSTEM, Moved, NotThere, WrongAddress
+from backend.integrations.openmetadata.schemas import (
+    Domain,
+    Probe,
+    ServerVersion,
+    StoredUser,
+    UserPage,
+)
+from backend.integrations.openmetadata.transport import Transport
+
+PAGE_SIZE = 1000
+_WARN_AHEAD = timedelta(days=14)
+_Page = TypeVar("_Page")
+
+
+class OpenMetadataGateway:
+    """See the package's docstring for what each method promises."""
+
+    def __init__(
+        self,
+        host_port: str,
+        token: str,
+        *,
+        timeout: float = 30.0,
+        max_connections: int = 16,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.host_port = checked_address(host_port)
+        self._expires = tokens.expiry(token)
+        self._transport = Transport(
+            self.host_port,
+            token.strip(),
+            timeout=timeout,
+            max_connections=max_connections,
+            token_expires_at=self._expires,
+            sleep=sleep,
+        )
+        self._lock = threading.Lock()
+        self._version: ServerVersion | None = None
+        self._enforces: bool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def probe(self) -> Probe:
+        """Prove address and token with one authenticated read.
+
+        Raises WrongAddress, TokenRefused, Denied and the upstream errors.
+        """
+        version = self.version()
+        me = self._document("users/loggedInUser")
+        is_bot, is_admin = bool(me.get("isBot")), bool(me.get("isAdmin"))
+        return Probe(
+            version=version.text,
+            principal=str(me.get("name") or ""),
+            email=str(me.get("email") or ""),
+            is_bot=is_bot,
+            is_admin=is_admin,
+            token_expires_at=self._expires,
+            warnings=tuple(self._warnings(version, is_bot=is_bot, is_admin=is_admin)),
+        )
+
+    def version(self) -> ServerVersion:
+        """The server's version, asked once. The server answers without looking at the token."""
+        if self._version is None:
+            try:
+                raw = self._document("system/version")
+            except NotThere as exc:
+                raise WrongAddress(f"{self.host_port} is not an OpenMetadata API") from exc
+            self._version = wire.server_version(raw)
+        return self._version
+
+    def users(self, page_size: int = PAGE_SIZE) -> Iterator[UserPage]:
+        """Every user that is not deleted, in pages.
+
+        Raises UpstreamError when the pages end early or go round in circles: a part of the users
+        is never returned as if it were all.
+        """
+        reader, seen, total = wire.UserReader(), 0, None
+        for page in self._paged("users", page_size, {"fields": "domains"}, reader.page):
+            seen += len(page.users) + page.unreadable
+            total = page.total
+            yield page
+        if total is not None and seen + max(10, total // 100) < total:
+            raise UpstreamError(
+                SYSTEM, f"the list ended after {seen} of {total} users", "Try again."
+            )
+
+    def domains(self) -> list[Domain]:
+        """Every domain, sub-domains included."""
+        return [
+            domain
+            for page in self._paged("domains", PAGE_SIZE, {}, wire.domain_page)
+            for domain in page
+        ]
+
+    def user(self, user_id: str, fields: str = "domains") -> StoredUser:
+        """One user as it is now. Raises NotThere when unknown or deleted."""
+        user = wire.stored_user(self.raw_user(user_id, fields))
+        if user is None:
+            raise UpstreamError(SYSTEM, "a user without id or name", "Check its version.")
+        if user.deleted:
+            raise NotThere(f"user {user.name} is deleted")
+        return user
+
+    def raw_user(self, user_id: str, fields: str) -> dict[str, Any]:
+        """The whole JSON object; it may hold personal values, never log it."""
+        path = f"users/{quote(user_id, safe='')}"
+        return wire.document(self._transport.read(path, {"fields": fields}))
+
+    def enforces_if_match(self, user_id: str) -> bool:
+        """Whether the server honours If-Match: an empty patch with a version nobody has."""
+        with self._lock:
+            if self._enforces is None:
+                try:
+                    self._patch(user_id, [], 0.0)
+                    self._enforces = False
+                except Moved:
+                    self._enforces = True
+            return self._enforces
+
+    def patch_user(
+        self, user_id: str, operations: Sequence[dict[str, Any]], *, if_match: float | None
+    ) -> StoredUser:
+        """Send the operations once; the user as the server answers it.
+
+        Raises Moved (somebody was faster; only with if_match), Denied, TokenRefused, NotThere,
+        Throttled, OutcomeUnknown (sent, no answer), and the upstream errors.
+        """
+        user = wire.stored_user(wire.document(self._patch(user_id, operations, if_match)))
+        if user is None:
+            raise UpstreamError(SYSTEM, "the answer to a change is no user", "Check its version.")
+        return user
+
+    def user_url(self, name: str) -> str:
+        return user_url(self.host_port, name)
+
+    def _patch(
+        self, user_id: str, operations: Sequence[dict[str, Any]], if_match: float | None
+    ) -> bytes:
+        # Only the weak tag is ever equal; the strong ETag of a GET always gives 412.
+        headers = {} if if_match is None else {"If-Match": f'W/"{float(if_match)!r}"'}
+        return self._transport.write(
+            "PATCH",
+            f"users/{quote(user_id, safe='')}",
+            list(operations),
+            content_type="application/json-patch+json",
+            headers=headers,
+        )
+
+    def _document(self, path: str) -> dict[str, Any]:
+        return wire.document(self._transport.read(path))
+
+    def _paged(
+        self,
+        path: str,
+        page_size: int,
+        params: dict[str, str],
+        decode: Callable[[bytes], tuple[_Page, str | None]],
+    ) -> Iterator[_Page]:
+        query = {"limit": str(page_size), **params}
+        cursors: set[str] = set()
+        while True:
+            page, after = decode(self._transport.read(path, query))
+            yield page
+            if not after:
+                return
+            if after in cursors:
+                raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
+            cursors.add(after)
+            query["after"] = after
+
+    def _warnings(self, version: ServerVersion, *, is_bot: bool, is_admin: bool) -> Iterator[str]:
+        if self._expires and self._expires - clock.now() < _WARN_AHEAD:
+            yield f"The token ends on {self._expires:%Y-%m-%d at %H:%M} UTC: make a new one."
+        if is_bot:
+            silent = "silently keeps the old name" if version.keeps_bot_names else "refuses it"
+            yield (
+                "This is a bot's token: bots may change domains, but not display names "
+                f"(the server {silent}). Use the token of a technical admin account."
+            )
+        elif not is_admin:
+            yield "This account is no admin: its role must allow EditAll on users."
+        if version.parts and not version.stores_domains_with_if_match:
+            yield (
+                f"Version {version.text} cannot guard domain changes against a concurrent edit; "
+                "each is read back instead."
+            )
+
+
+def checked_address(host_port: str) -> str:
+    """The address without a trailing slash. Raises InvalidInput unless http(s)://…/api."""
+    address = host_port.strip().rstrip("/")
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(
+            f"OpenMetadata's address must start with http:// or https://, not {host_port!r}."
+        )
+    if not parts.path.endswith("/api"):
+        raise InvalidInput(f"OpenMetadata's address must end in /api: write {address}/api.")
+    return address
+
+
+def user_url(host_port: str, name: str) -> str:
+    """The page of a user in OpenMetadata's own UI."""
+    return f"{host_port.rstrip('/').removesuffix('/api')}/users/{quote(name, safe='')}"

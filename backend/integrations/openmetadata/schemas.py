@@ -1,0 +1,99 @@
+"""What the gateway returns: users, domains, versions; only the fields the portal uses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class DomainRef(msgspec.Struct, frozen=True, gc=False):
+    """A domain as a user refers to it. fqn equals name for a top-level domain."""
+
+    id: str
+    name: str
+    fqn: str
+
+
+class StoredUser(msgspec.Struct, frozen=True, gc=False):
+    """A user as OpenMetadata stores it.
+
+    domains: the direct ones, sorted by id; inherited: those that come from teams (read-only here).
+    version grows by 0.1 with most changes; updated_at is in milliseconds since 1970.
+    """
+
+    id: str
+    name: str
+    email: str
+    display_name: str | None
+    version: float | None
+    updated_at: int | None
+    updated_by: str | None
+    is_bot: bool
+    deleted: bool
+    domains: tuple[DomainRef, ...]
+    inherited: tuple[DomainRef, ...]
+
+    @property
+    def domain_ids(self) -> tuple[str, ...]:
+        return tuple(ref.id for ref in self.domains)
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """One page of the listing; unreadable counts the entries without id or name."""
+
+    users: list[StoredUser]
+    total: int | None
+    unreadable: int = 0
+
+
+@dataclass(frozen=True)
+class Domain:
+    id: str
+    name: str
+    fqn: str
+    display_name: str | None
+
+    @property
+    def ref(self) -> DomainRef:
+        return DomainRef(id=self.id, name=self.name, fqn=self.fqn)
+
+
+@dataclass(frozen=True)
+class ServerVersion:
+    """text as the server says it; parts empty when it cannot be read ("garbage")."""
+
+    text: str
+    parts: tuple[int, ...]
+
+    @property
+    def stores_domains_with_if_match(self) -> bool:
+        """Servers before the fix after 1.13.0 answer 200 to such a PATCH and store nothing."""
+        return self.parts >= (2, 0)
+
+    @property
+    def keeps_bot_names(self) -> bool:
+        """From 2.0 on a bot's change of a display name is silently dropped beside other changes."""
+        return self.parts >= (2, 0)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A proven connection: who the token is, and what to know about it."""
+
+    version: str
+    principal: str
+    email: str
+    is_bot: bool
+    is_admin: bool
+    token_expires_at: datetime | None
+    warnings: tuple[str, ...]
+
+
+def domain_ref(raw: Mapping[str, Any]) -> DomainRef:
+    """A reference from a JSON object; absent names fall back on the id."""
+    identifier = str(raw.get("id") or "")
+    fqn = str(raw.get("fullyQualifiedName") or raw.get("name") or identifier)
+    return DomainRef(id=identifier, name=str(raw.get("name") or fqn), fqn=fqn)

@@ -1,0 +1,229 @@
+"""One HTTP exchange: deadline, size limit, retries on reads, errors as sentences."""
+
+import contextlib
+import ipaddress
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from backend.core.errors import (
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from backend.integrations.openmetadata.errors import (
+    SYSTEM,
+    Denied,
+    Moved,
+    NotThere,
+    Throttled,
+    TokenRefused,
+    WrongAddress,
+)
+
+READ_ATTEMPTS = 4
+MAX_BYTES = 512 * 1024 * 1024
+_LONGEST_PAUSE = 10.0
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class Transport:
+    """Sends requests to `<host_port>/v1`; thread-safe.
+
+    read() retries what may pass (no connection, 429, 5xx); write() sends once, and says
+    OutcomeUnknown when a request left and no answer came.
+    """
+
+    def __init__(
+        self,
+        host_port: str,
+        token: str,
+        *,
+        timeout: float,
+        max_connections: int,
+        token_expires_at: datetime | None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._host = host_port
+        self._timeout = timeout
+        self._expires = token_expires_at
+        self._sleep = sleep
+        headers = {"Accept": "application/json", "User-Agent": "steward-portal"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self._client = httpx.Client(
+            base_url=f"{host_port}/v1/",
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            limits=httpx.Limits(
+                max_connections=max_connections, max_keepalive_connections=max_connections
+            ),
+            trust_env=not _is_loopback(host_port),
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self, path: str, params: dict[str, str] | None = None) -> bytes:
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                return self._exchange("GET", path, params=params)
+            except (UpstreamUnavailable, UpstreamTimeout, Throttled) as exc:
+                if attempt == READ_ATTEMPTS:
+                    raise
+                self._sleep(_pause(attempt, exc))
+        raise AssertionError("unreachable")
+
+    def write(
+        self, method: str, path: str, body: Any, *, content_type: str, headers: dict[str, str]
+    ) -> bytes:
+        return self._exchange(
+            method,
+            path,
+            content=json.dumps(body).encode(),
+            headers={"Content-Type": content_type, **headers},
+        )
+
+    def _exchange(self, method: str, path: str, **options: Any) -> bytes:
+        writes = method != "GET"
+        until = time.monotonic() + self._timeout
+        with self._translated(writes):
+            request = self._client.build_request(method, path, **options)
+            response = self._client.send(request, stream=True)
+            try:
+                body = _read_all(response, until)
+            finally:
+                response.close()
+        self._judge(response, body, writes)
+        return body
+
+    @contextlib.contextmanager
+    def _translated(self, writes: bool) -> Iterator[None]:
+        try:
+            yield
+        except _NOT_SENT as exc:
+            raise UpstreamUnavailable(
+                SYSTEM, f"{self._host} cannot be reached ({_short(exc)})", "Is it up? Try again."
+            ) from exc
+        except httpx.TimeoutException as exc:
+            if writes:
+                raise self._unknown(f"no answer within {self._timeout:g} s") from exc
+            raise UpstreamTimeout(
+                SYSTEM, f"no answer within {self._timeout:g} s", "Try again when it is less busy."
+            ) from exc
+        except httpx.TransportError as exc:
+            if writes:
+                raise self._unknown("the connection was lost before the answer") from exc
+            raise UpstreamUnavailable(
+                SYSTEM, f"the connection was lost ({_short(exc)})", "Try again."
+            ) from exc
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+            raise UpstreamError(
+                SYSTEM, f"the request failed ({_short(exc)})", "Check the address."
+            ) from exc
+
+    @staticmethod
+    def _unknown(why: str) -> OutcomeUnknown:
+        return OutcomeUnknown(SYSTEM, why, "The change may or may not have been stored; look.")
+
+    def _judge(self, response: httpx.Response, body: bytes, writes: bool) -> None:
+        """Raise for every answer that is not 2xx JSON."""
+        status = response.status_code
+        kind = response.headers.get("content-type", "")
+        if response.is_redirect:
+            raise WrongAddress(f"{self._host} answers with a redirect (HTTP {status})")
+        if response.is_success:
+            if body.lstrip()[:1] == b"<" or "html" in kind:
+                raise WrongAddress(f"{self._host} answers with a web page, not with data")
+            if not body.strip():
+                raise UpstreamError(SYSTEM, f"an empty answer (HTTP {status})", "Try again.")
+            return
+        said = _message(body)
+        match status:
+            case 401:
+                raise TokenRefused(said or "HTTP 401", self._expires)
+            case 403:
+                raise Denied(said or "HTTP 403")
+            case 404:
+                raise NotThere(said or "HTTP 404")
+            case 412:
+                raise Moved
+            case 429:
+                raise Throttled(_retry_after(response))
+            case 502 | 504 if writes:
+                raise self._unknown(f"a server in between gave up (HTTP {status})")
+            case 504:
+                raise UpstreamTimeout(
+                    SYSTEM, "a server in between gave up waiting (HTTP 504)", "Try again later."
+                )
+            case 502 | 503:
+                raise UpstreamUnavailable(
+                    SYSTEM, f"it is not available (HTTP {status})", "Try again later."
+                )
+            case _:
+                raise UpstreamError(SYSTEM, f"HTTP {status} {said}".strip(), _advice(status))
+
+
+def _read_all(response: httpx.Response, until: float) -> bytes:
+    """The body; a slow drip ends at the deadline like silence does."""
+    chunks, size = [], 0
+    for chunk in response.iter_bytes():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise UpstreamError(SYSTEM, f"an answer of more than {MAX_BYTES >> 20} MiB")
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("the answer took too long", request=response.request)
+    return b"".join(chunks)
+
+
+def _message(body: bytes) -> str:
+    """The server's own words; proxies' HTML is left out."""
+    try:
+        raw = json.loads(body)
+    except ValueError:
+        return ""
+    said = raw.get("message") if isinstance(raw, dict) else None
+    return str(said)[:300].rstrip(".") if said else ""
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _pause(attempt: int, exc: Exception) -> float:
+    asked = exc.retry_after if isinstance(exc, Throttled) else None
+    wait = asked if asked is not None else 0.25 * 2**attempt
+    jitter = 1 + random.random() / 4  # spreads retries
+    return min(_LONGEST_PAUSE, wait * jitter)
+
+
+def _advice(status: int) -> str:
+    return {
+        400: "The server refused the request as it is; its version may differ.",
+        405: "This server does not offer the call; its version may differ.",
+        409: "Plan again.",
+    }.get(status, "Look at the server's log; try again later.")
+
+
+def _short(exc: Exception) -> str:
+    return (str(exc) or type(exc).__name__)[:200]
+
+
+def _is_loopback(address: str) -> bool:
+    """Proxies of the environment are for other machines."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
