@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from backend.connections import credentials, environments, kinds, repository, secrets
+from backend.connections import credentials, environments, guard, kinds, repository, secrets
 from backend.connections.errors import ChangedMeanwhile
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
@@ -68,6 +68,7 @@ def save(
     old = dict(stored.settings) if stored else {}
     plain, sealed = merge(known, old, settings, secrets_in or {})
     kinds.check_names(known, {}, dict.fromkeys(clear_secrets, ""))
+    guard.check_literal(kind, plain)
     kept = {item.field for item in repository.list_secrets(session, row.id, kind)}
     kinds.check_complete(known, plain, frozenset((kept - set(clear_secrets)) | set(sealed)))
     stored = _store(session, actor, row, known, stored, plain)

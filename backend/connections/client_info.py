@@ -1,0 +1,256 @@
+"""DataHub client info: fetched after a successful test, refreshed on a schedule, shown to admins.
+
+Its failure never fails a connection test. The log's sentences are fixed (DESIGN 6.1).
+"""
+
+import json
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from backend.connections import environments, guard, repository, resolve
+from backend.connections.schemas import (
+    ClientInfoView,
+    ConnectionConfig,
+    ConnectionStatus,
+    TestResult,
+)
+from backend.core import access, clock
+from backend.core.access import SYSTEM, Actor, Permission
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import PortalError
+from backend.core.log import MASK, get_logger, log_unexpected, mask, mask_text
+from backend.models import DataHubClientInfo, Environment
+
+if TYPE_CHECKING:
+    from backend.integrations.datahub.schemas import ClientInfo
+
+log = get_logger(__name__)
+
+STALE_AFTER = timedelta(hours=24)
+DEADLINE = 10.0
+LOAD_DEADLINE = 60.0
+MAX_CONFIG = 200_000
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """How a refresh of one environment ended: refreshed, failed (error says why) or skipped."""
+
+    environment: str
+    outcome: str
+    client_id: str = ""
+    frontend_base_url: str = ""
+    error: str = ""
+
+
+def get(session: ReadSession, actor: Actor, *, environment: str | None = None) -> ClientInfoView:
+    """Client info of one environment; status "unknown" while there is none. Admins only."""
+    access.require(actor, Permission.CLIENT_INFO_READ)
+    name = resolve.environment(session, environment).name
+    row = environments.require_row(session, name)
+    return _view(row, _find(session, row.id))
+
+
+def list_all(session: ReadSession, actor: Actor) -> tuple[ClientInfoView, ...]:
+    """Client info of every environment. Admins only."""
+    access.require(actor, Permission.CLIENT_INFO_READ)
+    stored = {row.environment_id: row for row in session.scalars(select(DataHubClientInfo))}
+    return tuple(_view(row, stored.get(row.id)) for row in repository.list_environments(session))
+
+
+def after_test(
+    database: Database, actor: Actor, config: ConnectionConfig, result: TestResult
+) -> None:
+    """What a finished DataHub test means for the client info; never raises."""
+    environment = config.environment
+    try:
+        if not result.ok:
+            _store_failure(database, environment.id, result.cause)
+            return
+        which = "default environment" if environment.is_default else "environment"
+        log.info(f"Auto-retrieving client info for {which}: {environment.name}", by=actor.name)
+        outcome = _retrieve(database, config)
+        if outcome.outcome == "refreshed":
+            log.info(f"Successfully auto-retrieved client info: {outcome.client_id}")
+        else:
+            log.warning(f"Failed to auto-retrieve client info: {outcome.error}")
+    except PortalError as exc:
+        log.warning(f"Failed to auto-retrieve client info: {exc.message}")
+    except Exception as exc:
+        # A connection test must not fail because of what is only told beside it.
+        log_unexpected(log, "Failed to auto-retrieve client info: unexpected error", exc)
+
+
+def refresh(database: Database, actor: Actor, *, environment: str | None = None) -> Refresh:
+    """Fetch and store client info of one environment (None: the default one).
+
+    Raises NotFound for the environment; what DataHub does is in the answer.
+    """
+    access.require(actor, Permission.CONNECTIONS_TEST)
+    with database.read() as session:
+        name = resolve.environment(session, environment).name
+        config = resolve.find(session, environment=name, kind="datahub")
+    if config is None:
+        return Refresh(name, "skipped", error="no DataHub connection")
+    return _retrieve(database, config)
+
+
+def refresh_all(database: Database, actor: Actor = SYSTEM) -> tuple[Refresh, ...]:
+    """Refresh every environment, one after the other; one failing does not stop the rest."""
+    access.require(actor, Permission.CONNECTIONS_TEST)
+    with database.read() as session:
+        names = [row.name for row in repository.list_environments(session)]
+    found = []
+    for name in names:
+        try:
+            found.append(refresh(database, actor, environment=name))
+        except PortalError as exc:
+            found.append(Refresh(name, "failed", error=exc.message))
+    return tuple(found)
+
+
+def _retrieve(database: Database, config: ConnectionConfig) -> Refresh:
+    name = config.environment.name
+    try:
+        info = _fetch(config)
+    except PortalError as exc:
+        why = _without_secrets(exc.message, config)
+        _store_failure(database, config.environment.id, why)
+        return Refresh(name, "failed", error=why)
+    with database.write() as session:
+        row = _row(session, config.environment.id)
+        if row is not None:
+            _fill(row, info)
+    return Refresh(name, "refreshed", info.client_id, info.frontend_base_url or "")
+
+
+def _fetch(config: ConnectionConfig) -> "ClientInfo":
+    """Ask DataHub in a daemon thread, so that nothing waits longer than the deadline."""
+    from backend.integrations.datahub import sdk
+    from backend.integrations.datahub.client import DataHubClient
+
+    guard.check_config(config)
+    sdk.load()
+    outcome: Future[ClientInfo] = Future()
+
+    def work() -> None:
+        try:
+            with DataHubClient(
+                config.settings["server"],
+                config.secrets.get("token"),
+                frontend_url=config.settings.get("frontend_url") or None,
+                timeout=min(DEADLINE, float(config.settings["timeout"])),
+            ) as client:
+                outcome.set_result(client.client_info())
+        except BaseException as exc:
+            outcome.set_exception(exc)
+
+    threading.Thread(target=work, name="client-info", daemon=True).start()
+    try:
+        return outcome.result(timeout=DEADLINE)
+    except FutureTimeout as exc:
+        raise PortalError(f"DataHub: no answer within {DEADLINE:g} s.") from exc
+
+
+def _fill(row: DataHubClientInfo, info: "ClientInfo") -> None:
+    now = clock.now()
+    row.client_id = info.client_id[:255]
+    row.server_id = info.server_id[:255]
+    row.frontend_base_url = (info.frontend_base_url or "")[:1000]
+    row.server_config = _bounded(info.server_config)
+    row.connection_status = "connected"
+    row.error_message = ""
+    row.last_connection_test = row.last_success_at = row.last_updated = now
+    row.failing_since = None
+
+
+def _bounded(config: dict[str, Any]) -> dict[str, Any]:
+    masked: dict[str, Any] = json.loads(json.dumps(mask(config), default=str))
+    size = len(json.dumps(masked))
+    return masked if size <= MAX_CONFIG else {"truncated": True, "characters": size}
+
+
+def _store_failure(database: Database, environment_id: int, why: str) -> None:
+    """Keep what is known and add that, and why, it could not be had this time."""
+    now = clock.now()
+    with database.write() as session:
+        row = _row(session, environment_id)
+        if row is None:
+            return
+        row.connection_status = "failed"
+        row.error_message = why[:2000]
+        row.last_connection_test = row.last_updated = now
+        row.failing_since = row.failing_since or now
+
+
+def _row(session: WriteSession, environment_id: int) -> DataHubClientInfo | None:
+    """The environment's row, made when missing; None when the environment is gone.
+
+    The environment is locked first, so two tests at once cannot make two rows.
+    """
+    if repository.lock_environment(session, environment_id) is None:
+        return None
+    row = _find(session, environment_id)
+    if row is None:
+        now = clock.now()
+        row = DataHubClientInfo(
+            environment_id=environment_id,
+            client_id="",
+            server_id="",
+            frontend_base_url="",
+            server_config={},
+            connection_status="unknown",
+            error_message="",
+            created_at=now,
+            last_updated=now,
+        )
+        session.add(row)
+    return row
+
+
+def _find(session: ReadSession, environment_id: int) -> DataHubClientInfo | None:
+    return session.scalars(
+        select(DataHubClientInfo).where(DataHubClientInfo.environment_id == environment_id)
+    ).one_or_none()
+
+
+def _view(environment: Environment, row: DataHubClientInfo | None) -> ClientInfoView:
+    if row is None:
+        return ClientInfoView(
+            environment.name, "", "", "", {}, "unknown", "", None, None, None, None, stale=True
+        )
+    status: ConnectionStatus = "unknown"
+    if row.connection_status in ("connected", "failed"):
+        status = row.connection_status  # type: ignore[assignment]
+    return ClientInfoView(
+        environment=environment.name,
+        client_id=row.client_id,
+        server_id=row.server_id,
+        frontend_base_url=row.frontend_base_url,
+        server_config=row.server_config,
+        connection_status=status,
+        error_message=row.error_message,
+        last_connection_test=row.last_connection_test,
+        created_at=row.created_at,
+        last_updated=row.last_updated,
+        failing_since=row.failing_since,
+        stale=is_stale(row.last_success_at),
+    )
+
+
+def is_stale(last_success: datetime | None) -> bool:
+    """Older than a day, or never."""
+    return last_success is None or clock.now() - last_success > STALE_AFTER
+
+
+def _without_secrets(text: str, config: ConnectionConfig) -> str:
+    for value in config.secrets.values():
+        if len(value) >= 4:
+            text = text.replace(value, MASK)
+    return mask_text(text)

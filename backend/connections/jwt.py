@@ -1,0 +1,52 @@
+"""Reads a token's expiry locally, so that people hear of it before the systems refuse it.
+
+Nothing is verified and nothing of the token is ever shown.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from backend.core import clock
+
+WARN_AHEAD = timedelta(days=14)
+
+
+def expiry(token: str) -> datetime | None:
+    """When a JWT ends; None when it is none or never ends."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        ends = claims.get("exp") if isinstance(claims, dict) else None
+        return None if ends is None else datetime.fromtimestamp(float(ends), UTC)
+    except (ValueError, TypeError, OverflowError, OSError, binascii.Error):
+        return None
+
+
+def expired(secrets: Mapping[str, str]) -> tuple[str, datetime] | None:
+    """The first secret whose time is over, and since when."""
+    for field, value in secrets.items():
+        ends = expiry(value)
+        if ends is not None and ends <= clock.now():
+            return field, ends
+    return None
+
+
+def warnings(secrets: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence per secret that ends within 14 days or has ended."""
+    found = []
+    for field, value in secrets.items():
+        ends = expiry(value)
+        if ends is None or ends - clock.now() > WARN_AHEAD:
+            continue
+        left = ends - clock.now()
+        if left <= timedelta(0):
+            found.append(f"The {field} expired on {ends:%Y-%m-%d at %H:%M} UTC.")
+        else:
+            when = f"in {left.days} days" if left.days > 1 else "within two days"
+            found.append(f"The {field} expires {when}, on {ends:%Y-%m-%d at %H:%M} UTC; renew it.")
+    return tuple(found)

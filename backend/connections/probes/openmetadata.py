@@ -1,0 +1,18 @@
+"""OpenMetadata: its version and who the token is."""
+
+from backend.connections.probes import Finding
+from backend.connections.schemas import ConnectionConfig
+
+
+def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
+    from backend.integrations.openmetadata.gateway import OpenMetadataGateway
+
+    gateway = OpenMetadataGateway(
+        config.settings["host_port"],
+        config.secrets.get("jwt_token", ""),
+        timeout=deadline * 0.9,
+        max_connections=2,
+    )
+    with gateway:
+        found = gateway.probe()
+    return Finding(server_version=found.version, warnings=tuple(found.warnings))

@@ -1,0 +1,148 @@
+"""Runs one probe under a hard deadline and says what happened in one sentence each.
+
+A probe runs in a daemon thread: whoever asked goes on after the deadline, whatever the other side
+does. A thread left behind ends with its own socket's timeout; too many of them are refused.
+"""
+
+import importlib
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from urllib.parse import quote, quote_plus
+
+from backend.connections import diagnosis, guard, jwt
+from backend.connections.probes import Finding
+from backend.connections.schemas import ConnectionConfig, TestResult
+from backend.core import clock
+from backend.core.crypto import SecretUnreadable
+from backend.core.errors import PortalError, TooManyAttempts, UpstreamError
+from backend.core.log import MASK, get_logger, log_unexpected, mask_text
+
+log = get_logger(__name__)
+
+DEADLINE = 10.0
+LOAD_DEADLINE = 60.0
+MAX_RUNNING = 64
+MAX_TEXT = 1000
+_running = threading.BoundedSemaphore(MAX_RUNNING)
+
+
+def run(config: ConnectionConfig, *, deadline: float = DEADLINE) -> TestResult:
+    """Probe one connection; never raises for what the other side does.
+
+    deadline: seconds, measured from the moment the vendor's SDK is loaded. Raises
+    TooManyAttempts when too many earlier probes still hang.
+    """
+    clock_started: Future[float] = Future()
+    outcome: Future[Finding] = Future()
+    if not _running.acquire(blocking=False):
+        raise TooManyAttempts(
+            f"{MAX_RUNNING} connection tests are still waiting for an answer. "
+            "Wait a few seconds and test again."
+        )
+    threading.Thread(
+        target=_work,
+        args=(config, deadline, clock_started, outcome),
+        name=f"probe-{config.kind}",
+        daemon=True,
+    ).start()
+    started = time.monotonic()
+    try:
+        started = clock_started.result(timeout=LOAD_DEADLINE)
+        finding = outcome.result(timeout=deadline)
+    except FutureTimeout:
+        finding = Finding(
+            False,
+            cause=f"no answer within {deadline:g} s",
+            advice="Check address, port and the firewall between; the server may be overloaded.",
+        )
+    return _result(config, finding, time.monotonic() - started)
+
+
+def _work(
+    config: ConnectionConfig,
+    deadline: float,
+    clock_started: "Future[float]",
+    outcome: "Future[Finding]",
+) -> None:
+    try:
+        module = importlib.import_module(f"backend.connections.probes.{config.kind}")
+        if hasattr(module, "load"):
+            module.load()
+        clock_started.set_result(time.monotonic())
+        guard.check_config(config)
+        outcome.set_result(module.probe(config, deadline=deadline))
+    except BaseException as exc:
+        if not clock_started.done():
+            clock_started.set_result(time.monotonic())
+        outcome.set_result(_explain(exc, config))
+    finally:
+        _running.release()
+
+
+def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
+    if isinstance(exc, UpstreamError):
+        ended = jwt.expired(config.secrets)
+        if ended and exc.status not in (503, 504):
+            field, when = ended
+            cause = f"the {field} expired on {when:%Y-%m-%d at %H:%M} UTC ({exc.cause.rstrip('.')})"
+            return Finding(False, cause=cause, advice=f"Enter a new {field} in this connection.")
+        cause, advice = diagnosis.explain(exc, config)
+        return Finding(False, cause=cause, advice=advice)
+    if isinstance(exc, SecretUnreadable | PortalError):
+        return Finding(False, cause=exc.message, advice="Correct the setting and test again.")
+    if isinstance(exc, ImportError):
+        missing = exc.name or "a package"
+        log.warning("A probe's package is missing.", kind=config.kind, package=missing)
+        return Finding(
+            False,
+            cause=f"the Python package {missing} is not installed",
+            advice="Install the portal's requirements again.",
+        )
+    # The text of an unknown error may hold anything, so only its reference is shown.
+    reference = log_unexpected(
+        log, "A connection probe failed unexpectedly.", exc, kind=config.kind
+    )
+    return Finding(
+        False,
+        cause=f"an unexpected {type(exc).__name__} came up (reference {reference})",
+        advice="Tell an operator the reference; the log has the details.",
+    )
+
+
+def _result(config: ConnectionConfig, finding: Finding, seconds: float) -> TestResult:
+    def clean(text: str) -> str:
+        return _clean(text, config.secrets)
+
+    expiring = jwt.warnings(config.secrets)
+    known = {clean(text) for text in finding.warnings}
+    # Adapters may warn about the same expiry in other words; one sentence is enough.
+    own = tuple(text for text in sorted(known) if not (expiring and "expire" in text))
+    return TestResult(
+        kind=config.kind,
+        ok=finding.ok,
+        latency_ms=max(0, round(seconds * 1000)),
+        server_version=clean(finding.server_version)[:200],
+        cause=_sentence(clean(finding.cause)),
+        advice=_sentence(clean(finding.advice)),
+        warnings=own + expiring,
+        tested_at=clock.now(),
+    )
+
+
+def _clean(text: str, secrets: Mapping[str, str]) -> str:
+    """The text without any secret of the connection, in any spelling, and not too long."""
+    for value in secrets.values():
+        for spelling in {value, quote(value, safe=""), quote(value), quote_plus(value)}:
+            if len(spelling) >= 4:
+                text = text.replace(spelling, MASK)
+    return mask_text(" ".join(text.split()))[:MAX_TEXT]
+
+
+def _sentence(text: str) -> str:
+    if not text:
+        return ""
+    start = text[0] if "://" in text.split()[0] else text[0].upper()
+    return start + text[1:] + ("" if text[-1] in ".!?" else ".")

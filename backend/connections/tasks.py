@@ -1,0 +1,50 @@
+"""Background work of this room: the scheduled refresh of client info, and a full test as a job."""
+
+from typing import Any
+
+from backend.connections import client_info, repository, testing
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.jobs.enqueue import enqueue
+from backend.jobs.registry import JobContext, job
+from backend.jobs.schedule import every
+
+REFRESH_EVERY_HOURS = 6
+
+
+@job("connections.refresh_client_info", title="Refresh DataHub client info", resumable=True)
+def refresh_client_info(ctx: JobContext) -> dict[str, Any]:
+    """Refresh every environment; an unreachable one is recorded and does not stop the others."""
+    with ctx.database.read() as session:
+        names = [row.name for row in repository.list_environments(session)]
+    ended = {"refreshed": 0, "failed": 0, "skipped": 0}
+    for number, name in enumerate(names):
+        ctx.progress(number, len(names), note=name)
+        outcome = client_info.refresh(ctx.database, ctx.actor, environment=name)
+        ended[outcome.outcome] += 1
+        ctx.log(f"{name}: {outcome.outcome} {outcome.error or outcome.client_id}".strip())
+    ctx.progress(len(names), len(names))
+    return ended
+
+
+@job("connections.test_environment", title="Test all connections", resumable=True)
+def test_environment(ctx: JobContext, *, environment: str) -> dict[str, Any]:
+    """Test every configured connection of one environment; the results are in their history."""
+    results = testing.run_all(ctx.database, ctx.actor, environment=environment)
+    for result in results:
+        ctx.log(f"{result.kind}: {'ok' if result.ok else result.cause} ({result.latency_ms} ms)")
+    return {"ok": sum(r.ok for r in results), "failed": sum(not r.ok for r in results)}
+
+
+@every("connections.client_info", hours=REFRESH_EVERY_HOURS)
+def schedule_refresh(database: Database) -> None:
+    """Queue a refresh when there is any environment to refresh."""
+    with database.write() as session:
+        if repository.count_environments(session):
+            enqueue(
+                session,
+                SYSTEM,
+                "connections.refresh_client_info",
+                {},
+                subject="client info of all environments",
+            )

@@ -1,0 +1,207 @@
+"""Test connections: one kind, a draft before it is saved, or all of an environment at once.
+
+These functions talk to outside systems, so they take the Database and open short units of work
+around the calls, never across them.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from backend.connections import (
+    client_info,
+    environments,
+    kinds,
+    probing,
+    repository,
+    resolve,
+    secrets,
+    service,
+)
+from backend.connections.schemas import ConnectionConfig, TestResult
+from backend.core import access, audit
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput
+from backend.models import ConnectionTest
+
+KEEP = 50
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Unsaved edits of a form. A blank secret means the stored one."""
+
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return "Draft(…)"  # may hold secrets
+
+
+def run(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None,
+    kind: str,
+    draft: Draft | None = None,
+) -> TestResult:
+    """Test one kind and keep the result; a kind that is not configured is a failed result.
+
+    After a successful test of saved DataHub settings its client info is fetched and stored.
+    Raises NotFound for the environment, InvalidInput for the kind or a draft that cannot be right.
+    """
+    access.require(actor, Permission.CONNECTIONS_TEST)
+    with database.read() as session:
+        config = _config(session, environment, kind, draft)
+        name = resolve.environment(session, environment).name
+    if config is None:
+        return _not_configured(name, kind)
+    return _test(database, actor, config, is_draft=draft is not None)
+
+
+def run_all(database: Database, actor: Actor, *, environment: str | None) -> tuple[TestResult, ...]:
+    """Test every configured kind at the same time; takes as long as the slowest (10 s at most)."""
+    access.require(actor, Permission.CONNECTIONS_TEST)
+    with database.read() as session:
+        row = resolve.environment(session, environment)
+        stored = {item.kind for item in repository.list_connections(session, row.id)}
+        stored |= {item.kind for item in repository.list_secrets(session, row.id)}
+        configs = [
+            config
+            for kind in kinds.KINDS
+            if kind in stored and (config := _config(session, row.name, kind, None)) is not None
+        ]
+    if not configs:
+        return ()
+    with ThreadPoolExecutor(max_workers=len(configs)) as pool:
+        return tuple(pool.map(lambda config: _test(database, actor, config), configs))
+
+
+def history(
+    session: ReadSession, actor: Actor, *, environment: str, kind: str, limit: int = 20
+) -> tuple[TestResult, ...]:
+    """Past tests of one kind, newest first; at most 50 are kept."""
+    access.require(actor, Permission.CONNECTIONS_READ)
+    if not 1 <= limit <= KEEP:
+        raise InvalidInput(f"limit must be between 1 and {KEEP}.")
+    kinds.get_kind(kind)
+    row = environments.require_row(session, environment)
+    return tuple(view(item) for item in repository.list_tests(session, row.id, kind, limit=limit))
+
+
+def latest(session: ReadSession, actor: Actor, *, environment: str) -> dict[str, TestResult]:
+    """Kind -> last test of its saved settings."""
+    access.require(actor, Permission.CONNECTIONS_READ)
+    row = environments.require_row(session, environment)
+    return {item.kind: view(item) for item in repository.newest_tests(session, row.id)}
+
+
+def view(row: ConnectionTest) -> TestResult:
+    return TestResult(
+        kind=row.kind,
+        ok=row.ok,
+        latency_ms=row.latency_ms,
+        server_version=row.server_version,
+        cause=row.cause,
+        advice=row.advice,
+        warnings=tuple(row.warnings),
+        tested_at=row.tested_at,
+        tested_by=row.tested_by,
+        draft=row.draft,
+    )
+
+
+def _config(
+    session: ReadSession, environment: str | None, kind: str, draft: Draft | None
+) -> ConnectionConfig | None:
+    known = kinds.get_kind(kind)
+    saved = resolve.find(session, environment=environment, kind=kind)
+    if draft is None:
+        return saved
+    row = resolve.environment(session, environment)
+    plain, sealed = service.merge(known, {}, draft.settings, draft.secrets)
+    stored = secrets.open_all(session, row.id, kind)
+    kinds.check_complete(known, plain, frozenset(stored | sealed))
+    return ConnectionConfig(
+        environment=row,
+        kind=kind,
+        settings=kinds.with_defaults(known, plain),
+        secrets={**stored, **sealed},
+        version=saved.version if saved else 0,
+    )
+
+
+def _test(
+    database: Database, actor: Actor, config: ConnectionConfig, *, is_draft: bool = False
+) -> TestResult:
+    result = replace(probing.run(config), tested_by=actor.name, draft=is_draft)
+    with database.write() as session:
+        _record(session, actor, config, result)
+    if config.kind == "datahub" and not is_draft:
+        client_info.after_test(database, actor, config, result)
+    return result
+
+
+def _record(
+    session: WriteSession, actor: Actor, config: ConnectionConfig, result: TestResult
+) -> None:
+    environment = config.environment
+    if repository.lock_environment(session, environment.id) is None:
+        return  # deleted while the test ran; there is nothing to keep the result with
+    session.add(
+        ConnectionTest(
+            environment_id=environment.id,
+            kind=result.kind,
+            tested_at=result.tested_at,
+            tested_by=actor.name,
+            draft=result.draft,
+            ok=result.ok,
+            latency_ms=result.latency_ms,
+            server_version=result.server_version,
+            cause=result.cause,
+            advice=result.advice,
+            warnings=list(result.warnings),
+        )
+    )
+    session.flush()
+    repository.trim_tests(session, environment.id, result.kind, keep=KEEP)
+    audit.record(
+        session,
+        actor,
+        Permission.CONNECTIONS_TEST.value,
+        subject=f"{result.kind} of {environment.name}",
+        outcome="succeeded" if result.ok else "failed",
+        details={"latency_ms": result.latency_ms, "draft": result.draft, "cause": result.cause},
+    )
+
+
+def _not_configured(environment: str, kind: str) -> TestResult:
+    return TestResult(
+        kind=kind,
+        ok=False,
+        latency_ms=0,
+        cause=f"{kind} is not configured in '{environment}'.",
+        advice=f"Set it on the Connections page or with: connections set {environment} {kind}",
+    )
+
+
+def document(environment: str, results: Sequence[TestResult]) -> dict[str, object]:
+    """The JSON document of a test (DESIGN 5.3), for CLI and REST alike."""
+    return {
+        "environment": environment,
+        "results": [
+            {
+                "kind": item.kind,
+                "ok": item.ok,
+                "latency_ms": item.latency_ms,
+                "server_version": item.server_version,
+                "cause": item.cause,
+                "advice": item.advice,
+                "warnings": list(item.warnings),
+                "tested_at": item.tested_at.isoformat() if item.tested_at else None,
+            }
+            for item in results
+        ],
+    }
