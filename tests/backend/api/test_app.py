@@ -1,0 +1,76 @@
+"""The REST frame: health, one error shape, tokens, CORS."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from backend.api.app import create_app
+from backend.core.database import Database
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient]:
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+        yield client
+
+
+class TestHealth:
+    @pytest.mark.parametrize("path", ["/healthz", "/api/healthz"])
+    def test_needs_no_token(self, client: TestClient, path: str) -> None:
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+    def test_says_503_while_the_state_database_is_away(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = Database("postgresql+psycopg2://nobody:x@127.0.0.1:1/x")
+        monkeypatch.setattr("backend.api.deps.get_database", lambda: gone)
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("path", "token", "status"),
+        [("/api/jobs", None, 401), ("/api/jobs", "nonsense", 401), ("/api/nothing", None, 404)],
+    )
+    def test_have_one_shape(
+        self, client: TestClient, path: str, token: str | None, status: int
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == status
+        assert set(answer.json()) == {"error", "detail", "reference"}
+
+    def test_every_operation_needs_a_token_except_health(self, client: TestClient) -> None:
+        document = client.get("/api/openapi.json").json()
+        for path, operations in document["paths"].items():
+            for method in operations:
+                concrete = path
+                while "{" in concrete:
+                    start, rest = concrete.split("{", 1)
+                    concrete = start + "1" + rest.split("}", 1)[1]
+                answer = client.request(method, concrete, json={})
+                expected = 200 if path == "/healthz" else 401
+                assert answer.status_code == expected, (method, path, answer.text)
+
+
+class TestCors:
+    def test_only_named_origins_are_answered(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from backend.core.settings import get_settings
+
+        monkeypatch.setenv("PORTAL_API_ALLOWED_ORIGINS", "https://datahub.example.org")
+        get_settings.cache_clear()
+        with TestClient(create_app()) as client:
+            for origin, allowed in (
+                ("https://datahub.example.org", "https://datahub.example.org"),
+                ("https://evil.example.org", None),
+            ):
+                answer = client.options(
+                    "/api/ingestion/run",
+                    headers={"Origin": origin, "Access-Control-Request-Method": "POST"},
+                )
+                assert answer.headers.get("access-control-allow-origin") == allowed

@@ -1,0 +1,82 @@
+"""Units of work, times and locks on all three databases."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from backend.core import audit, secret_store
+from backend.core.access import SYSTEM
+from backend.core.database import Database, StateDatabaseDown, after_commit
+from backend.migrations import runner
+from backend.models import Lease
+
+AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def any_database(request: pytest.FixtureRequest, data_dir: object) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{data_dir}/other.sqlite"
+    else:
+        url = request.getfixturevalue(f"{request.param}_url")
+    database = Database(url)
+    runner.upgrade(database)
+    secret_store.ensure(database, secret_store.get_vault())
+    yield database
+    database.dispose()
+
+
+class TestWrite:
+    def test_times_come_back_aware_and_to_the_microsecond(self, any_database: Database) -> None:
+        with any_database.write() as session:
+            session.add(Lease(name="a", holder="x", expires_at=AT))
+        with any_database.read() as session:
+            assert session.scalars(select(Lease.expires_at)).one() == AT
+
+    def test_a_naive_time_is_refused(self, any_database: Database) -> None:
+        from sqlalchemy.exc import StatementError
+
+        with pytest.raises(StatementError, match="naive"), any_database.write() as session:
+            session.add(Lease(name="a", holder="x", expires_at=AT.replace(tzinfo=None)))
+
+    def test_callbacks_run_after_commit_only(self, any_database: Database) -> None:
+        seen: list[int] = []
+        with any_database.write() as session:
+            after_commit(session, lambda: seen.append(1))
+            assert seen == []
+        assert seen == [1]
+        with pytest.raises(RuntimeError), any_database.write() as session:
+            after_commit(session, lambda: seen.append(2))
+            raise RuntimeError
+        assert seen == [1]
+
+    def test_names_differ_by_case_and_accept_any_letter(self, any_database: Database) -> None:
+        with any_database.write() as session:
+            for name in ("Name", "name", "naïve-名前-😀"):
+                session.add(Lease(name=name, holder="x", expires_at=AT))
+        with any_database.read() as session:
+            assert set(session.scalars(select(Lease.name))) == {"Name", "name", "naïve-名前-😀"}
+
+    def test_many_writers_make_one_unbroken_audit_chain(self, any_database: Database) -> None:
+        def write() -> None:
+            for number in range(10):
+                with any_database.write() as session:
+                    audit.record(session, SYSTEM, "a:b:c", subject=str(number))
+
+        threads = [threading.Thread(target=write) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with any_database.read() as session:
+            assert audit.verify(session) == audit.Verification(True, 50, None)
+
+
+class TestDown:
+    def test_a_database_that_is_away_is_a_kind_error(self) -> None:
+        gone = Database("postgresql+psycopg2://nobody:x@127.0.0.1:1/x")
+        with pytest.raises(StateDatabaseDown, match="not available"), gone.read() as session:
+            session.execute(select(Lease))
