@@ -1,6 +1,6 @@
 """What the DMS client raises.
 
-DMSClientException                 base; also: nothing configured, a mount that failed in MountContext
+DMSClientException                 base; also: nothing configured, a failed mount in MountContext
 ├ RequestValidationException       the request is malformed; every problem at once, nothing was sent
 ├ RequestTimeoutException          sent, and no answer in time: the outcome is unknown
 ├ DatabaseException                the ledger cannot be reached or lacks what it needs

@@ -1,0 +1,331 @@
+"""The client: one object, safe from many threads, for mounts, unmounts and the ledger.
+
+`DMSClient`, `MountContext` and the exceptions are all importable from here.
+"""
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from backend.dms import config, requests, unknown
+from backend.dms.claims import Busy, Claim
+from backend.dms.context import MountContext
+from backend.dms.errors import (
+    DatabaseException,
+    DMSClientException,
+    RabbitMQException,
+    RequestTimeoutException,
+    RequestValidationException,
+)
+from backend.dms.ledger import MAX_ACTIVE, Ledger, LedgerEntry
+from backend.dms.operations import LeaseLost, Operations
+from backend.dms.requests import MountRequest
+from backend.dms.responses import Response, response, scrubbed, shared
+from backend.dms.transport import NotDelivered, Replied, Result, Transport, open_transport
+
+__all__ = [
+    "DMSClient",
+    "DMSClientException",
+    "DatabaseException",
+    "LedgerEntry",
+    "MountContext",
+    "RabbitMQException",
+    "RequestTimeoutException",
+    "RequestValidationException",
+]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LEASE = 30.0
+
+
+class DMSClient:
+    """Mounts through DMS servers, and the ledger of it.
+
+    db_url: SQLAlchemy URL of the ledger. rabbitmq_url: amqp://, amqps:// or memory://NAME.
+    timeout: seconds to wait for a server. What is not given comes from the environment, then from
+    ~/.trilio-dms/client.conf. Without a broker address the ledger can still be read.
+    lease: seconds after which another client may take over from one that vanished.
+
+    Raises DMSClientException when nothing is configured, DatabaseException and RabbitMQException
+    when the ledger or the broker cannot be reached.
+    """
+
+    def __init__(
+        self,
+        db_url: str | None = None,
+        rabbitmq_url: str | None = None,
+        timeout: float | None = None,
+        *,
+        lease: float = DEFAULT_LEASE,
+    ) -> None:
+        self.config = config.load(db_url=db_url, rabbitmq_url=rabbitmq_url, timeout=timeout)
+        if not self.config.db_url:
+            raise DMSClientException(
+                "No mount ledger is configured: pass db_url, set DMS_DB_URL, or put db_url into "
+                f"the [client] section of ~/{config.CONFIG_FILE}."
+            )
+        logging.getLogger("backend.dms").setLevel(self.config.log_level)
+        self.ledger = Ledger(self.config.db_url)
+        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.operations = Operations(self.ledger, owner=owner, lease=lease)
+        self._late = unknown.LateReplies(self.operations)
+        self._transport: Transport | None = None
+        self._unknown_left = False
+        if self.config.rabbitmq_url:
+            try:
+                self._transport = open_transport(self.config.rabbitmq_url, on_late=self._late.put)
+            except BaseException:
+                self.ledger.close()
+                raise
+
+    # -- mounts ---------------------------------------------------------------------------------
+
+    def mount(self, request: dict[str, Any], *, actor: str | None = None) -> Response:
+        """Mount the target on the host for the job.
+
+        Returns {"status": "success" | "error", "error_msg", "success_msg", "outcome",
+        "operation_id"}. outcome: "replied" (the server answered), "shared" (mounted already for
+        another job or this one, nothing was sent), "not_delivered" (surely not carried out),
+        "unknown" (an unreadable answer). Raises RequestValidationException (nothing sent, ledger
+        untouched), RequestTimeoutException (outcome unknown; re-check the operation),
+        DatabaseException, RabbitMQException. actor: who asked, kept with the operation.
+        """
+        return self._run(request, "mount", actor)
+
+    def unmount(self, request: dict[str, Any], *, actor: str | None = None) -> Response:
+        """Give up the job's mount; only the last job on the target and host sends a message.
+
+        Returns and raises as `mount`; "shared" means that other jobs keep it mounted.
+        """
+        return self._run(request, "unmount", actor)
+
+    def recheck(
+        self,
+        operation_id: str,
+        request: dict[str, Any] | None = None,
+        *,
+        actor: str | None = None,
+    ) -> Response:
+        """Find out what became of an operation whose outcome is unknown.
+
+        First looks for a reply that came late (also one left in a dead client's reply queue) and
+        applies it. Without one, and with `request` (the original one, its secrets included), the
+        same action is sent again: servers answer success for what is done already. Returns and
+        raises as `mount`; DMSClientException when there is no such operation.
+        """
+        answer, operation = unknown.settle(
+            self.ledger,
+            self.operations,
+            self._transport,
+            operation_id,
+            patience=self.config.timeout,
+        )
+        if operation.state != "unknown" or request is None:
+            return answer
+        action: requests.Action = "mount" if operation.action == "mount" else "unmount"
+        again = requests.parse(request, action, keystone_token=self.config.keystone_token)
+        same = (again.backup_target_id, again.host, again.jobid)
+        if same != (operation.backup_target_id, operation.host, operation.jobid):
+            raise RequestValidationException(
+                [f"this request is not the one of operation {operation_id}"]
+            )
+        return self._run(request, action, actor)
+
+    # -- the ledger -----------------------------------------------------------------------------
+
+    def get_mount_status(self, job_id: int, backup_target_id: str) -> LedgerEntry | None:
+        """The job's entry for the target: the mounted one, else the newest; None without any."""
+        return self.ledger.status(job_id, backup_target_id)
+
+    def get_active_mounts(
+        self,
+        host: str | None = None,
+        backup_target_id: str | None = None,
+        *,
+        limit: int = MAX_ACTIVE,
+    ) -> list[LedgerEntry]:
+        """Mounted entries, oldest first, at most `limit`."""
+        return self.ledger.active(host, backup_target_id, limit)
+
+    def get_ledger_history(self, backup_target_id: str, limit: int = 100) -> list[LedgerEntry]:
+        """Entries of a target, newest first, deleted ones included."""
+        return self.ledger.history(backup_target_id, limit)
+
+    def soft_delete_entry(self, job_id: int, backup_target_id: str) -> bool:
+        """Mark the job's entries of the target deleted.
+
+        False when there is none, one is still mounted, or a mount of it is open or unknown.
+        """
+        return self.ledger.soft_delete(job_id, backup_target_id)
+
+    def close(self) -> None:
+        """Close the connections. Replies to unknown operations stay collectable for a day."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close(keep_replies=self._unknown_left)
+        self._late.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- one operation --------------------------------------------------------------------------
+
+    @property
+    def transport(self) -> Transport:
+        """The open transport; raises RabbitMQException without one."""
+        if self._transport is None:
+            raise RabbitMQException(
+                "No broker is configured, or the client is closed: pass rabbitmq_url or set "
+                "DMS_RABBITMQ_URL."
+            )
+        return self._transport
+
+    def _run(self, document: Any, action: requests.Action, actor: str | None) -> Response:
+        request = requests.parse(document, action, keystone_token=self.config.keystone_token)
+        transport = self.transport
+        self.ledger.ensure_operations()
+        claim = self._claim(request, transport, actor)
+        if claim is None:
+            return response(
+                "not_delivered",
+                error_msg=f"Another operation on {request.backup_target_id} at {request.host} "
+                f"still ran after {self.config.timeout:g} s; nothing was sent.",
+            )
+        if claim.decision == "nothing":
+            return response(
+                "not_delivered",
+                error_msg=f"Job {request.jobid} has no active mount of "
+                f"{request.backup_target_id} on {request.host}; nothing was sent.",
+            )
+        if claim.decision == "shared":
+            return response(
+                "shared", success_msg=shared(request, claim), operation=claim.operation_id
+            )
+        return self._send(request, claim, transport)
+
+    def _claim(
+        self, request: MountRequest, transport: Transport, actor: str | None
+    ) -> Claim | None:
+        """Wait for the pair, at most the timeout; None when it stayed busy."""
+        until, pause = time.monotonic() + self.config.timeout, 0.01
+        while True:
+            try:
+                return self.operations.claim(
+                    request, reply_queue=transport.reply_queue, actor=actor
+                )
+            except Busy:
+                pair = (request.backup_target_id, request.host)
+                if self.operations.take_over_expired(*pair):
+                    continue
+            if time.monotonic() + pause > until:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+
+    def _send(self, request: MountRequest, claim: Claim, transport: Transport) -> Response:
+        operation_id = claim.operation_id
+        try:
+            call = transport.send(
+                request.host,
+                request.body(),
+                correlation_id=operation_id,
+                expires=self.config.timeout,
+            )
+        except RabbitMQException as exc:
+            self.operations.finish(operation_id, "not_delivered", exc.message)
+            raise RabbitMQException(exc.message, operation_id=operation_id) from exc
+        result = self._await(operation_id, call.wait)
+        if result is None:
+            result = transport.abandon(operation_id)
+        if result is None:
+            raise self._timed_out(request, operation_id)
+        if isinstance(result, NotDelivered):
+            self.operations.finish(operation_id, "not_delivered", result.reason)
+            return response(
+                "not_delivered",
+                error_msg=f"Nothing was sent: {result.reason}.",
+                operation=operation_id,
+            )
+        return self._replied(request, claim, result)
+
+    def _await(self, operation_id: str, wait: Callable[[float], Result | None]) -> Result | None:
+        """Wait for the result in slices, holding the pair meanwhile."""
+        until = time.monotonic() + self.config.timeout
+        while (left := until - time.monotonic()) > 0:
+            result = wait(min(left, self.operations.lease / 3))
+            if result is not None:
+                return result
+            if until - time.monotonic() > 0:
+                try:
+                    self.operations.renew(operation_id)
+                except DatabaseException as exc:
+                    log.warning("The lease could not be renewed: %s", exc.message)
+        return None
+
+    def _timed_out(self, request: MountRequest, operation_id: str) -> RequestTimeoutException:
+        self._unknown_left = True
+        note = f"no answer within {self.config.timeout:g} s"
+        try:
+            self.operations.finish(operation_id, "unknown", note)
+        except DatabaseException as exc:
+            log.warning("An unknown outcome could not be written: %s", exc.message)
+        return RequestTimeoutException(
+            f"The request timed out: the DMS server on {request.host} gave no answer within "
+            f"{self.config.timeout:g} s. Whether the {request.action} happened is unknown; "
+            f"re-check operation {operation_id}.",
+            operation_id=operation_id,
+        )
+
+    def _replied(self, request: MountRequest, claim: Claim, result: Replied) -> Response:
+        reply = requests.parse_reply(result.body)
+        if reply is None:
+            return self._unreadable(request, claim, result)
+        patience = max(self.operations.lease, 30.0)
+        try:
+            self.operations.confirm(request, claim, reply, patience=patience)
+        except LeaseLost:
+            result.keep()
+            return self.recheck(claim.operation_id)
+        except DatabaseException as exc:
+            self._unknown_left = True  # the unacknowledged reply stays in the queue for a re-check
+            raise DatabaseException(
+                f"The server answered, but the ledger could not be written: {exc.message} "
+                f"Re-check operation {claim.operation_id}.",
+                outcome="unknown",
+                operation_id=claim.operation_id,
+            ) from exc
+        result.keep()
+        return response(
+            "replied",
+            status=reply.status,
+            error_msg=scrubbed(request, reply.error_msg),
+            success_msg=scrubbed(request, reply.success_msg),
+            operation=claim.operation_id,
+        )
+
+    def _unreadable(self, request: MountRequest, claim: Claim, result: Replied) -> Response:
+        said = request.scrub(result.body[:2000].decode("utf-8", "replace"))
+        note = "the server's answer could not be read"
+        self.operations.finish(claim.operation_id, "unknown", note, said=said, patience=30.0)
+        result.keep()
+        return response(
+            "unknown",
+            error_msg=f"The answer of the DMS server on {request.host} could not be read; whether "
+            f"the {request.action} happened is unknown.",
+            operation=claim.operation_id,
+        )

@@ -1,0 +1,257 @@
+"""The ledger's database: transactions that survive deadlocks, and the ledger's own reads.
+
+Works on MySQL/MariaDB, PostgreSQL and SQLite. Times of entries are naive UTC, as the table holds
+them and as scripts written for the original client expect.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, inspect, or_, select, text, true, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from backend.core.database import make_engine
+from backend.dms import schema
+from backend.dms.database_errors import (
+    created_by_another,
+    explained,
+    is_deadlock,
+    is_gone,
+    translated,
+)
+from backend.dms.errors import DatabaseException
+
+T = TypeVar("T")
+
+SCHEMA_FILE = Path(__file__).parents[2] / "data" / "ledger_schema.sql"
+MAX_ACTIVE = 10_000
+READ_TIMEOUT = 60
+_ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One row of the ledger. Times are naive UTC."""
+
+    id: int
+    created_at: datetime
+    updated_at: datetime | None
+    deleted_at: datetime | None
+    deleted: bool
+    version: str | None
+    backup_target_id: str
+    jobid: int
+    host: str
+    mounted: bool
+
+
+_COLUMNS = [schema.ledger.c[f.name] for f in fields(LedgerEntry)]
+
+
+class Ledger:
+    """One engine on the ledger's database; safe from many threads."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and check that the table is there.
+
+        An entirely empty database gets the table. Raises DatabaseException naming what is wrong.
+        """
+        try:
+            parsed = make_url(url)
+            if parsed.get_backend_name() in ("mysql", "mariadb"):
+                limits = {"read_timeout": str(READ_TIMEOUT), "write_timeout": str(READ_TIMEOUT)}
+                parsed = parsed.update_query_dict({**limits, **parsed.query})
+            self.address = parsed.render_as_string(hide_password=True).split("?")[0]
+            self.engine = make_engine(parsed.render_as_string(hide_password=False))
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
+            raise DatabaseException(
+                "The ledger's address cannot be read; it looks like "
+                "mysql+pymysql://user:password@host:3306/database."
+            ) from exc
+        self.dialect = self.engine.dialect.name
+        self._writer = self.engine.execution_options(portal_write=True)
+        self._operations_ready = False
+        self._lock = threading.Lock()
+        try:
+            self._check()
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    # -- transactions ---------------------------------------------------------------------------
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a connection that changes nothing."""
+        with translated(self.address), self.engine.connect() as connection:
+            return work(connection)
+
+    def write(self, work: Callable[[Connection], T], *, patience: float = 0.0) -> T:
+        """Run `work` in one transaction; repeated after a deadlock.
+
+        patience: for how many seconds a lost or absent database is tried again. `work` must
+        recognise its own earlier success: a commit whose answer was lost is repeated too.
+        """
+        until = time.monotonic() + patience
+        for attempt in range(1, 1_000_000):
+            try:
+                with self._writer.begin() as connection:
+                    return work(connection)
+            except DBAPIError as exc:
+                again = (is_deadlock(exc) and attempt < _ATTEMPTS) or (
+                    is_gone(exc) and time.monotonic() < until
+                )
+                if not again:
+                    raise explained(exc, self.address) from exc
+                time.sleep(random.uniform(0.5, 1.0) * min(0.02 * 2**attempt, 1.0))
+        raise AssertionError("unreachable")
+
+    def now(self, seconds: float = 0.0, *, whole: bool = False) -> Any:
+        return schema.now(self.dialect, seconds, whole=whole)
+
+    def hinted(self, query: Select[Any], index: str) -> Select[Any]:
+        """`query` bound to `index` where the optimiser would choose a worse one."""
+        if index not in self.indexes:
+            return query
+        for name in ("mysql", "mariadb"):
+            query = query.with_hint(schema.ledger, f"FORCE INDEX ({index})", name)
+        return query
+
+    # -- tables ---------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        with translated(self.address):
+            found = inspect(self.engine)
+            if not found.has_table(schema.LEDGER_NAME):
+                if found.get_table_names():
+                    raise DatabaseException(
+                        f"{self.address} has other tables but no {schema.LEDGER_NAME}. Load "
+                        "data/ledger_schema.sql there, or check that this is the right database."
+                    )
+                self._create_ledger()
+                found = inspect(self.engine)
+            present = {c["name"] for c in found.get_columns(schema.LEDGER_NAME)}
+            self.indexes = frozenset(
+                str(i["name"]) for i in found.get_indexes(schema.LEDGER_NAME) if i["name"]
+            )
+        missing = [c.name for c in schema.ledger.columns if c.name not in present]
+        if missing:
+            raise DatabaseException(
+                f"{schema.LEDGER_NAME} at {self.address} lacks the columns {', '.join(missing)}; "
+                "compare it with data/ledger_schema.sql."
+            )
+
+    def _create_ledger(self) -> None:
+        with created_by_another(self.address), self._writer.begin() as connection:
+            if self.dialect in ("mysql", "mariadb"):
+                connection.execute(text(SCHEMA_FILE.read_text(encoding="utf-8")))
+            else:
+                schema.ledger.create(connection)
+
+    def ensure_operations(self) -> None:
+        """Make sure that `dms_operation` exists; created where the user may.
+
+        Raises DatabaseException with the way out where it is missing and may not be created.
+        """
+        with self._lock:
+            if self._operations_ready:
+                return
+            with translated(self.address):
+                if not inspect(self.engine).has_table(schema.OPERATION_NAME):
+                    self._create_operations()
+            self._operations_ready = True
+
+    def has_operations(self) -> bool:
+        """Whether `dms_operation` exists (nobody has mounted through this client before if not)."""
+        if not self._operations_ready:
+            with translated(self.address):
+                self._operations_ready = inspect(self.engine).has_table(schema.OPERATION_NAME)
+        return self._operations_ready
+
+    def _create_operations(self) -> None:
+        try:
+            with created_by_another(self.address), self._writer.begin() as connection:
+                schema.operation.create(connection)
+        except DatabaseException as exc:
+            raise DatabaseException(
+                f"Mounting needs the table {schema.OPERATION_NAME} beside the ledger at "
+                f"{self.address}, and this user may not create it. Ask its administrator to load "
+                f"data/dms_operation.{self.dialect.replace('mariadb', 'mysql')}.sql."
+            ) from exc
+
+    # -- reads ----------------------------------------------------------------------------------
+
+    def status(self, jobid: int, backup_target_id: str) -> LedgerEntry | None:
+        """The job's mount of the target: the one that is mounted, else the newest."""
+        t = schema.ledger.c
+        query = (
+            select(*_COLUMNS)
+            .where(t.jobid == jobid, t.backup_target_id == backup_target_id, t.deleted != true())
+            .order_by(t.mounted.desc(), t.id.desc())
+            .limit(1)
+        )
+        found = self._entries(self.hinted(query, "idx_job_target"))
+        return found[0] if found else None
+
+    def active(
+        self, host: str | None, backup_target_id: str | None, limit: int = MAX_ACTIVE
+    ) -> list[LedgerEntry]:
+        """Mounted entries, oldest first, at most `limit`."""
+        t = schema.ledger.c
+        query = select(*_COLUMNS).where(t.mounted == true(), t.deleted != true())
+        if host is not None:
+            query = query.where(t.host == host)
+        if backup_target_id is not None:
+            query = query.where(t.backup_target_id == backup_target_id)
+        query = self.hinted(query, "idx_mounted_host")
+        return self._entries(query.order_by(t.id).limit(limit))
+
+    def history(self, backup_target_id: str, limit: int) -> list[LedgerEntry]:
+        """Entries of a target, newest first, deleted ones included."""
+        t = schema.ledger.c
+        query = select(*_COLUMNS).where(t.backup_target_id == backup_target_id)
+        query = self.hinted(query, "idx_backup_target_id")
+        return self._entries(query.order_by(t.id.desc()).limit(limit))
+
+    def _entries(self, query: Select[Any]) -> list[LedgerEntry]:
+        return self.read(lambda c: [LedgerEntry(*row) for row in c.execute(query)])
+
+    # -- soft delete ----------------------------------------------------------------------------
+
+    def soft_delete(self, jobid: int, backup_target_id: str) -> bool:
+        """Mark the job's entries of the target deleted.
+
+        False when there is none, when one is still mounted, or while an operation runs on it.
+        """
+        self.ensure_operations()
+        return self.write(lambda c: self._soft_delete(c, jobid, backup_target_id))
+
+    def _soft_delete(self, connection: Connection, jobid: int, backup_target_id: str) -> bool:
+        t, o = schema.ledger.c, schema.operation.c
+        mine = (t.jobid == jobid, t.backup_target_id == backup_target_id, t.deleted != true())
+        rows = connection.execute(select(t.id, t.mounted).where(*mine).with_for_update()).all()
+        running = connection.execute(
+            select(o.id).where(
+                o.jobid == jobid,
+                o.backup_target_id == backup_target_id,
+                or_(o.pair_lock.is_not(None), o.state == "unknown"),
+                o.action == "mount",
+            )
+        ).first()
+        if not rows or running or any(row.mounted for row in rows):
+            return False
+        connection.execute(
+            update(schema.ledger)
+            .where(t.id.in_([row.id for row in rows]))
+            .values(deleted=True, deleted_at=self.now(whole=True), updated_at=self.now(whole=True))
+        )
+        return True

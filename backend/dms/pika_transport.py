@@ -1,0 +1,409 @@
+"""RabbitMQ transport: one connection, owned by one thread, used by any number of callers.
+
+The owner thread runs pika's event loop; callers hand it work with `add_callback_threadsafe` and
+wait on an event. Replies arrive in a named, durable queue of this client: they survive a broken
+connection and even this process, and are acknowledged only after they are stored. A request is
+looked after in this order: passive look (queue? consumer?), publish (mandatory, confirmed,
+persistent, expiring), reply.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import pika
+from pika.adapters.select_connection import SelectConnection
+from pika.exceptions import AMQPError
+
+from backend.dms.errors import RabbitMQException
+from backend.dms.transport import (
+    LateReply,
+    NotDelivered,
+    PendingCall,
+    QueueState,
+    Replied,
+    Result,
+    queue_of,
+)
+from backend.integrations.rabbitmq.errors import explain
+from backend.integrations.rabbitmq.parameters import parameters
+
+log = logging.getLogger(__name__)
+
+#: An unused reply queue, and what is in it, goes away after this long (milliseconds).
+REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
+ACCESS_REFUSED = 403
+NOT_FOUND = 404
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+
+class _Look:
+    """A passive look on its way."""
+
+    def __init__(self, host: str, then: Callable[[QueueState | None], None]) -> None:
+        self.host = host
+        self.then = then
+
+
+class _Sending:
+    """A request on its way: waiting for its look, its confirm or its reply."""
+
+    def __init__(self, host: str, body: bytes, expires: float, call: PendingCall) -> None:
+        self.host = host
+        self.body = body
+        self.deadline = time.monotonic() + expires
+        self.call = call
+        self.published = False
+
+
+class PikaTransport:
+    """See `backend.dms.transport.Transport`."""
+
+    def __init__(self, url: str, *, on_late: LateReply, connect_timeout: float = 10.0) -> None:
+        try:
+            self._parameters = parameters(url, timeout=connect_timeout)
+        except ValueError as exc:
+            raise RabbitMQException(explain(exc, url).message) from exc
+        self._url = url
+        self._on_late = on_late
+        self._connect_timeout = connect_timeout
+        self.reply_queue = f"dms.reply.{uuid.uuid4()}"
+        self._own_queue = True  # False: the broker named an exclusive one for us
+        self._calls: dict[str, _Sending] = {}
+        self._calls_lock = threading.Lock()
+        self._looks: deque[_Look] = deque()
+        self._unconfirmed: dict[int, _Sending] = {}
+        self._published = 0
+        self._connection: Any = None
+        self._replies: Any = None
+        self._looker: Any = None
+        self._ready = threading.Event()
+        self._attempted = threading.Event()  # connected once, or failed once
+        self._stop = threading.Event()
+        self._delete_queue = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._own, name="dms-rabbitmq", daemon=True)
+        self._thread.start()
+        self._attempted.wait(connect_timeout + 1.0)
+        if not self._ready.is_set():
+            self.close()
+            raise self._unreachable()
+
+    # -- for callers, from any thread -----------------------------------------------------------
+
+    def send(self, host: str, body: bytes, *, correlation_id: str, expires: float) -> PendingCall:
+        call = PendingCall(correlation_id)
+        sending = _Sending(host, body, expires, call)
+        self._await_ready(min(expires, self._connect_timeout))
+        with self._calls_lock:
+            self._calls[correlation_id] = sending
+        try:
+            self._in_owner(lambda: self._begin(sending))
+        except RabbitMQException:
+            self.abandon(correlation_id)
+            raise
+        return call
+
+    def abandon(self, correlation_id: str) -> Result | None:
+        with self._calls_lock:
+            sending = self._calls.pop(correlation_id, None)
+        return sending.call.wait(0) if sending else None
+
+    def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
+        self._await_ready(timeout)
+        answer: deque[QueueState | None] = deque()
+        done = threading.Event()
+
+        def then(state: QueueState | None) -> None:
+            answer.append(state)
+            done.set()
+
+        self._in_owner(lambda: self._look(_Look(host, then)))
+        if not done.wait(timeout) or answer[0] is None:
+            raise RabbitMQException("The broker did not say in time whether the queue exists.")
+        return answer[0]
+
+    def collect(self, reply_queue: str, *, timeout: float = 10.0) -> list[tuple[str, bytes]]:
+        if reply_queue == self.reply_queue:
+            return []  # this client consumes it already
+        try:
+            return self._collect(reply_queue, timeout)
+        except AMQPError as exc:
+            raise RabbitMQException(explain(exc, self._url).message) from exc
+
+    def _collect(self, reply_queue: str, timeout: float) -> list[tuple[str, bytes]]:
+        found: list[tuple[str, bytes]] = []
+        connection = pika.BlockingConnection(parameters(self._url, timeout=timeout))
+        try:
+            channel = connection.channel()
+            while len(found) < 10_000:
+                method, properties, body = channel.basic_get(reply_queue, auto_ack=True)
+                if method is None:
+                    break
+                found.append((properties.correlation_id or "", body))
+        except pika.exceptions.ChannelClosedByBroker as exc:
+            if exc.reply_code != NOT_FOUND:
+                raise
+        finally:
+            if connection.is_open:
+                connection.close()
+        return found
+
+    def close(self, *, keep_replies: bool = False) -> None:
+        self._stop.set()
+        self._delete_queue = not keep_replies and self._own_queue
+        connection = self._connection
+        if connection is not None:
+            try:
+                connection.ioloop.add_callback_threadsafe(self._shut)
+            except (AMQPError, OSError, RuntimeError):
+                log.debug("The connection was closed already.")
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=self._connect_timeout + 5.0)
+        with self._calls_lock:
+            self._calls.clear()
+
+    def _await_ready(self, timeout: float) -> None:
+        if self._stop.is_set():
+            raise RabbitMQException("The DMS client is closed.")
+        if not self._ready.wait(timeout):
+            raise self._unreachable()
+
+    def _unreachable(self) -> RabbitMQException:
+        return RabbitMQException(explain(self._failure or TimeoutError(), self._url).message)
+
+    def _in_owner(self, work: Callable[[], None]) -> None:
+        connection = self._connection
+        try:
+            connection.ioloop.add_callback_threadsafe(work)
+        except (AttributeError, AMQPError, OSError, RuntimeError) as exc:
+            raise RabbitMQException("RabbitMQ: the connection was just lost; try again.") from exc
+
+    # -- the owner thread -----------------------------------------------------------------------
+
+    def _own(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                self._connection = SelectConnection(
+                    self._parameters,
+                    on_open_callback=self._on_open,
+                    on_open_error_callback=self._on_open_error,
+                    on_close_callback=self._on_close,
+                )
+                if not self._stop.is_set():
+                    self._connection.ioloop.start()
+            except Exception as exc:
+                self._failure = exc
+                log.warning("The connection to the broker failed.", exc_info=exc)
+            if self._ready.is_set():
+                pause = _FIRST_PAUSE
+            self._forget_connection()
+            self._attempted.set()
+            self._stop.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self._ready.clear()
+
+    def _forget_connection(self) -> None:
+        """The connection is gone: requests not yet published are surely not sent."""
+        self._ready.clear()
+        self._replies = self._looker = None
+        self._unconfirmed.clear()
+        looks, self._looks = self._looks, deque()
+        for look in looks:
+            look.then(None)
+
+    def _on_open(self, connection: Any) -> None:
+        connection.channel(on_open_callback=self._on_replies_channel)
+
+    def _on_open_error(self, connection: Any, error: BaseException) -> None:
+        self._failure = error
+        connection.ioloop.stop()
+
+    def _on_close(self, connection: Any, reason: BaseException) -> None:
+        if not self._stop.is_set():
+            self._failure = reason
+            log.warning("The broker connection was lost; reconnecting (%s).", str(reason)[:200])
+        connection.ioloop.stop()
+
+    def _shut(self) -> None:
+        connection = self._connection
+        if self._delete_queue and self._replies is not None and self._replies.is_open:
+            self._delete_queue = False
+            self._replies.queue_delete(self.reply_queue, callback=lambda _frame: self._shut())
+        elif connection.is_open:
+            connection.close()
+        else:
+            connection.ioloop.stop()
+
+    # -- channels -------------------------------------------------------------------------------
+
+    def _on_replies_channel(self, channel: Any) -> None:
+        self._replies = channel
+        self._published = 0
+        channel.add_on_close_callback(self._on_replies_closed)
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm)
+        if self._own_queue:
+            channel.queue_declare(
+                self.reply_queue,
+                durable=True,
+                arguments={"x-expires": REPLY_QUEUE_EXPIRES},
+                callback=self._on_queue,
+            )
+        else:
+            channel.queue_declare("", exclusive=True, callback=self._on_queue)
+
+    def _on_queue(self, frame: Any) -> None:
+        self.reply_queue = frame.method.queue
+        self._replies.basic_consume(
+            self.reply_queue, on_message_callback=self._on_reply, callback=self._on_consuming
+        )
+
+    def _on_consuming(self, _frame: Any) -> None:
+        self._open_looker()
+
+    def _on_replies_closed(self, channel: Any, reason: Any) -> None:
+        if self._stop.is_set() or channel.connection.is_closing or channel.connection.is_closed:
+            return
+        if getattr(reason, "reply_code", 0) == ACCESS_REFUSED and self._own_queue:
+            # A user that may only make queues the broker names: replies then end with us.
+            self._own_queue = False
+            channel.connection.channel(on_open_callback=self._on_replies_channel)
+            return
+        self._failure = reason
+        channel.connection.close()
+
+    def _open_looker(self) -> None:
+        self._connection.channel(on_open_callback=self._on_looker)
+
+    def _on_looker(self, channel: Any) -> None:
+        self._looker = channel
+        channel.add_on_close_callback(self._on_looker_closed)
+        self._ready.set()
+        self._attempted.set()
+        for look in self._looks:
+            self._declare(look)
+
+    def _on_looker_closed(self, channel: Any, reason: Any) -> None:
+        """A passive declare of an absent queue closes the channel: that is the answer."""
+        self._looker = None
+        if self._looks:
+            first = self._looks.popleft()
+            code = getattr(reason, "reply_code", 0)
+            first.then(QueueState(False, 0, 0) if code == NOT_FOUND else None)
+        if not (
+            self._stop.is_set() or channel.connection.is_closing or channel.connection.is_closed
+        ):
+            self._open_looker()
+
+    # -- one request ----------------------------------------------------------------------------
+
+    def _begin(self, sending: _Sending) -> None:
+        self._look(_Look(sending.host, lambda state: self._looked(sending, state)))
+
+    def _look(self, look: _Look) -> None:
+        self._looks.append(look)
+        if self._looker is not None:
+            self._declare(look)
+
+    def _declare(self, look: _Look) -> None:
+        def answered(frame: Any) -> None:
+            if self._looks and self._looks[0] is look:
+                self._looks.popleft()
+            method = frame.method
+            look.then(QueueState(True, method.consumer_count, method.message_count))
+
+        self._looker.queue_declare(queue_of(look.host), passive=True, callback=answered)
+
+    def _looked(self, sending: _Sending, state: QueueState | None) -> None:
+        queue = queue_of(sending.host)
+        if state is None:
+            reason = "the connection to the broker was lost before the request was sent"
+        elif not state.exists:
+            reason = f"there is no queue {queue}; check the host's name and its DMS server"
+        elif not state.consumers:
+            reason = f"nobody reads the queue {queue}; the DMS server on {sending.host} is down"
+        else:
+            self._publish(sending, queue)
+            return
+        self._resolve(sending, NotDelivered(reason))
+
+    def _publish(self, sending: _Sending, queue: str) -> None:
+        left = sending.deadline - time.monotonic()
+        if left <= 0:
+            self._resolve(sending, NotDelivered("its time was over before it could be sent"))
+            return
+        sending.published = True
+        self._published += 1
+        self._unconfirmed[self._published] = sending
+        self._replies.basic_publish(
+            exchange="",
+            routing_key=queue,
+            body=sending.body,
+            properties=pika.BasicProperties(
+                reply_to=self.reply_queue,
+                correlation_id=sending.call.correlation_id,
+                delivery_mode=2,
+                content_type="application/json",
+                expiration=str(max(1, int(left * 1000))),
+            ),
+            mandatory=True,
+        )
+
+    def _on_confirm(self, frame: Any) -> None:
+        method = frame.method
+        upto = method.delivery_tag
+        tags = [t for t in self._unconfirmed if t <= upto] if method.multiple else [upto]
+        for tag in tags:
+            sending = self._unconfirmed.pop(tag, None)
+            if sending is None:
+                continue
+            if isinstance(method, pika.spec.Basic.Nack):
+                self._resolve(sending, NotDelivered("the broker refused to take the request"))
+            else:
+                sending.call.confirmed = True
+
+    def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
+        """Mandatory and no queue: it went away between the look and the publish."""
+        with self._calls_lock:
+            sending = self._calls.get(properties.correlation_id or "")
+        if sending is not None:
+            self._resolve(
+                sending,
+                NotDelivered(f"the queue {method.routing_key} went away ({method.reply_text})"),
+            )
+
+    def _on_reply(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        correlation_id = properties.correlation_id or ""
+        keep = self._keeper(channel, method.delivery_tag)
+        with self._calls_lock:
+            sending = self._calls.pop(correlation_id, None)
+        if sending is not None:
+            sending.call.resolve(Replied(body, keep))
+        else:
+            self._on_late(correlation_id, body, keep)
+
+    def _keeper(self, channel: Any, tag: int) -> Callable[[], None]:
+        """Acknowledges from any thread; after a reconnect the broker delivers again instead."""
+
+        def acknowledge() -> None:
+            if channel.is_open:
+                channel.basic_ack(tag)
+
+        def keep() -> None:
+            try:
+                channel.connection.ioloop.add_callback_threadsafe(acknowledge)
+            except (AMQPError, OSError, RuntimeError):
+                log.debug("A reply could not be acknowledged; it will be delivered again.")
+
+        return keep
+
+    def _resolve(self, sending: _Sending, result: Result) -> None:
+        with self._calls_lock:
+            self._calls.pop(sending.call.correlation_id, None)
+        sending.call.resolve(result)

@@ -1,0 +1,212 @@
+"""Mount requests: checked completely before anything is sent, masked everywhere but on the wire.
+
+A deployed server reads a top-level `jobid`, the guide nests it in `job`: both are accepted, both
+are put on the wire.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from backend.core.log import MASK, mask, mask_text
+from backend.dms.errors import RequestValidationException
+
+Action = Literal["mount", "unmount"]
+ACTIONS: tuple[str, ...] = ("mount", "unmount")
+TYPES = ("s3", "nfs")
+MAX_JOBID = 2_147_483_647  # the ledger's column is INT
+#: The queue is `dms.<host>`; AMQP names are short strings of at most 255 bytes.
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,249}[A-Za-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class MountRequest:
+    """A checked request.
+
+    wire: the message for the server, with secrets. secrets: the values to mask anywhere else.
+    """
+
+    action: Action
+    jobid: int
+    backup_target_id: str
+    host: str
+    mount_path: str
+    wire: dict[str, Any] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False, default=())
+
+    def body(self) -> bytes:
+        """The message as it goes onto the wire."""
+        return json.dumps(self.wire, ensure_ascii=False, default=str).encode()
+
+    def masked(self) -> dict[str, Any]:
+        """The request as it may be stored and shown."""
+        document = json.loads(self.scrub(json.dumps(mask(self.wire), default=str)))
+        assert isinstance(document, dict)  # noqa: S101 - it was one a line above
+        return document
+
+    def scrub(self, text: str) -> str:
+        """`text` without this request's secrets; servers quote them in error messages."""
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountRequest:
+    """Check `request` for `action`; the caller's dict is not touched.
+
+    keystone_token: used when the request carries none. Raises RequestValidationException that
+    names every missing or wrong field at once.
+    """
+    if not isinstance(request, Mapping):
+        raise RequestValidationException(["the request must be an object (a dict)"])
+    wire = copy.deepcopy(dict(request))
+    problems: list[str] = []
+    if not isinstance(wire.get("context"), Mapping):
+        problems.append("context is missing: an object with user_id, tenant_id …")
+    if not wire.get("keystone_token"):
+        wire["keystone_token"] = keystone_token
+    _text(wire, "keystone_token", "keystone_token", problems)
+    jobid = _jobid(wire, problems)
+    host = _host(wire, problems)
+    if wire.get("action", action) not in ACTIONS:
+        problems.append("action must be mount or unmount")
+    wire["action"] = action
+    target = _target(wire, problems)
+    if problems:
+        raise RequestValidationException(problems)
+    secrets = (wire["keystone_token"], target.get("secret_ref"))
+    return MountRequest(
+        action=action,
+        jobid=jobid,
+        backup_target_id=target["id"],
+        host=host,
+        mount_path=target["filesystem_export_mount_path"],
+        wire=wire,
+        secrets=tuple(s for s in secrets if isinstance(s, str) and len(s) > 3),
+    )
+
+
+def _jobid(wire: dict[str, Any], problems: list[str]) -> int:
+    job = wire.get("job", {})
+    if not isinstance(job, Mapping):
+        problems.append("job must be an object with jobid, an integer")
+        return 0
+    job = dict(job)
+    nested, top = job.get("jobid"), wire.get("jobid")
+    if nested is None and top is None:
+        problems.append("job.jobid is missing: an integer")
+        return 0
+    found = nested if nested is not None else top
+    if nested is not None and top is not None and nested != top:
+        problems.append("job.jobid and the top-level jobid differ")
+    if isinstance(found, bool) or not isinstance(found, int):
+        problems.append(f"job.jobid must be an integer, not {type(found).__name__}")
+        return 0
+    if not 0 <= found <= MAX_JOBID:
+        problems.append(f"job.jobid must be between 0 and {MAX_JOBID}")
+    job["jobid"] = wire["jobid"] = found
+    wire["job"] = job
+    return found
+
+
+def _host(wire: dict[str, Any], problems: list[str]) -> str:
+    host = wire.get("host")
+    if not isinstance(host, str) or not host:
+        problems.append("host is missing: the compute node's name")
+        return ""
+    if not _HOST.fullmatch(host):
+        problems.append("host may only hold letters, digits, dots, dashes and underscores")
+    return host
+
+
+def _target(wire: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    target = wire.get("backup_target")
+    if not isinstance(target, Mapping):
+        problems.append("backup_target is missing: an object with id, type and mount path")
+        return {}
+    target = dict(target)
+    wire["backup_target"] = target
+    _text(target, "id", "backup_target.id", problems, limit=255)
+    path = _text(
+        target,
+        "filesystem_export_mount_path",
+        "backup_target.filesystem_export_mount_path",
+        problems,
+    )
+    if path and not path.startswith("/"):
+        problems.append("backup_target.filesystem_export_mount_path must be an absolute path")
+    kind = target.get("type")
+    if kind not in TYPES:
+        problems.append("backup_target.type must be s3 or nfs")
+    elif kind == "s3":
+        _text(target, "secret_ref", "backup_target.secret_ref", problems, why=" (type s3)")
+    else:
+        name = "backup_target.filesystem_export"
+        _text(target, "filesystem_export", name, problems, why=" (type nfs)")
+    options = target.setdefault("nfs_mount_opts", None)
+    if options is not None and not isinstance(options, str):
+        problems.append("backup_target.nfs_mount_opts must be text or null")
+    for optional in ("filesystem_export", "secret_ref", "status"):
+        target.setdefault(optional, None)
+    return target
+
+
+def _text(
+    holder: Mapping[str, Any],
+    key: str,
+    name: str,
+    problems: list[str],
+    *,
+    limit: int = 8192,
+    why: str = "",
+) -> str:
+    value = holder.get(key)
+    if value is None or value == "":
+        problems.append(f"{name} is missing{why}")
+    elif not isinstance(value, str):
+        problems.append(f"{name} must be text, not {type(value).__name__}")
+    elif len(value) > limit or _CONTROL.search(value):
+        problems.append(f"{name} must be at most {limit} characters, without control characters")
+    else:
+        return value
+    return ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A DMS server's answer, read."""
+
+    status: Literal["success", "error"]
+    error_msg: str | None
+    success_msg: str | None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == "success"
+
+
+def parse_reply(body: bytes) -> Reply | None:
+    """The answer in `body`, or None when it is not JSON or lacks keys (which proves nothing)."""
+    try:
+        document = json.loads(body)
+    except (ValueError, UnicodeDecodeError):
+        return None
+    if not isinstance(document, dict) or not {"status", "error_msg", "success_msg"} <= set(
+        document
+    ):
+        return None
+    messages = (document["error_msg"], document["success_msg"])
+    if document["status"] not in ("success", "error"):
+        return None
+    if not all(m is None or isinstance(m, str) for m in messages):
+        return None
+    return Reply(document["status"], *messages)
+
+
+def masked_reply(body: bytes) -> str:
+    """A reply as text that may be stored, when the request it answers is not at hand."""
+    return mask_text(body[:8000].decode("utf-8", "replace"))

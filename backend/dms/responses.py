@@ -1,0 +1,64 @@
+"""The responses that callers get: `{status, error_msg, success_msg, outcome, operation_id}`."""
+
+from typing import Any
+
+from backend.dms import requests
+from backend.dms.claims import Claim
+from backend.dms.operations import Operation
+from backend.dms.requests import MountRequest
+
+Response = dict[str, Any]
+
+
+def shared(request: MountRequest, claim: Claim) -> str:
+    """The sentence for an operation that needed no message."""
+    where = f"{request.backup_target_id} on {request.host}"
+    if request.action == "unmount":
+        return f"Released; {where} stays mounted for {claim.others} other job(s)."
+    if claim.already:
+        return f"{where} is already mounted for job {request.jobid}."
+    others = f"{claim.others} other job(s)"
+    return f"{where} is already mounted for {others}; job {request.jobid} shares it."
+
+
+def scrubbed(request: MountRequest, text: str | None) -> str | None:
+    """A server's message without the secrets it may quote."""
+    return request.scrub(text) if text is not None else None
+
+
+def told(operation: Operation) -> Response:
+    """The response that a finished operation stands for."""
+    reply = requests.parse_reply((operation.reply or "").encode())
+    if operation.state == "shared":
+        return response("shared", success_msg=operation.note, operation=operation.operation_id)
+    if operation.state in ("succeeded", "failed") and reply is not None:
+        return response(
+            "replied",
+            status=reply.status,
+            error_msg=reply.error_msg,
+            success_msg=reply.success_msg,
+            operation=operation.operation_id,
+        )
+    if operation.state == "settled":
+        note = f"Its outcome stays unknown, but operation {operation.settled_by} settled the mount."
+        return response("unknown", error_msg=note, operation=operation.operation_id)
+    outcome = "not_delivered" if operation.state == "not_delivered" else "unknown"
+    return response(outcome, error_msg=operation.note, operation=operation.operation_id)
+
+
+def response(
+    outcome: str,
+    *,
+    status: str | None = None,
+    error_msg: str | None = None,
+    success_msg: str | None = None,
+    operation: str | None = None,
+) -> Response:
+    """The one shape of every answer; an error_msg makes it an error unless `status` says so."""
+    return {
+        "status": status or ("error" if error_msg else "success"),
+        "error_msg": error_msg,
+        "success_msg": success_msg,
+        "outcome": outcome,
+        "operation_id": operation,
+    }

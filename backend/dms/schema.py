@@ -1,0 +1,128 @@
+"""The two tables in the ledger's database, and its own clock.
+
+`backup_target_mount_ledger` is data/ledger_schema.sql: it belongs to the deployment and is never
+altered. `dms_operation` is ours: what was asked, sent and answered; it is the lock and the memory
+that a crash cannot erase. All times are naive UTC by the database's clock, so that clients on
+machines with different clocks agree.
+"""
+
+from typing import Any, cast
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    func,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator
+
+from backend.core.database import MYSQL_TABLE, BigId
+
+LEDGER_NAME = "backup_target_mount_ledger"
+OPERATION_NAME = "dms_operation"
+
+metadata = MetaData()
+
+
+def now(dialect: str, seconds: float = 0.0, *, whole: bool = False) -> ColumnElement[Any]:
+    """The database's own clock in UTC, `seconds` from now.
+
+    whole: without the fraction, for the ledger's DATETIME columns, which would round it up.
+    """
+    if dialect in ("mysql", "mariadb"):
+        clock = "UTC_TIMESTAMP()" if whole else "UTC_TIMESTAMP(6)"
+        shift = round(seconds * 1_000_000)
+        return literal_column(f"({clock} + INTERVAL {shift} MICROSECOND)" if shift else clock)
+    if dialect == "postgresql":
+        clock = "timezone('utc', clock_timestamp())"
+        clock = f"date_trunc('second', {clock})" if whole else clock
+        return literal_column(f"({clock} + interval '{seconds:.6f} seconds')" if seconds else clock)
+    # SQLAlchemy stores and compares SQLite's datetimes as text with six decimals.
+    form = "'%Y-%m-%d %H:%M:%S.000000'" if whole else "'%Y-%m-%d %H:%M:%f'"
+    shifted = f", '{seconds:+.3f} seconds'" if seconds else ""
+    moment = f"strftime({form}, 'now'{shifted})"
+    return literal_column(moment if whole else f"({moment} || '000')")
+
+
+class _Moment(TypeDecorator[Any]):
+    """Naive UTC with microseconds where the database can."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+
+ledger = Table(
+    LEDGER_NAME,
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created_at", DateTime, nullable=False, server_default=func.current_timestamp()),
+    Column(
+        "updated_at",
+        DateTime,
+        nullable=False,
+        server_default=func.current_timestamp(),
+        server_onupdate=text("CURRENT_TIMESTAMP"),
+    ),
+    Column("deleted_at", DateTime),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    Column("version", String(32)),
+    Column("backup_target_id", String(255), nullable=False),
+    Column("jobid", Integer, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("mounted", Boolean, nullable=False, server_default=false()),
+    Index("idx_backup_target_id", "backup_target_id"),
+    Index("idx_jobid", "jobid"),
+    Index("idx_host", "host"),
+    Index("idx_job_target", "jobid", "backup_target_id"),
+    Index("idx_mounted_host", "mounted", "host"),
+    Index("idx_deleted", "deleted"),
+)
+
+operation = Table(
+    OPERATION_NAME,
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("operation_id", String(64), nullable=False, unique=True),
+    # sha256 of (target, host) while the operation runs, NULL afterwards: the lock itself
+    Column("pair_lock", String(64), unique=True),
+    Column("lease_until", _Moment),
+    Column("owner", String(255), nullable=False),
+    Column("actor", String(255)),
+    Column("action", String(16), nullable=False),
+    Column("backup_target_id", String(255), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("jobid", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("ledger_id", Integer),
+    Column("request", Text, nullable=False),
+    Column("reply_queue", String(255)),
+    Column("reply", Text),
+    Column("reply_at", _Moment),
+    Column("replies", Integer, nullable=False, server_default=text("0")),
+    Column("note", Text),
+    Column("settled_by", String(64)),
+    Column("created_at", _Moment, nullable=False),
+    Column("finished_at", _Moment),
+    Index("ix_dms_operation_pair", "backup_target_id", "host", "state"),
+    Index("ix_dms_operation_job", "jobid", "backup_target_id"),
+    Index("ix_dms_operation_state", "state", "id"),
+    Index("ix_dms_operation_host", "host", "id"),
+    **cast(dict[str, Any], MYSQL_TABLE),
+)

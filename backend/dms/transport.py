@@ -1,0 +1,110 @@
+"""How requests travel: the interface both transports keep, and which one a URL means."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from backend.dms.errors import RabbitMQException
+
+#: What to do with a reply nobody waits for any more: (correlation id, body, keep).
+#: `keep()` is called once the reply is stored; until then the broker keeps it too.
+LateReply = Callable[[str, bytes, Callable[[], None]], None]
+
+
+def queue_of(host: str) -> str:
+    """The queue a host's DMS server reads."""
+    return f"dms.{host}"
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What a passive look found. depth: messages waiting."""
+
+    exists: bool
+    consumers: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class NotDelivered:
+    """The request surely reached nobody; `reason` is one sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Replied:
+    """The server answered `body`. `keep()` tells the broker that the answer is safely stored."""
+
+    body: bytes
+    keep: Callable[[], None]
+
+
+Result = NotDelivered | Replied
+
+
+class PendingCall:
+    """A request on its way; filled by the transport's thread, awaited by the caller's."""
+
+    def __init__(self, correlation_id: str) -> None:
+        self.correlation_id = correlation_id
+        self.confirmed = False
+        self._done = threading.Event()
+        self._result: Result | None = None
+
+    def wait(self, seconds: float) -> Result | None:
+        """The result, or None when `seconds` pass without one."""
+        self._done.wait(max(0.0, seconds))
+        return self._result
+
+    def resolve(self, result: Result) -> None:
+        if not self._done.is_set():
+            self._result = result
+            self._done.set()
+
+
+class Transport(Protocol):
+    """Safe to use from many threads at once."""
+
+    #: Where replies arrive; recorded with each operation so that they can be collected later.
+    reply_queue: str
+
+    def send(self, host: str, body: bytes, *, correlation_id: str, expires: float) -> PendingCall:
+        """Look for the host's queue and its consumer, then send.
+
+        expires: seconds after which the broker throws the message away undelivered. Raises
+        RabbitMQException when the broker cannot be reached; then nothing was sent.
+        """
+
+    def abandon(self, correlation_id: str) -> Result | None:
+        """Stop waiting. A result that came in the last instant is returned, never lost."""
+
+    def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
+        """A passive look at the host's queue; nothing is declared."""
+
+    def collect(self, reply_queue: str, *, timeout: float = 10.0) -> list[tuple[str, bytes]]:
+        """Fetch the replies that a vanished client left in `reply_queue`."""
+
+    def close(self, *, keep_replies: bool = False) -> None:
+        """Close. keep_replies: leave the reply queue, because outcomes are still unknown."""
+
+
+def open_transport(url: str, *, on_late: LateReply, connect_timeout: float = 10.0) -> Transport:
+    """Connect to the broker at `url`.
+
+    Raises RabbitMQException when it cannot be reached or the URL means no transport.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "memory":
+        from backend.dms.memory import MemoryTransport
+
+        return MemoryTransport(url, on_late=on_late)
+    if scheme in ("amqp", "amqps"):
+        from backend.dms.pika_transport import PikaTransport
+
+        return PikaTransport(url, on_late=on_late, connect_timeout=connect_timeout)
+    raise RabbitMQException(
+        "The broker's address must start with amqp://, amqps:// or (in memory) memory://."
+    )

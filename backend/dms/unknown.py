@@ -1,0 +1,130 @@
+"""Unknown outcomes: replies that came late, and what they settle."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from backend.dms import requests
+from backend.dms.claims import Busy, Claim
+from backend.dms.errors import DMSClientException
+from backend.dms.ledger import Ledger
+from backend.dms.operations import Operation, Operations
+from backend.dms.requests import MountRequest, Reply
+from backend.dms.responses import Response, response, told
+from backend.dms.transport import Transport
+
+log = logging.getLogger(__name__)
+
+STILL_OPEN = (
+    "No answer has come. Send the same request again to settle it: servers answer success for "
+    "what is done already."
+)
+
+
+def settle(
+    ledger: Ledger,
+    operations: Operations,
+    transport: Transport | None,
+    operation_id: str,
+    *,
+    patience: float,
+) -> tuple[Response, Operation]:
+    """Apply what is known by now; the response, and the operation as it stands afterwards.
+
+    Raises DMSClientException when there is no such operation.
+    """
+    operation = find(ledger, operations, operation_id)
+    if operation.state == "in_flight":
+        if not operations.expire(operation_id):
+            return response(
+                "unknown", error_msg="The operation is still running.", operation=operation_id
+            ), operation
+        operation = find(ledger, operations, operation_id)
+    if operation.state == "unknown" and not operation.reply and operation.reply_queue and transport:
+        for correlation_id, body in transport.collect(operation.reply_queue):
+            store(operations, correlation_id, body)
+        operation = find(ledger, operations, operation_id)
+    if operation.state == "unknown":
+        reply = requests.parse_reply((operation.reply or "").encode())
+        if reply is None or not _apply(operations, operation, reply, patience):
+            return response("unknown", error_msg=STILL_OPEN, operation=operation_id), operation
+        operation = find(ledger, operations, operation_id)
+    return told(operation), operation
+
+
+def find(ledger: Ledger, operations: Operations, operation_id: str) -> Operation:
+    """The operation; raises DMSClientException when there is none."""
+    operation = operations.get(operation_id) if ledger.has_operations() else None
+    if operation is None:
+        raise DMSClientException(f"There is no operation {operation_id} in this ledger.")
+    return operation
+
+
+def store(operations: Operations, correlation_id: str, body: bytes) -> None:
+    """Keep a reply with its operation, and with no other."""
+    # The record holds its request masked, so the reply is masked by what secrets look like.
+    if not operations.store_reply(correlation_id, requests.masked_reply(body)):
+        log.warning("A reply to nobody's operation was dropped: %s", correlation_id)
+
+
+def _apply(operations: Operations, operation: Operation, reply: Reply, patience: float) -> bool:
+    """Write a late reply into the ledger, unless a newer operation decides."""
+    until = time.monotonic() + min(patience, 30.0)
+    while True:
+        try:
+            if not operations.reclaim(operation):
+                return False
+            break
+        except Busy:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+    claim = Claim("send", operation.operation_id, unresolved=True)
+    operations.confirm(_rebuilt(operation), claim, reply, patience=30.0, known=True)
+    return True
+
+
+def _rebuilt(operation: Operation) -> MountRequest:
+    action: requests.Action = "mount" if operation.action == "mount" else "unmount"
+    return MountRequest(
+        action=action,
+        jobid=operation.jobid,
+        backup_target_id=operation.backup_target_id,
+        host=operation.host,
+        mount_path="",
+        wire={},
+    )
+
+
+class LateReplies:
+    """Stores late replies on a thread of its own, so that a slow ledger stops no heartbeat."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._waiting: queue.Queue[tuple[str, bytes, Callable[[], None]] | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def put(self, correlation_id: str, body: bytes, keep: Callable[[], None]) -> None:
+        """Called by the transport; returns at once."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="dms-late", daemon=True)
+                self._thread.start()
+        self._waiting.put((correlation_id, body, keep))
+
+    def _work(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            correlation_id, body, keep = item
+            try:
+                store(self._operations, correlation_id, body)
+                keep()
+            except DMSClientException as exc:
+                log.warning("A late reply stays in the broker: %s", exc.message)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(timeout=10.0)
