@@ -126,10 +126,13 @@ def configure(level: str = "INFO") -> None:
         "httpx",
         "httpcore",
         "gql",
+        "alembic",
         "apscheduler",
         "watchdog",
     ):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # Eight error lines and a traceback for one closed port; our adapters say it in one sentence.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def get_logger(name: str) -> Any:
