@@ -6,14 +6,19 @@ from auth import sign_in
 from backend.core.errors import PortalError
 from pages.shell import chrome, errors, guard, registry
 
-st.set_page_config(page_title="Steward Portal", page_icon=":material/shield_person:", layout="wide")
+st.set_page_config(page_title="Steward Portal", page_icon="🛡️", layout="wide")
 
 try:
     session = guard.signed_in()
     if session is None:
-        # Only the sign-in form exists for a stranger; the address they asked for is kept.
-        entry = st.Page(sign_in.page, title="Sign in", default=True)
-        st.navigation([entry], position="hidden").run()
+        # A stranger gets the sign-in form at every address, so that a deep link survives it.
+        forms = [
+            st.Page(
+                sign_in.page, title="Sign in", url_path=page.url_path, default=page.url_path == ""
+            )
+            for page in registry.PAGES
+        ]
+        st.navigation(forms, position="hidden").run()
         st.stop()
     sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:

@@ -4,8 +4,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.connections import environments, service
-from backend.connections import tests as connection_tests
+from backend.connections import environments, service, testing
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
@@ -128,6 +127,6 @@ def _describe(database: Database, connections: list[dict[str, dict[str, str]]]) 
 def _first_tests(database: Database) -> None:
     """Test every part once, so that the Overview is alive and client info is there."""
     try:
-        connection_tests.test_all(database, SYSTEM, environment=ENVIRONMENT)
+        testing.run_all(database, SYSTEM, environment=ENVIRONMENT)
     except PortalError as exc:
         log.warning("The sandbox's first connection tests did not run.", error=exc.message)
