@@ -9,6 +9,13 @@ from backend.core.settings import Settings, variable_names
 START, END = "<!-- settings:start -->", "<!-- settings:end -->"
 ROOT = Path(__file__).resolve().parents[2]
 
+#: Read by compose.yaml alone: it puts them into the URLs of the servers it starts.
+_COMPOSE = {
+    "POSTGRES_PASSWORD": "password of the state database",
+    "RABBITMQ_PASSWORD": "password of the jobs' broker",
+    "MARIADB_PASSWORD": "password of the account dms on the empty mount ledger",
+}
+
 
 def table() -> str:
     """A Markdown table with a row for each setting."""
@@ -22,12 +29,18 @@ def table() -> str:
 def env_example() -> str:
     """Every setting as a commented line of a shell environment file."""
     lines = [
-        "# Every setting, written by `make docs`. Copy to .env and take the # away where the default",
+        "# Every setting, written by `make docs`. Copy to .env, take the # away where the default",
         "# does not fit. compose.yaml reads .env; a shell does with: set -a; . ./.env; set +a",
     ]
     for field, info in Settings.model_fields.items():
         names = variable_names(field)
         lines += ["", f"# {info.description}", f"#{names[0]}={_default(field)}"]
+    lines += [
+        "",
+        "# compose.yaml needs these and PORTAL_SECRET_KEYS. Letters and digits only, since they",
+        "# become part of URLs. A secret key: openssl rand -base64 32 | tr '+/' '-_'",
+    ]
+    lines += [f"#{name}=  # {meaning}" for name, meaning in _COMPOSE.items()]
     return "\n".join(lines) + "\n"
 
 

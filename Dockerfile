@@ -1,0 +1,32 @@
+# Two stages: the first installs the locked packages, the second runs them without any installer
+# or compiler, as a user that is not root. State lives in /var/lib/portal: mount a volume there.
+
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /app
+COPY requirements.txt requirements-dev.txt ./
+RUN python -m pip install --no-cache-dir "$(grep -E '^uv==' requirements-dev.txt)"
+RUN python -m venv --without-pip /app/.venv
+RUN python -m uv pip install --no-cache --compile-bytecode --python /app/.venv/bin/python -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+RUN python -m pip uninstall --yes pip setuptools wheel
+RUN useradd --system --uid 10001 --home-dir /var/lib/portal --create-home portal
+WORKDIR /app
+COPY --from=build /app/.venv /app/.venv
+COPY .streamlit .streamlit
+COPY data data
+COPY app.py ./
+COPY auth auth
+COPY pages pages
+COPY backend backend
+ENV PORTAL_DATA_DIR=/var/lib/portal \
+    DATAHUB_TELEMETRY_ENABLED=false \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin
+USER portal
+VOLUME /var/lib/portal
+EXPOSE 8501
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
+    CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/healthz', timeout=4)"]
+CMD ["/app/.venv/bin/streamlit", "run", "app.py", "--server.address", "0.0.0.0"]

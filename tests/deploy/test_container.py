@@ -1,0 +1,190 @@
+"""Dockerfile and compose.yaml, held to what they promise without an engine to build them."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from backend.core.settings import Settings, variable_names
+from tests.architecture.source import ROOT, tracked_files
+from tests.deploy import containerfile
+from tests.fixtures import processes
+from tests.fixtures.lock import installer_environment
+
+STAGES = containerfile.read(ROOT / "Dockerfile")
+BUILD, FINAL = STAGES[0], STAGES[-1]
+COMPOSE_TEXT = (ROOT / "compose.yaml").read_text()
+COMPOSE = yaml.safe_load(COMPOSE_TEXT)
+SERVICES = COMPOSE["services"]
+
+
+class TestDockerfile:
+    def test_bases_are_pinned_and_the_same(self):
+        assert len(STAGES) == 2
+        assert {stage.base for stage in STAGES} == {"python:3.11-slim-bookworm"}
+
+    def test_every_copied_file_is_in_version_control(self):
+        known = {str(path.relative_to(ROOT)) for path in tracked_files()}
+        for stage in STAGES:
+            for origin, sources, _ in containerfile.copies(stage):
+                for source in sources if origin is None else []:
+                    held = any(name == source or name.startswith(f"{source}/") for name in known)
+                    assert held, f"COPY {source}: no such file"
+
+    def test_every_room_is_copied(self):
+        copied = {source for _, sources, _ in containerfile.copies(FINAL) for source in sources}
+        assert {"app.py", "auth", "pages", "backend", "data", ".streamlit"} <= copied
+
+    def test_the_final_stage_installs_nothing_and_removes_the_installer(self):
+        steps = " ".join(FINAL.all("RUN"))
+        assert not re.search(r"apt|gcc|pip install|uv |curl|wget", steps)
+        assert "pip uninstall --yes pip" in steps
+        assert any("--without-pip" in step for step in BUILD.all("RUN"))
+
+    def test_the_process_is_not_root(self):
+        names = [name for name, _ in FINAL.steps]
+        assert FINAL.last("USER") == "portal"
+        assert names.index("USER") < names.index("CMD")
+        assert any("useradd --system" in step and "portal" in step for step in FINAL.all("RUN"))
+
+    def test_health_is_asked_of_the_portal_itself(self):
+        assert "/healthz" in FINAL.last("HEALTHCHECK")
+        assert containerfile.exec_form(FINAL.last("HEALTHCHECK"))[0] == "/app/.venv/bin/python"
+
+    def test_state_lies_in_the_volume(self):
+        assert containerfile.variables(FINAL)["PORTAL_DATA_DIR"] == FINAL.last("VOLUME")
+
+    def test_its_variables_exist(self):
+        known = {name for field in Settings.model_fields for name in variable_names(field)}
+        given = {name for name in containerfile.variables(FINAL) if name.startswith("PORTAL_")}
+        assert given <= known
+
+
+class TestCompose:
+    def test_has_the_portal_a_worker_and_the_servers(self):
+        assert set(SERVICES) == {"portal", "worker", "postgres", "mariadb", "rabbitmq"}
+
+    def test_images_are_pinned_to_a_release(self):
+        for name in ("postgres", "mariadb", "rabbitmq"):
+            assert re.search(r":\d", SERVICES[name]["image"]), name
+
+    def test_every_variable_it_asks_for_is_in_the_example(self):
+        example = (ROOT / ".env.example").read_text()
+        for name in re.findall(r"\$\{(\w+)", COMPOSE_TEXT):
+            assert f"#{name}=" in example, name
+
+    def test_no_password_stands_in_it(self):
+        for service in SERVICES.values():
+            for name, value in service.get("environment", {}).items():
+                if re.search(r"PASS(WORD)?$|KEYS$", name) and "RANDOM" not in name:
+                    assert value.startswith("${"), name
+
+    def test_the_portals_variables_exist(self):
+        known = {name for field in Settings.model_fields for name in variable_names(field)}
+        for service in ("portal", "worker"):
+            assert set(SERVICES[service]["environment"]) <= known
+
+    def test_waits_for_services_that_have_a_health_check(self):
+        for service in SERVICES.values():
+            for other, condition in service.get("depends_on", {}).items():
+                healthy = "healthcheck" in SERVICES[other] or other == "portal"
+                assert condition["condition"] == "service_healthy"
+                assert healthy, other
+
+    def test_volumes_and_mounted_files_exist(self):
+        for service in SERVICES.values():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                assert source in COMPOSE["volumes"] or (ROOT / source).exists(), source
+
+    def test_the_portal_runs_with_few_rights(self):
+        for service in ("portal", "worker"):
+            assert SERVICES[service]["read_only"] is True
+            assert SERVICES[service]["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_dockerfiles_steps_give_a_portal_that_answers(tmp_path: Path):
+    """Each step in order in an empty folder that stands for /app; what needs a container is named.
+
+    Not run here: making the user and taking the installer out of the base image.
+    """
+    application, state = tmp_path / "app", tmp_path / "state"
+    places = {"/app": str(application), "/var/lib/portal": str(state)}
+    state.mkdir()
+    _build(BUILD, application, places)
+    _build(FINAL, application, places)
+    port = processes.free_port()
+    environment = {
+        **{name: _placed(value, places) for name, value in containerfile.variables(FINAL).items()},
+        "HOME": str(state),
+        "STREAMLIT_SERVER_PORT": str(port),
+    }
+    command = [_placed(word, places) for word in containerfile.exec_form(FINAL.last("CMD"))]
+    health = [
+        _placed(word, places).replace(":8501", f":{port}")
+        for word in containerfile.exec_form(FINAL.last("HEALTHCHECK"))
+    ]
+    portal = processes.Process(
+        command, log=tmp_path / "portal.log", env=environment, folder=application
+    )
+    try:
+        portal.wait_until(
+            lambda: time.sleep(0.3) or subprocess.run(health, capture_output=True).returncode == 0,
+            seconds=120,
+        )
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            assert b"<title>" in answer.read()
+    finally:
+        portal.stop()
+    assert (state / "portal.sqlite").exists()
+    assert not (application / "data" / "state").exists()
+
+
+def _build(stage: containerfile.Stage, application: Path, places: dict[str, str]) -> None:
+    application.mkdir(exist_ok=True)
+    for instruction, argument in stage.steps:
+        if instruction == "COPY" and not argument.startswith("--from="):
+            *sources, target = argument.split()
+            for source in sources:
+                _copy(ROOT / source, application / target)
+        elif instruction == "RUN" and not argument.startswith(("useradd", "python -m pip uninst")):
+            done = subprocess.run(
+                ["bash", "-ec", _placed(argument, places)],
+                cwd=application,
+                env=_builder_environment(application),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{argument}\n{done.stdout}{done.stderr}"
+
+
+def _builder_environment(application: Path) -> dict[str, str]:
+    """`python` is a fresh virtual environment beside the application, as in the base image."""
+    tools = application.parent / "tools"
+    if not tools.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(tools)], check=True)
+    environment = installer_environment()
+    return {**environment, "PATH": f"{tools / 'bin'}:{environment['PATH']}", "CC": "/bin/false"}
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        ignored = shutil.ignore_patterns("__pycache__", "state")
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
+    else:
+        shutil.copy(source, target / source.name if target.is_dir() else target)
+
+
+def _placed(text: str, places: dict[str, str]) -> str:
+    for place, real in places.items():
+        text = re.sub(rf"(?<![\w/]){re.escape(place)}(?![\w-])", real, text)
+    return text
