@@ -114,6 +114,8 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def run(app: typer.Typer) -> int:
     """Run the command line; returns the exit status."""
+    # Before anything can fail: structlog's own default prints tracebacks with all local values.
+    log.configure("WARNING")
     try:
         app(standalone_mode=False)
     except typer.Exit as exc:
@@ -136,12 +138,15 @@ def run(app: typer.Typer) -> int:
     return 0
 
 
-def _other(exc: Exception) -> int:
-    import click
+#: typer carries its own copy of click, so click's own classes would never match.
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+_CLICK_ERROR: Any = _USAGE_ERROR.__bases__[0]
 
-    if isinstance(exc, click.ClickException):
+
+def _other(exc: Exception) -> int:
+    if isinstance(exc, _CLICK_ERROR):
         exc.show()
-        return 2 if isinstance(exc, click.UsageError) else 1
+        return 2 if isinstance(exc, _USAGE_ERROR) else 1
     reference = log.log_unexpected(log.get_logger(__name__), "A command failed.", exc)
     typer.echo(f"Something went wrong. The log has it under reference {reference}.", err=True)
     return 1
