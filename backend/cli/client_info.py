@@ -1,5 +1,90 @@
-"""`python -m backend refresh_client_info`."""
+"""`python -m backend refresh_client_info`: show or refresh DataHub client info."""
+
+import json as json_module
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from backend.cli import common
+from backend.cli.common import Json, emit
+from backend.connections import client_info, resolve
+from backend.connections.client_info import Refresh
+from backend.connections.schemas import ClientInfoView
+from backend.core import clock
 
 
-def refresh_client_info() -> None:
-    """Filled by its room."""
+def refresh_client_info(
+    all_: Annotated[bool, typer.Option("--all", help="Refresh every environment.")] = False,
+    environment: Annotated[
+        str | None, typer.Option("--environment", metavar="NAME", help="Refresh this one.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every detail.")] = False,
+    json: Json = False,
+) -> None:
+    """Refresh DataHub client info; without --all or --environment show what is stored."""
+    if all_ and environment:
+        raise typer.BadParameter("Use --all or --environment, not both.")
+    database, actor = common.database(), common.actor()
+    ended: Sequence[Refresh] = ()
+    if all_:
+        ended = client_info.refresh_all(database, actor)
+    elif environment:
+        ended = (client_info.refresh(database, actor, environment=environment),)
+    with database.read() as session:
+        views = client_info.list_all(session, actor)
+    wanted = {item.environment for item in ended} or {item.environment for item in views}
+    shown = [item for item in views if item.environment in wanted]
+    lines = [_ended_line(item) for item in ended]
+    if verbose or not ended:
+        lines += [line for item in shown for line in _status_lines(item, verbose)]
+    emit(_document(shown, ended), json, "\n".join(lines))
+    _finish(ended, asked=environment)
+
+
+def _finish(ended: Sequence[Refresh], *, asked: str | None) -> None:
+    """Exit status 1 for what failed, and for portals without a default environment."""
+    failed = [item.environment for item in ended if item.outcome == "failed"]
+    if failed:
+        raise common.Failed(f"Failed to refresh client info of {', '.join(failed)}.")
+    if asked and ended and ended[0].outcome == "skipped":
+        raise common.Failed(f"Environment '{asked}' has no DataHub connection.")
+    with common.database().read() as session:
+        resolve.environment(session)  # raises "No default environment found" with what to do
+
+
+def _ended_line(item: Refresh) -> str:
+    match item.outcome:
+        case "refreshed":
+            return f"{item.environment}: refreshed, client id {item.client_id}"
+        case "skipped":
+            return f"{item.environment}: skipped, {item.error}"
+        case _:
+            return f"{item.environment}: failed, {item.error}"
+
+
+def _status_lines(item: ClientInfoView, verbose: bool) -> list[str]:
+    mark = " (stale)" if item.stale and item.connection_status != "unknown" else ""
+    lines = [f"{item.environment}: {item.connection_status}{mark}"]
+    details = [
+        ("client_id", item.client_id),
+        ("server_id", item.server_id),
+        ("frontend_base_url", item.frontend_base_url),
+        ("error_message", item.error_message),
+        ("last_connection_test", clock.iso(item.last_connection_test)),
+        ("last_updated", clock.iso(item.last_updated)),
+    ]
+    if verbose:
+        details += [
+            ("created_at", clock.iso(item.created_at)),
+            ("failing_since", clock.iso(item.failing_since)),
+            ("server_config", json_module.dumps(dict(item.server_config), ensure_ascii=False)),
+        ]
+    return lines + [f"  {name}: {value}" for name, value in details if value]
+
+
+def _document(views: Sequence[ClientInfoView], ended: Sequence[Refresh]) -> dict[str, object]:
+    return {
+        "refreshed": list(ended),
+        "environments": [client_info.document(item) for item in views],
+    }

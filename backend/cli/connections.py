@@ -1,5 +1,218 @@
-"""`python -m backend connections`."""
+"""`python -m backend connections`: set, show, test, history, remove."""
 
-from backend.cli.common import new_app
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
 
-app = new_app("connections")
+import typer
+
+from backend.cli import common
+from backend.cli.common import Json, emit, new_app
+from backend.connections import kinds, resolve, service, testing
+from backend.connections.kinds import Kind
+from backend.connections.schemas import ConnectionView, TestResult
+from backend.core import clock
+from backend.core.errors import InvalidInput
+
+app = new_app(f"Connections of an environment. Kinds: {', '.join(kinds.KINDS)}.")
+Env = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
+KindName = Annotated[str, typer.Argument(metavar="KIND", help=", ".join(kinds.KINDS))]
+MAX_SECRET_FILE = 64_000
+
+
+@app.command("set")
+def set_(
+    environment: Env,
+    kind: KindName,
+    pairs: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Settings; KEY= clears one.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="KEY", help="Read this secret: KEY (stdin) or KEY=@FILE."),
+    ] = None,
+    clear_secret: Annotated[
+        list[str] | None,
+        typer.Option("--clear-secret", metavar="KEY", help="Forget this secret."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Set settings and secrets of one connection; what is not named stays as it is.
+
+    A secret never stands in the argument list, where every user of the machine can read it: it
+    comes from stdin (one line per --secret, in their order) or from a file.
+    """
+    known = kinds.get_kind(kind)
+    settings, from_files = _split(known, pairs or [])
+    secrets_in = {**from_files, **_secrets(known, secret or [])}
+    with common.unit_write() as (session, actor):
+        saved = service.save(
+            session,
+            actor,
+            environment=environment,
+            kind=kind,
+            settings=settings,
+            secrets_in=secrets_in,
+            clear_secrets=clear_secret or (),
+        )
+    text = f"Saved the {known.label} connection of '{saved.environment}'."
+    if _moved_password(known, settings):
+        text += (
+            " The password inside the URL is stored as the secret, not in the URL. Other users of "
+            "this machine may have seen it in the argument list; next time use --secret."
+        )
+    emit(_document(saved), json, text)
+
+
+@app.command("show")
+def show(
+    environment: Env,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
+    json: Json = False,
+) -> None:
+    """Show settings, and which secrets are set since when; never a secret."""
+    with common.unit_read() as (session, actor):
+        if kind:
+            found: Iterable[ConnectionView] = [
+                service.get_connection(session, actor, environment=environment, kind=kind)
+            ]
+        else:
+            found = service.list_connections(session, actor, environment=environment)
+    documents = [_document(item) for item in found]
+    text = "\n".join(line for item in found for line in _lines(item))
+    emit({"environment": environment, "connections": documents}, json, text)
+
+
+@app.command("test")
+def check(
+    environment: Env,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
+    json: Json = False,
+) -> None:
+    """Test one connection, or all of an environment at once; exit status 1 when one failed."""
+    database, actor = common.database(), common.actor()
+    with database.read() as session:
+        name = resolve.environment(session, environment).name
+    if kind:
+        results: tuple[TestResult, ...] = (
+            testing.run(database, actor, environment=name, kind=kind),
+        )
+    else:
+        results = testing.run_all(database, actor, environment=name)
+    emit(testing.document(name, results), json, "\n".join(map(_result_line, results)))
+    if not results:
+        raise common.Failed(f"'{name}' has no connections to test yet.")
+    failed = [item.kind for item in results if not item.ok]
+    if failed:
+        raise common.Failed(f"{len(failed)} of {len(results)} failed: {', '.join(failed)}.")
+
+
+@app.command("history")
+def history(environment: Env, kind: KindName, limit: int = 20, json: Json = False) -> None:
+    """Show past tests, newest first; at most 50 are kept per connection."""
+    with common.unit_read() as (session, actor):
+        found = testing.history(session, actor, environment=environment, kind=kind, limit=limit)
+    lines = [f"{clock.iso(item.tested_at)}  {_result_line(item)}" for item in found]
+    text = "\n".join(lines) or "No test yet."
+    emit(testing.document(environment, found), json, text)
+
+
+@app.command("remove")
+def remove(environment: Env, kind: KindName) -> None:
+    """Forget the settings and secrets of one connection."""
+    with common.unit_write() as (session, actor):
+        service.remove(session, actor, environment=environment, kind=kind)
+    emit(None, False, f"Removed the {kinds.get_kind(kind).label} connection of '{environment}'.")
+
+
+def _split(kind: Kind, pairs: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings, and secrets given as KEY=@FILE; a secret given openly is refused."""
+    settings, from_files = {}, {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"'{name}' is not KEY=VALUE.")
+        if kind.secret(name) is None:
+            settings[name] = value
+        elif value.startswith("@"):
+            from_files[name] = _read_file(name, value[1:])
+        else:
+            raise _OpenSecret(name)
+    return settings, from_files
+
+
+def _secrets(kind: Kind, names: list[str]) -> dict[str, str]:
+    kinds.check_names(kind, {}, {item.partition("=")[0]: "" for item in names})
+    found = {}
+    for item in names:
+        name, equals, value = item.partition("=")
+        if equals and not value.startswith("@"):
+            raise _OpenSecret(name)
+        found[name] = _read_file(name, value[1:]) if equals else common.read_secret(name)
+    return found
+
+
+class _OpenSecret(InvalidInput):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is a secret and may not stand in the argument list, where others can read it. "
+            f"Pipe it in with --secret {name}, or name a file with --secret KEY=@FILE. "
+            "Nothing was saved."
+        )
+
+
+def _read_file(name: str, path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "it is not text"
+        raise InvalidInput(f"The file for {name} cannot be read: {path} ({reason}).") from exc
+    if not text.strip() or len(text) > MAX_SECRET_FILE:
+        raise InvalidInput(f"The file for {name}, {path}, is empty or too long to be a secret.")
+    return text.strip()
+
+
+def _moved_password(kind: Kind, settings: dict[str, str]) -> bool:
+    from backend.connections import credentials
+
+    _, taken = credentials.take_out(kind.name, settings, {})
+    return bool(taken)
+
+
+def _lines(item: ConnectionView) -> list[str]:
+    if not item.configured:
+        return [f"{item.kind}: not configured"]
+    settings = " ".join(f"{name}={value}" for name, value in item.settings.items())
+    sealed = [
+        f"  {state.field}: set, changed on {clock.iso(state.changed_at)} by {state.changed_by}"
+        if state.is_set
+        else f"  {state.field}: not set"
+        for state in item.secrets
+    ]
+    return [f"{item.kind}: {settings}".rstrip(), *sealed]
+
+
+def _result_line(item: TestResult) -> str:
+    head = f"{item.kind}: {'ok' if item.ok else 'FAILED'} ({item.latency_ms} ms)"
+    parts = [item.server_version, item.cause, item.advice, *item.warnings]
+    return " ".join([head, *[part for part in parts if part]])
+
+
+def _document(item: ConnectionView) -> dict[str, object]:
+    return {
+        "environment": item.environment,
+        "kind": item.kind,
+        "configured": item.configured,
+        "settings": dict(item.settings),
+        "secrets": [
+            {
+                "field": state.field,
+                "set": state.is_set,
+                "changed_at": clock.iso(state.changed_at),
+                "changed_by": state.changed_by,
+            }
+            for state in item.secrets
+        ],
+        "updated_at": clock.iso(item.updated_at),
+        "updated_by": item.updated_by,
+    }

@@ -1,5 +1,102 @@
-"""`python -m backend environments`."""
+"""`python -m backend environments`: list, add, rename, default, remove."""
 
-from backend.cli.common import new_app
+import sys
+from typing import Annotated
 
-app = new_app("environments")
+import typer
+
+from backend.cli import common
+from backend.cli.common import Json, Yes, emit, new_app
+from backend.connections import environments
+from backend.connections.schemas import EnvironmentView
+from backend.core import clock
+
+app = new_app("Named sets of connections; one is the default.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The environment's name.")]
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List all environments, the default one first."""
+    with common.unit_read() as (session, actor):
+        found = environments.list_all(session, actor)
+    rows = [
+        [item.name, "yes" if item.is_default else "", _marks(item), item.updated_by]
+        for item in found
+    ]
+    text = common.table(["NAME", "DEFAULT", "MARKS", "CHANGED BY"], rows)
+    if not found:
+        text = "No environment yet. Add one: environments add NAME"
+    emit({"environments": [_document(item) for item in found]}, json, text)
+
+
+@app.command("add")
+def add(
+    name: Name,
+    default: Annotated[bool, typer.Option("--default", help="Make it the default one.")] = False,
+    production: Annotated[
+        bool, typer.Option("--production", help="Dangerous actions ask for more.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Add an environment; the first one becomes the default."""
+    with common.unit_write() as (session, actor):
+        made = environments.add(
+            session, actor, name=name, default=default, is_production=production
+        )
+    suffix = " It is the default." if made.is_default else ""
+    emit(_document(made), json, f"Added environment '{made.name}'.{suffix}")
+
+
+@app.command("rename")
+def rename(
+    name: Name, new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")], json: Json = False
+) -> None:
+    """Give an environment another name; its connections stay."""
+    with common.unit_write() as (session, actor):
+        seen = environments.get(session, actor, name=name)
+        made = environments.update(
+            session, actor, name=name, version=seen.version, new_name=new_name
+        )
+    emit(_document(made), json, f"'{seen.name}' is now '{made.name}'.")
+
+
+@app.command("default")
+def default_(name: Name, json: Json = False) -> None:
+    """Make an environment the default one."""
+    with common.unit_write() as (session, actor):
+        made = environments.make_default(session, actor, name=name)
+    emit(_document(made), json, f"'{made.name}' is the default environment.")
+
+
+@app.command("remove")
+def remove(name: Name, yes: Yes = False) -> None:
+    """Delete an environment with its connections, secrets, test history and client info.
+
+    NAME has to be written exactly. At a terminal it is asked for once more.
+    """
+    with common.unit_read() as (session, actor):
+        seen = environments.get(session, actor, name=name)
+    typed = name
+    if not yes and sys.stdin.isatty():
+        typed = typer.prompt(f"This deletes '{seen.name}' and all it holds. Type its name again")
+    with common.unit_write() as (session, actor):
+        environments.remove(session, actor, name=name, confirm_name=typed)
+    lost = " There is no default environment now: choose one." if seen.is_default else ""
+    emit(None, False, f"Removed environment '{seen.name}'.{lost}")
+
+
+def _marks(item: EnvironmentView) -> str:
+    marks = (("sandbox", item.is_sandbox), ("production", item.is_production))
+    return ", ".join(word for word, holds in marks if holds)
+
+
+def _document(item: EnvironmentView) -> dict[str, object]:
+    return {
+        "name": item.name,
+        "is_default": item.is_default,
+        "is_sandbox": item.is_sandbox,
+        "is_production": item.is_production,
+        "updated_at": clock.iso(item.updated_at),
+        "updated_by": item.updated_by,
+    }

@@ -254,3 +254,21 @@ def _without_secrets(text: str, config: ConnectionConfig) -> str:
         if len(value) >= 4:
             text = text.replace(value, MASK)
     return mask_text(text)
+
+
+def document(item: ClientInfoView) -> dict[str, object]:
+    """The JSON of one environment's client info, for CLI and REST alike."""
+    return {
+        "environment": item.environment,
+        "client_id": item.client_id or None,
+        "server_id": item.server_id or None,
+        "frontend_base_url": item.frontend_base_url or None,
+        "server_config": dict(item.server_config),
+        "connection_status": item.connection_status,
+        "error_message": item.error_message or None,
+        "last_connection_test": clock.iso(item.last_connection_test),
+        "created_at": clock.iso(item.created_at),
+        "last_updated": clock.iso(item.last_updated),
+        "failing_since": clock.iso(item.failing_since),
+        "stale": item.stale,
+    }

@@ -1,5 +1,97 @@
-"""The connections room over REST."""
+"""The connections room over REST: environments, client info, tests."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict
+
+from backend.api.deps import Caller, Reader, State
+from backend.connections import client_info, environments, resolve, testing
+from backend.connections.schemas import TestResult
+from backend.core import clock
 
 router = APIRouter(tags=["connections"])
+Name = Annotated[str, Path(min_length=1, max_length=200, description="The environment's name.")]
+
+
+class EnvironmentOut(BaseModel):
+    name: str
+    is_default: bool
+    is_sandbox: bool
+    is_production: bool
+    updated_at: str | None
+
+
+class TestOut(BaseModel):
+    """cause and advice are one sentence each, empty when all is well."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    ok: bool
+    latency_ms: int
+    server_version: str
+    cause: str
+    advice: str
+    warnings: list[str] = []
+
+
+class TestsOut(BaseModel):
+    environment: str
+    results: list[TestOut]
+
+
+class ClientInfoOut(BaseModel):
+    environment: str
+    client_id: str | None
+    server_id: str | None
+    frontend_base_url: str | None
+    server_config: dict[str, object]
+    connection_status: str
+    error_message: str | None
+    last_connection_test: str | None
+    created_at: str | None
+    last_updated: str | None
+    failing_since: str | None
+    stale: bool
+
+
+@router.get("/environments")
+def list_environments(session: Reader, caller: Caller) -> list[EnvironmentOut]:
+    """Every environment, the default one first."""
+    return [
+        EnvironmentOut(
+            name=item.name,
+            is_default=item.is_default,
+            is_sandbox=item.is_sandbox,
+            is_production=item.is_production,
+            updated_at=clock.iso(item.updated_at),
+        )
+        for item in environments.list_all(session, caller)
+    ]
+
+
+@router.get("/environments/{name}/client-info")
+def get_client_info(name: Name, session: Reader, caller: Caller) -> ClientInfoOut:
+    """DataHub client info as it was last fetched (admins only)."""
+    view = client_info.get(session, caller, environment=name)
+    return ClientInfoOut.model_validate(client_info.document(view))
+
+
+@router.post("/environments/{name}/test")
+def check_environment(
+    name: Name,
+    caller: Caller,
+    database: State,
+    kind: Annotated[str | None, Query(description="Test this kind only.")] = None,
+) -> TestsOut:
+    """Test all configured connections at once; the answer is 200 also when some failed."""
+    if kind:
+        results: tuple[TestResult, ...] = (
+            testing.run(database, caller, environment=name, kind=kind),
+        )
+    else:
+        results = testing.run_all(database, caller, environment=name)
+    with database.read() as session:
+        stored = resolve.environment(session, name).name
+    return TestsOut.model_validate(testing.document(stored, results))
