@@ -85,8 +85,7 @@ def page_policy() -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            # Charts compile their expressions with WebAssembly-free evaluation; see the tests.
-            f"script-src 'self' 'wasm-unsafe-eval' {hashes}",
+            f"script-src 'self' {hashes}",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",

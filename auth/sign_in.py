@@ -13,7 +13,7 @@ from backend.core.errors import PortalError
 
 FIELDS = {
     "Form name": "Sign in",
-    "Username": "Name",
+    "Username": "Username",
     "Password": "Password",
     "Login": "Sign in",
 }
