@@ -19,6 +19,14 @@ from backend.models.connections import (
 from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 from backend.models.tokenization import TokenizationRun, TokenizationTag
+from backend.models.user_sync import (
+    SyncIgnore,
+    SyncItem,
+    SyncPlan,
+    SyncRow,
+    SyncRun,
+    SyncSettings,
+)
 
 __all__ = [
     "Account",
@@ -40,6 +48,12 @@ __all__ = [
     "ScheduleMark",
     "SignInBackoff",
     "SignInTicket",
+    "SyncIgnore",
+    "SyncItem",
+    "SyncPlan",
+    "SyncRow",
+    "SyncRun",
+    "SyncSettings",
     "SystemSecret",
     "TokenizationRun",
     "TokenizationTag",
