@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -21,7 +22,9 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
     except SettingsError as exc:
         for problem in exc.problems:
             print(f"The portal does not start. {problem}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(1) from None
+        sys.stderr.flush()
+        # Raising here would end in the web server's traceback; nothing has been started yet.
+        os._exit(1)
     background = _Background(database)
     background.start()
     try:

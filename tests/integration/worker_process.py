@@ -1,0 +1,35 @@
+"""A worker process with job kinds of its own, for tests that kill it."""
+
+import os
+import time
+from pathlib import Path
+
+from backend.cli import common, system
+from backend.jobs.registry import JobContext, job
+
+
+@job("test.steps", title="Write one line per step", resumable=True)
+def steps(ctx: JobContext, *, file: str, count: int) -> dict[str, int]:
+    """Appends "job attempt pid step" per step; goes on after the last step that is in the file."""
+    path = Path(file)
+    done = len(path.read_text().splitlines()) if path.exists() else 0
+    for number in range(done, count):
+        with path.open("a") as handle:
+            handle.write(f"{ctx.job_id} {ctx.attempt} {os.getpid()} {number}\n")
+        ctx.progress(number + 1, count)
+        time.sleep(0.05)
+    return {"steps": count}
+
+
+@job("test.once", title="Must not run twice")
+def once(ctx: JobContext, *, file: str) -> None:
+    with Path(file).open("a") as handle:
+        handle.write(f"{os.getpid()}\n")
+    for _ in range(600):
+        ctx.check_cancelled()
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    common.database()
+    system.worker()
