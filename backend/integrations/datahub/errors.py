@@ -8,9 +8,8 @@ wrapped in each other; `translate` looks through the whole chain.
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from json import JSONDecodeError
-from typing import Any
 
 import requests
 import urllib3
@@ -23,6 +22,7 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations.datahub import causes
 
 SYSTEM = "DataHub"
 
@@ -32,11 +32,6 @@ GMS_ADVICE = (
 )
 _RETRY_ADVICE = "Try again in a moment; if it stays, look at the metadata service's own log."
 _VERSION_ADVICE = "Check that the server's version fits this portal (DataHub 1.x)."
-_TEXT_LIMIT = 300
-
-# An answer that a proxy gave in the server's place says nothing about whether a write happened.
-_UNKNOWN_AFTER_WRITE = {502, 504}
-
 _BY_STATUS: dict[int, tuple[type[UpstreamError], str, str]] = {
     400: (UpstreamError, "refused the request as invalid", _VERSION_ADVICE),
     401: (
@@ -81,7 +76,7 @@ def translate(
     found = _known(exc, server) or UpstreamError(
         SYSTEM, f"an unexpected {type(exc).__name__} came up", _VERSION_ADVICE
     )
-    if writing and _may_have_happened(exc):
+    if writing and causes.may_have_happened(exc):
         found = OutcomeUnknown(
             SYSTEM,
             "the change was sent, but its answer never came",
@@ -105,12 +100,12 @@ def unusable_token() -> UpstreamError:
 
 def worth_a_retry(exc: BaseException) -> bool:
     """Whether the same read may succeed a moment later."""
-    status = _status(exc)
+    status = causes.status_of(exc)
     if status is not None:
         return status in (502, 503, 504)
-    return _in_chain(exc, requests.ConnectionError, ConnectionError) is not None and not _in_chain(
-        exc, socket.gaierror, ssl.SSLError, requests.exceptions.SSLError, requests.Timeout
-    )
+    # A second try of what timed out would only wait as long again.
+    hopeless = (socket.gaierror, ssl.SSLError, requests.exceptions.SSLError, *causes.TIMEOUTS)
+    return bool(causes.find(exc, *causes.CONNECTION)) and not causes.find(exc, *hopeless)
 
 
 def _known(exc: BaseException, server: str) -> PortalError | None:
@@ -127,10 +122,10 @@ def _known(exc: BaseException, server: str) -> PortalError | None:
 
 
 def _wrong_use(exc: BaseException, server: str) -> PortalError | None:
-    name = _sdk_name(exc)
+    name = causes.sdk_name(exc)
     if name in ("InvalidUrnError", "SchemaFieldKeyError"):
-        return InvalidInput(f"{SYSTEM}: not a usable URN or field path: {_short(str(exc))}")
-    if _in_chain(
+        return InvalidInput(f"{SYSTEM}: not a usable URN or field path: {causes.short(str(exc))}")
+    if causes.find(
         exc,
         requests.exceptions.MissingSchema,
         requests.exceptions.InvalidSchema,
@@ -140,22 +135,23 @@ def _wrong_use(exc: BaseException, server: str) -> PortalError | None:
     ):
         return UpstreamError(
             SYSTEM,
-            f"{_shown(server)} is not a usable address",
+            f"{causes.shown(server)} is not a usable address",
             "It must begin with http:// or https://. " + GMS_ADVICE,
         )
-    return unusable_token() if _in_chain(exc, requests.exceptions.InvalidHeader) else None
+    return unusable_token() if causes.find(exc, requests.exceptions.InvalidHeader) else None
 
 
 def _graphql_error(exc: BaseException, server: str) -> PortalError | None:
     """A 200 answer with an error list; its code tells what an HTTP status would."""
-    if _sdk_name(exc) != "GraphError" or not exc.args:
+    if causes.sdk_name(exc) != "GraphError" or not exc.args:
         return None
     errors = exc.args[0]
     if not isinstance(errors, list) or not errors or not isinstance(errors[0], dict):
-        return UpstreamError(SYSTEM, f"refused the query: {_short(str(errors))}", _VERSION_ADVICE)
+        said = causes.short(str(errors))
+        return UpstreamError(SYSTEM, f"refused the query: {said}", _VERSION_ADVICE)
     first = errors[0]
     extensions = first.get("extensions") or {}
-    said = _short(str(first.get("message") or "no reason given"))
+    said = causes.short(str(first.get("message") or "no reason given"))
     if extensions.get("classification") == "ValidationError":
         return UpstreamError(SYSTEM, f"does not know part of the query: {said}", _VERSION_ADVICE)
     code = extensions.get("code")
@@ -166,8 +162,10 @@ def _graphql_error(exc: BaseException, server: str) -> PortalError | None:
 
 
 def _answered_status(exc: BaseException, server: str) -> PortalError | None:
-    status = _status(exc)
-    return None if status is None else _by_status(status, _server_message(exc), server)
+    status = causes.status_of(exc)
+    if status is None:
+        return None
+    return _by_status(status, causes.server_message(exc), server)
 
 
 def _by_status(status: int, said: str, server: str) -> UpstreamError:
@@ -175,14 +173,14 @@ def _by_status(status: int, said: str, server: str) -> UpstreamError:
         status, (UpstreamError, f"answered with status {status}", _RETRY_ADVICE)
     )
     if status == 404:
-        cause = f"{_shown(server)} has no metadata service at this path (404)"
+        cause = f"{causes.shown(server)} has no metadata service at this path (404)"
     if said:
         cause = f"{cause}: {said}"
     return kind(SYSTEM, cause, advice)
 
 
 def _not_json(exc: BaseException, server: str) -> PortalError | None:
-    if _in_chain(exc, JSONDecodeError, requests.exceptions.JSONDecodeError):
+    if causes.find(exc, JSONDecodeError, requests.exceptions.JSONDecodeError):
         return _frontend(server)
     return None
 
@@ -190,90 +188,77 @@ def _not_json(exc: BaseException, server: str) -> PortalError | None:
 def _frontend(server: str) -> UpstreamError:
     return UpstreamError(
         SYSTEM,
-        f"{_shown(server)} answers with a web page, not with data: this looks like the web "
+        f"{causes.shown(server)} answers with a web page, not with data: this looks like the web "
         "interface, not the metadata service",
         "Add /api/gms to the address, or use the metadata service's own port 8080.",
     )
 
 
 def _network(exc: BaseException, server: str) -> PortalError | None:
-    if _in_chain(exc, socket.gaierror, urllib3.exceptions.NameResolutionError):
+    if causes.find(exc, socket.gaierror, urllib3.exceptions.NameResolutionError):
         return UpstreamUnavailable(
             SYSTEM,
-            f"the name in {_shown(server)} is not known (DNS)",
+            f"the name in {causes.shown(server)} is not known (DNS)",
             "Check the spelling, and that this machine can resolve the name.",
         )
-    certificate = _in_chain(exc, ssl.SSLCertVerificationError)
+    certificate = causes.find(exc, ssl.SSLCertVerificationError)
     if certificate is not None:
         return UpstreamUnavailable(
             SYSTEM,
-            f"the certificate of {_shown(server)} is not trusted "
+            f"the certificate of {causes.shown(server)} is not trusted "
             f"({getattr(certificate, 'verify_message', '') or 'verification failed'})",
             "Put the issuer's certificate into a file and name it in REQUESTS_CA_BUNDLE.",
         )
-    if _in_chain(exc, ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+    if causes.find(exc, ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
         return UpstreamUnavailable(
             SYSTEM,
-            f"no secure connection to {_shown(server)} came about (TLS)",
+            f"no secure connection to {causes.shown(server)} came about (TLS)",
             "Check whether the port speaks https at all; a plain port needs http://.",
         )
-    if _in_chain(exc, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+    if causes.find(exc, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return UpstreamUnavailable(
             SYSTEM,
             "the web proxy of this machine refused the connection",
             "Check HTTPS_PROXY and NO_PROXY.",
         )
-    if _in_chain(exc, *_TIMEOUTS):
+    if causes.find(exc, *causes.TIMEOUTS):
         return UpstreamTimeout(
             SYSTEM,
-            f"{_shown(server)} did not answer in time",
+            f"{causes.shown(server)} did not answer in time",
             "Check the address and the firewall between; a busy server may need a longer timeout.",
         )
-    if _in_chain(exc, ConnectionRefusedError):
+    if causes.find(exc, ConnectionRefusedError):
         return UpstreamUnavailable(
             SYSTEM,
-            f"{_shown(server)} refuses connections",
+            f"{causes.shown(server)} refuses connections",
             "Check the port, and that the metadata service is running.",
         )
-    if _in_chain(exc, *_CONNECTION):
+    if causes.find(exc, *causes.CONNECTION):
         return UpstreamUnavailable(
-            SYSTEM, f"the connection to {_shown(server)} failed or broke off", _RETRY_ADVICE
+            SYSTEM, f"the connection to {causes.shown(server)} failed or broke off", _RETRY_ADVICE
         )
     return None
 
 
-_TIMEOUTS: tuple[type[BaseException], ...] = (
-    TimeoutError,
-    requests.Timeout,
-    urllib3.exceptions.TimeoutError,
-)
-_CONNECTION: tuple[type[BaseException], ...] = (
-    requests.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    urllib3.exceptions.HTTPError,
-    OSError,
-)
-
-
 def _sdk_error(exc: BaseException, server: str) -> PortalError | None:
     """What is left: the SDK's own words, told apart by class and, for one class, by text."""
-    text = str(exc)
-    name = _sdk_name(exc)
-    if name == "ConfigurationError":
+    text = causes.short(str(exc))
+    name = causes.sdk_name(exc)
+    if name in ("ConfigurationError", "MalformedRecipeEnvelope"):
         return _configuration(text, server)
     if name == "ItemNotFoundError":
-        return UpstreamError(SYSTEM, f"does not know it: {_short(text)}", "", status=404)
+        return UpstreamError(SYSTEM, f"does not know it: {text}", "", status=404)
     if name == "AlreadyExistsError":
-        return UpstreamError(SYSTEM, f"has it already: {_short(text)}", "", status=409)
+        return UpstreamError(SYSTEM, f"has it already: {text}", "", status=409)
     if name == "TraceTimeoutError":
         return UpstreamTimeout(SYSTEM, "has not confirmed the change in time", _RETRY_ADVICE)
     if name in _SDK_ERRORS:
-        return UpstreamError(SYSTEM, f"the SDK reports: {_short(text)}", _VERSION_ADVICE)
-    if _in_chain(exc, requests.RequestException):
+        return UpstreamError(SYSTEM, f"the SDK reports: {text}", _VERSION_ADVICE)
+    if isinstance(exc, (OSError, urllib3.exceptions.HTTPError)):  # that is all of `requests`
         return UpstreamError(SYSTEM, f"the request failed ({type(exc).__name__})", GMS_ADVICE)
     if isinstance(exc, (UnexpectedAnswer, ValueError, KeyError, TypeError, AttributeError)):
         return UpstreamError(
-            SYSTEM, f"answered in a form that is not understood: {_short(text)}", _VERSION_ADVICE
+            SYSTEM, f"answered in a form that is not understood: {text}", _VERSION_ADVICE
         )
     return None
 
@@ -289,7 +274,6 @@ _SDK_ERRORS = frozenset(
         "SdkUsageError",
         "MultipleItemsFoundError",
         "MessageTooLargeError",
-        "MalformedRecipeEnvelope",
         "RequiredFieldUnsupportedError",
     }
 )
@@ -303,91 +287,7 @@ def _configuration(text: str, server: str) -> UpstreamError:
         return _by_status(int(status.group(1)), "", server)
     if "authentication error" in text:
         return _by_status(401, "", server)
-    return UpstreamError(SYSTEM, f"the SDK reports: {_short(text)}", GMS_ADVICE)
-
-
-def _may_have_happened(exc: BaseException) -> bool:
-    """Whether a write may have reached the server although no usable answer came back."""
-    status = _status(exc)
-    if status is not None:
-        return status in _UNKNOWN_AFTER_WRITE
-    if _in_chain(exc, *_NEVER_SENT):
-        return False
-    return _in_chain(exc, *_TIMEOUTS, *_CONNECTION) is not None
-
-
-_NEVER_SENT: tuple[type[BaseException], ...] = (
-    socket.gaierror,
-    ssl.SSLError,
-    ConnectionRefusedError,
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.SSLError,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.ProxyError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.SSLError,
-)
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """The exception, what caused it, and the ones that urllib3 and requests keep as arguments."""
-    todo: list[Any] = [exc]
-    seen: set[int] = set()
-    while todo:
-        each = todo.pop(0)
-        if not isinstance(each, BaseException) or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        todo += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
-
-
-def _in_chain(exc: BaseException, *kinds: type[BaseException]) -> BaseException | None:
-    return next((each for each in _chain(exc) if isinstance(each, kinds)), None)
-
-
-def _status(exc: BaseException) -> int | None:
-    for each in _chain(exc):
-        response = getattr(each, "response", None)
-        if isinstance(each, requests.HTTPError) and response is not None:
-            return int(response.status_code)
-    return None
-
-
-def _server_message(exc: BaseException) -> str:
-    """What the server said about it; bodies of unknown form are not repeated."""
-    for each in _chain(exc):
-        response = getattr(each, "response", None)
-        if not isinstance(each, requests.HTTPError) or response is None:
-            continue
-        try:
-            body = response.json()
-        except ValueError:
-            return ""
-        said = body.get("message") or body.get("error") if isinstance(body, dict) else ""
-        return _short(said) if isinstance(said, str) else ""
-    return ""
-
-
-def _sdk_name(exc: BaseException) -> str:
-    """The class name for exceptions of the SDK, else "". Naming them needs no import of it."""
-    for kind in type(exc).__mro__:
-        if kind.__module__.split(".")[0] == "datahub":
-            return kind.__name__
-    return ""
-
-
-def _shown(server: str) -> str:
-    """The address without credentials that somebody may have put into it."""
-    return re.sub(r"//[^/@]*@", "//", server) or "the address"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
+    return UpstreamError(SYSTEM, f"the SDK reports: {text}", GMS_ADVICE)
 
 
 def _without_secrets(error: PortalError, secrets: tuple[str, ...]) -> PortalError:

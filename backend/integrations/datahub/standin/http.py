@@ -1,0 +1,61 @@
+"""The stand-in's HTTP: requests and responses as values, and who the caller is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token may do. Every grant may read."""
+
+    actor: str
+    edit_entities: bool = True  # writes by rest.li and OpenAPI, and all mutations
+    edit_tags: bool = True  # the narrow privilege, good for the tag mutations only
+    manage_ingestion: bool = True
+    read_events: bool = True
+
+
+@dataclass(frozen=True)
+class Request:
+    """path_parts: decoded one by one, so that an encoded slash stays inside its part."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    grant: Grant
+
+    @property
+    def path_parts(self) -> list[str]:
+        return [unquote(part) for part in self.path.strip("/").split("/")]
+
+    def json(self) -> Any:
+        """The body. Raises ValueError when it is not JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def as_json(value: Any, status: int = 200, *, pretty: bool = False) -> Response:
+    return Response(status, json.dumps(value, indent=2 if pretty else None).encode())
+
+
+def as_html(text: str, status: int = 200, **headers: str) -> Response:
+    return Response(
+        status,
+        text.encode(),
+        "text/html; charset=utf-8",
+        {name.replace("_", "-"): value for name, value in headers.items()},
+    )
