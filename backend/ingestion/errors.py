@@ -1,0 +1,105 @@
+"""What can go wrong between a dataset and its run."""
+
+from typing import TYPE_CHECKING
+
+from backend.core.errors import Conflict, InvalidInput, InvalidPayload, NotFound, PortalError
+
+if TYPE_CHECKING:
+    from backend.ingestion.schemas import RunView
+
+MAX_PAYLOAD = 262_144
+
+
+class NoMapping(NotFound):
+    """No rule answers for this dataset."""
+
+    def __init__(self, dataset_urn: str, looked_at: str) -> None:
+        self.dataset_urn = dataset_urn
+        super().__init__(
+            f"No mapping names a Lambda function or state machine for {dataset_urn} "
+            f"(looked at: {looked_at}). Add a rule on the Ingestion page, or set "
+            "DATAHUB_INGESTION_LAMBDA_MAPPING, …_MAPPING_FILE or …_DEFAULT."
+        )
+
+
+class MappingBroken(PortalError):
+    """The mapping in the environment or in the file cannot be read; nothing is guessed."""
+
+    status = 500
+
+
+class UnknownDataset(InvalidInput):
+    """DataHub does not know this dataset or job."""
+
+    def __init__(self, urn: str) -> None:
+        self.urn = urn
+        super().__init__(f"DataHub does not know {urn}. Check the name; URNs differ by case.")
+
+
+class BadTarget(InvalidInput):
+    def __init__(self, target: str, why: str) -> None:
+        self.target = target
+        super().__init__(
+            f"{target!r} {why}. A target is a Lambda function's name or ARN, or a state machine's "
+            "ARN (arn:aws:states:…:stateMachine:…)."
+        )
+
+
+class BadRule(InvalidInput):
+    """A mapping rule that can never mean anything."""
+
+
+class RuleNotFound(NotFound):
+    def __init__(self, rule_id: int) -> None:
+        super().__init__(f"There is no mapping rule {rule_id}; it may have been removed.")
+
+
+class PayloadTooLarge(InvalidPayload):
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The payload has {size:,} bytes; AWS takes {MAX_PAYLOAD:,}. Shorten the reason or "
+            "the metadata."
+        )
+
+
+class AlreadyRunning(Conflict):
+    """The same dataset has a run that may still be going."""
+
+    def __init__(self, run: "RunView") -> None:
+        self.run = run
+        super().__init__(
+            f"Run {run.run_id} of this dataset is {run.status} since "
+            f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC (asked by {run.actor_name}). Wait for it, or "
+            "release it on the Ingestion page when you know that it has ended."
+        )
+
+
+class KeyReused(Conflict):
+    def __init__(self, run: "RunView") -> None:
+        self.run = run
+        super().__init__(
+            f"This idempotency key was used for run {run.run_id} of another dataset. "
+            "Send a new key for a new request."
+        )
+
+
+class StartFailed(PortalError):
+    """The run was recorded and could not be started; `run` says how it stands."""
+
+    def __init__(self, run: "RunView", status: int, message: str) -> None:
+        self.run = run
+        super().__init__(message, status=status)
+
+
+class RunNotFound(NotFound):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"There is no ingestion run {run_id}.")
+
+
+class CannotStop(Conflict):
+    """Lambda calls and EXPRESS executions cannot be stopped, and ended runs need not be."""
+
+
+class RecipeNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no recipe {name} under data/recipes.")

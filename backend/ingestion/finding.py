@@ -1,0 +1,24 @@
+"""What one look at a run found."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass
+class Finding:
+    """Fields that stay None or empty do not change the row.
+
+    settled: no further look will change anything. release: the dataset may be run again.
+    """
+
+    status: str | None = None
+    detail: str = ""
+    public_detail: str = ""
+    settled: bool = False
+    release: bool = False
+    request_id: str | None = None
+    execution_arn: str | None = None
+    attempts: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    log_tail: tuple[str, ...] | None = None

@@ -1,0 +1,38 @@
+"""Rules that never answer: shadowed by an equal one that is asked earlier, or dead."""
+
+from backend.ingestion.ruleset import Rule, RuleKind, RuleSet, Source
+from backend.ingestion.scene import Scene
+
+Key = tuple[Source, RuleKind, str]
+_NAMES = {"portal": "the portal's mapping", "env": "the environment variable", "file": "the file"}
+
+
+def remarks(scene: Scene) -> dict[Key, str]:
+    """Why a rule never answers, for those that never do."""
+    found: dict[Key, str] = {}
+    for position, rules in enumerate(scene.sources):
+        earlier = scene.sources[:position]
+        for rule in rules:
+            text = _shadowed(rule, earlier) or _dead(rule, scene)
+            if text:
+                found[(rule.source, rule.kind, rule.pattern)] = text
+    return found
+
+
+def _shadowed(rule: Rule, earlier: tuple[RuleSet, ...]) -> str:
+    for rules in earlier:
+        same: Rule | None
+        if rule.kind == "default":
+            same = rules.default
+        else:
+            table = {"exact": rules.exact, "tag": rules.tags, "prefix": rules.prefixes}[rule.kind]
+            same = table.get(rule.pattern)
+        if same is not None:
+            return f"Shadowed: {_NAMES[rules.source]} has the same rule and is asked first."
+    return ""
+
+
+def _dead(rule: Rule, scene: Scene) -> str:
+    if rule.kind == "tag" and scene.datahub is None:
+        return "Dead: tags are read from DataHub, and this environment has no DataHub connection."
+    return ""

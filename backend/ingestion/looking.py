@@ -1,0 +1,186 @@
+"""One look at a run in AWS: what the log lines or the execution say, in honest words."""
+
+from datetime import timedelta
+
+from backend.core import clock
+from backend.ingestion.finding import Finding
+from backend.integrations.aws import logs
+from backend.integrations.aws.config import AwsConfig
+from backend.integrations.aws.errors import AwsDenied, AwsNotFound
+from backend.integrations.aws.gateway import Gateway, default_log_group, execution_arn
+from backend.integrations.aws.logs import CallLog
+from backend.models.ingestion import IngestionRun
+
+#: The longest a Lambda call may take, when AWS did not tell the function's own limit.
+LAMBDA_LIMIT = 900
+#: Log lines arrive late, and Lambda waits one and two minutes before its second and third try.
+LOG_GRACE = timedelta(seconds=120)
+RETRY_GRACE = timedelta(seconds=200)
+EXPRESS_LIMIT = timedelta(minutes=5)
+#: DescribeExecution is eventually consistent: this young, "does not exist" means nothing.
+CONSISTENT_AFTER = timedelta(seconds=45)
+
+_EXECUTION = {
+    "RUNNING": "running",
+    "PENDING_REDRIVE": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "TIMED_OUT": "failed",
+    "ABORTED": "failed",
+}
+
+
+def look(config: AwsConfig, row: IngestionRun) -> Finding:
+    """Ask AWS about a run. Raises the adapter's errors when AWS cannot be asked."""
+    if row.target_kind == "lambda":
+        return _lambda(config, row)
+    if row.machine_type == "EXPRESS":
+        return _express(row)
+    return _execution(config, row)
+
+
+# -- Step Functions --------------------------------------------------------------------------------
+
+
+def _execution(config: AwsConfig, row: IngestionRun) -> Finding:
+    arn = row.execution_arn or execution_arn(row.target, row.run_id)
+    try:
+        told = Gateway(config).execution(arn)
+    except AwsNotFound:
+        return _no_execution(row)
+    status = _EXECUTION.get(told.status, "unknown")
+    why = ": ".join(part for part in (told.error, told.cause) if part)
+    return Finding(
+        status=status,
+        detail=f"Step Functions says {told.status}." + (f" {why[:2000]}" if why else ""),
+        public_detail=f"Step Functions says {told.status}.",
+        settled=status in ("succeeded", "failed"),
+        execution_arn=arn,
+        attempts=1,
+        started_at=told.started_at,
+        finished_at=told.stopped_at,
+    )
+
+
+def _no_execution(row: IngestionRun) -> Finding:
+    if _age(row) < CONSISTENT_AFTER:
+        sentence = "Step Functions does not show the execution yet."
+        return Finding(detail=sentence, public_detail=sentence)
+    if row.status == "unknown":
+        sentence = "Step Functions has no such execution: the start never arrived."
+        return Finding("failed", sentence, sentence, settled=True, finished_at=clock.now())
+    sentence = "Step Functions no longer knows the execution; its outcome cannot be known."
+    return Finding("unknown", sentence, sentence, settled=True)
+
+
+def _express(row: IngestionRun) -> Finding:
+    if _age(row) < EXPRESS_LIMIT:
+        return Finding()
+    sentence = (
+        "EXPRESS executions cannot be described. It has ended (they last five minutes at most); "
+        "its outcome is in the state machine's own log."
+    )
+    return Finding("unknown", sentence, sentence, settled=True)
+
+
+# -- Lambda ----------------------------------------------------------------------------------------
+
+
+def _lambda(config: AwsConfig, row: IngestionRun) -> Finding:
+    group = row.log_group or default_log_group(row.target)
+    region = row.region or Gateway(config).region(row.target)
+    since = row.created_at - timedelta(minutes=2)
+    try:
+        request_id = row.request_id or logs.find_request(
+            config, log_group=group, region=region, text=row.run_id, since=since
+        )
+        if not request_id:
+            return _never_seen(row)
+        call = logs.read_call(
+            config, log_group=group, region=region, request_id=request_id, since=since
+        )
+    except AwsNotFound:
+        return _no_lines(
+            row,
+            f"The log group {group} does not exist, so nobody can see what became of the "
+            "call. Lambda makes it at a function's first run, if its role may.",
+            "The function's log does not exist, so the outcome cannot be seen.",
+        )
+    except AwsDenied as exc:
+        return _no_lines(
+            row,
+            f"{exc.message} Without it the outcome cannot be seen.",
+            "The portal may not read the function's log, so the outcome cannot be seen.",
+        )
+    return _from_lines(row, call)
+
+
+def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
+    found = Finding(
+        request_id=call.request_id,
+        attempts=call.attempts,
+        started_at=call.started_at,
+        finished_at=call.finished_at,
+        log_tail=call.tail,
+    )
+    if call.state == "missing":
+        return _waiting(row, found)
+    if call.state == "succeeded":
+        found.status, found.settled = "succeeded", True
+        found.detail = found.public_detail = _tries("The function ended without an error", call)
+    elif call.state == "failed":
+        found.status, found.release = "failed", True
+        found.public_detail = _tries("The function ended with an error", call)
+        found.detail = f"{found.public_detail} {call.error}"
+        found.settled = call.attempts >= row.max_attempts or _quiet_since(call) > RETRY_GRACE
+        if not found.settled:
+            found.detail += f" Lambda may try again ({row.max_attempts} tries in all)."
+    else:
+        found.status, found.finished_at = "running", None
+        found.detail = found.public_detail = _tries("The function is running", call)
+        if _age(row) > _limit(row) + RETRY_GRACE * 2:
+            found.status, found.settled = "unknown", True
+            found.detail = found.public_detail = "The function began and its end was never logged."
+    return found
+
+
+def _waiting(row: IngestionRun, found: Finding) -> Finding:
+    found.detail = found.public_detail = "Accepted by AWS; the function has not logged its start."
+    if _age(row) > _limit(row) + LOG_GRACE:
+        found.status, found.settled = "unknown", True
+        found.detail = found.public_detail = (
+            "No line of this call was ever logged. AWS may have dropped it, still hold it back "
+            "(up to six hours), or the function may log elsewhere."
+        )
+    return found
+
+
+def _never_seen(row: IngestionRun) -> Finding:
+    sentence = (
+        "AWS's answer to the start was lost, and the function's log does not mention this run."
+    )
+    if _age(row) > _limit(row) + LOG_GRACE:
+        return Finding("unknown", sentence, sentence, settled=True)
+    return Finding("unknown", f"{sentence} Still looking.", f"{sentence} Still looking.")
+
+
+def _no_lines(row: IngestionRun, detail: str, public: str) -> Finding:
+    over = _age(row) > _limit(row) + LOG_GRACE
+    return Finding("unknown", detail, public, settled=over)
+
+
+def _tries(sentence: str, call: CallLog) -> str:
+    return f"{sentence}." if call.attempts < 2 else f"{sentence} (try {call.attempts})."
+
+
+def _limit(row: IngestionRun) -> timedelta:
+    return timedelta(seconds=row.timeout_seconds or LAMBDA_LIMIT)
+
+
+def _age(row: IngestionRun) -> timedelta:
+    return clock.now() - (row.sent_at or row.created_at)
+
+
+def _quiet_since(call: CallLog) -> timedelta:
+    last = call.finished_at or call.started_at
+    return clock.now() - last if last is not None else timedelta(0)

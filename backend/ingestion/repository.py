@@ -1,0 +1,251 @@
+"""All SQL of the ingestion room."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
+
+from backend.core import clock
+from backend.core.database import ReadSession, WriteSession
+from backend.ingestion.ruleset import Rule
+from backend.ingestion.schemas import RunFilter
+from backend.ingestion.targets import Target
+from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
+
+# -- rules -------------------------------------------------------------------------------------
+
+
+def revision(session: ReadSession, environment_id: int) -> int:
+    """The mapping's revision; 0 before the first rule."""
+    found = session.scalar(
+        select(IngestionMapping.revision).where(IngestionMapping.environment_id == environment_id)
+    )
+    return found or 0
+
+
+def lock_mapping(session: WriteSession, environment_id: int, actor_name: str) -> IngestionMapping:
+    """The mapping's row, locked until commit; made when it does not exist."""
+    row = session.scalars(
+        select(IngestionMapping)
+        .where(IngestionMapping.environment_id == environment_id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        row = IngestionMapping(
+            environment_id=environment_id,
+            revision=0,
+            updated_at=clock.now(),
+            updated_by=actor_name,
+        )
+        session.add(row)
+        session.flush()
+    return row
+
+
+def load_rules(session: ReadSession, environment_id: int) -> list[Rule]:
+    """Every rule, for the index."""
+    rows = session.execute(
+        select(
+            IngestionRule.kind,
+            IngestionRule.pattern,
+            IngestionRule.target_kind,
+            IngestionRule.target,
+        ).where(IngestionRule.environment_id == environment_id)
+    )
+    return [
+        Rule(kind, pattern, Target(target_kind, target), "portal")
+        for kind, pattern, target_kind, target in rows
+    ]
+
+
+def list_rules(
+    session: ReadSession, environment_id: int, *, text: str, kind: str, limit: int, offset: int
+) -> tuple[list[IngestionRule], int]:
+    """Rules whose pattern, target or note contains `text`, and how many there are."""
+    wanted = [IngestionRule.environment_id == environment_id]
+    if kind:
+        wanted.append(IngestionRule.kind == kind)
+    if text:
+        like = f"%{_escaped(text)}%"
+        wanted.append(
+            IngestionRule.pattern.like(like, escape="!")
+            | IngestionRule.target.like(like, escape="!")
+            | IngestionRule.note.like(like, escape="!")
+        )
+    total = session.scalar(select(func.count()).select_from(IngestionRule).where(*wanted)) or 0
+    rows = session.scalars(
+        select(IngestionRule)
+        .where(*wanted)
+        .order_by(IngestionRule.kind, IngestionRule.pattern)
+        .limit(limit)
+        .offset(offset)
+    )
+    return list(rows), total
+
+
+def find_rule(session: ReadSession, environment_id: int, rule_id: int) -> IngestionRule | None:
+    row = session.get(IngestionRule, rule_id)
+    return row if row is not None and row.environment_id == environment_id else None
+
+
+def find_rule_by_pattern(
+    session: ReadSession, environment_id: int, kind: str, pattern: str
+) -> IngestionRule | None:
+    return session.scalars(
+        select(IngestionRule).where(
+            IngestionRule.environment_id == environment_id,
+            IngestionRule.kind == kind,
+            IngestionRule.pattern == pattern,
+        )
+    ).one_or_none()
+
+
+def replace_rules(
+    session: WriteSession, environment_id: int, rules: Iterable[Rule], actor_name: str
+) -> None:
+    """Remove all rules of the environment and insert these."""
+    session.execute(delete(IngestionRule).where(IngestionRule.environment_id == environment_id))
+    insert_rules(session, environment_id, rules, actor_name)
+
+
+def insert_rules(
+    session: WriteSession, environment_id: int, rules: Iterable[Rule], actor_name: str
+) -> None:
+    now = clock.now()
+    rows = [
+        {
+            "environment_id": environment_id,
+            "kind": rule.kind,
+            "pattern": rule.pattern,
+            "target_kind": rule.target.kind,
+            "target": rule.target.name,
+            "note": "",
+            "updated_at": now,
+            "updated_by": actor_name,
+            "problem": "",
+        }
+        for rule in rules
+    ]
+    if rows:
+        session.execute(insert(IngestionRule), rows)
+
+
+def delete_rules(
+    session: WriteSession, environment_id: int, kind: str, patterns: list[str]
+) -> None:
+    for start in range(0, len(patterns), 500):
+        session.execute(
+            delete(IngestionRule).where(
+                IngestionRule.environment_id == environment_id,
+                IngestionRule.kind == kind,
+                IngestionRule.pattern.in_(patterns[start : start + 500]),
+            )
+        )
+
+
+def targets_in_use(session: ReadSession, environment_id: int, limit: int) -> list[Target]:
+    """The distinct targets of the rules kept in the portal."""
+    rows = session.execute(
+        select(IngestionRule.target_kind, IngestionRule.target)
+        .where(IngestionRule.environment_id == environment_id)
+        .distinct()
+        .order_by(IngestionRule.target)
+        .limit(limit)
+    )
+    return [Target(kind, name) for kind, name in rows]
+
+
+def set_problem(
+    session: WriteSession, environment_id: int, target: Target, problem: str, at: datetime
+) -> None:
+    """Write what a check of `target` found onto every rule that points at it."""
+    session.execute(
+        update(IngestionRule)
+        .where(IngestionRule.environment_id == environment_id, IngestionRule.target == target.name)
+        .values(problem=problem[:500], checked_at=at)
+    )
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def find_run(session: ReadSession, run_id: str) -> IngestionRun | None:
+    return session.scalars(select(IngestionRun).where(IngestionRun.run_id == run_id)).one_or_none()
+
+
+def lock_run(session: WriteSession, run_id: str) -> IngestionRun | None:
+    """The run's row, locked until commit and read afresh."""
+    return session.scalars(
+        select(IngestionRun)
+        .where(IngestionRun.run_id == run_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def find_active(session: ReadSession, active_key: str) -> IngestionRun | None:
+    return session.scalars(
+        select(IngestionRun).where(IngestionRun.active_key == active_key)
+    ).one_or_none()
+
+
+def find_by_key(
+    session: ReadSession, environment_id: int, idempotency_key: str
+) -> IngestionRun | None:
+    return session.scalars(
+        select(IngestionRun).where(
+            IngestionRun.environment_id == environment_id,
+            IngestionRun.idempotency_key == idempotency_key,
+        )
+    ).one_or_none()
+
+
+def list_runs(
+    session: ReadSession, wanted: RunFilter, *, limit: int, before: int | None
+) -> list[IngestionRun]:
+    """Newest first."""
+    query = select(IngestionRun).order_by(IngestionRun.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(IngestionRun.id < before)
+    for column, value in (
+        (IngestionRun.dataset_urn, wanted.dataset_urn),
+        (IngestionRun.job_urn, wanted.job_urn),
+        (IngestionRun.actor_name, wanted.actor_name),
+        (IngestionRun.environment_name, wanted.environment),
+    ):
+        if value:
+            query = query.where(column == value)
+    if wanted.statuses:
+        query = query.where(IngestionRun.status.in_(wanted.statuses))
+    return list(session.scalars(query))
+
+
+def due_runs(session: ReadSession, now: datetime, limit: int) -> list[str]:
+    """Run ids whose next look is due, the most overdue first."""
+    return list(
+        session.scalars(
+            select(IngestionRun.run_id)
+            .where(IngestionRun.settled.is_(False), IngestionRun.next_look_at <= now)
+            .order_by(IngestionRun.next_look_at)
+            .limit(limit)
+        )
+    )
+
+
+def claim_look(session: WriteSession, run_id: str, looks: int, until: datetime) -> bool:
+    """Take the next look at a run; False when somebody else has just taken it."""
+    result = session.execute(
+        update(IngestionRun)
+        .where(
+            IngestionRun.run_id == run_id,
+            IngestionRun.looks == looks,
+            IngestionRun.settled.is_(False),
+        )
+        .values(looks=looks + 1, next_look_at=until)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(getattr(result, "rowcount", 0))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -1,0 +1,177 @@
+"""Which target a dataset has, which rule says so, and which others would have (DESIGN 6.5).
+
+The order: the job's structured property, the mapping kept in the portal, the one in the
+environment, the mapping file, tags, the longest prefix, the default. Tag, prefix and default rules
+of the three sources meet in their own steps; there the portal's come before the environment's,
+and those before the file's.
+"""
+
+from collections.abc import Iterator
+
+from backend.core import access
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession
+from backend.core.errors import PortalError
+from backend.ingestion import scene as scenes
+from backend.ingestion import targets
+from backend.ingestion.catalog import Catalog
+from backend.ingestion.errors import BadTarget, MappingBroken, NoMapping, UnknownDataset
+from backend.ingestion.ruleset import merged_prefixes
+from backend.ingestion.scene import Scene
+from backend.ingestion.schemas import Candidate, Resolution
+from backend.integrations.datahub import urns
+
+LOOKED_AT = "the job's property, the portal's rules, the environment, the file, tags, prefixes"
+
+
+def resolve(
+    database: Database,
+    actor: Actor,
+    *,
+    dataset_urn: str,
+    job_urn: str | None = None,
+    environment: str | None = None,
+) -> Resolution:
+    """The answer for a dataset and everything else that would have answered.
+
+    answer is None when no rule does. Raises InvalidInput for a malformed URN, MappingBroken when a
+    mapping that had to be asked cannot be read, and DataHub's errors.
+    """
+    access.require(actor, Permission.INGESTION_MAPPING_READ)
+    dataset_urn, job_urn = checked_urns(dataset_urn, job_urn)
+    with database.read() as session:
+        scene = scenes.load(session, environment)
+    return explain(scene, Catalog(scene.datahub), dataset_urn, job_urn)
+
+
+def checked_urns(dataset_urn: str, job_urn: str | None) -> tuple[str, str | None]:
+    """Both URNs without the blanks around them. Raises InvalidInput for a malformed one."""
+    dataset = dataset_urn.strip()
+    urns.parse_dataset(dataset)
+    job = (job_urn or "").strip() or None
+    if job:
+        urns.parse_data_job(job)
+    return dataset, job
+
+
+def explain(scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None) -> Resolution:
+    """Every rule that answers, in order, with notes on what could not be asked."""
+    notes: list[str] = []
+    existence = catalog.existence(dataset_urn)
+    if existence == "unchecked":
+        notes.append("Existence is unchecked: this environment has no DataHub connection.")
+    elif existence == "missing":
+        notes.append("DataHub does not know this dataset; a run would be refused.")
+    found: list[Candidate] = []
+    walk = candidates(scene, catalog, dataset_urn, job_urn, notes)
+    try:
+        for candidate in walk:
+            found.append(candidate)
+    except PortalError as exc:
+        if not found:
+            raise
+        notes.append(exc.message)
+    return Resolution(
+        dataset_urn=dataset_urn,
+        job_urn=job_urn,
+        environment=scene.environment,
+        answer=found[0] if found else None,
+        others=tuple(found[1:]),
+        existence=existence,
+        notes=tuple(notes),
+    )
+
+
+def first(
+    scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None
+) -> tuple[Candidate, Resolution]:
+    """The answer for a run: later rules are not asked, unknown URNs are refused.
+
+    Raises UnknownDataset, NoMapping, MappingBroken and DataHub's errors.
+    """
+    existence = catalog.existence(dataset_urn)
+    if existence == "missing":
+        raise UnknownDataset(dataset_urn)
+    if job_urn and catalog.existence(job_urn) == "missing":
+        raise UnknownDataset(job_urn)
+    notes: list[str] = []
+    answer = next(candidates(scene, catalog, dataset_urn, job_urn, notes), None)
+    if answer is None:
+        raise NoMapping(dataset_urn, "; ".join([LOOKED_AT, *notes]))
+    return answer, Resolution(
+        dataset_urn, job_urn, scene.environment, answer, (), existence, tuple(notes)
+    )
+
+
+def candidates(
+    scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None, notes: list[str]
+) -> Iterator[Candidate]:
+    """Rules that answer, in order, asked one after the other as the caller wants more.
+
+    A mapping that cannot be read raises MappingBroken at its place in the order.
+    """
+    if job_urn:
+        yield from _job_property(scene, catalog, job_urn, notes)
+    for rules, problem in (
+        (scene.portal, ""),
+        (scene.static.env, scene.static.env_problem),
+        (scene.static.file, scene.static.file_problem),
+    ):
+        if problem:
+            raise MappingBroken(problem)
+        exact = rules.exact.get(dataset_urn)
+        if exact is not None:
+            yield Candidate(rules.source, rules.source, exact.pattern, exact.target)  # type: ignore[arg-type]
+    yield from _by_tag(scene, catalog, dataset_urn, notes)
+    name = urns.parse_dataset(dataset_urn).name
+    for rule in merged_prefixes(scene.sources, dataset_urn, name):
+        yield Candidate("prefix", rule.source, rule.pattern, rule.target)
+    for rules in scene.sources:
+        if rules.default is not None:
+            yield Candidate("default", rules.source, "", rules.default.target)
+
+
+def _job_property(
+    scene: Scene, catalog: Catalog, job_urn: str, notes: list[str]
+) -> Iterator[Candidate]:
+    if not scene.job_property_urn:
+        notes.append(
+            "The job's property was not asked: DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN is not set."
+        )
+        return
+    values = catalog.job_property(job_urn, scene.job_property_urn)
+    if values is None:
+        notes.append("The job's property was not asked: there is no DataHub connection.")
+        return
+    if not values:
+        notes.append(f"The job has no value for {scene.job_property_urn}.")
+        return
+    try:
+        target = targets.parse(values[0])
+    except BadTarget as exc:
+        raise BadTarget(values[0], f"(the value of {scene.job_property_urn} on the job)") from exc
+    yield Candidate("job_property", "job", scene.job_property_urn, target)
+
+
+def _by_tag(
+    scene: Scene, catalog: Catalog, dataset_urn: str, notes: list[str]
+) -> Iterator[Candidate]:
+    if not any(rules.tags for rules in scene.sources):
+        return
+    tags = catalog.tags(dataset_urn)
+    if tags is None:
+        notes.append("Tag rules were not asked: this environment has no DataHub connection.")
+        return
+    for rules in scene.sources:
+        for tag in sorted(set(tags)):
+            rule = rules.tags.get(tag)
+            if rule is not None:
+                yield Candidate("tag", rules.source, rule.pattern, rule.target)
+
+
+def mapping_answer(
+    session: ReadSession, *, dataset_urn: str, environment: str | None = None
+) -> Candidate | None:
+    """The answer of the rules that need nobody outside (tags and jobs are not asked)."""
+    scene = scenes.load(session, environment)
+    return next(candidates(scene, Catalog(None), dataset_urn, None, []), None)

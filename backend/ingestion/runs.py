@@ -1,0 +1,269 @@
+"""Start a run: recorded first, sent to AWS once, its answer recorded after. Nothing runs twice.
+
+Three short units of work around two conversations with the outside: (1) read the scene, ask
+DataHub; (2) write the row, whose unique `active_key` and idempotency key are what makes double
+clicks and double posts one run; (3) call AWS without any session; (4) write what it said. A crash
+between (2) and (4) leaves "unknown, being sent", which the follow-up clears.
+"""
+
+import hashlib
+import json
+import secrets
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.core import access, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, WriteSession
+from backend.core.errors import InvalidInput, InvalidPayload, PortalError
+from backend.ingestion import aws, repository, resolve, sending, views
+from backend.ingestion import scene as scenes
+from backend.ingestion.catalog import Catalog
+from backend.ingestion.errors import (
+    MAX_PAYLOAD,
+    AlreadyRunning,
+    KeyReused,
+    PayloadTooLarge,
+    RunNotFound,
+    StartFailed,
+)
+from backend.ingestion.scene import Scene
+from backend.ingestion.schemas import (
+    Candidate,
+    Preview,
+    Request,
+    Resolution,
+    RunFilter,
+    RunView,
+)
+from backend.models.ingestion import IngestionRun
+
+BEING_SENT = "Being sent to AWS; no answer yet."
+#: A row that nobody answered for this long belongs to a process that died while sending.
+SENDING_SECONDS = 60
+
+
+def start(database: Database, actor: Actor, request: Request) -> RunView:
+    """Resolve, record and start a run; the view says accepted (or unknown, see below).
+
+    Raises InvalidInput (URN, unknown dataset), NoMapping, PayloadTooLarge, AlreadyRunning (409,
+    with the run), StartFailed (with the recorded run) when AWS refused or its answer was lost.
+    The same idempotency key gives the first run again.
+    """
+    access.require(actor, Permission.INGESTION_RUN)
+    request = _checked(request)
+    with database.read() as session:
+        scene = scenes.load(session, request.environment)
+        known = _known(session, scene, request)
+    if known is not None:
+        return _replayed(database, actor, known, request)
+    catalog = Catalog(scene.datahub)
+    answer, resolution = resolve.first(scene, catalog, request.dataset_urn, request.job_urn)
+    row = _new_row(scene, actor, request, answer, resolution)
+    try:
+        with database.write() as session:
+            _insert(session, actor, row)
+    except IntegrityError:
+        return _lost_race(database, actor, scene, request, row.active_key or "")
+    return sending.send(database, actor, scene, row)
+
+
+def preview(database: Database, actor: Actor, request: Request) -> Preview:
+    """Everything the confirm dialog shows; asks DataHub and AWS, starts nothing."""
+    access.require(actor, Permission.INGESTION_RUN)
+    request = _checked(request)
+    with database.read() as session:
+        scene = scenes.load(session, request.environment)
+        last = repository.list_runs(
+            session,
+            RunFilter(dataset_urn=request.dataset_urn, environment=scene.environment),
+            limit=3,
+            before=None,
+        )
+        active = repository.find_active(session, _active_key(scene, request.dataset_urn))
+    resolution = resolve.explain(
+        scene, Catalog(scene.datahub), request.dataset_urn, request.job_urn
+    )
+    payload = _payload(actor, request, "given when it starts")
+    problem, machine_type = "", ""
+    if resolution.answer is not None:
+        try:
+            machine_type = aws.facts(scene.aws, resolution.answer.target, fresh=True).machine_type
+        except PortalError as exc:
+            problem = exc.message
+    return Preview(
+        resolution=resolution,
+        payload=payload,
+        payload_bytes=len(json.dumps(payload, ensure_ascii=False).encode()),
+        is_production=scene.is_production,
+        last_runs=tuple(views.run_view(row, actor) for row in last),
+        running=views.run_view(active, actor) if active is not None else None,
+        target_problem=problem,
+        machine_type=machine_type,
+    )
+
+
+def rerun(
+    database: Database, actor: Actor, *, run_id: str, idempotency_key: str | None = None
+) -> RunView:
+    """Start the dataset of an earlier run again with the same reason and metadata.
+
+    The mapping is asked anew. Raises RunNotFound and what `start` raises.
+    """
+    access.require(actor, Permission.INGESTION_RUN)
+    with database.read() as session:
+        row = repository.find_run(session, run_id)
+        if row is None:
+            raise RunNotFound(run_id)
+    payload = json.loads(row.payload)
+    return start(
+        database,
+        actor,
+        Request(
+            dataset_urn=row.dataset_urn,
+            job_urn=row.job_urn,
+            reason=row.reason,
+            metadata=payload.get("metadata") or {},
+            environment=row.environment_name or None,
+            idempotency_key=idempotency_key,
+            rerun_of=row.run_id,
+        ),
+    )
+
+
+# -- before AWS ----------------------------------------------------------------------------------
+
+
+def _checked(request: Request) -> Request:
+    dataset, job = resolve.checked_urns(request.dataset_urn, request.job_urn)
+    key = (request.idempotency_key or "").strip() or None
+    if key and len(key) > 200:
+        raise InvalidInput("The idempotency key has more than 200 characters.")
+    return replace(request, dataset_urn=dataset, job_urn=job, idempotency_key=key)
+
+
+def _payload(actor: Actor, request: Request, run_id: str) -> dict[str, Any]:
+    payload: dict[str, Any] = {"datasetUrn": request.dataset_urn}
+    if request.job_urn:
+        payload["jobUrn"] = request.job_urn
+    payload |= {"reason": request.reason, "actor": actor.name, "runId": run_id}
+    if request.metadata:
+        payload["metadata"] = request.metadata
+    return payload
+
+
+def new_run_id(kind: str, at: Any) -> str:
+    """Sortable by time, unique, and usable as the name of a Step Functions execution."""
+    prefix = "sfn" if kind == "stepfunctions" else "lambda"
+    return f"{prefix}-{at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}"
+
+
+def _active_key(scene: Scene, dataset_urn: str) -> str:
+    return hashlib.sha256(f"{scene.environment_id}\0{dataset_urn}".encode()).hexdigest()
+
+
+def _new_row(
+    scene: Scene, actor: Actor, request: Request, answer: Candidate, resolution: Resolution
+) -> IngestionRun:
+    now = clock.now()
+    run_id = new_run_id(answer.target.kind, now)
+    payload = _serialised(_payload(actor, request, run_id))
+    return IngestionRun(
+        run_id=run_id,
+        environment_id=scene.environment_id,
+        environment_name=scene.environment,
+        dataset_urn=request.dataset_urn,
+        job_urn=request.job_urn,
+        rule=answer.rule,
+        rule_source=answer.source,
+        rule_pattern=answer.pattern,
+        target_kind=answer.target.kind,
+        target=answer.target.name,
+        machine_type="",
+        region="",
+        reason=request.reason,
+        payload=payload,
+        payload_hash=hashlib.sha256(payload.encode()).hexdigest(),
+        existence=resolution.existence,
+        actor_id=actor.id,
+        actor_name=actor.name[:255],
+        actor_kind=actor.kind,
+        rerun_of=request.rerun_of,
+        idempotency_key=request.idempotency_key,
+        active_key=_active_key(scene, request.dataset_urn),
+        status="unknown",
+        answered=False,
+        settled=False,
+        public_detail=BEING_SENT,
+        detail=BEING_SENT,
+        error_status=0,
+        request_id="",
+        execution_arn="",
+        log_group="",
+        log_tail="",
+        attempts=0,
+        max_attempts=3,
+        created_at=now,
+        sent_at=now,
+        next_look_at=now + timedelta(seconds=SENDING_SECONDS),
+        looks=0,
+    )
+
+
+def _serialised(payload: dict[str, Any]) -> str:
+    try:
+        text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except (TypeError, ValueError) as exc:
+        raise InvalidPayload("The metadata or reason cannot be written as JSON text.") from exc
+    if size > MAX_PAYLOAD:
+        raise PayloadTooLarge(size)
+    return text
+
+
+def _insert(session: WriteSession, actor: Actor, row: IngestionRun) -> None:
+    session.add(row)
+    session.flush()
+    sending.record(session, actor, row, "intent", "")
+
+
+# -- the same request again ------------------------------------------------------------------------
+
+
+def _known(session: Any, scene: Scene, request: Request) -> IngestionRun | None:
+    if not request.idempotency_key:
+        return None
+    return repository.find_by_key(session, scene.environment_id, request.idempotency_key)
+
+
+def _replayed(database: Database, actor: Actor, row: IngestionRun, request: Request) -> RunView:
+    """The run of an earlier request with the same key, once AWS has answered that one."""
+    if (row.dataset_urn, row.job_urn) != (request.dataset_urn, request.job_urn):
+        raise KeyReused(views.run_view(row, actor))
+    deadline = time.monotonic() + 15
+    while not row.answered and time.monotonic() < deadline:
+        time.sleep(0.1)
+        with database.read() as session:
+            row = repository.find_run(session, row.run_id) or row
+    view = views.run_view(row, actor)
+    if row.error_status:
+        raise StartFailed(view, row.error_status, view.detail)
+    return view
+
+
+def _lost_race(
+    database: Database, actor: Actor, scene: Scene, request: Request, active_key: str
+) -> RunView:
+    """Another request was first: the same one (its key), or one for the same dataset."""
+    with database.read() as session:
+        same = _known(session, scene, request)
+        active = repository.find_active(session, active_key)
+    if same is not None:
+        return _replayed(database, actor, same, request)
+    if active is None:
+        raise InvalidInput("Another run of this dataset has just ended. Try again.", status=409)
+    raise AlreadyRunning(views.run_view(active, actor))

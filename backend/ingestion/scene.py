@@ -1,0 +1,92 @@
+"""What a request must know before it asks anybody outside: one short read of the state."""
+
+import threading
+from dataclasses import dataclass
+
+from backend.connections import resolve as connections
+from backend.connections.errors import NoDefaultEnvironment
+from backend.connections.schemas import ConnectionConfig
+from backend.core.database import ReadSession
+from backend.core.settings import get_settings
+from backend.ingestion import repository, static_mapping
+from backend.ingestion.ruleset import RuleSet
+from backend.ingestion.static_mapping import StaticMapping
+from backend.integrations.aws.config import AwsConfig, from_connection
+
+NO_ENVIRONMENT = 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An environment as ingestion sees it. environment_id 0: none is configured at all, and only
+    the mapping of the environment variables and boto3's own credentials are there."""
+
+    environment_id: int
+    environment: str
+    is_production: bool
+    datahub: ConnectionConfig | None
+    aws: AwsConfig
+    portal: RuleSet
+    static: StaticMapping
+    job_property_urn: str
+
+    @property
+    def sources(self) -> tuple[RuleSet, RuleSet, RuleSet]:
+        """In the order in which they are asked."""
+        return (self.portal, self.static.env, self.static.file)
+
+
+def load(session: ReadSession, environment: str | None = None) -> Scene:
+    """The scene of an environment, or of the default one.
+
+    Raises NotFound for an environment that does not exist.
+    """
+    settings = get_settings()
+    static = static_mapping.load(settings)
+    try:
+        view = connections.environment(session, environment)
+    except NoDefaultEnvironment:
+        aws = from_connection({}, {}, default_region=settings.lambda_region)
+        return Scene(
+            NO_ENVIRONMENT,
+            "",
+            False,
+            None,
+            aws,
+            RuleSet("portal"),
+            static,
+            settings.job_arn_property_urn,
+        )
+    configured = connections.find(session, kind="aws", environment=view.name)
+    return Scene(
+        environment_id=view.id,
+        environment=view.name,
+        is_production=view.is_production,
+        datahub=connections.find(session, kind="datahub", environment=view.name),
+        aws=from_connection(
+            configured.settings if configured else {},
+            configured.secrets if configured else {},
+            default_region=settings.lambda_region,
+        ),
+        portal=portal_rules(session, view.id),
+        static=static,
+        job_property_urn=settings.job_arn_property_urn,
+    )
+
+
+_lock = threading.Lock()
+_indexes: dict[tuple[str, int], tuple[int, RuleSet]] = {}
+
+
+def portal_rules(session: ReadSession, environment_id: int) -> RuleSet:
+    """The environment's rules, indexed; read again only when their revision has moved."""
+    key = (str(session.get_bind().engine.url), environment_id)
+    revision = repository.revision(session, environment_id)
+    with _lock:
+        known = _indexes.get(key)
+    if known is not None and known[0] == revision:
+        return known[1]
+    built = RuleSet.of("portal", repository.load_rules(session, environment_id))
+    with _lock:
+        _indexes[key] = (revision, built)
+    return built

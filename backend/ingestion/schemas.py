@@ -1,0 +1,220 @@
+"""What the ingestion room hands out: frozen, JSON-like, without AWS names for those who may not."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from backend.core import clock
+from backend.ingestion.ruleset import RuleKind, Source
+from backend.ingestion.targets import Target
+
+RuleName = Literal["job_property", "portal", "env", "file", "tag", "prefix", "default"]
+#: DESIGN 6.5: the order in which rules are asked.
+RULE_ORDER: tuple[RuleName, ...] = (
+    "job_property",
+    "portal",
+    "env",
+    "file",
+    "tag",
+    "prefix",
+    "default",
+)
+Status = Literal["accepted", "running", "succeeded", "failed", "unknown"]
+STATUSES: tuple[Status, ...] = ("accepted", "running", "succeeded", "failed", "unknown")
+Existence = Literal["exists", "missing", "unchecked"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule that answers. rule: its place in the order; source: where it is kept."""
+
+    rule: RuleName
+    source: Source
+    pattern: str
+    target: Target
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule,
+            "source": self.source,
+            "pattern": self.pattern,
+            "target": self.target.document(),
+        }
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Which rule answered for a dataset, and which others would have.
+
+    answer: None when no rule does. existence: of the dataset, in DataHub. notes: what could not be
+    asked and why, in sentences. target_visible: False hides every AWS name (see `hidden`).
+    """
+
+    dataset_urn: str
+    job_urn: str | None
+    environment: str
+    answer: Candidate | None
+    others: tuple[Candidate, ...] = ()
+    existence: Existence = "unchecked"
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        answer = self.answer
+        return {
+            "datasetUrn": self.dataset_urn,
+            "jobUrn": self.job_urn,
+            "environment": self.environment,
+            "target": answer.target.document() if answer else None,
+            "rule": answer.rule if answer else None,
+            "source": answer.source if answer else None,
+            "pattern": answer.pattern if answer else None,
+            "existence": self.existence,
+            "others": [other.document() for other in self.others],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class RuleView:
+    """A mapping rule as the editor shows it. id: 0 for rules that are not kept in the portal.
+
+    remark: why it never answers (shadowed, dead), "" when it may.
+    """
+
+    id: int
+    kind: RuleKind
+    pattern: str
+    target: Target
+    source: Source
+    note: str = ""
+    updated_at: datetime | None = None
+    updated_by: str = ""
+    checked_at: datetime | None = None
+    problem: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class MappingView:
+    """An environment's mapping. revision: pass it back with a change to notice other people's."""
+
+    environment: str
+    revision: int
+    rules: tuple[RuleView, ...]
+    total: int
+    problems: tuple[str, ...]
+    order: tuple[str, ...] = RULE_ORDER
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run. Fields that name AWS are None for roles without `ingestion:mapping:read`."""
+
+    run_id: str
+    environment: str
+    dataset_urn: str
+    job_urn: str | None
+    status: Status
+    detail: str
+    settled: bool
+    active: bool
+    rule: str
+    reason: str
+    actor_name: str
+    actor_kind: str
+    existence: str
+    created_at: datetime
+    sent_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    looked_at: datetime | None
+    attempts: int
+    rerun_of: str | None
+    payload: str
+    payload_hash: str
+    stop_requested_by: str | None
+    can_stop: bool
+    error_status: int = 0
+    answered: bool = True
+    target: Target | None = None
+    rule_source: str | None = None
+    rule_pattern: str | None = None
+    region: str | None = None
+    machine_type: str | None = None
+    request_id: str | None = None
+    execution_arn: str | None = None
+    log_group: str | None = None
+    log_tail: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The run as REST and `--json` print it."""
+        return {
+            "runId": self.run_id,
+            "status": self.status,
+            "message": self.detail,
+            "environment": self.environment,
+            "datasetUrn": self.dataset_urn,
+            "jobUrn": self.job_urn,
+            "rule": self.rule,
+            "target": self.target.document() if self.target else None,
+            "reason": self.reason,
+            "actor": self.actor_name,
+            "existence": self.existence,
+            "settled": self.settled,
+            "attempts": self.attempts,
+            "rerunOf": self.rerun_of,
+            "createdAt": clock.iso(self.created_at),
+            "sentAt": clock.iso(self.sent_at),
+            "startedAt": clock.iso(self.started_at),
+            "finishedAt": clock.iso(self.finished_at),
+            "checkedAt": clock.iso(self.looked_at),
+            "requestId": self.request_id,
+            "executionArn": self.execution_arn,
+            "logTail": list(self.log_tail),
+        }
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """items: newest first. next_cursor: pass as `cursor` for the page after, None at the end."""
+
+    items: tuple[RunView, ...]
+    next_cursor: int | None
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs; empty fields do not filter. mine: only those of the asking actor."""
+
+    dataset_urn: str = ""
+    job_urn: str = ""
+    actor_name: str = ""
+    statuses: tuple[str, ...] = ()
+    environment: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asks for. metadata: small JSON that travels in the payload as it is."""
+
+    dataset_urn: str
+    job_urn: str | None = None
+    reason: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    environment: str | None = None
+    idempotency_key: str | None = None
+    rerun_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Everything the confirm dialog shows before anything is sent."""
+
+    resolution: Resolution
+    payload: dict[str, Any]
+    payload_bytes: int
+    is_production: bool
+    last_runs: tuple[RunView, ...]
+    running: RunView | None
+    target_problem: str = ""
+    machine_type: str = ""

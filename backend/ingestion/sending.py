@@ -1,0 +1,144 @@
+"""One call to AWS for a recorded run, and what it answered written down: never sent twice."""
+
+from datetime import timedelta
+from typing import Literal
+
+from backend.core import audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, WriteSession
+from backend.core.errors import OutcomeUnknown, PortalError
+from backend.ingestion import aws, repository, views
+from backend.ingestion.errors import RunNotFound, StartFailed
+from backend.ingestion.scene import Scene
+from backend.ingestion.schemas import RunView
+from backend.ingestion.targets import Target
+from backend.integrations.aws.gateway import Accepted, Gateway, TargetFacts, execution_arn
+from backend.models.ingestion import IngestionRun
+
+ACTION = Permission.INGESTION_RUN.value
+FIRST_LOOK_SECONDS = 2
+
+
+def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> RunView:
+    """Start what the committed row asks for. Raises StartFailed with the run as recorded."""
+    target = Target(row.target_kind, row.target)  # type: ignore[arg-type]
+    facts: TargetFacts | None = None
+    try:
+        facts = aws.facts(scene.aws, target)
+        accepted = _call(scene, row, facts)
+    except OutcomeUnknown as exc:
+        view = _write_unknown(database, actor, row, facts, exc)
+        raise StartFailed(view, exc.status, exc.message) from exc
+    except PortalError as exc:
+        aws.doubt(scene.aws, target)
+        view = _write_failure(database, actor, row, facts, exc)
+        raise StartFailed(view, exc.status, exc.message) from exc
+    return _write_accepted(database, actor, row, facts, accepted)
+
+
+def _call(scene: Scene, row: IngestionRun, facts: TargetFacts) -> Accepted:
+    gateway = Gateway(scene.aws)
+    if facts.kind == "stepfunctions":
+        return gateway.start_execution(row.target, row.run_id, row.payload)
+    return gateway.start_lambda(row.target, row.payload.encode())
+
+
+def _write_accepted(
+    database: Database, actor: Actor, row: IngestionRun, facts: TargetFacts, accepted: Accepted
+) -> RunView:
+    with database.write() as session:
+        stored = _stored(session, row, facts)
+        stored.status = "accepted"
+        stored.public_detail = "AWS accepted the start; its outcome is not known yet."
+        stored.detail = _accepted_sentence(facts, accepted)
+        stored.request_id = accepted.request_id
+        if facts.machine_type != "EXPRESS":
+            stored.execution_arn = accepted.execution_arn
+        stored.next_look_at = clock.now() + timedelta(seconds=FIRST_LOOK_SECONDS)
+        record(session, actor, stored, "outcome", "accepted")
+        return views.run_view(stored, actor)
+
+
+def _write_failure(
+    database: Database,
+    actor: Actor,
+    row: IngestionRun,
+    facts: TargetFacts | None,
+    exc: PortalError,
+) -> RunView:
+    with database.write() as session:
+        stored = _stored(session, row, facts)
+        stored.status, stored.settled, stored.active_key = "failed", True, None
+        stored.detail, stored.public_detail = exc.message, aws.public_sentence(exc)
+        stored.error_status, stored.next_look_at = exc.status, None
+        stored.finished_at = clock.now()
+        record(session, actor, stored, "outcome", "failed")
+        return views.run_view(stored, actor)
+
+
+def _write_unknown(
+    database: Database,
+    actor: Actor,
+    row: IngestionRun,
+    facts: TargetFacts | None,
+    exc: OutcomeUnknown,
+) -> RunView:
+    with database.write() as session:
+        stored = _stored(session, row, facts)
+        stored.status = "unknown"
+        stored.detail, stored.public_detail = exc.message, aws.public_sentence(exc)
+        stored.error_status = exc.status
+        if row.target_kind == "stepfunctions" and stored.machine_type != "EXPRESS":
+            stored.execution_arn = execution_arn(row.target, row.run_id)
+        stored.next_look_at = clock.now() + timedelta(seconds=FIRST_LOOK_SECONDS)
+        record(session, actor, stored, "outcome", "unknown")
+        return views.run_view(stored, actor)
+
+
+def _stored(session: WriteSession, row: IngestionRun, facts: TargetFacts | None) -> IngestionRun:
+    stored = repository.lock_run(session, row.run_id)
+    if stored is None:
+        raise RunNotFound(row.run_id)
+    stored.answered, stored.sent_at = True, clock.now()
+    if facts is not None:
+        stored.region, stored.machine_type = facts.region, facts.machine_type
+        stored.log_group, stored.max_attempts = facts.log_group, facts.max_attempts
+        stored.timeout_seconds = facts.timeout_seconds
+    return stored
+
+
+def _accepted_sentence(facts: TargetFacts, accepted: Accepted) -> str:
+    if facts.kind == "lambda":
+        return f"Lambda accepted the call (202, request {accepted.request_id})."
+    if facts.machine_type == "EXPRESS":
+        return (
+            "Step Functions accepted the start. EXPRESS executions cannot be described or "
+            "stopped; look for the outcome in the state machine's own log."
+        )
+    if accepted.existed:
+        return "Step Functions had an execution of this name already; it is the one followed."
+    return "Step Functions accepted the start."
+
+
+def record(
+    session: WriteSession,
+    actor: Actor,
+    row: IngestionRun,
+    phase: Literal["intent", "outcome"],
+    outcome: str,
+) -> None:
+    audit.record(
+        session,
+        actor,
+        ACTION,
+        subject=row.dataset_urn,
+        phase=phase,
+        outcome=outcome,
+        details={
+            "run_id": row.run_id,
+            "environment": row.environment_name,
+            "target": row.target,
+            "rule": row.rule,
+            "payload_sha256": row.payload_hash,
+        },
+    )

@@ -1,0 +1,109 @@
+"""Reading runs, stopping one, letting one go; starting is `runs`, following is `follow`."""
+
+from datetime import timedelta
+
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput
+from backend.ingestion import repository, views
+from backend.ingestion import scene as scenes
+from backend.ingestion.errors import CannotStop, RunNotFound
+from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
+from backend.integrations.aws.gateway import Gateway
+
+MAX_PAGE = 200
+
+
+def list_runs(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    wanted: RunFilter | None = None,
+    limit: int = 50,
+    cursor: int | None = None,
+) -> RunPage:
+    """Runs, newest first, at most 200 a page. Raises InvalidInput for an unknown status."""
+    access.require(actor, Permission.INGESTION_READ)
+    wanted = wanted or RunFilter()
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    unknown = [status for status in wanted.statuses if status not in STATUSES]
+    if unknown:
+        raise InvalidInput(f"{unknown[0]!r} is not a status: {', '.join(STATUSES)}.")
+    rows = repository.list_runs(session, wanted, limit=limit + 1, before=cursor)
+    shown = rows[:limit]
+    return RunPage(
+        tuple(views.run_view(row, actor) for row in shown),
+        shown[-1].id if len(rows) > limit else None,
+    )
+
+
+def get_run(session: ReadSession, actor: Actor, *, run_id: str) -> RunView:
+    """One run as it was last seen. Raises RunNotFound."""
+    access.require(actor, Permission.INGESTION_READ)
+    row = repository.find_run(session, run_id)
+    if row is None:
+        raise RunNotFound(run_id)
+    return views.run_view(row, actor)
+
+
+def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
+    """Ask a STANDARD execution to stop; its status follows. Raises CannotStop, RunNotFound."""
+    access.require(actor, Permission.INGESTION_RUN)
+    with database.write() as session:
+        row = repository.lock_run(session, run_id)
+        if row is None:
+            raise RunNotFound(run_id)
+        if not views.can_stop(row):
+            raise CannotStop(
+                f"Run {run_id} cannot be stopped: only STANDARD Step Functions executions that "
+                "are still going can."
+            )
+        arn, config = row.execution_arn, scenes.load(session, row.environment_name or None).aws
+        row.stop_requested_by = actor.name[:255]
+        _record(session, actor, run_id, row.dataset_urn, "stop", "intent")
+    Gateway(config).stop_execution(arn, cause=f"stopped by {actor.name} in the portal")
+    with database.write() as session:
+        row = repository.lock_run(session, run_id)
+        if row is None:
+            raise RunNotFound(run_id)
+        if not row.settled:
+            row.next_look_at = clock.now() + timedelta(seconds=1)
+        _record(session, actor, run_id, row.dataset_urn, "stop", "outcome", "accepted")
+        return views.run_view(row, actor)
+
+
+def release(session: WriteSession, actor: Actor, *, run_id: str) -> RunView:
+    """Let the dataset be run again although this run's outcome is not known.
+
+    The run itself is still followed. Raises RunNotFound.
+    """
+    access.require(actor, Permission.INGESTION_RUN)
+    row = repository.lock_run(session, run_id)
+    if row is None:
+        raise RunNotFound(run_id)
+    if row.active_key is not None:
+        row.active_key = None
+        _record(session, actor, run_id, row.dataset_urn, "release", "event", "released")
+    return views.run_view(row, actor)
+
+
+def _record(
+    session: WriteSession,
+    actor: Actor,
+    run_id: str,
+    subject: str,
+    verb: str,
+    phase: audit.Phase,
+    outcome: str = "",
+) -> None:
+    audit.record(
+        session,
+        actor,
+        f"ingestion:run:{verb}",
+        subject=subject,
+        phase=phase,
+        outcome=outcome,
+        details={"run_id": run_id},
+    )

@@ -1,0 +1,103 @@
+"""The mapping of the environment variable and of the mapping file, read once per change.
+
+A mapping that cannot be read is never skipped silently: its problem travels with every answer, and
+stops every answer that a later rule would have given.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.core.errors import InvalidInput
+from backend.core.settings import Settings
+from backend.ingestion import documents, targets
+from backend.ingestion.errors import BadTarget
+from backend.ingestion.ruleset import Rule, RuleSet
+
+ENV = "DATAHUB_INGESTION_LAMBDA_MAPPING"
+FILE = "DATAHUB_INGESTION_LAMBDA_MAPPING_FILE"
+DEFAULT = "DATAHUB_INGESTION_LAMBDA_DEFAULT"
+
+
+@dataclass(frozen=True)
+class StaticMapping:
+    """env and file: their rules. problems: one sentence per source that cannot be read."""
+
+    env: RuleSet
+    file: RuleSet
+    env_problem: str = ""
+    file_problem: str = ""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return tuple(text for text in (self.env_problem, self.file_problem) if text)
+
+
+_lock = threading.Lock()
+_cached: tuple[object, StaticMapping] | None = None
+
+
+def load(settings: Settings) -> StaticMapping:
+    """The mapping in force; parsed again only when the variable or the file has changed."""
+    global _cached
+    path = settings.lambda_mapping_file
+    key = (settings.lambda_mapping, settings.lambda_default, path, _stamp(path))
+    with _lock:
+        if _cached is None or _cached[0] != key:
+            _cached = (key, _read(settings))
+        return _cached[1]
+
+
+def _read(settings: Settings) -> StaticMapping:
+    env_rules, env_problem = _env(settings)
+    file_rules, file_problem = _file(settings.lambda_mapping_file)
+    return StaticMapping(
+        RuleSet.of("env", env_rules), RuleSet.of("file", file_rules), env_problem, file_problem
+    )
+
+
+def _env(settings: Settings) -> tuple[list[Rule], str]:
+    rules: list[Rule] = []
+    problem = ""
+    if settings.lambda_mapping.strip():
+        try:
+            rules = documents.parse_json(settings.lambda_mapping, "env")
+        except InvalidInput as exc:
+            problem = f"{ENV} cannot be used: {exc.message.rstrip('.')}. Correct it and restart."
+    if settings.lambda_default.strip():
+        try:
+            rules.append(Rule("default", "", targets.parse(settings.lambda_default), "env"))
+        except BadTarget as exc:
+            problem = " ".join(filter(None, (problem, f"{DEFAULT} cannot be used: {exc.message}")))
+    return rules, problem
+
+
+def _file(path: str) -> tuple[list[Rule], str]:
+    if not path:
+        return [], ""
+    named = f"The mapping file {path} ({FILE})"
+    try:
+        if Path(path).stat().st_size > documents.MAX_BYTES:
+            return [], f"{named} is larger than {documents.MAX_BYTES:,} bytes. Split it."
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as exc:
+        why = (exc.strerror or type(exc).__name__).lower()
+        return [], f"{named} cannot be read: {why}. Correct the path or the file's rights."
+    except UnicodeDecodeError:
+        return [], f"{named} is not UTF-8 text. Save it as UTF-8."
+    parse = documents.parse_json if path.lower().endswith(".json") else documents.parse_yaml
+    try:
+        return parse(text, "file"), ""
+    except InvalidInput as exc:
+        return [], f"{named} cannot be used: {exc.message.rstrip('.')}. Correct the file."
+
+
+def _stamp(path: str) -> object:
+    if not path:
+        return None
+    try:
+        found = os.stat(path)
+    except OSError as exc:
+        return type(exc).__name__
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,59 @@
+"""Rows of runs as views, with AWS names only for those who may read the mapping."""
+
+from backend.core.access import Actor, Permission
+from backend.ingestion.schemas import RunView, Status
+from backend.ingestion.targets import Target
+from backend.models.ingestion import IngestionRun
+
+
+def run_view(row: IngestionRun, actor: Actor) -> RunView:
+    """The run as this actor may see it."""
+    named = actor.may(Permission.INGESTION_MAPPING_READ)
+    status: Status = row.status  # type: ignore[assignment]
+    return RunView(
+        run_id=row.run_id,
+        environment=row.environment_name,
+        dataset_urn=row.dataset_urn,
+        job_urn=row.job_urn,
+        status=status,
+        detail=row.detail if named else row.public_detail,
+        settled=row.settled,
+        active=row.active_key is not None,
+        rule=row.rule,
+        reason=row.reason,
+        actor_name=row.actor_name,
+        actor_kind=row.actor_kind,
+        existence=row.existence,
+        created_at=row.created_at,
+        sent_at=row.sent_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        looked_at=row.looked_at,
+        attempts=row.attempts,
+        rerun_of=row.rerun_of,
+        payload=row.payload,
+        payload_hash=row.payload_hash,
+        stop_requested_by=row.stop_requested_by,
+        can_stop=can_stop(row),
+        error_status=row.error_status,
+        answered=row.answered,
+        target=Target(row.target_kind, row.target) if named else None,  # type: ignore[arg-type]
+        rule_source=row.rule_source if named else None,
+        rule_pattern=row.rule_pattern if named else None,
+        region=row.region if named else None,
+        machine_type=row.machine_type if named else None,
+        request_id=row.request_id if named else None,
+        execution_arn=row.execution_arn if named else None,
+        log_group=row.log_group if named else None,
+        log_tail=tuple(row.log_tail.splitlines()) if named and row.log_tail else (),
+    )
+
+
+def can_stop(row: IngestionRun) -> bool:
+    """Only STANDARD executions that may still be going can be stopped."""
+    return (
+        row.target_kind == "stepfunctions"
+        and row.machine_type == "STANDARD"
+        and not row.settled
+        and bool(row.execution_arn)
+    )
