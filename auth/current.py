@@ -5,6 +5,7 @@ database's answer counts, and it is asked at each run.
 """
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from auth import cookies
 from backend.accounts import sessions
@@ -18,7 +19,13 @@ def signed_in() -> SignedIn | None:
     if not raw:
         return None
     with get_database().read() as session:
-        return sessions.actor_for(session, raw)
+        return sessions.actor_for(session, raw, active=not _refreshes_itself())
+
+
+def _refreshes_itself() -> bool:
+    """True in the run of a fragment alone: progress bars poll, and polling is not activity."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return bool(context is not None and context.fragment_ids_this_run)
 
 
 def raw_cookie() -> str:

@@ -47,10 +47,11 @@ def open_session(session: WriteSession, *, account_id: int, address: str, user_a
     return raw
 
 
-def actor_for(session: ReadSession, raw: str) -> SignedIn | None:
+def actor_for(session: ReadSession, raw: str, *, active: bool = True) -> SignedIn | None:
     """Who holds this cookie value now, or None when it opens nothing (any more).
 
-    The role and the disabled flag are read from the database at each call.
+    The role and the disabled flag are read from the database at each call. active: a person did
+    something; a page that only refreshes itself does not keep an idle session alive.
     """
     if not raw:
         return None
@@ -61,7 +62,7 @@ def actor_for(session: ReadSession, raw: str) -> SignedIn | None:
     if found is None:
         return None
     row, account = found
-    if now - row.last_seen_at > TOUCH_EVERY:
+    if active and now - row.last_seen_at > TOUCH_EVERY:
         touch.in_short_write(session, lambda short: repository.touch_session(short, row.id, now))
     return SignedIn(
         actor=Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),

@@ -1,0 +1,153 @@
+"""`python -m backend accounts` and `python -m backend tokens`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from backend.accounts import api_tokens, service
+from backend.accounts.schemas import AccountView
+from backend.cli import common as cli
+from backend.cli.common import Json, new_app
+from backend.core.errors import InvalidInput
+
+app = new_app("Accounts: who may sign in, with which role.")
+tokens_app = new_app("API tokens.")
+app.add_typer(tokens_app, name="tokens")
+
+RoleName = Annotated[str, typer.Option("--role", help="viewer, steward, operator or admin.")]
+Name = Annotated[str, typer.Argument(help="The account's name.")]
+
+
+@app.command("add")
+def add(name: Name, role: RoleName, as_json: Json = False) -> None:
+    """Make an account; its password is read from stdin."""
+    password = _new_password()
+    with cli.unit_write() as (session, actor):
+        view = service.create(session, actor, name=name, role=role, password=password)
+    cli.emit(_document(view), as_json, f"Account {view.name} was made with the role {view.role}.")
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Every account with role, last sign-in and live sessions."""
+    with cli.unit_read() as (session, actor):
+        views = service.list_accounts(session, actor)
+    rows = [
+        [
+            view.name,
+            view.role.value,
+            "disabled" if view.disabled else "enabled",
+            view.last_sign_in_at.isoformat(timespec="seconds") if view.last_sign_in_at else "never",
+            view.live_sessions,
+        ]
+        for view in views
+    ]
+    text = cli.table(["NAME", "ROLE", "STATE", "LAST SIGN-IN", "SESSIONS"], rows)
+    cli.emit({"items": [_document(view) for view in views]}, as_json, text)
+
+
+@app.command("disable")
+def disable(name: Name, as_json: Json = False) -> None:
+    """Disable an account and end its sessions at once."""
+    _set_disabled(name, disabled=True, as_json=as_json)
+
+
+@app.command("enable")
+def enable(name: Name, as_json: Json = False) -> None:
+    """Enable an account again."""
+    _set_disabled(name, disabled=False, as_json=as_json)
+
+
+@app.command("role")
+def role_(
+    name: Name,
+    role: Annotated[str, typer.Argument(help="viewer, steward, operator or admin.")],
+    as_json: Json = False,
+) -> None:
+    """Give an account another role."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        view = service.set_role(session, actor, account_id=view.id, role=role, version=view.version)
+    cli.emit(_document(view), as_json, f"Account {view.name} has the role {view.role} now.")
+
+
+@app.command("reset-password")
+def reset_password(name: Name) -> None:
+    """Give an account a random password, printed alone on the last line; ends its sessions."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        made = service.reset_password(session, actor, account_id=view.id, version=view.version)
+    typer.echo(f"The new password of {made.account.name}, shown only this once:", err=True)
+    typer.echo(made.raw)
+
+
+@tokens_app.command("add")
+def add_token(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    role: RoleName,
+    days: Annotated[int | None, typer.Option("--days", help="Valid for so many days.")] = None,
+) -> None:
+    """Make an API token and print it alone on the last line; it is shown only this once."""
+    with cli.unit_write() as (session, actor):
+        made = api_tokens.add(session, actor, name=name, role=role, days=days)
+    typer.echo(f"API token {made.view.name} with the role {made.view.role}:", err=True)
+    typer.echo(made.raw)
+
+
+@tokens_app.command("list")
+def list_tokens(as_json: Json = False) -> None:
+    """Every API token, without the token itself."""
+    with cli.unit_read() as (session, actor):
+        views = api_tokens.list_tokens(session, actor)
+    rows = [
+        [
+            view.id,
+            view.name,
+            view.role.value,
+            "revoked" if view.revoked_at else "valid",
+            view.last_used_at.isoformat(timespec="seconds") if view.last_used_at else "never",
+        ]
+        for view in views
+    ]
+    text = cli.table(["ID", "NAME", "ROLE", "STATE", "LAST USED"], rows)
+    cli.emit({"items": views}, as_json, text)
+
+
+@tokens_app.command("revoke")
+def revoke_token(
+    token_id: Annotated[int, typer.Argument(help="The number `tokens list` shows.")],
+) -> None:
+    """End an API token at once and for good."""
+    with cli.unit_write() as (session, actor):
+        view = api_tokens.revoke(session, actor, token_id=token_id)
+    typer.echo(f"API token {view.name} is revoked.")
+
+
+def _set_disabled(name: str, *, disabled: bool, as_json: bool) -> None:
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        view = service.set_disabled(
+            session, actor, account_id=view.id, disabled=disabled, version=view.version
+        )
+    word = "disabled" if view.disabled else "enabled"
+    cli.emit(_document(view), as_json, f"Account {view.name} is {word}.")
+
+
+def _new_password() -> str:
+    password = cli.read_secret("password")
+    if sys.stdin.isatty() and cli.read_secret("password once more") != password:
+        raise InvalidInput("The two passwords differ. Nothing was done.")
+    return password
+
+
+def _document(view: AccountView) -> dict[str, object]:
+    return {
+        "id": view.id,
+        "name": view.name,
+        "role": view.role.value,
+        "disabled": view.disabled,
+        "external": view.external,
+        "last_sign_in_at": view.last_sign_in_at,
+        "live_sessions": view.live_sessions,
+    }

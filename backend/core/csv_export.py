@@ -1,0 +1,32 @@
+"""CSV files that a spreadsheet opens without running anything in them."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+#: A cell that starts with one of these is a formula to Excel, LibreOffice and Google Sheets.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def write(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """One CSV text (RFC 4180, with a header line); every cell is harmless (ASVS 1.2.10)."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([cell(header) for header in headers])
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def cell(value: Any) -> str | int | float:
+    """The value as a cell: numbers stay numbers, text that would be a formula gets a quote."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return value
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    text = text.replace("\0", "")
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
