@@ -30,6 +30,9 @@ pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.browser",
     "tests.fixtures.database",
+    "tests.fixtures.signed_in",
+    "tests.fixtures.pages",
+    "tests.fixtures.portal",
 ]
 
 
