@@ -72,4 +72,4 @@ def _cancel(view: JobView, side: "st.delta_generator.DeltaGenerator", key: str) 
         return
     if side.button("Cancel", key=f"{key}.cancel.{view.id}", icon=":material/stop_circle:"):
         calls.write(jobs.cancel, job_id=view.id)
-        st.rerun(scope="fragment" if not view.ended else "app")
+        st.rerun()

@@ -1,0 +1,54 @@
+"""The jobs page: what runs, what ended, and stopping it."""
+
+import pytest
+
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.jobs import runner, service
+from backend.jobs.enqueue import enqueue
+from backend.jobs.registry import JobContext, job
+from tests.fixtures.pages import OpenPage
+
+
+@pytest.fixture
+def queued(database: Database) -> int:
+    @job("test.page", title="A job <b>of</b> tests")
+    def run(ctx: JobContext) -> dict[str, int]:
+        ctx.log("first line")
+        return {"n": 1}
+
+    with database.write() as session:
+        return enqueue(session, SYSTEM, "test.page", {}, subject="something *special*")
+
+
+class TestJobsPage:
+    def test_an_empty_list_says_what_appears_here(self, open_page: OpenPage) -> None:
+        app = open_page("jobs_page.py")
+        assert "No job fits" in app.info[0].value
+
+    def test_a_waiting_job_can_be_cancelled(
+        self, open_page: OpenPage, queued: int, database: Database
+    ) -> None:
+        app = open_page("jobs_page.py")
+        app.button(key=f"jobs.open.cancel.{queued}").click().run()
+        with database.read() as session:
+            assert service.get(session, SYSTEM, job_id=queued).state == "cancelled"
+        assert not app.exception
+
+    def test_a_viewer_sees_jobs_and_no_cancel_button(
+        self, open_page: OpenPage, queued: int
+    ) -> None:
+        app = open_page("jobs_page.py", role="viewer")
+        assert not [b for b in app.button if "cancel" in (b.key or "")]
+        assert any("something" in m.value for m in app.markdown)
+
+    def test_a_job_opens_from_its_address_with_its_log(
+        self, open_page: OpenPage, queued: int, database: Database
+    ) -> None:
+        runner.run(queued, database)
+        app = open_page("jobs_page.py", job=str(queued))
+        assert app.code[0].value == "first line"
+
+    def test_titles_of_jobs_are_text_and_not_markup(self, open_page: OpenPage, queued: int) -> None:
+        app = open_page("jobs_page.py")
+        assert not any("<b>" in m.value for m in app.markdown)
