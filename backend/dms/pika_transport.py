@@ -211,11 +211,18 @@ class PikaTransport:
     def _forget_connection(self) -> None:
         """The connection is gone: requests not yet published are surely not sent."""
         self._ready.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.ioloop.close()
         self._replies = self._looker = None
         self._unconfirmed.clear()
         looks, self._looks = self._looks, deque()
         for look in looks:
             look.then(None)
+        with self._calls_lock:
+            unsent = [sending for sending in self._calls.values() if not sending.published]
+        for sending in unsent:  # handed to a loop that had ended already
+            self._looked(sending, None)
 
     def _on_open(self, connection: Any) -> None:
         connection.channel(on_open_callback=self._on_replies_channel)

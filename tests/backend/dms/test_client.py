@@ -1,0 +1,416 @@
+"""Mounting, sharing, unmounting; the same on both transports."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.dms.client import (
+    DMSClient,
+    DMSClientException,
+    MountContext,
+    RabbitMQException,
+    RequestTimeoutException,
+    RequestValidationException,
+)
+from tests.fixtures.dms_responder import mount_request
+
+Start = Callable[..., Any]
+
+
+def _mounted(client: DMSClient) -> list[tuple[int, str, str]]:
+    return [(e.jobid, e.backup_target_id, e.host) for e in client.get_active_mounts()]
+
+
+class TestMount:
+    def test_a_confirmed_mount_is_in_the_ledger(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        response = client.mount(mount_request())
+        assert response["status"] == "success"
+        assert response["success_msg"] == "done"
+        assert response["error_msg"] is None
+        assert response["outcome"] == "replied"
+        assert _mounted(client) == [(1, "target-1", "compute-01")]
+        assert server.mounted == {"target-1"}
+
+    def test_the_wire_carries_both_job_ids_and_the_secrets(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        request = mount_request(jobid=42)
+        client.mount(request)
+        sent = server.requests[0]
+        assert sent["job"]["jobid"] == sent["jobid"] == 42
+        assert sent["action"] == "mount"
+        assert sent["keystone_token"] == request["keystone_token"]
+        assert sent["backup_target"]["secret_ref"] == request["backup_target"]["secret_ref"]
+        assert "jobid" not in request, "the caller's dict is not touched"
+
+    def test_a_refusal_leaves_the_ledger_empty(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = "refuse"
+        response = client.mount(mount_request())
+        assert response["status"] == "error"
+        assert "permission denied" in response["error_msg"]
+        assert response["outcome"] == "replied"
+        assert _mounted(client) == []
+
+    def test_secrets_that_a_server_quotes_are_masked(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = "refuse"
+        request = mount_request()
+        server.message = (
+            f"barbican refused {request['keystone_token']} for "
+            f"{request['backup_target']['secret_ref']}"
+        )
+        response = client.mount(request)
+        operation = client.operations.get(response["operation_id"])
+        for shown in (response["error_msg"], operation.reply, operation.request):
+            assert request["keystone_token"] not in shown
+            assert "0f0f-uuid" not in shown
+
+    def test_a_second_job_shares_the_mount_without_a_message(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        client.mount(mount_request(jobid=1))
+        response = client.mount(mount_request(jobid=2))
+        assert (response["status"], response["outcome"]) == ("success", "shared")
+        assert len(server.requests) == 1
+        assert [job for job, _, _ in _mounted(client)] == [1, 2]
+
+    def test_the_same_job_twice_is_one_entry(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        client.mount(mount_request())
+        response = client.mount(mount_request())
+        assert (response["status"], response["outcome"]) == ("success", "shared")
+        assert len(server.requests) == 1
+        assert len(_mounted(client)) == 1
+
+    def test_another_host_is_another_mount(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        first, second = start_responder(broker_url), start_responder(broker_url, "compute-02")
+        client = start_client(broker_url)
+        client.mount(mount_request(jobid=1))
+        response = client.mount(mount_request(jobid=2, host="compute-02"))
+        assert response["outcome"] == "replied"
+        assert (len(first.requests), len(second.requests)) == (1, 1)
+
+
+class TestUnmount:
+    def test_only_the_last_job_sends_a_message(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        client.mount(mount_request(jobid=1))
+        client.mount(mount_request(jobid=2))
+        first = client.unmount(mount_request(jobid=1))
+        assert (first["status"], first["outcome"]) == ("success", "shared")
+        assert server.mounted == {"target-1"}
+        last = client.unmount(mount_request(jobid=2))
+        assert (last["status"], last["outcome"]) == ("success", "replied")
+        assert server.actions == ["mount", "unmount"]
+        assert server.mounted == set()
+        assert _mounted(client) == []
+
+    def test_a_refused_unmount_stays_mounted(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        client.mount(mount_request())
+        server.mode = "refuse"
+        assert client.unmount(mount_request())["status"] == "error"
+        assert len(_mounted(client)) == 1
+
+    def test_what_is_not_mounted_is_an_error_and_sends_nothing(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        response = client.unmount(mount_request())
+        assert response["status"] == "error"
+        assert "no active mount" in response["error_msg"]
+        assert server.requests == []
+
+
+class TestNobodyThere:
+    def test_no_queue_is_not_delivered(self, broker_url: str, start_client: Start):
+        client = start_client(broker_url)
+        response = client.mount(mount_request(host="compute-99"))
+        assert (response["status"], response["outcome"]) == ("error", "not_delivered")
+        assert "no queue dms.compute-99" in response["error_msg"]
+        assert _mounted(client) == []
+
+    def test_a_queue_without_a_consumer_is_not_delivered(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.stop()
+        response = client.mount(mount_request())
+        assert (response["status"], response["outcome"]) == ("error", "not_delivered")
+        assert "dms.compute-01" in response["error_msg"]
+        assert server.requests == []
+
+    def test_looking_creates_no_queue(self, broker_url: str, start_client: Start):
+        client = start_client(broker_url)
+        client.mount(mount_request(host="compute-99"))
+        assert not client.transport.look("compute-99").exists
+
+    def test_after_an_absent_host_the_others_work(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        start_responder(broker_url)
+        client = start_client(broker_url)
+        client.mount(mount_request(host="compute-99"))
+        assert client.mount(mount_request())["status"] == "success"
+
+
+class TestTimeout:
+    def test_no_answer_in_time_is_unknown_and_not_mounted(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        server.delay = 1.2
+        with pytest.raises(RequestTimeoutException) as caught:
+            client.mount(mount_request())
+        assert caught.value.outcome == "unknown"
+        assert caught.value.response["outcome"] == "unknown"
+        assert _mounted(client) == []
+        assert client.operations.get(caught.value.operation_id).state == "unknown"
+
+    def test_a_late_reply_is_kept_with_its_operation_and_applied_by_a_recheck(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        server.delay = 1.0
+        with pytest.raises(RequestTimeoutException) as caught:
+            client.mount(mount_request())
+        operation = _wait_for_reply(client, caught.value.operation_id)
+        assert operation.state == "unknown", "a person decides when to re-check"
+        assert _mounted(client) == []
+        response = client.recheck(caught.value.operation_id)
+        assert (response["status"], response["outcome"]) == ("success", "replied")
+        assert _mounted(client) == [(1, "target-1", "compute-01")]
+
+    def test_a_late_reply_is_not_given_to_the_next_request(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url, 0.6)
+        server.delay = 0.8
+        with pytest.raises(RequestTimeoutException):
+            client.mount(mount_request(target="late"))
+        server.delay = 0.0
+        server.reply = {"status": "success", "error_msg": None, "success_msg": "second"}
+        assert client.mount(mount_request(target="next"))["success_msg"] == "second"
+
+    def test_after_an_unknown_mount_the_next_job_asks_the_server_again(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        server.delay = 0.8
+        with pytest.raises(RequestTimeoutException) as caught:
+            client.mount(mount_request(jobid=1))
+        server.delay = 0.0
+        _wait_for_reply(client, caught.value.operation_id)
+        assert client.mount(mount_request(jobid=2))["outcome"] == "replied"
+        assert server.actions == ["mount", "mount"]
+        assert client.operations.get(caught.value.operation_id).state == "settled"
+
+    def test_an_unknown_unmount_makes_the_next_mount_a_real_one(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        """The ledger still says mounted, the server may have unmounted: sharing would be a lie."""
+        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        client.mount(mount_request(jobid=1))
+        server.delay = 0.8
+        with pytest.raises(RequestTimeoutException) as caught:
+            client.unmount(mount_request(jobid=1))
+        server.delay = 0.0
+        _wait_for_reply(client, caught.value.operation_id)
+        assert client.mount(mount_request(jobid=2))["outcome"] == "replied"
+        assert server.mounted == {"target-1"}
+
+    def test_a_recheck_with_the_request_asks_again(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        server.mode = "garbage"
+        response = client.mount(mount_request())
+        server.mode = "good"
+        assert client.recheck(response["operation_id"])["outcome"] == "unknown"
+        again = client.recheck(response["operation_id"], mount_request())
+        assert (again["status"], again["outcome"]) == ("success", "replied")
+        assert len(_mounted(client)) == 1
+
+    def test_a_recheck_with_another_request_is_refused(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = "garbage"
+        response = client.mount(mount_request())
+        with pytest.raises(RequestValidationException, match="is not the one"):
+            client.recheck(response["operation_id"], mount_request(jobid=77))
+
+
+class TestBadAnswers:
+    @pytest.mark.parametrize("mode", ["garbage", "lacking"])
+    def test_an_unreadable_answer_proves_nothing(
+        self, broker_url: str, start_responder: Start, start_client: Start, mode: str
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = mode
+        response = client.mount(mount_request())
+        assert (response["status"], response["outcome"]) == ("error", "unknown")
+        assert _mounted(client) == []
+        assert client.operations.get(response["operation_id"]).state == "unknown"
+
+    def test_a_second_answer_changes_nothing_and_is_counted(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = "twice"
+        first = client.mount(mount_request(jobid=1))
+        assert client.mount(mount_request(jobid=2, target="target-2"))["status"] == "success"
+        assert len(_mounted(client)) == 2
+        _until(lambda: client.operations.get(first["operation_id"]).replies == 2)
+
+    def test_a_server_that_dies_after_the_mount_is_asked_again_by_the_broker(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = "dies"
+        assert client.mount(mount_request())["status"] == "success"
+        assert server.actions == ["mount", "mount"]
+        assert len(_mounted(client)) == 1
+
+
+class TestManyThreads:
+    def test_eight_threads_share_one_client(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        for number in range(4):
+            start_responder(broker_url, f"compute-0{number}")
+        client = start_client(broker_url, 60.0)
+        failures: list[Any] = []
+
+        def work(number: int) -> None:
+            for turn in range(5):
+                request = mount_request(
+                    jobid=number, target=f"t{number}-{turn}", host=f"compute-0{number % 4}"
+                )
+                for step in (client.mount, client.unmount):
+                    response = step(request)
+                    if response["outcome"] != "replied":
+                        failures.append(response)
+
+        _together(work, 8)
+        assert failures == []
+        assert _mounted(client) == []
+
+    def test_threads_on_one_pair_agree(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url, 60.0)
+        _together(lambda n: client.mount(mount_request(jobid=n)), 8)
+        assert server.actions == ["mount"]
+        assert len(_mounted(client)) == 8
+        _together(lambda n: client.unmount(mount_request(jobid=n)), 8)
+        assert server.actions == ["mount", "unmount"]
+        assert _mounted(client) == []
+
+
+class TestMountContext:
+    def test_is_mounted_inside_and_unmounted_after(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        request = mount_request()
+        del request["action"]
+        with MountContext(client, request) as mount:
+            assert mount.get_mount_path() == "/var/lib/trilio/triliovault-mounts/target-1"
+            assert server.mounted == {"target-1"}
+        assert server.mounted == set()
+        with pytest.raises(DMSClientException):
+            mount.get_mount_path()
+
+    def test_unmounts_when_the_body_fails_and_passes_the_failure_on(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        with pytest.raises(ZeroDivisionError), MountContext(client, mount_request()):
+            raise ZeroDivisionError
+        assert server.mounted == set()
+
+    def test_raises_when_the_mount_failed(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        server.mode = "refuse"
+        with (
+            pytest.raises(DMSClientException, match="permission denied"),
+            MountContext(client, mount_request()),
+        ):
+            pytest.fail("the body must not run")
+        assert server.actions == ["mount"]
+
+    def test_a_failing_unmount_does_not_hide_a_finished_backup(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        with MountContext(client, mount_request()) as mount:
+            server.mode = "refuse"
+        assert mount.unmount_response["status"] == "error"
+        assert len(_mounted(client)) == 1
+
+
+class TestClosing:
+    def test_a_closed_client_says_so(self, broker_url: str, start_client: Start):
+        client = start_client(broker_url)
+        client.close()
+        with pytest.raises(RabbitMQException, match="closed"):
+            client.mount(mount_request())
+
+    def test_a_client_without_a_broker_reads_the_ledger(self, start_client: Start):
+        client = start_client("")
+        assert client.get_active_mounts() == []
+        with pytest.raises(RabbitMQException, match="No broker"):
+            client.mount(mount_request())
+
+
+def _wait_for_reply(client: DMSClient, operation_id: str) -> Any:
+    _until(lambda: client.operations.get(operation_id).reply is not None)
+    return client.operations.get(operation_id)
+
+
+def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def _together(work: Callable[[int], object], count: int) -> None:
+    failures: list[BaseException] = []
+
+    def guarded(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as exc:
+            failures.append(exc)
+
+    threads = [threading.Thread(target=guarded, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
