@@ -1,0 +1,71 @@
+"""What this room wants somebody to look at: failing tests, expiring tokens, client info."""
+
+from backend.connections import client_info, health
+from backend.connections.health import EnvironmentHealth
+from backend.core.access import Actor, Permission
+from backend.core.attention import Attention
+from backend.core.database import ReadSession
+
+PAGE = "connections"
+MAX_ITEMS = 20
+
+
+def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+    """At most 20 items; those about client info are for admins."""
+    if not actor.may(Permission.OVERVIEW_READ):
+        return []
+    environments = health.overview(session, actor)
+    items = _missing(environments, actor)
+    for environment in environments:
+        items += _tests(environment)
+    if actor.may(Permission.CLIENT_INFO_READ):
+        items += _client_info(session, actor, environments)
+    return items[:MAX_ITEMS]
+
+
+def _missing(environments: tuple[EnvironmentHealth, ...], actor: Actor) -> list[Attention]:
+    if not actor.may(Permission.ENVIRONMENTS_WRITE):
+        return []
+    if not environments:
+        return [Attention("info", "No environment is configured yet: add the first one.", PAGE)]
+    if not any(item.environment.is_default for item in environments):
+        return [Attention("warning", "No default environment found: mark one as default.", PAGE)]
+    return []
+
+
+def _tests(item: EnvironmentHealth) -> list[Attention]:
+    found = []
+    name = item.environment.name
+    for connection in item.connections:
+        query = (("environment", name), ("kind", connection.kind))
+        if connection.state == "failed":
+            text = f"{connection.label} of {name} failed its test: {connection.cause}"
+            found.append(Attention("error", text, PAGE, connection.tested_at, query))
+        found += [
+            Attention("warning", f"{connection.label} of {name}: {text}", PAGE, None, query)
+            for text in connection.warnings
+            if "expire" in text
+        ]
+    return found
+
+
+def _client_info(
+    session: ReadSession, actor: Actor, environments: tuple[EnvironmentHealth, ...]
+) -> list[Attention]:
+    with_datahub = {
+        item.environment.name
+        for item in environments
+        if any(connection.kind == "datahub" for connection in item.connections)
+    }
+    found = []
+    for info in client_info.list_all(session, actor):
+        if info.environment not in with_datahub:
+            continue
+        query = (("environment", info.environment), ("kind", "datahub"))
+        if info.connection_status == "failed":
+            text = f"DataHub client info of {info.environment} cannot be refreshed."
+            found.append(Attention("warning", text, PAGE, info.failing_since, query))
+        elif info.stale and info.connection_status == "connected":
+            text = f"DataHub client info of {info.environment} is older than a day."
+            found.append(Attention("warning", text, PAGE, info.last_updated, query))
+    return found
