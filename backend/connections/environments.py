@@ -130,8 +130,8 @@ def make_default(session: WriteSession, actor: Actor, *, name: str) -> Environme
     return view(row)
 
 
-def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str) -> None:
-    """Delete an environment with its connections, secrets, tests and client info.
+def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str) -> EnvironmentView:
+    """Delete an environment with its connections, secrets, tests and client info; returns it.
 
     confirm_name: the name typed once more; raises InvalidInput when it differs. When the default
     one goes there is no default until an admin chooses: work must not move silently elsewhere.
@@ -150,7 +150,9 @@ def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str)
         outcome="succeeded",
         details={"was_default": row.default_marker == 1},
     )
+    gone = view(row)
     repository.delete_environment(session, row.id)
+    return gone
 
 
 def clean_name(name: str) -> str:

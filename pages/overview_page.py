@@ -1,0 +1,29 @@
+"""See at a glance whether everything works, what ran last, and what needs attention."""
+
+import streamlit as st
+
+from backend.connections import health
+from backend.core import attention
+from backend.core.access import Permission
+from backend.jobs import service as jobs
+from pages.shell import calls, flash, guard
+from pages.widgets import overview
+
+LAST_JOBS = 8
+
+
+# gate
+guard.require(Permission.OVERVIEW_READ)
+st.title("Overview")
+flash.show()
+# load
+items = calls.read(attention.collect)
+environments = calls.read(health.overview)
+last = calls.read(jobs.list_jobs, limit=LAST_JOBS)
+# present
+st.subheader("Needs attention")
+overview.attention(items)
+st.subheader("Connections")
+overview.health(environments)
+st.subheader("What ran last")
+overview.jobs(last.items)

@@ -1,0 +1,88 @@
+"""The parts of the Overview page: attention, health, last jobs."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.connections.health import EnvironmentHealth
+from backend.core.attention import Attention
+from backend.jobs.schemas import JobView
+from pages.shell import registry
+from pages.shell.errors import escape
+from pages.widgets import status, times
+
+_ICONS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
+SHOWN_ENVIRONMENTS = 15
+
+
+def attention(items: Sequence[Attention]) -> None:
+    """What somebody should look at, each with a link to where it can be done."""
+    if not items:
+        st.success("Nothing needs attention.", icon=":material/check_circle:")
+        return
+    for item in items:
+        text, link = st.columns([6, 1], vertical_alignment="center")
+        since = f" ({times.relative(item.since)})" if item.since else ""
+        with text:
+            draw = {"error": st.error, "warning": st.warning}.get(item.severity, st.info)
+            draw(escape(item.text) + since, icon=_ICONS[item.severity])
+        with link:
+            to_page(item.page, "Open", query=dict(item.query))
+
+
+def health(environments: Sequence[EnvironmentHealth]) -> None:
+    """A row per environment: its name as a link, its connections as badges."""
+    if not environments:
+        st.info("No environment is configured yet.")
+        to_page("connections", "Connections")
+        return
+    ordered = sorted(environments, key=lambda e: (not e.environment.is_default, -e.failed))
+    for item in ordered[:SHOWN_ENVIRONMENTS]:
+        name, badges = st.columns([1, 4], vertical_alignment="center")
+        with name:
+            to_page(
+                "connections",
+                escape(item.environment.name),
+                query={"environment": item.environment.name},
+            )
+        with badges:
+            st.markdown(_badges(item))
+    hidden = len(ordered) - SHOWN_ENVIRONMENTS
+    if hidden > 0:
+        failed = sum(e.failed for e in ordered[SHOWN_ENVIRONMENTS:])
+        st.caption(f"{hidden} more environments, {failed} failing connections among them.")
+        to_page("connections", "All environments")
+
+
+def jobs(items: Sequence[JobView]) -> None:
+    """What ran last and how it ended."""
+    if not items:
+        st.caption("Nothing has run yet.")
+    for view in items:
+        what, end = st.columns([4, 1], vertical_alignment="center")
+        with what:
+            st.markdown(
+                f"{status.markdown(view.state)} **{escape(view.title)}** {escape(view.subject)} · "
+                f"{escape(view.actor_name)}, {times.relative(view.finished_at or view.created_at)}"
+            )
+            if view.error:
+                st.caption(escape(view.error))
+        with end:
+            to_page("jobs", "Details", query={"job": str(view.id)})
+
+
+def to_page(url_path: str, label: str, *, query: dict[str, str] | None = None) -> None:
+    """A link to a page of the portal; nothing where this person has no such page."""
+    found = next((page for page in registry.PAGES if page.url_path == url_path), None)
+    if found is None or not found.path.exists():
+        return
+    st.page_link(found.path, label=label, icon=found.icon, query_params=query or None)
+
+
+def _badges(item: EnvironmentHealth) -> str:
+    words = []
+    for connection in item.connections:
+        when = f" {times.relative(connection.tested_at)}" if connection.tested_at else ""
+        shown = {"ok": "ok", "failed": "failed", "untested": "untested"}[connection.state]
+        words.append(status.markdown(shown, label=f"{connection.label}: {shown}{when}"))
+    return " ".join(words) or "No connection is configured yet."
