@@ -42,7 +42,7 @@ class LastAdmin(Conflict):
 
 @dataclass(frozen=True)
 class Reset:
-    """A password just made. raw: shown once and never again."""
+    """A password just made. raw: shown once and never again; "" when a person chose it."""
 
     account: AccountView
     raw: str
@@ -83,6 +83,19 @@ def create(
     return add_account(
         session, actor, name=name, role=checked_role(role), stored=stored, must_change=must_change
     )
+
+
+def create_for(
+    session: WriteSession, actor: Actor, *, name: str, role: Role | str, password: str
+) -> Reset:
+    """`create` on behalf of somebody: they are reminded to change the password at sign-in.
+
+    An empty password makes a random one, which is then in `raw`.
+    """
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    raw = "" if password else passwords.random_password()
+    view = create(session, actor, name=name, role=role, password=password or raw, must_change=True)
+    return Reset(account=view, raw=raw)
 
 
 def add_account(

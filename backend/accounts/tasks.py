@@ -3,8 +3,10 @@
 from backend.accounts import backoff, repository, sessions
 from backend.core import clock
 from backend.core.database import Database
+from backend.jobs.schedule import every
 
 
+@every("accounts.clean_up", hours=6)
 def clean_up(database: Database) -> None:
     """Forget sessions that ended a month ago, spent tickets and old back-off counters."""
     now = clock.now()

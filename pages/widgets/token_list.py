@@ -1,0 +1,98 @@
+"""API tokens: make one (shown once), see when each was used, revoke."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.accounts import api_tokens
+from backend.accounts.schemas import ApiTokenView
+from backend.core.access import Role
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+from pages.widgets import confirm, shown_once, times
+
+ROLES = tuple(role.value for role in Role)
+
+
+def create_form() -> None:
+    """Make a token."""
+    with (
+        st.expander("Make an API token", icon=":material/key:"),
+        st.form("tokens.create", clear_on_submit=True),
+    ):
+        name = st.text_input("What is it for?", key="tokens.create.name")
+        role = st.selectbox("Role", ROLES, key="tokens.create.role")
+        days = st.number_input(
+            "Valid for days (empty: until revoked)",
+            min_value=1,
+            max_value=api_tokens.MAX_DAYS,
+            value=None,
+            key="tokens.create.days",
+        )
+        if st.form_submit_button("Make token", type="primary", key="tokens.create.submit"):
+            made = calls.write(
+                api_tokens.add, name=name, role=role, days=int(days) if days else None
+            )
+            if made is not None:
+                shown_once.keep(f"The API token {escape(made.view.name)}.", made.raw)
+                st.rerun()
+
+
+def show(views: list[ApiTokenView]) -> None:
+    """The list, and a button for the chosen token."""
+    if not views:
+        st.info("There is no API token yet. Programs that call the REST API need one each.")
+        return
+    frame = pd.DataFrame(
+        {
+            "Name": [view.name for view in views],
+            "Role": [view.role.value for view in views],
+            "State": [_state(view) for view in views],
+            "Last used": [times.relative(view.last_used_at) for view in views],
+            "Made": [times.relative(view.created_at) for view in views],
+            "Made by": [view.created_by for view in views],
+            "Begins with": [f"spt_{view.prefix}_…" for view in views],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        key="tokens.table",
+        on_select="rerun",
+        selection_mode="single-row",
+        width="stretch",
+    )
+    rows = event["selection"]["rows"]
+    if rows and rows[0] < len(views):
+        _actions(views[rows[0]])
+
+
+def _actions(view: ApiTokenView) -> None:
+    st.button(
+        f"Revoke {escape(view.name)}",
+        key="tokens.revoke",
+        disabled=view.revoked_at is not None,
+        icon=":material/block:",
+        on_click=confirm.open_dialog,
+        args=("tokens.revoke.dialog",),
+    )
+    confirm.ask(
+        "tokens.revoke.dialog",
+        title=f"Revoke {escape(view.name)}?",
+        body="Whatever uses this token is refused from now on. This cannot be undone.",
+        action="Revoke",
+        on_confirm=lambda: _revoke(view.id),
+    )
+
+
+def _revoke(token_id: int) -> None:
+    view = calls.write(api_tokens.revoke, token_id=token_id)
+    if view:
+        flash.success(f"The API token {escape(view.name)} is revoked.")
+
+
+def _state(view: ApiTokenView) -> str:
+    if view.revoked_at:
+        return f"revoked by {view.revoked_by}"
+    if view.expires_at:
+        return f"ends {times.relative(view.expires_at)}"
+    return "valid"
