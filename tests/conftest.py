@@ -30,7 +30,7 @@ pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.browser",
     "tests.fixtures.database",
-    "tests.fixtures.signed_in",
+    "tests.fixtures.real_session",
     "tests.fixtures.pages",
     "tests.fixtures.portal",
 ]
