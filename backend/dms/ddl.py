@@ -1,0 +1,30 @@
+"""The tables as SQL for administrators: `python -m backend.dms.ddl DIALECT` prints it.
+
+data/ledger_schema.sql is the guide's own text and the source; the other files of data/ are what
+this prints, and a test keeps them so.
+"""
+
+import sys
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from backend.dms import schema
+
+DIALECTS = {"mysql": mysql.dialect, "postgresql": postgresql.dialect, "sqlite": sqlite.dialect}
+
+
+def script(table: Table, dialect: str) -> str:
+    """CREATE statements of `table` for "mysql", "postgresql" or "sqlite"."""
+    target = DIALECTS[dialect]()
+    statements = [str(CreateTable(table).compile(dialect=target)).strip()]
+    indexes = sorted(table.indexes, key=lambda i: str(i.name))
+    statements += [str(CreateIndex(i).compile(dialect=target)).strip() for i in indexes]
+    lines = "\n".join(f"{statement};" for statement in statements).replace("\t", "    ")
+    return "\n".join(line.rstrip() for line in lines.splitlines()) + "\n"
+
+
+if __name__ == "__main__":
+    for each in (schema.ledger, schema.operation):
+        sys.stdout.write(script(each, sys.argv[1]) + "\n")
