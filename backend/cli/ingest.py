@@ -1,5 +1,244 @@
 """`python -m backend ingest`."""
 
-from backend.cli.common import new_app
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
 
-app = new_app("ingest")
+import typer
+
+from backend.cli import common as cli
+from backend.core.errors import InvalidInput
+
+app = cli.new_app("Run the ingestion of datasets through Lambda and Step Functions.")
+links_app = cli.new_app('The "Run ingestion" link on DataHub\'s dataset pages.')
+mapping_app = cli.new_app("The mapping kept in the portal.")
+app.add_typer(links_app, name="links")
+app.add_typer(mapping_app, name="mapping")
+
+DatasetUrn = Annotated[str, typer.Option("--dataset-urn", help="DataHub dataset URN.")]
+JobUrn = Annotated[str | None, typer.Option("--job-urn", help="DataHub data job URN.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="Default: the default one.")
+]
+
+
+@app.command("resolve")
+def resolve(
+    dataset_urn: DatasetUrn,
+    job_urn: JobUrn = None,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Say which target a dataset has, which rule answered, and which others would have."""
+    from backend.ingestion import resolve as resolving
+    from backend.ingestion.errors import NoMapping
+
+    found = resolving.resolve(
+        cli.database(),
+        cli.actor(),
+        dataset_urn=dataset_urn,
+        job_urn=job_urn,
+        environment=environment,
+    )
+    document = found.document()
+    if found.answer is None:
+        refusal = NoMapping(found.dataset_urn, "; ".join([resolving.LOOKED_AT, *found.notes]))
+        cli.emit(document | {"message": refusal.message}, json)
+        raise refusal
+    lines = [f"{found.answer.target.kind} {found.answer.target.name}", f"rule: {found.answer.rule}"]
+    lines += [f"also: {other.rule} → {other.target.name}" for other in found.others]
+    cli.emit(document, json, "\n".join([*lines, *(f"note: {note}" for note in found.notes)]))
+
+
+@app.command("run")
+def run(
+    dataset_urn: DatasetUrn,
+    job_urn: JobUrn = None,
+    reason: Annotated[str, typer.Option("--reason", help="Travels in the payload.")] = "",
+    environment: Environment = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="The same key gives the same run.")
+    ] = None,
+    wait: Annotated[float, typer.Option("--wait", help="Seconds to follow the run.")] = 0.0,
+    json: cli.Json = False,
+) -> None:
+    """Start the ingestion of a dataset."""
+    from backend.ingestion import follow, runs
+    from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
+    from backend.ingestion.schemas import Request
+
+    request = Request(
+        dataset_urn, job_urn, reason, environment=environment, idempotency_key=idempotency_key
+    )
+    try:
+        view = runs.start(cli.database(), cli.actor(), request)
+    except (StartFailed, AlreadyRunning, KeyReused) as exc:
+        unknown = isinstance(exc, StartFailed) and exc.run.status == "unknown"
+        word = "unknown" if unknown else "failed"
+        cli.emit(_document(exc.run, word) | {"message": exc.message}, json)
+        raise
+    deadline = time.monotonic() + wait
+    while not view.settled and view.status != "failed" and time.monotonic() < deadline:
+        time.sleep(1)
+        view = follow.watch(cli.database(), cli.actor(), run_id=view.run_id)
+    document = _document(view, "failed" if view.status == "failed" else "started")
+    cli.emit(document, json, f"{view.run_id}: {view.status}. {view.detail}")
+    if view.status == "failed":
+        raise cli.Failed(f"Run {view.run_id} failed. {view.detail}")
+
+
+@app.command("status")
+def status(run_id: str, json: cli.Json = False) -> None:
+    """How a run stands, asked of AWS now."""
+    from backend.ingestion import follow
+
+    view = follow.watch(cli.database(), cli.actor(), run_id=run_id)
+    text = "\n".join([f"{view.run_id}: {view.status}. {view.detail}", *view.log_tail[-20:]])
+    cli.emit(view.document(), json, text)
+
+
+@app.command("runs")
+def runs_(
+    dataset_urn: Annotated[str, typer.Option("--dataset-urn")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 20,
+    json: cli.Json = False,
+) -> None:
+    """The last runs."""
+    from backend.ingestion import service
+    from backend.ingestion.schemas import RunFilter
+
+    with cli.unit_read() as (session, actor):
+        page = service.list_runs(session, actor, wanted=RunFilter(dataset_urn), limit=limit)
+    rows: list[list[Any]] = [
+        [
+            r.run_id,
+            r.status,
+            r.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+            r.actor_name,
+            r.dataset_urn,
+        ]
+        for r in page.items
+    ]
+    document = {"items": [r.document() for r in page.items], "next_cursor": page.next_cursor}
+    cli.emit(document, json, cli.table(["run", "status", "asked at", "by", "dataset"], rows))
+
+
+@links_app.command("put")
+def put_links(
+    dataset_urn: Annotated[
+        list[str] | None, typer.Option("--dataset-urn", help="Only these; default: all.")
+    ] = None,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Put the link on every dataset that has a target."""
+    _links("put", dataset_urn, environment, json)
+
+
+@links_app.command("remove")
+def remove_links(
+    dataset_urn: Annotated[
+        list[str] | None, typer.Option("--dataset-urn", help="Only these; default: all.")
+    ] = None,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Remove the link from all datasets; other links stay."""
+    _links("remove", dataset_urn, environment, json)
+
+
+@mapping_app.command("export")
+def export_mapping(
+    format: Annotated[str, typer.Option("--format", help="yaml or json")] = "yaml",
+    environment: Environment = None,
+) -> None:
+    """Print the rules kept in the portal."""
+    from backend.ingestion import mapping
+
+    if format not in ("yaml", "json"):
+        raise InvalidInput("--format is yaml or json.")
+    with cli.unit_read() as (session, actor):
+        text = mapping.export_text(session, actor, format=format, environment=environment)  # type: ignore[arg-type]
+    typer.echo(text, nl=False)
+
+
+@mapping_app.command("import")
+def import_mapping(
+    path: Annotated[str, typer.Argument(help="JSON or YAML; - reads stdin.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove rules that the document does not name.")
+    ] = False,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Take rules from a JSON or YAML document."""
+    from backend.ingestion import mapping
+
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidInput(f"{path} cannot be read: {exc}") from exc
+    with cli.unit_write() as (session, actor):
+        change = mapping.import_text(
+            session, actor, text=text, replace_all=replace, environment=environment
+        )
+    cli.emit(
+        change,
+        json,
+        f"{change.added} added, {change.changed} changed, {change.removed} removed, "
+        f"{change.unchanged} unchanged.",
+    )
+
+
+@mapping_app.command("check")
+def check_mapping(environment: Environment = None, json: cli.Json = False) -> None:
+    """Ask AWS whether every mapped target exists; shadowed and dead rules are listed, too."""
+    from backend.ingestion import checks, mapping
+
+    counts: dict[str, Any] = dict(
+        checks.check_targets(cli.database(), cli.actor(), environment=environment)
+    )
+    with cli.unit_read() as (session, actor):
+        view = mapping.view(session, actor, environment=environment, limit=500)
+    wrong = [rule for rule in view.rules if rule.problem or rule.remark]
+    counts["rules"] = [
+        {"kind": r.kind, "pattern": r.pattern, "source": r.source, "why": r.problem or r.remark}
+        for r in wrong
+    ]
+    text = [f"{counts['checked']} targets checked, {counts['dead']} of them dead."]
+    text += [f"{r.source} {r.kind} {r.pattern}: {r.problem or r.remark}" for r in wrong]
+    cli.emit(counts, json, "\n".join(text))
+    if counts["dead"]:
+        raise cli.Failed(f"{counts['dead']} mapped targets cannot be used.")
+
+
+def _links(mode: str, dataset_urn: list[str] | None, environment: str | None, json: bool) -> None:
+    from backend.ingestion import links
+
+    def tell(done: int, total: int | None, urn: str) -> None:
+        if not json and sys.stderr.isatty():
+            typer.echo(f"\r{done}/{total or '?'} {urn[:80]:80}", err=True, nl=False)
+
+    report = links.apply(
+        cli.database(),
+        cli.actor(),
+        mode=links.check_mode(mode),
+        environment=environment,
+        dataset_urns=dataset_urn or (),
+        progress=tell,
+    )
+    lines = [
+        f"{report.changed} changed, {report.unchanged} unchanged, "
+        f"{report.without_target} without a target, {len(report.failed)} failed."
+    ]
+    lines += [f"{urn}: {why}" for urn, why in report.failed[:20]] + report.notes
+    cli.emit(report.document(), json, "\n".join(lines))
+    if report.failed:
+        raise cli.Failed(f"{len(report.failed)} datasets could not be changed.")
+
+
+def _document(view: Any, word: str) -> dict[str, Any]:
+    """The seed's answer, with the run's own status beside it."""
+    document: dict[str, Any] = view.document()
+    return document | {"runStatus": view.status, "status": word}

@@ -1,5 +1,146 @@
 """The ingestion room over REST."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any, Literal
 
-router = APIRouter(tags=["ingestion"])
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.api import errors
+from backend.api.deps import Caller, Reader, State
+from backend.core.log import get_logger, mask_text, new_reference
+from backend.ingestion import follow, runs, service
+from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
+from backend.ingestion.schemas import Request, RunFilter, RunView
+
+log = get_logger(__name__)
+router = APIRouter(prefix="/ingestion", tags=["ingestion"])
+
+
+class RunRequest(BaseModel):
+    """What to run. metadata travels in the payload as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    datasetUrn: str = Field(min_length=1, max_length=2000)
+    jobUrn: str | None = Field(default=None, max_length=2000)
+    reason: str = ""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    environment: str | None = Field(default=None, max_length=80)
+    idempotencyKey: str | None = Field(default=None, max_length=200)
+
+
+class RunAnswer(BaseModel):
+    """started: AWS has accepted it. failed: it has not. unknown: its answer was lost."""
+
+    runId: str
+    status: Literal["started", "failed", "unknown"]
+    message: str | None = None
+
+
+class Run(BaseModel):
+    """One run; fields that name AWS are null for roles that may not read the mapping."""
+
+    model_config = ConfigDict(extra="allow")
+
+    runId: str
+    status: Literal["accepted", "running", "succeeded", "failed", "unknown"]
+    message: str
+    datasetUrn: str
+
+
+class Runs(BaseModel):
+    items: list[Run]
+    next_cursor: int | None
+
+
+@router.post(
+    "/run",
+    response_model=RunAnswer,
+    responses={
+        409: {"description": "The dataset is running already; runId names that run."},
+        502: {"description": "AWS or DataHub answered wrongly; runId names the recorded run."},
+        504: {"description": "No answer came; status unknown means it may have been started."},
+    },
+)
+def run(
+    database: State,
+    caller: Caller,
+    body: RunRequest,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> Any:
+    """Start the ingestion of a dataset: the mapping says which Lambda or state machine.
+
+    The same `Idempotency-Key` (or `idempotencyKey`) gives the same run again.
+    """
+    request = Request(
+        dataset_urn=body.datasetUrn,
+        job_urn=body.jobUrn,
+        reason=body.reason,
+        metadata=body.metadata,
+        environment=body.environment,
+        idempotency_key=idempotency_key or body.idempotencyKey,
+    )
+    try:
+        started = runs.start(database, caller, request)
+    except (StartFailed, AlreadyRunning, KeyReused) as exc:
+        return _refused(exc)
+    return RunAnswer(runId=started.run_id, status="started", message=started.detail)
+
+
+@router.get("/runs")
+def list_runs(
+    session: Reader,
+    caller: Caller,
+    datasetUrn: str = "",
+    jobUrn: str = "",
+    actor: str = "",
+    environment: str = "",
+    status: Annotated[list[str] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
+    cursor: int | None = None,
+) -> Runs:
+    """Runs, newest first."""
+    page = service.list_runs(
+        session,
+        caller,
+        wanted=RunFilter(datasetUrn, jobUrn, actor, tuple(status or ()), environment),
+        limit=limit,
+        cursor=cursor,
+    )
+    return Runs(items=[_run(item) for item in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/runs/{run_id}")
+def get_run(database: State, caller: Caller, run_id: str) -> Run:
+    """One run, looked up in AWS when the last look is older than two seconds."""
+    return _run(follow.watch(database, caller, run_id=run_id))
+
+
+@router.post("/runs/{run_id}/stop")
+def stop_run(database: State, caller: Caller, run_id: str) -> Run:
+    """Ask a STANDARD Step Functions execution to stop."""
+    return _run(service.stop(database, caller, run_id=run_id))
+
+
+def _run(view: RunView) -> Run:
+    return Run.model_validate(view.document())
+
+
+def _refused(exc: StartFailed | AlreadyRunning | KeyReused) -> JSONResponse:
+    """The seed's answer and the house's error in one document; the run is named either way."""
+    reference = new_reference()
+    log.info(
+        "Ingestion not started.", reference=reference, run_id=exc.run.run_id, error=exc.message
+    )
+    message = mask_text(exc.message)
+    unknown = isinstance(exc, StartFailed) and exc.run.status == "unknown"
+    return JSONResponse(
+        {
+            "runId": exc.run.run_id,
+            "status": "unknown" if unknown else "failed",
+            "message": message,
+            **errors.body(type(exc).__name__, message, reference),
+        },
+        status_code=exc.status,
+    )

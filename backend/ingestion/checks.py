@@ -1,0 +1,55 @@
+"""Do the mapped targets exist? Asked of AWS one by one; answers are kept on the rules."""
+
+from backend.core import access, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
+from backend.core.errors import UpstreamError
+from backend.ingestion import aws
+from backend.ingestion import scene as scenes
+from backend.ingestion.links import Progress
+from backend.ingestion.repository import set_problem
+from backend.ingestion.targets import Target
+from backend.integrations.aws.errors import AwsDenied, AwsNotFound
+
+MAX_TARGETS = 500
+
+
+def check_targets(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Ask AWS about every distinct target of all three sources; returns counts.
+
+    Stops at the first error that is about AWS as a whole (credentials, network) and raises it.
+    """
+    access.require(actor, Permission.INGESTION_MAPPING_WRITE)
+    with database.read() as session:
+        scene = scenes.load(session, environment)
+    wanted = sorted(
+        {rule.target for rules in scene.sources for rule in rules},
+        key=lambda target: (target.kind, target.name),
+    )
+    dead = 0
+    for done, target in enumerate(wanted[:MAX_TARGETS], start=1):
+        problem = _problem(scene, target)
+        dead += bool(problem)
+        with database.write() as session:
+            set_problem(session, scene.environment_id, target, problem, clock.now())
+        if progress is not None:
+            progress(done, min(len(wanted), MAX_TARGETS), "")
+    return {"checked": min(len(wanted), MAX_TARGETS), "dead": dead, "targets": len(wanted)}
+
+
+def _problem(scene: scenes.Scene, target: Target) -> str:
+    try:
+        aws.facts(scene.aws, target, fresh=True)
+    except (AwsNotFound, AwsDenied) as exc:
+        return exc.message
+    except UpstreamError as exc:
+        if exc.status == 502:
+            return exc.message
+        raise
+    return ""

@@ -1,0 +1,208 @@
+"""The "Run ingestion" link on DataHub's dataset pages: put and removed, other links never touched.
+
+A link is ours when it has our label and leads to this portal's ingestion page for that very
+dataset, whatever host the portal had when it was put there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote
+
+from backend.core import access, audit
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
+from backend.core.errors import InvalidInput, NotFound, PortalError
+from backend.core.settings import get_settings
+from backend.ingestion import resolve
+from backend.ingestion import scene as scenes
+from backend.ingestion.catalog import Catalog
+from backend.ingestion.scene import Scene
+from backend.integrations.datahub import urns
+from backend.integrations.datahub.schemas import Dataset
+
+LABEL = "Run ingestion"
+PAGE = 100
+#: DataHub's search shows no more than this; exact rules and tags are found beyond it.
+WINDOW = 10_000
+
+Mode = Literal["put", "remove"]
+#: told after each dataset: how many are done, how many there are (None: not known yet), its name
+Progress = Callable[[int, int | None, str], None]
+
+
+@dataclass
+class LinkReport:
+    """How many datasets got or lost the link; failures name the dataset and why."""
+
+    mode: Mode
+    changed: int = 0
+    unchanged: int = 0
+    without_target: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, object]:
+        return {
+            "mode": self.mode,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "withoutTarget": self.without_target,
+            "failed": [{"datasetUrn": urn, "reason": why} for urn, why in self.failed[:50]],
+            "failedTotal": len(self.failed),
+            "notes": self.notes,
+        }
+
+
+def link_url(dataset_urn: str) -> str:
+    """The address of this portal's ingestion page for a dataset."""
+    return f"{get_settings().public_url}/ingestion?dataset_urn={quote(dataset_urn, safe='')}"
+
+
+def apply(
+    database: Database,
+    actor: Actor,
+    *,
+    mode: Mode,
+    environment: str | None = None,
+    dataset_urns: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> LinkReport:
+    """Put the link on every dataset that has a target, or take it off all of them.
+
+    dataset_urns: only these, else all that DataHub shows. Datasets that fail are reported and the
+    others go on. Raises NotFound without a DataHub connection; progress may raise to stop.
+    """
+    access.require(actor, Permission.INGESTION_MAPPING_WRITE)
+    for urn in dataset_urns:
+        urns.parse_dataset(urn)
+    with database.read() as session:
+        scene = scenes.load(session, environment)
+    catalog = Catalog(scene.datahub)
+    catalog.client()
+    report = LinkReport(mode)
+    _record(database, actor, scene, report, "intent", list(dataset_urns))
+    try:
+        wanted: Iterator[tuple[str, int | None]] = (
+            ((urn, len(dataset_urns)) for urn in dataset_urns)
+            if dataset_urns
+            else _all(scene, catalog, report)
+        )
+        for done, (urn, total) in enumerate(wanted, start=1):
+            _one(scene, catalog, urn, report)
+            if progress is not None:
+                progress(done, total, urn)
+    finally:
+        _record(database, actor, scene, report, "outcome", list(dataset_urns))
+    return report
+
+
+def _one(scene: Scene, catalog: Catalog, urn: str, report: LinkReport) -> None:
+    try:
+        dataset = catalog.client().dataset(urn)
+        if report.mode == "put" and not _has_target(scene, catalog, urn):
+            report.without_target += 1
+            return
+        changed = _put(catalog, dataset) if report.mode == "put" else _remove(catalog, dataset)
+    except NotFound:
+        report.failed.append((urn, "DataHub does not know this dataset."))
+    except PortalError as exc:
+        report.failed.append((urn, exc.message))
+    else:
+        report.changed += changed
+        report.unchanged += not changed
+
+
+def _has_target(scene: Scene, catalog: Catalog, urn: str) -> bool:
+    return next(resolve.candidates(scene, catalog, urn, None, []), None) is not None
+
+
+def _put(catalog: Catalog, dataset: Dataset) -> bool:
+    url = link_url(dataset.urn)
+    mine = _ours(dataset)
+    if mine == [url]:
+        return False
+    if url not in mine:
+        catalog.client().add_link(dataset.urn, url, LABEL)
+    for old in mine:
+        if old != url:
+            catalog.client().remove_link(dataset.urn, old, LABEL)
+    return True
+
+
+def _remove(catalog: Catalog, dataset: Dataset) -> bool:
+    mine = _ours(dataset)
+    for url in mine:
+        catalog.client().remove_link(dataset.urn, url, LABEL)
+    return bool(mine)
+
+
+def _ours(dataset: Dataset) -> list[str]:
+    ending = f"/ingestion?dataset_urn={quote(dataset.urn, safe='')}"
+    return [link.url for link in dataset.links if link.label == LABEL and link.url.endswith(ending)]
+
+
+def _all(scene: Scene, catalog: Catalog, report: LinkReport) -> Iterator[tuple[str, int | None]]:
+    """Every dataset that search shows, then those of exact and tag rules that it did not."""
+    client, seen = catalog.client(), set[str]()
+    start, total = 0, None
+    while start < WINDOW:
+        page = client.search_datasets("*", start=start, count=min(PAGE, WINDOW - start))
+        total = page.total
+        for hit in page.items:
+            if hit.urn not in seen:
+                seen.add(hit.urn)
+                yield hit.urn, min(total, WINDOW)
+        start += PAGE
+        if not page.items or start >= total:
+            break
+    if total is not None and total > WINDOW:
+        report.notes.append(
+            f"DataHub has {total:,} datasets and shows the first {WINDOW:,} to a search. Beyond "
+            "these only datasets of exact and tag rules were visited."
+        )
+        for urn in _named(scene, catalog):
+            if urn not in seen:
+                seen.add(urn)
+                yield urn, None
+
+
+def _named(scene: Scene, catalog: Catalog) -> Iterator[str]:
+    for rules in scene.sources:
+        yield from rules.exact
+        for tag in rules.tags:
+            yield from catalog.client().datasets_with_tag(tag, limit=WINDOW)
+
+
+def check_mode(text: str) -> Mode:
+    """`put` or `remove`; raises InvalidInput."""
+    if text == "put" or text == "remove":
+        return text  # type: ignore[return-value]
+    raise InvalidInput(f"{text!r} is neither put nor remove.")
+
+
+def _record(
+    database: Database,
+    actor: Actor,
+    scene: Scene,
+    report: LinkReport,
+    phase: audit.Phase,
+    dataset_urns: list[str],
+) -> None:
+    outcome = ""
+    if phase == "outcome":
+        outcome = "failed" if report.failed and not report.changed else "succeeded"
+    with database.write() as session:
+        audit.record(
+            session,
+            actor,
+            f"ingestion:links:{report.mode}",
+            subject=f"DataHub links of {scene.environment}",
+            phase=phase,
+            outcome=outcome,
+            details={
+                "datasets": dataset_urns[:20] or "all",
+                "changed": report.changed,
+                "failed": len(report.failed),
+            },
+        )

@@ -1,0 +1,178 @@
+"""Ingestion sources that DataHub itself manages: list them, run one, follow it as a job."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from backend.connections import resolve as connections
+from backend.core import access, audit
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, WriteSession
+from backend.core.errors import Conflict
+from backend.ingestion import repository
+from backend.ingestion import scene as scenes
+from backend.ingestion.catalog import Catalog
+from backend.jobs import service as jobs
+from backend.jobs.enqueue import enqueue
+from backend.jobs.errors import JobCancelled
+from backend.jobs.registry import JobContext
+
+KIND = "ingestion.managed"
+#: DataHub's words for a run that has ended.
+ENDED = frozenset(
+    {"SUCCESS", "SUCCEEDED", "SUCCEEDED_WITH_WARNINGS", "FAILURE", "FAILED", "CANCELLED",
+     "ABORTED", "TIMEOUT", "UP_FOR_RETRY", "ROLLED_BACK", "DUPLICATE"}
+)  # fmt: skip
+GOOD = frozenset({"SUCCESS", "SUCCEEDED", "SUCCEEDED_WITH_WARNINGS"})
+PAUSES = (1, 2, 3, 5, 8, 13, 20, 30)
+GIVE_UP_SECONDS = 6 * 3600
+
+
+@dataclass(frozen=True)
+class SourceView:
+    """A managed source with its last run in DataHub's own words."""
+
+    urn: str
+    name: str
+    type: str
+    schedule: str | None
+    last_status: str
+    last_requested_at: datetime | None
+    last_request_urn: str | None
+
+
+@dataclass(frozen=True)
+class SourcePage:
+    items: tuple[SourceView, ...]
+    total: int
+
+
+def list_sources(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    start: int = 0,
+    count: int = 50,
+) -> SourcePage:
+    """DataHub's ingestion sources. Raises NotFound without a DataHub connection."""
+    access.require(actor, Permission.INGESTION_READ)
+    page = (
+        _catalog(database, environment)
+        .client()
+        .list_ingestion_sources(start=start, count=min(count, 200))
+    )
+    return SourcePage(
+        tuple(
+            SourceView(
+                urn=source.urn,
+                name=source.name,
+                type=source.type,
+                schedule=source.schedule,
+                last_status=source.last_execution.status if source.last_execution else "",
+                last_requested_at=(
+                    source.last_execution.requested_at if source.last_execution else None
+                ),
+                last_request_urn=source.last_execution.urn if source.last_execution else None,
+            )
+            for source in page.items
+        ),
+        page.total,
+    )
+
+
+def run_source(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    source_urn: str,
+    name: str = "",
+    environment: str | None = None,
+) -> int:
+    """Queue a run of a source and return the job's id; a second one while it goes is a Conflict."""
+    access.require(actor, Permission.INGESTION_RUN)
+    where = connections.environment(session, environment)
+    subject = f"{name or source_urn} on {where.name}"
+    only_one(session, actor, where.id, KIND, subject)
+    audit.record(session, actor, "ingestion:managed:start", subject=source_urn, phase="intent")
+    return enqueue(
+        session,
+        actor,
+        KIND,
+        {"source_urn": source_urn, "environment": where.name},
+        subject=subject,
+    )
+
+
+def only_one(
+    session: WriteSession, actor: Actor, environment_id: int, kind: str, subject: str
+) -> None:
+    """Raise Conflict while a job of this kind and subject is open.
+
+    The mapping's row is the lock that keeps two clicks from both seeing none.
+    """
+    mapping = repository.lock_mapping(session, environment_id, actor.name)
+    mapping.updated_by = mapping.updated_by or actor.name
+    open_jobs = jobs.list_jobs(
+        session, actor, limit=1, states=("queued", "running"), kind=kind, subject=subject
+    ).items
+    if open_jobs:
+        raise Conflict(
+            f"Job {open_jobs[0].id} does this already (asked by {open_jobs[0].actor_name}). "
+            "Follow that one."
+        )
+
+
+def run(ctx: JobContext, *, source_urn: str, environment: str) -> dict[str, object]:
+    """The job: ask DataHub to run the source, then follow it to its end.
+
+    A cancelled job asks DataHub to cancel the run, too.
+    """
+    client = _catalog(ctx.database, environment).client()
+    request_urn = client.create_execution_request(source_urn)
+    ctx.log(f"DataHub took the request: {request_urn}")
+    status, begun, looks = "", time.monotonic(), 0
+    try:
+        while time.monotonic() - begun < GIVE_UP_SECONDS:
+            request = client.execution_request(request_urn)
+            if request.status != status:
+                status = request.status
+                ctx.log(f"DataHub says {status}.")
+            ctx.progress(1 if status in ENDED else 0, 1, note=f"DataHub says {status}")
+            if status in ENDED:
+                break
+            _pause(ctx, PAUSES[min(looks, len(PAUSES) - 1)])
+            looks += 1
+    except JobCancelled:
+        client.cancel_execution_request(source_urn, request_urn)
+        ctx.log("DataHub was asked to cancel the run.")
+        raise
+    with ctx.database.write() as session:
+        audit.record(
+            session,
+            ctx.actor,
+            "ingestion:managed:start",
+            subject=source_urn,
+            phase="outcome",
+            outcome=_outcome(status),
+            details={"execution_request": request_urn, "status": status},
+        )
+    return {"execution_request": request_urn, "status": status, "outcome": _outcome(status)}
+
+
+def _outcome(status: str) -> str:
+    if status in GOOD:
+        return "succeeded"
+    return "failed" if status in ENDED else "unknown"
+
+
+def _pause(ctx: JobContext, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        ctx.check_cancelled()
+        time.sleep(0.25)
+
+
+def _catalog(database: Database, environment: str | None) -> Catalog:
+    with database.read() as session:
+        return Catalog(scenes.load(session, environment).datahub)

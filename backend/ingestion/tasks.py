@@ -1,0 +1,74 @@
+"""Background work of ingestion: following runs, links, target checks, managed runs, recipes."""
+
+import threading
+from typing import Any
+
+from backend.core.database import Database
+from backend.core.log import get_logger, log_unexpected
+from backend.ingestion import checks, follow, links, managed, recipes
+from backend.jobs.registry import JobContext, job
+from backend.jobs.schedule import every
+
+log = get_logger(__name__)
+_sweeping = threading.Lock()
+
+
+@every("ingestion.follow", seconds=5)
+def follow_runs(database: Database) -> None:
+    """Look at runs whose time has come, beside the schedule: a slow AWS must not hold it up."""
+    if not _sweeping.acquire(blocking=False):
+        return
+    threading.Thread(target=_sweep, args=(database,), name="ingestion-follow", daemon=True).start()
+
+
+def _sweep(database: Database) -> None:
+    try:
+        follow.sweep(database)
+    except Exception as exc:
+        # Nobody waits for this thread; the next tick tries again.
+        log_unexpected(log, "Following ingestion runs failed.", exc)
+    finally:
+        _sweeping.release()
+
+
+@job("ingestion.links", title="Links on DataHub pages", resumable=True)
+def put_links(
+    ctx: JobContext, *, mode: str, environment: str, dataset_urns: list[str] | None = None
+) -> dict[str, Any]:
+    """Put the "Run ingestion" link on datasets, or remove it."""
+    report = links.apply(
+        ctx.database,
+        ctx.actor,
+        mode=links.check_mode(mode),
+        environment=environment,
+        dataset_urns=dataset_urns or (),
+        progress=lambda done, total, urn: ctx.progress(done, total, note=urn),
+    )
+    for urn, why in report.failed[:50]:
+        ctx.log(f"{urn}: {why}")
+    return dict(report.document())
+
+
+@job("ingestion.check", title="Check mapped targets", resumable=True)
+def check_targets(ctx: JobContext, *, environment: str) -> dict[str, Any]:
+    """Ask AWS whether every mapped target exists."""
+    return dict(
+        checks.check_targets(
+            ctx.database,
+            ctx.actor,
+            environment=environment,
+            progress=lambda done, total, _name: ctx.progress(done, total),
+        )
+    )
+
+
+@job("ingestion.managed", title="Run a DataHub ingestion source")
+def run_managed(ctx: JobContext, *, source_urn: str, environment: str) -> dict[str, Any]:
+    """Run a source that DataHub manages and follow it."""
+    return dict(managed.run(ctx, source_urn=source_urn, environment=environment))
+
+
+@job("ingestion.recipe", title="Run a DataHub recipe")
+def run_recipe(ctx: JobContext, *, name: str, environment: str) -> dict[str, Any]:
+    """Run a local recipe with DataHub's command line."""
+    return recipes.run(ctx, name=name, environment=environment)
