@@ -1,0 +1,108 @@
+"""Signing in and out in a real browser, against the real process."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.fixtures.portal import PASSWORD, Portal
+
+pytestmark = [pytest.mark.browser]
+
+
+@pytest.fixture
+def second_page(browser: Browser) -> Iterator[Page]:
+    """Another person's browser: nothing shared with the first."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+class TestSignIn:
+    def test_a_deep_link_survives_it(self, portal: Portal, browser_page: Page) -> None:
+        portal.sign_in(browser_page, path="/jobs?state=failed")
+        expect(browser_page.get_by_role("heading", name="Background jobs")).to_be_visible()
+        assert browser_page.url.endswith("/jobs?state=failed")
+
+    def test_the_cookie_is_out_of_reach_of_scripts_and_no_secret_is_in_the_address(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        portal.sign_in(browser_page)
+        cookies = {c["name"]: c for c in browser_page.context.cookies()}
+        session = cookies["portal_session"]
+        assert session["httpOnly"]
+        assert session["sameSite"] in ("Strict", "Lax")
+        assert session["value"] not in browser_page.evaluate("document.cookie")
+        assert PASSWORD not in portal.log
+        assert session["value"] not in portal.log
+
+    def test_a_wrong_password_and_an_unknown_name_get_the_same_sentence(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        shown = []
+        for name in ("admin", "nobody-of-that-name"):
+            browser_page.goto(portal.url)
+            browser_page.get_by_label("Username", exact=True).fill(name)
+            browser_page.get_by_label("Password", exact=True).fill("wrong wrong wrong")
+            browser_page.get_by_role("button", name="Sign in").click()
+            alert = browser_page.get_by_test_id("stAlert").first
+            expect(alert).to_be_visible()
+            shown.append(alert.inner_text())
+        assert shown[0] == shown[1]
+
+    def test_a_reload_keeps_the_session_and_sign_out_ends_it_on_the_server(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        portal.sign_in(browser_page)
+        browser_page.reload()
+        expect(browser_page.get_by_role("button", name="Sign out")).to_be_visible()
+        stolen = browser_page.context.cookies()
+        browser_page.get_by_role("button", name="Sign out").click()
+        expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
+        browser_page.context.add_cookies(stolen)
+        browser_page.goto(portal.url)
+        expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
+
+
+class TestTwoBrowsers:
+    def test_neither_sees_the_other(
+        self, portal: Portal, browser_page: Page, second_page: Page
+    ) -> None:
+        portal.sign_in(browser_page, "admin")
+        portal.sign_in(second_page, "viewer")
+        expect(browser_page.get_by_text("Signed in as admin")).to_be_visible()
+        expect(second_page.get_by_text("Signed in as viewer-of-tests")).to_be_visible()
+        expect(second_page.get_by_role("link", name="Accounts")).to_have_count(0)
+
+    def test_a_disabled_account_is_out_at_its_next_click(
+        self, portal: Portal, second_page: Page
+    ) -> None:
+        portal.sign_in(second_page, "operator", path="/jobs")
+        expect(second_page.get_by_role("heading", name="Background jobs")).to_be_visible()
+        portal.cli("accounts", "disable", portal.account("operator")[0])
+        second_page.get_by_label("Started by").fill("x")
+        second_page.get_by_label("Started by").press("Enter")
+        expect(second_page.get_by_label("Password", exact=True)).to_be_visible()
+
+
+class TestHeaders:
+    def test_pages_and_api_carry_the_security_headers(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        for path in ("/", "/healthz", "/api/openapi.json"):
+            answer = browser_page.request.get(portal.url + path)
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], path
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "referrer-policy" in answer.headers
+
+    def test_no_page_breaks_its_own_content_security_policy(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        complaints: list[str] = []
+        browser_page.on(
+            "console",
+            lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None,
+        )
+        portal.sign_in(browser_page, path="/jobs")
+        expect(browser_page.get_by_role("heading", name="Background jobs")).to_be_visible()
+        assert complaints == []
