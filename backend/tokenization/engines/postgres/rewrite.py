@@ -7,15 +7,20 @@ that land in a later range are tokens already and are skipped.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
-from backend.core.errors import Conflict, InvalidInput, UpstreamError
+from backend.core.errors import UpstreamError
 from backend.integrations.postgres.connection import Connection, sql
 from backend.integrations.postgres.errors import SYSTEM, LockNotAvailable, is_lost
+from backend.tokenization.engines.base import (
+    AlreadyRunning,
+    Blocked,
+    CommitUnknown,
+    Control,
+    RewriteResult,
+)
 from backend.tokenization.engines.postgres import catalog, expressions, inspect, measure, rules
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
 from backend.tokenization.schemas import ColumnChoice, TableName
@@ -28,40 +33,6 @@ FIRST_BATCH_BLOCKS = 1_024
 _LARGEST_BATCH_BLOCKS = 65_536
 #: Seconds a batch should take: short enough to cancel, long enough to cost nothing.
 _BATCH_SECONDS = 1.0
-
-
-class AlreadyRunning(Conflict):
-    """Another run holds this table."""
-
-
-class Blocked(InvalidInput):
-    """The preview's blockers, found again under the lock."""
-
-
-class CommitUnknown(UpstreamError):
-    """The connection broke while the commit was under way; the server has to be asked."""
-
-
-@dataclass(frozen=True)
-class RewriteResult:
-    """rows_scanned: rows of the table. rows_updated: rows in which a column changed."""
-
-    rows_scanned: int
-    rows_updated: int
-
-
-class Control(Protocol):
-    """What a run tells the outside, and how it is stopped. Each call may raise to stop the run."""
-
-    def started(self, transaction_id: str) -> None:
-        """The transaction is open, nothing is changed yet."""
-
-    def progress(self, blocks_done: int, blocks_total: int, rows_updated: int) -> None: ...
-
-    def check_cancelled(self) -> None: ...
-
-    def committing(self, result: RewriteResult) -> None:
-        """Everything is rewritten; COMMIT comes next."""
 
 
 def rewrite(
@@ -83,7 +54,7 @@ def rewrite(
         expressions.load_key(cursor, tokenizer)
         _prove_same_bytes(cursor, tokenizer)
         scanned = measure.count_rows(cursor, table)
-        updated = _rewrite_blocks(cursor, facts, names, tokenizer, control)
+        updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
         if facts.triggers:
             _prove_nothing_left(cursor, table, names)
         result = RewriteResult(scanned, updated)
@@ -174,14 +145,15 @@ def _rewrite_blocks(
     names: list[str],
     tokenizer: Tokenizer,
     control: Control,
+    scanned: int,
 ) -> int:
-    total = sum(member.blocks for member in facts.leaves)
+    total = sum(member.blocks for member in facts.leaves) or 1
     done = updated = 0
-    control.progress(0, total, 0)
+    control.progress(0.0, scanned, 0)
     for blocks, rows in _batches(cursor, facts, names, tokenizer):
         done += blocks
         updated += rows
-        control.progress(done, total, updated)
+        control.progress(done / total, scanned, updated)
         control.check_cancelled()
     return updated
 

@@ -1,0 +1,98 @@
+"""Which columns a run takes: named ones, else tagged ones; guesses are only ever suggested."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backend.core.errors import NotFound, PortalError, UpstreamError
+from backend.integrations.datahub.schemas import Dataset
+from backend.tokenization import patterns as rules
+from backend.tokenization import tags
+from backend.tokenization.patterns import Patterns
+from backend.tokenization.sources import Source, datahub_client
+
+CHOSEN = "chosen by name"
+_VERSIONED = re.compile(r"^\[version=[^\]]*\]\.|\[(?:type|key)=[^\]]*\]\.?")
+
+
+@dataclass(frozen=True)
+class CatalogView:
+    """What DataHub says. dataset None: not connected, not reachable, or not known there.
+
+    note: one sentence, "" when all is well. problem: the error behind it, if it was one.
+    """
+
+    dataset: Dataset | None = None
+    note: str = ""
+    problem: PortalError | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Columns with their reasons; `suggested` needs a person's tick."""
+
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    suggested: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_up(source: Source) -> CatalogView:
+    """The dataset in DataHub; never raises for what DataHub does."""
+    if source.datahub is None:
+        return CatalogView(
+            note=f"The environment {source.environment.name} has no DataHub connection: tags are "
+            "not read, and nothing is written back."
+        )
+    try:
+        with datahub_client(source.datahub) as client:
+            return CatalogView(client.dataset(source.dataset))
+    except NotFound as exc:
+        return CatalogView(note="DataHub does not know this dataset; ingest it first.", problem=exc)
+    except UpstreamError as exc:
+        return CatalogView(note=exc.message, problem=exc)
+
+
+def tagged_columns(dataset: Dataset, patterns: Patterns) -> dict[str, str]:
+    """Columns whose field carries a tag for personal data, with the tags as the reason."""
+    found = {}
+    for path, field_tags in dataset.field_tags.items():
+        personal = [
+            tag.removeprefix(tags.PREFIX) for tag in field_tags if patterns.is_personal(tag)
+        ]
+        if personal:
+            found[column_of(path)] = f"tagged {', '.join(personal)} in DataHub"
+    return found
+
+
+def column_of(field_path: str) -> str:
+    """The column of a DataHub field path, which may carry version and type annotations."""
+    return _VERSIONED.sub("", field_path)
+
+
+def choose(
+    columns: Sequence[str] | None, dataset: Dataset | None, patterns: Patterns
+) -> dict[str, str]:
+    """The columns a run takes without a person at hand; may be empty."""
+    if columns is not None:
+        return dict.fromkeys(columns, CHOSEN)
+    return tagged_columns(dataset, patterns) if dataset is not None else {}
+
+
+def detect(
+    columns: Sequence[str] | None,
+    dataset: Dataset | None,
+    patterns: Patterns,
+    values: Mapping[str, Sequence[str]],
+) -> Detection:
+    """Choices as `choose` makes them, and guesses for the other columns.
+
+    values: sampled plain values by column; columns that are missing there are not guessed about.
+    """
+    chosen = choose(columns, dataset, patterns)
+    suggested = tagged_columns(dataset, patterns) if dataset is not None else {}
+    for column, sampled in values.items():
+        guess = rules.guess(patterns, column, sampled)
+        if guess is not None and guess.convincing:
+            suggested.setdefault(column, guess.reason)
+    return Detection(
+        chosen, {name: reason for name, reason in suggested.items() if name not in chosen}
+    )

@@ -1,0 +1,67 @@
+"""The section that the portal keeps in a dataset's documentation; people's text stays around it.
+
+DataHub's editor drops HTML comments, so the section is marked by lines that people see and that
+survive editing: its heading and its last line.
+"""
+
+import re
+from datetime import datetime
+
+from backend.tokenization.schemas import RunState, RunView
+
+HEADING = "## Tokenization"
+LAST_LINE = "_End of the tokenization section, kept by Steward Portal._"
+
+# An editor may escape the underscores, use asterisks for italics, or change the heading's level.
+_SECTION = re.compile(
+    r"^#{1,6}[ \t]+Tokenization[ \t]*\r?$"
+    r"(?:(?!^#{1,6}[ \t]+Tokenization[ \t]*\r?$)[\s\S])*?"
+    r"^[\\_*]*End of the tokenization section, kept by Steward Portal\.[\\_*]*[ \t]*\r?$",
+    re.MULTILINE,
+)
+
+
+def with_section(text: str, section: str) -> str:
+    """`text` with its section replaced where it stands, or appended when it has none."""
+    found = _SECTION.search(text)
+    if found is None:
+        body = text.rstrip()
+        return f"{body}\n\n{section}" if body else section
+    before, after = text[: found.start()], text[found.end() :]
+    # A section that was doubled by copying is reduced to one.
+    return before + section + _SECTION.sub("", after)
+
+
+def section(view: RunView, portal_url: str) -> str:
+    """The section for a run that has ended."""
+    succeeded = view.state is RunState.SUCCEEDED
+    columns = ", ".join(f"`{_code(column.name)}`" for column in view.columns) or "none"
+    lines = [
+        HEADING,
+        "",
+        f"- Status: **{'SUCCESS' if succeeded else 'FAILED'}**",
+        f"- Columns: {columns}",
+        f"- Rows: {view.rows_scanned or 0:,} scanned, {view.rows_updated or 0:,} updated",
+        f"- Started: {_instant(view.started_at)}",
+        f"- Finished: {_instant(view.finished_at)}",
+        f"- Run: [{view.id}]({portal_url}/tokenization?run={view.id}), asked for by "
+        f"{_plain(view.actor)} ({view.trigger.value})",
+        f"- Scheme: {view.scheme}",
+        f"- Details: {_plain(view.details)}",
+        "",
+        LAST_LINE,
+    ]
+    return "\n".join(lines)
+
+
+def _instant(value: datetime | None) -> str:
+    return value.strftime("%Y-%m-%d %H:%M:%S UTC") if value else "not started"
+
+
+def _plain(text: str) -> str:
+    """One line without markup of its own."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
+
+
+def _code(name: str) -> str:
+    return " ".join(name.replace("`", "'").split())

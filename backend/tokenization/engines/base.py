@@ -1,0 +1,94 @@
+"""What every engine promises, and the errors by which a run ends early."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from backend.core.errors import Conflict, InvalidInput, UpstreamError
+from backend.tokenization.detection import Detection
+from backend.tokenization.schemas import ColumnChoice, TableReport
+from backend.tokenization.tokens import Tokenizer
+
+
+class AlreadyRunning(Conflict):
+    """Another run holds this table."""
+
+
+class Blocked(InvalidInput):
+    """The preview's blockers, found again by the run; nothing was changed."""
+
+
+class CommitUnknown(UpstreamError):
+    """The connection broke while the commit was under way; the server has to be asked."""
+
+
+@dataclass(frozen=True)
+class RewriteResult:
+    """rows_scanned: rows of the table. rows_updated: rows in which a column changed."""
+
+    rows_scanned: int
+    rows_updated: int
+
+
+class Outcome(StrEnum):
+    """How a transaction ended, as the source database says."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    IN_PROGRESS = "in progress"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class PlainCount:
+    """rows_plain: rows in which one of the columns holds a plain value."""
+
+    rows_total: int
+    rows_plain: int
+
+
+class Control(Protocol):
+    """What a run tells the outside, and how it is stopped. Each call may raise to stop the run."""
+
+    def started(self, transaction_id: str) -> None:
+        """The transaction is open, nothing is changed yet."""
+
+    def progress(self, share: float, rows_scanned: int, rows_updated: int) -> None:
+        """share of the work done, 0.0 to 1.0; rows_scanned: rows of the whole table."""
+
+    def check_cancelled(self) -> None: ...
+
+    def committing(self, result: RewriteResult) -> None:
+        """Everything is rewritten; COMMIT comes next."""
+
+
+#: Sampled plain values by column → what to take and what to suggest.
+Detector = Callable[[Mapping[str, Sequence[str]]], Detection]
+
+
+class Engine(Protocol):
+    """One table of one source system."""
+
+    def require_table(self) -> None:
+        """Raise InvalidInput unless the table is there and can be seen."""
+
+    def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
+        """What a run would do; changes nothing."""
+
+    def rewrite(
+        self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control
+    ) -> RewriteResult:
+        """Put tokens into the columns, all rows or none.
+
+        Raises AlreadyRunning, Blocked, CommitUnknown, and the adapter's errors.
+        """
+
+    def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
+        """How a transaction that `Control.started` named has ended.
+
+        patience: seconds during which a source that cannot say yet is asked again.
+        """
+
+    def count_plain(self, columns: Sequence[str]) -> PlainCount:
+        """How many rows still hold a plain value in one of the columns."""

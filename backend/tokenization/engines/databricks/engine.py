@@ -1,0 +1,212 @@
+"""The Databricks engine behind `engines.base.Engine`: a Delta UPDATE is atomic by itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from backend.integrations.databricks.client import DatabricksClient, DatabricksConfig
+from backend.tokenization.detection import Detection
+from backend.tokenization.engines.base import (
+    Blocked,
+    Control,
+    Detector,
+    Outcome,
+    PlainCount,
+    RewriteResult,
+)
+from backend.tokenization.engines.databricks import expressions, facts
+from backend.tokenization.masking import mask_token, mask_value
+from backend.tokenization.schemas import (
+    ColumnChoice,
+    ColumnReport,
+    Sample,
+    TableName,
+    TableReport,
+)
+from backend.tokenization.tokens import Scheme, Tokenizer
+
+PREVIEW_SECONDS = 120.0
+RUN_SECONDS = 6 * 3_600.0
+SAMPLES_SHOWN = 5
+SAMPLE_CHARACTERS = 400
+#: A Delta table has no transaction that could be asked about; its content is asked instead.
+ASK_THE_CONTENT = "content"
+
+Connect = Callable[[float], AbstractContextManager[DatabricksClient]]
+
+
+class DatabricksEngine:
+    """One Delta table. connect: opens a session for so many seconds (tests put Spark there)."""
+
+    def __init__(
+        self, config: DatabricksConfig, table: TableName, connect: Connect | None = None
+    ) -> None:
+        self._table = table
+        self._connect = connect or (lambda seconds: DatabricksClient(config, timeout=seconds))
+
+    def require_table(self) -> None:
+        with self._connect(PREVIEW_SECONDS) as client:
+            facts.read(client, self._table)
+
+    def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
+        with self._connect(PREVIEW_SECONDS) as client:
+            found = facts.read(client, self._table)
+            blockers = facts.table_blockers(found)
+            values = {} if blockers else self._sample(client, found, sample_rows)
+            report = _report(found, detector(values), tokenizer.scheme)
+            report = replace(report, blockers=blockers)
+            return report if blockers else self._with_rows(client, found, report, tokenizer)
+
+    def rewrite(
+        self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control
+    ) -> RewriteResult:
+        names = list(dict.fromkeys(column.name for column in columns))
+        with self._connect(RUN_SECONDS) as client:
+            found = facts.read(client, self._table)
+            chosen = Detection(chosen={column.name: column.reason for column in columns})
+            report = replace(
+                _report(found, chosen, tokenizer.scheme), blockers=facts.table_blockers(found)
+            )
+            if report.all_blockers:
+                raise Blocked("Nothing was changed: " + "; ".join(report.all_blockers))
+            scanned = int(client.rows(self._count())[0][0])
+            control.started(ASK_THE_CONTENT)
+            control.progress(0.0, scanned, 0)
+            control.check_cancelled()
+            control.committing(RewriteResult(scanned, 0))
+            updated = client.execute(
+                expressions.update(self._table, names, tokenizer.scheme),
+                expressions.parameters(tokenizer),
+            )
+            return RewriteResult(scanned, updated)
+
+    def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
+        """Always unknown: a Delta table's content is the only witness."""
+        del transaction_id, patience
+        return Outcome.UNKNOWN
+
+    def count_plain(self, columns: Sequence[str]) -> PlainCount:
+        with self._connect(PREVIEW_SECONDS) as client:
+            texts = facts.text_columns(facts.read(client, self._table))
+            known = [name for name in columns if name in texts]
+            total = int(client.rows(self._count())[0][0])
+            if not known:
+                return PlainCount(total, 0)
+            plain = client.rows(
+                f"{self._count()} WHERE {expressions.any_plain(known)}",
+                expressions.pattern_only(),
+            )
+            return PlainCount(total, int(plain[0][0]))
+
+    def _count(self) -> str:
+        return f"SELECT count(*) FROM {expressions.qualified(self._table)}"  # noqa: S608  # quoted
+
+    def _sample(
+        self, client: DatabricksClient, found: facts.Facts, rows: int
+    ) -> Mapping[str, Sequence[str]]:
+        names = facts.text_columns(found)
+        if not names:
+            return {}
+        columns = ", ".join(
+            f"CASE WHEN {expressions.is_plain(name)} "
+            f"THEN left({expressions.identifier(name)}, {SAMPLE_CHARACTERS}) END"
+            for name in names
+        )
+        table = expressions.qualified(self._table)
+        rows_found = client.rows(
+            f"SELECT {columns} FROM {table} LIMIT {int(rows)}",  # noqa: S608  # quoted
+            expressions.pattern_only(),
+        )
+        return {
+            name: [str(row[place]) for row in rows_found if row[place] is not None]
+            for place, name in enumerate(names)
+        }
+
+    def _with_rows(
+        self,
+        client: DatabricksClient,
+        found: facts.Facts,
+        report: TableReport,
+        tokenizer: Tokenizer,
+    ) -> TableReport:
+        names = [
+            column.name for column in report.columns if column.selected and not column.blockers
+        ]
+        if not names:
+            return replace(report, rows_total=int(client.rows(self._count())[0][0]))
+        parts = ["count(*)", f"count_if({expressions.any_plain(names)})"]
+        for name in names:
+            plain = expressions.is_plain(name)
+            size = f"octet_length({expressions.identifier(name)})"
+            parts += [f"count_if({plain})", f"max(CASE WHEN {plain} THEN {size} END)"]
+        table = expressions.qualified(self._table)
+        row = client.rows(
+            f"SELECT {', '.join(parts)} FROM {table}",  # noqa: S608  # quoted
+            expressions.pattern_only(),
+        )[0]
+        by_name = {name: (row[2 + 2 * i], row[3 + 2 * i]) for i, name in enumerate(names)}
+        columns = tuple(
+            self._measured(client, found, column, tokenizer, *by_name[column.name])
+            if column.name in by_name
+            else column
+            for column in report.columns
+        )
+        measured = replace(report, columns=columns, rows_total=int(row[0]))
+        return replace(measured, rows_to_update=None if measured.all_blockers else int(row[1] or 0))
+
+    def _measured(
+        self,
+        client: DatabricksClient,
+        found: facts.Facts,
+        column: ColumnReport,
+        tokenizer: Tokenizer,
+        plain: int | None,
+        longest: int | None,
+    ) -> ColumnReport:
+        token_length = None if longest is None else tokenizer.token_length(int(longest))
+        about = next(each for each in found.columns if each.name == column.name)
+        name, table = expressions.identifier(column.name), expressions.qualified(self._table)
+        values = client.rows(
+            f"SELECT {name} FROM {table} WHERE {expressions.is_plain(column.name)} "  # noqa: S608
+            f"AND octet_length({name}) <= {SAMPLE_CHARACTERS} LIMIT {SAMPLES_SHOWN}",
+            expressions.pattern_only(),
+        )
+        return replace(
+            column,
+            rows_to_update=int(plain or 0),
+            blockers=facts.column_blockers(found, about, tokenizer.scheme, token_length),
+            samples=tuple(
+                Sample(
+                    mask_value(str(row[0])),
+                    mask_token(tokenizer.token(str(row[0])) or "", tokenizer.scheme),
+                )
+                for row in values
+            ),
+        )
+
+
+def _report(found: facts.Facts, detection: Detection, scheme: Scheme) -> TableReport:
+    known = {column.name for column in found.columns}
+    columns = tuple(
+        ColumnReport(
+            name=column.name,
+            type=column.type,
+            selected=column.name in detection.chosen,
+            suggested=column.name in detection.suggested,
+            reason=detection.chosen.get(column.name) or detection.suggested.get(column.name, ""),
+            blockers=facts.column_blockers(found, column, scheme, None),
+        )
+        for column in found.columns
+    )
+    missing = tuple(
+        ColumnReport(name, "", True, reason, ("the table has no such column",))
+        for name, reason in detection.chosen.items()
+        if name not in known
+    )
+    return TableReport(
+        columns=columns + missing,
+        warnings=(
+            "The run is one statement: it cannot be stopped once it was sent, and a writer at the "
+            "same moment makes it fail without a change.",
+        ),
+    )

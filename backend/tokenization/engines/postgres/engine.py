@@ -1,0 +1,122 @@
+"""The PostgreSQL engine behind `engines.base.Engine`: connections, limits, and who does what."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from backend.connections.schemas import ConnectionConfig
+from backend.core.errors import Conflict, UpstreamError
+from backend.core.log import get_logger
+from backend.integrations.postgres.connection import Connection, address, connect
+from backend.tokenization.engines.base import (
+    Control,
+    Detector,
+    Outcome,
+    PlainCount,
+    RewriteResult,
+)
+from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite
+from backend.tokenization.engines.postgres.facts import TEXT_TYPES
+from backend.tokenization.schemas import ColumnChoice, TableName, TableReport
+from backend.tokenization.tokens import Tokenizer
+
+log = get_logger(__name__)
+
+#: Seconds that one statement may take: a preview is waited for, a run is not.
+PREVIEW_STATEMENT = 120.0
+RUN_STATEMENT = 1_800.0
+QUICK_STATEMENT = 15.0
+LOCK = 5.0
+
+
+class PostgresEngine:
+    """One table of one PostgreSQL database."""
+
+    def __init__(
+        self, config: ConnectionConfig, table: TableName, *, lock_timeout: float = LOCK
+    ) -> None:
+        self._settings, self._secrets = config.settings, config.secrets
+        self._table = table
+        self._lock_timeout = lock_timeout
+
+    def require_table(self) -> None:
+        with self._connect("look", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
+            if not catalog.table_exists(cursor, self._table):
+                raise catalog.NoSuchTable(self._table)
+
+    def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
+        with (
+            self._connect("preview", PREVIEW_STATEMENT) as connection,
+            connection.cursor() as cursor,
+        ):
+            facts = catalog.read(cursor, self._table)
+            readable = facts.kind in ("r", "p") and all(
+                member.may_select and member.kind != "f" for member in facts.members
+            )
+            texts = [c.name for c in facts.columns.values() if c.base_type in TEXT_TYPES]
+            values = (
+                measure.sample_values(cursor, self._table, facts, texts, sample_rows)
+                if readable
+                else {}
+            )
+            found = detector(values)
+            return inspect.report(
+                cursor,
+                self._table,
+                tokenizer=tokenizer,
+                chosen=found.chosen,
+                suggested=found.suggested,
+                facts=facts,
+            )
+
+    def rewrite(
+        self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control
+    ) -> RewriteResult:
+        with self._connect("run", RUN_STATEMENT, readonly=False) as connection:
+            return rewrite.rewrite(connection, self._table, columns, tokenizer, control)
+
+    def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
+        """PostgreSQL remembers how its transactions ended, for millions of later ones."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                found = self._transaction_status(transaction_id)
+            except (UpstreamError, Conflict) as exc:
+                log.info("The source database cannot be asked yet.", error=exc.message)
+                found = Outcome.UNKNOWN
+            if found in (Outcome.COMMITTED, Outcome.ABORTED) or time.monotonic() >= deadline:
+                return found
+            time.sleep(0.5)
+
+    def count_plain(self, columns: Sequence[str]) -> PlainCount:
+        with self._connect("check", PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
+            facts = catalog.read(cursor, self._table)
+            known = [
+                name
+                for name in columns
+                if name in facts.columns and facts.columns[name].base_type in TEXT_TYPES
+            ]
+            total = measure.count_rows(cursor, self._table)
+            plain = measure.count_plain(cursor, self._table, known) if known else 0
+            return PlainCount(total, plain)
+
+    def _transaction_status(self, transaction_id: str) -> Outcome:
+        with self._connect("ask", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.txid_status(%s)", (int(transaction_id),))
+            status = (cursor.fetchone() or (None,))[0]
+        return Outcome(status) if status in tuple(Outcome) else Outcome.UNKNOWN
+
+    def _connect(
+        self, purpose: str, statement_timeout: float, *, readonly: bool = True
+    ) -> AbstractContextManager[Connection]:
+        return connect(
+            self._settings,
+            self._secrets,
+            application=f"steward-portal tokenization {purpose}",
+            statement_timeout=statement_timeout,
+            lock_timeout=self._lock_timeout,
+            readonly=readonly,
+        )
+
+    def __repr__(self) -> str:
+        return f"PostgresEngine({self._table} at {address(self._settings)})"

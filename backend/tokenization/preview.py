@@ -1,0 +1,61 @@
+"""What a run would do, on the real table, before anybody runs it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backend.core import access
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
+from backend.core.errors import InvalidInput
+from backend.tokenization import detection, patterns, repository, sources
+from backend.tokenization.engines import engine_for
+from backend.tokenization.schemas import Preview
+from backend.tokenization.sources import NOT_CONFIGURED
+from backend.tokenization.tokens import Scheme
+
+
+def preview(
+    database: Database,
+    actor: Actor,
+    *,
+    dataset: str,
+    columns: Sequence[str] | None = None,
+    environment: str | None = None,
+) -> Preview:
+    """Blockers, warnings, exact counts and masked samples, read in a read-only transaction.
+
+    columns: None takes what DataHub's tags speak for; an empty list takes nothing, and only shows
+    what is there. DataHub being away is a note, not an error. Raises InvalidInput for a dataset
+    that cannot be found, and the errors of the source system.
+    """
+    access.require(actor, Permission.TOKENIZATION_PREVIEW)
+    with database.read() as session:
+        source = sources.locate(session, dataset=dataset, environment=environment)
+        last_key = repository.last_fingerprint(session, source.environment.id, dataset)
+    if not source.runnable:
+        raise InvalidInput(f"{NOT_CONFIGURED}.")
+    tokenizer = sources.tokenizer(database, actor, source)
+    rules = patterns.load()
+    seen = detection.look_up(source)
+    report = engine_for(source).preview(
+        tokenizer,
+        rules.sample_rows,
+        lambda values: detection.detect(columns, seen.dataset, rules, values),
+    )
+    warnings = report.warnings
+    if last_key is not None and last_key != tokenizer.fingerprint():
+        warnings += (
+            "The key or scheme is not the one of the last run on this dataset: equal values get "
+            "other tokens than before.",
+        )
+    return Preview(
+        dataset=dataset,
+        environment=source.environment.name,
+        is_production=source.environment.is_production,
+        engine=source.engine,
+        table=source.table,
+        scheme=tokenizer.scheme.value,
+        reversible=tokenizer.scheme is Scheme.BASE64,
+        report=replace(report, warnings=warnings),
+        catalog_note=seen.note,
+    )

@@ -1,0 +1,212 @@
+"""All SQL on the runs and the answered tags."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, or_, select, update
+
+from backend.core.database import ReadSession, WriteSession
+from backend.models import TokenizationRun, TokenizationTag
+from backend.tokenization.errors import RunNotFound
+from backend.tokenization.schemas import (
+    ACTIVE,
+    ColumnChoice,
+    RunFilters,
+    RunState,
+    RunView,
+    Trigger,
+    WriteBackState,
+)
+
+
+def view(row: TokenizationRun) -> RunView:
+    return RunView(
+        id=row.id,
+        dataset=row.dataset,
+        environment=row.environment,
+        engine=row.engine,
+        table=row.source_table,
+        state=RunState(row.state),
+        trigger=Trigger(row.trigger_kind),
+        columns=tuple(ColumnChoice(each["name"], each["reason"]) for each in row.columns),
+        scheme=row.scheme,
+        rows_scanned=row.rows_scanned,
+        rows_updated=row.rows_updated,
+        details=row.details,
+        actor=row.actor_name,
+        job_id=row.job_id,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        write_back=WriteBackState(row.write_back),
+        write_back_details=row.write_back_details,
+        write_back_at=row.write_back_at,
+    )
+
+
+def get(session: ReadSession, run_id: int) -> TokenizationRun:
+    """The row. Raises RunNotFound."""
+    row = session.get(TokenizationRun, run_id)
+    if row is None:
+        raise RunNotFound(run_id)
+    return row
+
+
+def get_locked(session: WriteSession, run_id: int) -> TokenizationRun:
+    """The row, locked against other processes until the unit of work ends."""
+    row = session.scalars(
+        select(TokenizationRun).where(TokenizationRun.id == run_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise RunNotFound(run_id)
+    return row
+
+
+def find_active(session: ReadSession, active_key: str) -> TokenizationRun | None:
+    return session.scalars(
+        select(TokenizationRun).where(TokenizationRun.active_key == active_key)
+    ).one_or_none()
+
+
+def list_runs(
+    session: ReadSession, filters: RunFilters, *, limit: int, before: int | None
+) -> Sequence[TokenizationRun]:
+    """Newest first."""
+    query = select(TokenizationRun).order_by(TokenizationRun.id.desc()).limit(limit)
+    for condition in _conditions(filters):
+        query = query.where(condition)
+    if before is not None:
+        query = query.where(TokenizationRun.id < before)
+    return session.scalars(query).all()
+
+
+def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
+    found = []
+    if filters.environment:
+        found.append(TokenizationRun.environment == filters.environment)
+    if filters.state:
+        found.append(TokenizationRun.state == filters.state)
+    if filters.trigger:
+        found.append(TokenizationRun.trigger_kind == filters.trigger)
+    if filters.text:
+        found.append(
+            or_(
+                TokenizationRun.dataset.icontains(filters.text, autoescape=True),
+                TokenizationRun.actor_name.icontains(filters.text, autoescape=True),
+            )
+        )
+    return found
+
+
+def latest_succeeded(
+    session: ReadSession, environment_id: int, *, limit: int = 1000
+) -> list[TokenizationRun]:
+    """The newest successful run of each dataset, at most `limit` datasets."""
+    rows = session.scalars(
+        select(TokenizationRun)
+        .where(
+            TokenizationRun.environment_id == environment_id,
+            TokenizationRun.state == RunState.SUCCEEDED,
+        )
+        .order_by(TokenizationRun.id.desc())
+        .limit(10 * limit)
+    )
+    newest: dict[str, TokenizationRun] = {}
+    for row in rows:
+        newest.setdefault(row.dataset, row)
+    return list(newest.values())[:limit]
+
+
+def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) -> str | None:
+    """Which key the last successful run on the dataset used."""
+    return session.scalars(
+        select(TokenizationRun.key_fingerprint)
+        .where(
+            TokenizationRun.environment_id == environment_id,
+            TokenizationRun.dataset == dataset,
+            TokenizationRun.state == RunState.SUCCEEDED,
+            TokenizationRun.rows_updated > 0,
+        )
+        .order_by(TokenizationRun.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def newer_finished(session: ReadSession, row: TokenizationRun) -> int | None:
+    """A later run of the same dataset whose outcome is the one to show in DataHub."""
+    return session.scalars(
+        select(TokenizationRun.id)
+        .where(
+            TokenizationRun.environment_id == row.environment_id,
+            TokenizationRun.dataset == row.dataset,
+            TokenizationRun.id > row.id,
+            TokenizationRun.state.in_([RunState.SUCCEEDED, RunState.FAILED, RunState.INTERRUPTED]),
+        )
+        .order_by(TokenizationRun.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def list_active(session: ReadSession, *, limit: int = 200) -> Sequence[TokenizationRun]:
+    return session.scalars(
+        select(TokenizationRun)
+        .where(TokenizationRun.state.in_(ACTIVE))
+        .order_by(TokenizationRun.id)
+        .limit(limit)
+    ).all()
+
+
+def list_unwritten(
+    session: ReadSession, *, most_attempts: int, limit: int = 50
+) -> Sequence[TokenizationRun]:
+    """Ended runs whose proof is not in DataHub yet."""
+    return session.scalars(
+        select(TokenizationRun)
+        .where(
+            TokenizationRun.state.not_in(ACTIVE),
+            TokenizationRun.write_back.in_([WriteBackState.PENDING, WriteBackState.FAILED]),
+            TokenizationRun.write_back_attempts < most_attempts,
+        )
+        .order_by(TokenizationRun.id)
+        .limit(limit)
+    ).all()
+
+
+def find_tag(session: ReadSession, environment_id: int, dataset: str) -> TokenizationTag | None:
+    return session.scalars(
+        select(TokenizationTag).where(
+            TokenizationTag.environment_id == environment_id, TokenizationTag.dataset == dataset
+        )
+    ).one_or_none()
+
+
+def add_tag(session: WriteSession, environment_id: int, dataset: str, at: datetime) -> None:
+    """Raises IntegrityError at flush when another process has just answered the tag."""
+    session.add(
+        TokenizationTag(environment_id=environment_id, dataset=dataset, note="", seen_at=at)
+    )
+    session.flush()
+
+
+def note_tag(
+    session: WriteSession, environment_id: int, dataset: str, *, run_id: int | None, note: str
+) -> None:
+    session.execute(
+        update(TokenizationTag)
+        .where(TokenizationTag.environment_id == environment_id, TokenizationTag.dataset == dataset)
+        .values(run_id=run_id, note=note)
+    )
+
+
+def forget_tag(session: WriteSession, environment_id: int, dataset: str) -> None:
+    session.execute(
+        delete(TokenizationTag).where(
+            TokenizationTag.environment_id == environment_id, TokenizationTag.dataset == dataset
+        )
+    )
+
+
+def list_tags(session: ReadSession, environment_id: int) -> Sequence[TokenizationTag]:
+    return session.scalars(
+        select(TokenizationTag).where(TokenizationTag.environment_id == environment_id).limit(5000)
+    ).all()

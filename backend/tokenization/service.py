@@ -1,0 +1,265 @@
+"""Start a run, look at runs. The three faces and the watchers all come in through here."""
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput
+from backend.jobs.enqueue import enqueue
+from backend.models import TokenizationRun
+from backend.tokenization import detection, patterns, repository, settle, sources
+from backend.tokenization.engines import engine_for
+from backend.tokenization.errors import NotConfirmed, NothingChosen, TableBusy
+from backend.tokenization.schemas import (
+    ColumnChoice,
+    RunFilters,
+    RunState,
+    RunView,
+    Trigger,
+    WriteBackState,
+)
+from backend.tokenization.sources import NOT_CONFIGURED, Source
+
+#: From so many rows on, a person types the table's name before a run from the page.
+ROWS_TO_CONFIRM = 100_000
+MAX_PAGE = 200
+MAX_COLUMNS = 200
+
+
+def start(
+    database: Database,
+    actor: Actor,
+    *,
+    dataset: str,
+    columns: Sequence[str] | None = None,
+    environment: str | None = None,
+    trigger: Trigger,
+    reasons: dict[str, str] | None = None,
+    rows_expected: int | None = None,
+    confirmation: str | None = None,
+) -> RunView:
+    """Queue a run and return it.
+
+    Without `columns` the fields that DataHub's tags speak for are taken; guesses never are.
+    reasons: why each named column was chosen, when the page showed more than "by name".
+    rows_expected, confirmation: from the page; a large or production table needs its name typed.
+    Raises InvalidInput (URN, table, columns), TableBusy, and the errors of the outside systems.
+    A Databricks dataset without a connection gives a run that is `skipped` at once.
+    """
+    access.require(actor, Permission.TOKENIZATION_RUN)
+    with database.read() as session:
+        source = sources.locate(session, dataset=dataset, environment=environment)
+    if trigger is Trigger.PAGE:
+        _require_confirmation(source, rows_expected, confirmation)
+    if not source.runnable:
+        choices = [ColumnChoice(name, detection.CHOSEN) for name in columns or ()]
+        with database.write() as session:
+            return _skip(session, actor, source, trigger, choices)
+    engine_for(source).require_table()
+    choices = _choices(source, columns, reasons or {})
+    fingerprint = sources.tokenizer(database, actor, source).fingerprint()
+    _free_abandoned(database, source)
+    try:
+        with database.write() as session:
+            return _queue(session, actor, source, trigger, choices, fingerprint)
+    except IntegrityError as exc:
+        # Two processes asked for the same table in the same instant.
+        raise TableBusy(str(source.table), None) from exc
+
+
+def _free_abandoned(database: Database, source: Source) -> None:
+    """A run whose process died must not hold its table until the schedule comes by."""
+    with database.read() as session:
+        holder = repository.find_active(session, active_key(source))
+    if holder is not None:
+        settle.settle_one(database, holder.id)
+
+
+def needs_confirmation(is_production: bool, rows: int | None) -> bool:
+    """Whether the page asks for the table's name to be typed."""
+    return is_production or (rows or 0) > ROWS_TO_CONFIRM
+
+
+def get(session: ReadSession, actor: Actor, *, run_id: int) -> RunView:
+    """One run. Raises RunNotFound."""
+    access.require(actor, Permission.TOKENIZATION_READ)
+    return repository.view(repository.get(session, run_id))
+
+
+def list_runs(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    filters: RunFilters | None = None,
+    limit: int = 50,
+    before: int | None = None,
+) -> tuple[RunView, ...]:
+    """Runs newest first, at most 200; `before` is the id that the last page ended with."""
+    access.require(actor, Permission.TOKENIZATION_READ)
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    rows = repository.list_runs(session, filters or RunFilters(), limit=limit, before=before)
+    return tuple(repository.view(row) for row in rows)
+
+
+def retry_write_back(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:
+    """Queue another try at writing an ended run's outcome into DataHub."""
+    access.require(actor, Permission.TOKENIZATION_RUN)
+    row = repository.get_locked(session, run_id)
+    found = repository.view(row)
+    if found.state in (RunState.QUEUED, RunState.RUNNING, RunState.UNKNOWN):
+        raise InvalidInput(f"Run {run_id} has not ended; there is nothing to write to DataHub yet.")
+    if found.state is RunState.SKIPPED:
+        raise InvalidInput(f"Run {run_id} changed nothing and was skipped; nothing to write.")
+    row.write_back = WriteBackState.PENDING
+    row.write_back_details = "Queued again by a person."
+    enqueue(session, actor, "tokenization.write_back", {"run_id": run_id}, subject=f"run {run_id}")
+    return repository.view(row)
+
+
+def start_check(session: WriteSession, actor: Actor, *, environment: str | None = None) -> int:
+    """Queue the comparison of DataHub's tags with the tables; returns the job's id."""
+    access.require(actor, Permission.TOKENIZATION_PREVIEW)
+    return enqueue(
+        session,
+        actor,
+        "tokenization.check",
+        {"environment": environment},
+        subject=f"catalog and tables of {environment or 'the default environment'}",
+    )
+
+
+def _require_confirmation(
+    source: Source, rows_expected: int | None, confirmation: str | None
+) -> None:
+    needed = needs_confirmation(source.environment.is_production, rows_expected)
+    if needed and (confirmation or "").strip() != source.table.table:
+        raise NotConfirmed(source.table.table)
+
+
+def _choices(
+    source: Source, columns: Sequence[str] | None, reasons: dict[str, str]
+) -> list[ColumnChoice]:
+    """Named columns need no DataHub; tagged ones need its answer."""
+    if columns:
+        if len(columns) > MAX_COLUMNS:
+            raise InvalidInput(f"At most {MAX_COLUMNS} columns can be named.")
+        return [
+            ColumnChoice(name, reasons.get(name, detection.CHOSEN))
+            for name in dict.fromkeys(columns)
+        ]
+    seen = detection.look_up(source)
+    if seen.problem is not None:
+        raise seen.problem
+    chosen = detection.choose(None, seen.dataset, patterns.load())
+    if not chosen:
+        raise NothingChosen(source.dataset, seen.note)
+    return [ColumnChoice(name, reason) for name, reason in chosen.items()]
+
+
+def _queue(
+    session: WriteSession,
+    actor: Actor,
+    source: Source,
+    trigger: Trigger,
+    choices: list[ColumnChoice],
+    fingerprint: str,
+) -> RunView:
+    key = active_key(source)
+    holder = repository.find_active(session, key)
+    if holder is not None:
+        raise TableBusy(str(source.table), holder.id)
+    row = _row(actor, source, trigger, choices)
+    row.state, row.active_key, row.key_fingerprint = RunState.QUEUED, key, fingerprint
+    row.write_back = WriteBackState.PENDING if source.datahub else WriteBackState.SKIPPED
+    row.write_back_details = (
+        ""
+        if source.datahub
+        else f"The environment {source.environment.name} has no DataHub connection."
+    )
+    session.add(row)
+    session.flush()
+    row.job_id = enqueue(
+        session,
+        actor,
+        "tokenization.run",
+        {"run_id": row.id},
+        subject=f"{source.table} ({source.environment.name}), run {row.id}",
+    )
+    audit.record(
+        session,
+        actor,
+        Permission.TOKENIZATION_RUN.value,
+        subject=source.dataset,
+        phase="intent",
+        details={
+            "run_id": row.id,
+            "environment": source.environment.name,
+            "columns": [choice.name for choice in choices],
+            "scheme": source.scheme.value,
+            "trigger": trigger.value,
+        },
+    )
+    return repository.view(row)
+
+
+def _skip(
+    session: WriteSession,
+    actor: Actor,
+    source: Source,
+    trigger: Trigger,
+    choices: list[ColumnChoice],
+) -> RunView:
+    row = _row(actor, source, trigger, choices)
+    now = clock.now()
+    row.state, row.details = RunState.SKIPPED, NOT_CONFIGURED
+    row.started_at = row.finished_at = now
+    row.rows_scanned = row.rows_updated = 0
+    row.write_back, row.write_back_details = WriteBackState.SKIPPED, "Nothing was run."
+    session.add(row)
+    session.flush()
+    audit.record(
+        session,
+        actor,
+        Permission.TOKENIZATION_RUN.value,
+        subject=source.dataset,
+        outcome="skipped",
+        details={"run_id": row.id, "reason": NOT_CONFIGURED},
+    )
+    return repository.view(row)
+
+
+def _row(
+    actor: Actor, source: Source, trigger: Trigger, choices: list[ColumnChoice]
+) -> TokenizationRun:
+    return TokenizationRun(
+        environment_id=source.environment.id,
+        environment=source.environment.name,
+        dataset=source.dataset,
+        engine=source.engine,
+        source_table=str(source.table),
+        columns=[{"name": choice.name, "reason": choice.reason} for choice in choices],
+        scheme=source.scheme.value,
+        key_fingerprint="",
+        trigger_kind=trigger.value,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        actor_kind=actor.kind,
+        created_at=clock.now(),
+        details="",
+        write_back_attempts=0,
+    )
+
+
+def active_key(source: Source) -> str:
+    """Names the table, whichever environment or URN it is reached through."""
+    if source.postgres is not None:
+        settings = source.postgres.settings
+        where = f"{settings.get('host')}:{settings.get('port')}"
+    else:
+        where = source.databricks.server_hostname if source.databricks else ""
+    return hashlib.sha256(f"{source.engine}|{where}|{source.table!r}".encode()).hexdigest()

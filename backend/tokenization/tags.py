@@ -1,0 +1,21 @@
+"""The tags by which DataHub and the portal talk about tokenization, and the documented names."""
+
+from typing import Final
+
+PREFIX: Final = "urn:li:tag:"
+RUN: Final = "urn:li:tag:tokenize/run"
+DONE: Final = "urn:li:tag:tokenize/done"
+STATUS_PREFIX: Final = "urn:li:tag:tokenize/status:"
+SUCCESS: Final = STATUS_PREFIX + "SUCCESS"
+FAILED: Final = STATUS_PREFIX + "FAILED"
+
+#: Custom property with the last run as JSON.
+LAST_RUN_PROPERTY: Final = "last_tokenization_run"
+
+#: Tag entities are created with these words; a tag without an entity shows no description.
+DESCRIPTIONS: Final = {
+    RUN: "Asks Steward Portal to tokenize the columns with personal data of this dataset.",
+    DONE: "The columns with personal data of this dataset hold tokens.",
+    SUCCESS: "The last tokenization run of this dataset succeeded.",
+    FAILED: "The last tokenization run of this dataset failed; its documentation says why.",
+}

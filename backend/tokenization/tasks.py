@@ -1,0 +1,62 @@
+"""The tokenization room's jobs and periodic work."""
+
+from datetime import timedelta
+from typing import Any
+
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.jobs.enqueue import enqueue
+from backend.jobs.registry import JobContext, job
+from backend.jobs.schedule import every
+from backend.tokenization import check, execution, repository, settle, write_back
+from backend.tokenization.schemas import WriteBackState
+
+MOST_ATTEMPTS = 12
+_LONGEST_WAIT_MINUTES = 60
+
+
+@job("tokenization.run", title="Tokenize a table", resumable=True)
+def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
+    """Resumable in the sense that a second call finds out how the first one ended."""
+    return execution.run(ctx, run_id=run_id)
+
+
+@job("tokenization.write_back", title="Write a tokenization's outcome to DataHub", resumable=True)
+def write(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
+    return write_back.attempt(ctx.database, run_id).document()
+
+
+@job("tokenization.check", title="Compare DataHub's tags with the tables", resumable=True)
+def compare(ctx: JobContext, *, environment: str | None = None) -> dict[str, Any]:
+    return check.run(ctx, environment=environment)
+
+
+@every("tokenization.settle", minutes=1)
+def settle_abandoned(database: Database) -> None:
+    """Runs whose end is not on record: the source database is asked again."""
+    settle.settle_abandoned(database)
+
+
+@every("tokenization.retry_write_back", minutes=1)
+def retry_write_back(database: Database) -> list[int]:
+    """Queue another try for outcomes that DataHub has not taken yet, each time later."""
+    now = clock.now()
+    with database.write() as session:
+        due = [
+            row
+            for row in repository.list_unwritten(session, most_attempts=MOST_ATTEMPTS)
+            if now - (row.write_back_at or row.finished_at or row.created_at)
+            > timedelta(minutes=min(2**row.write_back_attempts, _LONGEST_WAIT_MINUTES))
+        ]
+        for row in due:
+            row.write_back = WriteBackState.PENDING
+            row.write_back_at = now
+            enqueue(
+                session,
+                SYSTEM,
+                "tokenization.write_back",
+                {"run_id": row.id},
+                subject=f"run {row.id}",
+            )
+    return [row.id for row in due]

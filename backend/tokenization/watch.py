@@ -1,0 +1,170 @@
+"""Answer `tokenize/run` tags: each tag starts one run, whichever watcher sees it first.
+
+An answered tag is a row that stays until the tag is gone; a tag put on again is a new request.
+Before a run starts, the dataset itself is read: the search index lags, and events come late.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.connections import environments, resolve
+from backend.connections.schemas import ConnectionConfig
+from backend.core import access, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
+from backend.core.errors import Conflict, NotFound, PortalError, UpstreamError
+from backend.core.log import get_logger
+from backend.integrations.datahub.client import DataHubClient
+from backend.tokenization import repository, service, sources, tags
+from backend.tokenization.schemas import RunView, Trigger
+
+log = get_logger(__name__)
+
+MAX_DATASETS = 5_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a tag. run None: not started, `note` says why."""
+
+    dataset: str
+    run: RunView | None
+    note: str = ""
+
+
+def poll(database: Database, actor: Actor, *, environment: str | None = None) -> tuple[Answer, ...]:
+    """Look once for tags in one environment, or in every one that has a DataHub connection.
+
+    Returns the tags answered now. A DataHub that is away is logged and asked again next time.
+    """
+    access.require(actor, Permission.TOKENIZATION_RUN)
+    answers: list[Answer] = []
+    for config in _datahubs(database, environment):
+        try:
+            with sources.datahub_client(config) as client:
+                answers += _poll(database, actor, config, client)
+        except PortalError as exc:
+            log.warning(
+                "DataHub could not be asked for tags.",
+                environment=config.environment.name,
+                error=exc.message,
+            )
+    return tuple(answers)
+
+
+def answer(
+    database: Database,
+    actor: Actor,
+    *,
+    dataset: str,
+    environment: str | None = None,
+    trigger: Trigger,
+) -> Answer | None:
+    """Answer the tag of one dataset; None when it carries none now or has been answered before.
+
+    environment: None means the default one. Raises UpstreamError while DataHub or the source
+    database is away (nothing is recorded then; try again), NotFound without a DataHub connection.
+    """
+    access.require(actor, Permission.TOKENIZATION_RUN)
+    with database.read() as session:
+        config = resolve.connection(session, environment=environment, kind="datahub")
+    with sources.datahub_client(config) as client:
+        return _answer(database, actor, config, client, dataset, trigger)
+
+
+def forget(database: Database, *, dataset: str, environment: str | None = None) -> None:
+    """The tag was taken off: put on again, it is a new request."""
+    with database.write() as session:
+        environment_id = resolve.environment(session, environment).id
+        repository.forget_tag(session, environment_id, dataset)
+
+
+def _datahubs(database: Database, environment: str | None) -> list[ConnectionConfig]:
+    with database.read() as session:
+        if environment:
+            return [resolve.connection(session, environment=environment, kind="datahub")]
+        found = [
+            resolve.find(session, environment=each.name, kind="datahub")
+            for each in environments.list_all(session, access.SYSTEM)
+        ]
+    return [config for config in found if config is not None]
+
+
+def _poll(
+    database: Database, actor: Actor, config: ConnectionConfig, client: DataHubClient
+) -> list[Answer]:
+    tagged = list(client.datasets_with_tag(tags.RUN, limit=MAX_DATASETS))
+    with database.read() as session:
+        known = {row.dataset for row in repository.list_tags(session, config.environment.id)}
+    for gone in known - set(tagged):
+        with database.write() as session:
+            repository.forget_tag(session, config.environment.id, gone)
+    answers = []
+    for dataset in tagged:
+        if dataset in known:
+            continue
+        try:
+            found = _answer(database, actor, config, client, dataset, Trigger.WATCH)
+        except UpstreamError as exc:
+            log.warning("A tag waits for the next poll.", dataset=dataset, error=exc.message)
+            continue
+        if found is not None:
+            answers.append(found)
+    return answers
+
+
+def _answer(
+    database: Database,
+    actor: Actor,
+    config: ConnectionConfig,
+    client: DataHubClient,
+    dataset: str,
+    trigger: Trigger,
+) -> Answer | None:
+    environment = config.environment
+    if not _is_tagged(client, dataset) or not _claim(database, environment.id, dataset):
+        return None
+    try:
+        run = service.start(
+            database, actor, dataset=dataset, environment=environment.name, trigger=trigger
+        )
+    except (UpstreamError, Conflict):
+        # It may work in a moment, so the tag must not count as answered.
+        with database.write() as session:
+            repository.forget_tag(session, environment.id, dataset)
+        raise
+    except PortalError as exc:
+        log.warning("A tag cannot be answered by a run.", dataset=dataset, error=exc.message)
+        _note(database, environment.id, dataset, None, exc.message)
+        return Answer(dataset, None, exc.message)
+    _note(database, environment.id, dataset, run.id, "")
+    return Answer(dataset, run)
+
+
+def _is_tagged(client: DataHubClient, dataset: str) -> bool:
+    try:
+        found = client.dataset(dataset)
+    except NotFound:
+        return False
+    on_fields = (tag for field_tags in found.field_tags.values() for tag in field_tags)
+    return not found.removed and (tags.RUN in found.tags or tags.RUN in on_fields)
+
+
+def _claim(database: Database, environment_id: int, dataset: str) -> bool:
+    """True for the one watcher that answers this tag."""
+    try:
+        with database.write() as session:
+            if repository.find_tag(session, environment_id, dataset) is not None:
+                return False
+            repository.add_tag(session, environment_id, dataset, clock.now())
+    except IntegrityError:
+        return False
+    return True
+
+
+def _note(
+    database: Database, environment_id: int, dataset: str, run_id: int | None, note: str
+) -> None:
+    with database.write() as session:
+        repository.note_tag(session, environment_id, dataset, run_id=run_id, note=note)
