@@ -1,5 +1,121 @@
 """`python -m backend tokenize`."""
 
-from backend.cli.common import new_app
+import time
+from typing import Annotated
 
-app = new_app("tokenize")
+import typer
+
+from backend.cli.common import Failed, Json, actor, database, emit, new_app, table
+from backend.tokenization import inline, preview, service, watch
+from backend.tokenization.schemas import Preview, RunState, RunView, Trigger
+
+app = new_app("Find columns with personal data, preview and run tokenizations.")
+
+Columns = Annotated[
+    str, typer.Option("--columns", help="Comma-separated; without it, what DataHub's tags say.")
+]
+Environment = Annotated[str, typer.Option("--environment", help="Default: the one that fits.")]
+Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataHub URN.")]
+
+
+@app.command("preview")
+def preview_command(
+    dataset: Dataset, columns: Columns = "", environment: Environment = "", json: Json = False
+) -> None:
+    """Show what a run would do; change nothing. Exit status 1 when something blocks it."""
+    found = preview.preview(
+        database(),
+        actor(),
+        dataset=dataset,
+        columns=_names(columns),
+        environment=environment or None,
+    )
+    emit(found.document(), json, _preview_text(found))
+    if found.report.all_blockers:
+        raise Failed("A run is blocked: " + "; ".join(found.report.all_blockers))
+
+
+@app.command("run")
+def run_command(
+    dataset: Dataset, columns: Columns = "", environment: Environment = "", json: Json = False
+) -> None:
+    """Tokenize now, in this process, and write the outcome into DataHub."""
+    view = service.start(
+        database(),
+        actor(),
+        dataset=dataset,
+        columns=_names(columns),
+        environment=environment or None,
+        trigger=Trigger.CLI,
+    )
+    view = inline.complete(database(), view)
+    emit(view.document(), json, _run_text(view))
+    if view.state not in (RunState.SUCCEEDED, RunState.SKIPPED):
+        raise Failed(f"Run {view.id} {view.state.value}: {view.details}")
+
+
+@app.command("watch")
+def watch_command(
+    environment: Environment = "",
+    interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=1)] = 30.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once, then end.")] = False,
+) -> None:
+    """Look for `tokenize/run` tags in DataHub and run each once, until stopped (Ctrl-C)."""
+    while True:
+        answers = watch.poll(database(), actor(), environment=environment or None)
+        for answer in answers:
+            if answer.run is None:
+                typer.echo(f"{answer.dataset}: not started: {answer.note}", err=True)
+                continue
+            view = inline.complete(database(), answer.run)
+            typer.echo(f"{answer.dataset}: run {view.id} {view.state.value}. {view.details}")
+        if once:
+            return
+        time.sleep(interval)
+
+
+def _names(columns: str) -> list[str] | None:
+    """Names with commas in them can be given on the page or over REST."""
+    return [name.strip() for name in columns.split(",") if name.strip()] or None
+
+
+def _preview_text(found: Preview) -> str:
+    report = found.report
+    lines = [
+        f"{found.table} in {found.environment}, scheme {found.scheme}",
+        f"rows: {_count(report.rows_total)}, of which {_count(report.rows_to_update)} would change",
+        "",
+        table(
+            ["column", "type", "run", "rows", "reason"],
+            [
+                [
+                    column.name,
+                    column.type,
+                    "yes" if column.selected else "tick?" if column.suggested else "",
+                    _count(column.rows_to_update),
+                    column.reason,
+                ]
+                for column in report.columns
+            ],
+        ),
+    ]
+    for title, sentences in (
+        ("Blocked", report.all_blockers),
+        ("Mind", report.warnings),
+        *((column.name, column.warnings) for column in report.columns if column.selected),
+    ):
+        lines += [f"{title}: {sentence}" for sentence in sentences]
+    if found.catalog_note:
+        lines.append(f"DataHub: {found.catalog_note}")
+    return "\n".join(lines)
+
+
+def _run_text(view: RunView) -> str:
+    return (
+        f"run {view.id} {view.state.value}: {view.details}\n"
+        f"DataHub: {view.write_back.value}. {view.write_back_details}"
+    )
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"

@@ -1,6 +1,98 @@
 """The tokenization room over REST."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.api.deps import Caller, Reader, State
+from backend.core.access import Actor
+from backend.core.database import Database
+from backend.tokenization import inline, preview, service
+from backend.tokenization.schemas import RunFilters, Trigger
 
 router = APIRouter(tags=["tokenization"])
 trigger_router = APIRouter(tags=["tokenization"])
+
+#: Seconds that /trigger waits for a run; a longer one goes on and is answered as `running`.
+WAIT_SECONDS = 240.0
+
+Column = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class RunRequest(BaseModel):
+    """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    columns: list[Column] | None = Field(default=None, max_length=service.MAX_COLUMNS)
+    environment: str | None = Field(default=None, max_length=80)
+
+
+class NewRun(RunRequest):
+    """dryRun: answer with the preview and change nothing. wait: seconds to wait for the end."""
+
+    dry_run: bool = Field(default=False, alias="dryRun")
+    wait: float = Field(default=0.0, ge=0, le=WAIT_SECONDS)
+
+
+@trigger_router.post("/trigger")
+def trigger(body: RunRequest, caller: Caller, database: State) -> dict[str, Any]:
+    """Tokenize a dataset and wait for the outcome (at most four minutes, then `running`).
+
+    Running it again changes nothing: `rows_updated` is 0.
+    """
+    return _run(body, caller, database, wait=WAIT_SECONDS)
+
+
+@router.post("/tokenization/runs")
+def create_run(body: NewRun, caller: Caller, database: State) -> dict[str, Any]:
+    """Start a run and answer at once (or after `wait` seconds), or preview it with `dryRun`."""
+    if body.dry_run:
+        return preview.preview(
+            database,
+            caller,
+            dataset=body.dataset,
+            columns=body.columns or None,
+            environment=body.environment,
+        ).document()
+    return _run(body, caller, database, wait=body.wait)
+
+
+@router.get("/tokenization/runs")
+def list_runs(
+    caller: Caller,
+    session: Reader,
+    environment: str | None = None,
+    state: str | None = None,
+    trigger: str | None = None,
+    text: Annotated[str, Query(max_length=500)] = "",
+    limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
+    before: Annotated[int | None, Query(ge=1)] = None,
+) -> dict[str, Any]:
+    """Runs, newest first; `next_before` asks for the page after."""
+    filters = RunFilters(environment=environment, state=state, trigger=trigger, text=text)
+    found = service.list_runs(session, caller, filters=filters, limit=limit, before=before)
+    return {
+        "items": [run.document() for run in found],
+        "next_before": found[-1].id if len(found) == limit else None,
+    }
+
+
+@router.get("/tokenization/runs/{run_id}")
+def get_run(run_id: int, caller: Caller, session: Reader) -> dict[str, Any]:
+    """One run."""
+    return service.get(session, caller, run_id=run_id).document()
+
+
+def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) -> dict[str, Any]:
+    view = service.start(
+        database,
+        caller,
+        dataset=body.dataset,
+        columns=body.columns or None,
+        environment=body.environment,
+        trigger=Trigger.API,
+    )
+    return inline.wait(database, view, timeout=wait).document()
