@@ -18,6 +18,7 @@ from backend.models.connections import (
 )
 from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
+from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.models.tokenization import TokenizationRun, TokenizationTag
 from backend.models.user_sync import (
     SyncIgnore,
@@ -45,6 +46,10 @@ __all__ = [
     "Job",
     "JobLine",
     "Lease",
+    "MountOrphan",
+    "MountRequestBox",
+    "MountTarget",
+    "MountWatch",
     "ScheduleMark",
     "SignInBackoff",
     "SignInTicket",
