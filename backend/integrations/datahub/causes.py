@@ -1,5 +1,6 @@
 """What went wrong underneath: looking through the exceptions that the SDK wraps in each other."""
 
+import http.client
 import re
 import socket
 import ssl
@@ -23,6 +24,7 @@ CONNECTION: tuple[type[BaseException], ...] = (
     requests.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
     ConnectionError,
 )
 _NEVER_SENT: tuple[type[BaseException], ...] = (
@@ -77,7 +79,18 @@ def status_of(exc: BaseException) -> int | None:
         response = getattr(each, "response", None)
         if isinstance(each, requests.HTTPError) and response is not None:
             return int(response.status_code)
+        if sdk_name(each) == "ConfigurationError":  # of `/config`: the status is in the text only
+            said = re.search(r"status_code: (\d{3})", str(each))
+            return int(said.group(1)) if said else 401 if "authentication" in str(each) else None
     return None
+
+
+def timed_out(exc: BaseException) -> bool:
+    """Whether waiting ended it. A refused connection is, to urllib3, a kind of timeout too."""
+    return any(
+        isinstance(each, TIMEOUTS) and not isinstance(each, urllib3.exceptions.NewConnectionError)
+        for each in chain(exc)
+    )
 
 
 def server_message(exc: BaseException) -> str:

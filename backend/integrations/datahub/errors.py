@@ -5,7 +5,6 @@ one of these two, or the network in between. The SDK reports them through six ex
 wrapped in each other; `translate` looks through the whole chain.
 """
 
-import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -90,6 +89,14 @@ def is_known(exc: BaseException) -> bool:
     return _known(exc, "") is not None
 
 
+def unusable_address(server: str) -> UpstreamError:
+    return UpstreamError(
+        SYSTEM,
+        f"{causes.shown(server)} is not a usable address",
+        "It must begin with http:// or https://. " + GMS_ADVICE,
+    )
+
+
 def unusable_token() -> UpstreamError:
     return UpstreamError(
         SYSTEM,
@@ -104,8 +111,9 @@ def worth_a_retry(exc: BaseException) -> bool:
     if status is not None:
         return status in (502, 503, 504)
     # A second try of what timed out would only wait as long again.
-    hopeless = (socket.gaierror, ssl.SSLError, requests.exceptions.SSLError, *causes.TIMEOUTS)
-    return bool(causes.find(exc, *causes.CONNECTION)) and not causes.find(exc, *hopeless)
+    if causes.timed_out(exc) or causes.find(exc, socket.gaierror, ssl.SSLError):
+        return False
+    return causes.find(exc, *causes.CONNECTION) is not None
 
 
 def _known(exc: BaseException, server: str) -> PortalError | None:
@@ -133,11 +141,7 @@ def _wrong_use(exc: BaseException, server: str) -> PortalError | None:
         urllib3.exceptions.LocationValueError,
         UnicodeError,
     ):
-        return UpstreamError(
-            SYSTEM,
-            f"{causes.shown(server)} is not a usable address",
-            "It must begin with http:// or https://. " + GMS_ADVICE,
-        )
+        return unusable_address(server)
     return unusable_token() if causes.find(exc, requests.exceptions.InvalidHeader) else None
 
 
@@ -221,17 +225,17 @@ def _network(exc: BaseException, server: str) -> PortalError | None:
             "the web proxy of this machine refused the connection",
             "Check HTTPS_PROXY and NO_PROXY.",
         )
-    if causes.find(exc, *causes.TIMEOUTS):
-        return UpstreamTimeout(
-            SYSTEM,
-            f"{causes.shown(server)} did not answer in time",
-            "Check the address and the firewall between; a busy server may need a longer timeout.",
-        )
     if causes.find(exc, ConnectionRefusedError):
         return UpstreamUnavailable(
             SYSTEM,
             f"{causes.shown(server)} refuses connections",
             "Check the port, and that the metadata service is running.",
+        )
+    if causes.timed_out(exc):
+        return UpstreamTimeout(
+            SYSTEM,
+            f"{causes.shown(server)} did not answer in time",
+            "Check the address and the firewall between; a busy server may need a longer timeout.",
         )
     if causes.find(exc, *causes.CONNECTION):
         return UpstreamUnavailable(
@@ -280,13 +284,8 @@ _SDK_ERRORS = frozenset(
 
 
 def _configuration(text: str, server: str) -> UpstreamError:
-    if "frontend" in text and "status_code" not in text and "authentication" not in text:
+    if "frontend" in text:
         return _frontend(server)
-    status = re.search(r"status_code: (\d{3})", text)
-    if status:
-        return _by_status(int(status.group(1)), "", server)
-    if "authentication error" in text:
-        return _by_status(401, "", server)
     return UpstreamError(SYSTEM, f"the SDK reports: {text}", GMS_ADVICE)
 
 

@@ -79,6 +79,8 @@ class Gateway:
     def _connected(self) -> Any:
         with self._making:
             if self._graph is None:
+                if not self.server:
+                    raise errors.unusable_address(self.server)
                 # Checked here because the errors of `requests` about a header quote its value.
                 if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
                     raise errors.unusable_token()

@@ -1,7 +1,9 @@
 """The stand-in's HTTP server: sockets, authentication, faults, routing by surface."""
 
+import contextlib
 import json
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -59,6 +61,7 @@ class Server(ThreadingHTTPServer):
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
         self._thread: threading.Thread | None = None
+        self._open: set[socket.socket] = set()
 
     def start(self) -> None:
         self._thread = threading.Thread(
@@ -71,6 +74,18 @@ class Server(ThreadingHTTPServer):
             self.shutdown()
             self._thread.join(timeout=5)
         self.server_close()
+        # A stopped server answers nobody, also not on connections kept alive.
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (inherited)
         # Clients that hang up are daily life here; anything else is worth a line.

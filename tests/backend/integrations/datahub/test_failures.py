@@ -1,0 +1,270 @@
+"""Wrong address, wrong token, bad network: each becomes one sentence that says what to do."""
+
+import datetime
+import logging
+import socket
+import ssl
+import threading
+import time
+import traceback
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.integrations.datahub.client import DataHubClient
+from backend.integrations.datahub.standin import StandIn
+from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
+
+SECRET = "planted-secret-7f3a9c"  # marked, and searched for in everything that comes out
+
+
+def _failure(server: str, token: str = SECRET, timeout: float = 5.0, call=None) -> UpstreamError:
+    with (
+        DataHubClient(server, token, timeout=timeout) as client,
+        pytest.raises(UpstreamError) as failed,
+    ):
+        (call or (lambda each: each.probe()))(client)
+    assert failed.value.system == "DataHub"
+    assert token not in "".join(traceback.format_exception(failed.value))
+    return failed.value
+
+
+class TestAddress:
+    def test_a_closed_port(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            server = f"http://127.0.0.1:{taken.getsockname()[1]}"
+            failed = _failure(server)
+
+        assert isinstance(failed, UpstreamUnavailable)
+        assert "refuses connections" in failed.cause
+        assert "Check the port" in failed.advice
+
+    def test_a_name_that_dns_does_not_know(self):
+        failed = _failure("http://no-such-host.invalid:8080")
+
+        assert isinstance(failed, UpstreamUnavailable)
+        assert "DNS" in failed.cause
+
+    @pytest.mark.parametrize("server", ["127.0.0.1:8080", "gms", "ftp://gms", "http://", ""])
+    def test_what_is_no_address(self, server):
+        failed = _failure(server)
+
+        assert "not a usable address" in failed.cause
+        assert "http://" in failed.advice
+
+    def test_the_web_interface_instead_of_the_metadata_service(self, gms):
+        failed = _failure(gms.url + "/catalog", gms.token)
+
+        assert "web page" in failed.cause
+        assert "/api/gms" in failed.advice
+        assert "8080" in failed.advice
+
+    def test_something_that_answers_json_but_is_not_datahub(self):
+        with StandIn(config={"noCode": "false"}) as other:
+            failed = _failure(other.url, other.token)
+
+        assert "/api/gms" in failed.advice
+
+    def test_a_wrong_path(self, gms):
+        with gms.faults.inject(status=404):
+            failed = _failure(gms.url)
+
+        assert "no metadata service at this path (404)" in failed.cause
+        assert "8080" in failed.advice
+
+    def test_credentials_in_the_address_are_not_repeated(self):
+        failed = _failure("http://admin:hunter2@no-such-host.invalid")
+
+        assert "hunter2" not in str(failed)
+
+
+class TestToken:
+    def test_a_wrong_token_though_the_configuration_is_open(self, gms):
+        failed = _failure(gms.url)
+
+        assert "does not accept the token (401)" in failed.cause
+        assert "Access Tokens" in failed.advice
+
+    def test_no_token(self, gms):
+        with DataHubClient(gms.url, None) as client, pytest.raises(UpstreamError, match="401"):
+            client.probe()
+
+    @pytest.mark.parametrize("token", [SECRET + "\nx", SECRET + "é", SECRET + " x"])
+    def test_a_token_that_cannot_be_one_is_not_repeated(self, gms, token):
+        failed = _failure(gms.url, token)
+
+        assert SECRET not in "".join(traceback.format_exception(failed))
+        assert "Paste it again" in failed.advice
+
+    def test_a_netrc_entry_does_not_replace_the_token(self, gms, tmp_path, monkeypatch):
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password else\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+        with DataHubClient(gms.url, gms.token) as client:
+            assert client.probe().user_urn == "urn:li:corpuser:datahub"
+
+
+class TestServer:
+    def test_forbidden(self, gms):
+        gms.add_token(SECRET, can_write=False)
+        failed = _failure(gms.url, call=lambda each: each.list_ingestion_sources())
+
+        assert "403" in failed.cause
+        assert "administrator" in failed.advice
+
+    @pytest.mark.parametrize("path", ["/config", "/api/graphql", "/aspects"])
+    def test_an_inner_error(self, gms, path):
+        gms.add_token(SECRET)
+        with gms.faults.inject(status=500, path=path):
+            failed = _failure(gms.url, call=lambda each: each.probe() and each.client_info())
+
+        assert "500" in failed.cause
+
+    def test_html_in_the_middle_of_things(self, gms):
+        gms.add_token(SECRET)
+        with gms.faults.inject(html=True, path="/api/graphql"):
+            failed = _failure(gms.url)
+
+        assert "web page" in failed.cause
+
+    def test_a_query_that_this_server_does_not_know(self, gms):
+        gms.add_token(SECRET)
+        failed = _failure(gms.url, call=lambda each: each._gateway.query("{ me { nope } }"))
+
+        assert "Field 'nope' in type 'AuthenticatedUser' is undefined" in failed.cause
+        assert "version" in failed.advice
+
+    def test_a_short_failure_of_a_read_is_not_even_noticed(self, gms, client):
+        for fault in ({"status": 503}, {"status": 502}, {"drop": True}):
+            with gms.faults.inject(times=1, path="/api/graphql", **fault):
+                assert client.dataset(CUSTOMER).name == "customer"
+
+    def test_a_lasting_failure_is_tried_twice_and_reported(self, gms):
+        gms.add_token(SECRET)
+        with gms.faults.inject(times=2, path="/config", status=503):
+            failed = _failure(gms.url)
+            with DataHubClient(gms.url, gms.token) as client:
+                assert client.probe().server_version == "v1.7.0"  # both faults were used up
+
+        assert isinstance(failed, UpstreamUnavailable)
+
+
+class TestTime:
+    @pytest.mark.parametrize("fault", [{"hang": True}, {"drip": True}, {"latency": 30.0}])
+    def test_a_server_that_never_finishes_ends_at_the_deadline(self, gms, fault):
+        with gms.faults.inject(**fault):
+            begun = time.monotonic()
+            failed = _failure(gms.url, timeout=0.5)
+
+        assert isinstance(failed, UpstreamTimeout)
+        assert time.monotonic() - begun < 20  # generous: the import of the SDK may be in it
+
+    def test_a_port_that_accepts_and_says_nothing(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            failed = _failure(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.5)
+
+        assert isinstance(failed, UpstreamTimeout)
+        assert "timeout" in failed.advice
+
+
+class TestTls:
+    def test_a_self_signed_certificate(self, tmp_path):
+        with StandIn(tls=_self_signed(tmp_path)) as gms:
+            failed = _failure(gms.url)
+
+        assert isinstance(failed, UpstreamUnavailable)
+        assert "certificate" in failed.cause
+        assert "REQUESTS_CA_BUNDLE" in failed.advice
+
+    def test_the_advice_works(self, tmp_path, monkeypatch):
+        with StandIn(tls=_self_signed(tmp_path)) as gms:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+            with DataHubClient(gms.url.replace("127.0.0.1", "localhost"), gms.token) as client:
+                assert client.probe().server_version == "v1.7.0"
+
+    def test_https_on_a_plain_port(self, gms):
+        failed = _failure(gms.url.replace("http://", "https://"))
+
+        assert "TLS" in failed.cause
+        assert "http://" in failed.advice
+
+
+def test_secrets_appear_in_no_log_line(gms, caplog):
+    caplog.set_level(logging.DEBUG)
+    gms.add_token(SECRET)
+    with DataHubClient(gms.url, SECRET) as client:
+        client.probe()
+        client.patch_dataset_tags(CUSTOMER, add=[RUN])
+        with gms.faults.inject(status=500), pytest.raises(UpstreamError):
+            client.patch_dataset_tags(CUSTOMER, remove=[RUN])
+
+    assert caplog.records
+    assert SECRET not in caplog.text
+
+
+def test_a_server_that_repeats_the_token_does_not_get_it_onto_the_page(gms, monkeypatch):
+    def refusing(request):
+        from backend.integrations.datahub.standin.refusals import Refused
+
+        raise Refused(400, f"bad header {request.headers['Authorization']}")
+
+    gms.add_token(SECRET)
+    restli = gms._server.protected["aspects"].__self__
+    monkeypatch.setattr(restli, "_route", refusing)
+    failed = _failure(gms.url, call=lambda each: each.client_info())
+
+    assert "bad header Bearer •••" in failed.cause
+
+
+def test_many_threads_share_one_client(gms, client):
+    problems: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for _ in range(5):
+                client.dataset(CUSTOMER)
+                client.set_custom_property(CUSTOMER, f"k{number}", "v")
+        except BaseException as exc:
+            problems.append(exc)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert problems == []
+    assert len(client.dataset(CUSTOMER).custom_properties) == 9
+
+
+def _self_signed(folder) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
