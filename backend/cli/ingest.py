@@ -43,7 +43,7 @@ def resolve(
     )
     document = found.document()
     if found.answer is None:
-        refusal = NoMapping(found.dataset_urn, "; ".join([resolving.LOOKED_AT, *found.notes]))
+        refusal = NoMapping(found.dataset_urn, found.notes)
         cli.emit(document | {"message": refusal.message}, json)
         raise refusal
     lines = [f"{found.answer.target.kind} {found.answer.target.name}", f"rule: {found.answer.rule}"]

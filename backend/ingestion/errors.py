@@ -1,5 +1,6 @@
 """What can go wrong between a dataset and its run."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from backend.core.errors import Conflict, InvalidInput, InvalidPayload, NotFound, PortalError
@@ -13,12 +14,13 @@ MAX_PAYLOAD = 262_144
 class NoMapping(NotFound):
     """No rule answers for this dataset."""
 
-    def __init__(self, dataset_urn: str, looked_at: str) -> None:
+    def __init__(self, dataset_urn: str, notes: Sequence[str] = ()) -> None:
         self.dataset_urn = dataset_urn
+        said = " ".join(["", *notes]) if notes else ""
         super().__init__(
-            f"No mapping names a Lambda function or state machine for {dataset_urn} "
-            f"(looked at: {looked_at}). Add a rule on the Ingestion page, or set "
-            "DATAHUB_INGESTION_LAMBDA_MAPPING, …_MAPPING_FILE or …_DEFAULT."
+            f"No mapping rule names a Lambda function or state machine for {dataset_urn}.{said} "
+            "Add a rule on the Ingestion page, or set DATAHUB_INGESTION_LAMBDA_MAPPING, "
+            "…_MAPPING_FILE or …_DEFAULT."
         )
 
 

@@ -21,8 +21,6 @@ from backend.ingestion.scene import Scene
 from backend.ingestion.schemas import Candidate, Resolution
 from backend.integrations.datahub import urns
 
-LOOKED_AT = "the job's property, the portal's rules, the environment, the file, tags, prefixes"
-
 
 def resolve(
     database: Database,
@@ -97,7 +95,7 @@ def first(
     notes: list[str] = []
     answer = next(candidates(scene, catalog, dataset_urn, job_urn, notes), None)
     if answer is None:
-        raise NoMapping(dataset_urn, "; ".join([LOOKED_AT, *notes]))
+        raise NoMapping(dataset_urn, notes)
     return answer, Resolution(
         dataset_urn, job_urn, scene.environment, answer, (), existence, tuple(notes)
     )

@@ -1,0 +1,113 @@
+"""An environment whose AWS is moto's server and whose DataHub, where asked for, is the stand-in."""
+
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from backend.connections import environments, service
+from backend.core.access import SYSTEM, Actor
+from backend.core.database import Database
+from backend.core.settings import get_settings
+from backend.ingestion import aws as target_facts
+from backend.ingestion import catalog, mapping, runs
+from backend.ingestion.schemas import Request, RunView
+from backend.integrations.aws import clients
+from backend.integrations.aws.standin import AwsStandIn
+from backend.integrations.datahub.standin import StandIn
+
+URN = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.prices,PROD)"
+OTHER = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.trades,PROD)"
+JOB = "urn:li:dataJob:(urn:li:dataFlow:(airflow,example_flow,PROD),example_job)"
+ARN_PROPERTY = "urn:li:structuredProperty:io.example.stateMachineArn"
+
+AddRule = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def aws_server() -> Iterator[AwsStandIn]:
+    with AwsStandIn() as server:
+        yield server
+    clients.forget()
+
+
+@pytest.fixture
+def aws(aws_server: AwsStandIn) -> Iterator[AwsStandIn]:
+    aws_server.reset()
+    target_facts.forget()
+    catalog.forget()
+    yield aws_server
+    aws_server.faults.clear()
+
+
+@pytest.fixture
+def environment(database: Database, aws: AwsStandIn) -> str:
+    """`dev`, the default environment, with an aws connection to moto and nothing else."""
+    with database.write() as session:
+        environments.add(session, SYSTEM, name="dev", default=True)
+        service.save(
+            session,
+            SYSTEM,
+            environment="dev",
+            kind="aws",
+            settings=aws.settings(),
+            secrets_in=aws.secrets(),
+        )
+    return "dev"
+
+
+@pytest.fixture
+def add_rule(database: Database, environment: str) -> AddRule:
+    """add_rule("exact", URN, "earnings-lambda")"""
+
+    def add(kind: str, pattern: str, target: str) -> None:
+        with database.write() as session:
+            mapping.put(session, SYSTEM, kind=kind, pattern=pattern, target=target)  # type: ignore[arg-type]
+
+    return add
+
+
+@pytest.fixture
+def setenv(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """setenv(DATAHUB_INGESTION_LAMBDA_DEFAULT="x"), in force at once."""
+
+    def put(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+
+    return put
+
+
+@pytest.fixture
+def datahub(database: Database, environment: str) -> Iterator[StandIn]:
+    """The environment's DataHub with the two datasets and a job."""
+    os.environ.setdefault("DATAHUB_TELEMETRY_ENABLED", "false")
+    with StandIn(token="t0k") as gms:  # noqa: S106 - the stand-in's own
+        for urn in (URN, OTHER):
+            gms.seed_dataset(urn, fields={"id": "int"})
+        with database.write() as session:
+            service.save(
+                session,
+                SYSTEM,
+                environment="dev",
+                kind="datahub",
+                settings={"server": gms.url},
+                secrets_in={"token": gms.token},
+            )
+        yield gms
+    catalog.forget()
+
+
+@pytest.fixture
+def start(
+    database: Database, environment: str, actors: SimpleNamespace
+) -> Callable[..., RunView]:
+    """start(URN, reason="…", actor=…)"""
+
+    def go(dataset_urn: str = URN, *, actor: Actor | None = None, **values: object) -> RunView:
+        request = Request(dataset_urn, **values)  # type: ignore[arg-type]
+        return runs.start(database, actor or actors.operator, request)
+
+    return go
