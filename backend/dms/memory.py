@@ -3,7 +3,8 @@
 `memory://NAME` names a broker that all clients of this process share. With
 `?hosts=compute-01,compute-02` the process starts an agent for each host at first use: it answers
 mount and unmount as a DMS server would, so a sandbox needs no other part. Further options:
-`latency` (seconds per request) and `failing` (target ids whose mount is refused).
+`latency` (seconds per request), `failing` (target ids whose mount is refused) and `idle` (hosts
+whose queue exists while nobody reads it).
 """
 
 import json
@@ -200,6 +201,8 @@ class MemoryTransport:
     def _start_agents(self, options: dict[str, list[str]]) -> None:
         latency = float(options.get("latency", ["0"])[0])
         failing = frozenset(_split(options.get("failing", [])))
+        for host in _split(options.get("idle", [])):
+            self._broker.declare(queue_of(host))
         for host in _split(options.get("hosts", [])):
             with _brokers_lock:
                 queue = queue_of(host)
