@@ -1,5 +1,6 @@
 """An OpenMetadata stand-in with users that differ from the directory in every possible way."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from backend.sandbox.parts import Part
@@ -11,11 +12,13 @@ def start(folder: Path) -> Part:
     """The stand-in on a free port, seeded once, with an admin's token."""
     from backend.integrations.openmetadata.standin import StandIn, seeding
 
-    server = StandIn(port=0, state_file=folder / "state.json", seed=seeding.seed_demo)
-    server.start()
+    running = ExitStack()
+    server = running.enter_context(
+        StandIn(port=0, state_file=folder / "state.json", seed=seeding.seed_demo)
+    )
     return Part(
         kind="openmetadata",
         settings={"host_port": server.url},
         secrets={"jwt_token": server.token("admin", expires_in=TOKEN_SECONDS)},
-        stop=server.stop,
+        stop=running.close,
     )
