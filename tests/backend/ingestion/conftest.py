@@ -101,9 +101,7 @@ def datahub(database: Database, environment: str) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def start(
-    database: Database, environment: str, actors: SimpleNamespace
-) -> Callable[..., RunView]:
+def start(database: Database, environment: str, actors: SimpleNamespace) -> Callable[..., RunView]:
     """start(URN, reason="…", actor=…)"""
 
     def go(dataset_urn: str = URN, *, actor: Actor | None = None, **values: object) -> RunView:

@@ -38,6 +38,11 @@ class Afterlife:
             self._due.clear()
             self._wake.notify()
 
+    def clear(self) -> None:
+        """Forget what was still to happen."""
+        with self._wake:
+            self._due.clear()
+
     def function(self, name: str, region: str, request_id: str, event: str) -> None:
         """Write the lines that Lambda writes for one asynchronous call."""
         behaviour = self.behaviours.get(name, Behaviour())
@@ -74,8 +79,10 @@ class Afterlife:
         from moto.core.utils import utcnow
         from moto.stepfunctions.models import stepfunctions_backends
 
-        execution = stepfunctions_backends[self.account][region].describe_execution(arn)
-        if execution.status != "RUNNING":
+        machines = stepfunctions_backends[self.account][region].state_machines
+        found = [run for machine in machines for run in machine.executions]
+        execution = next((run for run in found if run.execution_arn == arn), None)
+        if execution is None or execution.status != "RUNNING":
             return
         execution.stop_date = utcnow()
         if behaviour.outcome == "succeed":

@@ -115,6 +115,7 @@ class AwsStandIn:
         from moto.stepfunctions.models import stepfunctions_backends
 
         self.faults.clear()
+        self._afterlife.clear()
         for backends in (
             lambda_simple_backends,
             stepfunctions_backends,
