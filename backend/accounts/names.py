@@ -16,14 +16,17 @@ def checked_name(name: str) -> str:
     name = unicodedata.normalize("NFKC", name).strip()
     if not name or len(name) > MAX_NAME:
         raise InvalidInput(f"A name has 1 to {MAX_NAME} characters.")
-    if not name.isprintable():
+    if not name_key(name):  # also when folding the case makes it too long
         raise InvalidInput("A name may hold printable characters only.")
     return name
 
 
 def name_key(name: str) -> str:
-    """The form in which two names are the same person's."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()[:MAX_NAME]
+    """The form in which two names are the same person's; "" for what can be nobody's name."""
+    if len(name) > 4 * MAX_NAME:
+        return ""
+    key = unicodedata.normalize("NFKC", name).strip().casefold()
+    return key if len(key) <= MAX_NAME and key.isprintable() else ""
 
 
 def checked_role(role: Role | str) -> Role:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from backend.accounts import backoff, passwords, repository
-from backend.accounts.names import MAX_NAME, name_key
+from backend.accounts.names import name_key
 from backend.core import audit, clock
 from backend.core.access import Actor, Role
 from backend.core.database import Database
@@ -36,7 +36,7 @@ def authenticate(database: Database, *, name: str, password: str, address: str) 
     Raises TooManyAttempts while a wait is on, and NotAuthenticated with the same sentence after
     the same time for an unknown name, a wrong password and a disabled account.
     """
-    key = name_key(name) if len(name) <= MAX_NAME else ""
+    key = name_key(name)
     with database.write() as session:
         counted = backoff.count_try(session, name_key=key, address=address)
         account = repository.find_account(session, key)

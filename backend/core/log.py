@@ -31,6 +31,7 @@ _PATTERNS = (
         r"\g<head>:" + MASK + "@",
     ),
     (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{10,}"), MASK),
+    (re.compile(r"\bspt_[0-9a-f]{12}_[A-Za-z0-9_-]{20,}"), MASK),
     (
         re.compile(
             r"(?P<head>(?:password|passwd|pwd|secret|token|access_key|jwt_token|keystone_token|secret_ref)"

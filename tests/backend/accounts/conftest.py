@@ -1,0 +1,66 @@
+"""Accounts for tests: cheap hashes, a clock that can be moved, all three databases."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from backend.accounts import passwords, service
+from backend.accounts.schemas import AccountView
+from backend.core import clock, secret_store
+from backend.core.access import SYSTEM, Role
+from backend.core.database import Database
+from backend.migrations import runner
+
+PASSWORD = "velvet otter counts lamps"
+AddAccount = Callable[..., AccountView]
+MoveClock = Callable[[timedelta], None]
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """bcrypt at its lowest cost; the cost itself has its own test."""
+    monkeypatch.setattr(passwords, "ROUNDS", 4)
+    passwords._nobody.cache_clear()
+    yield
+    passwords._nobody.cache_clear()
+
+
+@pytest.fixture
+def add_account(database: Database) -> AddAccount:
+    """add_account("ann", Role.STEWARD) → AccountView; the password is PASSWORD."""
+
+    def add(name: str = "ann", role: Role = Role.STEWARD) -> AccountView:
+        with database.write() as session:
+            return service.create(session, SYSTEM, name=name, role=role, password=PASSWORD)
+
+    return add
+
+
+@pytest.fixture
+def move_clock(monkeypatch: pytest.MonkeyPatch) -> MoveClock:
+    """move_clock(timedelta(minutes=5)) → the portal's clock is five minutes further on."""
+    real, moved = clock.now, [timedelta(0)]
+
+    def now() -> datetime:
+        return real() + moved[0]
+
+    def move(step: timedelta) -> None:
+        moved[0] += step
+
+    monkeypatch.setattr(clock, "now", now)
+    return move
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def any_database(request: pytest.FixtureRequest, data_dir: object) -> Iterator[Database]:
+    """A fresh migrated database of each kind the portal runs on."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{data_dir}/other.sqlite"
+    else:
+        url = request.getfixturevalue(f"{request.param}_url")
+    database = Database(url)
+    runner.upgrade(database)
+    secret_store.ensure(database, secret_store.get_vault())
+    yield database
+    database.dispose()

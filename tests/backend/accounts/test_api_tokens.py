@@ -1,0 +1,136 @@
+"""API tokens: shown once, stored hashed, bound to a role, revocable, with last use."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from backend.accounts import api_tokens, audit_log
+from backend.accounts.audit_log import AuditFilter
+from backend.accounts.schemas import ApiTokenView, NewApiToken
+from backend.core.access import SYSTEM, Actor, Role
+from backend.core.database import Database
+from backend.core.errors import InvalidInput, NotAuthenticated, NotFound
+from backend.core.log import mask_text
+from backend.models.accounts import ApiToken
+from tests.backend.accounts.conftest import MoveClock
+
+
+def add(database: Database, role: str = "operator", days: int | None = None) -> NewApiToken:
+    with database.write() as session:
+        return api_tokens.add(session, SYSTEM, name="nightly job", role=role, days=days)
+
+
+def use(database: Database, raw: str) -> Actor:
+    with database.read() as session:
+        return api_tokens.authenticate(session, raw)
+
+
+def listed(database: Database) -> ApiTokenView:
+    with database.read() as session:
+        return api_tokens.list_tokens(session, SYSTEM)[0]
+
+
+class TestAuthenticate:
+    def test_answers_an_actor_with_the_tokens_role(self, database: Database) -> None:
+        made = add(database)
+        assert use(database, made.raw) == Actor(
+            id=made.view.id, name="nightly job", role=Role.OPERATOR, kind="api_token"
+        )
+
+    @settings(
+        max_examples=100,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(st.one_of(st.text(max_size=90), st.from_regex(r"spt_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")))
+    def test_refuses_anything_else_with_one_sentence(self, database: Database, raw: str) -> None:
+        with pytest.raises(NotAuthenticated, match="missing, unknown, expired or revoked"):
+            use(database, raw)
+
+    def test_a_right_prefix_alone_is_nothing(self, database: Database) -> None:
+        raw = add(database).raw
+        for wrong in (
+            raw[:-1],
+            raw[:-1] + ("A" if raw[-1] != "A" else "B"),
+            raw + "x",
+            raw.upper(),
+        ):
+            with pytest.raises(NotAuthenticated):
+                use(database, wrong)
+
+    def test_a_revoked_one_is_refused_at_once(self, database: Database) -> None:
+        made = add(database)
+        with database.write() as session:
+            api_tokens.revoke(session, SYSTEM, token_id=made.view.id)
+        with pytest.raises(NotAuthenticated):
+            use(database, made.raw)
+
+    def test_ends_with_its_last_day(self, database: Database, move_clock: MoveClock) -> None:
+        made = add(database, days=1)
+        move_clock(timedelta(hours=23))
+        use(database, made.raw)
+        move_clock(timedelta(hours=1))
+        with pytest.raises(NotAuthenticated):
+            use(database, made.raw)
+
+    def test_remembers_the_last_use_once_a_minute_at_most(
+        self, database: Database, move_clock: MoveClock
+    ) -> None:
+        made = add(database)
+        assert listed(database).last_used_at is None
+        use(database, made.raw)
+        first = listed(database).last_used_at
+        move_clock(timedelta(seconds=30))
+        use(database, made.raw)
+        assert listed(database).last_used_at == first
+        move_clock(timedelta(seconds=31))
+        use(database, made.raw)
+        assert listed(database).last_used_at != first
+
+    def test_works_inside_a_unit_of_work_that_writes(self, any_database: Database) -> None:
+        made = add(any_database)
+        with any_database.write() as session:
+            assert api_tokens.authenticate(session, made.raw).role is Role.OPERATOR
+        assert listed(any_database).last_used_at is not None
+
+
+class TestAdd:
+    def test_the_token_is_stored_nowhere(self, database: Database) -> None:
+        made = add(database)
+        secret = made.raw.rsplit("_", 1)[-1] if made.raw.count("_") == 2 else made.raw[17:]
+        with database.write() as session:
+            row = session.scalars(select(ApiToken)).one()
+            exported = audit_log.export_csv(session, SYSTEM, wanted=AuditFilter()).text
+        assert secret not in str(vars(row)) + exported + str(made.view)
+
+    def test_a_token_in_a_log_line_is_masked(self, database: Database) -> None:
+        raw = add(database).raw
+        assert raw not in mask_text(f"the caller sent {raw} twice")
+
+    @pytest.mark.parametrize("days", [0, -1, 99_999])
+    def test_refuses_impossible_days(self, database: Database, days: int) -> None:
+        with pytest.raises(InvalidInput, match="days"):
+            add(database, days=days)
+
+    def test_refuses_an_unknown_role(self, database: Database) -> None:
+        with pytest.raises(InvalidInput, match="Roles are"):
+            add(database, role="root")
+
+
+class TestRevoke:
+    def test_says_who_and_is_audited_once(self, database: Database) -> None:
+        made = add(database)
+        for _ in range(2):
+            with database.write() as session:
+                view = api_tokens.revoke(session, SYSTEM, token_id=made.view.id)
+        assert view.revoked_by == "system"
+        with database.read() as session:
+            wanted = AuditFilter(action="accounts:api_token:revoke")
+            assert len(audit_log.list_events(session, SYSTEM, wanted=wanted).items) == 1
+
+    def test_an_unknown_one_is_not_found(self, database: Database) -> None:
+        with pytest.raises(NotFound), database.write() as session:
+            api_tokens.revoke(session, SYSTEM, token_id=77)

@@ -1,0 +1,79 @@
+"""Accounts that an identity provider vouches for."""
+
+from datetime import timedelta
+
+import pytest
+
+from backend.accounts import external, service
+from backend.accounts.external import Identity
+from backend.core import clock
+from backend.core.access import SYSTEM, Actor, Role
+from backend.core.database import Database
+from backend.core.errors import NotAuthenticated, NotPermitted
+from tests.backend.accounts.conftest import AddAccount, MoveClock
+
+
+def said(subject: str = "s-1", name: str = "ann@example.org", age: int = 0) -> Identity:
+    return Identity("https://idp.example.org", subject, name, int(clock.now().timestamp()) - age)
+
+
+def enter(database: Database, identity: Identity, role: Role | None = Role.STEWARD) -> Actor:
+    with database.write() as session:
+        return external.sign_in(session, identity=identity, role=role, address="10.0.0.1")
+
+
+class TestSignIn:
+    def test_makes_the_account_at_the_first_time_and_finds_it_again(
+        self, database: Database, move_clock: MoveClock
+    ) -> None:
+        first = enter(database, said())
+        move_clock(timedelta(seconds=2))
+        assert enter(database, said(name="renamed@example.org")).id == first.id
+        assert first.role is Role.STEWARD
+
+    def test_the_role_follows_the_provider_at_each_sign_in(
+        self, database: Database, move_clock: MoveClock
+    ) -> None:
+        enter(database, said())
+        move_clock(timedelta(seconds=2))
+        assert enter(database, said(), Role.VIEWER).role is Role.VIEWER
+        with database.read() as session:
+            assert service.list_accounts(session, SYSTEM)[0].role is Role.VIEWER
+
+    def test_an_answer_serves_once(self, database: Database) -> None:
+        identity = said()
+        enter(database, identity)
+        with pytest.raises(NotAuthenticated, match="was used"):
+            enter(database, identity)
+
+    def test_an_old_answer_brings_no_ended_session_back(self, database: Database) -> None:
+        with pytest.raises(NotAuthenticated, match="too old"):
+            enter(database, said(age=301))
+
+    def test_without_a_mapped_role_nothing_is_made(self, database: Database) -> None:
+        with pytest.raises(NotPermitted, match="no role"):
+            enter(database, said(), None)
+        with database.read() as session:
+            assert service.list_accounts(session, SYSTEM) == []
+
+    def test_a_disabled_account_stays_out(self, database: Database, move_clock: MoveClock) -> None:
+        actor = enter(database, said())
+        with database.write() as session:
+            service.set_disabled(session, SYSTEM, account_id=actor.id, disabled=True, version=1)
+        move_clock(timedelta(seconds=2))
+        with pytest.raises(NotPermitted, match="disabled"):
+            enter(database, said())
+
+    def test_never_takes_over_a_local_account_of_the_same_name(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        add_account("ann@example.org", Role.ADMIN)
+        with pytest.raises(service.NameTaken):
+            enter(database, said())
+
+    def test_the_same_subject_of_another_provider_is_another_person(
+        self, database: Database
+    ) -> None:
+        first = enter(database, said())
+        other = Identity("https://other.example.org", "s-1", "b@x.org", said().issued_at)
+        assert enter(database, other).id != first.id
