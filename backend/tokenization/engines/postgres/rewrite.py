@@ -28,7 +28,9 @@ from backend.tokenization.tokens import Tokenizer
 
 #: First key of the advisory lock; the second is the table's oid.
 _ADVISORY_CLASS = 0x53_50_54_4F
+#: Values whose tokens are compared before row 1; other encodings than UTF8 may lack the bird.
 _CANARY = "Kanarienvogel 🐤 tok_ß"
+_ASCII_CANARY = "canary tok_"
 FIRST_BATCH_BLOCKS = 1_024
 _LARGEST_BATCH_BLOCKS = 65_536
 #: Seconds a batch should take: short enough to cancel, long enough to cost nothing.
@@ -52,7 +54,7 @@ def rewrite(
         facts = _claim(cursor, table, columns, tokenizer)
         control.started(_transaction_id(cursor))
         expressions.load_key(cursor, tokenizer)
-        _prove_same_bytes(cursor, tokenizer)
+        _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
         scanned = measure.count_rows(cursor, table)
         updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
         if facts.triggers:
@@ -125,13 +127,14 @@ def _transaction_id(cursor: Cursor) -> str:
     return str((cursor.fetchone() or ("",))[0])
 
 
-def _prove_same_bytes(cursor: Cursor, tokenizer: Tokenizer) -> None:
+def _prove_same_bytes(cursor: Cursor, tokenizer: Tokenizer, encoding: str) -> None:
     """Before row 1: the server computes the token of a known value just as Python does."""
+    canary = _CANARY if encoding == "UTF8" else _ASCII_CANARY
     value = sql.SQL("{}::pg_catalog.text").format(sql.Placeholder())
     cursor.execute(
-        sql.SQL("SELECT {}").format(expressions.token_of(value, tokenizer.scheme)), (_CANARY,)
+        sql.SQL("SELECT {}").format(expressions.token_of(value, tokenizer.scheme)), (canary,)
     )
-    if (cursor.fetchone() or ("",))[0] != tokenizer.token(_CANARY):
+    if (cursor.fetchone() or ("",))[0] != tokenizer.token(canary):
         raise UpstreamError(
             SYSTEM,
             "the server computed another token for a test value than the portal does",

@@ -1,0 +1,61 @@
+"""Values that are hard on encoders, regular expressions and SQL."""
+
+from hypothesis import strategies as st
+
+NASTY: list[str | None] = [
+    None,
+    "",
+    " ",
+    "   padded   ",
+    "plain",
+    "anna@example.org",
+    "O'Brien; DROP TABLE customers; --",
+    "back\\slash \\x41 \\000 E'\\n'",
+    "%s %(name)s %% {} {0} $1 :name ?",
+    "line\nbreak",
+    "trailing newline\n",
+    "carriage\r\nreturn",
+    "tab\tand\vvertical\fform",
+    "\x01\x02\x1f\x7f control, next to NUL",
+    "\u0080\u009f C1 control",
+    "\u00a0 no-break space \u2003 em space \ufeff BOM",
+    "\u200b\u200d\u2060 zero width",
+    "Grüße, naïve façade",
+    "e\u0301 is not é",
+    "İıſK (dotless and Kelvin)",
+    "ﬀ ligature, Ⅳ numeral, ½",
+    "日本語テキスト",
+    "עברית مرحبا \u202eoverride",
+    "👩‍👩‍👧‍👦🏳️‍🌈 🐤",
+    "\U0010ffff \U0001f600 \ufffd \uffff",
+    "tok_",
+    "_poc",
+    "tok__poc",
+    "tok_YWJj_poc",
+    "tok_YQ==_poc",
+    "tok_YWI=_poc",
+    "tok_YR==_poc",
+    "tok_abc_poc",
+    "tok_YWJj_poc\n",
+    "tok_YWJj_poc\r\n",
+    "tok_YWJj\n_poc",
+    "tok_YW-_poc",
+    "tok_not base64_poc",
+    "TOK_YWJj_POC",
+    "tok_tok_YWJj_poc_poc",
+    "tok_" + "A" * 43 + "=_poc",
+    "tok_" + "A" * 44 + "_poc",
+    "x" * 57,  # base64 of exactly one MIME line
+    "x" * 58,
+    "y" * 1000,
+    "ü" * 40_000,
+    "z" * 1_000_000,
+    "tok_" + "QUJD" * 200_000 + "_poc",
+    "tok_" + "QUJD" * 200_000 + "Q_poc",
+]
+
+#: Any text a UTF-8 database can hold: no NUL, no lone surrogates; often near the token's form.
+TEXTS = st.one_of(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")),
+    st.from_regex(r"\A(tok_)?[A-Za-z0-9+/=\n]{0,12}(_poc)?\n?\Z"),
+)
