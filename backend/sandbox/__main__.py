@@ -25,7 +25,9 @@ def main() -> int:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    started, problems = _start_all(folder)
+    # Kept open to the end: a part's own process may be tied to the life of the starting thread.
+    pool = ThreadPoolExecutor(max_workers=len(parts.PARTS))
+    started, problems = _start_all(pool, folder)
     report.write(
         json.dumps(
             {
@@ -43,24 +45,24 @@ def main() -> int:
     done.wait()
     for part in reversed(started):
         _stop(part)
+    pool.shutdown(wait=False, cancel_futures=True)
     return 0
 
 
-def _start_all(folder: Path) -> tuple[list[parts.Part], list[str]]:
+def _start_all(pool: ThreadPoolExecutor, folder: Path) -> tuple[list[parts.Part], list[str]]:
     """Start every part side by side; one that fails is named and does not stop the others."""
     started: list[parts.Part] = []
     problems: list[str] = []
-    with ThreadPoolExecutor(max_workers=len(parts.PARTS)) as pool:
-        waiting = {name: pool.submit(parts.start, name, folder) for name in parts.PARTS}
-        for name, future in waiting.items():
-            try:
-                started.append(future.result())
-            except PortalError as exc:
-                problems.append(f"{name}: {exc.message}")
-            except Exception as exc:
-                # The sandbox is worth having without one of its parts; the log has the reason.
-                reference = log.log_unexpected(logger, "A sandbox part did not start.", exc)
-                problems.append(f"{name} did not start (reference {reference})")
+    waiting = {name: pool.submit(parts.start, name, folder) for name in parts.PARTS}
+    for name, future in waiting.items():
+        try:
+            started.append(future.result())
+        except PortalError as exc:
+            problems.append(f"{name}: {exc.message}")
+        except Exception as exc:
+            # The sandbox is worth having without one of its parts; the log has the reason.
+            reference = log.log_unexpected(logger, "A sandbox part did not start.", exc)
+            problems.append(f"{name} did not start (reference {reference})")
     return started, problems
 
 
