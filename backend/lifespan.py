@@ -14,6 +14,10 @@ from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.settings import get_settings
 
+#: Seconds that the first visitor's page has the process to itself, before job threads, schedules
+#: and the sandbox load their libraries.
+HEAD_START = 2.5
+
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
@@ -52,12 +56,14 @@ class _Background:
         self._database = database
         self._running: Any = None
         self._ready = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._start, name="portal-start", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
+        self._stopping.set()
         self._ready.wait(timeout=30)
         if self._running is not None:
             self._running.stop()
@@ -67,6 +73,7 @@ class _Background:
 
     def _start(self) -> None:
         logger = log.get_logger(__name__)
+        self._stopping.wait(HEAD_START)
         try:
             from backend.jobs import broker, worker
             from backend.sandbox import control

@@ -28,9 +28,13 @@ class Server:
 
 @contextlib.contextmanager
 def portal(state: Path, extra: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """The portal on a free port with its state in `state`."""
+    """The portal on a free port with its state in `state`.
+
+    Ready means the same for both sides: Streamlit's own health check answers. (/healthz would
+    load the REST API first, which no visitor of a page waits for.)
+    """
     variables = {"PORTAL_DATA_DIR": str(state), "PORTAL_LOG_LEVEL": "WARNING", **(extra or {})}
-    with _started(ROOT, "app.py", "/healthz", variables) as server:
+    with _started(ROOT, "app.py", variables) as server:
         yield server
 
 
@@ -41,7 +45,7 @@ def plain(files: Mapping[str, str] | None = None) -> Iterator[Server]:
         shutil.copytree(ROOT / ".streamlit", home / ".streamlit")
         for name, text in (files or {"app.py": HELLO}).items():
             (home / name).write_text(text)
-        with _started(home, "app.py", "/_stcore/health", {}) as server:
+        with _started(home, "app.py", {}) as server:
             yield server
 
 
@@ -55,7 +59,7 @@ def folder(name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _started(home: Path, script: str, health: str, extra: Mapping[str, str]) -> Iterator[Server]:
+def _started(home: Path, script: str, extra: Mapping[str, str]) -> Iterator[Server]:
     port = processes.free_port()
     with folder("home") as private:
         environment = {
@@ -74,7 +78,7 @@ def _started(home: Path, script: str, health: str, extra: Mapping[str, str]) -> 
         )
         try:
             url = f"http://localhost:{port}"
-            process.wait_until(lambda: answers(url + health), seconds=120)
+            process.wait_until(lambda: answers(f"{url}/_stcore/health"), seconds=120)
             yield Server(url, time.perf_counter() - begun, private)
         finally:
             process.stop(seconds=20)
