@@ -292,6 +292,10 @@ def _early(
         return None
     headers = [("Content-Type", "application/json")]
     document = {"message": fault.message}
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        start_response(f"{fault.status} Injected", [("Content-Type", "text/xml")])
+        error = f"<Code>{fault.code}</Code><Message>{fault.message}</Message>"
+        return [f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()]
     if fault.code:
         headers.append(("x-amzn-ErrorType", fault.code))
         document["__type"] = fault.code

@@ -49,6 +49,10 @@ class TestStartLambda:
         with aws.faults.inject(operation="Invoke", latency=0.6), pytest.raises(OutcomeUnknown):
             Gateway(config).start_lambda("earnings-lambda", b"{}")
         clients.forget()
+        deadline = time.monotonic() + 5
+        while not aws.starts() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(aws.starts()) == 1
 
     @pytest.mark.parametrize(
         ("status", "code", "error"),

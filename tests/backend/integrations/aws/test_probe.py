@@ -1,0 +1,51 @@
+"""The connection test of AWS: who are we, may we start what is mapped; it starts nothing."""
+
+from backend.integrations.aws.config import AwsConfig, from_connection
+from backend.integrations.aws.probe import Target, probe
+from backend.integrations.aws.standin import AwsStandIn
+
+
+def test_a_good_connection_names_account_and_region(aws: AwsStandIn, config: AwsConfig) -> None:
+    aws.add_function("f")
+    machine = aws.add_machine("m")
+    result = probe(config, targets=[Target("lambda", "f"), Target("stepfunctions", machine)])
+    assert (result.ok, result.account, result.region) == (True, "123456789012", "us-east-1")
+    assert [target.ok for target in result.targets] == [True, True]
+    assert aws.starts() == []
+
+
+def test_each_target_that_is_missing_is_named(aws: AwsStandIn, config: AwsConfig) -> None:
+    aws.add_function("f")
+    result = probe(config, targets=[Target("lambda", "f"), Target("lambda", "gone")])
+    assert not result.ok
+    assert "gone does not exist in us-east-1" in result.cause
+    assert result.advice
+
+
+def test_refused_credentials_have_cause_and_advice(aws: AwsStandIn, config: AwsConfig) -> None:
+    with aws.faults.inject(operation="GetCallerIdentity", status=403, code="InvalidClientTokenId"):
+        result = probe(config)
+    assert not result.ok
+    assert "credentials were refused" in result.cause
+    assert "keys and role" in result.advice
+
+
+def test_an_unreachable_endpoint_is_a_result_and_no_error() -> None:
+    config = from_connection(
+        {"region": "us-east-1", "endpoint_url": "http://127.0.0.1:9", "access_key_id": "a"},
+        {"secret_access_key": "b"},
+    )
+    result = probe(config)
+    assert not result.ok
+    assert "cannot be reached" in result.cause
+
+
+def test_no_time_left_is_said(aws: AwsStandIn, config: AwsConfig) -> None:
+    result = probe(config, targets=[Target("lambda", "f")], deadline=0.0)
+    assert "no time was left" in result.cause
+
+
+def test_the_region_order_is_connection_then_environment() -> None:
+    assert from_connection({"region": "a"}, {}, default_region="b").region == "a"
+    assert from_connection({}, {}, default_region="b").region == "b"
+    assert "s3cret" not in repr(from_connection({}, {"secret_access_key": "s3cret"}))
