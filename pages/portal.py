@@ -6,7 +6,11 @@ from auth import sign_in
 from backend.core.errors import PortalError
 from pages.shell import chrome, errors, guard, registry
 
-st.set_page_config(page_title="Steward Portal", page_icon="🛡️", layout="wide")
+st.set_page_config(
+    page_title="Steward Portal",
+    page_icon=str(registry.FOLDER / "static" / "icon.svg"),
+    layout="wide",
+)
 
 try:
     session = guard.signed_in()

@@ -41,8 +41,8 @@ def state(session: ReadSession, actor: Actor) -> SandboxState:
     if not exists:
         return SandboxState(False, False, "")
     if _child is not None and not _child.alive:
-        return SandboxState(True, False, "its servers have stopped; restart the portal.")
-    return SandboxState(True, True, "stand-ins and embedded servers on this machine.")
+        return SandboxState(True, False, "Its servers have stopped: restart the portal.")
+    return SandboxState(True, True, "Stand-ins and embedded servers on this machine.")
 
 
 def wanted(session: ReadSession) -> bool:

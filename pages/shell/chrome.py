@@ -1,4 +1,4 @@
-"""What surrounds every page: who is signed in, sign-out, the sandbox banner."""
+"""What surrounds every page: logo, spacing, who is signed in, sign-out, the sandbox banner."""
 
 import streamlit as st
 
@@ -8,10 +8,20 @@ from backend.core.access import Permission
 from backend.sandbox import control
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.shell.registry import FOLDER
+
+#: Less empty room above and at the sides than Streamlit's own; the rest is the theme's.
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
+@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 3.5rem 1rem 2rem}}
+[data-testid="stMetric"] {min-width: 7rem}
+</style>"""
 
 
 def draw(session: SignedIn) -> None:
     """Sidebar foot and banners."""
+    st.html(STYLE)
+    st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
     with st.sidebar:
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
@@ -26,15 +36,19 @@ def draw(session: SignedIn) -> None:
 def _sandbox_banner(session: SignedIn) -> None:
     state = calls.read(control.state)
     if not state.active:
+        if state.message and session.actor.may(Permission.ENVIRONMENTS_WRITE):
+            st.warning(state.message, icon=":material/science:")
         return
-    text, button = st.columns([6, 1], vertical_alignment="center")
-    text.info(
-        f"**Sandbox**: {state.message} Nothing here touches a real system.",
-        icon=":material/science:",
-    )
-    if session.actor.may(Permission.ENVIRONMENTS_WRITE) and button.button(
-        "Leave sandbox", key="chrome.leave_sandbox"
+    with st.container(
+        border=True, horizontal=True, vertical_alignment="center", key="chrome.sandbox"
     ):
-        if calls.run(control.leave):
-            flash.success("The sandbox is gone. Add your first environment on Connections.")
-        st.rerun()
+        st.markdown(
+            f":blue-badge[:material/science: Sandbox] {state.message} "
+            "Nothing here touches a real system."
+        )
+        if session.actor.may(Permission.ENVIRONMENTS_WRITE) and st.button(
+            "Leave sandbox", key="chrome.leave_sandbox", icon=":material/exit_to_app:"
+        ):
+            if calls.run(control.leave):
+                flash.success("The sandbox is gone. Add your first environment on Connections.")
+            st.rerun()
