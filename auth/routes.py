@@ -20,6 +20,7 @@ log = get_logger(__name__)
 #: Both are posted forms of three short fields; anything larger is not ours.
 MAX_FIELDS = 8
 MAX_PART = 4_096
+MAX_BODY = 16_384
 
 
 async def sign_in(request: Request) -> Response:
@@ -28,8 +29,8 @@ async def sign_in(request: Request) -> Response:
     A refused ticket also goes back to the page, which then shows the form again.
     """
     form = await _own_form(request)
-    if form is None:
-        return _refused()
+    if isinstance(form, Response):
+        return form
     target = local_path(str(form.get("next", "")))
     try:
         raw = await run_in_threadpool(_redeem, request, str(form.get("ticket", "")))
@@ -46,8 +47,9 @@ async def sign_in(request: Request) -> Response:
 
 async def sign_out(request: Request) -> Response:
     """End the session of the posted cookie on the server, and clear the cookie."""
-    if await _own_form(request) is None:
-        return _refused()
+    form = await _own_form(request)
+    if isinstance(form, Response):
+        return form
     raw = request.cookies.get(cookies.session_name(), "")
     try:
         await run_in_threadpool(_end, raw)
@@ -74,14 +76,17 @@ def local_path(target: str) -> str:
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-async def _own_form(request: Request) -> FormData | None:
-    """The posted form, or None when another site posted it (login and logout CSRF)."""
+async def _own_form(request: Request) -> FormData | Response:
+    """The posted form; a refusal when another site posted it (login CSRF) or it is too large."""
     origin = request.headers.get("origin", "")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if site not in ("same-origin", "none"):
-        return None
-    if origin and urlsplit(origin).netloc != request.headers.get("host", ""):
-        return None
+    if site not in ("same-origin", "none") or (
+        origin and urlsplit(origin).netloc != request.headers.get("host", "")
+    ):
+        return Response("This form was sent by another site.", 403, media_type="text/plain")
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > MAX_BODY:
+        return Response("This is not the portal's form.", 413, media_type="text/plain")
     return await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_PART)
 
 
@@ -103,10 +108,6 @@ def _end(raw: str) -> None:
 
 def _go(path: str) -> Response:
     return RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
-
-
-def _refused() -> Response:
-    return Response("This form was sent by another site.", 403, media_type="text/plain")
 
 
 routes: list[Route] = [

@@ -1,0 +1,80 @@
+"""Security headers and the nonce cookie, over real HTTP."""
+
+import base64
+import hashlib
+import re
+
+import httpx
+import pytest
+
+from auth import handover
+from auth.headers import page_policy
+
+HTML = {"accept": "text/html,application/xhtml+xml"}
+
+
+class TestSecurityHeaders:
+    @pytest.mark.parametrize("path", ["/", "/api/things", "/auth/sign-in", "/not-there"])
+    def test_are_on_every_answer_also_on_errors(self, site: str, path: str) -> None:
+        headers = httpx.get(site + path, headers=HTML).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "same-origin"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "strict-transport-security" not in headers
+
+    def test_https_is_remembered_by_the_browser(self, https_site: str) -> None:
+        headers = httpx.get(https_site + "/", headers=HTML).headers
+        assert "max-age=31536000" in headers["strict-transport-security"]
+
+    def test_answers_with_data_are_not_kept(self, site: str) -> None:
+        assert httpx.get(site + "/api/things").headers["cache-control"] == "no-store"
+
+    def test_only_the_documentation_page_may_load_from_elsewhere(self, site: str) -> None:
+        policy = {
+            path: httpx.get(site + path).headers["content-security-policy"]
+            for path in ("/", "/api/docs", "/api/docsx/../things", "/api/things")
+        }
+        assert "https:" not in policy["/"]
+        assert "https:" not in policy["/api/things"]
+        assert "cdn.jsdelivr.net" in policy["/api/docs"]
+
+
+class TestPagePolicy:
+    def test_runs_the_portals_own_inline_scripts_and_no_others(self) -> None:
+        (scripts,) = re.findall(r"script-src ([^;]+)", page_policy())
+        assert "unsafe" not in scripts
+        for script in handover.SCRIPTS:
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in scripts
+
+    def test_knows_the_inline_script_of_the_installed_streamlit(self) -> None:
+        (scripts,) = re.findall(r"script-src ([^;]+)", page_policy())
+        assert scripts.count("sha256-") == len(handover.SCRIPTS) + 1
+
+
+class TestNonce:
+    def test_a_page_visit_gets_one_that_scripts_cannot_read(self, site: str) -> None:
+        (cookie,) = httpx.get(site + "/", headers=HTML).headers.get_list("set-cookie")
+        assert cookie.startswith("portal_browser=")
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert len(cookie.split(";")[0]) > 40
+
+    def test_everybody_gets_another_one(self, site: str) -> None:
+        made = {httpx.get(site + "/", headers=HTML).headers["set-cookie"] for _ in range(5)}
+        assert len(made) == 5
+
+    def test_one_that_is_there_stays(self, site: str) -> None:
+        headers = {**HTML, "cookie": "portal_browser=mine"}
+        assert "set-cookie" not in httpx.get(site + "/", headers=headers).headers
+
+    def test_programs_and_the_api_get_none(self, site: str) -> None:
+        assert "set-cookie" not in httpx.get(site + "/api/things").headers
+        assert "set-cookie" not in httpx.post(site + "/", headers=HTML).headers
+
+    def test_on_https_it_is_bound_to_the_host(self, https_site: str) -> None:
+        (cookie,) = httpx.get(https_site + "/", headers=HTML).headers.get_list("set-cookie")
+        assert cookie.startswith("__Host-portal_browser=")
+        assert "Secure" in cookie
+        assert "Domain" not in cookie
