@@ -11,7 +11,8 @@ from backend.core.database import Database, ReadSession
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.core.settings import get_settings
-from backend.sandbox import process
+from backend.ingestion import mapping
+from backend.sandbox import aws, process
 
 log = get_logger(__name__)
 
@@ -113,6 +114,9 @@ def _describe(database: Database, connections: list[dict[str, dict[str, str]]]) 
         known = {e.name for e in environments.list_all(session, SYSTEM) if e.is_sandbox}
         if ENVIRONMENT not in known:
             environments.add(session, SYSTEM, name=ENVIRONMENT, is_sandbox=True)
+            mapping.import_text(
+                session, SYSTEM, text=aws.RULES, replace_all=False, environment=ENVIRONMENT
+            )
         for connection in connections:
             service.save(
                 session,
