@@ -39,9 +39,7 @@ def test_any_text_gets_the_same_token(source: Source, tokenizer: Tokenizer) -> N
             token=expressions.token_of(value, tokenizer.scheme),
         )
 
-        @settings(
-            max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        )
+        @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(TEXTS, min_size=1, max_size=20))
         def check(values: list[str]) -> None:
             cursor.execute(query, (values,))

@@ -23,9 +23,7 @@ class TestToken:
     def test_is_the_base64_of_the_hmac_between_the_marks(self) -> None:
         digest = hmac.new(KEY, b"anna@example.org", hashlib.sha256).digest()
 
-        assert (
-            TOKENIZER.token("anna@example.org") == f"tok_{base64.b64encode(digest).decode()}_poc"
-        )
+        assert TOKENIZER.token("anna@example.org") == f"tok_{base64.b64encode(digest).decode()}_poc"
 
     def test_base64_scheme_is_the_value_itself(self) -> None:
         assert BASE64.token("anna@example.org") == "tok_YW5uYUBleGFtcGxlLm9yZw==_poc"

@@ -73,6 +73,7 @@ SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname,
  ORDER BY a.attnum
 """
 
+# A column of a partition key's expression is recorded as depending on its own table ('i').
 _CONSTRAINTS = """
 SELECT k.contype::text, k.conname, k.conrelid::pg_catalog.regclass::text, a.attname
   FROM pg_catalog.pg_constraint AS k
@@ -94,8 +95,8 @@ SELECT 'k', 'partition key', p.partrelid::pg_catalog.regclass::text, a.attname
    AND (a.attnum = ANY (p.partattrs::pg_catalog.int2[]) OR EXISTS (
         SELECT FROM pg_catalog.pg_depend AS d
          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = p.partrelid
-           AND d.objsubid = 0 AND d.refobjid = p.partrelid AND d.refobjsubid = a.attnum
-           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass))
+           AND d.objsubid = a.attnum AND d.refobjid = p.partrelid AND d.refobjsubid = 0
+           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'i'))
 """
 
 _INDEXES = """
