@@ -124,11 +124,9 @@ class TestTables:
             assert cursor.fetchall() == [(TOKENIZER.token("x"),)]
 
     def test_mixed_case_names(self, source: Source) -> None:
-        source.run(
-            'CREATE TABLE "Customers" ("eMail" text)', "INSERT INTO \"Customers\" VALUES ('x')"
-        )
+        source.run('CREATE TABLE "People" ("eMail" text)', "INSERT INTO \"People\" VALUES ('x')")
 
-        assert run(source, "Customers", "eMail") == RewriteResult(1, 1)
+        assert run(source, "People", "eMail") == RewriteResult(1, 1)
 
     def test_partitions_and_sub_partitions(self, source: Source) -> None:
         source.run(
@@ -202,13 +200,14 @@ class TestTables:
         }
 
     def test_nondeterministic_collations(self, source: Source) -> None:
-        if not source.rows("SELECT 1 FROM pg_collation WHERE collprovider = 'i'"):
-            pytest.skip("this PostgreSQL has no ICU")
-        source.run(
-            "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-            "CREATE TABLE t (a text COLLATE ci)",
-            "INSERT INTO t VALUES ('X'), ('x')",
-        )
+        try:
+            source.run(
+                "CREATE COLLATION ci "
+                "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+            )
+        except psycopg2.errors.FeatureNotSupported:
+            pytest.skip("this PostgreSQL is built without ICU")
+        source.run("CREATE TABLE t (a text COLLATE ci)", "INSERT INTO t VALUES ('X'), ('x')")
 
         assert run(source, "t", "a") == RewriteResult(2, 2)
 
@@ -243,7 +242,7 @@ class TestTables:
             "CREATE TRIGGER undo BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION undo()",
         )
 
-        with pytest.raises(Blocked, match="a trigger on .* kept 1 rows"):
+        with pytest.raises(Blocked, match=r"a trigger on .* kept 1 rows"):
             run(source, "t", "a")
         assert source.column("SELECT a FROM t") == ["x"]
 
