@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from backend import __version__
-from backend.api import errors
+from backend.api import docs, errors
 from backend.api.routes import (
     accounts,
     connections,
@@ -23,12 +23,13 @@ def create_app() -> FastAPI:
     app = FastAPI(
         title="Steward Portal",
         version=__version__,
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
         swagger_ui_oauth2_redirect_url=None,
     )
     errors.install(app)
+    docs.install(app)
     origins = get_settings().api_allowed_origins
     if origins:
         app.add_middleware(

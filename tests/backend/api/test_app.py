@@ -30,6 +30,17 @@ class TestHealth:
         assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
 
 
+class TestDocs:
+    def test_the_page_and_its_files_come_from_the_portal_itself(self, client: TestClient) -> None:
+        page = client.get("/api/docs").text
+        assert "http://" not in page
+        assert "https://" not in page
+        assert "<script>" not in page
+        for path in ("start.js", "static/swagger-ui-bundle.js", "static/swagger-ui.css"):
+            assert f"/api/docs/{path}" in page
+            assert client.get(f"/api/docs/{path}").status_code == 200
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("path", "token", "status"),
