@@ -1,0 +1,108 @@
+"""Environments, client info and tests over REST."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from backend.accounts import api_tokens
+from backend.api.app import create_app
+from backend.connections import environments, service
+from backend.core.access import SYSTEM, Role
+from backend.core.database import Database
+from backend.integrations.datahub.standin import StandIn
+
+TOKEN = "planted-datahub-token"
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient]:
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def bearer(database: Database) -> Callable[[str], dict[str, str]]:
+    """bearer("viewer") → the headers of a fresh API token of that role."""
+
+    def make(role: str) -> dict[str, str]:
+        with database.write() as session:
+            made = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=Role(role))
+        return {"Authorization": f"Bearer {made.raw}"}
+
+    return make
+
+
+@pytest.fixture
+def prod(database: Database) -> Iterator[StandIn]:
+    """An environment whose DataHub is the stand-in."""
+    with StandIn(token=TOKEN) as gms, database.write() as session:
+        environments.add(session, SYSTEM, name="Prod")
+        service.save(
+            session,
+            SYSTEM,
+            environment="Prod",
+            kind="datahub",
+            settings={"server": gms.url},
+            secrets_in={"token": TOKEN},
+        )
+        session.commit()
+        yield gms
+
+
+class TestTest:
+    def test_answers_with_results_and_client_info_is_there_afterwards(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        admin = bearer("admin")
+        answer = client.post("/api/environments/prod/test", headers=admin)
+        assert answer.status_code == 200, answer.text
+        document = answer.json()
+        assert document["environment"] == "Prod"
+        assert [(item["kind"], item["ok"]) for item in document["results"]] == [("datahub", True)]
+        info = client.get("/api/environments/Prod/client-info", headers=admin).json()
+        assert info["connection_status"] == "connected"
+        assert info["client_id"]
+        assert TOKEN not in answer.text + str(info)
+
+    def test_one_kind_can_be_asked_for(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        answer = client.post("/api/environments/prod/test?kind=aws", headers=bearer("admin"))
+        assert answer.status_code == 200
+        assert [item["ok"] for item in answer.json()["results"]] == [False]
+
+    def test_before_any_test_client_info_is_unknown(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        info = client.get("/api/environments/Prod/client-info", headers=bearer("admin")).json()
+        assert (info["connection_status"], info["client_id"]) == ("unknown", None)
+
+
+class TestErrors:
+    @pytest.mark.parametrize("role", ["viewer", "steward", "operator"])
+    def test_other_roles_get_403(
+        self,
+        client: TestClient,
+        prod: StandIn,
+        bearer: Callable[[str], dict[str, str]],
+        role: str,
+    ) -> None:
+        headers = bearer(role)
+        for answer in (
+            client.post("/api/environments/prod/test", headers=headers),
+            client.get("/api/environments/prod/client-info", headers=headers),
+        ):
+            assert answer.status_code == 403
+            assert set(answer.json()) == {"error", "detail", "reference"}
+        assert client.get("/api/environments", headers=headers).status_code == 200
+
+    def test_unknown_environment_404_unknown_kind_400(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        headers = bearer("admin")
+        assert client.post("/api/environments/nope/test", headers=headers).status_code == 404
+        assert client.get("/api/environments/nope/client-info", headers=headers).status_code == 404
+        wrong = client.post("/api/environments/prod/test?kind=nope", headers=headers)
+        assert wrong.status_code == 400
+        assert "datahub" in wrong.json()["detail"]
