@@ -58,7 +58,12 @@ class EventLog:
             self._changed.notify_all()
 
     def poll(
-        self, topic: str, offset: str | None, wait: float, lookback_days: float | None = None
+        self,
+        topic: str,
+        offset: str | None,
+        wait: float,
+        lookback_days: float | None = None,
+        limit: int = _PAGE,
     ) -> Json:
         """Events after `offset`, or from now on without one; waits up to `wait` seconds."""
         if topic not in _TOPICS:
@@ -75,7 +80,7 @@ class EventLog:
                 event
                 for number, event in zip(self._numbers(topic), self._events[topic], strict=True)
                 if number >= position
-            ][:_PAGE]
+            ][: max(1, min(limit, _PAGE))]
             if found:
                 position = max(position, self._numbers(topic).start) + len(found)
         return {

@@ -118,6 +118,7 @@ class OpenApi:
                 request.query.get("offsetId"),
                 float(request.query.get("pollTimeoutSeconds", "10")),
                 float(lookback) if lookback else None,
+                int(request.query.get("limit") or 100),
             )
         )
 
