@@ -96,11 +96,9 @@ st.title("Audit log")
 flash.show()
 # ask
 wanted = ask()
-before = st.query_params.get("before", "")
+before = filters.number("before")
 # load
-listed = calls.read(
-    audit_log.list_events, wanted=wanted, before=int(before) if before.isdigit() else None
-)
+listed = calls.read(audit_log.list_events, wanted=wanted, before=before)
 # present
 if not listed.items:
     st.info("No event fits these filters.")
@@ -110,7 +108,7 @@ else:
         st.json(chosen.details)
 # act
 newest, older, check, csv = st.columns(4)
-if before:
+if before is not None:
     newest.button(
         "Newest events",
         key="audit.newest",

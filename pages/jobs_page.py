@@ -22,12 +22,11 @@ def ask() -> dict[str, object]:
         kind = filters.choice("Room", "room", ROOMS, key="jobs.room")
     with who:
         name = filters.text("Started by", "by", key="jobs.by")
-    before = st.query_params.get("before", "")
     return {
         "states": states,
         "kind": kind,
         "actor_name": name,
-        "before": int(before) if before.isdigit() else None,
+        "before": filters.number("before"),
     }
 
 
@@ -86,9 +85,7 @@ listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 if not listed.items:
     st.info("No job fits these filters. Jobs appear here when a plan, run or test is started.")
 else:
-    chosen = table(listed) or (
-        int(st.query_params["job"]) if st.query_params.get("job", "").isdigit() else None
-    )
+    chosen = table(listed) or filters.number("job")
     if listed.next_before is not None:
         st.button(
             "Older jobs",

@@ -47,6 +47,12 @@ def choices(label: str, parameter: str, options: Sequence[str], *, key: str) -> 
     return tuple(value)
 
 
+def number(parameter: str) -> int | None:
+    """The row number in `?parameter=`; None when there is none, or nonsense."""
+    value = st.query_params.get(parameter, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
+
+
 def _prepare(key: str, wanted: object) -> str:
     """A link that changes the URL wins over what the widget remembers."""
     seen = f"{key}.url"
