@@ -17,7 +17,7 @@ from backend.models import TokenizationRun
 from backend.tokenization import repository, settle, sources, write_back
 from backend.tokenization.engines import engine_for
 from backend.tokenization.engines.base import CommitUnknown, Control, RewriteResult
-from backend.tokenization.schemas import ColumnChoice, RunState
+from backend.tokenization.schemas import ColumnChoice, RunState, RunView
 from backend.tokenization.settle import Ending
 from backend.tokenization.sources import NOT_CONFIGURED
 
@@ -31,7 +31,8 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
     """
     row = _begin(ctx, run_id)
     if row is None:
-        return settle.settle(ctx.database, run_id).document()
+        view = settle.settle(ctx.database, run_id)
+        return (view if view.state is RunState.UNKNOWN else _written(ctx, run_id)).document()
     control = _Control(ctx, run_id)
     try:
         ending = _rewrite(ctx, row, control)
@@ -43,9 +44,11 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
         raise
     view = settle.finish(ctx.database, run_id, ending)
     ctx.log(f"Run {run_id}: {view.state.value}. {view.details}")
-    if view.state is not RunState.UNKNOWN:
-        view = write_back.attempt(ctx.database, run_id)
-    return view.document()
+    return (view if view.state is RunState.UNKNOWN else _written(ctx, run_id)).document()
+
+
+def _written(ctx: JobContext, run_id: int) -> RunView:
+    return write_back.attempt(ctx.database, run_id)
 
 
 def _begin(ctx: JobContext, run_id: int) -> TokenizationRun | None:
