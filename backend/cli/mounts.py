@@ -1,5 +1,366 @@
 """`python -m backend mounts`."""
 
-from backend.cli.common import new_app
+import json as json_module
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-app = new_app("mounts")
+import typer
+
+from backend.cli import common as cli
+from backend.core.errors import InvalidInput
+
+app = cli.new_app("The mount ledger: who has which backup target mounted where.")
+targets_app = cli.new_app("Target templates: what can be mounted by name.")
+app.add_typer(targets_app, name="targets")
+
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="Default: the default one.")
+]
+Host = Annotated[str, typer.Option("--host", help="Compute node.")]
+Target = Annotated[str, typer.Option("--target", help="Backup target id.")]
+Job = Annotated[int | None, typer.Option("--job", help="Job id.")]
+Cursor = Annotated[str, typer.Option("--cursor", help="next_cursor of the page before.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=500)]
+Sort = Annotated[str, typer.Option("--sort", help="newest, oldest, host, target or job.")]
+Moment = Annotated[datetime | None, typer.Option(help="UTC, for example 2026-01-31T08:00:00.")]
+File = Annotated[str, typer.Argument(metavar="FILE.json", help="The request; - reads stdin.")]
+
+
+@app.command("active")
+def active(
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    sort: Sort = "newest",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """What is mounted now."""
+    filters = {"host": host, "target": target, "job": job, "mounted": True, "deleted": False}
+    _list(filters, sort, cursor, limit, environment, json)
+
+
+@app.command("history")
+def history(
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    mounted: Annotated[bool | None, typer.Option("--mounted/--unmounted")] = None,
+    deleted: Annotated[bool | None, typer.Option("--deleted/--not-deleted")] = None,
+    since: Moment = None,
+    until: Moment = None,
+    sort: Sort = "newest",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """All entries, soft-deleted ones included."""
+    from datetime import UTC
+
+    filters: dict[str, Any] = {
+        "host": host,
+        "target": target,
+        "job": job,
+        "mounted": mounted,
+        "deleted": deleted,
+        "since": since.replace(tzinfo=UTC) if since else None,
+        "until": until.replace(tzinfo=UTC) if until else None,
+    }
+    _list(filters, sort, cursor, limit, environment, json)
+
+
+@app.command("orphans")
+def orphans(
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    reason: Annotated[str, typer.Option("--reason", help="Only this kind of evidence.")] = "",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Mounted entries with evidence against them, gathered now."""
+    from backend.mounts import orphans as room
+    from backend.mounts.documents import orphan_page
+    from backend.mounts.schemas import Filters
+
+    with cli.unit_read() as (session, actor):
+        page = room.find_now(
+            session,
+            actor,
+            environment=environment,
+            filters=Filters(host=host, target=target, job=job),
+            reason=reason,
+            cursor=cursor,
+            limit=limit,
+        )
+    found = [(o.mount, " ".join(o.reasons.values())) for o in page.items]
+    rows = [[m.id, m.jobid, m.backup_target_id, m.host, why] for m, why in found]
+    text = cli.table(["Entry", "Job", "Target", "Host", "Why"], rows)
+    cli.emit(orphan_page(page), json, "\n".join(filter(None, [text, page.problem])))
+
+
+@app.command("status")
+def status(
+    job: Annotated[int, typer.Argument(help="Job id.")],
+    target: Annotated[str, typer.Argument(help="Backup target id.")],
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """The job's entries for the target."""
+    from backend.mounts import explorer
+    from backend.mounts.documents import mount
+
+    with cli.unit_read() as (session, actor):
+        found = explorer.status(session, actor, environment=environment, job=job, target=target)
+    document = {**mount(found[0]), "items": [mount(item) for item in found]}
+    cli.emit(document, json, _table(found))
+
+
+@app.command("operations")
+def operations(
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    state: Annotated[str, typer.Option("--state", help="For example unknown.")] = "",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Requests to DMS servers and what came of them."""
+    from backend.mounts import explorer
+    from backend.mounts.documents import operation
+
+    with cli.unit_read() as (session, actor):
+        page = explorer.list_operations(
+            session,
+            actor,
+            environment=environment,
+            host=host,
+            target=target,
+            job=job,
+            state=state,
+            cursor=cursor,
+            limit=limit,
+        )
+    rows = [
+        [o.operation_id, o.action, o.jobid, o.backup_target_id, o.host, o.state, o.note]
+        for o in page.items
+    ]
+    text = cli.table(["Operation", "Action", "Job", "Target", "Host", "State", "Note"], rows)
+    document = {"items": [operation(o) for o in page.items], "next_cursor": page.next_cursor}
+    cli.emit(document, json, text)
+
+
+@app.command("mount")
+def mount_command(
+    file: File,
+    environment: Environment = None,
+    json: cli.Json = True,  # noqa: ARG001 - the response is printed as JSON in any case
+) -> None:
+    """Mount what FILE.json asks for; prints the DMS response as JSON."""
+    _operate("mount", environment, request=_read(file))
+
+
+@app.command("unmount")
+def unmount_command(
+    file: File,
+    environment: Environment = None,
+    json: cli.Json = True,  # noqa: ARG001 - the response is printed as JSON in any case
+) -> None:
+    """Release what FILE.json names; prints the DMS response as JSON."""
+    _operate("unmount", environment, request=_read(file))
+
+
+@app.command("recheck")
+def recheck(
+    operation_id: Annotated[str, typer.Argument(help="From `mounts operations`.")],
+    file: Annotated[
+        str, typer.Option("--request", help="The original request: asks the server again.")
+    ] = "",
+    environment: Environment = None,
+    json: cli.Json = True,  # noqa: ARG001 - the response is printed as JSON in any case
+) -> None:
+    """Find out what became of an operation whose outcome is unknown."""
+    request = _read(file) if file else None
+    _operate("recheck", environment, request=request, operation_id=operation_id)
+
+
+@app.command("delete")
+def delete(
+    job: Annotated[int, typer.Argument(help="Job id.")],
+    target: Annotated[str, typer.Argument(help="Backup target id.")],
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Soft-delete the job's entries of the target; refused while one is mounted."""
+    from backend.mounts import actions
+
+    count = actions.delete(
+        cli.database(), cli.actor(), environment=environment, job=job, target=target
+    )
+    cli.emit({"deleted": count}, json, f"{count} entries are marked deleted.")
+
+
+@app.command("export")
+def export(
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    everything: Annotated[bool, typer.Option("--all", help="Unmounted entries too.")] = False,
+    environment: Environment = None,
+) -> None:
+    """Entries as CSV on stdout; cells that look like formulas are made text."""
+    from backend.mounts import explorer
+    from backend.mounts.schemas import Filters
+
+    filters = Filters(host=host, target=target, job=job)
+    if not everything:
+        filters = Filters(host=host, target=target, job=job, mounted=True, deleted=False)
+    with cli.unit_read() as (session, actor):
+        pieces = explorer.export_csv(session, actor, environment=environment, filters=filters)
+        for piece in pieces:
+            sys.stdout.write(piece)
+
+
+@app.command("scan")
+def scan(environment: Environment = None, json: cli.Json = False) -> None:
+    """Look for orphans now and keep the result for the Overview."""
+    from backend.mounts import orphans as room
+
+    watch = room.scan(cli.database(), cli.actor(), environment=environment)
+    text = f"{watch.orphans} of {watch.active} mounts look orphaned. {watch.problem}".strip()
+    cli.emit(watch, json, text)
+
+
+@app.command("max-age")
+def max_age(
+    hours: Annotated[int, typer.Argument(min=1)],
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """From how many hours on a mount counts as too old (24 unless set)."""
+    from backend.mounts import orphans as room
+
+    with cli.unit_write() as (session, actor):
+        watch = room.set_max_age(session, actor, environment=environment, hours=hours)
+    cli.emit(watch, json, f"Mounts older than {watch.max_age_hours} h are reported.")
+
+
+@targets_app.command("list")
+def list_targets(environment: Environment = None, json: cli.Json = False) -> None:
+    """The templates of an environment."""
+    from backend.mounts import targets
+
+    with cli.unit_read() as (session, actor):
+        found = targets.list_targets(session, actor, environment=environment)
+    rows = [[t.target_id, t.type, t.mount_path, t.filesystem_export] for t in found]
+    cli.emit({"items": found}, json, cli.table(["Target", "Type", "Path", "Export"], rows))
+
+
+@targets_app.command("set")
+def set_target(
+    target_id: str,
+    type: Annotated[Literal["s3", "nfs"], typer.Option("--type")],
+    mount_path: Annotated[str, typer.Option("--mount-path")],
+    filesystem_export: Annotated[str, typer.Option("--export", help="nfs: host:/path")] = "",
+    nfs_mount_opts: Annotated[str, typer.Option("--options")] = "",
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Make or change a template; for s3 the secret reference is read from stdin."""
+    from backend.mounts import targets
+
+    secret = cli.read_secret("secret reference") if type == "s3" else ""
+    with cli.unit_write() as (session, actor):
+        view = targets.save(
+            session,
+            actor,
+            environment=environment,
+            target_id=target_id,
+            type=type,
+            mount_path=mount_path,
+            filesystem_export=filesystem_export,
+            nfs_mount_opts=nfs_mount_opts,
+            secret_ref=secret,
+        )
+    cli.emit(view, json, f"{view.target_id} can be mounted by name.")
+
+
+@targets_app.command("remove")
+def remove_target(target_id: str, environment: Environment = None) -> None:
+    """Forget a template; mounts are not touched."""
+    from backend.mounts import targets
+
+    with cli.unit_write() as (session, actor):
+        targets.remove(session, actor, environment=environment, target_id=target_id)
+
+
+def _list(
+    filters: dict[str, Any],
+    sort: str,
+    cursor: str,
+    limit: int,
+    environment: str | None,
+    as_json: bool,
+) -> None:
+    from backend.mounts import explorer
+    from backend.mounts.documents import mount_page
+    from backend.mounts.schemas import Filters
+
+    with cli.unit_read() as (session, actor):
+        page = explorer.list_mounts(
+            session,
+            actor,
+            environment=environment,
+            filters=Filters(**filters),
+            sort=sort,
+            cursor=cursor,
+            limit=limit,
+        )
+    more = f"\nMore: --cursor {page.next_cursor}" if page.next_cursor else ""
+    cli.emit(mount_page(page), as_json, _table(page.items) + more)
+
+
+def _table(items: Any) -> str:
+    rows = [
+        [m.id, m.jobid, m.backup_target_id, m.host, "yes" if m.mounted else "no", m.created_at]
+        for m in items
+    ]
+    return cli.table(["Entry", "Job", "Target", "Host", "Mounted", "Since"], rows)
+
+
+def _operate(kind: Any, environment: str | None, **arguments: Any) -> None:
+    """Run and print the response, whatever it says; a failed one ends with exit status 1."""
+    from backend.dms.errors import DMSClientException
+    from backend.mounts import actions
+
+    try:
+        response = actions.run(
+            cli.database(), cli.actor(), environment=environment, kind=kind, **arguments
+        )
+    except DMSClientException as exc:
+        response = exc.response
+    cli.emit(response, True)
+    if response["status"] != "success":
+        raise cli.Failed(response["error_msg"] or "The DMS server gave no reason.")
+
+
+def _read(file: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        document = json_module.loads(text)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidInput(f"{file} cannot be read ({type(exc).__name__}).") from exc
+    except ValueError as exc:
+        raise InvalidInput(f"{file} is not JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise InvalidInput(f"{file} must hold one JSON object, the mount request.")
+    return document

@@ -15,6 +15,8 @@ secrets_app = new_app("Keys of the secrets at rest.")
 @secrets_app.command("rotate")
 def rotate(json: Json = False) -> None:
     """Re-encrypt every stored secret with the newest key (a new one with a key file)."""
+    import backend.mounts.actions  # noqa: F401 - registers the rotation of its ciphertext
+
     common.database()
     settings = get_settings()
     if not settings.secret_keys.get_secret_value():

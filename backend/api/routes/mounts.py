@@ -1,5 +1,267 @@
 """The mounts room over REST."""
 
-from fastapi import APIRouter
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-router = APIRouter(tags=["mounts"])
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict
+
+from backend.api import errors
+from backend.api.deps import Caller, Reader, State
+from backend.core.log import mask_text, new_reference
+from backend.mounts import actions, documents, explorer, orphans
+from backend.mounts.schemas import Filters
+
+router = APIRouter(prefix="/mounts", tags=["mounts"])
+
+Environment = Annotated[str | None, Query(max_length=80, description="Default: the default one.")]
+Cursor = Annotated[str, Query(max_length=2000, description="next_cursor of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=explorer.MAX_PAGE)]
+Host = Annotated[str, Query(max_length=255)]
+Target = Annotated[str, Query(max_length=255)]
+Job = Annotated[int | None, Query(ge=0, le=2_147_483_647)]
+
+
+class Mount(BaseModel):
+    """One entry of the ledger. Times are UTC."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    backup_target_id: str
+    jobid: int
+    host: str
+    mounted: bool
+    deleted: bool
+    created_at: datetime
+    updated_at: datetime | None
+
+
+class Mounts(BaseModel):
+    """complete false: the page ended after a bounded search; next_cursor goes on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    items: list[Mount]
+    next_cursor: str | None
+
+
+class Operations(BaseModel):
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class Answer(BaseModel):
+    """What a DMS operation came to."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["success", "error"]
+    error_msg: str | None
+    success_msg: str | None
+    outcome: Literal["replied", "shared", "not_delivered", "unknown"]
+    operation_id: str | None = None
+
+
+class Deleted(BaseModel):
+    deleted: int
+
+
+@router.get("")
+def list_mounts(
+    session: Reader,
+    caller: Caller,
+    active: Annotated[
+        bool | None, Query(description="true: mounted and not deleted. false: the others.")
+    ] = None,
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    deleted: bool | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    sort: Literal["newest", "oldest", "host", "target", "job"] = "newest",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+) -> Mounts:
+    """Entries of the ledger, page by page."""
+    filters = Filters(
+        host=host,
+        target=target,
+        job=job,
+        mounted=active,
+        deleted=False if active and deleted is None else deleted,
+        since=_utc(since),
+        until=_utc(until),
+    )
+    page = explorer.list_mounts(
+        session,
+        caller,
+        environment=environment,
+        filters=filters,
+        sort=sort,
+        cursor=cursor,
+        limit=limit,
+    )
+    return Mounts.model_validate(documents.mount_page(page))
+
+
+@router.get("/orphans")
+def list_orphans(
+    session: Reader,
+    caller: Caller,
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    reason: Annotated[str, Query(max_length=40)] = "",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+) -> Mounts:
+    """Mounted entries with evidence against them, gathered now."""
+    page = orphans.find_now(
+        session,
+        caller,
+        environment=environment,
+        filters=Filters(host=host, target=target, job=job),
+        reason=reason,
+        cursor=cursor,
+        limit=limit,
+    )
+    return Mounts.model_validate(documents.orphan_page(page))
+
+
+@router.get("/operations")
+def list_operations(
+    session: Reader,
+    caller: Caller,
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    state: Annotated[str, Query(max_length=20)] = "",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    environment: Environment = None,
+) -> Operations:
+    """Requests to DMS servers, newest first, masked."""
+    page = explorer.list_operations(
+        session,
+        caller,
+        environment=environment,
+        host=host,
+        target=target,
+        job=job,
+        state=state,
+        cursor=cursor,
+        limit=limit,
+    )
+    return Operations(
+        items=[documents.operation(item) for item in page.items], next_cursor=page.next_cursor
+    )
+
+
+@router.get("/export.csv", response_class=StreamingResponse)
+def export(
+    session: Reader,
+    caller: Caller,
+    active: bool | None = None,
+    host: Host = "",
+    target: Target = "",
+    job: Job = None,
+    environment: Environment = None,
+) -> StreamingResponse:
+    """The filtered entries as CSV, streamed; cells that look like formulas are made text."""
+    filters = Filters(
+        host=host, target=target, job=job, mounted=active, deleted=False if active else None
+    )
+    pieces = explorer.export_csv(session, caller, environment=environment, filters=filters)
+    headers = {"Content-Disposition": 'attachment; filename="mounts.csv"'}
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    502: {"description": "The DMS server refused; error_msg says why.", "model": Answer},
+    503: {"description": "Not delivered: nothing was carried out.", "model": Answer},
+    504: {"description": "Outcome unknown: re-check the operation.", "model": Answer},
+}
+MountRequest = Annotated[
+    dict[str, Any], Body(description="The mount request of the DMS guide, complete.")
+]
+
+
+@router.post("/mount", response_model=Answer, responses=_FAILURES)
+def mount(
+    database: State, caller: Caller, request: MountRequest, environment: Environment = None
+) -> Any:
+    """Mount; answers when the DMS server has, at most after the DMS timeout."""
+    return _answer(
+        actions.run(database, caller, environment=environment, kind="mount", request=request)
+    )
+
+
+@router.post("/unmount", response_model=Answer, responses=_FAILURES)
+def unmount(
+    database: State, caller: Caller, request: MountRequest, environment: Environment = None
+) -> Any:
+    """Release a job's mount; only the last job on target and host sends a physical unmount."""
+    return _answer(
+        actions.run(database, caller, environment=environment, kind="unmount", request=request)
+    )
+
+
+@router.post("/operations/{operation_id}/recheck", response_model=Answer, responses=_FAILURES)
+def recheck(
+    database: State,
+    caller: Caller,
+    operation_id: str,
+    request: Annotated[dict[str, Any] | None, Body()] = None,
+    environment: Environment = None,
+) -> Any:
+    """Settle an unknown outcome; with the original request the server is asked again."""
+    return _answer(
+        actions.run(
+            database,
+            caller,
+            environment=environment,
+            kind="recheck",
+            request=request,
+            operation_id=operation_id,
+        )
+    )
+
+
+@router.delete("/{job}/{target}")
+def delete(
+    database: State, caller: Caller, job: int, target: str, environment: Environment = None
+) -> Deleted:
+    """Soft-delete the job's entries of the target; 409 while one is mounted."""
+    count = actions.delete(database, caller, environment=environment, job=job, target=target)
+    return Deleted(deleted=count)
+
+
+@router.get("/{job}/{target}")
+def status(
+    session: Reader, caller: Caller, job: int, target: str, environment: Environment = None
+) -> Mounts:
+    """The job's entries for the target, mounted ones first."""
+    found = explorer.status(session, caller, environment=environment, job=job, target=target)
+    document = {"items": [documents.mount(item) for item in found], "next_cursor": None}
+    return Mounts.model_validate(document)
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+_STATUS = {"replied": 502, "not_delivered": 503, "unknown": 504}
+
+
+def _answer(response: dict[str, Any]) -> Any:
+    """The DMS response; a failed one with the error shape of every endpoint around it."""
+    if response["status"] == "success":
+        return response
+    said = mask_text(response["error_msg"] or "The DMS server gave no reason.")
+    body = {**response, **errors.body("DMSError", said, new_reference())}
+    return JSONResponse(body, status_code=_STATUS.get(response["outcome"], 502))

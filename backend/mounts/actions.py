@@ -1,0 +1,310 @@
+"""What operators do: mount, unmount, soft delete, re-check; each audited before and after.
+
+A mount may take as long as the DMS timeout, so no session of the state database is open while a
+server is asked: intent, the call, outcome are three steps. Pages hand the work to a job
+(`submit`); REST and the command line do it themselves (`run`).
+"""
+
+import json
+from typing import Any, Literal, cast
+
+from backend.core import access, audit, secret_rotation, secret_store
+from backend.core.access import Actor, Permission
+from backend.core.crypto import Vault
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput
+from backend.core.settings import get_settings
+from backend.dms import requests
+from backend.dms.client import DMSClient
+from backend.dms.errors import DMSClientException, RequestValidationException
+from backend.dms.requests import MountRequest
+from backend.dms.responses import Response
+from backend.jobs.enqueue import enqueue
+from backend.mounts import explorer, ledger_repository, repository, settings, targets
+from backend.mounts.errors import MountNotFound, OperationNotFound, RequestGone, StillMounted
+from backend.mounts.explorer import subject_of
+from backend.mounts.schemas import MountView, OperationView, UnmountPreview
+
+Kind = Literal["mount", "unmount", "recheck"]
+AUDIT = {
+    "mount": "mounts:mount:mount",
+    "unmount": "mounts:mount:unmount",
+    "recheck": "mounts:operation:recheck",
+    "delete": "mounts:entry:delete",
+}
+SANDBOX_SECRET = "sandbox"  # noqa: S105 - what the sandbox's agents take for a token
+
+
+def run(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    kind: Kind,
+    request: dict[str, Any] | None = None,
+    operation_id: str = "",
+) -> Response:
+    """Mount, unmount or re-check now; returns the DMS response, also for a failed one.
+
+    Raises NotPermitted, RequestValidationException (nothing was sent or written), and what
+    LedgerNotConfigured and OperationNotFound say. Takes up to the DMS timeout.
+    """
+    access.require(actor, Permission.MOUNTS_WRITE)
+    with database.read() as session:
+        where = settings.find(session, environment)
+        subject = _subject(where, kind, request, operation_id)
+    with database.write() as session:
+        audit.record(
+            session, actor, AUDIT[kind], subject=subject, phase="intent", details=_where(where)
+        )
+    response = _call(where, actor, kind, request, operation_id)
+    explorer.forget_counts()
+    with database.write() as session:
+        details = {**_where(where), "operation_id": response.get("operation_id")}
+        details |= {"outcome": response["outcome"], "error": response["error_msg"]}
+        audit.record(
+            session,
+            actor,
+            AUDIT[kind],
+            subject=subject,
+            phase="outcome",
+            outcome="succeeded" if response["status"] == "success" else response["outcome"],
+            details=details,
+        )
+    return response
+
+
+def submit(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    kind: Kind,
+    request: dict[str, Any] | None = None,
+    operation_id: str = "",
+) -> int:
+    """The same as a job; returns its id. The request waits encrypted and is deleted when used."""
+    access.require(actor, Permission.MOUNTS_WRITE)
+    where = settings.find(session, environment)
+    subject = _subject(where, kind, request, operation_id)
+    place = _binding(where.environment, kind, operation_id)
+    request_id = repository.add_request(
+        session,
+        environment=where.environment,
+        kind=kind,
+        operation_id=operation_id,
+        ciphertext=secret_store.get_vault().encrypt(json.dumps(request), binding=place),
+    )
+    title = f"{kind} {subject}" + (f" ({where.environment})" if where.environment else "")
+    return enqueue(session, actor, "mounts.operate", {"request_id": request_id}, subject=title)
+
+
+def submit_form(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    kind: Kind,
+    target_id: str,
+    host: str,
+    jobid: int,
+    keystone_token: str = "",
+    secret_ref: str = "",
+    operation_id: str = "",
+) -> int:
+    """`submit` for a target known by name; the template's secret never leaves the backend."""
+    access.require(actor, Permission.MOUNTS_WRITE)
+    where = settings.find(session, environment)
+    document = targets.document(
+        session,
+        where,
+        target_id=target_id,
+        host=host,
+        jobid=jobid,
+        keystone_token=keystone_token,
+        actor_name=actor.name,
+        secret_ref=secret_ref,
+    )
+    return submit(
+        session,
+        actor,
+        environment=environment,
+        kind=kind,
+        request=document,
+        operation_id=operation_id,
+    )
+
+
+def run_submitted(database: Database, actor: Actor, *, request_id: int) -> Response:
+    """What the job does: take the request out of its box, then `run`. Raises RequestGone."""
+    access.require(actor, Permission.MOUNTS_WRITE)
+    with database.write() as session:
+        box = repository.find_request(session, request_id)
+        if box is None:
+            raise RequestGone
+        environment, operation_id = box.environment, box.operation_id
+        kind = cast(Kind, box.kind)  # written by `submit` only
+        place = _binding(environment, kind, operation_id)
+        document = secret_store.get_vault().decrypt(box.ciphertext, binding=place)
+        # Used once: a job delivered twice must not mount twice.
+        repository.delete_request(session, request_id)
+    return run(
+        database,
+        actor,
+        environment=environment or None,
+        kind=kind,
+        request=json.loads(document),
+        operation_id=operation_id,
+    )
+
+
+def delete(
+    database: Database, actor: Actor, *, environment: str | None = None, job: int, target: str
+) -> int:
+    """Soft-delete the job's entries of the target; returns how many.
+
+    Raises StillMounted while one is mounted or a mount of it is open, MountNotFound without any.
+    """
+    access.require(actor, Permission.MOUNTS_WRITE)
+    with database.read() as session:
+        where = settings.find(session, environment)
+    subject = f"job {job}: {target}"
+    with database.write() as session:
+        audit.record(
+            session, actor, AUDIT["delete"], subject=subject, phase="intent", details=_where(where)
+        )
+    outcome, count = "failed", 0
+    try:
+        ledger = settings.open_ledger(where)
+        rows = [m for m in ledger_repository.of_job(ledger, job, target) if not m.deleted]
+        if not rows:
+            raise MountNotFound(f"job {job} and target {target}")
+        if not ledger.soft_delete(job, target):
+            outcome = "refused"
+            raise StillMounted(job, target)
+        outcome, count = "succeeded", len(rows)
+    finally:
+        explorer.forget_counts()
+        with database.write() as session:
+            audit.record(
+                session,
+                actor,
+                AUDIT["delete"],
+                subject=subject,
+                phase="outcome",
+                outcome=outcome,
+                details={**_where(where), "entries": count},
+            )
+    return count
+
+
+def preview_unmount(
+    session: ReadSession, actor: Actor, *, environment: str | None = None, entry_id: int
+) -> UnmountPreview:
+    """Every other job on the target and host, and whether a physical unmount would be sent."""
+    access.require(actor, Permission.MOUNTS_READ)
+    ledger = settings.open_ledger(settings.find(session, environment))
+    mount = ledger_repository.find(ledger, entry_id)
+    if mount is None:
+        raise MountNotFound(f"number {entry_id}")
+    holders = ledger_repository.holders(ledger, mount.backup_target_id, mount.host)
+    others = tuple(m for m in holders if m.jobid != mount.jobid)
+    return UnmountPreview(mount, others, not others, _why(mount, others))
+
+
+def form_defaults(
+    session: ReadSession, actor: Actor, *, environment: str | None = None
+) -> dict[str, str]:
+    """What the mount form starts with. In the sandbox any token does, so one is filled in."""
+    access.require(actor, Permission.MOUNTS_READ)
+    where = settings.find(session, environment)
+    known = bool(get_settings().keystone_token.get_secret_value())
+    sandbox = where.rabbitmq_url.startswith("memory:")
+    secret = SANDBOX_SECRET if sandbox else ""
+    return {
+        "keystone_token": "" if known else secret,
+        "secret_ref": secret,
+        "token_configured": "yes" if known else "",
+        "production": "yes" if where.is_production else "",
+        "environment": where.environment,
+    }
+
+
+def _why(mount: MountView, others: tuple[MountView, ...]) -> str:
+    where = f"{mount.backup_target_id} on {mount.host}"
+    if others:
+        jobs = ", ".join(str(m.jobid) for m in others[:10])
+        return f"{where} stays mounted for job {jobs}; only this job's entry is released."
+    return f"This is the last job on {where}: a physical unmount will be sent."
+
+
+def _subject(
+    where: settings.DmsSettings, kind: Kind, request: dict[str, Any] | None, operation_id: str
+) -> str:
+    """The audit log's name for it; checks the request on the way, before anything is written."""
+    if kind != "recheck":
+        parsed = _parsed(request, kind)
+        where.require_broker()
+        return subject_of(parsed.jobid, parsed.backup_target_id, parsed.host)
+    operation = _operation(where, operation_id)
+    if request is not None:
+        action: requests.Action = "mount" if operation.action == "mount" else "unmount"
+        _parsed(request, action)
+    return subject_of(operation.jobid, operation.backup_target_id, operation.host)
+
+
+def _parsed(request: Any, action: requests.Action) -> MountRequest:
+    if request is None:
+        raise RequestValidationException(["the request is missing"])
+    token = get_settings().keystone_token.get_secret_value()
+    return requests.parse(request, action, keystone_token=token)
+
+
+def _operation(where: settings.DmsSettings, operation_id: str) -> OperationView:
+    from backend.dms.operations import Operations
+
+    if not operation_id:
+        raise InvalidInput("Name the operation to re-check.")
+    ledger = settings.open_ledger(where)
+    found = None
+    if ledger.has_operations():
+        found = Operations(ledger, owner="", lease=0).get(operation_id)
+    if found is None:
+        raise OperationNotFound(operation_id)
+    return ledger_repository.operation_view(found)
+
+
+def _call(
+    where: settings.DmsSettings,
+    actor: Actor,
+    kind: Kind,
+    request: dict[str, Any] | None,
+    operation_id: str,
+) -> Response:
+    try:
+        with DMSClient(where.db_url, where.rabbitmq_url or None, where.timeout) as client:
+            if kind == "recheck":
+                return client.recheck(operation_id, request, actor=actor.name)
+            step = client.mount if kind == "mount" else client.unmount
+            return step(request or {}, actor=actor.name)
+    except DMSClientException as exc:
+        return exc.response
+
+
+def _where(where: settings.DmsSettings) -> dict[str, Any]:
+    return {"environment": where.environment or "DMS settings"}
+
+
+def _binding(environment: str, kind: str, operation_id: str) -> str:
+    return f"mount request {environment}/{kind}/{operation_id}"
+
+
+def _rotate(session: WriteSession, vault: Vault) -> int:
+    rows = repository.all_requests_locked(session)
+    for row in rows:
+        place = _binding(row.environment, row.kind, row.operation_id)
+        row.ciphertext = vault.rotate(row.ciphertext, binding=place)
+    return len(rows)
+
+
+secret_rotation.register("mount_requests", _rotate)

@@ -1,0 +1,43 @@
+"""What the Overview says about mounts, from the last scan of each environment."""
+
+from backend.core.access import Actor, Permission
+from backend.core.attention import Attention
+from backend.core.database import ReadSession
+from backend.mounts import repository
+from backend.mounts.schemas import WatchView
+
+
+def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+    """Old mounts, other orphans, unknown outcomes, and scans that fail; at most 12 items."""
+    if not actor.may(Permission.MOUNTS_READ):
+        return []
+    items: list[Attention] = []
+    for watch in repository.list_watches(session, limit=20):
+        items += _of(watch)
+    return items[:12]
+
+
+def _of(watch: WatchView) -> list[Attention]:
+    where = watch.environment or "the DMS settings' ledger"
+    view = {"environment": watch.environment} if watch.environment else {}
+    found = []
+    if watch.failing_since is not None:
+        text = f"{where}: mounts are not being watched. {watch.problem}"
+        found.append(_item("error", text, watch.failing_since, {**view, "view": "orphans"}))
+    if watch.unknown:
+        text = f"{where}: {watch.unknown} mount operations have an unknown outcome."
+        link = {**view, "view": "operations", "state": "unknown"}
+        found.append(_item("warning", text, watch.scanned_at, link))
+    if watch.too_old:
+        text = f"{where}: {watch.too_old} mounts are older than {watch.max_age_hours} h."
+        link = {**view, "view": "orphans", "reason": "too_old"}
+        found.append(_item("warning", text, watch.scanned_at, link))
+    others = watch.orphans - watch.too_old
+    if others > 0:
+        text = f"{where}: {others} more mounts look orphaned."
+        found.append(_item("info", text, watch.scanned_at, {**view, "view": "orphans"}))
+    return found
+
+
+def _item(severity: str, text: str, since: object, query: dict[str, str]) -> Attention:
+    return Attention(severity, text, "mounts", since, tuple(query.items()))  # type: ignore[arg-type]

@@ -1,0 +1,313 @@
+"""The explorer: pages of the ledger, facets, charts, the story of an entry, operations, CSV.
+
+Reading needs `mounts:ledger:read`. Every list is bounded; what is sampled or estimated says so.
+"""
+
+import csv
+import io
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from backend.core import access
+from backend.core.access import Actor, Permission
+from backend.core.database import ReadSession
+from backend.core.errors import InvalidInput
+from backend.dms.ledger import Ledger
+from backend.mounts import charts as chart_math
+from backend.mounts import ledger_repository, repository, settings
+from backend.mounts.errors import BadCursor, MountNotFound, OperationNotFound
+from backend.mounts.schemas import (
+    SORTS,
+    Charts,
+    Facets,
+    Filters,
+    MountPage,
+    MountView,
+    OperationPage,
+    OperationView,
+    Sort,
+    Story,
+)
+from backend.mounts.walk import EXAMINE
+
+T = TypeVar("T")
+
+MAX_PAGE = 500
+FACET_SAMPLE = 10_000
+CHART_SAMPLE = 20_000
+MAX_EXPORT = 1_000_000
+ACTIVE = Filters(mounted=True, deleted=False)
+
+
+def list_mounts(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    filters: Filters = ACTIVE,
+    sort: str = "newest",
+    cursor: str = "",
+    limit: int = 50,
+) -> MountPage:
+    """A page of entries. Raises LedgerNotConfigured, DatabaseException, BadCursor."""
+    ledger = _open(session, actor, environment)
+    wanted = _sort(sort)
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    items, following, walk, examined = ledger_repository.page(
+        ledger, filters, wanted, cursor, limit
+    )
+    complete = following is None or len(items) == limit
+    return MountPage(tuple(items), following, walk.sort, complete, examined)
+
+
+def facets(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    filters: Filters = ACTIVE,
+) -> Facets:
+    """Counts by host and target, from the newest entries the filters lead to; kept 15 s."""
+    ledger = _open(session, actor, environment)
+    return _kept((ledger.address, "facets", filters), 15.0, lambda: _facets(ledger, filters))
+
+
+def charts(session: ReadSession, actor: Actor, *, environment: str | None = None) -> Charts:
+    """Active mounts over time, by host and target, and durations; kept 60 s."""
+    ledger = _open(session, actor, environment)
+    return _kept((ledger.address, "charts"), 60.0, lambda: _charts(ledger))
+
+
+def status(
+    session: ReadSession, actor: Actor, *, environment: str | None = None, job: int, target: str
+) -> tuple[MountView, ...]:
+    """The job's entries for the target: mounted ones first, then newest first."""
+    ledger = _open(session, actor, environment)
+    found = [m for m in ledger_repository.of_job(ledger, job, target) if not m.deleted]
+    if not found:
+        raise MountNotFound(f"job {job} and target {target}")
+    return tuple(sorted(found, key=lambda m: (not m.mounted, -m.id)))
+
+
+def story(
+    session: ReadSession, actor: Actor, *, environment: str | None = None, entry_id: int
+) -> Story:
+    """Everything known about one entry. Raises MountNotFound."""
+    ledger = _open(session, actor, environment)
+    mount = ledger_repository.find(ledger, entry_id)
+    if mount is None:
+        raise MountNotFound(f"number {entry_id}")
+    others = ledger_repository.holders(ledger, mount.backup_target_id, mount.host)
+    done = ledger_repository.operations(
+        ledger, host=mount.host, target=mount.backup_target_id, job=mount.jobid, limit=50
+    )
+    subject = subject_of(mount.jobid, mount.backup_target_id, mount.host)
+    return Story(
+        mount=mount,
+        others=tuple(m for m in others if m.jobid != mount.jobid),
+        operations=tuple(done),
+        events=tuple(repository.events_of(session, subject, limit=50)),
+    )
+
+
+def subject_of(jobid: int, target: str, host: str) -> str:
+    """How the audit log names a mount."""
+    return f"job {jobid}: {target} on {host}"
+
+
+def list_operations(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    host: str = "",
+    target: str = "",
+    job: int | None = None,
+    state: str = "",
+    cursor: str = "",
+    limit: int = 50,
+) -> OperationPage:
+    """Requests to DMS servers, newest first."""
+    ledger = _open(session, actor, environment)
+    if cursor and not cursor.isdigit():
+        raise BadCursor
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    rows = ledger_repository.operations(
+        ledger,
+        host=host,
+        target=target,
+        job=job,
+        state=state,
+        before=int(cursor) if cursor else None,
+        limit=limit + 1,
+    )
+    more = len(rows) > limit
+    return OperationPage(tuple(rows[:limit]), str(rows[limit - 1].id) if more else None)
+
+
+def operation(
+    session: ReadSession, actor: Actor, *, environment: str | None = None, operation_id: str
+) -> OperationView:
+    """One operation. Raises OperationNotFound."""
+    ledger = _open(session, actor, environment)
+    found = None
+    if ledger.has_operations():
+        from backend.dms.operations import Operations
+
+        found = Operations(ledger, owner="", lease=0).get(operation_id)
+    if found is None:
+        raise OperationNotFound(operation_id)
+    return ledger_repository.operation_view(found)
+
+
+# -- export --------------------------------------------------------------------------------------
+
+CSV_COLUMNS = (
+    "id",
+    "backup_target_id",
+    "jobid",
+    "host",
+    "mounted",
+    "deleted",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "version",
+)
+
+
+def export_csv(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    filters: Filters = ACTIVE,
+    most: int = MAX_EXPORT,
+) -> Iterator[str]:
+    """The filtered entries as CSV text, piece by piece, at most `most`; newest first.
+
+    Cells that a spreadsheet would run as a formula are prefixed with an apostrophe. When the limit
+    cuts the export, the last line says so.
+    """
+    ledger = _open(session, actor, environment)
+    return _csv(ledger, filters, most)
+
+
+def _csv(ledger: Ledger, filters: Filters, most: int) -> Iterator[str]:
+    yield _line(CSV_COLUMNS)
+    cursor, written = "", 0
+    while written < most:
+        size = min(MAX_PAGE, most - written)
+        items, following, _walk, _examined = ledger_repository.page(
+            ledger, filters, "newest", cursor, size
+        )
+        if items:
+            yield "".join(
+                _line([getattr(item, column) for column in CSV_COLUMNS]) for item in items
+            )
+        written += len(items)
+        if following is None:
+            return
+        cursor = following
+    yield _line([f"the export was cut after {written} entries; narrow the filters"])
+
+
+def _line(cells: object) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])  # type: ignore[attr-defined]
+    return buffer.getvalue()
+
+
+def safe_cell(value: object) -> str:
+    """The cell's text; what starts like a formula is made text (OWASP CSV injection)."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    shown = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return f"'{shown}" if shown[:1] in "=+-@\t\r" and not isinstance(value, int) else shown
+
+
+# -- behind --------------------------------------------------------------------------------------
+
+
+def _open(session: ReadSession, actor: Actor, environment: str | None) -> Ledger:
+    access.require(actor, Permission.MOUNTS_READ)
+    return settings.open_ledger(settings.find(session, environment))
+
+
+def _sort(sort: str) -> Sort:
+    for known in SORTS:
+        if sort == known:
+            return known
+    raise InvalidInput(f"sort must be one of {', '.join(SORTS)}, not {sort!r}.")
+
+
+def _facets(ledger: Ledger, filters: Filters) -> Facets:
+    found, seen = ledger_repository.groups(ledger, filters, FACET_SAMPLE)
+    hosts, targets = Counter[str](), Counter[str]()
+    for host, target, count in found:
+        if count:
+            hosts[host] += count
+            targets[target] += count
+    matching, exact = hosts.total(), seen < FACET_SAMPLE
+    total, estimated = (matching, False) if exact else (None, False)
+    if not exact and filters == Filters():
+        total, estimated = max(ledger_repository.estimated_size(ledger), matching), True
+    most = ledger_repository.MAX_GROUPS
+    return Facets(
+        tuple(hosts.most_common(most)),
+        tuple(targets.most_common(most)),
+        seen,
+        exact,
+        matching,
+        total,
+        estimated,
+    )
+
+
+def _charts(ledger: Ledger) -> Charts:
+    rows = ledger_repository.newest(ledger, CHART_SAMPLE)
+    hosts, targets = Counter[str](), Counter[str]()
+    for host, target, count in ledger_repository.active_groups(ledger, EXAMINE):
+        if count:
+            hosts[host] += count
+            targets[target] += count
+    return Charts(
+        active=chart_math.active_over_time(rows, hosts.total()),
+        by_host=tuple(hosts.most_common(20)),
+        by_target=tuple(targets.most_common(20)),
+        durations=chart_math.durations(rows),
+        sampled=len(rows),
+        complete=len(rows) < CHART_SAMPLE,
+    )
+
+
+_cache: dict[object, tuple[float, object]] = {}
+_cache_lock = threading.Lock()
+
+
+def _kept(key: object, seconds: float, make: Callable[[], T]) -> T:
+    """`make()`, or what it gave in the last `seconds`; per process, without any person's data."""
+    now = time.monotonic()
+    with _cache_lock:
+        found = _cache.get(key)
+        if found is not None and now - found[0] < seconds:
+            return found[1]  # type: ignore[return-value]
+    value = make()
+    with _cache_lock:
+        if len(_cache) > 500:
+            _cache.clear()
+        _cache[key] = (now, value)
+    return value
+
+
+def forget_counts() -> None:
+    """Counts are stale: somebody just mounted or unmounted here."""
+    with _cache_lock:
+        _cache.clear()

@@ -1,0 +1,132 @@
+"""Which ledger and which broker: the environment's connections, then the DMS_* settings.
+
+Order, for each of the two: the environment's `ledger` or `rabbitmq` connection, then DMS_DB_URL or
+DMS_RABBITMQ_URL. Without any environment only the DMS_* settings count.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+
+from backend.connections import resolve
+from backend.connections.errors import NoDefaultEnvironment
+from backend.connections.schemas import EnvironmentView
+from backend.core.database import ReadSession
+from backend.core.settings import get_settings
+from backend.dms.errors import RabbitMQException
+from backend.dms.ledger import Ledger
+from backend.mounts.errors import LedgerNotConfigured
+
+#: Seconds one query of the explorer may take on the ledger's server.
+QUERY_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class DmsSettings:
+    """environment: "" and id 0 when only the DMS_* settings are used."""
+
+    environment: str
+    environment_id: int
+    is_production: bool
+    db_url: str = field(repr=False)
+    rabbitmq_url: str = field(repr=False)
+    timeout: float
+
+    def require_broker(self) -> str:
+        if not self.rabbitmq_url:
+            raise RabbitMQException(
+                "No broker is configured: add the environment's rabbitmq connection, or set "
+                "DMS_RABBITMQ_URL. Nothing was sent."
+            )
+        return self.rabbitmq_url
+
+
+def find(session: ReadSession, environment: str | None) -> DmsSettings:
+    """The settings of the environment (None or "": the default one).
+
+    Raises LedgerNotConfigured, or EnvironmentNotFound for an unknown name.
+    """
+    settings = get_settings()
+    where = _environment(session, environment)
+    ledger = broker = ""
+    if where is not None:
+        ledger = _url(session, where.name, "ledger")
+        broker = _url(session, where.name, "rabbitmq")
+    found = DmsSettings(
+        environment=where.name if where else "",
+        environment_id=where.id if where else 0,
+        is_production=where.is_production if where else False,
+        db_url=ledger or settings.dms_db_url.get_secret_value(),
+        rabbitmq_url=broker or settings.dms_rabbitmq_url.get_secret_value(),
+        timeout=settings.dms_request_timeout,
+    )
+    if not found.db_url:
+        raise LedgerNotConfigured(found.environment)
+    return found
+
+
+def _environment(session: ReadSession, name: str | None) -> EnvironmentView | None:
+    try:
+        return resolve.environment(session, name or None)
+    except NoDefaultEnvironment:
+        return None
+
+
+def _url(session: ReadSession, environment: str, kind: str) -> str:
+    found = resolve.find(session, environment=environment, kind=kind)
+    return resolve.url(found) if found else ""
+
+
+_lock = threading.Lock()
+_ledgers: dict[str, Ledger] = {}
+_MOST = 16
+
+
+def open_ledger(settings: DmsSettings) -> Ledger:
+    """The process's reading connection pool for this ledger; queries are limited in time.
+
+    Raises DatabaseException when it cannot be reached.
+    """
+    with _lock:
+        known = _ledgers.get(settings.db_url)
+    if known is not None:
+        return known
+    opened = Ledger(settings.db_url)
+    _limit_queries(opened)
+    with _lock:
+        while len(_ledgers) >= _MOST:
+            _ledgers.pop(next(iter(_ledgers))).close()
+        return _ledgers.setdefault(settings.db_url, opened)
+
+
+def forget_ledgers() -> None:
+    """Close every pool (tests)."""
+    with _lock:
+        while _ledgers:
+            _ledgers.popitem()[1].close()
+
+
+def _limit_queries(ledger: Ledger) -> None:
+    statements = {
+        "postgresql": (f"SET statement_timeout = {QUERY_SECONDS * 1000}",),
+        "mysql": (
+            f"SET SESSION max_statement_time = {QUERY_SECONDS}",  # MariaDB
+            f"SET SESSION max_execution_time = {QUERY_SECONDS * 1000}",  # MySQL
+        ),
+    }
+    dialect = "mysql" if ledger.dialect == "mariadb" else ledger.dialect
+    if dialect not in statements:
+        return
+    ledger.engine.dispose()  # connections made so far have no limit
+
+    @event.listens_for(ledger.engine, "connect")
+    def _limit(connection: object, _record: object) -> None:
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]
+            for statement in statements[dialect]:
+                try:
+                    cursor.execute(statement)
+                    break
+                except (DBAPIError, ledger.engine.dialect.loaded_dbapi.Error):
+                    continue  # the other server's name for the same limit

@@ -1,0 +1,85 @@
+"""Background work of the mounts room: operators' actions, and the scheduled scan for orphans."""
+
+from datetime import timedelta
+from typing import Any
+
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import JobError, PortalError
+from backend.core.settings import get_settings
+from backend.jobs.enqueue import enqueue
+from backend.jobs.registry import JobContext, job
+from backend.jobs.schedule import every
+from backend.mounts import actions, orphans, repository
+
+SCAN_EVERY_MINUTES = 15
+#: A request whose job never ran is thrown away after this long.
+REQUESTS_KEPT = timedelta(days=1)
+
+
+@job("mounts.operate", title="Mount operation")
+def operate(ctx: JobContext, *, request_id: int) -> dict[str, Any]:
+    """Carry out a submitted mount, unmount or re-check; fails when its outcome is not a success."""
+    ctx.progress(0, 1, note="waiting for the DMS server")
+    response = actions.run_submitted(ctx.database, ctx.actor, request_id=request_id)
+    ctx.log(f"{response['status']} ({response['outcome']})")
+    if response["status"] != "success":
+        raise MountJobFailed(response)
+    ctx.progress(1, 1)
+    return {key: response[key] for key in ("status", "success_msg", "outcome", "operation_id")}
+
+
+class MountJobFailed(JobError):
+    """The job ran; what it asked for did not succeed."""
+
+    def __init__(self, response: dict[str, Any]) -> None:
+        said = response["error_msg"] or "The DMS server gave no reason."
+        super().__init__(f"{said} (outcome: {response['outcome'].replace('_', ' ')})")
+        self.response = response
+
+
+@job("mounts.scan", title="Look for orphaned mounts", resumable=True)
+def scan(ctx: JobContext, *, environment: str = "") -> dict[str, Any]:
+    """Gather evidence in one environment, or in every one that has a ledger."""
+    names = [environment] if environment else _environments(ctx.database)
+    found, failed = 0, 0
+    for number, name in enumerate(names):
+        ctx.progress(number, len(names), note=name or "DMS settings")
+        try:
+            watch = orphans.scan(ctx.database, ctx.actor, environment=name or None)
+        except PortalError as exc:
+            failed += 1
+            ctx.log(f"{name or 'DMS settings'}: {exc.message}")
+            continue
+        found += watch.orphans
+        ctx.log(f"{name or 'DMS settings'}: {watch.orphans} of {watch.active} mounts")
+    ctx.progress(len(names), len(names))
+    if failed and failed == len(names):
+        raise JobError("No ledger could be read; the log of this job says why.")
+    return {"environments": len(names), "orphans": found, "failed": failed}
+
+
+@every("mounts.orphans", minutes=SCAN_EVERY_MINUTES)
+def schedule_scan(database: Database) -> None:
+    """Queue a scan when there is a ledger; tidy what nobody needs any more."""
+    names = _environments(database)
+    with database.write() as session:
+        repository.delete_requests_before(session, clock.now() - REQUESTS_KEPT)
+        repository.forget_environments(
+            session, [0, *[row.id for row in repository.environments(session)]]
+        )
+        if names:
+            enqueue(session, SYSTEM, "mounts.scan", {}, subject="mounts of all environments")
+
+
+def _environments(database: Database) -> list[str]:
+    """Names of environments with a ledger; "" for the DMS_* settings when there is none."""
+    from backend.connections import resolve
+
+    with database.read() as session:
+        names = [row.name for row in repository.environments(session)]
+        found = [n for n in names if resolve.find(session, environment=n, kind="ledger")]
+    if not names and get_settings().dms_db_url.get_secret_value():
+        return [""]
+    return found

@@ -1,0 +1,170 @@
+"""How the ledger is read page by page on ten million rows: index, order, and what is left to check.
+
+The table belongs to the deployment, so its indexes are given. MariaDB's optimiser, left alone,
+takes `idx_deleted` for `deleted = 0 … ORDER BY id` and reads half the table. So a page is read in
+two steps: an inner query takes ids from one forced index (covering, in key order, from the
+cursor on), and the outer one fetches those rows by primary key and checks what the index did not.
+What must be checked row by row is bounded: after EXAMINE entries the page ends with a cursor.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
+
+from backend.dms import schema
+from backend.dms.ledger import Ledger
+from backend.mounts.errors import BadCursor
+from backend.mounts.schemas import Filters, Sort
+
+#: Entries one page may look through when filters have to be checked row by row.
+EXAMINE = 10_000
+
+t = schema.ledger.c
+
+
+@dataclass(frozen=True)
+class Walk:
+    """index: forced one, None for the primary key. covered: conditions it answers by itself.
+
+    left: conditions checked on the fetched rows. by: first key of the order, None for the id.
+    """
+
+    index: str | None
+    covered: tuple[ColumnElement[bool], ...]
+    left: tuple[ColumnElement[bool], ...]
+    sort: Sort
+    by: Any = None
+
+    @property
+    def descending(self) -> bool:
+        return self.sort == "newest"
+
+
+def plan(filters: Filters, sort: Sort, bounds: tuple[int | None, int | None]) -> Walk:
+    """The cheapest way through the indexes for these filters.
+
+    bounds: ids between which the wanted time range lies. A sort that no index gives together with
+    the filters becomes "newest"; the result says so.
+    """
+    index, covered, answered = _start(filters)
+    by = None
+    if sort in ("host", "target", "job") and bounds != (None, None):
+        sort = "newest"  # ids and another order at once: no index has both
+    if sort in ("host", "target", "job"):
+        index, covered, answered, by, sort = _sorted(sort, index, covered, answered)
+    low, high = bounds
+    ids = [t.id >= low] if low is not None else []
+    ids += [t.id <= high] if high is not None else []
+    left = [condition for name, condition in _conditions(filters).items() if name not in answered]
+    return Walk(index, (*covered, *ids), tuple(left), sort, by)
+
+
+def _conditions(filters: Filters) -> dict[str, ColumnElement[bool]]:
+    found: dict[str, ColumnElement[bool]] = {}
+    if filters.host:
+        found["host"] = t.host == filters.host
+    if filters.target:
+        found["target"] = t.backup_target_id == filters.target
+    if filters.job is not None:
+        found["job"] = t.jobid == filters.job
+    if filters.mounted is not None:
+        found["mounted"] = t.mounted == (true() if filters.mounted else false())
+    if filters.deleted is not None:
+        found["deleted"] = t.deleted == (true() if filters.deleted else false())
+    if filters.since is not None:
+        found["since"] = t.created_at >= _naive(filters.since)
+    if filters.until is not None:
+        found["until"] = t.created_at <= _naive(filters.until)
+    return found
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+#: Filters an index answers completely, the most selective first; keys in order within it: the id.
+_STARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("idx_job_target", ("job", "target")),
+    ("idx_jobid", ("job",)),
+    ("idx_mounted_host", ("mounted", "host")),
+)
+
+
+def _start(filters: Filters) -> tuple[str | None, tuple[ColumnElement[bool], ...], set[str]]:
+    wanted = _conditions(filters)
+    for index, names in _STARTS:
+        if all(name in wanted for name in names):
+            return index, tuple(wanted[name] for name in names), set(names)
+    for index, name in (
+        # few entries are mounted: their ids come from the index alone, sorted afterwards
+        ("idx_mounted_host", "mounted" if filters.mounted else ""),
+        ("idx_backup_target_id", "target"),
+        ("idx_host", "host"),
+        ("idx_deleted", "deleted" if filters.deleted else ""),
+    ):
+        if name in wanted:
+            return index, (wanted[name],), {name}
+    return None, (), set()
+
+
+def _sorted(
+    sort: Sort,
+    index: str | None,
+    covered: tuple[ColumnElement[bool], ...],
+    answered: set[str],
+) -> tuple[str | None, tuple[ColumnElement[bool], ...], set[str], Any, Sort]:
+    if sort == "host" and answered == {"mounted"} and index == "idx_mounted_host":
+        return index, covered, answered, t.host, sort
+    free = {"host": "idx_host", "target": "idx_backup_target_id", "job": "idx_jobid"}
+    columns = {"host": t.host, "target": t.backup_target_id, "job": t.jobid}
+    if not answered & {"host", "target", "job", "mounted"}:
+        return free[sort], (), set(), columns[sort], sort
+    return index, covered, answered, None, "newest"
+
+
+def inner(ledger: Ledger, walk: Walk, after: tuple[Any, int] | None, limit: int) -> Select[Any]:
+    """Ids (and sort keys) of the next `limit` entries in the walk's order."""
+    columns = [t.id] if walk.by is None else [t.id, walk.by.label("sort_key")]
+    query = select(*columns).where(*walk.covered)
+    if after is not None:
+        query = query.where(_beyond(walk, after))
+    if walk.by is not None:
+        query = query.order_by(walk.by, t.id)
+    else:
+        query = query.order_by(t.id.desc() if walk.descending else t.id)
+    index = walk.index or "PRIMARY"
+    if walk.index is None:
+        for name in ("mysql", "mariadb"):
+            query = query.with_hint(schema.ledger, f"FORCE INDEX ({index})", name)
+        return query.limit(limit)
+    return ledger.hinted(query, index).limit(limit)
+
+
+def _beyond(walk: Walk, after: tuple[Any, int]) -> ColumnElement[bool]:
+    key, last_id = after
+    if walk.by is None:
+        return t.id < last_id if walk.descending else t.id > last_id
+    return or_(walk.by > key, and_(walk.by == key, t.id > last_id))
+
+
+def cursor_text(walk: Walk, key: Any, last_id: int) -> str:
+    """The cursor as it travels in URLs and JSON."""
+    document = json.dumps([walk.sort, key, last_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str, sort: Sort) -> tuple[Any, int]:
+    """Sort key and id; raises BadCursor for anything else, and for another order's cursor."""
+    try:
+        padded = text.encode() + b"=" * (-len(text) % 4)
+        found_sort, key, last_id = json.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, TypeError) as exc:
+        raise BadCursor from exc
+    good_key = key is None or isinstance(key, str | int)
+    if found_sort != sort or not isinstance(last_id, int) or not good_key:
+        raise BadCursor
+    return key, last_id
