@@ -4,6 +4,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
+import auth.preload  # noqa: F401  # before the first visitor comes
 from auth.headers import SecurityHeaders
 from auth.routes import routes as auth_routes
 from backend.api.lazy import LazyApi
