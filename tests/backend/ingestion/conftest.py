@@ -84,7 +84,7 @@ def setenv(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def datahub(database: Database, environment: str) -> Iterator[StandIn]:
     """The environment's DataHub with the two datasets and a job."""
     os.environ.setdefault("DATAHUB_TELEMETRY_ENABLED", "false")
-    with StandIn(token="t0k") as gms:  # noqa: S106 - the stand-in's own
+    with StandIn(token="t0k") as gms:
         for urn in (URN, OTHER):
             gms.seed_dataset(urn, fields={"id": "int"})
         with database.write() as session:
