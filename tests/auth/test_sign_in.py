@@ -1,0 +1,92 @@
+"""The sign-in form under AppTest: streamlit-authenticator's form, the portal's accounts."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+from streamlit.testing.v1 import AppTest
+
+from auth import current
+from backend.accounts import passwords, service, sign_in
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.models.accounts import SignInTicket
+
+PASSWORD = "velvet otter counts lamps"
+
+
+def script() -> None:
+    from auth import sign_in
+
+    sign_in.page()
+
+
+@pytest.fixture
+def form(database: Database, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The form before anything was typed; there is an account `ann`."""
+    monkeypatch.setattr(passwords, "ROUNDS", 4)
+    passwords._nobody.cache_clear()
+    # AppTest has neither cookies nor an address.
+    monkeypatch.setattr(current, "browser_nonce", lambda: "nonce")
+    monkeypatch.setattr(current, "address", lambda: "10.0.0.1")
+    with database.write() as session:
+        service.create(session, SYSTEM, name="ann", role="viewer", password=PASSWORD)
+    return AppTest.from_function(script, default_timeout=60).run()
+
+
+def send(form: AppTest, name: str, password: str) -> AppTest:
+    form.text_input[0].set_value(name)
+    form.text_input[1].set_value(password)
+    return form.button[0].click().run()
+
+
+def tickets(database: Database) -> int:
+    with database.read() as session:
+        return len(session.scalars(select(SignInTicket)).all())
+
+
+def handed_over(form: AppTest) -> str:
+    return "".join(element.proto.body for element in form.get("html"))
+
+
+class TestForm:
+    def test_is_the_librarys_form_without_its_cookie(self, form: AppTest) -> None:
+        assert not form.exception
+        assert [field.label for field in form.text_input] == ["Username", "Password"]
+        assert form.text_input[1].proto.type == form.text_input[1].proto.PASSWORD
+        assert not form.get("component_instance")
+
+    def test_the_right_password_hands_the_browser_over_by_post(
+        self, form: AppTest, database: Database
+    ) -> None:
+        send(form, "Ann", PASSWORD)
+        assert not form.error
+        body = handed_over(form)
+        assert 'method="post" action="/auth/sign-in"' in body
+        assert re.search(r'name="ticket" value="[A-Za-z0-9_-]{43}"', body)
+        assert PASSWORD not in body
+        assert tickets(database) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "password"),
+        [("ann", "wrong"), ("nobody", PASSWORD), ("", ""), ("ann", ""), ("ann", f" {PASSWORD}")],
+    )
+    def test_anything_else_gets_one_sentence_and_no_ticket(
+        self, form: AppTest, database: Database, name: str, password: str
+    ) -> None:
+        send(form, name, password)
+        assert [error.value for error in form.error] == [sign_in.REFUSED]
+        assert handed_over(form) == ""
+        assert tickets(database) == 0
+
+    def test_says_how_long_to_wait_after_many_wrong_ones(self, form: AppTest) -> None:
+        for _ in range(6):
+            send(form, "ann", "wrong")
+        assert re.fullmatch(r"Too many tries\. Wait \d+ seconds, .*", form.error[0].value)
+
+    def test_a_browser_without_cookies_is_told(
+        self, form: AppTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(current, "browser_nonce", lambda: "")
+        send(form, "ann", PASSWORD)
+        assert "Allow cookies" in form.error[0].value

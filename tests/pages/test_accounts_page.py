@@ -1,0 +1,189 @@
+"""The Accounts page: the review, and each action once, also when it comes too late."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.accounts import api_tokens, passwords, repository, service, sessions
+from backend.accounts.names import name_key
+from backend.core.access import SYSTEM, Actor, Role
+from backend.core.database import Database
+
+PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "accounts_page.py")
+PASSWORD = "velvet otter counts lamps"
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "ROUNDS", 4)
+
+
+@pytest.fixture
+def admin(real_sign_in: Callable[..., Actor]) -> Actor:
+    return real_sign_in("admin", name="root")
+
+
+@pytest.fixture
+def ann(database: Database, admin: Actor) -> int:
+    """Account id of a steward with one live session, first in the list."""
+    with database.write() as session:
+        view = service.create(session, SYSTEM, name="ann", role="steward", password=PASSWORD)
+        sessions.open_session(
+            session,
+            account_id=view.id,
+            address="10.0.0.9",
+            user_agent="Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0",
+        )
+    return view.id
+
+
+@pytest.fixture
+def page(admin: Actor, ann: int) -> AppTest:
+    return AppTest.from_file(PAGE, default_timeout=60).run()
+
+
+def choose(page: AppTest, table: str, row: int) -> AppTest:
+    """Tick a row. AppTest has no such gesture, so the widget's own state is set."""
+    page.session_state[table] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    return page.run()
+
+
+def role_of(database: Database, name: str) -> Role:
+    with database.read() as session:
+        row = repository.find_account(session, name_key(name))
+        assert row is not None
+        return Role(row.role)
+
+
+def click(page: AppTest, key: str) -> AppTest:
+    return page.button(key=key).click().run()
+
+
+class TestReview:
+    def test_shows_user_role_last_sign_in_and_live_sessions(self, page: AppTest) -> None:
+        frame = page.dataframe[0].value
+        assert list(frame["Name"]) == ["ann", "root"]
+        assert list(frame["Role"]) == ["steward", "admin"]
+        assert list(frame["Live sessions"]) == [1, 1]
+        assert list(frame["Last sign-in"]) == ["never", "never"]
+
+    def test_no_hash_and_no_token_is_in_the_page(self, page: AppTest) -> None:
+        assert "bcrypt" not in str(page.main)
+
+
+class TestCreate:
+    def send(self, page: AppTest, name: str, password: str) -> AppTest:
+        page.text_input(key="accounts.create.name").set_value(name)
+        page.text_input(key="accounts.create.password").set_value(password)
+        page.selectbox(key="accounts.create.role").set_value("operator")
+        return click(page, "accounts.create.submit")
+
+    def test_makes_the_account(self, page: AppTest, database: Database) -> None:
+        self.send(page, "ben", PASSWORD)
+        assert "ben was made" in page.success[0].value
+        assert role_of(database, "ben") is Role.OPERATOR
+
+    def test_shows_a_random_password_once(self, page: AppTest) -> None:
+        self.send(page, "ben", "")
+        (shown,) = [code.value for code in page.code]
+        assert len(shown) == 23
+        page.run()
+        assert not page.code
+
+    def test_says_what_is_wrong(self, page: AppTest) -> None:
+        self.send(page, "ANN", PASSWORD)
+        assert "ANN already" in page.warning[0].value
+        self.send(page, "ben", "short")
+        assert "at least 8" in page.warning[0].value
+
+
+class TestActions:
+    def test_saves_a_role(self, page: AppTest, database: Database, ann: int) -> None:
+        choose(page, "accounts.table", 0)
+        page.selectbox(key=f"accounts.role.{ann}.1").set_value("viewer").run()
+        click(page, "accounts.save_role")
+        assert role_of(database, "ann") is Role.VIEWER
+        assert "ann has the role viewer now" in page.success[0].value
+
+    def test_an_admin_with_an_old_page_is_told_and_changes_nothing(
+        self, page: AppTest, database: Database, ann: int
+    ) -> None:
+        choose(page, "accounts.table", 0)
+        page.selectbox(key=f"accounts.role.{ann}.1").set_value("admin").run()
+        with database.write() as session:
+            service.set_role(session, SYSTEM, account_id=ann, role="viewer", version=1)
+        click(page, "accounts.save_role")
+        assert role_of(database, "ann") is Role.VIEWER
+        assert "changed by somebody else" in page.warning[0].value
+
+    def test_disables_after_asking(self, page: AppTest, database: Database) -> None:
+        choose(page, "accounts.table", 0)
+        click(page, "accounts.disable")
+        click(page, "accounts.disable.dialog.confirm")
+        assert "ann is disabled" in page.success[0].value
+        assert list(page.dataframe[0].value["State"]) == ["disabled", "enabled"]
+        assert list(page.dataframe[0].value["Live sessions"]) == [0, 1]
+
+    def test_resets_a_password_and_shows_it_once(self, page: AppTest) -> None:
+        choose(page, "accounts.table", 0)
+        click(page, "accounts.reset")
+        click(page, "accounts.reset.dialog.confirm")
+        assert len(page.code[0].value) == 23
+        page.run()
+        assert not page.code
+
+    def test_nobody_can_disable_themselves(self, page: AppTest) -> None:
+        choose(page, "accounts.table", 1)
+        assert page.button(key="accounts.disable").disabled
+
+    def test_ends_a_session(self, page: AppTest, database: Database, ann: int) -> None:
+        with database.read() as session:
+            (view,) = sessions.list_live(session, SYSTEM, account_id=ann)
+        assert any(
+            "Firefox on Linux at 10\\.0\\.0\\.9" in m.value or "10.0.0.9" in m.value
+            for m in page.markdown
+        )
+        click(page, f"accounts.sessions.end.{view.id}")
+        with database.read() as session:
+            assert sessions.list_live(session, SYSTEM, account_id=ann) == []
+
+
+class TestTokens:
+    def test_is_shown_once_and_works(self, page: AppTest, database: Database) -> None:
+        page.text_input(key="tokens.create.name").set_value("nightly")
+        page.selectbox(key="tokens.create.role").set_value("operator")
+        click(page, "tokens.create.submit")
+        raw = page.code[0].value
+        with database.read() as session:
+            assert api_tokens.authenticate(session, raw).role is Role.OPERATOR
+        page.run()
+        assert not page.code
+        assert raw not in str(page.main)
+
+    def test_is_revoked_after_asking(self, page: AppTest, database: Database) -> None:
+        with database.write() as session:
+            made = api_tokens.add(session, SYSTEM, name="nightly", role="viewer")
+        page.run()
+        choose(page, "tokens.table", 0)
+        click(page, "tokens.revoke")
+        click(page, "tokens.revoke.dialog.confirm")
+        with database.read() as session:
+            (view,) = api_tokens.list_tokens(session, SYSTEM)
+        assert view.id == made.view.id
+        assert view.revoked_by == "root"
+
+
+class TestRoleTakenAway:
+    def test_the_next_action_is_refused(
+        self, page: AppTest, database: Database, admin: Actor
+    ) -> None:
+        with database.write() as session:
+            service.create(session, SYSTEM, name="zoe", role="admin", password=PASSWORD)
+            service.set_role(session, SYSTEM, account_id=admin.id, role="viewer", version=1)
+        page.text_input(key="accounts.create.name").set_value("mallory")
+        page.text_input(key="accounts.create.password").set_value(PASSWORD)
+        page.button(key="accounts.create.submit").click().run()
+        with database.read() as session:
+            assert repository.find_account(session, "mallory") is None
