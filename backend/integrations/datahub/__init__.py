@@ -79,6 +79,7 @@ with StandIn(port=0, token="…", state_file=None, index_lag_seconds=0.0) as gms
     gms.aspect(urn, "globalTags") -> dict | None    what is stored
     gms.add_token("secret", actor="urn:li:corpuser:x", can_write=False)
     with gms.faults.inject(status=500, times=1, path="/api/graphql"): …
-        # also latency=0.5 | hang=True | html=True | drop=True
+        # also latency=0.5 | hang=True | drip=True | html=True | drop=True | redirect="https://…";
+        # after=True: the request is carried out, only its answer is lost
 .start()/.stop() do the same without `with`. It runs in daemon threads of the calling process.
 """

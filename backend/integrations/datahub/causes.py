@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -114,6 +115,16 @@ def sdk_name(exc: BaseException) -> str:
         if kind.__module__.split(".")[0] == "datahub":
             return kind.__name__
     return ""
+
+
+def redirected_to(exc: BaseException) -> str:
+    """Where a redirect points, without the query: it may carry anything."""
+    response = getattr(exc, "response", None)
+    place = urlsplit(response.headers.get("Location", "")) if response is not None else None
+    if not place or not place.hostname:
+        return "another address"
+    port = f":{place.port}" if place.port else ""
+    return f"{place.scheme}://{place.hostname}{port}{place.path}"
 
 
 def shown(server: str) -> str:

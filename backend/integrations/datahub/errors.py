@@ -142,6 +142,13 @@ def _wrong_use(exc: BaseException, server: str) -> PortalError | None:
         UnicodeError,
     ):
         return unusable_address(server)
+    redirect = causes.find(exc, requests.TooManyRedirects)
+    if redirect is not None:
+        return UpstreamError(
+            SYSTEM,
+            f"{causes.shown(server)} sends the request on to {causes.redirected_to(redirect)}",
+            "Enter the address that answers itself, without a redirect. " + GMS_ADVICE,
+        )
     return unusable_token() if causes.find(exc, requests.exceptions.InvalidHeader) else None
 
 

@@ -1,6 +1,7 @@
 """One call to DataHub: the SDK's graph, a deadline for the whole of it, one error language."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -32,12 +33,13 @@ class Gateway:
 
     def read(self, call: Callable[[Any], T]) -> T:
         """Run `call(graph)`; a broken connection or a 502, 503, 504 is tried once more."""
+        latest = time.monotonic() + self.timeout  # a call left behind must not begin again
 
         def attempt(graph: Any) -> T:
             try:
                 return call(graph)
             except Exception as exc:
-                if not errors.worth_a_retry(exc):
+                if time.monotonic() > latest or not errors.worth_a_retry(exc):
                     raise
                 log.info("datahub.read_retried", server=self.server, error=type(exc).__name__)
             # Outside the handler: the second failure must not carry the first as its context.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from backend.core.errors import NotFound, TooMuch
+from backend.core.errors import InvalidInput, NotFound, TooMuch
 from backend.integrations.datahub import operations, parse, urns
 from backend.integrations.datahub.gateway import Gateway
 from backend.integrations.datahub.schemas import Dataset, SearchPage
@@ -18,8 +18,8 @@ class ReadCalls:
 
     def exists(self, urn: str) -> bool:
         """Whether DataHub has this entity. Raises InvalidInput for what is no URN."""
-        urns.entity_type(urn)
-        return self._gateway.read(lambda graph: bool(graph.exists(urn)))
+        kind = urns.entity_type(urn)
+        return self._gateway.read(lambda graph: _exists(graph, urn, kind))
 
     def dataset(self, urn: str) -> Dataset:
         """The dataset with fields, tags, links. Raises NotFound when DataHub does not have it."""
@@ -96,6 +96,14 @@ class ReadCalls:
             "scrollAcrossEntities"
         ]
         return page
+
+
+def _exists(graph: Any, urn: str, kind: str) -> bool:
+    from datahub.metadata.schema_classes import KEY_ASPECTS
+
+    if kind not in KEY_ASPECTS:
+        raise InvalidInput(f"DataHub has no entities of type {kind!r} ({urn}).")
+    return bool(graph.exists(urn))
 
 
 def _raw_aspect(graph: Any, urn: str) -> dict[str, Any]:

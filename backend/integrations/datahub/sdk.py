@@ -80,6 +80,9 @@ def graph(server: str, token: str | None, timeout: float) -> Any:
             datahub_component="steward-portal",
         )
     )
+    # A redirected POST becomes a GET, and a redirect to another host loses the token: both look
+    # like other mistakes. The first redirect is an error that names the new address.
+    made.session.max_redirects = 0
     if token:
         made.session.auth = BearerToken(token)
     return made

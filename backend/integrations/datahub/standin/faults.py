@@ -18,6 +18,7 @@ class Fault:
     times: int | None = None
     latency: float = 0.0
     status: int | None = None
+    redirect: str | None = None
     html: bool = False
     hang: bool = False
     drip: bool = False
@@ -42,6 +43,7 @@ class Faults:
         times: int | None = None,
         latency: float = 0.0,
         status: int | None = None,
+        redirect: str | None = None,
         html: bool = False,
         hang: bool = False,
         drip: bool = False,
@@ -49,7 +51,7 @@ class Faults:
         after: bool = False,
     ) -> Iterator[Fault]:
         """`with faults.inject(status=500, times=1): …`"""
-        fault = Fault(path, method, times, latency, status, html, hang, drip, drop, after)
+        fault = Fault(path, method, times, latency, status, redirect, html, hang, drip, drop, after)
         with self._lock:
             self._faults.append(fault)
             self.released = threading.Event()

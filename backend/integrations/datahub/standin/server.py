@@ -166,6 +166,9 @@ class _Connection(BaseHTTPRequestHandler):
         if fault.hang or fault.drop:
             self.close_connection = True
             return True
+        if fault.redirect is not None:
+            self._send(Response(302, headers={"Location": fault.redirect}))
+            return True
         if fault.html:
             self._send(as_html(_FRONTEND))
             return True

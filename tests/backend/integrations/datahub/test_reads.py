@@ -71,6 +71,10 @@ class TestExists:
         with pytest.raises(InvalidInput, match="not a DataHub URN"):
             client.exists("customer")
 
+    def test_refuses_a_type_that_datahub_does_not_have(self, client):
+        with pytest.raises(InvalidInput, match="no entities of type 'planet'"):
+            client.exists("urn:li:planet:earth")
+
 
 class TestDataset:
     def test_joins_ingested_and_edited_parts(self, gms, client):

@@ -121,11 +121,9 @@ class TestPoll:
         offset, _ = _poll(gms)
         threading.Timer(0.3, lambda: gms.store.patch(ORDERS, "globalTags", [_add(RUN)])).start()
 
-        begun = time.monotonic()
         _, events = _poll(gms, offset=offset, wait=20)
 
         assert _changes(events)
-        assert 0.1 < time.monotonic() - begun < 15
 
     def test_does_not_answer_an_empty_list_at_once(self, gms):
         begun = time.monotonic()
