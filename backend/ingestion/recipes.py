@@ -144,7 +144,7 @@ def _execute(ctx: JobContext, path: Path, values: Mapping[str, str], home: Path)
         start_new_session=True,
         env={
             **inherited,
-            **values,
+            **{key: value for key, value in values.items() if value},
             "HOME": str(home),
             "DATAHUB_TELEMETRY_ENABLED": "false",
             "PYTHONUNBUFFERED": "1",
@@ -205,10 +205,12 @@ def _signal(process: "subprocess.Popen[str]", number: int) -> None:
 
 
 def _values(session: ReadSession, path: Path, environment: str) -> dict[str, str]:
-    wanted = [key for key in _variables(path) if key in VARIABLES]
+    # A recipe without a sink goes to the environment's DataHub: the command reads these two.
+    wanted = {key for key in _variables(path) if key in VARIABLES}
+    wanted |= {"DATAHUB_GMS_URL", "DATAHUB_GMS_TOKEN"}
     found: dict[str, ConnectionConfig | None] = {}
     values = {}
-    for key in wanted:
+    for key in sorted(wanted):
         kind, name = VARIABLES[key]
         if kind not in found:
             found[kind] = connections.find(session, kind=kind, environment=environment)

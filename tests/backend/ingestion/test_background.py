@@ -1,0 +1,202 @@
+"""Jobs of the room: managed sources, recipes, links and checks, through the real job runner."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import Conflict, InvalidInput, NotPermitted
+from backend.ingestion import background, managed, recipes
+from backend.ingestion.errors import RecipeNotFound
+from backend.ingestion.links import LABEL
+from backend.integrations.aws.standin import AwsStandIn
+from backend.integrations.datahub.standin import StandIn
+from backend.jobs import broker, runner
+from backend.jobs import service as jobs
+from tests.backend.ingestion.conftest import OTHER, URN, AddRule
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are run by the tests themselves."""
+    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    root = tmp_path / "recipes"
+    root.mkdir()
+    monkeypatch.setattr(recipes, "FOLDER", root)
+    return root
+
+
+def _lines(database: Database, job_id: int) -> str:
+    with database.read() as session:
+        return "\n".join(line.line for line in jobs.lines(session, SYSTEM, job_id=job_id))
+
+
+def _state(database: Database, job_id: int) -> str:
+    with database.read() as session:
+        return jobs.get(session, SYSTEM, job_id=job_id).state
+
+
+class TestManaged:
+    def test_a_source_is_listed_run_and_followed_to_its_end(
+        self, database: Database, datahub: StandIn, actors: SimpleNamespace
+    ) -> None:
+        source = datahub.seed_ingestion_source("Athena hourly", "athena")
+        [listed] = managed.list_sources(database, actors.viewer).items
+        assert (listed.urn, listed.name, listed.type) == (source, "Athena hourly", "athena")
+        with database.write() as session:
+            job_id = managed.run_source(session, actors.operator, source_urn=source)
+        runner.run(job_id, database)
+        with database.read() as session:
+            job = jobs.get(session, SYSTEM, job_id=job_id)
+        assert (job.state, job.result and job.result["outcome"]) == ("succeeded", "succeeded")
+        assert "DataHub took the request" in _lines(database, job_id)
+        [listed] = managed.list_sources(database, actors.viewer).items
+        assert listed.last_request_urn == (job.result or {})["execution_request"]
+
+    def test_two_clicks_make_one_run(
+        self, database: Database, datahub: StandIn, actors: SimpleNamespace
+    ) -> None:
+        source = datahub.seed_ingestion_source("Athena hourly", "athena")
+        with database.write() as session:
+            managed.run_source(session, actors.operator, source_urn=source)
+        with database.write() as session, pytest.raises(Conflict, match="does this already"):
+            managed.run_source(session, actors.operator, source_urn=source)
+
+    def test_a_steward_may_look_and_not_run(
+        self, database: Database, datahub: StandIn, actors: SimpleNamespace
+    ) -> None:
+        with database.write() as session, pytest.raises(NotPermitted):
+            managed.run_source(
+                session, actors.steward, source_urn="urn:li:dataHubIngestionSource:x"
+            )
+
+
+FAILING = "source:\n  type: no-such-source\n  config:\n    token: ${DATAHUB_GMS_TOKEN}\n"
+
+
+class TestRecipes:
+    def test_the_list_says_what_each_needs(
+        self, database: Database, folder: Path, actors: SimpleNamespace
+    ) -> None:
+        (folder / "good.yml").write_text(FAILING.replace("no-such-source", "${X}: demo"))
+        (folder / "bad.yaml").write_text("just text")
+        (folder / "a file.yml").write_text("ignored: name")
+        (folder / "postgres.yml").write_text(
+            "source:\n  type: postgres\n  config: {host: '${POSTGRES_HOST}', x: '${OTHER}'}\n"
+        )
+        with database.read() as session:
+            found = {r.name: r for r in recipes.list_recipes(session, actors.viewer)}
+        assert set(found) == {"good.yml", "bad.yaml", "postgres.yml"}
+        assert found["bad.yaml"].problem
+        assert found["postgres.yml"].source_type == "postgres"
+        assert found["postgres.yml"].variables == ("POSTGRES_HOST",)
+        assert found["postgres.yml"].unknown == ("OTHER",)
+
+    @pytest.mark.parametrize("name", ["../secret.yml", "/etc/passwd", "none.yml", "a b.yml"])
+    def test_only_files_of_the_folder(self, folder: Path, name: str) -> None:
+        with pytest.raises(RecipeNotFound):
+            recipes.recipe_path(name)
+
+    def test_a_broken_recipe_is_refused_before_it_is_queued(
+        self, database: Database, environment: str, folder: Path, actors: SimpleNamespace
+    ) -> None:
+        (folder / "bad.yml").write_text("[")
+        with database.write() as session, pytest.raises(InvalidInput, match=r"bad\.yml"):
+            recipes.run_recipe(session, actors.operator, name="bad.yml")
+
+    @pytest.mark.slow
+    def test_the_sample_recipe_reaches_datahub_through_the_official_command(
+        self, database: Database, datahub: StandIn, actors: SimpleNamespace
+    ) -> None:
+        with database.write() as session:
+            job_id = recipes.run_recipe(session, actors.operator, name="sample_file.yml")
+        runner.run(job_id, database)
+        assert _state(database, job_id) == "succeeded", _lines(database, job_id)
+        urn = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.recipes.sample,PROD)"
+        assert (
+            "Written by the recipe"
+            in (datahub.aspect(urn, "datasetProperties") or {})["description"]
+        )
+        assert datahub.token not in _lines(database, job_id)
+
+    @pytest.mark.slow
+    def test_a_failing_recipe_fails_the_job_with_its_lines(
+        self, database: Database, datahub: StandIn, folder: Path, actors: SimpleNamespace
+    ) -> None:
+        (folder / "failing.yml").write_text(FAILING)
+        with database.write() as session:
+            job_id = recipes.run_recipe(session, actors.operator, name="failing.yml")
+        runner.run(job_id, database)
+        assert _state(database, job_id) == "failed"
+        assert "no-such-source" in _lines(database, job_id)
+
+    def test_cancelling_ends_the_whole_process_group(
+        self, database: Database, environment: str, folder: Path, actors: SimpleNamespace,
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    ) -> None:  # fmt: skip
+        (folder / "long.yml").write_text("source:\n  type: demo\n")
+        pid_file = tmp_path / "pids"
+        program = tmp_path / "bin" / "datahub"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\nsleep 60 &\necho $$ $! > {pid_file}\necho begun\nwait\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(recipes.sys, "executable", str(program.parent / "python"))
+        with database.write() as session:
+            job_id = recipes.run_recipe(session, actors.operator, name="long.yml")
+        worker = threading.Thread(target=runner.run, args=(job_id, database))
+        worker.start()
+        deadline = time.monotonic() + 20
+        while "begun" not in _lines(database, job_id) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with database.write() as session:
+            jobs.cancel(session, SYSTEM, job_id=job_id)
+        worker.join(timeout=20)
+        assert _state(database, job_id) == "cancelled"
+        for pid in pid_file.read_text().split():
+            assert not _runs(int(pid))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().split()[2]
+    except OSError:
+        return False
+    return status != "Z"
+
+
+class TestLinksAndChecks:
+    def test_links_of_one_dataset_as_a_job(
+        self, database: Database, datahub: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("default", "", "f")
+        with database.write() as session:
+            job_id = background.queue_links(session, actors.admin, mode="put", dataset_urn=URN)
+        runner.run(job_id, database)
+        with database.read() as session:
+            job = jobs.get(session, SYSTEM, job_id=job_id)
+        assert (job.state, (job.result or {})["changed"]) == ("succeeded", 1)
+        memory = datahub.aspect(URN, "institutionalMemory") or {}
+        assert [link["description"] for link in memory["elements"]] == [LABEL]
+        assert datahub.aspect(OTHER, "institutionalMemory") is None
+
+    def test_a_check_as_a_job_names_no_target_to_those_who_may_not_see_it(
+        self, database: Database, add_rule: AddRule, aws: AwsStandIn, actors: SimpleNamespace
+    ) -> None:
+        add_rule("exact", URN, "gone-lambda")
+        with database.write() as session:
+            job_id = background.queue_check(session, actors.admin)
+        runner.run(job_id, database)
+        with database.read() as session:
+            seen = repr(jobs.get(session, actors.viewer, job_id=job_id))
+            seen += repr(jobs.lines(session, actors.viewer, job_id=job_id))
+        assert "'dead': 1" in seen
+        assert "gone-lambda" not in seen

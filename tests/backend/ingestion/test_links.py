@@ -1,0 +1,93 @@
+"""The "Run ingestion" link on DataHub's pages: ours comes and goes, everybody else's stays."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from backend.core.database import Database
+from backend.core.errors import NotFound, NotPermitted
+from backend.ingestion import links
+from backend.integrations.datahub.standin import StandIn
+from tests.backend.ingestion.conftest import OTHER, URN, AddRule
+
+WIKI = ("https://wiki.example.com/prices", "Wiki")
+#: Same label, another page: somebody else's.
+THEIRS = ("https://airflow.example.com/run", links.LABEL)
+
+
+def _links(gms: StandIn, urn: str) -> set[tuple[str, str]]:
+    aspect = gms.aspect(urn, "institutionalMemory") or {"elements": []}
+    return {(link["url"], link["description"]) for link in aspect["elements"]}
+
+
+@pytest.fixture
+def linked(datahub: StandIn) -> StandIn:
+    datahub.seed_dataset(URN, fields={"id": "int"}, links=[WIKI, THEIRS])
+    return datahub
+
+
+class TestPut:
+    def test_datasets_with_a_target_get_the_link_and_keep_the_others(
+        self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("exact", URN, "f")
+        report = links.apply(database, actors.admin, mode="put")
+        assert (report.changed, report.without_target, report.failed) == (1, 1, [])
+        assert _links(linked, URN) == {WIKI, THEIRS, (links.link_url(URN), links.LABEL)}
+        assert _links(linked, OTHER) == set()
+
+    def test_a_second_time_changes_nothing(
+        self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("default", "", "f")
+        links.apply(database, actors.admin, mode="put")
+        report = links.apply(database, actors.admin, mode="put")
+        assert (report.changed, report.unchanged) == (0, 2)
+
+    def test_a_portal_that_moved_takes_its_link_along(
+        self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace,
+        setenv: Callable[..., None],
+    ) -> None:  # fmt: skip
+        add_rule("exact", URN, "f")
+        links.apply(database, actors.admin, mode="put")
+        setenv(PORTAL_PUBLIC_URL="https://portal.example.com")
+        links.apply(database, actors.admin, mode="put")
+        mine = {url for url, label in _links(linked, URN) - {WIKI, THEIRS}}
+        assert mine == {links.link_url(URN)}
+        assert links.link_url(URN).startswith("https://portal.example.com/ingestion?dataset_urn=")
+
+    def test_one_dataset_that_fails_is_named_and_the_others_go_on(
+        self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("default", "", "f")
+        gone = "urn:li:dataset:(urn:li:dataPlatform:athena,nobody.knows,PROD)"
+        report = links.apply(database, actors.admin, mode="put", dataset_urns=[gone, OTHER])
+        assert [urn for urn, _why in report.failed] == [gone]
+        assert (links.link_url(OTHER), links.LABEL) in _links(linked, OTHER)
+
+
+class TestRemove:
+    def test_only_ours_goes(
+        self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("default", "", "f")
+        links.apply(database, actors.admin, mode="put")
+        report = links.apply(database, actors.admin, mode="remove")
+        assert report.changed == 2
+        assert _links(linked, URN) == {WIKI, THEIRS}
+        assert _links(linked, OTHER) == set()
+
+
+class TestRefusals:
+    def test_without_datahub(
+        self, database: Database, environment: str, actors: SimpleNamespace
+    ) -> None:
+        with pytest.raises(NotFound, match="no DataHub connection"):
+            links.apply(database, actors.admin, mode="put")
+
+    def test_only_admins(
+        self, database: Database, environment: str, actors: SimpleNamespace
+    ) -> None:
+        with pytest.raises(NotPermitted):
+            links.apply(database, actors.operator, mode="put")
