@@ -1,0 +1,150 @@
+"""Role × action, called directly on the services: every one asks first, and refuses who may not.
+
+Found by their shape: a public function whose parameters start with (session | database, actor).
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.core.access import PERMISSIONS, Actor, Permission, Role
+from backend.core.database import Database
+from backend.core.errors import NotPermitted, PortalError
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = (
+    "accounts",
+    "connections",
+    "ingestion",
+    "jobs",
+    "mounts",
+    "sandbox",
+    "tokenization",
+    "user_sync",
+)
+#: Functions that take an actor and need no permission of their own, each with the reason.
+NEEDS_NONE = {
+    "backend.jobs.enqueue.enqueue": "the service that enqueues has asked already",
+    "backend.accounts.service.add_account": "for its own room's callers, which have asked",
+    "backend.accounts.sessions.end": "one's own session may be ended by anyone; others ask",
+    "backend.connections.client_info.after_test": "part of a test, which has asked",
+    "backend.connections.secrets.ensure_tokenization_key": "part of a run, which has asked",
+    "backend.connections.secrets.seal": "part of saving a connection, which has asked",
+    "backend.ingestion.managed.only_one": "part of starting a source, which has asked",
+    "backend.ingestion.sending.record": "part of a run, which has asked",
+    "backend.ingestion.sending.send": "part of a run, which has asked",
+    "backend.mounts.attention.attention": "answers an empty list to who may not read",
+    "backend.tokenization.sources.tokenizer": "part of a preview or run, which has asked",
+    "backend.user_sync.planning.run": "the job behind a plan, whose service has asked",
+    "backend.user_sync.plans.create": "for its own room's service, which has asked",
+}
+
+
+def _services() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for room in ROOMS:
+        for path in sorted((ROOT / "backend" / room).glob("*.py")):
+            if path.stem.startswith("_"):
+                continue
+            module = importlib.import_module(f"backend.{room}.{path.stem}")
+            for name, function in inspect.getmembers(module, inspect.isfunction):
+                if name.startswith("_") or function.__module__ != module.__name__:
+                    continue
+                parameters = list(inspect.signature(function).parameters)
+                if parameters[:2] in (["session", "actor"], ["database", "actor"]):
+                    yield f"{module.__name__}.{name}", function
+
+
+SERVICES = dict(_services())
+
+
+class _Untouchable:
+    """Stands for a session, a database or an argument: any use of it is a use before the check."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"used .{name} before asking for the permission")
+
+    def __bool__(self) -> bool:
+        raise AssertionError("looked at an argument before asking for the permission")
+
+
+def _call(function: Callable[..., Any], actor: Actor) -> None:
+    """Call with arguments that must not be touched before the check."""
+    untouchable: Any = _Untouchable()
+    required = {
+        parameter.name: untouchable
+        for parameter in list(inspect.signature(function).parameters.values())[2:]
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+    result = function(untouchable, actor, **required)
+    if inspect.isgenerator(result):
+        next(result)
+
+
+def _needed(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Permission | None:
+    """The permission the function asks for first."""
+    from backend.core import access
+
+    class Asked(Exception):
+        pass
+
+    def require(_actor: Actor, permission: Permission) -> None:
+        raise Asked(permission)
+
+    monkeypatch.setattr(access, "require", require)
+    with monkeypatch.context():
+        try:
+            _call(function, Actor(1, "x", Role.ADMIN, "user"))
+        except Asked as exc:
+            return Permission(exc.args[0])
+        except (AssertionError, PortalError):
+            return None
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_asks_before_it_touches_anything(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name in NEEDS_NONE:
+        pytest.skip(NEEDS_NONE[name])
+    assert _needed(SERVICES[name], monkeypatch) is not None, f"{name} does not ask first"
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.STEWARD, Role.OPERATOR])
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - set(NEEDS_NONE)))
+def test_a_role_without_the_permission_is_refused(
+    name: str, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        permission = _needed(SERVICES[name], patch)
+    assert permission is not None
+    if permission in PERMISSIONS[role]:
+        return
+    with pytest.raises(NotPermitted):
+        _call(SERVICES[name], Actor(1, "x", role, "user"))
+
+
+def test_the_table_is_the_one_of_the_design() -> None:
+    steward, operator = PERMISSIONS[Role.STEWARD], PERMISSIONS[Role.OPERATOR]
+    assert PERMISSIONS[Role.VIEWER] < steward < PERMISSIONS[Role.ADMIN]
+    assert PERMISSIONS[Role.VIEWER] < operator < PERMISSIONS[Role.ADMIN]
+    assert {Permission.USER_SYNC_APPLY, Permission.TOKENIZATION_RUN} <= steward - operator
+    assert {Permission.MOUNTS_WRITE, Permission.INGESTION_RUN} <= operator - steward
+    for only_admin in (
+        Permission.ENVIRONMENTS_WRITE,
+        Permission.CONNECTIONS_WRITE,
+        Permission.INGESTION_MAPPING_WRITE,
+        Permission.ACCOUNTS_WRITE,
+        Permission.API_TOKENS_WRITE,
+        Permission.AUDIT_EXPORT,
+    ):
+        assert only_admin not in steward | operator
+
+
+def test_there_are_services_to_check(database: Database) -> None:
+    assert len(SERVICES) > 60
