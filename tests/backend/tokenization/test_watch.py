@@ -1,0 +1,139 @@
+"""Tags start runs, each once, whoever sees them first."""
+
+from typing import Any
+
+import pytest
+
+from backend.core.errors import NotFound, UpstreamUnavailable
+from backend.tokenization import inline, service, tags, watch
+from backend.tokenization.schemas import RunState, Trigger
+from tests.backend.tokenization.world import STEWARD, World, make_world
+
+
+def poll(world: World) -> list[Any]:
+    return list(watch.poll(world.database, STEWARD))
+
+
+def runs(world: World) -> list[Any]:
+    with world.database.read() as session:
+        return list(service.list_runs(session, STEWARD))
+
+
+def put_tag(world: World) -> None:
+    world.gms.store.upsert(
+        world.source.urn("customers"), "globalTags", {"tags": [{"tag": tags.RUN}]}
+    )
+
+
+class TestPoll:
+    def test_a_tag_starts_one_run_and_the_next_look_finds_nothing(self, catalogued: World) -> None:
+        (answer,) = poll(catalogued)
+
+        assert poll(catalogued) == []
+        view = inline.complete(catalogued.database, answer.run)
+        assert (view.state, view.trigger) == (RunState.SUCCEEDED, Trigger.WATCH)
+        assert catalogued.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
+        assert poll(catalogued) == []
+        assert len(runs(catalogued)) == 1
+
+    def test_a_tag_put_on_again_is_a_new_request(self, catalogued: World) -> None:
+        (answer,) = poll(catalogued)
+        inline.complete(catalogued.database, answer.run)
+
+        put_tag(catalogued)
+
+        assert len(poll(catalogued)) == 1
+
+    def test_a_failed_run_is_not_repeated_until_the_tag_is_put_on_again(
+        self, catalogued: World
+    ) -> None:
+        catalogued.source.run("ALTER TABLE customers ADD CHECK (email LIKE '%@%')")
+        (answer,) = poll(catalogued)
+        assert inline.complete(catalogued.database, answer.run).state is RunState.FAILED
+
+        assert poll(catalogued) == []
+
+        catalogued.gms.store.upsert(catalogued.source.urn("customers"), "globalTags", {"tags": []})
+        assert poll(catalogued) == []
+        put_tag(catalogued)
+        assert len(poll(catalogued)) == 1
+
+    def test_the_search_index_lags_behind_the_tag(self, catalogued: World) -> None:
+        (answer,) = poll(catalogued)
+        inline.complete(catalogued.database, answer.run)
+        index = catalogued.gms.store
+
+        # The index still says "tagged" while the dataset itself does not any more.
+        assert index
+        assert (
+            watch.answer(
+                catalogued.database,
+                STEWARD,
+                dataset=catalogued.source.urn("customers"),
+                trigger=Trigger.ACTION,
+            )
+            is None
+        )
+
+    def test_a_tag_nobody_can_answer_is_said_once(self, catalogued: World) -> None:
+        foreign = "urn:li:dataset:(urn:li:dataPlatform:mysql,shop.customers,PROD)"
+        catalogued.gms.seed_dataset(foreign, fields={"a": "text"}, tags=[tags.RUN])
+
+        answers = {answer.dataset: answer for answer in poll(catalogued)}
+
+        assert answers[foreign].run is None
+        assert "platform mysql" in answers[foreign].note
+        assert poll(catalogued) == []
+
+    def test_datahub_away_is_survived(self, catalogued: World) -> None:
+        with catalogued.gms.faults.inject(drop=True):
+            assert poll(catalogued) == []
+
+        assert len(poll(catalogued)) == 1
+
+    def test_a_source_database_away_is_tried_again_at_the_next_look(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: Any) -> None:
+            raise UpstreamUnavailable("PostgreSQL", "nothing listens")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "backend.tokenization.engines.postgres.engine.PostgresEngine.require_table", away
+            )
+            assert poll(catalogued) == []
+
+        assert len(poll(catalogued)) == 1
+
+
+class TestAnswer:
+    def answer(self, world: World) -> Any:
+        return watch.answer(
+            world.database, STEWARD, dataset=world.source.urn("customers"), trigger=Trigger.ACTION
+        )
+
+    def test_two_watchers_start_one_run(self, catalogued: World) -> None:
+        assert self.answer(catalogued).run is not None
+        assert self.answer(catalogued) is None
+        assert poll(catalogued) == []
+
+    def test_datahub_away_is_an_error_and_the_tag_is_not_lost(self, catalogued: World) -> None:
+        with catalogued.gms.faults.inject(drop=True), pytest.raises(UpstreamUnavailable):
+            self.answer(catalogued)
+
+        assert self.answer(catalogued).run is not None
+
+    def test_needs_a_datahub_connection(self, database: Any, source: Any) -> None:
+        with pytest.raises(NotFound):
+            self.answer(make_world(database, source))
+
+    def test_forgetting_makes_the_next_tag_count(self, catalogued: World) -> None:
+        inline.complete(catalogued.database, self.answer(catalogued).run)
+        put_tag(catalogued)
+        assert self.answer(catalogued).run is not None
+        inline.complete(catalogued.database, runs(catalogued)[0])
+        watch.forget(catalogued.database, dataset=catalogued.source.urn("customers"))
+
+        put_tag(catalogued)
+
+        assert self.answer(catalogued).run is not None
