@@ -16,7 +16,7 @@ def show(
 ) -> None:
     """One line per session; `own_session_id` is marked and ended by signing out instead."""
     if not views:
-        st.caption("Nobody is signed in.")
+        st.caption("No live session.")
     for view in views[:SHOWN]:
         text, button = st.columns([5, 1], vertical_alignment="center")
         who = f"**{escape(view.account_name)}** · " if with_names else ""
