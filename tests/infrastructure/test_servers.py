@@ -92,3 +92,27 @@ class TestRabbitMQ:
         rabbitmq_server.restart()
         with pika.BlockingConnection(pika.URLParameters(url)) as connection:
             connection.channel().queue_declare("kept", passive=True)
+
+    @pytest.mark.slow
+    def test_a_lent_broker_gets_vhosts_over_its_management_api(self, rabbitmq_server):
+        import pika
+
+        from tests.fixtures.rabbitmq import RabbitMQServer
+
+        if not rabbitmq_server.managed:
+            pytest.skip("needs Debian's broker")
+        owner = RabbitMQServer.launch(plugins=("rabbitmq_management",))
+        try:
+            lent = RabbitMQServer(owner.host, owner.port, owner.user, owner.password)
+            lent.management_port = owner.port + 1
+            name = lent.take_vhost()
+            assert name != "/"
+            lent.connect(name).close()
+            lent.give_back(name)
+            with pytest.raises(pika.exceptions.AMQPConnectionError):
+                lent.connect(name)
+            lent.password = "wrong"
+            assert not lent.can_manage()
+            assert lent.take_vhost() == "/"
+        finally:
+            owner.close()
