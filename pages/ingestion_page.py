@@ -1,0 +1,91 @@
+"""Run the ingestion of a dataset, see what became of it, and keep the mapping."""
+
+import streamlit as st
+
+from backend.connections import environments
+from backend.core.access import Actor, Permission
+from pages.shell import calls, flash, guard
+from pages.widgets import (
+    filters,
+    ingestion_datahub,
+    ingestion_history,
+    ingestion_mapping,
+    ingestion_run,
+)
+
+VIEWS = {
+    "run": "Run",
+    "runs": "All runs",
+    "mapping": "Mapping",
+    "datahub": "DataHub",
+}
+
+
+def ask_environment() -> str:
+    """The environment of the address, else the default one; "" when there is none at all."""
+    known = calls.read(environments.list_all)
+    if not known:
+        st.info(
+            "No environment is configured, so only the mapping of the environment variables and "
+            "the machine's own AWS identity are there. An admin adds one under Connections."
+        )
+        return ""
+    names = [item.name for item in known]
+    default = next((item.name for item in known if item.is_default), names[0])
+    if len(names) == 1:
+        return default
+    return (
+        filters.choice(
+            "Environment", "environment", names, key="ingestion.environment", empty="Default"
+        )
+        or default
+    )
+
+
+def ask_view(actor: Actor) -> str:
+    """Which part of the page; kept in the address."""
+    allowed = [
+        name
+        for name in VIEWS
+        if (name != "run" or actor.may(Permission.INGESTION_RUN))
+        and (name != "mapping" or actor.may(Permission.INGESTION_MAPPING_READ))
+    ]
+    wanted = st.query_params.get("view", "")
+    first = wanted if wanted in allowed else allowed[0]
+    if st.session_state.get("ingestion.view.url") != first:
+        st.session_state["ingestion.view"] = st.session_state["ingestion.view.url"] = first
+    chosen = st.segmented_control(
+        "Part of the page",
+        allowed,
+        format_func=VIEWS.get,
+        key="ingestion.view",
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.query_params["view"] = st.session_state["ingestion.view.url"] = str(chosen or first)
+    return str(chosen or first)
+
+
+# gate
+actor = guard.require(Permission.INGESTION_READ)
+st.title("Ingestion")
+flash.show()
+# ask
+environment = ask_environment()
+view = ask_view(actor)
+# load, present, act
+if view == "run":
+    request = ingestion_run.form(environment)
+    if request is not None:
+        ingestion_run.review(request)
+    ingestion_run.dialog(actor)
+    ingestion_history.chosen(actor)
+    ingestion_history.last_of_dataset(environment)
+elif view == "runs":
+    wanted = ingestion_history.ask(actor, environment)
+    ingestion_history.table(ingestion_history.load(wanted))
+    ingestion_history.chosen(actor)
+elif view == "mapping":
+    ingestion_mapping.draw(actor, environment)
+else:
+    ingestion_datahub.draw(actor, environment)

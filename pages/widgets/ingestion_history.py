@@ -1,0 +1,205 @@
+"""Runs: the list with its filters, and one run live with its log."""
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.ingestion import follow, service
+from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+from pages.widgets import filters, ingestion_run, status, times
+
+POLL_SECONDS = 2.0
+PAGE = 50
+_PICKED = "ingestion.picked"
+
+
+def ask(actor: Actor, environment: str) -> RunFilter:
+    """The filters, kept in the address."""
+    state, dataset, who, mine = st.columns([2, 3, 2, 1], vertical_alignment="bottom")
+    with state:
+        states = filters.choices("Status", "status", STATUSES, key="ingestion.status")
+    with dataset:
+        urn = filters.text("Dataset URN", "dataset_urn", key="ingestion.filter.dataset")
+    with who:
+        name = filters.text("Asked by", "by", key="ingestion.by")
+    if mine.checkbox("Mine", key="ingestion.mine"):
+        name = actor.name
+    return RunFilter(dataset_urn=urn, actor_name=name, statuses=states, environment=environment)
+
+
+def load(wanted: RunFilter) -> RunPage:
+    before = st.query_params.get("before", "")
+    return calls.read(
+        service.list_runs,
+        wanted=wanted,
+        limit=PAGE,
+        cursor=int(before) if before.isascii() and before.isdigit() else None,
+    )
+
+
+def table(page: RunPage) -> None:
+    """Draw the list; choosing a row opens that run."""
+    if not page.items:
+        st.info("No run fits. Runs appear here when a dataset's ingestion is started.")
+        return
+    frame = pd.DataFrame(
+        {
+            "Asked": [times.relative(run.created_at) for run in page.items],
+            "Dataset": [ingestion_run.dataset_name(run.dataset_urn) for run in page.items],
+            "Status": [run.status for run in page.items],
+            "Rule": [run.rule.replace("_", " ") for run in page.items],
+            "By": [run.actor_name for run in page.items],
+            "Took": [_took(run) for run in page.items],
+            "Reason": [run.reason[:200] for run in page.items],
+            "Run": [run.run_id for run in page.items],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        key="ingestion.table",
+        on_select="rerun",
+        selection_mode="single-row",
+        width="stretch",
+    )
+    rows = event["selection"]["rows"]
+    picked = page.items[rows[0]].run_id if rows and rows[0] < len(page.items) else ""
+    # A selection outlives many reruns; only a new one opens a run, so that "Close" closes.
+    if picked != st.session_state.get(_PICKED, ""):
+        st.session_state[_PICKED] = picked
+        if picked:
+            st.query_params["run"] = picked
+    if page.next_cursor is not None:
+        st.button(
+            "Older runs",
+            key="ingestion.older",
+            on_click=lambda: st.query_params.update({"before": str(page.next_cursor)}),
+        )
+
+
+def chosen(actor: Actor) -> None:
+    """The run of the address, live while it may still change."""
+    run_id = st.query_params.get("run", "")
+    if not run_id:
+        return
+    with st.container(border=True):
+        run = calls.run(follow.watch, run_id=run_id)
+        if run is None:
+            return
+        if run.settled:
+            _details(run)
+        else:
+            _live(run_id)
+        _actions(actor, run)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _live(run_id: str) -> None:
+    run = calls.run(follow.watch, run_id=run_id)
+    if run is None:
+        return
+    _details(run)
+    if run.settled:
+        st.rerun()
+
+
+def _details(run: RunView) -> None:
+    st.markdown(
+        f"{status.markdown(run.status)} **{escape(ingestion_run.dataset_name(run.dataset_urn))}**"
+        f" · {escape(run.run_id)}"
+    )
+    st.markdown(escape(run.detail))
+    asked, began, ended, looked = st.columns(4)
+    with asked:
+        times.caption(f"Asked by {escape(run.actor_name)}", run.created_at)
+    with began:
+        times.caption("Began", run.started_at, never="not seen")
+    with ended:
+        times.caption("Ended", run.finished_at, never="not seen")
+    with looked:
+        times.caption("Last looked at", run.looked_at)
+    if run.log_tail:
+        st.code("\n".join(run.log_tail[-200:]), language=None, height=260)
+    with st.expander("What was sent, and where"):
+        st.code(run.dataset_urn, language=None)
+        st.json(json.loads(run.payload))
+        st.caption(f"SHA-256 {run.payload_hash}")
+        if run.target is not None:
+            st.markdown(_where(run))
+
+
+def _where(run: RunView) -> str:
+    facts = [
+        ("Target", run.target.name if run.target else ""),
+        ("Rule", f"{run.rule} ({run.rule_source}) {run.rule_pattern}"),
+        ("Region", run.region),
+        ("Type", run.machine_type),
+        ("Request id", run.request_id),
+        ("Execution", run.execution_arn),
+        ("Log group", run.log_group),
+    ]
+    return "  \n".join(f"**{name}** {escape(value)}" for name, value in facts if value)
+
+
+def _actions(actor: Actor, run: RunView) -> None:
+    again, stop, release, close = st.columns(4)
+    may_run = actor.may(Permission.INGESTION_RUN)
+    if may_run:
+        again.button(
+            "Run again …",
+            key="ingestion.again",
+            icon=":material/replay:",
+            on_click=ingestion_run.fill_from,
+            args=(run,),
+            width="stretch",
+        )
+    if (
+        may_run
+        and run.can_stop
+        and stop.button(
+            "Stop", key="ingestion.stop", icon=":material/stop_circle:", width="stretch"
+        )
+    ):
+        stopped = calls.run(service.stop, run_id=run.run_id)
+        if stopped is not None:
+            flash.info("Step Functions was asked to stop the execution.")
+            st.rerun()
+    if may_run and run.active and run.status == "unknown":
+        release.button(
+            "Release the dataset",
+            key="ingestion.release",
+            help="Lets it be run again although nobody knows whether this run has ended.",
+            on_click=_release,
+            args=(run,),
+            width="stretch",
+        )
+    close.button(
+        "Close",
+        key="ingestion.close",
+        on_click=lambda: st.query_params.pop("run", None),
+        width="stretch",
+    )
+
+
+def _release(run: RunView) -> None:
+    if calls.write(service.release, run_id=run.run_id) is not None:
+        flash.info("The dataset can be run again. This run is still followed.")
+
+
+def _took(run: RunView) -> str:
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return times.duration((run.finished_at - run.started_at).total_seconds())
+
+
+def last_of_dataset(environment: str) -> None:
+    """The last runs of the dataset in the form."""
+    urn = st.query_params.get("dataset_urn", "").strip()
+    if not urn:
+        return
+    st.markdown("**Last runs of this dataset**")
+    table(load(RunFilter(dataset_urn=urn, environment=environment)))

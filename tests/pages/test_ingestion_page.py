@@ -1,0 +1,244 @@
+"""The ingestion page: ask, look at what will be sent, confirm, follow; the mapping; DataHub."""
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.ingestion import mapping, runs, service
+from backend.ingestion.schemas import Request, RunView
+from backend.integrations.aws.standin import AwsStandIn
+from backend.integrations.datahub.standin import StandIn
+from backend.jobs import broker
+from tests.backend.ingestion import conftest as room
+from tests.backend.ingestion.conftest import OTHER, URN, AddRule
+from tests.fixtures.pages import OpenPage
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+aws_server, aws, environment = room.aws_server, room.aws, room.environment
+add_rule, setenv, datahub = room.add_rule, room.setenv, room.datahub
+
+PAGE = "ingestion_page.py"
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+
+
+@pytest.fixture
+def mapped(aws: AwsStandIn, add_rule: AddRule) -> None:
+    aws.add_function("earnings-lambda", seconds=30)
+    add_rule("exact", URN, "earnings-lambda")
+
+
+def _runs(database: Database) -> tuple[RunView, ...]:
+    with database.read() as session:
+        return service.list_runs(session, SYSTEM).items
+
+
+def _everything(app: "AppTest") -> str:
+    """All that reaches the browser, as far as AppTest knows it."""
+    parts = [repr(app.main)] + [repr(frame.value.to_dict()) for frame in app.dataframe]
+    for kind in ("markdown", "caption", "code", "json", "info", "warning", "error", "success"):
+        parts += [str(element.value) for element in getattr(app, kind)]
+    return "\n".join(parts)
+
+
+def _texts(app: "AppTest", kind: str) -> str:
+    return "\n".join(str(element.value) for element in getattr(app, kind))
+
+
+class TestRun:
+    def test_a_deep_link_fills_the_form_and_one_confirmed_click_starts_one_run(
+        self, open_page: OpenPage, database: Database, mapped: None, aws: AwsStandIn
+    ) -> None:
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        assert app.text_input(key="ingestion.dataset_urn").value == URN
+        app.text_input(key="ingestion.reason").set_value("late file").run()
+        app.button(key="ingestion.review").click().run()
+        assert aws.starts() == []
+        shown = _texts(app, "markdown")
+        assert "earnings-lambda" in shown
+        assert "portal" in shown
+        payload = json.loads(app.json[0].value)
+        assert (payload["datasetUrn"], payload["reason"]) == (URN, "late file")
+        app.button(key="ingestion.confirm.confirm").click().run()
+        assert not app.exception
+        [run] = _runs(database)
+        assert run.reason == "late file"
+        assert [s.payload["runId"] for s in aws.starts()] == [run.run_id]
+        assert "AWS accepted run" in _texts(app, "success")
+        assert run.run_id in _texts(app, "markdown").replace("\\", "")
+
+    def test_cancelling_starts_nothing(
+        self, open_page: OpenPage, mapped: None, aws: AwsStandIn
+    ) -> None:
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        app.button(key="ingestion.review").click().run()
+        app.button(key="ingestion.confirm.cancel").click().run()
+        assert aws.starts() == []
+
+    def test_production_needs_the_name_typed(
+        self, open_page: OpenPage, database: Database, mapped: None, aws: AwsStandIn
+    ) -> None:
+        from backend.connections import environments
+
+        with database.write() as session:
+            found = environments.get(session, SYSTEM, name="dev")
+            environments.update(
+                session, SYSTEM, name="dev", version=found.version, is_production=True
+            )
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        app.button(key="ingestion.review").click().run()
+        assert app.button(key="ingestion.confirm.confirm").disabled
+        app.text_input(key="ingestion.confirm.typed").set_value(
+            "AwsDataCatalog.financial_data.prices"
+        ).run()
+        app.button(key="ingestion.confirm.confirm").click().run()
+        assert len(aws.starts()) == 1
+
+    @pytest.mark.parametrize(
+        ("urn", "said"), [(OTHER, "No rule names a target"), ("earnings", "not a DataHub URN")]
+    )
+    def test_what_cannot_be_started_is_said_before(
+        self, open_page: OpenPage, mapped: None, urn: str, said: str
+    ) -> None:
+        app = open_page(PAGE, role="operator", dataset_urn=urn)
+        app.button(key="ingestion.review").click().run()
+        assert said in _texts(app, "warning").replace("\\", "")
+        assert not [b for b in app.button if b.key == "ingestion.confirm.confirm"]
+
+    def test_a_running_dataset_shows_that_run_instead(
+        self, open_page: OpenPage, database: Database, mapped: None, actors: SimpleNamespace
+    ) -> None:
+        run = runs.start(database, actors.operator, Request(URN))
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        app.button(key="ingestion.review").click().run()
+        assert "may still be going" in _texts(app, "warning")
+        assert run.run_id in _texts(app, "markdown").replace("\\", "")
+
+    def test_a_lost_answer_is_told_and_the_run_opened(
+        self, open_page: OpenPage, database: Database, mapped: None, aws: AwsStandIn
+    ) -> None:
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        app.button(key="ingestion.review").click().run()
+        with aws.faults.inject(operation="Invoke", invocation="Event", drop="after"):
+            app.button(key="ingestion.confirm.confirm").click().run()
+        assert "not sent again" in _texts(app, "error")
+        assert _runs(database)[0].status == "unknown"
+        assert len(aws.starts()) == 1
+
+    def test_a_run_can_be_asked_for_again_after_a_look(
+        self, open_page: OpenPage, database: Database, mapped: None, actors: SimpleNamespace
+    ) -> None:
+        run = runs.start(database, actors.operator, Request(URN, reason="late file"))
+        app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
+        app.button(key="ingestion.again").click().run()
+        assert app.text_input(key="ingestion.dataset_urn").value == URN
+        assert app.text_input(key="ingestion.reason").value == "late file"
+        assert any("Filled in from run" in c.value for c in app.caption)
+
+
+class TestWhoSeesWhat:
+    @pytest.mark.parametrize("role", ["viewer", "steward"])
+    def test_no_aws_name_and_no_button_for_roles_without_the_right(
+        self, open_page: OpenPage, database: Database, mapped: None, actors: SimpleNamespace,
+        role: str,
+    ) -> None:  # fmt: skip
+        run = runs.start(database, actors.operator, Request(URN))
+        app = open_page(PAGE, role=role, run=run.run_id, dataset_urn=URN)
+        shown = _everything(app)
+        assert run.run_id in shown.replace("\\", "")
+        for name in ("earnings-lambda", "arn:aws", "us-east-1", "/aws/lambda", run.request_id):
+            assert str(name) not in shown
+        keys = {button.key for button in app.button}
+        assert not keys & {"ingestion.review", "ingestion.again", "ingestion.stop"}
+        assert not app.exception
+
+    def test_an_operator_reads_the_mapping_and_cannot_change_it(
+        self, open_page: OpenPage, mapped: None
+    ) -> None:
+        app = open_page(PAGE, role="operator", view="mapping")
+        assert "earnings-lambda" in repr(app.dataframe[0].value.to_dict())
+        assert not [b for b in app.button if "rule" in (b.key or "")]
+
+    def test_without_any_environment_the_page_says_so(self, open_page: OpenPage) -> None:
+        app = open_page(PAGE, role="admin")
+        assert "No environment is configured" in app.info[0].value
+        assert not app.exception
+
+
+class TestMapping:
+    def test_a_rule_is_added_and_a_dataset_tested_against_it(
+        self, open_page: OpenPage, database: Database, environment: str
+    ) -> None:
+        app = open_page(PAGE, view="mapping")
+        app.selectbox(key="ingestion.rule.new.kind").set_value("prefix")
+        app.text_input(key="ingestion.rule.new.pattern").set_value("AwsDataCatalog.")
+        app.text_input(key="ingestion.rule.new.target").set_value("athena-lambda")
+        app.button(key="ingestion.rule.new.save").click().run()
+        assert "saved" in _texts(app, "success")
+        app.text_input(key="ingestion.test.urn").set_value(URN).run()
+        assert "athena-lambda" in _texts(app, "markdown")
+        with database.read() as session:
+            assert mapping.view(session, SYSTEM).total == 1
+
+    def test_a_wrong_rule_is_refused_in_words(self, open_page: OpenPage, environment: str) -> None:
+        app = open_page(PAGE, view="mapping")
+        app.text_input(key="ingestion.rule.new.pattern").set_value("earnings")
+        app.text_input(key="ingestion.rule.new.target").set_value("f")
+        app.button(key="ingestion.rule.new.save").click().run()
+        assert "not a DataHub URN" in _texts(app, "warning").replace("\\", "")
+
+    def test_a_broken_variable_is_shown(
+        self, open_page: OpenPage, mapped: None, setenv: Callable[..., None]
+    ) -> None:
+        setenv(DATAHUB_INGESTION_LAMBDA_MAPPING="{oops")
+        app = open_page(PAGE, view="mapping")
+        assert "not JSON" in _texts(app, "error")
+
+    def test_targets_are_checked_as_a_job(self, open_page: OpenPage, mapped: None) -> None:
+        app = open_page(PAGE, view="mapping")
+        app.button(key="ingestion.check").click().run()
+        assert "Check mapped targets" in _texts(app, "markdown")
+
+
+class TestDataHub:
+    def test_sources_are_listed_and_run_as_a_job(
+        self, open_page: OpenPage, datahub: StandIn
+    ) -> None:
+        source = datahub.seed_ingestion_source("Athena hourly", "athena")
+        app = open_page(PAGE, role="operator", view="datahub")
+        assert "Athena hourly" in _texts(app, "markdown")
+        app.button(key=f"ingestion.managed.{source}").click().run()
+        assert "Run a DataHub ingestion source" in _texts(app, "markdown")
+        app.button(key=f"ingestion.managed.{source}").click().run()
+        assert "does this already" in _texts(app, "warning")
+
+    def test_without_datahub_the_rest_still_works(
+        self, open_page: OpenPage, environment: str
+    ) -> None:
+        app = open_page(PAGE, view="datahub")
+        assert "no DataHub connection" in _texts(app, "warning")
+        assert "sample_file.yml" in repr(app.dataframe[0].value.to_dict())
+        assert not app.exception
+
+    def test_links_are_put_as_a_job(self, open_page: OpenPage, datahub: StandIn) -> None:
+        app = open_page(PAGE, view="datahub")
+        app.text_input(key="ingestion.links.urn").set_value(URN).run()
+        app.button(key="ingestion.links.put").click().run()
+        assert "Links on DataHub pages" in _texts(app, "markdown")
+
+
+def test_datasets_are_found_by_words(open_page: OpenPage, datahub: StandIn) -> None:
+    app: Any = open_page(PAGE, role="operator")
+    app.text_input(key="ingestion.find").set_value("prices").run()
+    app.button(key="ingestion.find.0").click().run()
+    assert app.text_input(key="ingestion.dataset_urn").value == URN
