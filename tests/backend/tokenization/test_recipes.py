@@ -1,0 +1,116 @@
+"""The recipes under the official `datahub ingest`: ingest, tag, tokenize, tags flipped.
+
+DataHub's PostgreSQL source needs another sqlglot than the OpenMetadata client in this
+environment, so the three packages that differ are laid over it for that one process.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from backend.core.database import Database
+from backend.tokenization import inline, tags, watch
+from backend.tokenization.schemas import RunState
+from tests.backend.tokenization.world import STEWARD, Source, customers, make_world
+from tests.fixtures.processes import missing
+
+ROOT = Path(__file__).parents[3]
+RECIPES = ROOT / "data" / "recipes"
+OVERLAY = ("GeoAlchemy2<0.19", "sqlglot==30.12.0", "cachetools<6")
+
+
+@pytest.fixture(scope="module")
+def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("overlay")
+    programs = Path(sys.executable).parent
+    home = os.environ.get("TEST_REAL_HOME") or os.environ["HOME"]
+    done = subprocess.run(
+        [str(programs / "uv"), "pip", "install", "-q", "--no-deps", "--target", folder, *OVERLAY],
+        env={**os.environ, "HOME": home},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode:
+        missing("DataHub's PostgreSQL source", f"its packages cannot be had: {done.stderr[-300:]}")
+    return folder
+
+
+def ingest(recipe: Path, overlay: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "datahub"), "ingest", "-c", str(recipe)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(overlay),
+            "DATAHUB_TELEMETRY_ENABLED": "false",
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_ingest_tag_tokenize_tags_flipped(
+    database: Database, source: Source, gms: Any, overlay: Path
+) -> None:
+    customers(source)
+    source.run("CREATE TABLE other (a text)")
+    world = make_world(database, source, gms)
+
+    done = ingest(
+        RECIPES / "postgres.yml",
+        overlay,
+        POSTGRES_HOST_PORT=f"{source.settings['host']}:{source.settings['port']}",
+        POSTGRES_DATABASE=source.database,
+        POSTGRES_USERNAME=source.settings["user"],
+        POSTGRES_PASSWORD=source.secrets["password"],
+        TABLE_PATTERN=rf"^{source.database}\.public\.customers$",
+        DATAHUB_GMS_URL=gms.url,
+        DATAHUB_GMS_TOKEN=gms.token,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert world.tags() == {"tokenize/run"}
+    assert gms.aspect(source.urn("other"), "globalTags") is None
+
+    # The schema is known, but nobody has said which fields are personal: guesses do not run.
+    (refused,) = watch.poll(database, STEWARD)
+    assert refused.run is None
+    assert "No column" in refused.note
+    watch.forget(database, dataset=source.urn("customers"))
+    gms.store.upsert(
+        source.urn("customers"),
+        "editableSchemaMetadata",
+        {
+            "editableSchemaFieldInfo": [
+                {"fieldPath": "email", "globalTags": {"tags": [{"tag": "urn:li:tag:pii"}]}}
+            ]
+        },
+    )
+
+    (answer,) = watch.poll(database, STEWARD)
+    assert answer.run is not None
+    view = inline.complete(database, answer.run)
+
+    assert (view.state, view.rows_updated) == (RunState.SUCCEEDED, 50)
+    assert world.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
+
+
+@pytest.mark.parametrize("name", ["postgres.yml", "databricks.yml"])
+def test_a_recipe_holds_no_secret_and_asks_for_the_tag(name: str) -> None:
+    recipe = yaml.safe_load((RECIPES / name).read_text())
+    config = recipe["source"]["config"]
+
+    for key in ("password", "token"):
+        assert str(config.get(key, "${")).startswith("${")
+    assert recipe["sink"]["config"]["token"].startswith("${")
+    assert recipe["transformers"][0]["config"]["tag_urns"] == [tags.RUN]
