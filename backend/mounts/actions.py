@@ -75,7 +75,7 @@ def run(
 
 
 def submit(
-    session: WriteSession,
+    database: Database,
     actor: Actor,
     *,
     environment: str | None = None,
@@ -85,22 +85,24 @@ def submit(
 ) -> int:
     """The same as a job; returns its id. The request waits encrypted and is deleted when used."""
     access.require(actor, Permission.MOUNTS_WRITE)
-    where = settings.find(session, environment)
+    with database.read() as session:
+        where = settings.find(session, environment)
     subject = _subject(where, kind, request, operation_id)
     place = _binding(where.environment, kind, operation_id)
-    request_id = repository.add_request(
-        session,
-        environment=where.environment,
-        kind=kind,
-        operation_id=operation_id,
-        ciphertext=secret_store.get_vault().encrypt(json.dumps(request), binding=place),
-    )
     title = f"{kind} {subject}" + (f" ({where.environment})" if where.environment else "")
-    return enqueue(session, actor, "mounts.operate", {"request_id": request_id}, subject=title)
+    with database.write() as session:
+        request_id = repository.add_request(
+            session,
+            environment=where.environment,
+            kind=kind,
+            operation_id=operation_id,
+            ciphertext=secret_store.get_vault().encrypt(json.dumps(request), binding=place),
+        )
+        return enqueue(session, actor, "mounts.operate", {"request_id": request_id}, subject=title)
 
 
 def submit_form(
-    session: WriteSession,
+    database: Database,
     actor: Actor,
     *,
     environment: str | None = None,
@@ -114,19 +116,19 @@ def submit_form(
 ) -> int:
     """`submit` for a target known by name; the template's secret never leaves the backend."""
     access.require(actor, Permission.MOUNTS_WRITE)
-    where = settings.find(session, environment)
-    document = targets.document(
-        session,
-        where,
-        target_id=target_id,
-        host=host,
-        jobid=jobid,
-        keystone_token=keystone_token,
-        actor_name=actor.name,
-        secret_ref=secret_ref,
-    )
+    with database.read() as session:
+        document = targets.document(
+            session,
+            settings.find(session, environment),
+            target_id=target_id,
+            host=host,
+            jobid=jobid,
+            keystone_token=keystone_token,
+            actor_name=actor.name,
+            secret_ref=secret_ref,
+        )
     return submit(
-        session,
+        database,
         actor,
         environment=environment,
         kind=kind,

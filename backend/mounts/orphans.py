@@ -19,6 +19,7 @@ from backend.core.errors import InvalidInput
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
 from backend.dms.transport import QueueState, open_transport, queue_of
+from backend.jobs.enqueue import enqueue
 from backend.mounts import ledger_repository, repository, settings
 from backend.mounts.errors import BadCursor
 from backend.mounts.schemas import (
@@ -154,6 +155,20 @@ def set_max_age(
         details={"max_age_hours": {"old": before, "new": hours}},
     )
     return repository.watch_view(row)
+
+
+def submit_scan(session: WriteSession, actor: Actor, *, environment: str | None = None) -> int:
+    """Queue a scan of one environment; returns the job's id."""
+    access.require(actor, Permission.MOUNTS_WRITE)
+    where = settings.find(session, environment)
+    name = where.environment
+    return enqueue(
+        session,
+        actor,
+        "mounts.scan",
+        {"environment": name},
+        subject=f"mounts of {name or 'the DMS settings'}",
+    )
 
 
 def scan(database: Database, actor: Actor, *, environment: str | None = None) -> WatchView:

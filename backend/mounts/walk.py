@@ -22,6 +22,8 @@ from backend.mounts.schemas import Filters, Sort
 
 #: Entries one page may look through when filters have to be checked row by row.
 EXAMINE = 10_000
+#: More mounted entries than this are not searched for one target's.
+MOST_MOUNTED = 1_000_000
 
 t = schema.ledger.c
 
@@ -30,6 +32,8 @@ t = schema.ledger.c
 class Walk:
     """index: forced one, None for the primary key. covered: conditions it answers by itself.
 
+    lookups: conditions answered by finding the id in another index, without the row itself.
+    among_mounted: ids must be in the (short) list of mounted entries, read from its index alone.
     left: conditions checked on the fetched rows. by: first key of the order, None for the id.
     """
 
@@ -38,6 +42,8 @@ class Walk:
     left: tuple[ColumnElement[bool], ...]
     sort: Sort
     by: Any = None
+    lookups: tuple[tuple[str, str, Any], ...] = ()
+    among_mounted: bool = False
 
     @property
     def descending(self) -> bool:
@@ -51,6 +57,7 @@ def plan(filters: Filters, sort: Sort, bounds: tuple[int | None, int | None]) ->
     the filters becomes "newest"; the result says so.
     """
     index, covered, answered = _start(filters)
+    among_mounted = index == "idx_backup_target_id" and filters.mounted is True
     by = None
     if sort in ("host", "target", "job") and bounds != (None, None):
         sort = "newest"  # ids and another order at once: no index has both
@@ -59,8 +66,17 @@ def plan(filters: Filters, sort: Sort, bounds: tuple[int | None, int | None]) ->
     low, high = bounds
     ids = [t.id >= low] if low is not None else []
     ids += [t.id <= high] if high is not None else []
+    lookups: list[tuple[str, str, Any]] = []
+    if by is None and index is not None and "job" not in answered:
+        if filters.host and "host" not in answered:
+            lookups.append(("idx_host", "host", filters.host))
+        if filters.deleted and "deleted" not in answered:
+            lookups.append(("idx_deleted", "deleted", True))
+    answered = answered | {name for _index, name, _value in lookups}
+    if among_mounted:
+        answered = answered | {"mounted"}
     left = [condition for name, condition in _conditions(filters).items() if name not in answered]
-    return Walk(index, (*covered, *ids), tuple(left), sort, by)
+    return Walk(index, (*covered, *ids), tuple(left), sort, by, tuple(lookups), among_mounted)
 
 
 def _conditions(filters: Filters) -> dict[str, ColumnElement[bool]]:
@@ -100,9 +116,9 @@ def _start(filters: Filters) -> tuple[str | None, tuple[ColumnElement[bool], ...
         if all(name in wanted for name in names):
             return index, tuple(wanted[name] for name in names), set(names)
     for index, name in (
+        ("idx_backup_target_id", "target"),
         # few entries are mounted: their ids come from the index alone, sorted afterwards
         ("idx_mounted_host", "mounted" if filters.mounted else ""),
-        ("idx_backup_target_id", "target"),
         ("idx_host", "host"),
         ("idx_deleted", "deleted" if filters.deleted else ""),
     ):
@@ -126,6 +142,15 @@ def _sorted(
     return index, covered, answered, None, "newest"
 
 
+def steps(walk: Walk, limit: int) -> tuple[int, ...]:
+    """How many ids to look at, step by step; the first step is enough for common filters."""
+    if not walk.left:
+        return (limit + 1,)
+    first = min(4 * (limit + 1), EXAMINE)
+    second = min(2_000, EXAMINE - first)
+    return tuple(size for size in (first, second, EXAMINE - first - second) if size > 0)
+
+
 def inner(ledger: Ledger, walk: Walk, after: tuple[Any, int] | None, limit: int) -> Select[Any]:
     """Ids (and sort keys) of the next `limit` entries in the walk's order."""
     columns = [t.id] if walk.by is None else [t.id, walk.by.label("sort_key")]
@@ -136,12 +161,36 @@ def inner(ledger: Ledger, walk: Walk, after: tuple[Any, int] | None, limit: int)
         query = query.order_by(walk.by, t.id)
     else:
         query = query.order_by(t.id.desc() if walk.descending else t.id)
-    index = walk.index or "PRIMARY"
+    query = _narrowed(ledger, walk, query)
     if walk.index is None:
-        for name in ("mysql", "mariadb"):
-            query = query.with_hint(schema.ledger, f"FORCE INDEX ({index})", name)
-        return query.limit(limit)
-    return ledger.hinted(query, index).limit(limit)
+        return _forced(query, schema.ledger, "PRIMARY").limit(limit)
+    return ledger.hinted(query, walk.index).limit(limit)
+
+
+def _narrowed(ledger: Ledger, walk: Walk, query: Select[Any]) -> Select[Any]:
+    """Join what other indexes know about the ids; the order of the joins is ours."""
+    source: Any = schema.ledger
+    for index, column, value in walk.lookups:
+        other = schema.ledger.alias(f"by_{column}")
+        source = source.join(other, and_(other.c.id == t.id, other.c[column] == value))
+        if index in ledger.indexes:
+            query = _forced(query, other, index)
+    if walk.among_mounted:
+        held = select(t.id).where(t.mounted == true())
+        # the limit keeps the optimiser from merging this into a row-by-row look-up
+        ids = ledger.hinted(held, "idx_mounted_host").limit(MOST_MOUNTED).subquery("held")
+        source = source.join(ids, ids.c.id == t.id)
+    if source is schema.ledger:
+        return query
+    for name in ("mysql", "mariadb"):
+        query = query.prefix_with("STRAIGHT_JOIN", dialect=name)
+    return query.select_from(source)
+
+
+def _forced(query: Select[Any], table: Any, index: str) -> Select[Any]:
+    for name in ("mysql", "mariadb"):
+        query = query.with_hint(table, f"FORCE INDEX ({index})", name)
+    return query
 
 
 def _beyond(walk: Walk, after: tuple[Any, int]) -> ColumnElement[bool]:

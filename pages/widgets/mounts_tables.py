@@ -1,0 +1,151 @@
+"""Tables of the mounts page; they draw and return what was chosen."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from backend.core import clock
+from backend.mounts.schemas import Charts, MountView, OperationView, OrphanView
+from pages.widgets import times
+
+REASONS = {
+    "too_old": "too old",
+    "host_unseen": "host unseen",
+    "no_queue": "no queue",
+    "no_consumer": "no consumer",
+    "duplicate": "duplicate",
+    "deleted_mounted": "deleted while mounted",
+    "unknown_outcome": "unknown outcome",
+}
+
+
+def mounts(items: Sequence[MountView], *, key: str) -> int | None:
+    """Draw entries; returns the chosen entry's id."""
+    frame = pd.DataFrame(
+        {
+            "Entry": [m.id for m in items],
+            "Job": [m.jobid for m in items],
+            "Target": [m.backup_target_id for m in items],
+            "Host": [m.host for m in items],
+            "State": [state_of(m) for m in items],
+            "Made": [m.created_at for m in items],
+            "For": [times.duration(_seconds(m)) for m in items],
+        }
+    )
+    chosen = _table(frame, key)
+    return items[chosen].id if chosen is not None and chosen < len(items) else None
+
+
+def orphans(items: Sequence[OrphanView], *, key: str) -> int | None:
+    """Draw orphans with their evidence; returns the chosen entry's id."""
+    frame = pd.DataFrame(
+        {
+            "Entry": [o.mount.id for o in items],
+            "Job": [o.mount.jobid for o in items],
+            "Target": [o.mount.backup_target_id for o in items],
+            "Host": [o.mount.host for o in items],
+            "Made": [o.mount.created_at for o in items],
+            "Why": [[REASONS[kind] for kind in o.reasons] for o in items],
+            "Evidence": [" ".join(o.reasons.values()) for o in items],
+        }
+    )
+    chosen = _table(frame, key)
+    return items[chosen].mount.id if chosen is not None and chosen < len(items) else None
+
+
+def operations(items: Sequence[OperationView], *, key: str) -> str | None:
+    """Draw operations; returns the chosen one's id."""
+    frame = pd.DataFrame(
+        {
+            "Asked": [o.created_at for o in items],
+            "Action": [o.action for o in items],
+            "Job": [o.jobid for o in items],
+            "Target": [o.backup_target_id for o in items],
+            "Host": [o.host for o in items],
+            "Outcome": [o.state.replace("_", " ") for o in items],
+            "By": [o.actor for o in items],
+            "Note": [o.note for o in items],
+        }
+    )
+    chosen = _table(frame, key)
+    return items[chosen].operation_id if chosen is not None and chosen < len(items) else None
+
+
+def state_of(mount: MountView) -> str:
+    words = "mounted" if mount.mounted else "unmounted"
+    return f"{words}, deleted" if mount.deleted else words
+
+
+def _seconds(mount: MountView) -> float | None:
+    """How long it has been mounted, or was."""
+    end = clock.now() if mount.mounted else mount.updated_at
+    return max(0.0, (end - mount.created_at).total_seconds()) if end else None
+
+
+def _table(frame: pd.DataFrame, key: str) -> int | None:
+    zone = str(times.zone())
+    moments = {
+        name: st.column_config.DatetimeColumn(name, format="YYYY-MM-DD HH:mm:ss", timezone=zone)
+        for name in ("Made", "Asked")
+    }
+    event: Any = st.dataframe(
+        frame,
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        width="stretch",
+        column_config={
+            **moments,
+            "Entry": st.column_config.NumberColumn(format="%d", width="small"),
+            "Job": st.column_config.NumberColumn(format="%d", width="small"),
+            "Why": st.column_config.ListColumn("Why"),
+        },
+    )
+    rows = event["selection"]["rows"]
+    return int(rows[0]) if rows else None
+
+
+def charts(found: Charts) -> None:
+    """Active over time, by host, by target, durations."""
+    if not found.complete:
+        st.caption(f"From the newest {found.sampled:,} entries.")
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Active mounts over time**")
+        frame = pd.DataFrame(found.active, columns=["Time", "Active"])
+        st.altair_chart(
+            alt.Chart(frame)
+            .mark_area(line=True, opacity=0.3, interpolate="step-after")
+            .encode(x=alt.X("Time:T", title=None), y=alt.Y("Active:Q", title=None)),
+            width="stretch",
+            height=220,
+        )
+    with right:
+        st.markdown("**How long finished mounts lasted**")
+        _bars(found.durations, order=[name for name, _count in found.durations])
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Active mounts per host**")
+        _bars(found.by_host)
+    with right:
+        st.markdown("**Active mounts per target**")
+        _bars(found.by_target)
+
+
+def _bars(rows: Sequence[tuple[str, int]], order: list[str] | None = None) -> None:
+    frame = pd.DataFrame(rows, columns=["Name", "Count"])
+    st.altair_chart(
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("Count:Q", title=None),
+            y=alt.Y("Name:N", title=None, sort=order or "-x"),
+            tooltip=["Name", "Count"],
+        ),
+        width="stretch",
+        height=220,
+    )
