@@ -70,7 +70,7 @@ def environment_for_uv() -> dict[str, str]:
 
 
 def pip_settings() -> dict[str, str]:
-    """pip's index-url, cert and trusted-host, wherever pip found them; the environment wins."""
+    """pip's index-url, cert and trusted-host, wherever pip found them; what it lists last counts."""
     listing = subprocess.run(
         [BIN / "python", "-m", "pip", "config", "list"],
         capture_output=True,
@@ -82,9 +82,7 @@ def pip_settings() -> dict[str, str]:
         name, _, quoted = line.partition("=")
         section, _, option = name.rpartition(".")
         if option in _SAME_FOR_UV and (section in ("global", "install", ":env:")):
-            value = quoted.strip().strip("'\"")
-            if section == ":env:" or option not in found:
-                found[option] = value
+            found[option] = quoted.strip().strip("'\"")
     return found
 
 

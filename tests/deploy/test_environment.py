@@ -1,0 +1,88 @@
+"""`make` and what it builds on: a Python is found or asked for, and uv hears what pip was told."""
+
+import importlib.util
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOT
+
+COMMANDS = ["setup", "run", "worker", "test", "check", "docs", "lock", "audit", "bench"]
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    spec = importlib.util.spec_from_file_location("environment", ROOT / ".ci" / "environment.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in [n for n in os.environ if n.startswith(("PIP_", "UV_", "XDG_CONFIG", "SSL_CERT"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://packages.example/simple\ncert = /etc/our.pem\n"
+    )
+    return module
+
+
+def _make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestUvHearsWhatPipWasTold:
+    def test_index_and_certificates_of_pips_file(self, environment):
+        told = environment.environment_for_uv()
+        assert told["UV_DEFAULT_INDEX"] == "https://packages.example/simple"
+        assert told["SSL_CERT_FILE"] == "/etc/our.pem"
+
+    def test_the_environment_beats_pips_file(self, environment, monkeypatch):
+        monkeypatch.setenv("PIP_INDEX_URL", "https://other.example/simple")
+        told = environment.environment_for_uv()
+        assert told["UV_DEFAULT_INDEX"] == "https://other.example/simple"
+
+    def test_uvs_own_variable_is_left_alone(self, environment, monkeypatch):
+        monkeypatch.setenv("UV_INDEX_URL", "https://own.example/simple")
+        assert "UV_DEFAULT_INDEX" not in environment.environment_for_uv()
+
+    def test_uvs_own_file_is_left_alone(self, environment, tmp_path):
+        (tmp_path / ".config" / "uv").mkdir(parents=True)
+        (tmp_path / ".config" / "uv" / "uv.toml").write_text(
+            '[[index]]\nurl = "https://own.example/simple"\ndefault = true\n'
+        )
+        assert "UV_DEFAULT_INDEX" not in environment.environment_for_uv()
+
+    def test_nothing_is_said_when_pip_has_nothing(self, environment, tmp_path):
+        (tmp_path / "pip.conf").write_text("")
+        assert "UV_DEFAULT_INDEX" not in environment.environment_for_uv()
+
+
+class TestMake:
+    def test_help_describes_every_command(self):
+        listed = _make("help").stdout
+        for command in COMMANDS:
+            assert re.search(rf"make {command}\s+\w", listed), command
+
+    def test_without_a_python_it_says_what_is_needed(self, tmp_path: Path):
+        for name in ("python3.11", "python3.12", "python3.13", "python3", "python"):
+            old = tmp_path / name
+            old.write_text("#!/bin/sh\nexit 1\n")
+            old.chmod(0o755)
+        done = _make("need-python", PATH=f"{tmp_path}:{os.environ['PATH']}")
+        assert done.returncode != 0
+        assert "Python 3.11 or newer is needed" in done.stderr
+
+    def test_ci_runs_the_same_suite(self):
+        text = (ROOT / ".ci" / "run").read_text()
+        assert "make test" in text
+        assert "CI=true" in text
+        assert os.access(ROOT / ".ci" / "run", os.X_OK)
