@@ -66,7 +66,8 @@ def role_for(claims: Mapping[str, Any], portal: Mapping[str, Any]) -> Role | Non
     mapping = portal.get("roles", {})
     mine: set[str] = set()
     email = str(claims.get("email") or "").strip().casefold()
-    if email and (claims.get("email_verified") is True or portal.get("trust_email") is True):
+    vouched = claims.get("email_verified") is True or portal.get("trust_email") is True
+    if email and vouched and not email.startswith(GROUP):
         mine.add(email)
     groups = claims.get(str(portal.get("groups_claim", "groups")))
     if isinstance(groups, str):

@@ -74,7 +74,7 @@ def ticket(database: Database, account_id: int) -> str:
 
 
 @pytest.fixture
-def browser(site: str) -> Iterator[httpx.Client]:
+def visitor(site: str) -> Iterator[httpx.Client]:
     """A browser with the nonce cookie `nonce` that does not follow redirects."""
     with httpx.Client(base_url=site, follow_redirects=False) as client:
         client.cookies.set("portal_browser", "nonce", domain="127.0.0.1")

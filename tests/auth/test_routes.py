@@ -17,8 +17,8 @@ from backend.accounts import sessions
 from backend.core.database import Database, StateDatabaseDown
 
 
-def post_ticket(browser: httpx.Client, ticket: str, **more: str) -> httpx.Response:
-    return browser.post(SIGN_IN_PATH, data={"ticket": ticket, "next": "/", **more})
+def post_ticket(visitor: httpx.Client, ticket: str, **more: str) -> httpx.Response:
+    return visitor.post(SIGN_IN_PATH, data={"ticket": ticket, "next": "/", **more})
 
 
 def session_cookie(answer: httpx.Response, name: str = "portal_session") -> SimpleCookie:
@@ -36,9 +36,9 @@ def is_live(database: Database, raw: str) -> bool:
 
 class TestSignIn:
     def test_a_ticket_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(
-        self, browser: httpx.Client, ticket: str, database: Database
+        self, visitor: httpx.Client, ticket: str, database: Database
     ) -> None:
-        answer = post_ticket(browser, ticket, next="/jobs?state=failed")
+        answer = post_ticket(visitor, ticket, next="/jobs?state=failed")
         assert answer.status_code == 303
         assert answer.headers["location"] == "/jobs?state=failed"
         assert answer.headers["cache-control"] == "no-store"
@@ -65,15 +65,15 @@ class TestSignIn:
 
     @pytest.mark.parametrize("ticket", ["", "made-up", "x" * 4_000, secrets.token_urlsafe(32)])
     def test_a_made_up_ticket_gives_no_cookie_and_leads_back_to_the_form(
-        self, browser: httpx.Client, ticket: str
+        self, visitor: httpx.Client, ticket: str
     ) -> None:
-        answer = post_ticket(browser, ticket)
+        answer = post_ticket(visitor, ticket)
         assert answer.status_code == 303
         assert not session_cookie(answer)
 
-    def test_a_ticket_serves_once(self, browser: httpx.Client, ticket: str) -> None:
-        assert session_cookie(post_ticket(browser, ticket))
-        assert not session_cookie(post_ticket(browser, ticket))
+    def test_a_ticket_serves_once(self, visitor: httpx.Client, ticket: str) -> None:
+        assert session_cookie(post_ticket(visitor, ticket))
+        assert not session_cookie(post_ticket(visitor, ticket))
 
     def test_a_ticket_planted_in_another_browser_signs_nobody_in(
         self, site: str, ticket: str
@@ -95,25 +95,25 @@ class TestSignIn:
         ],
     )
     def test_a_form_of_another_site_is_refused(
-        self, browser: httpx.Client, ticket: str, headers: dict[str, str]
+        self, visitor: httpx.Client, ticket: str, headers: dict[str, str]
     ) -> None:
         for path in (SIGN_IN_PATH, SIGN_OUT_PATH):
-            answer = browser.post(path, data={"ticket": ticket, "next": "/"}, headers=headers)
+            answer = visitor.post(path, data={"ticket": ticket, "next": "/"}, headers=headers)
             assert answer.status_code == 403
             assert "set-cookie" not in answer.headers
-        assert session_cookie(post_ticket(browser, ticket))
+        assert session_cookie(post_ticket(visitor, ticket))
 
     def test_never_by_get_so_that_no_ticket_is_in_an_address(
-        self, browser: httpx.Client, ticket: str
+        self, visitor: httpx.Client, ticket: str
     ) -> None:
-        assert browser.get(f"{SIGN_IN_PATH}?ticket={ticket}&next=/").status_code == 405
-        assert browser.get(SIGN_OUT_PATH).status_code == 405
+        assert visitor.get(f"{SIGN_IN_PATH}?ticket={ticket}&next=/").status_code == 405
+        assert visitor.get(SIGN_OUT_PATH).status_code == 405
 
     def test_every_sign_in_replaces_the_cookie_that_was_there(
-        self, browser: httpx.Client, ticket: str
+        self, visitor: httpx.Client, ticket: str
     ) -> None:
-        browser.cookies.set("portal_session", "planted-by-somebody", domain="127.0.0.1")
-        cookie = session_cookie(post_ticket(browser, ticket))["portal_session"]
+        visitor.cookies.set("portal_session", "planted-by-somebody", domain="127.0.0.1")
+        cookie = session_cookie(post_ticket(visitor, ticket))["portal_session"]
         assert cookie.value != "planted-by-somebody"
 
     @pytest.mark.parametrize(
@@ -128,53 +128,53 @@ class TestSignIn:
         ],
     )
     def test_what_is_no_small_form_is_refused_kindly(
-        self, browser: httpx.Client, content: bytes, kind: str
+        self, visitor: httpx.Client, content: bytes, kind: str
     ) -> None:
-        answer = browser.post(SIGN_IN_PATH, content=content, headers={"content-type": kind})
+        answer = visitor.post(SIGN_IN_PATH, content=content, headers={"content-type": kind})
         assert answer.status_code in (303, 400, 413)
         assert not session_cookie(answer)
 
-    def test_an_endless_body_is_not_read(self, browser: httpx.Client) -> None:
+    def test_an_endless_body_is_not_read(self, visitor: httpx.Client) -> None:
 
         def chunks() -> Iterator[bytes]:
             for _ in range(1_000):
                 yield b"x" * 100_000
 
         with contextlib.suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
-            answer = browser.post(SIGN_IN_PATH, content=chunks())
+            answer = visitor.post(SIGN_IN_PATH, content=chunks())
             assert answer.status_code == 413
 
     def test_says_so_when_the_state_database_is_away(
-        self, browser: httpx.Client, ticket: str, monkeypatch: pytest.MonkeyPatch
+        self, visitor: httpx.Client, ticket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def gone() -> None:
             raise StateDatabaseDown("The portal's own database is not available right now.")
 
         with monkeypatch.context() as patch:
             patch.setattr("auth.routes.get_database", gone)
-            answer = post_ticket(browser, ticket)
+            answer = post_ticket(visitor, ticket)
         assert answer.status_code == 503
         assert "not available" in answer.text
-        assert session_cookie(post_ticket(browser, ticket))
+        assert session_cookie(post_ticket(visitor, ticket))
 
 
 class TestSignOut:
     def test_ends_the_session_on_the_server_and_clears_the_cookies(
-        self, browser: httpx.Client, ticket: str, database: Database
+        self, visitor: httpx.Client, ticket: str, database: Database
     ) -> None:
-        raw = session_cookie(post_ticket(browser, ticket))["portal_session"].value
-        browser.cookies.set("portal_session", raw, domain="127.0.0.1")
-        browser.cookies.set("_streamlit_user", "provider", domain="127.0.0.1")
-        browser.cookies.set("_streamlit_user_1", "provider", domain="127.0.0.1")
-        answer = browser.post(SIGN_OUT_PATH)
+        raw = session_cookie(post_ticket(visitor, ticket))["portal_session"].value
+        visitor.cookies.set("portal_session", raw, domain="127.0.0.1")
+        visitor.cookies.set("_streamlit_user", "provider", domain="127.0.0.1")
+        visitor.cookies.set("_streamlit_user_1", "provider", domain="127.0.0.1")
+        answer = visitor.post(SIGN_OUT_PATH)
         assert answer.headers["location"] == "/"
         cleared = [line.split("=")[0] for line in answer.headers.get_list("set-cookie")]
         assert sorted(cleared) == ["_streamlit_user", "_streamlit_user_1", "portal_session"]
         assert all("max-age=0" in c.lower() for c in answer.headers.get_list("set-cookie"))
         assert not is_live(database, raw)
 
-    def test_without_a_session_it_is_no_error(self, browser: httpx.Client) -> None:
-        assert browser.post(SIGN_OUT_PATH).status_code == 303
+    def test_without_a_session_it_is_no_error(self, visitor: httpx.Client) -> None:
+        assert visitor.post(SIGN_OUT_PATH).status_code == 303
 
 
 class TestLocalPath:

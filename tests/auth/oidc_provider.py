@@ -1,0 +1,97 @@
+"""A small OpenID Connect provider: signs in whoever `person` says, without asking."""
+
+import base64
+import secrets
+import threading
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.routing import Route
+
+CLIENT_ID, CLIENT_SECRET = "portal", "secret-of-the-portal"
+
+
+class Provider:
+    """`with Provider() as provider:` serves at provider.url; provider.person holds the claims."""
+
+    def __init__(self) -> None:
+        self.person: dict[str, Any] = {}
+        self.url = ""
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._codes: dict[str, str] = {}
+        app = Starlette(
+            routes=[
+                Route("/.well-known/openid-configuration", self._configuration),
+                Route("/authorize", self._authorize),
+                Route("/token", self._token, methods=["POST"]),
+                Route("/jwks", self._jwks),
+            ]
+        )
+        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> "Provider":
+        self._thread.start()
+        deadline = time.monotonic() + 20
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the provider did not start"
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+    async def _configuration(self, _request: Request) -> JSONResponse:
+        return JSONResponse(
+            {
+                "issuer": self.url,
+                "authorization_endpoint": f"{self.url}/authorize",
+                "token_endpoint": f"{self.url}/token",
+                "jwks_uri": f"{self.url}/jwks",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "code_challenge_methods_supported": ["S256"],
+            }
+        )
+
+    async def _authorize(self, request: Request) -> RedirectResponse:
+        code = secrets.token_urlsafe(16)
+        self._codes[code] = request.query_params.get("nonce", "")
+        answer = urlencode({"code": code, "state": request.query_params["state"]})
+        return RedirectResponse(f"{request.query_params['redirect_uri']}?{answer}", 302)
+
+    async def _token(self, request: Request) -> JSONResponse:
+        form = await request.form()
+        nonce = self._codes.pop(str(form["code"]))
+        now = int(time.time())
+        claims = {
+            "iss": self.url,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": nonce,
+            **self.person,
+        }
+        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "1"})
+        return JSONResponse({"access_token": "x", "token_type": "Bearer", "id_token": token})
+
+    async def _jwks(self, _request: Request) -> JSONResponse:
+        numbers = self._key.public_key().public_numbers()
+        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1"}
+        return JSONResponse({"keys": [{**key, "n": _number(numbers.n), "e": _number(numbers.e)}]})
+
+
+def _number(value: int) -> str:
+    raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

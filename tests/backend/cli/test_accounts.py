@@ -1,0 +1,118 @@
+"""accounts, tokens and audit on the command line."""
+
+import json
+
+import pytest
+from sqlalchemy import text
+
+from backend.accounts import api_tokens, passwords, sign_in
+from backend.core.access import Role
+from backend.core.database import Database
+from backend.core.errors import NotAuthenticated
+from tests.backend.cli.conftest import RunCli
+
+PASSWORD = "velvet otter counts lamps"
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "ROUNDS", 4)
+
+
+@pytest.fixture
+def ann(run_cli: RunCli) -> None:
+    done = run_cli("accounts", "add", "ann", "--role", "steward", stdin=PASSWORD + "\n")
+    assert done.status == 0, done.err
+
+
+def enter(database: Database, password: str = PASSWORD) -> Role:
+    return sign_in.authenticate(database, name="ann", password=password, address="").role
+
+
+class TestAccounts:
+    def test_add_reads_the_password_from_stdin(self, ann: None, database: Database) -> None:
+        assert enter(database) is Role.STEWARD
+
+    def test_list_shows_role_and_state_and_no_secret(self, run_cli: RunCli, ann: None) -> None:
+        done = run_cli("accounts", "list", "--json")
+        (item,) = json.loads(done.out)["items"]
+        assert (item["name"], item["role"], item["disabled"]) == ("ann", "steward", False)
+        assert "bcrypt" not in done.out
+        assert "ann" in run_cli("accounts", "list").out
+
+    def test_disable_and_enable(self, run_cli: RunCli, ann: None, database: Database) -> None:
+        assert run_cli("accounts", "disable", "ANN").status == 0
+        with pytest.raises(NotAuthenticated):
+            enter(database)
+        assert run_cli("accounts", "enable", "ann").status == 0
+        assert enter(database) is Role.STEWARD
+
+    def test_role(self, run_cli: RunCli, ann: None, database: Database) -> None:
+        assert run_cli("accounts", "role", "ann", "operator").status == 0
+        assert enter(database) is Role.OPERATOR
+
+    def test_reset_prints_the_password_alone(
+        self, run_cli: RunCli, ann: None, database: Database
+    ) -> None:
+        raw = run_cli("accounts", "reset-password", "ann").out.strip()
+        assert enter(database, raw) is Role.STEWARD
+
+    @pytest.mark.parametrize(
+        ("arguments", "stdin", "says"),
+        [
+            (("add", "ANN", "--role", "viewer"), PASSWORD, "ANN already"),
+            (("add", "ben", "--role", "king"), PASSWORD, "Roles are"),
+            (("add", "ben", "--role", "viewer"), "short", "at least 8"),
+            (("add", "ben", "--role", "viewer"), "", "No password on stdin"),
+            (("disable", "nobody"), "", "no account named nobody"),
+        ],
+    )
+    def test_a_refusal_is_one_line_and_status_1(
+        self, run_cli: RunCli, ann: None, arguments: tuple[str, ...], stdin: str, says: str
+    ) -> None:
+        done = run_cli("accounts", *arguments, stdin=stdin)
+        assert done.status == 1
+        assert says in done.err
+        assert done.err.count("\n") == 1
+        assert PASSWORD not in done.out + done.err
+
+    def test_wrong_usage_is_status_2(self, run_cli: RunCli) -> None:
+        assert run_cli("accounts", "add", "ben").status == 2
+
+
+class TestTokens:
+    @pytest.mark.parametrize("words", [("tokens",), ("accounts", "tokens")])
+    def test_add_prints_the_token_alone_on_its_last_line(
+        self, run_cli: RunCli, database: Database, words: tuple[str, ...]
+    ) -> None:
+        done = run_cli(*words, "add", "nightly", "--role", "operator")
+        raw = done.out.splitlines()[-1]
+        with database.read() as session:
+            assert api_tokens.authenticate(session, raw).role is Role.OPERATOR
+
+    def test_list_and_revoke(self, run_cli: RunCli, database: Database) -> None:
+        raw = run_cli("tokens", "add", "nightly", "--role", "viewer").out.splitlines()[-1]
+        listed = run_cli("tokens", "list", "--json").out
+        assert raw[-43:] not in listed
+        (item,) = json.loads(listed)["items"]
+        assert run_cli("tokens", "revoke", str(item["id"])).status == 0
+        with database.read() as session, pytest.raises(NotAuthenticated):
+            api_tokens.authenticate(session, raw)
+
+
+class TestAuditVerify:
+    def test_says_that_the_log_is_whole(self, run_cli: RunCli, ann: None) -> None:
+        done = run_cli("audit", "verify", "--json")
+        assert done.status == 0
+        document = json.loads(done.out)
+        assert (document["ok"], document["events"], document["first_broken"]) == (True, 1, None)
+
+    def test_names_the_first_broken_row_and_still_prints_the_document(
+        self, run_cli: RunCli, ann: None, database: Database
+    ) -> None:
+        with database.write() as session:
+            session.execute(text("UPDATE audit_events SET subject = 'x' WHERE number = 1"))
+        done = run_cli("audit", "verify", "--json")
+        assert done.status == 1
+        assert json.loads(done.out)["first_broken"] == 1
+        assert "first broken row: 1" in done.err
