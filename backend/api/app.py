@@ -40,7 +40,7 @@ def create_app() -> FastAPI:
             max_age=600,
         )
     app.include_router(health.router)
-    app.include_router(tokenization.trigger_router)
+    app.include_router(tokenization.trigger_router, responses=errors.RESPONSES)
     for room in (accounts, connections, ingestion, jobs, mounts, tokenization, user_sync):
-        app.include_router(room.router, prefix="/api")
+        app.include_router(room.router, prefix="/api", responses=errors.RESPONSES)
     return app

@@ -6,12 +6,43 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from backend.core.errors import PortalError
 from backend.core.log import get_logger, log_unexpected, mask_text, new_reference
 
 log = get_logger(__name__)
+
+
+class Refusal(BaseModel):
+    """What every refusal and failure looks like; some name the thing they are about besides."""
+
+    model_config = ConfigDict(extra="allow")
+
+    error: str
+    detail: str
+    reference: str
+
+
+#: What any endpoint may answer besides its own document; goes into the OpenAPI document.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": description}
+    for status, description in (
+        (400, "Malformed, or a value that cannot be used."),
+        (401, "No API token, or not a good one."),
+        (403, "The token's role may not do this."),
+        (404, "No such thing, or nothing is configured for it."),
+        (409, "Already running, or changed by somebody else."),
+        (413, "Too much; narrow the filters."),
+        (422, "The shape of the request."),
+        (429, "Too many at once; wait before the next try."),
+        (500, "A fault of the portal; quote the reference to an admin."),
+        (502, "An outside system answered wrongly; the sentence names it."),
+        (503, "An outside system, or the portal's own database, cannot be reached."),
+        (504, "An outside system did not answer in time."),
+    )
+}
 
 
 def install(app: FastAPI) -> None:
