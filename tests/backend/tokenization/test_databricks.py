@@ -1,0 +1,305 @@
+"""The Databricks engine: its expressions on a real local Spark, the rest on a scripted client.
+
+Spark needs Java 17 or later, which pip cannot bring. Without any Java the Spark tests are skipped
+with a word, in CI too; a Java that is there but cannot run Spark is a fault and fails them in CI.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend.core.errors import InvalidInput
+from backend.integrations.databricks.client import DatabricksConfig, from_connection
+from backend.tokenization import detection, patterns
+from backend.tokenization.engines.base import Blocked, RewriteResult
+from backend.tokenization.engines.databricks import expressions
+from backend.tokenization.engines.databricks.engine import DatabricksEngine
+from backend.tokenization.schemas import ColumnReport, TableName
+from backend.tokenization.tokens import PATTERN, Tokenizer
+from tests.backend.tokenization.corpus import NASTY, TEXTS
+from tests.backend.tokenization.world import BASE64, TOKENIZER, Recorder, choices
+from tests.fixtures.processes import missing
+
+CONFIG = DatabricksConfig("host", "/sql/1.0/warehouses/x", "main", "secret-token")
+TABLE = TableName("main", "crm", "people")
+
+
+def require_java() -> None:
+    """Skip without Java; `missing` (a failure in CI) with one that Spark cannot use."""
+    home = os.environ.get("JAVA_HOME")
+    program = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    if not program or not os.path.exists(program):
+        pytest.skip("Spark needs Java, and there is none on this machine")
+    text = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', text)
+    if not found or int(found[1]) < 17:
+        missing("Java 17 for Spark", f"{program} is another version")
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    require_java()
+    from pyspark.sql import SparkSession
+
+    session = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.sql.session.timeZone", "UTC")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+def rewritten(spark: Any, values: Sequence[str | None], tokenizer: Tokenizer) -> list[str | None]:
+    """The values as the UPDATE's SET clause would leave them; only rows its WHERE takes change."""
+    frame = spark.createDataFrame(list(enumerate(values)), "id int, `the value` string")
+    frame.createOrReplaceTempView("corpus")
+    column = "the value"
+    query = (
+        f"SELECT id, CASE WHEN {expressions.any_plain([column])} "
+        f"THEN {expressions.rewritten(column, tokenizer.scheme)} ELSE `the value` END AS after "
+        "FROM corpus ORDER BY id"
+    )
+    return [row.after for row in spark.sql(query, expressions.parameters(tokenizer)).collect()]
+
+
+@pytest.mark.slow
+class TestOnSpark:
+    @pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+    def test_nasty_corpus_as_python_would(self, spark: Any, tokenizer: Tokenizer) -> None:
+        assert rewritten(spark, NASTY, tokenizer) == [tokenizer.token(value) for value in NASTY]
+
+    @pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+    def test_base64_in_lines_as_some_runtimes_write_it(
+        self, spark: Any, tokenizer: Tokenizer
+    ) -> None:
+        spark.conf.set("spark.sql.chunkBase64String.enabled", "true")
+        try:
+            values = ["x" * size for size in (1, 56, 57, 58, 114, 5000)]
+            assert rewritten(spark, values, tokenizer) == [tokenizer.token(v) for v in values]
+        finally:
+            spark.conf.unset("spark.sql.chunkBase64String.enabled")
+
+    @pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+    def test_any_text(self, spark: Any, tokenizer: Tokenizer) -> None:
+        @settings(
+            max_examples=12,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
+        )
+        @given(st.lists(TEXTS, min_size=20, max_size=100))
+        def check(values: list[str]) -> None:
+            assert rewritten(spark, values, tokenizer) == [tokenizer.token(v) for v in values]
+
+        check()
+
+    @pytest.mark.parametrize("scheme", [TOKENIZER.scheme, BASE64.scheme])
+    def test_sparks_parser_takes_the_whole_statement(self, spark: Any, scheme: Any) -> None:
+        statement = expressions.update(
+            TableName("main", "crm", "peo`ple; DROP TABLE x"), ["e`mail", "Straße 1"], scheme
+        )
+
+        plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
+
+        assert plan.toString().startswith("'UpdateTable")
+
+    def test_preview_counts_on_spark(self, spark: Any) -> None:
+        frame = spark.createDataFrame(
+            [("anna@x.org", 1), (TOKENIZER.token("b"), 2), (None, 3), ("", 4), ("c@x.org", 5)],
+            "email string, id int",
+        )
+        frame.createOrReplaceTempView("people")
+
+        found = SparkClient.engine(spark).preview(TOKENIZER, 100, detector("email"))
+
+        assert (found.rows_total, found.rows_to_update) == (5, 2)
+        email = column(found.columns, "email")
+        assert email.samples[0].before == "a•••@•.•••"
+        assert email.samples[0].after == TOKENIZER.token("anna@x.org")
+
+
+def detector(*names: str) -> Any:
+    rules = patterns.load()
+    return lambda values: detection.detect(list(names), None, rules, values)
+
+
+def column(columns: Sequence[ColumnReport], name: str) -> ColumnReport:
+    return next(each for each in columns if each.name == name)
+
+
+class Scripted:
+    """A client that answers Unity Catalog's questions from a script, and records statements."""
+
+    def __init__(self, **more: Any) -> None:
+        self.kind = more.get("kind", "MANAGED")
+        self.format = more.get("format", "DELTA")
+        self.columns = more.get(
+            "columns", [("email", "string", None, False), ("id", "int", None, False)]
+        )
+        self.keys = more.get("keys", [])
+        self.properties = more.get("properties", [])
+        self.missing = more.get("missing", False)
+        self.executed: list[tuple[str, Mapping[str, Any]]] = []
+
+    def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        if "information_schema.tables" in statement:
+            assert parameters == {"schema": "crm", "table": "people"}
+            return [] if self.missing else [(self.kind, self.format)]
+        if "information_schema.columns" in statement:
+            return list(self.columns)
+        if "key_column_usage" in statement:
+            return list(self.keys)
+        if statement.startswith("SHOW TBLPROPERTIES"):
+            return list(self.properties)
+        return self.data(statement, parameters or {})
+
+    def data(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+        assert statement == "SELECT count(*) FROM `main`.`crm`.`people`"
+        return [(7,)]
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> int:
+        self.executed.append((statement, parameters or {}))
+        return 3
+
+    def to_engine(self) -> DatabricksEngine:
+        @contextmanager
+        def connect(_seconds: float) -> Iterator[Any]:
+            yield self
+
+        return DatabricksEngine(CONFIG, TABLE, connect)
+
+
+class SparkClient(Scripted):
+    """Unity Catalog from the script, rows from Spark."""
+
+    def __init__(self, spark: Any) -> None:
+        super().__init__()
+        self.spark = spark
+
+    @classmethod
+    def engine(cls, spark: Any) -> DatabricksEngine:
+        return cls(spark).to_engine()
+
+    def data(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+        local = statement.replace("`main`.`crm`.`people`", "people")
+        return [tuple(row) for row in self.spark.sql(local, dict(parameters)).collect()]
+
+
+def run(client: Scripted, *columns: str, tokenizer: Tokenizer = TOKENIZER) -> RewriteResult:
+    return client.to_engine().rewrite(choices(*columns), tokenizer, Recorder())
+
+
+class TestStatement:
+    def test_is_one_update_with_the_key_as_a_parameter(self) -> None:
+        client = Scripted()
+
+        assert run(client, "email") == RewriteResult(7, 3)
+        ((statement, parameters),) = client.executed
+        assert statement.startswith("UPDATE `main`.`crm`.`people` SET `email` = CASE WHEN")
+        keys = TOKENIZER.padded_keys()
+        assert parameters == {
+            "token_pattern": PATTERN,
+            "inner_block": keys.inner.hex(),
+            "outer_block": keys.outer.hex(),
+        }
+        assert keys.inner.hex() not in statement
+
+    def test_control_characters_in_a_name_are_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="cannot be a name"):
+            expressions.update(TABLE, ["a\nb"], TOKENIZER.scheme)
+
+
+class TestBlockers:
+    @pytest.mark.parametrize(
+        ("facts", "sentence"),
+        [
+            ({"kind": "VIEW"}, "it is a view"),
+            ({"format": "CSV"}, "only Delta tables can be updated"),
+            ({"columns": [("email", "int", None, False)]}, "its type int is not text"),
+            ({"columns": [("email", "varchar(20)", None, False)]}, "holds only 20"),
+            ({"columns": [("email", "string", 0, False)]}, "is a partition column"),
+            ({"columns": [("email", "string", None, True)]}, "it is a generated column"),
+            ({"columns": [("mail", "string", None, False)]}, "no such column"),
+            ({"keys": [("email", "PRIMARY KEY", "pk")]}, "part of the primary key pk"),
+            ({"keys": [("email", "FOREIGN KEY", "fk")]}, "part of the foreign key fk"),
+            (
+                {"properties": [("delta.constraints.valid", "length(email) > 3")]},
+                "part of the check constraint valid",
+            ),
+        ],
+    )
+    def test_each_stops_the_run_before_the_statement(
+        self, facts: dict[str, Any], sentence: str
+    ) -> None:
+        client = Scripted(**facts)
+
+        with pytest.raises(Blocked, match=re.escape(sentence)):
+            run(client, "email")
+        assert client.executed == []
+
+    def test_a_check_on_another_column_does_not(self) -> None:
+        client = Scripted(properties=[("delta.constraints.valid", "length(work_email) > 3")])
+
+        assert run(client, "email").rows_updated == 3
+
+    def test_no_such_table(self) -> None:
+        with pytest.raises(InvalidInput, match="has no table"):
+            Scripted(missing=True).to_engine().require_table()
+
+
+class TestConfiguration:
+    def test_from_a_jdbc_url(self) -> None:
+        config = from_connection(
+            {
+                "jdbc_url": "jdbc:databricks://adb-1.azuredatabricks.net:443/default;"
+                "transportMode=http;ssl=1;httpPath=/sql/1.0/warehouses/abc;ConnCatalog=main"
+            },
+            {"access_token": "t"},
+        )
+
+        assert config == DatabricksConfig(
+            "adb-1.azuredatabricks.net", "/sql/1.0/warehouses/abc", "main", "t"
+        )
+
+    def test_incomplete_is_not_configured(self) -> None:
+        assert from_connection({"server_hostname": "h", "http_path": "/p"}, {}) is None
+        assert from_connection({}, {"access_token": "t"}) is None
+
+    def test_a_wrong_jdbc_url_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="JDBC URL"):
+            from_connection({"jdbc_url": "jdbc:mysql://x"}, {"access_token": "t"})
+
+    def test_the_token_is_not_shown(self) -> None:
+        assert "secret-token" not in repr(CONFIG)
+
+
+def test_every_error_of_the_connector_is_translated() -> None:
+    from databricks.sql import exc
+
+    from backend.core.errors import UpstreamError
+    from backend.integrations.databricks.client import translated
+
+    classes = [
+        found
+        for found in vars(exc).values()
+        if isinstance(found, type) and issubclass(found, exc.Error)
+    ]
+
+    assert len(classes) > 10
+    for found in classes:
+        with pytest.raises(UpstreamError) as raised, translated():
+            raise found("[SOME_CLASS] value secret-person@example.org")
+        assert "secret-person" not in raised.value.message
