@@ -70,7 +70,7 @@ def environment_for_uv() -> dict[str, str]:
 
 
 def pip_settings() -> dict[str, str]:
-    """pip's index-url, cert and trusted-host, wherever pip found them; what it lists last counts."""
+    """pip's index-url, cert and trusted-host; of several, the one that pip lists last counts."""
     listing = subprocess.run(
         [BIN / "python", "-m", "pip", "config", "list"],
         capture_output=True,

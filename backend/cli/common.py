@@ -45,7 +45,7 @@ def new_app(help_text: str) -> typer.Typer:
 def database() -> Database:
     """The state database, migrated and with its secrets checked."""
     settings = get_settings()
-    level = settings.log_level if os.environ.get("PORTAL_LOG_LEVEL") else "WARNING"
+    level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
     log.configure(level)
     opened = get_database()
     startup.prepare(opened, secret_store.get_vault())

@@ -185,7 +185,7 @@ def test_nothing_of_the_portal_imports_the_plugins_of_official_tools():
         ("streamlit_authenticator", ("auth",)),
         ("fastapi", ("app", "backend.api")),
         ("dramatiq", ("backend.jobs",)),
-        ("apscheduler", ("backend.jobs",)),
+        ("apscheduler", ("backend.jobs", "backend.user_sync")),  # the latter reads cron expressions
         ("typer", ("backend.cli",)),
         ("alembic", ("backend.migrations",)),
     ],

@@ -10,7 +10,9 @@ from tests.architecture.source import ROOT, tracked_files
 #: Places where a checkout commonly lies; their names alone say nothing.
 _COMMON = {"/", "/app", "/tmp", "/home", "/srv", "/opt", "/usr/src", "/workspace", "/builds"}
 _HOMES = re.compile(r"(?<![\w.])/(?:root|home/[a-z][\w-]*|Users/[A-Za-z][\w-]*)/")
-_INDEX = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|://[^\s]*/simple\b")
+_INDEX = re.compile(
+    r"--(?:extra-)?index-url|--find-links|--trusted-host|://(?![\w.]*\.example/)[^\s]*/simple\b"
+)
 
 
 def _texts():

@@ -31,6 +31,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
     from backend.integrations.aws.config import from_connection
     from backend.integrations.aws.probe import Target
     from backend.integrations.aws.probe import probe as probe_aws
+    from backend.integrations.aws.regions import is_known_region
 
     targets = [
         Target("lambda" if kind == "lambda" else "stepfunctions", name)
@@ -41,7 +42,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
         config.settings, config.secrets, default_region=get_settings().lambda_region
     )
     found = probe_aws(aws, targets=targets, deadline=deadline * 0.8)
-    if not found.account and not aws.endpoint_url and not _is_known_region(found.region):
+    if not found.account and not aws.endpoint_url and not is_known_region(found.region):
         return Finding(
             False,
             cause=f"there is no AWS region '{found.region}'",
@@ -49,16 +50,3 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
         )
     version = f"account {found.account} in {found.region}" if found.account else ""
     return Finding(found.ok, version, found.cause, found.advice)
-
-
-def _is_known_region(region: str) -> bool:
-    """Whether the SDK's own list has it; asked only after AWS could not be reached."""
-    if not region:
-        return True  # "no region" has its own sentence
-    import boto3
-
-    session = boto3.session.Session()
-    return any(
-        region in session.get_available_regions("sts", partition_name=partition)
-        for partition in session.get_available_partitions()
-    )

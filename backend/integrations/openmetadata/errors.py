@@ -9,8 +9,9 @@ NotThere (NotFound 404) · Moved (Conflict 409, HTTP 412)
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
+from backend.core import clock
 from backend.core.errors import Conflict, NotFound, UpstreamError
 
 SYSTEM = "OpenMetadata"
@@ -23,7 +24,7 @@ _DENIED = re.compile(
 
 class TokenRefused(UpstreamError):
     def __init__(self, said: str, expired_at: datetime | None) -> None:
-        if expired_at is not None and expired_at <= datetime.now(UTC):
+        if expired_at is not None and expired_at <= clock.now():
             cause = f"the token expired on {expired_at:%Y-%m-%d at %H:%M} UTC"
         else:
             cause = f"the token was refused ({said})"
