@@ -4,7 +4,7 @@ The lease is a row of the state database; whoever holds it runs what is due. A m
 when it last ran, so a change of leader neither skips nor doubles a run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -136,6 +136,15 @@ def run_due(database: Database) -> list[str]:
             # A bug in one task must not stop the others.
             log_unexpected(log, "A periodic task failed unexpectedly.", exc, task=task.name)
     return ran
+
+
+def make_due(database: Database, names: Sequence[str]) -> None:
+    """Let these tasks run at the next tick, because what they look at has just changed."""
+    with database.write() as session:
+        for name in names:
+            mark = session.get(ScheduleMark, name, with_for_update=True)
+            if mark is not None:
+                session.delete(mark)
 
 
 def _take_turn(database: Database, task: Task) -> bool:

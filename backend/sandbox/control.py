@@ -81,6 +81,7 @@ def start(database: Database) -> bool:
     _describe(database, report["connections"])
     log.info("The sandbox is ready.", connections=[c["kind"] for c in report["connections"]])
     _first_tests(database)
+    schedule.make_due(database, ["mounts.orphans"])
     return True
 
 

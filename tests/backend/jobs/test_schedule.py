@@ -63,3 +63,12 @@ class TestRunDue:
             )
         schedule.run_due(database)
         assert ran[3:] == ["often"]
+
+    def test_a_task_made_due_runs_at_the_next_tick(
+        self, database: Database, ran: list[str]
+    ) -> None:
+        schedule.run_due(database)
+        ran.clear()
+        schedule.make_due(database, ["test.after", "test.unknown"])
+        schedule.run_due(database)
+        assert ran == ["after"]
