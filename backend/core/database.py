@@ -26,7 +26,11 @@ ReadSession = NewType("ReadSession", Session)
 WriteSession = NewType("WriteSession", ReadSession)
 
 #: Every table is created with these on MySQL/MariaDB: URNs differ by case, so compare bytes.
-MYSQL_TABLE = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+MYSQL_TABLE: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
 
 #: Primary keys: 64 bit everywhere, and SQLite's rowid alias so that it auto-increments.
 BigId = BigInteger().with_variant(Integer, "sqlite")
