@@ -27,23 +27,26 @@ from backend.jobs.registry import JobContext
 KIND = "ingestion.recipe"
 FOLDER = Path("data/recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.ya?ml")
-_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 MAX_RECIPES = 200
+MAX_BYTES = 100_000
 TERMINATE_SECONDS = 10
 
-#: Which variable of a recipe is filled from which connection (settings and secrets).
+#: Which variable of a recipe is filled from which connection (setting or secret).
 VARIABLES: Mapping[str, tuple[str, str]] = {
     "DATAHUB_GMS_URL": ("datahub", "server"),
     "DATAHUB_GMS_TOKEN": ("datahub", "token"),
     "POSTGRES_HOST": ("postgres", "host"),
     "POSTGRES_PORT": ("postgres", "port"),
+    "POSTGRES_HOST_PORT": ("postgres", "host:port"),
     "POSTGRES_DATABASE": ("postgres", "database"),
-    "POSTGRES_USER": ("postgres", "user"),
+    "POSTGRES_USERNAME": ("postgres", "user"),
     "POSTGRES_PASSWORD": ("postgres", "password"),
-    "DATABRICKS_SERVER_HOSTNAME": ("databricks", "server_hostname"),
-    "DATABRICKS_HTTP_PATH": ("databricks", "http_path"),
-    "DATABRICKS_CATALOG": ("databricks", "catalog"),
-    "DATABRICKS_TOKEN": ("databricks", "access_token"),
+    "DBX_WORKSPACE_URL": ("databricks", "https://server_hostname"),
+    "DBX_WAREHOUSE_ID": ("databricks", "http_path/last"),
+    "DBX_HTTP_PATH": ("databricks", "http_path"),
+    "DBX_CATALOG": ("databricks", "catalog"),
+    "DBX_TOKEN": ("databricks", "access_token"),
     "AWS_REGION": ("aws", "region"),
     "AWS_ACCESS_KEY_ID": ("aws", "access_key_id"),
     "AWS_SECRET_ACCESS_KEY": ("aws", "secret_access_key"),
@@ -58,12 +61,14 @@ _INHERITED = (
 
 @dataclass(frozen=True)
 class RecipeView:
-    """variables: those that a connection fills. unknown: those that nothing here fills."""
+    """filled: variables that a connection fills. asked: those that the person fills, each with its
+    default, None when there is none. text: the recipe as it is kept."""
 
     name: str
     source_type: str
-    variables: tuple[str, ...]
-    unknown: tuple[str, ...]
+    filled: tuple[str, ...]
+    asked: Mapping[str, str | None]
+    text: str = ""
     problem: str = ""
 
 
@@ -80,19 +85,47 @@ def list_recipes(
 
 
 def run_recipe(
-    session: WriteSession, actor: Actor, *, name: str, environment: str | None = None
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    environment: str | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> int:
-    """Queue a recipe and return the job's id; a second one while it goes is a Conflict."""
+    """Queue a recipe and return the job's id; a second one while it goes is a Conflict.
+
+    values: the variables that no connection fills; they are shown with the job, so no secrets.
+    Raises RecipeNotFound, InvalidInput for a broken recipe or a variable that nobody fills.
+    """
     access.require(actor, Permission.INGESTION_RUN)
-    path = recipe_path(name)
-    view = _view(path)
+    view = _view(recipe_path(name))
+    given = {key: value.strip() for key, value in (values or {}).items() if value.strip()}
     if view.problem:
-        raise InvalidInput(f"The recipe {name} cannot be run: {view.problem}")
+        raise InvalidInput(f"The recipe {name} cannot be run: {view.problem}.")
+    foreign = sorted(set(given) - set(view.asked))
+    if foreign:
+        raise InvalidInput(f"The recipe {name} does not ask for {', '.join(foreign)}.")
+    open_ones = sorted(k for k, default in view.asked.items() if default is None and k not in given)
+    if open_ones:
+        raise InvalidInput(f"The recipe {name} needs a value for {', '.join(open_ones)}.")
     where = connections.environment(session, environment)
     subject = f"{name} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
-    audit.record(session, actor, "ingestion:recipe:start", subject=name, phase="intent")
-    return enqueue(session, actor, KIND, {"name": name, "environment": where.name}, subject=subject)
+    audit.record(
+        session,
+        actor,
+        "ingestion:recipe:start",
+        subject=name,
+        phase="intent",
+        details={"environment": where.name, "values": given},
+    )
+    return enqueue(
+        session,
+        actor,
+        KIND,
+        {"name": name, "environment": where.name, "values": given},
+        subject=subject,
+    )
 
 
 def recipe_path(name: str, folder: Path | None = None) -> Path:
@@ -103,19 +136,21 @@ def recipe_path(name: str, folder: Path | None = None) -> Path:
     return path.resolve()
 
 
-def run(ctx: JobContext, *, name: str, environment: str) -> dict[str, Any]:
+def run(
+    ctx: JobContext, *, name: str, environment: str, values: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The job: `datahub ingest -c` with secrets in its environment, its lines in the job's log.
 
     A cancelled job ends the whole process group. Raises JobError when the command fails.
     """
     path = recipe_path(name)
     with ctx.database.read() as session:
-        values = _values(session, path, environment)
-    missing = sorted(key for key, value in values.items() if not value)
+        filled = _values(session, path, environment)
+    missing = sorted(key for key, value in filled.items() if not value)
     if missing:
         ctx.log(f"Not set by a connection of {environment}: {', '.join(missing)}")
     with tempfile.TemporaryDirectory(prefix="portal-recipe-") as home:
-        status = _execute(ctx, path, values, Path(home))
+        status = _execute(ctx, path, {**(values or {}), **filled}, Path(home))
     with ctx.database.write() as session:
         audit.record(
             session,
@@ -206,7 +241,7 @@ def _signal(process: "subprocess.Popen[str]", number: int) -> None:
 
 def _values(session: ReadSession, path: Path, environment: str) -> dict[str, str]:
     # A recipe without a sink goes to the environment's DataHub: the command reads these two.
-    wanted = {key for key in _variables(path) if key in VARIABLES}
+    wanted = {key for key in _variables(path.read_text(encoding="utf-8")) if key in VARIABLES}
     wanted |= {"DATAHUB_GMS_URL", "DATAHUB_GMS_TOKEN"}
     found: dict[str, ConnectionConfig | None] = {}
     values = {}
@@ -214,33 +249,53 @@ def _values(session: ReadSession, path: Path, environment: str) -> dict[str, str
         kind, name = VARIABLES[key]
         if kind not in found:
             found[kind] = connections.find(session, kind=kind, environment=environment)
-        config = found[kind]
-        values[key] = (
-            (config.settings.get(name) or config.secrets.get(name) or "") if config else ""
-        )
+        values[key] = _value(found[kind], name)
     return values
+
+
+def _value(config: ConnectionConfig | None, name: str) -> str:
+    if config is None:
+        return ""
+    settings = config.settings
+    if name == "host:port":
+        return f"{settings['host']}:{settings['port']}"
+    if name == "https://server_hostname":
+        host = settings.get("server_hostname", "")
+        return f"https://{host}" if host else ""
+    if name == "http_path/last":
+        return settings.get("http_path", "").rstrip("/").rpartition("/")[2]
+    return settings.get(name) or config.secrets.get(name) or ""
 
 
 def _is_secret(variable: str) -> bool:
     return variable.endswith(("TOKEN", "PASSWORD", "SECRET_ACCESS_KEY"))
 
 
-def _variables(path: Path) -> list[str]:
-    return sorted(set(_VARIABLE.findall(path.read_text(encoding="utf-8"))))
+def _variables(text: str) -> dict[str, str | None]:
+    """The variables a recipe names outside of comments, each with its default or None."""
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    found: dict[str, str | None] = {}
+    for match in _VARIABLE.finditer(code):
+        found.setdefault(match.group(1), match.group(2))
+    return found
 
 
 def _view(path: Path) -> RecipeView:
     import yaml
 
     try:
-        names = _variables(path)
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        source = document["source"]["type"]
+        if path.stat().st_size > MAX_BYTES:
+            return RecipeView(path.name, "", (), {}, problem="it is larger than 100 KB")
+        text = path.read_text(encoding="utf-8")
+        source = yaml.safe_load(text)["source"]["type"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as exc:
-        return RecipeView(path.name, "", (), (), f"it is not a recipe ({type(exc).__name__})")
+        problem = f"it is not a recipe ({type(exc).__name__})"
+        return RecipeView(path.name, "", (), {}, problem=problem)
+    names = _variables(text)
     return RecipeView(
         path.name,
         str(source),
-        tuple(name for name in names if name in VARIABLES),
-        tuple(name for name in names if name not in VARIABLES),
+        tuple(sorted(name for name in names if name in VARIABLES)),
+        {name: default for name, default in sorted(names.items()) if name not in VARIABLES},
+        text,
     )

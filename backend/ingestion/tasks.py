@@ -69,6 +69,8 @@ def run_managed(ctx: JobContext, *, source_urn: str, environment: str) -> dict[s
 
 
 @job("ingestion.recipe", title="Run a DataHub recipe")
-def run_recipe(ctx: JobContext, *, name: str, environment: str) -> dict[str, Any]:
+def run_recipe(
+    ctx: JobContext, *, name: str, environment: str, values: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Run a local recipe with DataHub's command line."""
-    return recipes.run(ctx, name=name, environment=environment)
+    return recipes.run(ctx, name=name, environment=environment, values=values)

@@ -67,25 +67,43 @@ def local_recipes(actor: Actor, environment: str) -> None:
         {
             "Recipe": [recipe.name for recipe in found],
             "Source": [recipe.source_type for recipe in found],
-            "Filled from connections": [", ".join(recipe.variables) for recipe in found],
-            "Filled by nobody": [", ".join(recipe.unknown) for recipe in found],
+            "Filled from connections": [", ".join(recipe.filled) for recipe in found],
+            "Asked for": [", ".join(recipe.asked) for recipe in found],
             "Problem": [recipe.problem for recipe in found],
         }
     )
     st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
-    if actor.may(Permission.INGESTION_RUN):
-        choice, button = st.columns([4, 2], vertical_alignment="bottom")
-        name = choice.selectbox(
-            "Recipe", [r.name for r in found if not r.problem], key="ingestion.recipe"
-        )
-        if button.button(
-            "Run recipe", key="ingestion.recipe.run", disabled=not name, width="stretch"
-        ):
-            _keep(
-                _RECIPE_JOB,
-                calls.write(recipes.run_recipe, name=name, environment=environment or None),
-            )
+    good = {recipe.name: recipe for recipe in found if not recipe.problem}
+    if actor.may(Permission.INGESTION_RUN) and good:
+        name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
+        if name in good:
+            _recipe(good[name], environment)
     _progress(_RECIPE_JOB, log_lines=300)
+
+
+def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
+    """The recipe as it is, its open variables, and the button."""
+    with st.expander("The recipe"):
+        st.code(recipe.text, language="yaml")
+    values = {
+        name: st.text_input(
+            name,
+            default or "",
+            key=f"ingestion.recipe.{recipe.name}.{name}",
+            help="Shown with the job to everybody who may see jobs: no secrets here.",
+        )
+        for name, default in recipe.asked.items()
+    }
+    if st.button("Run recipe", key="ingestion.recipe.run", icon=":material/play_arrow:"):
+        _keep(
+            _RECIPE_JOB,
+            calls.write(
+                recipes.run_recipe,
+                name=recipe.name,
+                environment=environment or None,
+                values=values,
+            ),
+        )
 
 
 def links(environment: str) -> None:

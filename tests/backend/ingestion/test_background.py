@@ -91,15 +91,16 @@ class TestRecipes:
         (folder / "bad.yaml").write_text("just text")
         (folder / "a file.yml").write_text("ignored: name")
         (folder / "postgres.yml").write_text(
-            "source:\n  type: postgres\n  config: {host: '${POSTGRES_HOST}', x: '${OTHER}'}\n"
+            "source:\n  type: postgres\n  config: {host: '${POSTGRES_HOST}', x: '${OTHER}', "
+            "y: '${PATTERN:-.*}'}\n# ${NOT_THIS}\n"
         )
         with database.read() as session:
             found = {r.name: r for r in recipes.list_recipes(session, actors.viewer)}
         assert set(found) == {"good.yml", "bad.yaml", "postgres.yml"}
         assert found["bad.yaml"].problem
         assert found["postgres.yml"].source_type == "postgres"
-        assert found["postgres.yml"].variables == ("POSTGRES_HOST",)
-        assert found["postgres.yml"].unknown == ("OTHER",)
+        assert found["postgres.yml"].filled == ("POSTGRES_HOST",)
+        assert found["postgres.yml"].asked == {"OTHER": None, "PATTERN": ".*"}
 
     @pytest.mark.parametrize("name", ["../secret.yml", "/etc/passwd", "none.yml", "a b.yml"])
     def test_only_files_of_the_folder(self, folder: Path, name: str) -> None:
@@ -112,6 +113,17 @@ class TestRecipes:
         (folder / "bad.yml").write_text("[")
         with database.write() as session, pytest.raises(InvalidInput, match=r"bad\.yml"):
             recipes.run_recipe(session, actors.operator, name="bad.yml")
+
+    def test_a_value_that_nobody_gives_is_asked_for(
+        self, database: Database, environment: str, folder: Path, actors: SimpleNamespace
+    ) -> None:
+        (folder / "r.yml").write_text("source: {type: demo, config: {a: '${A}', b: '${B:-x}'}}\n")
+        with database.write() as session:
+            with pytest.raises(InvalidInput, match="needs a value for A"):
+                recipes.run_recipe(session, actors.operator, name="r.yml")
+            with pytest.raises(InvalidInput, match="does not ask for PATH"):
+                recipes.run_recipe(session, actors.operator, name="r.yml", values={"PATH": "/"})
+            assert recipes.run_recipe(session, actors.operator, name="r.yml", values={"A": "1"})
 
     @pytest.mark.slow
     def test_the_sample_recipe_reaches_datahub_through_the_official_command(
