@@ -12,6 +12,7 @@ from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.core.settings import get_settings
 from backend.ingestion import mapping
+from backend.jobs import schedule
 from backend.sandbox import aws, process
 
 log = get_logger(__name__)
