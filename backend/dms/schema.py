@@ -6,7 +6,7 @@ that a crash cannot erase. All times are naive UTC by the database's clock, so t
 machines with different clocks agree.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -124,5 +124,5 @@ operation = Table(
     Index("ix_dms_operation_job", "jobid", "backup_target_id"),
     Index("ix_dms_operation_state", "state", "id"),
     Index("ix_dms_operation_host", "host", "id"),
-    **cast(dict[str, Any], MYSQL_TABLE),
+    **MYSQL_TABLE,
 )

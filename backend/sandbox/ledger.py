@@ -1,5 +1,6 @@
 """The sandbox's mount ledger: a SQLite file with months of history and orphans of each kind."""
 
+import json
 import random
 import uuid
 from datetime import datetime, timedelta
@@ -166,7 +167,7 @@ def _operation(jobid: int, target: str, host: str, at: datetime) -> dict[str, An
         "host": host,
         "jobid": jobid,
         "state": "succeeded",
-        "request": '{"job": {"jobid": %d}, "keystone_token": "***"}' % jobid,
+        "request": json.dumps({"job": {"jobid": jobid}, "keystone_token": "***"}),
         "replies": 0,
         "reply": None,
         "note": None,

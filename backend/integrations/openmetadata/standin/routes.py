@@ -78,25 +78,15 @@ class Api:
     # --- reads ---------------------------------------------------------------------------
 
     def _list_users(self, request: Request, _who: Principal) -> Response:
-        include, query = request.query.get("include", "non-deleted"), request.query
-        users = self.store.users
-
-        def shown(key: str) -> bool:
-            user = users[key]
-            if include != "all" and user["deleted"] != (include == "deleted"):
-                return False
-            return all(
-                flag not in query or user[flag] == (query[flag] == "true")
-                for flag in ("isBot", "isAdmin")
-            )
-
-        keys = [key for key in self.store.ordered() if shown(key)]
-        fields = query.get("fields", "")
+        users, query = self.store.users, request.query
+        fields = frozenset(filter(None, query.get("fields", "").split(",")))
         return _page(
             request,
-            keys,
+            self.store.listed(
+                query.get("include", "non-deleted"), query.get("isBot"), query.get("isAdmin")
+            ),
             name=lambda key: str(users[key]["name"]),
-            render=lambda key: self.store.rendered(key, fields),
+            render=lambda key: json.dumps(self.store.view(users[key], fields)).encode(),
         )
 
     def _list_domains(self, request: Request, _who: Principal) -> Response:

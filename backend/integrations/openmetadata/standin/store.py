@@ -45,7 +45,7 @@ class Store:
         self.extra_keys: Json = {}
         self._by_name: dict[str, str] = {}
         self._order: list[str] | None = None
-        self._rendered: dict[tuple[str, str], bytes] = {}
+        self._listed: dict[tuple[str | None, ...], list[str]] = {}
         self._file = state_file
 
     def load(self, seed: Callable[["Store"], None] | None) -> None:
@@ -135,6 +135,7 @@ class Store:
         self.users[key] = user
         self._by_name[lowered] = key
         self._order = None
+        self._listed.clear()
         return user
 
     def replace_user(self, user: Json) -> None:
@@ -143,7 +144,7 @@ class Store:
             self._order = None
         self.users[user["id"]] = user
         self._by_name[user["name"]] = user["id"]
-        self.forget_rendered(user["id"])
+        self._listed.clear()
 
     def edit_user(self, name: str, *, by: str, **changes: Any) -> Json:
         """What somebody else does meanwhile: display_name=…, domains=(FQN, …), deleted=…, name=…"""
@@ -168,8 +169,22 @@ class Store:
         key = self._by_name.get(name.strip('"').lower())
         return self.users.get(key) if key else None
 
+    def listed(self, include: str, is_bot: str | None, is_admin: str | None) -> list[str]:
+        """Ids of the users a listing shows, by name, as the server pages through them."""
+        wanted = (include, is_bot, is_admin)
+        if wanted not in self._listed:
+            self._listed[wanted] = [key for key in self.ordered() if self._shows(key, *wanted)]
+        return self._listed[wanted]
+
+    def _shows(self, key: str, include: str, is_bot: str | None, is_admin: str | None) -> bool:
+        user = self.users[key]
+        if include != "all" and user["deleted"] != (include == "deleted"):
+            return False
+        flags = (("isBot", is_bot), ("isAdmin", is_admin))
+        return all(value is None or user[flag] == (value == "true") for flag, value in flags)
+
     def ordered(self) -> list[str]:
-        """User ids by name, as the server pages through them."""
+        """Every user id by name."""
         if self._order is None:
             self._order = [self._by_name[name] for name in sorted(self._by_name)]
         return self._order
@@ -215,18 +230,6 @@ class Store:
                     found[key] = self.domain_ref(key, inherited=True)
         return list(found.values())
 
-    def rendered(self, key: str, fields: str) -> bytes:
-        """The JSON of one user, remembered until the user changes."""
-        known = self._rendered.get((key, fields))
-        if known is None:
-            view = self.view(self.users[key], frozenset(filter(None, fields.split(","))))
-            known = self._rendered[(key, fields)] = json.dumps(view).encode()
-        return known
-
-    def forget_rendered(self, key: str | None = None) -> None:
-        for known in [k for k in self._rendered if key is None or k[0] == key]:
-            del self._rendered[known]
-
     def team_ref(self, name: str) -> Json:
         key = _stable_id("team", name)
         if key not in self.teams:
@@ -240,6 +243,7 @@ class Store:
         user = self.users.pop(key)
         del self._by_name[user["name"]]
         self._order = None
+        self._listed.clear()
 
 
 def next_version(user: Json) -> float:

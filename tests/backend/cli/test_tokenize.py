@@ -1,0 +1,119 @@
+"""`tokenize` on the command line."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from backend.cli import common, main
+from backend.core.database import Database
+from tests.backend.tokenization import conftest as rooms
+from tests.backend.tokenization.world import World
+
+source, gms, world, catalogued = rooms.source, rooms.gms, rooms.world, rooms.catalogued
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    def do(*arguments: str) -> Ended:
+        common.database.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["backend", "tokenize", *arguments])
+        capsys.readouterr()
+        status = main.main()
+        out, err = capsys.readouterr()
+        return Ended(status, out, err)
+
+    return do
+
+
+class TestPreview:
+    def test_json_has_the_documented_shape(self, run: Run, catalogued: World) -> None:
+        ended = run("preview", catalogued.source.urn("customers"), "--json")
+
+        document = json.loads(ended.out)
+        assert ended.status == 0, ended.err
+        assert document["dataset"] == catalogued.source.urn("customers")
+        assert document["rows_to_update"] == 50
+        assert {"name", "selected", "reason", "type", "blockers", "warnings"} <= set(
+            document["columns"][0]
+        )
+
+    def test_text_for_people(self, run: Run, catalogued: World) -> None:
+        ended = run("preview", catalogued.source.urn("customers"), "--columns", "email")
+
+        assert "rows: 50, of which 50 would change" in ended.out
+
+    def test_a_blocked_preview_prints_and_fails(self, run: Run, catalogued: World) -> None:
+        ended = run("preview", catalogued.source.urn("customers"), "--columns", "id", "--json")
+
+        assert ended.status == 1
+        assert json.loads(ended.out)["rows_to_update"] is None
+        assert ended.err.count("\n") == 1
+        assert "its type bigint is not text" in ended.err
+
+
+class TestRun:
+    def test_runs_here_and_a_second_run_updates_nothing(self, run: Run, catalogued: World) -> None:
+        first = run(
+            "run", catalogued.source.urn("customers"), "--columns", "email, phone", "--json"
+        )
+        second = run("run", catalogued.source.urn("customers"), "--json")
+
+        document = json.loads(first.out)
+        assert (first.status, document["status"], document["rows_updated"]) == (0, "succeeded", 50)
+        assert document["writeback"] == "succeeded"
+        assert document["details"] == "50 of 50 rows were changed."
+        assert json.loads(second.out)["rows_updated"] == 0
+
+    def test_a_refused_run_prints_its_document_and_fails(self, run: Run, catalogued: World) -> None:
+        catalogued.source.run("ALTER TABLE customers ADD CHECK (email LIKE '%@%')")
+
+        ended = run("run", catalogued.source.urn("customers"), "--json")
+
+        assert ended.status == 1
+        assert json.loads(ended.out)["status"] == "failed"
+        assert "check constraint" in ended.err
+
+    def test_a_wrong_urn_is_one_line(self, run: Run, world: World) -> None:
+        ended = run("run", "customers")
+
+        assert (ended.status, ended.out) == (1, "")
+        assert ended.err.count("\n") == 1
+
+    def test_wrong_usage_is_2(self, run: Run, database: Database) -> None:
+        assert run("run").status == 2
+
+
+class TestWatch:
+    def test_once(self, run: Run, catalogued: World) -> None:
+        first, second = run("watch", "--once"), run("watch", "--once")
+
+        assert "succeeded. 50 of 50 rows were changed." in first.out
+        assert (second.status, second.out) == (0, "")
+        assert catalogued.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
+
+    def test_survives_a_restart_between_the_claim_and_the_run(
+        self, run: Run, catalogued: World
+    ) -> None:
+        """The watcher died after it had queued the run: any worker takes the job, not a new one."""
+        from backend.tokenization import watch
+        from tests.backend.tokenization.world import STEWARD
+
+        (answer,) = watch.poll(catalogued.database, STEWARD)
+        assert answer.run is not None
+
+        assert run("watch", "--once").out == ""
+        assert catalogued.work(answer.run).rows_updated == 50
