@@ -33,6 +33,7 @@ pytest_plugins = [
     "tests.fixtures.real_session",
     "tests.fixtures.pages",
     "tests.fixtures.portal",
+    "tests.fixtures.mounts",
 ]
 
 

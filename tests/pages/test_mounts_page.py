@@ -1,0 +1,237 @@
+"""The mounts page: four views, filters in the URL, stories, and the actions of operators."""
+
+import json
+from typing import Any
+
+import pytest
+
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.dms.client import DMSClient
+from backend.jobs import runner
+from backend.jobs import service as jobs
+from backend.mounts import explorer, orphans
+from backend.mounts.schemas import Filters
+from tests.fixtures.dms_responder import mount_request
+from tests.fixtures.mounts import MountsEnvironment
+from tests.fixtures.pages import OpenPage
+
+PAGE = "mounts_page.py"
+
+
+@pytest.fixture
+def page(open_page: OpenPage, lab: MountsEnvironment) -> OpenPage:
+    return open_page
+
+
+def _active(database: Database, **filters: Any) -> tuple[Any, ...]:
+    with database.read() as session:
+        wanted = Filters(mounted=True, deleted=False, **filters)
+        return explorer.list_mounts(session, SYSTEM, filters=wanted).items
+
+
+def _text(app: Any) -> str:
+    drawn = [*app.markdown, *app.caption, *app.info, *app.warning, *app.success, *app.error]
+    return "\n".join(str(element.value) for element in drawn)
+
+
+def _run_job(app: Any, database: Database) -> Any:
+    job_id = app.session_state["mounts.job"]
+    runner.run(job_id, database)
+    with database.read() as session:
+        return jobs.get(session, SYSTEM, job_id=job_id)
+
+
+class TestViews:
+    @pytest.mark.parametrize("view", ["active", "orphans", "history", "operations"])
+    @pytest.mark.parametrize("role", ["viewer", "operator"])
+    def test_every_view_is_drawn(self, page: OpenPage, view: str, role: str) -> None:
+        app = page(PAGE, role=role, view=view)
+        assert not app.exception
+        assert app.title[0].value == "Mounts"
+
+    def test_without_a_ledger_it_says_what_to_do(self, open_page: OpenPage) -> None:
+        app = open_page(PAGE)
+        assert not app.exception
+        assert "no mount ledger" in _text(app)
+
+    def test_filters_come_from_the_address(self, page: OpenPage, database: Database) -> None:
+        app = page(PAGE, host="compute-01")
+        shown = app.dataframe[0].value
+        assert set(shown["Host"]) == {"compute-01"}
+        assert len(shown) == len(_active(database, host="compute-01"))
+        assert app.text_input(key="mounts.host").value == "compute-01"
+
+    def test_a_facet_filters_and_leaves_its_mark_in_the_address(self, page: OpenPage) -> None:
+        app = page(PAGE)
+        app.button_group(key="mounts.facet.host").set_value("compute-02").run()
+        assert app.query_params["host"] in ("compute-02", ["compute-02"])
+        assert set(app.dataframe[0].value["Host"]) == {"compute-02"}
+
+    def test_pages_go_on_and_a_new_filter_starts_over(self, page: OpenPage) -> None:
+        app = page(PAGE, view="history")
+        first = list(app.dataframe[0].value["Entry"])
+        app.button(key="mounts.next").click().run()
+        second = list(app.dataframe[0].value["Entry"])
+        assert max(second) < min(first)
+        app.text_input(key="mounts.host").input("compute-01").run()
+        assert "cursor" not in app.query_params
+        assert set(app.dataframe[0].value["Host"]) == {"compute-01"}
+
+    def test_charts_are_drawn_on_demand(self, page: OpenPage) -> None:
+        app = page(PAGE)
+        app.toggle(key="mounts.charts").set_value(True).run()
+        assert not app.exception
+        assert "Active mounts over time" in _text(app)
+
+    def test_a_wrong_job_is_said_and_ignored(self, page: OpenPage) -> None:
+        app = page(PAGE, job="12x")
+        assert "whole number" in _text(app)
+        assert len(app.dataframe[0].value) > 0
+
+
+class TestStory:
+    def test_an_entry_opens_from_its_address(self, page: OpenPage, database: Database) -> None:
+        entry = _active(database)[0]
+        app = page(PAGE, role="viewer", entry=str(entry.id))
+        assert f"Job {entry.jobid}" in _text(app)
+        assert not [b for b in app.button if b.key in ("mounts.open.unmount", "mounts.open.delete")]
+
+    def test_requests_are_shown_masked(
+        self, page: OpenPage, lab: MountsEnvironment, database: Database
+    ) -> None:
+        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+            client.mount(mount_request(jobid=77, target="s3-prod-eu", host="compute-08"))
+        entry = _active(database, job=77)[0]
+        app = page(PAGE, entry=str(entry.id))
+        shown = "\n".join(block.value for block in app.code)
+        assert '"keystone_token": "***"' in shown
+        assert "gAAAA" not in shown
+
+    def test_an_entry_that_is_gone_is_said(self, page: OpenPage) -> None:
+        assert "no entry for number 999999" in _text(page(PAGE, entry="999999"))
+
+
+class TestOrphans:
+    def test_what_the_scan_found_is_listed_with_its_evidence(
+        self, page: OpenPage, database: Database
+    ) -> None:
+        assert "never" in _text(page(PAGE, view="orphans"))
+        orphans.scan(database, SYSTEM)
+        app = page(PAGE, view="orphans", reason="no_queue")
+        shown = app.dataframe[0].value
+        assert list(shown["Host"]) == ["compute-10"]
+        assert "does not exist" in shown["Evidence"][0]
+
+    def test_an_operator_changes_the_age(self, page: OpenPage, database: Database) -> None:
+        app = page(PAGE, role="operator", view="orphans")
+        app.number_input(key="mounts.max_age").set_value(48)
+        app.button(key="mounts.max_age.save").click().run()
+        with database.read() as session:
+            assert orphans.watch(session, SYSTEM).max_age_hours == 48
+
+    def test_a_scan_can_be_started(self, page: OpenPage, database: Database) -> None:
+        app = page(PAGE, role="operator", view="orphans")
+        app.button(key="mounts.scan").click().run()
+        assert _run_job(app, database).state == "succeeded"
+        app.run()
+        assert len(app.dataframe[0].value) >= 7
+
+
+class TestActions:
+    def test_a_viewer_has_no_buttons(self, page: OpenPage) -> None:
+        app = page(PAGE, role="viewer")
+        assert not [b for b in app.button if (b.key or "").startswith("mounts.open")]
+
+    def test_mounting_as_json(self, page: OpenPage, database: Database) -> None:
+        app = page(PAGE, role="operator")
+        app.button(key="mounts.open.mount").click().run()
+        app.button_group(key="mounts.mount.way").set_value("As JSON").run()
+        request = mount_request(jobid=4711, target="fresh", host="compute-03")
+        app.text_area(key="mounts.mount.json").input(json.dumps(request)).run()
+        app.button(key="mounts.mount.confirm").click().run()
+        job = _run_job(app, database)
+        assert job.state == "succeeded"
+        assert "fresh on compute-03" in job.subject
+        app.run()
+        assert 4711 in list(app.dataframe[0].value["Job"]), "its row appears"
+        assert not app.exception
+
+    def test_a_wrong_request_is_refused_before_any_job(self, page: OpenPage) -> None:
+        app = page(PAGE, role="operator")
+        app.button(key="mounts.open.mount").click().run()
+        app.button_group(key="mounts.mount.way").set_value("As JSON").run()
+        app.text_area(key="mounts.mount.json").input('{"host": "compute-01"}').run()
+        app.button(key="mounts.mount.confirm").click().run()
+        assert "was not sent" in _text(app)
+        assert "mounts.job" not in app.session_state
+
+    def test_mounting_by_template_and_unmounting_again(
+        self, page: OpenPage, database: Database
+    ) -> None:
+        app = page(PAGE, role="operator")
+        app.button(key="mounts.open.template").click().run()
+        app.text_input(key="mounts.template.id").input("s3-new")
+        app.text_input(key="mounts.template.path").input("/mnt/s3-new")
+        app.text_input(key="mounts.template.secret").input("http://barbican/secret").run()
+        app.button(key="mounts.template.confirm").click().run()
+        app.button(key="mounts.open.mount").click().run()
+        app.selectbox(key="mounts.mount.target").set_value("s3-new")
+        app.text_input(key="mounts.mount.host").input("compute-04")
+        app.number_input(key="mounts.mount.jobid").set_value(8001).run()
+        app.button(key="mounts.mount.confirm").click().run()
+        assert _run_job(app, database).state == "succeeded"
+        [entry] = _active(database, job=8001)
+        app = page(PAGE, role="operator", entry=str(entry.id))
+        app.button(key="mounts.open.unmount").click().run()
+        assert "a physical unmount will be sent" in _text(app)
+        app.button(key="mounts.unmount.confirm").click().run()
+        assert _run_job(app, database).state == "succeeded"
+        assert _active(database, job=8001) == ()
+
+    def test_a_refused_mount_fails_its_job_with_the_servers_words(
+        self, page: OpenPage, database: Database
+    ) -> None:
+        app = page(PAGE, role="operator")
+        app.button(key="mounts.open.mount").click().run()
+        app.button_group(key="mounts.mount.way").set_value("As JSON").run()
+        request = mount_request(jobid=1, target="nfs-archive-offline", host="compute-03")
+        app.text_area(key="mounts.mount.json").input(json.dumps(request)).run()
+        app.button(key="mounts.mount.confirm").click().run()
+        job = _run_job(app, database)
+        assert job.state == "failed"
+        assert "permission denied" in (job.error or "")
+
+    def test_unmounting_shows_the_other_jobs(
+        self, page: OpenPage, lab: MountsEnvironment, database: Database
+    ) -> None:
+        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+            for jobid in (31, 32):
+                client.mount(mount_request(jobid=jobid, target="shared", host="compute-05"))
+        [entry] = _active(database, job=31)
+        app = page(PAGE, role="operator", entry=str(entry.id))
+        app.button(key="mounts.open.unmount").click().run()
+        assert "stays mounted for job 32" in _text(app)
+
+    def test_soft_deleting_an_unmounted_entry(self, page: OpenPage, database: Database) -> None:
+        with database.read() as session:
+            wanted = Filters(mounted=False, deleted=False)
+            entry = explorer.list_mounts(session, SYSTEM, filters=wanted).items[0]
+        app = page(PAGE, role="operator", view="history", entry=str(entry.id))
+        app.button(key="mounts.open.delete").click().run()
+        app.button(key="mounts.delete.confirm").click().run()
+        assert "marked deleted" in _text(app)
+        assert not app.exception
+
+    def test_an_unknown_outcome_can_be_rechecked(self, page: OpenPage, database: Database) -> None:
+        with database.read() as session:
+            [unknown] = explorer.list_operations(session, SYSTEM, state="unknown").items
+            entry = explorer.status(
+                session, SYSTEM, job=unknown.jobid, target=unknown.backup_target_id
+            )[0]
+        app = page(PAGE, role="operator", entry=str(entry.id))
+        app.button(key=f"mounts.story.{unknown.operation_id}.recheck").click().run()
+        app.button(key="mounts.recheck.confirm").click().run()
+        job = _run_job(app, database)
+        assert job.state == "failed"
+        assert "No answer has come" in (job.error or "")
