@@ -44,7 +44,7 @@ lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=-
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
 audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
-	.venv/bin/bandit -q -r app.py auth backend pages -c pyproject.toml
+	.venv/bin/bandit -q -ll -r app.py auth backend pages -c pyproject.toml
 	.venv/bin/pip-audit --disable-pip --no-deps -r requirements.txt
 
 bench: .venv/.ready-dev ## Measure every speed claim; each prints both sides and the ratio
