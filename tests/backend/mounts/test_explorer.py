@@ -1,0 +1,275 @@
+"""Pages of the ledger: complete, in order, bounded; on SQLite, MariaDB and PostgreSQL."""
+
+import csv
+import io
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import InvalidInput
+from backend.dms import schema
+from backend.dms.ledger import Ledger
+from backend.mounts import explorer, ledger_repository, walk
+from backend.mounts import settings as mount_settings
+from backend.mounts.errors import BadCursor, LedgerNotConfigured, MountNotFound
+from backend.mounts.schemas import SORTS, Filters
+from tests.fixtures.mounts import MountsEnvironment
+
+START = datetime(2026, 1, 1)  # noqa: DTZ001 - the ledger's own times are naive UTC
+ENTRIES = 1_200
+
+
+def _fill(ledger: Ledger) -> list[dict[str, Any]]:
+    chance = random.Random(3)
+    rows = [
+        {
+            "created_at": START + timedelta(hours=number),
+            "updated_at": START + timedelta(hours=number, minutes=30),
+            "deleted": chance.random() < 0.15,
+            "backup_target_id": f"target-{chance.randint(1, 6)}",
+            "jobid": 100 + number // 3,
+            "host": f"compute-{chance.randint(1, 5)}",
+            "mounted": chance.random() < 0.2,
+        }
+        for number in range(ENTRIES)
+    ]
+    ledger.write(lambda c: c.execute(insert(schema.ledger), rows))
+    for number, row in enumerate(rows, start=1):
+        row["id"] = number
+    return rows
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "postgresql"], scope="module")
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Ledger, list[dict[str, Any]]]]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.sqlite'}"
+    else:
+        name = {"mariadb": "mariadb_server", "postgresql": "postgres_server"}[request.param]
+        server = request.getfixturevalue(name)
+        url = server.url(server.create_database())
+    ledger = Ledger(url)
+    yield ledger, _fill(ledger)
+    ledger.close()
+
+
+FILTERS = [
+    Filters(),
+    Filters(host="compute-2"),
+    Filters(target="target-3"),
+    Filters(job=250),
+    Filters(job=250, target="target-1"),
+    Filters(mounted=True),
+    Filters(mounted=False),
+    Filters(mounted=True, deleted=False),
+    Filters(mounted=True, deleted=True),
+    Filters(mounted=True, host="compute-1"),
+    Filters(mounted=True, target="target-2", deleted=False),
+    Filters(mounted=True, target="target-2", host="compute-3"),
+    Filters(deleted=True),
+    Filters(deleted=True, host="compute-4", target="target-5"),
+    Filters(host="compute-2", target="target-3"),
+    Filters(since=datetime(2026, 1, 10, tzinfo=UTC), until=datetime(2026, 1, 20, tzinfo=UTC)),
+    Filters(host="compute-2", since=datetime(2026, 2, 1, tzinfo=UTC), mounted=False),
+    Filters(host="nowhere"),
+]
+
+
+def _fits(row: dict[str, Any], f: Filters) -> bool:
+    at = row["created_at"].replace(tzinfo=UTC)
+    return (
+        (not f.host or row["host"] == f.host)
+        and (not f.target or row["backup_target_id"] == f.target)
+        and (f.job is None or row["jobid"] == f.job)
+        and (f.mounted is None or row["mounted"] is f.mounted)
+        and (f.deleted is None or row["deleted"] is f.deleted)
+        and (f.since is None or at >= f.since)
+        and (f.until is None or at <= f.until)
+    )
+
+
+_KEYS = {
+    "newest": lambda r: -r["id"],
+    "oldest": lambda r: r["id"],
+    "host": lambda r: (r["host"], r["id"]),
+    "target": lambda r: (r["backup_target_id"], r["id"]),
+    "job": lambda r: (r["jobid"], r["id"]),
+}
+
+
+def _walk_through(
+    ledger: Ledger, filters: Filters, sort: Any, limit: int = 37
+) -> tuple[list[int], str]:
+    found, cursor, used = [], "", sort
+    for _ in range(500):
+        items, following, used_walk, _examined = ledger_repository.page(
+            ledger, filters, sort, cursor, limit
+        )
+        used = used_walk.sort
+        assert len(items) <= limit
+        found += [item.id for item in items]
+        if following is None:
+            return found, used
+        cursor = following
+    raise AssertionError("the pages never end")
+
+
+class TestPages:
+    @pytest.mark.parametrize("sort", SORTS)
+    @pytest.mark.parametrize("filters", FILTERS, ids=str)
+    def test_together_they_are_exactly_what_fits_in_order(
+        self, filled: tuple[Ledger, list[dict[str, Any]]], filters: Filters, sort: Any
+    ):
+        ledger, rows = filled
+        found, used = _walk_through(ledger, filters, sort)
+        expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS[used])
+        assert found == [row["id"] for row in expected]
+
+    @pytest.mark.parametrize("filters", FILTERS, ids=str)
+    def test_a_bounded_search_loses_nothing(
+        self,
+        filled: tuple[Ledger, list[dict[str, Any]]],
+        filters: Filters,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        """With a search limit of 50 entries pages are short, and still add up."""
+        monkeypatch.setattr(walk, "EXAMINE", 50)
+        monkeypatch.setattr(ledger_repository, "BISECT_FROM", 10)
+        monkeypatch.setattr(ledger_repository, "FENCE", 20)
+        ledger, rows = filled
+        found, _ = _walk_through(ledger, filters, "newest", limit=20)
+        expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS["newest"])
+        assert found == [row["id"] for row in expected]
+
+    def test_groups_count_what_fits(self, filled: tuple[Ledger, list[dict[str, Any]]]):
+        ledger, rows = filled
+        for filters in FILTERS:
+            groups, seen = ledger_repository.groups(ledger, filters, 100_000)
+            counted = Counter({(h, t): n for h, t, n in groups if n})
+            pairs = [(r["host"], r["backup_target_id"]) for r in rows if _fits(r, filters)]
+            assert counted == Counter(pairs), filters
+            assert seen >= len(pairs)
+
+
+class TestService:
+    def test_without_a_ledger_it_says_what_to_do(self, database: Database):
+        with database.read() as session, pytest.raises(LedgerNotConfigured, match="DMS_DB_URL"):
+            explorer.list_mounts(session, SYSTEM)
+
+    def test_the_dms_settings_are_used_without_any_environment(
+        self, database: Database, seeded_ledger: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        from backend.core.settings import get_settings
+
+        monkeypatch.setenv("DMS_DB_URL", seeded_ledger)
+        get_settings.cache_clear()
+        with database.read() as session:
+            assert explorer.list_mounts(session, SYSTEM).items
+        mount_settings.forget_ledgers()
+
+    def test_an_environments_connection_beats_the_dms_settings(
+        self, database: Database, lab: MountsEnvironment, monkeypatch: pytest.MonkeyPatch
+    ):
+        from backend.core.settings import get_settings
+
+        monkeypatch.setenv("DMS_DB_URL", "sqlite:////nowhere/at/all.sqlite")
+        get_settings.cache_clear()
+        with database.read() as session:
+            found = mount_settings.find(session, None)
+        assert (found.db_url, found.environment) == (lab.ledger_url, "Lab")
+
+    @pytest.mark.parametrize("cursor", ["x", "!!", "W10", "bnVsbA", "WyJob3N0IixudWxsLDFd"])
+    def test_a_foreign_cursor_is_refused(
+        self, database: Database, lab: MountsEnvironment, cursor: str
+    ):
+        with database.read() as session, pytest.raises(BadCursor):
+            explorer.list_mounts(session, SYSTEM, cursor=cursor)
+
+    @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 501}, {"sort": "colour"}])
+    def test_wrong_arguments_are_said(
+        self, database: Database, lab: MountsEnvironment, wrong: dict[str, Any]
+    ):
+        with database.read() as session, pytest.raises(InvalidInput):
+            explorer.list_mounts(session, SYSTEM, **wrong)
+
+    def test_times_are_aware(self, database: Database, lab: MountsEnvironment):
+        with database.read() as session:
+            item = explorer.list_mounts(session, SYSTEM).items[0]
+        assert item.created_at.tzinfo is not None
+
+    def test_facets_are_exact_for_a_small_ledger(self, database: Database, lab: MountsEnvironment):
+        with database.read() as session:
+            found = explorer.facets(session, SYSTEM, filters=Filters())
+            whole = explorer.list_mounts(session, SYSTEM, filters=Filters(), limit=500).items
+        assert found.exact
+        assert found.total == len(whole)
+        assert dict(found.hosts)["compute-01"] == sum(m.host == "compute-01" for m in whole)
+
+    def test_facets_of_a_large_ledger_say_that_they_are_a_sample(
+        self, database: Database, lab: MountsEnvironment, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(explorer, "FACET_SAMPLE", 100)
+        with database.read() as session:
+            whole = explorer.facets(session, SYSTEM, filters=Filters())
+            some = explorer.facets(session, SYSTEM, filters=Filters(mounted=False))
+        assert (whole.exact, whole.sampled, whole.estimated) == (False, 100, True)
+        assert whole.total is not None
+        assert whole.total > 100
+        assert (some.exact, some.total) == (False, None)
+
+    def test_the_charts_end_at_what_is_mounted_now(
+        self, database: Database, lab: MountsEnvironment
+    ):
+        with database.read() as session:
+            charts = explorer.charts(session, SYSTEM)
+            active = explorer.facets(session, SYSTEM)
+        assert charts.active[-1][1] == active.total
+        assert charts.complete
+        assert sum(count for _name, count in charts.durations) >= 300
+        assert dict(charts.by_host) == dict(active.hosts)
+
+    def test_status_puts_what_is_mounted_first(self, database: Database, lab: MountsEnvironment):
+        with database.read() as session:
+            found = explorer.status(session, SYSTEM, job=20_105, target="s3-prod-eu")
+            assert [m.mounted for m in found] == [True, True]
+            with pytest.raises(MountNotFound):
+                explorer.status(session, SYSTEM, job=1, target="none")
+
+
+class TestCsv:
+    def _export(self, database: Database, **arguments: Any) -> list[list[str]]:
+        with database.read() as session:
+            text = "".join(explorer.export_csv(session, SYSTEM, **arguments))
+        return list(csv.reader(io.StringIO(text)))
+
+    def test_holds_the_filtered_entries(self, database: Database, lab: MountsEnvironment):
+        rows = self._export(database, filters=Filters(host="compute-01"))
+        assert rows[0] == list(explorer.CSV_COLUMNS)
+        assert {row[3] for row in rows[1:]} == {"compute-01"}
+        with database.read() as session:
+            listed = explorer.list_mounts(
+                session, SYSTEM, filters=Filters(host="compute-01"), limit=500
+            ).items
+        assert len(rows) - 1 == len(listed)
+
+    def test_a_cut_export_says_so(self, database: Database, lab: MountsEnvironment):
+        rows = self._export(database, filters=Filters(), most=10)
+        assert len(rows) == 12
+        assert "cut after 10" in rows[-1][0]
+
+    @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+    def test_a_formula_becomes_text(self, cell: str):
+        assert explorer.safe_cell(cell) == "'" + cell
+
+    def test_numbers_and_words_stay(self):
+        assert [explorer.safe_cell(v) for v in (5, -5, "a=b", None, True)] == [
+            "5", "-5", "a=b", "", "true",
+        ]  # fmt: skip
