@@ -39,7 +39,7 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: Path) -> None:
         self._owner = "nobody" if os.geteuid() == 0 else None
-        self.folder = _reachable_folder(folder) if self._owner else folder
+        self.folder = reachable_folder(folder) if self._owner else folder
         self.port = 0
         self.password = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -148,9 +148,12 @@ class EmbeddedPostgres:
                 shutil.chown(path, self._owner, _group(self._owner))
 
 
-def _reachable_folder(folder: Path) -> Path:
-    """The same folder for the same sandbox, at a place that `nobody` can walk to."""
-    name = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+def reachable_folder(folder: Path) -> Path:
+    """`folder` when `nobody` can walk to it, else a place that stands for it and that it can."""
+    folder = folder.absolute()
+    if all(place.stat().st_mode & 0o001 for place in folder.parents if place.exists()):
+        return folder
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     return _ROOT_FOLDERS / f"steward-portal-sandbox-{name}"
 
 

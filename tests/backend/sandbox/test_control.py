@@ -1,0 +1,66 @@
+"""When the sandbox runs, and how one leaves it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from backend.connections import environments
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import NotPermitted
+from backend.core.settings import get_settings
+from backend.sandbox import control
+
+
+@pytest.fixture
+def sandbox_environment(database: Database) -> None:
+    with database.write() as session:
+        environments.add(session, SYSTEM, name=control.ENVIRONMENT, is_sandbox=True)
+
+
+def _wanted(database: Database) -> bool:
+    with database.read() as session:
+        return control.wanted(session)
+
+
+class TestWanted:
+    def test_auto_runs_while_no_real_environment_exists(
+        self, database: Database, sandbox_environment: None
+    ) -> None:
+        assert _wanted(database)
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="prod")
+        assert not _wanted(database)
+
+    @pytest.mark.parametrize(("choice", "expected"), [("on", True), ("off", False)])
+    def test_on_and_off_are_obeyed(
+        self,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        choice: str,
+        expected: bool,
+    ) -> None:
+        monkeypatch.setenv("PORTAL_SANDBOX", choice)
+        get_settings.cache_clear()
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="prod")
+        assert _wanted(database) is expected
+
+
+class TestLeave:
+    def test_removes_the_sandbox_and_nothing_else_and_stays_left(
+        self, database: Database, sandbox_environment: None, actors: SimpleNamespace
+    ) -> None:
+        assert control.leave(database, actors.admin)
+        with database.read() as session:
+            assert environments.list_all(session, SYSTEM) == ()
+        assert not _wanted(database)
+
+    def test_is_for_admins(
+        self, database: Database, sandbox_environment: None, actors: SimpleNamespace
+    ) -> None:
+        for actor in (actors.viewer, actors.steward, actors.operator):
+            with pytest.raises(NotPermitted):
+                control.leave(database, actor)
+        with database.read() as session:
+            assert control.state(session, actors.viewer).active
