@@ -15,10 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth import cookies
+from auth import cookies, origin
 from auth.handover import SCRIPTS
 from backend.core.settings import get_settings
 
@@ -28,12 +27,15 @@ DOCS_SOURCES = "https://cdn.jsdelivr.net https://fastapi.tiangolo.com"
 
 
 class SecurityHeaders:
-    """Pure ASGI middleware; websockets pass through (Streamlit checks their Origin)."""
+    """Pure ASGI middleware; of websockets only those of the portal's own pages pass."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and not origin.is_own(scope):
+            await origin.refuse(receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -123,6 +125,3 @@ def _streamlit_inline_scripts() -> list[str]:
         return []
     index = (Path(spec.origin).parent / "static" / "index.html").read_text(encoding="utf-8")
     return re.findall(r"<script>(.*?)</script>", index, re.DOTALL)
-
-
-security_headers = Middleware(SecurityHeaders)

@@ -1,0 +1,129 @@
+"""What ends a session, seen from the browser that loses it; and who may open a websocket."""
+
+import re
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.fixtures.portal import PASSWORD, Portal
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def other_page(browser: Browser) -> Iterator[Page]:
+    """Another browser: nothing shared with the first."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    yield page
+    context.close()
+
+
+def handshake(portal: Portal, **headers: str) -> str:
+    """Status line of a websocket handshake with these headers."""
+    lines = {
+        "Host": f"localhost:{portal.port}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==",
+        "Sec-WebSocket-Protocol": "streamlit",
+        **headers,
+    }
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    with socket.create_connection(("localhost", portal.port), timeout=20) as connection:
+        connection.sendall(f"GET /_stcore/stream HTTP/1.1\r\n{text}\r\n".encode())
+        return connection.recv(200).decode(errors="replace").splitlines()[0]
+
+
+class TestWebSocket:
+    def test_opens_for_the_portals_own_pages_and_for_no_other_site(self, portal: Portal) -> None:
+        assert "101" in handshake(portal, Origin=portal.url)
+        for origin in (
+            "https://evil.example",
+            "null",
+            f"http://localhost:{portal.port + 1}",
+            f"http://127.0.0.1:{portal.port}",
+            f"{portal.url}.evil.example",
+        ):
+            assert "403" in handshake(portal, Origin=origin), origin
+
+
+class TestStolenPaths:
+    @pytest.mark.parametrize(
+        "path", ["/pages/accounts_page.py", "/accounts_page", "/_stcore/metrics", "/app/static/x"]
+    )
+    def test_no_address_answers_a_stranger_with_a_page_or_with_the_portals_files(
+        self, portal: Portal, path: str
+    ) -> None:
+        answer = httpx.get(portal.url + path, headers={"accept": "text/html"})
+        assert "guard.require" not in answer.text
+        assert "portal_session" not in answer.text
+
+
+class TestEnding:
+    def test_an_admin_ends_a_session_and_its_next_click_meets_the_form(
+        self, portal: Portal, browser_page: Page, other_page: Page
+    ) -> None:
+        portal.sign_in(other_page, "viewer", path="/jobs")
+        expect(other_page.get_by_role("heading", name="Background jobs")).to_be_visible()
+        portal.sign_in(browser_page, path="/accounts")
+        browser_page.get_by_role("tab", name="Live sessions").click()
+        ends = browser_page.get_by_role("button", name="End")
+        expect(ends.first).to_be_visible()
+        while ends.count():
+            before = ends.count()
+            ends.first.click()
+            expect(ends).to_have_count(before - 1)
+        other_page.get_by_label("Started by").fill("x")
+        other_page.get_by_label("Started by").press("Enter")
+        expect(other_page.get_by_label("Password", exact=True)).to_be_visible()
+
+    def test_changing_ones_password_ends_the_other_browser_and_not_this_one(
+        self, portal: Portal, browser_page: Page, other_page: Page
+    ) -> None:
+        for page in (browser_page, other_page):
+            portal.sign_in(page, "steward", path="/profile")
+            expect(page.get_by_role("heading", name="My account")).to_be_visible()
+        browser_page.get_by_label("Current password", exact=True).fill(PASSWORD)
+        browser_page.get_by_label("New password", exact=True).fill("a new pass phrase of tests")
+        browser_page.get_by_label("New password once more").fill("a new pass phrase of tests")
+        browser_page.get_by_role("button", name="Change password").click()
+        expect(browser_page.get_by_text(re.compile("1 other session"))).to_be_visible()
+        other_page.reload()
+        expect(other_page.get_by_label("Password", exact=True)).to_be_visible()
+        browser_page.reload()
+        expect(browser_page.get_by_role("button", name="Sign out")).to_be_visible()
+
+    def test_a_role_taken_away_in_an_open_tab_counts_at_the_next_action(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        portal.cli("accounts", "add", "second", "--role", "admin", stdin=PASSWORD + "\n")
+        portal.accounts["second admin"] = "second"
+        portal.sign_in(browser_page, "second admin", path="/accounts")
+        browser_page.get_by_text("Add an account").click()
+        portal.cli("accounts", "role", "second", "viewer")
+        browser_page.get_by_label("Name", exact=True).fill("mallory")
+        browser_page.get_by_role("button", name="Add account").click()
+        expect(browser_page.get_by_role("heading", name="Accounts")).to_have_count(0)
+        names = {item["name"] for item in portal.cli_json("accounts", "list")["items"]}
+        assert "mallory" not in names
+
+
+class TestGuessing:
+    def test_is_slowed_down_with_a_sentence_that_says_how_long(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        browser_page.goto(portal.url)
+        browser_page.get_by_label("Username", exact=True).fill("somebody")
+        for number in range(6):
+            browser_page.get_by_label("Password", exact=True).fill(f"wrong wrong {number}")
+            browser_page.get_by_role("button", name="Sign in").click()
+            alert = browser_page.get_by_test_id("stAlert").first
+            expect(alert).to_contain_text("Wait" if number == 5 else "wrong.")
+            browser_page.wait_for_timeout(300)
+        assert "wrong wrong" not in portal.log
