@@ -106,7 +106,9 @@ class TestCreate:
         with pytest.raises(service.NameTaken):
             change(database, service.create, SYSTEM, name=name, role="viewer", password=NEW)
 
-    @pytest.mark.parametrize("name", ["", "   ", "x" * 151, "ΐ" * 100, "a\nb", "a\x1b[31m", "a\0", "\ud800"])
+    @pytest.mark.parametrize(
+        "name", ["", "   ", "x" * 151, "ΐ" * 100, "a\nb", "a\x1b[31m", "a\0", "\ud800"]
+    )
     def test_refuses_names_that_could_forge_a_line(self, database: Database, name: str) -> None:
         with pytest.raises(InvalidInput):
             change(database, service.create, SYSTEM, name=name, role="viewer", password=NEW)
