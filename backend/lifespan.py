@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
-from backend.core import log, secret_store, startup
+from backend.core import log, secret_store, sockets, startup
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.settings import get_settings
@@ -30,6 +30,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
         sys.stderr.flush()
         # Raising here would end in the web server's traceback; nothing has been started yet.
         os._exit(1)
+    sockets.send_at_once()
     background = _Background(database)
     background.start()
     try:
