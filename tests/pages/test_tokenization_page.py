@@ -1,0 +1,259 @@
+"""The tokenization page: pick, preview, tick, confirm, follow, read back, compare."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backend.jobs import broker
+from backend.tokenization import service, tags
+from backend.tokenization.schemas import RunView
+from tests.backend.tokenization import conftest as rooms
+from tests.backend.tokenization.world import STEWARD, World
+from tests.fixtures.pages import OpenPage
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+source, gms, world, catalogued = rooms.source, rooms.gms, rooms.world, rooms.catalogued
+
+PAGE = "tokenization_page.py"
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+
+
+def texts(app: "AppTest", kind: str) -> str:
+    return "\n".join(str(element.value) for element in getattr(app, kind))
+
+
+def runs(world: World) -> tuple[RunView, ...]:
+    with world.database.read() as session:
+        return service.list_runs(session, STEWARD)
+
+
+def previewed(open_page: OpenPage, world: World, role: str = "steward") -> "AppTest":
+    app = open_page(PAGE, role=role, dataset=world.source.urn("customers"))
+    return app.button(key="tokenization.preview").click().run()
+
+
+class TestPick:
+    def test_tagged_datasets_are_offered_and_a_choice_goes_into_the_address(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        app = open_page(PAGE, role="steward")
+
+        assert not app.exception
+        box = app.selectbox(key="tokenization.select")
+        assert box.options == [f"{catalogued.source.database}.public.customers · postgres"]
+        box.set_value(catalogued.source.urn("customers")).run()
+        assert app.query_params["dataset"] == catalogued.source.urn("customers")
+
+    def test_search(self, open_page: OpenPage, catalogued: World) -> None:
+        app = open_page(PAGE, role="steward")
+
+        app.segmented_control(key="tokenization.way").set_value("search").run()
+        app.text_input(key="tokenization.text").set_value("customers").run()
+
+        assert len(app.selectbox(key="tokenization.select").options) == 1
+
+    def test_datahub_away_leaves_the_urn(self, open_page: OpenPage, catalogued: World) -> None:
+        with catalogued.gms.faults.inject(status=503):
+            app = open_page(PAGE, role="steward")
+
+        assert not app.exception
+        assert "A dataset can still be given by its URN." in texts(app, "caption")
+        assert "DataHub" in texts(app, "error")
+
+    def test_no_environment_yet(self, open_page: OpenPage) -> None:
+        app = open_page(PAGE, role="steward")
+
+        assert "No environment is configured yet" in texts(app, "info")
+
+
+class TestPreview:
+    def test_shows_counts_reasons_and_masked_samples(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        app = previewed(open_page, catalogued)
+
+        assert not app.exception
+        metrics = {metric.label: metric.value for metric in app.metric}
+        assert metrics == {
+            "Rows": "50",
+            "Rows that will change": "50",
+            "Columns chosen": "2",
+            "Scheme": "keyed",
+        }
+        everything = "\n".join(frame.value.to_csv() for frame in app.dataframe)
+        assert "tagged pii in DataHub" in everything
+        assert "p••••••@•••••••.•••" in everything
+        assert "person1@" not in everything
+
+    def test_blockers_leave_no_run_button(self, open_page: OpenPage, catalogued: World) -> None:
+        catalogued.source.run("ALTER TABLE customers ADD CHECK (email LIKE '%@%')")
+
+        app = previewed(open_page, catalogued)
+
+        assert "check constraint" in texts(app, "error")
+        assert "tokenization.run" not in [button.key for button in app.button]
+
+    def test_a_guess_is_offered_and_not_ticked(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        catalogued.gms.store.upsert(
+            catalogued.source.urn("customers"),
+            "editableSchemaMetadata",
+            {"editableSchemaFieldInfo": []},
+        )
+
+        app = previewed(open_page, catalogued)
+
+        ticks = app.multiselect(key="tokenization.columns")
+        assert ticks.value == []
+        assert ticks.options[:2] == ["email", "phone"]
+        why = app.dataframe[0].value.set_index("Column")["Why"]
+        assert why["email"] == (
+            "guess, needs your tick: its name says: e-mail address; 100% of 50 values agree"
+        )
+
+        ticks.set_value(["email"]).run()
+        assert "choice of columns has changed" in texts(app, "info")
+        assert "tokenization.run" not in [button.key for button in app.button]
+        app.button(key="tokenization.again").click().run()
+        assert "tokenization.run" in [button.key for button in app.button]
+
+    def test_a_wrong_urn_is_a_sentence(self, open_page: OpenPage, catalogued: World) -> None:
+        app = open_page(PAGE, role="steward", dataset="customers")
+        app.button(key="tokenization.preview").click().run()
+
+        assert not app.exception
+        assert "is not a" in texts(app, "warning")
+
+    def test_viewers_see_runs_and_cannot_preview(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        app = open_page(PAGE, role="viewer", dataset=catalogued.source.urn("customers"))
+
+        assert "tokenization.preview" not in [button.key for button in app.button]
+        assert "A steward can preview" in texts(app, "info")
+
+
+class TestRun:
+    def test_confirm_starts_one_run_and_its_page_shows_the_result(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        app = previewed(open_page, catalogued)
+        app.button(key="tokenization.run").click().run()
+        app.button(key="tokenization.confirm.confirm").click().run()
+
+        (run,) = runs(catalogued)
+        assert run.trigger == "page"
+        assert app.query_params["run"] == str(run.id)
+        assert "is on its way" in texts(app, "info")
+
+        catalogued.work(run)
+        app.run()
+
+        assert not app.exception
+        assert "50 of 50 rows were changed." in texts(app, "success")
+        assert "until VACUUM has run" in texts(app, "markdown")
+        app.button(key="tokenization.read_back").click().run()
+        assert "tokenize/status\\:SUCCESS" in texts(app, "markdown")
+
+    def test_production_wants_the_name_typed(self, open_page: OpenPage, catalogued: World) -> None:
+        from backend.connections import environments
+        from tests.backend.tokenization.world import ADMIN
+
+        with catalogued.database.write() as session:
+            environments.update(session, ADMIN, name="test", version=1, is_production=True)
+        app = previewed(open_page, catalogued)
+        app.button(key="tokenization.run").click().run()
+
+        assert app.button(key="tokenization.confirm.confirm").disabled
+        app.text_input(key="tokenization.confirm.typed").set_value("customers").run()
+        app.button(key="tokenization.confirm.confirm").click().run()
+
+        assert len(runs(catalogued)) == 1
+
+    def test_a_busy_table_is_said(self, open_page: OpenPage, catalogued: World) -> None:
+        app = previewed(open_page, catalogued)
+        catalogued.start("customers")
+        app.button(key="tokenization.run").click().run()
+        app.button(key="tokenization.confirm.confirm").click().run()
+
+        assert "already under way" in texts(app, "warning")
+        assert len(runs(catalogued)) == 1
+
+
+class TestHistory:
+    def test_filters_live_in_the_address(self, open_page: OpenPage, catalogued: World) -> None:
+        catalogued.work(catalogued.start("customers"))
+
+        app = open_page(PAGE, role="viewer", view="runs")
+        assert list(app.dataframe[0].value["Changed"]) == [50]
+        app.selectbox(key="tokenization.state").set_value("failed").run()
+        assert "No run fits" in texts(app, "info")
+        assert app.query_params["state"] == "failed"
+
+    def test_a_failed_write_back_can_be_tried_again(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        run = catalogued.start("customers")
+        with catalogued.gms.faults.inject(status=500):
+            catalogued.work(run)
+
+        app = open_page(PAGE, role="steward", view="runs", run=str(run.id))
+        app.button(key="tokenization.retry").click().run()
+
+        assert "written again in the background" in texts(app, "info")
+        assert catalogued.view(run.id).write_back == "pending"
+
+    def test_a_hostile_dataset_name_is_text(self, open_page: OpenPage, catalogued: World) -> None:
+        name = "<img src=x onerror=alert(1)>"
+        catalogued.source.run(f'CREATE TABLE "{name}" (a text)')
+        run = catalogued.work(catalogued.start(name, "a"))
+
+        app = open_page(PAGE, role="viewer", view="runs", run=str(run.id))
+
+        assert not app.exception
+        assert "<img" not in texts(app, "markdown")
+
+
+class TestCompare:
+    def test_finds_who_says_done_and_is_not_and_the_reverse(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        catalogued.work(catalogued.start("customers"))
+        catalogued.source.run("UPDATE customers SET email = 'new@example.org' WHERE id = 7")
+
+        app = open_page(PAGE, role="steward", view="check")
+        app.button(key="tokenization.compare").click().run()
+        self.work(catalogued)
+        app.run()
+
+        (frame,) = [f.value for f in app.dataframe if "Finding" in f.value]
+        assert list(frame["Finding"]) == ["DataHub says done, but the table holds plain values"]
+        assert list(frame["Detail"]) == ["1 of 50 rows hold a plain value."]
+
+        catalogued.source.run("UPDATE customers SET email = '' WHERE id = 7")
+        catalogued.gms.store.upsert(
+            catalogued.source.urn("customers"), "globalTags", {"tags": [{"tag": tags.RUN}]}
+        )
+        app.button(key="tokenization.compare").click().run()
+        self.work(catalogued)
+        app.run()
+
+        (frame,) = [f.value for f in app.dataframe if "Finding" in f.value]
+        assert list(frame["Finding"]) == [
+            "The table holds tokens only, but DataHub does not say done"
+        ]
+
+    def work(self, world: World) -> None:
+        from backend.jobs import runner
+        from backend.jobs import service as jobs
+
+        with world.database.read() as session:
+            (job,) = jobs.list_jobs(session, STEWARD, kind="tokenization.check", limit=1).items
+        runner.run(job.id, world.database)
