@@ -1,5 +1,7 @@
 """Identity providers: who gets which role, and the whole way round in a real browser."""
 
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from backend.core.errors import NotAuthenticated
 from tests.auth.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.fixtures.portal import Portal, running_portal
 
+ROOT = Path(__file__).resolve().parents[2]
 MAPPING: dict[str, Any] = {
     "roles": {
         "admin": ["Root@example.org", "group:platform-admins"],
@@ -55,6 +58,15 @@ class TestRoleFor:
     def test_an_address_that_looks_like_a_group_is_no_group(self) -> None:
         claims = {"email": "group:platform-admins", "email_verified": True}
         assert oidc.role_for(claims, MAPPING) is None
+
+    def test_the_documented_file_does_what_its_page_says(self) -> None:
+        page = (ROOT / "docs" / "accounts.md").read_text()
+        (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+        portal = tomllib.loads(block)["portal"]
+        assert oidc.role_for({"groups": ["data-stewards", "everyone"]}, portal) is Role.STEWARD
+        assert oidc.role_for({"email": "ann@example.org"}, portal) is None
+        verified = {"email": "Ann@example.org", "email_verified": True}
+        assert oidc.role_for(verified, portal) is Role.ADMIN
 
 
 class TestIdentityOf:
