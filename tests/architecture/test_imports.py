@@ -199,7 +199,9 @@ def test_a_framework_stays_in_its_room(package, rooms):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("package", ["sqlalchemy", "pika", "httpx", "pymysql", "psycopg2", *HEAVY])
+@pytest.mark.parametrize(
+    "package", ["sqlalchemy", "pika", "httpx", "pymysql", "psycopg2", *sorted(HEAVY)]
+)
 def test_pages_and_auth_draw_and_nothing_else(package):
     if package == "pandas":
         pytest.skip("pages turn views into tables with pandas")

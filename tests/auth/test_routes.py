@@ -63,7 +63,11 @@ class TestSignIn:
         assert cookie["path"] == "/"
         assert cookie["domain"] == ""
 
-    @pytest.mark.parametrize("ticket", ["", "made-up", "x" * 4_000, secrets.token_urlsafe(32)])
+    @pytest.mark.parametrize(
+        "ticket",
+        ["", "made-up", "x" * 4_000, secrets.token_urlsafe(32)],
+        ids=["empty", "short", "long", "random"],  # the same in every xdist worker
+    )
     def test_a_made_up_ticket_gives_no_cookie_and_leads_back_to_the_form(
         self, visitor: httpx.Client, ticket: str
     ) -> None:
