@@ -1,0 +1,86 @@
+"""Why a plan or a run is refused, each a sentence."""
+
+from backend.core.errors import Conflict, InvalidInput, NotFound, UpstreamError
+
+
+class PlanNotFound(NotFound):
+    def __init__(self, plan_id: int) -> None:
+        super().__init__(f"There is no plan {plan_id}. The newest ones are in the history.")
+        self.plan_id = plan_id
+
+
+class RunNotFound(NotFound):
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"There is no run {run_id}. The newest ones are in the history.")
+        self.run_id = run_id
+
+
+class PlanNotReady(Conflict):
+    def __init__(self, plan_id: int, state: str, error: str | None) -> None:
+        why = f"failed: {error}" if state == "failed" else "is still being made; wait for it."
+        super().__init__(f"Plan {plan_id} {why}")
+        self.plan_id = plan_id
+
+
+class PlanExpired(Conflict):
+    def __init__(self, plan_id: int, when: str) -> None:
+        super().__init__(f"Plan {plan_id} expired on {when}. Plan again and review the new one.")
+        self.plan_id = plan_id
+
+
+class NothingToApply(InvalidInput):
+    def __init__(self, plan_id: int) -> None:
+        super().__init__(f"Plan {plan_id} has no change to apply among the users chosen.")
+        self.plan_id = plan_id
+
+
+class NotInPlan(InvalidInput):
+    """named: a few of the users that are not in the plan or need no change."""
+
+    def __init__(self, plan_id: int, named: list[str]) -> None:
+        some = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+        super().__init__(f"Plan {plan_id} changes nothing for {some}. Nothing was applied.")
+        self.plan_id = plan_id
+
+
+class ConfirmationNeeded(Conflict):
+    """The blast-radius limit: type the number of users to go on."""
+
+    def __init__(self, users: int, matched: int, percent: float) -> None:
+        super().__init__(
+            f"This changes {users} of {matched} users, more than the limit of {percent:g} %. "
+            f"If that is meant, confirm with the number: {users}."
+        )
+        self.users = users
+
+
+class ShortAnswer(UpstreamError):
+    """The directory named far fewer people than the last time."""
+
+    def __init__(self, count: int, last: int, share: float) -> None:
+        super().__init__(
+            "Directory",
+            f"it named {count} people, the last good answer had {last}: less than {share:.0%}",
+            "Check the directory. If it really shrank, plan once with the short answer accepted.",
+        )
+
+
+class NothingToUndo(InvalidInput):
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"Run {run_id} stored nothing, so there is nothing to undo.")
+        self.run_id = run_id
+
+
+class RunActive(Conflict):
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"Run {run_id} is still at work. Wait for it, or cancel it first.")
+        self.run_id = run_id
+
+
+class ElsewhereNow(Conflict):
+    def __init__(self, plan_id: int, planned: str, now: str) -> None:
+        super().__init__(
+            f"Plan {plan_id} was made for {planned}, but the environment's connection now points "
+            f"to {now}. Plan again."
+        )
+        self.plan_id = plan_id

@@ -1,0 +1,324 @@
+"""Directory against OpenMetadata: two lists in, one row per directory user out. Pure.
+
+Users match by e-mail, domains by name, both whatever the case. A directory that says nothing about
+a name or a domain (null, blank) has no opinion: what OpenMetadata has stays. Inherited domains are
+left out of the comparison. Nothing is ever wiped.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from backend.integrations.openmetadata.schemas import Domain, DomainRef, StoredUser
+
+MAX_NAME = 10_000
+MAX_EMAIL = 320
+#: Control characters and lone surrogates: no database and no person can do anything with them.
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_NO_REFS: tuple[DomainRef, ...] = ()
+
+
+class PlanRow(msgspec.Struct, gc=False):
+    """A row before it is stored (models.SyncRow). domain: what the directory said."""
+
+    position: int
+    kind: str
+    reason: str
+    email: str
+    user: StoredUser | None = None
+    new_name: str | None = None
+    sets_name: bool = False
+    look_alike: bool = False
+    new_domains: tuple[DomainRef, ...] = _NO_REFS
+    sets_domains: bool = False
+    domain: str = ""
+
+
+#: Differences somebody decided to leave: (user id, field) → (digest of both values, the words).
+Ignores = Mapping[tuple[str, str], tuple[str, str]]
+
+
+class Matcher:
+    """Matches page by page, so that planning works while the next page is on its way.
+
+    first() gives the rows that need no user (invalid, repeated), feed(users) those of a page,
+    rest() the people nobody was found for; together one row per directory item.
+    again() gives (row fed, row to replace it) where two users turned out to share an e-mail.
+    """
+
+    def __init__(
+        self, items: Sequence[object], domains: Sequence[Domain], ignores: Ignores | None = None
+    ) -> None:
+        self._items = items
+        self._known = DomainNames(domains)
+        self._ignores = ignores or {}
+        self._waiting: dict[str, int] = {}
+        self._taken: dict[str, PlanRow] = {}
+        self._shared: set[str] = set()
+        self._first: list[PlanRow] = []
+        self._sort_out()
+        self.matched = 0
+
+    def first(self) -> list[PlanRow]:
+        return self._first
+
+    def feed(self, users: Iterable[StoredUser]) -> list[PlanRow]:
+        rows = []
+        waiting, taken = self._waiting, self._taken
+        for user in users:
+            key = user.email.strip().casefold()
+            position = waiting.pop(key, None)
+            if position is None:
+                if key in taken and not user.deleted:
+                    self._shared.add(key)
+                continue
+            if user.deleted:
+                waiting[key] = position
+                continue
+            taken[key] = row = self._row(position, user)
+            rows.append(row)
+        self.matched += len(rows)
+        return rows
+
+    def rest(self) -> list[PlanRow]:
+        return [self._not_found(position) for position in self._waiting.values()]
+
+    def again(self) -> list[tuple[PlanRow, PlanRow]]:
+        reason = "several OpenMetadata users have this e-mail"
+        fed = [self._taken[key] for key in sorted(self._shared)]
+        return [
+            (row, self._said(row.position, PlanRow(row.position, "duplicate", reason, "")))
+            for row in fed
+        ]
+
+    def _sort_out(self) -> None:
+        keys = [_key(item) for item in self._items]
+        repeated = {key for key, count in Counter(k for k in keys if k).items() if count > 1}
+        firsts = _agreeing_firsts(self._items, keys, repeated) if repeated else {}
+        for position, key in enumerate(keys):
+            if not key:
+                self._first.append(_invalid(position, self._items[position]))
+            elif key in repeated and firsts.get(key) != position:
+                reason = _repeated_reason(agrees=key in firsts)
+                self._first.append(self._said(position, PlanRow(position, "duplicate", reason, "")))
+            else:
+                self._waiting[key] = position
+
+    def _row(self, position: int, user: StoredUser) -> PlanRow:
+        item = self._items[position]
+        assert isinstance(item, dict)  # noqa: S101 - _key found an address in it
+        if user.is_bot:
+            reason = f"the e-mail belongs to the bot {user.name}"
+            return PlanRow(position, "invalid", reason, item["email"])
+        return _compared(position, item, user, self._known, self._ignores)
+
+    def _not_found(self, position: int) -> PlanRow:
+        row = PlanRow(position, "not_found", "no such e-mail in OpenMetadata", "")
+        return self._said(position, row)
+
+    def _said(self, position: int, row: PlanRow) -> PlanRow:
+        """Show what the directory said about somebody who is not compared."""
+        item = self._items[position]
+        assert isinstance(item, dict)  # noqa: S101 - _key found an address in it
+        row.email, row.new_name = item["email"], item.get("displayName")
+        row.domain = item.get("domain") or ""
+        return row
+
+
+def match(
+    items: Sequence[object],
+    users: Iterable[StoredUser],
+    domains: Sequence[Domain],
+    ignores: Ignores | None = None,
+) -> list[PlanRow]:
+    """One row per directory item, in its order."""
+    matcher = Matcher(items, domains, ignores)
+    rows = {row.position: row for row in matcher.first()}
+    for found in (matcher.feed(users), matcher.rest(), [new for _, new in matcher.again()]):
+        rows.update((row.position, row) for row in found)
+    return [rows[position] for position in range(len(items))]
+
+
+class DomainNames:
+    """Finds the domain a directory means: by name, then by full name, whatever the case."""
+
+    def __init__(self, domains: Sequence[Domain]) -> None:
+        self._by_name: dict[str, list[Domain]] = {}
+        self._by_fqn: dict[str, Domain] = {}
+        self._answers: dict[str, tuple[DomainRef | None, str]] = {}
+        for domain in domains:
+            self._by_name.setdefault(domain.name.casefold(), []).append(domain)
+            self._by_fqn[domain.fqn.casefold()] = domain
+
+    def find(self, text: str) -> tuple[DomainRef | None, str]:
+        """(the domain, "") or (None, why not)."""
+        answer = self._answers.get(text)
+        if answer is None:
+            answer = self._answers[text] = self._find(text.strip().casefold())
+        return answer
+
+    def _find(self, key: str) -> tuple[DomainRef | None, str]:
+        named = self._by_name.get(key, [])
+        if len(named) == 1:
+            return named[0].ref, ""
+        full = self._by_fqn.get(key) or self._by_fqn.get(f'"{key}"')
+        if full is not None:
+            return full.ref, ""
+        if named:
+            names = " or ".join(sorted(domain.fqn for domain in named))
+            return None, f"several domains have this name: write {names}"
+        return None, "no such domain in OpenMetadata; the domains stay"
+
+
+def digest(field: str, old: object, new: object) -> str:
+    """Identifies a difference: it changes when either side does."""
+    text = "\x00".join((field, repr(old), repr(new)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def domain_identity(refs: Sequence[DomainRef]) -> list[str]:
+    return sorted(ref.id for ref in refs)
+
+
+def looks_alike(old: str, new: str) -> bool:
+    """Differs only in white space, invisible characters or Unicode form."""
+    return _appearance(old) == _appearance(new)
+
+
+def _appearance(text: str) -> str:
+    visible = "".join(
+        c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf"
+    )
+    return " ".join(visible.split())
+
+
+def _key(item: object) -> str:
+    """The address to match by; "" when the item cannot be used."""
+    if not isinstance(item, dict):
+        return ""
+    email, name, domain = item.get("email"), item.get("displayName"), item.get("domain")
+    if not isinstance(email, str) or len(email) > MAX_EMAIL:
+        return ""
+    key = email.strip().casefold()
+    if "@" not in key or " " in key or _UNFIT.search(key):
+        return ""
+    for text, most in ((name, MAX_NAME), (domain, 256)):
+        if text is not None and (
+            not isinstance(text, str) or len(text) > most or _UNFIT.search(text)
+        ):
+            return ""
+    return key
+
+
+def _invalid(position: int, item: object) -> PlanRow:
+    if not isinstance(item, dict):
+        return PlanRow(position, "invalid", "the entry is no user", "")
+    email = item.get("email")
+    shown = _shown(email, MAX_EMAIL) if email is not None else ""
+    row = PlanRow(position, "invalid", _why_invalid(item), shown)
+    name = item.get("displayName")
+    row.new_name = None if name is None else _shown(name, MAX_NAME)
+    return row
+
+
+def _why_invalid(item: Mapping[str, object]) -> str:
+    email = item.get("email")
+    if not isinstance(email, str) or not email.strip():
+        return "the directory gives no e-mail"
+    for label, value, most in (
+        ("e-mail", email, MAX_EMAIL),
+        ("display name", item.get("displayName"), MAX_NAME),
+        ("domain", item.get("domain"), 256),
+    ):
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            return f"the {label} is not text"
+        if len(value) > most:
+            return f"the {label} is longer than {most} characters"
+        if _UNFIT.search(value):
+            return f"the {label} holds control characters"
+    return "the e-mail is no address"
+
+
+def _shown(value: object, most: int) -> str:
+    """Anything as storable text."""
+    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(value))[:most]
+
+
+def _repeated_reason(*, agrees: bool) -> str:
+    if agrees:
+        return "the directory repeats this entry; the first one counts"
+    return "the directory names this e-mail more than once, with different values"
+
+
+def _agreeing_firsts(
+    items: Sequence[object], keys: Sequence[str], repeated: set[str]
+) -> dict[str, int]:
+    """key → position of the first entry, for those whose entries all say the same."""
+    firsts: dict[str, int] = {}
+    values: dict[str, tuple[object, object]] = {}
+    for position, key in enumerate(keys):
+        item = items[position]
+        if key not in repeated or not isinstance(item, dict):
+            continue
+        said = (item.get("displayName"), item.get("domain"))
+        if key not in values:
+            values[key], firsts[key] = said, position
+        elif values[key] != said:
+            firsts.pop(key, None)
+    return firsts
+
+
+def _compared(
+    position: int,
+    item: Mapping[str, str | None],
+    user: StoredUser,
+    known: DomainNames,
+    ignores: Ignores,
+) -> PlanRow:
+    row = PlanRow(position, "unchanged", "", item["email"] or "", user)
+    name, domain = item.get("displayName"), item.get("domain")
+    if name is not None and name.strip():
+        row.new_name = name
+        row.sets_name = name != user.display_name
+    row.new_domains = user.domains
+    unknown = ""
+    if domain is not None and domain.strip():
+        row.domain = domain
+        ref, unknown = known.find(domain)
+        if ref is not None and user.domain_ids != (ref.id,):
+            row.new_domains, row.sets_domains = (ref,), True
+    if ignores and (row.sets_name or row.sets_domains):
+        _leave_ignored(row, user, ignores)
+    if row.sets_name:
+        row.look_alike = looks_alike(user.display_name or "", name or "")
+    if unknown:
+        row.kind, row.reason = "unknown_domain", unknown
+    elif row.sets_name or row.sets_domains:
+        row.kind = "update"
+        if row.look_alike and not row.sets_domains:
+            row.reason = "the names differ only in white space or Unicode form"
+    return row
+
+
+def _leave_ignored(row: PlanRow, user: StoredUser, ignores: Ignores) -> None:
+    """Drop the differences that somebody decided to leave, while both sides are the same."""
+    notes = []
+    if row.sets_name:
+        ignored = ignores.get((user.id, "displayName"))
+        if ignored and ignored[0] == digest("displayName", user.display_name, row.new_name):
+            row.sets_name = False
+            notes.append(ignored[1])
+    if row.sets_domains:
+        ignored = ignores.get((user.id, "domains"))
+        sides = domain_identity(user.domains), domain_identity(row.new_domains)
+        if ignored and ignored[0] == digest("domains", *sides):
+            row.sets_domains, row.new_domains = False, user.domains
+            notes.append(ignored[1])
+    if notes:
+        row.reason = ("left alone: " + "; ".join(notes))[:500]

@@ -1,0 +1,335 @@
+"""Makes a plan: both sides are fetched at once, matched page by page, and stored meanwhile."""
+
+import hashlib
+import queue
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from backend.connections import resolve
+from backend.connections.schemas import ConnectionConfig
+from backend.core import audit, clock
+from backend.core.access import Actor
+from backend.core.database import Database
+from backend.core.errors import PortalError
+from backend.core.log import get_logger
+from backend.integrations.directory.client import DirectoryClient
+from backend.integrations.openmetadata.gateway import OpenMetadataGateway
+from backend.integrations.openmetadata.schemas import Domain, UserPage
+from backend.jobs.errors import JobInterrupted, JobLost
+from backend.user_sync import repository, rules_repository
+from backend.user_sync.errors import ShortAnswer
+from backend.user_sync.matching import Ignores, Matcher, PlanRow, domain_identity
+from backend.user_sync.schemas import KINDS, PlanView, SettingsView
+
+log = get_logger(__name__)
+
+STORE_CHUNK = 10_000
+PAGES_AHEAD = 8
+DIRECTORY_TIMEOUT = 120.0
+
+
+class Control(Protocol):
+    """How long work reports and is stopped; a JobContext is one."""
+
+    def progress(self, done: int, total: int | None = None, *, note: str = "") -> None: ...
+
+    def check_cancelled(self) -> None: ...
+
+
+class Silent:
+    """A Control for callers who neither watch nor stop."""
+
+    def progress(self, done: int, total: int | None = None, *, note: str = "") -> None:
+        """Nobody watches."""
+
+    def check_cancelled(self) -> None:
+        """Nobody stops it."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What planning needs to know about its environment."""
+
+    openmetadata: ConnectionConfig
+    directory: ConnectionConfig
+    settings: SettingsView
+    ignores: Ignores
+
+
+def run(
+    database: Database,
+    actor: Actor,
+    plan_id: int,
+    control: Control,
+    *,
+    accept_short: bool = False,
+) -> PlanView:
+    """Fill a plan that was created in the state `planning`.
+
+    A failure of either side, a short directory answer or a cancellation leaves the plan failed
+    with the reason, and is raised. May be run again after a crash: it starts from the beginning.
+    """
+    try:
+        sides = _prepare(database, plan_id)
+        tally = _fill(database, plan_id, sides, control, accept_short=accept_short)
+    except (JobLost, JobInterrupted):
+        raise  # somebody else goes on with it, or will
+    except PortalError as exc:
+        _give_up(database, plan_id, exc.message)
+        raise
+    except Exception:
+        _give_up(database, plan_id, "Something went wrong; the log has it.")
+        raise
+    return _finish(database, actor, plan_id, sides, tally)
+
+
+def _prepare(database: Database, plan_id: int) -> Sides:
+    with database.write() as session:
+        repository.drop_rows(session, plan_id)
+    with database.read() as session:
+        plan = repository.get_plan(session, plan_id)
+        name, key = plan.environment, plan.environment_id
+        return Sides(
+            openmetadata=resolve.connection(session, kind="openmetadata", environment=name),
+            directory=resolve.connection(session, kind="directory", environment=name),
+            settings=rules_repository.settings_view(session, key, name),
+            ignores=rules_repository.ignores(session, key),
+        )
+
+
+def gateway_for(config: ConnectionConfig, *, connections: int = 4) -> OpenMetadataGateway:
+    return OpenMetadataGateway(
+        config.settings["host_port"],
+        config.secrets.get("jwt_token", ""),
+        max_connections=connections,
+    )
+
+
+def _fill(
+    database: Database, plan_id: int, sides: Sides, control: Control, *, accept_short: bool
+) -> "Tally":
+    control.progress(0, None, note="Asking the directory and OpenMetadata.")
+    with gateway_for(sides.openmetadata) as gateway, Listing(gateway) as listing:
+        directory = DirectoryClient(
+            sides.directory.settings["endpoint"],
+            sides.directory.secrets.get("token", ""),
+            timeout=DIRECTORY_TIMEOUT,
+        )
+        items = directory.users()
+        check_length(len(items), sides.settings, accept_short=accept_short)
+        matcher = Matcher(items, listing.domains(), sides.ignores)
+        store = _Store(database, plan_id)
+        tally = Tally(version=listing.version(), directory=len(items))
+        store.add(matcher.first(), tally)
+        for page in listing.pages():
+            tally.listed += len(page.users) + page.unreadable
+            store.add(matcher.feed(page.users), tally)
+            control.progress(tally.listed, page.total, note="Comparing users.")
+        store.add(matcher.rest(), tally)
+        store.flush()
+        store.correct(matcher.again(), tally)
+        tally.matched = matcher.matched
+        return tally
+
+
+def check_length(count: int, view: SettingsView, *, accept_short: bool) -> None:
+    """Raises ShortAnswer when the directory named far fewer people than the last time."""
+    last, share = view.last_good_count, view.settings.min_share
+    if last and count < last * share and not accept_short:
+        raise ShortAnswer(count, last, share)
+
+
+@dataclass
+class Tally:
+    """Counts of a plan, and what its digest is made of."""
+
+    version: str = ""
+    directory: int = 0
+    listed: int = 0
+    matched: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    fields: Counter[str] = field(default_factory=Counter)
+    domains: set[str] = field(default_factory=set)
+    _changes: dict[int, str] = field(default_factory=dict)
+
+    def add(self, row: PlanRow, sign: int = 1) -> None:
+        self.kinds[row.kind] += sign
+        if row.domain and not row.new_domains:
+            self.domains.add(row.domain.strip())
+        for ref in row.new_domains:
+            self.domains.add(ref.fqn)
+        if row.user is None:
+            return
+        for ref in row.user.domains:
+            self.domains.add(ref.fqn)
+        if row.sets_name or row.sets_domains:
+            self._change(row, sign)
+
+    def _change(self, row: PlanRow, sign: int) -> None:
+        user = row.user
+        assert user is not None  # noqa: S101 - only rows with a user set anything
+        old, new = set(domain_identity(user.domains)), set(domain_identity(row.new_domains))
+        self.fields["users"] += sign
+        self.fields["displayName"] += sign * row.sets_name
+        self.fields["domains"] += sign * row.sets_domains
+        self.fields["domains_added"] += sign * bool(row.sets_domains and new - old)
+        self.fields["domains_removed"] += sign * bool(row.sets_domains and old - new)
+        self.fields["look_alike"] += sign * row.look_alike
+        if sign > 0:
+            wanted = row.new_name if row.sets_name else None
+            self._changes[row.position] = f"{user.id}|{user.version}|{wanted!r}|{sorted(new)}"
+        else:
+            self._changes.pop(row.position, None)
+
+    def digest(self) -> str:
+        """Identifies exactly these changes."""
+        whole = hashlib.sha256()
+        for position in sorted(self._changes):
+            whole.update(self._changes[position].encode("utf-8", "surrogatepass") + b"\n")
+        return whole.hexdigest()
+
+    def kind_counts(self) -> dict[str, int]:
+        return {kind: self.kinds[kind] for kind in KINDS}
+
+
+class _Store:
+    """Stores rows in short units of work while the next pages are on their way."""
+
+    def __init__(self, database: Database, plan_id: int) -> None:
+        self._database = database
+        self._plan_id = plan_id
+        self._encode = repository.RefEncoder()
+        self._waiting: list[PlanRow] = []
+
+    def add(self, rows: list[PlanRow], tally: Tally) -> None:
+        for row in rows:
+            tally.add(row)
+        self._waiting.extend(rows)
+        if len(self._waiting) >= STORE_CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            with self._database.write() as session:
+                repository.store_rows(session, self._plan_id, self._waiting, self._encode)
+            self._waiting = []
+
+    def correct(self, pairs: list[tuple[PlanRow, PlanRow]], tally: Tally) -> None:
+        if not pairs:
+            return
+        for old, new in pairs:
+            tally.add(old, -1)
+            tally.add(new)
+        with self._database.write() as session:
+            rows = [new for _, new in pairs]
+            repository.replace_rows(session, self._plan_id, rows, self._encode)
+
+
+class Listing:
+    """OpenMetadata's version, domains and users, fetched in a thread a few pages ahead.
+
+    An error of the thread is raised by the method whose answer it prevents.
+    """
+
+    def __init__(self, gateway: OpenMetadataGateway) -> None:
+        self._gateway = gateway
+        self._queue: queue.Queue[object] = queue.Queue(PAGES_AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fetch, name="user-listing", daemon=True)
+
+    def __enter__(self) -> "Listing":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        while self._thread.is_alive():
+            # The thread may wait for room in the queue, or for an answer that has a deadline.
+            with_room = self._drain()
+            self._thread.join(timeout=0.05 if with_room else 0.2)
+
+    def version(self) -> str:
+        return self._gateway.version().text
+
+    def domains(self) -> list[Domain]:
+        found = self._next()
+        assert isinstance(found, list)  # noqa: S101 - the thread's first answer
+        return found
+
+    def pages(self) -> Iterator[UserPage]:
+        while True:
+            page = self._next()
+            if page is None:
+                return
+            assert isinstance(page, UserPage)  # noqa: S101 - what follows the domains
+            yield page
+
+    def _next(self) -> object:
+        found = self._queue.get()
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _fetch(self) -> None:
+        try:
+            self._gateway.version()
+            self._put(self._gateway.domains())
+            for page in self._gateway.users():
+                if self._stop.is_set():
+                    return
+                self._put(page)
+            self._put(None)
+        except BaseException as exc:
+            self._put(exc)  # raised again where the answer is awaited
+
+    def _put(self, found: object) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(found, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def _drain(self) -> bool:
+        try:
+            self._queue.get_nowait()
+        except queue.Empty:
+            return False
+        return True
+
+
+def _finish(database: Database, actor: Actor, plan_id: int, sides: Sides, tally: Tally) -> PlanView:
+    now = clock.now()
+    with database.write() as session:
+        plan = repository.get_plan(session, plan_id, lock=True)
+        plan.state, plan.ready_at, plan.error = "ready", now, None
+        plan.expires_at = now + timedelta(hours=sides.settings.settings.expires_hours)
+        plan.host_port = sides.openmetadata.settings["host_port"].rstrip("/")
+        plan.server_version = tally.version[:40]
+        plan.directory_count, plan.listed_count = tally.directory, tally.listed
+        plan.matched_count = tally.matched
+        plan.kinds, plan.fields = tally.kind_counts(), dict(tally.fields)
+        plan.domain_names = sorted(tally.domains)[:1000]
+        plan.digest = tally.digest()
+        rules_repository.record_good_answer(session, plan.environment_id, tally.directory)
+        audit.record(
+            session,
+            actor,
+            "user_sync:plan:create",
+            subject=f"plan {plan_id} on {plan.environment}",
+            outcome="ready",
+            details={"kinds": plan.kinds, "fields": plan.fields, "digest": plan.digest},
+        )
+        session.flush()
+        return repository.plan_view(session, plan)
+
+
+def _give_up(database: Database, plan_id: int, why: str) -> None:
+    with database.write() as session:
+        plan = repository.get_plan(session, plan_id, lock=True)
+        plan.state, plan.error = "failed", why
+        repository.drop_rows(session, plan_id)
+    log.warning("A plan could not be made.", plan_id=plan_id, error=why)

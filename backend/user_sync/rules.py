@@ -1,0 +1,185 @@
+"""Settings of an environment, its schedule, and the differences people decided to leave."""
+
+from datetime import datetime
+
+from backend.connections import resolve
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import ReadSession, WriteSession
+from backend.core.errors import InvalidInput, NotFound
+from backend.models import SyncIgnore, SyncRow
+from backend.user_sync import repository, rules_repository, run_repository
+from backend.user_sync.errors import NotInPlan
+from backend.user_sync.matching import digest, domain_identity
+from backend.user_sync.schemas import IgnoreView, PlanView, Settings, SettingsView
+
+
+def get_settings(
+    session: ReadSession, actor: Actor, *, environment: str | None = None
+) -> SettingsView:
+    """How an environment plans and applies."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    found = resolve.environment(session, environment)
+    return rules_repository.settings_view(session, found.id, found.name)
+
+
+def save_settings(
+    session: WriteSession, actor: Actor, *, environment: str | None = None, settings: Settings
+) -> SettingsView:
+    """Store them and set the next scheduled planning. Raises InvalidInput naming the field."""
+    access.require(actor, Permission.USER_SYNC_CONFIGURE)
+    found = resolve.environment(session, environment)
+    _check(settings)
+    rules_repository.save_settings(
+        session,
+        found.id,
+        settings,
+        next_plan_at=next_time(settings.plan_cron, clock.now()),
+        by=actor.name[:255],
+    )
+    audit.record(
+        session,
+        actor,
+        "user_sync:schedule:write",
+        subject=found.name,
+        details={"cron": settings.plan_cron, "applies": settings.apply_on_schedule},
+    )
+    session.flush()
+    return rules_repository.settings_view(session, found.id, found.name)
+
+
+def next_time(cron: str, now: datetime) -> datetime | None:
+    """When a cron expression (five fields, UTC) is due next; None without one.
+
+    Raises InvalidInput with an example.
+    """
+    from apscheduler.triggers.cron import CronTrigger
+
+    if not cron.strip():
+        return None
+    try:
+        due: datetime | None = CronTrigger.from_crontab(
+            cron.strip(), timezone="UTC"
+        ).get_next_fire_time(None, now)
+    except ValueError as exc:
+        raise InvalidInput(
+            f"The schedule {cron!r} is no cron expression ({exc}). For example: 0 6 * * 1-5."
+        ) from exc
+    return due
+
+
+def _check(settings: Settings) -> None:
+    next_time(settings.plan_cron, clock.now())
+    for label, value, low, high in (
+        ("The share of the last good answer", settings.min_share, 0.0, 1.0),
+        ("The limit in percent", settings.limit_percent, 0.0, 100.0),
+        ("The number of users from which the limit counts", settings.limit_from, 0, 10_000_000),
+        ("The hours until a plan expires", settings.expires_hours, 0.1, 24 * 30),
+        ("The number of users written at the same time", settings.concurrency, 1, 32),
+    ):
+        if not low <= value <= high:
+            raise InvalidInput(f"{label} must be between {low:g} and {high:g}.")
+    if settings.apply_on_schedule and not settings.plan_cron.strip():
+        raise InvalidInput("Applying on schedule needs a schedule.")
+
+
+def ignore(
+    session: WriteSession, actor: Actor, *, plan_id: int, user_id: str, field: str, reason: str
+) -> PlanView:
+    """Leave a difference alone until either side changes; it leaves this plan at once.
+
+    field: displayName or domains. Raises InvalidInput without a reason, NotInPlan, and Conflict
+    through PlanNotReady when the plan was applied.
+    """
+    access.require(actor, Permission.USER_SYNC_PLAN)
+    if not reason.strip():
+        raise InvalidInput("Say why this difference is left alone; others will read it.")
+    plan = repository.get_plan(session, plan_id, lock=True)
+    if run_repository.find_by_plan(session, plan_id) is not None:
+        raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
+    row = repository.get_row(session, plan_id, user_id)
+    if row is None or not (row.sets_name if field == "displayName" else row.sets_domains):
+        raise NotInPlan(plan_id, [user_id])
+    note = f"{actor.name}: {reason.strip()}"[:480]
+    rules_repository.put_ignore(
+        session, _ignored(plan.environment_id, row, field, actor, reason.strip()[:500])
+    )
+    _leave(session, plan_id, row, field, note)
+    audit.record(
+        session,
+        actor,
+        "user_sync:difference:ignore",
+        subject=f"{field} of user {user_id} on {plan.environment}",
+    )
+    session.flush()
+    return repository.plan_view(session, plan)
+
+
+def _ignored(
+    environment_id: int, row: SyncRow, field: str, actor: Actor, reason: str
+) -> SyncIgnore:
+    if field == "displayName":
+        mark = digest(field, row.old_name, row.new_name)
+        shown = f"{row.old_name or ''} → {row.new_name or ''}"
+    else:
+        old, new = repository.refs(row.old_domains), repository.refs(row.new_domains)
+        mark = digest(field, domain_identity(old), domain_identity(new))
+        shown = f"{', '.join(r.fqn for r in old)} → {', '.join(r.fqn for r in new)}"
+    return SyncIgnore(
+        environment_id=environment_id,
+        user_id=str(row.user_id),
+        field=field,
+        digest=mark,
+        email=row.email,
+        difference=shown,
+        author=actor.name[:255],
+        reason=reason,
+        created_at=clock.now(),
+    )
+
+
+def _leave(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: str) -> None:
+    """Take the difference out of the plan's row and counts."""
+    plan = repository.get_plan(session, plan_id)
+    fields, kinds = dict(plan.fields), dict(plan.kinds)
+    fields[field] = fields.get(field, 1) - 1
+    if field == "displayName":
+        fields["look_alike"] = fields.get("look_alike", 0) - int(row.look_alike)
+        row.sets_name = row.look_alike = False
+    else:
+        old = set(domain_identity(repository.refs(row.old_domains)))
+        new = set(domain_identity(repository.refs(row.new_domains)))
+        fields["domains_added"] = fields.get("domains_added", 0) - bool(new - old)
+        fields["domains_removed"] = fields.get("domains_removed", 0) - bool(old - new)
+        row.sets_domains, row.new_domains = False, row.old_domains
+    if not (row.sets_name or row.sets_domains):
+        fields["users"] = fields.get("users", 1) - 1
+        if row.kind == "update":
+            kinds["update"], kinds["unchanged"] = kinds["update"] - 1, kinds["unchanged"] + 1
+            row.kind = "unchanged"
+    row.reason = f"left alone: {note}"[:500]
+    plan.fields, plan.kinds = fields, kinds
+
+
+def list_ignores(
+    session: ReadSession, actor: Actor, *, environment: str | None = None
+) -> tuple[IgnoreView, ...]:
+    """The differences left alone in an environment, newest first."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    found = resolve.environment(session, environment)
+    return rules_repository.list_ignores(session, found.id)
+
+
+def forget_ignore(session: WriteSession, actor: Actor, *, ignore_id: int) -> None:
+    """Compare this difference again from the next plan on. Raises NotFound."""
+    access.require(actor, Permission.USER_SYNC_PLAN)
+    row = session.get(SyncIgnore, ignore_id)
+    if row is None:
+        raise NotFound("This difference is compared again already.")
+    audit.record(
+        session,
+        actor,
+        "user_sync:difference:compare",
+        subject=f"{row.field} of user {row.user_id}",
+    )
+    session.delete(row)

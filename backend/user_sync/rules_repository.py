@@ -1,0 +1,125 @@
+"""The SQL of settings and ignored differences."""
+
+from dataclasses import asdict, fields
+from datetime import datetime
+
+from sqlalchemy import select
+
+from backend.core import clock
+from backend.core.database import ReadSession, WriteSession
+from backend.models import SyncIgnore, SyncSettings
+from backend.user_sync.matching import Ignores
+from backend.user_sync.schemas import IgnoreView, Settings, SettingsView
+
+MOST_IGNORES = 10_000
+
+
+def settings_view(session: ReadSession, environment_id: int, environment: str) -> SettingsView:
+    """Stored settings over the defaults."""
+    row = session.get(SyncSettings, environment_id)
+    if row is None:
+        return SettingsView(environment, Settings(), None, None, None, None, "")
+    known = {field.name for field in fields(Settings)}
+    options = {key: value for key, value in row.options.items() if key in known}
+    return SettingsView(
+        environment=environment,
+        settings=Settings(**options),
+        last_good_count=row.last_good_count,
+        last_good_at=row.last_good_at,
+        next_plan_at=row.next_plan_at,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
+
+
+def save_settings(
+    session: WriteSession,
+    environment_id: int,
+    settings: Settings,
+    *,
+    next_plan_at: datetime | None,
+    by: str,
+) -> None:
+    row = _row(session, environment_id, by)
+    row.options = asdict(settings)
+    row.next_plan_at = next_plan_at
+    row.updated_at, row.updated_by = clock.now(), by
+
+
+def record_good_answer(session: WriteSession, environment_id: int, count: int) -> None:
+    """Remember how many people a good directory answer had."""
+    row = _row(session, environment_id, "system")
+    row.last_good_count, row.last_good_at = count, clock.now()
+
+
+def due(session: ReadSession, now: datetime) -> list[int]:
+    """Environments whose scheduled planning is due."""
+    query = select(SyncSettings.environment_id).where(SyncSettings.next_plan_at <= now)
+    return list(session.scalars(query))
+
+
+def set_next(session: WriteSession, environment_id: int, when: datetime | None) -> None:
+    row = session.get(SyncSettings, environment_id, with_for_update=True)
+    if row is not None:
+        row.next_plan_at = when
+
+
+def _row(session: WriteSession, environment_id: int, by: str) -> SyncSettings:
+    row = session.get(SyncSettings, environment_id, with_for_update=True)
+    if row is None:
+        row = SyncSettings(
+            environment_id=environment_id, options={}, updated_at=clock.now(), updated_by=by
+        )
+        session.add(row)
+    return row
+
+
+def ignores(session: ReadSession, environment_id: int) -> Ignores:
+    """What the matcher needs of the ignored differences."""
+    return {
+        (row.user_id, row.field): (row.digest, f"{row.author}: {row.reason}")
+        for row in _ignores(session, environment_id)
+    }
+
+
+def list_ignores(session: ReadSession, environment_id: int) -> tuple[IgnoreView, ...]:
+    """Newest first."""
+    return tuple(
+        IgnoreView(
+            id=row.id,
+            environment_id=row.environment_id,
+            user_id=row.user_id,
+            email=row.email,
+            field=row.field,
+            difference=row.difference,
+            author=row.author,
+            reason=row.reason,
+            created_at=row.created_at,
+        )
+        for row in _ignores(session, environment_id)
+    )
+
+
+def _ignores(session: ReadSession, environment_id: int) -> list[SyncIgnore]:
+    query = (
+        select(SyncIgnore)
+        .where(SyncIgnore.environment_id == environment_id)
+        .order_by(SyncIgnore.id.desc())
+        .limit(MOST_IGNORES)
+    )
+    return list(session.scalars(query))
+
+
+def put_ignore(session: WriteSession, row: SyncIgnore) -> None:
+    """Keep one per user and field: a newer decision replaces the older one."""
+    known = session.scalars(
+        select(SyncIgnore).where(
+            SyncIgnore.environment_id == row.environment_id,
+            SyncIgnore.user_id == row.user_id,
+            SyncIgnore.field == row.field,
+        )
+    ).one_or_none()
+    if known is not None:
+        session.delete(known)
+        session.flush()
+    session.add(row)

@@ -1,0 +1,234 @@
+"""The SQL of runs and their items."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from backend.core import clock
+from backend.core.database import ReadSession, WriteSession
+from backend.models import SyncItem, SyncRow, SyncRun
+from backend.user_sync import repository
+from backend.user_sync.errors import RunNotFound
+from backend.user_sync.schemas import ENDED, Change, Field, ItemView, Outcome, RunView
+
+#: A run whose worker has not been heard of for this long may be taken over.
+STALE = timedelta(seconds=120)
+
+
+def get_run(session: ReadSession, run_id: int, *, lock: bool = False) -> SyncRun:
+    """The run's row. Raises RunNotFound."""
+    row = session.get(SyncRun, run_id, with_for_update=lock or None)
+    if row is None:
+        raise RunNotFound(run_id)
+    return row
+
+
+def find_by_plan(session: ReadSession, plan_id: int) -> SyncRun | None:
+    return session.scalars(select(SyncRun).where(SyncRun.plan_id == plan_id)).one_or_none()
+
+
+def list_runs(
+    session: ReadSession, *, environment_id: int | None, limit: int, before: int | None
+) -> list[RunView]:
+    """Newest first."""
+    query = select(SyncRun).order_by(SyncRun.id.desc()).limit(limit)
+    if environment_id is not None:
+        query = query.where(SyncRun.environment_id == environment_id)
+    if before is not None:
+        query = query.where(SyncRun.id < before)
+    return [view(session, row) for row in session.scalars(query).all()]
+
+
+def view(session: ReadSession, row: SyncRun, *, reused: bool = False) -> RunView:
+    counted = session.execute(
+        select(SyncItem.state, func.count())
+        .where(SyncItem.run_id == row.id)
+        .group_by(SyncItem.state)
+    )
+    return RunView(
+        id=row.id,
+        plan_id=row.plan_id,
+        environment=row.environment,
+        state=row.state,  # type: ignore[arg-type]
+        note=row.note,
+        job_id=row.job_id,
+        actor_name=row.actor_name,
+        total=row.total,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        counts={str(state): int(count) for state, count in counted},
+        reused=reused,
+    )
+
+
+def add_items(
+    session: WriteSession, run_id: int, plan_id: int, rows: Sequence[tuple[int, str, str]]
+) -> None:
+    """One pending item per (position, user id, e-mail)."""
+    session.execute(
+        insert(SyncItem),
+        [
+            {
+                "run_id": run_id,
+                "position": position,
+                "plan_id": plan_id,
+                "user_id": user_id,
+                "email": email,
+                "state": "pending",
+                "reason": "",
+                "stored": "",
+            }
+            for position, user_id, email in rows
+        ],
+    )
+
+
+def claim(session: WriteSession, run_id: int, token: str) -> bool:
+    """Take the run for one worker; False when it has ended or somebody else is at work."""
+    row = get_run(session, run_id, lock=True)
+    now = clock.now()
+    if row.state in ENDED:
+        return False
+    fresh = row.heartbeat_at is not None and now - row.heartbeat_at < STALE
+    if row.state == "running" and row.claimed_by != token and fresh:
+        return False
+    row.state, row.claimed_by, row.heartbeat_at = "running", token, now
+    row.started_at = row.started_at or now
+    return True
+
+
+def next_changes(
+    session: ReadSession, run_id: int, state: str, *, after: int, limit: int
+) -> list[tuple[int, Change]]:
+    """(position, change) of the items in this state, in order."""
+    query = (
+        select(SyncItem.position, SyncRow)
+        .join(
+            SyncRow,
+            (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position),
+        )
+        .where(SyncItem.run_id == run_id, SyncItem.state == state, SyncItem.position > after)
+        .order_by(SyncItem.position)
+        .limit(limit)
+    )
+    return [(position, change_of(row)) for position, row in session.execute(query)]
+
+
+def change_of(row: SyncRow) -> Change:
+    fields: list[Field] = []
+    if row.sets_name:
+        fields.append("displayName")
+    if row.sets_domains:
+        fields.append("domains")
+    return Change(
+        user_id=str(row.user_id),
+        email=row.email,
+        fields=tuple(fields),
+        old_name=row.old_name,
+        new_name=row.new_name,
+        old_domains=repository.refs(row.old_domains),
+        new_domains=repository.refs(row.new_domains),
+        version=row.version,
+        updated_at=row.updated_at,
+    )
+
+
+def record(
+    session: WriteSession,
+    run_id: int,
+    token: str,
+    *,
+    intents: Sequence[int],
+    outcomes: Sequence[tuple[int, Outcome]],
+) -> bool:
+    """Store how items ended and which are sent next; False when the run is not ours any more."""
+    now = clock.now()
+    owned = session.execute(
+        update(SyncRun)
+        .where(SyncRun.id == run_id, SyncRun.claimed_by == token)
+        .values(heartbeat_at=now)
+    )
+    if owned.rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    if intents:
+        session.execute(
+            update(SyncItem)
+            .where(SyncItem.run_id == run_id, SyncItem.position.in_(intents))
+            .values(state="sending")
+        )
+    if outcomes:
+        session.execute(
+            update(SyncItem), [_item_values(run_id, position, o, now) for position, o in outcomes]
+        )
+    return True
+
+
+def _item_values(run_id: int, position: int, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    ended = outcome.state not in ("pending", "sending")
+    return {
+        "run_id": run_id,
+        "position": position,
+        "state": outcome.state,
+        "reason": outcome.reason if ended else "",
+        "stored": ",".join(outcome.stored),
+        "version_after": outcome.version_after,
+        "updated_after": outcome.updated_after,
+        "finished_at": now if ended else None,
+    }
+
+
+def item_page(
+    session: ReadSession,
+    run: SyncRun,
+    host_port: str,
+    *,
+    states: Sequence[str],
+    text: str,
+    after: int,
+    limit: int,
+) -> tuple[ItemView, ...]:
+    """Items with what was asked for, in the plan's order, after a position."""
+    query = (
+        select(SyncItem, SyncRow)
+        .join(
+            SyncRow,
+            (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position),
+        )
+        .where(SyncItem.run_id == run.id, SyncItem.position > after)
+        .order_by(SyncItem.position)
+        .limit(limit)
+    )
+    if states:
+        query = query.where(SyncItem.state.in_(states))
+    for word in text.casefold().split():
+        query = query.where(SyncRow.search.contains(word, autoescape=True))
+    return tuple(_item_view(item, row, host_port) for item, row in session.execute(query))
+
+
+def all_items(session: ReadSession, run: SyncRun, host_port: str) -> Iterator[ItemView]:
+    """Every item, read in steps, for exports and the undo."""
+    after = -1
+    while True:
+        items = item_page(session, run, host_port, states=(), text="", after=after, limit=2_000)
+        yield from items
+        session.expunge_all()
+        if len(items) < 2_000:
+            return
+        after = items[-1].position
+
+
+def _item_view(item: SyncItem, row: SyncRow, host_port: str) -> ItemView:
+    return ItemView(
+        position=item.position,
+        user_id=item.user_id,
+        email=item.email,
+        state=item.state,  # type: ignore[arg-type]
+        reason=item.reason,
+        stored=tuple(filter(None, item.stored.split(","))),
+        version_after=item.version_after,
+        finished_at=item.finished_at,
+        row=repository.row_view(row, host_port),
+    )

@@ -1,0 +1,320 @@
+"""Apply a plan, watch the run, continue it, undo it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from backend.connections import resolve
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput
+from backend.integrations.openmetadata.schemas import StoredUser
+from backend.jobs import service as jobs
+from backend.jobs.enqueue import enqueue
+from backend.models import SyncPlan, SyncRun
+from backend.user_sync import (
+    applying,
+    exports,
+    plans,
+    repository,
+    rules_repository,
+    run_repository,
+)
+from backend.user_sync.errors import (
+    ConfirmationNeeded,
+    NothingToApply,
+    NothingToUndo,
+    NotInPlan,
+    PlanExpired,
+    PlanNotReady,
+    RunActive,
+)
+from backend.user_sync.matching import PlanRow
+from backend.user_sync.planning import Control, Silent, Tally
+from backend.user_sync.schemas import ENDED, ItemView, PlanView, RunView, Settings
+
+
+def apply(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    plan_id: int,
+    user_ids: Sequence[str] | None = None,
+    emails: Sequence[str] | None = None,
+    confirm: str = "",
+    background: bool = True,
+) -> RunView:
+    """Start applying a plan; a plan that was applied before answers with its first run (reused).
+
+    user_ids or emails: the ticked users, None for every change of the plan. confirm: the number
+    of users, typed by a person, needed above the blast-radius limit. background False: no job is
+    sent, the caller runs `execute` itself.
+    Raises PlanNotFound, PlanNotReady, PlanExpired, NotInPlan, NothingToApply, ConfirmationNeeded.
+    """
+    access.require(actor, Permission.USER_SYNC_APPLY)
+    plan = repository.get_plan(session, plan_id, lock=True)
+    known = run_repository.find_by_plan(session, plan_id)
+    if known is not None:
+        return run_repository.view(session, known, reused=True)
+    if plan.state != "ready":
+        raise PlanNotReady(plan_id, plan.state, plan.error)
+    if plan.expires_at is not None and plan.expires_at <= clock.now():
+        raise PlanExpired(plan_id, f"{plan.expires_at:%Y-%m-%d at %H:%M} UTC")
+    rows = _chosen(session, plan_id, user_ids, emails)
+    settings = rules_repository.settings_view(session, plan.environment_id, plan.environment)
+    check_limit(len(rows), plan.matched_count, settings.settings, confirm)
+    run = _create(session, actor, plan, len(rows))
+    run_repository.add_items(session, run.id, plan_id, rows)
+    if background:
+        _enqueue(session, actor, run)
+    return run_repository.view(session, run)
+
+
+def _chosen(
+    session: WriteSession,
+    plan_id: int,
+    user_ids: Sequence[str] | None,
+    emails: Sequence[str] | None,
+) -> list[tuple[int, str, str]]:
+    rows = repository.applicable_rows(session, plan_id)
+    if emails is not None:
+        found, unknown = plans.resolve_ids(session, plan_id, emails)
+        if unknown:
+            raise NotInPlan(plan_id, unknown)
+        user_ids = [*(user_ids or ()), *found]
+    if user_ids is not None:
+        wanted = set(user_ids)
+        unknown = sorted(wanted - {user_id for _, user_id, _ in rows})
+        if unknown:
+            raise NotInPlan(plan_id, unknown)
+        rows = [row for row in rows if row[1] in wanted]
+    if not rows:
+        raise NothingToApply(plan_id)
+    return rows
+
+
+def over_limit(users: int, matched: int, settings: Settings) -> bool:
+    """Whether so many changed users need a typed confirmation."""
+    return matched >= settings.limit_from and users > matched * settings.limit_percent / 100
+
+
+def check_limit(users: int, matched: int, settings: Settings, confirm: str) -> None:
+    """Raises ConfirmationNeeded above the blast-radius limit without the right number."""
+    if over_limit(users, matched, settings) and confirm.strip() != str(users):
+        raise ConfirmationNeeded(users, matched, settings.limit_percent)
+
+
+def _create(session: WriteSession, actor: Actor, plan: SyncPlan, total: int) -> SyncRun:
+    run = SyncRun(
+        plan_id=plan.id,
+        environment_id=plan.environment_id,
+        environment=plan.environment,
+        state="queued",
+        note="",
+        actor_id=actor.id,
+        actor_name=actor.name[:255],
+        actor_role=actor.role.value,
+        actor_kind=actor.kind,
+        total=total,
+        created_at=clock.now(),
+    )
+    session.add(run)
+    session.flush()
+    audit.record(
+        session,
+        actor,
+        "user_sync:plan:apply",
+        subject=f"run {run.id} of plan {plan.id} on {plan.environment}",
+        phase="intent",
+        details={"users": total, "digest": plan.digest, "origin": plan.origin},
+    )
+    return run
+
+
+def _enqueue(session: WriteSession, actor: Actor, run: SyncRun) -> None:
+    run.job_id = enqueue(
+        session,
+        actor,
+        "user_sync.apply",
+        {"run_id": run.id},
+        subject=f"plan {run.plan_id} on {run.environment}",
+    )
+    session.flush()
+
+
+def execute(
+    database: Database, actor: Actor, *, run_id: int, control: Control | None = None
+) -> RunView:
+    """Work through a run in the calling thread (CLI); see `applying.execute`."""
+    access.require(actor, Permission.USER_SYNC_APPLY)
+    return applying.execute(database, run_id, control or Silent(), token=applying.own_token())
+
+
+def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool = True) -> RunView:
+    """Go on with a run that stopped or was cancelled. Raises RunActive, NothingToApply."""
+    access.require(actor, Permission.USER_SYNC_APPLY)
+    run = run_repository.get_run(session, run_id, lock=True)
+    view = run_repository.view(session, run)
+    if run.state not in ENDED:
+        raise RunActive(run_id)
+    if view.done == run.total:
+        raise NothingToApply(run.plan_id)
+    run.state, run.note, run.finished_at, run.claimed_by = "queued", "", None, None
+    audit.record(
+        session,
+        actor,
+        "user_sync:plan:apply",
+        subject=f"run {run.id} of plan {run.plan_id} on {run.environment}",
+        phase="intent",
+        details={"continued": True, "left": run.total - view.done},
+    )
+    if background:
+        _enqueue(session, actor, run)
+    return run_repository.view(session, run)
+
+
+def cancel(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:
+    """Ask a run's job to stop between two users. Raises RunNotFound, InvalidInput."""
+    access.require(actor, Permission.USER_SYNC_APPLY)
+    run = run_repository.get_run(session, run_id)
+    if run.job_id is None:
+        raise InvalidInput(f"Run {run_id} was started from a command line; stop it there.")
+    jobs.cancel(session, actor, job_id=run.job_id)
+    if run.state == "queued":
+        run = run_repository.get_run(session, run_id, lock=True)
+        if run.state == "queued":
+            run.state, run.note, run.finished_at = "cancelled", "Cancelled.", clock.now()
+    return run_repository.view(session, run)
+
+
+def get_run(session: ReadSession, actor: Actor, *, run_id: int) -> RunView:
+    """One run's head with its counts. Raises RunNotFound."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    return run_repository.view(session, run_repository.get_run(session, run_id))
+
+
+def list_runs(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    limit: int = 50,
+    before: int | None = None,
+) -> tuple[RunView, ...]:
+    """Newest first; environment None: of all environments."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    if not 1 <= limit <= plans.MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {plans.MAX_PAGE}.")
+    found = resolve.environment(session, environment).id if environment else None
+    return tuple(
+        run_repository.list_runs(session, environment_id=found, limit=limit, before=before)
+    )
+
+
+def list_items(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    run_id: int,
+    states: Sequence[str] = (),
+    text: str = "",
+    after: int = -1,
+    limit: int = 100,
+) -> tuple[ItemView, ...]:
+    """Users of a run in the plan's order, after a position, at most 1,000."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    if not 1 <= limit <= plans.MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {plans.MAX_PAGE}.")
+    run = run_repository.get_run(session, run_id)
+    plan = repository.get_plan(session, run.plan_id)
+    return run_repository.item_page(
+        session, run, plan.host_port, states=states, text=text, after=after, limit=limit
+    )
+
+
+def all_items(session: ReadSession, actor: Actor, *, run_id: int) -> Iterator[ItemView]:
+    """Every user of a run, for documents and exports."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    run = run_repository.get_run(session, run_id)
+    plan = repository.get_plan(session, run.plan_id)
+    return run_repository.all_items(session, run, plan.host_port)
+
+
+def run_csv(session: ReadSession, actor: Actor, *, run_id: int) -> str:
+    """The whole run as CSV."""
+    return exports.run_csv(all_items(session, actor, run_id=run_id))
+
+
+def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
+    """The inverse of what a run stored, as a plan to be reviewed and applied like any other.
+
+    Takes back only the fields that were really stored; users changed since then become conflicts
+    when the plan is applied. Raises RunNotFound, RunActive, NothingToUndo.
+    """
+    access.require(actor, Permission.USER_SYNC_PLAN)
+    run = run_repository.get_run(session, run_id)
+    if run.state not in ENDED:
+        raise RunActive(run_id)
+    source = repository.get_plan(session, run.plan_id)
+    plan = plans.create(session, actor, environment=run.environment, origin="undo")
+    rows = _inverse(run_repository.all_items(session, run, source.host_port))
+    if not rows:
+        raise NothingToUndo(run_id)
+    tally = Tally()
+    for row in rows:
+        tally.add(row)
+    repository.store_rows(session, plan.id, rows, repository.RefEncoder())
+    return _ready(session, actor, plan.id, run, source, tally)
+
+
+def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
+    rows: list[PlanRow] = []
+    for item in items:
+        if not item.stored:
+            continue
+        row, name, domains = item.row, "displayName" in item.stored, "domains" in item.stored
+        user = StoredUser(
+            id=item.user_id,
+            name=row.user_name or "",
+            email=row.email,
+            display_name=row.new_name if name else row.old_name,
+            version=item.version_after,
+            updated_at=None,
+            updated_by=None,
+            is_bot=False,
+            deleted=False,
+            domains=row.new_domains if domains else row.old_domains,
+            inherited=row.inherited,
+        )
+        inverse = PlanRow(len(rows), "update", "takes back a change", row.email, user)
+        inverse.sets_name, inverse.new_name = name, row.old_name if name else user.display_name
+        inverse.sets_domains = domains
+        inverse.new_domains = row.old_domains if domains else user.domains
+        rows.append(inverse)
+    return rows
+
+
+def _ready(
+    session: WriteSession, actor: Actor, plan_id: int, run: SyncRun, source: SyncPlan, tally: Tally
+) -> PlanView:
+    plan = repository.get_plan(session, plan_id)
+    now = clock.now()
+    hours = rules_repository.settings_view(
+        session, plan.environment_id, plan.environment
+    ).settings.expires_hours
+    plan.state, plan.ready_at, plan.expires_at = "ready", now, now + timedelta(hours=hours)
+    plan.reverts_run_id = run.id
+    plan.server_version, plan.directory_count = source.server_version, tally.kinds.total()
+    plan.listed_count, plan.matched_count = source.listed_count, source.matched_count
+    plan.kinds, plan.fields = tally.kind_counts(), dict(tally.fields)
+    plan.domain_names, plan.digest = sorted(tally.domains)[:1000], tally.digest()
+    audit.record(
+        session,
+        actor,
+        "user_sync:plan:create",
+        subject=f"plan {plan.id} on {plan.environment}",
+        outcome="ready",
+        details={"reverts_run": run.id, "kinds": plan.kinds, "digest": plan.digest},
+    )
+    session.flush()
+    return repository.plan_view(session, plan)

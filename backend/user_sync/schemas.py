@@ -1,0 +1,251 @@
+"""What user sync hands out: plans, rows, runs, items, settings; and what its filters take."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from backend.integrations.openmetadata.schemas import DomainRef
+
+Kind = Literal["update", "unchanged", "not_found", "unknown_domain", "invalid", "duplicate"]
+KINDS: tuple[Kind, ...] = (
+    "update",
+    "unknown_domain",
+    "not_found",
+    "duplicate",
+    "invalid",
+    "unchanged",
+)
+Field = Literal["displayName", "domains"]
+ItemState = Literal["pending", "sending", "applied", "conflict", "failed", "unknown"]
+ITEM_STATES: tuple[ItemState, ...] = (
+    "applied",
+    "conflict",
+    "failed",
+    "unknown",
+    "sending",
+    "pending",
+)
+RunState = Literal["queued", "running", "succeeded", "partial", "stopped", "cancelled"]
+ENDED: tuple[RunState, ...] = ("succeeded", "partial", "stopped", "cancelled")
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """A plan's head. kinds: rows per kind; fields: users per field that would change.
+
+    expired: it may not be applied any more. run_id: set once it was applied.
+    changes: rows that can be applied.
+    """
+
+    id: int
+    environment_id: int
+    environment: str
+    state: Literal["planning", "ready", "failed"]
+    origin: str
+    reverts_run_id: int | None
+    error: str | None
+    actor_name: str
+    created_at: datetime
+    ready_at: datetime | None
+    expires_at: datetime | None
+    expired: bool
+    host_port: str
+    server_version: str
+    directory_count: int
+    listed_count: int
+    matched_count: int
+    kinds: dict[str, int]
+    fields: dict[str, int]
+    domain_names: tuple[str, ...]
+    digest: str
+    job_id: int | None
+    run_id: int | None
+
+    @property
+    def changes(self) -> int:
+        return self.fields.get("users", 0)
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One directory user of a plan. old_domains never holds inherited ones.
+
+    sets_name and sets_domains say what would be written; look_alike: the two names differ only in
+    white space, invisible characters or Unicode form.
+    """
+
+    plan_id: int
+    position: int
+    kind: Kind
+    reason: str
+    email: str
+    user_id: str | None
+    user_name: str | None
+    user_url: str | None
+    version: float | None
+    updated_at: int | None
+    old_name: str | None
+    new_name: str | None
+    sets_name: bool
+    look_alike: bool
+    old_domains: tuple[DomainRef, ...]
+    new_domains: tuple[DomainRef, ...]
+    inherited: tuple[DomainRef, ...]
+    sets_domains: bool
+
+    @property
+    def applicable(self) -> bool:
+        return self.sets_name or self.sets_domains
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """kinds: any of them; domain: a full name, any case; text: in e-mail, user or display name."""
+
+    kinds: tuple[str, ...] = ()
+    domain: str = ""
+    text: str = ""
+    only_applicable: bool = False
+
+
+@dataclass(frozen=True)
+class RowPage:
+    """total: rows the filter finds, of which `items` starts at `offset`."""
+
+    items: tuple[RowView, ...]
+    total: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run's head. counts: items per state. reused: the plan had been applied before."""
+
+    id: int
+    plan_id: int
+    environment: str
+    state: RunState
+    note: str
+    job_id: int | None
+    actor_name: str
+    total: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    counts: dict[str, int]
+    reused: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def clean(self) -> bool:
+        return self.state == "succeeded"
+
+    @property
+    def done(self) -> int:
+        return self.total - self.counts.get("pending", 0) - self.counts.get("sending", 0)
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """One user of a run, with what was asked for."""
+
+    position: int
+    user_id: str
+    email: str
+    state: ItemState
+    reason: str
+    stored: tuple[str, ...]
+    version_after: float | None
+    finished_at: datetime | None
+    row: RowView
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an environment plans and applies.
+
+    plan_cron: five fields, UTC, "" = no schedule. min_share: a directory answer below this share
+    of the last good one stops planning. limit_percent of the matched users, from limit_from
+    matched users up, may change without a typed confirmation.
+    """
+
+    plan_cron: str = ""
+    apply_on_schedule: bool = False
+    min_share: float = 0.8
+    limit_percent: float = 20.0
+    limit_from: int = 100
+    expires_hours: float = 24.0
+    concurrency: int = 12
+
+
+@dataclass(frozen=True)
+class SettingsView:
+    environment: str
+    settings: Settings
+    last_good_count: int | None
+    last_good_at: datetime | None
+    next_plan_at: datetime | None
+    updated_at: datetime | None
+    updated_by: str
+
+
+@dataclass(frozen=True)
+class IgnoreView:
+    id: int
+    environment_id: int
+    user_id: str
+    email: str
+    field: str
+    difference: str
+    author: str
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Changes that wait for review, for the Overview."""
+
+    environment: str
+    plan_id: int
+    changes: int
+    planned_at: datetime
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one write is to do, and what the user looked like when it was planned.
+
+    fields: which of displayName and domains are written. email guards against a user id that has
+    become somebody else.
+    """
+
+    user_id: str
+    email: str
+    fields: tuple[Field, ...]
+    old_name: str | None
+    new_name: str | None
+    old_domains: tuple[DomainRef, ...]
+    new_domains: tuple[DomainRef, ...]
+    version: float | None
+    updated_at: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one write ended.
+
+    away: OpenMetadata was not there for it. stops: the rest would fail the same way (a refused
+    token), the run ends here. Both leave the item as it was: pending, or still to be settled.
+    """
+
+    state: ItemState
+    reason: str = ""
+    stored: tuple[str, ...] = field(default=())
+    version_after: float | None = None
+    updated_after: int | None = None
+    away: bool = False
+    stops: bool = False

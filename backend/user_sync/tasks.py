@@ -1,0 +1,85 @@
+"""Jobs of user sync: planning, applying, and planning by schedule."""
+
+from typing import Any
+
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import PortalError
+from backend.core.log import get_logger
+from backend.jobs.registry import JobContext, job
+from backend.jobs.schedule import every
+from backend.user_sync import applying, planning, plans, repository, rules_repository, runs
+
+log = get_logger(__name__)
+
+
+@job("user_sync.plan", title="Plan user changes", resumable=True)
+def make_plan(
+    ctx: JobContext, *, plan_id: int, accept_short: bool = False
+) -> dict[str, Any] | None:
+    """Fill a plan; by schedule, apply it too where that is switched on."""
+    with ctx.database.read() as session:
+        known = repository.plan_view(session, repository.get_plan(session, plan_id))
+    if known.state == "ready":
+        return {"plan_id": plan_id, "kinds": known.kinds}  # delivered twice
+    plan = planning.run(ctx.database, ctx.actor, plan_id, ctx, accept_short=accept_short)
+    ctx.log(f"{plan.changes} users would change; {plan.kinds}")
+    result: dict[str, Any] = {"plan_id": plan_id, "kinds": plan.kinds}
+    if plan.origin == "schedule" and plan.changes:
+        result["run_id"] = _apply_by_schedule(ctx, plan_id, plan.environment_id)
+    return result
+
+
+def _apply_by_schedule(ctx: JobContext, plan_id: int, environment_id: int) -> int | None:
+    with ctx.database.write() as session:
+        row = repository.get_plan(session, plan_id)
+        view = rules_repository.settings_view(session, environment_id, row.environment)
+        if not view.settings.apply_on_schedule:
+            return None
+        try:
+            return runs.apply(session, SYSTEM, plan_id=plan_id).id
+        except PortalError as exc:
+            # Over the limit: the plan waits for a person, as the Overview says.
+            refusal = exc.message
+    ctx.log(f"Not applied by schedule: {refusal}")
+    return None
+
+
+@job("user_sync.apply", title="Apply user changes", resumable=True)
+def apply_plan(ctx: JobContext, *, run_id: int) -> dict[str, Any] | None:
+    """Work through a run."""
+    run = applying.execute(ctx.database, run_id, ctx, token=f"job:{ctx.job_id}")
+    ctx.log(f"{run.state}: {run.counts} {run.note}".strip())
+    return {"run_id": run_id, "state": run.state, "counts": run.counts}
+
+
+@every("user_sync.schedule", minutes=1)
+def plan_by_schedule(database: Database) -> None:
+    """Start planning where it is due."""
+    now = clock.now()
+    with database.read() as session:
+        due = rules_repository.due(session, now)
+    for environment_id in due:
+        with database.write() as session:
+            _start_due(session, environment_id)
+
+
+def _start_due(session: Any, environment_id: int) -> None:
+    from backend.connections import environments
+    from backend.user_sync import rules
+
+    now = clock.now()
+    known = {env.id: env for env in environments.list_all(session, SYSTEM)}
+    environment = known.get(environment_id)
+    if environment is None:
+        rules_repository.set_next(session, environment_id, None)
+        return
+    view = rules_repository.settings_view(session, environment_id, environment.name)
+    rules_repository.set_next(
+        session, environment_id, rules.next_time(view.settings.plan_cron, now)
+    )
+    try:
+        plans.start_plan(session, SYSTEM, environment=environment.name, origin="schedule")
+    except PortalError as exc:
+        log.warning("Planning by schedule is not possible.", error=exc.message)

@@ -1,0 +1,206 @@
+"""Writes one user's change: re-read, refuse what moved, PATCH, compare the answer.
+
+Shared by the apply job and the connector, so both follow the same rules. Never PUT: it clears
+roles, teams, personas and the admin flag.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from backend.core.errors import OutcomeUnknown, PortalError, UpstreamUnavailable
+from backend.integrations.openmetadata.errors import Moved, NotThere, TokenRefused
+from backend.integrations.openmetadata.gateway import OpenMetadataGateway
+from backend.integrations.openmetadata.schemas import DomainRef, StoredUser
+from backend.user_sync.schemas import Change, Field, Outcome
+
+TRIES = 5
+
+
+class Writer:
+    """Writes changes through one gateway; thread-safe.
+
+    is_bot and principal (from the gateway's probe) name the cause when the server silently keeps
+    an old value.
+    """
+
+    def __init__(
+        self, gateway: OpenMetadataGateway, *, principal: str = "", is_bot: bool = False
+    ) -> None:
+        self._gateway = gateway
+        self._principal = principal
+        self._is_bot = is_bot
+
+    def write(self, change: Change) -> Outcome:
+        """Make the change, or say why not. Raises nothing but bugs."""
+        try:
+            return self._write(change)
+        except TokenRefused as exc:
+            return Outcome("pending", exc.message, stops=True)
+        except UpstreamUnavailable as exc:
+            return Outcome("pending", exc.message, away=True)
+        except NotThere as exc:
+            return Outcome("conflict", f"the user is gone: {exc.message}")
+        except PortalError as exc:
+            return Outcome("failed", exc.message)
+
+    def settle(self, change: Change) -> Outcome:
+        """Find out what became of a write that was interrupted, and go on from there."""
+        try:
+            now = self._gateway.user(change.user_id)
+        except NotThere as exc:
+            return Outcome("conflict", f"the user is gone: {exc.message}")
+        except PortalError as exc:
+            return Outcome("sending", exc.message, stops=True)
+        if wanted_is_there(change, now):
+            return _applied(change, now, "found stored after an interruption")
+        return self.write(change)
+
+    def _write(self, change: Change) -> Outcome:
+        for _ in range(TRIES):
+            now = self._gateway.user(change.user_id)
+            if wanted_is_there(change, now):
+                return _applied(change, now, "was so already", stored=False)
+            moved = what_moved(change, now)
+            if moved:
+                return Outcome("conflict", moved)
+            try:
+                return self._patch(change, now)
+            except Moved:
+                continue
+        return Outcome(
+            "conflict", f"the user was changed by somebody else {TRIES} times while being written"
+        )
+
+    def _patch(self, change: Change, now: StoredUser) -> Outcome:
+        guarded = self._guards(change)
+        try:
+            answer = self._gateway.patch_user(
+                change.user_id, operations(change), if_match=now.version if guarded else None
+            )
+        except OutcomeUnknown as exc:
+            return self._look_after(change, exc)
+        except NotThere as exc:
+            return Outcome("failed", f"{exc.message} The user or the domain was deleted meanwhile.")
+        if not self._gateway.version().stores_domains_with_if_match:
+            # Servers before 2.0 may echo what they did not store.
+            answer = self._gateway.user(change.user_id)
+        return self._compared(change, answer)
+
+    def _guards(self, change: Change) -> bool:
+        if "domains" in change.fields and not (
+            self._gateway.version().stores_domains_with_if_match
+        ):
+            return False
+        return self._gateway.enforces_if_match(change.user_id)
+
+    def _look_after(self, change: Change, lost: OutcomeUnknown) -> Outcome:
+        """No answer came: read back. A write that is not there yet may still arrive."""
+        try:
+            now = self._gateway.user(change.user_id)
+        except PortalError:
+            return Outcome("unknown", lost.message)
+        if wanted_is_there(change, now):
+            return _applied(change, now, "the answer was lost, but the change is stored")
+        return Outcome("unknown", f"{lost.message} Read back, the old values were still there.")
+
+    def _compared(self, change: Change, answer: StoredUser) -> Outcome:
+        stored = tuple(name for name in change.fields if _has(change, name, answer))
+        if stored == change.fields:
+            return _applied(change, answer, "")
+        kept = [name for name in change.fields if name not in stored]
+        return Outcome(
+            "failed",
+            self._why_kept(kept),
+            stored=stored,
+            version_after=answer.version,
+            updated_after=answer.updated_at,
+        )
+
+    def _why_kept(self, kept: list[Field]) -> str:
+        what = " and ".join("display name" if name == "displayName" else "domains" for name in kept)
+        said = f"OpenMetadata accepted the change but kept the old {what}"
+        if self._is_bot and "displayName" in kept:
+            return (
+                f"{said}: {self._principal or 'this account'} is a bot, and policy "
+                "DefaultBotPolicy denies EditDisplayName. Use a technical admin account."
+            )
+        return f"{said}: a policy or the server's version does not let this account change it."
+
+
+def operations(change: Change) -> list[dict[str, Any]]:
+    """JSON Patch of whole values: `add` replaces a member that is there and creates one that is
+    not; never positions in a list, which the server fills with inherited domains, too."""
+    found: list[dict[str, Any]] = []
+    if "displayName" in change.fields:
+        if change.new_name is None:
+            found.append({"op": "remove", "path": "/displayName"})
+        else:
+            found.append({"op": "add", "path": "/displayName", "value": change.new_name})
+    if "domains" in change.fields:
+        refs = [{"id": ref.id, "type": "domain"} for ref in change.new_domains]
+        found.append({"op": "add", "path": "/domains", "value": refs})
+    return found
+
+
+def wanted_is_there(change: Change, now: StoredUser) -> bool:
+    return all(_has(change, name, now) for name in change.fields)
+
+
+def what_moved(change: Change, now: StoredUser) -> str:
+    """Which of the fields to be written is no longer as planned, by whom; "" when none."""
+    if change.email and now.email.strip().casefold() != change.email.strip().casefold():
+        return f"the user's e-mail is now {now.email}; it was {change.email}"
+    moved = []
+    if "displayName" in change.fields and (now.display_name or "") != (change.old_name or ""):
+        moved.append(
+            f"the display name is now {_quoted(now.display_name)}, "
+            f"it was {_quoted(change.old_name)}"
+        )
+    if "domains" in change.fields and _ids(now.domains) != _ids(change.old_domains):
+        moved.append(
+            f"the domains are now {_names(now.domains)}, they were {_names(change.old_domains)}"
+        )
+    if not moved:
+        return ""
+    who = f"; changed by {now.updated_by}" if now.updated_by else ""
+    return " and ".join(moved) + who + _when(now.updated_at)
+
+
+def _has(change: Change, name: Field, now: StoredUser) -> bool:
+    if name == "displayName":
+        return (now.display_name or "") == (change.new_name or "")
+    return _ids(now.domains) == _ids(change.new_domains)
+
+
+def _applied(change: Change, now: StoredUser, reason: str, *, stored: bool = True) -> Outcome:
+    return Outcome(
+        "applied",
+        reason,
+        stored=change.fields if stored else (),
+        version_after=now.version,
+        updated_after=now.updated_at,
+    )
+
+
+def _ids(refs: tuple[DomainRef, ...]) -> set[str]:
+    return {ref.id for ref in refs}
+
+
+def _names(refs: tuple[DomainRef, ...]) -> str:
+    return ", ".join(sorted(ref.fqn for ref in refs)) or "none"
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return "empty"
+    return f"“{text}”" if len(text) <= 120 else f"“{text[:120]}…”"
+
+
+def _when(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    try:
+        when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return ""
+    return f" on {when:%Y-%m-%d at %H:%M} UTC"
