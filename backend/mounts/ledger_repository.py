@@ -69,23 +69,43 @@ def page(
         after = walks.read_cursor(cursor, walk.sort) if cursor else None
         found: list[Row[Any]] = []
         examined = 0
-        for size in walks.steps(walk, limit):
-            wanted = limit + 1 - len(found)
-            found += connection.execute(_rows(ledger, walk, after, size, wanted)).all()
+        for number, size in enumerate(walks.steps(walk, limit)):
+            step = _first_step if number == 0 else _later_step
+            rows, seen, after = step(connection, ledger, walk, after, size, limit + 1 - len(found))
+            found += rows
+            examined += seen
             if len(found) > limit:
                 last = found[limit - 1]
                 text = walks.cursor_text(walk, _key(walk, last), last.id)
-                return [view(row) for row in found[:limit]], text, walk, examined + size
-            if not walk.left:
-                return [view(row) for row in found], None, walk, len(found)
-            seen, after = _seen(connection, ledger, walk, after, size)
-            examined += seen
+                return [view(row) for row in found[:limit]], text, walk, examined
             if seen < size or after is None:
                 return [view(row) for row in found], None, walk, examined
         following = walks.cursor_text(walk, *after) if after is not None else None
         return [view(row) for row in found], following, walk, examined
 
     return ledger.read(work)
+
+
+_Place = tuple[Any, int] | None
+
+
+def _first_step(
+    connection: Connection, ledger: Ledger, walk: Walk, after: _Place, size: int, _wanted: int
+) -> tuple[list[Row[Any]], int, _Place]:
+    """A few hundred entries, checked here: one query tells what fits and where it ended."""
+    rows = connection.execute(_flagged(ledger, walk, after, size)).all()
+    end = (_key(walk, rows[-1]), rows[-1].id) if rows else None
+    return [row for row in rows if row.fits], len(rows), end
+
+
+def _later_step(
+    connection: Connection, ledger: Ledger, walk: Walk, after: _Place, size: int, wanted: int
+) -> tuple[list[Row[Any]], int, _Place]:
+    """Thousands of entries, checked by the database, which sends only what fits."""
+    rows = list(connection.execute(_rows(ledger, walk, after, size, wanted)))
+    if len(rows) >= wanted:
+        return rows, size, after
+    return rows, *_seen(connection, ledger, walk, after, size)
 
 
 def _rows(
@@ -97,6 +117,17 @@ def _rows(
     if walk.by is not None:
         return query.order_by(ids.c.sort_key, ids.c.id).limit(limit)
     return query.order_by(ids.c.id.desc() if walk.descending else ids.c.id).limit(limit)
+
+
+def _flagged(ledger: Ledger, walk: Walk, after: tuple[Any, int] | None, size: int) -> Select[Any]:
+    """All rows of the next `size` ids, each with whether it passes what is left to check."""
+    ids = walks.inner(ledger, walk, after, size).subquery("k")
+    fits = case((and_(true(), *walk.left), 1), else_=0) if walk.left else literal(1)
+    query = select(*_VIEW, fits.label("fits")).select_from(ids)
+    query = query.join(schema.ledger, t.id == ids.c.id)
+    if walk.by is not None:
+        return query.order_by(ids.c.sort_key, ids.c.id)
+    return query.order_by(ids.c.id.desc() if walk.descending else ids.c.id)
 
 
 def _key(walk: Walk, row: Row[Any]) -> Any:
