@@ -1,0 +1,209 @@
+"""Runs on every kind of table and column: rewritten as they should be, or rolled back."""
+
+import psycopg2
+import pytest
+
+from backend.integrations.postgres.connection import connect
+from backend.integrations.postgres.errors import SourceRefused
+from backend.tokenization.engines.base import Blocked, RewriteResult
+from backend.tokenization.engines.postgres import rewrite
+from backend.tokenization.tokens import Tokenizer
+from tests.backend.tokenization.world import (
+    BASE64,
+    TOKENIZER,
+    Recorder,
+    Source,
+    choices,
+)
+
+
+def run(
+    source: Source,
+    table: str,
+    *columns: str,
+    control: Recorder | None = None,
+    tokenizer: Tokenizer = TOKENIZER,
+    schema: str = "public",
+) -> RewriteResult:
+    with connect(source.settings, source.secrets, lock_timeout=0.5) as connection:
+        return rewrite.rewrite(
+            connection,
+            source.table(table, schema),
+            choices(*columns),
+            tokenizer,
+            control or Recorder(),
+        )
+
+
+class TestTables:
+    HOSTILE = 'Kunden "x"; DROP TABLE customers; -- %s %(a)s {0} \\ ü\''
+
+    def test_hostile_names(self, source: Source) -> None:
+        quoted = '"' + self.HOSTILE[:60].replace('"', '""') + '"'
+        name = self.HOSTILE[:60]
+        with source.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE SCHEMA {quoted}")
+            cursor.execute(f"CREATE TABLE {quoted}.{quoted} ({quoted} text)")
+            cursor.execute(f"INSERT INTO {quoted}.{quoted} VALUES ('x')")
+
+        assert run(source, name, name, schema=name) == RewriteResult(1, 1)
+        with source.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT {quoted} FROM {quoted}.{quoted}")
+            assert cursor.fetchall() == [(TOKENIZER.token("x"),)]
+
+    def test_mixed_case_names(self, source: Source) -> None:
+        source.run('CREATE TABLE "People" ("eMail" text)', "INSERT INTO \"People\" VALUES ('x')")
+
+        assert run(source, "People", "eMail") == RewriteResult(1, 1)
+
+    def test_partitions_and_sub_partitions(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (k int, a text) PARTITION BY RANGE (k)",
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10)",
+            "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20) PARTITION BY LIST (k)",
+            "CREATE TABLE t21 PARTITION OF t2 DEFAULT",
+            "INSERT INTO t SELECT n, 'v' || n FROM generate_series(0, 19) AS n",
+        )
+
+        assert run(source, "t", "a") == RewriteResult(20, 20)
+        assert source.column("SELECT a FROM t ORDER BY k") == [
+            TOKENIZER.token(f"v{n}") for n in range(20)
+        ]
+
+    def test_a_partition_by_itself_leaves_the_others(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (k int, a text) PARTITION BY LIST (k)",
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)",
+            "CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2)",
+            "INSERT INTO t VALUES (1, 'x'), (2, 'y')",
+        )
+
+        assert run(source, "t1", "a") == RewriteResult(1, 1)
+        assert source.column("SELECT a FROM t2") == ["y"]
+
+    def test_inheriting_tables_are_part_of_it(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "CREATE TABLE more () INHERITS (t)",
+            "INSERT INTO t VALUES ('x')",
+            "INSERT INTO more VALUES ('y')",
+        )
+
+        assert run(source, "t", "a") == RewriteResult(2, 2)
+
+    def test_domains_and_lengths(self, source: Source) -> None:
+        source.run(
+            "CREATE DOMAIN label AS varchar(60) NOT NULL",
+            'CREATE TABLE t (a label, b char(60), c varchar(52), d text COLLATE "C")',
+            "INSERT INTO t VALUES ('x', 'x', 'x', 'x'), ('', '  ', '', '')",
+        )
+
+        assert run(source, "t", "a", "b", "c", "d") == RewriteResult(2, 1)
+        assert source.rows("SELECT a, b::text, c, d FROM t ORDER BY a")[1] == (
+            (TOKENIZER.token("x"),) * 4
+        )
+        assert run(source, "t", "a", "b", "c", "d") == RewriteResult(2, 0)
+
+    def test_trailing_blanks_of_char_are_not_part_of_the_value(self, source: Source) -> None:
+        source.run("CREATE TABLE t (a char(60))", "INSERT INTO t VALUES ('x   ')")
+
+        run(source, "t", "a")
+
+        assert source.column("SELECT rtrim(a) FROM t") == [TOKENIZER.token("x")]
+
+    def test_citext_keeps_case_apart(self, source: Source) -> None:
+        if not source.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
+            pytest.skip("this PostgreSQL has no citext")
+        source.run(
+            "CREATE EXTENSION citext",
+            "CREATE TABLE t (a citext)",
+            "INSERT INTO t VALUES ('X'), ('x'), ('TOK_YQ==_POC')",
+        )
+
+        assert run(source, "t", "a") == RewriteResult(3, 3)
+        assert set(source.column("SELECT a::text FROM t")) == {
+            TOKENIZER.token("X"),
+            TOKENIZER.token("x"),
+            TOKENIZER.token("TOK_YQ==_POC"),
+        }
+
+    def test_nondeterministic_collations(self, source: Source) -> None:
+        try:
+            source.run(
+                "CREATE COLLATION ci "
+                "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+            )
+        except psycopg2.errors.FeatureNotSupported:
+            pytest.skip("this PostgreSQL is built without ICU")
+        source.run("CREATE TABLE t (a text COLLATE ci)", "INSERT INTO t VALUES ('X'), ('x')")
+
+        assert run(source, "t", "a") == RewriteResult(2, 2)
+
+    def test_row_security_does_not_hide_rows_from_the_owner(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "INSERT INTO t VALUES ('x')",
+            "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+        )
+
+        assert run(source, "t", "a") == RewriteResult(1, 1)
+
+    def test_triggers_fire(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "CREATE TABLE seen (n int)",
+            "INSERT INTO t VALUES ('x'), ('y')",
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN INSERT INTO seen VALUES (1); RETURN NEW; END'",
+            "CREATE TRIGGER note BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION note()",
+        )
+
+        assert run(source, "t", "a") == RewriteResult(2, 2)
+        assert source.column("SELECT count(*) FROM seen") == [2]
+
+    @pytest.mark.parametrize("body", ["RETURN NULL;", "NEW.a := OLD.a; RETURN NEW;"])
+    def test_a_trigger_that_undoes_the_run_fails_it(self, source: Source, body: str) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "INSERT INTO t VALUES ('x')",
+            f"CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body} END'",
+            "CREATE TRIGGER undo BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION undo()",
+        )
+
+        with pytest.raises(Blocked, match=r"a trigger on .* kept 1 rows"):
+            run(source, "t", "a")
+        assert source.column("SELECT a FROM t") == ["x"]
+
+    def test_a_constraint_that_the_preview_cannot_see_rolls_everything_back(
+        self, source: Source
+    ) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "CREATE UNIQUE INDEX one_kind ON t (left(a, 3))",
+            "INSERT INTO t VALUES ('abc'), ('def'), ('ghi')",
+        )
+
+        with pytest.raises(SourceRefused, match="the constraint one_kind refused a token"):
+            run(source, "t", "a")
+        assert source.column("SELECT a FROM t ORDER BY a") == ["abc", "def", "ghi"]
+
+    def test_an_entry_too_long_for_an_index_rolls_everything_back(self, source: Source) -> None:
+        source.run("CREATE TABLE t (a text)", "CREATE INDEX by_a ON t (a)")
+        with source.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO t SELECT string_agg(md5(n::text), '') FROM generate_series(1, 80) n"
+            )
+
+        with pytest.raises(SourceRefused, match="too long for an index"):
+            run(source, "t", "a", tokenizer=BASE64)
+        assert len(source.column("SELECT a FROM t")[0]) == 2560
+
+
+class TestBlocked:
+    def test_is_refused_before_anything_is_locked(self, source: Source) -> None:
+        source.run("CREATE TABLE t (a text PRIMARY KEY)", "INSERT INTO t VALUES ('x')")
+        control = Recorder()
+
+        with pytest.raises(Blocked, match="a: is part of the primary key t_pkey"):
+            run(source, "t", "a", control=control)
+        assert control.transaction_id == ""

@@ -1,0 +1,134 @@
+"""After a crash at any instant the source database says how a run ended."""
+
+from typing import Any
+
+import pytest
+
+from backend.core.errors import UpstreamUnavailable
+from backend.tokenization import tasks
+from backend.tokenization.engines.base import CommitUnknown, Outcome
+from backend.tokenization.engines.postgres import rewrite
+from backend.tokenization.engines.postgres.engine import PostgresEngine
+from backend.tokenization.errors import TableBusy
+from backend.tokenization.schemas import RunState
+from tests.backend.tokenization.world import (
+    World,
+    customers,
+)
+
+
+def plain(world: World) -> int:
+    """Customers whose address is still readable."""
+    return int(world.source.column("SELECT count(*) FROM customers WHERE email LIKE '%@%'")[0])
+
+
+class TestSettle:
+    """The job's second call, after a crash: it finds out and does not run again."""
+
+    def crash(self, world: World, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> int:
+        """Leave a run as a killed process would: running, its transaction ended either way."""
+        from backend.tokenization import execution
+
+        view = world.start("customers", "email")
+        original = rewrite._commit
+
+        def die(connection: Any) -> None:
+            if committed:
+                original(connection)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(rewrite, "_commit", die)
+        with pytest.raises(KeyboardInterrupt):
+            world.work(view)
+        monkeypatch.setattr(rewrite, "_commit", original)
+        assert world.view(view.id).state is RunState.RUNNING
+        assert execution
+        return view.id
+
+    def second_call(self, world: World, run_id: int) -> Any:
+        class Context:
+            database = world.database
+
+        return tasks.run(Context(), run_id=run_id)
+
+    def test_a_committed_run_is_recognised_and_written_back(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = self.crash(catalogued, monkeypatch, committed=True)
+
+        document = self.second_call(catalogued, run_id)
+
+        assert document["status"] == "succeeded"
+        assert document["rows_updated"] == 50
+        assert "The database confirms that the run was committed" in document["details"]
+        assert catalogued.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
+
+    def test_a_rolled_back_run_is_interrupted(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = self.crash(catalogued, monkeypatch, committed=False)
+
+        document = self.second_call(catalogued, run_id)
+
+        assert (document["status"], document["rows_updated"]) == ("interrupted", 0)
+        assert "everything was rolled back" in document["details"]
+        assert catalogued.tags() == {"tokenize/run", "tokenize/status:FAILED"}
+        assert catalogued.source.column(
+            "SELECT count(*) FROM customers WHERE email LIKE '%@%'"
+        ) == [50]
+
+    @pytest.mark.parametrize("committed", [True, False])
+    def test_a_server_that_has_forgotten_is_asked_for_the_content(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, committed: bool
+    ) -> None:
+        customers(world.source)
+        run_id = self.crash(world, monkeypatch, committed=committed)
+        monkeypatch.setattr(PostgresEngine, "outcome", lambda *_, **__: Outcome.UNKNOWN)
+
+        document = self.second_call(world, run_id)
+
+        assert document["status"] == ("succeeded" if committed else "interrupted")
+
+    def test_an_answer_lost_at_the_commit_is_looked_up_at_once(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        customers(world.source)
+        original = rewrite._commit
+
+        def lose_the_answer(connection: Any) -> None:
+            original(connection)
+            raise CommitUnknown("PostgreSQL", "the connection broke")
+
+        monkeypatch.setattr(rewrite, "_commit", lose_the_answer)
+
+        view = world.work(world.start("customers", "email"))
+
+        assert (view.state, view.rows_updated) == (RunState.SUCCEEDED, 50)
+
+    def test_while_the_source_is_away_it_stays_unknown_and_holds_the_table(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        customers(world.source)
+        run_id = self.crash(world, monkeypatch, committed=True)
+
+        def away(*_: Any, **__: Any) -> None:
+            raise UpstreamUnavailable("PostgreSQL", "nothing listens")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresEngine, "outcome", away)
+            assert self.second_call(world, run_id)["status"] == "unknown"
+            with pytest.raises(TableBusy):
+                world.start("customers", "email")
+
+        # The job has ended without knowing; the schedule asks again.
+        self.end_job(world, run_id)
+        tasks.settle_abandoned(world.database)
+        assert world.view(run_id).state is RunState.SUCCEEDED
+
+    def end_job(self, world: World, run_id: int) -> None:
+        from backend.models import Job
+
+        with world.database.write() as session:
+            job = session.get(Job, world.view(run_id).job_id)
+            assert job is not None
+            job.state = "interrupted"
