@@ -117,6 +117,20 @@ def latest_succeeded(
     return list(newest.values())[:limit]
 
 
+def latest_by_dataset(session: ReadSession, *, since: datetime) -> list[TokenizationRun]:
+    """The newest ended run of each dataset and environment that ended after `since`."""
+    rows = session.scalars(
+        select(TokenizationRun)
+        .where(TokenizationRun.finished_at >= since)
+        .order_by(TokenizationRun.id.desc())
+        .limit(1000)
+    )
+    newest: dict[tuple[int, str], TokenizationRun] = {}
+    for row in rows:
+        newest.setdefault((row.environment_id, row.dataset), row)
+    return list(newest.values())
+
+
 def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) -> str | None:
     """Which key the last successful run on the dataset used."""
     return session.scalars(
@@ -204,6 +218,16 @@ def forget_tag(session: WriteSession, environment_id: int, dataset: str) -> None
             TokenizationTag.environment_id == environment_id, TokenizationTag.dataset == dataset
         )
     )
+
+
+def list_noted_tags(session: ReadSession, *, limit: int) -> Sequence[TokenizationTag]:
+    """Tags that no run can answer."""
+    return session.scalars(
+        select(TokenizationTag)
+        .where(TokenizationTag.note != "")
+        .order_by(TokenizationTag.id.desc())
+        .limit(limit)
+    ).all()
 
 
 def list_tags(session: ReadSession, environment_id: int) -> Sequence[TokenizationTag]:

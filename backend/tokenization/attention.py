@@ -1,0 +1,81 @@
+"""What of tokenization needs somebody's attention, for the Overview page."""
+
+from datetime import timedelta
+
+from backend.core import clock
+from backend.core.access import Actor, Permission
+from backend.core.attention import Attention
+from backend.core.database import ReadSession
+from backend.tokenization import repository
+from backend.tokenization.schemas import RunState
+
+PAGE = "tokenization"
+_RECENT = timedelta(days=7)
+_MOST = 5
+
+
+def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+    """Runs whose end is unknown, failed last runs, proofs and tags that are stuck."""
+    if not actor.may(Permission.TOKENIZATION_READ):
+        return []
+    return [*_unknown(session), *_failed(session), *_unwritten(session), *_unanswered(session)]
+
+
+def _unknown(session: ReadSession) -> list[Attention]:
+    return [
+        Attention(
+            "error",
+            f"Tokenization run {row.id} of {row.source_table}: whether the database committed it "
+            "is not known yet.",
+            PAGE,
+            row.started_at,
+            (("view", "runs"), ("run", str(row.id))),
+        )
+        for row in repository.list_active(session)
+        if row.state == RunState.UNKNOWN
+    ][:_MOST]
+
+
+def _failed(session: ReadSession) -> list[Attention]:
+    since = clock.now() - _RECENT
+    return [
+        Attention(
+            "warning",
+            f"The last tokenization of {row.source_table} ended as {row.state} (run {row.id}).",
+            PAGE,
+            row.finished_at,
+            (("view", "runs"), ("run", str(row.id))),
+        )
+        for row in repository.latest_by_dataset(session, since=since)
+        if row.state in (RunState.FAILED, RunState.INTERRUPTED)
+    ][:_MOST]
+
+
+def _unwritten(session: ReadSession) -> list[Attention]:
+    rows = repository.list_unwritten(session, most_attempts=1_000_000)
+    stuck = [row for row in rows if row.write_back_attempts > 0]
+    if not stuck:
+        return []
+    count = f"{len(stuck)} tokenization runs are" if len(stuck) > 1 else "A tokenization run is"
+    return [
+        Attention(
+            "warning",
+            f"{count} not recorded in DataHub yet; the last try failed.",
+            PAGE,
+            stuck[0].write_back_at,
+            (("view", "runs"), ("run", str(stuck[0].id))),
+        )
+    ]
+
+
+def _unanswered(session: ReadSession) -> list[Attention]:
+    return [
+        Attention(
+            "warning",
+            f"The tag tokenize/run on {row.dataset} cannot be answered: {row.note}",
+            PAGE,
+            row.seen_at,
+            (("dataset", row.dataset),),
+        )
+        for row in repository.list_noted_tags(session, limit=_MOST)
+    ]
