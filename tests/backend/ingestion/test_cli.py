@@ -1,0 +1,146 @@
+"""`python -m backend ingest …`: shapes, exit status, one clear line on stderr."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from backend.cli import common, main
+from backend.core.database import Database
+from backend.ingestion import links
+from backend.integrations.aws.standin import AwsStandIn
+from backend.integrations.datahub.standin import StandIn
+from tests.backend.ingestion.conftest import OTHER, URN, AddRule
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """run("resolve", "--dataset-urn", URN, "--json") → exit status, stdout, stderr."""
+
+    def do(*arguments: str, stdin: str = "") -> Ended:
+        common.database.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["backend", "ingest", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status = main.main()
+        out, err = capsys.readouterr()
+        return Ended(status, out, err)
+
+    return do
+
+
+class TestResolve:
+    def test_the_document(self, run: Run, add_rule: AddRule) -> None:
+        add_rule("exact", URN, "earnings-lambda")
+        ended = run("resolve", "--dataset-urn", URN, "--json")
+        document = json.loads(ended.out)
+        assert ended.status == 0
+        assert document["datasetUrn"] == URN
+        assert document["target"] == {"kind": "lambda", "name": "earnings-lambda"}
+        assert (document["rule"], document["existence"]) == ("portal", "unchecked")
+
+    def test_without_any_environment_the_variables_still_answer(
+        self, run: Run, setenv: Callable[..., None]
+    ) -> None:
+        setenv(DATAHUB_INGESTION_LAMBDA_DEFAULT="fallback")
+        document = json.loads(run("resolve", "--dataset-urn", URN, "--json").out)
+        assert (document["rule"], document["target"]["name"]) == ("default", "fallback")
+
+    def test_no_rule_is_1_with_the_document_and_one_line(self, run: Run, environment: str) -> None:
+        ended = run("resolve", "--dataset-urn", URN, "--json")
+        assert (ended.status, json.loads(ended.out)["target"]) == (1, None)
+        assert len(ended.err.strip().splitlines()) == 1
+        assert "No mapping rule" in ended.err
+
+    def test_a_malformed_urn_and_a_missing_option(self, run: Run, environment: str) -> None:
+        assert run("resolve", "--dataset-urn", "earnings").status == 1
+        assert run("resolve").status == 2
+
+    def test_a_broken_variable(
+        self, run: Run, environment: str, setenv: Callable[..., None]
+    ) -> None:
+        setenv(DATAHUB_INGESTION_LAMBDA_MAPPING="{oops")
+        ended = run("resolve", "--dataset-urn", URN)
+        assert ended.status == 1
+        assert "DATAHUB_INGESTION_LAMBDA_MAPPING cannot be used: not JSON" in ended.err
+
+
+class TestRun:
+    def test_a_started_run(self, run: Run, aws: AwsStandIn, add_rule: AddRule) -> None:
+        aws.add_function("f", seconds=30)
+        add_rule("exact", URN, "f")
+        ended = run("run", "--dataset-urn", URN, "--reason", "late", "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["status"]) == (0, "started")
+        assert aws.starts()[0].payload["runId"] == document["runId"]
+        assert aws.starts()[0].payload["actor"].startswith("cli:")
+
+    def test_a_followed_run_that_fails_is_1(
+        self, run: Run, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        aws.add_function("f", seconds=0.1, outcome="fail")
+        add_rule("exact", URN, "f")
+        ended = run("run", "--dataset-urn", URN, "--wait", "20", "--json")
+        assert (ended.status, json.loads(ended.out)["status"]) == (1, "failed")
+        assert "IngestError" in ended.err
+
+    def test_a_refused_run_prints_the_recorded_run_and_is_1(
+        self, run: Run, add_rule: AddRule
+    ) -> None:
+        add_rule("exact", URN, "gone")
+        ended = run("run", "--dataset-urn", URN, "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["status"]) == (1, "failed")
+        assert document["runId"]
+        shown = run("status", document["runId"], "--json")
+        assert json.loads(shown.out)["status"] == "failed"
+
+    def test_a_second_run_names_the_first(
+        self, run: Run, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        aws.add_function("f", seconds=30)
+        add_rule("exact", URN, "f")
+        first = json.loads(run("run", "--dataset-urn", URN, "--json").out)
+        again = run("run", "--dataset-urn", URN, "--json")
+        assert (again.status, json.loads(again.out)["runId"]) == (1, first["runId"])
+        listed = json.loads(run("runs", "--json").out)
+        assert [item["runId"] for item in listed["items"]] == [first["runId"]]
+
+
+class TestMappingAndLinks:
+    def test_rules_go_in_and_come_out(
+        self, run: Run, aws: AwsStandIn, environment: str, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "m.yaml"
+        file.write_text(json.dumps({URN: "f", OTHER: "gone"}))
+        aws.add_function("f")
+        assert json.loads(run("mapping", "import", str(file), "--json").out)["added"] == 2
+        assert URN in run("mapping", "export").out
+        ended = run("mapping", "check", "--json")
+        assert (ended.status, json.loads(ended.out)["dead"]) == (1, 1)
+        assert run("mapping", "import", "-", "--replace", stdin="{}").status == 0
+        assert run("mapping", "import", str(tmp_path / "none")).status == 1
+
+    def test_links(self, run: Run, datahub: StandIn, add_rule: AddRule) -> None:
+        add_rule("exact", URN, "f")
+        put = json.loads(run("links", "put", "--json").out)
+        assert (put["changed"], put["withoutTarget"]) == (1, 1)
+        assert datahub.aspect(URN, "institutionalMemory")["elements"][0]["url"] == (  # type: ignore[index]
+            links.link_url(URN)
+        )
+        assert json.loads(run("links", "remove", "--json").out)["changed"] == 1

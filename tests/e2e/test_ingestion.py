@@ -1,0 +1,92 @@
+"""A new user: a link from DataHub, a look at what will be sent, one run, its outcome; REST."""
+
+import json
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.fixtures.portal import Portal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PRICES = (
+    "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.polygon_prices,PROD)"
+)
+STOCKS = (
+    "urn:li:dataset:(urn:li:dataPlatform:athena,"
+    "AwsDataCatalog.financial_data.us_stocks_sip_v2,PROD)"
+)
+
+
+def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its_end(
+    sandbox_portal: Portal, browser_page: "Page"
+) -> None:
+    page = browser_page
+    sandbox_portal.sign_in(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
+    field = page.get_by_label("Dataset URN").first
+    field.wait_for()
+    assert field.input_value() == PRICES
+    page.get_by_role("button", name="Review").click()
+    page.get_by_text("polygon-lambda").first.wait_for()
+    page.get_by_role("button", name="Start the run").dblclick()
+    page.get_by_text("AWS accepted run").wait_for()
+    page.get_by_text("The function ended without an error").first.wait_for(timeout=60_000)
+    page.get_by_text("rows written: 1200").first.wait_for()
+    runs = sandbox_portal.cli_json("ingest", "runs", "--dataset-urn", PRICES)["items"]
+    assert [run["status"] for run in runs] == ["succeeded"]
+
+
+def test_a_viewer_sees_the_run_and_nothing_of_aws(
+    sandbox_portal: Portal, browser_page: "Page"
+) -> None:
+    frames: list[str] = []
+    browser_page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))),
+    )
+    sandbox_portal.sign_in(browser_page, role="viewer", path="/ingestion?view=runs")
+    browser_page.get_by_role("heading", name="Ingestion").wait_for()
+    browser_page.wait_for_timeout(2_000)
+    received = "".join(frames) + browser_page.content()
+    assert "ingestion" in received.lower()
+    for name in ("polygon-lambda", "arn:aws", "/aws/lambda", "nightly-refresh"):
+        assert name not in received
+
+
+def test_curl_with_a_token_starts_a_run_that_succeeds(sandbox_portal: Portal) -> None:
+    made = sandbox_portal.cli("tokens", "add", "curl", "--role", "operator")
+    token = made.stdout.strip().splitlines()[-1]
+
+    def call(path: str, body: dict[str, Any] | None = None) -> Any:
+        request = urllib.request.Request(
+            sandbox_portal.url + path,
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    started = call("/api/ingestion/run", {"datasetUrn": STOCKS, "reason": "curl"})
+    assert started["status"] == "started"
+    deadline = time.monotonic() + 60
+    while True:
+        run = call(f"/api/ingestion/runs/{started['runId']}")
+        if run["settled"] or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert run["status"] == "succeeded"
+
+
+def test_the_same_datasets_page_in_datahub_carries_the_link(sandbox_portal: Portal) -> None:
+    done = sandbox_portal.cli_json("ingest", "links", "put", "--dataset-urn", STOCKS)
+    assert (done["changed"], done["failedTotal"]) == (1, 0)
+    again = sandbox_portal.cli_json("ingest", "links", "put", "--dataset-urn", STOCKS)
+    assert again["unchanged"] == 1
+    gone = sandbox_portal.cli_json("ingest", "links", "remove", "--dataset-urn", STOCKS)
+    assert gone["changed"] == 1
