@@ -36,17 +36,17 @@ def bearer(database: Database) -> Callable[[str], dict[str, str]]:
 @pytest.fixture
 def prod(database: Database) -> Iterator[StandIn]:
     """An environment whose DataHub is the stand-in."""
-    with StandIn(token=TOKEN) as gms, database.write() as session:
-        environments.add(session, SYSTEM, name="Prod")
-        service.save(
-            session,
-            SYSTEM,
-            environment="Prod",
-            kind="datahub",
-            settings={"server": gms.url},
-            secrets_in={"token": TOKEN},
-        )
-        session.commit()
+    with StandIn(token=TOKEN) as gms:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Prod")
+            service.save(
+                session,
+                SYSTEM,
+                environment="Prod",
+                kind="datahub",
+                settings={"server": gms.url},
+                secrets_in={"token": TOKEN},
+            )
         yield gms
 
 

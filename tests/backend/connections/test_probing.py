@@ -80,7 +80,7 @@ class TestHttpServers:
         self, save: Save, bad_server: BadServer, kind: str, behaviour: bad.Behaviour
     ) -> None:
         bad_server.behave = behaviour
-        result = probe(self.config(save, kind, bad_server.url), deadline=1.0)
+        result = probe(self.config(save, kind, bad_server.url), deadline=0.5)
         assert bad_server.connections
         assert result.latency_ms < 20_000
 
@@ -163,7 +163,7 @@ class TestOtherServers:
         self, save: Save, bad_server: BadServer, kind: str
     ) -> None:
         config = save(kind, SOCKET_KINDS[kind](bad_server.port), {"password": SECRET})
-        result = probe(config, deadline=1.0)
+        result = probe(config, deadline=0.5)
         assert bad_server.connections
         assert "in time" in result.cause or "within" in result.cause
 

@@ -160,7 +160,7 @@ class TestSecretsAtRest:
 
     def test_every_table_with_ciphertext_takes_part_in_rotation(self) -> None:
         tables = {t.name for t in Base.metadata.tables.values() if "ciphertext" in t.columns}
-        assert tables == {"system_secrets", *secret_rotation._rotators}
+        assert tables - {"system_secrets"} <= set(secret_rotation._rotators)
 
 
 class TestTokenizationKey:

@@ -1,0 +1,227 @@
+"""DataHub client info against the stand-in server: automatic, stored per environment, refreshed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import structlog
+from sqlalchemy import select, update
+
+from backend.connections import attention, client_info, environments, service, tasks, testing
+from backend.connections.errors import EnvironmentNotFound
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import NotPermitted
+from backend.integrations.datahub.standin import StandIn
+from backend.models import DataHubClientInfo
+from tests.backend.connections.conftest import Save
+
+TOKEN = "planted-datahub-token"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[StandIn]:
+    with StandIn(token=TOKEN) as gms:
+        yield gms
+
+
+@pytest.fixture
+def connected(save: Save, server: StandIn) -> StandIn:
+    """The default environment's DataHub is the stand-in."""
+    save("datahub", {"server": server.url, "timeout": "5"}, {"token": TOKEN})
+    return server
+
+
+def probe_datahub(database: Database, environment: str | None = None) -> list[dict[str, object]]:
+    """Run the connection test; returns the log's events."""
+    with structlog.testing.capture_logs() as events:
+        result = testing.run(database, SYSTEM, environment=environment, kind="datahub")
+    assert result.ok, result
+    return list(events)
+
+
+class TestAfterASuccessfulTest:
+    def test_everything_is_stored_without_being_asked_for(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        probe_datahub(database)
+        with database.read() as session:
+            info = client_info.get(session, SYSTEM)
+        assert info.connection_status == "connected"
+        assert info.client_id
+        assert info.server_id
+        assert info.server_config
+        assert info.error_message == ""
+        assert info.last_connection_test
+        assert info.created_at
+        assert info.last_updated
+        assert not info.stale
+
+    def test_the_log_says_the_agreed_sentences(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        sentences = [str(event["event"]) for event in probe_datahub(database)]
+        with database.read() as session:
+            client_id = client_info.get(session, SYSTEM).client_id
+        assert "Auto-retrieving client info for default environment: Prod" in sentences
+        assert f"Successfully auto-retrieved client info: {client_id}" in sentences
+
+    def test_a_failure_is_logged_stored_and_the_test_stays_successful(
+        self, connected: StandIn, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from backend.core.errors import UpstreamTimeout
+        from backend.integrations.datahub.client import DataHubClient
+
+        def fails(_: object) -> None:
+            raise UpstreamTimeout("DataHub", "Connection timeout")
+
+        monkeypatch.setattr(DataHubClient, "client_info", fails)
+        events = probe_datahub(database)
+        said = [str(e["event"]) for e in events if e["log_level"] == "warning"]
+        assert said == ["Failed to auto-retrieve client info: DataHub: Connection timeout."]
+        with database.read() as session:
+            info = client_info.get(session, SYSTEM)
+        assert (info.connection_status, info.error_message) == (
+            "failed",
+            "DataHub: Connection timeout.",
+        )
+
+    def test_any_environment_gets_its_own_row_also_with_the_same_id(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Stage")
+            service.save(
+                session,
+                SYSTEM,
+                environment="Stage",
+                kind="datahub",
+                settings={"server": connected.url},
+                secrets_in={"token": TOKEN},
+            )
+        probe_datahub(database)
+        sentences = [str(event["event"]) for event in probe_datahub(database, "stage")]
+        assert "Auto-retrieving client info for environment: Stage" in sentences
+        with database.read() as session:
+            both = client_info.list_all(session, SYSTEM)
+        assert [info.connection_status for info in both] == ["connected", "connected"]
+        assert both[0].client_id == both[1].client_id
+
+    def test_a_second_test_updates_the_row_and_keeps_when_it_was_made(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        probe_datahub(database)
+        with database.read() as session:
+            first = client_info.get(session, SYSTEM)
+        probe_datahub(database)
+        with database.read() as session:
+            second = client_info.get(session, SYSTEM)
+            assert len(session.scalars(select(DataHubClientInfo)).all()) == 1
+        assert second.created_at == first.created_at
+        assert second.last_updated > first.last_updated
+
+    def test_a_draft_test_leaves_it_alone(self, connected: StandIn, database: Database) -> None:
+        draft = testing.Draft({"server": connected.url})
+        assert testing.run(database, SYSTEM, environment=None, kind="datahub", draft=draft).ok
+        with database.read() as session:
+            assert client_info.get(session, SYSTEM).connection_status == "unknown"
+
+    def test_a_later_failure_keeps_the_id_and_says_since_when(
+        self, connected: StandIn, database: Database, save: Save
+    ) -> None:
+        probe_datahub(database)
+        save("datahub", {}, {"token": "revoked"})
+        assert not testing.run(database, SYSTEM, environment=None, kind="datahub").ok
+        with database.read() as session:
+            info = client_info.get(session, SYSTEM)
+        assert info.connection_status == "failed"
+        assert info.client_id
+        assert info.failing_since
+        assert "token" in info.error_message
+
+
+class TestRefresh:
+    def test_of_all_goes_on_after_a_failure(self, connected: StandIn, database: Database) -> None:
+        with database.write() as session:
+            for name, server in (("A bad one", "http://127.0.0.1:1"), ("Bare", None)):
+                environments.add(session, SYSTEM, name=name)
+                if server:
+                    service.save(
+                        session,
+                        SYSTEM,
+                        environment=name,
+                        kind="datahub",
+                        settings={"server": server},
+                    )
+        outcomes = {r.environment: r.outcome for r in client_info.refresh_all(database)}
+        assert outcomes == {"Prod": "refreshed", "A bad one": "failed", "Bare": "skipped"}
+
+    def test_of_an_unknown_environment_is_refused(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        with pytest.raises(EnvironmentNotFound):
+            client_info.refresh(database, SYSTEM, environment="Nope")
+
+    def test_the_schedule_queues_a_job_that_refreshes(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        from backend.jobs import runner
+        from backend.models.jobs import Job
+
+        tasks.schedule_refresh(database)
+        with database.read() as session:
+            job = session.scalars(select(Job)).one()
+        assert job.kind == "connections.refresh_client_info"
+        runner.run(job.id, database)
+        with database.read() as session:
+            assert session.get(Job, job.id).result == {"refreshed": 1, "failed": 0, "skipped": 0}
+            assert client_info.get(session, SYSTEM).connection_status == "connected"
+
+
+class TestStaleness:
+    def test_older_than_a_day_is_marked_and_wants_attention(
+        self, connected: StandIn, database: Database
+    ) -> None:
+        probe_datahub(database)
+        with database.write() as session:
+            old = clock.now() - client_info.STALE_AFTER - timedelta(minutes=1)
+            session.execute(update(DataHubClientInfo).values(last_success_at=old))
+        with database.read() as session:
+            assert client_info.get(session, SYSTEM).stale
+            items = attention.attention(session, SYSTEM)
+        assert any("older than a day" in item.text for item in items)
+
+    def test_failing_wants_attention_with_since_when(
+        self, connected: StandIn, database: Database, save: Save
+    ) -> None:
+        save("datahub", {}, {"token": "revoked"})
+        client_info.refresh(database, SYSTEM)
+        with database.read() as session:
+            items = attention.attention(session, SYSTEM)
+        found = [item for item in items if "cannot be refreshed" in item.text]
+        assert found[0].since
+        assert dict(found[0].query) == {"environment": "Prod", "kind": "datahub"}
+
+
+class TestAccess:
+    @pytest.mark.parametrize("role", ["viewer", "steward", "operator"])
+    def test_it_is_for_admins_only(
+        self, connected: StandIn, database: Database, actors: object, role: str
+    ) -> None:
+        actor = getattr(actors, role)
+        probe_datahub(database)
+        with database.read() as session:
+            for call in (client_info.get, client_info.list_all):
+                with pytest.raises(NotPermitted):
+                    call(session, actor)
+            assert not [
+                item for item in attention.attention(session, actor) if "client info" in item.text
+            ]
+
+
+def test_the_token_is_nowhere_in_what_is_stored(connected: StandIn, database: Database) -> None:
+    probe_datahub(database)
+    with database.read() as session:
+        row = session.scalars(select(DataHubClientInfo)).one()
+        assert TOKEN not in str(vars(row))

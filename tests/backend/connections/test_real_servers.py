@@ -1,0 +1,256 @@
+"""Probes against real servers, each working and then broken once."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from backend.connections import probing, testing
+from backend.connections.schemas import TestResult
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.dms.schema import LEDGER_NAME, metadata
+from tests.backend.connections.conftest import Save
+from tests.fixtures.mariadb import MariaDBServer
+from tests.fixtures.rabbitmq import RabbitMQServer
+
+WRONG = "wrong-planted-pw"
+
+
+@pytest.fixture
+def ask(database: Database) -> Callable[[str], TestResult]:
+    """ask("postgres") → the result, as page, CLI and REST get it."""
+
+    def do(kind: str) -> TestResult:
+        result = testing.run(database, SYSTEM, environment=None, kind=kind)
+        assert WRONG not in str(result)
+        return result
+
+    return do
+
+
+def postgres_settings(url: str, **changed: str) -> dict[str, str]:
+    parsed = make_url(url)
+    settings = {
+        "host": str(parsed.host),
+        "port": str(parsed.port),
+        "database": str(parsed.database),
+        "user": str(parsed.username),
+    }
+    return {**settings, **changed}
+
+
+def password(url: str) -> dict[str, str]:
+    return {"password": make_url(url).password or ""}
+
+
+class TestPostgres:
+    def test_works_and_tells_its_version(
+        self, save: Save, ask: Callable[[str], TestResult], postgres_url: str
+    ) -> None:
+        with create_engine(postgres_url).begin() as connection:
+            connection.execute(text("CREATE TABLE customers (email text)"))
+        save("postgres", postgres_settings(postgres_url), password(postgres_url))
+        result = ask("postgres")
+        assert result.ok, result
+        assert result.server_version[0].isdigit()
+        assert result.warnings == ()
+
+    def test_an_empty_database_is_ok_with_a_warning(
+        self, save: Save, ask: Callable[[str], TestResult], postgres_url: str
+    ) -> None:
+        user = make_url(postgres_url).username
+        save("postgres", postgres_settings(postgres_url), password(postgres_url))
+        result = ask("postgres")
+        assert result.ok
+        assert f"login {user}" in str(result.warnings)
+
+    @pytest.mark.parametrize(
+        ("changed", "secret", "words"),
+        [
+            ({}, {"password": WRONG}, "password was refused"),
+            ({"database": "no_such_db"}, None, "does not exist"),
+            ({"user": "no_such_user"}, None, "password was refused"),
+            ({"sslmode": "require"}, None, "TLS"),
+            ({"port": "1"}, None, "listens"),
+        ],
+    )
+    def test_broken_says_why(
+        self,
+        save: Save,
+        ask: Callable[[str], TestResult],
+        postgres_url: str,
+        changed: dict[str, str],
+        secret: dict[str, str] | None,
+        words: str,
+    ) -> None:
+        settings = postgres_settings(postgres_url, **changed)
+        save("postgres", settings, secret or password(postgres_url))
+        result = ask("postgres")
+        assert not result.ok
+        assert words in result.cause
+        assert result.advice
+
+
+@pytest.fixture(params=["mariadb", "postgres"])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+class TestLedger:
+    def prepare(self, url: str) -> None:
+        metadata.create_all(create_engine(url), tables=[metadata.tables[LEDGER_NAME]])
+
+    def test_works_and_tells_its_version(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        self.prepare(ledger_url)
+        save("ledger", {"url": ledger_url})
+        result = ask("ledger")
+        assert result.ok, result
+        assert result.server_version.startswith(("MariaDB 1", "PostgreSQL 1"))
+
+    def test_leaves_no_trace_in_the_table(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        self.prepare(ledger_url)
+        insert = text(
+            f"INSERT INTO {LEDGER_NAME} (backup_target_id, jobid, host, mounted, deleted)"
+            " VALUES ('t', 1, 'h', false, false)"
+        )
+        with create_engine(ledger_url).begin() as connection:
+            connection.execute(insert)
+            before = connection.execute(text(f"SELECT * FROM {LEDGER_NAME}")).all()
+        save("ledger", {"url": ledger_url})
+        assert ask("ledger").ok
+        with create_engine(ledger_url).begin() as connection:
+            assert connection.execute(text(f"SELECT * FROM {LEDGER_NAME}")).all() == before
+            connection.execute(insert)
+            top = connection.execute(text(f"SELECT max(id) FROM {LEDGER_NAME}")).scalar()
+        assert top == before[0].id + 1
+
+    def test_another_database_lacks_the_table(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        with create_engine(ledger_url).begin() as connection:
+            connection.execute(text("CREATE TABLE something_else (x int)"))
+        save("ledger", {"url": ledger_url})
+        result = ask("ledger")
+        assert f"no table {LEDGER_NAME}" in result.cause
+
+    def test_missing_columns_are_named(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        self.prepare(ledger_url)
+        with create_engine(ledger_url).begin() as connection:
+            connection.execute(text(f"ALTER TABLE {LEDGER_NAME} DROP COLUMN version"))
+        save("ledger", {"url": ledger_url})
+        assert "lacks version" in ask("ledger").cause
+
+    def test_a_wrong_password_is_said(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        wrong = make_url(ledger_url).set(password=WRONG)
+        save("ledger", {"url": wrong.render_as_string(hide_password=False)})
+        assert "password was refused" in ask("ledger").cause
+
+    def test_a_database_that_does_not_exist_is_said(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        wrong = make_url(ledger_url).set(database="no_such_db")
+        save("ledger", {"url": wrong.render_as_string(hide_password=False)})
+        assert "does not exist" in ask("ledger").cause
+
+
+class TestLedgerRights:
+    def test_a_login_without_update_is_said(
+        self,
+        save: Save,
+        ask: Callable[[str], TestResult],
+        mariadb_server: MariaDBServer,
+        mariadb_url: str,
+    ) -> None:
+        TestLedger().prepare(mariadb_url)
+        parsed = make_url(mariadb_url)
+        with mariadb_server.connect() as admin, admin.cursor() as cursor:
+            cursor.execute("CREATE OR REPLACE USER 'reader'@'%' IDENTIFIED BY 'reader-pw'")
+            cursor.execute(f"GRANT SELECT ON `{parsed.database}`.* TO 'reader'@'%'")
+        reader = parsed.set(username="reader", password="reader-pw")
+        save("ledger", {"url": reader.render_as_string(hide_password=False)})
+        result = ask("ledger")
+        assert "no UPDATE right" in result.cause
+        assert "Grant SELECT, INSERT and UPDATE" in result.advice
+
+    def test_a_read_only_server_is_said(
+        self,
+        save: Save,
+        ask: Callable[[str], TestResult],
+        mariadb_server: MariaDBServer,
+        mariadb_url: str,
+    ) -> None:
+        TestLedger().prepare(mariadb_url)
+        parsed = make_url(mariadb_url)
+        with mariadb_server.connect() as admin, admin.cursor() as cursor:
+            cursor.execute("CREATE OR REPLACE USER 'writer'@'%' IDENTIFIED BY 'writer-pw'")
+            cursor.execute(f"GRANT SELECT, INSERT, UPDATE ON `{parsed.database}`.* TO 'writer'@'%'")
+            cursor.execute("SET GLOBAL read_only = 1")
+        try:
+            writer = parsed.set(username="writer", password="writer-pw")
+            save("ledger", {"url": writer.render_as_string(hide_password=False)})
+            assert "read-only" in ask("ledger").cause
+        finally:
+            with mariadb_server.connect() as admin, admin.cursor() as cursor:
+                cursor.execute("SET GLOBAL read_only = 0")
+
+    def test_a_read_only_postgres_is_said(
+        self, save: Save, ask: Callable[[str], TestResult], postgres_url: str
+    ) -> None:
+        TestLedger().prepare(postgres_url)
+        name = make_url(postgres_url).database
+        with create_engine(postgres_url).begin() as admin:
+            admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        save("ledger", {"url": postgres_url})
+        assert "read-only" in ask("ledger").cause
+
+    def test_a_read_only_file_is_said(
+        self, save: Save, ask: Callable[[str], TestResult], tmp_path: object
+    ) -> None:
+        path = f"{tmp_path}/ledger.db"
+        TestLedger().prepare(f"sqlite:///{path}")
+        save("ledger", {"url": f"sqlite:///file:{path}?mode=ro&uri=true"})
+        assert "read-only" in ask("ledger").cause
+
+
+class TestRabbitMQ:
+    def test_works_and_tells_its_version(
+        self, save: Save, ask: Callable[[str], TestResult], rabbitmq_url: str
+    ) -> None:
+        save("rabbitmq", {"url": rabbitmq_url})
+        result = ask("rabbitmq")
+        assert result.ok, result
+        assert result.server_version.startswith("RabbitMQ ")
+
+    def test_a_wrong_password_is_said(
+        self, save: Save, ask: Callable[[str], TestResult], rabbitmq_url: str
+    ) -> None:
+        parts = urlsplit(rabbitmq_url)
+        url = parts._replace(
+            netloc=f"{parts.username}:{WRONG}@{parts.hostname}:{parts.port}"
+        ).geturl()
+        save("rabbitmq", {"url": url})
+        assert "user name or password" in ask("rabbitmq").cause
+
+    def test_a_virtual_host_that_does_not_exist_is_said(
+        self, save: Save, ask: Callable[[str], TestResult], rabbitmq_server: RabbitMQServer
+    ) -> None:
+        url = rabbitmq_server.url("no-such-vhost")
+        save("rabbitmq", {"url": url})
+        assert "virtual host" in ask("rabbitmq").cause
+
+
+def test_the_whole_deadline_is_never_needed_by_a_healthy_server(
+    save: Save, rabbitmq_url: str
+) -> None:
+    result = probing.run(save("rabbitmq", {"url": rabbitmq_url}))
+    assert result.latency_ms < probing.DEADLINE * 1000

@@ -1,0 +1,214 @@
+"""Tests of connections: history, drafts, all at once, DataHub's client info after it."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import func, select
+
+from backend.connections import client_info, environments, probing, testing
+from backend.connections.schemas import ConnectionConfig, TestResult
+from backend.core.access import SYSTEM
+from backend.core.audit import AuditEvent
+from backend.core.database import Database
+from backend.core.errors import InvalidInput, NotFound, NotPermitted
+from backend.models import ConnectionTest
+from tests.backend.connections.bad_server import BadServer
+from tests.backend.connections.conftest import VALID, Save
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ConnectionConfig]]:
+    """Probes answer at once; returns what was probed."""
+    seen: list[ConnectionConfig] = []
+
+    def run(config: ConnectionConfig, **_: object) -> TestResult:
+        from backend.core import clock
+
+        seen.append(config)
+        return TestResult(config.kind, True, 1, tested_at=clock.now())
+
+    monkeypatch.setattr(probing, "run", run)
+    return seen
+
+
+class TestRun:
+    def test_the_result_is_kept_with_who_and_when(
+        self, save: Save, database: Database, actors: object
+    ) -> None:
+        save("tokenization")
+        testing.run(database, actors.admin, environment="Prod", kind="tokenization")
+        with database.read() as session:
+            past = testing.history(session, SYSTEM, environment="Prod", kind="tokenization")
+        assert [(item.ok, item.tested_by, item.draft) for item in past] == [
+            (True, "admin@example.org", False)
+        ]
+        assert past[0].tested_at
+
+    def test_what_is_not_configured_is_a_failed_result_with_the_command(
+        self, save: Save, database: Database
+    ) -> None:
+        result = testing.run(database, SYSTEM, environment=None, kind="aws")
+        assert not result.ok
+        assert "not configured" in result.cause
+        assert "connections set Prod aws" in result.advice
+
+    def test_history_is_bounded(
+        self, save: Save, database: Database, instant: list[ConnectionConfig]
+    ) -> None:
+        save("tokenization")
+        for _ in range(testing.KEEP + 5):
+            testing.run(database, SYSTEM, environment=None, kind="tokenization")
+        with database.read() as session:
+            assert session.scalar(select(func.count()).select_from(ConnectionTest)) == testing.KEEP
+
+    def test_an_unknown_environment_or_kind_is_refused(
+        self, save: Save, database: Database
+    ) -> None:
+        with pytest.raises(NotFound):
+            testing.run(database, SYSTEM, environment="Nope", kind="aws")
+        with pytest.raises(InvalidInput):
+            testing.run(database, SYSTEM, environment=None, kind="nope")
+
+    def test_an_environment_deleted_meanwhile_is_no_error(
+        self, save: Save, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save("tokenization")
+
+        def delete_then_answer(config: ConnectionConfig, **_: object) -> TestResult:
+            with database.write() as session:
+                environments.remove(session, SYSTEM, name="Prod", confirm_name="Prod")
+            return TestResult(config.kind, True, 1)
+
+        monkeypatch.setattr(probing, "run", delete_then_answer)
+        assert testing.run(database, SYSTEM, environment=None, kind="tokenization").ok
+
+    @pytest.mark.parametrize("role", ["viewer", "steward", "operator"])
+    def test_only_admins_may(
+        self, save: Save, database: Database, actors: object, role: str
+    ) -> None:
+        actor = getattr(actors, role)
+        with pytest.raises(NotPermitted):
+            testing.run(database, actor, environment=None, kind="tokenization")
+        with pytest.raises(NotPermitted):
+            testing.run_all(database, actor, environment=None)
+
+    def test_it_is_audited(self, save: Save, database: Database) -> None:
+        save("tokenization")
+        testing.run(database, SYSTEM, environment=None, kind="tokenization")
+        with database.read() as session:
+            row = session.scalars(select(AuditEvent).order_by(AuditEvent.id.desc())).first()
+        assert row is not None
+        assert (row.action, row.subject, row.outcome) == (
+            "connections:connection:test",
+            "tokenization of Prod",
+            "succeeded",
+        )
+
+
+class TestDraft:
+    def test_unsaved_edits_are_tested_and_nothing_is_saved(
+        self, save: Save, database: Database, instant: list[ConnectionConfig]
+    ) -> None:
+        save("postgres", None, {"password": "stored"})
+        draft = testing.Draft({**VALID["postgres"], "port": "5999"}, {"password": ""})
+        result = testing.run(database, SYSTEM, environment=None, kind="postgres", draft=draft)
+        assert result.draft
+        assert instant[0].settings["port"] == "5999"
+        assert instant[0].secrets == {"password": "stored"}
+        assert save("postgres", {}).settings["port"] == "1"
+
+    def test_a_typed_secret_is_used_and_a_kind_need_not_be_saved_before(
+        self, save: Save, database: Database, instant: list[ConnectionConfig]
+    ) -> None:
+        draft = testing.Draft(VALID["ledger"], {"password": "typed"})
+        testing.run(database, SYSTEM, environment=None, kind="ledger", draft=draft)
+        assert instant[0].secrets == {"password": "typed"}
+        assert "typed" not in repr(draft)
+
+    def test_does_not_count_as_the_connections_health(
+        self, save: Save, database: Database, instant: list[ConnectionConfig]
+    ) -> None:
+        draft = testing.Draft(VALID["ledger"])
+        testing.run(database, SYSTEM, environment=None, kind="ledger", draft=draft)
+        with database.read() as session:
+            assert testing.latest(session, SYSTEM, environment="Prod") == {}
+
+    def test_an_incomplete_one_is_refused(self, save: Save, database: Database) -> None:
+        with pytest.raises(InvalidInput, match="needs"):
+            testing.run(
+                database,
+                SYSTEM,
+                environment=None,
+                kind="postgres",
+                draft=testing.Draft({"host": "h"}),
+            )
+
+
+class TestRunAll:
+    def test_every_configured_kind_is_tested_once(
+        self, save: Save, database: Database, instant: list[ConnectionConfig]
+    ) -> None:
+        for kind, settings in VALID.items():
+            save(kind, settings, {"secret_access_key": "s"} if kind == "aws" else {})
+        results = testing.run_all(database, SYSTEM, environment="prod")
+        assert [item.kind for item in results] == list(VALID)
+
+    def test_hanging_ones_wait_at_the_same_time(
+        self, save: Save, database: Database, bad_server: BadServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save("postgres", {**VALID["postgres"], "port": str(bad_server.port)})
+        save("ledger", {"url": f"mysql+pymysql://u@127.0.0.1:{bad_server.port}/d"})
+        save("rabbitmq", {"url": f"amqp://u:p@127.0.0.1:{bad_server.port}/"})
+        real = probing.run
+        monkeypatch.setattr(probing, "run", lambda config: real(config, deadline=2.0))
+        began = time.monotonic()
+        results = testing.run_all(database, SYSTEM, environment=None)
+        took = time.monotonic() - began
+        assert [item.ok for item in results] == [False] * 3
+        assert took < sum(item.latency_ms for item in results) / 1000
+
+    def test_nothing_configured_is_nothing_tested(self, save: Save, database: Database) -> None:
+        assert testing.run_all(database, SYSTEM, environment=None) == ()
+
+
+class TestClientInfoAfterATest:
+    def test_a_failed_test_marks_it_failed_and_keeps_what_was_known(
+        self, save: Save, database: Database
+    ) -> None:
+        save("datahub")
+        assert not testing.run(database, SYSTEM, environment=None, kind="datahub").ok
+        with database.read() as session:
+            info = client_info.get(session, SYSTEM)
+        assert info.connection_status == "failed"
+        assert "listens" in info.error_message
+        assert info.failing_since
+        assert info.stale
+
+    def test_its_own_failure_does_not_fail_the_test(
+        self,
+        save: Save,
+        database: Database,
+        instant: list[ConnectionConfig],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        save("datahub")
+        with caplog.at_level(logging.INFO):
+            assert testing.run(database, SYSTEM, environment=None, kind="datahub").ok
+        with database.read() as session:
+            assert client_info.get(session, SYSTEM).connection_status == "failed"
+
+    def test_a_bug_in_it_does_not_fail_the_test(
+        self,
+        save: Save,
+        database: Database,
+        instant: list[ConnectionConfig],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        save("datahub")
+        monkeypatch.setattr(client_info, "_retrieve", broken)
+        assert testing.run(database, SYSTEM, environment=None, kind="datahub").ok
