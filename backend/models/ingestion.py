@@ -7,6 +7,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
 
+#: MySQL's plain TEXT ends at 64 KB, and payloads may have 256.
+LongText = Text().with_variant(Text(1_000_000), "mysql", "mariadb")
+
 
 class IngestionRule(Base):
     """One rule of an environment's mapping.
@@ -84,8 +87,8 @@ class IngestionRun(Base):
     target: Mapped[str] = mapped_column(String(300))
     machine_type: Mapped[str] = mapped_column(String(20))
     region: Mapped[str] = mapped_column(String(40))
-    reason: Mapped[str] = mapped_column(Text)
-    payload: Mapped[str] = mapped_column(Text().with_variant(Text(1_000_000), "mysql", "mariadb"))
+    reason: Mapped[str] = mapped_column(LongText)
+    payload: Mapped[str] = mapped_column(LongText)
     payload_hash: Mapped[str] = mapped_column(String(64))
     existence: Mapped[str] = mapped_column(String(20))
     actor_id: Mapped[int] = mapped_column(BigInteger)
@@ -103,7 +106,7 @@ class IngestionRun(Base):
     request_id: Mapped[str] = mapped_column(String(128))
     execution_arn: Mapped[str] = mapped_column(String(400))
     log_group: Mapped[str] = mapped_column(String(512))
-    log_tail: Mapped[str] = mapped_column(Text)
+    log_tail: Mapped[str] = mapped_column(LongText)
     attempts: Mapped[int] = mapped_column(Integer)
     max_attempts: Mapped[int] = mapped_column(Integer)
     timeout_seconds: Mapped[int | None] = mapped_column(Integer)

@@ -8,6 +8,8 @@ from backend.core.database import MYSQL_TABLE, BigId, UtcDateTime
 revision = "0005_ingestion"
 down_revision = "0004_tokenization"
 
+LONG_TEXT = sa.Text().with_variant(sa.Text(1_000_000), "mysql", "mariadb")
+
 
 def upgrade() -> None:
     _mapping()
@@ -70,12 +72,8 @@ def _runs() -> None:
         sa.Column("target", sa.String(300), nullable=False),
         sa.Column("machine_type", sa.String(20), nullable=False),
         sa.Column("region", sa.String(40), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column(
-            "payload",
-            sa.Text().with_variant(sa.Text(1_000_000), "mysql", "mariadb"),
-            nullable=False,
-        ),
+        sa.Column("reason", LONG_TEXT, nullable=False),
+        sa.Column("payload", LONG_TEXT, nullable=False),
         sa.Column("payload_hash", sa.String(64), nullable=False),
         sa.Column("existence", sa.String(20), nullable=False),
         sa.Column("actor_id", sa.BigInteger, nullable=False),
@@ -93,7 +91,7 @@ def _runs() -> None:
         sa.Column("request_id", sa.String(128), nullable=False),
         sa.Column("execution_arn", sa.String(400), nullable=False),
         sa.Column("log_group", sa.String(512), nullable=False),
-        sa.Column("log_tail", sa.Text, nullable=False),
+        sa.Column("log_tail", LONG_TEXT, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("max_attempts", sa.Integer, nullable=False),
         sa.Column("timeout_seconds", sa.Integer),
