@@ -1,7 +1,6 @@
 """The portal's view of OpenMetadata: users, domains, who-am-I, and one careful PATCH."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -36,7 +35,7 @@ class OpenMetadataGateway:
         *,
         timeout: float = 30.0,
         max_connections: int = 16,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.host_port = checked_address(host_port)
         self._expires = tokens.expiry(token)

@@ -34,6 +34,11 @@ _LONGEST_PAUSE = 10.0
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
+def pause(seconds: float) -> None:
+    """Wait before a read is tried again; tests replace it."""
+    time.sleep(seconds)
+
+
 class Transport:
     """Sends requests to `<host_port>/v1`; thread-safe.
 
@@ -49,12 +54,12 @@ class Transport:
         timeout: float,
         max_connections: int,
         token_expires_at: datetime | None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._host = host_port
         self._timeout = timeout
         self._expires = token_expires_at
-        self._sleep = sleep
+        self._sleep = sleep or pause
         headers = {"Accept": "application/json", "User-Agent": "steward-portal"}
         if token:
             headers["Authorization"] = f"Bearer {token}"

@@ -146,7 +146,7 @@ class Store:
         self._by_name[user["name"]] = user["id"]
         self._listed.clear()
 
-    def edit_user(self, name: str, *, by: str, **changes: Any) -> Json:
+    def edit_user(self, name: str, /, *, by: str, **changes: Any) -> Json:
         """What somebody else does meanwhile: display_name=…, domains=(FQN, …), deleted=…, name=…"""
         with self.lock:
             user = copy.deepcopy(self.users[self._by_name[name]])

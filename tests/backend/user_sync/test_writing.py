@@ -1,0 +1,232 @@
+"""One write at a time: guarded where possible, compared always, and every bad day named."""
+
+import pytest
+
+from backend.integrations.openmetadata.gateway import OpenMetadataGateway
+from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.user_sync.schemas import Change
+from backend.user_sync.writing import TRIES, Writer, operations
+
+
+def change_of(gateway, name, *, display=..., domains=...):
+    users = {u.name: u for page in gateway.users() for u in page.users}
+    known = {d.fqn: d.ref for d in gateway.domains()}
+    user = users[name]
+    fields = (("displayName",) if display is not ... else ()) + (
+        ("domains",) if domains is not ... else ()
+    )
+    return Change(
+        user_id=user.id,
+        email=user.email,
+        fields=fields,
+        old_name=user.display_name,
+        new_name=display if display is not ... else user.display_name,
+        old_domains=user.domains,
+        new_domains=user.domains if domains is ... else tuple(known[d] for d in domains),
+        version=user.version,
+        updated_at=user.updated_at,
+    )
+
+
+@pytest.fixture
+def server():
+    with StandIn(seed=seeding.seed_demo) as running:
+        yield running
+
+
+def writer(server, account="portal-admin", **more):
+    gateway = OpenMetadataGateway(server.url, server.token(account), sleep=lambda _s: None, **more)
+    who = gateway.probe()
+    return gateway, Writer(gateway, principal=who.principal, is_bot=who.is_bot)
+
+
+@pytest.fixture
+def ready(server):
+    gateway, written = writer(server)
+    yield gateway, written
+    gateway.close()
+
+
+def patches(server):
+    return sum(method == "PATCH" for method, _ in server.requests)
+
+
+class TestWrite:
+    def test_stores_name_and_domains_and_nothing_else(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "anna.kowalska", display="Anna M.", domains=["Marketing"])
+        before = gateway.raw_user(change.user_id, "*")
+        outcome = written.write(change)
+        after = gateway.raw_user(change.user_id, "*")
+        assert (outcome.state, outcome.stored) == ("applied", ("displayName", "domains"))
+        assert outcome.version_after == after["version"]
+        changed = {key for key in after if after[key] != before.get(key)}
+        assert changed == {"displayName", "domains", "version", "updatedAt", "updatedBy",
+                           "changeDescription"}  # fmt: skip
+
+    def test_clears_a_name_when_an_undo_asks_for_it(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "dana.fox", display=None)
+        assert operations(change) == [{"op": "remove", "path": "/displayName"}]
+        assert written.write(change).state == "applied"
+        assert "displayName" not in gateway.raw_user(change.user_id, "*")
+
+    def test_what_is_so_already_is_not_written(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "dana.fox", display="Dana F.")
+        server.store.edit_user("dana.fox", by="x", display_name="Dana F.")
+        outcome = written.write(change)
+        assert (outcome.state, outcome.stored, patches(server)) == ("applied", (), 0)
+
+    @pytest.mark.parametrize("version", ["1.9.11", "1.12.4", "1.13.0"])
+    def test_older_servers_get_domains_without_if_match_and_are_read_back(self, version):
+        with StandIn(seed=seeding.seed_demo, version=version) as server:
+            gateway, written = writer(server)
+            change = change_of(gateway, "carla.chen", display="C.", domains=["Research"])
+            assert written.write(change).state == "applied"
+            assert [d.name for d in gateway.user(change.user_id).domains] == ["Research"]
+            gateway.close()
+
+
+class TestConflicts:
+    def test_a_name_changed_meanwhile_is_left_and_told(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "dana.fox", display="Dana F.")
+        server.store.edit_user("dana.fox", by="eve", display_name="Dana Wolf")
+        outcome = written.write(change)
+        assert outcome.state == "conflict"
+        assert "“Dana Wolf”, it was “Dana Fox”" in outcome.reason
+        assert "changed by eve on 20" in outcome.reason
+        assert server.store.user_named("dana.fox")["displayName"] == "Dana Wolf"
+
+    def test_domains_changed_meanwhile_are_left_and_told(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", domains=["Research"])
+        server.store.edit_user("carla.chen", by="eve", domains=("Finance",))
+        outcome = written.write(change)
+        assert outcome.state == "conflict"
+        assert "domains are now Finance, they were Marketing" in outcome.reason
+
+    def test_a_change_of_another_field_is_no_conflict(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="Carla C.")
+        server.store.edit_user("carla.chen", by="eve", domains=("Finance",), description="new")
+        assert written.write(change).state == "applied"
+        assert server.store.user_named("carla.chen")["description"] == "new"
+
+    def test_a_renamed_account_is_still_the_same_user(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="Carla C.")
+        server.store.edit_user("carla.chen", by="eve", name="carla.c")
+        assert written.write(change).state == "applied"
+
+    def test_a_deleted_user_is_a_conflict(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="Carla C.")
+        server.store.edit_user("carla.chen", by="eve", deleted=True)
+        outcome = written.write(change)
+        assert (outcome.state, "gone" in outcome.reason) == ("conflict", True)
+
+    def test_a_deleted_domain_fails_with_the_reason(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", domains=["Research"])
+        del server.store.domains[server.store.domain_id("Research")]
+        outcome = written.write(change)
+        assert outcome.state == "failed"
+        assert "deleted meanwhile" in outcome.reason
+
+    def test_one_412_is_tried_again_with_the_new_version(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="Carla C.")
+        gateway.enforces_if_match(change.user_id)
+        server.faults.add(method="PATCH", status=412, times=2)
+        assert written.write(change).state == "applied"
+
+    def test_a_storm_of_412_ends(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="Carla C.")
+        server.faults.add(method="PATCH", status=412)
+        before = patches(server)
+        outcome = written.write(change)
+        assert outcome.state == "conflict"
+        assert f"{TRIES} times" in outcome.reason
+        assert patches(server) - before == TRIES + 1  # the probe of If-Match is one
+
+
+class TestRefusals:
+    def test_from_2_0_a_bot_that_keeps_the_old_name_is_a_failure_with_its_cause(self, server):
+        gateway, written = writer(server, "ingestion-bot")
+        change = change_of(gateway, "carla.chen", display="C.", domains=["Research"])
+        outcome = written.write(change)
+        assert (outcome.state, outcome.stored) == ("failed", ("domains",))
+        assert "ingestion-bot is a bot" in outcome.reason
+        assert "DefaultBotPolicy" in outcome.reason
+        gateway.close()
+
+    def test_a_bots_name_change_alone_names_the_policy(self, server):
+        gateway, written = writer(server, "ingestion-bot")
+        outcome = written.write(change_of(gateway, "carla.chen", display="C."))
+        assert outcome.state == "failed"
+        assert "DisplayName-Deny" in outcome.reason
+        gateway.close()
+
+    def test_a_refused_token_stops_the_run(self, server):
+        gateway, written = writer(server)
+        change = change_of(gateway, "carla.chen", display="C.")
+        server.faults.add(path=r"/users/", status=401)
+        outcome = written.write(change)
+        assert (outcome.state, outcome.stops) == ("pending", True)
+        gateway.close()
+
+    @pytest.mark.parametrize(("status", "said"), [(429, "limits"), (500, "500"), (400, "400")])
+    def test_other_refusals_fail_the_row(self, server, ready, status, said):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        server.faults.add(method="PATCH", status=status)
+        outcome = written.write(change)
+        assert outcome.state == "failed"
+        assert said in outcome.reason
+
+
+class TestLostAnswers:
+    def test_stored_all_the_same_counts_as_applied(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        server.faults.add(method="PATCH", drop="after")
+        outcome = written.write(change)
+        assert (outcome.state, outcome.stored) == ("applied", ("displayName",))
+        assert "answer was lost" in outcome.reason
+
+    def test_not_seen_yet_is_unknown(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        server.faults.add(method="PATCH", drop="before")
+        outcome = written.write(change)
+        assert (outcome.state, outcome.stored) == ("unknown", ())
+        assert "may not have been stored" in outcome.reason
+
+
+class TestSettle:
+    def test_what_is_stored_is_not_sent_again(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        written.write(change)
+        before = patches(server)
+        outcome = written.settle(change)
+        assert (outcome.state, outcome.stored) == ("applied", ("displayName",))
+        assert patches(server) == before
+
+    def test_what_is_not_there_is_written(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        assert written.settle(change).state == "applied"
+
+    def test_while_openmetadata_is_away_nothing_is_decided(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        server.faults.add(status=503)
+        outcome = written.settle(change)
+        assert (outcome.state, outcome.stops) == ("sending", True)
