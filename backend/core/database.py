@@ -13,14 +13,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NewType
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    ExceptionContext,
+    Integer,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from backend.core.errors import PortalError
+from backend.core.errors import InvalidInput, PortalError
 
 ReadSession = NewType("ReadSession", Session)
 WriteSession = NewType("WriteSession", ReadSession)
@@ -40,6 +49,16 @@ class StateDatabaseDown(PortalError):
     """The portal's own database cannot be reached or is locked; try again in a moment."""
 
     status = 503
+
+
+class ValueDoesNotFit(InvalidInput):
+    """A value that no column can hold: a number beyond 64 bits, a NUL or half a character."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A value does not fit the portal's database: a number is too large, a text too long, "
+            "or it holds a NUL or a broken character. Correct it and try again."
+        )
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -74,6 +93,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = make_engine(url)
+        event.listen(self.engine, "handle_error", _refuse_unusable_values)
         self._write_engine = self.engine.execution_options(portal_write=True)
 
     @contextlib.contextmanager
@@ -130,6 +150,17 @@ def _translated() -> Iterator[None]:
                 "try again in a moment."
             ) from exc
         raise
+
+
+def _refuse_unusable_values(context: ExceptionContext) -> None:
+    """Drivers differ in what they raise for a value no column can hold; people get one sentence."""
+    exc = context.original_exception
+    if (
+        isinstance(exc, OverflowError | UnicodeEncodeError)
+        or isinstance(context.sqlalchemy_exception, DataError)
+        or (isinstance(exc, ValueError) and "NUL" in str(exc))
+    ):
+        raise ValueDoesNotFit from exc
 
 
 def make_engine(url: str) -> Engine:

@@ -136,6 +136,28 @@ def configure(level: str = "INFO") -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
+def _before_configuring() -> None:
+    """Masked lines through standard logging, for processes that are not the portal's own.
+
+    The official `metadata` and `datahub` commands set up logging themselves. structlog's own
+    default would print to stdout, with the local variables of every frame of a traceback.
+    """
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            _masked,
+            structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+_before_configuring()
+
+
 def get_logger(name: str) -> Any:
     """A structlog logger; call as `log.info("Sentence.", key=value)`."""
     return structlog.stdlib.get_logger(name)

@@ -50,11 +50,10 @@ class TestEnsureFirstAdmin:
         assert given not in out + err
 
     def test_warns_about_a_weak_given_one(
-        self, database: Database, capfd: pytest.CaptureFixture[str]
+        self, database: Database, caplog: pytest.LogCaptureFixture
     ) -> None:
         start(database, PORTAL_ADMIN_PASSWORD="admin")
-        out, err = capfd.readouterr()
-        assert "weak" in out + err
+        assert "weak" in caplog.text
         assert sign_in.authenticate(database, name="admin", password="admin", address="")
 
     def test_makes_none_when_there_is_an_admin(

@@ -1,5 +1,6 @@
 """Units of work, times and locks on all three databases."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,9 +10,10 @@ from sqlalchemy import select
 
 from backend.core import audit, secret_store
 from backend.core.access import SYSTEM
-from backend.core.database import Database, StateDatabaseDown, after_commit
+from backend.core.database import Database, StateDatabaseDown, ValueDoesNotFit, after_commit
 from backend.migrations import runner
 from backend.models import Lease
+from backend.models.jobs import JobLine
 
 AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
 
@@ -41,6 +43,17 @@ class TestWrite:
 
         with pytest.raises(StatementError, match="naive"), any_database.write() as session:
             session.add(Lease(name="a", holder="x", expires_at=AT.replace(tzinfo=None)))
+
+    @pytest.mark.parametrize(("job_id", "line"), [(2**70, "x"), (1, "half a \ud800 character")])
+    def test_a_value_that_no_column_holds_is_refused_in_a_sentence(
+        self, any_database: Database, job_id: int, line: str
+    ) -> None:
+        with pytest.raises(ValueDoesNotFit), any_database.write() as session:
+            session.add(JobLine(job_id=job_id, at=AT, line=line))
+
+    def test_a_row_number_beyond_64_bits_is_nobodys(self, any_database: Database) -> None:
+        with any_database.read() as session, contextlib.suppress(ValueDoesNotFit):
+            assert session.get(JobLine, 2**70) is None
 
     def test_callbacks_run_after_commit_only(self, any_database: Database) -> None:
         seen: list[int] = []

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -79,3 +81,23 @@ class TestLines:
         assert SECRET not in stream.getvalue()
         assert line["reference"] == reference
         assert "RuntimeError" in str(line["exception"])
+
+
+def test_a_process_that_never_configured_logging_prints_no_local_variables() -> None:
+    """The official `metadata` and `datahub` commands load our code without calling `configure`."""
+    program = """if True:
+        from backend.core.log import get_logger, log_unexpected
+
+        def fail(handed_over):
+            raise KeyError("x")
+
+        try:
+            fail("planted-" + "secret-77")
+        except KeyError as exc:
+            log_unexpected(get_logger("any"), "It failed.", exc, token="planted-" + "secret-77")
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "It failed." in done.stderr
+    assert SECRET not in done.stderr
+    assert done.stdout == ""
