@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+import backend.ingestion  # noqa: F401  # tells `connections test` which targets are mapped
 from backend.cli import common as cli
 from backend.core.errors import InvalidInput
 

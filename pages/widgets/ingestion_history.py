@@ -23,12 +23,19 @@ def ask(actor: Actor, environment: str) -> RunFilter:
     with state:
         states = filters.choices("Status", "status", STATUSES, key="ingestion.status")
     with dataset:
-        urn = filters.text("Dataset URN", "dataset_urn", key="ingestion.filter.dataset")
+        urn = filters.text("Dataset or job URN", "dataset_urn", key="ingestion.filter.dataset")
     with who:
         name = filters.text("Asked by", "by", key="ingestion.by")
     if mine.checkbox("Mine", key="ingestion.mine"):
         name = actor.name
-    return RunFilter(dataset_urn=urn, actor_name=name, statuses=states, environment=environment)
+    of_job = urn.startswith("urn:li:dataJob:")
+    return RunFilter(
+        dataset_urn="" if of_job else urn,
+        job_urn=urn if of_job else "",
+        actor_name=name,
+        statuses=states,
+        environment=environment,
+    )
 
 
 def load(wanted: RunFilter) -> RunPage:

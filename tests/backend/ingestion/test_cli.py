@@ -121,6 +121,22 @@ class TestRun:
         listed = json.loads(run("runs", "--json").out)
         assert [item["runId"] for item in listed["items"]] == [first["runId"]]
 
+    def test_without_any_environment_the_machines_own_aws_is_asked(
+        self, run: Run, aws: AwsStandIn, setenv: Callable[..., None]
+    ) -> None:
+        aws.add_function("f", seconds=30)
+        setenv(
+            AWS_ENDPOINT_URL=aws.url,
+            AWS_ACCESS_KEY_ID="a",
+            AWS_SECRET_ACCESS_KEY="b",
+            AWS_REGION="eu-central-1",
+            DATAHUB_INGESTION_LAMBDA_REGION=aws.region,
+            DATAHUB_INGESTION_LAMBDA_MAPPING=json.dumps({URN: "f"}),
+        )
+        document = json.loads(run("run", "--dataset-urn", URN, "--json").out)
+        assert (document["status"], document["rule"]) == ("started", "env")
+        assert [start.region for start in aws.starts()] == [aws.region]
+
 
 class TestMappingAndLinks:
     def test_rules_go_in_and_come_out(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.connections import environments
+from backend.connections import environments, testing
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import Conflict, InvalidInput, NotPermitted
@@ -189,6 +189,19 @@ class TestUselessRules:
         assert problems["there"] == ""
         assert "gone does not exist" in problems["gone"]
         assert aws.starts() == []
+
+
+def test_the_connection_test_of_aws_checks_what_is_mapped(
+    database: Database, add_rule: AddRule, aws: AwsStandIn
+) -> None:
+    aws.add_function("there")
+    add_rule("exact", URN, "there")
+    assert testing.run(database, SYSTEM, environment="dev", kind="aws").ok
+    add_rule("exact", OTHER, "gone")
+    found = testing.run(database, SYSTEM, environment="dev", kind="aws")
+    assert not found.ok
+    assert "gone does not exist" in found.cause
+    assert aws.starts() == []
 
 
 def test_ten_thousand_rules_are_looked_up_and_not_walked(
