@@ -88,14 +88,26 @@ def history(
         raise InvalidInput(f"limit must be between 1 and {KEEP}.")
     kinds.get_kind(kind)
     row = environments.require_row(session, environment)
-    return tuple(view(item) for item in repository.list_tests(session, row.id, kind, limit=limit))
+    rows = repository.list_tests(session, row.id, kind, limit=limit)
+    return tuple(_shown_to(actor, view(item)) for item in rows)
 
 
 def latest(session: ReadSession, actor: Actor, *, environment: str) -> dict[str, TestResult]:
     """Kind -> last test of its saved settings."""
     access.require(actor, Permission.CONNECTIONS_READ)
     row = environments.require_row(session, environment)
-    return {item.kind: view(item) for item in repository.newest_tests(session, row.id)}
+    rows = repository.newest_tests(session, row.id)
+    return {item.kind: _shown_to(actor, view(item)) for item in rows}
+
+
+def _shown_to(actor: Actor, result: TestResult) -> TestResult:
+    """The result as this actor may see it: names of AWS (account, region, mapped functions) are
+    for those who may read the mapping."""
+    if result.kind != "aws" or actor.may(Permission.INGESTION_MAPPING_READ):
+        return result
+    cause = "" if result.ok else "AWS or something that is mapped there cannot be used"
+    advice = "" if result.ok else "Operators and admins see what it is."
+    return replace(result, server_version="", cause=cause, advice=advice, warnings=())
 
 
 def view(row: ConnectionTest) -> TestResult:

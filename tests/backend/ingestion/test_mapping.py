@@ -192,7 +192,7 @@ class TestUselessRules:
 
 
 def test_the_connection_test_of_aws_checks_what_is_mapped(
-    database: Database, add_rule: AddRule, aws: AwsStandIn
+    database: Database, add_rule: AddRule, aws: AwsStandIn, actors: SimpleNamespace
 ) -> None:
     aws.add_function("there")
     add_rule("exact", URN, "there")
@@ -202,6 +202,13 @@ def test_the_connection_test_of_aws_checks_what_is_mapped(
     assert not found.ok
     assert "gone does not exist" in found.cause
     assert aws.starts() == []
+    with database.read() as session:
+        for role, named in (("viewer", False), ("steward", False), ("operator", True)):
+            actor = getattr(actors, role)
+            shown = repr(testing.latest(session, actor, environment="dev"))
+            shown += repr(testing.history(session, actor, environment="dev", kind="aws"))
+            assert ("gone does not exist" in shown) is named
+            assert ("us-east-1" in shown) is named
 
 
 def test_ten_thousand_rules_are_looked_up_and_not_walked(
