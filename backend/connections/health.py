@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from backend.connections import environments, kinds, repository
+from backend.connections import environments, kinds, repository, visibility
 from backend.connections.schemas import EnvironmentView
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession
+from backend.models import ConnectionTest
 
 State = Literal["ok", "failed", "untested"]
 
@@ -62,9 +63,15 @@ def overview(session: ReadSession, actor: Actor) -> tuple[EnvironmentHealth, ...
                     "ok" if test.ok else "failed",
                     test.tested_at,
                     test.latency_ms,
-                    test.cause,
-                    tuple(test.warnings),
+                    _cause(actor, test),
+                    tuple(test.warnings) if visibility.may_name(actor, kind.name) else (),
                 )
             )
         found.append(EnvironmentHealth(environments.view(environment), tuple(items)))
     return tuple(found)
+
+
+def _cause(actor: Actor, test: ConnectionTest) -> str:
+    if test.ok or visibility.may_name(actor, test.kind):
+        return test.cause
+    return visibility.CAUSE

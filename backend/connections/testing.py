@@ -17,6 +17,7 @@ from backend.connections import (
     resolve,
     secrets,
     service,
+    visibility,
 )
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import access, audit
@@ -89,7 +90,7 @@ def history(
     kinds.get_kind(kind)
     row = environments.require_row(session, environment)
     rows = repository.list_tests(session, row.id, kind, limit=limit)
-    return tuple(_shown_to(actor, view(item)) for item in rows)
+    return tuple(visibility.shown_to(actor, view(item)) for item in rows)
 
 
 def latest(session: ReadSession, actor: Actor, *, environment: str) -> dict[str, TestResult]:
@@ -97,17 +98,7 @@ def latest(session: ReadSession, actor: Actor, *, environment: str) -> dict[str,
     access.require(actor, Permission.CONNECTIONS_READ)
     row = environments.require_row(session, environment)
     rows = repository.newest_tests(session, row.id)
-    return {item.kind: _shown_to(actor, view(item)) for item in rows}
-
-
-def _shown_to(actor: Actor, result: TestResult) -> TestResult:
-    """The result as this actor may see it: names of AWS (account, region, mapped functions) are
-    for those who may read the mapping."""
-    if result.kind != "aws" or actor.may(Permission.INGESTION_MAPPING_READ):
-        return result
-    cause = "" if result.ok else "AWS or something that is mapped there cannot be used"
-    advice = "" if result.ok else "Operators and admins see what it is."
-    return replace(result, server_version="", cause=cause, advice=advice, warnings=())
+    return {item.kind: visibility.shown_to(actor, view(item)) for item in rows}
 
 
 def view(row: ConnectionTest) -> TestResult:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.connections import environments, testing
+from backend.connections import environments, health, testing
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import Conflict, InvalidInput, NotPermitted
@@ -207,6 +207,7 @@ def test_the_connection_test_of_aws_checks_what_is_mapped(
             actor = getattr(actors, role)
             shown = repr(testing.latest(session, actor, environment="dev"))
             shown += repr(testing.history(session, actor, environment="dev", kind="aws"))
+            shown += repr(health.overview(session, actor))
             assert ("gone does not exist" in shown) is named
             assert ("us-east-1" in shown) is named
 
