@@ -5,7 +5,7 @@ never look at the same time. A person who watches a run makes it be looked at so
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from backend.core import access, clock
@@ -25,8 +25,9 @@ log = get_logger(__name__)
 
 #: Pauses between looks, in seconds; the last one repeats.
 PAUSES = (2, 2, 3, 5, 8, 13, 20, 30, 45, 60)
-#: A look that takes longer than this has died and may be taken by somebody else.
-CLAIM_SECONDS = 60
+#: While somebody looks, the next look lies further ahead than any pause: that marks the claim. A
+#: process that dies while looking holds it for the difference.
+CLAIM_SECONDS = 120
 #: Somebody who watches a run gets a look this often.
 WATCH_SECONDS = 2.0
 BATCH = 50
@@ -63,8 +64,11 @@ def look(database: Database, run_id: str) -> bool:
     """Look at one run and write what was found; False when somebody else is looking."""
     with database.write() as session:
         row = _row(session, run_id)
-        until = clock.now() + timedelta(seconds=CLAIM_SECONDS)
-        if row.settled or not repository.claim_look(session, run_id, row.looks, until):
+        now = clock.now()
+        until = now + timedelta(seconds=CLAIM_SECONDS)
+        if row.settled or _claimed(row.next_look_at, now):
+            return False
+        if not repository.claim_look(session, run_id, row.looks, until):
             return False
         config = _config(session, row)
     try:
@@ -121,6 +125,10 @@ def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
         row.active_key = None
     row.settled = finding.settled
     row.next_look_at = None if finding.settled else now + _pause(row.looks)
+
+
+def _claimed(next_look_at: datetime | None, now: datetime) -> bool:
+    return next_look_at is not None and next_look_at > now + timedelta(seconds=PAUSES[-1] + 1)
 
 
 def _pause(looks: int) -> timedelta:

@@ -17,6 +17,7 @@ from backend.core.settings import get_settings
 from backend.ingestion import resolve
 from backend.ingestion import scene as scenes
 from backend.ingestion.catalog import Catalog
+from backend.ingestion.errors import MappingBroken
 from backend.ingestion.scene import Scene
 from backend.integrations.datahub import urns
 from backend.integrations.datahub.schemas import Dataset
@@ -106,6 +107,9 @@ def _one(scene: Scene, catalog: Catalog, urn: str, report: LinkReport) -> None:
         changed = _put(catalog, dataset) if report.mode == "put" else _remove(catalog, dataset)
     except NotFound:
         report.failed.append((urn, "DataHub does not know this dataset."))
+    except MappingBroken:
+        # Its sentence quotes the mapping, and a job's log is read by people who may not see that.
+        report.failed.append((urn, "The mapping cannot be read; the Mapping page says why."))
     except PortalError as exc:
         report.failed.append((urn, exc.message))
     else:

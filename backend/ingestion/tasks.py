@@ -4,8 +4,9 @@ import threading
 from typing import Any
 
 from backend.core.database import Database
+from backend.core.errors import JobError, UpstreamError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import checks, follow, links, managed, recipes
+from backend.ingestion import aws, checks, follow, links, managed, recipes
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 
@@ -52,14 +53,18 @@ def put_links(
 @job("ingestion.check", title="Check mapped targets", resumable=True)
 def check_targets(ctx: JobContext, *, environment: str) -> dict[str, Any]:
     """Ask AWS whether every mapped target exists."""
-    return dict(
-        checks.check_targets(
-            ctx.database,
-            ctx.actor,
-            environment=environment,
-            progress=lambda done, total, _name: ctx.progress(done, total),
+    try:
+        return dict(
+            checks.check_targets(
+                ctx.database,
+                ctx.actor,
+                environment=environment,
+                progress=lambda done, total, _name: ctx.progress(done, total),
+            )
         )
-    )
+    except UpstreamError as exc:
+        # Jobs are seen by people who may not see AWS names.
+        raise JobError(f"The check stopped. {aws.public_sentence(exc)}") from exc
 
 
 @job("ingestion.managed", title="Run a DataHub ingestion source")

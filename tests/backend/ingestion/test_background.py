@@ -212,3 +212,16 @@ class TestLinksAndChecks:
             seen += repr(jobs.lines(session, actors.viewer, job_id=job_id))
         assert "'dead': 1" in seen
         assert "gone-lambda" not in seen
+
+    def test_a_check_that_stops_says_why_without_names(
+        self, database: Database, add_rule: AddRule, aws: AwsStandIn, actors: SimpleNamespace
+    ) -> None:
+        add_rule("exact", URN, "secret-lambda")
+        with database.write() as session:
+            job_id = background.queue_check(session, actors.admin)
+        with aws.faults.inject(status=429, code="TooManyRequestsException"):
+            runner.run(job_id, database)
+        with database.read() as session:
+            job = jobs.get(session, actors.viewer, job_id=job_id)
+        assert (job.state, "limits the rate" in (job.error or "")) == ("failed", True)
+        assert "secret-lambda" not in repr(job)

@@ -1,6 +1,7 @@
 """What became of a run, read from log lines and executions, in honest words."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -257,6 +258,20 @@ class TestLooking:
             assert row.looked_at is not None
             pauses.append(round((row.next_look_at - row.looked_at).total_seconds()))
         assert pauses == [2, 3, 5]
+
+    def test_two_lookers_do_not_look_at_the_same_time(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, database: Database
+    ) -> None:
+        aws.add_function("f", seconds=60)
+        add_rule("exact", URN, "f")
+        run = start()
+        with aws.faults.inject(operation="FilterLogEvents", latency=1.0):
+            first = threading.Thread(target=follow.look, args=(database, run.run_id))
+            first.start()
+            time.sleep(0.4)
+            assert follow.look(database, run.run_id) is False
+            first.join()
+        assert follow.look(database, run.run_id) is True
 
     def test_a_process_that_died_while_sending_leaves_a_run_that_is_cleared(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start, database: Database,
