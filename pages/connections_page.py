@@ -1,5 +1,8 @@
 """Describe environments, connect them to their systems, and test that the connections work."""
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
 from backend.connections import environments, kinds, service, testing
@@ -11,39 +14,53 @@ from pages.widgets import (
     connection_form,
     connection_tests,
     environments_admin,
-    filters,
     status,
     times,
 )
 
 _RESULTS = "connections.results"
-_KIND_IN_URL = "connections.kind.url"
+
+
+def linked(draw: Callable[..., Any], label: str, parameter: str, options: list[str]) -> str:
+    """One of `options`, kept in the address; a link wins over what the widget remembers."""
+    key, seen = f"connections.{parameter}", f"connections.{parameter}.url"
+    wanted = st.query_params.get(parameter, "")
+    if wanted in options and st.session_state.get(seen) != wanted:
+        st.session_state[key] = wanted
+    if st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
+    chosen = str(draw(label, options, key=key))
+    st.query_params[parameter] = st.session_state[seen] = chosen
+    return chosen
 
 
 def ask_environment(known: tuple[EnvironmentView, ...]) -> EnvironmentView:
-    """The environment of the URL, else the first one (the default)."""
+    """The environment of the address, else the first one (the default)."""
     by_name = {item.name: item for item in known}
-    name = filters.choice(
-        "Environment", "environment", list(by_name), key="connections.environment", empty="Default"
+
+    def draw(label: str, options: list[str], key: str) -> str:
+        return str(st.selectbox(label, options, format_func=lambda n: _named(by_name[n]), key=key))
+
+    return by_name[linked(draw, "Environment", "environment", list(by_name))]
+
+
+def _named(environment: EnvironmentView) -> str:
+    marks = (
+        ("default", environment.is_default),
+        ("production", environment.is_production),
+        ("sandbox", environment.is_sandbox),
     )
-    return by_name.get(name, known[0])
+    words = ", ".join(word for word, holds in marks if holds)
+    return f"{environment.name} ({words})" if words else environment.name
 
 
-def toolbar(environment: EnvironmentView, *, admin: bool) -> None:
-    """Test all, manage, add."""
-    words = [
-        word
-        for word, holds in (
-            ("default", environment.is_default),
-            ("production", environment.is_production),
-            ("sandbox", environment.is_sandbox),
-        )
-        if holds
-    ]
-    st.markdown(" ".join(status.markdown(word) for word in words) or "&nbsp;")
+def toolbar(known: tuple[EnvironmentView, ...], *, admin: bool) -> EnvironmentView:
+    """Which environment, and what an admin can do with it."""
+    choice, test, manage, add = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
+    with choice:
+        environment = ask_environment(known)
     if not admin:
-        return
-    test, manage, add, _ = st.columns([2, 2, 2, 3])
+        return environment
     if test.button(
         "Test all", key="connections.test_all", icon=":material/network_check:", width="stretch"
     ):
@@ -51,10 +68,11 @@ def toolbar(environment: EnvironmentView, *, admin: bool) -> None:
             found = calls.run(testing.run_all, environment=environment.name)
         if found is not None:
             st.session_state[_RESULTS] = (environment.name, found)
-    with manage.popover("Environment …", icon=":material/edit:", width="stretch"):
+    with manage.popover("Edit …", icon=":material/edit:", width="stretch"):
         environments_admin.manage(environment)
     with add.popover("Add …", icon=":material/add:", width="stretch"):
         environments_admin.add(first=False)
+    return environment
 
 
 def all_results(environment: EnvironmentView) -> None:
@@ -75,19 +93,17 @@ def all_results(environment: EnvironmentView) -> None:
 
 def choose_kind(views: dict[str, ConnectionView], latest: dict[str, TestResult]) -> str:
     """The list of the nine kinds with their state; returns the chosen one."""
-    signs = {"ok": "🟢", "failed": "🔴", "untested": "⚪", "not set": "·"}
 
     def label(kind: str) -> str:
-        word = connection_tests.word(latest.get(kind), configured=views[kind].version > 0)
-        return f"{signs[word]} {kinds.KINDS[kind].label} ({word})"
+        view = views[kind]
+        there = view.version > 0 or any(secret.is_set for secret in view.secrets)
+        word = connection_tests.word(latest.get(kind), configured=there)
+        return f"{kinds.KINDS[kind].label} {status.markdown(word)}"
 
-    names = list(kinds.KINDS)
-    wanted = st.query_params.get("kind", "")
-    if wanted in names and st.session_state.get(_KIND_IN_URL) != wanted:
-        st.session_state["connections.kind"] = wanted  # a link wins over what the widget remembers
-    chosen = str(st.radio("Connection", names, format_func=label, key="connections.kind"))
-    st.query_params["kind"] = st.session_state[_KIND_IN_URL] = chosen
-    return chosen
+    def draw(title: str, options: list[str], key: str) -> str:
+        return str(st.radio(title, options, format_func=label, key=key))
+
+    return linked(draw, "Connection", "kind", list(kinds.KINDS))
 
 
 def panel(view: ConnectionView, last: TestResult | None, *, admin: bool) -> None:
@@ -131,13 +147,7 @@ def act(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
             )
     for state in view.secrets:
         if state.is_set:
-            st.button(
-                f"Forget the stored {state.field}",
-                key=f"connections.clear.{view.kind}.{state.field}",
-                icon=":material/key_off:",
-                on_click=connection_form.clear_secret,
-                args=(view, kind, state.field),
-            )
+            connection_form.forget_secret(view, kind, state.field)
     return fresh
 
 
@@ -155,8 +165,7 @@ if not known:
         st.info("No environment is configured yet. An admin can add one here.")
     st.stop()
 # ask
-environment = ask_environment(known)
-toolbar(environment, admin=may_write)
+environment = toolbar(known, admin=may_write)
 all_results(environment)
 # load
 views = {

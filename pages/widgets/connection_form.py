@@ -11,7 +11,7 @@ from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
 from pages.shell import calls, flash
 from pages.shell.errors import escape
-from pages.widgets import times
+from pages.widgets import confirm, times
 
 _SEEN = "connections.seen"
 
@@ -82,8 +82,28 @@ def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
         st.rerun()
 
 
-def clear_secret(view: ConnectionView, kind: Kind, field: str) -> None:
-    """Forget one stored secret."""
+def forget_secret(view: ConnectionView, kind: Kind, field: str) -> None:
+    """A button and its dialog: a secret that is forgotten cannot be had back from the portal."""
+    name = f"connections.forget.{kind.name}.{field}"
+    if st.button(f"Forget the stored {field} …", key=name, icon=":material/key_off:"):
+        confirm.open_dialog(name)
+    is_key = kind.name == "tokenization"
+    lost = (
+        "Values tokenized from then on get other tokens than the same values have now."
+        if is_key
+        else "Everything that uses this connection stops working until it is set again."
+    )
+    confirm.ask(
+        name,
+        title=f"Forget the {field} of {kind.label}?",
+        body=f"The portal cannot show it or bring it back. {lost}",
+        action=f"Forget the {field}",
+        typed=view.environment if is_key else None,
+        on_confirm=lambda: _clear_secret(view, kind, field),
+    )
+
+
+def _clear_secret(view: ConnectionView, kind: Kind, field: str) -> None:
     done = calls.write(
         service.save,
         environment=view.environment,

@@ -13,13 +13,13 @@ from pages.widgets import status, times
 
 def result(item: TestResult) -> None:
     """Outcome, latency, version, cause and advice of one test."""
-    label = KINDS[item.kind].label
+    label, took = KINDS[item.kind].label, times.duration(item.latency_ms / 1000)
     when = f" · tested {times.relative(item.tested_at)}" if item.tested_at else ""
     version = f" · {escape(item.server_version)}" if item.server_version else ""
-    what = "unsaved edits of " if item.draft else ""
+    what = "Unsaved edits of " if item.draft else ""
     if item.ok:
         st.success(
-            f"**{what}{label}** answered in {item.latency_ms} ms{version}{when}",
+            f"**{what}{label}** answered in {took}{version}{when}",
             icon=":material/check_circle:",
         )
     else:
@@ -27,15 +27,23 @@ def result(item: TestResult) -> None:
         if item.advice:
             text += f"\n\n**What to do:** {escape(item.advice)}"
         st.error(text, icon=":material/error:")
-        st.caption(f"{item.latency_ms} ms{version}{when}")
+        st.caption(f"{took}{version}{when}")
     for warning in item.warnings:
         st.warning(escape(warning), icon=":material/warning:")
 
 
 def results(items: Sequence[TestResult]) -> None:
-    """Every result of a test of all; the failed ones first."""
-    for item in sorted(items, key=lambda item: item.ok):
-        result(item)
+    """Every result of a test of all: the failed ones in full, then a line per good one."""
+    for item in items:
+        if not item.ok or item.warnings:
+            result(item)
+    for item in items:
+        if item.ok and not item.warnings:
+            took = times.duration(item.latency_ms / 1000)
+            st.markdown(
+                f"{status.markdown('ok')} **{KINDS[item.kind].label}** in {took} "
+                f"· {escape(item.server_version) or 'no version told'}"
+            )
 
 
 def history(items: Sequence[TestResult]) -> None:
@@ -65,7 +73,3 @@ def word(item: TestResult | None, *, configured: bool) -> str:
     if item is None:
         return "untested"
     return "ok" if item.ok else "failed"
-
-
-def badge(item: TestResult | None, *, configured: bool) -> None:
-    status.badge(word(item, configured=configured))

@@ -1,0 +1,113 @@
+"""The Overview: health, what ran last, what needs attention, each with its link."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.connections import environments, probing, service, testing
+from backend.connections.schemas import ConnectionConfig, TestResult
+from backend.core import attention, clock
+from backend.core.access import SYSTEM, Actor
+from backend.core.attention import Attention
+from backend.core.database import Database, ReadSession
+from tests.fixtures.pages import OpenPage
+
+PAGE = "overview_page.py"
+
+
+@pytest.fixture
+def prod(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """prod(ok) → an environment whose directory was tested with that outcome."""
+
+    def make(ok: bool) -> None:
+        def run(config: ConnectionConfig, **_: object) -> TestResult:
+            cause = "" if ok else "Nothing *listens* <b>there</b>."
+            return TestResult(config.kind, ok, 3, cause=cause, tested_at=clock.now())
+
+        monkeypatch.setattr(probing, "run", run)
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Prod")
+            service.save(
+                session,
+                SYSTEM,
+                environment="Prod",
+                kind="directory",
+                settings={"endpoint": "http://d/graphql"},
+            )
+        testing.run(database, SYSTEM, environment=None, kind="directory")
+
+    return make
+
+
+def links(app: AppTest) -> list[tuple[str, str]]:
+    """Label and query of every link to a page."""
+    found = app.get("page_link")
+    return [(item.proto.label, item.proto.query_string) for item in found]
+
+
+class TestOverview:
+    def test_an_empty_portal_says_what_comes_first(self, open_page: OpenPage) -> None:
+        app = open_page(PAGE)
+        assert not app.exception
+        assert any("add the first one" in item.value for item in app.info)
+
+    def test_a_failing_connection_needs_attention_and_links_to_it(
+        self, open_page: OpenPage, prod: Callable[[bool], None]
+    ) -> None:
+        prod(False)
+        app = open_page(PAGE)
+        assert "Directory of Prod failed its test" in app.error[0].value
+        assert "<b>" not in app.error[0].value
+        assert ("Open", "environment=Prod&kind=directory") in links(app)
+
+    def test_a_good_one_is_a_green_badge(
+        self, open_page: OpenPage, prod: Callable[[bool], None]
+    ) -> None:
+        prod(True)
+        app = open_page(PAGE)
+        assert not app.error
+        assert any("Directory: ok" in item.value for item in app.markdown)
+        assert ("Prod", "environment=Prod") in links(app)
+
+    def test_what_ran_last_is_shown_with_its_end(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        from backend.jobs import runner
+        from backend.jobs.enqueue import enqueue
+
+        with database.write() as session:
+            job = enqueue(
+                session, SYSTEM, "connections.refresh_client_info", {}, subject="all of them"
+            )
+        runner.run(job, database)
+        app = open_page(PAGE, role="viewer")
+        assert any("succeeded" in m.value and "all of them" in m.value for m in app.markdown)
+        assert ("Details", f"job={job}") in links(app)
+
+    def test_one_room_in_trouble_does_not_take_the_page_down(
+        self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(_session: ReadSession, _actor: Actor) -> list[Attention]:
+            raise RuntimeError("planted-detail")
+
+        monkeypatch.setattr("backend.connections.attention.attention", broken)
+        app = open_page(PAGE)
+        assert not app.exception
+        assert any("could not be read" in item.value for item in app.error)
+        assert "planted-detail" not in str(app.main)
+
+
+class TestCollect:
+    def test_the_worst_and_newest_come_first_and_the_list_is_bounded(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = clock.now()
+        items = [Attention("info", f"i{n}", "jobs", now) for n in range(60)]
+        items += [Attention("error", "e", "jobs"), Attention("warning", "w", "jobs", now)]
+        monkeypatch.setattr(attention, "ROOMS", ("connections",))
+        monkeypatch.setattr("backend.connections.attention.attention", lambda *_: items)
+        with database.read() as session:
+            found = attention.collect(session, SYSTEM)
+        assert [item.text for item in found[:2]] == ["e", "w"]
+        assert len(found) == attention.MAX_ITEMS
