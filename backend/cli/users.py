@@ -1,5 +1,205 @@
-"""`python -m backend users`."""
+"""`python -m backend users`: plan, apply and revert user changes in this process."""
 
-from backend.cli.common import new_app
+import sys
+import time
+from typing import Annotated
 
-app = new_app("users")
+import typer
+
+from backend.cli.common import (
+    Failed,
+    Json,
+    Yes,
+    actor,
+    confirm,
+    database,
+    emit,
+    new_app,
+    table,
+    unit_read,
+    unit_write,
+)
+from backend.user_sync import documents, service
+from backend.user_sync.errors import ConfirmationNeeded
+from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
+
+app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, undo them.")
+
+SHOWN = 40
+WAIT_SECONDS = 3600
+
+Confirm = Annotated[
+    str, typer.Option("--confirm", help="The number of users, needed above the limit.")
+]
+
+
+class _Progress:
+    """Says on stderr how far it is, at a terminal only."""
+
+    def __init__(self) -> None:
+        self._visible = sys.stderr.isatty()
+
+    def progress(self, done: int, total: int | None = None, *, note: str = "") -> None:
+        if self._visible:
+            of = f" of {total}" if total else ""
+            typer.echo(f"\r{note} {done}{of}   ", nl=False, err=True)
+
+    def check_cancelled(self) -> None:
+        """Control-C stops it."""
+
+    def end(self) -> None:
+        if self._visible:
+            typer.echo(err=True)
+
+
+@app.command("plan")
+def plan_command(
+    environment: Annotated[str, typer.Argument(metavar="ENV")],
+    accept_short: Annotated[
+        bool, typer.Option("--accept-short", help="Plan even if the directory shrank a lot.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare both sides and store a plan; changes nothing."""
+    progress = _Progress()
+    plan = service.plan_now(
+        database(),
+        actor(),
+        environment=environment,
+        origin="cli",
+        accept_short=accept_short,
+        control=progress,
+    )
+    progress.end()
+    wanted = RowFilter() if json else RowFilter(only_applicable=True)
+    with unit_read() as (session, who):
+        rows = list(service.all_rows(session, who, plan_id=plan.id, wanted=wanted))
+    emit(documents.plan_document(plan, rows), json, _plan_text(plan, rows))
+
+
+@app.command("apply")
+def apply_command(
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    more_emails: Annotated[
+        list[str] | None, typer.Argument(metavar="[E]...", help="More e-mails after --email.")
+    ] = None,
+    email: Annotated[
+        list[str] | None, typer.Option("--email", help="Only these users; may be repeated.")
+    ] = None,
+    typed: Confirm = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Apply a plan, or only some of its users. A plan is applied once: later calls show its run."""
+    emails = [*(email or ()), *(more_emails or ())] or None
+    with unit_read() as (session, who):
+        plan = service.get_plan(session, who, plan_id=plan_id)
+    if plan.run_id is None:
+        users = len(set(emails)) if emails else plan.changes
+        confirm(f"Change {users} users of {plan.environment} in OpenMetadata?", yes=yes)
+    _apply(plan_id, emails, typed, json)
+
+
+@app.command("revert")
+def revert_command(
+    run_id: Annotated[int, typer.Argument(metavar="RUN_ID")],
+    typed: Confirm = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Make the inverse plan of a run, show it, and apply it."""
+    with unit_write() as (session, who):
+        plan = service.revert(session, who, run_id=run_id)
+    with unit_read() as (session, who):
+        rows = list(service.all_rows(session, who, plan_id=plan.id))
+    if not json:
+        emit(None, False, _plan_text(plan, rows))
+    confirm(f"Take back {plan.changes} changes in {plan.environment} (plan {plan.id})?", yes=yes)
+    _apply(plan.id, None, typed, json)
+
+
+def _apply(plan_id: int, emails: list[str] | None, typed: str, json: bool) -> None:
+    run = _start(plan_id, emails, typed)
+    progress = _Progress()
+    if not run.ended:
+        reused = run.reused
+        run = service.execute(database(), actor(), run_id=run.id, control=progress)
+        run = _until_ended(run)
+        progress.end()
+        run = RunView(**{**run.__dict__, "reused": reused})
+    with unit_read() as (session, who):
+        items = list(service.all_items(session, who, run_id=run.id))
+    document = documents.run_document(run, items)
+    emit(document, json, _run_text(document))
+    if not run.clean:
+        raise Failed(f"Run {run.id} {run.state}: {_counts(document['summary'])}. {run.note}")
+
+
+def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
+    try:
+        return _start_once(plan_id, emails, typed)
+    except ConfirmationNeeded as exc:
+        if typed or not sys.stdin.isatty():
+            raise Failed(f"{exc.message} Add --confirm {exc.users}.") from exc
+        return _start_once(plan_id, emails, typer.prompt(exc.message))
+
+
+def _start_once(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
+    with unit_write() as (session, who):
+        return service.apply(
+            session, who, plan_id=plan_id, emails=emails, confirm=typed, background=False
+        )
+
+
+def _until_ended(run: RunView) -> RunView:
+    """Another process may have the run already: wait for it."""
+    until = time.monotonic() + WAIT_SECONDS
+    while not run.ended and time.monotonic() < until:
+        time.sleep(1)
+        with unit_read() as (session, who):
+            run = service.get_run(session, who, run_id=run.id)
+    return run
+
+
+def _plan_text(plan: PlanView, rows: list[RowView]) -> str:
+    lines = [
+        f"Plan {plan.id} of {plan.environment}: {_counts(plan.kinds)}.",
+        *[_row_line(row) for row in rows[:SHOWN]],
+    ]
+    if len(rows) > SHOWN:
+        lines.append(f"… and {len(rows) - SHOWN} more; --json prints them all.")
+    if plan.changes:
+        lines.append(f"Apply with: python -m backend users apply {plan.id}")
+    return "\n".join(lines)
+
+
+def _row_line(row: RowView) -> str:
+    parts = []
+    if row.sets_name:
+        parts.append(f"{_plain(row.old_name)} → {_plain(row.new_name)}")
+    if row.sets_domains:
+        old = ", ".join(ref.fqn for ref in row.old_domains) or "no domain"
+        parts.append(f"{old} → {', '.join(ref.fqn for ref in row.new_domains) or 'no domain'}")
+    return f"  {row.email}: {'; '.join(parts)}"
+
+
+def _plain(name: str | None) -> str:
+    """A name on one line: control and direction marks are made visible."""
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in (name or "")[:80])
+    return f"“{shown}”" if name else "no name"
+
+
+def _run_text(document: dict[str, object]) -> str:
+    rows = document["rows"]
+    assert isinstance(rows, list)  # noqa: S101 - run_document makes it one
+    shown = [[r["email"], r["status"], r["reason"]] for r in rows[:SHOWN]]
+    more = f"\n… and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return (
+        f"Run {document['run_id']} of plan {document['plan_id']}: {document['state']}\n"
+        + table(["E-MAIL", "STATUS", "REASON"], shown)
+        + more
+    )
+
+
+def _counts(summary: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in summary.items() if count) or "nothing"

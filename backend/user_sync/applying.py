@@ -132,7 +132,9 @@ class _Work:
         take: Callable[[int], list[tuple[int, Change]]],
     ) -> None:
         while True:
+            # May raise to stop: before anything is noted as on its way.
             self._control.check_cancelled()
+            self._control.progress(self._done, self._total, note="Writing to OpenMetadata.")
             batch = [] if self._why else self._batch(take)
             self._record(batch)
             for position, change in batch:
@@ -162,7 +164,6 @@ class _Work:
         if not owned:
             raise JobLost
         self._done += sum(o.state not in ("pending", "sending") for _, o in outcomes)
-        self._control.progress(self._done, self._total, note="Writing to OpenMetadata.")
 
     def _landed(self, future: Future[Outcome]) -> tuple[int, Outcome]:
         position, change = self._flying.pop(future)

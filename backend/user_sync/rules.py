@@ -55,17 +55,36 @@ def next_time(cron: str, now: datetime) -> datetime | None:
     """
     from apscheduler.triggers.cron import CronTrigger
 
-    if not cron.strip():
+    fields = cron.split()
+    if not fields:
         return None
     try:
+        fields[4:] = [_weekdays(field) for field in fields[4:]]
         due: datetime | None = CronTrigger.from_crontab(
-            cron.strip(), timezone="UTC"
+            " ".join(fields), timezone="UTC"
         ).get_next_fire_time(None, now)
-    except ValueError as exc:
+    except (ValueError, IndexError) as exc:
         raise InvalidInput(
             f"The schedule {cron!r} is no cron expression ({exc}). For example: 0 6 * * 1-5."
         ) from exc
     return due
+
+
+def _weekdays(field: str) -> str:
+    """Crontab's numbers (0 and 7 are Sunday) as names: APScheduler counts from Monday."""
+    names = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    found: list[str] = []
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        if span == "*" and step:
+            span = "0-6"
+        low, _, high = span.partition("-")
+        if not low.isdigit():
+            found.append(part)
+            continue
+        last = int(high or low)
+        found.extend(names[day] for day in range(int(low), last + 1, int(step or 1)))
+    return ",".join(dict.fromkeys(found))
 
 
 def _check(settings: Settings) -> None:

@@ -1,5 +1,199 @@
 """The user_sync room over REST."""
 
-from fastapi import APIRouter
+import time
+from typing import Annotated, Any, Literal
 
-router = APIRouter(tags=["user_sync"])
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.api.deps import Caller, Reader, State, Writer
+from backend.core.access import Actor
+from backend.core.database import Database
+from backend.user_sync import documents, service
+from backend.user_sync.schemas import PlanView, RowFilter, RunView
+
+router = APIRouter(prefix="/user-sync", tags=["user_sync"])
+
+MOST_ROWS = 1_000
+POLL_SECONDS = 0.1
+
+PlanId = Annotated[int, Path(ge=1, le=2**53)]
+RunId = Annotated[int, Path(ge=1, le=2**53)]
+Kind = Literal["update", "unchanged", "not_found", "unknown_domain", "invalid", "duplicate"]
+
+
+class PlanRequest(BaseModel):
+    """environment: a name; left out: the default one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    environment: str | None = Field(default=None, max_length=80)
+    acceptShort: bool = False
+
+
+class ApplyRequest(BaseModel):
+    """emails and userIds: only these users; left out: every change of the plan.
+
+    confirm: the number of users, needed above the environment's limit. wait: seconds to wait for
+    the end before answering 202.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    emails: list[str] | None = Field(default=None, max_length=100_000)
+    userIds: list[str] | None = Field(default=None, max_length=100_000)
+    confirm: str | int = ""
+    wait: float = Field(default=20, ge=0, le=60)
+
+
+class Plan(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    plan_id: int
+    environment: str
+    state: str
+    summary: dict[str, int]
+
+
+class PlanWithRows(Plan):
+    """rows: at most `limit` of `total`, from `offset` on."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    next_offset: int | None
+
+
+class Run(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    run_id: int
+    plan_id: int
+    state: str
+    summary: dict[str, int]
+    rows: list[dict[str, Any]]
+
+
+@router.post("/plans", response_model=PlanWithRows)
+def make_plan(database: State, caller: Caller, body: PlanRequest | None = None) -> Any:
+    """Compare the directory with OpenMetadata and store a plan; changes nothing there."""
+    wanted = body or PlanRequest()
+    plan = service.plan_now(
+        database,
+        caller,
+        environment=wanted.environment,
+        origin="api",
+        accept_short=wanted.acceptShort,
+    )
+    with database.read() as session:
+        return _plan_page(session, caller, plan, RowFilter(), 0, MOST_ROWS)
+
+
+@router.get("/plans", response_model=list[Plan])
+def list_plans(
+    session: Reader,
+    caller: Caller,
+    environment: Annotated[str | None, Query(max_length=80)] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Any:
+    """Plans without their rows, newest first."""
+    plans = service.list_plans(session, caller, environment=environment, limit=limit, before=before)
+    return [documents.plan_document(plan) for plan in plans]
+
+
+@router.get("/plans/{plan_id}", response_model=PlanWithRows)
+def get_plan(
+    session: Reader,
+    caller: Caller,
+    plan_id: PlanId,
+    kind: Annotated[list[Kind] | None, Query()] = None,
+    domain: Annotated[str, Query(max_length=256)] = "",
+    text: Annotated[str, Query(max_length=200)] = "",
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
+) -> Any:
+    """A plan with a page of its rows, filtered by kind, domain and text."""
+    plan = service.get_plan(session, caller, plan_id=plan_id)
+    wanted = RowFilter(kinds=tuple(kind or ()), domain=domain, text=text)
+    return _plan_page(session, caller, plan, wanted, offset, limit)
+
+
+@router.post(
+    "/plans/{plan_id}/apply",
+    response_model=Run,
+    responses={202: {"model": Run, "description": "Still at work; look at the run later."}},
+)
+def apply_plan(
+    database: State,
+    caller: Caller,
+    plan_id: PlanId,
+    response: Response,
+    body: ApplyRequest | None = None,
+) -> Any:
+    """Apply a plan in the background and wait a while for its end.
+
+    A plan is applied once: asked again, the answer is its first run, with `reused` true.
+    """
+    wanted = body or ApplyRequest()
+    with database.write() as session:
+        run = service.apply(
+            session,
+            caller,
+            plan_id=plan_id,
+            emails=wanted.emails,
+            user_ids=wanted.userIds,
+            confirm=str(wanted.confirm),
+        )
+    return _answer(database, caller, response, _wait(database, caller, run, wanted.wait))
+
+
+@router.get("/runs/{run_id}", response_model=Run)
+def get_run(session: Reader, caller: Caller, run_id: RunId) -> Any:
+    """A run with the outcome of each of its users."""
+    run = service.get_run(session, caller, run_id=run_id)
+    return documents.run_document(run, service.all_items(session, caller, run_id=run_id))
+
+
+@router.post("/runs/{run_id}/revert", response_model=PlanWithRows)
+def revert_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
+    """The inverse of a run as a plan, to be applied like any other."""
+    plan = service.revert(session, caller, run_id=run_id)
+    return _plan_page(session, caller, plan, RowFilter(), 0, MOST_ROWS)
+
+
+@router.post("/runs/{run_id}/resume", response_model=Run, status_code=202)
+def resume_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
+    """Go on with a run that stopped."""
+    run = service.resume(session, caller, run_id=run_id)
+    return documents.run_document(run, service.all_items(session, caller, run_id=run_id))
+
+
+def _plan_page(
+    session: Any, caller: Actor, plan: PlanView, wanted: RowFilter, offset: int, limit: int
+) -> dict[str, Any]:
+    page = service.list_rows(
+        session, caller, plan_id=plan.id, wanted=wanted, offset=offset, limit=limit
+    )
+    end = offset + len(page.items)
+    return {
+        **documents.plan_document(plan, page.items),
+        "total": page.total,
+        "next_offset": end if end < page.total else None,
+    }
+
+
+def _wait(database: Database, caller: Actor, run: RunView, seconds: float) -> RunView:
+    reused, until = run.reused, time.monotonic() + seconds
+    while not run.ended and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+        with database.read() as session:
+            run = service.get_run(session, caller, run_id=run.id)
+    return RunView(**{**run.__dict__, "reused": reused})
+
+
+def _answer(database: Database, caller: Actor, response: Response, run: RunView) -> dict[str, Any]:
+    if not run.ended:
+        response.status_code = 202
+    with database.read() as session:
+        items = service.all_items(session, caller, run_id=run.id)
+        return documents.run_document(run, items)

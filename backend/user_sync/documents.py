@@ -1,0 +1,83 @@
+"""Plans and runs as the JSON documents that the CLI prints and REST answers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from backend.core.clock import iso
+from backend.user_sync.schemas import ItemView, PlanView, RowView, RunView
+
+#: What people outside read for an item's state.
+_STATUS = {"pending": "not_tried", "sending": "unknown"}
+
+
+def plan_document(plan: PlanView, rows: Iterable[RowView] | None = None) -> dict[str, Any]:
+    """summary counts rows per kind, fields users per field; rows only when given."""
+    document: dict[str, Any] = {
+        "plan_id": plan.id,
+        "environment": plan.environment,
+        "state": plan.state,
+        "error": plan.error,
+        "origin": plan.origin,
+        "reverts_run_id": plan.reverts_run_id,
+        "run_id": plan.run_id,
+        "summary": plan.kinds,
+        "fields": plan.fields,
+        "directory_users": plan.directory_count,
+        "matched_users": plan.matched_count,
+        "digest": plan.digest,
+        "created_at": iso(plan.created_at),
+        "created_by": plan.actor_name,
+        "expires_at": iso(plan.expires_at),
+    }
+    if rows is not None:
+        document["rows"] = [row_document(row) for row in rows]
+    return document
+
+
+def row_document(row: RowView) -> dict[str, Any]:
+    """changes holds the fields that would be written, old and new."""
+    changes: dict[str, Any] = {}
+    if row.sets_name:
+        changes["displayName"] = {"old": row.old_name, "new": row.new_name}
+    if row.sets_domains:
+        changes["domains"] = {
+            "old": [ref.name for ref in row.old_domains],
+            "new": [ref.name for ref in row.new_domains],
+        }
+    return {
+        "email": row.email,
+        "user_id": row.user_id,
+        "user_name": row.user_name,
+        "user_url": row.user_url,
+        "status": row.kind,
+        "reason": row.reason,
+        "look_alike": row.look_alike,
+        "changes": changes,
+    }
+
+
+def run_document(run: RunView, items: Iterable[ItemView]) -> dict[str, Any]:
+    """summary always names applied, conflict and failed; other states only when there are any."""
+    summary = {"applied": 0, "conflict": 0, "failed": 0}
+    for state, count in run.counts.items():
+        name = _STATUS.get(state, state)
+        summary[name] = summary.get(name, 0) + count
+    return {
+        "run_id": run.id,
+        "plan_id": run.plan_id,
+        "environment": run.environment,
+        "state": run.state,
+        "note": run.note,
+        "reused": run.reused,
+        "summary": summary,
+        "rows": [
+            {
+                "email": item.email,
+                "user_id": item.user_id,
+                "status": _STATUS.get(item.state, item.state),
+                "reason": item.reason,
+                "stored": list(item.stored),
+            }
+            for item in items
+        ],
+    }

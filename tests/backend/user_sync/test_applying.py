@@ -1,0 +1,396 @@
+"""Runs against a real HTTP server: outcomes, limits, crashes, cancellation, outages, undo."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from backend.core import audit, clock
+from backend.core.errors import InvalidInput, NotPermitted
+from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.jobs.errors import JobCancelled, JobInterrupted
+from backend.models import SyncItem, SyncPlan, SyncRun
+from backend.user_sync import applying, planning, service
+from backend.user_sync.errors import (
+    ConfirmationNeeded,
+    NothingToApply,
+    NothingToUndo,
+    NotInPlan,
+    PlanExpired,
+    RunActive,
+)
+
+
+def sent(world):
+    """E-mails of the users PATCHed so far; the empty probes of If-Match left out."""
+    return [path for method, path in world.om.requests if method == "PATCH"]
+
+
+class StopAt(planning.Silent):
+    """Raises once so many users are done."""
+
+    def __init__(self, done, error):
+        self.at, self.error = done, error
+
+    def progress(self, done, total=None, *, note=""):
+        if done >= self.at:
+            raise self.error
+
+
+class TestApply:
+    def test_stores_every_change_and_a_new_plan_is_empty(self, world):
+        plan = world.plan()
+        run = world.apply(plan)
+        assert (run.state, run.counts) == ("succeeded", {"applied": plan.changes})
+        again = world.plan()
+        assert again.changes == 0
+        assert again.kinds["unknown_domain"] == plan.kinds["unknown_domain"]
+
+    def test_touches_only_what_is_ticked_and_keeps_everything_else_of_a_user(self, world):
+        plan = world.plan()
+        before = {k: dict(v) for k, v in world.om.store.users.items()}
+        row = world.row(plan, "anna.kowalska@example.com")
+        run = world.apply(plan, user_ids=[row.user_id])
+        assert run.total == 1
+        changed = {k for k, v in world.om.store.users.items() if v != before[k]}
+        assert changed == {row.user_id}
+        user = world.om.store.users[row.user_id]
+        for kept in ("roles", "teams", "profile", "email", "isAdmin"):
+            assert user[kept] == before[row.user_id][kept]
+
+    def test_emails_tick_users_whatever_the_case(self, world):
+        run = world.apply(world.plan(), emails=["DANA.fox@example.com"])
+        assert set(world.items(run)) == {"dana.fox@example.com"}
+
+    def test_an_unknown_domain_is_never_written_but_its_name_is(self, world):
+        plan = world.plan()
+        world.apply(plan, emails=["elif.yilmaz@example.com"])
+        user = world.stored("elif.yilmaz")
+        assert user["displayName"] == "Elif Yılmaz"
+        assert [d["name"] for d in user["domains"]] == ["Research"]
+
+    def test_a_row_that_moved_is_a_conflict_and_the_others_are_applied(self, world):
+        plan = world.plan()
+        world.om.store.edit_user("anna.kowalska", by="eve", display_name="Anna Nowak")
+        run = world.apply(plan)
+        assert run.state == "partial"
+        assert run.counts == {"applied": plan.changes - 1, "conflict": 1}
+        item = world.items(run)["anna.kowalska@example.com"]
+        assert item.state == "conflict"
+        assert "eve" in item.reason
+        assert world.stored("anna.kowalska")["displayName"] == "Anna Nowak"
+
+    def test_users_not_in_the_plan_are_refused_before_anything_is_sent(self, world):
+        plan = world.plan()
+        unchanged = world.row(plan, "brian_smith7@example.com")
+        for more in ({"user_ids": [unchanged.user_id]}, {"emails": ["nobody@example.com"]}):
+            with pytest.raises(NotInPlan):
+                world.start(plan, **more)
+        with pytest.raises(NothingToApply):
+            world.start(plan, user_ids=[])
+
+    def test_a_second_apply_gets_the_first_ones_run(self, world):
+        plan = world.plan()
+        first = world.apply(plan, emails=["dana.fox@example.com"])
+        second = world.start(plan)
+        assert (second.id, second.reused, second.total) == (first.id, True, 1)
+
+    def test_an_expired_plan_is_refused(self, world):
+        plan = world.plan()
+        with world.database.write() as session:
+            past = clock.now() - timedelta(seconds=1)
+            session.execute(update(SyncPlan).values(expires_at=past))
+        with pytest.raises(PlanExpired):
+            world.start(plan)
+
+    def test_a_plan_for_another_server_stops_before_anything_is_sent(self, world):
+        plan = world.plan()
+        with StandIn(seed=seeding.seed_demo) as other:
+            world.use(other)
+            run = world.apply(plan)
+            assert run.state == "stopped"
+            assert "Plan again" in run.note
+            assert not other.requests
+
+    def test_operators_may_not_apply(self, world, actors):
+        plan = world.plan()
+        with world.database.write() as session, pytest.raises(NotPermitted):
+            service.apply(session, actors.operator, plan_id=plan.id)
+
+    def test_is_audited_before_and_after_and_nobodys_name_is_in_it(self, world):
+        world.apply(world.plan())
+        with world.database.read() as session:
+            events = session.query(audit.AuditEvent).filter_by(action="user_sync:plan:apply").all()
+            assert [e.phase for e in events] == ["intent", "outcome"]
+            assert not any("Kowalska" in e.details or "@example" in e.details for e in events)
+            assert audit.verify(session).ok
+
+
+class TestLimit:
+    def test_from_100_users_up_a_fifth_needs_the_number_typed(self, many):
+        world = many(120)
+        plan = world.plan()
+        with pytest.raises(ConfirmationNeeded) as caught:
+            world.start(plan)
+        assert (caught.value.users, caught.value.status) == (120, 409)
+        with pytest.raises(ConfirmationNeeded):
+            world.start(plan, confirm="yes")
+        assert world.start(plan, confirm=" 120 ").total == 120
+
+    def test_below_a_fifth_needs_nothing(self, many):
+        world = many(120)
+        plan = world.plan()
+        ids = [r.user_id for r in world.rows(plan)][:24]
+        assert world.start(plan, user_ids=ids).total == 24
+
+    def test_small_companies_are_not_asked(self, many):
+        world = many(99)
+        assert world.start(world.plan()).total == 99
+
+    def test_is_a_setting(self, many):
+        world = many(120)
+        world.settings(limit_percent=100)
+        assert world.start(world.plan()).total == 120
+
+
+class TestBadDays:
+    def test_openmetadata_down_in_the_middle_stops_and_can_be_continued(self, many):
+        world = many(60)
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=30, status=503)
+        run = world.apply(plan)
+        assert run.state == "stopped"
+        assert "not available" in run.note
+        assert 0 < run.counts["applied"] < 60
+        assert run.counts["applied"] + run.counts["pending"] == 60
+        world.om.faults.clear()
+        with world.database.write() as session:
+            service.resume(session, world.steward, run_id=run.id, background=False)
+        before = len(sent(world))
+        run2 = service.execute(world.database, world.steward, run_id=run.id)
+        assert (run2.state, run2.counts) == ("succeeded", {"applied": 60})
+        assert len(sent(world)) - before <= run.counts["pending"] + 1  # the probe is one
+
+    def test_the_server_gone_altogether(self, many):
+        world = many(20)
+        plan = world.plan()
+        world.om.close()
+        run = world.apply(plan)
+        assert (run.state, run.counts) == ("stopped", {"pending": 20})
+
+    def test_one_hiccup_does_not_stop_a_run(self, many):
+        world = many(30)
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=10, times=1, status=503)
+        assert world.apply(plan).counts == {"applied": 30}
+
+    def test_a_token_that_expires_midway_stops_with_the_time(self, many):
+        world = many(40)
+        plan = world.plan()
+        body = b'{"code": 401, "message": "Expired token!"}'
+        world.om.faults.add(method="PATCH", after=15, status=401, body=body)
+        run = world.apply(plan)
+        assert run.state == "stopped"
+        assert "token" in run.note
+        assert run.counts["pending"] >= 40 - 15 - 12
+
+    def test_a_token_that_may_change_domains_but_not_names(self, world):
+        world.use(world.om, "ingestion-bot")
+        run = world.apply(world.plan())
+        items = world.items(run)
+        assert run.state == "partial"
+        assert items["carla.chen@example.com"].state == "applied"  # domains only
+        assert items["lena.novak@example.com"].state == "failed"  # name only
+        both = items["aaron_johnson0@example.com"]
+        assert (both.state, both.stored) == ("failed", ("domains",))
+        assert "bot" in both.reason
+
+    def test_a_dropped_connection_is_read_back(self, many):
+        world = many(20)
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=1, times=2, drop="after")
+        run = world.apply(plan)
+        assert run.counts == {"applied": 20}
+        assert sum("answer was lost" in i.reason for i in world.items(run).values()) == 2
+
+    def test_a_storm_of_412_is_a_conflict_for_each(self, many):
+        world = many(5)
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=1, status=412)
+        assert world.apply(plan).counts == {"conflict": 5}
+
+    def test_a_bug_in_one_row_costs_one_row(self, many, monkeypatch):
+        world = many(10)
+        plan = world.plan()
+        real = applying.Writer.write
+
+        def broken(self, change):
+            if change.email.startswith("user0003"):
+                raise ZeroDivisionError
+            return real(self, change)
+
+        monkeypatch.setattr(applying.Writer, "write", broken)
+        assert world.apply(plan).counts == {"applied": 9, "unknown": 1}
+
+
+class TestStopping:
+    def test_cancelling_keeps_what_was_done_and_leaves_the_rest(self, many):
+        world = many(60)
+        run = world.start(world.plan())
+        with pytest.raises(JobCancelled):
+            service.execute(
+                world.database, world.steward, run_id=run.id, control=StopAt(10, JobCancelled())
+            )
+        with world.database.read() as session:
+            ended = service.get_run(session, world.steward, run_id=run.id)
+        assert ended.state == "cancelled"
+        assert ended.counts["applied"] >= 10
+        assert ended.counts["pending"] > 0
+        assert "sending" not in ended.counts
+        renamed = sum(
+            str(u.get("displayName")).startswith("Renamed") for u in world.om.store.users.values()
+        )
+        assert renamed == ended.counts["applied"]
+
+    def test_an_interrupted_job_is_queued_again_and_goes_on(self, many):
+        world = many(40)
+        run = world.start(world.plan())
+        token = "job:1"
+        with pytest.raises(JobInterrupted):
+            applying.execute(world.database, run.id, StopAt(10, JobInterrupted()), token=token)
+        ended = applying.execute(world.database, run.id, planning.Silent(), token=token)
+        assert ended.counts == {"applied": 40}
+        assert len(set(sent(world))) == 40
+
+    def test_a_crash_repeats_no_user(self, many):
+        """As after kill -9: rows say `sending`, some of them were stored and some were not."""
+        world = many(10)
+        run = world.start(world.plan())
+        with world.database.write() as session:
+            session.execute(update(SyncItem).where(SyncItem.position < 6).values(state="sending"))
+            session.execute(
+                update(SyncRun).values(
+                    state="running",
+                    claimed_by="dead",
+                    heartbeat_at=clock.now() - timedelta(hours=1),
+                )
+            )
+        for number in range(3):
+            name = f"user{number:04d}"
+            world.om.store.edit_user(name, by="portal-admin", display_name=f"Renamed {number:04d}")
+        ended = service.execute(world.database, world.steward, run_id=run.id)
+        assert ended.counts == {"applied": 10}
+        settled = [i for i in world.items(run).values() if "interruption" in i.reason]
+        assert len(settled) == 3
+        assert len(set(sent(world))) == 7
+
+    def test_a_run_at_work_elsewhere_is_left_alone(self, many):
+        world = many(3)
+        run = world.start(world.plan())
+        with world.database.write() as session:
+            session.execute(
+                update(SyncRun).values(
+                    state="running", claimed_by="other", heartbeat_at=clock.now()
+                )
+            )
+        assert service.execute(world.database, world.steward, run_id=run.id).state == "running"
+        assert not sent(world)
+
+    def test_a_worker_that_lost_its_run_stops_writing(self, many):
+        world = many(200)
+        world.settings(limit_percent=100, concurrency=2)
+
+        class Stolen(planning.Silent):
+            def progress(self, done, total=None, *, note=""):
+                if done >= 5:
+                    with world.database.write() as session:
+                        session.execute(update(SyncRun).values(claimed_by="thief"))
+
+        run = world.start(world.plan())
+        with pytest.raises(applying.JobLost):
+            service.execute(world.database, world.steward, run_id=run.id, control=Stolen())
+        assert len(sent(world)) < 50
+
+    def test_a_run_that_ended_is_not_run_again(self, world):
+        run = world.apply(world.plan())
+        before = len(sent(world))
+        assert service.execute(world.database, world.steward, run_id=run.id).state == "succeeded"
+        assert len(sent(world)) == before
+
+    def test_only_an_ended_run_with_something_left_can_be_continued(self, world):
+        run = world.start(world.plan())
+        with world.database.write() as session, pytest.raises(RunActive):
+            service.resume(session, world.steward, run_id=run.id)
+        service.execute(world.database, world.steward, run_id=run.id)
+        with world.database.write() as session, pytest.raises(NothingToApply):
+            service.resume(session, world.steward, run_id=run.id)
+
+
+class TestRevert:
+    def revert(self, world, run):
+        with world.database.write() as session:
+            return service.revert(session, world.steward, run_id=run.id)
+
+    def test_puts_back_names_and_domains_as_they_were(self, world):
+        def fields(user):
+            return user.get("displayName"), {d["id"] for d in user["domains"]}
+
+        before = {k: fields(v) for k, v in world.om.store.users.items()}
+        run = world.apply(world.plan())
+        inverse = self.revert(world, run)
+        assert (inverse.origin, inverse.reverts_run_id) == ("undo", run.id)
+        assert inverse.changes == run.total
+        undone = world.apply(inverse)
+        assert undone.state == "succeeded"
+        assert {k: fields(v) for k, v in world.om.store.users.items()} == before
+
+    def test_is_a_plan_to_be_looked_at_and_ticked(self, world):
+        run = world.apply(world.plan())
+        inverse = self.revert(world, run)
+        row = world.row(inverse, "lena.novak@example.com")
+        assert (row.old_name, row.new_name) == ("Lena Novak-Horvat", "Lena Novak")
+        assert world.apply(inverse, emails=["lena.novak@example.com"]).total == 1
+
+    def test_leaves_users_alone_that_changed_since(self, world):
+        run = world.apply(world.plan())
+        world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
+        undone = world.apply(self.revert(world, run))
+        assert undone.counts["conflict"] == 1
+        assert [d["name"] for d in world.stored("dana.fox")["domains"]] == ["Research"]
+
+    def test_takes_back_only_what_was_stored(self, world):
+        world.use(world.om, "ingestion-bot")
+        run = world.apply(world.plan())
+        inverse = self.revert(world, run)
+        row = world.row(inverse, "aaron_johnson0@example.com")
+        assert (row.sets_name, row.sets_domains) == (False, True)
+        assert "lena.novak@example.com" not in {r.email for r in world.rows(inverse)}
+
+    def test_of_a_run_that_stored_nothing_is_refused(self, world):
+        plan = world.plan()
+        world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
+        run = world.apply(plan, emails=["dana.fox@example.com"])
+        with pytest.raises(NothingToUndo):
+            self.revert(world, run)
+
+    def test_can_be_undone_itself(self, world):
+        run = world.apply(world.plan())
+        undone = world.apply(self.revert(world, run))
+        again = world.apply(self.revert(world, undone))
+        assert again.state == "succeeded"
+        assert world.stored("lena.novak")["displayName"] == "Lena Novak-Horvat"
+
+
+class TestReading:
+    def test_items_are_filtered_and_bounded(self, world):
+        run = world.apply(world.plan())
+        with world.database.read() as session:
+            found = service.list_items(
+                session, world.steward, run_id=run.id, states=["applied"], text="novak"
+            )
+            assert [i.email for i in found] == ["lena.novak@example.com"]
+            with pytest.raises(InvalidInput):
+                service.list_items(session, world.steward, run_id=run.id, limit=0)
+            text = service.run_csv(session, world.steward, run_id=run.id)
+            assert text.count("\r\n") == run.total + 1
+            assert [r.id for r in service.list_runs(session, world.steward)] == [run.id]

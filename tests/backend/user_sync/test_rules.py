@@ -1,0 +1,205 @@
+"""Ignored differences, settings, the schedule, and the notice for the Overview."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from backend.core import clock
+from backend.core.errors import InvalidInput, NotFound, NotPermitted
+from backend.jobs import registry, runner
+from backend.jobs import service as jobs
+from backend.models import SyncSettings
+from backend.user_sync import rules, service, tasks
+from backend.user_sync.errors import NotInPlan
+from backend.user_sync.schemas import Settings
+
+
+def ignore(world, plan, email, field, reason="agreed with HR"):
+    row = world.row(plan, email)
+    with world.database.write() as session:
+        return service.ignore(
+            session, world.steward, plan_id=plan.id, user_id=row.user_id, field=field, reason=reason
+        )
+
+
+class TestIgnore:
+    def test_leaves_the_plan_at_once_and_the_next_ones_until_it_changes(self, world):
+        plan = world.plan()
+        after = ignore(world, plan, "lena.novak@example.com", "displayName")
+        assert after.changes == plan.changes - 1
+        assert after.kinds["update"] == plan.kinds["update"] - 1
+        row = world.row(world.plan(), "lena.novak@example.com")
+        assert (row.kind, row.applicable) == ("unchanged", False)
+        assert "agreed with HR" in row.reason
+        for person in world.directory.users:
+            if person["email"] == "lena.novak@example.com":
+                person["displayName"] = "Lena Horvat"
+        assert world.row(world.plan(), "lena.novak@example.com").kind == "update"
+
+    def test_one_field_of_two(self, world):
+        plan = world.plan()
+        after = ignore(world, plan, "aaron_johnson0@example.com", "domains")
+        row = world.row(plan, "aaron_johnson0@example.com")
+        assert (row.sets_name, row.sets_domains) == (True, False)
+        assert after.fields["domains"] == plan.fields["domains"] - 1
+        assert after.changes == plan.changes
+        assert world.plan().fields == after.fields
+
+    def test_keeps_author_reason_and_values_and_can_be_taken_back(self, world):
+        plan = world.plan()
+        ignore(world, plan, "lena.novak@example.com", "displayName")
+        with world.database.read() as session:
+            (kept,) = service.list_ignores(session, world.steward, environment=world.env)
+        assert (kept.author, kept.reason) == (world.steward.name, "agreed with HR")
+        assert kept.difference == "Lena Novak → Lena Novak-Horvat"
+        with world.database.write() as session:
+            service.forget_ignore(session, world.steward, ignore_id=kept.id)
+        assert world.plan().changes == plan.changes
+        with world.database.write() as session, pytest.raises(NotFound):
+            service.forget_ignore(session, world.steward, ignore_id=kept.id)
+
+    def test_needs_a_reason_a_difference_and_a_plan_not_yet_applied(self, world):
+        plan = world.plan()
+        with pytest.raises(InvalidInput, match="Say why"):
+            ignore(world, plan, "lena.novak@example.com", "displayName", " ")
+        with pytest.raises(NotInPlan):
+            ignore(world, plan, "lena.novak@example.com", "domains")
+        world.apply(plan, emails=["dana.fox@example.com"])
+        with pytest.raises(InvalidInput, match="applied already"):
+            ignore(world, plan, "lena.novak@example.com", "displayName")
+
+
+class TestSettings:
+    def test_are_admins_business(self, world):
+        with world.database.write() as session, pytest.raises(NotPermitted):
+            service.save_settings(
+                session, world.steward, environment=world.env, settings=Settings()
+            )
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"plan_cron": "often"},
+            {"min_share": 2.0},
+            {"limit_percent": -1.0},
+            {"expires_hours": 0.0},
+            {"concurrency": 0},
+            {"apply_on_schedule": True},
+        ],
+    )
+    def test_wrong_ones_are_refused_with_a_sentence(self, world, wrong):
+        with pytest.raises(InvalidInput) as caught:
+            world.settings(**wrong)
+        assert str(caught.value).endswith(".")
+
+    def test_the_next_time_follows_the_cron_in_utc(self):
+        monday = datetime(2026, 11, 23, 5, 59, tzinfo=UTC)
+        assert rules.next_time("0 6 * * *", monday) == monday + timedelta(minutes=1)
+        assert rules.next_time("", monday) is None
+
+    @pytest.mark.parametrize(
+        ("days", "first"),
+        [
+            ("1-5", 23),
+            ("0", 29),
+            ("7", 29),
+            ("2", 24),
+            ("sat", 28),
+            ("5-7", 27),
+            ("0-6", 23),
+            ("*/2", 24),
+            ("3,1", 23),
+        ],
+    )
+    def test_weekdays_count_from_sunday_as_in_every_crontab(self, days, first):
+        monday = datetime(2026, 11, 23, 5, 59, tzinfo=UTC)
+        found = rules.next_time(f"0 6 * * {days}", monday)
+        assert (found.day, found.hour) == (first, 6)
+
+
+class TestSchedule:
+    @pytest.fixture
+    def due(self, world):
+        def _due(**options):
+            world.settings(plan_cron="*/5 * * * *", **options)
+            with world.database.write() as session:
+                past = clock.now() - timedelta(minutes=1)
+                session.execute(update(SyncSettings).values(next_plan_at=past))
+            tasks.plan_by_schedule(world.database)
+            while True:
+                with world.database.read() as session:
+                    waiting = jobs.list_jobs(session, world.admin, states=("queued",)).items
+                if not waiting:
+                    return
+                for job in waiting:
+                    runner.run(job.id, world.database)
+
+        return _due
+
+    def newest(self, world):
+        with world.database.read() as session:
+            return service.list_plans(session, world.steward, environment=world.env)[0]
+
+    def test_plans_when_due_and_sets_the_next_time(self, world, due):
+        due()
+        plan = self.newest(world)
+        assert (plan.origin, plan.state, plan.run_id) == ("schedule", "ready", None)
+        with world.database.read() as session:
+            view = service.get_settings(session, world.steward, environment=world.env)
+        assert view.next_plan_at > clock.now()
+
+    def test_the_overview_hears_of_waiting_changes_until_they_are_applied(self, world, due):
+        due()
+        with world.database.read() as session:
+            (notice,) = service.waiting(session, world.steward)
+        plan = self.newest(world)
+        assert (notice.plan_id, notice.changes) == (plan.id, plan.changes)
+        world.apply(plan)
+        with world.database.read() as session:
+            assert service.waiting(session, world.steward) == ()
+
+    def test_never_applies_unless_switched_on(self, world, due):
+        due(apply_on_schedule=True)
+        plan = self.newest(world)
+        assert plan.run_id is not None
+        assert world.plan().changes == 0
+
+    def test_a_scheduled_apply_above_the_limit_waits_for_a_person(self, world, due):
+        due(apply_on_schedule=True, limit_from=1, limit_percent=1.0)
+        plan = self.newest(world)
+        assert (plan.state, plan.run_id) == ("ready", None)
+
+    def test_not_due_is_not_planned(self, world):
+        world.settings(plan_cron="0 6 * * *")
+        tasks.plan_by_schedule(world.database)
+        with world.database.read() as session:
+            assert service.list_plans(session, world.steward) == ()
+
+
+class TestJobs:
+    def test_a_plan_and_an_apply_run_as_jobs_and_may_be_delivered_twice(self, world):
+        with world.database.write() as session:
+            plan = service.start_plan(session, world.steward, environment=world.env)
+        assert runner.run(plan.job_id, world.database)
+        assert not runner.run(plan.job_id, world.database)
+        with world.database.write() as session:
+            run = service.apply(session, world.steward, plan_id=plan.id)
+        assert runner.run(run.job_id, world.database)
+        with world.database.read() as session:
+            job = jobs.get(session, world.admin, job_id=run.job_id)
+            ended = service.get_run(session, world.steward, run_id=run.id)
+        assert (job.state, job.result["state"], ended.state) == ("succeeded",) * 3
+
+    def test_a_queued_run_can_be_cancelled(self, world):
+        plan = world.plan()
+        with world.database.write() as session:
+            run = service.apply(session, world.steward, plan_id=plan.id)
+            cancelled = service.cancel(session, world.steward, run_id=run.id)
+        assert cancelled.state == "cancelled"
+        runner.run(run.job_id, world.database)
+        assert not [m for m, _ in world.om.requests if m == "PATCH"]
+
+    def test_both_kinds_are_resumable(self):
+        assert registry.kind("user_sync.plan").resumable
+        assert registry.kind("user_sync.apply").resumable
