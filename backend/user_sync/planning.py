@@ -332,4 +332,5 @@ def _give_up(database: Database, plan_id: int, why: str) -> None:
         plan = repository.get_plan(session, plan_id, lock=True)
         plan.state, plan.error = "failed", why
         repository.drop_rows(session, plan_id)
-    log.warning("A plan could not be made.", plan_id=plan_id, error=why)
+    # The caller raises it, too: said once, to the person.
+    log.info("A plan could not be made.", plan_id=plan_id, error=why)

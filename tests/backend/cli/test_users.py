@@ -1,0 +1,124 @@
+"""users plan, apply and revert on the command line, against servers on loopback."""
+
+import json
+
+import pytest
+
+from tests.backend.user_sync import conftest as rooms
+
+directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
+
+
+@pytest.fixture
+def planned(run_cli, world):
+    ended = run_cli("users", "plan", "test", "--json")
+    assert ended.status == 0, ended.err
+    return json.loads(ended.out)
+
+
+class TestPlan:
+    def test_prints_one_document_with_a_row_per_directory_user(self, planned, world):
+        assert len(planned["rows"]) == len(world.directory.users)
+        assert sum(planned["summary"].values()) == len(planned["rows"])
+        rows = {row["email"]: row for row in planned["rows"]}
+        row = rows["aaron_johnson0@example.com"]
+        assert row["status"] == "update"
+        assert row["changes"] == {
+            "displayName": {"old": "Aaron Jonson", "new": "Aaron Johnson"},
+            "domains": {"old": ["Operations"], "new": ["Marketing"]},
+        }
+        assert row["user_id"] == world.stored("aaron_johnson0")["id"]
+        assert rows["new.joiner@example.com"]["status"] == "not_found"
+        assert rows["new.joiner@example.com"]["changes"] == {}
+
+    def test_for_a_person_names_the_changes_and_the_next_command(self, run_cli, world):
+        out = run_cli("users", "plan", "test").out
+        assert "“Aaron Jonson” → “Aaron Johnson”; Operations → Marketing" in out
+        assert "users apply 1" in out
+
+    def test_says_on_one_line_what_is_wrong(self, run_cli, world):
+        world.directory.refuse_after = 2
+        ended = run_cli("users", "plan", "test", "--json")
+        assert (ended.status, ended.out) == (1, "")
+        assert ended.err.startswith("Directory:")
+        assert ended.err.count("\n") == 1
+
+    def test_an_unknown_environment_or_none_at_all(self, run_cli, world):
+        assert run_cli("users", "plan", "nowhere").status == 1
+        assert run_cli("users", "plan").status == 2
+
+
+class TestApply:
+    def test_applies_everything_with_yes(self, run_cli, planned, world):
+        ended = run_cli("users", "apply", str(planned["plan_id"]), "--yes", "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["state"]) == (0, "succeeded"), ended.err
+        assert document["summary"] == {"applied": len(document["rows"]), "conflict": 0, "failed": 0}
+        assert world.stored("aaron_johnson0")["displayName"] == "Aaron Johnson"
+
+    def test_applies_only_the_users_named(self, run_cli, planned, world):
+        plan = str(planned["plan_id"])
+        emails = ("--email", "dana.fox@example.com", "LENA.novak@example.com")
+        document = json.loads(run_cli("users", "apply", plan, *emails, "--yes", "--json").out)
+        assert {row["email"] for row in document["rows"]} == {
+            "dana.fox@example.com",
+            "lena.novak@example.com",
+        }
+        assert world.stored("aaron_johnson0")["displayName"] == "Aaron Jonson"
+
+    def test_a_conflict_is_printed_and_ends_with_1(self, run_cli, planned, world):
+        world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
+        ended = run_cli("users", "apply", str(planned["plan_id"]), "--yes", "--json")
+        document = json.loads(ended.out)
+        assert ended.status == 1
+        assert document["summary"]["conflict"] == 1
+        (row,) = [r for r in document["rows"] if r["status"] == "conflict"]
+        assert "eve" in row["reason"]
+        assert "1 conflict" in ended.err
+
+    def test_asked_again_it_shows_the_first_run(self, run_cli, planned, world):
+        plan = str(planned["plan_id"])
+        first = json.loads(run_cli("users", "apply", plan, "--yes", "--json").out)
+        again = run_cli("users", "apply", plan, "--yes", "--json")
+        document = json.loads(again.out)
+        assert (again.status, document["reused"]) == (0, True)
+        assert document["run_id"] == first["run_id"]
+
+    def test_without_yes_away_from_a_terminal_nothing_is_done(self, run_cli, planned, world):
+        ended = run_cli("users", "apply", str(planned["plan_id"]))
+        assert ended.status == 1
+        assert "--yes" in ended.err
+        assert not [m for m, _ in world.om.requests if m == "PATCH"]
+
+    def test_above_the_limit_yes_is_not_enough(self, run_cli, many):
+        world = many(120)
+        plan = str(world.plan().id)
+        refused = run_cli("users", "apply", plan, "--yes", "--json")
+        assert refused.status == 1
+        assert "--confirm 120" in refused.err
+        done = run_cli("users", "apply", plan, "--yes", "--confirm", "120", "--json")
+        assert done.status == 0
+        assert json.loads(done.out)["summary"]["applied"] == 120
+
+    def test_an_unknown_plan(self, run_cli, world):
+        ended = run_cli("users", "apply", "99", "--yes")
+        assert (ended.status, ended.err) == (
+            1,
+            "There is no plan 99. The newest ones are in the history.\n",
+        )
+
+
+class TestRevert:
+    def test_takes_a_run_back(self, run_cli, planned, world):
+        plan = str(planned["plan_id"])
+        run = json.loads(run_cli("users", "apply", plan, "--yes", "--json").out)["run_id"]
+        ended = run_cli("users", "revert", str(run), "--yes", "--json")
+        assert (ended.status, json.loads(ended.out)["state"]) == (0, "succeeded"), ended.err
+        assert world.stored("aaron_johnson0")["displayName"] == "Aaron Jonson"
+
+    def test_shows_the_inverse_to_a_person(self, run_cli, planned, world):
+        plan = str(planned["plan_id"])
+        run = json.loads(run_cli("users", "apply", plan, "--yes", "--json").out)["run_id"]
+        out = run_cli("users", "revert", str(run), "--yes").out
+        assert "“Aaron Johnson” → “Aaron Jonson”" in out
+        assert "succeeded" in out
