@@ -1,6 +1,7 @@
 """Sets the test process's environment before anything of the portal is imported."""
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -39,8 +40,16 @@ pytest_plugins = [
 
 @pytest.fixture(autouse=True)
 def _forget_process_state() -> Iterator[None]:
-    """Caches of the process outlive a test; clear those of modules that are loaded."""
+    """Caches of the process outlive a test; clear those of modules that are loaded.
+
+    So do log handlers: one that a test put on the captured stderr would write to a closed file
+    in every later test.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
     if "streamlit" in sys.modules:
         import streamlit as st
 
