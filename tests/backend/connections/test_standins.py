@@ -1,0 +1,110 @@
+"""Probes against the stand-ins, each working and then broken once; AWS with mapped functions."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from backend.connections import probing
+from backend.connections.probes import aws as aws_probe
+from backend.connections.schemas import TestResult
+from backend.integrations.aws.standin import AwsStandIn
+from backend.integrations.datahub.standin import StandIn as DataHub
+from backend.integrations.directory.standin import StandIn as Directory
+from backend.integrations.directory.standin import seeding as directory_people
+from backend.integrations.openmetadata.standin import StandIn as OpenMetadata
+from backend.integrations.openmetadata.standin import seeding as openmetadata_people
+from tests.backend.connections.conftest import Save
+
+
+class TestDataHub:
+    def test_works_and_a_wrong_token_is_said_although_config_answers(self, save: Save) -> None:
+        with DataHub(token="right") as gms:
+            good = probing.run(save("datahub", {"server": gms.url}, {"token": "right"}))
+            wrong = probing.run(save("datahub", {}, {"token": "wrong-planted"}))
+        assert good.ok, good
+        assert good.server_version
+        assert not wrong.ok
+        assert "token" in wrong.cause
+        assert "planted" not in str(wrong)
+
+
+class TestOpenMetadata:
+    def test_works_and_tells_its_version_and_a_wrong_token(self, save: Save) -> None:
+        with OpenMetadata(seed=openmetadata_people.seed_demo) as server:
+            token = server.token("admin")
+            good = probing.run(
+                save("openmetadata", {"host_port": server.url}, {"jwt_token": token})
+            )
+            wrong = probing.run(save("openmetadata", {}, {"jwt_token": "wrong-planted"}))
+        assert good.ok, good
+        assert good.server_version == "2.0.6"
+        assert not wrong.ok
+        assert "token" in wrong.cause.lower()
+
+    def test_a_token_that_ends_soon_is_warned_about_once(self, save: Save) -> None:
+        with OpenMetadata(seed=openmetadata_people.seed_demo) as server:
+            token = server.token("admin", expires_in=5 * 86_400)
+            found = probing.run(
+                save("openmetadata", {"host_port": server.url}, {"jwt_token": token})
+            )
+        assert found.ok
+        assert len([text for text in found.warnings if "expire" in text]) == 1
+
+
+class TestDirectory:
+    def test_works_and_a_missing_token_is_said(self, save: Save) -> None:
+        with Directory(token="right", seed=directory_people.seed_demo) as server:
+            good = probing.run(save("directory", {"endpoint": server.url}, {"token": "right"}))
+            wrong = probing.run(save("directory", {}, {"token": "wrong-planted"}))
+        assert good.ok, good
+        assert not wrong.ok
+        assert "token" in (wrong.cause + wrong.advice).lower()
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[AwsStandIn]:
+    with AwsStandIn() as aws:
+        aws.add_function("earnings-lambda")
+        yield aws
+
+
+class TestAws:
+    def probe(self, save: Save, cloud: AwsStandIn) -> TestResult:
+        return probing.run(save("aws", dict(cloud.settings()), dict(cloud.secrets())))
+
+    def test_the_callers_identity_is_the_version(self, save: Save, cloud: AwsStandIn) -> None:
+        found = self.probe(save, cloud)
+        assert found.ok, found
+        assert found.server_version.startswith("account ")
+
+    def test_every_mapped_function_is_tried_dry_and_none_is_started(
+        self, save: Save, cloud: AwsStandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aws_probe, "_providers", [lambda _: [("lambda", "earnings-lambda")]])
+        assert self.probe(save, cloud).ok
+        assert list(cloud.starts()) == []
+
+    def test_a_mapped_function_that_is_not_there_fails_the_test_by_name(
+        self, save: Save, cloud: AwsStandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[str] = []
+
+        def mapped(environment: str) -> list[tuple[str, str]]:
+            seen.append(environment)
+            return [("lambda", "earnings-lambda"), ("lambda", "no-such-lambda")]
+
+        monkeypatch.setattr(aws_probe, "_providers", [mapped])
+        found = self.probe(save, cloud)
+        assert not found.ok
+        assert "no-such-lambda" in found.cause
+        assert seen == ["Prod"]
+
+
+class TestDatabricks:
+    def test_an_unreachable_warehouse_is_said_in_time(self, save: Save) -> None:
+        config = save("databricks", None, {"access_token": "planted-dapi"})
+        found = probing.run(config, deadline=4.0)
+        assert not found.ok
+        assert found.cause
+        assert found.advice
+        assert "planted" not in str(found)

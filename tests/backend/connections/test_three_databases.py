@@ -1,0 +1,118 @@
+"""The rules that the database itself keeps: one default, unique names, cascade; on all three."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import func, select
+
+from backend.connections import environments, resolve, secrets, service, testing
+from backend.connections.errors import NameTaken
+from backend.core import secret_store
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.core.errors import Conflict
+from backend.migrations import runner
+from backend.models import Connection, ConnectionSecret, ConnectionTest, Environment
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def state(request: pytest.FixtureRequest, database: Database) -> Iterator[Database]:
+    """A migrated state database of each kind."""
+    if request.param == "sqlite":
+        yield database
+        return
+    opened = Database(request.getfixturevalue(f"{request.param}_url"))
+    runner.upgrade(opened)
+    secret_store.ensure(opened, secret_store.get_vault())
+    yield opened
+    opened.dispose()
+
+
+def at_once(count: int, work: object) -> None:
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(count)]  # type: ignore[arg-type]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+
+def test_life_of_an_environment(state: Database) -> None:
+    with state.write() as session:
+        made = environments.add(session, SYSTEM, name="Prod")
+        environments.add(session, SYSTEM, name="Stage", default=True)
+        service.save(
+            session,
+            SYSTEM,
+            environment="Prod",
+            kind="tokenization",
+            settings={"scheme": "base64"},
+        )
+        secrets.ensure_tokenization_key(session, SYSTEM, environment_id=made.id)
+    assert testing.run(state, SYSTEM, environment="prod", kind="tokenization").ok
+    with state.read() as session:
+        assert resolve.environment(session).name == "Stage"
+        past = testing.history(session, SYSTEM, environment="Prod", kind="tokenization")
+        assert past[0].tested_at
+        assert past[0].tested_at.tzinfo
+    with state.write() as session:
+        environments.remove(session, SYSTEM, name="Prod", confirm_name="Prod")
+    with state.read() as session:
+        for model in (Connection, ConnectionSecret, ConnectionTest):
+            assert session.scalar(select(func.count()).select_from(model)) == 0
+
+
+def test_first_environments_added_at_once_leave_one_default(state: Database) -> None:
+    ended: list[str] = []
+
+    def work(number: int) -> None:
+        try:
+            with state.write() as session:
+                environments.add(session, SYSTEM, name=f"E{number}")
+            ended.append("made")
+        except (NameTaken, Conflict) as exc:
+            ended.append(exc.message)
+
+    at_once(4, work)
+    assert "made" in ended
+    with state.read() as session:
+        defaults = session.scalars(select(Environment).where(Environment.default_marker == 1)).all()
+    assert len(defaults) == 1
+
+
+def test_two_first_users_get_the_same_tokenization_key(state: Database) -> None:
+    with state.write() as session:
+        made = environments.add(session, SYSTEM, name="Prod")
+    keys: list[bytes] = []
+
+    def work(_number: int) -> None:
+        with state.write() as session:
+            keys.append(secrets.ensure_tokenization_key(session, SYSTEM, environment_id=made.id))
+
+    at_once(4, work)
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+
+
+def test_two_first_saves_end_with_one_winner(state: Database) -> None:
+    with state.write() as session:
+        environments.add(session, SYSTEM, name="Prod")
+    ended: list[str] = []
+
+    def work(number: int) -> None:
+        try:
+            with state.write() as session:
+                service.save(
+                    session,
+                    SYSTEM,
+                    environment="Prod",
+                    kind="directory",
+                    settings={"endpoint": f"http://d{number}/graphql"},
+                    version=0,
+                )
+            ended.append("saved")
+        except Conflict:
+            ended.append("told")
+
+    at_once(2, work)
+    assert sorted(ended) == ["saved", "told"]
