@@ -56,7 +56,7 @@ class ValueDoesNotFit(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__(
-            "A value does not fit the portal's database: a number is too large, a text too long, "
+            "A value does not fit the database: a number is too large, a text too long, "
             "or it holds a NUL or a broken character. Correct it and try again."
         )
 
@@ -93,7 +93,6 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = make_engine(url)
-        event.listen(self.engine, "handle_error", _refuse_unusable_values)
         self._write_engine = self.engine.execution_options(portal_write=True)
 
     @contextlib.contextmanager
@@ -165,6 +164,12 @@ def _refuse_unusable_values(context: ExceptionContext) -> None:
 
 def make_engine(url: str) -> Engine:
     """An engine with the portal's rules for the dialect of `url`."""
+    engine = _dialect_engine(url)
+    event.listen(engine, "handle_error", _refuse_unusable_values)
+    return engine
+
+
+def _dialect_engine(url: str) -> Engine:
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":

@@ -133,7 +133,7 @@ def list_operations(
 ) -> OperationPage:
     """Requests to DMS servers, newest first."""
     ledger = _open(session, actor, environment)
-    if cursor and not cursor.isdigit():
+    if cursor and not (cursor.isascii() and cursor.isdigit()):
         raise BadCursor
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")

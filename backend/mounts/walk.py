@@ -211,7 +211,7 @@ def read_cursor(text: str, sort: Sort) -> tuple[Any, int]:
     try:
         padded = text.encode() + b"=" * (-len(text) % 4)
         found_sort, key, last_id = json.loads(base64.urlsafe_b64decode(padded))
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, RecursionError) as exc:
         raise BadCursor from exc
     good_key = key is None or isinstance(key, str | int)
     if found_sort != sort or not isinstance(last_id, int) or not good_key:

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import mask_text, new_reference
+from backend.dms.requests import MAX_JOBID
 from backend.mounts import actions, documents, explorer, orphans
 from backend.mounts.schemas import Filters
 
@@ -20,7 +21,8 @@ Cursor = Annotated[str, Query(max_length=2000, description="next_cursor of the p
 Limit = Annotated[int, Query(ge=1, le=explorer.MAX_PAGE)]
 Host = Annotated[str, Query(max_length=255)]
 Target = Annotated[str, Query(max_length=255)]
-Job = Annotated[int | None, Query(ge=0, le=2_147_483_647)]
+Job = Annotated[int | None, Query(ge=0, le=MAX_JOBID)]
+JobInPath = Annotated[int, Path(ge=0, le=MAX_JOBID)]
 
 
 class Mount(BaseModel):
@@ -234,7 +236,7 @@ def recheck(
 
 @router.delete("/{job}/{target}")
 def delete(
-    database: State, caller: Caller, job: int, target: str, environment: Environment = None
+    database: State, caller: Caller, job: JobInPath, target: str, environment: Environment = None
 ) -> Deleted:
     """Soft-delete the job's entries of the target; 409 while one is mounted."""
     count = actions.delete(database, caller, environment=environment, job=job, target=target)
@@ -243,7 +245,7 @@ def delete(
 
 @router.get("/{job}/{target}")
 def status(
-    session: Reader, caller: Caller, job: int, target: str, environment: Environment = None
+    session: Reader, caller: Caller, job: JobInPath, target: str, environment: Environment = None
 ) -> Mounts:
     """The job's entries for the target, mounted ones first."""
     found = explorer.status(session, caller, environment=environment, job=job, target=target)
