@@ -1,0 +1,163 @@
+"""Role × endpoint, from the OpenAPI document: who may not is told so, before anything else."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from backend.accounts import api_tokens
+from backend.core import clock
+from backend.core.access import PERMISSIONS, SYSTEM, Permission, Role
+from backend.core.database import Database
+from backend.models.accounts import ApiToken
+from tests.security.conftest import ENVIRONMENT
+
+URN = "urn:li:dataset:(urn:li:dataPlatform:postgres,shop.public.customers,PROD)"
+P = Permission
+#: Every operation of the document with the permission it needs and a body that reaches the check.
+NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
+    "GET /healthz": (None, None),
+    "GET /api/environments": (P.CONNECTIONS_READ, None),
+    "GET /api/environments/{name}/client-info": (P.CLIENT_INFO_READ, None),
+    "POST /api/environments/{name}/test": (P.CONNECTIONS_TEST, None),
+    "POST /trigger": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
+    "POST /api/tokenization/runs": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
+    "GET /api/tokenization/runs": (P.TOKENIZATION_READ, None),
+    "GET /api/tokenization/runs/{run_id}": (P.TOKENIZATION_READ, None),
+    "POST /api/ingestion/run": (P.INGESTION_RUN, {"datasetUrn": URN}),
+    "GET /api/ingestion/runs": (P.INGESTION_READ, None),
+    "GET /api/ingestion/runs/{run_id}": (P.INGESTION_READ, None),
+    "POST /api/ingestion/runs/{run_id}/stop": (P.INGESTION_RUN, None),
+    "GET /api/jobs": (P.JOBS_READ, None),
+    "GET /api/jobs/{job_id}": (P.JOBS_READ, None),
+    "POST /api/jobs/{job_id}/cancel": (P.JOBS_CANCEL, None),
+    "GET /api/mounts": (P.MOUNTS_READ, None),
+    "GET /api/mounts/orphans": (P.MOUNTS_READ, None),
+    "GET /api/mounts/operations": (P.MOUNTS_READ, None),
+    "GET /api/mounts/export.csv": (P.MOUNTS_READ, None),
+    "GET /api/mounts/{job}/{target}": (P.MOUNTS_READ, None),
+    "POST /api/mounts/mount": (P.MOUNTS_WRITE, {}),
+    "POST /api/mounts/unmount": (P.MOUNTS_WRITE, {}),
+    "POST /api/mounts/operations/{operation_id}/recheck": (P.MOUNTS_WRITE, {}),
+    "DELETE /api/mounts/{job}/{target}": (P.MOUNTS_WRITE, None),
+    "GET /api/user-sync/plans": (P.USER_SYNC_READ, None),
+    "POST /api/user-sync/plans": (P.USER_SYNC_PLAN, {}),
+    "GET /api/user-sync/plans/{plan_id}": (P.USER_SYNC_READ, None),
+    "POST /api/user-sync/plans/{plan_id}/apply": (P.USER_SYNC_APPLY, {}),
+    "GET /api/user-sync/runs/{run_id}": (P.USER_SYNC_READ, None),
+    "POST /api/user-sync/runs/{run_id}/revert": (P.USER_SYNC_APPLY, None),
+    "POST /api/user-sync/runs/{run_id}/resume": (P.USER_SYNC_APPLY, None),
+}
+VALUES = {"name": ENVIRONMENT, "target": "t", "operation_id": "x"}
+
+
+def _ask(client: TestClient, operation: str, token: str | None) -> int:
+    method, path = operation.split(" ")
+    while "{" in path:
+        start, rest = path.split("{", 1)
+        name, rest = rest.split("}", 1)
+        path = start + VALUES.get(name, "1") + rest
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+    body = NEEDS[operation][1]
+    answer = client.request(method, path, headers=headers, json=body)
+    if answer.status_code in (401, 403):
+        assert set(answer.json()) == {"error", "detail", "reference"}
+    return answer.status_code
+
+
+def _operations(api: FastAPI) -> Iterator[str]:
+    for path, methods in api.openapi()["paths"].items():
+        for method in methods:
+            yield f"{method.upper()} {path}"
+
+
+def test_every_operation_of_the_document_is_in_the_table(api: FastAPI) -> None:
+    assert set(_operations(api)) == set(NEEDS)
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.STEWARD, Role.OPERATOR])
+def test_a_role_without_the_permission_is_answered_403(
+    client: TestClient, tokens: dict[str, str], role: Role
+) -> None:
+    wrong = {}
+    for operation, (permission, _body) in NEEDS.items():
+        if permission is None:
+            continue
+        status = _ask(client, operation, tokens[role.value])
+        if (status == 403) == (permission in PERMISSIONS[role]):
+            wrong[operation] = status
+    assert not wrong
+
+
+def test_no_writing_operation_is_open_to_viewers() -> None:
+    for operation, (permission, _body) in NEEDS.items():
+        if not operation.startswith("GET "):
+            assert permission not in PERMISSIONS[Role.VIEWER], operation
+
+
+class TestTokens:
+    @pytest.fixture
+    def spent(self, world: Database) -> dict[str, str]:
+        """Tokens that were good once, and some that never were."""
+        with world.write() as session:
+            revoked = api_tokens.add(session, SYSTEM, name="revoked", role="admin")
+            expired = api_tokens.add(session, SYSTEM, name="expired", role="admin", days=1)
+            good = api_tokens.add(session, SYSTEM, name="good", role="admin")
+            api_tokens.revoke(session, SYSTEM, token_id=revoked.view.id)
+            row = session.get(ApiToken, expired.view.id)
+            assert row is not None
+            row.expires_at = clock.now()
+        return {
+            "revoked": revoked.raw,
+            "expired": expired.raw,
+            "another secret": good.raw[:-4] + "AAAA",
+            "empty": "",
+            "nonsense": "x",
+        }
+
+    def test_without_a_good_one_every_operation_is_401(
+        self, client: TestClient, spent: dict[str, str]
+    ) -> None:
+        wrong = {}
+        for operation, (permission, _body) in NEEDS.items():
+            if permission is None:
+                continue
+            for what, token in {"none": None, **spent}.items():
+                status = _ask(client, operation, token)
+                if status != 401:
+                    wrong[operation, what] = status
+        assert not wrong
+
+    def test_every_reason_gets_the_same_sentence(
+        self, client: TestClient, spent: dict[str, str]
+    ) -> None:
+        said = {
+            client.get("/api/jobs", headers={"Authorization": f"Bearer {token}"}).json()["detail"]
+            for what, token in spent.items()
+            if what != "empty"
+        }
+        assert len(said) == 1
+
+    def test_a_signed_in_browsers_cookie_opens_no_endpoint(
+        self, client: TestClient, world: Database
+    ) -> None:
+        """So a form on another site cannot make a browser call the API (CSRF)."""
+        from backend.accounts import service, sessions
+
+        with world.write() as session:
+            account = service.add_account(
+                session, SYSTEM, name="ann", role=Role.ADMIN, stored="no password"
+            )
+            raw = sessions.open_session(
+                session, account_id=account.id, address="127.0.0.1", user_agent="test"
+            )
+        client.cookies.set("portal_session", raw)
+        assert client.get("/api/jobs").status_code == 401
+        assert (
+            client.get("/api/jobs", headers={"Authorization": f"Bearer {raw}"}).status_code == 401
+        )
+
+    def test_the_wrong_scheme_is_refused(self, client: TestClient, tokens: dict[str, str]) -> None:
+        for header in (f"Basic {tokens['admin']}", tokens["admin"], f"Token {tokens['admin']}"):
+            assert client.get("/api/jobs", headers={"Authorization": header}).status_code == 401
