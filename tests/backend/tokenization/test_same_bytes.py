@@ -30,7 +30,7 @@ def test_nasty_corpus_is_rewritten_as_python_would(source: Source, tokenizer: To
 def test_any_text_gets_the_same_token(source: Source, tokenizer: Tokenizer) -> None:
     with connect(source.settings, source.secrets) as connection, connection.cursor() as cursor:
         expressions.load_key(cursor, tokenizer)
-        value = expressions.sql.SQL("given.value")
+        value = expressions.sql.SQL('(given.value COLLATE "C")')
         query = expressions.sql.SQL(
             "SELECT CASE WHEN {plain} THEN {token} ELSE value END "
             "FROM unnest(%s::text[]) WITH ORDINALITY AS given (value, place) ORDER BY place"
