@@ -1,9 +1,8 @@
 """Plans and runs as CSV, safe to open in a spreadsheet."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
+from backend.core import csv_export
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.user_sync.schemas import ItemView, RowView
 
@@ -24,13 +23,13 @@ _PLAN = (
 
 def plan_csv(rows: Iterable[RowView]) -> str:
     """One line per directory user."""
-    return _csv(_PLAN, (_row_cells(row) for row in rows))
+    return csv_export.write(_PLAN, (_row_cells(row) for row in rows))
 
 
 def run_csv(items: Iterable[ItemView]) -> str:
     """One line per user of a run, with what was asked for and how it ended."""
     header = ("email", "user", "outcome", "reason", "stored", "finished at", *_PLAN[4:])
-    return _csv(header, (_item_cells(item) for item in items))
+    return csv_export.write(header, (_item_cells(item) for item in items))
 
 
 def _row_cells(row: RowView) -> list[str]:
@@ -59,20 +58,6 @@ def _change_cells(row: RowView) -> list[str]:
         "yes" if row.sets_domains else "",
         _names(row.inherited),
     ]
-
-
-def _csv(header: Sequence[str], lines: Iterable[list[str]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(header)
-    for line in lines:
-        writer.writerow([_defused(cell) for cell in line])
-    return out.getvalue()
-
-
-def _defused(cell: str) -> str:
-    """A leading = + - @ tab or return would run as a formula; an apostrophe makes it text."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _names(refs: Sequence[DomainRef]) -> str:

@@ -130,7 +130,8 @@ def _details(run: RunView) -> None:
     with looked:
         times.caption("Last looked at", run.looked_at)
     if run.log_tail:
-        st.code("\n".join(run.log_tail[-200:]), language=None, height=260)
+        height = 260 if len(run.log_tail) > 9 else "content"
+        st.code("\n".join(run.log_tail[-200:]), language=None, height=height)
     with st.expander("What was sent, and where"):
         st.code(run.dataset_urn, language=None)
         st.json(json.loads(run.payload))

@@ -40,20 +40,22 @@ def ask() -> Wanted:
     """Draw the filters of the chosen view and read them."""
     view = _view()
     names = [item.name for item in calls.read(environments.list_all)]
-    columns = st.columns([2, 2, 2, 1.4, 2])
     environment = host = target = job = ""
-    if len(names) > 1:
+    several = len(names) > 1
+    columns = st.columns([2, 2, 2, 1.4, 2] if several else [2, 2, 1.4, 2])
+    if several:
         with columns[0]:
             environment = filters.choice(
                 "Environment", "environment", names, key="mounts.environment", empty="Default"
             )
-    with columns[1]:
+    columns = columns[-4:]
+    with columns[0]:
         host = filters.text("Host", "host", key="mounts.host", placeholder="compute-01")
-    with columns[2]:
+    with columns[1]:
         target = filters.text("Target", "target", key="mounts.target", placeholder="backup target")
-    with columns[3]:
+    with columns[2]:
         job = filters.text("Job", "job", key="mounts.job.filter", placeholder="12345")
-    with columns[4]:
+    with columns[3]:
         sort, reason, state = _last_column(view)
     mounted, deleted, since, until = _history() if view == "history" else (None, None, None, None)
     if job and not job.isdigit():

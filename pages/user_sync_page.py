@@ -1,0 +1,102 @@
+"""Plan, review, apply and undo user changes between the directory and OpenMetadata."""
+
+import streamlit as st
+
+from backend.connections import environments
+from backend.core.access import Actor, Permission
+from backend.user_sync import service
+from pages.shell import calls, flash, guard
+from pages.widgets import (
+    filters,
+    user_sync_history,
+    user_sync_plan,
+    user_sync_run,
+    user_sync_settings,
+)
+
+VIEWS = {"plan": "Plan", "history": "History", "settings": "Settings"}
+_OF_A_PLAN = ("plan", "page", "kind", "domain", "text", "run", "after", "outcome")
+
+
+def ask_environment() -> str:
+    """The environment of the address, or the default one."""
+    names = [item.name for item in calls.read(environments.list_all)]
+    if not names:
+        st.info("No environment is configured yet. An admin adds one under Connections.")
+        st.stop()
+    if len(names) == 1:
+        return names[0]
+    chosen = filters.choice(
+        "Environment", "environment", names, key="user_sync.environment", empty=f"{names[0]} ·"
+    )
+    return chosen or names[0]
+
+
+def ask_view() -> str:
+    """Which part of the page; kept in the address."""
+    wanted = st.query_params.get("view", "")
+    first = wanted if wanted in VIEWS else "history" if st.query_params.get("run") else "plan"
+    if st.session_state.get("user_sync.view.url") != first:
+        st.session_state["user_sync.view"] = st.session_state["user_sync.view.url"] = first
+    chosen = st.segmented_control(
+        "Part of the page",
+        list(VIEWS),
+        format_func=VIEWS.get,
+        key="user_sync.view",
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.query_params["view"] = st.session_state["user_sync.view.url"] = str(chosen or first)
+    return str(chosen or first)
+
+
+def start_plan(environment: str) -> None:
+    """Ask for a new plan and go to it."""
+    plan = calls.write(
+        service.start_plan,
+        environment=environment,
+        accept_short=bool(st.session_state.get("user_sync.accept_short")),
+    )
+    if plan is not None:
+        for name in _OF_A_PLAN:
+            st.query_params.pop(name, None)
+        st.query_params["plan"] = str(plan.id)
+        st.rerun()
+
+
+def draw_plan(actor: Actor, environment: str) -> None:
+    """The plan of the address, or the environment's newest."""
+    if actor.may(Permission.USER_SYNC_PLAN):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"):
+                start_plan(environment)
+            st.checkbox("Accept a short directory answer once", key="user_sync.accept_short")
+    number = filters.number("plan")
+    if number is not None:
+        user_sync_plan.draw(actor, calls.read(service.get_plan, plan_id=number))
+        return
+    newest = calls.read(service.list_plans, environment=environment, limit=1)
+    if newest:
+        user_sync_plan.draw(actor, newest[0])
+    else:
+        st.info("No plan was made yet. Planning compares both sides and changes nothing.")
+
+
+# gate
+actor = guard.require(Permission.USER_SYNC_READ)
+st.title("User sync")
+flash.show()
+# ask
+environment = ask_environment()
+view = ask_view()
+# load, present, act
+if view == "plan":
+    draw_plan(actor, environment)
+elif view == "history":
+    number = filters.number("run")
+    if number is not None:
+        user_sync_run.draw(actor, calls.read(service.get_run, run_id=number))
+        st.divider()
+    user_sync_history.draw(environment)
+else:
+    user_sync_settings.draw(actor, environment)

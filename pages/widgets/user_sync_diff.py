@@ -1,0 +1,95 @@
+"""Old → new as HTML with the changed part marked; everything from outside is escaped."""
+
+import difflib
+import unicodedata
+from collections.abc import Sequence
+from html import escape
+
+from backend.user_sync.schemas import RowView
+
+SHOWN = 160
+_OLD = '<del style="background:#ffd8d3;color:#7a1600;border-radius:3px">'
+_NEW = '<ins style="background:#cdeed3;color:#0b4a1b;text-decoration:none;border-radius:3px">'
+
+
+def row_html(row: RowView) -> str:
+    """What a row would change, or what both sides say."""
+    parts = []
+    if row.sets_name:
+        parts.append(_line("Name", name_html(row.old_name, row.new_name)))
+    elif row.new_name and not row.user_id:
+        parts.append(_line("Name", _bdi(escape(_cut(visible(row.new_name))))))
+    if row.sets_domains:
+        old, new = _names(row.old_domains), _names(row.new_domains)
+        parts.append(_line("Domains", f"{_OLD}{old}</del> → {_NEW}{new}</ins>"))
+    if row.inherited:
+        parts.append(_line("Inherited from teams", _names(row.inherited)))
+    return "".join(parts)
+
+
+def name_html(old: str | None, new: str | None) -> str:
+    """Both names, their different parts marked, invisible characters written out."""
+    if old is None or new is None:
+        before = f"{_OLD}{_whole(old)}</del>" if old is not None else "<em>empty</em>"
+        after = f"{_NEW}{_whole(new)}</ins>" if new is not None else "<em>empty</em>"
+        return f"{_bdi(before)} → {_bdi(after)}"
+    short_old, short_new = old[: SHOWN * 2], new[: SHOWN * 2]
+    left, right = [], []
+    matcher = difflib.SequenceMatcher(None, short_old, short_new, autojunk=False)
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag == "equal":
+            text = escape(visible(short_old[a:b]))
+            left.append(text)
+            right.append(text)
+            continue
+        if b > a:
+            left.append(f"{_OLD}{escape(visible(short_old[a:b], spaces=True))}</del>")
+        if d > c:
+            right.append(f"{_NEW}{escape(visible(short_new[c:d], spaces=True))}</ins>")
+    return (
+        f"{_bdi(''.join(left))}{_more(old, short_old)} → "
+        f"{_bdi(''.join(right))}{_more(new, short_new)}"
+    )
+
+
+def visible(text: str, *, spaces: bool = False) -> str:
+    """Invisible and combining characters as their code points; with `spaces`, blanks too."""
+    shown = []
+    for character in text:
+        category = unicodedata.category(character)
+        if category in ("Cf", "Cc", "Zl", "Zp") or (category == "Mn" and spaces):
+            shown.append(f"⟨U+{ord(character):04X}⟩")
+        elif category == "Zs" and spaces:
+            shown.append("␣" if character == " " else f"⟨U+{ord(character):04X}⟩")
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+def _whole(text: str) -> str:
+    return escape(_cut(visible(text, spaces=not text.strip())))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
+
+
+def _more(text: str, shown: str) -> str:
+    return "" if len(text) == len(shown) else f"… <em>({len(text):,} characters)</em>"
+
+
+def _bdi(html: str) -> str:
+    """Right-to-left text must not turn the rest of the line around."""
+    return f"<bdi>{html}</bdi>"
+
+
+def _names(refs: Sequence[object]) -> str:
+    names = ", ".join(str(getattr(ref, "fqn", ref)) for ref in refs)
+    return _bdi(escape(_cut(names))) if names else "<em>none</em>"
+
+
+def _line(label: str, html: str) -> str:
+    return (
+        '<div style="overflow-wrap:anywhere"><span style="opacity:.65">'
+        f"{escape(label)}</span> {html}</div>"
+    )

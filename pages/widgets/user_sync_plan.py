@@ -1,0 +1,185 @@
+"""One plan: tiles, filters, a page of its rows with what would change, ticks."""
+
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.user_sync import service
+from backend.user_sync.schemas import KINDS, PlanView, RowFilter, RowView
+from pages.shell import calls
+from pages.shell.errors import escape
+from pages.widgets import (
+    filters,
+    job_progress,
+    times,
+    user_sync_apply,
+    user_sync_diff,
+    user_sync_ticks,
+)
+
+PAGE_SIZES = (25, 50, 100)
+LABELS = {
+    "update": "Will change",
+    "unchanged": "Same",
+    "not_found": "Not in OpenMetadata",
+    "unknown_domain": "Unknown domain",
+    "invalid": "Invalid",
+    "duplicate": "Duplicate",
+}
+
+
+def draw(actor: Actor, plan: PlanView) -> None:
+    """The plan as it is: being made, failed, or ready for review."""
+    st.subheader(f"Plan {plan.id} of {escape(plan.environment)}", anchor=False)
+    if plan.state == "planning":
+        if plan.job_id is None:
+            st.info("This plan is being made on a command line or over the API.")
+        else:
+            job_progress.show(plan.job_id, key="user_sync.planning")
+        return
+    if plan.state == "failed":
+        st.error(escape(plan.error or "It could not be made."), icon=":material/error:")
+        return
+    _head(plan)
+    _tiles(plan)
+    wanted = _filters(plan)
+    page, size = _paging()
+    rows = calls.read(
+        service.list_rows, plan_id=plan.id, wanted=wanted, offset=page * size, limit=size
+    )
+    may_apply = actor.may(Permission.USER_SYNC_APPLY) and plan.run_id is None and not plan.expired
+    if rows.total == 0:
+        st.info("No row fits these filters.")
+    else:
+        _table(rows.items, may_apply)
+        _pager(rows.total, page, size)
+    if may_apply:
+        _ticks(plan, wanted, rows.items)
+        user_sync_apply.draw(plan, rows.items)
+    _download(plan)
+
+
+def _head(plan: PlanView) -> None:
+    made = f"Made {times.relative(plan.created_at)} by {escape(plan.actor_name)}"
+    if plan.origin == "undo":
+        made += f", takes back run {plan.reverts_run_id}"
+    elif plan.origin == "schedule":
+        made += ", by schedule"
+    sides = (
+        f"{plan.directory_count:,} people in the directory, {plan.listed_count:,} users in "
+        f"OpenMetadata {escape(plan.server_version)}, {plan.matched_count:,} matched"
+    )
+    st.caption(f"{made}. {sides}. Digest `{plan.digest[:12]}`.")
+    if plan.run_id is not None:
+        st.info(f"This plan was applied: run {plan.run_id}.", icon=":material/done_all:")
+        st.button("Open the run", key="user_sync.open_run", on_click=_open_run, args=(plan.run_id,))
+    elif plan.expired:
+        st.warning("This plan has expired. Plan again to apply changes.")
+    elif plan.expires_at:
+        st.caption(f"Expires {times.relative(plan.expires_at)}.", help=times.exact(plan.expires_at))
+
+
+def _open_run(run_id: int) -> None:
+    st.query_params["run"] = str(run_id)
+    st.query_params["view"] = "history"
+
+
+def _tiles(plan: PlanView) -> None:
+    for column, kind in zip(st.columns(len(KINDS)), KINDS, strict=True):
+        column.metric(LABELS[kind], f"{plan.kinds.get(kind, 0):,}", border=True)
+    fields = plan.fields
+    parts = [
+        (fields.get("displayName", 0), "display names change"),
+        (fields.get("look_alike", 0), "of them only in white space or Unicode form"),
+        (fields.get("domains_added", 0), "users get a domain"),
+        (fields.get("domains_removed", 0), "users lose one"),
+    ]
+    said = [f"**{count:,}** {words}" for count, words in parts if count]
+    st.markdown(" · ".join(said) or "Nothing would change.")
+
+
+def _filters(plan: PlanView) -> RowFilter:
+    kind, domain, text, only = st.columns([3, 2, 3, 2], vertical_alignment="bottom")
+    with kind:
+        kinds = filters.choices("Kind", "kind", list(KINDS), key="user_sync.kind")
+    with domain:
+        found = filters.choice("Domain", "domain", plan.domain_names, key="user_sync.domain")
+    with text:
+        words = filters.text(
+            "E-mail or name", "text", key="user_sync.text", placeholder="part of it, any case"
+        )
+    only_changes = only.toggle("Only changes", key="user_sync.only", value=plan.changes > 0)
+    return RowFilter(kinds=kinds, domain=found, text=words, only_applicable=only_changes)
+
+
+def _paging() -> tuple[int, int]:
+    size = st.session_state.get("user_sync.size", PAGE_SIZES[0])
+    return max(0, (filters.number("page") or 1) - 1), size
+
+
+def _table(rows: tuple[RowView, ...], may_apply: bool) -> None:
+    with st.container(border=True, gap="small"):
+        for row in rows:
+            tick, who, what = st.columns([0.4, 4, 6], vertical_alignment="center")
+            with tick:
+                if may_apply:
+                    user_sync_ticks.box(row)
+            who.markdown(_who(row))
+            what.html(user_sync_diff.row_html(row) + _reason(row))
+
+
+def _who(row: RowView) -> str:
+    shown = escape(row.email[:120]) or "*no e-mail*"
+    if row.user_url:
+        shown = f"[{shown}]({row.user_url})"
+    colour = {"update": "blue", "unchanged": "gray"}.get(row.kind, "orange")
+    return f"{shown} :{colour}-badge[{LABELS[row.kind]}]"
+
+
+def _reason(row: RowView) -> str:
+    from html import escape as html_escape
+
+    if not row.reason:
+        return ""
+    return f'<div style="opacity:.75;font-size:.9em">{html_escape(row.reason)}</div>'
+
+
+def _pager(total: int, page: int, size: int) -> None:
+    pages = max(1, -(-total // size))
+    if page >= pages:
+        st.query_params.pop("page", None)
+        st.rerun()
+    back, where, forth, per = st.columns([1, 4, 1, 2], vertical_alignment="center")
+    back.button("Back", key="user_sync.back", disabled=page == 0, on_click=_turn, args=(page,))
+    where.caption(f"Page {page + 1:,} of {pages:,} · {total:,} rows")
+    forth.button(
+        "Next", key="user_sync.next", disabled=page + 1 >= pages, on_click=_turn, args=(page + 2,)
+    )
+    per.selectbox("Rows per page", PAGE_SIZES, key="user_sync.size", label_visibility="collapsed")
+
+
+def _turn(page: int) -> None:
+    if page <= 1:
+        st.query_params.pop("page", None)
+    else:
+        st.query_params["page"] = str(page)
+
+
+def _ticks(plan: PlanView, wanted: RowFilter, rows: tuple[RowView, ...]) -> None:
+    user_sync_ticks.buttons(
+        plan.id,
+        rows,
+        lambda: calls.fetch(service.applicable_user_ids, plan_id=plan.id, wanted=wanted),
+    )
+    st.markdown(user_sync_ticks.count_text(plan.id, rows))
+
+
+def _download(plan: PlanView) -> None:
+    st.download_button(
+        "Download the plan (CSV)",
+        data=lambda: calls.fetch(service.plan_csv, plan_id=plan.id).encode("utf-8-sig"),
+        file_name=f"user-sync-plan-{plan.id}.csv",
+        mime="text/csv",
+        key="user_sync.plan_csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )

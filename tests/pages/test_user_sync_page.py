@@ -1,0 +1,273 @@
+"""The user sync page: plan, filter, tick over pages, confirm, follow, undo, leave alone."""
+
+import re
+
+import pytest
+
+from backend.jobs import broker, runner
+from backend.jobs import service as jobs
+from backend.user_sync import service
+from pages.widgets import user_sync_diff
+from tests.backend.user_sync import conftest as rooms
+
+directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
+
+PAGE = "user_sync_page.py"
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch):
+    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+
+
+def work(world):
+    """Run what the page has queued."""
+    with world.database.read() as session:
+        waiting = jobs.list_jobs(session, world.admin, states=("queued",)).items
+    for job in waiting:
+        assert runner.run(job.id, world.database)
+
+
+def shown(app) -> str:
+    kinds = ("markdown", "caption", "info", "warning", "error", "success", "subheader")
+    return "\n".join(str(e.value) for kind in kinds for e in getattr(app, kind))
+
+
+def html(app) -> str:
+    return "\n".join(str(e.proto.body) for e in app.get("html"))
+
+
+def box(app, world, plan, email):
+    return app.checkbox(key=f"user_sync.tick.{plan.id}.{world.row(plan, email).user_id}")
+
+
+def keys(app, kind) -> set[str]:
+    return {element.key for element in getattr(app, kind)}
+
+
+class TestPlan:
+    def test_without_an_environment_says_where_to_begin(self, open_page, database):
+        app = open_page(PAGE, role="steward")
+        assert not app.exception
+        assert "No environment" in shown(app)
+
+    def test_is_made_by_a_job_and_shown_with_tiles_for_every_kind(self, open_page, world):
+        app = open_page(PAGE, role="steward")
+        assert "No plan was made yet" in shown(app)
+        app.button(key="user_sync.plan").click().run()
+        assert "Plan user changes" in shown(app)
+        work(world)
+        app.run()
+        assert not app.exception
+        tiles = {metric.label: metric.value for metric in app.metric}
+        assert tiles["Will change"] != "0"
+        assert set(tiles) >= {"Same", "Not in OpenMetadata", "Unknown domain", "Duplicate"}
+
+    def test_a_failed_plan_says_why(self, open_page, world):
+        world.directory.refuse_after = 2
+        app = open_page(PAGE, role="steward")
+        app.button(key="user_sync.plan").click().run()
+        work(world)
+        assert "errors beside the data" in shown(app.run())
+
+    def test_a_viewer_sees_rows_but_nothing_to_press(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="viewer")
+        assert "Aaron" in html(app)
+        assert "user_sync.plan" not in keys(app, "button")
+        assert "user_sync.apply_open" not in keys(app, "button")
+
+    def test_names_link_to_openmetadata_and_text_is_never_markup(self, open_page, world):
+        world.directory.users.append(
+            {"email": "jonas.weber@example.com", "displayName": "x", "domain": None}
+        )
+        world.om.store.edit_user("lena.novak", by="x", display_name="<img src=x onerror=alert(1)>")
+        world.plan()
+        app = open_page(PAGE, role="steward")
+        assert f"({world.om.server.base_url}/users/lena.novak)" in shown(app)
+        assert "<img" not in html(app)
+        assert "&lt;img" in html(app)
+
+
+class TestFilters:
+    def test_live_in_the_address(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="steward", kind="unknown_domain")
+        app.toggle(key="user_sync.only").set_value(False).run()
+        assert "henrik.berg" in shown(app).replace("\\", "")
+        assert "lena.novak" not in shown(app).replace("\\", "")
+
+    def test_text_finds_and_nothing_found_is_said(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="steward")
+        app.text_input(key="user_sync.text").set_value("horvat").run()
+        assert app.query_params["text"] == ["horvat"]
+        assert "1 rows" in shown(app)
+        app.text_input(key="user_sync.text").set_value("nobody of that name").run()
+        assert "No row fits" in shown(app)
+
+
+class TestTicks:
+    def test_stay_with_their_users_over_pages_and_filters(self, open_page, many):
+        world = many(60)
+        plan = world.plan()
+        app = open_page(PAGE, role="steward")
+        box(app, world, plan, "user0003@example.com").check().run()
+        app.button(key="user_sync.next").click().run()
+        assert "Page 2 of 3" in shown(app)
+        box(app, world, plan, "user0030@example.com").check().run()
+        assert "2 ticked, 1 of them not on this page" in shown(app)
+        app.text_input(key="user_sync.text").set_value("user0003").run()
+        assert box(app, world, plan, "user0003@example.com").value is True
+        box(app, world, plan, "user0003@example.com").uncheck().run()
+        assert "1 ticked, 1 of them" in shown(app)
+
+    def test_all_that_the_filters_find_or_the_page_can_be_ticked_at_once(self, open_page, many):
+        world = many(60)
+        world.plan()
+        app = open_page(PAGE, role="steward")
+        app.button(key="user_sync.tick_page").click().run()
+        assert "25 ticked" in shown(app)
+        app.button(key="user_sync.tick_all").click().run()
+        assert "60 ticked, 35 of them" in shown(app)
+        assert all(b.value for b in app.checkbox if b.key.startswith("user_sync.tick."))
+        app.button(key="user_sync.untick").click().run()
+        assert "0 ticked" in shown(app)
+        assert app.button(key="user_sync.apply_open").disabled
+
+
+class TestApply:
+    def test_repeats_what_will_happen_runs_live_and_shows_each_outcome(self, open_page, world):
+        plan = world.plan()
+        app = open_page(PAGE, role="steward")
+        box(app, world, plan, "dana.fox@example.com").check().run()
+        box(app, world, plan, "lena.novak@example.com").check().run()
+        app.button(key="user_sync.apply_open").click().run()
+        assert "**2** of" in shown(app)
+        assert "roles, teams and everything else stay" in shown(app)
+        world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
+        app.button(key="user_sync.apply.confirm").click().run()
+        assert app.query_params["view"] == ["history"]
+        assert "Apply user changes" in shown(app)
+        work(world)
+        app.run()
+        assert not app.exception
+        outcomes = dict(zip(app.dataframe[0].value["E-mail"], app.dataframe[0].value["Outcome"],
+                            strict=True))  # fmt: skip
+        assert outcomes == {"dana.fox@example.com": "conflict", "lena.novak@example.com": "applied"}
+        assert world.stored("lena.novak")["displayName"] == "Lena Novak-Horvat"
+
+    def test_above_the_limit_the_number_must_be_typed(self, open_page, many):
+        world = many(120)
+        plan = world.plan()
+        app = open_page(PAGE, role="steward")
+        app.button(key="user_sync.tick_all").click().run()
+        app.button(key="user_sync.apply_open").click().run()
+        assert "more than the limit of 20 %" in shown(app)
+        assert app.button(key="user_sync.apply.confirm").disabled
+        app.text_input(key="user_sync.apply.typed").set_value("120").run()
+        app.button(key="user_sync.apply.confirm").click().run()
+        with world.database.read() as session:
+            assert service.get_plan(session, world.steward, plan_id=plan.id).run_id is not None
+
+    def test_an_applied_plan_links_to_its_run_and_cannot_be_applied_again(self, open_page, world):
+        plan = world.plan()
+        run = world.apply(plan)
+        app = open_page(PAGE, role="steward", plan=str(plan.id))
+        assert f"applied: run {run.id}" in shown(app)
+        assert "user_sync.apply_open" not in keys(app, "button")
+        app.button(key="user_sync.open_run").click().run()
+        assert f"Run {run.id} of plan" in shown(app)
+
+    def test_undo_is_a_plan_to_review(self, open_page, world):
+        run = world.apply(world.plan())
+        app = open_page(PAGE, role="steward", run=str(run.id), view="history")
+        app.button(key="user_sync.revert").click().run()
+        assert f"takes back run {run.id}" in shown(app)
+        app.button(key="user_sync.tick_all").click().run()
+        app.button(key="user_sync.apply_open").click().run()
+        app.button(key="user_sync.apply.confirm").click().run()
+        work(world)
+        assert world.stored("lena.novak")["displayName"] == "Lena Novak"
+
+    def test_a_stopped_run_says_why_and_can_be_continued(self, open_page, world):
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=2, status=503)
+        run = world.apply(plan)
+        world.om.faults.clear()
+        app = open_page(PAGE, role="steward", run=str(run.id), view="history")
+        assert "not available" in shown(app)
+        app.button(key="user_sync.resume").click().run()
+        work(world)
+        with world.database.read() as session:
+            assert service.get_run(session, world.steward, run_id=run.id).state == "succeeded"
+
+
+class TestLeaveAlone:
+    def test_needs_a_reason_and_leaves_the_plan(self, open_page, world):
+        plan = world.plan()
+        app = open_page(PAGE, role="steward", text="horvat")
+        app.button(key="user_sync.leave_do").click().run()
+        assert "Say why" in shown(app)
+        app.text_input(key="user_sync.leave_reason").set_value("asked HR").run()
+        app.button(key="user_sync.leave_do").click().run()
+        assert "left alone until it changes" in shown(app)
+        with world.database.read() as session:
+            now = service.get_plan(session, world.steward, plan_id=plan.id)
+        assert now.changes == plan.changes - 1
+        app = open_page(PAGE, role="steward", view="settings")
+        assert "asked HR" in app.dataframe[0].value["Why"].tolist()
+        app.button(key="user_sync.forget_do").click().run()
+        assert "None. A difference" in shown(app)
+
+
+class TestSettings:
+    def test_admins_set_a_schedule_and_mistakes_are_sentences(self, open_page, world):
+        app = open_page(PAGE, role="admin", view="settings")
+        app.text_input(key="user_sync.cron").set_value("whenever")
+        app.button(key="user_sync.save").click().run()
+        assert "no cron expression" in shown(app).replace("\\", "")
+        app.text_input(key="user_sync.cron").set_value("0 6 * * 1-5")
+        app.button(key="user_sync.save").click().run()
+        assert "Next planning in" in shown(app)
+
+    def test_stewards_may_only_look(self, open_page, world):
+        app = open_page(PAGE, role="steward", view="settings")
+        assert app.text_input(key="user_sync.cron").disabled
+
+
+class TestOverview:
+    def test_tells_of_waiting_changes_with_a_link(self, open_page, world):
+        plan = world.plan()
+        app = open_page("overview_page.py", role="steward")
+        assert f"{plan.changes} user changes wait for review" in shown(app).replace("\\", "")
+
+
+class TestDiff:
+    def test_marks_only_what_differs(self):
+        text = user_sync_diff.name_html("Aaron Jonson", "Aaron Johnson")
+        assert re.sub(r"<ins[^>]*>(.*?)</ins>", r"[\1]", text).count("[h]") == 1
+        assert "Aaron Jo" in text
+
+    @pytest.mark.parametrize(
+        ("old", "new", "seen"),
+        [
+            ("A  B", "A B", "␣"),
+            ("Ann", "Ann\u200e", "⟨U+200E⟩"),
+            ("Ine\u0302s", "Inês", "⟨U+0302⟩"),
+            ("x", "\u202egnp.exe", "⟨U+202E⟩"),
+        ],
+    )
+    def test_writes_invisible_characters_out(self, old, new, seen):
+        assert seen in user_sync_diff.name_html(old, new)
+
+    def test_long_names_are_cut_with_their_length(self):
+        text = user_sync_diff.name_html("a" * 10_000, "b" * 10_000)
+        assert len(text) < 3_000
+        assert "10,000 characters" in text
+
+    def test_markup_is_text_and_right_to_left_stays_inside(self):
+        text = user_sync_diff.name_html("<b>x</b>", "שלום <script>")
+        assert "<b>" not in text
+        assert "<script" not in text
+        assert text.count("<bdi>") == 2
