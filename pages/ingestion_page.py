@@ -69,7 +69,8 @@ def ask_view(actor: Actor) -> str:
 # gate
 actor = guard.require(Permission.INGESTION_READ)
 st.title("Ingestion")
-flash.show()
+with st.container():  # a place that stays: a message that goes must not close what is open below
+    flash.show()
 # ask
 environment = ask_environment()
 view = ask_view(actor)

@@ -50,10 +50,12 @@ def _execution(config: AwsConfig, row: IngestionRun) -> Finding:
         return _no_execution(row)
     status = _EXECUTION.get(told.status, "unknown")
     why = ": ".join(part for part in (told.error, told.cause) if part)
+    by = row.stop_requested_by if told.status == "ABORTED" else None
+    stopped = f" {by} asked for it." if by else ""
     return Finding(
         status=status,
-        detail=f"Step Functions says {told.status}." + (f" {why[:2000]}" if why else ""),
-        public_detail=f"Step Functions says {told.status}.",
+        detail=f"Step Functions says {told.status}.{stopped}" + (f" {why[:2000]}" if why else ""),
+        public_detail=f"Step Functions says {told.status}.{stopped}",
         settled=status in ("succeeded", "failed"),
         execution_arn=arn,
         attempts=1,
@@ -131,7 +133,7 @@ def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
     elif call.state == "failed":
         found.status, found.release = "failed", True
         found.public_detail = _tries("The function ended with an error", call)
-        found.detail = f"{found.public_detail} {call.error}"
+        found.detail = f"{found.public_detail} {call.error.rstrip('.')}."
         found.settled = call.attempts >= row.max_attempts or _quiet_since(call) > RETRY_GRACE
         if not found.settled:
             found.detail += f" Lambda may try again ({row.max_attempts} tries in all)."

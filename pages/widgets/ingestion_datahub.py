@@ -4,12 +4,14 @@ import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
+from backend.core.errors import PortalError
 from backend.ingestion import background, managed, recipes
 from backend.jobs.schemas import JobView
-from pages.shell import calls
+from pages.shell import calls, flash
 from pages.shell.errors import escape
-from pages.widgets import job_progress, status, times
+from pages.widgets import confirm, job_progress, status, times
 
+RECIPE = "ingestion.recipe.confirm"
 _LINKS_JOB = "ingestion.links.job"
 _MANAGED_JOB = "ingestion.managed.job"
 _RECIPE_JOB = "ingestion.recipe.job"
@@ -77,12 +79,12 @@ def local_recipes(actor: Actor, environment: str) -> None:
     if actor.may(Permission.INGESTION_RUN) and good:
         name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
         if name in good:
-            _recipe(good[name], environment)
+            _recipe(actor, good[name], environment)
     _progress(_RECIPE_JOB, log_lines=300)
 
 
-def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
-    """The recipe as it is, its open variables, and the button."""
+def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
+    """The recipe as it is, its open variables, and the button with its confirmation."""
     with st.expander("The recipe"):
         st.code(recipe.text, language="yaml")
     values = {
@@ -94,16 +96,47 @@ def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
         )
         for name, default in recipe.asked.items()
     }
-    if st.button("Run recipe", key="ingestion.recipe.run", icon=":material/play_arrow:"):
-        _keep(
-            _RECIPE_JOB,
-            calls.write(
-                recipes.run_recipe,
-                name=recipe.name,
-                environment=environment or None,
-                values=values,
-            ),
-        )
+    st.button(
+        "Run recipe …",
+        key="ingestion.recipe.run",
+        icon=":material/play_arrow:",
+        on_click=confirm.open_dialog,
+        args=(RECIPE,),
+    )
+
+    def start() -> None:
+        try:
+            with calls.database().write() as session:
+                job_id = recipes.run_recipe(
+                    session,
+                    actor,
+                    name=recipe.name,
+                    environment=environment or None,
+                    values=values,
+                )
+        except PortalError as exc:
+            flash.error(escape(exc.message))
+        else:
+            _keep(_RECIPE_JOB, job_id)
+
+    confirm.ask(
+        RECIPE,
+        title=f"Run {escape(recipe.name)}?",
+        body=lambda: _what_runs(recipe, values, environment),
+        action="Run the recipe",
+        on_confirm=start,
+        danger=False,
+    )
+
+
+def _what_runs(recipe: recipes.RecipeView, values: dict[str, str], environment: str) -> None:
+    st.markdown(
+        f"DataHub's own command runs this recipe with the connections of **{escape(environment)}** "
+        "and writes what the recipe says."
+    )
+    for name, value in values.items():
+        st.markdown(f"**{escape(name)}** {escape(value)}")
+    st.code(recipe.text, language="yaml", height=300)
 
 
 def links(environment: str) -> None:

@@ -14,6 +14,7 @@ from backend.ingestion.schemas import Request, RunView
 from backend.integrations.aws.standin import AwsStandIn
 from backend.integrations.datahub.standin import StandIn
 from backend.jobs import broker
+from backend.jobs import service as jobs
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 from tests.fixtures.pages import OpenPage
@@ -229,6 +230,19 @@ class TestDataHub:
         assert "no DataHub connection" in _texts(app, "warning")
         assert "sample_file.yml" in repr(app.dataframe[0].value.to_dict())
         assert not app.exception
+
+    def test_a_recipe_is_shown_before_it_is_queued(
+        self, open_page: OpenPage, database: Database, environment: str
+    ) -> None:
+        app = open_page(PAGE, role="operator", view="datahub")
+        app.selectbox(key="ingestion.recipe").select("sample_file.yml").run()
+        app.button(key="ingestion.recipe.run").click().run()
+        with database.read() as session:
+            assert jobs.list_jobs(session, SYSTEM, kind="ingestion.recipe").items == ()
+        app.button(key="ingestion.recipe.confirm.confirm").click().run()
+        with database.read() as session:
+            [job] = jobs.list_jobs(session, SYSTEM, kind="ingestion.recipe").items
+        assert job.subject == "sample_file.yml on dev"
 
     def test_links_are_put_as_a_job(self, open_page: OpenPage, datahub: StandIn) -> None:
         app = open_page(PAGE, view="datahub")
