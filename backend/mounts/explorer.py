@@ -3,15 +3,13 @@
 Reading needs `mounts:ledger:read`. Every list is bounded; what is sampled or estimated says so.
 """
 
-import csv
-import io
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from backend.core import access
+from backend.core import access, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput
@@ -199,7 +197,7 @@ def export_csv(
 
 
 def _csv(ledger: Ledger, filters: Filters, most: int) -> Iterator[str]:
-    yield _line(CSV_COLUMNS)
+    yield csv_export.line(CSV_COLUMNS)
     cursor, written = "", 0
     while written < most:
         size = min(MAX_PAGE, most - written)
@@ -208,29 +206,13 @@ def _csv(ledger: Ledger, filters: Filters, most: int) -> Iterator[str]:
         )
         if items:
             yield "".join(
-                _line([getattr(item, column) for column in CSV_COLUMNS]) for item in items
+                csv_export.line([getattr(item, column) for column in CSV_COLUMNS]) for item in items
             )
         written += len(items)
         if following is None:
             return
         cursor = following
-    yield _line([f"the export was cut after {written} entries; narrow the filters"])
-
-
-def _line(cells: object) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])  # type: ignore[attr-defined]
-    return buffer.getvalue()
-
-
-def safe_cell(value: object) -> str:
-    """The cell's text; what starts like a formula is made text (OWASP CSV injection)."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    shown = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{shown}" if shown[:1] in "=+-@\t\r" and not isinstance(value, int) else shown
+    yield csv_export.line([f"the export was cut after {written} entries; narrow the filters"])
 
 
 # -- behind --------------------------------------------------------------------------------------
