@@ -27,7 +27,7 @@ Start = Callable[..., RunView]
 def look(database: Database, actors: SimpleNamespace) -> Callable[..., RunView]:
     """Look at a run now, whatever its pause, until it has one of the statuses."""
 
-    def go(run_id: str, *statuses: str, seconds: float = 5.0) -> RunView:
+    def go(run_id: str, *statuses: str, seconds: float = 20.0) -> RunView:
         deadline = time.monotonic() + seconds
         while True:
             follow.look(database, run_id)
@@ -60,10 +60,11 @@ class TestLambda:
     def test_a_run_is_seen_running_and_then_succeeded_with_its_lines(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
     ) -> None:
-        aws.add_function("f", seconds=0.5)
+        aws.add_function("f", seconds=600)
         add_rule("exact", URN, "f")
         run = start()
         assert look(run.run_id, "running").status == "running"
+        aws.hurry()
         done = look(run.run_id, "succeeded")
         assert (done.status, done.settled, done.active, done.attempts) == (
             "succeeded", True, False, 1,
@@ -159,9 +160,10 @@ class TestStepFunctions:
     def test_an_execution_is_followed_to_its_end(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
     ) -> None:
-        add_rule("exact", URN, aws.add_machine("m", seconds=0.4))
+        add_rule("exact", URN, aws.add_machine("m", seconds=600))
         run = start()
         assert look(run.run_id).status == "running"
+        aws.hurry()
         done = look(run.run_id, "succeeded")
         assert (done.status, done.settled, done.active) == ("succeeded", True, False)
 

@@ -180,6 +180,10 @@ class AwsStandIn:
         )
         return str(created["stateMachineArn"])
 
+    def hurry(self) -> None:
+        """Let every call and execution that is still going end now."""
+        self._afterlife.hurry()
+
     def starts(self, operation: str = "") -> list[Start]:
         """What was really started, in order, whether or not the caller was told."""
         with self._lock:
