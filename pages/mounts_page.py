@@ -1,12 +1,13 @@
 """See what is mounted where, find orphans, mount and unmount."""
 
-import tempfile
-from typing import IO
+from functools import partial
 
 import streamlit as st
 
 from backend.core.access import Actor, Permission
+from backend.core.database import Database
 from backend.mounts import explorer, orphans
+from backend.mounts.schemas import ORPHAN_KINDS
 from pages.shell import calls, flash, guard
 from pages.widgets import mounts_actions as act
 from pages.widgets import mounts_filters, mounts_story, mounts_tables, times
@@ -15,7 +16,7 @@ from pages.widgets.mounts_filters import Wanted
 EXPORT_MOST = 200_000
 
 
-def list_view(wanted: Wanted) -> int | None:
+def list_view(actor: Actor, wanted: Wanted) -> int | None:
     """Active and History: facets, charts, a page of entries; returns the chosen one."""
     mounts_filters.facets(
         calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters)
@@ -38,7 +39,7 @@ def list_view(wanted: Wanted) -> int | None:
     mounts_filters.pager(page.next_cursor, complete=page.complete)
     st.download_button(
         "Download as CSV",
-        data=lambda: export(wanted),
+        data=partial(export, calls.database(), actor, wanted),
         file_name=f"mounts-{wanted.view}.csv",
         mime="text/csv",
         key="mounts.csv",
@@ -48,16 +49,16 @@ def list_view(wanted: Wanted) -> int | None:
     return chosen
 
 
-def export(wanted: Wanted) -> IO[bytes]:
-    """The filtered entries, written piece by piece to a file that is gone when it is closed."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - Streamlit reads it and closes it
-    pieces = calls.read(
-        explorer.export_csv, environment=wanted.where, filters=wanted.filters, most=EXPORT_MOST
-    )
-    for piece in pieces:
-        file.write(piece.encode())
-    file.seek(0)
-    return file
+def export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
+    """The filtered entries as CSV.
+
+    Streamlit calls this at the click, outside the page's script: everything it needs is given.
+    """
+    with database.read() as session:
+        pieces = explorer.export_csv(
+            session, actor, environment=wanted.where, filters=wanted.filters, most=EXPORT_MOST
+        )
+        return "".join(pieces).encode()
 
 
 def orphans_view(actor: Actor, wanted: Wanted) -> int | None:
@@ -75,7 +76,8 @@ def orphans_view(actor: Actor, wanted: Wanted) -> int | None:
         st.warning(page.problem, icon=":material/info:")
     if not page.complete:
         st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
-    mounts_filters.pills("Evidence", "reason", page.counts)
+    counts = {kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts}
+    mounts_filters.pills("Evidence", "reason", counts)
     if actor.may(Permission.MOUNTS_WRITE):
         _max_age(wanted, watch.max_age_hours)
     if not page.items:
@@ -133,7 +135,7 @@ if wanted.view == "orphans":
 elif wanted.view == "operations":
     operations_view(actor, wanted)
 else:
-    chosen = list_view(wanted)
+    chosen = list_view(actor, wanted)
 if chosen is not None and chosen != wanted.entry:
     st.query_params["entry"] = str(chosen)
 entry = chosen or wanted.entry

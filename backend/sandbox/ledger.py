@@ -83,7 +83,7 @@ def _history(entries: int, now: datetime) -> list[dict[str, Any]]:
         # More backups at night, fewer at the weekend, slowly growing over the months.
         age = DAYS * (1 - chance.random() ** 0.8)
         created = now - timedelta(days=age, hours=1)
-        ended = min(created + timedelta(minutes=chance.lognormvariate(3.2, 0.9)), now)
+        ended = min(created + timedelta(minutes=chance.lognormvariate(5.2, 0.7)), now)
         rows.append(
             _entry(
                 10_000 + number // 2,
@@ -167,10 +167,32 @@ def _operation(jobid: int, target: str, host: str, at: datetime) -> dict[str, An
         "host": host,
         "jobid": jobid,
         "state": "succeeded",
-        "request": json.dumps({"job": {"jobid": jobid}, "keystone_token": "***"}),
+        "request": json.dumps(_request(jobid, target, host)),
         "replies": 0,
         "reply": None,
         "note": None,
         "created_at": at,
         "finished_at": at + timedelta(seconds=2),
+    }
+
+
+def _request(jobid: int, target: str, host: str) -> dict[str, Any]:
+    """A request as it is stored: complete, its secrets masked."""
+    nfs = target.startswith("nfs")
+    return {
+        "context": {"user_id": "backup-scheduler", "tenant_id": "demo"},
+        "keystone_token": "***",
+        "job": {"jobid": jobid, "progress": 0, "status": "running", "action": "backup"},
+        "host": host,
+        "action": "mount",
+        "backup_target": {
+            "id": target,
+            "deleted": False,
+            "type": "nfs" if nfs else "s3",
+            "filesystem_export": f"nas.example.org:/exports/{target}" if nfs else None,
+            "filesystem_export_mount_path": f"/var/lib/trilio/triliovault-mounts/{target}",
+            "status": "available",
+            "secret_ref": None if nfs else "***",
+            "nfs_mount_opts": "rw,hard" if nfs else None,
+        },
     }
