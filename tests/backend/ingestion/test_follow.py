@@ -13,8 +13,9 @@ from sqlalchemy import update
 from backend.core import clock
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
-from backend.ingestion import follow, service
+from backend.ingestion import follow, looking, service
 from backend.ingestion.errors import CannotStop, StartFailed
+from backend.ingestion.finding import Finding
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.standin import AwsStandIn
 from backend.models.ingestion import IngestionRun
@@ -262,17 +263,26 @@ class TestLooking:
         assert pauses == [2, 3, 5]
 
     def test_two_lookers_do_not_look_at_the_same_time(
-        self, aws: AwsStandIn, add_rule: AddRule, start: Start, database: Database
-    ) -> None:
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
         aws.add_function("f", seconds=60)
         add_rule("exact", URN, "f")
         run = start()
-        with aws.faults.inject(operation="FilterLogEvents", latency=1.0):
-            first = threading.Thread(target=follow.look, args=(database, run.run_id))
-            first.start()
-            time.sleep(0.4)
-            assert follow.look(database, run.run_id) is False
-            first.join()
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slow(*_: object) -> Finding:
+            inside.set()
+            go_on.wait(20)
+            return Finding()
+
+        monkeypatch.setattr(looking, "look", slow)
+        first = threading.Thread(target=follow.look, args=(database, run.run_id))
+        first.start()
+        assert inside.wait(20)
+        assert follow.look(database, run.run_id) is False
+        go_on.set()
+        first.join()
         assert follow.look(database, run.run_id) is True
 
     def test_a_process_that_died_while_sending_leaves_a_run_that_is_cleared(
