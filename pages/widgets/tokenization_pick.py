@@ -29,22 +29,24 @@ def dataset(environment: str) -> str:
             key="tokenization.dataset",
             placeholder="urn:li:dataset:(urn:li:dataPlatform:postgres,<database>.<schema>.<table>,PROD)",
         )
-    text = st.text_input(
-        "Name contains",
-        key="tokenization.text",
-        placeholder="customers",
+    words, again = st.columns([5, 2], vertical_alignment="bottom")
+    text = words.text_input("Name contains", key="tokenization.text", placeholder="customers")
+    refresh = again.button(
+        "Ask DataHub again",
+        key="tokenization.refresh",
+        icon=":material/refresh:",
+        width="stretch",
     )
-    found = _found(environment, text, tagged=way == "tagged")
+    found = _found(environment, text, tagged=way == "tagged", refresh=refresh)
     if not found:
         return wanted
     return _select(found, wanted)
 
 
-def _found(environment: str, text: str, *, tagged: bool) -> tuple[Candidate, ...]:
+def _found(environment: str, text: str, *, tagged: bool, refresh: bool) -> tuple[Candidate, ...]:
     """Asked once per question, not at every rerun."""
     question = (environment, text, tagged)
     remembered = st.session_state.get(_LIST)
-    refresh = st.button("Ask DataHub again", key="tokenization.refresh", icon=":material/refresh:")
     if refresh or remembered is None or remembered[0] != question:
         found = _ask(environment, text, tagged=tagged)
         if found is None:

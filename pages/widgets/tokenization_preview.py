@@ -113,6 +113,14 @@ def _columns(found: Preview) -> None:
         hide_index=True,
         width="stretch",
         key="tokenization.table",
+        column_config={
+            "Run": st.column_config.CheckboxColumn(width=60),
+            "Column": st.column_config.TextColumn(width="small"),
+            "Type": st.column_config.TextColumn(width="small"),
+            "Why": st.column_config.TextColumn(width="large"),
+            "Will change": st.column_config.TextColumn(width="small"),
+            "Blocked by": st.column_config.TextColumn(width="medium"),
+        },
     )
 
 

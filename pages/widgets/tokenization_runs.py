@@ -12,6 +12,8 @@ from pages.shell.errors import escape
 from pages.widgets import filters, job_progress, status, times
 
 PAGE = 50
+_PICKED = "tokenization.history.picked"
+_SAYS = "tokenization.says"
 
 
 def history(environment: str) -> None:
@@ -68,8 +70,13 @@ def _table(runs: tuple[RunView, ...]) -> None:
         selection_mode="single-row",
     )
     rows = event["selection"]["rows"]
-    if rows and rows[0] < len(runs):
-        st.query_params["run"] = str(runs[rows[0]].id)
+    picked = runs[rows[0]].id if rows and rows[0] < len(runs) else None
+    # A row counts when it is clicked, not for as long as it stays marked.
+    if picked != st.session_state.get(_PICKED):
+        st.session_state[_PICKED] = picked
+        if picked is not None:
+            st.query_params["run"] = str(picked)
+            st.rerun()
 
 
 def chosen(actor: Actor) -> None:
@@ -118,14 +125,12 @@ def _catalog(actor: Actor, run: RunView) -> None:
     st.markdown(f"**DataHub** {status.markdown(run.write_back.value)}")
     if run.write_back_details:
         st.caption(escape(run.write_back_details))
-    read, retry, _ = st.columns([2, 2, 4])
-    if run.write_back.value != "skipped" and read.button(
-        "What does it say now?", key="tokenization.read_back", icon=":material/cloud_download:"
-    ):
-        with st.spinner("Asking DataHub …"):
-            found = calls.run(catalog.status_of_run, run_id=run.id)
-        if found is not None:
-            _says(found)
+    if run.state is RunState.SKIPPED:
+        return
+    again, retry, _ = st.columns([2, 2, 4])
+    asked = again.button(
+        "Ask DataHub again", key="tokenization.read_back", icon=":material/cloud_download:"
+    )
     if (
         run.write_back.value == "failed"
         and actor.may(Permission.TOKENIZATION_RUN)
@@ -134,11 +139,26 @@ def _catalog(actor: Actor, run: RunView) -> None:
     ):
         flash.info(f"The outcome of run {run.id} is written again in the background.")
         st.rerun()
+    found = _read_back(run, refresh=asked)
+    if found is not None:
+        _says(found)
+
+
+def _read_back(run: RunView, *, refresh: bool) -> CatalogStatus | None:
+    """Asked once per outcome, not at every rerun of the page."""
+    question = (run.id, run.write_back, run.write_back_at)
+    remembered = st.session_state.get(_SAYS)
+    if refresh or remembered is None or remembered[0] != question:
+        with st.spinner("Asking DataHub …"):
+            found = calls.run(catalog.status_of_run, run_id=run.id)
+        st.session_state[_SAYS] = remembered = (question, found)
+    answer: CatalogStatus | None = remembered[1]
+    return answer
 
 
 def _says(found: CatalogStatus) -> None:
     names = [tag.removeprefix("urn:li:tag:") for tag in found.tags]
-    st.markdown("Tags: " + (", ".join(f"**{escape(name)}**" for name in names) or "none"))
+    st.markdown("It says now: " + (", ".join(f"**{escape(name)}**" for name in names) or "none"))
     if found.url:
         st.link_button("Open in DataHub", found.url, icon=":material/open_in_new:")
     if found.last_run:

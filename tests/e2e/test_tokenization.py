@@ -51,7 +51,6 @@ def test_preview_run_proof_and_again_by_trigger(sandbox_portal: Portal, browser_
     shoot(page, "confirm")
     dialog.get_by_role("button", name="Tokenize now").click()
     expect(page.get_by_text("of 5,000 rows were changed.")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("button", name="What does it say now?").click()
     expect(page.get_by_text("tokenize/status:SUCCESS").first).to_be_visible(timeout=PATIENCE)
     shoot(page, "result")
 

@@ -159,8 +159,16 @@ class TestRun:
         assert not app.exception
         assert "50 of 50 rows were changed." in texts(app, "success")
         assert "until VACUUM has run" in texts(app, "markdown")
-        app.button(key="tokenization.read_back").click().run()
         assert "tokenize/status\\:SUCCESS" in texts(app, "markdown")
+        catalogued.gms.store.upsert(
+            catalogued.source.urn("customers"),
+            "globalTags",
+            {"tags": [{"tag": "urn:li:tag:gold"}]},
+        )
+        app.run()
+        assert "gold" not in texts(app, "markdown")
+        app.button(key="tokenization.read_back").click().run()
+        assert "It says now: **gold**" in texts(app, "markdown")
 
     def test_production_wants_the_name_typed(self, open_page: OpenPage, catalogued: World) -> None:
         from backend.connections import environments
