@@ -50,9 +50,14 @@ def mask_text(text: str) -> str:
     return text
 
 
+def names_secret(key: str) -> bool:
+    """Whether a field of this name holds a secret."""
+    return bool(_SECRET_KEY.search(key)) and key.lower() not in _HARMLESS_KEYS
+
+
 def mask(value: Any, key: str = "") -> Any:
     """A copy of a JSON-like value with secrets replaced by `***`."""
-    if key and _SECRET_KEY.search(key) and key.lower() not in _HARMLESS_KEYS and value:
+    if key and value and names_secret(key):
         return MASK if not isinstance(value, bool) else value
     if isinstance(value, Mapping):
         return {k: mask(v, str(k)) for k, v in value.items()}

@@ -7,11 +7,12 @@ are put on the wire.
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import quote
 
-from backend.core.log import MASK, mask, mask_text
+from backend.core.log import MASK, mask, mask_text, names_secret
 from backend.dms.errors import RequestValidationException
 
 Action = Literal["mount", "unmount"]
@@ -51,7 +52,8 @@ class MountRequest:
     def scrub(self, text: str) -> str:
         """`text` without this request's secrets; servers quote them in error messages."""
         for secret in self.secrets:
-            text = text.replace(secret, MASK)
+            for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
+                text = text.replace(spelling, MASK)
         return text
 
 
@@ -63,7 +65,10 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
     """
     if not isinstance(request, Mapping):
         raise RequestValidationException(["the request must be an object (a dict)"])
-    wire = copy.deepcopy(dict(request))
+    try:
+        wire = copy.deepcopy(dict(request))
+    except RecursionError:
+        raise RequestValidationException(["the request is nested too deeply"]) from None
     problems: list[str] = []
     if not isinstance(wire.get("context"), Mapping):
         problems.append("context is missing: an object with user_id, tenant_id …")
@@ -76,9 +81,10 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
         problems.append("action must be mount or unmount")
     wire["action"] = action
     target = _target(wire, problems)
+    if not problems:
+        _sendable(wire, problems)
     if problems:
         raise RequestValidationException(problems)
-    secrets = (wire["keystone_token"], target.get("secret_ref"))
     return MountRequest(
         action=action,
         jobid=jobid,
@@ -86,8 +92,29 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
         host=host,
         mount_path=target["filesystem_export_mount_path"],
         wire=wire,
-        secrets=tuple(s for s in secrets if isinstance(s, str) and len(s) > 3),
+        secrets=tuple(sorted(set(_secrets(wire)), key=len, reverse=True)),
     )
+
+
+def _secrets(value: Any, name: str = "") -> Iterator[str]:
+    """Every text below a key that names a secret, at any depth: contexts carry tokens as well."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _secrets(inner, str(key) if names_secret(str(key)) else name)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _secrets(inner, name)
+    elif name and isinstance(value, str) and len(value) > 3:
+        yield value
+
+
+def _sendable(wire: dict[str, Any], problems: list[str]) -> None:
+    try:
+        json.dumps(wire, ensure_ascii=False, allow_nan=False, default=str).encode()
+    except UnicodeEncodeError:
+        problems.append("the request holds half a character (a lone surrogate)")
+    except ValueError:
+        problems.append("the request holds a number that JSON cannot carry")
 
 
 def _jobid(wire: dict[str, Any], problems: list[str]) -> int:

@@ -1,5 +1,6 @@
 """A portal with something in every room, its REST face, and a token for each role."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +12,27 @@ from backend.accounts import api_tokens
 from backend.connections import environments, service
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
+from tests.backend.cli.conftest import run_cli as run_cli
 
 ENVIRONMENT = "prod"
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> Iterator[Database]:
+def quiet() -> Iterator[None]:
+    """Thousands of refusals are provoked here; writing their log lines is most of the time."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.CRITICAL)
+    yield
+    root.setLevel(before)
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path, quiet: None) -> Iterator[Database]:
     """`prod`: a ledger with entries, agents on a broker in memory, and systems that refuse.
 
     No directory: its client retries for seconds.
     """
-    from backend.core import log
     from backend.mounts import settings as dms_settings
     from backend.sandbox import ledger
 
@@ -51,7 +62,6 @@ def world(database: Database, tmp_path: Path) -> Iterator[Database]:
                 settings=settings,
                 secrets_in=secrets,
             )
-    log.configure("CRITICAL")
     yield database
     dms_settings.forget_ledgers()
 

@@ -21,8 +21,10 @@ def test_only_one_module_writes_csv() -> None:
         for name, tree in _modules()
         if name != THE_WRITER
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and node.attr in ("to_csv", "to_excel", "DictWriter", "to_clipboard")
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in ("to_csv", "to_excel", "DictWriter", "to_clipboard")
+        )
         or (
             isinstance(node, ast.Attribute)
             and node.attr == "writer"

@@ -115,6 +115,26 @@ class TestValuesThatBreakDrivers:
                 answer = client.post(path, headers=headers, content=body)
                 assert answer.status_code != 500, (path, body, answer.text)
 
+    @pytest.mark.parametrize(
+        "extra",
+        ['"half \\ud800"', "NaN", "1e999", "[" * 700 + "]" * 700, '{"a":' * 900 + "1" + "}" * 900],
+    )
+    def test_beside_a_complete_mount_request(
+        self, client: TestClient, tokens: dict[str, str], extra: str
+    ) -> None:
+        headers = {
+            "Authorization": f"Bearer {tokens['admin']}",
+            "Content-Type": "application/json",
+        }
+        complete = (
+            '"keystone_token": "kkkk", "job": {"jobid": 7}, "host": "compute-01",'
+            ' "backup_target": {"id": "t", "type": "s3", "secret_ref": "ssss",'
+            ' "filesystem_export_mount_path": "/mnt/t"}'
+        )
+        body = '{"context": {"user_id": "u", "extra": ' + extra + "}, " + complete + "}"
+        answer = client.post("/api/mounts/mount", headers=headers, content=body)
+        assert answer.status_code in (200, 400, 422), answer.text
+
 
 _MOUNT = ("keystone_token", "job", "jobid", "host", "action", "backup_target", "context")
 BODIES = {
