@@ -36,8 +36,8 @@ try:
                     default=page.url_path == "",
                 )
             )
-    chosen = st.navigation(sections)
-    chrome.draw(session)
+    chosen = st.navigation(sections, position="hidden")
+    chrome.draw(session, sections)
     chosen.run()
 except PortalError as exc:
     errors.show(exc)

@@ -1,6 +1,9 @@
 """What surrounds every page: logo, spacing, who is signed in, sign-out, the sandbox banner."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from auth import sign_out
 from backend.accounts.schemas import SignedIn
@@ -15,14 +18,28 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 3.5rem 1rem 2rem}}
 [data-testid="stMetric"] {min-width: 7rem}
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
+  color: light-dark(#ffffff, #0b1220)}
+[data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
+[data-testid="stSidebarContent"] [data-testid="stPageLink-NavLink"] {padding: 0.3rem 0.5rem}
 </style>"""
 
 
-def draw(session: SignedIn) -> None:
-    """Sidebar foot and banners."""
+def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> None:
+    """Sidebar and banners. sections: heading → pages, "" for those without a heading.
+
+    Streamlit's own menu puts headings inside a list, which screen readers announce wrongly.
+    """
     st.html(STYLE)
     st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
     with st.sidebar:
+        for heading, pages in sections.items():
+            with st.container(gap=None):
+                if heading:
+                    st.caption(heading)
+                for page in pages:
+                    st.page_link(page, width="stretch")
+        st.divider()
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
     _sandbox_banner(session)
