@@ -20,6 +20,7 @@ from pika.adapters.select_connection import SelectConnection
 from pika.exceptions import AMQPError
 
 from backend.dms.errors import RabbitMQException
+from backend.dms.pika_looks import Looks
 from backend.dms.transport import (
     LateReply,
     NotDelivered,
@@ -39,14 +40,6 @@ REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
 ACCESS_REFUSED = 403
 NOT_FOUND = 404
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-
-
-class _Look:
-    """A passive look on its way."""
-
-    def __init__(self, host: str, then: Callable[[QueueState | None], None]) -> None:
-        self.host = host
-        self.then = then
 
 
 class _Sending:
@@ -75,12 +68,11 @@ class PikaTransport:
         self._own_queue = True  # False: the broker named an exclusive one for us
         self._calls: dict[str, _Sending] = {}
         self._calls_lock = threading.Lock()
-        self._looks: deque[_Look] = deque()
+        self._looks = Looks(self._on_looks_ready)
         self._unconfirmed: dict[int, _Sending] = {}
         self._published = 0
         self._connection: Any = None
         self._replies: Any = None
-        self._looker: Any = None
         self._ready = threading.Event()
         self._attempted = threading.Event()  # connected once, or failed once
         self._stop = threading.Event()
@@ -122,7 +114,7 @@ class PikaTransport:
             answer.append(state)
             done.set()
 
-        self._in_owner(lambda: self._look(_Look(host, then)))
+        self._in_owner(lambda: self._looks.ask(host, then))
         if not done.wait(timeout) or answer[0] is None:
             raise RabbitMQException("The broker did not say in time whether the queue exists.")
         return answer[0]
@@ -214,11 +206,9 @@ class PikaTransport:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.ioloop.close()
-        self._replies = self._looker = None
+        self._replies = None
         self._unconfirmed.clear()
-        looks, self._looks = self._looks, deque()
-        for look in looks:
-            look.then(None)
+        self._looks.detach()
         with self._calls_lock:
             unsent = [sending for sending in self._calls.values() if not sending.published]
         for sending in unsent:  # handed to a loop that had ended already
@@ -272,7 +262,11 @@ class PikaTransport:
         )
 
     def _on_consuming(self, _frame: Any) -> None:
-        self._open_looker()
+        self._looks.attach(self._connection)
+
+    def _on_looks_ready(self) -> None:
+        self._ready.set()
+        self._attempted.set()
 
     def _on_replies_closed(self, channel: Any, reason: Any) -> None:
         if self._stop.is_set() or channel.connection.is_closing or channel.connection.is_closed:
@@ -285,47 +279,10 @@ class PikaTransport:
         self._failure = reason
         channel.connection.close()
 
-    def _open_looker(self) -> None:
-        self._connection.channel(on_open_callback=self._on_looker)
-
-    def _on_looker(self, channel: Any) -> None:
-        self._looker = channel
-        channel.add_on_close_callback(self._on_looker_closed)
-        self._ready.set()
-        self._attempted.set()
-        for look in self._looks:
-            self._declare(look)
-
-    def _on_looker_closed(self, channel: Any, reason: Any) -> None:
-        """A passive declare of an absent queue closes the channel: that is the answer."""
-        self._looker = None
-        if self._looks:
-            first = self._looks.popleft()
-            code = getattr(reason, "reply_code", 0)
-            first.then(QueueState(False, 0, 0) if code == NOT_FOUND else None)
-        if not (
-            self._stop.is_set() or channel.connection.is_closing or channel.connection.is_closed
-        ):
-            self._open_looker()
-
     # -- one request ----------------------------------------------------------------------------
 
     def _begin(self, sending: _Sending) -> None:
-        self._look(_Look(sending.host, lambda state: self._looked(sending, state)))
-
-    def _look(self, look: _Look) -> None:
-        self._looks.append(look)
-        if self._looker is not None:
-            self._declare(look)
-
-    def _declare(self, look: _Look) -> None:
-        def answered(frame: Any) -> None:
-            if self._looks and self._looks[0] is look:
-                self._looks.popleft()
-            method = frame.method
-            look.then(QueueState(True, method.consumer_count, method.message_count))
-
-        self._looker.queue_declare(queue_of(look.host), passive=True, callback=answered)
+        self._looks.ask(sending.host, lambda state: self._looked(sending, state), ahead=True)
 
     def _looked(self, sending: _Sending, state: QueueState | None) -> None:
         queue = queue_of(sending.host)
@@ -392,6 +349,7 @@ class PikaTransport:
             sending = self._calls.pop(correlation_id, None)
         if sending is not None:
             sending.call.resolve(Replied(body, keep))
+            self._looks.send_ahead(sending.host)
         else:
             self._on_late(correlation_id, body, keep)
 
