@@ -4,6 +4,7 @@ import streamlit as st
 
 from backend.core.errors import PortalError
 from backend.core.log import get_logger, log_unexpected, mask_text
+from pages.shell import flash
 
 log = get_logger(__name__)
 
@@ -11,7 +12,9 @@ log = get_logger(__name__)
 def show(exc: PortalError) -> None:
     """A refusal of ours as a warning, an outside system's failure as an error."""
     text = escape(mask_text(exc.message))
-    if exc.status >= 500:
+    if flash.is_deferring():
+        (flash.error if exc.status >= 500 else flash.warning)(text)
+    elif exc.status >= 500:
         st.error(text, icon=":material/error:")
     else:
         st.warning(text, icon=":material/warning:")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.shell import flash
 from pages.shell.errors import escape
 
 _OPEN = "confirm.open"
@@ -64,7 +65,8 @@ def ask(
             icon=":material/warning:" if danger else ":material/check:",
         ):
             close()
-            on_confirm()
+            with flash.deferring():
+                on_confirm()
             st.rerun()
         if no.button("Keep things as they are", key=f"{name}.cancel", width="stretch"):
             close()

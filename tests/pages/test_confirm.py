@@ -1,0 +1,39 @@
+"""Confirm dialogs: what fails inside one is still said after it has closed."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def _script() -> None:
+    import streamlit as st
+
+    from backend.core.errors import Conflict
+    from pages.shell import errors, flash
+    from pages.widgets import confirm
+
+    flash.show()
+    if st.button("Delete", key="open"):
+        confirm.open_dialog("d")
+
+    def act() -> None:
+        errors.show(Conflict("Somebody changed it meanwhile."))
+
+    confirm.ask(
+        "d", title="Delete?", body="It goes.", action="Delete it", on_confirm=act, typed="x"
+    )
+
+
+class TestAsk:
+    def test_a_refusal_inside_the_dialog_is_shown_after_it_closed(self) -> None:
+        app = AppTest.from_function(_script, default_timeout=30).run()
+        app.button(key="open").click().run()
+        app.text_input(key="d.typed").input("x").run()
+        app.button(key="d.confirm").click().run()
+        assert [w.value for w in app.warning] == ["Somebody changed it meanwhile."]
+        assert not [b for b in app.button if b.key == "d.confirm"]
+
+    def test_the_action_waits_for_the_typed_word(self) -> None:
+        app = AppTest.from_function(_script, default_timeout=30).run()
+        app.button(key="open").click().run()
+        assert app.button(key="d.confirm").disabled
+        app.text_input(key="d.typed").input("y").run()
+        assert app.button(key="d.confirm").disabled
