@@ -1,0 +1,146 @@
+"""A new admin in a real browser: an environment of real servers, tested, broken once, repaired."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import create_engine, make_url
+
+from backend.dms.schema import LEDGER_NAME, metadata
+from tests.fixtures.portal import Portal
+
+pytestmark = [pytest.mark.browser]
+
+SLOW = 60_000  # a first test imports vendors' SDKs
+
+
+@pytest.fixture
+def second_page(browser: Browser) -> Iterator[Page]:
+    """Another admin's browser."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def open_kind(page: Page, label: str) -> None:
+    page.get_by_role("radiogroup").locator("label", has_text=label).click()
+    expect(page.get_by_role("heading", name=label)).to_be_visible()
+    one_form(page)
+
+
+def one_form(page: Page) -> None:
+    """Streamlit leaves the form before this one on the page until the run has ended."""
+    expect(page.get_by_role("button", name="Test without saving")).to_have_count(1)
+
+
+def fill(page: Page, **values: str) -> None:
+    for label, value in values.items():
+        page.get_by_role("textbox", name=label.replace("_", " ")).fill(value)
+
+
+def save(page: Page, label: str) -> None:
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    expect(page.get_by_text(f"The {label} connection of Live is saved.")).to_be_visible()
+    one_form(page)
+
+
+class TestRealServers:
+    def test_are_described_tested_broken_and_repaired(
+        self,
+        portal: Portal,
+        browser_page: Page,
+        postgres_url: str,
+        mariadb_url: str,
+        rabbitmq_url: str,
+    ) -> None:
+        page = browser_page
+        metadata.create_all(create_engine(mariadb_url), tables=[metadata.tables[LEDGER_NAME]])
+        postgres = make_url(postgres_url)
+        portal.sign_in(page, path="/connections")
+        page.get_by_role("textbox", name="Name").fill("Live")
+        page.get_by_role("button", name="Add environment").click()
+        expect(page.get_by_text("Environment Live is added.")).to_be_visible()
+
+        open_kind(page, "PostgreSQL")
+        fill(
+            page,
+            Host=str(postgres.host),
+            Port=str(postgres.port),
+            Database=str(postgres.database),
+            User=str(postgres.username),
+            Password=str(postgres.password),
+        )
+        save(page, "PostgreSQL")
+        open_kind(page, "Mount ledger")
+        fill(page, Database_URL=mariadb_url)
+        save(page, "Mount ledger")
+        expect(page.get_by_role("textbox", name="Database URL")).to_have_value(
+            mariadb_url.replace(f":{make_url(mariadb_url).password}@", "@")
+        )
+        open_kind(page, "RabbitMQ")
+        fill(page, Broker_URL=rabbitmq_url)
+        save(page, "RabbitMQ")
+
+        page.get_by_role("button", name="Test all").click()
+        expect(page.get_by_text("3 of 3 connections work")).to_be_visible(timeout=SLOW)
+
+        for label, field in (
+            ("PostgreSQL", "Password"),
+            ("Mount ledger", "Password"),
+            ("RabbitMQ", "Password"),
+        ):
+            open_kind(page, label)
+            fill(page, **{field: "wrong-planted"})
+            page.get_by_role("button", name="Test without saving").click()
+            expect(page.get_by_text(f"Unsaved edits of {label}")).to_be_visible(timeout=SLOW)
+            expect(page.get_by_text("What to do:").first).to_be_visible()
+            assert "wrong-planted" not in page.inner_text("body")
+            page.get_by_role("button", name="Test connection").click()
+            expect(page.get_by_text(re.compile(f"{label} answered in"))).to_be_visible(timeout=SLOW)
+        assert str(postgres.password) not in page.content()
+        assert str(postgres.password) not in portal.log
+
+    def test_the_second_of_two_admins_is_told(
+        self, portal: Portal, browser_page: Page, second_page: Page
+    ) -> None:
+        portal.cli("environments", "add", "Shared")
+        portal.cli("connections", "set", "Shared", "directory", "endpoint=http://first.example/g")
+        address = "/connections?environment=Shared&kind=directory"
+        for page in (browser_page, second_page):
+            portal.sign_in(page, path=address)
+            expect(page.get_by_role("heading", name="Directory")).to_be_visible()
+        fill(browser_page, GraphQL_endpoint="http://one.example/g")
+        browser_page.get_by_role("button", name="Save", exact=True).last.click()
+        expect(browser_page.get_by_text("of Shared is saved")).to_be_visible()
+        fill(second_page, GraphQL_endpoint="http://two.example/g")
+        second_page.get_by_role("button", name="Save", exact=True).last.click()
+        expect(second_page.get_by_text("Nothing of yours was saved")).to_be_visible()
+        second_page.get_by_role("button", name="Show what is saved now").click()
+        one_form(second_page)
+        field = second_page.get_by_role("textbox", name="GraphQL endpoint")
+        expect(field).to_have_value("http://one.example/g")
+
+
+class TestSandbox:
+    def test_client_info_is_there_without_anybody_asking(
+        self, sandbox_portal: Portal, browser_page: Page
+    ) -> None:
+        sandbox_portal.sign_in(browser_page, path="/connections?kind=datahub")
+        expect(browser_page.get_by_role("heading", name="DataHub")).to_be_visible()
+        expect(browser_page.get_by_text("Client info", exact=True)).to_be_visible()
+        client_id = browser_page.get_by_role("textbox", name="Client ID").input_value()
+        assert client_id
+        printed = sandbox_portal.cli("refresh_client_info", "--all", "--verbose").stdout
+        assert f"client_id: {client_id}" in printed
+        log = sandbox_portal.log
+        assert "Auto-retrieving client info for default environment: Sandbox" in log
+        assert f"Successfully auto-retrieved client info: {client_id}" in log
+
+    def test_a_badge_of_the_overview_leads_to_its_environment(
+        self, sandbox_portal: Portal, browser_page: Page
+    ) -> None:
+        sandbox_portal.sign_in(browser_page)
+        browser_page.get_by_role("link", name="Sandbox").click()
+        expect(browser_page).to_have_url(re.compile("environment=Sandbox"))
+        expect(browser_page.get_by_role("button", name="Test all")).to_be_visible()
