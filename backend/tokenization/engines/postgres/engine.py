@@ -22,8 +22,8 @@ from backend.tokenization.tokens import Tokenizer
 
 log = get_logger(__name__)
 
-#: Seconds that one statement may take: a preview is waited for, a run is not.
-PREVIEW_STATEMENT = 120.0
+#: Seconds that one statement may take. A preview counts exactly, which reads the whole table.
+PREVIEW_STATEMENT = 600.0
 RUN_STATEMENT = 1_800.0
 QUICK_STATEMENT = 15.0
 LOCK = 5.0

@@ -1,0 +1,240 @@
+"""Which columns are taken, which are suggested, and by which rules."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.core.errors import InvalidInput
+from backend.integrations.datahub.schemas import Dataset, Field
+from backend.tokenization import detection, masking, patterns
+from backend.tokenization.patterns import Guess, Patterns, guess
+from backend.tokenization.tokens import Scheme
+
+
+@pytest.fixture
+def rules(data_dir: Path) -> Patterns:
+    return patterns.load()
+
+
+def dataset(**tags: list[str]) -> Dataset:
+    return Dataset(
+        urn="urn:li:dataset:(urn:li:dataPlatform:postgres,a.b.c,PROD)",
+        name="c",
+        platform="postgres",
+        origin="PROD",
+        fields=tuple(
+            Field(path=path, type="STRING", editable_tags=tuple(names))
+            for path, names in tags.items()
+        ),
+    )
+
+
+class TestTags:
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "tokenize/run",
+            "pii",
+            "PII",
+            "PII.Email",
+            "pii/phone",
+            "gdpr:pii",
+            "Personal Data",
+            "Sensitive",
+        ],
+    )
+    def test_that_mean_personal_data(self, rules: Patterns, tag: str) -> None:
+        assert rules.is_personal(f"urn:li:tag:{tag}")
+
+    @pytest.mark.parametrize(
+        "tag", ["tokenize/done", "tokenize/status:FAILED", "gold", "piipeline"]
+    )
+    def test_that_do_not(self, rules: Patterns, tag: str) -> None:
+        assert not rules.is_personal(f"urn:li:tag:{tag}")
+
+    def test_choose_with_their_names_as_the_reason(self, rules: Patterns) -> None:
+        found = detection.tagged_columns(
+            dataset(email=["urn:li:tag:pii", "urn:li:tag:gold"], id=["urn:li:tag:gold"]), rules
+        )
+
+        assert found == {"email": "tagged pii in DataHub"}
+
+    @pytest.mark.parametrize(
+        ("path", "column"),
+        [
+            ("email", "email"),
+            ("[version=2.0].[type=struct].[type=string].email", "email"),
+            ("[version=2.0].[type=Person].[type=string].E-Mail (work)", "E-Mail (work)"),
+            ("a.b", "a.b"),
+        ],
+    )
+    def test_field_paths_name_columns(self, path: str, column: str) -> None:
+        assert detection.column_of(path) == column
+
+
+NAMES = {
+    "e-mail address": [
+        "email",
+        "Email",
+        "customerEmail",
+        "E-Mail",
+        "email_address",
+        "work_email_2",
+    ],
+    "phone number": ["phone", "phoneNumber", "mobile", "home_phone_no", "MSISDN", "fax_number"],
+    "personal name": ["first_name", "LastName", "customer_name", "surname", "fullName"],
+    "date of birth": ["dob", "date_of_birth", "birthDate", "birthday"],
+    "bank account (IBAN)": ["iban", "account_iban"],
+    "payment card number": ["card_number", "creditCardNumber"],
+    "national identifier": ["ssn", "passport_no", "tax_id"],
+    "IP address": ["ip", "client_ip", "ip_address"],
+    "postal address": ["street", "address_line1", "home_address"],
+}
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("label", "name"), [(label, name) for label, names in NAMES.items() for name in names]
+    )
+    def test_that_say_so(self, rules: Patterns, label: str, name: str) -> None:
+        assert rules.kinds[label].names(name), patterns.normalised(name)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "scenario_code",
+            "filename",
+            "table_name",
+            "emailed",
+            "phonetic",
+            "description",
+            "zip",
+            "ipo_date",
+            "cardinality",
+            "grandiban_total",
+        ],
+    )
+    def test_that_only_contain_the_word(self, rules: Patterns, name: str) -> None:
+        assert guess(rules, name, []) is None
+
+
+class TestGuess:
+    def test_name_and_values_agree(self, rules: Patterns) -> None:
+        values = ["a@example.org", "b@example.org", "c@example.org", "n/a"]
+
+        assert guess(rules, "email", values) == Guess(
+            "its name says: e-mail address; 75% of 4 values agree", True
+        )
+
+    def test_values_that_disagree_drop_it(self, rules: Patterns) -> None:
+        found = guess(rules, "email", ["yes", "no"] * 10)
+
+        assert found is not None
+        assert not found.convincing
+        assert "only 0% of 20 values agree" in found.reason
+
+    def test_values_alone_can_say_so(self, rules: Patterns) -> None:
+        found = guess(rules, "contact", ["a@example.org"] * 9 + ["-"])
+
+        assert found == Guess("90% of 10 sampled values look like: e-mail address", True)
+
+    def test_one_address_among_many_texts_says_nothing(self, rules: Patterns) -> None:
+        assert guess(rules, "note", ["a@example.org"] + ["text"] * 9) is None
+
+    @pytest.mark.parametrize(
+        ("column", "good", "bad"),
+        [
+            ("iban", "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 01"),
+            ("card_number", "4539 1488 0343 6467", "4539 1488 0343 6468"),
+            ("ip", "2001:db8::1", "999.1.1.1"),
+        ],
+    )
+    def test_checks_beyond_the_form(
+        self, rules: Patterns, column: str, good: str, bad: str
+    ) -> None:
+        yes, no = guess(rules, column, [good]), guess(rules, column, [bad])
+
+        assert yes is not None
+        assert no is not None
+        assert (yes.convincing, no.convincing) == (True, False)
+
+
+class TestDetect:
+    def test_named_columns_win_and_the_rest_is_suggested(self, rules: Patterns) -> None:
+        found = detection.detect(
+            ["name"], dataset(email=["urn:li:tag:pii"]), rules, {"phone": ["+49 170 1234567"]}
+        )
+
+        assert found.chosen == {"name": "chosen by name"}
+        assert list(found.suggested) == ["email", "phone"]
+
+    def test_an_empty_choice_is_a_choice(self, rules: Patterns) -> None:
+        assert detection.detect([], dataset(email=["urn:li:tag:pii"]), rules, {}).chosen == {}
+
+    def test_guesses_are_never_chosen(self, rules: Patterns) -> None:
+        found = detection.detect(None, dataset(), rules, {"email": ["a@example.org"]})
+
+        assert found.chosen == {}
+        assert list(found.suggested) == ["email"]
+
+
+class TestFile:
+    def test_a_copy_in_the_data_folder_replaces_the_shipped_one(self, data_dir: Path) -> None:
+        (data_dir / "pii_patterns.yaml").write_text(
+            "field_tags: [secret]\nkinds:\n  badge: {columns: ['badge_no']}\n"
+        )
+
+        rules = patterns.load()
+
+        assert rules.is_personal("urn:li:tag:secret")
+        assert not rules.is_personal("urn:li:tag:pii")
+        assert guess(rules, "badgeNo", []) == Guess("its name says: badge", True)
+
+    def test_a_change_counts_without_a_restart(self, data_dir: Path) -> None:
+        import os
+
+        path = data_dir / "pii_patterns.yaml"
+        path.write_text("field_tags: [one]\nkinds: {}\n")
+        assert patterns.load().is_personal("urn:li:tag:one")
+        path.write_text("field_tags: [two]\nkinds: {}\n")
+        os.utime(path, ns=(1, 1))
+
+        assert patterns.load().is_personal("urn:li:tag:two")
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("field_tags: [", "is not valid YAML"),
+            ("field_tags: [pii]\nkinds:\n  x: {columns: ['(']}", "is not a regular expression"),
+            ("field_tags: [pii]\nkinds: {}\nsurprise: 1", "surprise"),
+            ("kinds: {}", "field_tags: Field required"),
+        ],
+    )
+    def test_what_cannot_be_used_is_said(self, data_dir: Path, text: str, words: str) -> None:
+        (data_dir / "pii_patterns.yaml").write_text(text)
+
+        with pytest.raises(InvalidInput, match=r"pii_patterns\.yaml") as refused:
+            patterns.load()
+        assert words in refused.value.message
+
+
+class TestMasking:
+    @pytest.mark.parametrize(
+        ("value", "masked"),
+        [
+            ("anna@example.org", "a•••@•••••••.•••"),
+            ("+49 170 1234567", "+4• ••• •••••••"),
+            ("Bo", "••"),
+            ("x\ny", "•••"),
+            ("日本語テキスト", "日••••••"),
+            ("", ""),
+        ],
+    )
+    def test_shows_the_kind_and_not_the_value(self, value: str, masked: str) -> None:
+        assert masking.mask_value(value) == masked
+
+    def test_long_values_are_cut(self) -> None:
+        assert len(masking.mask_value("y" * 1000)) == 33
+
+    def test_a_reversible_token_says_only_how_long_it_is(self) -> None:
+        assert "YW5u" not in masking.mask_token("tok_YW5uYQ==_poc", Scheme.BASE64)
