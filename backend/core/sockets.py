@@ -15,30 +15,34 @@ def send_at_once() -> int:
     """Set TCP_NODELAY on every TCP socket of this process that is not connected; how many."""
     changed = 0
     for listener in _own_sockets():
-        with listener:
-            tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
-            if not tcp or listener.type != socket.SOCK_STREAM or _connected(listener):
-                continue
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            changed += 1
+        tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
+        if not tcp or listener.type != socket.SOCK_STREAM or _connected(listener):
+            continue
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        changed += 1
     return changed
 
 
 def _own_sockets() -> Iterator[socket.socket]:
-    """A duplicate of each open socket of this process; options set on it count for the original."""
+    """Each open socket of this process, borrowed: nothing is duplicated or closed.
+
+    Closing any duplicate of a file drops every lock that the process holds on that file. On the
+    state database, SQLite in another process would then take itself for the last user and delete
+    the write-ahead log under this one.
+    """
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:
         return  # a system without /dev/fd keeps the 40 ms
     for number in numbers:
         try:
-            copy = os.dup(number)
+            borrowed = socket.socket(fileno=number)
         except OSError:
-            continue  # the directory listing's own descriptor, closed by now
+            continue  # a file or pipe, or the listing's own descriptor, closed by now
         try:
-            yield socket.socket(fileno=copy)
-        except OSError:
-            os.close(copy)  # a file or pipe, no socket
+            yield borrowed
+        finally:
+            borrowed.detach()
 
 
 def _connected(candidate: socket.socket) -> bool:

@@ -1,8 +1,22 @@
 """Connections of the web server send at once, however its socket was bound."""
 
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
+from sqlalchemy import text
+
+from backend.core.database import Database
 from backend.core.sockets import send_at_once
+
+OTHER_PROCESS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("CREATE TABLE of_the_other (number INTEGER)")
+connection.commit()
+connection.close()
+"""
 
 
 def _nodelay(connection: socket.socket) -> bool:
@@ -26,3 +40,18 @@ def test_other_descriptors_are_left_alone(tmp_path) -> None:
         send_at_once()
         file.write("still open")
         assert other.fileno() > 0
+
+
+def test_the_state_database_stays_locked_against_other_processes(tmp_path: Path) -> None:
+    """A closed duplicate of the file would drop SQLite's locks; another process's last close
+    then deletes the write-ahead log under this one, and both lose what the other writes."""
+    path = tmp_path / "portal.sqlite"
+    database = Database(f"sqlite:///{path}")
+    with database.write() as session:
+        session.execute(text("CREATE TABLE mine (number INTEGER)"))
+    send_at_once()
+    subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(path)], check=True, timeout=60)
+    assert path.with_name("portal.sqlite-wal").exists()
+    with database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM of_the_other")).scalar() == 0
+    database.dispose()
