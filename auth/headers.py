@@ -15,15 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth import cookies, origin
 from auth.handover import SCRIPTS
 from backend.core.settings import get_settings
 
-DOCS_PATHS = ("/api/docs", "/api/redoc")
-#: Where FastAPI's documentation page loads its viewer from.
-DOCS_SOURCES = "https://cdn.jsdelivr.net https://fastapi.tiangolo.com"
+#: Streamlit's own surfaces that tell strangers about the process; the portal uses neither.
+CLOSED_PATHS = ("/_stcore/metrics", "/_stcore/agent")
 
 
 class SecurityHeaders:
@@ -45,7 +45,10 @@ class SecurityHeaders:
                 _add(MutableHeaders(scope=message), scope)
             await send(message)
 
-        await self.app(scope, receive, with_headers)
+        if scope["path"].startswith(CLOSED_PATHS):
+            await PlainTextResponse("Not found.", 404)(scope, receive, with_headers)
+        else:
+            await self.app(scope, receive, with_headers)
 
 
 def _add(headers: MutableHeaders, scope: Scope) -> None:
@@ -55,9 +58,7 @@ def _add(headers: MutableHeaders, scope: Scope) -> None:
     headers["referrer-policy"] = "same-origin"
     headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
     headers["cross-origin-opener-policy"] = "same-origin"
-    headers["content-security-policy"] = (
-        docs_policy() if path.startswith(DOCS_PATHS) else page_policy()
-    )
+    headers["content-security-policy"] = page_policy()
     https = scope["scheme"] == "https" or get_settings().secure_cookies
     if https:
         headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
@@ -82,7 +83,7 @@ def _has_nonce(scope: Scope) -> bool:
 
 @lru_cache(maxsize=1)
 def page_policy() -> str:
-    """The Content-Security-Policy of the portal's pages."""
+    """The Content-Security-Policy of every answer, the API's documentation page included."""
     hashes = " ".join(f"'{_hash(script)}'" for script in (*SCRIPTS, *_streamlit_inline_scripts()))
     return "; ".join(
         (
@@ -100,17 +101,6 @@ def page_policy() -> str:
             "form-action 'self'",
             "frame-ancestors 'none'",
         )
-    )
-
-
-@lru_cache(maxsize=1)
-def docs_policy() -> str:
-    """The policy of the API's documentation page, whose viewer comes from a public CDN."""
-    return (
-        f"default-src 'self'; script-src 'self' 'unsafe-inline' {DOCS_SOURCES}; "
-        f"style-src 'self' 'unsafe-inline' {DOCS_SOURCES}; img-src 'self' data: {DOCS_SOURCES}; "
-        "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-        "frame-ancestors 'none'"
     )
 
 

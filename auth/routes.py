@@ -38,7 +38,7 @@ async def sign_in(request: Request) -> Response:
         log.info("A sign-in ticket was refused.")
         return _go(target)
     except PortalError as exc:
-        return Response(exc.message, status_code=exc.status, media_type="text/plain")
+        return _failed(exc)
     response = _go(target)
     cookies.set_session(response, raw, https=request.url.scheme == "https")
     response.delete_cookie(cookies.NEXT, path="/")
@@ -54,7 +54,7 @@ async def sign_out(request: Request) -> Response:
     try:
         await run_in_threadpool(_end, raw)
     except PortalError as exc:
-        return Response(exc.message, status_code=exc.status, media_type="text/plain")
+        return _failed(exc)
     response = _go("/")
     cookies.clear_session(response)
     cookies.clear_provider(response, request)
@@ -104,6 +104,11 @@ def _redeem(request: Request, ticket: str) -> str:
 def _end(raw: str) -> None:
     with get_database().write() as session:
         sessions.sign_out(session, raw)
+
+
+def _failed(exc: PortalError) -> Response:
+    log.error("A sign-in route failed.", error=exc.message, cause=str(exc.__cause__ or ""))
+    return Response(exc.message, status_code=exc.status, media_type="text/plain")
 
 
 def _go(path: str) -> Response:
