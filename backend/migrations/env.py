@@ -2,10 +2,9 @@
 
 from alembic import context
 
-from backend import models
+from backend import models  # noqa: F401  # fills Base.metadata
 from backend.core.database import Base
 
-assert models.__all__
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,

@@ -19,9 +19,9 @@ _LOCK_NAME = "steward_portal_migrations"
 
 def upgrade(database: Database, *, revision: str = "head") -> None:
     """Run every missing migration under a lock of the database itself."""
-    with database.engine.execution_options(portal_write=True).connect() as connection:
-        with _locked(connection):
-            command.upgrade(_config(connection), revision)
+    engine = database.engine.execution_options(portal_write=True)
+    with engine.connect() as connection, _locked(connection):
+        command.upgrade(_config(connection), revision)
 
 
 def current(database: Database) -> str | None:
