@@ -30,6 +30,7 @@ from backend.dms.client import DMSClient
 from backend.dms.transport import Replied, open_transport
 from benchmarks import _servers
 from tests.fixtures.dms_responder import mount_request
+from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.rabbitmq import RabbitMQServer
 
 HOSTS = 8
@@ -43,15 +44,15 @@ def main() -> None:
     trips = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     if Path("/dev/shm").is_dir():
         tempfile.tempdir = "/dev/shm"
-    with closing(RabbitMQServer.launch()) as broker:
-        url = broker.url(broker.take_vhost())
+    with closing(RabbitMQServer.launch()) as broker, closing(MariaDBServer.launch()) as database:
+        url, ledger = broker.url(broker.take_vhost()), database.url(database.create_database())
         with _responder(url, 0.0):
-            _rounds(url, trips)
+            _rounds(url, ledger, trips)
         with _responder(url, SLOW):
-            _threads(url, trips)
+            _threads(url, ledger, trips)
 
 
-def _rounds(url: str, trips: int) -> None:
+def _rounds(url: str, ledger: str, trips: int) -> None:
     """In short turns, so that both meet the same machine; the best of ten each."""
     ours, theirs = [], []
     for _ in range(10):
@@ -62,18 +63,16 @@ def _rounds(url: str, trips: int) -> None:
         "requests per second, one thread: transport against bare pika",
         max(ours), max(theirs), "/s", "promised: at least 0.7",
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        ledger = f"sqlite:///{Path(folder) / 'ledger.sqlite'}"
-        with DMSClient(ledger, url, 60) as client:
-            spent = _mounts(client, 0, trips // 2)
+    with DMSClient(ledger, url, 60) as client:
+        spent = _mounts(client, 0, trips // 2)
     whole = trips // 2 * 2 / spent
     _servers.line(
-        "the same with ledger and operation record (SQLite), against bare pika",
+        "the same with ledger and operation record (MariaDB), against bare pika",
         whole, max(theirs), "/s", "for information",
     )  # fmt: skip
 
 
-def _threads(url: str, trips: int) -> None:
+def _threads(url: str, ledger: str, trips: int) -> None:
     with closing(open_transport(url, on_late=lambda *_: None)) as transport:
         one = _timed(lambda: _send(transport, 0, trips // 2))
         eight = _timed(lambda: _together(lambda n: _send(transport, n, trips // 4)))
@@ -82,14 +81,12 @@ def _threads(url: str, trips: int) -> None:
         f"requests per second, servers take {SLOW * 1000:.0f} ms: 8 threads against 1",
         many, single, "/s", "promised: at least 3",
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        ledger = f"sqlite:///{Path(folder) / 'ledger.sqlite'}"
-        with DMSClient(ledger, url, 60) as client:
-            one = _mounts(client, 0, trips // 8)
-            eight = _timed(lambda: _together(lambda n: _mounts(client, n, trips // 8)))
+    with DMSClient(ledger, url, 60) as client:
+        one = _mounts(client, 0, trips // 8)
+        eight = _timed(lambda: _together(lambda n: _mounts(client, n, trips // 8)))
     single, many = trips // 4 / one, 8 * (trips // 4) / eight
     _servers.line(
-        "mounts and unmounts per second with ledger (SQLite): 8 threads against 1",
+        "mounts and unmounts per second with ledger (MariaDB): 8 threads against 1",
         many, single, "/s", "for information",
     )  # fmt: skip
 

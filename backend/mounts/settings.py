@@ -17,6 +17,7 @@ from backend.core.database import ReadSession
 from backend.core.settings import get_settings
 from backend.dms.errors import RabbitMQException
 from backend.dms.ledger import Ledger
+from backend.mounts import repository
 from backend.mounts.errors import LedgerNotConfigured
 
 #: Seconds one query of the explorer may take on the ledger's server.
@@ -71,6 +72,8 @@ def _environment(session: ReadSession, name: str | None) -> EnvironmentView | No
     try:
         return resolve.environment(session, name or None)
     except NoDefaultEnvironment:
+        if repository.environments(session):
+            raise  # some exist: which one is meant must be said, never guessed
         return None
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from backend.core.access import Permission
 from backend.core.errors import PortalError
 from backend.mounts import actions, orphans, targets
 from backend.mounts.schemas import MountView, OperationView
-from pages.shell import calls, flash
+from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 from pages.widgets import confirm, job_progress
 from pages.widgets.mounts_filters import Wanted
@@ -339,14 +340,14 @@ def _submit(function: Callable[..., int], **arguments: Any) -> None:
 def _try(function: Callable[..., Any], **arguments: Any) -> Any:
     """`calls.run` for code inside a dialog, which reruns at once: refusals become a flash."""
     try:
-        return function(calls.database(), calls._actor(), **arguments)
+        return function(calls.database(), guard.require(Permission.MOUNTS_WRITE), **arguments)
     except PortalError as exc:
         flash.error(escape(exc.message))
         return None
 
 
 def _try_write(function: Callable[..., Any], **arguments: Any) -> Any:
-    actor = calls._actor()
+    actor = guard.require(Permission.MOUNTS_WRITE)
     try:
         with calls.database().write() as session:
             return function(session, actor, **arguments)

@@ -43,6 +43,7 @@ def translated(url: str) -> Iterator[None]:
     except (
         exceptions.AMQPError,
         exceptions.ChannelError,
+        exceptions.ReentrancyError,
         workflow.AMQPConnectorException,
         OSError,
         ValueError,

@@ -1,6 +1,5 @@
 """Mounting, sharing, unmounting; the same on both transports."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +8,6 @@ import pytest
 
 from backend.dms.client import (
     DMSClient,
-    DMSClientException,
-    MountContext,
-    RabbitMQException,
     RequestTimeoutException,
     RequestValidationException,
 )
@@ -294,99 +290,6 @@ class TestBadAnswers:
         assert len(_mounted(client)) == 1
 
 
-class TestManyThreads:
-    def test_eight_threads_share_one_client(
-        self, broker_url: str, start_responder: Start, start_client: Start
-    ):
-        for number in range(4):
-            start_responder(broker_url, f"compute-0{number}")
-        client = start_client(broker_url, 60.0)
-        failures: list[Any] = []
-
-        def work(number: int) -> None:
-            for turn in range(5):
-                request = mount_request(
-                    jobid=number, target=f"t{number}-{turn}", host=f"compute-0{number % 4}"
-                )
-                for step in (client.mount, client.unmount):
-                    response = step(request)
-                    if response["outcome"] != "replied":
-                        failures.append(response)
-
-        _together(work, 8)
-        assert failures == []
-        assert _mounted(client) == []
-
-    def test_threads_on_one_pair_agree(
-        self, broker_url: str, start_responder: Start, start_client: Start
-    ):
-        server, client = start_responder(broker_url), start_client(broker_url, 60.0)
-        _together(lambda n: client.mount(mount_request(jobid=n)), 8)
-        assert server.actions == ["mount"]
-        assert len(_mounted(client)) == 8
-        _together(lambda n: client.unmount(mount_request(jobid=n)), 8)
-        assert server.actions == ["mount", "unmount"]
-        assert _mounted(client) == []
-
-
-class TestMountContext:
-    def test_is_mounted_inside_and_unmounted_after(
-        self, broker_url: str, start_responder: Start, start_client: Start
-    ):
-        server, client = start_responder(broker_url), start_client(broker_url)
-        request = mount_request()
-        del request["action"]
-        with MountContext(client, request) as mount:
-            assert mount.get_mount_path() == "/var/lib/trilio/triliovault-mounts/target-1"
-            assert server.mounted == {"target-1"}
-        assert server.mounted == set()
-        with pytest.raises(DMSClientException):
-            mount.get_mount_path()
-
-    def test_unmounts_when_the_body_fails_and_passes_the_failure_on(
-        self, broker_url: str, start_responder: Start, start_client: Start
-    ):
-        server, client = start_responder(broker_url), start_client(broker_url)
-        with pytest.raises(ZeroDivisionError), MountContext(client, mount_request()):
-            raise ZeroDivisionError
-        assert server.mounted == set()
-
-    def test_raises_when_the_mount_failed(
-        self, broker_url: str, start_responder: Start, start_client: Start
-    ):
-        server, client = start_responder(broker_url), start_client(broker_url)
-        server.mode = "refuse"
-        with (
-            pytest.raises(DMSClientException, match="permission denied"),
-            MountContext(client, mount_request()),
-        ):
-            pytest.fail("the body must not run")
-        assert server.actions == ["mount"]
-
-    def test_a_failing_unmount_does_not_hide_a_finished_backup(
-        self, broker_url: str, start_responder: Start, start_client: Start
-    ):
-        server, client = start_responder(broker_url), start_client(broker_url)
-        with MountContext(client, mount_request()) as mount:
-            server.mode = "refuse"
-        assert mount.unmount_response["status"] == "error"
-        assert len(_mounted(client)) == 1
-
-
-class TestClosing:
-    def test_a_closed_client_says_so(self, broker_url: str, start_client: Start):
-        client = start_client(broker_url)
-        client.close()
-        with pytest.raises(RabbitMQException, match="closed"):
-            client.mount(mount_request())
-
-    def test_a_client_without_a_broker_reads_the_ledger(self, start_client: Start):
-        client = start_client("")
-        assert client.get_active_mounts() == []
-        with pytest.raises(RabbitMQException, match="No broker"):
-            client.mount(mount_request())
-
-
 def _wait_for_reply(client: DMSClient, operation_id: str) -> Any:
     _until(lambda: client.operations.get(operation_id).reply is not None)
     return client.operations.get(operation_id)
@@ -397,20 +300,3 @@ def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.02)
-
-
-def _together(work: Callable[[int], object], count: int) -> None:
-    failures: list[BaseException] = []
-
-    def guarded(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as exc:
-            failures.append(exc)
-
-    threads = [threading.Thread(target=guarded, args=(n,)) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []

@@ -186,6 +186,21 @@ class TestService:
             found = mount_settings.find(session, None)
         assert (found.db_url, found.environment) == (lab.ledger_url, "Lab")
 
+    def test_with_environments_but_no_default_nothing_is_guessed(
+        self, database: Database, lab: MountsEnvironment, monkeypatch: pytest.MonkeyPatch
+    ):
+        from backend.connections import environments
+        from backend.connections.errors import NoDefaultEnvironment
+        from backend.core.settings import get_settings
+
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Other")
+            environments.remove(session, SYSTEM, name="Lab", confirm_name="Lab")
+        monkeypatch.setenv("DMS_DB_URL", lab.ledger_url)
+        get_settings.cache_clear()
+        with database.read() as session, pytest.raises(NoDefaultEnvironment):
+            explorer.list_mounts(session, SYSTEM)
+
     @pytest.mark.parametrize("cursor", ["x", "!!", "W10", "bnVsbA", "WyJob3N0IixudWxsLDFd"])
     def test_a_foreign_cursor_is_refused(
         self, database: Database, lab: MountsEnvironment, cursor: str

@@ -1,0 +1,145 @@
+"""The mounts room over REST."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from backend.accounts import api_tokens
+from backend.api.app import create_app
+from backend.core.access import SYSTEM, Role
+from backend.core.database import Database
+from tests.fixtures.dms_responder import mount_request
+from tests.fixtures.mounts import MountsEnvironment
+
+Headers = dict[str, str]
+
+
+@pytest.fixture
+def client(database: Database, lab: MountsEnvironment) -> Iterator[TestClient]:
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def bearer(database: Database) -> Callable[[str], Headers]:
+    def make(role: str) -> Headers:
+        with database.write() as session:
+            made = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=Role(role))
+        return {"Authorization": f"Bearer {made.raw}"}
+
+    return make
+
+
+@pytest.fixture
+def viewer(bearer: Callable[[str], Headers]) -> Headers:
+    return bearer("viewer")
+
+
+@pytest.fixture
+def operator(bearer: Callable[[str], Headers]) -> Headers:
+    return bearer("operator")
+
+
+class TestReading:
+    def test_needs_a_token(self, client: TestClient) -> None:
+        answer = client.get("/api/mounts")
+        assert answer.status_code == 401
+        assert set(answer.json()) == {"error", "detail", "reference"}
+
+    def test_lists_active_mounts_page_by_page(self, client: TestClient, viewer: Headers) -> None:
+        seen: list[int] = []
+        cursor = ""
+        while True:
+            answer = client.get(
+                "/api/mounts", params={"active": True, "limit": 7, "cursor": cursor}, headers=viewer
+            ).json()
+            seen += [item["id"] for item in answer["items"]]
+            assert all(item["mounted"] for item in answer["items"])
+            if answer["next_cursor"] is None:
+                break
+            cursor = answer["next_cursor"]
+        assert len(seen) == len(set(seen)) == 31
+
+    def test_filters(self, client: TestClient, viewer: Headers) -> None:
+        params: dict[str, str | int] = {"host": "compute-10", "target": "s3-prod-us", "job": 20_103}
+        [item] = client.get("/api/mounts", params=params, headers=viewer).json()["items"]
+        assert {
+            "id", "backup_target_id", "jobid", "host", "mounted", "created_at",
+        } <= set(item)  # fmt: skip
+        assert item["created_at"].endswith(("Z", "+00:00"))
+
+    def test_orphans_operations_and_status(self, client: TestClient, viewer: Headers) -> None:
+        orphans = client.get("/api/mounts/orphans", headers=viewer).json()
+        assert {r["kind"] for o in orphans["items"] for r in o["reasons"]} >= {"no_queue"}
+        found = client.get("/api/mounts/operations?state=unknown", headers=viewer).json()
+        assert len(found["items"]) == 1
+        status = client.get("/api/mounts/20103/s3-prod-us", headers=viewer).json()
+        assert status["items"][0]["mounted"]
+        assert client.get("/api/mounts/1/nothing", headers=viewer).status_code == 404
+
+    def test_exports_csv(self, client: TestClient, viewer: Headers) -> None:
+        answer = client.get("/api/mounts/export.csv?host=compute-01", headers=viewer)
+        assert answer.headers["content-type"].startswith("text/csv")
+        lines = answer.text.splitlines()
+        assert lines[0].startswith("id,")
+        assert len(lines) > 10
+
+    @pytest.mark.parametrize(
+        ("query", "status"),
+        [("limit=0", 422), ("cursor=zzz", 400), ("job=x", 422), ("environment=none", 404)],
+    )
+    def test_wrong_questions(
+        self, client: TestClient, viewer: Headers, query: str, status: int
+    ) -> None:
+        assert client.get(f"/api/mounts?{query}", headers=viewer).status_code == status
+
+
+class TestActing:
+    def test_a_viewer_may_not(self, client: TestClient, viewer: Headers) -> None:
+        answer = client.post("/api/mounts/mount", json=mount_request(), headers=viewer)
+        assert answer.status_code == 403
+
+    def test_mount_share_unmount_delete(self, client: TestClient, operator: Headers) -> None:
+        first = mount_request(jobid=1, target="rest", host="compute-02")
+        second = mount_request(jobid=2, target="rest", host="compute-02")
+        mounted = client.post("/api/mounts/mount", json=first, headers=operator)
+        assert (mounted.status_code, mounted.json()["outcome"]) == (200, "replied")
+        shared = client.post("/api/mounts/mount", json=second, headers=operator)
+        assert shared.json()["outcome"] == "shared"
+        assert client.delete("/api/mounts/1/rest", headers=operator).status_code == 409
+        for request in (first, second):
+            done = client.post("/api/mounts/unmount", json=request, headers=operator)
+            assert done.json()["status"] == "success"
+        assert client.delete("/api/mounts/1/rest", headers=operator).json() == {"deleted": 1}
+        assert client.delete("/api/mounts/1/rest", headers=operator).status_code == 404
+
+    def test_failures_carry_the_response_and_the_error_shape(
+        self, client: TestClient, operator: Headers
+    ) -> None:
+        refused = client.post(
+            "/api/mounts/mount",
+            json=mount_request(target="nfs-archive-offline", host="compute-02"),
+            headers=operator,
+        )
+        absent = client.post(
+            "/api/mounts/mount", json=mount_request(host="compute-09"), headers=operator
+        )
+        assert (refused.status_code, refused.json()["outcome"]) == (502, "replied")
+        assert (absent.status_code, absent.json()["outcome"]) == (503, "not_delivered")
+        assert {"error", "detail", "reference", "status", "error_msg"} <= set(absent.json())
+
+    def test_a_wrong_request_names_everything(self, client: TestClient, operator: Headers) -> None:
+        answer = client.post("/api/mounts/mount", json={"host": "a b"}, headers=operator)
+        assert answer.status_code == 422
+        for field in ("context", "keystone_token", "job.jobid", "host", "backup_target"):
+            assert field in answer.json()["detail"]
+
+    def test_recheck(self, client: TestClient, operator: Headers) -> None:
+        found = client.get("/api/mounts/operations?state=unknown", headers=operator).json()
+        operation = found["items"][0]["operation_id"]
+        path = f"/api/mounts/operations/{operation}/recheck"
+        answer = client.post(path, headers=operator)
+        assert (answer.status_code, answer.json()["outcome"]) == (504, "unknown")
+        missing = client.post("/api/mounts/operations/nobody/recheck", headers=operator)
+        assert missing.status_code == 404

@@ -1,0 +1,145 @@
+"""`python -m backend mounts`: shapes, exit statuses, and the same rules as the page."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from backend.cli import common, main
+from backend.core.database import Database
+from tests.fixtures.dms_responder import mount_request
+from tests.fixtures.mounts import MountsEnvironment
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(
+    database: Database,
+    lab: MountsEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """run("active", "--json") → exit status, stdout, stderr."""
+
+    def do(*arguments: str, stdin: str = "") -> Ended:
+        common.database.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["backend", "mounts", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status = main.main()
+        return Ended(status, *capsys.readouterr())
+
+    return do
+
+
+def _file(tmp_path: Path, document: Any) -> str:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+class TestLists:
+    @pytest.mark.parametrize("view", ["active", "history", "orphans"])
+    def test_shapes(self, run: Run, view: str) -> None:
+        document = run(view, "--json").json()
+        assert {"items", "next_cursor"} <= set(document)
+        assert {
+            "id", "backup_target_id", "jobid", "host", "mounted", "created_at",
+        } <= set(document["items"][0])  # fmt: skip
+
+    def test_pages_follow_the_cursor(self, run: Run) -> None:
+        first = run("history", "--limit", "5", "--json").json()
+        second = run("history", "--limit", "5", "--cursor", first["next_cursor"], "--json").json()
+        assert max(i["id"] for i in second["items"]) < min(i["id"] for i in first["items"])
+
+    def test_people_get_a_table(self, run: Run) -> None:
+        ended = run("active", "--host", "compute-01")
+        assert ended.out.splitlines()[0].split() == [
+            "Entry", "Job", "Target", "Host", "Mounted", "Since",
+        ]  # fmt: skip
+
+    def test_orphans_say_why(self, run: Run) -> None:
+        [item] = run("orphans", "--reason", "no_queue", "--json").json()["items"]
+        assert {reason["kind"] for reason in item["reasons"]} >= {"no_queue", "too_old"}
+        assert "does not exist" in run("orphans", "--reason", "no_queue").out
+
+    def test_export_is_csv(self, run: Run) -> None:
+        lines = run("export", "--host", "compute-01").out.splitlines()
+        assert lines[0].startswith("id,backup_target_id")
+
+    def test_a_wrong_cursor_is_one_line(self, run: Run) -> None:
+        ended = run("history", "--cursor", "???")
+        assert ended.status == 1
+        assert len(ended.err.splitlines()) == 1
+
+
+class TestActions:
+    def test_mount_unmount_delete(self, run: Run, tmp_path: Path) -> None:
+        file = _file(tmp_path, mount_request(jobid=7, target="cli", host="compute-03"))
+        mounted = run("mount", file)
+        assert mounted.status == 0
+        assert {"status", "error_msg", "success_msg", "outcome"} <= set(mounted.json())
+        assert mounted.json()["outcome"] == "replied"
+        assert run("status", "7", "cli", "--json").json()["mounted"] is True
+        refused = run("delete", "7", "cli")
+        assert (refused.status, "still has cli mounted" in refused.err) == (1, True)
+        assert run("unmount", file, "--json").json()["status"] == "success"
+        assert run("delete", "7", "cli", "--json").json() == {"deleted": 1}
+
+    def test_a_failed_mount_prints_its_response_and_ends_with_1(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        file = _file(tmp_path, mount_request(host="compute-09"))
+        ended = run("mount", file, "--json")
+        assert ended.status == 1
+        assert ended.json()["outcome"] == "not_delivered"
+        assert len(ended.err.splitlines()) == 1
+
+    def test_a_wrong_request_names_every_field(self, run: Run, tmp_path: Path) -> None:
+        ended = run("mount", _file(tmp_path, {}))
+        assert ended.status == 1
+        assert "backup_target" in ended.err
+        assert ended.json()["outcome"] == "not_delivered"
+
+    @pytest.mark.parametrize("text", ["not json", "[1]"])
+    def test_a_file_that_is_no_request(self, run: Run, text: str) -> None:
+        ended = run("mount", "-", stdin=text)
+        assert (ended.status, ended.out) == (1, "")
+
+    def test_a_missing_file(self, run: Run) -> None:
+        assert "cannot be read" in run("mount", "/no/such/file.json").err
+
+    def test_recheck(self, run: Run) -> None:
+        [operation] = run("operations", "--state", "unknown", "--json").json()["items"]
+        ended = run("recheck", operation["operation_id"])
+        assert (ended.status, ended.json()["outcome"]) == (1, "unknown")
+
+    def test_scan_and_age(self, run: Run) -> None:
+        assert run("max-age", "1000", "--json").json()["max_age_hours"] == 1000
+        assert run("scan", "--json").json()["too_old"] == 0
+
+    def test_templates(self, run: Run) -> None:
+        made = run(
+            "targets", "set", "by-name", "--type", "s3", "--mount-path", "/mnt/x",
+            stdin="http://barbican/ref\n",
+        )  # fmt: skip
+        assert made.status == 0
+        listed = run("targets", "list", "--json")
+        assert listed.json()["items"][0]["target_id"] == "by-name"
+        assert "barbican" not in listed.out
+        assert run("targets", "remove", "by-name").status == 0
