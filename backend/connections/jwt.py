@@ -23,7 +23,7 @@ def expiry(token: str) -> datetime | None:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         ends = claims.get("exp") if isinstance(claims, dict) else None
         return None if ends is None else datetime.fromtimestamp(float(ends), UTC)
-    except (ValueError, TypeError, OverflowError, OSError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError, binascii.Error):
         return None
 
 

@@ -1,8 +1,8 @@
-"""Background work of this room: the scheduled refresh of client info, and a full test as a job."""
+"""Background work of this room: the refresh of client info, on a schedule."""
 
 from typing import Any
 
-from backend.connections import client_info, repository, testing
+from backend.connections import client_info, repository
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.jobs.enqueue import enqueue
@@ -25,15 +25,6 @@ def refresh_client_info(ctx: JobContext) -> dict[str, Any]:
         ctx.log(f"{name}: {outcome.outcome} {outcome.error or outcome.client_id}".strip())
     ctx.progress(len(names), len(names))
     return ended
-
-
-@job("connections.test_environment", title="Test all connections", resumable=True)
-def test_environment(ctx: JobContext, *, environment: str) -> dict[str, Any]:
-    """Test every configured connection of one environment; the results are in their history."""
-    results = testing.run_all(ctx.database, ctx.actor, environment=environment)
-    for result in results:
-        ctx.log(f"{result.kind}: {'ok' if result.ok else result.cause} ({result.latency_ms} ms)")
-    return {"ok": sum(r.ok for r in results), "failed": sum(not r.ok for r in results)}
 
 
 @every("connections.client_info", hours=REFRESH_EVERY_HOURS)

@@ -215,6 +215,21 @@ class TestEnvironments:
             assert [e.name for e in environments.list_all(session, SYSTEM)] == ["Production"]
         assert "Production is saved" in app.success[0].value
 
+    def test_the_second_of_two_admins_is_told_and_can_reload(
+        self, open_page: OpenPage, prod: None, database: Database
+    ) -> None:
+        app = open_page(PAGE)
+        with database.write() as session:
+            environments.update(session, SYSTEM, name="Prod", version=1, is_production=True)
+        field = next(t for t in app.text_input if (t.key or "").startswith("connections.edit.name"))
+        field.input("Mine")
+        app.button(key="connections.edit.submit").click().run()
+        assert "changed by system" in app.warning[0].value
+        app.button(key="connections.edit.reload").click().run()
+        assert not app.warning
+        with database.read() as session:
+            assert environments.list_all(session, SYSTEM)[0].name == "Prod"
+
     def test_deleting_needs_the_name_typed(
         self, open_page: OpenPage, prod: None, database: Database
     ) -> None:

@@ -47,7 +47,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
 
 
 def _table(connection: Connection, version: str) -> Finding:
-    from backend.dms.schema import ledger
+    from backend.dms.schema import ledger, operation
 
     columns = inspect(connection)
     if not columns.has_table(ledger.name):
@@ -70,25 +70,28 @@ def _table(connection: Connection, version: str) -> Finding:
             f"Bring it to the shape of {SCHEMA}.",
         )
     _prove_rights(connection, ledger)
+    if columns.has_table(operation.name):  # the first mount makes it
+        _prove_rights(connection, operation)
     return Finding(server_version=version)
 
 
-def _prove_rights(connection: Connection, ledger: Any) -> None:
-    names = [column.name for column in ledger.columns if column.name != "id"]
-    nothing = select(*[ledger.c[name] for name in names]).where(false())
+def _prove_rights(connection: Connection, table: Any) -> None:
+    names = [column.name for column in table.columns if column.name != "id"]
+    nothing = select(*[table.c[name] for name in names]).where(false())
+    nobody = update(table).where(table.c.id.is_(None))
     for right, statement in (
-        ("SELECT", select(ledger.c.id).limit(1)),
-        ("UPDATE", update(ledger).where(ledger.c.id.is_(None)).values(mounted=ledger.c.mounted)),
-        ("INSERT", insert(ledger).from_select(names, nothing)),
+        ("SELECT", select(table.c.id).limit(1)),
+        ("UPDATE", nobody.values(host=table.c.host)),
+        ("INSERT", insert(table).from_select(names, nothing)),
     ):
         try:
             connection.execute(statement)
         except DBAPIError as exc:
-            raise _refused(exc, right) or _explained(exc) from exc
+            raise _refused(exc, right, table.name) or _explained(exc) from exc
     connection.rollback()
 
 
-def _refused(exc: DBAPIError, right: str) -> UpstreamError | None:
+def _refused(exc: DBAPIError, right: str, table: str) -> UpstreamError | None:
     said = str(exc.orig).lower()
     if any(mark in said for mark in _READ_ONLY):
         return UpstreamError(
@@ -97,7 +100,7 @@ def _refused(exc: DBAPIError, right: str) -> UpstreamError | None:
             "Point the URL at the primary server.",
         )
     if "denied" in said:
-        return UpstreamError(SYSTEM, f"this user has no {right} right on the table", _GRANT)
+        return UpstreamError(SYSTEM, f"this user has no {right} right on table {table}", _GRANT)
     return None
 
 

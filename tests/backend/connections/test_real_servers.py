@@ -179,7 +179,7 @@ class TestLedgerRights:
         reader = parsed.set(username="reader", password="reader-pw")
         save("ledger", {"url": reader.render_as_string(hide_password=False)})
         result = ask("ledger")
-        assert "no UPDATE right" in result.cause
+        assert f"no UPDATE right on table {LEDGER_NAME}" in result.cause
         assert "Grant SELECT, INSERT and UPDATE" in result.advice
 
     def test_a_read_only_server_is_said(

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import func, select
 
-from backend.connections import client_info, environments, probing, testing
+from backend.connections import (
+    attention,
+    client_info,
+    environments,
+    health,
+    probing,
+    testing,
+)
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core.access import SYSTEM
 from backend.core.audit import AuditEvent
@@ -212,3 +219,46 @@ class TestClientInfoAfterATest:
         save("datahub")
         monkeypatch.setattr(client_info, "_retrieve", broken)
         assert testing.run(database, SYSTEM, environment=None, kind="datahub").ok
+
+
+class TestAwsNames:
+    @pytest.mark.parametrize(
+        ("role", "sees"), [("viewer", False), ("steward", False), ("operator", True)]
+    )
+    def test_are_for_roles_that_may_read_the_mapping(
+        self,
+        save: Save,
+        database: Database,
+        actors: object,
+        monkeypatch: pytest.MonkeyPatch,
+        role: str,
+        sees: bool,
+    ) -> None:
+        def run(config: ConnectionConfig, **_: object) -> TestResult:
+            from backend.core import clock
+
+            return TestResult(
+                config.kind,
+                False,
+                1,
+                "account 4711",
+                "No function billing-lambda.",
+                "Make billing-lambda.",
+                tested_at=clock.now(),
+            )
+
+        monkeypatch.setattr(probing, "run", run)
+        save("aws", None, {"secret_access_key": "s"})
+        testing.run(database, SYSTEM, environment=None, kind="aws")
+        actor = getattr(actors, role)
+        with database.read() as session:
+            seen = (
+                testing.history(session, actor, environment="Prod", kind="aws"),
+                testing.latest(session, actor, environment="Prod"),
+                health.overview(session, actor),
+                attention.attention(session, actor),
+            )
+        for item in seen:
+            assert ("billing-lambda" in str(item)) is sees
+            if not sees:
+                assert "4711" not in str(item)
