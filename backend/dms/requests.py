@@ -220,7 +220,7 @@ def parse_reply(body: bytes) -> Reply | None:
     """The answer in `body`, or None when it is not JSON or lacks keys (which proves nothing)."""
     try:
         document = json.loads(body)
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not {"status", "error_msg", "success_msg"} <= set(
         document

@@ -38,6 +38,8 @@ def parse_json(text: str, source: Source) -> list[Rule]:
         document = json.loads(text, object_pairs_hook=_no_duplicates)
     except json.JSONDecodeError as exc:
         raise InvalidInput(f"not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}") from exc
+    except RecursionError as exc:
+        raise InvalidInput("not JSON: nested too deeply") from exc
     return read(document, source)
 
 

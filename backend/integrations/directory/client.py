@@ -218,7 +218,10 @@ def _status_error(status: int) -> UpstreamError:
 
 def _object(body: bytes) -> dict[str, Any]:
     """gql expects an object; anything else is not GraphQL."""
-    raw = json.loads(body)
+    try:
+        raw = json.loads(body)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
     if not isinstance(raw, dict):
         raise ValueError("not an object")
     return raw

@@ -16,5 +16,5 @@ def expiry(token: str) -> datetime | None:
         claims = json.loads(base64.urlsafe_b64decode(padded))
         ends = claims.get("exp") if isinstance(claims, dict) else None
         return datetime.fromtimestamp(float(ends), UTC) if ends is not None else None
-    except (ValueError, TypeError, OverflowError, OSError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError, binascii.Error):
         return None

@@ -195,7 +195,7 @@ def _message(body: bytes) -> str:
     """The server's own words; proxies' HTML is left out."""
     try:
         raw = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     said = raw.get("message") if isinstance(raw, dict) else None
     return str(said)[:300].rstrip(".") if said else ""

@@ -134,7 +134,7 @@ def document(body: bytes) -> dict[str, Any]:
     """A JSON object, or UpstreamError."""
     try:
         raw = json.loads(body)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UpstreamError(
             SYSTEM, "the answer is not JSON", "Check the address and what stands in front of it."
         ) from exc
