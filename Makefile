@@ -10,7 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 # Kept out of the tests' way when they start in a folder of their own.
 export DATAHUB_TELEMETRY_ENABLED := false
 
-.PHONY: help setup run worker test check format docs lock audit bench need-python
+.PHONY: help setup run worker test check format docs lock screenshots audit bench need-python
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,9 +43,12 @@ lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=-
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements.in -o requirements.txt
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
+screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite
+	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py
+
 audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
 	.venv/bin/bandit -q -ll -r app.py auth backend pages -c pyproject.toml
-	.venv/bin/pip-audit --disable-pip --no-deps -r requirements.txt
+	.venv/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt
 
 bench: .venv/.ready-dev ## Measure every speed claim; each prints both sides and the ratio
 	@for program in benchmarks/*.py; do case $$program in */_*) continue;; esac; \
