@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
 ACCESS_REFUSED = 403
 NOT_FOUND = 404
+#: Seconds until a stored reply is acknowledged when no request follows.
+ACKNOWLEDGE_WITHIN = 0.05
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -70,6 +72,9 @@ class PikaTransport:
         self._calls_lock = threading.Lock()
         self._looks = Looks(self._on_looks_ready)
         self._unconfirmed: dict[int, _Sending] = {}
+        self._stored: deque[tuple[Any, int]] = deque()  # replies that may be acknowledged
+        self._unstored = 0  # replies given out and not yet acknowledged
+        self._flush_armed = False
         self._published = 0
         self._connection: Any = None
         self._replies: Any = None
@@ -208,6 +213,8 @@ class PikaTransport:
             connection.ioloop.close()
         self._replies = None
         self._unconfirmed.clear()
+        self._stored.clear()
+        self._unstored, self._flush_armed = 0, False
         self._looks.detach()
         with self._calls_lock:
             unsent = [sending for sending in self._calls.values() if not sending.published]
@@ -229,6 +236,7 @@ class PikaTransport:
 
     def _shut(self) -> None:
         connection = self._connection
+        self._acknowledge_stored()
         if self._delete_queue and self._replies is not None and self._replies.is_open:
             self._delete_queue = False
             self._replies.queue_delete(self.reply_queue, callback=lambda _frame: self._shut())
@@ -282,6 +290,7 @@ class PikaTransport:
     # -- one request ----------------------------------------------------------------------------
 
     def _begin(self, sending: _Sending) -> None:
+        self._acknowledge_stored()
         self._looks.ask(sending.host, lambda state: self._looked(sending, state), ahead=True)
 
     def _looked(self, sending: _Sending, state: QueueState | None) -> None:
@@ -345,6 +354,7 @@ class PikaTransport:
     def _on_reply(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         correlation_id = properties.correlation_id or ""
         keep = self._keeper(channel, method.delivery_tag)
+        self._unstored += 1
         with self._calls_lock:
             sending = self._calls.pop(correlation_id, None)
         if sending is not None:
@@ -354,19 +364,29 @@ class PikaTransport:
             self._on_late(correlation_id, body, keep)
 
     def _keeper(self, channel: Any, tag: int) -> Callable[[], None]:
-        """Acknowledges from any thread; after a reconnect the broker delivers again instead."""
+        """Notes from any thread that a reply is stored; after a reconnect it comes again instead.
 
-        def acknowledge() -> None:
+        Acknowledging can wait: the owner does it with the next request or a moment later, which
+        spares waking it for every reply.
+        """
+        if not self._flush_armed:
+            self._flush_armed = True
+            self._connection.ioloop.call_later(ACKNOWLEDGE_WITHIN, self._on_flush_time)
+        return lambda: self._stored.append((channel, tag))
+
+    def _on_flush_time(self) -> None:
+        self._flush_armed = False
+        self._acknowledge_stored()
+        if self._unstored and self._connection is not None:
+            self._flush_armed = True
+            self._connection.ioloop.call_later(ACKNOWLEDGE_WITHIN, self._on_flush_time)
+
+    def _acknowledge_stored(self) -> None:
+        while self._stored:
+            channel, tag = self._stored.popleft()
+            self._unstored = max(0, self._unstored - 1)
             if channel.is_open:
                 channel.basic_ack(tag)
-
-        def keep() -> None:
-            try:
-                channel.connection.ioloop.add_callback_threadsafe(acknowledge)
-            except (AMQPError, OSError, RuntimeError):
-                log.debug("A reply could not be acknowledged; it will be delivered again.")
-
-        return keep
 
     def _resolve(self, sending: _Sending, result: Result) -> None:
         with self._calls_lock:
