@@ -24,6 +24,14 @@ def prepare(database: Database, vault: Vault) -> None:
     if revision != SCHEMA_REVISION:
         from backend.migrations import runner
 
+        if revision is not None and not runner.knows(revision):
+            raise SettingsError(
+                [
+                    f"PORTAL_DATABASE_URL: the state database is at revision {revision}, which "
+                    "this version of the portal does not know. Start the newer version again, or "
+                    "restore the backup that was made before the upgrade."
+                ]
+            )
         runner.upgrade(database)
     secret_store.ensure(database, vault)
 

@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from backend.core.database import Database
@@ -28,6 +29,14 @@ def current(database: Database) -> str | None:
     """The revision the database is at, or None for an empty one."""
     with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def knows(revision: str) -> bool:
+    """Whether this code has the migration; a newer portal's are unknown to an older one."""
+    try:
+        return ScriptDirectory(str(_folder())).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def newest() -> str:
