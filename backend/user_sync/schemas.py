@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from backend.integrations.openmetadata.schemas import DomainRef
+from backend.integrations.openmetadata.schemas import DomainRef as DomainRef  # handed out here
 
 Kind = Literal["update", "unchanged", "not_found", "unknown_domain", "invalid", "duplicate"]
 KINDS: tuple[Kind, ...] = (

@@ -31,12 +31,16 @@ def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     over = service.over_limit(len(chosen), plan.matched_count, view.settings)
     confirm.ask(
         _DIALOG,
-        title=f"Change {len(chosen):,} users in {plan.environment}?",
+        title=f"Change {_users(len(chosen))} in {plan.environment}?",
         body=lambda: _words(plan, len(chosen), over, view.settings.limit_percent),
-        action=f"Change {len(chosen):,} users",
+        action=f"Change {_users(len(chosen))}",
         typed=str(len(chosen)) if over else None,
         on_confirm=lambda: _apply(plan, chosen),
     )
+
+
+def _users(count: int) -> str:
+    return f"{count:,} user{'' if count == 1 else 's'}"
 
 
 def _words(plan: PlanView, users: int, over: bool, percent: float) -> None:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from html import escape
 
-from backend.user_sync.schemas import RowView
+from backend.user_sync.schemas import DomainRef, RowView
 
 SHOWN = 160
 _OLD = '<del style="background:#ffd8d3;color:#7a1600;border-radius:3px">'
@@ -20,8 +20,9 @@ def row_html(row: RowView) -> str:
     elif row.new_name and not row.user_id:
         parts.append(_line("Name", _bdi(escape(_cut(visible(row.new_name))))))
     if row.sets_domains:
-        old, new = _names(row.old_domains), _names(row.new_domains)
-        parts.append(_line("Domains", f"{_OLD}{old}</del> → {_NEW}{new}</ins>"))
+        old = _marked(row.old_domains, row.new_domains, _OLD, "</del>")
+        new = _marked(row.new_domains, row.old_domains, _NEW, "</ins>")
+        parts.append(_line("Domains", f"{old} → {new}"))
     if row.inherited:
         parts.append(_line("Inherited from teams", _names(row.inherited)))
     return "".join(parts)
@@ -83,8 +84,19 @@ def _bdi(html: str) -> str:
     return f"<bdi>{html}</bdi>"
 
 
-def _names(refs: Sequence[object]) -> str:
-    names = ", ".join(str(getattr(ref, "fqn", ref)) for ref in refs)
+def _marked(refs: Sequence[DomainRef], others: Sequence[DomainRef], start: str, end: str) -> str:
+    """The names, those that the other side does not have marked."""
+    there = {ref.id for ref in others}
+    shown = [
+        name if ref.id in there else f"{start}{name}{end}"
+        for ref in refs
+        for name in (_bdi(escape(_cut(ref.fqn))),)
+    ]
+    return ", ".join(shown) or "<em>none</em>"
+
+
+def _names(refs: Sequence[DomainRef]) -> str:
+    names = ", ".join(ref.fqn for ref in refs)
     return _bdi(escape(_cut(names))) if names else "<em>none</em>"
 
 
