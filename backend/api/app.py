@@ -5,6 +5,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from backend import __version__
 from backend.api import docs, errors
+from backend.api.limits import BodyLimit
 from backend.api.routes import (
     accounts,
     connections,
@@ -30,6 +31,7 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     docs.install(app)
+    app.add_middleware(BodyLimit)
     origins = get_settings().api_allowed_origins
     if origins:
         app.add_middleware(

@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.api.app import create_app
+from backend.api.limits import MAX_BODY
 from backend.core.database import Database
 
 
@@ -65,6 +66,28 @@ class TestErrors:
                 answer = client.request(method, concrete, json={})
                 expected = 200 if path == "/healthz" else 401
                 assert answer.status_code == expected, (method, path, answer.text)
+
+
+class TestBodies:
+    """Read before anybody asks who sent them, so strangers meet the limit too."""
+
+    @pytest.mark.parametrize("path", ["/trigger", "/api/ingestion/run", "/api/mounts/mount"])
+    @pytest.mark.parametrize("announced", [True, False])
+    def test_too_large_ones_are_not_read(
+        self, client: TestClient, path: str, announced: bool
+    ) -> None:
+        pieces = (b" " * 1_000_000 for _ in range(MAX_BODY // 1_000_000 + 2))
+        content = b" " * (MAX_BODY + 1) if announced else pieces
+        answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 413
+        assert set(answer.json()) == {"error", "detail", "reference"}
+
+    def test_as_large_as_allowed_is_read(self, client: TestClient) -> None:
+        content = b" " * (MAX_BODY - 2) + b"{}"
+        answer = client.post(
+            "/trigger", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 401
 
 
 class TestCors:
