@@ -33,7 +33,7 @@ MAX_ITEMS = 50
 class Attention:
     """One thing to look at.
 
-    text: one sentence, plain text. page: url_path in pages/shell/registry ("connections", "mounts").
+    text: one sentence, plain text. page: url_path in pages/shell/registry ("mounts").
     query: that page's parameters, for example {"environment": "prod"}. since: when it began.
     """
 

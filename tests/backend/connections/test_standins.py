@@ -101,10 +101,19 @@ class TestAws:
 
 
 class TestDatabricks:
-    def test_an_unreachable_warehouse_is_said_in_time(self, save: Save) -> None:
-        config = save("databricks", None, {"access_token": "planted-dapi"})
-        found = probing.run(config, deadline=4.0)
-        assert not found.ok
-        assert found.cause
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"server_hostname": "127.0.0.1", "http_path": "/sql/x"}, "othing listens"),
+            ({"server_hostname": "no-such-host.invalid", "http_path": "/sql/x"}, "DNS"),
+            ({"jdbc_url": "jdbc:databricks://127.0.0.1:1;httpPath=/sql/x"}, "othing listens"),
+        ],
+    )
+    def test_an_unreachable_warehouse_is_said_at_once(
+        self, save: Save, settings: dict[str, str], words: str
+    ) -> None:
+        config = save("databricks", settings, {"access_token": "planted-dapi"})
+        found = probing.run(config)
+        assert words in found.cause
         assert found.advice
         assert "planted" not in str(found)
