@@ -123,8 +123,7 @@ def _apply(plan_id: int, emails: list[str] | None, typed: str, json: bool) -> No
     progress = _Progress()
     if not run.ended:
         reused = run.reused
-        run = service.execute(database(), actor(), run_id=run.id, control=progress)
-        run = _until_ended(run)
+        run = _until_ended(run, progress)
         progress.end()
         run = RunView(**{**run.__dict__, "reused": reused})
     with unit_read() as (session, who):
@@ -151,14 +150,14 @@ def _start_once(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
         )
 
 
-def _until_ended(run: RunView) -> RunView:
-    """Another process may have the run already: wait for it."""
+def _until_ended(run: RunView, progress: _Progress) -> RunView:
+    """Work through the run; while another process has it, wait, and take over if that one dies."""
     until = time.monotonic() + WAIT_SECONDS
-    while not run.ended and time.monotonic() < until:
+    while True:
+        run = service.execute(database(), actor(), run_id=run.id, control=progress)
+        if run.ended or time.monotonic() > until:
+            return run
         time.sleep(1)
-        with unit_read() as (session, who):
-            run = service.get_run(session, who, run_id=run.id)
-    return run
 
 
 def _plan_text(plan: PlanView, rows: list[RowView]) -> str:

@@ -5,9 +5,6 @@ is stored already is never written again. One thread coordinates and talks to th
 the others talk to OpenMetadata.
 """
 
-import os
-import secrets
-import socket
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,11 +29,6 @@ log = get_logger(__name__)
 STRIKES = 3
 BEAT_SECONDS = 5.0
 _READ_AHEAD = 500
-
-
-def own_token() -> str:
-    """Names this process as the worker of a run that is no job (the CLI)."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def execute(database: Database, run_id: int, control: Control, *, token: str) -> RunView:

@@ -278,6 +278,34 @@ def refs(text: str) -> tuple[DomainRef, ...]:
     return tuple(DomainRef(**raw) for raw in json.loads(text)) if text != "[]" else ()
 
 
+def forget_old(session: WriteSession, before: datetime) -> int:
+    """Delete plans nobody applied that expired or failed before then, the newest of each
+    environment excepted; rows of applied plans stay for the history and the undo."""
+    newest = select(func.max(SyncPlan.id)).group_by(SyncPlan.environment_id)
+    kept = set(session.scalars(newest)) | set(session.scalars(select(SyncRun.plan_id)))
+    old = select(SyncPlan.id).where(
+        or_(
+            SyncPlan.expires_at < before,
+            (SyncPlan.state == "failed") & (SyncPlan.created_at < before),
+        )
+    )
+    gone = [plan_id for plan_id in session.scalars(old) if plan_id not in kept]
+    for plan_id in gone:
+        drop_rows(session, plan_id)
+        session.execute(delete(SyncPlan).where(SyncPlan.id == plan_id))
+    return len(gone)
+
+
+def fail_abandoned(session: WriteSession, before: datetime) -> None:
+    """Plans whose command line or request died; those of jobs are taken up by the jobs room."""
+    abandoned = select(SyncPlan).where(
+        SyncPlan.state == "planning", SyncPlan.job_id.is_(None), SyncPlan.created_at < before
+    )
+    for plan in session.scalars(abandoned).all():
+        plan.state, plan.error = "failed", "The process that made it ended. Plan again."
+        drop_rows(session, plan.id)
+
+
 def newest_ready(session: ReadSession) -> Iterator[SyncPlan]:
     """The newest plan of each environment that is ready, undo plans left out."""
     newest: Select[tuple[int]] = (

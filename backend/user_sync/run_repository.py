@@ -1,5 +1,8 @@
 """The SQL of runs and their items."""
 
+import os
+import secrets
+import socket
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,11 +96,30 @@ def claim(session: WriteSession, run_id: int, token: str) -> bool:
     if row.state in ENDED:
         return False
     fresh = row.heartbeat_at is not None and now - row.heartbeat_at < STALE
-    if row.state == "running" and row.claimed_by != token and fresh:
+    if row.state == "running" and row.claimed_by != token and fresh and not _died(row.claimed_by):
         return False
     row.state, row.claimed_by, row.heartbeat_at = "running", token, now
     row.started_at = row.started_at or now
     return True
+
+
+def own_token() -> str:
+    """Names this process as the worker of a run that is no job (the CLI): host, pid, nonce."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _died(token: str | None) -> bool:
+    """Whether a token names a process of this machine that is no more: no need to wait for it."""
+    parts = (token or "").split(":")
+    if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
+        return False
+    try:
+        os.kill(int(parts[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def next_changes(

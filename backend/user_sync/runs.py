@@ -147,7 +147,7 @@ def execute(
 ) -> RunView:
     """Work through a run in the calling thread (CLI); see `applying.execute`."""
     access.require(actor, Permission.USER_SYNC_APPLY)
-    return applying.execute(database, run_id, control or Silent(), token=applying.own_token())
+    return applying.execute(database, run_id, control or Silent(), token=run_repository.own_token())
 
 
 def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool = True) -> RunView:

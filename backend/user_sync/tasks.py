@@ -1,5 +1,6 @@
 """Jobs of user sync: planning, applying, and planning by schedule."""
 
+from datetime import timedelta
 from typing import Any
 
 from backend.core import clock
@@ -63,6 +64,18 @@ def plan_by_schedule(database: Database) -> None:
     for environment_id in due:
         with database.write() as session:
             _start_due(session, environment_id)
+
+
+@every("user_sync.cleanup", hours=6)
+def forget_old_plans(database: Database) -> None:
+    """100,000 rows a day add up: plans nobody applied go a week after they expired."""
+    now = clock.now()
+    with database.write() as session:
+        repository.fail_abandoned(session, now - timedelta(hours=1))
+    with database.write() as session:
+        gone = repository.forget_old(session, now - timedelta(days=7))
+    if gone:
+        log.info("Old plans of user changes were deleted.", plans=gone)
 
 
 def _start_due(session: Any, environment_id: int) -> None:
