@@ -13,7 +13,7 @@ from backend.jobs import service as jobs
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import Filters
 from tests.fixtures.dms_responder import mount_request
-from tests.fixtures.mounts import MountsEnvironment
+from tests.fixtures.mounts import MountsEnvironment, add_environment
 from tests.fixtures.pages import OpenPage
 
 PAGE = "mounts_page.py"
@@ -235,3 +235,12 @@ class TestActions:
         job = _run_job(app, database)
         assert job.state == "failed"
         assert "No answer has come" in (job.error or "")
+
+
+def test_a_ledger_that_is_away_is_said_on_the_page(open_page: OpenPage, database: Database) -> None:
+    url = "mysql+pymysql://user:hidden@127.0.0.1:1/ledger"
+    add_environment(database, ledger_url=url, broker_url="memory://nobody")
+    app = open_page(PAGE, role="viewer")
+    assert not app.exception
+    assert "127.0.0.1:1" in _text(app).replace("\\", "")
+    assert "hidden" not in _text(app)
