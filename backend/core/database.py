@@ -138,6 +138,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OperationalError as exc:
+        log.warning("The state database refused a statement.", reason=str(exc.orig))
         raise StateDatabaseDown(
             "The portal's own database is not available right now. Nothing was changed; "
             "try again in a moment."

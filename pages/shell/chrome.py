@@ -21,7 +21,7 @@ STYLE = """<style>
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
   color: light-dark(#ffffff, #0b1220)}
 [data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
-[data-testid="stSidebarContent"] [data-testid="stPageLink-NavLink"] {padding: 0.3rem 0.5rem}
+[data-testid="stCaptionContainer"] code {color: inherit; background: transparent}
 </style>"""
 
 
@@ -34,7 +34,7 @@ def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> 
     st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
     with st.sidebar:
         for heading, pages in sections.items():
-            with st.container(gap=None):
+            with st.container(gap="xsmall"):
                 if heading:
                     st.caption(heading)
                 for page in pages:

@@ -1,6 +1,6 @@
 """Every page in a real browser: drawn without an error, accessible, at each width and theme.
 
-With PORTAL_SCREENSHOTS=<folder> the pages are also photographed; `make screenshots` puts the
+With SCREENSHOTS_FOLDER=<folder> the pages are also photographed; `make screenshots` puts the
 pictures of the documentation into docs/images.
 """
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -21,6 +22,27 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SIZES = {"phone": (390, 844), "laptop": (1360, 860), "wide": (2200, 1200)}
 SEVERE = {"serious", "critical"}
+
+
+ATHENA = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.{},PROD)"
+CUSTOMERS = "urn:li:dataset:(urn:li:dataPlatform:postgres,tokenize.public.customers,PROD)"
+
+
+#: Addresses at which a page shows more than its empty state.
+ADDRESSES = {
+    "tokenization_page.py": f"/tokenization?dataset={quote(CUSTOMERS)}",
+    "ingestion_page.py": f"/ingestion?dataset_urn={quote(ATHENA.format('marketing.campaigns'))}",
+    "mounts_page.py": "/mounts?view=active",
+}
+
+
+@pytest.fixture(scope="module")
+def lived_in(sandbox_portal: Portal) -> Portal:
+    """The sandbox after some work, so that the pages have something to show."""
+    sandbox_portal.cli("users", "plan", "Sandbox")
+    for name in ("financial_data.us_stocks_sip_v2", "financial_data.polygon_prices"):
+        sandbox_portal.cli("ingest", "run", "--dataset-urn", ATHENA.format(name))
+    return sandbox_portal
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +59,7 @@ def signed_in(sandbox_portal: Portal, browser: Browser) -> Iterator[dict[str, An
 
 def _open(portal: Portal, page: Page, what: PortalPage) -> None:
     page.set_default_timeout(45_000)
-    page.goto(f"{portal.url}/{what.url_path}")
+    page.goto(portal.url + ADDRESSES.get(what.file, f"/{what.url_path}"))
     expect(page.get_by_role("heading", name=what.title, exact=True, level=1)).to_be_visible()
     settle(page)
 
@@ -50,7 +72,7 @@ def settle(page: Page) -> None:
 
 
 def _shoot(page: Page, name: str) -> None:
-    folder = os.environ.get("PORTAL_SCREENSHOTS")
+    folder = os.environ.get("SCREENSHOTS_FOLDER")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
@@ -65,7 +87,7 @@ def window(browser: Browser, signed_in: dict[str, Any]) -> Iterator[Page]:
 
 @pytest.mark.parametrize("what", PAGES, ids=lambda page: page.file.removesuffix("_page.py"))
 def test_page_is_drawn_accessible_and_fits_every_screen(
-    sandbox_portal: Portal, window: Page, what: PortalPage
+    lived_in: Portal, window: Page, what: PortalPage
 ) -> None:
     complaints: list[str] = []
     window.on(
@@ -74,7 +96,7 @@ def test_page_is_drawn_accessible_and_fits_every_screen(
     )
     window.emulate_media(color_scheme="light")
     _resize(window, "laptop")
-    _open(sandbox_portal, window, what)
+    _open(lived_in, window, what)
     expect(window.get_by_test_id("stException")).to_have_count(0)
     expect(window.get_by_text("Something went wrong")).to_have_count(0)
     assert complaints == []
@@ -88,7 +110,8 @@ def test_page_is_drawn_accessible_and_fits_every_screen(
     _resize(window, "laptop")
     window.emulate_media(color_scheme="dark")
     settle(window)
-    _shoot(window, f"{name}-dark")
+    if name == "overview":
+        _shoot(window, f"{name}-dark")
     assert _violations(window) == []
 
 
