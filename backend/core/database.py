@@ -30,6 +30,9 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from backend.core.errors import InvalidInput, PortalError
+from backend.core.log import get_logger
+
+log = get_logger(__name__)
 
 ReadSession = NewType("ReadSession", Session)
 WriteSession = NewType("WriteSession", ReadSession)
