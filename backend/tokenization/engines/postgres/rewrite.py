@@ -166,9 +166,8 @@ def _batches(
 ) -> Iterator[tuple[int, int]]:
     """Rewrite block range after block range; yields blocks done and rows changed."""
     ranged = facts.server.version >= rules.TID_RANGE_VERSION
-    size = FIRST_BATCH_BLOCKS
     for member in facts.leaves:
-        first = 0
+        first, size = 0, _first_size(member, facts.server.block_size)
         while first < member.blocks:
             last = min(first + size, member.blocks) if ranged else member.blocks
             began = time.monotonic()
@@ -178,6 +177,12 @@ def _batches(
             if last - first == size:
                 size = _next_size(size, seconds)
             first = last
+
+
+def _first_size(member: Member, block_size: int) -> int:
+    """Fewer blocks where most of the table lies outside them, in long values kept apart."""
+    share = member.blocks * block_size / member.size if member.size else 1.0
+    return max(1, round(FIRST_BATCH_BLOCKS * min(1.0, share)))
 
 
 def _next_size(size: int, seconds: float) -> int:
