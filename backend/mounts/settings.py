@@ -1,7 +1,7 @@
-"""Which ledger and which broker: the environment's connections, then the DMS_* settings.
+"""Which ledger and which broker: the environment's connections, then the client's own settings.
 
 Order, for each of the two: the environment's `ledger` or `rabbitmq` connection, then DMS_DB_URL or
-DMS_RABBITMQ_URL. Without any environment only the DMS_* settings count.
+DMS_RABBITMQ_URL, then ~/.trilio-dms/client.conf. Without any environment only the latter count.
 """
 
 import threading
@@ -14,7 +14,7 @@ from backend.connections import resolve
 from backend.connections.errors import NoDefaultEnvironment
 from backend.connections.schemas import EnvironmentView
 from backend.core.database import ReadSession
-from backend.core.settings import get_settings
+from backend.dms import config
 from backend.dms.errors import RabbitMQException
 from backend.dms.ledger import Ledger
 from backend.mounts import repository
@@ -49,19 +49,19 @@ def find(session: ReadSession, environment: str | None) -> DmsSettings:
 
     Raises LedgerNotConfigured, or EnvironmentNotFound for an unknown name.
     """
-    settings = get_settings()
     where = _environment(session, environment)
     ledger = broker = ""
     if where is not None:
         ledger = _url(session, where.name, "ledger")
         broker = _url(session, where.name, "rabbitmq")
+    effective = config.load(db_url=ledger or None, rabbitmq_url=broker or None)
     found = DmsSettings(
         environment=where.name if where else "",
         environment_id=where.id if where else 0,
         is_production=where.is_production if where else False,
-        db_url=ledger or settings.dms_db_url.get_secret_value(),
-        rabbitmq_url=broker or settings.dms_rabbitmq_url.get_secret_value(),
-        timeout=settings.dms_request_timeout,
+        db_url=effective.db_url,
+        rabbitmq_url=effective.rabbitmq_url,
+        timeout=effective.timeout,
     )
     if not found.db_url:
         raise LedgerNotConfigured(found.environment)
