@@ -10,7 +10,7 @@ from backend.connections.schemas import EnvironmentView
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import Conflict, InvalidInput
 from backend.models import Environment
 
 MAX_NAME = 80
@@ -207,5 +207,10 @@ def _flush(session: WriteSession, name: str) -> None:
     try:
         session.flush()
     except IntegrityError as exc:
-        # Somebody added the same name (or the same default) between our look and our write.
-        raise NameTaken(name) from exc
+        # Somebody added the same name, or another default, between our look and our write.
+        if "name_key" in str(exc.orig):
+            raise NameTaken(name) from exc
+        raise Conflict(
+            "Another environment became the default at the same moment. Nothing of yours was "
+            "saved: try again."
+        ) from exc

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy.exc import IntegrityError
-
 from backend.connections import credentials, environments, guard, kinds, repository, secrets
 from backend.connections.errors import ChangedMeanwhile
 from backend.connections.kinds import Kind
@@ -63,6 +61,7 @@ def save(
     access.require(actor, Permission.CONNECTIONS_WRITE)
     known = kinds.get_kind(kind)
     row = environments.require_row(session, environment)
+    repository.lock_environment(session, row.id)  # two first saves: one after the other
     stored = repository.lock_connection(session, row.id, kind)
     _check_version(f"The {known.label} connection of '{row.name}'", stored, version)
     old = dict(stored.settings) if stored else {}
@@ -147,13 +146,7 @@ def _store(
     row.version += 1
     row.updated_at = now
     row.updated_by = actor.name
-    try:
-        session.flush()
-    except IntegrityError as exc:
-        raise Conflict(
-            f"Somebody else just saved the first {kind.label} connection of "
-            f"'{environment.name}'. Nothing of yours was saved: reload and look at theirs."
-        ) from exc
+    session.flush()
     return row
 
 
