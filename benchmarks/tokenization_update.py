@@ -1,7 +1,7 @@
 """Tokenize two columns of 1,000,000 rows, against a bare UPDATE that writes constants as long.
 
 The bare UPDATE is the floor: the same rows must be rewritten. Claim: at most 2.2 times the floor.
-Both run on the same server, one after the other, three times on fresh tables; the best of each counts.
+Both run on the same server, one after the other, three times on fresh tables; best of each counts.
 Run: python -m benchmarks.tokenization_update [rows]
 """
 

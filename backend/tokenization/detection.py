@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backend.core.errors import NotFound, PortalError, UpstreamError
+from backend.core.errors import InvalidInput, NotFound, PortalError, UpstreamError
 from backend.integrations.datahub.schemas import Dataset
 from backend.tokenization import patterns as rules
 from backend.tokenization import tags
@@ -12,6 +12,8 @@ from backend.tokenization.patterns import Patterns
 from backend.tokenization.sources import Source, datahub_client
 
 CHOSEN = "chosen by name"
+MAX_COLUMNS = 200
+MAX_NAME = 255
 _VERSIONED = re.compile(r"^\[version=[^\]]*\]\.|\[(?:type|key)=[^\]]*\]\.?")
 
 
@@ -66,6 +68,15 @@ def tagged_columns(dataset: Dataset, patterns: Patterns) -> dict[str, str]:
 def column_of(field_path: str) -> str:
     """The column of a DataHub field path, which may carry version and type annotations."""
     return _VERSIONED.sub("", field_path)
+
+
+def check_names(columns: Sequence[str]) -> None:
+    """Raise InvalidInput for what can be no column's name; whether it is one the table says."""
+    if len(columns) > MAX_COLUMNS:
+        raise InvalidInput(f"At most {MAX_COLUMNS} columns can be named.")
+    for name in columns:
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidInput(f"{name!r} cannot be the name of a column.")
 
 
 def choose(

@@ -29,6 +29,7 @@ def preview(
     that cannot be found, and the errors of the source system.
     """
     access.require(actor, Permission.TOKENIZATION_PREVIEW)
+    detection.check_names(columns or ())
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
         last_key = repository.last_fingerprint(session, source.environment.id, dataset)

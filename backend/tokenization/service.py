@@ -27,7 +27,6 @@ from backend.tokenization.sources import NOT_CONFIGURED, Source
 #: From so many rows on, a person types the table's name before a run from the page.
 ROWS_TO_CONFIRM = 100_000
 MAX_PAGE = 200
-MAX_COLUMNS = 200
 
 
 def start(
@@ -146,8 +145,7 @@ def _choices(
 ) -> list[ColumnChoice]:
     """Named columns need no DataHub; tagged ones need its answer."""
     if columns:
-        if len(columns) > MAX_COLUMNS:
-            raise InvalidInput(f"At most {MAX_COLUMNS} columns can be named.")
+        detection.check_names(columns)
         return [
             ColumnChoice(name, reasons.get(name, detection.CHOSEN))
             for name in dict.fromkeys(columns)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.api.deps import Caller, Reader, State
 from backend.core.access import Actor
 from backend.core.database import Database
-from backend.tokenization import inline, preview, service
+from backend.tokenization import detection, inline, preview, service
 from backend.tokenization.schemas import RunFilters, Trigger
 
 router = APIRouter(tags=["tokenization"])
@@ -17,7 +17,7 @@ trigger_router = APIRouter(tags=["tokenization"])
 #: Seconds that /trigger waits for a run; a longer one goes on and is answered as `running`.
 WAIT_SECONDS = 240.0
 
-Column = Annotated[str, Field(min_length=1, max_length=255)]
+Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
 
 class RunRequest(BaseModel):
@@ -26,7 +26,7 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     dataset: str
-    columns: list[Column] | None = Field(default=None, max_length=service.MAX_COLUMNS)
+    columns: list[Column] | None = Field(default=None, max_length=detection.MAX_COLUMNS)
     environment: str | None = Field(default=None, max_length=80)
 
 

@@ -87,7 +87,8 @@ def _split(urn: str) -> tuple[str, tuple[str, ...]]:
     if len(pieces) != 4 or pieces[:2] != ["urn", "li"] or not pieces[2] or not pieces[3]:
         raise refused
     # Space and control characters are legal to DataHub's parser, but only ever typing mistakes.
-    if len(quote(urn)) > _MAX_LENGTH or urn != urn.strip() or not urn.isprintable():
+    # Asked first: lone surrogates are not printable, and quote() cannot take them.
+    if not urn.isprintable() or urn != urn.strip() or len(quote(urn)) > _MAX_LENGTH:
         raise refused
     key = pieces[3]
     parts = _tuple_parts(key) if key.startswith("(") else (key,)

@@ -1,5 +1,6 @@
 """Tokenization over REST: /trigger and /api/tokenization/runs, with real workers and tables."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,6 +99,9 @@ class TestTrigger:
             ("steward", {"dataset": "customers"}, 400),
             ("steward", {"dataset": "urn:li:dataset:(urn:li:dataPlatform:mysql,a.b.c,PROD)"}, 400),
             ("steward", {"dataset": "OWN-nowhere"}, 400),
+            ("steward", {"dataset": "OWN", "columns": ["\ud800"]}, 422),
+            ("steward", {"dataset": "OWN", "columns": ["a\x00b"]}, 400),
+            ("steward", {"dataset": "OWN\ud800"}, 422),
             ("steward", {}, 422),
             ("steward", {"dataset": 5}, 422),
             ("steward", {"dataset": "OWN", "columns": "email"}, 422),
@@ -117,7 +121,8 @@ class TestTrigger:
             name = "customers" + str(body["dataset"]).removeprefix("OWN")
             body = {**body, "dataset": catalogued.source.urn(name)}
 
-        answer = client.post("/trigger", json=body, headers=bearer(role) if role else {})
+        headers = {**(bearer(role) if role else {}), "Content-Type": "application/json"}
+        answer = client.post("/trigger", content=json.dumps(body), headers=headers)
 
         assert answer.status_code == status, answer.text
         assert set(answer.json()) == {"error", "detail", "reference"}
