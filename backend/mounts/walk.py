@@ -146,7 +146,7 @@ def steps(walk: Walk, limit: int) -> tuple[int, ...]:
     """How many ids to look at, step by step; the first step is enough for common filters."""
     if not walk.left:
         return (limit + 1,)
-    first = min(4 * (limit + 1), EXAMINE)
+    first = min(2 * (limit + 1), EXAMINE)
     second = min(2_000, EXAMINE - first)
     return tuple(size for size in (first, second, EXAMINE - first - second) if size > 0)
 
