@@ -8,6 +8,9 @@ from enum import StrEnum
 from typing import Literal
 
 from backend.core.errors import NotPermitted
+from backend.core.log import get_logger
+
+log = get_logger(__name__)
 
 ActorKind = Literal["user", "api_token", "cli", "system"]
 
@@ -115,6 +118,13 @@ SYSTEM = Actor(id=0, name="system", role=Role.ADMIN, kind="system")
 def require(actor: Actor, permission: Permission) -> None:
     """Raise NotPermitted (403) unless the actor's role holds the permission."""
     if not actor.may(permission):
+        log.warning(
+            "A permission was refused.",
+            permission=permission.value,
+            actor_id=actor.id,
+            actor_kind=actor.kind,
+            role=actor.role.value,
+        )
         raise NotPermitted(
             f"{actor.name} has the role {actor.role.value}, which may not do this "
             f"({permission.value}). Ask an admin for a role that may."
