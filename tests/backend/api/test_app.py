@@ -55,6 +55,11 @@ class TestErrors:
         assert answer.status_code == status
         assert set(answer.json()) == {"error", "detail", "reference"}
 
+    def test_a_missing_token_is_asked_for_without_masks(self, client: TestClient) -> None:
+        detail = client.get("/api/jobs").json()["detail"]
+        assert "the word Bearer, a space and an API token" in detail
+        assert "***" not in detail
+
     def test_every_operation_needs_a_token_except_health(self, client: TestClient) -> None:
         document = client.get("/api/openapi.json").json()
         for path, operations in document["paths"].items():
