@@ -7,6 +7,7 @@ lock; on PostgreSQL and MySQL use `with_for_update()` for the rows that are chec
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -208,7 +209,7 @@ def _dialect_engine(url: str) -> Engine:
 
 def _sqlite_engine(url: str, path: str | None) -> Engine:
     if path and path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        _private_file(Path(path))
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 15})
 
     @event.listens_for(engine, "connect")
@@ -230,6 +231,17 @@ def _sqlite_engine(url: str, path: str | None) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _private_file(path: Path) -> None:
+    """A new database is its owner's alone; SQLite gives the log beside it the same rights.
+
+    An existing file is not opened here: closing it would drop this process's locks on it. What
+    cannot be made is said by SQLite at the first use.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 _lock = threading.Lock()

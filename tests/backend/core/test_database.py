@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -86,6 +87,20 @@ class TestWrite:
             thread.join()
         with any_database.read() as session:
             assert audit.verify(session) == audit.Verification(True, 50, None)
+
+
+class TestFiles:
+    def test_nobody_else_on_the_machine_can_read_the_database(self, tmp_path: Path) -> None:
+        database = Database(f"sqlite:///{tmp_path}/new/portal.sqlite")
+        runner.upgrade(database)
+        files = sorted((tmp_path / "new").iterdir())
+        assert [file.name for file in files] == [
+            "portal.sqlite",
+            "portal.sqlite-shm",
+            "portal.sqlite-wal",
+        ]
+        assert {file.stat().st_mode & 0o077 for file in files} == {0}
+        database.dispose()
 
 
 class TestDown:
