@@ -170,7 +170,7 @@ def delete(
     access.require(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
         where = settings.find(session, environment)
-    subject = f"job {job}: {target}"
+    subject = subject_of(job, target)
     with database.write() as session:
         audit.record(
             session, actor, AUDIT["delete"], subject=subject, phase="intent", details=_where(where)

@@ -103,18 +103,18 @@ def story(
     done = ledger_repository.operations(
         ledger, host=mount.host, target=mount.backup_target_id, job=mount.jobid, limit=50
     )
-    subject = subject_of(mount.jobid, mount.backup_target_id, mount.host)
+    subjects = [subject_of(mount.jobid, mount.backup_target_id, host) for host in (mount.host, "")]
     return Story(
         mount=mount,
         others=tuple(m for m in others if m.jobid != mount.jobid),
         operations=tuple(done),
-        events=tuple(repository.events_of(session, subject, limit=50)),
+        events=tuple(repository.events_of(session, subjects, limit=50)),
     )
 
 
-def subject_of(jobid: int, target: str, host: str) -> str:
-    """How the audit log names a mount."""
-    return f"job {jobid}: {target} on {host}"
+def subject_of(jobid: int, target: str, host: str = "") -> str:
+    """How the audit log names a mount; without a host, all of the job's mounts of the target."""
+    return f"job {jobid}: {target}" + (f" on {host}" if host else "")
 
 
 def list_operations(

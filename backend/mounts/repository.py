@@ -23,11 +23,11 @@ from backend.mounts.schemas import (
 DEFAULT_MAX_AGE_HOURS = 24
 
 
-def events_of(session: ReadSession, subject: str, *, limit: int) -> list[StoryEvent]:
-    """The audit log's lines about one mount, newest first."""
+def events_of(session: ReadSession, subjects: Sequence[str], *, limit: int) -> list[StoryEvent]:
+    """The audit log's lines about these subjects, newest first."""
     query = (
         select(AuditEvent)
-        .where(AuditEvent.subject == subject)
+        .where(AuditEvent.subject.in_(subjects))
         .order_by(AuditEvent.number.desc())
         .limit(limit)
     )

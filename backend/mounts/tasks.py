@@ -5,15 +5,16 @@ from typing import Any
 
 from backend.core import clock
 from backend.core.access import SYSTEM
-from backend.core.database import Database
+from backend.core.database import Database, ReadSession
 from backend.core.errors import JobError, PortalError
 from backend.core.settings import get_settings
+from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 from backend.mounts import actions, orphans, repository
 
-SCAN_EVERY_MINUTES = 15
+SCAN_EVERY = timedelta(minutes=15)
 #: A request whose job never ran is thrown away after this long.
 REQUESTS_KEPT = timedelta(days=1)
 
@@ -60,17 +61,26 @@ def scan(ctx: JobContext, *, environment: str = "") -> dict[str, Any]:
     return {"environments": len(names), "orphans": found, "failed": failed}
 
 
-@every("mounts.orphans", minutes=SCAN_EVERY_MINUTES)
+@every("mounts.orphans", minutes=1)
 def schedule_scan(database: Database) -> None:
-    """Queue a scan when there is a ledger; tidy what nobody needs any more."""
+    """Queue a scan when one is due; tidy what nobody needs any more."""
     names = _environments(database)
     with database.write() as session:
         repository.delete_requests_before(session, clock.now() - REQUESTS_KEPT)
         repository.forget_environments(
             session, [0, *[row.id for row in repository.environments(session)]]
         )
-        if names:
+        if names and _is_due(session, names):
             enqueue(session, SYSTEM, "mounts.scan", {}, subject="mounts of all environments")
+
+
+def _is_due(session: ReadSession, names: list[str]) -> bool:
+    """Every quarter of an hour, and at once for an environment that was never looked at."""
+    last = next(iter(jobs.list_jobs(session, SYSTEM, kind="mounts.scan", limit=1).items), None)
+    if last is None or clock.now() - last.created_at >= SCAN_EVERY:
+        return True
+    known = {watch.environment for watch in repository.list_watches(session)}
+    return last.ended and not known.issuperset(names)
 
 
 def _environments(database: Database) -> list[str]:

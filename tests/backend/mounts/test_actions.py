@@ -19,6 +19,7 @@ from backend.jobs import service as jobs
 from backend.models import Job, MountRequestBox
 from backend.mounts import actions, explorer, targets
 from backend.mounts.errors import MountNotFound, OperationNotFound, RequestGone, StillMounted
+from backend.mounts.schemas import Filters
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
 
@@ -160,6 +161,12 @@ class TestDelete:
         assert actions.delete(database, SYSTEM, job=5, target="fresh") == 1
         with pytest.raises(MountNotFound):
             actions.delete(database, SYSTEM, job=5, target="fresh")
+        with database.read() as session:
+            entry = explorer.list_mounts(session, SYSTEM, filters=Filters(job=5)).items[0]
+            story = explorer.story(session, SYSTEM, entry_id=entry.id)
+        assert {event.action.rpartition(":")[2] for event in story.events} == {
+            "mount", "unmount", "delete",
+        }  # fmt: skip
         deletes = [e for e in _events(database) if e[0] == "mounts:entry:delete"]
         assert [outcome for _a, _p, outcome in deletes] == [
             "", "refused", "", "succeeded", "", "failed",

@@ -12,13 +12,13 @@ from backend.core.errors import InvalidInput, NotPermitted
 from backend.dms import schema
 from backend.dms.errors import DatabaseException
 from backend.dms.ledger import Ledger
-from backend.jobs import schedule  # noqa: F401 - schedules register with it
+from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import orphans, tasks
 from backend.mounts import settings as mount_settings
 from backend.mounts.schemas import ORPHAN_KINDS, Filters
 from backend.sandbox.dms_agent import GONE_HOST, IDLE_HOST
-from tests.fixtures.mounts import MountsEnvironment
+from tests.fixtures.mounts import MountsEnvironment, add_environment
 
 
 def _found(database: Database, **arguments: object) -> dict[int, dict[str, str]]:
@@ -149,8 +149,26 @@ class TestScan:
             row = repository.find_request(session, old)
             assert row is not None
             row.created_at = clock.now() - timedelta(days=2)
-        tasks.schedule_scan(database)
+        for _ in range(3):
+            tasks.schedule_scan(database)
         with database.read() as session:
             page = jobs.list_jobs(session, SYSTEM, kind="mounts")
             assert [job.kind for job in page.items] == ["mounts.scan"]
             assert repository.find_request(session, old) is None
+
+    def test_a_new_environment_is_looked_at_without_waiting(
+        self, database: Database, lab: MountsEnvironment, seeded_ledger: str
+    ):
+        tasks.schedule_scan(database)
+        with database.read() as session:
+            [first] = jobs.list_jobs(session, SYSTEM, kind="mounts").items
+        runner.run(first.id, database)
+        tasks.schedule_scan(database)
+        with database.read() as session:
+            assert len(jobs.list_jobs(session, SYSTEM, kind="mounts").items) == 1
+        add_environment(
+            database, ledger_url=seeded_ledger, broker_url="memory://other", name="Other"
+        )
+        tasks.schedule_scan(database)
+        with database.read() as session:
+            assert len(jobs.list_jobs(session, SYSTEM, kind="mounts").items) == 2
