@@ -1,0 +1,42 @@
+"""What of ingestion needs somebody's attention, for the Overview page."""
+
+from datetime import timedelta
+
+from backend.core import clock
+from backend.core.access import Actor, Permission
+from backend.core.attention import Attention
+from backend.core.database import ReadSession
+from backend.ingestion import repository
+from backend.ingestion.schemas import RunFilter
+
+PAGE = "ingestion"
+_RECENT = timedelta(days=7)
+_LOOKED_AT = 200
+_MOST = 5
+
+
+def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+    """Datasets whose newest run of the last 7 days failed or ended unknown; AWS is not named."""
+    if not actor.may(Permission.INGESTION_READ):
+        return []
+    since = clock.now() - _RECENT
+    seen: set[tuple[int, str]] = set()
+    found = []
+    for row in repository.list_runs(session, RunFilter(), limit=_LOOKED_AT, before=None):
+        subject = (row.environment_id, row.dataset_urn)
+        if row.created_at < since or subject in seen:
+            continue
+        seen.add(subject)
+        if row.status not in ("failed", "unknown"):
+            continue
+        ended = "failed" if row.status == "failed" else "has an unknown outcome"
+        found.append(
+            Attention(
+                "warning",
+                f"The last ingestion of {row.dataset_urn} in {row.environment_name} {ended}.",
+                PAGE,
+                row.created_at,
+                (("view", "runs"), ("run", row.run_id)),
+            )
+        )
+    return found[:_MOST]

@@ -1,0 +1,37 @@
+"""The Overview hears of failed and unknown runs, once per dataset and without AWS names."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from sqlalchemy import update
+
+from backend.core.database import Database
+from backend.ingestion.attention import attention
+from backend.ingestion.schemas import RunView
+from backend.models import IngestionRun
+
+DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.a.b,PROD)"
+
+
+def _end(database: Database, run_id: str, status: str) -> None:
+    with database.write() as session:
+        session.execute(
+            update(IngestionRun)
+            .where(IngestionRun.run_id == run_id)
+            .values(status=status, settled=True, active_key=None)
+        )
+
+
+def test_the_newest_run_of_a_dataset_counts(
+    database: Database,
+    add_rule: Callable[..., object],
+    start: Callable[..., RunView],
+    actors: SimpleNamespace,
+) -> None:
+    add_rule("exact", DATASET, "earnings-lambda")
+    for status, expected in (("failed", 1), ("unknown", 1), ("succeeded", 0)):
+        _end(database, start(DATASET).run_id, status)
+        with database.read() as session:
+            items = attention(session, actors.viewer)
+        assert len(items) == expected
+        assert "earnings" not in str(items)
