@@ -20,8 +20,9 @@ def _caller(
 
     if credentials is None:
         raise NotAuthenticated(
-            "Send the header Authorization with the word Bearer, a space and an API token. An admin "
-            "makes one on the Accounts page or with: python -m backend tokens add NAME --role ROLE."
+            "Send the header Authorization with the word Bearer, a space and an API token. An "
+            "admin makes one on the Accounts page or with: "
+            "python -m backend tokens add NAME --role ROLE."
         )
     with get_database().read() as session:
         return api_tokens.authenticate(session, credentials.credentials)
