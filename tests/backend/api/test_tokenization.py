@@ -101,7 +101,7 @@ class TestTrigger:
             ("steward", {"dataset": "OWN-nowhere"}, 400),
             ("steward", {"dataset": "OWN", "columns": ["\ud800"]}, 422),
             ("steward", {"dataset": "OWN", "columns": ["a\x00b"]}, 400),
-            ("steward", {"dataset": "OWN\ud800"}, 422),
+            ("steward", {"dataset": "OWN\ud800"}, 400),
             ("steward", {}, 422),
             ("steward", {"dataset": 5}, 422),
             ("steward", {"dataset": "OWN", "columns": "email"}, 422),
