@@ -8,6 +8,7 @@ from sqlalchemy import update
 from backend.core.database import Database
 from backend.ingestion.attention import attention
 from backend.ingestion.schemas import RunView
+from backend.integrations.aws.standin import AwsStandIn
 from backend.models import IngestionRun
 
 DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.a.b,PROD)"
@@ -24,10 +25,12 @@ def _end(database: Database, run_id: str, status: str) -> None:
 
 def test_the_newest_run_of_a_dataset_counts(
     database: Database,
+    aws: AwsStandIn,
     add_rule: Callable[..., object],
     start: Callable[..., RunView],
     actors: SimpleNamespace,
 ) -> None:
+    aws.add_function("earnings-lambda", seconds=30)
     add_rule("exact", DATASET, "earnings-lambda")
     for status, expected in (("failed", 1), ("unknown", 1), ("succeeded", 0)):
         _end(database, start(DATASET).run_id, status)
