@@ -149,29 +149,29 @@ class DomainNames:
     def __init__(self, domains: Sequence[Domain]) -> None:
         self._by_name: dict[str, list[Domain]] = {}
         self._by_fqn: dict[str, Domain] = {}
-        self._answers: dict[str, tuple[DomainRef | None, str]] = {}
+        self._answers: dict[str, tuple[tuple[DomainRef, ...], str]] = {}
         for domain in domains:
             self._by_name.setdefault(domain.name.casefold(), []).append(domain)
             self._by_fqn[domain.fqn.casefold()] = domain
 
-    def find(self, text: str) -> tuple[DomainRef | None, str]:
-        """(the domain, "") or (None, why not)."""
+    def find(self, text: str) -> tuple[tuple[DomainRef, ...], str]:
+        """((the domain,), "") or ((), why not); the same text gives the same tuple."""
         answer = self._answers.get(text)
         if answer is None:
             answer = self._answers[text] = self._find(text.strip().casefold())
         return answer
 
-    def _find(self, key: str) -> tuple[DomainRef | None, str]:
+    def _find(self, key: str) -> tuple[tuple[DomainRef, ...], str]:
         named = self._by_name.get(key, [])
         if len(named) == 1:
-            return named[0].ref, ""
+            return (named[0].ref,), ""
         full = self._by_fqn.get(key) or self._by_fqn.get(f'"{key}"')
         if full is not None:
-            return full.ref, ""
+            return (full.ref,), ""
         if named:
             names = " or ".join(sorted(domain.fqn for domain in named))
-            return None, f"several domains have this name: write {names}"
-        return None, "no such domain in OpenMetadata; the domains stay"
+            return (), f"several domains have this name: write {names}"
+        return (), "no such domain in OpenMetadata; the domains stay"
 
 
 def digest(field: str, old: object, new: object) -> str:
@@ -204,12 +204,15 @@ def _key(item: object) -> str:
     if not isinstance(email, str) or len(email) > MAX_EMAIL:
         return ""
     key = email.strip().casefold()
-    if "@" not in key or " " in key or _UNFIT.search(key):
+    if "@" not in key or " " in key or (not key.isprintable() and _UNFIT.search(key)):
         return ""
     for text, most in ((name, MAX_NAME), (domain, 256)):
-        if text is not None and (
-            not isinstance(text, str) or len(text) > most or _UNFIT.search(text)
-        ):
+        if text is None:
+            continue
+        if not isinstance(text, str) or len(text) > most:
+            return ""
+        # Printable text is by far the usual case and the cheaper question.
+        if not text.isprintable() and _UNFIT.search(text):
             return ""
     return key
 
@@ -290,9 +293,9 @@ def _compared(
     unknown = ""
     if domain is not None and domain.strip():
         row.domain = domain
-        ref, unknown = known.find(domain)
-        if ref is not None and user.domain_ids != (ref.id,):
-            row.new_domains, row.sets_domains = (ref,), True
+        wanted, unknown = known.find(domain)
+        if wanted and (len(user.domains) != 1 or user.domains[0].id != wanted[0].id):
+            row.new_domains, row.sets_domains = wanted, True
     if ignores and (row.sets_name or row.sets_domains):
         _leave_ignored(row, user, ignores)
     if row.sets_name:

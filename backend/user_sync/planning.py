@@ -18,7 +18,7 @@ from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
-from backend.integrations.openmetadata.schemas import Domain, UserPage
+from backend.integrations.openmetadata.schemas import Domain, DomainRef, UserPage
 from backend.jobs.errors import JobInterrupted, JobLost
 from backend.user_sync import repository, rules_repository
 from backend.user_sync.errors import ShortAnswer
@@ -155,23 +155,26 @@ class Tally:
     fields: Counter[str] = field(default_factory=Counter)
     domains: set[str] = field(default_factory=set)
     _changes: dict[int, str] = field(default_factory=dict)
+    _seen: dict[int, tuple[DomainRef, ...]] = field(default_factory=dict)
 
     def add(self, row: PlanRow, sign: int = 1) -> None:
         self.kinds[row.kind] += sign
+        self._name(row.new_domains)
         if row.domain and not row.new_domains:
             self.domains.add(row.domain.strip())
-        for ref in row.new_domains:
-            self.domains.add(ref.fqn)
-        if row.user is None:
-            return
-        for ref in row.user.domains:
-            self.domains.add(ref.fqn)
         if row.sets_name or row.sets_domains:
             self._change(row, sign)
+
+    def _name(self, refs: tuple[DomainRef, ...]) -> None:
+        """Remember the names for the filter; lists are shared, so few are looked at."""
+        if id(refs) not in self._seen:
+            self._seen[id(refs)] = refs
+            self.domains.update(ref.fqn for ref in refs)
 
     def _change(self, row: PlanRow, sign: int) -> None:
         user = row.user
         assert user is not None  # noqa: S101 - only rows with a user set anything
+        self._name(user.domains)
         old, new = set(domain_identity(user.domains)), set(domain_identity(row.new_domains))
         self.fields["users"] += sign
         self.fields["displayName"] += sign * row.sets_name

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
@@ -15,6 +17,9 @@ from backend.models import SyncPlan, SyncRow, SyncRun
 from backend.user_sync.errors import PlanNotFound
 from backend.user_sync.matching import PlanRow
 from backend.user_sync.schemas import PlanView, RowFilter, RowPage, RowView
+
+_COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
+_SQLITE_ROWS = 100
 
 
 def get_plan(session: ReadSession, plan_id: int, *, lock: bool = False) -> SyncPlan:
@@ -81,19 +86,26 @@ def store_rows(
 ) -> None:
     """Insert a plan's rows past the ORM: 100,000 of them are the usual case."""
     connection = session.connection()
-    values = (_values(plan_id, row, encode) for row in rows)
-    if connection.dialect.name == "sqlite":
-        # The driver's own executemany: SQLAlchemy's handling of 19 columns doubles the time.
-        marks = ",".join("?" * len(_COLUMNS))
-        names = ",".join(_COLUMNS)
-        connection.exec_driver_sql(
-            f"INSERT INTO {SyncRow.__tablename__} ({names}) VALUES ({marks})",  # noqa: S608
-            list(values),
+    values = [_values(plan_id, row, encode) for row in rows]
+    if connection.dialect.name != "sqlite":
+        connection.execute(
+            insert(SyncRow.__table__),  # type: ignore[arg-type]
+            [dict(zip(_COLUMNS, value, strict=True)) for value in values],
         )
         return
-    connection.execute(
-        insert(SyncRow.__table__),  # type: ignore[arg-type]
-        [dict(zip(_COLUMNS, value, strict=True)) for value in values],
+    # A hundred rows a statement, past SQLAlchemy: the driver gives the interpreter away at each
+    # statement, and the thread that lists users would take it 100,000 times.
+    for start in range(0, len(values), _SQLITE_ROWS):
+        some = values[start : start + _SQLITE_ROWS]
+        connection.exec_driver_sql(_sqlite_insert(len(some)), tuple(chain.from_iterable(some)))
+
+
+@lru_cache(maxsize=_SQLITE_ROWS)
+def _sqlite_insert(rows: int) -> str:
+    marks = f"({','.join('?' * len(_COLUMNS))})"
+    return (
+        f"INSERT INTO {SyncRow.__tablename__} ({','.join(_COLUMNS)}) "  # noqa: S608 - our own names
+        f"VALUES {','.join([marks] * rows)}"
     )
 
 
@@ -113,30 +125,33 @@ def drop_rows(session: WriteSession, plan_id: int) -> None:
 
 
 class RefEncoder:
-    """Domain lists as JSON text; users share few distinct lists, so each is encoded once."""
+    """Domain lists as JSON text; users share few lists, so each is encoded once.
+
+    Known by identity (hashing 300,000 tuples costs more than the rest); the lists are kept here,
+    so that an identity never means another list.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[DomainRef, ...], str] = {(): "[]"}
-        self._keys: dict[tuple[Any, ...], str] = {}
+        self._known: dict[int, tuple[tuple[DomainRef, ...], str]] = {}
+        self._keys: dict[tuple[int, int, str], str] = {}
 
     def text(self, refs: tuple[DomainRef, ...]) -> str:
-        known = self._known.get(refs)
+        known = self._known.get(id(refs))
         if known is None:
             plain = [{"id": r.id, "name": r.name, "fqn": r.fqn} for r in refs]
-            known = self._known[refs] = json.dumps(plain)
-        return known
+            known = self._known[id(refs)] = (refs, json.dumps(plain))
+        return known[1]
 
     def keys(self, old: tuple[DomainRef, ...], new: tuple[DomainRef, ...], said: str) -> str:
         """Everything a filter by domain should find the row under."""
-        known = self._keys.get((old, new, said))
+        mark = (id(old), id(new), said)
+        known = self._keys.get(mark)
         if known is None:
-            names = {ref.fqn for ref in old + new} | ({said} if said and not new else set())
+            self.text(old), self.text(new)  # keeps both lists, and so their identities
+            names = {ref.fqn for ref in old + new} | ({said.strip()} if said and not new else set())
             joined = "|".join(sorted(name.casefold() for name in names))
-            known = self._keys[(old, new, said)] = f"|{joined}|"
+            known = self._keys[mark] = f"|{joined}|"
         return known
-
-
-_COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
 
 
 def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> tuple[Any, ...]:
@@ -150,6 +165,8 @@ def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> tuple[Any, ...]:
         name, old_name, user_id = user.name, user.display_name, user.id
         version, updated_at, old = user.version, user.updated_at, user.domains
         inherited = encode.text(user.inherited)
+    # What is the same on both sides is kept once: most of 100,000 rows are.
+    new_name = None if row.new_name == old_name else row.new_name
     return (
         plan_id,
         row.position,
@@ -161,15 +178,15 @@ def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> tuple[Any, ...]:
         version,
         updated_at,
         old_name,
-        row.new_name,
+        new_name,
         row.sets_name,
         row.look_alike,
         encode.text(old),
-        encode.text(row.new_domains),
+        encode.text(row.new_domains) if row.sets_domains else "",
         inherited,
         row.sets_domains,
         encode.keys(old, row.new_domains, row.domain),
-        f"{row.email}\n{name or ''}\n{old_name or ''}\n{row.new_name or ''}".casefold(),
+        f"{row.email}\n{name or ''}\n{old_name or ''}\n{new_name or ''}".casefold(),
     )
 
 
@@ -264,11 +281,11 @@ def row_view(row: SyncRow, host_port: str) -> RowView:
         version=row.version,
         updated_at=row.updated_at,
         old_name=row.old_name,
-        new_name=row.new_name,
+        new_name=row.old_name if row.new_name is None and not row.sets_name else row.new_name,
         sets_name=row.sets_name,
         look_alike=row.look_alike,
         old_domains=refs(row.old_domains),
-        new_domains=refs(row.new_domains),
+        new_domains=refs(row.new_domains if row.sets_domains else row.old_domains),
         inherited=refs(row.inherited),
         sets_domains=row.sets_domains,
     )

@@ -152,7 +152,7 @@ def change_of(row: SyncRow) -> Change:
         old_name=row.old_name,
         new_name=row.new_name,
         old_domains=repository.refs(row.old_domains),
-        new_domains=repository.refs(row.new_domains),
+        new_domains=repository.refs(row.new_domains if row.sets_domains else row.old_domains),
         version=row.version,
         updated_at=row.updated_at,
     )

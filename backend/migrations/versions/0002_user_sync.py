@@ -71,7 +71,6 @@ def _rows() -> None:
         sa.Column("search", sa.Text, nullable=False),
         **MYSQL_TABLE,
     )
-    op.create_index("ix_user_sync_rows_kind", "user_sync_rows", ["plan_id", "kind", "position"])
 
 
 def _runs() -> None:
