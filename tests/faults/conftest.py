@@ -30,7 +30,7 @@ NAMES = {
 def check_sentence(cell: Cell, sentence: str | None) -> None:
     """One clear sentence or two: which system, what to do; no traceback, no markup, no secret."""
     assert sentence, f"{cell}: nothing is said"
-    assert sentence.rstrip(")").endswith((".", "…")), sentence
+    assert re.sub(r" \(outcome: [a-z ]+\)$", "", sentence).endswith((".", "…")), sentence
     assert len(sentence) <= 500, sentence
     assert re.search(NAMES[cell.system], sentence, re.I), f"{cell}: names no system: {sentence}"
     assert ADVICE.search(sentence), f"{cell}: says nothing to do: {sentence}"

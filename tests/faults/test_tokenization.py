@@ -95,7 +95,7 @@ def test_write_back(catalogued: World, note: Note, fault: str) -> None:
     run = catalogued.start("customers")
     cell = Cell("write-back", "DataHub", fault)
     if fault == "refused":
-        catalogued.gms.close()
+        catalogued.gms.stop()
         ended = catalogued.work(run)
     else:
         with catalogued.gms.faults.inject(**DATAHUB[fault]):

@@ -225,7 +225,7 @@ def _from_transport(
         if starting:
             return OutcomeUnknown(
                 system,
-                f"no readable answer came for {subject} ({name})",
+                f"no readable answer came for {subject} ({_broken(exc)})",
                 "It may have been accepted, so it is not sent again. Its outcome is looked for.",
             )
         if isinstance(exc, b.ReadTimeoutError):
@@ -233,7 +233,7 @@ def _from_transport(
             return UpstreamTimeout(system, cause, "Try again later.")
         return UpstreamUnavailable(
             system,
-            f"the connection broke while asking for {subject} ({name})",
+            f"asking for {subject} failed, {_broken(exc)}",
             "Try again; check endpoint_url if it stays so.",
         )
     if isinstance(exc, b.ParamValidationError | b.ValidationError):
@@ -243,6 +243,18 @@ def _from_transport(
             "Correct the mapping rule.",
         )
     return AwsRefused(system, f"{subject}: {_first_line(exc)}", "Check the aws connection.")
+
+
+def _broken(exc: Exception) -> str:
+    """What became of the answer, in words."""
+    from botocore import exceptions as b
+    from botocore.parsers import ResponseParserError
+
+    if isinstance(exc, ResponseParserError):
+        return "what answered is not AWS"
+    if isinstance(exc, b.ReadTimeoutError):
+        return "it did not come in time"
+    return "the connection broke"
 
 
 def _first_line(exc: Exception) -> str:

@@ -1,6 +1,7 @@
 """pika's errors as the portal's, each with its cause and what to do."""
 
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavaila
 
 SYSTEM = "RabbitMQ"
 NOT_ALLOWED = 530
+ACCESS_REFUSED = 403
 
 
 class BrokerUnavailable(UpstreamUnavailable):
@@ -64,7 +66,13 @@ def explain(exc: BaseException, url: str) -> UpstreamError:
 _CHECK = "Check that the broker runs and that its address is right."
 
 
-def _refused_login(_exc: BaseException, where: str) -> UpstreamError:
+def _refused_login(exc: BaseException, where: str) -> UpstreamError:
+    # pika calls every end during the login a probable refusal; the broker's own code knows better.
+    said = re.search(r"ConnectionClosedByBroker: \((\d+)\)", str(exc))
+    if said and int(said[1]) != ACCESS_REFUSED:
+        return BrokerUnavailable(
+            SYSTEM, f"{where} ended the login with its error {said[1]}", "Look at the broker's log."
+        )
     return BrokerRefused(
         SYSTEM, f"{where} refused the user name or password", "Check the connection's credentials."
     )
@@ -98,6 +106,16 @@ def _slow(_exc: BaseException, where: str) -> UpstreamError:
     return BrokerTimeout(SYSTEM, f"{where} did not answer in time", _CHECK)
 
 
+def _broke(_exc: BaseException, where: str) -> UpstreamError:
+    return BrokerUnavailable(SYSTEM, f"the connection to {where} broke", _CHECK)
+
+
+def _no_amqp(_exc: BaseException, where: str) -> UpstreamError:
+    return BrokerUnavailable(
+        SYSTEM, f"what listens at {where} hung up or does not speak AMQP", _CHECK
+    )
+
+
 def _unknown_name(_exc: BaseException, where: str) -> UpstreamError:
     return BrokerUnavailable(SYSTEM, f"the name in {where} is unknown", "Check the host name.")
 
@@ -127,7 +145,17 @@ _MEANINGS = (
     ((exceptions.AuthenticationError, exceptions.ProbableAuthenticationError), _refused_login),
     ((exceptions.ProbableAccessDeniedError,), _refused_vhost),
     ((exceptions.ConnectionBlockedTimeout,), _blocked),
-    ((exceptions.AMQPHeartbeatTimeout, workflow.AMQPConnectorStackTimeout), _slow),
+    (
+        # ConnectionOpenAborted: pika's own clock ended a handshake that nobody answered.
+        (
+            exceptions.AMQPHeartbeatTimeout,
+            workflow.AMQPConnectorStackTimeout,
+            exceptions.ConnectionOpenAborted,
+        ),
+        _slow,
+    ),
+    ((exceptions.IncompatibleProtocolError,), _no_amqp),
+    ((exceptions.StreamLostError,), _broke),
     ((exceptions.ConnectionClosedByBroker, exceptions.ChannelClosedByBroker), _closed_by_broker),
     ((socket.gaierror,), _unknown_name),
     ((ssl.SSLError,), _tls),
