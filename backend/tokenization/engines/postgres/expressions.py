@@ -46,8 +46,12 @@ def is_plain(value: sql.Composable) -> sql.Composable:
 
 
 def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
-    """The token of a plain value. hmac-sha256 needs `load_key` in the same transaction."""
-    data = sql.SQL("pg_catalog.convert_to({}, 'UTF8')").format(value)
+    """The token of a plain value. hmac-sha256 needs `load_key` in the same transaction.
+
+    textsend() gives the text's bytes in the client's encoding, which `connect` sets to UTF8; it
+    does in a fraction of the time what convert_to() does.
+    """
+    data = sql.SQL("pg_catalog.textsend({})").format(value)
     if scheme is Scheme.HMAC_SHA256:
         data = sql.SQL(
             "pg_catalog.sha256((SELECT outer_block FROM {table}) || "
