@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from backend.core import access, audit, secret_rotation, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
-from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, StateDatabaseDown, WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
 from backend.dms import requests
@@ -59,18 +59,26 @@ def run(
         )
     response = _call(where, actor, kind, request, operation_id)
     explorer.forget_counts()
-    with database.write() as session:
-        details = {**_where(where), "operation_id": response.get("operation_id")}
-        details |= {"outcome": response["outcome"], "error": response["error_msg"]}
-        audit.record(
-            session,
-            actor,
-            AUDIT[kind],
-            subject=subject,
-            phase="outcome",
-            outcome="succeeded" if response["status"] == "success" else response["outcome"],
-            details=details,
-        )
+    details = {**_where(where), "operation_id": response.get("operation_id")}
+    details |= {"outcome": response["outcome"], "error": response["error_msg"]}
+    outcome = "succeeded" if response["status"] == "success" else response["outcome"]
+    try:
+        with database.write() as session:
+            audit.record(
+                session,
+                actor,
+                AUDIT[kind],
+                subject=subject,
+                phase="outcome",
+                outcome=outcome,
+                details=details,
+            )
+    except StateDatabaseDown as exc:
+        raise StateDatabaseDown(
+            f"The {kind} of {subject} ended ({outcome.replace('_', ' ')}) and the ledger has it, "
+            "but the portal's own database is not available to record it. "
+            "Look at the mounts page before you ask again."
+        ) from exc
     return response
 
 

@@ -34,6 +34,8 @@ from backend.mounts.walk import EXAMINE
 T = TypeVar("T")
 
 MAX_PAGE = 500
+#: Entries one page looks through when filters have to be checked row by row.
+SEARCH_LIMIT = EXAMINE
 FACET_SAMPLE = 10_000
 CHART_SAMPLE = 20_000
 MAX_EXPORT = 1_000_000
@@ -256,7 +258,7 @@ def _facets(ledger: Ledger, filters: Filters) -> Facets:
 def _charts(ledger: Ledger) -> Charts:
     rows = ledger_repository.newest(ledger, CHART_SAMPLE)
     hosts, targets = Counter[str](), Counter[str]()
-    for host, target, count in ledger_repository.active_groups(ledger, EXAMINE):
+    for host, target, count in ledger_repository.active_groups(ledger, FACET_SAMPLE):
         if count:
             hosts[host] += count
             targets[target] += count

@@ -21,7 +21,7 @@ from backend.mounts.errors import BadCursor
 from backend.mounts.schemas import Filters, Sort
 
 #: Entries one page may look through when filters have to be checked row by row.
-EXAMINE = 10_000
+EXAMINE = 6_000
 #: More mounted entries than this are not searched for one target's.
 MOST_MOUNTED = 1_000_000
 
@@ -32,7 +32,6 @@ t = schema.ledger.c
 class Walk:
     """index: forced one, None for the primary key. covered: conditions it answers by itself.
 
-    lookups: conditions answered by finding the id in another index, without the row itself.
     among_mounted: ids must be in the (short) list of mounted entries, read from its index alone.
     left: conditions checked on the fetched rows. by: first key of the order, None for the id.
     """
@@ -42,7 +41,6 @@ class Walk:
     left: tuple[ColumnElement[bool], ...]
     sort: Sort
     by: Any = None
-    lookups: tuple[tuple[str, str, Any], ...] = ()
     among_mounted: bool = False
 
     @property
@@ -66,17 +64,10 @@ def plan(filters: Filters, sort: Sort, bounds: tuple[int | None, int | None]) ->
     low, high = bounds
     ids = [t.id >= low] if low is not None else []
     ids += [t.id <= high] if high is not None else []
-    lookups: list[tuple[str, str, Any]] = []
-    if by is None and index is not None and "job" not in answered:
-        if filters.host and "host" not in answered:
-            lookups.append(("idx_host", "host", filters.host))
-        if filters.deleted and "deleted" not in answered:
-            lookups.append(("idx_deleted", "deleted", True))
-    answered = answered | {name for _index, name, _value in lookups}
     if among_mounted:
         answered = answered | {"mounted"}
     left = [condition for name, condition in _conditions(filters).items() if name not in answered]
-    return Walk(index, (*covered, *ids), tuple(left), sort, by, tuple(lookups), among_mounted)
+    return Walk(index, (*covered, *ids), tuple(left), sort, by, among_mounted)
 
 
 def _conditions(filters: Filters) -> dict[str, ColumnElement[bool]]:
@@ -168,23 +159,15 @@ def inner(ledger: Ledger, walk: Walk, after: tuple[Any, int] | None, limit: int)
 
 
 def _narrowed(ledger: Ledger, walk: Walk, query: Select[Any]) -> Select[Any]:
-    """Join what other indexes know about the ids; the order of the joins is ours."""
-    source: Any = schema.ledger
-    for index, column, value in walk.lookups:
-        other = schema.ledger.alias(f"by_{column}")
-        source = source.join(other, and_(other.c.id == t.id, other.c[column] == value))
-        if index in ledger.indexes:
-            query = _forced(query, other, index)
-    if walk.among_mounted:
-        held = select(t.id).where(t.mounted == true())
-        # the limit keeps the optimiser from merging this into a row-by-row look-up
-        ids = ledger.hinted(held, "idx_mounted_host").limit(MOST_MOUNTED).subquery("held")
-        source = source.join(ids, ids.c.id == t.id)
-    if source is schema.ledger:
+    """Join the ids of mounted entries where they are asked for; the order of the join is ours."""
+    if not walk.among_mounted:
         return query
+    held = select(t.id).where(t.mounted == true())
+    # the limit keeps the optimiser from merging this into a row-by-row look-up
+    ids = ledger.hinted(held, "idx_mounted_host").limit(MOST_MOUNTED).subquery("held")
     for name in ("mysql", "mariadb"):
         query = query.prefix_with("STRAIGHT_JOIN", dialect=name)
-    return query.select_from(source)
+    return query.select_from(schema.ledger.join(ids, ids.c.id == t.id))
 
 
 def _forced(query: Select[Any], table: Any, index: str) -> Select[Any]:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 import streamlit as st
 
 from backend.connections import environments
+from backend.mounts import explorer
 from backend.mounts.schemas import ORPHAN_KINDS, SORTS, Facets, Filters
 from pages.shell import calls
 from pages.widgets import filters, times
@@ -213,6 +214,6 @@ def pager(following: str | None, *, complete: bool = True) -> None:
         )
     if not complete:
         words.caption(
-            "Few entries fit these filters. The search stops after 10,000 entries; go on with "
-            "**Look further**."
+            f"Few entries fit these filters. The search stops after {explorer.SEARCH_LIMIT:,} "
+            "entries; go on with **Look further**."
         )
