@@ -5,7 +5,7 @@ from typing import Literal
 
 from backend.core import audit, clock
 from backend.core.access import Actor, Permission
-from backend.core.database import Database, WriteSession
+from backend.core.database import Database, StateDatabaseDown, WriteSession
 from backend.core.errors import OutcomeUnknown, PortalError
 from backend.ingestion import aws, repository, views
 from backend.ingestion.errors import RunNotFound, StartFailed
@@ -33,7 +33,14 @@ def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> R
         aws.doubt(scene.aws, target)
         view = _write_failure(database, actor, row, facts, exc)
         raise StartFailed(view, exc.status, exc.message) from exc
-    return _write_accepted(database, actor, row, facts, accepted)
+    try:
+        return _write_accepted(database, actor, row, facts, accepted)
+    except StateDatabaseDown as exc:
+        # The row says "being sent" and keeps the dataset; the follow-up finds what became of it.
+        raise StateDatabaseDown(
+            f"AWS accepted run {row.run_id}, but the portal's own database is not available to "
+            "record it. Do not start it again: its outcome is looked for."
+        ) from exc
 
 
 def _call(scene: Scene, row: IngestionRun, facts: TargetFacts) -> Accepted:

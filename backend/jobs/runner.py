@@ -13,7 +13,7 @@ import structlog
 
 from backend.core import clock
 from backend.core.access import Actor, Role
-from backend.core.database import Database, get_database
+from backend.core.database import Database, StateDatabaseDown, get_database
 from backend.core.errors import PortalError
 from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.jobs import registry, repository
@@ -25,6 +25,10 @@ log = get_logger(__name__)
 HEARTBEAT_SECONDS = 5.0
 PROGRESS_SECONDS = 0.5
 MAX_LINE = 2_000
+DATABASE_AWAY = (
+    "The portal's own database was not available while this ran, so its end is not recorded. "
+    "Look at what it concerns before you start it again: a part may have been done."
+)
 
 _started = secrets.token_hex(4)
 stopping = threading.Event()
@@ -123,6 +127,10 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
         if row.resumable:
             return {"state": "queued", "error": exc.message, "worker": None}
         return {"state": "interrupted", "error": exc.message}
+    except StateDatabaseDown as exc:
+        # What it says holds for a page's one unit of work, not for a job with many behind it.
+        log.warning("Job failed.", error=exc.message)
+        return {"state": "failed", "error": DATABASE_AWAY}
     except PortalError as exc:
         log.warning("Job failed.", error=exc.message)
         return {"state": "failed", "error": mask_text(exc.message)}
@@ -133,7 +141,8 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
 
 
 def _finish(context: Context, values: dict[str, Any]) -> None:
-    with contextlib.suppress(JobLost):
+    # The last progress is worth less than the end: a database that is away must not lose both.
+    with contextlib.suppress(JobLost, StateDatabaseDown):
         context.flush()
     if values["state"] != "queued":
         values["finished_at"] = clock.now()

@@ -120,9 +120,7 @@ PROVEN: dict[Cell, str] = {
         for system in ("PostgreSQL", "Ledger", "RabbitMQ")
         for fault, test in _SOCKET_PROBES.items()
     },
-    **{
-        Cell("connections test", system, "401"): test for system, test in _WRONG_PASSWORD.items()
-    },
+    **{Cell("connections test", system, "401"): test for system, test in _WRONG_PASSWORD.items()},
     Cell("connections test", "AWS", "refused"): (
         _AWS_PROBE + "test_an_unreachable_endpoint_is_a_result_and_no_error"
     ),

@@ -68,9 +68,7 @@ def test_sockets(
 
 
 @pytest.mark.parametrize("fault", faults(JOB, "AWS"))
-def test_aws(
-    database: Database, save: Save, bad_server: BadServer, note: Note, fault: str
-) -> None:
+def test_aws(database: Database, save: Save, bad_server: BadServer, note: Note, fault: str) -> None:
     bad_server.behave = AWS_FAULTS[fault]
     settings = {**VALID["aws"], "endpoint_url": bad_server.url, "access_key_id": f"AK{fault}"}
     save("aws", settings, {"secret_access_key": SECRET})

@@ -78,9 +78,7 @@ def test_rabbitmq(
 
 
 @pytest.mark.parametrize("fault", [f for f in faults(JOB, "Ledger") if f != "slow"])
-def test_ledger(
-    database: Database, actors: SimpleNamespace, note: Note, fault: str
-) -> None:
+def test_ledger(database: Database, actors: SimpleNamespace, note: Note, fault: str) -> None:
     broker = f"memory://{uuid.uuid4().hex}"
     responder = MemoryResponder(broker)
     with BadServer() as server:
@@ -113,5 +111,3 @@ def test_a_slow_ledger(
         assert len(connection.execute(select(table.c.id).where(table.c.mounted)).all()) == 1
     engine.dispose()
     note(Cell(JOB, "Ledger", "slow"), sees=None, stored=f"{stored}; mounted once")
-
-

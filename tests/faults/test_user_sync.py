@@ -82,8 +82,7 @@ def test_apply(many: Callable[[int], World], note: Note, fault: str) -> None:
         run = service.get_run(session, world.steward, run_id=run.id)
     items = world.items(run).values()
     renamed = sum(
-        str(user.get("displayName")).startswith("Renamed")
-        for user in world.om.store.users.values()
+        str(user.get("displayName")).startswith("Renamed") for user in world.om.store.users.values()
     )
     assert run.counts.get("applied", 0) == renamed
     cell = Cell("user sync apply", "OpenMetadata", fault)

@@ -1,0 +1,106 @@
+"""The fault matrix as a table: `python -m benchmarks.faults [--all] [--markdown FILE]`.
+
+Runs tests/faults and prints one row per cell: what the person saw, what was stored. Cells that
+another room's test proves are named; `--all` runs those too. Exits 1 when any cell is wrong.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults import matrix
+from tests.faults.matrix import Cell
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Collector:
+    """Keeps what the cells' tests told, and the tests that failed."""
+
+    def __init__(self) -> None:
+        self.told: dict[Cell, tuple[str, str]] = {}
+        self.failed: set[str] = set()
+        self.passed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = report.nodeid.split("[")[0]
+        if report.failed:
+            self.failed.add(name)
+        if report.when != "call" or not report.passed:
+            return
+        self.passed.add(name)
+        for key, value in report.user_properties:
+            if key == "cell":
+                job, system, fault, sees, stored = value  # type: ignore[misc]
+                self.told[Cell(job, system, fault)] = (sees, stored)  # type: ignore[has-type]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", action="store_true", help="run the other rooms' proofs too")
+    parser.add_argument("--markdown", type=Path, help="write the table into this file's marks")
+    wanted = parser.parse_args()
+    tests = [str(ROOT / "tests" / "faults")]
+    if wanted.all:
+        tests += [str(ROOT / test) for test in sorted(set(matrix.PROVEN.values()))]
+    collector = Collector()
+    pytest.main(["-q", "--no-header", "--tb=line", *tests], plugins=[collector])
+    rows = [(cell, *_row(cell, collector, wanted.all)) for cell in matrix.all_cells()]
+    print(_text(rows))
+    if wanted.markdown:
+        _write(wanted.markdown, rows)
+    wrong = [row for row in rows if row[1] in ("WRONG", "NOT RUN")]
+    print(f"\n{len(rows)} cells, {len(rows) - len(wrong)} right, {len(wrong)} wrong.")
+    if collector.failed:
+        print("Failed: " + ", ".join(sorted(collector.failed)))
+    return 1 if wrong or collector.failed else 0
+
+
+def _row(cell: Cell, collector: Collector, ran_all: bool) -> tuple[str, str, str]:
+    """How the cell stands, what the person sees, what is stored."""
+    test = matrix.PROVEN.get(cell)
+    if test is None:
+        if cell in collector.told:
+            return ("right", *collector.told[cell])
+        return ("WRONG", "", "its test failed or did not run")
+    if test in collector.failed:
+        return ("WRONG", "", test)
+    if ran_all:
+        return ("right" if test in collector.passed else "NOT RUN", "", test)
+    return ("proven", "", test)
+
+
+def _text(rows: list[Any]) -> str:
+    lines, job = [], ""
+    for cell, state, sees, stored in rows:
+        if cell.job != job:
+            job = cell.job
+            lines.append(f"\n{job.upper()}")
+        lines.append(f"  {cell.system:<15}{cell.fault:<10}{state:<8}{sees or stored}")
+        if sees:
+            lines.append(f"  {'':<33}→ {stored}")
+    return "\n".join(lines)
+
+
+BEGIN, END = "<!-- table -->\n", "<!-- /table -->\n"
+
+
+def _write(path: Path, rows: list[Any]) -> None:
+    lines = [
+        "| Job | System | Fault | What the person sees | What is stored |",
+        "|---|---|---|---|---|",
+    ]
+    for cell, state, sees, stored in rows:
+        proof = f"{state}: `{stored.split('/')[-1]}`" if not sees else stored
+        said = sees.replace("|", "\\|").replace("<", "&lt;") or "see the test"
+        lines.append(f"| {cell.job} | {cell.system} | {cell.fault} | {said} | {proof} |")
+    before, _, rest = path.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    path.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
