@@ -17,12 +17,15 @@ def row_html(row: RowView) -> str:
     parts = []
     if row.sets_name:
         parts.append(_line("Name", name_html(row.old_name, row.new_name)))
-    elif row.new_name and not row.user_id:
-        parts.append(_line("Name", _bdi(escape(_cut(visible(row.new_name))))))
+    else:
+        name = row.old_name if row.user_id else row.new_name
+        parts.append(_line("Name", _bdi(_whole(name)) if name else "<em>empty</em>"))
     if row.sets_domains:
         old = _marked(row.old_domains, row.new_domains, _OLD, "</del>")
         new = _marked(row.new_domains, row.old_domains, _NEW, "</ins>")
         parts.append(_line("Domains", f"{old} → {new}"))
+    elif row.old_domains:
+        parts.append(_line("Domains", _names(row.old_domains)))
     if row.inherited:
         parts.append(_line("Inherited from teams", _names(row.inherited)))
     return "".join(parts)

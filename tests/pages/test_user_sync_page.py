@@ -90,6 +90,15 @@ class TestPlan:
 
 
 class TestFilters:
+    def test_without_any_every_kind_of_row_is_drawn(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="steward")
+        app.toggle(key="user_sync.only").set_value(False).run()
+        assert not app.exception
+        said = shown(app).replace("\\", "")
+        for person in world.directory.users:
+            assert person["email"] is None or person["email"] in said
+
     def test_live_in_the_address(self, open_page, world):
         world.plan()
         app = open_page(PAGE, role="steward", kind="unknown_domain")
