@@ -21,11 +21,11 @@ from backend.models import MountRequestBox
 from backend.mounts import actions, explorer
 from backend.mounts import settings as mount_settings
 from tests.backend.connections.bad_server import BadServer
-from tests.fixtures.dms_responder import MemoryResponder, mount_request
-from tests.fixtures.mounts import add_environment
 from tests.faults.conftest import SECRET, Note
 from tests.faults.matrix import Cell, faults
 from tests.faults.servers import RAW, Wire, closed_port
+from tests.fixtures.dms_responder import MemoryResponder, mount_request
+from tests.fixtures.mounts import add_environment
 
 JOB = "mount"
 

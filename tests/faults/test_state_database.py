@@ -1,4 +1,4 @@
-"""The portal's own database locked or full in the middle of each job: honest, whole, never twice."""
+"""The portal's own database locked or full in the middle of each job: honest and whole."""
 
 import resource
 import sqlite3
@@ -153,7 +153,7 @@ def test_user_sync_apply(
     note(
         Cell("user sync apply", STATE, fault),
         sees=ended.error,
-        stored=f"job failed, run {left.state}: {left.counts}; continued: 20 applied, each sent once",
+        stored=f"job failed, run {left.state}: {left.counts}; then 20 applied, each sent once",
     )
 
 
