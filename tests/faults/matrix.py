@@ -1,4 +1,4 @@
-"""What the matrix consists of: which cells are run here, which are proven elsewhere, which cannot be."""
+"""What the matrix consists of: which cells are run here, which are proven elsewhere."""
 
 from dataclasses import dataclass
 from itertools import product
