@@ -19,6 +19,8 @@ log = get_logger(__name__)
 
 ENVIRONMENT = "Sandbox"
 LEFT_MARK = "left"
+PRETENDED = "stand-ins and embedded servers on this machine"
+ALL_SANDBOX = f"{PRETENDED.capitalize()}. Nothing here touches a real system."
 
 _lock = threading.Lock()
 _child: process.Child | None = None
@@ -37,14 +39,19 @@ class SandboxState:
 def state(session: ReadSession, actor: Actor) -> SandboxState:
     """What the banner says."""
     access.require(actor, Permission.OVERVIEW_READ)
-    exists = any(e.is_sandbox for e in environments.list_all(session, actor))
+    known = environments.list_all(session, actor)
+    exists = any(e.is_sandbox for e in known)
     if _problem:
         return SandboxState(exists, False, _problem)
     if not exists:
         return SandboxState(False, False, "")
     if _child is not None and not _child.alive:
         return SandboxState(True, False, "Its servers have stopped: restart the portal.")
-    return SandboxState(True, True, "Stand-ins and embedded servers on this machine.")
+    if all(e.is_sandbox for e in known):
+        return SandboxState(True, True, ALL_SANDBOX)
+    return SandboxState(
+        True, True, f"{ENVIRONMENT} is {PRETENDED}; the other environments are real."
+    )
 
 
 def wanted(session: ReadSession) -> bool:

@@ -59,10 +59,7 @@ def _sandbox_banner(session: SignedIn) -> None:
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", key="chrome.sandbox"
     ):
-        st.markdown(
-            f":blue-badge[:material/science: Sandbox] {state.message} "
-            "Nothing here touches a real system."
-        )
+        st.markdown(f":blue-badge[:material/science: Sandbox] {state.message}")
         if session.actor.may(Permission.ENVIRONMENTS_WRITE) and st.button(
             "Leave sandbox", key="chrome.leave_sandbox", icon=":material/exit_to_app:"
         ):

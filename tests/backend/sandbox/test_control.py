@@ -64,3 +64,17 @@ class TestLeave:
                 control.leave(database, actor)
         with database.read() as session:
             assert control.state(session, actors.viewer).active
+
+
+class TestState:
+    def test_says_that_nothing_is_real_only_while_that_is_so(
+        self, database: Database, sandbox_environment: None, actors: SimpleNamespace
+    ) -> None:
+        with database.read() as session:
+            assert "Nothing here touches" in control.state(session, actors.viewer).message
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="prod")
+        with database.read() as session:
+            message = control.state(session, actors.viewer).message
+        assert "Nothing here" not in message
+        assert "real" in message
