@@ -13,10 +13,9 @@ from backend.jobs.registry import JobContext, job
 def fresh_broker() -> Iterator[None]:
     broker.reset()
     runner.stopping.clear()
-    kinds = dict(registry._kinds)
     yield
-    registry._kinds.clear()
-    registry._kinds.update(kinds)
+    for name in [name for name in registry._kinds if name.startswith("test.")]:
+        del registry._kinds[name]
     runner.stopping.clear()
     broker.reset()
 
