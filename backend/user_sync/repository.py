@@ -1,6 +1,7 @@
 """The SQL of plans and their rows."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -262,10 +263,16 @@ def _conditions(plan_id: int, wanted: RowFilter) -> list[ColumnElement[bool]]:
     if wanted.only_applicable:
         found.append(_APPLICABLE)
     if wanted.domain:
-        found.append(SyncRow.domain_keys.contains(f"|{wanted.domain.casefold()}|", autoescape=True))
-    for word in wanted.text.casefold().split():
+        key = f"|{findable(wanted.domain)}|"
+        found.append(SyncRow.domain_keys.contains(key, autoescape=True))
+    for word in findable(wanted.text).split():
         found.append(SyncRow.search.contains(word, autoescape=True))
     return found
+
+
+def findable(text: str) -> str:
+    """Search text as the rows hold it: folded, without what no database takes as text."""
+    return re.sub("[\x00\ud800-\udfff]", "", text).casefold()
 
 
 def row_view(row: SyncRow, host_port: str) -> RowView:

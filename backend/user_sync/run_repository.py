@@ -225,7 +225,7 @@ def item_page(
     )
     if states:
         query = query.where(SyncItem.state.in_(states))
-    for word in text.casefold().split():
+    for word in repository.findable(text).split():
         query = query.where(SyncRow.search.contains(word, autoescape=True))
     return tuple(_item_view(item, row, host_port) for item, row in session.execute(query))
 

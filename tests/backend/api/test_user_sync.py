@@ -74,6 +74,7 @@ def test_rows_come_filtered_and_in_pages(client, world, bearer):
     assert (len(page["rows"]), page["next_offset"]) == (5, 5)
     found = client.get(url, params={"kind": "duplicate"}, headers=steward).json()
     assert {row["status"] for row in found["rows"]} == {"duplicate"}
+    assert client.get(url, params={"text": "\x00a|b%"}, headers=steward).json()["total"] == 0
     assert client.get(url, params={"kind": "nonsense"}, headers=steward).status_code == 422
     listed = client.get(PLANS, headers=bearer("viewer")).json()
     assert [p["plan_id"] for p in listed] == [plan["plan_id"]]
@@ -126,4 +127,6 @@ def test_what_does_not_exist_is_404(client, world, bearer):
     assert client.get(f"{PLANS}/99", headers=steward).status_code == 404
     assert client.get(f"{RUNS}/99", headers=steward).status_code == 404
     assert client.post(PLANS, json={"environment": "no"}, headers=steward).status_code == 404
+    odd = client.post(PLANS, content=b'{"environment": "\\ud800\\u0000"}', headers=steward)
+    assert 400 <= odd.status_code < 500
     assert client.get(f"{PLANS}/1").status_code == 401

@@ -1,5 +1,6 @@
 """Runs against a real HTTP server: outcomes, limits, crashes, cancellation, outages, undo."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -94,6 +95,26 @@ class TestApply:
         first = world.apply(plan, emails=["dana.fox@example.com"])
         second = world.start(plan)
         assert (second.id, second.reused, second.total) == (first.id, True, 1)
+
+    def test_two_people_at_the_same_moment_get_one_run(self, many):
+        world = many(30)
+        plan = world.plan()
+        with ThreadPoolExecutor(4) as pool:
+            runs = list(pool.map(lambda _n: world.start(plan), range(4)))
+        assert len({run.id for run in runs}) == 1
+        assert [run.reused for run in runs].count(False) == 1
+        with ThreadPoolExecutor(3) as pool:
+            list(
+                pool.map(
+                    lambda _n: service.execute(world.database, world.steward, run_id=runs[0].id),
+                    range(3),
+                )
+            )
+        assert {
+            u["version"]
+            for u in world.om.store.users.values()
+            if str(u.get("displayName")).startswith("Renamed")
+        } == {0.2}
 
     def test_an_expired_plan_is_refused(self, world):
         plan = world.plan()
