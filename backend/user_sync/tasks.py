@@ -8,7 +8,7 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
-from backend.jobs.registry import JobContext, job
+from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
 from backend.user_sync import applying, planning, plans, repository, rules_repository, runs
 
@@ -52,7 +52,10 @@ def apply_plan(ctx: JobContext, *, run_id: int) -> dict[str, Any] | None:
     """Work through a run."""
     run = applying.execute(ctx.database, run_id, ctx, token=f"job:{ctx.job_id}")
     ctx.log(f"{run.state}: {run.counts} {run.note}".strip())
-    return {"run_id": run_id, "state": run.state, "counts": run.counts}
+    result: dict[str, Any] = {"run_id": run_id, "state": run.state, "counts": run.counts}
+    if run.state == "stopped":
+        result[FAILED] = run.note or "The run stopped before its end."
+    return result
 
 
 @every("user_sync.schedule", minutes=1)

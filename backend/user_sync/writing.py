@@ -84,7 +84,16 @@ class Writer:
         if not self._gateway.version().stores_domains_with_if_match:
             # Servers before 2.0 may echo what they did not store.
             answer = self._gateway.user(change.user_id)
+        if not wanted_is_there(change, answer):
+            # The answer may leave out what it was not asked for: only a read tells.
+            answer = self._read_back(change, answer)
         return self._compared(change, answer)
+
+    def _read_back(self, change: Change, answer: StoredUser) -> StoredUser:
+        try:
+            return self._gateway.user(change.user_id)
+        except PortalError:
+            return answer
 
     def _guards(self, change: Change) -> bool:
         if "domains" in change.fields and not (

@@ -8,9 +8,21 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from backend.core import clock
-from backend.core.errors import InvalidInput, UpstreamError
+from backend.core.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from backend.integrations.openmetadata import tokens, wire
-from backend.integrations.openmetadata.errors import SYSTEM, Moved, NotThere, WrongAddress
+from backend.integrations.openmetadata.errors import (
+    SYSTEM,
+    Moved,
+    NotThere,
+    TokenRefused,
+    WrongAddress,
+)
 from backend.integrations.openmetadata.schemas import (
     Domain,
     Probe,
@@ -71,7 +83,7 @@ class OpenMetadataGateway:
         Raises WrongAddress, TokenRefused, Denied and the upstream errors.
         """
         version = self.version()
-        me = self._document("users/loggedInUser")
+        me = self._who_am_i()
         is_bot, is_admin = bool(me.get("isBot")), bool(me.get("isAdmin"))
         return Probe(
             version=version.text,
@@ -80,8 +92,18 @@ class OpenMetadataGateway:
             is_bot=is_bot,
             is_admin=is_admin,
             token_expires_at=self._expires,
-            warnings=tuple(self._warnings(version, is_bot=is_bot, is_admin=is_admin)),
+            warnings=tuple(
+                self._warnings(version, is_bot=is_bot, is_admin=is_admin, known=bool(me))
+            ),
         )
+
+    def _who_am_i(self) -> dict[str, Any]:
+        try:
+            return self._document("users/loggedInUser")
+        except NotThere:
+            # A server without this path, or a token whose user is gone: prove the token at least.
+            self._transport.read("users", {"limit": "1"})
+            return {}
 
     def version(self) -> ServerVersion:
         """The server's version, asked once. The server answers without looking at the token."""
@@ -140,6 +162,12 @@ class OpenMetadataGateway:
                     self._enforces = False
                 except Moved:
                     self._enforces = True
+                except (TokenRefused, UpstreamUnavailable, UpstreamTimeout, OutcomeUnknown):
+                    raise
+                except UpstreamError:
+                    # It refuses an empty patch: believe the version. Sent in vain, the header
+                    # does no harm.
+                    self._enforces = self.version().stores_domains_with_if_match
             return self._enforces
 
     def patch_user(
@@ -193,7 +221,9 @@ class OpenMetadataGateway:
             cursors.add(after)
             query["after"] = after
 
-    def _warnings(self, version: ServerVersion, *, is_bot: bool, is_admin: bool) -> Iterator[str]:
+    def _warnings(
+        self, version: ServerVersion, *, is_bot: bool, is_admin: bool, known: bool
+    ) -> Iterator[str]:
         if self._expires and self._expires - clock.now() < _WARN_AHEAD:
             yield f"The token ends on {self._expires:%Y-%m-%d at %H:%M} UTC: make a new one."
         if is_bot:
@@ -202,7 +232,7 @@ class OpenMetadataGateway:
                 "This is a bot's token: bots may change domains, but not display names "
                 f"(the server {silent}). Use the token of a technical admin account."
             )
-        elif not is_admin:
+        elif known and not is_admin:
             yield "This account is no admin: its role must allow EditAll on users."
         if version.parts and not version.stores_domains_with_if_match:
             yield (

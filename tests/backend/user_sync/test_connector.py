@@ -47,7 +47,7 @@ class Case:
 def ingest(case: Case, folder: Path) -> None:
     folder.mkdir()
     file = folder / "recipe.yaml"
-    file.write_text(case.recipe)
+    file.write_text(case.recipe.replace("http://localhost:8585/api", case.om.url))
     case.token = case.om.token(case.account, 900)
     done = subprocess.run(
         [sys.executable, "-m", "metadata", "ingest", "-c", str(file)],
@@ -60,8 +60,7 @@ def ingest(case: Case, folder: Path) -> None:
             **os.environ,
             "HOME": str(folder),
             "PYTHONPATH": str(ROOT),
-            "GRAPHQL_ENDPOINT": case.directory.url,
-            "OM_HOST_PORT": case.om.url,
+            "PORTAL_GRAPHQL_URL": case.directory.url,
             "OM_JWT_TOKEN": case.token,
         },
     )
@@ -91,7 +90,7 @@ source:
 workflowConfig:
   loggerLevel: INFO
   openMetadataServerConfig:
-    hostPort: ${OM_HOST_PORT}
+    hostPort: http://localhost:8585/api
     authProvider: openmetadata
     securityConfig:
       jwtToken: ${OM_JWT_TOKEN}

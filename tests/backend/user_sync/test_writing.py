@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.integrations.loopback import Response
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.standin import StandIn, seeding
 from backend.user_sync.schemas import Change
@@ -63,6 +64,17 @@ class TestWrite:
         changed = {key for key in after if after[key] != before.get(key)}
         assert changed == {"displayName", "domains", "version", "updatedAt", "updatedBy",
                            "changeDescription"}  # fmt: skip
+
+    def test_an_answer_that_leaves_fields_out_is_read_back(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "dana.fox", domains=["Research"])
+        gateway.enforces_if_match(change.user_id)
+        bare = b'{"id": "%s", "name": "dana.fox", "email": "x@y.z"}' % change.user_id.encode()
+        real = server.api.answer
+        server.server._answer = lambda request: (
+            real(request) and Response(200, bare) if request.method == "PATCH" else real(request)
+        )
+        assert written.write(change).state == "applied"
 
     def test_clears_a_name_when_an_undo_asks_for_it(self, server, ready):
         gateway, written = ready

@@ -94,6 +94,13 @@ class TestProbe:
         assert probe.token_expires_at is not None
         assert any("ends on" in w for w in probe.warnings)
 
+    def test_without_who_am_i_the_token_is_proven_by_another_read(self, stand_in, connect):
+        stand_in.faults.add(path="loggedInUser", status=404)
+        probe = connect(stand_in).probe()
+        assert (probe.principal, probe.version) == ("", "2.0.6")
+        with pytest.raises(TokenRefused):
+            connect(stand_in, expires_in=-5).probe()
+
     def test_warns_that_a_bot_may_not_change_names(self, stand_in, connect):
         probe = connect(stand_in, "ingestion-bot").probe()
         assert any("bot" in w and "silently" in w for w in probe.warnings)
@@ -180,6 +187,16 @@ class TestPatch:
             user = by_name(gateway)["anna.kowalska"]
             assert gateway.enforces_if_match(user.id) is enforced
             assert gateway.user(user.id) == user
+
+    @pytest.mark.parametrize(("version", "believed"), [("1.9.11", False), ("2.0.6", True)])
+    def test_a_server_that_refuses_an_empty_patch_is_believed_by_its_version(
+        self, connect, version, believed
+    ):
+        with StandIn(seed=seeding.seed_demo, version=version) as server:
+            gateway = connect(server)
+            user = by_name(gateway)["anna.kowalska"]
+            server.faults.add(method="PATCH", status=400, times=1)
+            assert gateway.enforces_if_match(user.id) is believed
 
 
 class TestFailures:
