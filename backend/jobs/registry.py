@@ -46,6 +46,10 @@ class JobContext(Protocol):
 
 JobFunction = Callable[..., dict[str, Any] | None]
 
+#: A result with this key ends the job as failed, with the sentence under it as the error, and is
+#: kept: for work whose own record says how it failed, so that the job does not claim success.
+FAILED = "failed"
+
 
 @dataclass(frozen=True)
 class JobKind:

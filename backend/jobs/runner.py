@@ -117,7 +117,12 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
     log.info("Job started.", attempt=row.attempt, subject=row.subject)
     try:
         result = registry.kind(row.kind).function(context, **row.arguments)
-        return {"state": "succeeded", "result": result, "error": None}
+        failure = (result or {}).get(registry.FAILED)
+        return {
+            "state": "failed" if failure else "succeeded",
+            "result": result,
+            "error": mask_text(str(failure)) if failure else None,
+        }
     except JobLost:
         log.warning("Another worker took this job over; this attempt stops.")
         return None

@@ -7,10 +7,10 @@ from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.jobs.enqueue import enqueue
-from backend.jobs.registry import JobContext, job
+from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
 from backend.tokenization import check, execution, repository, settle, write_back
-from backend.tokenization.schemas import WriteBackState
+from backend.tokenization.schemas import RunState, WriteBackState
 
 MOST_ATTEMPTS = 12
 _LONGEST_WAIT_MINUTES = 60
@@ -19,7 +19,10 @@ _LONGEST_WAIT_MINUTES = 60
 @job("tokenization.run", title="Tokenize a table", resumable=True)
 def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
     """Resumable in the sense that a second call finds out how the first one ended."""
-    return execution.run(ctx, run_id=run_id)
+    document = execution.run(ctx, run_id=run_id)
+    if document["status"] in (RunState.FAILED, RunState.INTERRUPTED, RunState.UNKNOWN):
+        document[FAILED] = document["details"]
+    return document
 
 
 @job("tokenization.write_back", title="Write a tokenization's outcome to DataHub", resumable=True)

@@ -38,6 +38,10 @@ def kinds() -> dict[str, threading.Event]:
 
         raise UpstreamUnavailable("Somewhere", "nobody is there", "Try later.")
 
+    @job("test.told", title="Tell of a failure")
+    def told(ctx: JobContext) -> dict[str, object]:
+        return {"rows": 3, "failed": "Three rows and then nothing."}
+
     @job("test.bug", title="Bug")
     def bug(ctx: JobContext) -> None:
         raise KeyError("planted-secret")

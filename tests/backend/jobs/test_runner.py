@@ -44,6 +44,14 @@ class TestRun:
         view = _get(database, job_id)
         assert (view.state, view.error) == ("failed", "Somewhere: nobody is there. Try later.")
 
+    def test_a_result_that_tells_of_a_failure_is_no_success(self, database: Database) -> None:
+        job_id = _queue(database, "test.told")
+        runner.run(job_id, database)
+        view = _get(database, job_id)
+        assert (view.state, view.error) == ("failed", "Three rows and then nothing.")
+        assert view.result is not None
+        assert view.result["rows"] == 3
+
     def test_a_bug_shows_a_reference_and_nothing_else(self, database: Database) -> None:
         job_id = _queue(database, "test.bug")
         runner.run(job_id, database)
