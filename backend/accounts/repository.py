@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Select, delete, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from backend.core.database import ReadSession, WriteSession
@@ -207,9 +207,7 @@ def lock_backoff(session: WriteSession, keys: list[str], now: datetime) -> dict[
     for key in sorted(keys):
         row = session.scalars(_locked_backoff(key)).one_or_none()
         if row is None:
-            insert_ignoring_duplicate(
-                session, SignInBackoff(key=key, failures=0, last_failure_at=now, blocked_until=None)
-            )
+            _make_backoff(session, key, now)
             row = session.scalars(_locked_backoff(key)).one()
         found[key] = row
     return found
@@ -224,13 +222,20 @@ def _locked_backoff(key: str) -> Select[tuple[SignInBackoff]]:
     )
 
 
-def insert_ignoring_duplicate(session: WriteSession, row: Any) -> None:
-    """Insert; when another process inserted the same key in the same instant, theirs counts."""
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:
-        session.expire_all()
+def _make_backoff(session: WriteSession, key: str, now: datetime) -> None:
+    """Insert the counter unless it is there, in one statement that locks it.
+
+    On MySQL a plain INSERT that meets a duplicate keeps a shared lock, and two that then ask for
+    the exclusive one are a deadlock; ON DUPLICATE KEY asks for the exclusive lock at once.
+    """
+    values = {"key": key, "failures": 0, "last_failure_at": now, "blocked_until": None}
+    dialect = session.get_bind().dialect.name
+    if dialect in ("mysql", "mariadb"):
+        session.execute(mysql.insert(SignInBackoff).values(values).on_duplicate_key_update(key=key))
+    elif dialect == "postgresql":
+        session.execute(postgresql.insert(SignInBackoff).values(values).on_conflict_do_nothing())
+    else:
+        session.execute(sqlite.insert(SignInBackoff).values(values).on_conflict_do_nothing())
 
 
 def delete_backoff(session: WriteSession, keys: list[str]) -> None:

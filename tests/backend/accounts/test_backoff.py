@@ -87,15 +87,22 @@ class TestCountTry:
         assert tries(database, 8) == 5
 
     def test_tries_at_the_same_instant_share_one_counter(self, any_database: Database) -> None:
+        for number in range(5):
+            assert sum(self._at_once(any_database, f"person{number}", f"10.1.0.{number}")) == 5
+
+    def _at_once(self, database: Database, name: str, address: str) -> list[int]:
         let: list[int] = []
         threads = [
-            threading.Thread(target=lambda: let.append(tries(any_database, 2))) for _ in range(6)
+            threading.Thread(
+                target=lambda: let.append(tries(database, 2, name=name, address=address))
+            )
+            for _ in range(6)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert sum(let) == 5
+        return let
 
 
 class TestForgive:
