@@ -162,7 +162,7 @@ def main() -> None:
     if load > cores * 1.5:
         print(
             f"load {load:.1f} on {cores} cores: planning works while the server answers, which a "
-            "busy machine does not let it; the CPU seconds hold, the ratio is too high"
+            "busy machine does not let it: on an idle one the ratio is lower"
         )
 
 
