@@ -1,4 +1,4 @@
-"""Runs against a real HTTP server: outcomes, limits, crashes, cancellation, outages, undo."""
+"""Runs against a real HTTP server: outcomes, limits, crashes, cancellation, outages."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from backend.core import audit, clock
-from backend.core.errors import InvalidInput, NotPermitted
+from backend.core.errors import NotPermitted
 from backend.integrations.openmetadata.standin import StandIn, seeding
 from backend.jobs.errors import JobCancelled, JobInterrupted
 from backend.models import SyncItem, SyncPlan, SyncRun
@@ -15,7 +15,6 @@ from backend.user_sync import applying, planning, service
 from backend.user_sync.errors import (
     ConfirmationNeeded,
     NothingToApply,
-    NothingToUndo,
     NotInPlan,
     PlanExpired,
     RunActive,
@@ -345,73 +344,3 @@ class TestStopping:
         service.execute(world.database, world.steward, run_id=run.id)
         with world.database.write() as session, pytest.raises(NothingToApply):
             service.resume(session, world.steward, run_id=run.id)
-
-
-class TestRevert:
-    def revert(self, world, run):
-        with world.database.write() as session:
-            return service.revert(session, world.steward, run_id=run.id)
-
-    def test_puts_back_names_and_domains_as_they_were(self, world):
-        def fields(user):
-            return user.get("displayName"), {d["id"] for d in user["domains"]}
-
-        before = {k: fields(v) for k, v in world.om.store.users.items()}
-        run = world.apply(world.plan())
-        inverse = self.revert(world, run)
-        assert (inverse.origin, inverse.reverts_run_id) == ("undo", run.id)
-        assert inverse.changes == run.total
-        undone = world.apply(inverse)
-        assert undone.state == "succeeded"
-        assert {k: fields(v) for k, v in world.om.store.users.items()} == before
-
-    def test_is_a_plan_to_be_looked_at_and_ticked(self, world):
-        run = world.apply(world.plan())
-        inverse = self.revert(world, run)
-        row = world.row(inverse, "lena.novak@example.com")
-        assert (row.old_name, row.new_name) == ("Lena Novak-Horvat", "Lena Novak")
-        assert world.apply(inverse, emails=["lena.novak@example.com"]).total == 1
-
-    def test_leaves_users_alone_that_changed_since(self, world):
-        run = world.apply(world.plan())
-        world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
-        undone = world.apply(self.revert(world, run))
-        assert undone.counts["conflict"] == 1
-        assert [d["name"] for d in world.stored("dana.fox")["domains"]] == ["Research"]
-
-    def test_takes_back_only_what_was_stored(self, world):
-        world.use(world.om, "ingestion-bot")
-        run = world.apply(world.plan())
-        inverse = self.revert(world, run)
-        row = world.row(inverse, "aaron_johnson0@example.com")
-        assert (row.sets_name, row.sets_domains) == (False, True)
-        assert "lena.novak@example.com" not in {r.email for r in world.rows(inverse)}
-
-    def test_of_a_run_that_stored_nothing_is_refused(self, world):
-        plan = world.plan()
-        world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
-        run = world.apply(plan, emails=["dana.fox@example.com"])
-        with pytest.raises(NothingToUndo):
-            self.revert(world, run)
-
-    def test_can_be_undone_itself(self, world):
-        run = world.apply(world.plan())
-        undone = world.apply(self.revert(world, run))
-        again = world.apply(self.revert(world, undone))
-        assert again.state == "succeeded"
-        assert world.stored("lena.novak")["displayName"] == "Lena Novak-Horvat"
-
-
-class TestReading:
-    def test_items_are_filtered_and_bounded(self, world):
-        run = world.apply(world.plan())
-        with world.database.read() as session:
-            found = service.list_items(
-                session, world.steward, run_id=run.id, states=["applied"], text="novak"
-            )
-            assert [i.email for i in found] == ["lena.novak@example.com"]
-            with pytest.raises(InvalidInput):
-                service.list_items(session, world.steward, run_id=run.id, limit=0)
-            text = service.run_csv(session, world.steward, run_id=run.id)
-            assert text.count("\r\n") == run.total + 1
-            assert [r.id for r in service.list_runs(session, world.steward)] == [run.id]
