@@ -44,7 +44,7 @@ def list_view(actor: Actor, wanted: Wanted) -> int | None:
         mime="text/csv",
         key="mounts.csv",
         icon=":material/download:",
-        help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` has no such limit.",
+        help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a million.",
     )
     return chosen
 
