@@ -33,7 +33,7 @@ T = TypeVar("T")
 SCHEMA_FILE = Path(__file__).parents[2] / "data" / "ledger_schema.sql"
 MAX_ACTIVE = 10_000
 READ_TIMEOUT = 60
-_ATTEMPTS = 6
+_COLLIDING_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,20 @@ class Ledger:
         patience: for how many seconds a lost or absent database is tried again. `work` must
         recognise its own earlier success: a commit whose answer was lost is repeated too.
         """
-        until = time.monotonic() + patience
+        started = time.monotonic()
         for attempt in range(1, 1_000_000):
             try:
                 with self._writer.begin() as connection:
                     return work(connection)
             except DBAPIError as exc:
-                again = (is_deadlock(exc) and attempt < _ATTEMPTS) or (
-                    is_gone(exc) and time.monotonic() < until
+                spent = time.monotonic() - started
+                again = (is_deadlock(exc) and spent < _COLLIDING_SECONDS) or (
+                    is_gone(exc) and spent < patience
                 )
                 if not again:
                     raise explained(exc, self.address) from exc
-                time.sleep(random.uniform(0.5, 1.0) * min(0.02 * 2**attempt, 1.0))
+                # From zero on, so that two clients that collided do not meet again in step.
+                time.sleep(random.uniform(0.0, min(0.02 * 2**attempt, 1.0)))
         raise AssertionError("unreachable")
 
     def now(self, seconds: float = 0.0, *, whole: bool = False) -> Any:
