@@ -1,45 +1,20 @@
 """environments, connections and refresh_client_info on the command line."""
 
-import io
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from backend.cli import common, main
 from backend.connections import resolve
 from backend.core.database import Database
 from backend.integrations.datahub.standin import StandIn
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
+from tests.backend.cli.conftest import RunCli as Run
 
 
 @pytest.fixture
-def run(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(run_cli: Run) -> Run:
     """run("environments", "list", stdin="…") → exit status, stdout, stderr."""
-
-    def do(*arguments: str, stdin: str = "") -> Ended:
-        common.database.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["backend", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status = main.main()
-        out, err = capsys.readouterr()
-        return Ended(status, out, err)
-
-    return do
+    return run_cli
 
 
 @pytest.fixture

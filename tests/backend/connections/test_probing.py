@@ -80,9 +80,8 @@ class TestHttpServers:
         self, save: Save, bad_server: BadServer, kind: str, behaviour: bad.Behaviour
     ) -> None:
         bad_server.behave = behaviour
-        result = probe(self.config(save, kind, bad_server.url), deadline=0.5)
+        probe(self.config(save, kind, bad_server.url), deadline=3.0)
         assert bad_server.connections
-        assert result.latency_ms < 20_000
 
     def test_one_that_hangs_up(self, save: Save, bad_server: BadServer, kind: str) -> None:
         bad_server.behave = bad.close
