@@ -110,7 +110,7 @@ class TestWorkers:
         file = tmp_path / "once"
         first = start_worker()
         job_id = _queue(shared, "test.once", file=str(file))
-        _wait_for(lambda: file.exists() and file.read_text(), "the job starts")
+        _wait_for(lambda: file.exists() and file.read_text() != "", "the job starts")
         first.kill()
         first.wait(10)
         recovery.recover(shared)
