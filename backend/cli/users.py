@@ -193,8 +193,9 @@ def _run_text(document: dict[str, object]) -> str:
     assert isinstance(rows, list)  # noqa: S101 - run_document makes it one
     shown = [[r["email"], r["status"], r["reason"]] for r in rows[:SHOWN]]
     more = f"\n… and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    before = " (the plan was applied before; this is that run)" if document["reused"] else ""
     return (
-        f"Run {document['run_id']} of plan {document['plan_id']}: {document['state']}\n"
+        f"Run {document['run_id']} of plan {document['plan_id']}: {document['state']}{before}\n"
         + table(["E-MAIL", "STATUS", "REASON"], shown)
         + more
     )

@@ -43,6 +43,18 @@ class NotInPlan(InvalidInput):
         self.plan_id = plan_id
 
 
+class AppliedWithout(Conflict):
+    """A plan is applied once; missing: a few of the users its run left out."""
+
+    def __init__(self, plan_id: int, run_id: int, missing: list[str]) -> None:
+        some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if missing[3:] else "")
+        super().__init__(
+            f"Plan {plan_id} was applied before, by run {run_id}, without {some}. "
+            "Nothing was applied now; plan again to change them."
+        )
+        self.run_id = run_id
+
+
 class ConfirmationNeeded(Conflict):
     """The blast-radius limit: type the number of users to go on."""
 

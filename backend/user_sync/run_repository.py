@@ -32,6 +32,11 @@ def find_by_plan(session: ReadSession, plan_id: int) -> SyncRun | None:
     return session.scalars(select(SyncRun).where(SyncRun.plan_id == plan_id)).one_or_none()
 
 
+def user_ids(session: ReadSession, run_id: int) -> set[str]:
+    """The users a run was started for."""
+    return set(session.scalars(select(SyncItem.user_id).where(SyncItem.run_id == run_id)))
+
+
 def list_runs(
     session: ReadSession, *, environment_id: int | None, limit: int, before: int | None
 ) -> list[RunView]:

@@ -21,6 +21,7 @@ from backend.user_sync import (
     run_repository,
 )
 from backend.user_sync.errors import (
+    AppliedWithout,
     ConfirmationNeeded,
     NothingToApply,
     NothingToUndo,
@@ -44,17 +45,20 @@ def apply(
     confirm: str = "",
     background: bool = True,
 ) -> RunView:
-    """Start applying a plan; a plan that was applied before answers with its first run (reused).
+    """Start applying a plan; applied before, it answers with its first run (reused), which must
+    hold every user asked for now: leaving one out silently would look like success.
 
     user_ids or emails: the ticked users, None for every change of the plan. confirm: the number
     of users, typed by a person, needed above the blast-radius limit. background False: no job is
     sent, the caller runs `execute` itself.
-    Raises PlanNotFound, PlanNotReady, PlanExpired, NotInPlan, NothingToApply, ConfirmationNeeded.
+    Raises PlanNotFound, PlanNotReady, PlanExpired, NotInPlan, NothingToApply, ConfirmationNeeded,
+    AppliedWithout.
     """
     access.require(actor, Permission.USER_SYNC_APPLY)
     plan = repository.get_plan(session, plan_id, lock=True)
     known = run_repository.find_by_plan(session, plan_id)
     if known is not None:
+        _check_covered(session, known, user_ids, emails)
         return run_repository.view(session, known, reused=True)
     if plan.state != "ready":
         raise PlanNotReady(plan_id, plan.state, plan.error)
@@ -91,6 +95,27 @@ def _chosen(
     if not rows:
         raise NothingToApply(plan_id)
     return rows
+
+
+def _check_covered(
+    session: WriteSession,
+    run: SyncRun,
+    user_ids: Sequence[str] | None,
+    emails: Sequence[str] | None,
+) -> None:
+    """Raises AppliedWithout when somebody asks for more than the plan's run holds."""
+    held = run_repository.user_ids(session, run.id)
+    rows = repository.applicable_rows(session, run.plan_id)
+    names = {user_id: email for _, user_id, email in rows}
+    wanted = set(user_ids) if user_ids is not None else set() if emails is not None else set(names)
+    if emails is not None:
+        found, unknown = plans.resolve_ids(session, run.plan_id, emails)
+        if unknown:
+            raise NotInPlan(run.plan_id, unknown)
+        wanted |= set(found)
+    missing = sorted(names.get(user_id, user_id) for user_id in wanted - held)
+    if missing:
+        raise AppliedWithout(run.plan_id, run.id, missing)
 
 
 def over_limit(users: int, matched: int, settings: Settings) -> bool:

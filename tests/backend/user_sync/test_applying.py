@@ -13,6 +13,7 @@ from backend.jobs.errors import JobCancelled, JobInterrupted
 from backend.models import SyncItem, SyncPlan, SyncRun
 from backend.user_sync import applying, planning, service
 from backend.user_sync.errors import (
+    AppliedWithout,
     ConfirmationNeeded,
     NothingToApply,
     NotInPlan,
@@ -92,8 +93,17 @@ class TestApply:
     def test_a_second_apply_gets_the_first_ones_run(self, world):
         plan = world.plan()
         first = world.apply(plan, emails=["dana.fox@example.com"])
-        second = world.start(plan)
+        second = world.start(plan, emails=["dana.fox@example.com"])
         assert (second.id, second.reused, second.total) == (first.id, True, 1)
+
+    def test_a_second_apply_of_other_users_is_refused_and_not_taken_for_done(self, world):
+        plan = world.plan()
+        first = world.apply(plan, emails=["dana.fox@example.com"])
+        other = world.row(plan, "anna.kowalska@example.com")
+        for more in ({"emails": [other.email]}, {"user_ids": [other.user_id]}, {}):
+            with pytest.raises(AppliedWithout, match=f"by run {first.id}, without .*plan again"):
+                world.start(plan, **more)
+        assert world.stored("anna.kowalska")["displayName"] == other.old_name
 
     def test_two_people_at_the_same_moment_get_one_run(self, many):
         world = many(30)
