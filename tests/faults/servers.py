@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from tests.backend.connections import bad_server as bad
 from tests.backend.connections.bad_server import Behaviour
@@ -125,17 +125,23 @@ class Wire:
         self.delay = 0.0
         self._ended = threading.Event()
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
 
     def __enter__(self) -> Self:
-        _thread(self._accept)
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self.refuse()
+        self._threads[0].join(10)  # nobody is let in any more; whoever is in can be cut
         self.cut()
+        for thread in self._threads:
+            thread.join(10)
+        for connection in self._open:
+            connection.close()
 
     def refuse(self) -> None:
         """Close the port: from now on nothing listens here."""
@@ -156,18 +162,18 @@ class Wire:
                 return
             self._open.append(client)
             if self.behave is not None:
-                _thread(lambda c=client, b=self.behave: self._misbehave(c, b))  # type: ignore[misc]
+                self._start(self._misbehave, client, self.behave)
                 continue
             server = socket.create_connection(self._target)
             self._open.append(server)
-            _thread(lambda a=client, b=server: self._forward(a, b, late=False))  # type: ignore[misc]
-            _thread(lambda a=server, b=client: self._forward(a, b, late=True))  # type: ignore[misc]
+            self._start(self._forward, client, server)
+            self._start(self._forward, server, client, True)
 
     def _misbehave(self, client: socket.socket, behave: Behaviour) -> None:
         with contextlib.suppress(OSError), client:
             behave(client, self._ended)
 
-    def _forward(self, source: socket.socket, sink: socket.socket, *, late: bool) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket, late: bool = False) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
                 if late and self.delay:
@@ -176,6 +182,7 @@ class Wire:
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)
 
-
-def _thread(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, daemon=True).start()
+    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
