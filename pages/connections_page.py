@@ -155,7 +155,7 @@ def act(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
 actor = guard.require(Permission.CONNECTIONS_READ)
 st.title("Connections")
 flash.show()
-may_write = actor.may(Permission.CONNECTIONS_WRITE)
+may_write = guard.allowed(actor, Permission.CONNECTIONS_WRITE, "change and test connections")
 known = calls.read(environments.list_all)
 if not known:
     if may_write:

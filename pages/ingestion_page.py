@@ -73,6 +73,7 @@ with st.container():  # a place that stays: a message that goes must not close w
     flash.show()
 # ask
 environment = ask_environment()
+guard.allowed(actor, Permission.INGESTION_RUN, "start runs")
 view = ask_view(actor)
 # load, present, act
 if view == "run":

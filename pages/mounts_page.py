@@ -125,7 +125,7 @@ st.title("Mounts")
 flash.show()
 # ask
 wanted = mounts_filters.ask()
-if actor.may(Permission.MOUNTS_WRITE):
+if guard.allowed(actor, Permission.MOUNTS_WRITE, "mount and unmount"):
     act.toolbar(wanted)
     act.progress()
 # load and present

@@ -63,6 +63,7 @@ if environment is None:
 view = ask_view()
 # load, present, act
 if view == "tokenize":
+    guard.allowed(actor, Permission.TOKENIZATION_RUN, "preview and run tokenizations")
     dataset = tokenization_pick.dataset(environment)
     if dataset:
         tokenization_preview.draw(actor, environment, dataset)

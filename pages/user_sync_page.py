@@ -66,7 +66,7 @@ def start_plan(environment: str) -> None:
 
 def draw_plan(actor: Actor, environment: str) -> None:
     """The plan of the address, or the environment's newest."""
-    if actor.may(Permission.USER_SYNC_PLAN):
+    if guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes"):
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"):
                 start_plan(environment)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from auth import current
 from backend.accounts.schemas import SignedIn
-from backend.core.access import Actor, Permission
+from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.errors import NotPermitted, PortalError
 from pages.shell import errors
 
@@ -40,3 +40,14 @@ def require(permission: Permission) -> Actor:
         )
         st.stop()
     return session.actor
+
+
+def allowed(actor: Actor, permission: Permission, action: str) -> bool:
+    """May the actor do `action` ("mount and unmount")? When not, one line says which roles may."""
+    if actor.may(permission):
+        return True
+    roles = [f"{role.value}s" for role in Role if permission in PERMISSIONS[role]]
+    st.caption(
+        f":material/lock: Only {' and '.join(roles)} {action}; your role is {actor.role.value}."
+    )
+    return False

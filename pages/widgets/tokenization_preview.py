@@ -19,7 +19,6 @@ _COLUMNS = "tokenization.columns"
 def draw(actor: Actor, environment: str, dataset: str) -> None:
     """Preview the dataset, tick columns, and run."""
     if not actor.may(Permission.TOKENIZATION_PREVIEW):
-        st.info("A steward can preview and run tokenizations; the history below is for everyone.")
         return
     if st.button(
         "Preview",

@@ -137,7 +137,7 @@ class TestPreview:
         app = open_page(PAGE, role="viewer", dataset=catalogued.source.urn("customers"))
 
         assert "tokenization.preview" not in [button.key for button in app.button]
-        assert "A steward can preview" in texts(app, "info")
+        assert "Only stewards and admins preview" in texts(app, "caption")
 
 
 class TestRun:
