@@ -9,7 +9,7 @@ import typer
 
 import backend.ingestion  # noqa: F401  # tells `connections test` which targets are mapped
 from backend.cli import common as cli
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, PortalError
 
 app = cli.new_app("Run the ingestion of datasets through Lambda and Step Functions.")
 links_app = cli.new_app('The "Run ingestion" link on DataHub\'s dataset pages.')
@@ -75,9 +75,12 @@ def run(
     try:
         view = runs.start(cli.database(), cli.actor(), request)
     except (StartFailed, AlreadyRunning, KeyReused) as exc:
-        unknown = isinstance(exc, StartFailed) and exc.run.status == "unknown"
-        word = "unknown" if unknown else "failed"
-        cli.emit(_document(exc.run, word) | {"message": exc.message}, json)
+        cli.emit(_document(exc.run, exc.run.status) | {"message": exc.message}, json)
+        raise
+    except PortalError as exc:
+        # Refused before it was recorded: there is no run to name.
+        refused = {"runId": None, "status": "failed", "message": exc.message}
+        cli.emit(refused | {"datasetUrn": dataset_urn, "jobUrn": job_urn}, json)
         raise
     deadline = time.monotonic() + wait
     while not view.settled and view.status != "failed" and time.monotonic() < deadline:

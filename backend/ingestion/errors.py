@@ -70,9 +70,10 @@ class AlreadyRunning(Conflict):
     def __init__(self, run: "RunView") -> None:
         self.run = run
         super().__init__(
-            f"Run {run.run_id} of this dataset is {run.status} since "
-            f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC (asked by {run.actor_name}). Wait for it, or "
-            "release it on the Ingestion page when you know that it has ended."
+            f"This dataset has a run that may still be going: {run.run_id} ({run.status}), asked "
+            f"for by {run.actor_name} on {run.created_at:%Y-%m-%d at %H:%M:%S} UTC. Nothing was "
+            "started now. Wait for it, or release it on the Ingestion page when you know that it "
+            "has ended."
         )
 
 

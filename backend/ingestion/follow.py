@@ -119,6 +119,8 @@ def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
         value = getattr(finding, name)
         if value is not None:
             setattr(row, name, value)
+    if finding.started_at is not None or finding.status in ("running", "succeeded"):
+        row.error_status = 0  # the start whose answer was lost did arrive
     if finding.log_tail is not None:
         row.log_tail = "\n".join(finding.log_tail)[-30_000:]
     if finding.release or finding.settled:

@@ -18,14 +18,14 @@ router = APIRouter(prefix="/ingestion", tags=["ingestion"])
 
 
 class RunRequest(BaseModel):
-    """What to run. metadata travels in the payload as it is."""
+    """What to run; null is as good as left out. metadata travels in the payload as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
     datasetUrn: str = Field(min_length=1, max_length=2000)
     jobUrn: str | None = Field(default=None, max_length=2000)
-    reason: str = ""
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    reason: str | None = None
+    metadata: dict[str, Any] | None = None
     environment: str | None = Field(default=None, max_length=80)
     idempotencyKey: str | None = Field(default=None, max_length=200)
 
@@ -58,7 +58,7 @@ class Runs(BaseModel):
     "/run",
     response_model=RunAnswer,
     responses={
-        409: {"description": "The dataset is running already; runId names that run."},
+        409: {"description": "The dataset is running already; runId and status are that run's."},
         502: {"description": "AWS or DataHub answered wrongly; runId names the recorded run."},
         504: {"description": "No answer came; status unknown means it may have been started."},
     },
@@ -76,8 +76,8 @@ def run(
     request = Request(
         dataset_urn=body.datasetUrn,
         job_urn=body.jobUrn,
-        reason=body.reason,
-        metadata=body.metadata,
+        reason=body.reason or "",
+        metadata=body.metadata or {},
         environment=body.environment,
         idempotency_key=idempotency_key or body.idempotencyKey,
     )
@@ -134,11 +134,11 @@ def _refused(exc: StartFailed | AlreadyRunning | KeyReused) -> JSONResponse:
         "Ingestion not started.", reference=reference, run_id=exc.run.run_id, error=exc.message
     )
     message = mask_text(exc.message)
-    unknown = isinstance(exc, StartFailed) and exc.run.status == "unknown"
     return JSONResponse(
         {
             "runId": exc.run.run_id,
-            "status": "unknown" if unknown else "failed",
+            # Of the run that runId names: never "failed" beside one that is at work.
+            "status": exc.run.status,
             "message": message,
             **errors.body(type(exc).__name__, message, reference),
         },

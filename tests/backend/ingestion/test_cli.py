@@ -99,6 +99,26 @@ class TestRun:
         assert (ended.status, json.loads(ended.out)["status"]) == (1, "failed")
         assert "IngestError" in ended.err
 
+    def test_a_run_refused_before_it_is_recorded_prints_a_document_too(
+        self, run: Run, environment: str
+    ) -> None:
+        ended = run("run", "--dataset-urn", URN, "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["runId"], document["status"]) == (1, None, "failed")
+        assert "No mapping rule" in document["message"]
+        assert document["message"] in ended.err
+
+    def test_the_run_in_the_way_is_shown_as_it_is(
+        self, run: Run, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        aws.add_function("f", seconds=30)
+        add_rule("exact", URN, "f")
+        first = json.loads(run("run", "--dataset-urn", URN, "--json").out)
+        ended = run("run", "--dataset-urn", URN, "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["runId"]) == (1, first["runId"])
+        assert document["status"] in ("accepted", "running")
+
     def test_a_refused_run_prints_the_recorded_run_and_is_1(
         self, run: Run, add_rule: AddRule
     ) -> None:

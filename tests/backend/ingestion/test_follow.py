@@ -109,9 +109,13 @@ class TestLambda:
             aws.faults.inject(operation="Invoke", invocation="Event", drop="after"),
             pytest.raises(StartFailed) as told,
         ):
-            start()
+            start(idempotency_key="k")
+        with pytest.raises(StartFailed):
+            start(idempotency_key="k")  # nobody knows yet
         run = look(told.value.run.run_id, "succeeded")
         assert (run.status, run.settled) == ("succeeded", True)
+        again = start(idempotency_key="k")  # it was started after all
+        assert (again.run_id, again.status, len(aws.starts())) == (run.run_id, "succeeded", 1)
 
     def test_a_lost_start_that_never_arrived_stays_unknown(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,

@@ -66,7 +66,17 @@ class TestRun:
         again = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": URN})
         assert again.status_code == 409
         assert again.json()["runId"] == first.json()["runId"]
+        assert again.json()["status"] in ("accepted", "running")  # that run has not failed
         assert {"error", "detail", "reference"} <= set(again.json())
+
+    def test_null_is_as_good_as_left_out(
+        self, client: TestClient, token: Headers, mapped: None, aws: AwsStandIn
+    ) -> None:
+        optional = ("jobUrn", "reason", "metadata", "environment", "idempotencyKey")
+        body = {"datasetUrn": URN} | dict.fromkeys(optional)
+        answer = client.post("/api/ingestion/run", headers=token("operator"), json=body)
+        assert (answer.status_code, answer.json()["status"]) == (200, "started")
+        assert aws.starts()[0].payload["reason"] == ""
 
     def test_an_idempotency_key_gives_the_same_run(
         self,
