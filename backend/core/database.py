@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -101,13 +102,18 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[ReadSession]:
-        """A session that never commits."""
+        """A session that never commits.
+
+        Functions given to `after_close(session, …)` run after its end, when it was a good one.
+        """
         session = Session(self.engine, expire_on_commit=False)
         try:
             with _translated():
                 yield ReadSession(session)
         finally:
             session.close()
+        for callback in session.info.pop("after_close", []):
+            callback()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[WriteSession]:
@@ -137,10 +143,24 @@ def after_commit(session: WriteSession, callback: Callable[[], object]) -> None:
     session.info.setdefault("after_commit", []).append(callback)
 
 
+def after_close(session: ReadSession, callback: Callable[[], object]) -> None:
+    """Run `callback` once a read session has given its connection back.
+
+    Whoever holds a connection must never wait for a second one: with as many such waiting as the
+    pool has connections, nobody would ever go on.
+    """
+    session.info.setdefault("after_close", []).append(callback)
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
+    except PoolTimeout as exc:
+        log.warning("No connection to the state database became free.", reason=str(exc))
+        raise StateDatabaseDown(
+            "The portal has too much to do right now. Nothing was changed; try again in a moment."
+        ) from exc
     except OperationalError as exc:
         log.warning("The state database refused a statement.", reason=str(exc.orig))
         raise StateDatabaseDown(
@@ -210,7 +230,13 @@ def _dialect_engine(url: str) -> Engine:
 def _sqlite_engine(url: str, path: str | None) -> Engine:
     if path and path != ":memory:":
         _private_file(Path(path))
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 15})
+    # A connection is an open file here; threads are what is limited, so none shall wait for one.
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=-1,
+        connect_args={"check_same_thread": False, "timeout": 15},
+    )
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from backend.accounts import api_tokens, audit_log
 from backend.accounts.audit_log import AuditFilter
@@ -89,6 +89,26 @@ class TestAuthenticate:
         move_clock(timedelta(seconds=31))
         use(database, made.raw)
         assert listed(database).last_used_at != first
+
+    def test_never_holds_a_connection_while_it_waits_for_another(
+        self, any_database: Database
+    ) -> None:
+        """Two hundred first requests at once were answered by none: each held one, wanted one."""
+        made = add(any_database)
+        held, most = [0], [0]
+
+        @event.listens_for(any_database.engine, "checkout")
+        def _taken(*_: object) -> None:
+            held[0] += 1
+            most[0] = max(most[0], held[0])
+
+        @event.listens_for(any_database.engine, "checkin")
+        def _given(*_: object) -> None:
+            held[0] -= 1
+
+        use(any_database, made.raw)
+        assert listed(any_database).last_used_at is not None
+        assert (held[0], most[0]) == (0, 1)
 
     def test_works_inside_a_unit_of_work_that_writes(self, any_database: Database) -> None:
         made = add(any_database)

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.core import audit, secret_store
 from backend.core.access import SYSTEM
-from backend.core.database import Database, StateDatabaseDown, ValueDoesNotFit, after_commit
+from backend.core.database import (
+    Database,
+    StateDatabaseDown,
+    ValueDoesNotFit,
+    after_close,
+    after_commit,
+)
 from backend.migrations import runner
 from backend.models import Lease
 from backend.models.jobs import JobLine
@@ -66,6 +73,22 @@ class TestWrite:
             after_commit(session, lambda: seen.append(2))
             raise RuntimeError
         assert seen == [1]
+
+    def test_what_follows_a_read_has_its_connection_free(self, any_database: Database) -> None:
+        free: list[bool] = []
+        with any_database.read() as session:
+            session.scalars(select(Lease.name)).all()
+            after_close(session, lambda: free.append(any_database.engine.pool.checkedout() == 0))
+            assert free == []
+        with pytest.raises(KeyError), any_database.read() as session:
+            after_close(session, lambda: free.append(False))
+            raise KeyError
+        assert free == [True]
+
+    def test_no_connection_left_is_a_kind_error(self, any_database: Database) -> None:
+        pool = any_database.engine.pool
+        with pytest.raises(StateDatabaseDown, match="too much to do"), any_database.read():
+            raise PoolTimeout(f"QueuePool limit of {pool} reached")
 
     def test_names_differ_by_case_and_accept_any_letter(self, any_database: Database) -> None:
         with any_database.write() as session:
