@@ -1,7 +1,9 @@
 """`python -m backend users`: plan, apply and revert user changes in this process."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -19,8 +21,9 @@ from backend.cli.common import (
     unit_read,
     unit_write,
 )
+from backend.core.errors import PortalError
 from backend.user_sync import documents, service
-from backend.user_sync.errors import ConfirmationNeeded
+from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
 
 app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, undo them.")
@@ -92,12 +95,19 @@ def apply_command(
 ) -> None:
     """Apply a plan, or only some of its users. A plan is applied once: later calls show its run."""
     emails = [*(email or ()), *(more_emails or ())] or None
-    with unit_read() as (session, who):
-        plan = service.get_plan(session, who, plan_id=plan_id)
-    if plan.run_id is None:
-        users = len(set(emails)) if emails else plan.changes
-        confirm(f"Change {users} users of {plan.environment} in OpenMetadata?", yes=yes)
-    _apply(plan_id, emails, typed, json)
+    with _refusals_printed(plan_id, json):
+        with unit_read() as (session, who):
+            plan = service.get_plan(session, who, plan_id=plan_id)
+        if plan.state == "ready" and not plan.changes and not emails:
+            # What a nightly script finds on most days is no failure.
+            nothing = NothingToApply(plan_id, chosen=False)
+            document = documents.refusal_document(plan_id, "", nothing.message)
+            return emit(document, json, nothing.message)
+        if plan.run_id is None:
+            users = len(set(emails)) if emails else plan.changes
+            confirm(f"Change {users} users of {plan.environment} in OpenMetadata?", yes=yes)
+        run = _start(plan_id, emails, typed)
+    _see_through(run, json)
 
 
 @app.command("revert")
@@ -114,12 +124,25 @@ def revert_command(
         rows = list(service.all_rows(session, who, plan_id=plan.id))
     if not json:
         emit(None, False, _plan_text(plan, rows))
-    confirm(f"Take back {plan.changes} changes in {plan.environment} (plan {plan.id})?", yes=yes)
-    _apply(plan.id, None, typed, json)
+    with _refusals_printed(plan.id, json):
+        question = f"Take back {plan.changes} changes in {plan.environment} (plan {plan.id})?"
+        confirm(question, yes=yes)
+        run = _start(plan.id, None, typed)
+    _see_through(run, json)
 
 
-def _apply(plan_id: int, emails: list[str] | None, typed: str, json: bool) -> None:
-    run = _start(plan_id, emails, typed)
+@contextlib.contextmanager
+def _refusals_printed(plan_id: int, json: bool) -> Iterator[None]:
+    """With --json a refused run is a document on stdout, too."""
+    try:
+        yield
+    except PortalError as exc:
+        emit(documents.refusal_document(plan_id, type(exc).__name__, exc.message), json)
+        raise
+
+
+def _see_through(run: RunView, json: bool) -> None:
+    """Work through the run and print it; exit status 1 unless every user was applied."""
     progress = _Progress()
     if not run.ended:
         reused = run.reused
@@ -139,7 +162,8 @@ def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
         return _start_once(plan_id, emails, typed)
     except ConfirmationNeeded as exc:
         if typed or not sys.stdin.isatty():
-            raise Failed(f"{exc.message} Add --confirm {exc.users}.") from exc
+            exc.message += f" Add --confirm {exc.users}."
+            raise
         return _start_once(plan_id, emails, typer.prompt(exc.message))
 
 

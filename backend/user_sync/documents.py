@@ -56,6 +56,18 @@ def row_document(row: RowView) -> dict[str, Any]:
     }
 
 
+def refusal_document(plan_id: int, error: str, message: str) -> dict[str, Any]:
+    """A run that was refused, in the shape of a run."""
+    return {
+        "run_id": None,
+        "plan_id": plan_id,
+        "summary": {"applied": 0, "conflict": 0, "failed": 0},
+        "rows": [],
+        "error": error,
+        "message": message,
+    }
+
+
 def run_document(run: RunView, items: Iterable[ItemView]) -> dict[str, Any]:
     """summary always names applied, conflict and failed; other states only when there are any."""
     summary = {"applied": 0, "conflict": 0, "failed": 0}

@@ -29,9 +29,25 @@ class PlanExpired(Conflict):
 
 
 class NothingToApply(InvalidInput):
-    def __init__(self, plan_id: int) -> None:
-        super().__init__(f"Plan {plan_id} has no change to apply among the users chosen.")
+    def __init__(self, plan_id: int, *, chosen: bool) -> None:
+        super().__init__(
+            f"No user was chosen, so plan {plan_id} was not applied."
+            if chosen
+            else f"Plan {plan_id} changes nothing, so there is nothing to apply."
+        )
         self.plan_id = plan_id
+
+
+class NothingToContinue(Conflict):
+    """Every user of the run was tried; what is unknown is never sent again unseen."""
+
+    def __init__(self, run_id: int, counts: dict[str, int]) -> None:
+        ended = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()) if count)
+        super().__init__(
+            f"Run {run_id} has tried each of its users ({ended}), so nothing is left to continue. "
+            "Plan again: a new plan compares with what OpenMetadata holds now."
+        )
+        self.run_id = run_id
 
 
 class NotInPlan(InvalidInput):

@@ -24,6 +24,7 @@ from backend.user_sync.errors import (
     AppliedWithout,
     ConfirmationNeeded,
     NothingToApply,
+    NothingToContinue,
     NothingToUndo,
     NotInPlan,
     PlanExpired,
@@ -93,7 +94,7 @@ def _chosen(
             raise NotInPlan(plan_id, unknown)
         rows = [row for row in rows if row[1] in wanted]
     if not rows:
-        raise NothingToApply(plan_id)
+        raise NothingToApply(plan_id, chosen=user_ids is not None)
     return rows
 
 
@@ -176,14 +177,14 @@ def execute(
 
 
 def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool = True) -> RunView:
-    """Go on with a run that stopped or was cancelled. Raises RunActive, NothingToApply."""
+    """Go on with a run that stopped or was cancelled. Raises RunActive, NothingToContinue."""
     access.require(actor, Permission.USER_SYNC_APPLY)
     run = run_repository.get_run(session, run_id, lock=True)
     view = run_repository.view(session, run)
     if run.state not in ENDED:
         raise RunActive(run_id)
     if view.done == run.total:
-        raise NothingToApply(run.plan_id)
+        raise NothingToContinue(run_id, view.counts)
     run.state, run.note, run.finished_at, run.claimed_by = "queued", "", None, None
     audit.record(
         session,

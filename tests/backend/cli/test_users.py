@@ -1,9 +1,13 @@
 """users plan, apply and revert on the command line, against servers on loopback."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from backend.core import clock
+from backend.models import SyncPlan
 from tests.backend.user_sync import conftest as rooms
 
 directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
@@ -96,9 +100,32 @@ class TestApply:
         refused = run_cli("users", "apply", plan, "--yes", "--json")
         assert refused.status == 1
         assert "--confirm 120" in refused.err
+        document = json.loads(refused.out)
+        assert (document["run_id"], document["error"]) == (None, "ConfirmationNeeded")
+        assert document["summary"] == {"applied": 0, "conflict": 0, "failed": 0}
+        assert not [m for m, _ in world.om.requests if m == "PATCH"]
         done = run_cli("users", "apply", plan, "--yes", "--confirm", "120", "--json")
         assert done.status == 0
         assert json.loads(done.out)["summary"]["applied"] == 120
+
+    def test_below_100_users_there_is_no_limit(self, run_cli, many):
+        plan = str(many(99).plan().id)
+        assert run_cli("users", "apply", plan, "--yes").status == 0
+
+    def test_a_plan_without_changes_is_no_failure(self, run_cli, planned, world):
+        run_cli("users", "apply", str(planned["plan_id"]), "--yes")
+        again = json.loads(run_cli("users", "plan", "test", "--json").out)
+        ended = run_cli("users", "apply", str(again["plan_id"]), "--yes", "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["run_id"], document["rows"]) == (0, None, [])
+        assert "changes nothing" in document["message"]
+
+    def test_an_expired_plan_is_refused_with_a_document(self, run_cli, planned, database):
+        with database.write() as session:
+            session.execute(update(SyncPlan).values(expires_at=clock.now() - timedelta(seconds=1)))
+        ended = run_cli("users", "apply", str(planned["plan_id"]), "--yes", "--json")
+        assert (ended.status, json.loads(ended.out)["error"]) == (1, "PlanExpired")
+        assert "expired on" in ended.err
 
     def test_an_unknown_plan(self, run_cli, world):
         ended = run_cli("users", "apply", "99", "--yes")

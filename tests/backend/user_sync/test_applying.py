@@ -16,10 +16,12 @@ from backend.user_sync.errors import (
     AppliedWithout,
     ConfirmationNeeded,
     NothingToApply,
+    NothingToContinue,
     NotInPlan,
     PlanExpired,
     RunActive,
 )
+from backend.user_sync.schemas import Settings
 
 
 def sent(world):
@@ -172,6 +174,13 @@ class TestLimit:
         plan = world.plan()
         ids = [r.user_id for r in world.rows(plan)][:24]
         assert world.start(plan, user_ids=ids).total == 24
+
+    @pytest.mark.parametrize(
+        ("users", "matched", "over"),
+        [(99, 99, False), (20, 100, False), (21, 100, True), (24, 120, False), (25, 120, True)],
+    )
+    def test_begins_above_a_fifth_of_100(self, users, matched, over):
+        assert service.over_limit(users, matched, Settings()) is over
 
     def test_small_companies_are_not_asked(self, many):
         world = many(99)
@@ -352,5 +361,7 @@ class TestStopping:
         with world.database.write() as session, pytest.raises(RunActive):
             service.resume(session, world.steward, run_id=run.id)
         service.execute(world.database, world.steward, run_id=run.id)
-        with world.database.write() as session, pytest.raises(NothingToApply):
+        with world.database.write() as session, pytest.raises(NothingToContinue) as caught:
             service.resume(session, world.steward, run_id=run.id)
+        assert "10 applied" in caught.value.message
+        assert "Plan again" in caught.value.message
