@@ -16,7 +16,8 @@ help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: .venv/.ready ## Install what is missing and start the portal on http://localhost:8501 (PORT=…)
-	@exec .venv/bin/streamlit run app.py --server.port $(PORT)
+	@PORTAL_PUBLIC_URL="$${PORTAL_PUBLIC_URL:-http://localhost:$(PORT)}" \
+		exec .venv/bin/streamlit run app.py --server.port $(PORT)
 
 worker: .venv/.ready ## Start a job worker (needs PORTAL_BROKER_URL)
 	@exec $(PYTHON) -m backend worker

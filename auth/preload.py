@@ -4,10 +4,19 @@ Importing this module is all there is to do: otherwise the first visitor waits f
 a quarter of a second and more.
 """
 
-import streamlit.emojis
-import streamlit.material_icon_names
-import streamlit_authenticator
+import importlib
+import logging
 
-from auth import sign_in
+_MODULES = (
+    "streamlit.emojis",
+    "streamlit.material_icon_names",
+    "streamlit_authenticator",
+    "auth.sign_in",
+)
 
-LOADED = (sign_in, streamlit.emojis, streamlit.material_icon_names, streamlit_authenticator)
+# Outside a page's run these imports warn that there is no page; nobody at the console needs that.
+logging.disable(logging.WARNING)
+try:
+    LOADED = tuple(importlib.import_module(name) for name in _MODULES)
+finally:
+    logging.disable(logging.NOTSET)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
-from backend.core import log, secret_store, sockets, startup
+from backend.core import log, private, secret_store, sockets, startup
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.settings import get_settings
@@ -42,6 +42,8 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
 def _open() -> Database:
     settings = get_settings()
     log.configure(settings.log_level)
+    private.umask()
+    private.state_folder(settings.data_dir)
     database = get_database()
     startup.prepare(database, secret_store.get_vault())
     from backend.accounts import first_start

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.core import log, secret_store, startup
+from backend.core import log, private, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import InvalidInput, PortalError, SettingsError
@@ -47,6 +47,7 @@ def database() -> Database:
     settings = get_settings()
     level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
     log.configure(level)
+    private.state_folder(settings.data_dir)
     opened = get_database()
     startup.prepare(opened, secret_store.get_vault())
     return opened

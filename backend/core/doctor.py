@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from backend.core import audit, secret_store, startup
+from backend.core import audit, private, secret_store, startup
 from backend.core.crypto import KEY_FILE
 from backend.core.database import Database
 from backend.core.errors import PortalError, SettingsError
@@ -77,11 +77,14 @@ def _check_settings(settings: Settings) -> list[str]:
     problems = []
     data_dir = settings.data_dir
     try:
+        private.state_folder(data_dir)
         data_dir.mkdir(parents=True, exist_ok=True)
         if not os.access(data_dir, os.W_OK):
             problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be written to")
     except OSError as exc:
         problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be made ({exc.strerror})")
+    if data_dir.is_dir() and private.open_to_others(data_dir):
+        problems.append(f"PORTAL_DATA_DIR: others may look into {data_dir}: chmod 700 it")
     key_file = data_dir / KEY_FILE
     if key_file.exists() and key_file.stat().st_mode & 0o077:
         problems.append(f"{key_file} can be read by others: chmod 600 it")

