@@ -140,13 +140,21 @@ def touch_session(session: Session, session_id: int, now: datetime) -> None:
 
 
 def end_sessions(
-    session: WriteSession, *, account_id: int, now: datetime, reason: str, except_id: int | None
+    session: WriteSession,
+    *,
+    account_id: int | None,
+    now: datetime,
+    reason: str,
+    except_id: int | None,
 ) -> int:
+    """End an account's open sessions, or with None everybody's; how many."""
     query = (
         update(AccountSession)
-        .where(AccountSession.account_id == account_id, AccountSession.ended_at.is_(None))
+        .where(AccountSession.ended_at.is_(None))
         .values(ended_at=now, ended_reason=reason)
     )
+    if account_id is not None:
+        query = query.where(AccountSession.account_id == account_id)
     if except_id is not None:
         query = query.where(AccountSession.id != except_id)
     return cast(CursorResult[Any], session.execute(query)).rowcount

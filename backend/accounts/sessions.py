@@ -139,6 +139,14 @@ def end_all(
     )
 
 
+def end_everybodys(session: WriteSession, actor: Actor, *, reason: str) -> int:
+    """End every session of every account; how many."""
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    return repository.end_sessions(
+        session, account_id=None, now=clock.now(), reason=reason[:40], except_id=None
+    )
+
+
 def _view(row: AccountSession, account: Account) -> SessionView:
     return SessionView(
         id=row.id,

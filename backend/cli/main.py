@@ -3,6 +3,7 @@
 from backend.cli import (
     accounts,
     audit,
+    backup,
     client_info,
     connections,
     environments,
@@ -32,6 +33,8 @@ app.command("refresh_client_info")(client_info.refresh_client_info)
 app.command("worker")(system.worker)
 app.command("migrate")(system.migrate)
 app.command("doctor")(system.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 
 def main() -> int:

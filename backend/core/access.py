@@ -60,6 +60,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:event:read"
     AUDIT_EXPORT = "audit:event:export"
     SECRETS_ROTATE = "secrets:key:rotate"
+    BACKUP_MAKE = "state:backup:create"
+    BACKUP_RESTORE = "state:backup:restore"
 
 
 _VIEWER = frozenset(

@@ -221,12 +221,25 @@ def _checkpoint_after_commit(session: WriteSession, number: int, row_hash: str) 
         after_commit(session, lambda: _write_checkpoint(*session.info["audit_checkpoint"]))
 
 
-def _checkpoint_path() -> Path:
+def checkpoint_path() -> Path:
+    """The witness outside the database."""
     return get_settings().data_dir / CHECKPOINT_FILE
 
 
+def rewind_checkpoint(session: ReadSession) -> None:
+    """After a restore: the checkpoint vouches for the end that the chain has now.
+
+    The rows written since the backup are gone on purpose; the caller keeps the old checkpoint and
+    records the restore.
+    """
+    checkpoint_path().unlink(missing_ok=True)
+    head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one_or_none()
+    if head is not None and head.count:
+        _write_checkpoint(head.count, head.hash)
+
+
 def _write_checkpoint(number: int, row_hash: str) -> None:
-    path = _checkpoint_path()
+    path = checkpoint_path()
     known = _read_checkpoint()
     if known and known[0] >= number:
         return
@@ -241,7 +254,7 @@ def _write_checkpoint(number: int, row_hash: str) -> None:
 
 def _read_checkpoint() -> tuple[int, str] | None:
     try:
-        number, row_hash = _checkpoint_path().read_text().split()
+        number, row_hash = checkpoint_path().read_text().split()
     except (OSError, ValueError):
         return None
     return int(number), row_hash

@@ -74,8 +74,13 @@ def key_id(key: str) -> str:
 
 def load_vault(secret_keys: str, data_dir: Path) -> Vault:
     """The vault for the settings; without keys in the environment a 0600 file holds them."""
+    return Vault(configured_keys(secret_keys, data_dir))
+
+
+def configured_keys(secret_keys: str, data_dir: Path) -> list[str]:
+    """The keys in force, newest first: the environment's, else the key file's."""
     keys = [key.strip() for key in secret_keys.split(",") if key.strip()]
-    return Vault(keys or read_key_file(data_dir))
+    return keys or read_key_file(data_dir)
 
 
 def read_key_file(data_dir: Path) -> list[str]:
@@ -95,16 +100,24 @@ def read_key_file(data_dir: Path) -> list[str]:
 
 def add_key_to_file(data_dir: Path) -> str:
     """Put a new key in front of the key file; returns its id. Older keys still open old rows."""
-    keys = read_key_file(data_dir)
+    read_key_file(data_dir)
     new = Fernet.generate_key().decode()
+    put_keys_into_file(data_dir, [new])
+    return key_id(new)
+
+
+def put_keys_into_file(data_dir: Path, keys: list[str]) -> None:
+    """Put keys in front of the key file; those that are there already stay, behind them."""
+    path = data_dir / KEY_FILE
+    old = read_key_file(data_dir) if path.exists() else []
+    keys = [*keys, *(key for key in old if key not in keys)]
     replacement = data_dir / (KEY_FILE + ".new")
     descriptor = os.open(replacement, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as handle:
-        handle.write("\n".join([new, *keys]) + "\n")
+        handle.write("\n".join(keys) + "\n")
         handle.flush()
         os.fsync(handle.fileno())
-    replacement.replace(data_dir / KEY_FILE)
-    return key_id(new)
+    replacement.replace(path)
 
 
 def _is_key(key: str) -> bool:

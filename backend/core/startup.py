@@ -24,7 +24,7 @@ def prepare(database: Database, vault: Vault) -> None:
     if revision != SCHEMA_REVISION:
         from backend.migrations import runner
 
-        if revision is not None and not runner.knows(revision):
+        if revision is not None and not knows(revision):
             raise SettingsError(
                 [
                     f"PORTAL_DATABASE_URL: the state database is at revision {revision}, which "
@@ -34,6 +34,15 @@ def prepare(database: Database, vault: Vault) -> None:
             )
         runner.upgrade(database)
     secret_store.ensure(database, vault)
+
+
+def knows(revision: str) -> bool:
+    """Whether this version of the portal can work with a database of that revision."""
+    if revision == SCHEMA_REVISION:
+        return True
+    from backend.migrations import runner
+
+    return runner.knows(revision)
 
 
 def _revision(database: Database) -> str | None:

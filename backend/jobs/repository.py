@@ -126,6 +126,16 @@ def take_back(
     )
 
 
+def interrupt_open(session: WriteSession, error: str) -> int:
+    """End every queued and running job; how many."""
+    return _execute(
+        session,
+        update(Job)
+        .where(Job.state.in_(("queued", "running")))
+        .values(state="interrupted", error=error, finished_at=clock.now(), worker=None),
+    )
+
+
 def mark_sent(session: WriteSession, job_ids: Sequence[int]) -> None:
     _execute(
         session,

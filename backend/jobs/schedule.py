@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from backend.core import clock
-from backend.core.database import Database, WriteSession
+from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import PortalError
 from backend.core.log import get_logger, log_unexpected
 from backend.jobs import recovery, runner
@@ -111,6 +111,12 @@ def _lead(session: WriteSession) -> bool:
         return False
     lease.holder, lease.expires_at = me, expires
     return True
+
+
+def leader(session: ReadSession) -> str | None:
+    """The process that holds the lease now, None when no process of the portal runs."""
+    lease = session.get(Lease, LEASE_NAME)
+    return lease.holder if lease is not None and lease.expires_at > clock.now() else None
 
 
 def release(database: Database) -> None:

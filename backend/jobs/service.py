@@ -84,6 +84,15 @@ def cancel(session: WriteSession, actor: Actor, *, job_id: int) -> JobView:
     return repository.view(row)
 
 
+def interrupt_open(session: WriteSession, actor: Actor, *, error: str) -> int:
+    """End every job that is queued or running, with this sentence as its end; how many.
+
+    For a state that was restored: its open jobs ended long ago, or must be looked at first.
+    """
+    access.require(actor, Permission.BACKUP_RESTORE)
+    return repository.interrupt_open(session, error)
+
+
 def wait(database: Database, job_id: int, *, timeout: float, poll: float = 0.1) -> JobView:
     """Poll until the job has ended or `timeout` seconds are over; returns what it is then."""
     deadline = time.monotonic() + timeout

@@ -8,6 +8,7 @@ from tests.architecture.source import Module, modules
 
 DOMAINS = {
     "backend.accounts",
+    "backend.backup",
     "backend.connections",
     "backend.user_sync",
     "backend.dms",

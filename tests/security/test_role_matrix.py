@@ -19,6 +19,7 @@ from backend.core.errors import NotPermitted, PortalError
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
     "accounts",
+    "backup",
     "connections",
     "ingestion",
     "jobs",

@@ -1,0 +1,64 @@
+"""The backup's file: a zip with a manifest, the database, and files the operator put beside it."""
+
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+
+from backend.backup.errors import NotABackup
+from backend.backup.schemas import FORMAT, Manifest
+
+MANIFEST = "manifest.json"
+DATABASE = "portal.sqlite"
+#: What an operator may have put into the data folder. The keys are not among them, on purpose;
+#: the sandbox builds itself anew, and the audit checkpoint follows from the database.
+OWN_FILES = ("pii_patterns.yaml",)
+
+
+def pack(folder: Path, manifest: Manifest, target: Path) -> None:
+    """Write the folder's files into `target`, readable by its owner alone and complete or absent.
+
+    Raises OSError.
+    """
+    part = target.with_name(f"{target.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as zipped:
+                zipped.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
+                for name in (DATABASE, *manifest.files):
+                    zipped.write(folder / name, name)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def unpack(source: Path, folder: Path) -> Manifest:
+    """Put the backup's files into `folder`; the checksums of all are looked at.
+
+    Raises NotABackup, and OSError when there is no room.
+    """
+    try:
+        with zipfile.ZipFile(source) as zipped:
+            manifest = _manifest(zipped)
+            for name in (DATABASE, *manifest.files):
+                with zipped.open(name) as member, (folder / name).open("xb") as target:
+                    shutil.copyfileobj(member, target)
+    except FileNotFoundError as exc:
+        raise NotABackup(source, "there is no such file") from exc
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError) as exc:
+        raise NotABackup(source, str(exc).strip("'") or type(exc).__name__) from exc
+    return manifest
+
+
+def _manifest(zipped: zipfile.ZipFile) -> Manifest:
+    document = json.loads(zipped.read(MANIFEST))
+    if document.get("format") != FORMAT:
+        raise ValueError(f"its format is {document.get('format')}, this version reads {FORMAT}")
+    files = tuple(name for name in document.pop("files") if name in OWN_FILES)
+    return Manifest(files=files, **document)

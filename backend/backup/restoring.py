@@ -1,0 +1,182 @@
+"""Put a backup back while the portal is stopped, and put right what time has passed by."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from backend.accounts import sessions
+from backend.backup import archive, sqlite_file
+from backend.backup.errors import (
+    BackupFailed,
+    NewerBackup,
+    NotABackup,
+    PortalRuns,
+    StateExists,
+    WrongKey,
+)
+from backend.backup.schemas import Manifest, Restored, Settled
+from backend.core import access, audit, clock, crypto, secret_store, startup
+from backend.core.access import Actor, Permission
+from backend.core.crypto import Vault
+from backend.core.database import Database
+from backend.core.errors import InvalidInput, SettingsError
+from backend.core.settings import get_settings
+from backend.jobs import schedule
+from backend.jobs import service as jobs
+
+INTERRUPTED = (
+    "The portal's state was restored from a backup that was made before this job ended. "
+    "Look at what it concerns before you start it again: a part may have been done."
+)
+
+
+def restore(
+    database: Database,
+    actor: Actor,
+    *,
+    source: Path,
+    keys: Path | None = None,
+    replace: bool = False,
+) -> Restored:
+    """Make the state that of the backup. Nothing is changed unless all of it can be.
+
+    keys: the file that was written beside the backup; its keys go in front of the key file's.
+    replace: a state that is there already is kept in a folder beside it.
+    Raises NotSqlite, StateExists, PortalRuns, NotABackup, NewerBackup, WrongKey, BackupFailed.
+    """
+    access.require(actor, Permission.BACKUP_RESTORE)
+    path = sqlite_file.path_of(database)
+    if sqlite_file.holds_something(path) and not replace:
+        raise StateExists(path)
+    data_dir = get_settings().data_dir
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=data_dir) as name:
+            staged = Path(name)
+            manifest = archive.unpack(source, staged)
+            new_keys = _checked(source, staged / archive.DATABASE, keys)
+            kept = _put(path, staged, manifest, new_keys)
+    except (OSError, sqlite3.Error) as exc:
+        raise BackupFailed(
+            f"The backup could not be put into {data_dir}: {exc}. The database is as it was."
+        ) from exc
+    details = {
+        "made_at": manifest.made_at,
+        "events": manifest.audit_events,
+        "kept": kept.name if kept else "",
+    }
+    return Restored(manifest, kept, _settle(database, actor, source.name, details))
+
+
+def settle(database: Database, actor: Actor) -> Settled:
+    """What `restore` does at its end, for a state database that its server's tool put back.
+
+    Raises PortalRuns, and SettingsError when keys and database do not belong together.
+    """
+    access.require(actor, Permission.BACKUP_RESTORE)
+    startup.prepare(database, secret_store.get_vault())
+    with database.read() as session:
+        leader = schedule.leader(session)
+    if leader is not None:
+        raise PortalRuns(f"{leader.split(':')[0]} works on this state database right now.")
+    kept = get_settings().data_dir / f"{audit.CHECKPOINT_FILE}.{_stamp()}"
+    _copy_if_there(audit.checkpoint_path(), kept)
+    return _settle(database, actor, "state database", {"kept": kept.name})
+
+
+def _settle(database: Database, actor: Actor, what: str, details: Mapping[str, object]) -> Settled:
+    """Old sessions and open jobs must not come back to life with the rows of then."""
+    startup.prepare(database, secret_store.get_vault())
+    with database.read() as session:
+        audit.rewind_checkpoint(session)
+    with database.write() as session:
+        ended = sessions.end_everybodys(session, actor, reason="state restored")
+        interrupted = jobs.interrupt_open(session, actor, error=INTERRUPTED)
+        audit.record(
+            session,
+            actor,
+            Permission.BACKUP_RESTORE.value,
+            subject=f"restore of {what}",
+            outcome="succeeded",
+            details={**details, "sessions_ended": ended, "jobs_interrupted": interrupted},
+        )
+    with database.read() as session:
+        return Settled(ended, interrupted, audit.verify(session))
+
+
+def _checked(source: Path, staged: Path, keys: Path | None) -> list[str]:
+    """The keys to put into the key file, none when the configured ones open the backup."""
+    try:
+        contents = sqlite_file.look(staged)
+    except ValueError as exc:
+        raise NotABackup(source, str(exc)) from exc
+    if not startup.knows(contents.revision):
+        raise NewerBackup(source, contents.revision)
+    settings = get_settings()
+    from_environment = settings.secret_keys.get_secret_value()
+    if keys is not None and from_environment:
+        raise InvalidInput(
+            "PORTAL_SECRET_KEYS is set, so no key file counts. Nothing was changed. Put the "
+            "backup's keys into that variable, or take it away."
+        )
+    new_keys = _read_keys(keys) if keys is not None else []
+    usable = new_keys
+    if from_environment or (settings.data_dir / crypto.KEY_FILE).exists():
+        usable = new_keys + crypto.configured_keys(from_environment, settings.data_dir)
+    if not usable or not _opens(staged, Vault(usable)):
+        raise WrongKey(contents.key_id)
+    return new_keys
+
+
+def _read_keys(path: Path) -> list[str]:
+    try:
+        keys = path.read_text().split()
+        Vault(keys)
+    except (OSError, UnicodeDecodeError, SettingsError) as exc:
+        raise InvalidInput(
+            f"{path} is not a file with the portal's keys. Nothing was changed."
+        ) from exc
+    return keys
+
+
+def _opens(staged: Path, vault: Vault) -> bool:
+    database = Database(f"sqlite:///{staged}")
+    try:
+        secret_store.check(database, vault)
+    except SettingsError:
+        return False
+    finally:
+        database.dispose()
+    return True
+
+
+def _put(path: Path, staged: Path, manifest: Manifest, new_keys: list[str]) -> Path | None:
+    """Replace database and files; returns where the old ones are kept."""
+    data_dir = get_settings().data_dir
+    kept = None
+    replaces = sqlite_file.holds_something(path)
+    with sqlite_file.alone(path) as live:
+        if replaces:
+            kept = data_dir / _stamp()
+            kept.mkdir(mode=0o700)
+            sqlite_file.keep(live, kept / archive.DATABASE)
+            for name in (*archive.OWN_FILES, audit.CHECKPOINT_FILE):
+                _copy_if_there(data_dir / name, kept / name)
+        # Keys first, and none is taken away: whichever database is there opens with them.
+        if new_keys:
+            crypto.put_keys_into_file(data_dir, new_keys)
+        sqlite_file.put(staged / archive.DATABASE, live)
+        for name in manifest.files:
+            shutil.copyfile(staged / name, data_dir / name)
+    return kept
+
+
+def _copy_if_there(source: Path, target: Path) -> None:
+    if source.exists():
+        shutil.copyfile(source, target)
+
+
+def _stamp() -> str:
+    return f"before-restore-{clock.now():%Y%m%dT%H%M%S%f}"
