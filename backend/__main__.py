@@ -1,10 +1,10 @@
 """`python -m backend`."""
 
+import os
 import sys
 
 from backend.cli.main import main
-from backend.core import private
 
 if __name__ == "__main__":
-    private.umask()
+    os.umask(0o077)  # what a command writes is its owner's alone
     sys.exit(main())
