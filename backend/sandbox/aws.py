@@ -7,6 +7,7 @@ can be looked at, too.
 import json
 from pathlib import Path
 
+from backend.sandbox import ports
 from backend.sandbox.parts import Part
 
 REGION = "us-east-1"
@@ -31,12 +32,13 @@ RULES = json.dumps(
 )
 
 
-def start(_folder: Path) -> Part:
-    """The server on a free port; it remembers nothing between starts."""
+def start(folder: Path) -> Part:
+    """The server on the port it had before or a free one; it remembers nothing else."""
     from backend.integrations.aws.standin import AwsStandIn
 
-    server = AwsStandIn(region=REGION)
+    server = AwsStandIn(ports.kept(folder), region=REGION)
     server.start()
+    ports.keep(folder, server.url)
     server.add_function("earnings-lambda", seconds=6)
     server.add_function("polygon-lambda", seconds=3)
     server.add_function("source-lambda", seconds=3)

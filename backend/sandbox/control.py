@@ -118,7 +118,7 @@ def leave(database: Database, actor: Actor) -> bool:
 
 
 def _describe(database: Database, connections: list[dict[str, dict[str, str]]]) -> None:
-    """The ports change at each start, so the stored connections follow them."""
+    """A port that was taken meanwhile has changed, so the stored connections follow."""
     with database.write() as session:
         known = {e.name for e in environments.list_all(session, SYSTEM) if e.is_sandbox}
         if ENVIRONMENT not in known:

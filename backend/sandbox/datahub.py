@@ -2,20 +2,22 @@
 
 from pathlib import Path
 
+from backend.sandbox import ports
 from backend.sandbox.parts import Part
 
 TOKEN = "sandbox-datahub-token"  # noqa: S105  # of a stand-in on loopback
 
 
 def start(folder: Path) -> Part:
-    """The stand-in on a free port, seeded once."""
+    """The stand-in on the port it had before or a free one, seeded once."""
     from backend.integrations.datahub.standin import StandIn
     from backend.sandbox import catalog
 
     state_file = folder / "state.json"
     fresh = not state_file.exists()
-    gms = StandIn(port=0, token=TOKEN, state_file=state_file)
+    gms = StandIn(port=ports.kept(folder), token=TOKEN, state_file=state_file)
     gms.start()
+    ports.keep(folder, gms.url)
     if fresh:
         catalog.seed(gms)
     return Part(

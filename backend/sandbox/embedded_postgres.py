@@ -13,7 +13,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 import psycopg2
 
 from backend.core.errors import JobError
+from backend.sandbox import ports
 
 USER = "portal"
 START_SECONDS = 60.0
@@ -35,7 +35,7 @@ class EmbeddedPostgresFailed(JobError):
 
 
 class EmbeddedPostgres:
-    """One cluster. Data and password stay in `folder`; the port is new at each start."""
+    """One cluster. Data, password and, where it is free, the port stay in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._owner = "nobody" if os.geteuid() == 0 else None
@@ -90,9 +90,8 @@ class EmbeddedPostgres:
         ]
 
     def _launch(self, programs: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = ports.kept(self.folder) or ports.free()
+        ports.keep(self.folder, self.port)
         options = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",

@@ -81,9 +81,10 @@ class TestSandboxProcess:
 
     def test_what_people_did_in_it_survives_a_restart(self, tmp_path: Path) -> None:
         folder = tmp_path / "sandbox"
-        passwords = []
+        passwords, addresses = [], []
         for _ in range(2):
             child = process.launch(folder)
+            addresses.append(_addresses(child.report))
             passwords += [
                 connection["secrets"]["password"]
                 for connection in child.report["connections"]
@@ -92,6 +93,7 @@ class TestSandboxProcess:
             child.stop()
         forget(folder)
         assert passwords[0] == passwords[1]
+        assert addresses[0] == addresses[1]  # plans and links made before stay good
 
     def test_nothing_outlives_a_portal_that_was_killed(self, tmp_path: Path) -> None:
         portal = subprocess.Popen(

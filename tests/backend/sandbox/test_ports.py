@@ -1,0 +1,54 @@
+"""Ports that the sandbox keeps over restarts."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.sandbox import aws, datahub, directory, openmetadata, ports
+from backend.sandbox.parts import Part
+
+
+class TestKept:
+    def test_is_the_port_of_before(self, tmp_path: Path) -> None:
+        port = ports.free()
+        ports.keep(tmp_path, f"http://127.0.0.1:{port}/api")
+        assert ports.kept(tmp_path) == port
+        ports.keep(tmp_path, port)
+        assert ports.kept(tmp_path) == port
+
+    @pytest.mark.parametrize("text", [None, "", "seven", "80", "70000"])
+    def test_is_none_without_a_usable_one(self, tmp_path: Path, text: str | None) -> None:
+        if text is not None:
+            (tmp_path / "port").write_text(text)
+        assert ports.kept(tmp_path) == 0
+
+    def test_is_none_while_somebody_else_has_it(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            ports.keep(tmp_path, other.getsockname()[1])
+            assert ports.kept(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "setting"),
+    [
+        (openmetadata.start, "host_port"),
+        (directory.start, "endpoint"),
+        (datahub.start, "server"),
+        (aws.start, "endpoint_url"),
+    ],
+    ids=["openmetadata", "directory", "datahub", "aws"],
+)
+def test_a_part_has_its_address_again_unless_it_is_taken(
+    tmp_path: Path, start: Callable[[Path], Part], setting: str
+) -> None:
+    first = start(tmp_path)
+    first.stop()
+    second = start(tmp_path)
+    second.stop()
+    assert second.settings[setting] == first.settings[setting]
+    with socket.create_server(("127.0.0.1", ports.kept(tmp_path))):
+        third = start(tmp_path)
+    third.stop()
+    assert third.settings[setting] != first.settings[setting]
