@@ -74,24 +74,38 @@ def _portal_error(request: Request, exc: PortalError) -> JSONResponse:
     )
 
 
-def _validation_error(_request: Request, exc: RequestValidationError) -> JSONResponse:
+def _validation_error(request: Request, exc: RequestValidationError) -> JSONResponse:
     """422 for the shape of a payload; 400 when the body is not JSON at all."""
     problems = exc.errors()
     malformed = any(problem["type"] == "json_invalid" for problem in problems)
-    sentences = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in problems
-    ]
+    sentences = [_problem(request, problem) for problem in problems]
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
     return JSONResponse(
         body("InvalidPayload", "; ".join(sentences), new_reference()), status_code=status
     )
 
 
-def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
-    name = HTTPStatus(exc.status_code).phrase.replace(" ", "")
+def _problem(request: Request, problem: dict[str, Any]) -> str:
+    place = problem["loc"]
+    if problem["type"] == "json_invalid":
+        reason = str(problem["ctx"]["error"]).rstrip(".")
+        return f"the body is not JSON: {reason} (at character {place[-1]})"
+    kind = request.headers.get("content-type", "")
+    if place == ("body",) and "json" not in kind:
+        came = kind or "nothing named"
+        return f"the body came as {came}: send JSON with Content-Type: application/json"
+    return f"{'.'.join(str(part) for part in place)}: {problem['msg']}"
+
+
+def _http_error(request: Request, exc: HTTPException) -> JSONResponse:
+    status = HTTPStatus(exc.status_code)
+    detail, path = str(exc.detail), request.url.path
+    if status == HTTPStatus.NOT_FOUND and detail == status.phrase:
+        detail = f"There is no address {path}; /api/docs lists all."
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and detail == status.phrase:
+        detail = f"{path} takes no {request.method}; /api/docs lists what it takes."
     return JSONResponse(
-        body(name, str(exc.detail), new_reference()),
+        body(status.phrase.replace(" ", ""), detail, new_reference()),
         status_code=exc.status_code,
         headers=exc.headers,
     )

@@ -1,6 +1,6 @@
 """The REST frame: health, one error shape, tokens, CORS."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -8,6 +8,8 @@ from fastapi.testclient import TestClient
 from backend.api.app import create_app
 from backend.api.limits import MAX_BODY
 from backend.core.database import Database
+
+Bearer = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture
@@ -59,6 +61,35 @@ class TestErrors:
         detail = client.get("/api/jobs").json()["detail"]
         assert "the word Bearer, a space and an API token" in detail
         assert "***" not in detail
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status", "words"),
+        [
+            ("GET", "/api/nothing", 404, "There is no address /api/nothing; /api/docs lists all."),
+            ("PUT", "/trigger", 405, "/trigger takes no PUT; /api/docs lists what it takes."),
+        ],
+    )
+    def test_an_address_that_is_none_is_named(
+        self, client: TestClient, method: str, path: str, status: int, words: str
+    ) -> None:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.json()["detail"]) == (status, words)
+
+    @pytest.mark.parametrize(
+        ("content", "kind", "status", "words"),
+        [
+            (b'{"dataset":', "application/json", 400, "the body is not JSON"),
+            (b"dataset=x", "application/x-www-form-urlencoded", 422, "Content-Type: application/"),
+            (b"[]", "application/json", 422, "body: Input should be a valid dictionary"),
+        ],
+    )
+    def test_a_body_in_the_wrong_form_is_told_which(
+        self, client: TestClient, bearer: Bearer, content: bytes, kind: str, status: int, words: str
+    ) -> None:
+        headers = {**bearer("admin"), "Content-Type": kind}
+        answer = client.post("/trigger", content=content, headers=headers)
+        assert answer.status_code == status
+        assert words in answer.json()["detail"]
 
     def test_every_operation_needs_a_token_except_health(self, client: TestClient) -> None:
         document = client.get("/api/openapi.json").json()

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.accounts import api_tokens
 from backend.api.app import create_app
 from backend.connections import environments, service
-from backend.core.access import SYSTEM, Role
+from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.integrations.datahub.standin import StandIn
 
@@ -19,18 +18,6 @@ TOKEN = "planted-datahub-token"
 def client(database: Database) -> Iterator[TestClient]:
     with TestClient(create_app(), raise_server_exceptions=False) as client:
         yield client
-
-
-@pytest.fixture
-def bearer(database: Database) -> Callable[[str], dict[str, str]]:
-    """bearer("viewer") → the headers of a fresh API token of that role."""
-
-    def make(role: str) -> dict[str, str]:
-        with database.write() as session:
-            made = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=Role(role))
-        return {"Authorization": f"Bearer {made.raw}"}
-
-    return make
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.accounts import api_tokens
 from backend.api.app import create_app
-from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
@@ -19,16 +17,6 @@ Headers = dict[str, str]
 def client(database: Database, lab: MountsEnvironment) -> Iterator[TestClient]:
     with TestClient(create_app(), raise_server_exceptions=False) as client:
         yield client
-
-
-@pytest.fixture
-def bearer(database: Database) -> Callable[[str], Headers]:
-    def make(role: str) -> Headers:
-        with database.write() as session:
-            made = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=Role(role))
-        return {"Authorization": f"Bearer {made.raw}"}
-
-    return make
 
 
 @pytest.fixture

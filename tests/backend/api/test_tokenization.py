@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.accounts import api_tokens
 from backend.api.app import create_app
-from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.jobs import broker, runner, worker
 from tests.backend.tokenization import conftest as rooms
@@ -35,16 +33,6 @@ def workers(database: Database) -> Iterator[None]:
     running.stop()
     runner.stopping.clear()
     broker.reset()
-
-
-@pytest.fixture
-def bearer(database: Database) -> Headers:
-    def make(role: str) -> dict[str, str]:
-        with database.write() as session:
-            made = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=Role(role))
-        return {"Authorization": f"Bearer {made.raw}"}
-
-    return make
 
 
 class TestTrigger:

@@ -1,13 +1,11 @@
 """User sync over REST, with real workers and servers on loopback."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.accounts import api_tokens
 from backend.api.app import create_app
-from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.jobs import broker, runner, worker
 from tests.backend.user_sync import conftest as rooms
@@ -32,16 +30,6 @@ def workers(database: Database) -> Iterator[None]:
     running.stop()
     runner.stopping.clear()
     broker.reset()
-
-
-@pytest.fixture
-def bearer(database: Database) -> Callable[[str], dict[str, str]]:
-    def make(role: str) -> dict[str, str]:
-        with database.write() as session:
-            made = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=Role(role))
-        return {"Authorization": f"Bearer {made.raw}"}
-
-    return make
 
 
 def test_plan_apply_and_revert(client, world, workers, bearer):
