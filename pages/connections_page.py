@@ -29,6 +29,9 @@ def linked(draw: Callable[..., Any], label: str, parameter: str, options: list[s
         st.session_state[key] = wanted
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
+    else:
+        # The browser remembers the choice by its label, which changes with every test: say it.
+        st.session_state[key] = st.session_state[key]
     chosen = str(draw(label, options, key=key))
     st.query_params[parameter] = st.session_state[seen] = chosen
     return chosen

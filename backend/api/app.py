@@ -6,6 +6,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from backend import __version__
 from backend.api import docs, errors
 from backend.api.limits import BodyLimit
+from backend.api.rate import RateLimit
 from backend.api.routes import (
     accounts,
     connections,
@@ -31,8 +32,10 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     docs.install(app)
+    settings = get_settings()
+    app.add_middleware(RateLimit, per_minute=settings.api_requests_per_minute)
     app.add_middleware(BodyLimit)
-    origins = get_settings().api_allowed_origins
+    origins = settings.api_allowed_origins
     if origins:
         app.add_middleware(
             CORSMiddleware,

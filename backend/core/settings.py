@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         alias="PORTAL_API_ALLOWED_ORIGINS",
         description="Origins, comma separated, that may call the REST API from a browser.",
     )
+    api_requests_per_minute: int = Field(
+        default=3000,
+        ge=0,
+        alias="PORTAL_API_REQUESTS_PER_MINUTE",
+        description="REST requests a minute of one API token, or of one address without; 0: any.",
+    )
     public_url: str = Field(
         default="http://localhost:8501",
         alias="PORTAL_PUBLIC_URL",

@@ -1,0 +1,106 @@
+"""How many requests a caller may send: a bucket per API token, and per address without a good one.
+
+Each process counts for itself, in memory: a limit against floods, not an account of use.
+"""
+
+import hashlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.api.errors import body
+from backend.core.log import new_reference
+
+#: Callers remembered; the longest silent one is forgotten first.
+MAX_CALLERS = 10_000
+#: Load balancers ask often, and the answer costs next to nothing.
+FREE_PATHS = ("/healthz", "/api/healthz")
+_UNAUTHORIZED = 401
+
+
+@dataclass
+class _Bucket:
+    left: float
+    at: float
+
+
+class RateLimit:
+    """Pure ASGI middleware: 429 with Retry-After beyond `per_minute` requests; 0: no limit.
+
+    A token has a bucket of its own from its first answer on that was no 401, so that one busy
+    program does not slow down another behind the same address, and made-up tokens all empty the
+    bucket of the address they come from.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, per_minute: int, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.app = app
+        self._per_minute = per_minute
+        self._now = now
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._per_minute or scope["path"] in FREE_PATHS:
+            await self.app(scope, receive, send)
+            return
+        token = _token(scope)
+        wait = self._take(token if token in self._buckets else _address(scope))
+        if wait:
+            await self._refuse(wait, scope, receive, send)
+            return
+
+        async def noted(message: Message) -> None:
+            good = message.get("status", _UNAUTHORIZED) != _UNAUTHORIZED
+            if token and good:
+                self._remember(token)
+            await send(message)
+
+        await self.app(scope, receive, noted)
+
+    def _take(self, caller: str) -> float:
+        """Seconds to wait, 0.0 when there was one left to take."""
+        now, rate = self._now(), self._per_minute / 60
+        bucket = self._remember(caller)
+        bucket.left = min(self._per_minute, bucket.left + (now - bucket.at) * rate)
+        bucket.at = now
+        if bucket.left < 1:
+            return (1 - bucket.left) / rate
+        bucket.left -= 1
+        return 0.0
+
+    def _remember(self, caller: str) -> _Bucket:
+        bucket = self._buckets.setdefault(caller, _Bucket(self._per_minute, self._now()))
+        self._buckets.move_to_end(caller)
+        if len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        return bucket
+
+    async def _refuse(self, wait: float, scope: Scope, receive: Receive, send: Send) -> None:
+        seconds = math.ceil(wait)
+        sentence = (
+            f"More than {self._per_minute} requests a minute came from this API token or address. "
+            f"Wait {seconds} s, then send fewer at a time."
+        )
+        answer = JSONResponse(
+            body("TooManyRequests", sentence, new_reference()),
+            429,
+            headers={"Retry-After": str(seconds)},
+        )
+        await answer(scope, receive, send)
+
+
+def _token(scope: Scope) -> str:
+    """A name for the token of the request that is not the token; "" without one."""
+    given = Headers(scope=scope).get("authorization", "")
+    return "token:" + hashlib.sha256(given.encode()).hexdigest() if given else ""
+
+
+def _address(scope: Scope) -> str:
+    return f"address:{scope['client'][0]}" if scope.get("client") else "address:"

@@ -1,0 +1,91 @@
+"""A flood is told to wait, and only the one who floods."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from backend.accounts import api_tokens
+from backend.api.app import create_app
+from backend.api.rate import RateLimit
+from backend.core.access import SYSTEM, Role
+from backend.core.database import Database
+from backend.core.settings import get_settings
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _tokens(database: Database, count: int) -> list[dict[str, str]]:
+    made = []
+    for number in range(count):
+        with database.write() as session:
+            raw = api_tokens.add(session, SYSTEM, name=f"nightly {number}", role=Role.VIEWER).raw
+        made.append({"Authorization": f"Bearer {raw}"})
+    return made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client(database: Database, clock: Clock) -> Iterator[TestClient]:
+    """The API with five requests a minute, around the whole app."""
+    limited = RateLimit(create_app(), per_minute=5, now=clock)
+    with TestClient(limited, raise_server_exceptions=False) as client:
+        yield client
+
+
+class TestRateLimit:
+    def test_one_request_too_many_is_told_how_long_to_wait(
+        self, client: TestClient, database: Database, clock: Clock
+    ) -> None:
+        (token,) = _tokens(database, 1)
+        answers = [client.get("/api/jobs", headers=token) for _ in range(7)]
+        assert [a.status_code for a in answers] == [200] * 6 + [429]  # the first is the address's
+        assert set(answers[-1].json()) == {"error", "detail", "reference"}
+        assert "5 requests a minute" in answers[-1].json()["detail"]
+        wait = int(answers[-1].headers["Retry-After"])
+        clock.seconds += wait
+        assert client.get("/api/jobs", headers=token).status_code == 200
+
+    def test_one_busy_program_does_not_stop_another_at_its_address(
+        self, client: TestClient, database: Database
+    ) -> None:
+        busy, quiet = _tokens(database, 2)
+        assert client.get("/api/jobs", headers=quiet).status_code == 200
+        assert [client.get("/api/jobs", headers=busy).status_code for _ in range(7)][-1] == 429
+        assert client.get("/api/jobs", headers=quiet).status_code == 200
+
+    def test_made_up_tokens_share_the_bucket_of_their_address(
+        self, client: TestClient, database: Database
+    ) -> None:
+        (good,) = _tokens(database, 1)
+        assert client.get("/api/jobs", headers=good).status_code == 200
+        guesses = [
+            client.get("/api/jobs", headers={"Authorization": f"Bearer {number}"}).status_code
+            for number in range(6)
+        ]
+        assert guesses == [401] * 4 + [429] * 2
+        assert client.get("/api/jobs", headers=good).status_code == 200
+
+    def test_health_is_free(self, client: TestClient) -> None:
+        assert {client.get("/healthz").status_code for _ in range(9)} == {200}
+
+    def test_the_setting_decides_and_zero_means_no_limit(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = {}
+        for limit in ("3", "0"):
+            monkeypatch.setenv("PORTAL_API_REQUESTS_PER_MINUTE", limit)
+            get_settings.cache_clear()
+            with TestClient(create_app()) as client:
+                found[limit] = [client.get("/api/jobs").status_code for _ in range(5)]
+        assert found == {"3": [401] * 3 + [429] * 2, "0": [401] * 5}
