@@ -96,8 +96,8 @@ class _Background:
 def _settle() -> None:
     """Take what is loaded by now out of the garbage collector's sight.
 
-    Streamlit collects all generations after each page run; without this it walks every imported
-    library's objects each time, about 100 ms during which no other page can run.
+    A full collection would walk every imported library's objects, about 100 ms during which no
+    page can run. (.streamlit/config.toml stops Streamlit from making one after each page run.)
     """
     gc.collect()
     gc.freeze()
