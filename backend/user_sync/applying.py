@@ -13,10 +13,11 @@ from backend.connections import resolve
 from backend.connections.schemas import ConnectionConfig
 from backend.core import audit, clock
 from backend.core.access import Actor, Role
-from backend.core.database import Database
+from backend.core.database import Database, ReadSession
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
+from backend.models import SyncPlan
 from backend.user_sync import repository, rules_repository, run_repository
 from backend.user_sync.errors import ElsewhereNow
 from backend.user_sync.planning import Control, gateway_for
@@ -67,12 +68,18 @@ def _prepare(database: Database, run_id: int) -> tuple[ConnectionConfig, int]:
     with database.read() as session:
         run = run_repository.get_run(session, run_id)
         plan = repository.get_plan(session, run.plan_id)
-        config = resolve.connection(session, kind="openmetadata", environment=run.environment)
+        config = connection(session, plan)
         view = rules_repository.settings_view(session, run.environment_id, run.environment)
+    return config, max(1, min(32, view.settings.concurrency))
+
+
+def connection(session: ReadSession, plan: SyncPlan) -> ConnectionConfig:
+    """The server that a plan was made for. Raises ElsewhereNow when the environment has another."""
+    config = resolve.connection(session, kind="openmetadata", environment=plan.environment)
     now = config.settings["host_port"].rstrip("/")
     if now != plan.host_port:
         raise ElsewhereNow(plan.id, plan.host_port, now)
-    return config, max(1, min(32, view.settings.concurrency))
+    return config
 
 
 class _Work:

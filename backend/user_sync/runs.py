@@ -52,8 +52,8 @@ def apply(
     user_ids or emails: the ticked users, None for every change of the plan. confirm: the number
     of users, typed by a person, needed above the blast-radius limit. background False: no job is
     sent, the caller runs `execute` itself.
-    Raises PlanNotFound, PlanNotReady, PlanExpired, NotInPlan, NothingToApply, ConfirmationNeeded,
-    AppliedWithout.
+    Raises PlanNotFound, PlanNotReady, PlanExpired, ElsewhereNow, NotInPlan, NothingToApply,
+    ConfirmationNeeded, AppliedWithout.
     """
     access.require(actor, Permission.USER_SYNC_APPLY)
     plan = repository.get_plan(session, plan_id, lock=True)
@@ -65,6 +65,7 @@ def apply(
         raise PlanNotReady(plan_id, plan.state, plan.error)
     if plan.expires_at is not None and plan.expires_at <= clock.now():
         raise PlanExpired(plan_id, f"{plan.expires_at:%Y-%m-%d at %H:%M} UTC")
+    applying.connection(session, plan)  # a run that cannot begin would use the plan up
     rows = _chosen(session, plan_id, user_ids, emails)
     settings = rules_repository.settings_view(session, plan.environment_id, plan.environment)
     check_limit(len(rows), plan.matched_count, settings.settings, confirm)

@@ -15,6 +15,7 @@ from backend.user_sync import applying, planning, service
 from backend.user_sync.errors import (
     AppliedWithout,
     ConfirmationNeeded,
+    ElsewhereNow,
     NothingToApply,
     NothingToContinue,
     NotInPlan,
@@ -92,6 +93,26 @@ class TestApply:
         with pytest.raises(NothingToApply):
             world.start(plan, user_ids=[])
 
+    def test_a_plan_for_another_server_is_refused_and_not_used_up(self, world):
+        plan, home = world.plan(), world.om
+        with StandIn(seed=seeding.seed_demo) as other:
+            world.use(other)
+            with pytest.raises(ElsewhereNow) as caught:
+                world.start(plan)
+            assert caught.value.status == 409
+            assert other.url in caught.value.message
+            assert not other.requests
+        world.use(home)
+        assert world.apply(plan).state == "succeeded"
+
+    def test_a_run_whose_server_is_another_one_by_now_stops(self, world):
+        run = world.start(world.plan())
+        with StandIn(seed=seeding.seed_demo) as other:
+            world.use(other)
+            ended = service.execute(world.database, world.steward, run_id=run.id)
+        assert (ended.state, set(ended.counts)) == ("stopped", {"pending"})
+        assert "Plan again" in ended.note
+
     def test_a_second_apply_gets_the_first_ones_run(self, world):
         plan = world.plan()
         first = world.apply(plan, emails=["dana.fox@example.com"])
@@ -134,15 +155,6 @@ class TestApply:
             session.execute(update(SyncPlan).values(expires_at=past))
         with pytest.raises(PlanExpired):
             world.start(plan)
-
-    def test_a_plan_for_another_server_stops_before_anything_is_sent(self, world):
-        plan = world.plan()
-        with StandIn(seed=seeding.seed_demo) as other:
-            world.use(other)
-            run = world.apply(plan)
-            assert run.state == "stopped"
-            assert "Plan again" in run.note
-            assert not other.requests
 
     def test_operators_may_not_apply(self, world, actors):
         plan = world.plan()
