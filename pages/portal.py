@@ -5,6 +5,7 @@ import streamlit as st
 from auth import sign_in
 from backend.core.errors import PortalError
 from pages.shell import chrome, errors, guard, registry
+from pages.widgets import password_form
 
 st.set_page_config(
     page_title="Steward Portal",
@@ -23,6 +24,21 @@ try:
             for page in registry.PAGES
         ]
         st.navigation(forms, position="hidden").run()
+        st.stop()
+    if session.must_change_password:
+        # At every address too: afterwards the page of the link opens.
+        only = [
+            st.Page(
+                password_form.must,
+                title="Choose your own password",
+                url_path=page.url_path,
+                default=page.url_path == "",
+            )
+            for page in registry.PAGES
+        ]
+        alone = st.navigation(only, position="hidden")
+        chrome.draw(session, {})
+        alone.run()
         st.stop()
     sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:

@@ -8,12 +8,17 @@ from backend.core.access import Actor, Role
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Who is behind a session cookie right now, with the role the database holds now."""
+    """Who is behind a session cookie right now, with the role the database holds now.
+
+    must_change_password: an admin knows the password, so nothing else opens before it is changed.
+    has_first_password: the one that the first start printed; a reminder is enough.
+    """
 
     actor: Actor
     session_id: int
     must_change_password: bool
     external: bool = False
+    has_first_password: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from backend.accounts import repository, tokens, touch
 from backend.accounts.schemas import SessionView, SignedIn
 from backend.core import access, audit, clock
-from backend.core.access import Actor, Permission, Role
+from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import NotFound
 from backend.models.accounts import Account, AccountSession
@@ -67,8 +67,9 @@ def actor_for(session: ReadSession, raw: str, *, active: bool = True) -> SignedI
     return SignedIn(
         actor=Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),
         session_id=row.id,
-        must_change_password=account.must_change_password,
+        must_change_password=account.must_change_password and not _is_first_start(account),
         external=account.password_hash is None,
+        has_first_password=account.must_change_password and _is_first_start(account),
     )
 
 
@@ -145,6 +146,12 @@ def end_everybodys(session: WriteSession, actor: Actor, *, reason: str) -> int:
     return repository.end_sessions(
         session, account_id=None, now=clock.now(), reason=reason[:40], except_id=None
     )
+
+
+def _is_first_start(account: Account) -> bool:
+    """Whether the password is the one the first start made: whoever read it, is its owner."""
+    untouched = account.password_changed_at == account.created_at
+    return account.created_by == SYSTEM.name and untouched
 
 
 def _view(row: AccountSession, account: Account) -> SessionView:

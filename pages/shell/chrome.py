@@ -43,9 +43,9 @@ def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> 
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
     _sandbox_banner(session)
-    if session.must_change_password:
+    if session.has_first_password:
         st.info(
-            "You are using the password the portal made for you. Change it on **My account**.",
+            "You are using the password of the first start. Change it on **My account**.",
             icon=":material/key:",
         )
 

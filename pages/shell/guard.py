@@ -31,6 +31,9 @@ def require(permission: Permission) -> Actor:
         st.warning("Your session has ended. Sign in again.", icon=":material/login:")
         st.link_button("Sign in", "/", type="primary")
         st.stop()
+    if session.must_change_password and permission is not Permission.OWN_ACCOUNT:
+        st.warning("Choose a password of your own first.", icon=":material/key:")
+        st.stop()
     if not session.actor.may(permission):
         errors.show(
             NotPermitted(

@@ -11,6 +11,7 @@ from backend.core.access import Actor
 from backend.core.database import Database
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "profile_page.py")
+PORTAL = PAGE.replace("profile_page.py", "portal.py")
 OLD, NEW = "velvet otter counts lamps", "another fine pass phrase"
 
 
@@ -73,6 +74,46 @@ class TestPassword:
     def test_password_fields_are_never_prefilled(self, page: AppTest) -> None:
         assert [field.proto.default for field in page.text_input] == ["", "", ""]
         assert all(field.proto.type == field.proto.PASSWORD for field in page.text_input)
+
+
+class TestAPasswordAnAdminKnows:
+    @pytest.fixture
+    def portal(self, database: Database, ann: Actor) -> AppTest:
+        """The whole portal after an admin has reset ann's password to OLD."""
+        with database.write() as session:
+            repository.get_account(session, ann.id).must_change_password = True
+        return AppTest.from_file(PORTAL, default_timeout=60)
+
+    def test_must_be_changed_before_any_page_opens(
+        self, portal: AppTest, database: Database, ann: Actor
+    ) -> None:
+        with database.write() as session:
+            repository.get_account(session, ann.id).created_by = "root"
+        portal.run()
+        assert [title.value for title in portal.title] == ["Choose your own password"]
+        assert not portal.get("page_link")
+        send(portal, OLD, NEW, NEW)
+        assert [title.value for title in portal.title] == ["Overview"]
+
+    @pytest.mark.parametrize("file", ["jobs_page.py", "mounts_page.py", "overview_page.py"])
+    def test_a_page_opened_past_the_form_stays_shut(
+        self, portal: AppTest, database: Database, ann: Actor, file: str
+    ) -> None:
+        with database.write() as session:
+            repository.get_account(session, ann.id).created_by = "root"
+        page = AppTest.from_file(PAGE.replace("profile_page.py", file), default_timeout=60).run()
+        assert not page.title
+        assert "password of your own" in page.warning[0].value
+
+    def test_the_first_start_made_is_only_reminded_of(
+        self, portal: AppTest, database: Database, ann: Actor
+    ) -> None:
+        with database.write() as session:
+            row = repository.get_account(session, ann.id)
+            row.created_by, row.password_changed_at = "system", row.created_at
+        portal.run()
+        assert [title.value for title in portal.title] == ["Overview"]
+        assert any("My account" in info.value for info in portal.info)
 
 
 class TestSessions:
