@@ -1,27 +1,38 @@
 """The recipes under the official `datahub ingest`: ingest, tag, tokenize, tags flipped.
 
-DataHub's PostgreSQL source needs another sqlglot than the OpenMetadata client in this
-environment, so the three packages that differ are laid over it for that one process.
+DataHub's sources need another sqlglot than the OpenMetadata client in this environment, so the
+packages that differ or are missing are laid over it for that one process.
 """
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import yaml
 
+from backend.connections import service as connections
 from backend.core.database import Database
-from backend.tokenization import inline, tags, watch
+from backend.tokenization import inline, sources, tags, watch
+from backend.tokenization.engines.databricks import engine
 from backend.tokenization.schemas import RunState
-from tests.backend.tokenization.world import STEWARD, Source, customers, make_world
+from tests.backend.tokenization.test_databricks import Scripted
+from tests.backend.tokenization.workspace import workspace
+from tests.backend.tokenization.world import ADMIN, STEWARD, Source, customers, make_world
 from tests.fixtures.processes import missing
 
 ROOT = Path(__file__).parents[3]
 RECIPES = ROOT / "data" / "recipes"
-OVERLAY = ("GeoAlchemy2<0.19", "sqlglot==30.12.0", "cachetools<6")
+PEOPLE = "urn:li:dataset:(urn:li:dataPlatform:databricks,main.crm.people,PROD)"
+OVERLAY = (
+    "GeoAlchemy2<0.19",
+    "sqlglot==30.12.0",
+    "cachetools<6",
+    "databricks-sdk>=0.30,<1",
+    "databricks-sqlalchemy>=2,<3",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +49,10 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     if done.returncode:
-        missing("DataHub's PostgreSQL source", f"its packages cannot be had: {done.stderr[-300:]}")
+        missing(
+            "DataHub's PostgreSQL and Databricks sources",
+            f"their packages cannot be had: {done.stderr[-300:]}",
+        )
     return folder
 
 
@@ -103,6 +117,83 @@ def test_ingest_tag_tokenize_tags_flipped(
 
     assert (view.state, view.rows_updated) == (RunState.SUCCEEDED, 50)
     assert world.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
+
+
+class Warehouse(Scripted):
+    """The scripted SQL warehouse in the place of the connector's session."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.slow
+def test_a_databricks_workspace_likewise(
+    database: Database,
+    source: Source,
+    gms: Any,
+    overlay: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with workspace() as url:
+        done = ingest(
+            RECIPES / "databricks.yml",
+            overlay,
+            DBX_WORKSPACE_URL=url,
+            DBX_TOKEN="workspace-token",
+            DBX_CATALOG="main",
+            DBX_WAREHOUSE_ID="",
+            TABLE_PATTERN=r"^main\.crm\.people$",
+            DATAHUB_GMS_URL=gms.url,
+            DATAHUB_GMS_TOKEN=gms.token,
+        )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert gms.aspect(PEOPLE, "status") == {"removed": False}
+    assert tags_of(gms) == {"tokenize/run"}
+    assert gms.aspect(PEOPLE.replace("people", "secret"), "status") is None
+    gms.store.upsert(
+        PEOPLE,
+        "editableSchemaMetadata",
+        {
+            "editableSchemaFieldInfo": [
+                {"fieldPath": "email", "globalTags": {"tags": [{"tag": "urn:li:tag:pii"}]}}
+            ]
+        },
+    )
+    make_world(database, source, gms)
+
+    (answer,) = watch.poll(database, STEWARD)
+    assert answer.run is not None
+    assert answer.run.state is RunState.SKIPPED
+    assert answer.run.details == sources.NOT_CONFIGURED
+    assert tags_of(gms) == {"tokenize/run"}
+
+    with database.write() as session:
+        connections.save(
+            session,
+            ADMIN,
+            environment="test",
+            kind="databricks",
+            settings={"server_hostname": "warehouse", "http_path": "/sql", "catalog": "main"},
+            secrets_in={"access_token": "workspace-token"},
+        )
+    warehouse = Warehouse()
+    monkeypatch.setattr(engine, "DatabricksClient", lambda *_config, **_more: warehouse)
+    watch.forget(database, dataset=PEOPLE)
+    (answer,) = watch.poll(database, STEWARD)
+    assert answer.run is not None
+    view = inline.complete(database, answer.run)
+
+    assert (view.state, view.rows_scanned, view.rows_updated) == (RunState.SUCCEEDED, 7, 3)
+    assert len(warehouse.executed) == 1
+    assert tags_of(gms) == {"tokenize/done", "tokenize/status:SUCCESS"}
+
+
+def tags_of(gms: Any) -> set[str]:
+    found = gms.aspect(PEOPLE, "globalTags") or {"tags": []}
+    return {each["tag"].removeprefix("urn:li:tag:") for each in found["tags"]}
 
 
 @pytest.mark.parametrize("name", ["postgres.yml", "databricks.yml"])

@@ -3,6 +3,10 @@
 A keyed array becomes nested objects (`tags: [{tag: t}]` with key `tag` is `tags: {t: {tag: t}}`),
 the operations are applied as RFC 6902, and the objects become an array again. The keys come with
 the request (generic mode) or are registered for the aspect (template mode).
+
+The templates are DataHub's AspectTemplateEngine's. `status` has one since 1.7.0 (StatusTemplate,
+no keyed arrays, default `removed: false`; datahub-project/datahub#18239): the official ingestion
+patches `/removed` on servers of that version, and upserts the whole aspect on older ones.
 """
 
 import copy
@@ -29,6 +33,7 @@ _TEMPLATES: dict[str, dict[tuple[str, ...], Keys]] = {
     "datasetProperties": {("tags",): []},
     "editableDatasetProperties": {},
     "dataJobInfo": {},
+    "status": {},
 }
 # Keyed arrays inside each element of another one.
 _INNER: dict[str, dict[tuple[str, ...], Keys]] = {
@@ -87,6 +92,7 @@ def _default(aspect: str, stamp: Json) -> Json:
         "datasetProperties": {"tags": [], "customProperties": {}},
         "editableDatasetProperties": stamps,
         "dataJobInfo": {"customProperties": {}},
+        "status": {"removed": False},
     }
     return defaults.get(aspect, {})
 

@@ -59,6 +59,18 @@ class TestApply:
 
         assert after == {"removed": True}
 
+    def test_status_has_a_template_that_keeps_its_other_fields(self):
+        """datahub-project/datahub#18239: what the official ingestion sends from 1.7.0 on."""
+        alive = [_add("/removed", False)]
+
+        assert patch.apply("status", None, alive, STAMP) == {"removed": False}
+        stored = {"removed": True, "lifecycleStage": "urn:li:lifecycleStageType:x"}
+        assert patch.apply("status", stored, alive, STAMP) == {**stored, "removed": False}
+
+    def test_an_aspect_without_a_template_is_refused(self):
+        with pytest.raises(Refused, match="Patch not supported for aspect with name"):
+            patch.apply("institutionalMemory", None, [_add("/elements", [])], STAMP)
+
     @pytest.mark.parametrize(
         "document",
         [
