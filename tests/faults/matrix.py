@@ -30,7 +30,13 @@ STATE_FAULTS = {
     "locked": "another process holds the write lock of the state database",
     "disk full": "the state database cannot grow",
 }
-STATE_JOBS = ("page save", "user sync apply", "mount", "tokenize", "ingestion run")
+STATE_JOBS = (
+    "page save", "user sync plan", "user sync apply", "mount", "tokenize", "write-back",
+    "ingestion run",
+)  # fmt: skip
+#: What can be wrong with the portal's own processes, for every job that runs in one.
+PROCESS_FAULTS = {"killed": "kill -9 of the app, worker or command that has the job"}
+PROCESS_JOBS = STATE_JOBS[1:]
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +61,10 @@ def all_cells() -> list[Cell]:
     inside = [
         Cell(job, "State database", fault) for fault, job in product(STATE_FAULTS, STATE_JOBS)
     ]
-    return outside + inside
+    processes = [
+        Cell(job, "Process", fault) for fault, job in product(PROCESS_FAULTS, PROCESS_JOBS)
+    ]
+    return outside + inside + processes
 
 
 def _cells(job: str, system: str, *faults: str) -> list[Cell]:
@@ -167,7 +176,29 @@ PROVEN: dict[Cell, str] = {
     ),
     Cell("ingestion run", "DataHub", "refused"): (
         "tests/backend/ingestion/test_resolve.py::"
-        "test_datahub_down_is_an_error_and_not_a_later_rule"
+        "TestOrder::test_datahub_down_is_an_error_and_not_a_later_rule"
+    ),
+    Cell("user sync plan", "Process", "killed"): (
+        "tests/backend/user_sync/test_upkeep.py::TestCleanup::test_plans_of_dead_processes_fail"
+    ),
+    Cell("user sync apply", "Process", "killed"): (
+        "tests/integration/test_many_machines.py::"
+        "test_a_run_survives_the_death_of_a_portal_and_of_the_worker_that_had_it"
+    ),
+    Cell("mount", "Process", "killed"): (
+        "tests/backend/dms/test_bad_days.py::TestKilled::test_a_mount"
+    ),
+    Cell("tokenize", "Process", "killed"): (
+        "tests/backend/tokenization/test_killed.py::"
+        "test_at_twenty_random_instants_the_table_is_whole_and_the_next_start_says_what_happened"
+    ),
+    Cell("write-back", "Process", "killed"): (
+        "tests/backend/tokenization/test_settle.py::TestSettle::"
+        "test_a_committed_run_is_recognised_and_written_back"
+    ),
+    Cell("ingestion run", "Process", "killed"): (
+        "tests/backend/ingestion/test_follow.py::"
+        "TestLooking::test_a_process_that_died_while_sending_leaves_a_run_that_is_cleared"
     ),
     Cell("ingestion run", "AWS", "401"): _REFUSED_START,
     Cell("ingestion run", "AWS", "500"): _REFUSED_START,

@@ -23,12 +23,14 @@ from backend.integrations.aws.standin import AwsStandIn
 from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import actions
+from backend.tokenization import write_back
 from backend.tokenization.schemas import RunState
 from backend.user_sync import service as user_sync
 from tests.backend.ingestion.conftest import URN, AddRule, add_rule, aws, aws_server, environment
-from tests.backend.tokenization.conftest import source
+from tests.backend.tokenization.conftest import catalogued, gms, source
 from tests.backend.tokenization.test_settle import plain
 from tests.backend.tokenization.world import Source, customers, make_world
+from tests.backend.tokenization.world import World as TokenWorld
 from tests.backend.user_sync.conftest import World, _no_pauses, directory, many, om, world
 from tests.faults.conftest import Note
 from tests.faults.matrix import STATE_FAULTS, Cell
@@ -36,8 +38,8 @@ from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
 
 __all__ = [
-    "_no_pauses", "add_rule", "aws", "aws_server", "directory", "environment", "many", "om",
-    "source", "world",
+    "_no_pauses", "add_rule", "aws", "aws_server", "catalogued", "directory", "environment",
+    "gms", "many", "om", "source", "world",
 ]  # fmt: skip
 STATE = "State database"
 
@@ -121,6 +123,34 @@ def finished(database: Database, job_id: int | None) -> jobs.JobView:
     runner.run(job_id, database)
     with database.read() as session:
         return jobs.get(session, SYSTEM, job_id=job_id)
+
+
+def test_user_sync_plan(
+    many: Callable[[int], World], breaker: Breaker, note: Note, fault: str
+) -> None:
+    world = many(20)
+    original = world.om.server._answer
+
+    def answer(request: Any) -> Any:
+        if "/users" in request.path and not breaker.broken:
+            breaker.break_(fault)
+        return original(request)
+
+    world.om.server._answer = answer
+    with pytest.raises(StateDatabaseDown) as told:
+        world.plan()
+    world.om.server._answer = original
+    breaker.mend()
+    with world.database.read() as session:
+        [left] = user_sync.list_plans(session, world.steward)
+    assert left.state == "planning"
+    assert world.plan().state == "ready"
+    whole(world.database)
+    note(
+        Cell("user sync plan", STATE, fault),
+        sees=told.value.message,
+        stored="the plan stays unfinished and is cleared later; planned again, it is ready",
+    )
 
 
 def test_user_sync_apply(
@@ -234,6 +264,37 @@ def test_tokenize(
         Cell("tokenize", STATE, fault),
         sees=ended.error,
         stored=f"job failed, run {left.value}; a minute later PostgreSQL confirms: succeeded, 50",
+    )
+
+
+def test_write_back(
+    catalogued: TokenWorld, breaker: Breaker, note: Note, fault: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    run = catalogued.start("customers")
+    with catalogued.gms.faults.inject(status=500):
+        assert catalogued.work(run).write_back == "failed"
+    original = write_back.write
+
+    def write(*arguments: Any) -> Any:
+        written = original(*arguments)
+        breaker.break_(fault)
+        return written
+
+    monkeypatch.setattr(write_back, "write", write)
+    with pytest.raises(StateDatabaseDown) as told:
+        write_back.attempt(catalogued.database, run.id)
+    monkeypatch.undo()
+    breaker.mend()
+    assert write_back.attempt(catalogued.database, run.id).write_back == "succeeded"
+    urn = catalogued.source.urn("customers")
+    text = catalogued.gms.aspect(urn, "editableDatasetProperties")["description"]
+    assert text.count("## Tokenization") == 1
+    whole(catalogued.database)
+    note(
+        Cell("write-back", STATE, fault),
+        sees=told.value.message,
+        stored="run succeeded, write-back failed; the retry wrote it once",
     )
 
 
