@@ -1,5 +1,6 @@
 """`with MountContext(client, request) as mount:` mounted inside, unmounted afterwards, always."""
 
+import copy
 import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,6 +35,8 @@ class MountContext:
                 outcome=self.mount_response["outcome"],
                 operation_id=self.mount_response.get("operation_id"),
             )
+        # What is unmounted is what was mounted, whatever the body does with its dict.
+        self._request = copy.deepcopy(self._request)
         self._path = self._request["backup_target"]["filesystem_export_mount_path"]
         return self
 

@@ -224,7 +224,6 @@ class MemoryTransport:
             with self._lock:
                 self._calls[correlation_id] = call
             expires_at = time.monotonic() + expires
-            call.confirmed = True
             message = _Message(body, correlation_id, self.reply_queue, expires_at)
             self._broker.publish(queue, message)
         return call

@@ -334,12 +334,8 @@ class PikaTransport:
         tags = [t for t in self._unconfirmed if t <= upto] if method.multiple else [upto]
         for tag in tags:
             sending = self._unconfirmed.pop(tag, None)
-            if sending is None:
-                continue
-            if isinstance(method, pika.spec.Basic.Nack):
+            if sending is not None and isinstance(method, pika.spec.Basic.Nack):
                 self._resolve(sending, NotDelivered("the broker refused to take the request"))
-            else:
-                sending.call.confirmed = True
 
     def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
         """Mandatory and no queue: it went away between the look and the publish."""

@@ -69,9 +69,11 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
         wire = copy.deepcopy(dict(request))
     except RecursionError:
         raise RequestValidationException(["the request is nested too deeply"]) from None
+    except Exception as exc:  # an object of the caller's own that refuses, in words of its own
+        what = f"the request holds what cannot be copied ({type(exc).__name__})"
+        raise RequestValidationException([what]) from exc
     problems: list[str] = []
-    if not isinstance(wire.get("context"), Mapping):
-        problems.append("context is missing: an object with user_id, tenant_id …")
+    _object(wire, "context", "user_id, tenant_id …", problems)
     if not wire.get("keystone_token"):
         wire["keystone_token"] = keystone_token
     _text(wire, "keystone_token", "keystone_token", problems)
@@ -115,6 +117,8 @@ def _sendable(wire: dict[str, Any], problems: list[str]) -> None:
         problems.append("the request holds half a character (a lone surrogate)")
     except ValueError:
         problems.append("the request holds a number that JSON cannot carry")
+    except TypeError:
+        problems.append("the request holds an object with keys that are not text")
 
 
 def _jobid(wire: dict[str, Any], problems: list[str]) -> int:
@@ -141,22 +145,17 @@ def _jobid(wire: dict[str, Any], problems: list[str]) -> int:
 
 
 def _host(wire: dict[str, Any], problems: list[str]) -> str:
-    host = wire.get("host")
-    if not isinstance(host, str) or not host:
-        problems.append("host is missing: the compute node's name")
-        return ""
-    if not _HOST.fullmatch(host):
+    host = _text(wire, "host", "host", problems, why=": the compute node's name")
+    if host and not _HOST.fullmatch(host):
         problems.append("host may only hold letters, digits, dots, dashes and underscores")
     return host
 
 
 def _target(wire: dict[str, Any], problems: list[str]) -> dict[str, Any]:
-    target = wire.get("backup_target")
-    if not isinstance(target, Mapping):
-        problems.append("backup_target is missing: an object with id, type and mount path")
+    given = _object(wire, "backup_target", "id, type and mount path", problems)
+    if given is None:
         return {}
-    target = dict(target)
-    wire["backup_target"] = target
+    wire["backup_target"] = target = dict(given)
     _text(target, "id", "backup_target.id", problems, limit=255)
     path = _text(
         target,
@@ -180,6 +179,18 @@ def _target(wire: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     for optional in ("filesystem_export", "secret_ref", "status"):
         target.setdefault(optional, None)
     return target
+
+
+def _object(
+    wire: Mapping[str, Any], key: str, fields: str, problems: list[str]
+) -> Mapping[str, Any] | None:
+    value = wire.get(key)
+    if isinstance(value, Mapping):
+        return value
+    wrong = "is missing: an object" if value is None else "must be an object"
+    said = "" if value is None else f", not {type(value).__name__}"
+    problems.append(f"{key} {wrong} with {fields}{said}")
+    return None
 
 
 def _text(

@@ -50,7 +50,6 @@ class PendingCall:
 
     def __init__(self, correlation_id: str) -> None:
         self.correlation_id = correlation_id
-        self.confirmed = False
         self._done = threading.Event()
         self._result: Result | None = None
 

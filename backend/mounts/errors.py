@@ -1,6 +1,6 @@
 """What can go wrong in the mounts room, besides the DMS client's own errors."""
 
-from backend.core.errors import Conflict, InvalidInput, NotFound, TooMuch
+from backend.core.errors import Conflict, InvalidInput, NotFound
 
 
 class LedgerNotConfigured(NotFound):
@@ -33,11 +33,6 @@ class StillMounted(Conflict):
 class BadCursor(InvalidInput):
     def __init__(self) -> None:
         super().__init__("The cursor is not one of ours; start from the first page.")
-
-
-class TooManyOrphans(TooMuch):
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The ledger has more than {limit:,} mounted entries; filter by host.")
 
 
 class TargetNotFound(NotFound):

@@ -35,10 +35,6 @@ class StoredUser(msgspec.Struct, frozen=True, gc=False):
     domains: tuple[DomainRef, ...]
     inherited: tuple[DomainRef, ...]
 
-    @property
-    def domain_ids(self) -> tuple[str, ...]:
-        return tuple(ref.id for ref in self.domains)
-
 
 @dataclass(frozen=True)
 class UserPage:
