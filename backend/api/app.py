@@ -5,6 +5,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from backend import __version__
 from backend.api import docs, errors
+from backend.api.lanes import Lanes
 from backend.api.limits import BodyLimit
 from backend.api.rate import RateLimit
 from backend.api.routes import (
@@ -33,6 +34,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     docs.install(app)
     settings = get_settings()
+    app.add_middleware(Lanes)  # the innermost: what is refused takes no place
     app.add_middleware(RateLimit, per_minute=settings.api_requests_per_minute)
     app.add_middleware(BodyLimit)
     origins = settings.api_allowed_origins

@@ -2,7 +2,10 @@
 
 import asyncio
 
+from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.api.lanes import THREADS
 
 
 class LazyApi:
@@ -17,6 +20,7 @@ class LazyApi:
             async with self._lock:
                 if self._app is None:
                     self._app = await asyncio.to_thread(_build)
+                    current_default_thread_limiter().total_tokens = THREADS
         await self._app({**scope, "root_path": ""}, receive, send)
 
 
