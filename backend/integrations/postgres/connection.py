@@ -9,6 +9,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from backend.core.errors import InvalidInput
+from backend.integrations.postgres import deadline
 from backend.integrations.postgres.errors import is_lost, translated
 
 __all__ = ["Connection", "address", "connect", "is_lost", "open_connection", "sql", "translated"]
@@ -36,7 +37,8 @@ def connect(
     """A connection inside its one transaction; rolled back and closed at the end.
 
     Timeouts are seconds and hold for that transaction, so that a connection pooler in between
-    passes nothing on to others. Raises InvalidInput for unusable settings, else the errors of
+    passes nothing on to others. A server that does not keep them is given up `deadline.GRACE`
+    seconds later. Raises InvalidInput for unusable settings, else the errors of
     `backend.integrations.postgres.errors`.
     """
     where = address(settings)
@@ -92,9 +94,12 @@ def open_connection(
             + " and ".join("database" if name == "dbname" else name for name in missing)
             + "; set it on the connections page."
         )
-    connection: Connection = psycopg2.connect(
-        **{key: value for key, value in arguments.items() if value is not None}
+    connection: deadline.WatchedConnection = psycopg2.connect(
+        **{key: value for key, value in arguments.items() if value is not None},
+        connection_factory=deadline.WatchedConnection,
+        cursor_factory=deadline.WatchedCursor,
     )
+    connection.patience = statement_timeout + deadline.GRACE
     connection.set_session(readonly=readonly)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -12,6 +12,7 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations.postgres.deadline import NoAnswer
 
 SYSTEM = "PostgreSQL"
 
@@ -109,6 +110,13 @@ def as_portal_error(exc: psycopg2.Error, where: str = "") -> UpstreamError | Loc
             system,
             f"the constraint {name} refused a token",
             "Nothing was changed; leave that column out or drop the constraint.",
+        )
+    if isinstance(exc, NoAnswer):
+        return UpstreamTimeout(
+            system,
+            f"it took the statement and gave no answer within {exc.seconds:,.0f} seconds",
+            "It rolls the open transaction back when it moves again; until then its session can "
+            "hold locks. Look at the server, or end the session with pg_terminate_backend.",
         )
     if is_lost(exc):
         return _unreachable(system, exc)

@@ -1,0 +1,143 @@
+"""A server process that stands still (SIGSTOP): its kernel keeps the connection, nobody answers.
+
+The run ends in words after the client's own deadline; what it says stays true when the server
+moves again.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+
+from backend.core.errors import UpstreamTimeout
+from backend.integrations.postgres import connection, deadline
+from backend.tokenization import execution, settle
+from backend.tokenization.engines.postgres import engine
+from backend.tokenization.schemas import RunState
+from tests.backend.tokenization.test_settle import plain
+from tests.backend.tokenization.world import Source, World, customers
+
+
+class Frozen:
+    """Stops the server process behind a session, once, and lets it go on."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.pid = source, 0
+
+    def stop(self) -> None:
+        """The session of the run; nothing happens the second time."""
+        if self.pid:
+            return
+        (self.pid,) = self._source.column(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name LIKE 'steward-portal%'"
+        )
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Returns when the session has ended, as it does once nobody listens to it any more."""
+        if not self.pid:
+            return
+        os.kill(self.pid, signal.SIGCONT)
+        gone_by = time.monotonic() + 30
+        query = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+        while self._source.column(query, (self.pid,)) != [0]:
+            assert time.monotonic() < gone_by, "the session did not end"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def frozen(
+    postgres_server: Any, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Frozen]:
+    if not postgres_server.managed:
+        pytest.skip("only a server of this test's own can be stopped")
+    monkeypatch.setattr(deadline, "GRACE", 0.0)
+    monkeypatch.setattr(engine, "RUN_STATEMENT", 2.0)
+    found = Frozen(source)
+    yield found
+    with contextlib.suppress(ProcessLookupError):
+        found.go_on()
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: str, frozen: Frozen) -> None:
+    """Stop the server process when the run reports this step."""
+    original = getattr(execution._Control, step)
+
+    def stopping(*arguments: Any) -> None:
+        original(*arguments)
+        frozen.stop()
+
+    monkeypatch.setattr(execution._Control, step, stopping)
+
+
+def test_in_the_middle_the_run_fails_and_nothing_was_changed(
+    world: World, frozen: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers(world.source)
+    stop_at(monkeypatch, "progress", frozen)
+
+    ended = world.work(world.start("customers", "email"))
+
+    assert (ended.state, ended.rows_updated) == (RunState.FAILED, 0)
+    assert "gave no answer within 2 seconds" in ended.details
+    assert "pg_terminate_backend" in ended.details
+    frozen.go_on()
+    assert plain(world) == 50
+    assert world.work(world.start("customers", "email")).rows_updated == 50
+
+
+def test_at_the_commit_the_run_is_unknown_until_the_server_moves(
+    world: World, frozen: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers(world.source)
+    stop_at(monkeypatch, "committing", frozen)
+    asked = engine.PostgresEngine.outcome
+    monkeypatch.setattr(
+        engine.PostgresEngine, "outcome", lambda self, xid, patience: asked(self, xid, patience=0)
+    )
+
+    ended = world.work(world.start("customers", "email"))
+
+    assert ended.state is RunState.UNKNOWN
+    assert "still busy with it" in ended.details
+    frozen.go_on()
+    settled = settle.settle_one(world.database, ended.id)
+    assert (settled.state, settled.rows_updated, plain(world)) == (RunState.SUCCEEDED, 50, 0)
+
+
+def test_every_call_on_the_connection_is_watched(source: Source, frozen: Frozen) -> None:
+    def opened() -> Any:
+        return connection.open_connection(
+            source.settings,
+            source.secrets,
+            application="steward-portal test",
+            connect_timeout=10,
+            statement_timeout=0.5,
+            lock_timeout=0.5,
+        )
+
+    with contextlib.closing(opened()) as open_one:
+        frozen.stop()
+        with pytest.raises(deadline.NoAnswer):
+            open_one.rollback()
+        assert open_one.closed
+    with pytest.raises(UpstreamTimeout, match="gave no answer"), connection.translated("here"):
+        raise deadline.NoAnswer(2)
+
+
+def test_an_answer_in_time_leaves_no_watch_behind(source: Source) -> None:
+    before = threading.active_count()
+    with connection.connect(source.settings, source.secrets) as quick, quick.cursor() as cursor:
+        for _ in range(20):
+            cursor.execute("SELECT 1")
+        with pytest.raises(psycopg2.errors.UndefinedTable):
+            cursor.execute("SELECT * FROM nothing_here")
+        quick.rollback()
+        assert threading.active_count() == before
