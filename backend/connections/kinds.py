@@ -37,6 +37,7 @@ class Kind:
         return f"settings {plain}; secrets {sealed}"
 
 
+_PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
 _ALL = (
     Kind(
         "datahub",
@@ -114,7 +115,7 @@ _ALL = (
                 check=fields.ledger_url,
             ),
         ),
-        secrets=(Field("password", "Password", "Password of the user in the URL."),),
+        secrets=(_PASSWORD_OF_URL,),
     ),
     Kind(
         "rabbitmq",
@@ -130,7 +131,7 @@ _ALL = (
                 check=fields.url_of("amqp", "amqps", "memory"),
             ),
         ),
-        secrets=(Field("password", "Password", "Password of the user in the URL."),),
+        secrets=(_PASSWORD_OF_URL,),
     ),
     Kind(
         "postgres",
