@@ -15,7 +15,7 @@ from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput
 from backend.dms.ledger import Ledger
 from backend.mounts import charts as chart_math
-from backend.mounts import ledger_repository, repository, settings
+from backend.mounts import ledger_repository, paging, repository, settings
 from backend.mounts.errors import BadCursor, MountNotFound, OperationNotFound
 from backend.mounts.schemas import (
     SORTS,
@@ -29,13 +29,12 @@ from backend.mounts.schemas import (
     Sort,
     Story,
 )
-from backend.mounts.walk import EXAMINE
 
 T = TypeVar("T")
 
 MAX_PAGE = 500
 #: Entries one page looks through when filters have to be checked row by row.
-SEARCH_LIMIT = EXAMINE
+SEARCH_LIMIT = paging.EXAMINE
 FACET_SAMPLE = 10_000
 CHART_SAMPLE = 20_000
 MAX_EXPORT = 1_000_000
@@ -57,11 +56,9 @@ def list_mounts(
     wanted = _sort(sort)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    items, following, walk, examined = ledger_repository.page(
-        ledger, filters, wanted, cursor, limit
-    )
+    items, following, walk = paging.page(ledger, filters, wanted, cursor, limit)
     complete = following is None or len(items) == limit
-    return MountPage(tuple(items), following, walk.sort, complete, examined)
+    return MountPage(tuple(items), following, walk.sort, complete)
 
 
 def facets(
@@ -203,9 +200,7 @@ def _csv(ledger: Ledger, filters: Filters, most: int) -> Iterator[str]:
     cursor, written = "", 0
     while written < most:
         size = min(MAX_PAGE, most - written)
-        items, following, _walk, _examined = ledger_repository.page(
-            ledger, filters, "newest", cursor, size
-        )
+        items, following, _walk = paging.page(ledger, filters, "newest", cursor, size)
         if items:
             yield "".join(
                 csv_export.line([getattr(item, column) for column in CSV_COLUMNS]) for item in items

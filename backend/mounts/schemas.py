@@ -61,7 +61,7 @@ class MountView:
 class MountPage:
     """next_cursor: for the page after, None at the end.
 
-    complete False: the page stopped after `examined` entries; the cursor goes on from there.
+    complete False: the search stopped at its limit of entries; the cursor goes on from there.
     sort: what was really sorted by.
     """
 
@@ -69,7 +69,6 @@ class MountPage:
     next_cursor: str | None
     sort: Sort = "newest"
     complete: bool = True
-    examined: int = 0
 
 
 @dataclass(frozen=True)

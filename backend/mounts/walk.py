@@ -1,10 +1,10 @@
 """How the ledger is read page by page on ten million rows: index, order, and what is left to check.
 
 The table belongs to the deployment, so its indexes are given. MariaDB's optimiser, left alone,
-takes `idx_deleted` for `deleted = 0 … ORDER BY id` and reads half the table. So a page is read in
-two steps: an inner query takes ids from one forced index (covering, in key order, from the
-cursor on), and the outer one fetches those rows by primary key and checks what the index did not.
-What must be checked row by row is bounded: after EXAMINE entries the page ends with a cursor.
+takes `idx_deleted` for `deleted = 0 … ORDER BY id` and reads half the table. So a page is one query
+in two halves: the inner one takes ids from one forced index (covering, in key order, from the
+cursor on), the outer one fetches those rows by primary key, checks what the index did not, and
+stops at the end of the page.
 """
 
 import base64
@@ -13,27 +13,41 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, select, true
 
 from backend.dms import schema
 from backend.dms.ledger import Ledger
 from backend.mounts.errors import BadCursor
 from backend.mounts.schemas import Filters, Sort
 
-#: Entries one page may look through when filters have to be checked row by row.
-EXAMINE = 6_000
 #: More mounted entries than this are not searched for one target's.
 MOST_MOUNTED = 1_000_000
 
 t = schema.ledger.c
+VIEW = [
+    t.id,
+    t.backup_target_id,
+    t.jobid,
+    t.host,
+    t.mounted,
+    t.deleted,
+    t.created_at,
+    t.updated_at,
+    t.deleted_at,
+    t.version,
+]
+
+#: The sort key (None: there is none but the id) and the id of an entry.
+Place = tuple[Any, int]
 
 
 @dataclass(frozen=True)
 class Walk:
     """index: forced one, None for the primary key. covered: conditions it answers by itself.
 
-    among_mounted: ids must be in the (short) list of mounted entries, read from its index alone.
     left: conditions checked on the fetched rows. by: first key of the order, None for the id.
+    among_mounted: ids must be in the (short) list of mounted entries, read from its index alone.
+    scattered: the index is in the order of ids only within each host. low, high: only these ids.
     """
 
     index: str | None
@@ -42,32 +56,36 @@ class Walk:
     sort: Sort
     by: Any = None
     among_mounted: bool = False
+    scattered: bool = False
+    low: int | None = None
+    high: int | None = None
 
     @property
     def descending(self) -> bool:
         return self.sort == "newest"
 
+    def place(self, row: Row[Any]) -> Place:
+        return (None if self.by is None else getattr(row, self.by.name)), row.id
 
-def plan(filters: Filters, sort: Sort, bounds: tuple[int | None, int | None]) -> Walk:
+
+def plan(filters: Filters, sort: Sort, *, timed: bool) -> Walk:
     """The cheapest way through the indexes for these filters.
 
-    bounds: ids between which the wanted time range lies. A sort that no index gives together with
+    timed: a time range will be narrowed down by ids. A sort that no index gives together with
     the filters becomes "newest"; the result says so.
     """
     index, covered, answered = _start(filters)
     among_mounted = index == "idx_backup_target_id" and filters.mounted is True
     by = None
-    if sort in ("host", "target", "job") and bounds != (None, None):
+    if sort in ("host", "target", "job") and timed:
         sort = "newest"  # ids and another order at once: no index has both
     if sort in ("host", "target", "job"):
         index, covered, answered, by, sort = _sorted(sort, index, covered, answered)
-    low, high = bounds
-    ids = [t.id >= low] if low is not None else []
-    ids += [t.id <= high] if high is not None else []
     if among_mounted:
         answered = answered | {"mounted"}
     left = [condition for name, condition in _conditions(filters).items() if name not in answered]
-    return Walk(index, (*covered, *ids), tuple(left), sort, by, among_mounted)
+    scattered = by is None and answered == {"mounted"}
+    return Walk(index, covered, tuple(left), sort, by, among_mounted, scattered)
 
 
 def _conditions(filters: Filters) -> dict[str, ColumnElement[bool]]:
@@ -133,41 +151,50 @@ def _sorted(
     return index, covered, answered, None, "newest"
 
 
-def steps(walk: Walk, limit: int) -> tuple[int, ...]:
-    """How many ids to look at, step by step; the first step is enough for common filters."""
-    if not walk.left:
-        return (limit + 1,)
-    first = min(2 * (limit + 1), EXAMINE)
-    second = min(2_000, EXAMINE - first)
-    return tuple(size for size in (first, second, EXAMINE - first - second) if size > 0)
+def matching(
+    ledger: Ledger, walk: Walk, after: Place | None, size: int, wanted: int
+) -> Select[Any]:
+    """Up to `wanted` rows that fit, among the next `size` entries."""
+    ids = inner(ledger, walk, after, size).subquery("k")
+    query = select(*VIEW).select_from(ids).join(schema.ledger, t.id == ids.c.id).where(*walk.left)
+    query = _in_this_order(query)
+    if walk.by is not None:
+        return query.order_by(ids.c.sort_key, ids.c.id).limit(wanted)
+    return query.order_by(ids.c.id.desc() if walk.descending else ids.c.id).limit(wanted)
 
 
-def inner(ledger: Ledger, walk: Walk, after: tuple[Any, int] | None, limit: int) -> Select[Any]:
+def inner(ledger: Ledger, walk: Walk, after: Place | None, limit: int) -> Select[Any]:
     """Ids (and sort keys) of the next `limit` entries in the walk's order."""
     columns = [t.id] if walk.by is None else [t.id, walk.by.label("sort_key")]
-    query = select(*columns).where(*walk.covered)
-    if after is not None:
-        query = query.where(_beyond(walk, after))
+    fence = _fence(walk, after)
+    query = select(*columns).where(*walk.covered, *fence)
     if walk.by is not None:
         query = query.order_by(walk.by, t.id)
     else:
         query = query.order_by(t.id.desc() if walk.descending else t.id)
-    query = _narrowed(ledger, walk, query)
+    query = _narrowed(ledger, walk, query, fence)
     if walk.index is None:
         return _forced(query, schema.ledger, "PRIMARY").limit(limit)
     return ledger.hinted(query, walk.index).limit(limit)
 
 
-def _narrowed(ledger: Ledger, walk: Walk, query: Select[Any]) -> Select[Any]:
+def _narrowed(
+    ledger: Ledger, walk: Walk, query: Select[Any], fence: list[ColumnElement[bool]]
+) -> Select[Any]:
     """Join the ids of mounted entries where they are asked for; the order of the join is ours."""
     if not walk.among_mounted:
         return query
-    held = select(t.id).where(t.mounted == true())
+    held = select(t.id).where(t.mounted == true(), *fence)
     # the limit keeps the optimiser from merging this into a row-by-row look-up
     ids = ledger.hinted(held, "idx_mounted_host").limit(MOST_MOUNTED).subquery("held")
+    return _in_this_order(query.select_from(schema.ledger.join(ids, ids.c.id == t.id)))
+
+
+def _in_this_order(query: Select[Any]) -> Select[Any]:
+    """Tables are joined as they are written, whatever the optimiser thinks of it."""
     for name in ("mysql", "mariadb"):
         query = query.prefix_with("STRAIGHT_JOIN", dialect=name)
-    return query.select_from(schema.ledger.join(ids, ids.c.id == t.id))
+    return query
 
 
 def _forced(query: Select[Any], table: Any, index: str) -> Select[Any]:
@@ -176,7 +203,16 @@ def _forced(query: Select[Any], table: Any, index: str) -> Select[Any]:
     return query
 
 
-def _beyond(walk: Walk, after: tuple[Any, int]) -> ColumnElement[bool]:
+def _fence(walk: Walk, after: Place | None) -> list[ColumnElement[bool]]:
+    found = [t.id >= walk.low] if walk.low is not None else []
+    if walk.high is not None:
+        found.append(t.id <= walk.high)
+    if after is not None:
+        found.append(_beyond(walk, after))
+    return found
+
+
+def _beyond(walk: Walk, after: Place) -> ColumnElement[bool]:
     key, last_id = after
     if walk.by is None:
         return t.id < last_id if walk.descending else t.id > last_id
@@ -189,7 +225,7 @@ def cursor_text(walk: Walk, key: Any, last_id: int) -> str:
     return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
 
-def read_cursor(text: str, sort: Sort) -> tuple[Any, int]:
+def read_cursor(text: str, sort: Sort) -> Place:
     """Sort key and id; raises BadCursor for anything else, and for another order's cursor."""
     try:
         padded = text.encode() + b"=" * (-len(text) % 4)

@@ -1,6 +1,7 @@
 """Requests are checked completely, before anything else happens."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -46,7 +47,13 @@ class TestParse:
             ({"action": "format"}, "action must be mount or unmount"),
             ({"context": None}, "context is missing"),
             ({"keystone_token": 5}, "keystone_token must be text"),
-            ({"backup_target": "target-1"}, "backup_target is missing"),
+            ({"host": 5}, "host must be text, not int"),
+            ({"host": None}, "host is missing: the compute node's name"),
+            ({"context": "admin"}, "context must be an object with user_id, tenant_id …, not str"),
+            ({"backup_target": None}, "backup_target is missing: an object with id"),
+            ({"backup_target": "target-1"}, "backup_target must be an object with id"),
+            ({"context": {(1, 2): "x"}}, "keys that are not text"),
+            ({"context": {"lock": threading.Lock()}}, "cannot be copied (TypeError)"),
         ],
     )
     def test_a_wrong_field_is_named(self, change: dict[str, Any], named: str):

@@ -73,6 +73,17 @@ class TestMountContext:
             raise ZeroDivisionError
         assert server.mounted == set()
 
+    def test_unmounts_what_it_mounted_whatever_becomes_of_the_callers_dict(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        server, client = start_responder(broker_url), start_client(broker_url)
+        request = mount_request()
+        with MountContext(client, request):
+            request["job"]["jobid"] = 99
+            request["backup_target"].clear()
+        assert server.mounted == set()
+        assert _mounted(client) == []
+
     def test_raises_when_the_mount_failed(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):

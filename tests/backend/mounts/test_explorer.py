@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.dms import schema
 from backend.dms.ledger import Ledger
-from backend.mounts import explorer, ledger_repository, walk
+from backend.mounts import explorer, fences, ledger_repository, paging
 from backend.mounts import settings as mount_settings
 from backend.mounts.errors import BadCursor, LedgerNotConfigured, MountNotFound
 from backend.mounts.schemas import SORTS, Filters
@@ -110,9 +110,7 @@ def _walk_through(
 ) -> tuple[list[int], str]:
     found, cursor, used = [], "", sort
     for _ in range(500):
-        items, following, used_walk, _examined = ledger_repository.page(
-            ledger, filters, sort, cursor, limit
-        )
+        items, following, used_walk = paging.page(ledger, filters, sort, cursor, limit)
         used = used_walk.sort
         assert len(items) <= limit
         found += [item.id for item in items]
@@ -141,13 +139,75 @@ class TestPages:
         monkeypatch: pytest.MonkeyPatch,
     ):
         """With a search limit of 50 entries pages are short, and still add up."""
-        monkeypatch.setattr(walk, "EXAMINE", 50)
-        monkeypatch.setattr(ledger_repository, "BISECT_FROM", 10)
-        monkeypatch.setattr(ledger_repository, "FENCE", 20)
+        monkeypatch.setattr(paging, "EXAMINE", 50)
+        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        monkeypatch.setattr(fences, "FENCE", 20)
         ledger, rows = filled
         found, _ = _walk_through(ledger, filters, "newest", limit=20)
         expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS["newest"])
         assert found == [row["id"] for row in expected]
+
+    @pytest.mark.parametrize("near", [(40, 200), (5, 5), (10_000, 100_000)], ids=str)
+    @pytest.mark.parametrize("most_hosts", [2, 200])
+    def test_going_from_host_to_host_loses_nothing(
+        self,
+        filled: tuple[Ledger, list[dict[str, Any]]],
+        near: tuple[int, int],
+        most_hosts: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setattr(paging, "NEAR", near[0])
+        monkeypatch.setattr(paging, "LESS_NEAR", near[1])
+        monkeypatch.setattr(paging, "MOST_HOSTS", most_hosts)
+        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        ledger, rows = filled
+        until = datetime(2026, 2, 1, tzinfo=UTC)
+        for filters in (
+            Filters(mounted=True),
+            Filters(mounted=True, deleted=False),
+            Filters(mounted=True, deleted=True),
+            Filters(mounted=True, until=until),
+        ):
+            found, _ = _walk_through(ledger, filters, "newest", limit=7)
+            expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS["newest"])
+            assert found == [row["id"] for row in expected], filters
+
+    @pytest.mark.parametrize(
+        ("filters", "most"),
+        [
+            (Filters(), 1),
+            (Filters(deleted=False), 1),
+            (Filters(host="compute-2", deleted=False), 1),
+            (Filters(host="compute-2", mounted=False), 1),
+            (Filters(target="target-3", deleted=False), 1),
+            (Filters(since=datetime(2026, 1, 2, tzinfo=UTC), deleted=False), 2),
+            (Filters(mounted=True, deleted=False), 2),
+        ],
+        ids=str,
+    )
+    def test_a_page_behind_a_cursor_takes_few_queries(
+        self,
+        filled: tuple[Ledger, list[dict[str, Any]]],
+        filters: Filters,
+        most: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        """No more than the rows, and before them the span of ids or the names of the hosts."""
+        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        ledger, _rows = filled
+        _items, cursor, _walk = paging.page(ledger, filters, "newest", "", 10)
+        queries: list[str] = []
+
+        def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+            queries.append(statement)
+
+        event.listen(ledger.engine, "before_cursor_execute", note)
+        try:
+            items, _following, _walk = paging.page(ledger, filters, "newest", cursor or "", 10)
+        finally:
+            event.remove(ledger.engine, "before_cursor_execute", note)
+        assert len(items) == 10
+        assert len([q for q in queries if "backup_target_mount_ledger" in q]) <= most
 
     def test_groups_count_what_fits(self, filled: tuple[Ledger, list[dict[str, Any]]]):
         ledger, rows = filled
