@@ -13,6 +13,7 @@ from auth import oidc
 from backend.core.access import Role
 from backend.core.errors import NotAuthenticated
 from tests.auth.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
+from tests.fixtures.browser import press
 from tests.fixtures.portal import Portal, running_portal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,13 +117,13 @@ class TestInABrowser:
     ) -> None:
         provider.person = {"sub": "1", "email": "ann@example.org", "groups": ["operators"]}
         browser_page.goto(oidc_portal.url + "/jobs?state=failed")
-        browser_page.get_by_role("button", name="Sign in with single sign-on").click()
+        press(browser_page, "Sign in with single sign-on")
         expect(browser_page.get_by_text("Signed in as ann@example.org (operator)")).to_be_visible()
         assert browser_page.url == oidc_portal.url + "/jobs?state=failed"
-        browser_page.get_by_role("button", name="Sign out").click()
-        expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
+        press(browser_page, "Sign out")
+        expect(browser_page.get_by_label("Password", exact=True).first).to_be_visible()
         browser_page.reload()
-        expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
+        expect(browser_page.get_by_label("Password", exact=True).first).to_be_visible()
         names = {cookie["name"] for cookie in browser_page.context.cookies()}
         assert not {name for name in names if name.startswith(("portal_session", "_streamlit_us"))}
 
@@ -131,18 +132,18 @@ class TestInABrowser:
     ) -> None:
         provider.person = {"sub": "2", "email": "eve@example.org", "groups": ["operators"]}
         browser_page.goto(oidc_portal.url)
-        browser_page.get_by_role("button", name="Sign in with single sign-on").click()
+        press(browser_page, "Sign in with single sign-on")
         expect(browser_page.get_by_text("Signed in as eve@example.org")).to_be_visible()
         oidc_portal.cli("accounts", "disable", "eve@example.org")
         oidc_portal.cli("accounts", "enable", "eve@example.org")
         browser_page.reload()
-        expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
+        expect(browser_page.get_by_label("Password", exact=True).first).to_be_visible()
 
     def test_a_person_without_a_mapped_role_is_told_and_stays_out(
         self, oidc_portal: Portal, provider: Provider, browser_page: Page
     ) -> None:
         provider.person = {"sub": "3", "email": "mallory@example.org", "groups": ["strangers"]}
         browser_page.goto(oidc_portal.url)
-        browser_page.get_by_role("button", name="Sign in with single sign-on").click()
+        press(browser_page, "Sign in with single sign-on")
         expect(browser_page.get_by_text("has no role in this portal")).to_be_visible()
-        expect(browser_page.get_by_label("Password", exact=True)).to_be_visible()
+        expect(browser_page.get_by_label("Password", exact=True).first).to_be_visible()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import create_engine, make_url
 
 from backend.dms.schema import LEDGER_NAME, metadata
-from tests.fixtures.browser import PATIENCE, fill, settle
+from tests.fixtures.browser import PATIENCE, fill, press, settle
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser]
@@ -22,7 +22,7 @@ def open_kind(page: Page, label: str) -> None:
 
 
 def save(page: Page, label: str) -> None:
-    page.get_by_role("button", name="Save", exact=True).last.click()
+    press(page, "Save", exact=True)
     expect(page.get_by_text(f"The {label} connection of Live is saved.")).to_be_visible()
     settle(page)
     # Its label has another state now, and it is still the chosen one.
@@ -44,7 +44,7 @@ class TestRealServers:
         postgres = make_url(postgres_url)
         portal.sign_in(page, path="/connections")
         fill(page, Name="Live")
-        page.get_by_role("button", name="Add environment").last.click()
+        press(page, "Add environment")
         expect(page.get_by_text("Environment Live is added.")).to_be_visible()
 
         open_kind(page, "PostgreSQL")
@@ -67,7 +67,7 @@ class TestRealServers:
         fill(page, Broker_URL=rabbitmq_url)
         save(page, "RabbitMQ")
 
-        page.get_by_role("button", name="Test all").last.click()
+        press(page, "Test all")
         expect(page.get_by_text("3 of 3 connections work")).to_be_visible(timeout=SLOW)
 
         for label, field in (
@@ -77,12 +77,12 @@ class TestRealServers:
         ):
             open_kind(page, label)
             fill(page, **{field: "wrong-planted"})
-            page.get_by_role("button", name="Test without saving").last.click()
+            press(page, "Test without saving")
             expect(page.get_by_text(f"Unsaved edits of {label}")).to_be_visible(timeout=SLOW)
             expect(page.get_by_text("What to do:").first).to_be_visible()
             assert "wrong-planted" not in page.inner_text("body")
             settle(page)
-            page.get_by_role("button", name="Test connection").last.click()
+            press(page, "Test connection")
             expect(page.get_by_text(re.compile(f"{label} answered in"))).to_be_visible(timeout=SLOW)
         assert str(postgres.password) not in page.content()
         assert str(postgres.password) not in portal.log
@@ -98,12 +98,12 @@ class TestRealServers:
             expect(page.get_by_role("heading", name="Directory")).to_be_visible()
             settle(page)
         fill(browser_page, GraphQL_endpoint="http://one.example/g")
-        browser_page.get_by_role("button", name="Save", exact=True).last.click()
+        press(browser_page, "Save", exact=True)
         expect(browser_page.get_by_text("of Shared is saved")).to_be_visible()
         fill(second_page, GraphQL_endpoint="http://two.example/g")
-        second_page.get_by_role("button", name="Save", exact=True).last.click()
+        press(second_page, "Save", exact=True)
         expect(second_page.get_by_text("Nothing of yours was saved")).to_be_visible()
-        second_page.get_by_role("button", name="Show what is saved now").last.click()
+        press(second_page, "Show what is saved now")
         settle(second_page)
         expect(second_page.get_by_role("textbox", name="GraphQL endpoint").last).to_have_value(
             "http://one.example/g"

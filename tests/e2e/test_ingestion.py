@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.fixtures.browser import PATIENCE, press, settle
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -24,22 +25,30 @@ STOCKS = (
 )
 
 
+def runs_of(portal: Portal, dataset: str) -> list[str]:
+    """The states of its runs, newest first."""
+    runs = portal.cli_json("ingest", "runs", "--dataset-urn", dataset)["items"]
+    return [run["status"] for run in runs]
+
+
 def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its_end(
     sandbox_portal: Portal, browser_page: "Page"
 ) -> None:
     page = browser_page
+    before = runs_of(sandbox_portal, PRICES)
     sandbox_portal.sign_in(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
     field = page.get_by_label("Dataset URN").first
     field.wait_for()
     assert field.input_value() == PRICES
-    page.get_by_role("button", name="Review").click()
+    settle(page)
+    press(page, "Review")
     page.get_by_text("polygon-lambda").first.wait_for()
-    page.get_by_role("button", name="Start the run").dblclick()
-    page.get_by_text("AWS accepted run").wait_for()
-    page.get_by_text("The function ended without an error").first.wait_for(timeout=60_000)
+    settle(page)
+    page.get_by_role("button", name="Start the run").last.dblclick()
+    page.get_by_text("AWS accepted run").first.wait_for()
+    page.get_by_text("The function ended without an error").first.wait_for(timeout=2 * PATIENCE)
     page.get_by_text("rows written: 1200").first.wait_for()
-    runs = sandbox_portal.cli_json("ingest", "runs", "--dataset-urn", PRICES)["items"]
-    assert [run["status"] for run in runs] == ["succeeded"]
+    assert runs_of(sandbox_portal, PRICES) == ["succeeded", *before]
 
 
 def test_a_viewer_sees_the_run_and_nothing_of_aws(
@@ -51,8 +60,8 @@ def test_a_viewer_sees_the_run_and_nothing_of_aws(
         lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))),
     )
     sandbox_portal.sign_in(browser_page, role="viewer", path="/ingestion?view=runs")
-    browser_page.get_by_role("heading", name="Ingestion").wait_for()
-    browser_page.wait_for_timeout(2_000)
+    browser_page.get_by_role("heading", name="Ingestion").first.wait_for()
+    settle(browser_page)
     received = "".join(frames) + browser_page.content()
     assert "ingestion" in received.lower()
     for name in ("polygon-lambda", "arn:aws", "/aws/lambda", "nightly-refresh"):

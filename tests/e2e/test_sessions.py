@@ -2,25 +2,15 @@
 
 import re
 import socket
-from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.fixtures.browser import press
 from tests.fixtures.portal import PASSWORD, Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture
-def other_page(browser: Browser) -> Iterator[Page]:
-    """Another browser: nothing shared with the first."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    yield page
-    context.close()
 
 
 def handshake(portal: Portal, **headers: str) -> str:
@@ -67,10 +57,10 @@ class TestStolenPaths:
 
 class TestEnding:
     def test_an_admin_ends_a_session_and_its_next_click_meets_the_form(
-        self, portal: Portal, browser_page: Page, other_page: Page
+        self, portal: Portal, browser_page: Page, second_page: Page
     ) -> None:
-        portal.sign_in(other_page, "viewer", path="/jobs")
-        expect(other_page.get_by_role("heading", name="Background jobs")).to_be_visible()
+        portal.sign_in(second_page, "viewer", path="/jobs")
+        expect(second_page.get_by_role("heading", name="Background jobs")).to_be_visible()
         portal.sign_in(browser_page, path="/accounts")
         browser_page.get_by_role("tab", name="Live sessions").click()
         ends = browser_page.get_by_role("button", name="End")
@@ -79,23 +69,25 @@ class TestEnding:
             before = ends.count()
             ends.first.click()
             expect(ends).to_have_count(before - 1)
-        other_page.get_by_label("Started by").fill("x")
-        other_page.get_by_label("Started by").press("Enter")
-        expect(other_page.get_by_label("Password", exact=True)).to_be_visible()
+        second_page.get_by_label("Started by").first.fill("x")
+        second_page.get_by_label("Started by").first.press("Enter")
+        expect(second_page.get_by_label("Password", exact=True).first).to_be_visible()
 
     def test_changing_ones_password_ends_the_other_browser_and_not_this_one(
-        self, portal: Portal, browser_page: Page, other_page: Page
+        self, portal: Portal, browser_page: Page, second_page: Page
     ) -> None:
-        for page in (browser_page, other_page):
+        for page in (browser_page, second_page):
             portal.sign_in(page, "steward", path="/profile")
             expect(page.get_by_role("heading", name="My account")).to_be_visible()
-        browser_page.get_by_label("Current password", exact=True).fill(PASSWORD)
-        browser_page.get_by_label("New password", exact=True).fill("a new pass phrase of tests")
-        browser_page.get_by_label("New password once more").fill("a new pass phrase of tests")
-        browser_page.get_by_role("button", name="Change password").click()
+        browser_page.get_by_label("Current password", exact=True).first.fill(PASSWORD)
+        browser_page.get_by_label("New password", exact=True).first.fill(
+            "a new pass phrase of tests"
+        )
+        browser_page.get_by_label("New password once more").first.fill("a new pass phrase of tests")
+        press(browser_page, "Change password")
         expect(browser_page.get_by_text(re.compile("1 other session"))).to_be_visible()
-        other_page.reload()
-        expect(other_page.get_by_label("Password", exact=True)).to_be_visible()
+        second_page.reload()
+        expect(second_page.get_by_label("Password", exact=True).first).to_be_visible()
         browser_page.reload()
         expect(browser_page.get_by_role("button", name="Sign out")).to_be_visible()
 
@@ -107,8 +99,8 @@ class TestEnding:
         portal.sign_in(browser_page, "second admin", path="/accounts")
         browser_page.get_by_text("Add an account").click()
         portal.cli("accounts", "role", "second", "viewer")
-        browser_page.get_by_label("Name", exact=True).fill("mallory")
-        browser_page.get_by_role("button", name="Add account").click()
+        browser_page.get_by_label("Name", exact=True).first.fill("mallory")
+        press(browser_page, "Add account")
         expect(browser_page.get_by_role("heading", name="Accounts")).to_have_count(0)
         names = {item["name"] for item in portal.cli_json("accounts", "list")["items"]}
         assert "mallory" not in names
@@ -119,10 +111,10 @@ class TestGuessing:
         self, portal: Portal, browser_page: Page
     ) -> None:
         browser_page.goto(portal.url)
-        browser_page.get_by_label("Username", exact=True).fill("somebody")
+        browser_page.get_by_label("Username", exact=True).first.fill("somebody")
         for number in range(6):
-            browser_page.get_by_label("Password", exact=True).fill(f"wrong wrong {number}")
-            browser_page.get_by_role("button", name="Sign in").click()
+            browser_page.get_by_label("Password", exact=True).first.fill(f"wrong wrong {number}")
+            press(browser_page, "Sign in")
             alert = browser_page.get_by_test_id("stAlert").first
             expect(alert).to_contain_text("Wait" if number == 5 else "wrong.")
             browser_page.wait_for_timeout(300)

@@ -2,9 +2,11 @@
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.fixtures.browser import press, settle
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -13,18 +15,24 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 KINDS = ("Will change", "Unknown domain", "Not in OpenMetadata", "Duplicate", "Invalid", "Same")
+LENA = "lena.novak@example.com"
+
+
+def number_in_address(page: "Page", parameter: str) -> str:
+    return parse_qs(urlsplit(page.url).query)[parameter][0]
 
 
 def tick(page: "Page", email: str) -> None:
-    page.get_by_role("checkbox", name=f"Apply to {email}").check(force=True)
+    settle(page)
+    page.get_by_role("checkbox", name=f"Apply to {email}").last.check(force=True)
 
 
 def edit_as_somebody_else(page: "Page", link: str, name: str) -> None:
     """What carla.chen does in OpenMetadata between plan and apply."""
     other = page.context.new_page()
     other.goto(link)
-    other.get_by_label("Display name").fill(name)
-    other.get_by_role("button", name="Save").click()
+    other.get_by_label("Display name").first.fill(name)
+    press(other, "Save")
     other.get_by_text("by carla.chen").wait_for()
     other.close()
 
@@ -32,37 +40,39 @@ def edit_as_somebody_else(page: "Page", link: str, name: str) -> None:
 def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page: "Page") -> None:
     page = browser_page
     sandbox_portal.sign_in(page, role="steward", path="/user-sync")
-    page.get_by_role("button", name="Plan now").click()
+    press(page, "Plan now")
     for kind in KINDS:
-        page.get_by_text(kind, exact=True).first.wait_for(timeout=60_000)
+        page.get_by_text(kind, exact=True).first.wait_for()
     tick(page, "aaron_johnson0@example.com")
-    page.get_by_role("button", name="Apply 1 ticked").wait_for()
-    tick(page, "lena.novak@example.com")
-    page.get_by_role("button", name="Apply 2 ticked").wait_for()
-    link = page.get_by_role("link", name="lena.novak@example.com").get_attribute("href")
+    page.get_by_role("button", name="Apply 1 ticked").last.wait_for()
+    tick(page, LENA)
+    page.get_by_role("button", name="Apply 2 ticked").last.wait_for()
+    link = page.get_by_role("link", name=LENA).last.get_attribute("href")
     assert link
     edit_as_somebody_else(page, link, "Lena Horvat")
 
-    page.get_by_role("button", name="Apply 2 ticked").click()
-    page.get_by_text("roles, teams and everything else stay").wait_for()
-    page.get_by_role("button", name="Change 2 users").click()
-    page.get_by_role("button", name="Undo").wait_for(timeout=60_000)
-    run = sandbox_portal.cli_json("users", "apply", "1", check=False)
+    plan = number_in_address(page, "plan")
+    press(page, "Apply 2 ticked")
+    page.get_by_text("roles, teams and everything else stay").first.wait_for()
+    press(page, "Change 2 users")
+    page.get_by_role("button", name="Undo").last.wait_for()
+    both = [f"--email={email}" for email in ("aaron_johnson0@example.com", LENA)]
+    run = sandbox_portal.cli_json("users", "apply", plan, *both, check=False)
     states = {row["email"]: row["status"] for row in run["rows"]}
-    assert states == {
-        "aaron_johnson0@example.com": "applied",
-        "lena.novak@example.com": "conflict",
-    }
+    assert states == {"aaron_johnson0@example.com": "applied", LENA: "conflict"}
     (conflict,) = [row["reason"] for row in run["rows"] if row["status"] == "conflict"]
     assert "carla.chen" in conflict
 
-    page.get_by_role("button", name="Undo").click()
+    settle(page)
+    press(page, "Undo")
     page.get_by_text("takes back run").first.wait_for()
-    page.get_by_role("button", name="Tick all that the filters find").click()
-    page.get_by_role("button", name="Apply 1 ticked").click()
-    page.get_by_role("button", name="Change 1 user").click()
-    page.get_by_text("Run 2 of plan 2").wait_for()
-    page.get_by_role("button", name="Undo").wait_for(timeout=60_000)
+    settle(page)
+    undo = number_in_address(page, "plan")
+    press(page, "Tick all that the filters find")
+    press(page, "Apply 1 ticked")
+    press(page, "Change 1 user")
+    page.get_by_text(f"of plan {undo},").first.wait_for()
+    page.get_by_role("button", name="Undo").last.wait_for()
 
 
 def test_the_same_from_the_command_line_while_the_portal_runs(sandbox_portal: Portal) -> None:

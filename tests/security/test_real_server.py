@@ -15,6 +15,7 @@ from websockets.typing import Origin, Subprotocol
 from backend.core import clock
 from backend.core.database import Database
 from backend.models.jobs import Job
+from tests.fixtures.browser import settle
 from tests.fixtures.portal import Portal, running_portal
 
 MARKUP = '<img src=x onerror="window.planted=1">'
@@ -201,8 +202,7 @@ class TestMarkupInData:
         asked: list[str] = []
         browser_page.on("request", lambda request: asked.append(request.url))
         planted.sign_in(browser_page, path=path)
-        expect(browser_page.get_by_test_id("stStatusWidget")).to_have_count(0)
-        browser_page.wait_for_timeout(500)
+        settle(browser_page)
         assert browser_page.evaluate("window.planted") is None
         assert browser_page.locator("img[onerror], img[src='x']").count() == 0
         assert browser_page.locator("a[href^='javascript']").count() == 0
