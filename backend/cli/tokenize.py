@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from backend.cli.common import Failed, Json, actor, database, emit, new_app, table
+from backend.core.errors import PortalError
 from backend.tokenization import inline, preview, service, watch
-from backend.tokenization.schemas import Preview, RunState, RunView, Trigger
+from backend.tokenization.schemas import Preview, RunState, RunView, Trigger, refused_document
 
 app = new_app("Find columns with personal data, preview and run tokenizations.")
 
@@ -40,14 +41,19 @@ def run_command(
     dataset: Dataset, columns: Columns = "", environment: Environment = "", json: Json = False
 ) -> None:
     """Tokenize now, in this process, and write the outcome into DataHub."""
-    view = service.start(
-        database(),
-        actor(),
-        dataset=dataset,
-        columns=_names(columns),
-        environment=environment or None,
-        trigger=Trigger.CLI,
-    )
+    named = _names(columns)
+    try:
+        view = service.start(
+            database(),
+            actor(),
+            dataset=dataset,
+            columns=named,
+            environment=environment or None,
+            trigger=Trigger.CLI,
+        )
+    except PortalError as exc:
+        emit(refused_document(dataset, named or (), exc.message), json)
+        raise
     view = inline.complete(database(), view)
     emit(view.document(), json, _run_text(view))
     if view.state not in (RunState.SUCCEEDED, RunState.SKIPPED):

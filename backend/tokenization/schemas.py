@@ -1,6 +1,6 @@
 """What the rest of the portal gets from the tokenization room."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -136,7 +136,7 @@ class Preview:
         )
 
     def document(self) -> dict[str, Any]:
-        """The shape of DESIGN 5.3."""
+        """The shape of DESIGN 5.3. blockers: whatever stops a run, selected columns' too."""
         return {
             "dataset": self.dataset,
             "environment": self.environment,
@@ -146,7 +146,7 @@ class Preview:
             "reversible": self.reversible,
             "rows_total": self.report.rows_total,
             "rows_to_update": self.report.rows_to_update,
-            "blockers": list(self.report.blockers),
+            "blockers": list(self.report.all_blockers),
             "warnings": list(self.report.warnings),
             "catalog": self.catalog_note,
             "columns": [
@@ -225,6 +225,22 @@ class RunView:
             "actor": self.actor,
             "job_id": self.job_id,
         }
+
+
+def refused_document(dataset: str, columns: Sequence[str], details: str) -> dict[str, Any]:
+    """The same shape for a run that was never begun: no id, nothing read, nothing written."""
+    return {
+        "run_id": None,
+        "dataset": dataset,
+        "status": RunState.FAILED.value,
+        "columns": list(columns),
+        "rows_scanned": 0,
+        "rows_updated": 0,
+        "started_at": None,
+        "finished_at": None,
+        "details": details,
+        "writeback": WriteBackState.SKIPPED.value,
+    }
 
 
 @dataclass(frozen=True)

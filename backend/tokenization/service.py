@@ -47,9 +47,12 @@ def start(
     reasons: why each named column was chosen, when the page showed more than "by name".
     rows_expected, confirmation: from the page; a large or production table needs its name typed.
     Raises InvalidInput (URN, table, columns), TableBusy, and the errors of the outside systems.
+    What the request itself gets wrong (a URN, a table or a named column that is not there) starts
+    no run and changes nothing in DataHub; what forbids a run of a known column makes it fail.
     A Databricks dataset without a connection gives a run that is `skipped` at once.
     """
     access.require(actor, Permission.TOKENIZATION_RUN)
+    detection.check_names(columns or ())
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
     if trigger is Trigger.PAGE:
@@ -58,7 +61,7 @@ def start(
         choices = [ColumnChoice(name, detection.CHOSEN) for name in columns or ()]
         with database.write() as session:
             return _skip(session, actor, source, trigger, choices)
-    engine_for(source).require_table()
+    engine_for(source).require_columns(columns or ())
     choices = _choices(source, columns, reasons or {})
     fingerprint = sources.tokenizer(database, actor, source).fingerprint()
     _free_abandoned(database, source)
@@ -145,7 +148,6 @@ def _choices(
 ) -> list[ColumnChoice]:
     """Named columns need no DataHub; tagged ones need its answer."""
     if columns:
-        detection.check_names(columns)
         return [
             ColumnChoice(name, reasons.get(name, detection.CHOSEN))
             for name in dict.fromkeys(columns)

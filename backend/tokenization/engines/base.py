@@ -7,8 +7,11 @@ from typing import Protocol
 
 from backend.core.errors import Conflict, InvalidInput, UpstreamError
 from backend.tokenization.detection import Detection
-from backend.tokenization.schemas import ColumnChoice, TableReport
+from backend.tokenization.schemas import ColumnChoice, TableName, TableReport
 from backend.tokenization.tokens import Tokenizer
+
+#: Columns that an error names, so that it stays one sentence.
+_COLUMNS_SHOWN = 20
 
 
 class AlreadyRunning(Conflict):
@@ -17,6 +20,25 @@ class AlreadyRunning(Conflict):
 
 class Blocked(InvalidInput):
     """The preview's blockers, found again by the run; nothing was changed."""
+
+
+class NoSuchColumn(InvalidInput):
+    """A column was named that the table does not have; nothing was started."""
+
+    def __init__(self, table: TableName, missing: Sequence[str], known: Sequence[str]) -> None:
+        shown = ", ".join(known[:_COLUMNS_SHOWN]) + (", …" if len(known) > _COLUMNS_SHOWN else "")
+        super().__init__(
+            f"The table {table} has no column {', '.join(missing)}. Its columns are {shown} "
+            "(names are case-sensitive); name one of them."
+        )
+        self.missing = tuple(missing)
+
+
+def require_known(table: TableName, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise NoSuchColumn for names that are not among the table's columns."""
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise NoSuchColumn(table, missing, known)
 
 
 class CommitUnknown(UpstreamError):
@@ -70,8 +92,8 @@ Detector = Callable[[Mapping[str, Sequence[str]]], Detection]
 class Engine(Protocol):
     """One table of one source system."""
 
-    def require_table(self) -> None:
-        """Raise InvalidInput unless the table is there and can be seen."""
+    def require_columns(self, names: Sequence[str]) -> None:
+        """Raise InvalidInput unless the table is there, can be seen, and has these columns."""
 
     def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
         """What a run would do; changes nothing."""

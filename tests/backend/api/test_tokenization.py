@@ -1,15 +1,12 @@
 """Tokenization over REST: /trigger and /api/tokenization/runs, with real workers and tables."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.api.app import create_app
-from backend.core.database import Database
-from backend.jobs import broker, runner, worker
 from tests.backend.tokenization import conftest as rooms
 from tests.backend.tokenization.world import TOKENIZER, World
 
@@ -17,22 +14,6 @@ source, gms, world, catalogued = rooms.source, rooms.gms, rooms.world, rooms.cat
 
 Headers = Callable[[str], dict[str, str]]
 RUNS = "/api/tokenization/runs"
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.fixture
-def workers(database: Database) -> Iterator[None]:
-    broker.reset()
-    running = worker.start(database, work=True)
-    yield
-    running.stop()
-    runner.stopping.clear()
-    broker.reset()
 
 
 class TestTrigger:
@@ -115,6 +96,20 @@ class TestTrigger:
         assert answer.status_code == status, answer.text
         assert set(answer.json()) == {"error", "detail", "reference"}
 
+    @pytest.mark.parametrize("path", ["/trigger", RUNS])
+    def test_an_unknown_column_is_400_and_nothing_is_written(
+        self, client: TestClient, catalogued: World, bearer: Headers, path: str
+    ) -> None:
+        steward = bearer("steward")
+        body = {"dataset": catalogued.source.urn("customers"), "columns": ["email", "e-mail"]}
+
+        answer = client.post(path, json=body, headers=steward)
+
+        assert answer.status_code == 400
+        assert "has no column e-mail. Its columns are id, name, email, phone" in answer.text
+        assert client.get(RUNS, headers=steward).json()["items"] == []
+        assert catalogued.tags() == {"tokenize/run"}
+
     def test_broken_json_is_400(self, client: TestClient, bearer: Headers, world: World) -> None:
         headers = {**bearer("steward"), "Content-Type": "application/json"}
 
@@ -176,6 +171,43 @@ class TestRuns:
         assert catalogued.source.column(
             "SELECT count(*) FROM customers WHERE email LIKE 'tok%'"
         ) == [0]
+
+    def test_dry_run_lists_every_blocker_at_the_top(
+        self, client: TestClient, catalogued: World, bearer: Headers
+    ) -> None:
+        body = {
+            "dataset": catalogued.source.urn("customers"),
+            "dryRun": True,
+            "columns": ["email", "id", "e-mail"],
+        }
+
+        document = client.post(RUNS, json=body, headers=bearer("steward")).json()
+
+        assert document["rows_to_update"] is None
+        assert (
+            "e-mail: the table has no such column (names are case-sensitive)"
+            in document["blockers"]
+        )
+        assert "id: its type bigint is not text" in document["blockers"]
+
+    def test_pages_follow_one_another_without_gap_or_overlap(
+        self, client: TestClient, catalogued: World, workers: None, bearer: Headers
+    ) -> None:
+        steward = bearer("steward")
+        body = {"dataset": catalogued.source.urn("customers"), "wait": 60}
+        made = [client.post(RUNS, json=body, headers=steward).json()["run_id"] for _ in range(5)]
+
+        seen: list[int] = []
+        before = None
+        while True:
+            asked = {"limit": 2, **({"before": before} if before else {})}
+            page = client.get(RUNS, params=asked, headers=steward).json()
+            seen += [each["run_id"] for each in page["items"]]
+            before = page["next_before"]
+            if before is None:
+                break
+
+        assert seen == sorted(made, reverse=True)
 
     def test_answers_at_once_and_can_be_looked_up(
         self, client: TestClient, catalogued: World, bearer: Headers

@@ -87,6 +87,17 @@ class TestRun:
         assert json.loads(ended.out)["status"] == "failed"
         assert "check constraint" in ended.err
 
+    def test_an_unknown_column_starts_nothing_and_still_prints_a_document(
+        self, run: Run, catalogued: World
+    ) -> None:
+        ended = run("run", catalogued.source.urn("customers"), "--columns", "e-mail", "--json")
+
+        document = json.loads(ended.out)
+        assert (ended.status, document["status"], document["run_id"]) == (1, "failed", None)
+        assert "has no column e-mail" in document["details"]
+        assert ended.err.count("\n") == 1
+        assert catalogued.tags() == {"tokenize/run"}
+
     def test_a_wrong_urn_is_one_line(self, run: Run, world: World) -> None:
         ended = run("run", "customers")
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from backend.core.errors import InvalidInput
 from backend.integrations.databricks.client import DatabricksConfig, from_connection
 from backend.tokenization import detection, patterns
-from backend.tokenization.engines.base import Blocked, RewriteResult
+from backend.tokenization.engines.base import Blocked, NoSuchColumn, RewriteResult
 from backend.tokenization.engines.databricks import expressions
 from backend.tokenization.engines.databricks.engine import DatabricksEngine
 from backend.tokenization.schemas import ColumnReport, TableName
@@ -255,9 +255,13 @@ class TestBlockers:
 
         assert run(client, "email").rows_updated == 3
 
+    def test_no_such_column(self) -> None:
+        with pytest.raises(NoSuchColumn, match=r"has no column mail\. Its columns are email, id "):
+            Scripted().to_engine().require_columns(["email", "mail"])
+
     def test_no_such_table(self) -> None:
         with pytest.raises(InvalidInput, match="has no table"):
-            Scripted(missing=True).to_engine().require_table()
+            Scripted(missing=True).to_engine().require_columns(["email"])
 
 
 class TestConfiguration:

@@ -99,7 +99,7 @@ class TestPoll:
 
         with monkeypatch.context() as patch:
             patch.setattr(
-                "backend.tokenization.engines.postgres.engine.PostgresEngine.require_table", away
+                "backend.tokenization.engines.postgres.engine.PostgresEngine.require_columns", away
             )
             assert poll(catalogued) == []
 

@@ -13,6 +13,7 @@ from backend.tokenization.engines.base import (
     Outcome,
     PlainCount,
     RewriteResult,
+    require_known,
 )
 from backend.tokenization.engines.databricks import expressions, facts
 from backend.tokenization.masking import mask_token, mask_value
@@ -44,9 +45,10 @@ class DatabricksEngine:
         self._table = table
         self._connect = connect or (lambda seconds: DatabricksClient(config, timeout=seconds))
 
-    def require_table(self) -> None:
+    def require_columns(self, names: Sequence[str]) -> None:
         with self._connect(PREVIEW_SECONDS) as client:
-            facts.read(client, self._table)
+            found = facts.read(client, self._table)
+            require_known(self._table, names, [column.name for column in found.columns])
 
     def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
         with self._connect(PREVIEW_SECONDS) as client:

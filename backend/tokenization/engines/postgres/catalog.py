@@ -33,6 +33,15 @@ SELECT c.oid, c.relkind::text, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
  WHERE n.nspname = %(schema)s AND c.relname = %(table)s
 """
 
+_NAMES = """
+SELECT a.attname
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+       LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+                                             AND NOT a.attisdropped
+ WHERE n.nspname = %(schema)s AND c.relname = %(table)s
+ ORDER BY a.attnum
+"""
+
 _MEMBERS = """
 WITH RECURSIVE family (oid) AS (
     SELECT %(oid)s::pg_catalog.oid
@@ -218,8 +227,12 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
     )
 
 
-def table_exists(cursor: Cursor, table: TableName) -> bool:
-    return bool(_rows(cursor, _TABLE, {"schema": table.schema, "table": table.table}))
+def column_names(cursor: Cursor, table: TableName) -> list[str]:
+    """The columns of `table`, in order. Raises NoSuchTable."""
+    found = _rows(cursor, _NAMES, {"schema": table.schema, "table": table.table})
+    if not found:
+        raise NoSuchTable(table)
+    return [name for (name,) in found if name is not None]
 
 
 def lock_holders(cursor: Cursor, oids: list[int]) -> tuple[LockHolder, ...]:

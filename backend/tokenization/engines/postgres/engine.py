@@ -14,6 +14,7 @@ from backend.tokenization.engines.base import (
     Outcome,
     PlainCount,
     RewriteResult,
+    require_known,
 )
 from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite
 from backend.tokenization.engines.postgres.facts import TEXT_TYPES
@@ -39,10 +40,9 @@ class PostgresEngine:
         self._table = table
         self._lock_timeout = lock_timeout
 
-    def require_table(self) -> None:
+    def require_columns(self, names: Sequence[str]) -> None:
         with self._connect("look", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
-            if not catalog.table_exists(cursor, self._table):
-                raise catalog.NoSuchTable(self._table)
+            require_known(self._table, names, catalog.column_names(cursor, self._table))
 
     def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
         with (
