@@ -7,10 +7,9 @@ import pytest
 
 from backend.accounts import passwords, service
 from backend.accounts.schemas import AccountView
-from backend.core import clock, secret_store
+from backend.core import clock
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
-from backend.migrations import runner
 
 PASSWORD = "velvet otter counts lamps"
 AddAccount = Callable[..., AccountView]
@@ -50,17 +49,3 @@ def move_clock(monkeypatch: pytest.MonkeyPatch) -> MoveClock:
 
     monkeypatch.setattr(clock, "now", now)
     return move
-
-
-@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
-def any_database(request: pytest.FixtureRequest, data_dir: object) -> Iterator[Database]:
-    """A fresh migrated database of each kind the portal runs on."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{data_dir}/other.sqlite"
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    database = Database(url)
-    runner.upgrade(database)
-    secret_store.ensure(database, secret_store.get_vault())
-    yield database
-    database.dispose()

@@ -1,12 +1,33 @@
 """What tests of the REST interface share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from fastapi.testclient import TestClient
 
 from backend.accounts import api_tokens
+from backend.api.app import create_app
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
+from backend.jobs import broker, runner, worker
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient]:
+    """The API as a client sees it: a bug is a 500, not an exception of the test."""
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def workers(database: Database) -> Iterator[None]:
+    """Job threads in this process, as in the app's."""
+    broker.reset()
+    running = worker.start(database, work=True)
+    yield
+    running.stop()
+    runner.stopping.clear()
+    broker.reset()
 
 
 @pytest.fixture

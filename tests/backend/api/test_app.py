@@ -1,6 +1,6 @@
 """The REST frame: health, one error shape, tokens, CORS."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,12 +10,6 @@ from backend.api.limits import MAX_BODY
 from backend.core.database import Database
 
 Bearer = Callable[[str], dict[str, str]]
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
-        yield client
 
 
 class TestHealth:

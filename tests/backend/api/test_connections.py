@@ -5,19 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.api.app import create_app
 from backend.connections import environments, service
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.integrations.datahub.standin import StandIn
 
 TOKEN = "planted-datahub-token"
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,35 +1,13 @@
 """User sync over REST, with real workers and servers on loopback."""
 
-from collections.abc import Iterator
-
 import pytest
-from fastapi.testclient import TestClient
 
-from backend.api.app import create_app
-from backend.core.database import Database
-from backend.jobs import broker, runner, worker
 from tests.backend.user_sync import conftest as rooms
 
 directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
 
 PLANS = "/api/user-sync/plans"
 RUNS = "/api/user-sync/runs"
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.fixture
-def workers(database: Database) -> Iterator[None]:
-    broker.reset()
-    running = worker.start(database, work=True)
-    yield
-    running.stop()
-    runner.stopping.clear()
-    broker.reset()
 
 
 def test_plan_apply_and_revert(client, world, workers, bearer):

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from backend.core import audit, secret_store
+from backend.core import audit
 from backend.core.access import SYSTEM
 from backend.core.database import (
     Database,
@@ -24,19 +23,6 @@ from backend.models import Lease
 from backend.models.jobs import JobLine
 
 AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
-def any_database(request: pytest.FixtureRequest, data_dir: object) -> Iterator[Database]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{data_dir}/other.sqlite"
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    database = Database(url)
-    runner.upgrade(database)
-    secret_store.ensure(database, secret_store.get_vault())
-    yield database
-    database.dispose()
 
 
 class TestWrite:

@@ -99,10 +99,10 @@ def om() -> Iterator[StandIn]:
         yield server
 
 
-@pytest.fixture
-def world(
+def make_world(
     database: Database, actors: Any, om: StandIn, directory: directory_standin.StandIn
 ) -> World:
+    """The environment and its connections, in this state database."""
     found = World(database, actors.steward, actors.admin, om, directory)
     with database.write() as session:
         environments.add(session, actors.admin, name=found.env)
@@ -115,6 +115,13 @@ def world(
         )
     found.use(om)
     return found
+
+
+@pytest.fixture
+def world(
+    database: Database, actors: Any, om: StandIn, directory: directory_standin.StandIn
+) -> World:
+    return make_world(database, actors, om, directory)
 
 
 @pytest.fixture

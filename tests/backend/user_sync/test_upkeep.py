@@ -13,14 +13,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from backend.connections import environments
-from backend.connections import service as connections
 from backend.core import clock, secret_store
 from backend.core.database import Database
 from backend.migrations import runner as migrations
 from backend.models import SyncPlan, SyncRow
 from backend.user_sync import service, tasks
-from tests.backend.user_sync.conftest import World
+from tests.backend.user_sync.conftest import World, make_world
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -100,18 +98,7 @@ def elsewhere(request, data_dir, actors, om, directory) -> World:
     database = Database(request.getfixturevalue(request.param))
     migrations.upgrade(database)
     secret_store.ensure(database, secret_store.get_vault())
-    found = World(database, actors.steward, actors.admin, om, directory)
-    with database.write() as session:
-        environments.add(session, actors.admin, name=found.env)
-        connections.save(
-            session,
-            actors.admin,
-            environment=found.env,
-            kind="directory",
-            settings={"endpoint": directory.url},
-        )
-    found.use(om)
-    yield found
+    yield make_world(database, actors, om, directory)
     database.dispose()
 
 
