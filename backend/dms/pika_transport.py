@@ -19,6 +19,7 @@ import pika
 from pika.adapters.select_connection import SelectConnection
 from pika.exceptions import AMQPError
 
+from backend.dms import pika_collect
 from backend.dms.errors import RabbitMQException
 from backend.dms.pika_looks import Looks
 from backend.dms.transport import (
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 #: An unused reply queue, and what is in it, goes away after this long (milliseconds).
 REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
 ACCESS_REFUSED = 403
-NOT_FOUND = 404
 #: Seconds until a stored reply is acknowledged when no request follows.
 ACKNOWLEDGE_WITHIN = 0.05
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -53,6 +53,7 @@ class _Sending:
         self.deadline = time.monotonic() + expires
         self.call = call
         self.published = False
+        self.given_up = False
 
 
 class PikaTransport:
@@ -76,6 +77,7 @@ class PikaTransport:
         self._unstored = 0  # replies given out and not yet acknowledged
         self._flush_armed = False
         self._published = 0
+        self._blocked = ""  # the sentence that says so, while the broker takes no requests
         self._connection: Any = None
         self._replies: Any = None
         self._ready = threading.Event()
@@ -108,7 +110,11 @@ class PikaTransport:
     def abandon(self, correlation_id: str) -> Result | None:
         with self._calls_lock:
             sending = self._calls.pop(correlation_id, None)
-        return sending.call.wait(0) if sending else None
+            if sending is None:
+                return None
+            sending.given_up = True
+        unsent = None if sending.published else NotDelivered("the broker took nothing in time")
+        return sending.call.wait(0) or unsent
 
     def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
         self._await_ready(timeout)
@@ -127,28 +133,7 @@ class PikaTransport:
     def collect(self, reply_queue: str, *, timeout: float = 10.0) -> list[tuple[str, bytes]]:
         if reply_queue == self.reply_queue:
             return []  # this client consumes it already
-        try:
-            return self._collect(reply_queue, timeout)
-        except AMQPError as exc:
-            raise RabbitMQException(explain(exc, self._url).message) from exc
-
-    def _collect(self, reply_queue: str, timeout: float) -> list[tuple[str, bytes]]:
-        found: list[tuple[str, bytes]] = []
-        connection = pika.BlockingConnection(parameters(self._url, timeout=timeout))
-        try:
-            channel = connection.channel()
-            while len(found) < 10_000:
-                method, properties, body = channel.basic_get(reply_queue, auto_ack=True)
-                if method is None:
-                    break
-                found.append((properties.correlation_id or "", body))
-        except pika.exceptions.ChannelClosedByBroker as exc:
-            if exc.reply_code != NOT_FOUND:
-                raise
-        finally:
-            if connection.is_open:
-                connection.close()
-        return found
+        return pika_collect.collect(self._url, reply_queue, timeout=timeout)
 
     def close(self, *, keep_replies: bool = False) -> None:
         self._stop.set()
@@ -215,14 +200,30 @@ class PikaTransport:
         self._unconfirmed.clear()
         self._stored.clear()
         self._unstored, self._flush_armed = 0, False
+        self._blocked = ""
         self._looks.detach()
-        with self._calls_lock:
-            unsent = [sending for sending in self._calls.values() if not sending.published]
-        for sending in unsent:  # handed to a loop that had ended already
+        for sending in self._unpublished():  # handed to a loop that had ended already
             self._looked(sending, None)
 
+    def _unpublished(self) -> list[_Sending]:
+        with self._calls_lock:
+            return [sending for sending in self._calls.values() if not sending.published]
+
     def _on_open(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
         connection.channel(on_open_callback=self._on_replies_channel)
+
+    def _on_blocked(self, _connection: Any, frame: Any) -> None:
+        """The broker is short of memory or disk and reads nothing more from this connection."""
+        why = frame.method.reason or "it gives no reason"
+        self._blocked = f"the broker takes no requests at the moment ({why})"
+        log.warning("RabbitMQ: %s.", self._blocked)
+        for sending in self._unpublished():
+            self._resolve(sending, NotDelivered(self._blocked))
+
+    def _on_unblocked(self, _connection: Any, _frame: Any) -> None:
+        self._blocked = ""
 
     def _on_open_error(self, connection: Any, error: BaseException) -> None:
         self._failure = error
@@ -290,6 +291,9 @@ class PikaTransport:
     # -- one request ----------------------------------------------------------------------------
 
     def _begin(self, sending: _Sending) -> None:
+        if self._blocked:
+            self._resolve(sending, NotDelivered(self._blocked))
+            return
         self._acknowledge_stored()
         self._looks.ask(sending.host, lambda state: self._looked(sending, state), ahead=True)
 
@@ -311,7 +315,10 @@ class PikaTransport:
         if left <= 0:
             self._resolve(sending, NotDelivered("its time was over before it could be sent"))
             return
-        sending.published = True
+        with self._calls_lock:
+            if sending.given_up:
+                return
+            sending.published = True
         self._published += 1
         self._unconfirmed[self._published] = sending
         self._replies.basic_publish(
