@@ -85,6 +85,7 @@ if view == "run":
     ingestion_history.last_of_dataset(environment)
 elif view == "runs":
     wanted = ingestion_history.ask(actor, environment)
+    ingestion_history.chart(wanted)
     ingestion_history.table(ingestion_history.load(wanted))
     ingestion_history.chosen(actor)
 elif view == "mapping":

@@ -69,11 +69,15 @@ class AlreadyRunning(Conflict):
 
     def __init__(self, run: "RunView") -> None:
         self.run = run
+        release = (
+            ", or release the dataset on the Ingestion page when you know that it has ended"
+            if run.status == "unknown"
+            else ""
+        )
         super().__init__(
             f"This dataset has a run that may still be going: {run.run_id} ({run.status}), asked "
             f"for by {run.actor_name} on {run.created_at:%Y-%m-%d at %H:%M:%S} UTC. Nothing was "
-            "started now. Wait for it, or release it on the Ingestion page when you know that it "
-            "has ended."
+            f"started now. Wait for it{release}."
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
@@ -204,20 +204,39 @@ def list_runs(
     session: ReadSession, wanted: RunFilter, *, limit: int, before: int | None
 ) -> list[IngestionRun]:
     """Newest first."""
-    query = select(IngestionRun).order_by(IngestionRun.id.desc()).limit(limit)
+    query = select(IngestionRun).where(*_wanted(wanted)).order_by(IngestionRun.id.desc())
     if before is not None:
         query = query.where(IngestionRun.id < before)
-    for column, value in (
-        (IngestionRun.dataset_urn, wanted.dataset_urn),
-        (IngestionRun.job_urn, wanted.job_urn),
-        (IngestionRun.actor_name, wanted.actor_name),
-        (IngestionRun.environment_name, wanted.environment),
-    ):
-        if value:
-            query = query.where(column == value)
+    return list(session.scalars(query.limit(limit)))
+
+
+def list_moments(
+    session: ReadSession, wanted: RunFilter, *, since: datetime, limit: int
+) -> list[tuple[datetime, str]]:
+    """(asked at, status) of the runs since an instant, newest first."""
+    query = (
+        select(IngestionRun.created_at, IngestionRun.status)
+        .where(*_wanted(wanted), IngestionRun.created_at >= since)
+        .order_by(IngestionRun.id.desc())
+        .limit(limit)
+    )
+    return [(at, status) for at, status in session.execute(query)]
+
+
+def _wanted(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    chosen = [
+        column == value
+        for column, value in (
+            (IngestionRun.dataset_urn, wanted.dataset_urn),
+            (IngestionRun.job_urn, wanted.job_urn),
+            (IngestionRun.actor_name, wanted.actor_name),
+            (IngestionRun.environment_name, wanted.environment),
+        )
+        if value
+    ]
     if wanted.statuses:
-        query = query.where(IngestionRun.status.in_(wanted.statuses))
-    return list(session.scalars(query))
+        chosen.append(IngestionRun.status.in_(wanted.statuses))
+    return chosen
 
 
 def due_runs(session: ReadSession, now: datetime, limit: int) -> list[str]:

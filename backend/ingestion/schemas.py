@@ -183,6 +183,14 @@ class RunPage:
 
 
 @dataclass(frozen=True)
+class Recent:
+    """moments: (asked at, status) of runs, newest first. complete: no earlier ones were cut off."""
+
+    moments: tuple[tuple[datetime, str], ...]
+    complete: bool
+
+
+@dataclass(frozen=True)
 class RunFilter:
     """Which runs; empty fields do not filter. mine: only those of the asking actor."""
 

@@ -9,10 +9,11 @@ from backend.core.errors import InvalidInput
 from backend.ingestion import repository, views
 from backend.ingestion import scene as scenes
 from backend.ingestion.errors import CannotStop, RunNotFound
-from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
+from backend.ingestion.schemas import STATUSES, Recent, RunFilter, RunPage, RunView
 from backend.integrations.aws.gateway import Gateway
 
 MAX_PAGE = 200
+MAX_MOMENTS = 10_000
 
 
 def list_runs(
@@ -25,18 +26,36 @@ def list_runs(
 ) -> RunPage:
     """Runs, newest first, at most 200 a page. Raises InvalidInput for an unknown status."""
     access.require(actor, Permission.INGESTION_READ)
-    wanted = wanted or RunFilter()
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    unknown = [status for status in wanted.statuses if status not in STATUSES]
-    if unknown:
-        raise InvalidInput(f"{unknown[0]!r} is not a status: {', '.join(STATUSES)}.")
+    wanted = _checked(wanted)
     rows = repository.list_runs(session, wanted, limit=limit + 1, before=cursor)
     shown = rows[:limit]
     return RunPage(
         tuple(views.run_view(row, actor) for row in shown),
         shown[-1].id if len(rows) > limit else None,
     )
+
+
+def recent(
+    session: ReadSession, actor: Actor, *, wanted: RunFilter | None = None, days: int = 30
+) -> Recent:
+    """When runs were asked for in the last days and how they stand, for charts; the newest 10,000.
+
+    Raises InvalidInput for an unknown status.
+    """
+    access.require(actor, Permission.INGESTION_READ)
+    since = clock.now() - timedelta(days=max(1, min(days, 366)))
+    found = repository.list_moments(session, _checked(wanted), since=since, limit=MAX_MOMENTS + 1)
+    return Recent(tuple(found[:MAX_MOMENTS]), len(found) <= MAX_MOMENTS)
+
+
+def _checked(wanted: RunFilter | None) -> RunFilter:
+    wanted = wanted or RunFilter()
+    unknown = [status for status in wanted.statuses if status not in STATUSES]
+    if unknown:
+        raise InvalidInput(f"{unknown[0]!r} is not a status: {', '.join(STATUSES)}.")
+    return wanted
 
 
 def get_run(session: ReadSession, actor: Actor, *, run_id: str) -> RunView:

@@ -34,13 +34,23 @@ def choice(
     return value or ""
 
 
-def choices(label: str, parameter: str, options: Sequence[str], *, key: str) -> tuple[str, ...]:
-    """Any of `options`, kept as repeated `?parameter=`."""
+def choices(
+    label: str,
+    parameter: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    shown: Callable[[str], str] = str,
+    empty: str | None = None,
+) -> tuple[str, ...]:
+    """Any of `options`, kept as repeated `?parameter=`; shown: an option in words."""
     wanted = [value for value in st.query_params.get_all(parameter) if value in options]
     value = st.multiselect(
         label,
         options,
         default=wanted,
+        format_func=shown,
+        placeholder=empty,
         key=_prepare(key, wanted),
         on_change=_store(key, parameter, list),
     )

@@ -1,27 +1,38 @@
 """Runs: the list with its filters, and one run live with its log."""
 
 import json
+from collections import Counter
+from datetime import timedelta
 
 import pandas as pd
 import streamlit as st
 
+from backend.core import clock
 from backend.core.access import Actor, Permission
 from backend.ingestion import follow, service
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.shell import calls, flash
 from pages.shell.errors import escape
-from pages.widgets import filters, ingestion_run, status, times
+from pages.widgets import charts, filters, ingestion_run, status, times
 
 POLL_SECONDS = 2.0
 PAGE = 50
+DAYS = 30
+_COLOURS = {
+    "succeeded": charts.GREEN,
+    "running": charts.BLUE,
+    "accepted": charts.GREY,
+    "failed": charts.RED,
+    "unknown": charts.ORANGE,
+}
 _PICKED = "ingestion.picked"
 
 
 def ask(actor: Actor, environment: str) -> RunFilter:
     """The filters, kept in the address."""
-    state, dataset, who, mine = st.columns([2, 3, 2, 1], vertical_alignment="bottom")
+    state, dataset, who, mine = st.columns([2, 3, 2, 1.2], vertical_alignment="bottom")
     with state:
-        states = filters.choices("Status", "status", STATUSES, key="ingestion.status")
+        states = filters.choices("Status", "status", STATUSES, key="ingestion.status", empty="All")
     with dataset:
         urn = filters.text("Dataset or job URN", "dataset_urn", key="ingestion.filter.dataset")
     with who:
@@ -48,6 +59,28 @@ def load(wanted: RunFilter) -> RunPage:
     )
 
 
+def chart(wanted: RunFilter) -> None:
+    """Runs per day by how they stand, in the browser's days; nothing without any."""
+    found = calls.read(service.recent, wanted=wanted, days=DAYS)
+    if not found.moments:
+        return
+    zone, today = times.zone(), clock.now().astimezone(times.zone()).date()
+    days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    counts = Counter((at.astimezone(zone).date(), state) for at, state in found.moments)
+    total = {name: sum(counts[day, name] for day in days) for name in _COLOURS}
+    said = ", ".join(f"{count:,} {name}" for name, count in total.items() if count)
+    charts.stacked_bars(
+        f"Runs per day, last {DAYS} days",
+        [f"{day:%-d %b}" for day in days],
+        {name: [counts[day, name] for day in days] for name in _COLOURS},
+        _COLOURS,
+        bar="Day",
+        said=f"Runs per day of the last {DAYS} days by status. In all {said or 'none'}.",
+    )
+    if not found.complete:
+        st.caption(f"From the newest {len(found.moments):,} runs.")
+
+
 def table(page: RunPage) -> None:
     """Draw the list; choosing a row opens that run."""
     if not page.items:
@@ -55,7 +88,7 @@ def table(page: RunPage) -> None:
         return
     frame = pd.DataFrame(
         {
-            "Asked": [times.relative(run.created_at) for run in page.items],
+            "Asked": [run.created_at for run in page.items],
             "Dataset": [ingestion_run.dataset_name(run.dataset_urn) for run in page.items],
             "Status": [run.status for run in page.items],
             "Rule": [run.rule.replace("_", " ") for run in page.items],
@@ -72,6 +105,7 @@ def table(page: RunPage) -> None:
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
+        column_config={"Asked": times.column("Asked")},
     )
     rows = event["selection"]["rows"]
     picked = page.items[rows[0]].run_id if rows and rows[0] < len(page.items) else ""

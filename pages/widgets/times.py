@@ -1,6 +1,7 @@
 """Times for people: relative, in the browser's zone, with the exact instant beside it."""
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -39,6 +40,13 @@ def exact(value: datetime | None) -> str:
     if value is None:
         return ""
     return value.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def column(label: str) -> Any:
+    """A table's column of instants: relative, sortable; a copied or opened cell is exact."""
+    return st.column_config.DatetimeColumn(
+        label, format="distance", timezone=str(zone()), help="Open or copy a cell: the exact time."
+    )
 
 
 def caption(prefix: str, value: datetime | None, *, never: str = "never") -> None:

@@ -10,7 +10,7 @@ from pages.shell.errors import escape
 from pages.widgets import confirm, user_sync_ticks
 
 _DIALOG = "user_sync.apply"
-_FIELDS = {"displayName": "Display name", "domains": "Domains"}
+FIELDS = {"displayName": "Display name", "domains": "Domains"}
 
 
 def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
@@ -76,7 +76,7 @@ def _apply(plan: PlanView, chosen: list[str]) -> None:
 
 def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     found = {
-        (str(row.user_id), field): f"{row.email} · {_FIELDS[field]}"
+        (str(row.user_id), field): f"{row.email} · {FIELDS[field]}"
         for row in rows
         for field, sets in (("displayName", row.sets_name), ("domains", row.sets_domains))
         if sets

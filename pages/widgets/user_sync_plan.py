@@ -25,6 +25,7 @@ LABELS = {
     "invalid": "Invalid",
     "duplicate": "Duplicate",
 }
+_CHANGING = {"update", "unknown_domain"}
 
 
 def draw(actor: Actor, plan: PlanView) -> None:
@@ -68,7 +69,7 @@ def _head(plan: PlanView) -> None:
         f"{plan.directory_count:,} people in the directory, {plan.listed_count:,} users in "
         f"OpenMetadata {escape(plan.server_version)}, {plan.matched_count:,} matched"
     )
-    st.caption(f"{made}. {sides}. Digest `{plan.digest[:12]}`.")
+    st.caption(f"{made}. {sides}. Digest `{plan.digest[:12]}`.", help=times.exact(plan.created_at))
     if plan.run_id is not None:
         st.info(f"This plan was applied: run {plan.run_id}.", icon=":material/done_all:")
         st.button("Open the run", key="user_sync.open_run", on_click=_open_run, args=(plan.run_id,))
@@ -88,27 +89,35 @@ def _tiles(plan: PlanView) -> None:
         column.metric(LABELS[kind], f"{plan.kinds.get(kind, 0):,}", border=True)
     fields = plan.fields
     parts = [
-        (fields.get("displayName", 0), "display names change"),
-        (fields.get("look_alike", 0), "of them only in white space or Unicode form"),
-        (fields.get("domains_added", 0), "users get a domain"),
-        (fields.get("domains_removed", 0), "users lose one"),
+        (fields.get("displayName", 0), "display name changes", "display names change"),
+        (fields.get("look_alike", 0), *["of them only in white space or Unicode form"] * 2),
+        (fields.get("domains_added", 0), "user gets a domain", "users get a domain"),
+        (fields.get("domains_removed", 0), "user loses one", "users lose one"),
     ]
-    said = [f"**{count:,}** {words}" for count, words in parts if count]
+    said = [f"**{count:,}** {one if count == 1 else many}" for count, one, many in parts if count]
     st.markdown(" · ".join(said) or "Nothing would change.")
 
 
 def _filters(plan: PlanView) -> RowFilter:
     kind, domain, text, only = st.columns([3, 2, 3, 2], vertical_alignment="bottom")
     with kind:
-        kinds = filters.choices("Kind", "kind", list(KINDS), key="user_sync.kind")
+        kinds = filters.choices(
+            "Kind", "kind", KINDS, key="user_sync.kind", shown=LABELS.__getitem__, empty="All"
+        )
     with domain:
         found = filters.choice("Domain", "domain", plan.domain_names, key="user_sync.domain")
     with text:
         words = filters.text(
             "E-mail or name", "text", key="user_sync.text", placeholder="part of it, any case"
         )
-    only_changes = only.toggle("Only changes", key="user_sync.only", value=plan.changes > 0)
-    return RowFilter(kinds=kinds, domain=found, text=words, only_applicable=only_changes)
+    # Whoever asks for kinds that never change anything wants to see them.
+    possible = not kinds or not _CHANGING.isdisjoint(kinds)
+    only_changes = only.toggle(
+        "Only changes", key="user_sync.only", value=plan.changes > 0, disabled=not possible
+    )
+    return RowFilter(
+        kinds=kinds, domain=found, text=words, only_applicable=possible and only_changes
+    )
 
 
 def _paging() -> tuple[int, int]:
@@ -119,10 +128,12 @@ def _paging() -> tuple[int, int]:
 def _table(rows: tuple[RowView, ...], may_apply: bool) -> None:
     with st.container(border=True, gap="small"):
         for row in rows:
-            tick, who, what = st.columns([0.4, 4, 6], vertical_alignment="center")
-            with tick:
-                if may_apply:
+            if may_apply:
+                tick, who, what = st.columns([0.4, 4, 6], vertical_alignment="center")
+                with tick:
                     user_sync_ticks.box(row)
+            else:
+                who, what = st.columns([4, 6], vertical_alignment="center")
             who.markdown(_who(row))
             what.html(user_sync_diff.row_html(row) + _reason(row))
 
@@ -148,13 +159,19 @@ def _pager(total: int, page: int, size: int) -> None:
     if page >= pages:
         st.query_params.pop("page", None)
         st.rerun()
-    back, where, forth, per = st.columns([1, 4, 1, 2], vertical_alignment="center")
-    back.button("Back", key="user_sync.back", disabled=page == 0, on_click=_turn, args=(page,))
-    where.caption(f"Page {page + 1:,} of {pages:,} · {total:,} rows")
-    forth.button(
-        "Next", key="user_sync.next", disabled=page + 1 >= pages, on_click=_turn, args=(page + 2,)
-    )
-    per.selectbox("Rows per page", PAGE_SIZES, key="user_sync.size", label_visibility="collapsed")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Back", key="user_sync.back", disabled=page == 0, on_click=_turn, args=(page,))
+        last = page + 1 >= pages
+        st.button("Next", key="user_sync.next", disabled=last, on_click=_turn, args=(page + 2,))
+        st.selectbox(
+            "Rows per page",
+            PAGE_SIZES,
+            key="user_sync.size",
+            format_func="{} rows".format,
+            label_visibility="collapsed",
+            width=130,
+        )
+        st.caption(f"Page {page + 1:,} of {pages:,} · {total:,} rows")
 
 
 def _turn(page: int) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
-from backend.user_sync.schemas import ITEM_STATES, ItemView, RunView
+from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.widgets import filters, job_progress, status, times
@@ -33,9 +33,7 @@ def draw(actor: Actor, run: RunView) -> None:
         if run.finished_at and run.started_at
         else "–"
     )
-    st.caption(
-        f"Started {times.relative(run.created_at)} by {escape(run.actor_name)}; took {took}."
-    )
+    times.caption(f"By {escape(run.actor_name)}; took {took}; started", run.created_at)
     _items(run)
     if run.ended:
         _actions(actor, run)
@@ -72,7 +70,10 @@ def _items(run: RunView) -> None:
         hide_index=True,
         width="stretch",
         key="user_sync.items",
-        column_config={"OpenMetadata": st.column_config.LinkColumn(display_text="Open")},
+        column_config={
+            "When": times.column("When"),
+            "OpenMetadata": st.column_config.LinkColumn(display_text="Open"),
+        },
     )
     if len(items) == PAGE:
         st.button(
@@ -93,16 +94,22 @@ def _frame(items: tuple[ItemView, ...]) -> pd.DataFrame:
             "E-mail": [item.email for item in items],
             "Outcome": [_WORDS.get(item.state, item.state) for item in items],
             "Reason": [item.reason for item in items],
-            "Old name": [item.row.old_name if item.row.sets_name else "" for item in items],
-            "New name": [item.row.new_name if item.row.sets_name else "" for item in items],
-            "New domains": [
-                ", ".join(ref.fqn for ref in item.row.new_domains) if item.row.sets_domains else ""
-                for item in items
-            ],
-            "When": [times.exact(item.finished_at) for item in items],
+            "Old name": [_name(item.row.old_name, item) for item in items],
+            "New name": [_name(item.row.new_name, item) for item in items],
+            "Old domains": [_domains(item.row.old_domains, item) for item in items],
+            "New domains": [_domains(item.row.new_domains, item) for item in items],
+            "When": [item.finished_at for item in items],
             "OpenMetadata": [item.row.user_url for item in items],
         }
     )
+
+
+def _name(name: str | None, item: ItemView) -> str:
+    return (name or "(empty)") if item.row.sets_name else ""
+
+
+def _domains(refs: tuple[DomainRef, ...], item: ItemView) -> str:
+    return (", ".join(ref.fqn for ref in refs) or "(none)") if item.row.sets_domains else ""
 
 
 def _actions(actor: Actor, run: RunView) -> None:

@@ -256,3 +256,19 @@ def test_datasets_are_found_by_words(open_page: OpenPage, datahub: StandIn) -> N
     app.text_input(key="ingestion.find").set_value("prices").run()
     app.button(key="ingestion.find.0").click().run()
     assert app.text_input(key="ingestion.dataset_urn").value == URN
+
+
+def test_runs_per_day_are_drawn_said_and_listed(
+    open_page: OpenPage, database: Database, mapped: None, actors: SimpleNamespace
+) -> None:
+    app = open_page(PAGE, role="viewer", view="runs")
+    assert not app.get("vega_lite_chart")
+    runs.start(database, actors.operator, Request(URN))
+    app = open_page(PAGE, role="viewer", view="runs")
+    assert not app.exception
+    [chart] = app.get("vega_lite_chart")
+    assert "In all 1 accepted." in json.loads(chart.proto.spec)["description"]
+    assert app.dataframe[0].value.to_numpy().tolist() == [[1]]
+    assert "earnings-lambda" not in chart.proto.spec
+    app = open_page(PAGE, role="viewer", view="runs", status="failed")
+    assert not app.get("vega_lite_chart")

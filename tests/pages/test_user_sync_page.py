@@ -1,5 +1,6 @@
 """The user sync page: plan, filter, tick over pages, confirm, follow, undo, leave alone."""
 
+import json
 import re
 
 import pytest
@@ -62,6 +63,12 @@ class TestPlan:
         tiles = {metric.label: metric.value for metric in app.metric}
         assert tiles["Will change"] != "0"
         assert set(tiles) >= {"Same", "Not in OpenMetadata", "Unknown domain", "Duplicate"}
+
+    def test_whoever_asks_for_kinds_that_change_nothing_sees_them(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="viewer", kind="not_found")
+        assert "new.joiner@example.com" in shown(app)
+        assert app.toggle(key="user_sync.only").disabled
 
     def test_a_failed_plan_says_why(self, open_page, world):
         world.directory.refuse_after = 2
@@ -210,6 +217,37 @@ class TestApply:
         work(world)
         with world.database.read() as session:
             assert service.get_run(session, world.steward, run_id=run.id).state == "succeeded"
+
+
+def charts(app) -> list[dict]:
+    """The specifications of the page's charts."""
+    return [json.loads(found.proto.spec) for found in app.get("vega_lite_chart")]
+
+
+class TestHistory:
+    def test_charts_say_in_words_and_tables_what_plans_found_and_runs_did(self, open_page, world):
+        world.apply(world.plan(), emails=["dana.fox@example.com"])
+        world.apply(world.plan())
+        app = open_page(PAGE, role="viewer", view="history")
+        assert not app.exception
+        found, ended = charts(app)
+        assert "last 2 plans. The newest, plan 2: 8 will change" in found["description"]
+        assert "run 2: 9 applied." in ended["description"]
+        tables = [frame.value for frame in app.dataframe]
+        assert tables[0]["Will change"].tolist() == [9, 8]
+        assert tables[1]["applied"].tolist() == [1, 9]
+
+    def test_one_plan_is_no_history(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="viewer", view="history")
+        assert charts(app) == []
+        assert "Nothing was applied yet" in shown(app)
+
+    def test_times_are_instants_for_the_browser_to_put_into_words(self, open_page, world):
+        plan = world.plan()
+        (table,) = open_page(PAGE, role="viewer", view="history").dataframe
+        assert table.value["When"].tolist() == [plan.created_at]
+        assert table.value["State"].tolist() == ["waiting"]
 
 
 class TestLeaveAlone:

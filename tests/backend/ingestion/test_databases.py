@@ -76,6 +76,9 @@ def test_rules_and_runs_are_kept_and_found(served: Database, actors: SimpleNames
         page = ingestion.list_runs(session, SYSTEM, wanted=RunFilter(run.dataset_urn))
         assert [item.run_id for item in page.items] == [run.run_id]
     assert run.rule == "default"  # URNs differ by case
+    with served.read() as session:
+        found = ingestion.recent(session, SYSTEM, wanted=RunFilter(run.dataset_urn))
+        assert found.moments == ((run.created_at, run.status),)
 
 
 def test_a_payload_of_250_kb_is_kept_whole(served: Database, actors: SimpleNamespace) -> None:

@@ -5,11 +5,12 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from backend.connections import service as connections
 from backend.core.access import SYSTEM
@@ -23,9 +24,10 @@ from backend.ingestion.errors import (
     StartFailed,
     UnknownDataset,
 )
-from backend.ingestion.schemas import Request, RunView
+from backend.ingestion.schemas import Request, RunFilter, RunView
 from backend.integrations.aws.standin import AwsStandIn
 from backend.integrations.datahub.standin import StandIn
+from backend.models.ingestion import IngestionRun
 from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
 
 Start = Callable[..., RunView]
@@ -314,6 +316,35 @@ class TestWhoSeesWhat:
         for name in ("arn:aws", "nightly", "gone-lambda", "us-east-1", "/aws/lambda"):
             assert name not in shown
         assert "An admin has to correct the mapping" in shown
+
+
+class TestRecent:
+    def test_tells_when_runs_were_asked_for_and_how_they_stand(
+        self, start: Start, mapped: str, database: Database, actors: SimpleNamespace,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        asked = [start(URN, actor=actors.admin)]
+        with database.write() as session:
+            service.release(session, actors.operator, run_id=asked[0].run_id)
+        asked.append(start(URN))
+        with database.write() as session:
+            session.execute(
+                update(IngestionRun)
+                .where(IngestionRun.run_id == asked[0].run_id)
+                .values(created_at=asked[0].created_at - timedelta(days=8))
+            )
+        with database.read() as session:
+            week = service.recent(session, actors.viewer, days=7)
+            month = service.recent(session, actors.viewer, days=30)
+            mine = RunFilter(actor_name=actors.admin.name)
+            some = service.recent(session, actors.viewer, wanted=mine)
+            assert week.moments == ((asked[1].created_at, "accepted"),)
+            assert (len(month.moments), len(some.moments), month.complete) == (2, 1, True)
+            monkeypatch.setattr(service, "MAX_MOMENTS", 1)
+            cut = service.recent(session, actors.viewer)
+            assert (cut.moments, cut.complete) == (week.moments, False)
+            with pytest.raises(InvalidInput):
+                service.recent(session, actors.viewer, wanted=RunFilter(statuses=("gone",)))
 
 
 class TestPreview:
