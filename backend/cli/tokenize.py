@@ -13,7 +13,8 @@ from backend.tokenization.schemas import Preview, RunState, RunView, Trigger, re
 app = new_app("Find columns with personal data, preview and run tokenizations.")
 
 Columns = Annotated[
-    str, typer.Option("--columns", help="Comma-separated; without it, what DataHub's tags say.")
+    str | None,
+    typer.Option("--columns", help="Comma-separated; without it, what DataHub's tags say."),
 ]
 Environment = Annotated[str, typer.Option("--environment", help="Default: the one that fits.")]
 Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataHub URN.")]
@@ -21,7 +22,7 @@ Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataH
 
 @app.command("preview")
 def preview_command(
-    dataset: Dataset, columns: Columns = "", environment: Environment = "", json: Json = False
+    dataset: Dataset, columns: Columns = None, environment: Environment = "", json: Json = False
 ) -> None:
     """Show what a run would do; change nothing. Exit status 1 when something blocks it."""
     found = preview.preview(
@@ -38,7 +39,7 @@ def preview_command(
 
 @app.command("run")
 def run_command(
-    dataset: Dataset, columns: Columns = "", environment: Environment = "", json: Json = False
+    dataset: Dataset, columns: Columns = None, environment: Environment = "", json: Json = False
 ) -> None:
     """Tokenize now, in this process, and write the outcome into DataHub."""
     named = _names(columns)
@@ -80,9 +81,18 @@ def watch_command(
         time.sleep(interval)
 
 
-def _names(columns: str) -> list[str] | None:
-    """Names with commas in them can be given on the page or over REST."""
-    return [name.strip() for name in columns.split(",") if name.strip()] or None
+def _names(columns: str | None) -> list[str] | None:
+    """Names with commas in them can be given on the page or over REST.
+
+    Raises BadParameter for an option without a name in it (an unset shell variable): it must not
+    mean every tagged column.
+    """
+    if columns is None:
+        return None
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    if not names:
+        raise typer.BadParameter("name at least one column, or leave the option out.")
+    return names
 
 
 def _preview_text(found: Preview) -> str:

@@ -18,6 +18,29 @@ _SAYS = "tokenization.says"
 
 def history(environment: str) -> None:
     """The list with its filters; a chosen row is shown below it."""
+    wanted = _ask_filters(environment)
+    before = filters.number("before")
+    runs = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
+    if runs:
+        _table(runs)
+    else:
+        st.info("No run fits these filters. Runs appear here however they were started.")
+    newest, older, _ = st.columns([1, 1, 4])
+    if before is not None:
+        newest.button(
+            "Newest runs",
+            key="tokenization.newest",
+            on_click=lambda: st.query_params.pop("before", None),
+        )
+    if len(runs) == PAGE:
+        older.button(
+            "Older runs",
+            key="tokenization.older",
+            on_click=lambda: st.query_params.update({"before": str(runs[-1].id)}),
+        )
+
+
+def _ask_filters(environment: str) -> RunFilters:
     state, trigger, text = st.columns(3)
     with state:
         wanted_state = filters.choice(
@@ -29,23 +52,7 @@ def history(environment: str) -> None:
         )
     with text:
         wanted_text = filters.text("Dataset or person", "text", key="tokenization.filter")
-    before = st.query_params.get("before", "")
-    runs = calls.read(
-        service.list_runs,
-        filters=RunFilters(environment or None, wanted_state, wanted_trigger, wanted_text),
-        limit=PAGE,
-        before=int(before) if before.isdigit() else None,
-    )
-    if not runs:
-        st.info("No run fits these filters. Runs appear here however they were started.")
-        return
-    _table(runs)
-    if len(runs) == PAGE:
-        st.button(
-            "Older runs",
-            key="tokenization.older",
-            on_click=lambda: st.query_params.update({"before": str(runs[-1].id)}),
-        )
+    return RunFilters(environment or None, wanted_state, wanted_trigger, wanted_text)
 
 
 def _table(runs: tuple[RunView, ...]) -> None:
@@ -58,7 +65,7 @@ def _table(runs: tuple[RunView, ...]) -> None:
                 "Changed": [run.rows_updated for run in runs],
                 "Columns": [", ".join(c.name for c in run.columns) for run in runs],
                 "By": [f"{run.actor} ({run.trigger.value})" for run in runs],
-                "When": [times.relative(run.created_at) for run in runs],
+                "When": [run.created_at for run in runs],
                 "Took": [times.duration(run.seconds) for run in runs],
                 "DataHub": [run.write_back.value for run in runs],
             }
@@ -66,6 +73,7 @@ def _table(runs: tuple[RunView, ...]) -> None:
         hide_index=True,
         width="stretch",
         key="tokenization.history",
+        column_config={"When": times.column("When")},
         on_select="rerun",
         selection_mode="single-row",
     )
@@ -81,10 +89,10 @@ def _table(runs: tuple[RunView, ...]) -> None:
 
 def chosen(actor: Actor) -> None:
     """The run of the address, if there is one."""
-    number = st.query_params.get("run", "")
-    if not number.isdigit():
+    number = filters.number("run")
+    if number is None:
         return
-    run = calls.read(service.get, run_id=int(number))
+    run = calls.read(service.get, run_id=number)
     with st.container(border=True):
         st.subheader(f"Run {run.id}", anchor=False)
         st.markdown(f"{status.markdown(run.state.value)} {escape(run.table)}")
@@ -103,7 +111,11 @@ def _result(run: RunView) -> None:
     scanned.metric("Rows scanned", f"{run.rows_scanned or 0:,}")
     updated.metric("Rows changed", f"{run.rows_updated or 0:,}")
     took.metric("Took", times.duration(run.seconds) or "–")
-    finished.metric("Ended", times.relative(run.finished_at))
+    finished.metric(
+        "Ended",
+        times.relative(run.finished_at, never="not yet"),
+        help=times.exact(run.finished_at) or None,
+    )
     st.dataframe(
         pd.DataFrame(
             {

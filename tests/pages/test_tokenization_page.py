@@ -205,6 +205,42 @@ class TestHistory:
         assert "No run fits" in texts(app, "info")
         assert app.query_params["state"] == "failed"
 
+    def test_times_are_instants_and_exact_on_hover(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        run = catalogued.work(catalogued.start("customers"))
+
+        app = open_page(PAGE, role="viewer", view="runs", run=str(run.id))
+
+        (frame,) = [each.value for each in app.dataframe if "When" in each.value]
+        assert list(frame["When"]) == [run.created_at]
+        ended = next(each for each in app.metric if each.label == "Ended")
+        assert ended.value == "just now"
+        assert str(run.finished_at.year if run.finished_at else "") in ended.help
+
+    def test_older_runs_and_back(
+        self, open_page: OpenPage, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pages.widgets.tokenization_runs.PAGE", 1)
+        first, second = (catalogued.work(catalogued.start("customers")) for _ in range(2))
+
+        app = open_page(PAGE, role="viewer", view="runs")
+        app.button(key="tokenization.older").click().run()
+        assert list(app.dataframe[0].value["Run"]) == [first.id]
+        app.button(key="tokenization.newest").click().run()
+
+        assert list(app.dataframe[0].value["Run"]) == [second.id]
+        assert "before" not in app.query_params
+
+    @pytest.mark.parametrize("number", ["²", "9" * 30, "-1", "x"])
+    def test_nonsense_in_the_address_is_left_out(
+        self, open_page: OpenPage, catalogued: World, number: str
+    ) -> None:
+        app = open_page(PAGE, role="viewer", view="runs", run=number, before=number)
+
+        assert not app.exception
+        assert "No run fits" in texts(app, "info")
+
     def test_a_failed_write_back_can_be_tried_again(
         self, open_page: OpenPage, catalogued: World
     ) -> None:

@@ -21,12 +21,15 @@ Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
 
 class RunRequest(BaseModel):
-    """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for."""
+    """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for; an empty list
+    is refused, because whoever sends it hardly means every tagged column."""
 
     model_config = ConfigDict(extra="forbid")
 
     dataset: str
-    columns: list[Column] | None = Field(default=None, max_length=detection.MAX_COLUMNS)
+    columns: list[Column] | None = Field(
+        default=None, min_length=1, max_length=detection.MAX_COLUMNS
+    )
     environment: str | None = Field(default=None, max_length=80)
 
 
@@ -54,7 +57,7 @@ def create_run(body: NewRun, caller: Caller, database: State) -> dict[str, Any]:
             database,
             caller,
             dataset=body.dataset,
-            columns=body.columns or None,
+            columns=body.columns,
             environment=body.environment,
         ).document()
     return _run(body, caller, database, wait=body.wait)
@@ -91,7 +94,7 @@ def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) ->
         database,
         caller,
         dataset=body.dataset,
-        columns=body.columns or None,
+        columns=body.columns,
         environment=body.environment,
         trigger=Trigger.API,
     )

@@ -74,6 +74,7 @@ class TestTrigger:
             ("steward", {}, 422),
             ("steward", {"dataset": 5}, 422),
             ("steward", {"dataset": "OWN", "columns": "email"}, 422),
+            ("steward", {"dataset": "OWN", "columns": []}, 422),
             ("steward", {"dataset": "OWN", "colums": ["email"]}, 422),
         ],
     )

@@ -107,6 +107,15 @@ class TestRun:
     def test_wrong_usage_is_2(self, run: Run, database: Database) -> None:
         assert run("run").status == 2
 
+    @pytest.mark.parametrize("columns", ["", " , "])
+    def test_an_empty_choice_is_not_every_tagged_column(
+        self, run: Run, catalogued: World, columns: str
+    ) -> None:
+        urn = catalogued.source.urn("customers")
+
+        assert run("run", urn, "--columns", columns).status == 2
+        assert catalogued.tags() == {"tokenize/run"}
+
 
 class TestWatch:
     def test_once(self, run: Run, catalogued: World) -> None:
