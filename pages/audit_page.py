@@ -11,7 +11,7 @@ from backend.core import clock
 from backend.core.access import Permission
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
-from pages.widgets import filters, times
+from pages.widgets import filters, status, times
 
 PERIODS = {"last_hour": 1, "last_day": 24, "last_7_days": 168, "last_30_days": 720}
 OUTCOMES = ("succeeded", "failed", "refused", "unknown", "conflict")
@@ -39,7 +39,8 @@ def table(page: AuditPage) -> AuditRow | None:
     frame = pd.DataFrame(
         {
             "No.": [row.number for row in page.items],
-            "When": [times.exact(row.at) for row in page.items],
+            "When": [row.at for row in page.items],
+            "Exact time": [times.exact(row.at) for row in page.items],
             "By": [row.actor_name for row in page.items],
             "Action": [row.action for row in page.items],
             "About": [row.subject for row in page.items],
@@ -51,12 +52,22 @@ def table(page: AuditPage) -> AuditRow | None:
         frame,
         hide_index=True,
         key="audit.table",
+        column_config={"When": times.column("When")},
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
     )
     rows = event["selection"]["rows"]
     return page.items[rows[0]] if rows and rows[0] < len(page.items) else None
+
+
+def details(row: AuditRow) -> None:
+    """Everything about one event."""
+    with st.container(border=True):
+        outcome = status.markdown(row.outcome) if row.outcome else ""
+        st.markdown(f"**{escape(row.action)}** {escape(row.subject)} {outcome}")
+        st.caption(f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}")
+        st.json(row.details)
 
 
 def verify() -> None:
@@ -104,8 +115,10 @@ if not listed.items:
     st.info("No event fits these filters.")
 else:
     chosen = table(listed)
-    if chosen is not None:
-        st.json(chosen.details)
+    if chosen is None:
+        st.caption("Choose an event to see its details.")
+    else:
+        details(chosen)
 # act
 newest, older, check, csv = st.columns(4)
 if before is not None:

@@ -1,16 +1,16 @@
 """All SQL of the jobs room."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
 from backend.jobs.errors import JobNotFound
-from backend.jobs.schemas import JobView, LogLine
+from backend.jobs.schemas import DayCount, JobView, LogLine
 from backend.models.jobs import Job, JobLine
 
 
@@ -48,6 +48,24 @@ def list_jobs(
     if subject:
         query = query.where(Job.subject.contains(subject, autoescape=True))
     return [view(row) for row in session.scalars(query)]
+
+
+def count_by_day(session: ReadSession, *, since: datetime, newest: int) -> list[DayCount]:
+    """Jobs per UTC day of creation and state, oldest first; only the `newest` jobs are looked at,
+    so that an old portal answers as fast as a new one."""
+    recent = select(Job.created_at, Job.state).order_by(Job.id.desc()).limit(newest).subquery()
+    day = func.date(recent.c.created_at)
+    query = (
+        select(day, recent.c.state, func.count())
+        .where(recent.c.created_at >= since)
+        .group_by(day, recent.c.state)
+        .order_by(day, recent.c.state)
+    )
+    # SQLite tells a day as text, the others as a date.
+    return [
+        DayCount(date.fromisoformat(str(at)), state, count)
+        for at, state, count in session.execute(query)
+    ]
 
 
 def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:

@@ -1,7 +1,7 @@
 """What the jobs room hands out."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
@@ -48,6 +48,15 @@ class LogLine:
     id: int
     at: datetime
     line: str
+
+
+@dataclass(frozen=True)
+class DayCount:
+    """How many of a (UTC) day's jobs are in a state now."""
+
+    day: date
+    state: State
+    count: int
 
 
 @dataclass(frozen=True)

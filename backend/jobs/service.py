@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
@@ -9,9 +10,12 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotPermitted
 from backend.jobs import repository
 from backend.jobs.errors import JobFinished
-from backend.jobs.schemas import JobPage, JobView, LogLine
+from backend.jobs.schemas import DayCount, JobPage, JobView, LogLine
 
 MAX_PAGE = 200
+MAX_DAYS = 92
+#: How many jobs a count by day looks at.
+COUNTED = 20_000
 
 
 def get(session: ReadSession, actor: Actor, *, job_id: int) -> JobView:
@@ -47,6 +51,19 @@ def list_jobs(
     more = len(rows) > limit
     items = tuple(rows[:limit])
     return JobPage(items, items[-1].id if more else None)
+
+
+def count_by_day(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple[DayCount, ...]:
+    """Jobs per UTC day and state over the last `days` days, today included, oldest first.
+
+    Of the newest 20,000 jobs.
+    """
+    access.require(actor, Permission.JOBS_READ)
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInput(f"days must be between 1 and {MAX_DAYS}.")
+    today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    since = today - timedelta(days=days - 1)
+    return tuple(repository.count_by_day(session, since=since, newest=COUNTED))
 
 
 def lines(

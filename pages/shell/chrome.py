@@ -13,7 +13,8 @@ from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER
 
-#: Less empty room above and at the sides than Streamlit's own; the rest is the theme's.
+#: Less empty room above and at the sides than Streamlit's own; the rest is the theme's. Streamlit's
+#: own download of a table is hidden: it is made in the browser and escapes no formulas.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 3.5rem 1rem 2rem}}
@@ -21,6 +22,7 @@ STYLE = """<style>
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
   color: light-dark(#ffffff, #0b1220)}
 [data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
+[data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) {display: none}
 [data-testid="stCaptionContainer"] code {color: inherit; background: transparent}
 </style>"""
 

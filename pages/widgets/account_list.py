@@ -28,7 +28,7 @@ def table(views: list[AccountView]) -> AccountView | None:
             "Signs in with": ["identity provider" if v.external else "password" for v in views],
             "Last sign-in": [times.relative(view.last_sign_in_at) for view in views],
             "Live sessions": [view.live_sessions for view in views],
-            "Made": [times.relative(view.created_at) for view in views],
+            "Made": [view.created_at for view in views],
             "Made by": [view.created_by for view in views],
         }
     )
@@ -36,6 +36,7 @@ def table(views: list[AccountView]) -> AccountView | None:
         frame,
         hide_index=True,
         key="accounts.table",
+        column_config={"Made": times.column("Made")},
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
@@ -72,6 +73,9 @@ def create_form() -> None:
 def actions(view: AccountView, *, own_id: int) -> None:
     """Role, password and state of one account."""
     st.subheader(escape(view.name), divider="gray")
+    signed_in = times.exact(view.last_sign_in_at) or "never"
+    made = f"{times.exact(view.created_at)} by {escape(view.created_by)}"
+    st.caption(f"Last sign-in {signed_in}. Made {made}.")
     role, save, reset, state = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
     role_key = f"accounts.role.{view.id}.{view.version}"
     role.selectbox("Role", ROLES, index=ROLES.index(view.role.value), key=role_key)

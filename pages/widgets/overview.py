@@ -27,13 +27,14 @@ def attention(items: Sequence[Attention]) -> None:
             draw = {"error": st.error, "warning": st.warning}.get(item.severity, st.info)
             draw(escape(item.text) + since, icon=_ICONS[item.severity])
         with link:
-            to_page(item.page, "Open", query=dict(item.query))
+            since = f"Since {times.exact(item.since)}" if item.since else None
+            to_page(item.page, "Open", query=dict(item.query), help=since)
 
 
 def health(environments: Sequence[EnvironmentHealth]) -> None:
     """A row per environment: its name as a link, its connections as badges."""
     if not environments:
-        st.info("No environment is configured yet.")
+        st.info("No environment is configured yet. An admin adds the first one on Connections.")
         to_page("connections", "Connections")
         return
     ordered = sorted(environments, key=lambda e: (not e.environment.is_default, -e.failed))
@@ -44,6 +45,7 @@ def health(environments: Sequence[EnvironmentHealth]) -> None:
                 "connections",
                 escape(item.environment.name),
                 query={"environment": item.environment.name},
+                help=_tested(item),
             )
         with badges:
             st.markdown(_badges(item))
@@ -57,13 +59,14 @@ def health(environments: Sequence[EnvironmentHealth]) -> None:
 def jobs(items: Sequence[JobView]) -> None:
     """What ran last and how it ended."""
     if not items:
-        st.caption("Nothing has run yet.")
+        st.caption("Nothing has run yet. Plans, runs and scans appear here as soon as they start.")
     for view in items:
         what, end = st.columns([4, 1], vertical_alignment="center")
         with what:
             st.markdown(
                 f"{status.markdown(view.state)} **{escape(view.title)}** {escape(view.subject)} · "
-                f"{escape(view.actor_name)}, {times.relative(view.finished_at or view.created_at)}"
+                f"{escape(view.actor_name)}, {times.relative(view.finished_at or view.created_at)}",
+                help=times.exact(view.finished_at or view.created_at),
             )
             if view.error:
                 st.caption(escape(view.error))
@@ -71,12 +74,23 @@ def jobs(items: Sequence[JobView]) -> None:
             to_page("jobs", "Details", query={"job": str(view.id)})
 
 
-def to_page(url_path: str, label: str, *, query: dict[str, str] | None = None) -> None:
+def to_page(
+    url_path: str, label: str, *, query: dict[str, str] | None = None, help: str | None = None
+) -> None:
     """A link to a page of the portal; nothing where this person has no such page."""
     found = next((page for page in registry.PAGES if page.url_path == url_path), None)
     if found is None or not found.path.exists():
         return
-    st.page_link(found.path, label=label, icon=found.icon, query_params=query or None)
+    st.page_link(found.path, label=label, icon=found.icon, query_params=query or None, help=help)
+
+
+def _tested(item: EnvironmentHealth) -> str | None:
+    """When each connection was tested, exactly."""
+    lines = [
+        f"- {connection.label}: {times.exact(connection.tested_at) or 'never tested'}"
+        for connection in item.connections
+    ]
+    return "\n".join(lines) or None
 
 
 def _badges(item: EnvironmentHealth) -> str:

@@ -23,7 +23,9 @@ def show(
         text.markdown(
             f"{who}{escape(_browser(view.user_agent))} at {escape(view.address or 'unknown')}  \n"
             f":gray[signed in {times.relative(view.created_at)}, last seen "
-            f"{times.relative(view.last_seen_at)}, ends {times.relative(view.expires_at)}]"
+            f"{times.relative(view.last_seen_at)}, ends {times.relative(view.expires_at)}]",
+            help=f"Signed in {times.exact(view.created_at)}, last seen "
+            f"{times.exact(view.last_seen_at)}, ends {times.exact(view.expires_at)}",
         )
         if view.id == own_session_id:
             button.badge("this browser", color="blue")

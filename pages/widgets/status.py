@@ -21,6 +21,7 @@ _LOOKS: dict[str, tuple[Colour, str]] = {
     "interrupted": ("orange", ":material/power_off:"),
     "stale": ("orange", ":material/hourglass_bottom:"),
     "unknown": ("orange", ":material/help:"),
+    "refused": ("orange", ":material/block:"),
     "cancelled": ("gray", ":material/block:"),
     "skipped": ("gray", ":material/skip_next:"),
 }

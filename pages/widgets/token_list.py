@@ -48,7 +48,7 @@ def show(views: list[ApiTokenView]) -> None:
             "Role": [view.role.value for view in views],
             "State": [_state(view) for view in views],
             "Last used": [times.relative(view.last_used_at) for view in views],
-            "Made": [times.relative(view.created_at) for view in views],
+            "Made": [view.created_at for view in views],
             "Made by": [view.created_by for view in views],
             "Begins with": [f"spt_{view.prefix}_…" for view in views],
         }
@@ -57,6 +57,7 @@ def show(views: list[ApiTokenView]) -> None:
         frame,
         hide_index=True,
         key="tokens.table",
+        column_config={"Made": times.column("Made")},
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
@@ -67,6 +68,9 @@ def show(views: list[ApiTokenView]) -> None:
 
 
 def _actions(view: ApiTokenView) -> None:
+    ends = f" Ends {times.exact(view.expires_at)}." if view.expires_at else ""
+    used = times.exact(view.last_used_at) or "never"
+    st.caption(f"Last used {used}. Made {times.exact(view.created_at)}.{ends}")
     st.button(
         f"Revoke {escape(view.name)}",
         key="tokens.revoke",

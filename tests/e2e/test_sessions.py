@@ -62,6 +62,11 @@ class TestEnding:
         portal.sign_in(second_page, "viewer", path="/jobs")
         expect(second_page.get_by_role("heading", name="Background jobs")).to_be_visible()
         portal.sign_in(browser_page, path="/accounts")
+        table = browser_page.get_by_test_id("stDataFrame").first
+        table.hover()
+        expect(table.get_by_role("button", name="Search")).to_be_visible()
+        # Streamlit's own download escapes no formulas.
+        expect(table.get_by_role("button", name="Download as CSV")).to_be_hidden()
         browser_page.get_by_role("tab", name="Live sessions").click()
         ends = browser_page.get_by_role("button", name="End")
         expect(ends.first).to_be_visible()

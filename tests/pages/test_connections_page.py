@@ -203,6 +203,16 @@ class TestTests:
         assert list(frame["Outcome"]) == ["ok"]
         assert list(frame["By"]) == ["system"]
 
+    def test_history_is_drawn_and_said_from_two_tests_on(
+        self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig], database: Database
+    ) -> None:
+        for _ in range(2):
+            testing.run(database, SYSTEM, environment=None, kind="postgres")
+        app = open_page(PAGE, kind="postgres")
+        (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
+        assert "Last 2 tests, 0 of them failed." in chart.proto.spec
+        assert any("Last 2 tests" in caption.value for caption in app.caption)
+
 
 class TestEnvironments:
     def test_rename(self, open_page: OpenPage, prod: None, database: Database) -> None:

@@ -52,3 +52,12 @@ class TestJobsPage:
     def test_titles_of_jobs_are_text_and_not_markup(self, open_page: OpenPage, queued: int) -> None:
         app = open_page("jobs_page.py")
         assert not any("<b>" in m.value for m in app.markdown)
+
+    def test_days_are_a_chart_that_can_be_read_too(
+        self, open_page: OpenPage, queued: int, database: Database
+    ) -> None:
+        runner.run(queued, database)
+        app = open_page("jobs_page.py")
+        (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
+        assert "1 jobs in 14 days; 0 of them failed" in chart.proto.spec
+        assert app.dataframe[0].value["succeeded"].sum() == 1
