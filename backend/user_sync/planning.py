@@ -20,7 +20,7 @@ from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, UserPage
 from backend.jobs.errors import JobInterrupted, JobLost
-from backend.user_sync import repository, rules_repository
+from backend.user_sync import repository, row_repository, rules_repository
 from backend.user_sync.errors import ShortAnswer
 from backend.user_sync.matching import Ignores, Matcher, PlanRow, domain_identity
 from backend.user_sync.schemas import KINDS, PlanView, SettingsView
@@ -89,7 +89,7 @@ def run(
 
 def _prepare(database: Database, plan_id: int) -> Sides:
     with database.write() as session:
-        repository.drop_rows(session, plan_id)
+        row_repository.drop_rows(session, plan_id)
     with database.read() as session:
         plan = repository.get_plan(session, plan_id)
         name, key = plan.environment, plan.environment_id
@@ -205,7 +205,7 @@ class _Store:
     def __init__(self, database: Database, plan_id: int) -> None:
         self._database = database
         self._plan_id = plan_id
-        self._encode = repository.RefEncoder()
+        self._encode = row_repository.RefEncoder()
         self._waiting: list[PlanRow] = []
 
     def add(self, rows: list[PlanRow], tally: Tally) -> None:
@@ -218,7 +218,7 @@ class _Store:
     def flush(self) -> None:
         if self._waiting:
             with self._database.write() as session:
-                repository.store_rows(session, self._plan_id, self._waiting, self._encode)
+                row_repository.store_rows(session, self._plan_id, self._waiting, self._encode)
             self._waiting = []
 
     def correct(self, pairs: list[tuple[PlanRow, PlanRow]], tally: Tally) -> None:
@@ -229,7 +229,7 @@ class _Store:
             tally.add(new)
         with self._database.write() as session:
             rows = [new for _, new in pairs]
-            repository.replace_rows(session, self._plan_id, rows, self._encode)
+            row_repository.replace_rows(session, self._plan_id, rows, self._encode)
 
 
 class Listing:
@@ -334,6 +334,6 @@ def _give_up(database: Database, plan_id: int, why: str) -> None:
     with database.write() as session:
         plan = repository.get_plan(session, plan_id, lock=True)
         plan.state, plan.error = "failed", why
-        repository.drop_rows(session, plan_id)
+        row_repository.drop_rows(session, plan_id)
     # The caller raises it, too: said once, to the person.
     log.info("A plan could not be made.", plan_id=plan_id, error=why)

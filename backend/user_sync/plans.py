@@ -9,7 +9,7 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.jobs.enqueue import enqueue
 from backend.models import SyncPlan
-from backend.user_sync import exports, planning, repository
+from backend.user_sync import exports, planning, repository, row_repository
 from backend.user_sync.errors import PlanNotReady
 from backend.user_sync.planning import Control, Silent
 from backend.user_sync.schemas import PlanView, RowFilter, RowPage, RowView, Waiting
@@ -124,7 +124,9 @@ def list_rows(
     access.require(actor, Permission.USER_SYNC_READ)
     _check_limit(limit)
     plan = repository.get_plan(session, plan_id)
-    return repository.page(session, plan, wanted or RowFilter(), offset=max(0, offset), limit=limit)
+    return row_repository.page(
+        session, plan, wanted or RowFilter(), offset=max(0, offset), limit=limit
+    )
 
 
 def all_rows(
@@ -135,7 +137,7 @@ def all_rows(
     plan = repository.get_plan(session, plan_id)
     if plan.state != "ready":
         raise PlanNotReady(plan_id, plan.state, plan.error)
-    return repository.all_rows(session, plan, wanted or RowFilter(), limit=MAX_EXPORT)
+    return row_repository.all_rows(session, plan, wanted or RowFilter(), limit=MAX_EXPORT)
 
 
 def applicable_user_ids(
@@ -143,7 +145,7 @@ def applicable_user_ids(
 ) -> tuple[str, ...]:
     """User ids of the filtered rows that could be applied ("tick all of these")."""
     access.require(actor, Permission.USER_SYNC_READ)
-    return tuple(repository.applicable_ids(session, plan_id, wanted or RowFilter()))
+    return tuple(row_repository.applicable_ids(session, plan_id, wanted or RowFilter()))
 
 
 def plan_csv(session: ReadSession, actor: Actor, *, plan_id: int) -> str:
@@ -175,7 +177,7 @@ def resolve_ids(
     """(user ids, e-mails that name no applicable row) for addresses in any case."""
     by_email = {
         email.strip().casefold(): user_id
-        for _, user_id, email in repository.applicable_rows(session, plan_id)
+        for _, user_id, email in row_repository.applicable_rows(session, plan_id)
     }
     found, unknown = [], []
     for email in emails:

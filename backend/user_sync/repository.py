@@ -1,26 +1,16 @@
-"""The SQL of plans and their rows."""
+"""The SQL of plans."""
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
-from itertools import chain
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
-from backend.integrations.openmetadata.gateway import user_url
-from backend.integrations.openmetadata.schemas import DomainRef
-from backend.models import SyncPlan, SyncRow, SyncRun
+from backend.models import SyncPlan, SyncRun
+from backend.user_sync import row_repository
 from backend.user_sync.errors import PlanNotFound
-from backend.user_sync.matching import PlanRow
-from backend.user_sync.schemas import PlanView, RowFilter, RowPage, RowView
-
-_COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
-_SQLITE_ROWS = 100
+from backend.user_sync.schemas import PlanView
 
 
 def get_plan(session: ReadSession, plan_id: int, *, lock: bool = False) -> SyncPlan:
@@ -82,226 +72,6 @@ def _plan_view(row: SyncPlan, run_id: int | None, now: datetime) -> PlanView:
     )
 
 
-def store_rows(
-    session: WriteSession, plan_id: int, rows: Sequence[PlanRow], encode: "RefEncoder"
-) -> None:
-    """Insert a plan's rows past the ORM: 100,000 of them are the usual case."""
-    connection = session.connection()
-    values = [_values(plan_id, row, encode) for row in rows]
-    if connection.dialect.name != "sqlite":
-        connection.execute(
-            insert(SyncRow.__table__),  # type: ignore[arg-type]
-            [dict(zip(_COLUMNS, value, strict=True)) for value in values],
-        )
-        return
-    # A hundred rows a statement, past SQLAlchemy: the driver gives the interpreter away at each
-    # statement, and the thread that lists users would take it 100,000 times.
-    for start in range(0, len(values), _SQLITE_ROWS):
-        some = values[start : start + _SQLITE_ROWS]
-        connection.exec_driver_sql(_sqlite_insert(len(some)), tuple(chain.from_iterable(some)))
-
-
-@lru_cache(maxsize=_SQLITE_ROWS)
-def _sqlite_insert(rows: int) -> str:
-    marks = f"({','.join('?' * len(_COLUMNS))})"
-    return (
-        f"INSERT INTO {SyncRow.__tablename__} ({','.join(_COLUMNS)}) "  # noqa: S608 - our own names
-        f"VALUES {','.join([marks] * rows)}"
-    )
-
-
-def replace_rows(
-    session: WriteSession, plan_id: int, rows: Sequence[PlanRow], encode: "RefEncoder"
-) -> None:
-    """Store rows again that turned out differently."""
-    positions = [row.position for row in rows]
-    session.execute(
-        delete(SyncRow).where(SyncRow.plan_id == plan_id, SyncRow.position.in_(positions))
-    )
-    store_rows(session, plan_id, rows, encode)
-
-
-def drop_rows(session: WriteSession, plan_id: int) -> None:
-    session.execute(delete(SyncRow).where(SyncRow.plan_id == plan_id))
-
-
-class RefEncoder:
-    """Domain lists as JSON text; users share few lists, so each is encoded once.
-
-    Known by identity (hashing 300,000 tuples costs more than the rest); the lists are kept here,
-    so that an identity never means another list.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[tuple[DomainRef, ...], str]] = {}
-        self._keys: dict[tuple[int, int, str], str] = {}
-
-    def text(self, refs: tuple[DomainRef, ...]) -> str:
-        known = self._known.get(id(refs))
-        if known is None:
-            plain = [{"id": r.id, "name": r.name, "fqn": r.fqn} for r in refs]
-            known = self._known[id(refs)] = (refs, json.dumps(plain))
-        return known[1]
-
-    def keys(self, old: tuple[DomainRef, ...], new: tuple[DomainRef, ...], said: str) -> str:
-        """Everything a filter by domain should find the row under."""
-        mark = (id(old), id(new), said)
-        known = self._keys.get(mark)
-        if known is None:
-            self.text(old), self.text(new)  # keeps both lists, and so their identities
-            names = {ref.fqn for ref in old + new} | ({said.strip()} if said and not new else set())
-            joined = "|".join(sorted(name.casefold() for name in names))
-            known = self._keys[mark] = f"|{joined}|"
-        return known
-
-
-def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> tuple[Any, ...]:
-    """In the order of the table's columns."""
-    user = row.user
-    if user is None:
-        name = old_name = version = updated_at = user_id = None
-        old: tuple[DomainRef, ...] = ()
-        inherited = "[]"
-    else:
-        name, old_name, user_id = user.name, user.display_name, user.id
-        version, updated_at, old = user.version, user.updated_at, user.domains
-        inherited = encode.text(user.inherited)
-    # What is the same on both sides is kept once: most of 100,000 rows are.
-    new_name = None if row.new_name == old_name else row.new_name
-    return (
-        plan_id,
-        row.position,
-        row.kind,
-        row.reason,
-        row.email,
-        user_id,
-        name,
-        version,
-        updated_at,
-        old_name,
-        new_name,
-        row.sets_name,
-        row.look_alike,
-        encode.text(old),
-        encode.text(row.new_domains) if row.sets_domains else "",
-        inherited,
-        row.sets_domains,
-        encode.keys(old, row.new_domains, row.domain),
-        f"{row.email}\n{name or ''}\n{old_name or ''}\n{new_name or ''}".casefold(),
-    )
-
-
-def page(
-    session: ReadSession, plan: SyncPlan, wanted: RowFilter, *, offset: int, limit: int
-) -> RowPage:
-    """Rows in the directory's order."""
-    conditions = _conditions(plan.id, wanted)
-    total = session.scalar(select(func.count()).select_from(SyncRow).where(*conditions)) or 0
-    query = (
-        select(SyncRow).where(*conditions).order_by(SyncRow.position).offset(offset).limit(limit)
-    )
-    items = tuple(row_view(row, plan.host_port) for row in session.scalars(query))
-    return RowPage(items, total, offset)
-
-
-def all_rows(
-    session: ReadSession, plan: SyncPlan, wanted: RowFilter, *, limit: int
-) -> Iterator[RowView]:
-    """Every row the filter finds, read in steps, for exports."""
-    after, left = -1, limit
-    while left > 0:
-        query = (
-            select(SyncRow)
-            .where(*_conditions(plan.id, wanted), SyncRow.position > after)
-            .order_by(SyncRow.position)
-            .limit(min(2_000, left))
-        )
-        rows = session.scalars(query).all()
-        for row in rows:
-            yield row_view(row, plan.host_port)
-            session.expunge(row)
-        if len(rows) < 2_000:
-            return
-        after, left = rows[-1].position, left - len(rows)
-
-
-def applicable_ids(session: ReadSession, plan_id: int, wanted: RowFilter) -> list[str]:
-    """User ids of the rows that could be applied, in the directory's order."""
-    query = (
-        select(SyncRow.user_id)
-        .where(*_conditions(plan_id, wanted), _APPLICABLE)
-        .order_by(SyncRow.position)
-    )
-    return [str(user_id) for user_id in session.scalars(query)]
-
-
-def applicable_rows(session: ReadSession, plan_id: int) -> list[tuple[int, str, str]]:
-    """(position, user id, e-mail) of every row that could be applied."""
-    query = (
-        select(SyncRow.position, SyncRow.user_id, SyncRow.email)
-        .where(SyncRow.plan_id == plan_id, _APPLICABLE)
-        .order_by(SyncRow.position)
-    )
-    return [(position, str(user), email) for position, user, email in session.execute(query)]
-
-
-def get_row(session: ReadSession, plan_id: int, user_id: str) -> SyncRow | None:
-    """The applicable row of a user."""
-    query = select(SyncRow).where(
-        SyncRow.plan_id == plan_id, SyncRow.user_id == user_id, _APPLICABLE
-    )
-    return session.scalars(query).first()
-
-
-_APPLICABLE = or_(SyncRow.sets_name.is_(True), SyncRow.sets_domains.is_(True))
-
-
-def _conditions(plan_id: int, wanted: RowFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [SyncRow.plan_id == plan_id]
-    if wanted.kinds:
-        found.append(SyncRow.kind.in_(wanted.kinds))
-    if wanted.only_applicable:
-        found.append(_APPLICABLE)
-    if wanted.domain:
-        key = f"|{findable(wanted.domain)}|"
-        found.append(SyncRow.domain_keys.contains(key, autoescape=True))
-    for word in findable(wanted.text).split():
-        found.append(SyncRow.search.contains(word, autoescape=True))
-    return found
-
-
-def findable(text: str) -> str:
-    """Search text as the rows hold it: folded, without what no database takes as text."""
-    return re.sub("[\x00\ud800-\udfff]", "", text).casefold()
-
-
-def row_view(row: SyncRow, host_port: str) -> RowView:
-    return RowView(
-        plan_id=row.plan_id,
-        position=row.position,
-        kind=row.kind,  # type: ignore[arg-type]
-        reason=row.reason,
-        email=row.email,
-        user_id=row.user_id,
-        user_name=row.user_name,
-        user_url=user_url(host_port, row.user_name) if row.user_name else None,
-        version=row.version,
-        updated_at=row.updated_at,
-        old_name=row.old_name,
-        new_name=row.old_name if row.new_name is None and not row.sets_name else row.new_name,
-        sets_name=row.sets_name,
-        look_alike=row.look_alike,
-        old_domains=refs(row.old_domains),
-        new_domains=refs(row.new_domains if row.sets_domains else row.old_domains),
-        inherited=refs(row.inherited),
-        sets_domains=row.sets_domains,
-    )
-
-
-def refs(text: str) -> tuple[DomainRef, ...]:
-    return tuple(DomainRef(**raw) for raw in json.loads(text)) if text != "[]" else ()
-
-
 def forget_old(session: WriteSession, before: datetime) -> int:
     """Delete plans nobody applied that expired or failed before then, the newest of each
     environment excepted; rows of applied plans stay for the history and the undo."""
@@ -315,7 +85,7 @@ def forget_old(session: WriteSession, before: datetime) -> int:
     )
     gone = [plan_id for plan_id in session.scalars(old) if plan_id not in kept]
     for plan_id in gone:
-        drop_rows(session, plan_id)
+        row_repository.drop_rows(session, plan_id)
         session.execute(delete(SyncPlan).where(SyncPlan.id == plan_id))
     return len(gone)
 
@@ -327,7 +97,7 @@ def fail_abandoned(session: WriteSession, before: datetime) -> None:
     )
     for plan in session.scalars(abandoned).all():
         plan.state, plan.error = "failed", "The process that made it ended. Plan again."
-        drop_rows(session, plan.id)
+        row_repository.drop_rows(session, plan.id)
 
 
 def newest_ready(session: ReadSession) -> Iterator[SyncPlan]:

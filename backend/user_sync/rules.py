@@ -8,7 +8,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
 from backend.models import SyncIgnore, SyncRow
-from backend.user_sync import repository, rules_repository, run_repository
+from backend.user_sync import repository, row_repository, rules_repository, run_repository
 from backend.user_sync.errors import NotInPlan
 from backend.user_sync.matching import digest, domain_identity
 from backend.user_sync.schemas import IgnoreView, PlanView, Settings, SettingsView
@@ -116,7 +116,7 @@ def ignore(
     plan = repository.get_plan(session, plan_id, lock=True)
     if run_repository.find_by_plan(session, plan_id) is not None:
         raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
-    row = repository.get_row(session, plan_id, user_id)
+    row = row_repository.get_row(session, plan_id, user_id)
     if row is None or not (row.sets_name if field == "displayName" else row.sets_domains):
         raise NotInPlan(plan_id, [user_id])
     note = f"{actor.name}: {reason.strip()}"[:480]
@@ -141,7 +141,7 @@ def _ignored(
         mark = digest(field, row.old_name, row.new_name)
         shown = f"{row.old_name or ''} → {row.new_name or ''}"
     else:
-        old, new = repository.refs(row.old_domains), repository.refs(row.new_domains)
+        old, new = row_repository.refs(row.old_domains), row_repository.refs(row.new_domains)
         mark = digest(field, domain_identity(old), domain_identity(new))
         shown = f"{', '.join(r.fqn for r in old)} → {', '.join(r.fqn for r in new)}"
     return SyncIgnore(
@@ -166,8 +166,8 @@ def _leave(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: 
         fields["look_alike"] = fields.get("look_alike", 0) - int(row.look_alike)
         row.sets_name = row.look_alike = False
     else:
-        old = set(domain_identity(repository.refs(row.old_domains)))
-        new = set(domain_identity(repository.refs(row.new_domains)))
+        old = set(domain_identity(row_repository.refs(row.old_domains)))
+        new = set(domain_identity(row_repository.refs(row.new_domains)))
         fields["domains_added"] = fields.get("domains_added", 0) - bool(new - old)
         fields["domains_removed"] = fields.get("domains_removed", 0) - bool(old - new)
         row.sets_domains, row.new_domains = False, row.old_domains

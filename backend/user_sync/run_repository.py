@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
 from backend.models import SyncItem, SyncRow, SyncRun
-from backend.user_sync import repository
+from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
 from backend.user_sync.schemas import ENDED, Change, Field, ItemView, Outcome, RunView
 
@@ -156,8 +156,8 @@ def change_of(row: SyncRow) -> Change:
         fields=tuple(fields),
         old_name=row.old_name,
         new_name=row.new_name,
-        old_domains=repository.refs(row.old_domains),
-        new_domains=repository.refs(row.new_domains if row.sets_domains else row.old_domains),
+        old_domains=row_repository.refs(row.old_domains),
+        new_domains=row_repository.refs(row.new_domains if row.sets_domains else row.old_domains),
         version=row.version,
         updated_at=row.updated_at,
     )
@@ -230,7 +230,7 @@ def item_page(
     )
     if states:
         query = query.where(SyncItem.state.in_(states))
-    for word in repository.findable(text).split():
+    for word in row_repository.findable(text).split():
         query = query.where(SyncRow.search.contains(word, autoescape=True))
     return tuple(_item_view(item, row, host_port) for item, row in session.execute(query))
 
@@ -257,5 +257,5 @@ def _item_view(item: SyncItem, row: SyncRow, host_port: str) -> ItemView:
         stored=tuple(filter(None, item.stored.split(","))),
         version_after=item.version_after,
         finished_at=item.finished_at,
-        row=repository.row_view(row, host_port),
+        row=row_repository.row_view(row, host_port),
     )

@@ -17,6 +17,7 @@ from backend.user_sync import (
     exports,
     plans,
     repository,
+    row_repository,
     rules_repository,
     run_repository,
 )
@@ -82,7 +83,7 @@ def _chosen(
     user_ids: Sequence[str] | None,
     emails: Sequence[str] | None,
 ) -> list[tuple[int, str, str]]:
-    rows = repository.applicable_rows(session, plan_id)
+    rows = row_repository.applicable_rows(session, plan_id)
     if emails is not None:
         found, unknown = plans.resolve_ids(session, plan_id, emails)
         if unknown:
@@ -107,7 +108,7 @@ def _check_covered(
 ) -> None:
     """Raises AppliedWithout when somebody asks for more than the plan's run holds."""
     held = run_repository.user_ids(session, run.id)
-    rows = repository.applicable_rows(session, run.plan_id)
+    rows = row_repository.applicable_rows(session, run.plan_id)
     names = {user_id: email for _, user_id, email in rows}
     wanted = set(user_ids) if user_ids is not None else set() if emails is not None else set(names)
     if emails is not None:
@@ -290,7 +291,7 @@ def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
     tally = Tally()
     for row in rows:
         tally.add(row)
-    repository.store_rows(session, plan.id, rows, repository.RefEncoder())
+    row_repository.store_rows(session, plan.id, rows, row_repository.RefEncoder())
     return _ready(session, actor, plan.id, run, source, tally)
 
 
