@@ -17,6 +17,9 @@ from backend.core.settings import get_settings
 #: Seconds that the first visitor's page has the process to itself, before job threads, schedules
 #: and the sandbox load their libraries.
 HEAD_START = 2.5
+#: How long a busy thread may keep the interpreter from a waiting one. A page reads the database
+#: some twenty times and waits after each; Python's 5 ms add up to seconds beside ten busy threads.
+SWITCH_SECONDS = 0.0005
 
 
 @contextlib.asynccontextmanager
@@ -31,6 +34,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
         # Raising here would end in the web server's traceback; nothing has been started yet.
         os._exit(1)
     sockets.send_at_once()
+    sys.setswitchinterval(SWITCH_SECONDS)
     background = _Background(database)
     background.start()
     try:
