@@ -2,22 +2,16 @@
 
 import io
 import json
-import re
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import unquote
 
+from backend.integrations.aws.standin import wire
 from backend.integrations.aws.standin.afterlife import Afterlife, Behaviour
-from backend.integrations.aws.standin.faults import Fault, Faults
+from backend.integrations.aws.standin.faults import Faults
 
 ACCOUNT = "123456789012"
-_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/([a-z-]+)/aws4_request")
-
 Outcome = Literal["succeed", "fail", "timeout", "silent"]
 
 
@@ -30,20 +24,6 @@ class Start:
     payload: Any
     region: str
     request_id: str = ""
-
-
-@dataclass
-class _Call:
-    operation: str
-    invocation: str
-    region: str
-    name: str = ""
-    body: bytes = b""
-    status: str = ""
-    headers: list[tuple[str, str]] = field(default_factory=list)
-
-    def header(self, wanted: str) -> str:
-        return next((v for k, v in self.headers if k.lower() == wanted), "")
 
 
 class AwsStandIn:
@@ -214,14 +194,14 @@ class AwsStandIn:
     def _application(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        call = _read(environ)
+        call = wire.read(environ)
         fault = self.faults.take(call.operation, call.invocation)
         if fault is not None:
-            early = _early(fault, environ, start_response)
+            early = wire.early_answer(fault, environ, start_response)
             if early is not None:
                 return early
         if call.operation == "Invoke" and not self._function_exists(call):
-            return _missing_function(call, start_response)
+            return wire.missing_function(call, ACCOUNT, start_response)
 
         def remember(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             call.status, call.headers = status, headers
@@ -230,24 +210,24 @@ class AwsStandIn:
         answer = list(self._moto(environ, remember))
         self._note(call, answer)
         if fault is not None and fault.drop == "after":
-            _cut(environ)
+            wire.cut(environ)
         return answer
 
-    def _function_exists(self, call: _Call) -> bool:
+    def _function_exists(self, call: wire.Call) -> bool:
         from moto.awslambda_simple.models import lambda_simple_backends
 
         functions = lambda_simple_backends[ACCOUNT][call.region].list_functions()
         return any(call.name in (fn.function_name, fn.function_arn) for fn in functions)
 
-    def _note(self, call: _Call, answer: list[bytes]) -> None:
+    def _note(self, call: wire.Call, answer: list[bytes]) -> None:
         """Remember what began, and let it live on as AWS would."""
         if call.operation == "Invoke" and call.invocation == "Event" and "202" in call.status:
             request_id = call.header("x-amzn-requestid")
-            self._remember("Invoke", call.name, _json(call.body), call.region, request_id)
+            self._remember("Invoke", call.name, wire.document(call.body), call.region, request_id)
             self._afterlife.function(call.name, call.region, request_id, call.body.decode())
         if call.operation == "StartExecution" and call.status.startswith("200"):
-            asked = _json(call.body) or {}
-            arn = (_json(b"".join(answer)) or {}).get("executionArn", "")
+            asked = wire.document(call.body) or {}
+            arn = (wire.document(b"".join(answer)) or {}).get("executionArn", "")
             machine = str(asked.get("stateMachineArn", ""))
             self._remember("StartExecution", machine, asked, call.region, arn)
             self._afterlife.execution(machine.split(":")[-1], call.region, arn)
@@ -255,79 +235,6 @@ class AwsStandIn:
     def _remember(self, *parts: Any) -> None:
         with self._lock:
             self._starts.append(Start(*parts))
-
-
-def _read(environ: dict[str, Any]) -> _Call:
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"].read(length) if length else b""
-    environ["wsgi.input"] = io.BytesIO(body)
-    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-    call = _Call(
-        operation=environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1],
-        invocation=environ.get("HTTP_X_AMZ_INVOCATION_TYPE", ""),
-        region=scope.group(1) if scope else "us-east-1",
-        body=body,
-    )
-    invoked = _INVOKE.search(environ.get("PATH_INFO", ""))
-    if invoked:
-        call.operation = "Invoke"
-        call.name = unquote(invoked.group(1)).split(":function:")[-1].split(":")[0]
-    elif environ.get("PATH_INFO", "").endswith("/configuration"):
-        call.operation = "GetFunctionConfiguration"
-    elif scope and scope.group(2) == "sts":
-        call.operation = dict(
-            part.split("=", 1) for part in body.decode().split("&") if "=" in part
-        ).get("Action", "")
-    return call
-
-
-def _early(
-    fault: Fault, environ: dict[str, Any], start_response: Callable[..., Any]
-) -> list[bytes] | None:
-    """The fault's own answer, or None to let moto answer."""
-    if fault.latency:
-        time.sleep(fault.latency)
-    if fault.drop == "before":
-        _cut(environ)
-    if fault.html:
-        start_response("200 OK", [("Content-Type", "text/html")])
-        return [b"<!doctype html><title>Sign in</title>"]
-    if not fault.status:
-        return None
-    headers = [("Content-Type", "application/json")]
-    document = {"message": fault.message}
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        start_response(f"{fault.status} Injected", [("Content-Type", "text/xml")])
-        error = f"<Code>{fault.code}</Code><Message>{fault.message}</Message>"
-        return [f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()]
-    if fault.code:
-        headers.append(("x-amzn-ErrorType", fault.code))
-        document["__type"] = fault.code
-    start_response(f"{fault.status} Injected", headers)
-    return [json.dumps(document).encode()]
-
-
-def _missing_function(call: _Call, start_response: Callable[..., Any]) -> list[bytes]:
-    start_response(
-        "404 Not Found",
-        [("Content-Type", "application/json"), ("x-amzn-ErrorType", "ResourceNotFoundException")],
-    )
-    arn = f"arn:aws:lambda:{call.region}:{ACCOUNT}:function:{call.name}"
-    return [json.dumps({"Type": "User", "Message": f"Function not found: {arn}"}).encode()]
-
-
-def _cut(environ: dict[str, Any]) -> None:
-    """End the connection without a word, as a broken network does."""
-    connection = environ["werkzeug.socket"]
-    connection.shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
 
 
 def _empty_zip() -> bytes:
