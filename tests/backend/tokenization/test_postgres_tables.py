@@ -7,7 +7,7 @@ from backend.integrations.postgres.connection import connect
 from backend.integrations.postgres.errors import SourceRefused
 from backend.tokenization.engines.base import Blocked, RewriteResult
 from backend.tokenization.engines.postgres import rewrite
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Tokenizer, is_token
 from tests.backend.tokenization.world import (
     BASE64,
     TOKENIZER,
@@ -173,6 +173,31 @@ class TestTables:
         with pytest.raises(Blocked, match=r"a trigger on .* kept 1 rows"):
             run(source, "t", "a")
         assert source.column("SELECT a FROM t") == ["x"]
+
+    @pytest.mark.parametrize("event", ["BEFORE UPDATE", "AFTER UPDATE OF a"])
+    def test_a_trigger_that_alters_the_tokens_fails_it(self, source: Source, event: str) -> None:
+        """Addresses are often kept in lower case, and a lowered token can still look like one."""
+        body = (
+            "NEW.a := lower(NEW.a); RETURN NEW;"
+            if event.startswith("BEFORE")
+            else "IF pg_trigger_depth() = 1 THEN UPDATE t SET a = lower(a) WHERE k = NEW.k; END IF;"
+            " RETURN NULL;"
+        )
+        value = next(
+            f"x{n}@example.org"
+            for n in range(100)
+            if is_token(str(TOKENIZER.token(f"x{n}@example.org")).lower())
+        )
+        source.run(
+            "CREATE TABLE t (k int, a text, b text)",
+            f"INSERT INTO t VALUES (1, '{value}', 'y'), (2, NULL, '')",
+            f"CREATE FUNCTION low() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body} END'",
+            f"CREATE TRIGGER low {event} ON t FOR EACH ROW EXECUTE FUNCTION low()",
+        )
+
+        with pytest.raises(Blocked, match=r"a trigger on .* altered the tokens"):
+            run(source, "t", "a", "b")
+        assert source.column("SELECT a FROM t ORDER BY k") == [value, None]
 
     def test_a_constraint_that_the_preview_cannot_see_rolls_everything_back(
         self, source: Source

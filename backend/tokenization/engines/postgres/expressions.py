@@ -67,6 +67,13 @@ def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
     )
 
 
+def after(value: sql.Composable, scheme: Scheme) -> sql.Composable:
+    """What a run leaves of any value: the token of a plain one, everything else as it is."""
+    return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
+        is_plain(value), token_of(value, scheme), value
+    )
+
+
 def load_key(cursor: Cursor, tokenizer: Tokenizer) -> None:
     """Put the padded keys into a temporary table that is gone at commit or rollback."""
     if tokenizer.scheme is not Scheme.HMAC_SHA256:

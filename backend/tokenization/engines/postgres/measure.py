@@ -4,7 +4,7 @@ Statements that hold identifiers are executed without parameters: psycopg2 would
 sign in a column's name for a placeholder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
@@ -83,6 +83,26 @@ def count_plain(cursor: Cursor, table: TableName, columns: Sequence[str]) -> int
         sql.SQL("SELECT count(*) FROM {} WHERE {}").format(qualified(table), any_plain(columns))
     )
     return int((cursor.fetchone() or (0,))[0])
+
+
+def checksum(
+    cursor: Cursor,
+    table: TableName,
+    columns: Sequence[str],
+    value: Callable[[sql.Composable], sql.Composable],
+) -> tuple[object, ...]:
+    """What the columns hold, as one number each that no order of rows changes.
+
+    value: what is taken from a column, given its text.
+    """
+    parts = [
+        sql.SQL("sum(COALESCE(pg_catalog.hashtextextended({}, 0), 0)::pg_catalog.numeric)").format(
+            value(text_of(column))
+        )
+        for column in columns
+    ]
+    cursor.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), qualified(table)))
+    return tuple(cursor.fetchone() or ())
 
 
 def first_plain_values(cursor: Cursor, table: TableName, column: str) -> list[str]:

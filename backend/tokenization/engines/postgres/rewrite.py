@@ -5,6 +5,7 @@ has then hold every row, and nobody can add a plain value before the commit. New
 that land in a later range are tokens already and are skipped.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -56,9 +57,8 @@ def rewrite(
         expressions.load_key(cursor, tokenizer)
         _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
         scanned = measure.count_rows(cursor, table)
-        updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
-        if facts.triggers:
-            _prove_nothing_left(cursor, table, names)
+        with _triggers_watched(cursor, facts, table, names, tokenizer):
+            updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
         result = RewriteResult(scanned, updated)
         control.committing(result)
     _commit(connection)
@@ -201,9 +201,7 @@ def _update(
         token = expressions.token_of(value, tokenizer.scheme)
         if len(names) > 1:
             # The row may have been picked for another column.
-            token = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
-                expressions.is_plain(value), token, value
-            )
+            token = expressions.after(value, tokenizer.scheme)
         assignments.append(sql.SQL("{} = {}").format(sql.Identifier(name), token))
     return sql.SQL(
         "UPDATE ONLY {table} SET {assignments} "
@@ -217,13 +215,32 @@ def _update(
     )
 
 
-def _prove_nothing_left(cursor: Cursor, table: TableName, names: list[str]) -> None:
-    """A trigger can undo or swallow an update; then the run must not look like a success."""
+@contextlib.contextmanager
+def _triggers_watched(
+    cursor: Cursor, facts: TableFacts, table: TableName, names: list[str], tokenizer: Tokenizer
+) -> Iterator[None]:
+    """A trigger can undo, swallow or alter what the body writes; then the run is no success.
+
+    A token in lower case can still look like one, so what the columns will hold is known before.
+    """
+    if not facts.triggers:
+        yield
+        return
+    advice = "Disable it for the run, or leave its columns out."
+    expected = measure.checksum(
+        cursor, table, names, lambda value: expressions.after(value, tokenizer.scheme)
+    )
+    yield
     left = measure.count_plain(cursor, table, names)
     if left:
         raise Blocked(
             f"Nothing was changed: a trigger on {table} kept {left:,} rows from being tokenized. "
-            "Disable it for the run, or leave its columns out."
+            f"{advice}"
+        )
+    if measure.checksum(cursor, table, names, lambda value: value) != expected:
+        raise Blocked(
+            f"Nothing was changed: a trigger on {table} altered the tokens while they were written "
+            f"(to lower case, for example). {advice}"
         )
 
 
