@@ -39,7 +39,8 @@ def sources(actor: Actor, environment: str) -> None:
         if source.last_status:
             last.markdown(
                 f"{status.markdown(_word(source.last_status), label=escape(source.last_status))} "
-                f"{times.relative(source.last_requested_at)}"
+                f"{times.relative(source.last_requested_at)}",
+                help=times.exact(source.last_requested_at) or None,
             )
         if actor.may(Permission.INGESTION_RUN) and button.button(
             "Run now", key=f"ingestion.managed.{source.urn}", width="stretch"
@@ -74,6 +75,8 @@ def local_recipes(actor: Actor, environment: str) -> None:
             "Problem": [recipe.problem for recipe in found],
         }
     )
+    if not frame["Problem"].any():
+        frame = frame.drop(columns="Problem")
     st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
     good = {recipe.name: recipe for recipe in found if not recipe.problem}
     if actor.may(Permission.INGESTION_RUN) and good:

@@ -81,7 +81,7 @@ def chart(wanted: RunFilter) -> None:
         st.caption(f"From the newest {len(found.moments):,} runs.")
 
 
-def table(page: RunPage) -> None:
+def table(page: RunPage, *, of_one_dataset: bool = False) -> None:
     """Draw the list; choosing a row opens that run."""
     if not page.items:
         st.info("No run fits. Runs appear here when a dataset's ingestion is started.")
@@ -98,6 +98,8 @@ def table(page: RunPage) -> None:
             "Run": [run.run_id for run in page.items],
         }
     )
+    if of_one_dataset:
+        frame = frame.drop(columns="Dataset")
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -244,4 +246,4 @@ def last_of_dataset(environment: str) -> None:
     if not urn:
         return
     st.markdown("**Last runs of this dataset**")
-    table(load(RunFilter(dataset_urn=urn, environment=environment)))
+    table(load(RunFilter(dataset_urn=urn, environment=environment)), of_one_dataset=True)

@@ -58,15 +58,16 @@ def _table(found: MappingView) -> RuleView | None:
             "Kind": [rule.kind for rule in found.rules],
             "Pattern": [rule.pattern for rule in found.rules],
             "Target": [rule.target.name for rule in found.rules],
-            "Kept in": [rule.source for rule in found.rules],
             "Remark": [rule.problem or rule.remark for rule in found.rules],
             "Note": [rule.note for rule in found.rules],
-            "Changed": [
-                f"{times.relative(rule.updated_at)} by {rule.updated_by}" if rule.id else ""
-                for rule in found.rules
-            ],
+            "Kept in": [rule.source for rule in found.rules],
+            "Changed": [rule.updated_at for rule in found.rules],
+            "By": [rule.updated_by for rule in found.rules],
         }
     )
+    # Long names leave no room for columns that say nothing.
+    empty = [name for name in ("Remark", "Note", "By") if not frame[name].any()]
+    frame = frame.drop(columns=[*empty, *(["Changed"] if "By" in empty else [])])
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -74,6 +75,11 @@ def _table(found: MappingView) -> RuleView | None:
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
+        column_config={
+            "Pattern": st.column_config.TextColumn("Pattern", width=380),
+            "Target": st.column_config.TextColumn("Target", width=230),
+            "Changed": times.column("Changed"),
+        },
     )
     if found.total > len(found.rules):
         st.caption(f"{len(found.rules):,} of {found.total:,} rules; search to see others.")

@@ -171,7 +171,8 @@ def _show(preview: Preview) -> None:
 def _line(run: RunView) -> None:
     st.markdown(
         f"{status.markdown(run.status)} {times.relative(run.created_at)} by "
-        f"{escape(run.actor_name)} · {escape(run.run_id)}"
+        f"{escape(run.actor_name)} · {escape(run.run_id)}",
+        help=times.exact(run.created_at),
     )
 
 
