@@ -10,6 +10,7 @@ import typer
 
 from backend.cli import common as cli
 from backend.core.errors import InvalidInput
+from backend.core.words import counted
 
 app = cli.new_app("The mount ledger: who has which backup target mounted where.")
 targets_app = cli.new_app("Target templates: what can be mounted by name.")
@@ -24,6 +25,8 @@ Job = Annotated[int | None, typer.Option("--job", help="Job id.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="next_cursor of the page before.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500)]
 Sort = Annotated[str, typer.Option("--sort", help="newest, oldest, host, target or job.")]
+Mounted = Annotated[bool | None, typer.Option("--mounted/--unmounted")]
+Deleted = Annotated[bool | None, typer.Option("--deleted/--not-deleted")]
 Moment = Annotated[datetime | None, typer.Option(help="UTC, for example 2026-01-31T08:00:00.")]
 File = Annotated[str, typer.Argument(metavar="FILE.json", help="The request; - reads stdin.")]
 
@@ -49,8 +52,8 @@ def history(
     host: Host = "",
     target: Target = "",
     job: Job = None,
-    mounted: Annotated[bool | None, typer.Option("--mounted/--unmounted")] = None,
-    deleted: Annotated[bool | None, typer.Option("--deleted/--not-deleted")] = None,
+    mounted: Mounted = None,
+    deleted: Deleted = None,
     since: Moment = None,
     until: Moment = None,
     sort: Sort = "newest",
@@ -60,16 +63,14 @@ def history(
     json: cli.Json = False,
 ) -> None:
     """All entries, soft-deleted ones included."""
-    from datetime import UTC
-
-    filters: dict[str, Any] = {
+    filters = {
         "host": host,
         "target": target,
         "job": job,
         "mounted": mounted,
         "deleted": deleted,
-        "since": since.replace(tzinfo=UTC) if since else None,
-        "until": until.replace(tzinfo=UTC) if until else None,
+        "since": since,
+        "until": until,
     }
     _list(filters, sort, cursor, limit, environment, json)
 
@@ -115,12 +116,11 @@ def status(
 ) -> None:
     """The job's entries for the target."""
     from backend.mounts import explorer
-    from backend.mounts.documents import mount
+    from backend.mounts.documents import status as document
 
     with cli.unit_read() as (session, actor):
         found = explorer.status(session, actor, environment=environment, job=job, target=target)
-    document = {**mount(found[0]), "items": [mount(item) for item in found]}
-    cli.emit(document, json, _table(found))
+    cli.emit(document(found), json, _table(found))
 
 
 @app.command("operations")
@@ -136,7 +136,7 @@ def operations(
 ) -> None:
     """Requests to DMS servers and what came of them."""
     from backend.mounts import explorer
-    from backend.mounts.documents import operation
+    from backend.mounts.documents import operation_page
 
     with cli.unit_read() as (session, actor):
         page = explorer.list_operations(
@@ -155,8 +155,7 @@ def operations(
         for o in page.items
     ]
     text = cli.table(["Operation", "Action", "Job", "Target", "Host", "State", "Note"], rows)
-    document = {"items": [operation(o) for o in page.items], "next_cursor": page.next_cursor}
-    cli.emit(document, json, text)
+    cli.emit(operation_page(page), json, text)
 
 
 @app.command("mount")
@@ -206,7 +205,9 @@ def delete(
     count = actions.delete(
         cli.database(), cli.actor(), environment=environment, job=job, target=target
     )
-    cli.emit({"deleted": count}, json, f"{count} entries are marked deleted.")
+    cli.emit(
+        {"deleted": count}, json, f"{counted(count, 'entry is', 'entries are')} marked deleted."
+    )
 
 
 @app.command("export")
@@ -214,16 +215,20 @@ def export(
     host: Host = "",
     target: Target = "",
     job: Job = None,
+    mounted: Mounted = None,
+    deleted: Deleted = None,
+    since: Moment = None,
+    until: Moment = None,
     everything: Annotated[bool, typer.Option("--all", help="Unmounted entries too.")] = False,
     environment: Environment = None,
 ) -> None:
-    """Entries as CSV on stdout; cells that look like formulas are made text."""
+    """Entries as CSV on stdout, active ones unless more is asked for; formulas are made text."""
     from backend.mounts import explorer
     from backend.mounts.schemas import Filters
 
-    filters = Filters(host=host, target=target, job=job)
-    if not everything:
-        filters = Filters(host=host, target=target, job=job, mounted=True, deleted=False)
+    if not everything and mounted is None and deleted is None:
+        mounted, deleted = True, False
+    filters = Filters(host, target, job, mounted, deleted, since, until)
     with cli.unit_read() as (session, actor):
         pieces = explorer.export_csv(session, actor, environment=environment, filters=filters)
         for piece in pieces:
@@ -236,7 +241,8 @@ def scan(environment: Environment = None, json: cli.Json = False) -> None:
     from backend.mounts import orphans as room
 
     watch = room.scan(cli.database(), cli.actor(), environment=environment)
-    text = f"{watch.orphans} of {watch.active} mounts look orphaned. {watch.problem}".strip()
+    many = counted(watch.active, "active mount")
+    text = f"{many}, {watch.orphans} of them with evidence against them. {watch.problem}".strip()
     cli.emit(watch, json, text)
 
 

@@ -3,6 +3,7 @@
 from backend.core.access import Actor, Permission
 from backend.core.attention import Attention
 from backend.core.database import ReadSession
+from backend.core.words import counted
 from backend.mounts import repository
 from backend.mounts.schemas import WatchView
 
@@ -25,16 +26,18 @@ def _of(watch: WatchView) -> list[Attention]:
         text = f"{where}: mounts are not being watched. {watch.problem}"
         found.append(_item("error", text, watch.failing_since, {**view, "view": "orphans"}))
     if watch.unknown:
-        text = f"{where}: {watch.unknown} mount operations have an unknown outcome."
+        many = counted(watch.unknown, "mount operation has", "mount operations have")
+        text = f"{where}: {many} an unknown outcome."
         link = {**view, "view": "operations", "state": "unknown"}
         found.append(_item("warning", text, watch.scanned_at, link))
     if watch.too_old:
-        text = f"{where}: {watch.too_old} mounts are older than {watch.max_age_hours} h."
+        many = counted(watch.too_old, "mount is", "mounts are")
+        text = f"{where}: {many} older than {watch.max_age_hours} h."
         link = {**view, "view": "orphans", "reason": "too_old"}
         found.append(_item("warning", text, watch.scanned_at, link))
     others = watch.orphans - watch.too_old
     if others > 0:
-        text = f"{where}: {others} more mounts look orphaned."
+        text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
         found.append(_item("info", text, watch.scanned_at, {**view, "view": "orphans"}))
     return found
 

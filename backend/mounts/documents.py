@@ -1,9 +1,17 @@
 """The JSON shapes that the command line and REST share (DESIGN 5.3 and 5.4)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from backend.core.clock import iso
-from backend.mounts.schemas import MountPage, MountView, OperationView, OrphanPage, OrphanView
+from backend.mounts.schemas import (
+    MountPage,
+    MountView,
+    OperationPage,
+    OperationView,
+    OrphanPage,
+    OrphanView,
+)
 
 
 def mount(view: MountView) -> dict[str, Any]:
@@ -31,6 +39,11 @@ def mount_page(page: MountPage) -> dict[str, Any]:
     }
 
 
+def status(found: Sequence[MountView]) -> dict[str, Any]:
+    """A job's entries for a target; the first one's fields on top as well."""
+    return {**mount(found[0]), "items": [mount(item) for item in found], "next_cursor": None}
+
+
 def orphan(view: OrphanView) -> dict[str, Any]:
     return {
         **mount(view.mount),
@@ -46,6 +59,13 @@ def orphan_page(page: OrphanPage) -> dict[str, Any]:
         "complete": page.complete,
         "counts": page.counts,
         "problem": page.problem,
+    }
+
+
+def operation_page(page: OperationPage) -> dict[str, Any]:
+    return {
+        "items": [operation(item) for item in page.items],
+        "next_cursor": page.next_cursor,
     }
 
 

@@ -1,7 +1,7 @@
 """What the mounts room hands out: frozen, times aware UTC, requests masked."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 Sort = Literal["newest", "oldest", "host", "target", "job"]
@@ -30,7 +30,7 @@ ORPHAN_KINDS: tuple[OrphanKind, ...] = (
 
 @dataclass(frozen=True)
 class Filters:
-    """What to show. None and "" mean any. since, until: when the entry was made."""
+    """What to show. None and "" mean any. since, until: when the entry was made; naive: in UTC."""
 
     host: str = ""
     target: str = ""
@@ -39,6 +39,12 @@ class Filters:
     deleted: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):
+            moment: datetime | None = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                object.__setattr__(self, name, moment.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from backend.core.access import Permission
 from backend.core.errors import PortalError
+from backend.core.words import counted
 from backend.mounts import actions, orphans, targets
 from backend.mounts.schemas import MountView, OperationView
 from pages.shell import calls, flash, guard
@@ -226,7 +227,7 @@ def _delete_dialog(wanted: Wanted) -> None:
             target=entry.backup_target_id,
         )
         if count is not None:
-            flash.success(f"{count} entries are marked deleted.")
+            flash.success(f"{counted(count, 'entry is', 'entries are')} marked deleted.")
 
     confirm.ask(
         DELETE,

@@ -27,8 +27,10 @@ def entry(actor: Actor, wanted: Wanted, entry_id: int) -> None:
         )
         close.button("Close", key="mounts.story.close", on_click=_close, width="stretch")
         st.caption(
-            f"Entry {mount.id}, made {times.exact(mount.created_at)}, "
-            f"last change {times.exact(mount.updated_at)}"
+            f"Entry {mount.id}, made {times.relative(mount.created_at)}, "
+            f"last change {times.relative(mount.updated_at)}",
+            help=f"Made {times.exact(mount.created_at)}, "
+            f"last change {times.exact(mount.updated_at) or 'never'}",
         )
         if story.others:
             jobs = ", ".join(str(other.jobid) for other in story.others[:30])
@@ -77,14 +79,17 @@ def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = 
     label = f"{found.action} · {found.state.replace('_', ' ')} · {times.relative(found.created_at)}"
     with st.expander(label, expanded=expanded):
         st.markdown(
-            f"{status.markdown(found.state)} asked by {escape(found.actor or 'a script')}, "
-            f"{times.exact(found.created_at)}; ended {times.exact(found.finished_at) or 'not yet'}"
+            f"{status.markdown(found.state)} asked by {escape(found.actor or 'a script')} "
+            f"{times.relative(found.created_at)}; "
+            f"ended {times.relative(found.finished_at, never='not yet')}",
+            help=f"Asked {times.exact(found.created_at)}, "
+            f"ended {times.exact(found.finished_at) or 'not yet'}",
         )
         if found.note:
             st.markdown(escape(found.note))
         if found.reply:
             more = f" ({found.replies} answers came)" if found.replies > 1 else ""
-            st.caption(f"Answer{more}, {times.exact(found.reply_at)}")
+            times.caption(f"Answer{more},", found.reply_at)
             st.code(found.reply, language="json", wrap_lines=True)
         if found.settled_by:
             st.caption(f"Settled by operation {found.settled_by}")
@@ -109,7 +114,7 @@ def _audit(story: Story) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "When": [times.exact(event.at) for event in story.events],
+                "When": [event.at for event in story.events],
                 "Who": [event.actor for event in story.events],
                 "What": [
                     f"{event.action.rpartition(':')[2]} {event.phase} {event.outcome}".strip()
@@ -120,6 +125,7 @@ def _audit(story: Story) -> None:
         hide_index=True,
         width="stretch",
         key="mounts.story.audit",
+        column_config={"When": times.column("When")},
     )
 
 

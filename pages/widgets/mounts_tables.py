@@ -86,11 +86,6 @@ def _seconds(mount: MountView) -> float | None:
 
 
 def _table(frame: pd.DataFrame, key: str) -> int | None:
-    zone = str(times.zone())
-    moments = {
-        name: st.column_config.DatetimeColumn(name, format="YYYY-MM-DD HH:mm:ss", timezone=zone)
-        for name in ("Made", "Asked")
-    }
     event: Any = st.dataframe(
         frame,
         hide_index=True,
@@ -99,7 +94,8 @@ def _table(frame: pd.DataFrame, key: str) -> int | None:
         selection_mode="single-row",
         width="stretch",
         column_config={
-            **moments,
+            "Made": times.column("Made"),
+            "Asked": times.column("Asked"),
             "Entry": st.column_config.NumberColumn(format="%d", width="small"),
             "Job": st.column_config.NumberColumn(format="%d", width="small"),
             "Why": st.column_config.ListColumn("Why"),

@@ -1,9 +1,9 @@
 """The mounts room over REST."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Depends, Path, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
@@ -70,10 +70,7 @@ class Deleted(BaseModel):
     deleted: int
 
 
-@router.get("")
-def list_mounts(
-    session: Reader,
-    caller: Caller,
+def wanted(
     active: Annotated[
         bool | None, Query(description="true: mounted and not deleted. false: the others.")
     ] = None,
@@ -83,21 +80,33 @@ def list_mounts(
     deleted: bool | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+) -> Filters:
+    """The filters of a list and of its export."""
+    return Filters(
+        host=host,
+        target=target,
+        job=job,
+        mounted=active,
+        deleted=False if active and deleted is None else deleted,
+        since=since,
+        until=until,
+    )
+
+
+Wanted = Annotated[Filters, Depends(wanted)]
+
+
+@router.get("")
+def list_mounts(
+    session: Reader,
+    caller: Caller,
+    filters: Wanted,
     sort: Literal["newest", "oldest", "host", "target", "job"] = "newest",
     cursor: Cursor = "",
     limit: Limit = 50,
     environment: Environment = None,
 ) -> Mounts:
     """Entries of the ledger, page by page."""
-    filters = Filters(
-        host=host,
-        target=target,
-        job=job,
-        mounted=active,
-        deleted=False if active and deleted is None else deleted,
-        since=_utc(since),
-        until=_utc(until),
-    )
     page = explorer.list_mounts(
         session,
         caller,
@@ -159,25 +168,17 @@ def list_operations(
         cursor=cursor,
         limit=limit,
     )
-    return Operations(
-        items=[documents.operation(item) for item in page.items], next_cursor=page.next_cursor
-    )
+    return Operations.model_validate(documents.operation_page(page))
 
 
 @router.get("/export.csv", response_class=StreamingResponse)
 def export(
     session: Reader,
     caller: Caller,
-    active: bool | None = None,
-    host: Host = "",
-    target: Target = "",
-    job: Job = None,
+    filters: Wanted,
     environment: Environment = None,
 ) -> StreamingResponse:
     """The filtered entries as CSV, streamed; cells that look like formulas are made text."""
-    filters = Filters(
-        host=host, target=target, job=job, mounted=active, deleted=False if active else None
-    )
     pieces = explorer.export_csv(session, caller, environment=environment, filters=filters)
     headers = {"Content-Disposition": 'attachment; filename="mounts.csv"'}
     return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
@@ -249,12 +250,7 @@ def status(
 ) -> Mounts:
     """The job's entries for the target, mounted ones first."""
     found = explorer.status(session, caller, environment=environment, job=job, target=target)
-    document = {"items": [documents.mount(item) for item in found], "next_cursor": None}
-    return Mounts.model_validate(document)
-
-
-def _utc(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+    return Mounts.model_validate(documents.status(found))
 
 
 _STATUS = {"replied": 502, "not_delivered": 503, "unknown": 504}

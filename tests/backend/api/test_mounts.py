@@ -64,6 +64,7 @@ class TestReading:
         assert len(found["items"]) == 1
         status = client.get("/api/mounts/20103/s3-prod-us", headers=viewer).json()
         assert status["items"][0]["mounted"]
+        assert status["jobid"] == 20_103
         assert client.get("/api/mounts/1/nothing", headers=viewer).status_code == 404
 
     def test_exports_csv(self, client: TestClient, viewer: Headers) -> None:
@@ -72,6 +73,21 @@ class TestReading:
         lines = answer.text.splitlines()
         assert lines[0].startswith("id,")
         assert len(lines) > 10
+
+    def test_an_export_takes_the_filters_of_the_list(
+        self, client: TestClient, viewer: Headers
+    ) -> None:
+        def lines(query: str) -> int:
+            answer = client.get(f"/api/mounts/export.csv?{query}", headers=viewer)
+            return len(answer.text.splitlines()) - 1
+
+        def listed(query: str) -> int:
+            answer = client.get(f"/api/mounts?limit=500&{query}", headers=viewer)
+            return len(answer.json()["items"])
+
+        for query in ("active=true", "deleted=true", "host=compute-01&until=2000-01-01T00:00:00"):
+            assert lines(query) == listed(query), query
+        assert lines("deleted=true") > 0
 
     @pytest.mark.parametrize(
         ("query", "status"),

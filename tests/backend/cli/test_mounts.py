@@ -1,5 +1,6 @@
 """`python -m backend mounts`: shapes, exit statuses, and the same rules as the page."""
 
+import csv
 import io
 import json
 import sys
@@ -82,6 +83,18 @@ class TestLists:
         lines = run("export", "--host", "compute-01").out.splitlines()
         assert lines[0].startswith("id,backup_target_id")
 
+    def test_export_takes_the_filters_of_the_history(self, run: Run) -> None:
+        def exported(*options: str) -> list[dict[str, str]]:
+            return list(csv.DictReader(io.StringIO(run("export", *options).out)))
+
+        active, everything = exported(), exported("--all")
+        assert {(row["mounted"], row["deleted"]) for row in active} == {("true", "false")}
+        assert len(everything) > len(exported("--unmounted")) > len(active)
+        assert {row["deleted"] for row in exported("--deleted")} == {"true"}
+        middle = sorted(row["created_at"] for row in everything)[len(everything) // 2][:19]
+        earlier = exported("--all", "--until", middle.replace(" ", "T"))
+        assert 0 < len(earlier) < len(everything)
+
     def test_a_wrong_cursor_is_one_line(self, run: Run) -> None:
         ended = run("history", "--cursor", "???")
         assert ended.status == 1
@@ -99,7 +112,8 @@ class TestActions:
         refused = run("delete", "7", "cli")
         assert (refused.status, "still has cli mounted" in refused.err) == (1, True)
         assert run("unmount", file, "--json").json()["status"] == "success"
-        assert run("delete", "7", "cli", "--json").json() == {"deleted": 1}
+        assert run("delete", "7", "cli").out == "1 entry is marked deleted.\n"
+        assert run("delete", "7", "cli").status == 1
 
     def test_a_failed_mount_prints_its_response_and_ends_with_1(
         self, run: Run, tmp_path: Path

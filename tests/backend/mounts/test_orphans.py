@@ -125,7 +125,7 @@ class TestScan:
             mine = [item for item in collect(session, SYSTEM) if item.page == "mounts"]
         texts = " ".join(item.text for item in mine)
         assert "3 mounts are older than 24 h" in texts
-        assert "1 mount operations have an unknown outcome" in texts
+        assert "1 mount operation has an unknown outcome" in texts
         assert "5 more mounts look orphaned" in texts
 
     def test_the_age_is_configurable(
