@@ -186,32 +186,9 @@ def _from_transport(
     from botocore import exceptions as b
     from botocore.parsers import ResponseParserError
 
-    name = type(exc).__name__
-    if isinstance(
-        exc,
-        b.NoCredentialsError
-        | b.PartialCredentialsError
-        | b.CredentialRetrievalError
-        | b.NoAuthTokenError
-        | b.TokenRetrievalError
-        | b.SSOError
-        | b.LoginError
-        | b.ProfileNotFound
-        | b.MetadataRetrievalError
-        | b.RefreshWithMFAUnsupportedError,
-    ):
-        return AwsCredentials(
-            system,
-            f"no usable credentials were found ({name})",
-            "Set access_key_id and secret_access_key on the aws connection, or give this machine "
-            "a role, profile or AWS_ACCESS_KEY_ID.",
-        )
-    if isinstance(exc, b.NoRegionError | b.UnknownRegionError | b.InvalidRegionError):
-        return AwsRefused(
-            system,
-            "no valid region is set",
-            "Set `region` on the aws connection or DATAHUB_INGESTION_LAMBDA_REGION.",
-        )
+    lacking = _from_settings(exc, system)
+    if lacking is not None:
+        return lacking
     never_sent = (
         b.ConnectTimeoutError | b.EndpointConnectionError | b.ProxyConnectionError | b.SSLError
     )
@@ -222,20 +199,7 @@ def _from_transport(
             "Nothing was started. Check the network, the proxy, the region and endpoint_url.",
         )
     if isinstance(exc, b.HTTPClientError | b.ConnectionError | ResponseParserError):
-        if starting:
-            return OutcomeUnknown(
-                system,
-                f"no readable answer came for {subject} ({_broken(exc)})",
-                "It may have been accepted, so it is not sent again. Its outcome is looked for.",
-            )
-        if isinstance(exc, b.ReadTimeoutError):
-            cause = f"{subject} was not answered in time"
-            return UpstreamTimeout(system, cause, "Try again later.")
-        return UpstreamUnavailable(
-            system,
-            f"asking for {subject} failed, {_broken(exc)}",
-            "Try again; check endpoint_url if it stays so.",
-        )
+        return _from_broken_answer(exc, system, subject, starting)
     if isinstance(exc, b.ParamValidationError | b.ValidationError):
         return AwsRefused(
             system,
@@ -243,6 +207,57 @@ def _from_transport(
             "Correct the mapping rule.",
         )
     return AwsRefused(system, f"{subject}: {_first_line(exc)}", "Check the aws connection.")
+
+
+def _from_settings(exc: Exception, system: str) -> UpstreamError | None:
+    """What this machine or the connection lacks before anything can be asked."""
+    from botocore import exceptions as b
+
+    no_credentials = (
+        b.NoCredentialsError
+        | b.PartialCredentialsError
+        | b.CredentialRetrievalError
+        | b.NoAuthTokenError
+        | b.TokenRetrievalError
+        | b.SSOError
+        | b.LoginError
+        | b.ProfileNotFound
+        | b.MetadataRetrievalError
+        | b.RefreshWithMFAUnsupportedError
+    )
+    if isinstance(exc, no_credentials):
+        return AwsCredentials(
+            system,
+            f"no usable credentials were found ({type(exc).__name__})",
+            "Set access_key_id and secret_access_key on the aws connection, or give this machine "
+            "a role, profile or AWS_ACCESS_KEY_ID.",
+        )
+    if isinstance(exc, b.NoRegionError | b.UnknownRegionError | b.InvalidRegionError):
+        return AwsRefused(
+            system,
+            "no valid region is set",
+            "Set `region` on the aws connection or DATAHUB_INGESTION_LAMBDA_REGION.",
+        )
+    return None
+
+
+def _from_broken_answer(exc: Exception, system: str, subject: str, starting: bool) -> UpstreamError:
+    """The request was on its way when the line or the answer broke."""
+    from botocore.exceptions import ReadTimeoutError
+
+    if starting:
+        return OutcomeUnknown(
+            system,
+            f"no readable answer came for {subject} ({_broken(exc)})",
+            "It may have been accepted, so it is not sent again. Its outcome is looked for.",
+        )
+    if isinstance(exc, ReadTimeoutError):
+        return UpstreamTimeout(system, f"{subject} was not answered in time", "Try again later.")
+    return UpstreamUnavailable(
+        system,
+        f"asking for {subject} failed, {_broken(exc)}",
+        "Try again; check endpoint_url if it stays so.",
+    )
 
 
 def _broken(exc: Exception) -> str:

@@ -76,6 +76,16 @@ def test_a_start_that_was_never_sent_is_no_unknown(kind: type[Exception]) -> Non
     assert not isinstance(told.value, OutcomeUnknown)
 
 
+@pytest.mark.parametrize("kind", [botocore.NoRegionError, botocore.InvalidRegionError])
+def test_a_missing_or_impossible_region_is_about_the_region(kind: type[Exception]) -> None:
+    """InvalidRegionError is a ValidationError, too, and the mapping is not what is wrong."""
+    with (
+        pytest.raises(errors.AwsRefused, match="Set `region`"),
+        translated("AWS Lambda", subject="f", region="r"),
+    ):
+        raise _make(kind)
+
+
 class TestAgainstTheServiceModel:
     """What AWS answers and moto cannot, through botocore's Stubber."""
 
