@@ -100,14 +100,6 @@ def find_rule_by_pattern(
     ).one_or_none()
 
 
-def replace_rules(
-    session: WriteSession, environment_id: int, rules: Iterable[Rule], actor_name: str
-) -> None:
-    """Remove all rules of the environment and insert these."""
-    session.execute(delete(IngestionRule).where(IngestionRule.environment_id == environment_id))
-    insert_rules(session, environment_id, rules, actor_name)
-
-
 def insert_rules(
     session: WriteSession, environment_id: int, rules: Iterable[Rule], actor_name: str
 ) -> None:
@@ -141,18 +133,6 @@ def delete_rules(
                 IngestionRule.pattern.in_(patterns[start : start + 500]),
             )
         )
-
-
-def targets_in_use(session: ReadSession, environment_id: int, limit: int) -> list[Target]:
-    """The distinct targets of the rules kept in the portal."""
-    rows = session.execute(
-        select(IngestionRule.target_kind, IngestionRule.target)
-        .where(IngestionRule.environment_id == environment_id)
-        .distinct()
-        .order_by(IngestionRule.target)
-        .limit(limit)
-    )
-    return [Target(kind, name) for kind, name in rows]
 
 
 def set_problem(

@@ -57,6 +57,28 @@ def test_every_command_and_option_exists(page: str, line: str) -> None:
     assert not told - known, f"{page}: {line}"
 
 
+def test_every_link_leads_somewhere() -> None:
+    dead = []
+    for page in [*PAGES, *(ROOT / "docs" / "adr").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if "://" not in link and not (page.parent / link).exists():
+                dead.append(f"{page.name}: {link}")
+    assert not dead
+
+
+def test_every_decision_is_in_the_list() -> None:
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    decisions = [page.name for page in (ROOT / "docs" / "adr").glob("0*.md")]
+    assert decisions
+    assert not [name for name in decisions if f"({name})" not in listed]
+
+
+def test_every_page_of_docs_is_reached_from_the_readme() -> None:
+    readme = PAGES[0].read_text(encoding="utf-8")
+    alone = [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in readme]
+    assert not alone
+
+
 def test_every_endpoint_told_exists() -> None:
     wrong = [
         f"{page.name}: {verb} {path}"
