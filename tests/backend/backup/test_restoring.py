@@ -190,7 +190,9 @@ class TestOverAState:
                 restored(stopped(), made, replace=True)
             assert _events(database) == before
         finally:
+            holder.kill()
             holder.communicate()
+        # The lock died with the process: nothing stale stands in the way.
         assert restored(stopped(), made, replace=True).settled.chain.ok
 
     def test_a_disk_that_fills_up_leaves_the_old_state(
