@@ -19,6 +19,7 @@ app = st.App(
         *auth_routes,
         Route("/healthz", endpoint=api),
         Route("/trigger", endpoint=api),
+        Route("/api", endpoint=api),
         Mount("/api", app=api),
     ],
     middleware=[Middleware(SecurityHeaders)],

@@ -62,4 +62,5 @@ def doctor(json: Json = False) -> None:
     lines += [f"PROBLEM: {line}" for line in report.problems]
     emit(report, json, "\n".join(lines))
     if report.problems:
-        raise common.Failed(f"{len(report.problems)} problems found.")
+        count = len(report.problems)
+        raise common.Failed(f"{count} problem{'' if count == 1 else 's'} found.")

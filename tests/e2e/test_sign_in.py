@@ -1,5 +1,6 @@
 """Signing in and out in a real browser, against the real process."""
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -82,6 +83,11 @@ class TestStart:
         assert "You can now view your Streamlit app" in portal.log
         assert "ScriptRunContext" not in portal.log
         assert "No runtime found" not in portal.log
+
+    def test_an_address_of_the_api_without_its_slash_is_no_page(self, portal: Portal) -> None:
+        answer = httpx.get(portal.url + "/api")
+        assert answer.status_code == 404
+        assert set(answer.json()) == {"error", "detail", "reference"}
 
     def test_nobody_else_may_read_what_it_keeps(self, portal: Portal) -> None:
         state = portal.folder / "state"

@@ -14,6 +14,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
+@router.head("/healthz", include_in_schema=False)
+@router.head("/api/healthz", include_in_schema=False)
 @router.get("/api/healthz", include_in_schema=False)
 def healthz(database: State) -> Any:
     """200 and status "ok" while the state database answers, 503 and "unavailable" otherwise."""

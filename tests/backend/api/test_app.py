@@ -18,6 +18,13 @@ class TestHealth:
         answer = client.get(path)
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
+    @pytest.mark.parametrize("path", ["/healthz", "/api/healthz"])
+    def test_answers_monitors_that_ask_for_the_head_only(
+        self, client: TestClient, path: str
+    ) -> None:
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
     def test_says_503_while_the_state_database_is_away(
         self, client: TestClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
