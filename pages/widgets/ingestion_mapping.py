@@ -56,8 +56,8 @@ def _table(found: MappingView) -> RuleView | None:
     frame = pd.DataFrame(
         {
             "Kind": [rule.kind for rule in found.rules],
-            "Pattern": [rule.pattern for rule in found.rules],
-            "Target": [rule.target.name for rule in found.rules],
+            "Pattern": [_short(rule.pattern) for rule in found.rules],
+            "Target": [_target(rule) for rule in found.rules],
             "Remark": [rule.problem or rule.remark for rule in found.rules],
             "Note": [rule.note for rule in found.rules],
             "Kept in": [rule.source for rule in found.rules],
@@ -85,10 +85,24 @@ def _table(found: MappingView) -> RuleView | None:
         st.caption(f"{len(found.rules):,} of {found.total:,} rules; search to see others.")
     rows = event["selection"]["rows"]
     chosen = found.rules[rows[0]] if rows and rows[0] < len(found.rules) else None
+    if chosen is not None:
+        st.code(f"{chosen.pattern or 'default'}\n→ {chosen.target.name}", language=None)
     if chosen is not None and not chosen.id:
         st.caption("This rule comes from outside the portal; change it where it is kept.")
         return None
     return chosen
+
+
+def _short(pattern: str) -> str:
+    """A pattern without what all dataset URNs begin and end with: the ends tell rules apart."""
+    return pattern.removeprefix("urn:li:dataset:(urn:li:dataPlatform:").removesuffix(")")
+
+
+def _target(rule: RuleView) -> str:
+    """A function, or a state machine by its name instead of its whole ARN."""
+    if rule.target.kind == "lambda":
+        return rule.target.name
+    return f"{rule.target.name.rpartition(':')[2]} (Step Functions)"
 
 
 def _test(environment: str) -> None:

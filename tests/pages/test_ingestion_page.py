@@ -210,6 +210,19 @@ class TestMapping:
         app.button(key="ingestion.check").click().run()
         assert "Check mapped targets" in _texts(app, "markdown")
 
+    def test_names_in_the_table_are_told_apart_by_their_ends(
+        self, open_page: OpenPage, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        add_rule("exact", URN, aws.add_machine("nightly"))
+        add_rule("prefix", "db.", "f")
+        table = open_page(PAGE, role="operator", view="mapping").dataframe[0].value
+        shown = table[["Pattern", "Target"]].to_numpy().tolist()
+        assert shown == [
+            ["athena,AwsDataCatalog.financial_data.prices,PROD", "nightly (Step Functions)"],
+            ["db.", "f"],
+        ]
+        assert "Remark" not in table.columns
+
 
 class TestDataHub:
     def test_sources_are_listed_and_run_as_a_job(
