@@ -6,11 +6,10 @@ from dataclasses import replace
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.core.errors import InvalidInput
 from backend.tokenization import detection, patterns, repository, sources
 from backend.tokenization.engines import engine_for
-from backend.tokenization.schemas import Preview
-from backend.tokenization.sources import NOT_CONFIGURED
+from backend.tokenization.schemas import Preview, TableReport
+from backend.tokenization.sources import NOT_CONFIGURED, Source
 from backend.tokenization.tokens import Scheme
 
 
@@ -34,7 +33,7 @@ def preview(
         source = sources.locate(session, dataset=dataset, environment=environment)
         last_key = repository.last_fingerprint(session, source.environment.id, dataset)
     if not source.runnable:
-        raise InvalidInput(f"{NOT_CONFIGURED}.")
+        return _shown(source, TableReport(columns=(), blockers=(f"{NOT_CONFIGURED}.",)))
     tokenizer = sources.tokenizer(database, actor, source)
     rules = patterns.load()
     seen = detection.look_up(source)
@@ -49,14 +48,18 @@ def preview(
             "The key or scheme is not the one of the last run on this dataset: equal values get "
             "other tokens than before.",
         )
+    return _shown(source, replace(report, warnings=warnings), seen.note)
+
+
+def _shown(source: Source, report: TableReport, catalog_note: str = "") -> Preview:
     return Preview(
-        dataset=dataset,
+        dataset=source.dataset,
         environment=source.environment.name,
         is_production=source.environment.is_production,
         engine=source.engine,
         table=source.table,
-        scheme=tokenizer.scheme.value,
-        reversible=tokenizer.scheme is Scheme.BASE64,
-        report=replace(report, warnings=warnings),
-        catalog_note=seen.note,
+        scheme=source.scheme.value,
+        reversible=source.scheme is Scheme.BASE64,
+        report=report,
+        catalog_note=catalog_note,
     )

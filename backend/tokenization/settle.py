@@ -128,6 +128,12 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
     counted = engine.count_plain([each["name"] for each in row.columns])
     if counted.rows_plain == 0:
         return _committed(row, "The table holds tokens only, so the run is in it.")
+    if outcome is Outcome.MAY_BE_RUNNING:
+        return Ending(
+            RunState.UNKNOWN,
+            f"{waiting} The statement may still be at work, {counted.rows_plain:,} rows hold plain "
+            "values; they are counted again every minute.".strip(),
+        )
     return Ending(
         RunState.INTERRUPTED,
         f"The run was cut off; {counted.rows_plain:,} rows hold plain values, so it is not in the "

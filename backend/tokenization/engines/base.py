@@ -54,11 +54,16 @@ class RewriteResult:
 
 
 class Outcome(StrEnum):
-    """How a transaction ended, as the source database says."""
+    """How a transaction ended, as the source database says.
+
+    unknown: it cannot say, and the content decides. may be running: it cannot say, but a statement
+    that nobody waits for may still be at work, so only tokens in the table prove anything.
+    """
 
     COMMITTED = "committed"
     ABORTED = "aborted"
     IN_PROGRESS = "in progress"
+    MAY_BE_RUNNING = "may be running"
     UNKNOWN = "unknown"
 
 

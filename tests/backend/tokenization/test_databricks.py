@@ -10,16 +10,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.core import clock
 from backend.core.errors import InvalidInput
 from backend.integrations.databricks.client import DatabricksConfig, from_connection
 from backend.tokenization import detection, patterns
-from backend.tokenization.engines.base import Blocked, NoSuchColumn, RewriteResult
+from backend.tokenization.engines.base import Blocked, NoSuchColumn, Outcome, RewriteResult
 from backend.tokenization.engines.databricks import expressions
 from backend.tokenization.engines.databricks.engine import DatabricksEngine
 from backend.tokenization.schemas import ColumnReport, TableName
@@ -152,6 +154,7 @@ class Scripted:
         self.keys = more.get("keys", [])
         self.properties = more.get("properties", [])
         self.missing = more.get("missing", False)
+        self.left = more.get("left", 0)
         self.executed: list[tuple[str, Mapping[str, Any]]] = []
 
     def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
@@ -167,8 +170,10 @@ class Scripted:
         return self.data(statement, parameters or {})
 
     def data(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        assert statement == "SELECT count(*) FROM `main`.`crm`.`people`"
-        return [(7,)]
+        if statement.startswith("SELECT count(*), count_if(") and not self.executed:
+            return [(7, 3)]
+        assert statement.startswith("SELECT count(*) FROM `main`.`crm`.`people`")
+        return [(self.left if "WHERE" in statement else 7,)]
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> int:
         self.executed.append((statement, parameters or {}))
@@ -262,6 +267,21 @@ class TestBlockers:
     def test_no_such_table(self) -> None:
         with pytest.raises(InvalidInput, match="has no table"):
             Scripted(missing=True).to_engine().require_columns(["email"])
+
+
+class TestOutcome:
+    def test_the_content_is_silent_while_the_statement_may_run(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        control = Recorder()
+        engine = Scripted().to_engine()
+        engine.rewrite(choices("email"), TOKENIZER, control)
+
+        assert control.result == RewriteResult(7, 3)
+        assert engine.outcome(control.transaction_id, patience=0) is Outcome.MAY_BE_RUNNING
+        later = clock.now() + timedelta(hours=2, seconds=1)
+        monkeypatch.setattr(clock, "now", lambda: later)
+        assert engine.outcome(control.transaction_id, patience=0) is Outcome.UNKNOWN
 
 
 class TestConfiguration:

@@ -62,7 +62,7 @@ class TestCounts:
 
         found = report(source, "customers")
 
-        assert (found.rows_total, found.rows_to_update) == (7, None)
+        assert (found.rows_total, found.rows_to_update) == (7, 0)
         assert not any(each.selected for each in found.columns)
 
     def test_nothing_is_written(self, source: Source) -> None:

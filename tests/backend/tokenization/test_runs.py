@@ -311,6 +311,16 @@ class TestDatabricks:
         assert (view.state, view.rows_updated) == (RunState.SKIPPED, 0)
         assert view.details == "Databricks connection not configured"
 
+    def test_a_preview_without_a_connection_is_blocked_in_the_same_words(
+        self, world: World
+    ) -> None:
+        urn = "urn:li:dataset:(urn:li:dataPlatform:databricks,main.crm.c,PROD)"
+
+        document = preview.preview(world.database, STEWARD, dataset=urn).document()
+
+        assert document["blockers"] == ["Databricks connection not configured."]
+        assert (document["rows_to_update"], document["columns"]) == (None, [])
+
 
 class TestEnvironments:
     def test_the_one_with_that_database_is_taken(

@@ -89,6 +89,19 @@ class TestSettle:
 
         assert document["status"] == ("succeeded" if committed else "interrupted")
 
+    @pytest.mark.parametrize("committed", [True, False])
+    def test_while_a_statement_may_be_at_work_only_tokens_prove_anything(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, committed: bool
+    ) -> None:
+        customers(world.source)
+        run_id = self.crash(world, monkeypatch, committed=committed)
+        monkeypatch.setattr(PostgresEngine, "outcome", lambda *_, **__: Outcome.MAY_BE_RUNNING)
+
+        document = self.second_call(world, run_id)
+
+        assert document["status"] == ("succeeded" if committed else "unknown")
+        assert ("50 rows hold plain values" in document["details"]) is not committed
+
     def test_an_answer_lost_at_the_commit_is_looked_up_at_once(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from backend.core import clock
 from backend.integrations.databricks.client import DatabricksClient, DatabricksConfig
 from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import (
@@ -27,11 +28,13 @@ from backend.tokenization.schemas import (
 from backend.tokenization.tokens import Scheme, Tokenizer
 
 PREVIEW_SECONDS = 120.0
-RUN_SECONDS = 6 * 3_600.0
+#: Also how long an UPDATE whose answer was lost may still be at work.
+RUN_SECONDS = 2 * 3_600.0
 SAMPLES_SHOWN = 5
 SAMPLE_CHARACTERS = 400
-#: A Delta table has no transaction that could be asked about; its content is asked instead.
-ASK_THE_CONTENT = "content"
+#: A Delta table has no transaction that could be asked about; its content is asked instead. The
+#: epoch second behind the mark is when the warehouse gives the statement up at the latest.
+_ASK_THE_CONTENT = "content until "
 
 Connect = Callable[[float], AbstractContextManager[DatabricksClient]]
 
@@ -71,21 +74,29 @@ class DatabricksEngine:
             )
             if report.all_blockers:
                 raise Blocked("Nothing was changed: " + "; ".join(report.all_blockers))
-            scanned = int(client.rows(self._count())[0][0])
-            control.started(ASK_THE_CONTENT)
-            control.progress(0.0, scanned, 0)
+            table = expressions.qualified(self._table)
+            plain = expressions.any_plain(names)
+            ((scanned, changing),) = client.rows(
+                f"SELECT count(*), count_if({plain}) FROM {table}",  # noqa: S608  # quoted
+                expressions.pattern_only(),
+            )
+            control.started(f"{_ASK_THE_CONTENT}{clock.now().timestamp() + RUN_SECONDS:.0f}")
+            control.progress(0.0, int(scanned), 0)
             control.check_cancelled()
-            control.committing(RewriteResult(scanned, 0))
+            # Kept for the case that the warehouse's answer gets lost.
+            control.committing(RewriteResult(int(scanned), int(changing or 0)))
             updated = client.execute(
                 expressions.update(self._table, names, tokenizer.scheme),
                 expressions.parameters(tokenizer),
             )
-            return RewriteResult(scanned, updated)
+            return RewriteResult(int(scanned), updated)
 
     def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
-        """Always unknown: a Delta table's content is the only witness."""
-        del transaction_id, patience
-        return Outcome.UNKNOWN
+        """A Delta table's content is the only witness, silent while the UPDATE may be at work."""
+        del patience
+        until = transaction_id.removeprefix(_ASK_THE_CONTENT)
+        running = until.isdecimal() and clock.now().timestamp() < int(until)
+        return Outcome.MAY_BE_RUNNING if running else Outcome.UNKNOWN
 
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         with self._connect(PREVIEW_SECONDS) as client:
@@ -135,7 +146,11 @@ class DatabricksEngine:
             column.name for column in report.columns if column.selected and not column.blockers
         ]
         if not names:
-            return replace(report, rows_total=int(client.rows(self._count())[0][0]))
+            return replace(
+                report,
+                rows_total=int(client.rows(self._count())[0][0]),
+                rows_to_update=None if report.all_blockers else 0,
+            )
         parts = ["count(*)", f"count_if({expressions.any_plain(names)})"]
         for name in names:
             plain = expressions.is_plain(name)

@@ -84,7 +84,11 @@ def _with_rows(
     """Counts and samples of the selected columns that nothing blocks."""
     names = [column.name for column in found.columns if column.selected and not column.blockers]
     if not names:
-        return replace(found, rows_total=measure.count_rows(cursor, table))
+        return replace(
+            found,
+            rows_total=measure.count_rows(cursor, table),
+            rows_to_update=None if found.all_blockers else 0,
+        )
     counts = measure.count(cursor, table, names, tokenizer)
     columns = []
     for column in found.columns:
