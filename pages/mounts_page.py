@@ -9,8 +9,8 @@ from backend.core.database import Database
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import ORPHAN_KINDS
 from pages.shell import calls, flash, guard
+from pages.widgets import filters, mounts_filters, mounts_story, mounts_tables, times
 from pages.widgets import mounts_actions as act
-from pages.widgets import mounts_filters, mounts_story, mounts_tables, times
 from pages.widgets.mounts_filters import Wanted
 
 EXPORT_MOST = 200_000
@@ -107,7 +107,7 @@ def operations_view(actor: Actor, wanted: Wanted) -> None:
         target=wanted.filters.target,
         job=wanted.filters.job,
         state=wanted.state,
-        cursor=wanted.cursor if wanted.cursor.isdigit() else "",
+        cursor=wanted.cursor if filters.number("cursor") is not None else "",
     )
     if not page.items:
         st.info("No operation fits. They appear here when somebody mounts through this client.")

@@ -15,8 +15,8 @@ from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput
 from backend.dms.ledger import Ledger
 from backend.mounts import charts as chart_math
-from backend.mounts import ledger_repository, paging, repository, settings
-from backend.mounts.errors import BadCursor, MountNotFound, OperationNotFound
+from backend.mounts import ledger_repository, paging, repository, settings, walk
+from backend.mounts.errors import MountNotFound, OperationNotFound
 from backend.mounts.schemas import (
     SORTS,
     Charts,
@@ -130,8 +130,7 @@ def list_operations(
 ) -> OperationPage:
     """Requests to DMS servers, newest first."""
     ledger = _open(session, actor, environment)
-    if cursor and not (cursor.isascii() and cursor.isdigit()):
-        raise BadCursor
+    before = walk.read_id(cursor)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
     rows = ledger_repository.operations(
@@ -140,7 +139,7 @@ def list_operations(
         target=target,
         job=job,
         state=state,
-        before=int(cursor) if cursor else None,
+        before=before,
         limit=limit + 1,
     )
     more = len(rows) > limit

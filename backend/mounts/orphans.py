@@ -18,10 +18,9 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
-from backend.dms.transport import QueueState, open_transport, queue_of
+from backend.dms.transport import QueueState, Transport, open_transport, queue_of
 from backend.jobs.enqueue import enqueue
-from backend.mounts import ledger_repository, repository, settings
-from backend.mounts.errors import BadCursor
+from backend.mounts import ledger_repository, repository, settings, walk
 from backend.mounts.schemas import (
     ORPHAN_KINDS,
     Filters,
@@ -35,6 +34,8 @@ from backend.mounts.settings import DmsSettings
 #: Mounted entries one scan looks at.
 MAX_SCAN = 50_000
 BATCH = 2_000
+#: AMQP names are short strings of at most 255 bytes.
+LONGEST_QUEUE = 255
 HOST_UNSEEN = timedelta(days=7)
 MAX_AGE_HOURS = 24 * 365
 
@@ -235,9 +236,15 @@ def _look(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, QueueStat
     try:
         transport = open_transport(where.rabbitmq_url, on_late=lambda _id, _body, _keep: None)
         with closing(transport):
-            return {host: transport.look(host) for host in hosts}, ""
+            return {host: _look_at(transport, host) for host in hosts}, ""
     except DMSClientException as exc:
         return {}, f"Queues were not looked at: {exc.message}"
+
+
+def _look_at(transport: Transport, host: str) -> QueueState:
+    if len(queue_of(host).encode()) > LONGEST_QUEUE:
+        return QueueState(exists=False, consumers=0, depth=0)  # no broker can have such a queue
+    return transport.look(host)
 
 
 @dataclass(frozen=True)
@@ -301,6 +308,4 @@ def _after(cursor: str, limit: int, reason: str) -> int:
         raise InvalidInput("limit must be between 1 and 500.")
     if reason and reason not in ORPHAN_KINDS:
         raise InvalidInput(f"reason must be one of {', '.join(ORPHAN_KINDS)}.")
-    if cursor and not cursor.isdigit():
-        raise BadCursor
-    return int(cursor or 0)
+    return walk.read_id(cursor) or 0

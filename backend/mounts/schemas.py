@@ -1,7 +1,7 @@
 """What the mounts room hands out: frozen, times aware UTC, requests masked."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime
 from typing import Any, Literal
 
 Sort = Literal["newest", "oldest", "host", "target", "job"]
@@ -27,6 +27,9 @@ ORPHAN_KINDS: tuple[OrphanKind, ...] = (
     "unknown_outcome",
 )
 
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -43,8 +46,17 @@ class Filters:
     def __post_init__(self) -> None:
         for name in ("since", "until"):
             moment: datetime | None = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                object.__setattr__(self, name, moment.replace(tzinfo=UTC))
+            if moment is not None:
+                object.__setattr__(self, name, _utc(moment))
+
+
+def _utc(moment: datetime) -> datetime:
+    """In UTC, and so far from the ends of the calendar that there is room to reckon with it."""
+    try:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if moment.year == MINYEAR else LATEST
+    return min(max(moment, EARLIEST), LATEST)
 
 
 @dataclass(frozen=True)

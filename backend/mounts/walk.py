@@ -22,6 +22,8 @@ from backend.mounts.schemas import Filters, Sort
 
 #: More mounted entries than this are not searched for one target's.
 MOST_MOUNTED = 1_000_000
+#: A BIGINT has room for this many.
+MOST_DIGITS = 18
 
 t = schema.ledger.c
 VIEW = [
@@ -236,3 +238,10 @@ def read_cursor(text: str, sort: Sort) -> Place:
     if found_sort != sort or not isinstance(last_id, int) or not good_key:
         raise BadCursor
     return key, last_id
+
+
+def read_id(text: str) -> int | None:
+    """The cursor of a list whose order is the id; raises BadCursor. "": the first page."""
+    if text and not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise BadCursor
+    return int(text) if text else None

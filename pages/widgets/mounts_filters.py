@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 
 import streamlit as st
 
@@ -59,14 +59,12 @@ def ask() -> Wanted:
     with columns[3]:
         sort, reason, state = _last_column(view)
     mounted, deleted, since, until = _history() if view == "history" else (None, None, None, None)
-    if job and not job.isdigit():
+    jobid = filters.number("job")
+    if job and jobid is None:
         st.warning("A job is a whole number; this filter is left out.", icon=":material/info:")
     if view == "active":
         mounted, deleted = True, False
-    found = Filters(
-        host, target, int(job) if job.isdigit() else None, mounted, deleted, since, until
-    )
-    entry = st.query_params.get("entry", "")
+    found = Filters(host, target, jobid, mounted, deleted, since, until)
     return Wanted(
         view,
         environment,
@@ -75,7 +73,7 @@ def ask() -> Wanted:
         reason,
         state,
         _cursor((view, environment, found, sort, reason, state)),
-        int(entry) if entry.isdigit() else None,
+        filters.number("entry"),
     )
 
 
@@ -120,8 +118,8 @@ def _history() -> tuple[bool | None, bool | None, datetime | None, datetime | No
     with fourth:
         until = _day("Made until", "until")
     zone = times.zone()
-    start = datetime.combine(since, time.min, zone).astimezone(UTC) if since else None
-    end = datetime.combine(until, time.max, zone).astimezone(UTC) if until else None
+    start = datetime.combine(since, time.min, zone) if since else None
+    end = datetime.combine(until, time.max, zone) if until else None
     return _YES_NO.get(mounted), _YES_NO.get(deleted), start, end
 
 

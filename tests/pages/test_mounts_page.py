@@ -91,6 +91,24 @@ class TestViews:
 
 
 class TestStory:
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"job": "²"},
+            {"entry": "²"},
+            {"view": "operations", "cursor": "²"},
+            {"view": "history", "since": "0001-01-01", "until": "9999-12-31"},
+            {"view": "history", "since": "today"},
+        ],
+        ids=str,
+    )
+    def test_an_address_of_nonsense_is_no_failure(
+        self, page: OpenPage, query: dict[str, str]
+    ) -> None:
+        app = page(PAGE, **query)
+        assert not app.exception
+        assert "went wrong" not in _text(app)
+
     def test_an_entry_opens_from_its_address(self, page: OpenPage, database: Database) -> None:
         entry = _active(database)[0]
         app = page(PAGE, role="viewer", entry=str(entry.id))

@@ -5,7 +5,7 @@ import io
 import random
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -208,6 +208,26 @@ class TestPages:
             event.remove(ledger.engine, "before_cursor_execute", note)
         assert len(items) == 10
         assert len([q for q in queries if "backup_target_mount_ledger" in q]) <= most
+
+    @pytest.mark.parametrize(
+        ("filters", "fitting"),
+        [
+            (Filters(since=datetime.min, until=datetime.max), ENTRIES),  # noqa: DTZ901
+            (Filters(since=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))), ENTRIES),
+            (Filters(until=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))), 0),
+        ],
+        ids=str,
+    )
+    def test_the_ends_of_the_calendar_are_times_like_others(
+        self,
+        filled: tuple[Ledger, list[dict[str, Any]]],
+        filters: Filters,
+        fitting: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        ledger, _rows = filled
+        assert len(_walk_through(ledger, filters, "newest", limit=500)[0]) == fitting
 
     def test_groups_count_what_fits(self, filled: tuple[Ledger, list[dict[str, Any]]]):
         ledger, rows = filled

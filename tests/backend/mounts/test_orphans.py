@@ -77,6 +77,15 @@ class TestEvidence:
         assert {kind for o in found.orphans for kind in o.reasons} >= {"too_old", "duplicate"}
         mount_settings.forget_ledgers()
 
+    def test_a_host_with_an_impossible_name_hides_no_other(
+        self, database: Database, lab: MountsEnvironment, rabbitmq_url: str
+    ):
+        """`dms.` and 255 characters are no queue name; asking for it would break the connection."""
+        where = mount_settings.DmsSettings("Lab", 1, False, lab.ledger_url, rabbitmq_url, 5.0)
+        queues, problem = orphans._look(where, ["h" * 255, "compute-01"])
+        assert problem == ""
+        assert {name[0]: state.exists for name, state in queues.items()} == {"h": False, "c": False}
+
     def test_a_scan_stops_at_its_limit_and_says_so(
         self, database: Database, lab: MountsEnvironment, monkeypatch: pytest.MonkeyPatch
     ):
@@ -84,7 +93,10 @@ class TestEvidence:
         monkeypatch.setattr(orphans, "BATCH", 5)
         assert orphans.scan(database, SYSTEM).complete is False
 
-    @pytest.mark.parametrize("wrong", [{"reason": "odd"}, {"cursor": "x"}, {"limit": 0}])
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"reason": "odd"}, {"cursor": "x"}, {"cursor": "²"}, {"cursor": "9" * 30}, {"limit": 0}],
+    )
     def test_wrong_arguments_are_said(
         self, database: Database, lab: MountsEnvironment, wrong: dict[str, object]
     ):
