@@ -40,7 +40,7 @@ class Ending:
 
 def success_words(rows_scanned: int, rows_updated: int) -> str:
     if not rows_updated:
-        return f"All {rows_scanned:,} rows held tokens already; nothing was changed."
+        return f"No value was left to tokenize in {rows_scanned:,} rows; nothing was changed."
     return f"{rows_updated:,} of {rows_scanned:,} rows were changed."
 
 

@@ -167,7 +167,7 @@ class TestRun:
         again = catalogued.work(catalogued.start("customers"))
 
         assert (again.state, again.rows_scanned, again.rows_updated) == (RunState.SUCCEEDED, 50, 0)
-        assert again.details == "All 50 rows held tokens already; nothing was changed."
+        assert again.details == "No value was left to tokenize in 50 rows; nothing was changed."
 
     def test_does_what_the_preview_showed(self, catalogued: World) -> None:
         shown = preview.preview(
