@@ -173,6 +173,16 @@ class TestRuns:
             "SELECT count(*) FROM customers WHERE email LIKE 'tok%'"
         ) == [0]
 
+    @pytest.mark.parametrize(
+        ("role", "status"), [("viewer", 403), ("operator", 403), ("admin", 200)]
+    )
+    def test_who_may_preview(
+        self, client: TestClient, catalogued: World, bearer: Headers, role: str, status: int
+    ) -> None:
+        body = {"dataset": catalogued.source.urn("customers"), "dryRun": True}
+
+        assert client.post(RUNS, json=body, headers=bearer(role)).status_code == status
+
     def test_dry_run_lists_every_blocker_at_the_top(
         self, client: TestClient, catalogued: World, bearer: Headers
     ) -> None:
