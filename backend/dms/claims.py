@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from backend.core.words import counted
 from backend.dms import schema
 from backend.dms.ledger import Ledger
 from backend.dms.requests import MountRequest
@@ -133,7 +134,7 @@ def _mount(connection: Connection, ledger: Ledger, request: MountRequest, claim:
     note = "already mounted for this job"
     if ledger_id is None:
         ledger_id = insert_mounted(connection, ledger, request)
-        note = f"shared with {claim.others} other job(s)"
+        note = f"shared with {counted(claim.others, 'other job')}"
     return _shared(connection, ledger, claim, note, ledger_id)
 
 
@@ -143,7 +144,7 @@ def _unmount(connection: Connection, ledger: Ledger, request: MountRequest, clai
     if not claim.others:
         return claim
     clear_mounted(connection, ledger, request)
-    note = f"still mounted for {claim.others} other job(s)"
+    note = f"still mounted for {counted(claim.others, 'other job')}"
     return _shared(connection, ledger, claim, note, claim.ledger_id)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backend.core.words import counted
 from backend.dms import requests
 from backend.dms.claims import Claim
 from backend.dms.operations import Operation
@@ -13,11 +14,11 @@ Response = dict[str, Any]
 def shared(request: MountRequest, claim: Claim) -> str:
     """The sentence for an operation that needed no message."""
     where = f"{request.backup_target_id} on {request.host}"
+    others = counted(claim.others, "other job")
     if request.action == "unmount":
-        return f"Released; {where} stays mounted for {claim.others} other job(s)."
+        return f"Released; {where} stays mounted for {others}."
     if claim.already:
         return f"{where} is already mounted for job {request.jobid}."
-    others = f"{claim.others} other job(s)"
     return f"{where} is already mounted for {others}; job {request.jobid} shares it."
 
 

@@ -80,6 +80,7 @@ class TestMount:
         client.mount(mount_request(jobid=1))
         response = client.mount(mount_request(jobid=2))
         assert (response["status"], response["outcome"]) == ("success", "shared")
+        assert "mounted for 1 other job;" in response["success_msg"]
         assert len(server.requests) == 1
         assert [job for job, _, _ in _mounted(client)] == [1, 2]
 
