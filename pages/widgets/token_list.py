@@ -69,8 +69,9 @@ def show(views: list[ApiTokenView]) -> None:
 
 def _actions(view: ApiTokenView) -> None:
     ends = f" Ends {times.exact(view.expires_at)}." if view.expires_at else ""
-    used = times.exact(view.last_used_at) or "never"
-    st.caption(f"Last used {used}. Made {times.exact(view.created_at)}.{ends}")
+    used = times.exact(view.last_used_at)
+    last = f"Last used {used}" if used else "Never used"
+    st.caption(f"{last}. Made {times.exact(view.created_at)}.{ends}")
     st.button(
         f"Revoke {escape(view.name)}",
         key="tokens.revoke",
