@@ -18,7 +18,6 @@ from benchmarks._load_standins import TO_INGEST
 from tests.fixtures.dms_responder import mount_request
 
 PATIENCE = 120.0
-PAUSE = 1.0
 #: Job ids of the load's own mounts; the ledger's own go on from one million.
 FIRST_JOB = 1_900_000_000
 TESTED = ("ledger", "rabbitmq", "postgres", "openmetadata", "directory", "datahub", "aws")
@@ -76,7 +75,7 @@ class Clients:
                 calls = list(self._burst())
                 await asyncio.gather(*(self._ask(client, call, met) for call in calls))
                 met.bursts.append(time.perf_counter() - begun)
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(self._size.pause)
         return met
 
     async def _ask(self, client: httpx.AsyncClient, call: Call, met: Traffic) -> None:

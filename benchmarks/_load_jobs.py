@@ -33,7 +33,7 @@ class Jobs:
         self, portal: Portal, parts: Parts, tokens: dict[str, list[str]], size: Size
     ) -> None:
         self._parts, self._size = parts, size
-        self._headers = {"Authorization": f"Bearer {tokens['steward'][0]}"}
+        self._headers = {"Authorization": f"Bearer {tokens['jobs'][0]}"}
         self._url = portal.url
 
     def sync_round(self, work: Work) -> None:

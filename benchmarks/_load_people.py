@@ -20,7 +20,6 @@ from websockets.asyncio.client import connect
 from benchmarks._load_portal import Member, Portal
 
 PATIENCE = 120
-THINK = (1.0, 3.0)
 _NAME = re.compile(rb"person-\d\d@example\.org")
 #: Where an admin may see who else there is.
 _ABOUT_PEOPLE = ("Accounts", "Audit log", "Overview")
@@ -54,16 +53,29 @@ class Visits:
 
 
 async def crowd(
-    portal: Portal, members: Sequence[Member], stop: asyncio.Event, rounds: int = 0
+    portal: Portal,
+    members: Sequence[Member],
+    stop: asyncio.Event,
+    *,
+    rounds: int = 0,
+    pause: float = 3.0,
 ) -> Visits:
-    """Everybody at once until `stop` (or for so many rounds over the pages)."""
+    """Everybody at once until `stop` (or for so many rounds over the pages).
+
+    pause: the least seconds that a person thinks between two pages; at most three times as many.
+    """
     visits = Visits()
-    await asyncio.gather(*(_person(portal, m, stop, visits, rounds) for m in members))
+    await asyncio.gather(*(_person(portal, m, stop, visits, rounds, pause) for m in members))
     return visits
 
 
 async def _person(
-    portal: Portal, member: Member, stop: asyncio.Event, visits: Visits, rounds: int
+    portal: Portal,
+    member: Member,
+    stop: asyncio.Event,
+    visits: Visits,
+    rounds: int,
+    pause: float,
 ) -> None:
     address = portal.url.replace("http", "ws", 1) + "/_stcore/stream"
     try:
@@ -76,7 +88,7 @@ async def _person(
             ping_timeout=PATIENCE,
         ) as socket:
             visits.connected += 1
-            await Tab(socket, member, visits).walk(stop, rounds)
+            await Tab(socket, member, visits, pause).walk(stop, rounds)
     except Exception as exc:
         visits.problems.append(f"{member.name} ({member.role}) lost the portal: {exc!r}")
 
@@ -84,7 +96,8 @@ async def _person(
 class Tab:
     """One open browser tab."""
 
-    def __init__(self, socket: Any, member: Member, visits: Visits) -> None:
+    def __init__(self, socket: Any, member: Member, visits: Visits, pause: float) -> None:
+        self._pause = pause
         self._socket, self._member, self._visits = socket, member, visits
         self._chance = random.Random(member.name)
         self._pages: dict[str, str] = {}
@@ -113,7 +126,7 @@ class Tab:
         return await self._run(asked, 0)
 
     async def _think(self, stop: asyncio.Event) -> None:
-        until = time.monotonic() + self._chance.uniform(*THINK)
+        until = time.monotonic() + self._chance.uniform(self._pause, 3 * self._pause)
         while not stop.is_set() and time.monotonic() < until:
             left = until - time.monotonic()
             pause = min(left, self._fragment[1]) if self._fragment else left

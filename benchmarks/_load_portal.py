@@ -192,6 +192,8 @@ def people(size: Size) -> tuple[list[Member], dict[str, list[str]]]:
             role = ("operator", "operator", "steward", "admin")[number % 4]
             made = api_tokens.add(session, SYSTEM, name=f"client-{number:02}", role=role)
             tokens.setdefault(role, []).append(made.raw)
+        made = api_tokens.add(session, SYSTEM, name="nightly jobs", role="steward")
+        tokens["jobs"] = [made.raw]
     return members, tokens
 
 

@@ -16,6 +16,7 @@ Promise: no error, no lost write. Exit status 1 when it is broken.
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help="small amounts, under a minute")
     parser.add_argument("--write", action="store_true", help="put the figures into RESULTS.md")
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is also stopped
     size = SMALL if chosen.small else FULL
     with _servers.folder("load") as folder:
         figures = measure(size, folder)
@@ -84,10 +86,10 @@ async def _alone(
     never, work = asyncio.Event(), Work()
     begun = time.perf_counter()
     visitors = [next(m for m in members if m.role == role) for role in ("operator", "admin")]
-    await crowd(portal, visitors[:1], never, 1)  # imports and caches
+    await crowd(portal, visitors[:1], never, rounds=1)  # imports and caches
     visits = Visits()
     for visitor in visitors:
-        visits.add(await crowd(portal, [visitor], never, size.rounds))
+        visits.add(await crowd(portal, [visitor], never, rounds=size.rounds))
     await clients.keep_asking(never, 1)  # imports and connections
     traffic = await clients.keep_asking(never, size.rounds)
     with ThreadPoolExecutor(1) as pool:
@@ -102,7 +104,7 @@ async def _together(
     """People and clients from a moment before the jobs until all of them have ended."""
     stop, work = asyncio.Event(), Work()
     begun = time.perf_counter()
-    people = asyncio.create_task(crowd(portal, members, stop))
+    people = asyncio.create_task(crowd(portal, members, stop, pause=size.pause))
     asking = asyncio.create_task(clients.keep_asking(stop))
     await asyncio.sleep(size.seconds / 10)
     with ThreadPoolExecutor(2) as pool:
