@@ -25,7 +25,8 @@ def linked(draw: Callable[..., Any], label: str, parameter: str, options: list[s
     """One of `options`, kept in the address; a link wins over what the widget remembers."""
     key, seen = f"connections.{parameter}", f"connections.{parameter}.url"
     wanted = st.query_params.get(parameter, "")
-    if wanted in options and st.session_state.get(seen) != wanted:
+    # Streamlit forgets a widget of a page that was left; Back must find what the address says.
+    if wanted in options and (st.session_state.get(seen) != wanted or key not in st.session_state):
         st.session_state[key] = wanted
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)

@@ -43,27 +43,14 @@ def ask_environment() -> str:
 
 
 def ask_view(actor: Actor) -> str:
-    """Which part of the page; kept in the address."""
-    allowed = [
-        name
-        for name in VIEWS
+    """Which part of the page, of those that the actor may see."""
+    allowed = {
+        name: label
+        for name, label in VIEWS.items()
         if (name != "run" or actor.may(Permission.INGESTION_RUN))
         and (name != "mapping" or actor.may(Permission.INGESTION_MAPPING_READ))
-    ]
-    wanted = st.query_params.get("view", "")
-    first = wanted if wanted in allowed else allowed[0]
-    if st.session_state.get("ingestion.view.url") != first:
-        st.session_state["ingestion.view"] = st.session_state["ingestion.view.url"] = first
-    chosen = st.segmented_control(
-        "Part of the page",
-        allowed,
-        format_func=VIEWS.get,
-        key="ingestion.view",
-        label_visibility="collapsed",
-        required=True,
-    )
-    st.query_params["view"] = st.session_state["ingestion.view.url"] = str(chosen or first)
-    return str(chosen or first)
+    }
+    return filters.view(allowed, next(iter(allowed)), key="ingestion.view")
 
 
 # gate

@@ -33,25 +33,6 @@ def ask_environment() -> str | None:
     )
 
 
-def ask_view() -> str:
-    """Which part of the page; kept in the address."""
-    wanted = st.query_params.get("view", "")
-    first = wanted if wanted in VIEWS else "runs" if st.query_params.get("run") else "tokenize"
-    if st.session_state.get("tokenization.view.url") != first:
-        st.session_state["tokenization.view"] = first
-        st.session_state["tokenization.view.url"] = first
-    chosen = st.segmented_control(
-        "Part of the page",
-        list(VIEWS),
-        format_func=VIEWS.get,
-        key="tokenization.view",
-        label_visibility="collapsed",
-        required=True,
-    )
-    st.query_params["view"] = st.session_state["tokenization.view.url"] = str(chosen or first)
-    return str(chosen or first)
-
-
 # gate
 actor = guard.require(Permission.TOKENIZATION_READ)
 st.title("Tokenization")
@@ -60,7 +41,9 @@ flash.show()
 environment = ask_environment()
 if environment is None:
     st.stop()
-view = ask_view()
+view = filters.view(
+    VIEWS, "runs" if st.query_params.get("run") else "tokenize", key="tokenization.view"
+)
 # load, present, act
 if view == "tokenize":
     guard.allowed(actor, Permission.TOKENIZATION_RUN, "preview and run tokenizations")

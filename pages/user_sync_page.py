@@ -32,24 +32,6 @@ def ask_environment() -> str:
     return chosen or names[0]
 
 
-def ask_view() -> str:
-    """Which part of the page; kept in the address."""
-    wanted = st.query_params.get("view", "")
-    first = wanted if wanted in VIEWS else "history" if st.query_params.get("run") else "plan"
-    if st.session_state.get("user_sync.view.url") != first:
-        st.session_state["user_sync.view"] = st.session_state["user_sync.view.url"] = first
-    chosen = st.segmented_control(
-        "Part of the page",
-        list(VIEWS),
-        format_func=VIEWS.get,
-        key="user_sync.view",
-        label_visibility="collapsed",
-        required=True,
-    )
-    st.query_params["view"] = st.session_state["user_sync.view.url"] = str(chosen or first)
-    return str(chosen or first)
-
-
 def start_plan(environment: str) -> None:
     """Ask for a new plan and go to it."""
     plan = calls.write(
@@ -88,7 +70,9 @@ st.title("User sync")
 flash.show()
 # ask
 environment = ask_environment()
-view = ask_view()
+view = filters.view(
+    VIEWS, "history" if st.query_params.get("run") else "plan", key="user_sync.view"
+)
 # load, present, act
 if view == "plan":
     draw_plan(actor, environment)

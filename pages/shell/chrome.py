@@ -21,6 +21,7 @@ STYLE = """<style>
 [data-testid="stMetric"] {min-width: 7rem}
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
   color: light-dark(#ffffff, #0b1220)}
+[data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
 [data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
 [data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) {display: none}
 [data-testid="stCaptionContainer"] code {color: inherit; background: transparent}

@@ -1,6 +1,6 @@
 """Filters that live in the URL, so that a view can be linked, reloaded and gone back to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -61,6 +61,29 @@ def number(parameter: str) -> int | None:
     """The row number in `?parameter=`; None when there is none, or nonsense."""
     value = st.query_params.get(parameter, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
+
+
+def view(options: Mapping[str, str], first: str, *, key: str) -> str:
+    """Which part of the page, kept in `?view=`; `first` while the address names none of them.
+
+    options: name in the address → label.
+    """
+    seen = f"{key}.url"
+    wanted = st.query_params.get("view", "")
+    wanted = wanted if wanted in options else first
+    # Streamlit forgets a widget of a page that was left; Back must find what the address says.
+    if st.session_state.get(seen) != wanted or key not in st.session_state:
+        st.session_state[key] = wanted
+    chosen = st.segmented_control(
+        "Part of the page",
+        list(options),
+        format_func=options.get,
+        key=key,
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.query_params["view"] = st.session_state[seen] = str(chosen or wanted)
+    return str(chosen or wanted)
 
 
 def _prepare(key: str, wanted: object) -> str:
