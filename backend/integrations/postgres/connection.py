@@ -37,8 +37,8 @@ def connect(
     """A connection inside its one transaction; rolled back and closed at the end.
 
     Timeouts are seconds and hold for that transaction, so that a connection pooler in between
-    passes nothing on to others. A server that does not keep them is given up `deadline.GRACE`
-    seconds later. Raises InvalidInput for unusable settings, else the errors of
+    passes nothing on to others. A server that does not keep them is given up at most
+    `deadline.GRACE` seconds later. Raises InvalidInput for unusable settings, else the errors of
     `backend.integrations.postgres.errors`.
     """
     where = address(settings)
@@ -99,7 +99,7 @@ def open_connection(
         connection_factory=deadline.WatchedConnection,
         cursor_factory=deadline.WatchedCursor,
     )
-    connection.patience = statement_timeout + deadline.GRACE
+    connection.patience = deadline.patience_for(statement_timeout)
     connection.set_session(readonly=readonly)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -18,8 +18,13 @@ import psycopg2
 from psycopg2.extensions import connection as _Connection
 from psycopg2.extensions import cursor as _Cursor
 
-#: Seconds that the server may be late with keeping its own time limit.
+#: Seconds that the server may at most be late with keeping its own time limit.
 GRACE = 30.0
+
+
+def patience_for(statement_timeout: float) -> float:
+    """Seconds to wait for an answer: the server's own limit, and once more for a short one."""
+    return statement_timeout + min(GRACE, statement_timeout)
 
 
 class NoAnswer(psycopg2.OperationalError):

@@ -127,7 +127,7 @@ def test_every_call_on_the_connection_is_watched(source: Source, frozen: Frozen)
         )
 
     with contextlib.closing(opened()) as open_one:
-        assert open_one.patience == 60 + deadline.GRACE
+        assert open_one.patience == deadline.patience_for(60) == 90
         frozen.stop()
         with pytest.raises(deadline.NoAnswer):
             open_one.rollback()
