@@ -19,7 +19,7 @@ from backend.core.settings import Settings, variable_names
 from backend.models.accounts import AccountSession
 from tests.architecture.source import ROOT
 from tests.fixtures import processes
-from tests.fixtures.browser import CHROMIUM_FLAGS
+from tests.fixtures.browser import CHROMIUM_FLAGS, PATIENCE
 from tests.fixtures.portal import PASSWORD, Portal, running_portal
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -145,7 +145,7 @@ def visitor(behind: Behind, chromium: Path) -> Iterator[Page]:
             ignore_https_errors=True, extra_http_headers={"X-Forwarded-For": "203.0.113.9"}
         )
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         yield page
         launched.close()
 
@@ -155,7 +155,7 @@ def visitor(behind: Behind, chromium: Path) -> Iterator[Page]:
 def test_a_person_signs_in_through_nginx(behind: Behind, visitor: Page) -> None:
     sockets: list[str] = []
     visitor.on("websocket", lambda opened: sockets.append(opened.url))
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=PATIENCE)
     answer = visitor.goto(f"http://{NAME}/jobs")
     assert answer is not None
     assert answer.url == f"https://{NAME}/jobs"
