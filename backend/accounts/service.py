@@ -40,6 +40,11 @@ class LastAdmin(Conflict):
         self.name = name
 
 
+class WrongPassword(InvalidInput):
+    def __init__(self) -> None:
+        super().__init__("The current password is wrong.")
+
+
 @dataclass(frozen=True)
 class Reset:
     """A password just made. raw: shown once and never again; "" when a person chose it."""
@@ -193,14 +198,14 @@ def change_own_password(
 ) -> int:
     """Set a new password of one's own and end one's other sessions; returns how many.
 
-    Raises InvalidInput when the current password is wrong or the new one may not be used.
+    Raises WrongPassword, and InvalidInput when the new one may not be used.
     """
     access.require(actor, Permission.OWN_ACCOUNT)
     row = repository.get_account_locked(session, actor.id)
     if actor.kind != "user" or row.password_hash is None:
         raise InvalidInput("Your password is kept by the identity provider; change it there.")
     if len(current) > passwords.MAX_LENGTH or not passwords.verify(current, row.password_hash):
-        raise InvalidInput("The current password is wrong.")
+        raise WrongPassword()
     if current == new:
         raise InvalidInput("The new password is the current one. Choose another one.")
     row.password_hash = passwords.hash_password(passwords.check_new(new, name=row.name))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.accounts import service
+from backend.accounts import own_password
 from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
 from backend.accounts.schemas import SignedIn
 from pages.shell import calls, flash, guard
@@ -22,8 +22,8 @@ def draw(session: SignedIn) -> None:
     if sent and new != again:
         st.warning("The two new passwords differ. Nothing was changed.")
     elif sent:
-        ended = calls.write(
-            service.change_own_password, current=current, new=new, session_id=session.session_id
+        ended = calls.run(
+            own_password.change, current=current, new=new, session_id=session.session_id
         )
         if ended is not None:
             flash.success(f"Your password is changed; {ended} other session(s) ended.")

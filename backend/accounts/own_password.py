@@ -1,0 +1,38 @@
+"""Changing one's own password, with the sign-in's waits for guesses at the current one."""
+
+from backend.accounts import backoff, service
+from backend.accounts.names import name_key
+from backend.core.access import Actor
+from backend.core.database import Database
+from backend.core.errors import PortalError
+
+#: Stands for the address in the counters: it is the open session that guesses.
+_PLACE = "own password"
+
+
+def change(database: Database, actor: Actor, *, current: str, new: str, session_id: int) -> int:
+    """`service.change_own_password` for whoever sits at an open session; how many others ended.
+
+    Takes the database and not a session: a wrong guess is counted although nothing is changed.
+    Raises TooManyAttempts while a wait is on, and what `service.change_own_password` raises.
+    """
+    key = name_key(actor.name)
+    with database.write() as session:
+        backoff.count_try(session, name_key=key, address=_PLACE)
+    try:
+        with database.write() as session:
+            ended = service.change_own_password(
+                session, actor, current=current, new=new, session_id=session_id
+            )
+    except service.WrongPassword:
+        raise
+    except PortalError:
+        _forgive(database, key)
+        raise
+    _forgive(database, key)
+    return ended
+
+
+def _forgive(database: Database, key: str) -> None:
+    with database.write() as session:
+        backoff.forgive(session, name_key=key, address=_PLACE)
