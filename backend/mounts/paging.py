@@ -92,7 +92,8 @@ class _Search:
         hosts = list(self.connection.execute(query.limit(MOST_HOSTS + 1)).scalars())
         start = after[1] if after else walk.high or self._newest_id()
         rows: list[Row[Any]] = []
-        for far, most in ((NEAR, size), (LESS_NEAR, EXAMINE // 3)):
+        looks = ((NEAR, size), (LESS_NEAR, EXAMINE // 3))
+        for far, most in looks[1:] if self.filters.deleted else looks:  # few are deleted
             if len(rows) < wanted and len(hosts) <= MOST_HOSTS:
                 covered = (*walk.covered, t.host.in_(hosts))
                 close = replace(walk, covered=covered, low=start - far)
