@@ -2,7 +2,8 @@
 
 from backend.accounts import backoff, service
 from backend.accounts.names import name_key
-from backend.core.access import Actor
+from backend.core import access
+from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.errors import PortalError
 
@@ -16,6 +17,7 @@ def change(database: Database, actor: Actor, *, current: str, new: str, session_
     Takes the database and not a session: a wrong guess is counted although nothing is changed.
     Raises TooManyAttempts while a wait is on, and what `service.change_own_password` raises.
     """
+    access.require(actor, Permission.OWN_ACCOUNT)
     key = name_key(actor.name)
     with database.write() as session:
         backoff.count_try(session, name_key=key, address=_PLACE)
