@@ -45,7 +45,7 @@ lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=-
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
 screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite
-	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py
+	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py -k drawn
 
 audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
 	.venv/bin/bandit -q -ll -r app.py auth backend pages -c pyproject.toml

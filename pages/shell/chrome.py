@@ -19,6 +19,7 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 3.5rem 1rem 2rem}}
 [data-testid="stMetric"] {min-width: 7rem}
+[data-testid="stMetricLabel"], [data-testid="stMetricLabel"] * {white-space: normal !important}
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
   color: light-dark(#ffffff, #0b1220)}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}

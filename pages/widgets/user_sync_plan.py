@@ -86,7 +86,7 @@ def _open_run(run_id: int) -> None:
 
 def _tiles(plan: PlanView) -> None:
     for column, kind in zip(st.columns(len(KINDS)), KINDS, strict=True):
-        column.metric(LABELS[kind], f"{plan.kinds.get(kind, 0):,}", border=True)
+        column.metric(LABELS[kind], f"{plan.kinds.get(kind, 0):,}", border=True, height="stretch")
     fields = plan.fields
     parts = [
         (fields.get("displayName", 0), "display name changes", "display names change"),

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import new_page, settle, violations
+from tests.fixtures.browser import new_page, press, settle, violations
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -25,7 +25,7 @@ PHONE = {"width": 390, "height": 844}
 WIDE = {"width": 1920, "height": 1080}
 
 ATHENA = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.{},PROD)"
-CAMPAIGNS = quote(ATHENA.format("marketing.campaigns"))
+PRICES = quote(ATHENA.format("financial_data.polygon_prices"))
 CUSTOMERS = quote("urn:li:dataset:(urn:li:dataPlatform:postgres,tokenize.public.customers,PROD)")
 
 
@@ -63,7 +63,7 @@ VIEWS = (
     View("tokenization_page.py", f"/tokenization?dataset={CUSTOMERS}", picture="tokenization"),
     View("tokenization_page.py", "/tokenization?view=runs", (("Runs", ""),)),
     View("tokenization_page.py", "/tokenization?view=check", (("Compare with DataHub", ""),)),
-    View("ingestion_page.py", f"/ingestion?dataset_urn={CAMPAIGNS}", picture="ingestion"),
+    View("ingestion_page.py", f"/ingestion?dataset_urn={PRICES}", picture="ingestion"),
     View("ingestion_page.py", "/ingestion?view=runs&by=cli", (("Asked by", "cli"),)),
     View("ingestion_page.py", "/ingestion?view=mapping", (("Mapping", ""),)),
     View("ingestion_page.py", "/ingestion?view=datahub", (("DataHub", ""),)),
@@ -163,8 +163,15 @@ class TestEveryView:
         visit(lived_in, window, view)
         expect(window.get_by_test_id("stException")).to_have_count(0)
         expect(window.get_by_text("Something went wrong")).to_have_count(0)
+        if view.picture == "tokenization":  # its picture shows what a preview tells
+            press(window, "Preview", exact=True)
+            expect(window.get_by_text("Rows that will change")).to_be_visible()
+            window.mouse.move(0, 0)
+            expect(window.get_by_test_id("stTooltipContent")).to_have_count(0)
+            settle(window)
         if view.picture:
             shoot(window, view.picture)
+        assert cut_off(window) == []
         assert violations(window) == []
         window.emulate_media(color_scheme="dark")
         settle(window)

@@ -1,0 +1,70 @@
+"""A steward without a mouse: sign in, go to a page, plan, tick, apply. The focus is always seen."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.fixtures.browser import PATIENCE, settle
+from tests.fixtures.portal import Portal
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SLOW = 2 * PATIENCE
+EMAIL = "anna.kowalska@example.com"
+MOST_STOPS = 150
+
+
+def reach(page: Page, what: Locator) -> None:
+    """Tab until `what` has the focus; it must look different from when it had not."""
+    what.last.wait_for(state="attached", timeout=SLOW)
+    settle(page)
+    plain = looks(what)
+    for _ in range(MOST_STOPS):
+        if what.last.evaluate("box => box === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    else:
+        raise AssertionError(f"Tab never reached {what}")
+    assert what.last.evaluate("box => box.matches(':focus-visible')")
+    assert looks(what) != plain, f"nobody sees that {what} has the focus"
+
+
+def looks(what: Locator) -> str:
+    """How the element and what is drawn around it look, once nothing moves any more."""
+    return str(
+        what.last.evaluate(
+            """async box => {
+              const around = [box, box.parentElement, box.parentElement.parentElement,
+                              ...box.parentElement.children]
+              await new Promise(done => setTimeout(done, 350))
+              return around.flatMap(each => {
+                const style = getComputedStyle(each)
+                return [style.outline, style.boxShadow, style.borderColor, style.backgroundColor]
+              }).join(' ')
+            }"""
+        )
+    )
+
+
+def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Page) -> None:
+    page, keys = browser_page, browser_page.keyboard
+    name, password = sandbox_portal.account("steward")
+    page.goto(sandbox_portal.url)
+    reach(page, page.get_by_label("Username", exact=True))
+    keys.type(name)
+    reach(page, page.get_by_label("Password", exact=True))
+    keys.type(password)
+    keys.press("Enter")
+    page.get_by_role("button", name="Sign out").first.wait_for()
+    reach(page, page.get_by_role("link", name="User sync", exact=True))
+    keys.press("Enter")
+    expect(page.get_by_role("heading", level=1, name="User sync")).to_be_visible()
+
+    reach(page, page.get_by_role("button", name="Plan now"))
+    keys.press("Enter")
+    reach(page, page.get_by_role("checkbox", name=f"Apply to {EMAIL}"))
+    keys.press("Space")
+    reach(page, page.get_by_role("button", name="Apply 1 ticked"))
+    keys.press("Enter")
+    reach(page, page.get_by_role("dialog").get_by_role("button", name="Change 1 user"))
+    keys.press("Enter")
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible(timeout=SLOW)
