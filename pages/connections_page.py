@@ -28,11 +28,10 @@ def linked(draw: Callable[..., Any], label: str, parameter: str, options: list[s
     # Streamlit forgets a widget of a page that was left; Back must find what the address says.
     if wanted in options and (st.session_state.get(seen) != wanted or key not in st.session_state):
         st.session_state[key] = wanted
-    if st.session_state.get(key) not in options:
-        st.session_state.pop(key, None)
-    else:
-        # The browser remembers the choice by its label, which changes with every test: say it.
-        st.session_state[key] = st.session_state[key]
+    known = st.session_state.get(key)
+    # Said in every run: the browser remembers the choice by its label, which changes with a test,
+    # and goes on showing an environment that was just deleted.
+    st.session_state[key] = known if known in options else options[0]
     chosen = str(draw(label, options, key=key))
     st.query_params[parameter] = st.session_state[seen] = chosen
     return chosen
