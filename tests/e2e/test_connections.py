@@ -111,6 +111,34 @@ class TestRealServers:
 
 
 @pytest.mark.slow
+class TestDeleting:
+    def test_the_environment_that_is_open_afterwards_is_the_one_that_is_named(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        page = browser_page
+        for name in ("Stays", "Goes"):
+            portal.cli("environments", "add", name)
+        portal.cli("environments", "default", "Stays")
+        portal.sign_in(page, path="/connections?environment=Goes&kind=aws")
+        expect(page.get_by_role("heading", name="AWS")).to_be_visible()
+        settle(page)
+        page.get_by_role("button", name="Edit …").click()
+        page.get_by_role("button", name="Delete …").click()
+        typed = page.get_by_role("textbox", name="to confirm")
+        typed.wait_for()
+        settle(page)
+        typed.fill("Goes")
+        typed.press("Tab")
+        settle(page)
+        page.get_by_role("button", name="Delete the environment").click()
+        expect(page.get_by_text("Environment Goes is deleted.")).to_be_visible()
+        settle(page)
+        chosen = page.get_by_role("combobox", name="Environment").first
+        expect(chosen).to_have_value("Stays (default)")
+        kind = page.get_by_role("radiogroup").locator("label:has(input:checked)")
+        expect(kind).to_contain_text("AWS")
+
+
 class TestSandbox:
     def test_client_info_is_there_without_anybody_asking(
         self, sandbox_portal: Portal, browser_page: Page
