@@ -1,16 +1,12 @@
 """docs/deploy.md behind a real nginx: TLS, WebSocket, Secure cookies, HSTS."""
 
 import contextlib
-import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect, sync_playwright
 from sqlalchemy import select
 
@@ -20,6 +16,7 @@ from backend.models.accounts import AccountSession
 from tests.architecture.source import ROOT
 from tests.fixtures import processes
 from tests.fixtures.browser import CHROMIUM_FLAGS, PATIENCE
+from tests.fixtures.certificates import self_signed
 from tests.fixtures.portal import PASSWORD, Portal, running_portal
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -93,11 +90,12 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
 
 def _configuration(folder: Path, portal: int, http: int, https: int) -> str:
     """The page's text, with free ports, a certificate made here, and nothing outside `folder`."""
-    _certificate(folder)
+    certificate, key = self_signed(folder, NAME)
     text = _block("nginx").replace("127.0.0.1:8501", f"localhost:{portal}")
     text = text.replace("listen 80;", f"listen 127.0.0.1:{http};")
     text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{https} ssl")
-    text = text.replace("/etc/ssl/", f"{folder}/")
+    text = text.replace("/etc/ssl/portal.pem", str(certificate))
+    text = text.replace("/etc/ssl/portal.key", str(key))
     assert str(https) in text
     assert str(portal) in text
     private = "".join(
@@ -107,28 +105,6 @@ def _configuration(folder: Path, portal: int, http: int, https: int) -> str:
     return (
         f"daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{private}{text}}}\n"
-    )
-
-
-def _certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "portal.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "portal.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 

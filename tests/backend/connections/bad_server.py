@@ -1,7 +1,5 @@
 """One small TCP server that misbehaves as real ones do: silent, HTML, statuses, redirects, TLS."""
 
-import datetime as dt
-import ipaddress
 import socket
 import socketserver
 import ssl
@@ -9,11 +7,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 Behaviour = Callable[[socket.socket, threading.Event], None]
 
@@ -57,7 +50,7 @@ html = answer("200 OK", "<!doctype html><html><title>Sign in</title></html>", ki
 class BadServer:
     """Listens on loopback; counts connections; `behave` may be changed at any time."""
 
-    def __init__(self, certificate: Path | None = None) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
         self.behave: Behaviour = silent
         self.connections = 0
         self._ended = threading.Event()
@@ -70,7 +63,7 @@ class BadServer:
                     connection = self.request
                     if certificate is not None:
                         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                        context.load_cert_chain(certificate)
+                        context.load_cert_chain(*certificate)
                         connection = context.wrap_socket(connection, server_side=True)
                     outer.behave(connection, outer._ended)
                 except OSError:
@@ -92,33 +85,3 @@ class BadServer:
         self._ended.set()
         self._server.shutdown()
         self._server.server_close()
-
-
-def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody trusts, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "self-signed.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path

@@ -18,6 +18,7 @@ from backend.core.database import Database
 from tests.backend.connections import bad_server as bad
 from tests.backend.connections.bad_server import BadServer
 from tests.backend.connections.conftest import Save
+from tests.fixtures.certificates import self_signed
 
 SECRET = "planted-s3cret/with+signs"
 
@@ -142,7 +143,7 @@ class TestHttpServers:
     def test_a_self_signed_certificate_is_not_trusted(
         self, save: Save, tmp_path: Path, kind: str
     ) -> None:
-        with BadServer(bad.self_signed(tmp_path)) as server:
+        with BadServer(self_signed(tmp_path, "127.0.0.1")) as server:
             server.behave = bad.answer("200 OK", "{}")
             result = probe(self.config(save, kind, server.url))
         assert "certificate" in result.cause

@@ -1,6 +1,5 @@
 """Wrong address, wrong token, bad network: each becomes one sentence that says what to do."""
 
-import datetime
 import logging
 import socket
 import ssl
@@ -8,15 +7,12 @@ import threading
 import traceback
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.standin import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
+from tests.fixtures.certificates import self_signed
 
 SECRET = "planted-secret-7f3a9c"  # marked, and searched for in everything that comes out
 
@@ -178,7 +174,7 @@ class TestTime:
 
 class TestTls:
     def test_a_self_signed_certificate(self, tmp_path):
-        with StandIn(tls=_self_signed(tmp_path)) as gms:
+        with StandIn(tls=_nobody_trusts(tmp_path)) as gms:
             failed = _failure(gms.url)
 
         assert isinstance(failed, UpstreamUnavailable)
@@ -186,8 +182,8 @@ class TestTls:
         assert "REQUESTS_CA_BUNDLE" in failed.advice
 
     def test_the_advice_works(self, tmp_path, monkeypatch):
-        with StandIn(tls=_self_signed(tmp_path)) as gms:
-            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+        with StandIn(tls=_nobody_trusts(tmp_path)) as gms:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "server.pem"))
             with DataHubClient(gms.url.replace("127.0.0.1", "localhost"), gms.token) as client:
                 assert client.probe().server_version == "v1.7.0"
 
@@ -246,29 +242,7 @@ def test_many_threads_share_one_client(gms, client):
     assert len(client.dataset(CUSTOMER).custom_properties) == 9
 
 
-def _self_signed(folder) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+def _nobody_trusts(folder) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.load_cert_chain(*self_signed(folder, "localhost"))
     return context
