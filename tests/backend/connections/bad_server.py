@@ -12,8 +12,8 @@ Behaviour = Callable[[socket.socket, threading.Event], None]
 
 
 def silent(_connection: socket.socket, ended: threading.Event) -> None:
-    """Accept and never answer."""
-    ended.wait(30)
+    """Accept and never answer: only a deadline of the caller's ends this."""
+    ended.wait()
 
 
 def drip(connection: socket.socket, ended: threading.Event) -> None:
