@@ -29,9 +29,9 @@ def linked(draw: Callable[..., Any], label: str, parameter: str, options: list[s
     if wanted in options and (st.session_state.get(seen) != wanted or key not in st.session_state):
         st.session_state[key] = wanted
     known = st.session_state.get(key)
-    # Said in every run: the browser remembers the choice by its label, which changes with a test,
-    # and goes on showing an environment that was just deleted.
-    st.session_state[key] = known if known in options else options[0]
+    # Said in every run: the browser remembers the choice by its label, and goes on showing an
+    # environment that was just deleted. What it names in vain is the address's, else the first.
+    st.session_state[key] = next(value for value in (known, wanted, options[0]) if value in options)
     chosen = str(draw(label, options, key=key))
     st.query_params[parameter] = st.session_state[seen] = chosen
     return chosen
@@ -97,14 +97,23 @@ def all_results(environment: EnvironmentView) -> None:
 def choose_kind(views: dict[str, ConnectionView], latest: dict[str, TestResult]) -> str:
     """The list of the nine kinds with their state; returns the chosen one."""
 
-    def label(kind: str) -> str:
+    def state(kind: str) -> str:
         view = views[kind]
         there = view.version > 0 or any(secret.is_set for secret in view.secrets)
-        word = connection_tests.word(latest.get(kind), configured=there)
-        return f"{kinds.KINDS[kind].label} {status.markdown(word)}"
+        return status.markdown(connection_tests.word(latest.get(kind), configured=there))
 
     def draw(title: str, options: list[str], key: str) -> str:
-        return str(st.radio(title, options, format_func=label, key=key))
+        # The browser names its choice by the label: a label that a test changes would lose the
+        # choice of somebody who clicks while the page is being redrawn.
+        return str(
+            st.radio(
+                title,
+                options,
+                format_func=lambda kind: kinds.KINDS[kind].label,
+                captions=[state(kind) for kind in options],
+                key=key,
+            )
+        )
 
     return linked(draw, "Connection", "kind", list(kinds.KINDS))
 

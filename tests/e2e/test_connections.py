@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import create_engine, make_url
 
 from backend.dms.schema import LEDGER_NAME, metadata
-from tests.fixtures.browser import PATIENCE, fill, press, settle
+from tests.fixtures.browser import PATIENCE, fill, press, settle, tap
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser]
@@ -16,7 +16,7 @@ SLOW = 2 * PATIENCE  # a first test imports vendors' SDKs
 
 
 def open_kind(page: Page, label: str) -> None:
-    page.get_by_role("radiogroup").locator("label", has_text=label).click()
+    tap(page.get_by_role("radiogroup").locator("label", has_text=label))
     expect(page.get_by_role("heading", name=label)).to_be_visible()
     settle(page)
 
@@ -25,7 +25,7 @@ def save(page: Page, label: str) -> None:
     press(page, "Save", exact=True)
     expect(page.get_by_text(f"The {label} connection of Live is saved.")).to_be_visible()
     settle(page)
-    # Its label has another state now, and it is still the chosen one.
+    # Its caption has another state now, and it is still the chosen one.
     chosen = page.get_by_role("radiogroup").locator("label:has(input:checked)")
     expect(chosen).to_contain_text(label)
 
@@ -121,16 +121,14 @@ class TestDeleting:
         portal.cli("environments", "default", "Stays")
         portal.sign_in(page, path="/connections?environment=Goes&kind=aws")
         expect(page.get_by_role("heading", name="AWS")).to_be_visible()
-        settle(page)
-        page.get_by_role("button", name="Edit …").click()
-        page.get_by_role("button", name="Delete …").click()
+        press(page, "Edit …")
+        press(page, "Delete …")
         typed = page.get_by_role("textbox", name="to confirm")
         typed.wait_for()
         settle(page)
         typed.fill("Goes")
         typed.press("Tab")
-        settle(page)
-        page.get_by_role("button", name="Delete the environment").click()
+        press(page, "Delete the environment")
         expect(page.get_by_text("Environment Goes is deleted.")).to_be_visible()
         settle(page)
         chosen = page.get_by_role("combobox", name="Environment").first
@@ -159,6 +157,6 @@ class TestSandbox:
         self, sandbox_portal: Portal, browser_page: Page
     ) -> None:
         sandbox_portal.sign_in(browser_page)
-        browser_page.get_by_role("link", name="Sandbox").first.click()
+        tap(browser_page.get_by_role("link", name="Sandbox").first)
         expect(browser_page).to_have_url(re.compile("environment=Sandbox"))
         expect(browser_page.get_by_role("button", name="Test all").last).to_be_visible()

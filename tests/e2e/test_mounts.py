@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import choose, fill, press
+from tests.fixtures.browser import choose, fill, press, tap
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,7 +43,7 @@ def test_the_filters_are_a_link_and_the_csv_follows_them(
     sandbox_portal.sign_in(page, path="/mounts?view=history&host=compute-05&mounted=no")
     expect(page.get_by_label("Host").first).to_have_value("compute-05")
     with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button").last.click()
+        tap(page.get_by_test_id("stDownloadButton").get_by_role("button").last)
     lines = Path(download.value.path()).read_text().splitlines()
     assert lines[0].startswith("id,backup_target_id,jobid,host")
     assert len(lines) > 100

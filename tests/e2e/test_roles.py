@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from backend.sandbox.postgres_tables import NEWSLETTER, ORDERS
-from tests.fixtures.browser import PATIENCE, choose, fill, new_page, press, settle, violations
+from tests.fixtures.browser import PATIENCE, choose, fill, new_page, press, settle, tap, violations
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -44,7 +44,7 @@ def probe_connections(page: Page, _role: str) -> None:
     press(page, "Test all")
     whole = re.compile(r"^(\d+) of \1 connections work$")
     expect(page.get_by_text(whole)).to_be_visible(timeout=SLOW)
-    page.get_by_role("radiogroup").locator("label", has_text="DataHub").first.click()
+    tap(page.get_by_role("radiogroup").locator("label", has_text="DataHub").first)
     expect(page.get_by_role("heading", name="DataHub")).to_be_visible()
     expect(page.get_by_text(re.compile("DataHub answered in .* just now"))).to_be_visible()
     expect(page.get_by_role("textbox", name="Client ID").last).to_have_value(re.compile("."))
@@ -81,7 +81,7 @@ def mount_a_target(page: Page, role: str) -> None:
 
 def tokenize_a_table(page: Page, role: str) -> None:
     table, rows = {"steward": (NEWSLETTER, "800"), "admin": (ORDERS, "3,000")}[role]
-    page.get_by_test_id("stButtonGroup").get_by_text("URN", exact=True).click()
+    tap(page.get_by_test_id("stButtonGroup").get_by_text("URN", exact=True).last)
     fill(page, Dataset_URN=table.urn)
     press(page, "Preview", exact=True)
     expect(page.get_by_text("Rows that will change")).to_be_visible(timeout=SLOW)
@@ -208,7 +208,7 @@ def test_whoever_may_gets_the_job_done_and_whoever_may_not_is_told(
     person: Person, job: Job
 ) -> None:
     page = person.page
-    page.get_by_role("link", name=job.page, exact=True).click()
+    tap(page.get_by_role("link", name=job.page, exact=True).last)
     expect(page.get_by_role("heading", name=job.page, exact=True, level=1)).to_be_visible()
     settle(page)
     if person.role in job.may:

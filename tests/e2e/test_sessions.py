@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import press
+from tests.fixtures.browser import press, tap
 from tests.fixtures.portal import PASSWORD, Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -67,12 +67,12 @@ class TestEnding:
         expect(table.get_by_role("button", name="Search")).to_be_visible()
         # Streamlit's own download escapes no formulas.
         expect(table.get_by_role("button", name="Download as CSV")).to_be_hidden()
-        browser_page.get_by_role("tab", name="Live sessions").click()
+        tap(browser_page.get_by_role("tab", name="Live sessions").last)
         ends = browser_page.get_by_role("button", name="End")
         expect(ends.first).to_be_visible()
         while ends.count():
             before = ends.count()
-            ends.first.click()
+            tap(ends.first)
             expect(ends).to_have_count(before - 1)
         second_page.get_by_label("Started by").first.fill("x")
         second_page.get_by_label("Started by").first.press("Enter")
@@ -102,7 +102,7 @@ class TestEnding:
         portal.cli("accounts", "add", "second", "--role", "admin", stdin=PASSWORD + "\n")
         portal.accounts["second admin"] = "second"
         portal.sign_in(browser_page, "second admin", path="/accounts")
-        browser_page.get_by_text("Add an account").click()
+        tap(browser_page.get_by_text("Add an account").last)
         portal.cli("accounts", "role", "second", "viewer")
         browser_page.get_by_label("Name", exact=True).first.fill("mallory")
         press(browser_page, "Add account")

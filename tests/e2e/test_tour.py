@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import new_page, press, settle, violations
+from tests.fixtures.browser import new_page, press, settle, tap, violations
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -124,7 +124,7 @@ def visit(portal: Portal, page: Page, view: View) -> None:
     page.goto(portal.url + view.address)
     arrived(page, view)
     if view.tab:
-        page.get_by_role("tab", name=view.tab).click()
+        tap(page.get_by_role("tab", name=view.tab).last)
         settle(page)
 
 
@@ -199,7 +199,7 @@ class TestEveryView:
         visit(lived_in, window, view)
         address = window.url
         elsewhere = "My account" if view.file != "profile_page.py" else "Overview"
-        window.get_by_role("link", name=elsewhere, exact=True).click()
+        tap(window.get_by_role("link", name=elsewhere, exact=True).last)
         heading = window.get_by_role("heading", name=elsewhere, exact=True, level=1)
         expect(heading).to_be_visible()
         settle(window)

@@ -85,6 +85,20 @@ class TestFirstEnvironment:
         assert not app.text_input
 
 
+class TestKinds:
+    def test_a_click_made_while_a_test_changes_the_states_is_not_lost(
+        self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig]
+    ) -> None:
+        app = open_page(PAGE, kind="datahub")
+        before = app.radio(key="connections.kind")
+        shown = list(before.options)
+        app.button(key="connections.test_all").click().run()
+        kinds = app.radio(key="connections.kind")
+        assert list(kinds.options) == shown  # what the browser would send is still known
+        assert any("ok" in caption for caption in kinds.proto.captions)
+        assert not any("ok" in caption for caption in before.proto.captions)
+
+
 class TestForm:
     def test_a_link_opens_the_kind_with_its_settings(self, open_page: OpenPage, prod: None) -> None:
         app = open_page(PAGE, environment="Prod", kind="postgres")
