@@ -18,8 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth import cookies, origin
-from auth.handover import SCRIPTS
+from auth import cookies, handover, inline, origin
 from backend.core.settings import get_settings
 
 #: Streamlit's own surfaces that tell strangers about the process; the portal uses neither.
@@ -84,7 +83,8 @@ def _has_nonce(scope: Scope) -> bool:
 @lru_cache(maxsize=1)
 def page_policy() -> str:
     """The Content-Security-Policy of every answer, the API's documentation page included."""
-    hashes = " ".join(f"'{_hash(script)}'" for script in (*SCRIPTS, *_streamlit_inline_scripts()))
+    scripts = (*handover.SCRIPTS, *inline.SCRIPTS, *_streamlit_inline_scripts())
+    hashes = " ".join(f"'{_hash(script)}'" for script in scripts)
     return "; ".join(
         (
             "default-src 'self'",

@@ -3,9 +3,29 @@
 import streamlit as st
 
 from backend.accounts import api_tokens, service, sessions
-from backend.core.access import Permission
+from backend.core.access import Actor, Permission
 from pages.shell import calls, flash, guard
-from pages.widgets import account_list, session_list, shown_once, token_list
+from pages.widgets import account_list, filters, rows, session_list, shown_once, token_list
+
+VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tokens"}
+
+
+def accounts_view(actor: Actor, own_session_id: int) -> None:
+    """The list; a chosen account with what can be done to it; the form for a new one."""
+    chosen = account_list.table(calls.read(service.list_accounts))
+    if chosen is None:
+        st.caption("Choose an account to change its role, reset its password or disable it.")
+    else:
+        with st.container():
+            account_list.actions(chosen, own_id=actor.id)
+            session_list.show(
+                calls.read(sessions.list_live, account_id=chosen.id),
+                own_session_id=own_session_id,
+                key="accounts.chosen",
+            )
+            rows.show(chosen.id, key="accounts.chosen")
+    account_list.create_form()
+
 
 # gate
 actor = guard.require(Permission.ACCOUNTS_READ)
@@ -13,28 +33,16 @@ st.title("Accounts")
 flash.show()
 shown_once.show()
 # ask
-people, live, tokens = st.tabs(["Accounts", "Live sessions", "API tokens"], key="accounts.tab")
-# load
-accounts = calls.read(service.list_accounts)
-open_sessions = calls.read(sessions.list_live)
-issued = calls.read(api_tokens.list_tokens)
+view = filters.view(VIEWS, "accounts", key="accounts.view")
 session = guard.signed_in()
 own_session_id = session.session_id if session is not None else 0
-# present and act
-with people:
-    chosen = account_list.table(accounts)
-    if chosen is not None:
-        account_list.actions(chosen, own_id=actor.id)
-        session_list.show(
-            [view for view in open_sessions if view.account_id == chosen.id],
-            own_session_id=own_session_id,
-            key="accounts.chosen",
-        )
-    else:
-        st.caption("Choose an account to change its role, reset its password or disable it.")
-    account_list.create_form()
-with live:
-    session_list.show(open_sessions, own_session_id=own_session_id, key="accounts.sessions")
-with tokens:
+# load, present, act
+if view == "accounts":
+    accounts_view(actor, own_session_id)
+elif view == "sessions":
+    session_list.show(
+        calls.read(sessions.list_live), own_session_id=own_session_id, key="accounts.sessions"
+    )
+else:
     token_list.create_form()
-    token_list.show(issued)
+    token_list.show(calls.read(api_tokens.list_tokens))

@@ -1,123 +1,11 @@
 """See what is mounted where, find orphans, mount and unmount."""
 
-from functools import partial
-
 import streamlit as st
 
-from backend.core.access import Actor, Permission
-from backend.core.database import Database
-from backend.mounts import explorer, orphans
-from backend.mounts.schemas import ORPHAN_KINDS
-from pages.shell import calls, flash, guard
-from pages.widgets import filters, mounts_filters, mounts_story, mounts_tables, times
+from backend.core.access import Permission
+from pages.shell import flash, guard
 from pages.widgets import mounts_actions as act
-from pages.widgets.mounts_filters import Wanted
-
-EXPORT_MOST = 200_000
-
-
-def list_view(actor: Actor, wanted: Wanted) -> int | None:
-    """Active and History: facets, charts, a page of entries; returns the chosen one."""
-    mounts_filters.facets(
-        calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters)
-    )
-    if st.toggle("Charts", key="mounts.charts", value=False):
-        mounts_tables.charts(calls.read(explorer.charts, environment=wanted.where))
-    page = calls.read(
-        explorer.list_mounts,
-        environment=wanted.where,
-        filters=wanted.filters,
-        sort=wanted.sort,
-        cursor=wanted.cursor,
-    )
-    if page.sort != wanted.sort:
-        st.caption(f"No index gives the order “{wanted.sort}” with these filters: newest first.")
-    if not page.items and page.next_cursor is None:
-        st.info("No entry fits. Clear a filter, or look into the history.")
-        return None
-    chosen = mounts_tables.mounts(page.items, key=f"mounts.table.{wanted.view}")
-    mounts_filters.pager(page.next_cursor, complete=page.complete)
-    st.download_button(
-        "Download as CSV",
-        data=partial(export, calls.database(), actor, wanted),
-        file_name=f"mounts-{wanted.view}.csv",
-        mime="text/csv",
-        key="mounts.csv",
-        icon=":material/download:",
-        help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a million.",
-    )
-    return chosen
-
-
-def export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
-    """The filtered entries as CSV.
-
-    Streamlit calls this at the click, outside the page's script: everything it needs is given.
-    """
-    with database.read() as session:
-        pieces = explorer.export_csv(
-            session, actor, environment=wanted.where, filters=wanted.filters, most=EXPORT_MOST
-        )
-        return "".join(pieces).encode()
-
-
-def orphans_view(actor: Actor, wanted: Wanted) -> int | None:
-    """What the last scan found, with its evidence."""
-    page = calls.read(
-        orphans.list_found,
-        environment=wanted.where,
-        filters=wanted.filters,
-        reason=wanted.reason,
-        cursor=wanted.cursor,
-    )
-    watch = calls.read(orphans.watch, environment=wanted.where)
-    times.caption("Last scan", page.found_at, never="never; the schedule will look soon")
-    if page.problem:
-        st.warning(page.problem, icon=":material/info:")
-    if not page.complete:
-        st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
-    counts = {kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts}
-    mounts_filters.pills("Evidence", "reason", counts)
-    if actor.may(Permission.MOUNTS_WRITE):
-        _max_age(wanted, watch.max_age_hours)
-    if not page.items:
-        st.success("No orphan fits.", icon=":material/check_circle:")
-        return None
-    chosen = mounts_tables.orphans(page.items, key="mounts.table.orphans")
-    mounts_filters.pager(page.next_cursor)
-    return chosen
-
-
-def _max_age(wanted: Wanted, hours: int) -> None:
-    with st.popover(f"Too old after {hours} h", icon=":material/timer:"):
-        value = st.number_input("Hours", 1, orphans.MAX_AGE_HOURS, hours, key="mounts.max_age")
-        if st.button("Save", key="mounts.max_age.save") and calls.write(
-            orphans.set_max_age, environment=wanted.where, hours=int(value)
-        ):
-            flash.success("The next scan uses the new age.")
-            st.rerun()
-
-
-def operations_view(actor: Actor, wanted: Wanted) -> None:
-    """Requests to DMS servers, and the story of the chosen one."""
-    page = calls.read(
-        explorer.list_operations,
-        environment=wanted.where,
-        host=wanted.filters.host,
-        target=wanted.filters.target,
-        job=wanted.filters.job,
-        state=wanted.state,
-        cursor=wanted.cursor if filters.number("cursor") is not None else "",
-    )
-    if not page.items:
-        st.info("No operation fits. They appear here when somebody mounts through this client.")
-        return
-    chosen = mounts_tables.operations(page.items, key="mounts.table.operations")
-    mounts_filters.pager(page.next_cursor)
-    for item in page.items:
-        if item.operation_id == chosen:
-            mounts_story.operation(actor, item, key="mounts.chosen", expanded=True)
-
+from pages.widgets import mounts_filters, mounts_story, mounts_views
 
 # gate
 actor = guard.require(Permission.MOUNTS_READ)
@@ -129,16 +17,16 @@ if guard.allowed(actor, Permission.MOUNTS_WRITE, "mount and unmount"):
     act.toolbar(wanted)
     act.progress()
 # load and present
-chosen: int | None = None
+clicked: int | None = None
 if wanted.view == "orphans":
-    chosen = orphans_view(actor, wanted)
+    clicked = mounts_views.found_orphans(actor, wanted)
 elif wanted.view == "operations":
-    operations_view(actor, wanted)
+    mounts_views.operations(actor, wanted)
 else:
-    chosen = list_view(actor, wanted)
-if chosen is not None and chosen != wanted.entry:
-    st.query_params["entry"] = str(chosen)
-entry = chosen or wanted.entry
+    clicked = mounts_views.entries(actor, wanted)
+if clicked is not None:
+    st.query_params["entry"] = str(clicked)
+entry = clicked or wanted.entry
 if entry is not None and wanted.view != "operations":
     mounts_story.entry(actor, wanted, entry)
 # act

@@ -26,6 +26,12 @@ STYLE = """<style>
 [data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
 [data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) {display: none}
 [data-testid="stCaptionContainer"] code {color: inherit; background: transparent}
+[class*="st-key-mounts-facet-"] button {min-height: 2rem; padding: 0 0.75rem; border-radius: 1rem}
+.st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
+  display: flex; flex-direction: row; flex-wrap: wrap; justify-content: space-between;
+  align-items: center; column-gap: 0.5rem; width: 100%}
+.st-key-connections-kind [data-testid="stRadioCaption"] {margin: 0; padding: 0}
+.st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
 </style>"""
 
 

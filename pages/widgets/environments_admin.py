@@ -10,6 +10,7 @@ from pages.widgets import confirm
 
 _SEEN = "connections.environment_seen"
 _DELETE = "connections.delete_environment"
+_PRODUCTION = "Production: dangerous actions ask for a typed confirmation"
 
 
 def add(*, first: bool) -> None:
@@ -17,7 +18,7 @@ def add(*, first: bool) -> None:
     with st.form("connections.add", border=first, clear_on_submit=False):
         name = st.text_input("Name", placeholder="Production", key="connections.add.name")
         production = st.checkbox(
-            "Production: dangerous actions ask for a typed confirmation",
+            _PRODUCTION,
             key="connections.add.production",
         )
         default = st.checkbox(
@@ -46,7 +47,7 @@ def manage(environment: EnvironmentView) -> None:
             "Name", value=seen.name, key=f"connections.edit.name.{seen.id}.{seen.version}"
         )
         production = st.checkbox(
-            "Production",
+            _PRODUCTION,
             value=seen.is_production,
             key=f"connections.edit.production.{seen.id}.{seen.version}",
         )

@@ -13,11 +13,12 @@ from backend.ingestion import follow, service
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.shell import calls, flash
 from pages.shell.errors import escape
-from pages.widgets import charts, filters, ingestion_run, status, times
+from pages.widgets import charts, filters, ingestion_run, rows, status, times
 
 POLL_SECONDS = 2.0
 PAGE = 50
 DAYS = 30
+_CARD = "ingestion.chosen"
 _COLOURS = {
     "succeeded": charts.GREEN,
     "running": charts.BLUE,
@@ -25,7 +26,6 @@ _COLOURS = {
     "failed": charts.RED,
     "unknown": charts.ORANGE,
 }
-_PICKED = "ingestion.picked"
 
 
 def ask(actor: Actor, environment: str) -> RunFilter:
@@ -84,7 +84,11 @@ def chart(wanted: RunFilter) -> None:
 def table(page: RunPage, *, of_one_dataset: bool = False) -> None:
     """Draw the list; choosing a row opens that run."""
     if not page.items:
-        st.info("No run fits. Runs appear here when a dataset's ingestion is started.")
+        st.info(
+            "This dataset was not run from here yet."
+            if of_one_dataset
+            else "No run fits. Runs appear here when a dataset's ingestion is started."
+        )
         return
     frame = pd.DataFrame(
         {
@@ -109,13 +113,9 @@ def table(page: RunPage, *, of_one_dataset: bool = False) -> None:
         width="stretch",
         column_config={"Asked": times.column("Asked")},
     )
-    rows = event["selection"]["rows"]
-    picked = page.items[rows[0]].run_id if rows and rows[0] < len(page.items) else ""
-    # A selection outlives many reruns; only a new one opens a run, so that "Close" closes.
-    if picked != st.session_state.get(_PICKED, ""):
-        st.session_state[_PICKED] = picked
-        if picked:
-            st.query_params["run"] = picked
+    picked = rows.picked(event, [run.run_id for run in page.items], key="ingestion.table")
+    if picked is not None:
+        st.query_params["run"] = picked
     if page.next_cursor is not None:
         st.button(
             "Older runs",
@@ -138,6 +138,7 @@ def chosen(actor: Actor) -> None:
         else:
             _live(run_id)
         _actions(actor, run)
+        rows.show(run_id, key=_CARD)
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -224,9 +225,14 @@ def _actions(actor: Actor, run: RunView) -> None:
     close.button(
         "Close",
         key="ingestion.close",
-        on_click=lambda: st.query_params.pop("run", None),
+        on_click=_close,
         width="stretch",
     )
+
+
+def _close() -> None:
+    st.query_params.pop("run", None)
+    rows.put_away(_CARD)
 
 
 def _release(run: RunView) -> None:

@@ -10,13 +10,14 @@ from backend.connections import environments
 from backend.mounts import explorer
 from backend.mounts.schemas import ORPHAN_KINDS, SORTS, Facets, Filters
 from pages.shell import calls
+from pages.shell.errors import escape
 from pages.widgets import filters, times
 
 VIEWS = ("active", "orphans", "history", "operations")
 STATES = ("in_flight", "succeeded", "failed", "not_delivered", "shared", "unknown", "settled")
 _SHOWN_FOR = "mounts.cursor.for"
 _YES_NO = {"yes": True, "no": False}
-MOST_PILLS = 15
+MOST_FACETS = 15
 
 
 @dataclass(frozen=True)
@@ -163,32 +164,40 @@ def facets(found: Facets) -> None:
     if not found.exact:
         words += f" Counts below are from the newest {found.sampled:,}."
     st.caption(words)
-    pills("Hosts", "host", dict(found.hosts[:MOST_PILLS]))
-    pills("Targets", "target", dict(found.targets[:MOST_PILLS]))
+    facet("Hosts", "host", dict(found.hosts[:MOST_FACETS]))
+    facet("Targets", "target", dict(found.targets[:MOST_FACETS]))
 
 
-def pills(label: str, parameter: str, counts: Mapping[str, int]) -> None:
-    """Values with counts as pills that set `?parameter=`."""
+def facet(label: str, parameter: str, counts: Mapping[str, int]) -> None:
+    """Values with their counts as small buttons that set `?parameter=`; the one that is set lifts
+    it again.
+
+    Not st.pills: the browser names its choice by the label, and a label with a count that has
+    just changed would lose the click.
+    """
     if not counts:
         return
-    key = f"mounts.facet.{parameter}"
     wanted = st.query_params.get(parameter, "")
-    st.session_state[key] = wanted if wanted in counts else None
+    st.caption(label)
+    with st.container(horizontal=True, gap="xsmall", key=f"mounts.facet.{parameter}"):
+        for value, count in counts.items():
+            chosen = value == wanted
+            st.button(
+                f"{escape(value.replace('_', ' '))} ({count:,})",
+                key=f"mounts.facet.{parameter}.{value}",
+                type="primary" if chosen else "secondary",
+                icon=":material/close:" if chosen else None,
+                help="Show the others again." if chosen else None,
+                on_click=_set,
+                args=(parameter, "" if chosen else value),
+            )
 
-    def store() -> None:
-        value = st.session_state[key]
-        if value:
-            st.query_params[parameter] = value
-        else:
-            st.query_params.pop(parameter, None)
 
-    st.pills(
-        label,
-        list(counts),
-        key=key,
-        format_func=lambda value: f"{value.replace('_', ' ')} ({counts[value]:,})",
-        on_change=store,
-    )
+def _set(parameter: str, value: str) -> None:
+    if value:
+        st.query_params[parameter] = value
+    else:
+        st.query_params.pop(parameter, None)
 
 
 def pager(following: str | None, *, complete: bool = True) -> None:

@@ -10,9 +10,11 @@ from backend.mounts import explorer
 from backend.mounts.schemas import OperationView, Story
 from pages.shell import calls
 from pages.shell.errors import escape
-from pages.widgets import mounts_actions, status, times
+from pages.widgets import mounts_actions, rows, status, times
 from pages.widgets.mounts_filters import Wanted
 from pages.widgets.mounts_tables import state_of
+
+_CARD = "mounts.story"
 
 
 def entry(actor: Actor, wanted: Wanted, entry_id: int) -> None:
@@ -42,6 +44,14 @@ def entry(actor: Actor, wanted: Wanted, entry_id: int) -> None:
             _operations(actor, story)
         with logged:
             _audit(story)
+        rows.show(entry_id, key=_CARD)
+
+
+def one_operation(actor: Actor, found: OperationView) -> None:
+    """The operation that is marked in the list."""
+    with st.container():
+        operation(actor, found, key="mounts.chosen", expanded=True)
+        rows.show(found.operation_id, key="mounts.operation")
 
 
 def _buttons(story: Story) -> None:
@@ -131,3 +141,4 @@ def _audit(story: Story) -> None:
 
 def _close() -> None:
     st.query_params.pop("entry", None)
+    rows.put_away(_CARD)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.core import clock
 from backend.mounts.schemas import Charts, MountView, OperationView, OrphanView
-from pages.widgets import times
+from pages.widgets import rows, times
 
 REASONS = {
     "too_old": "too old",
@@ -23,7 +23,7 @@ REASONS = {
 
 
 def mounts(items: Sequence[MountView], *, key: str) -> int | None:
-    """Draw entries; returns the chosen entry's id."""
+    """Draw entries; returns the id of the one clicked just now."""
     frame = pd.DataFrame(
         {
             "Entry": [m.id for m in items],
@@ -35,12 +35,11 @@ def mounts(items: Sequence[MountView], *, key: str) -> int | None:
             "For": [times.duration(_seconds(m)) for m in items],
         }
     )
-    chosen = _table(frame, key)
-    return items[chosen].id if chosen is not None and chosen < len(items) else None
+    return rows.picked(_table(frame, key), [m.id for m in items], key=key)
 
 
 def orphans(items: Sequence[OrphanView], *, key: str) -> int | None:
-    """Draw orphans with their evidence; returns the chosen entry's id."""
+    """Draw orphans with their evidence; returns the id of the entry clicked just now."""
     frame = pd.DataFrame(
         {
             "Entry": [o.mount.id for o in items],
@@ -52,12 +51,11 @@ def orphans(items: Sequence[OrphanView], *, key: str) -> int | None:
             "Evidence": [" ".join(o.reasons.values()) for o in items],
         }
     )
-    chosen = _table(frame, key)
-    return items[chosen].mount.id if chosen is not None and chosen < len(items) else None
+    return rows.picked(_table(frame, key), [o.mount.id for o in items], key=key)
 
 
-def operations(items: Sequence[OperationView], *, key: str) -> str | None:
-    """Draw operations; returns the chosen one's id."""
+def operations(items: Sequence[OperationView], *, key: str) -> OperationView | None:
+    """Draw operations; returns the marked one."""
     frame = pd.DataFrame(
         {
             "Asked": [o.created_at for o in items],
@@ -70,8 +68,8 @@ def operations(items: Sequence[OperationView], *, key: str) -> str | None:
             "Note": [o.note for o in items],
         }
     )
-    chosen = _table(frame, key)
-    return items[chosen].operation_id if chosen is not None and chosen < len(items) else None
+    marked = _table(frame, key)["selection"]["rows"]
+    return items[marked[0]] if marked and marked[0] < len(items) else None
 
 
 def state_of(mount: MountView) -> str:
@@ -85,8 +83,8 @@ def _seconds(mount: MountView) -> float | None:
     return max(0.0, (end - mount.created_at).total_seconds()) if end else None
 
 
-def _table(frame: pd.DataFrame, key: str) -> int | None:
-    event: Any = st.dataframe(
+def _table(frame: pd.DataFrame, key: str) -> Any:
+    return st.dataframe(
         frame,
         hide_index=True,
         key=key,
@@ -101,8 +99,6 @@ def _table(frame: pd.DataFrame, key: str) -> int | None:
             "Why": st.column_config.ListColumn("Why"),
         },
     )
-    rows = event["selection"]["rows"]
-    return int(rows[0]) if rows else None
 
 
 def charts(found: Charts) -> None:
@@ -116,7 +112,7 @@ def charts(found: Charts) -> None:
         st.altair_chart(
             alt.Chart(frame)
             .mark_area(line=True, opacity=0.3, interpolate="step-after")
-            .encode(x=alt.X("Time:T", title=None), y=alt.Y("Active:Q", title=None)),
+            .encode(x=alt.X("Time:T", title=None), y=alt.Y("Active:Q", title=None, axis=_whole())),
             width="stretch",
             height=220,
         )
@@ -132,13 +128,18 @@ def charts(found: Charts) -> None:
         _bars(found.by_target)
 
 
-def _bars(rows: Sequence[tuple[str, int]], order: list[str] | None = None) -> None:
-    frame = pd.DataFrame(rows, columns=["Name", "Count"])
+def _whole() -> alt.Axis:
+    """Half a mount is never drawn."""
+    return alt.Axis(tickMinStep=1, format=",d")
+
+
+def _bars(counts: Sequence[tuple[str, int]], order: list[str] | None = None) -> None:
+    frame = pd.DataFrame(counts, columns=["Name", "Count"])
     st.altair_chart(
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("Count:Q", title=None),
+            x=alt.X("Count:Q", title=None, axis=_whole()),
             y=alt.Y("Name:N", title=None, sort=order or "-x"),
             tooltip=["Name", "Count"],
         ),

@@ -9,10 +9,9 @@ from backend.tokenization.leftovers import LEFT_BEHIND
 from backend.tokenization.schemas import CatalogStatus, RunFilters, RunState, RunView, Trigger
 from pages.shell import calls, flash
 from pages.shell.errors import escape
-from pages.widgets import filters, job_progress, status, times
+from pages.widgets import filters, job_progress, rows, status, times
 
 PAGE = 50
-_PICKED = "tokenization.history.picked"
 _SAYS = "tokenization.says"
 
 
@@ -77,14 +76,10 @@ def _table(runs: tuple[RunView, ...]) -> None:
         on_select="rerun",
         selection_mode="single-row",
     )
-    rows = event["selection"]["rows"]
-    picked = runs[rows[0]].id if rows and rows[0] < len(runs) else None
-    # A row counts when it is clicked, not for as long as it stays marked.
-    if picked != st.session_state.get(_PICKED):
-        st.session_state[_PICKED] = picked
-        if picked is not None:
-            st.query_params["run"] = str(picked)
-            st.rerun()
+    picked = rows.picked(event, [run.id for run in runs], key="tokenization.history")
+    if picked is not None:
+        st.query_params["run"] = str(picked)
+        st.rerun()
 
 
 def chosen(actor: Actor) -> None:
@@ -102,6 +97,7 @@ def chosen(actor: Actor) -> None:
         _result(run)
         _catalog(actor, run)
         _left_behind(run)
+        rows.show(run.id, key="tokenization.chosen")
 
 
 def _result(run: RunView) -> None:

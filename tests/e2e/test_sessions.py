@@ -67,7 +67,7 @@ class TestEnding:
         expect(table.get_by_role("button", name="Search")).to_be_visible()
         # Streamlit's own download escapes no formulas.
         expect(table.get_by_role("button", name="Download as CSV")).to_be_hidden()
-        tap(browser_page.get_by_role("tab", name="Live sessions").last)
+        tap(browser_page.get_by_role("radio", name="Live sessions").last)
         ends = browser_page.get_by_role("button", name="End")
         expect(ends.first).to_be_visible()
         while ends.count():

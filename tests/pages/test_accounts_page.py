@@ -44,6 +44,12 @@ def page(admin: Actor, ann: int) -> AppTest:
     return AppTest.from_file(PAGE, default_timeout=60).run()
 
 
+def part(page: AppTest, view: str) -> AppTest:
+    """Another part of the page, as its button opens it."""
+    page.button_group(key="accounts.view").set_value(view)
+    return page.run()
+
+
 def choose(page: AppTest, table: str, row: int) -> AppTest:
     """Tick a row. AppTest has no such gesture, so the widget's own state is set."""
     page.session_state[table] = {"selection": {"rows": [row], "columns": [], "cells": []}}
@@ -141,6 +147,7 @@ class TestActions:
     def test_ends_a_session(self, page: AppTest, database: Database, ann: int) -> None:
         with database.read() as session:
             (view,) = sessions.list_live(session, SYSTEM, account_id=ann)
+        part(page, "sessions")
         assert any(
             "Firefox on Linux at 10\\.0\\.0\\.9" in m.value or "10.0.0.9" in m.value
             for m in page.markdown
@@ -150,8 +157,18 @@ class TestActions:
             assert sessions.list_live(session, SYSTEM, account_id=ann) == []
 
 
+class TestAddress:
+    def test_each_part_has_its_own(self, page: AppTest) -> None:
+        part(page, "sessions")
+        assert page.query_params["view"] == "sessions"
+        page.query_params["view"] = "tokens"
+        page.run()
+        assert page.text_input(key="tokens.create.name")
+
+
 class TestTokens:
     def test_is_shown_once_and_works(self, page: AppTest, database: Database) -> None:
+        part(page, "tokens")
         page.text_input(key="tokens.create.name").set_value("nightly")
         page.selectbox(key="tokens.create.role").set_value("operator")
         click(page, "tokens.create.submit")
@@ -165,7 +182,7 @@ class TestTokens:
     def test_is_revoked_after_asking(self, page: AppTest, database: Database) -> None:
         with database.write() as session:
             made = api_tokens.add(session, SYSTEM, name="nightly", role="viewer")
-        page.run()
+        part(page, "tokens")
         choose(page, "tokens.table", 0)
         click(page, "tokens.revoke")
         click(page, "tokens.revoke.dialog.confirm")

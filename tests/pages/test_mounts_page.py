@@ -64,9 +64,12 @@ class TestViews:
 
     def test_a_facet_filters_and_leaves_its_mark_in_the_address(self, page: OpenPage) -> None:
         app = page(PAGE)
-        app.button_group(key="mounts.facet.host").set_value("compute-02").run()
+        app.button(key="mounts.facet.host.compute-02").click().run()
         assert app.query_params["host"] in ("compute-02", ["compute-02"])
         assert set(app.dataframe[0].value["Host"]) == {"compute-02"}
+        app.button(key="mounts.facet.host.compute-02").click().run()
+        assert "host" not in app.query_params
+        assert len(set(app.dataframe[0].value["Host"])) > 1
 
     def test_pages_go_on_and_a_new_filter_starts_over(self, page: OpenPage) -> None:
         app = page(PAGE, view="history")
@@ -114,6 +117,18 @@ class TestStory:
         app = page(PAGE, role="viewer", entry=str(entry.id))
         assert f"Job {entry.jobid}" in _text(app)
         assert not [b for b in app.button if b.key in ("mounts.open.unmount", "mounts.open.delete")]
+
+    def test_a_clicked_row_opens_its_entry_and_close_closes_it(self, page: OpenPage) -> None:
+        app = page(PAGE)
+        entry = app.dataframe[0].value["Entry"][1]
+        marked = {"selection": {"rows": [1], "columns": [], "cells": []}}
+        app.session_state["mounts.table.active"] = marked
+        app.run()
+        assert f"Entry {entry}," in _text(app)
+        app.session_state["mounts.table.active"] = marked  # the browser keeps its mark
+        app.button(key="mounts.story.close").click().run()
+        assert f"Entry {entry}," not in _text(app)
+        assert "entry" not in app.query_params
 
     def test_requests_are_shown_masked(
         self, page: OpenPage, lab: MountsEnvironment, database: Database
