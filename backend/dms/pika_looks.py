@@ -1,8 +1,9 @@
 """Passive looks at queues: on a channel of their own, because asking for an absent queue closes it.
 
-Everything here runs in the transport's owner thread. A reply usually means that the next request
-for the same host is about to come, so the look for it is sent ahead; it counts for one request and
-for a few milliseconds only.
+Everything here runs in the transport's owner thread. A request is sent on a look that is at most
+`FRESH` old, which is as sure as one made for it alone: what a server does after the look is not
+seen in either case. So requests that come close together share one, and with a reply the look for
+the request that probably follows is sent ahead.
 """
 
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from backend.dms.transport import QueueState, queue_of
 
 NOT_FOUND = 404
-#: Seconds for which a look that was sent ahead may be used.
+#: Seconds for which what a look found may be used; only good news is kept at all.
 FRESH = 0.01
 
 #: Called with what was found, or None when the connection was lost.
@@ -21,11 +22,11 @@ Then = Callable[[QueueState | None], None]
 
 
 class _Look:
-    """A look on its way. taken: it belongs to somebody; not so: it was sent ahead."""
+    """A look on its way. thens: who waits for it; nobody does when it was sent ahead."""
 
-    def __init__(self, host: str, then: Then | None) -> None:
+    def __init__(self, host: str, *thens: Then) -> None:
         self.host = host
-        self.then = then
+        self.thens = list(thens)
 
 
 class Looks:
@@ -36,7 +37,7 @@ class Looks:
         self._connection: Any = None
         self._channel: Any = None
         self._waiting: deque[_Look] = deque()  # in the order in which the broker answers
-        self._ahead: dict[str, _Look] = {}
+        self._shared: dict[str, _Look] = {}  # on its way, by host: others may wait for it too
         self._fresh: dict[str, tuple[float, QueueState]] = {}
 
     def attach(self, connection: Any) -> None:
@@ -47,31 +48,42 @@ class Looks:
     def detach(self) -> None:
         """The connection is gone; whoever waits is told so."""
         self._connection = self._channel = None
-        self._ahead.clear()
+        self._shared.clear()
         self._fresh.clear()
         waiting, self._waiting = self._waiting, deque()
         for look in waiting:
-            if look.then is not None:
-                look.then(None)
+            for then in look.thens:
+                then(None)
 
-    def ask(self, host: str, then: Then, *, ahead: bool = False) -> None:
-        """Look at the host's queue. ahead: a look sent ahead a moment ago will do."""
-        if ahead:
-            made, state = self._fresh.pop(host, (0.0, None))
-            if state is not None and time.monotonic() - made <= FRESH:
-                then(state)
-                return
-            coming = self._ahead.pop(host, None)
-            if coming is not None:
-                coming.then = then
-                return
+    def ask(self, host: str, then: Then) -> None:
+        """Look at the host's queue now, whatever was found a moment ago."""
         self._send(_Look(host, then))
 
-    def send_ahead(self, host: str) -> None:
-        """Look now for the request that probably comes next."""
-        if host not in self._ahead and self._channel is not None:
-            self._ahead[host] = look = _Look(host, None)
+    def ask_for_request(self, host: str, then: Then) -> None:
+        """Before a request: what a look found within the last `FRESH` seconds, or will find."""
+        state = self._found_lately(host, FRESH)
+        coming = self._shared.get(host)
+        if state is not None:
+            then(state)
+        elif coming is not None:
+            coming.thens.append(then)
+        else:
+            self._shared[host] = look = _Look(host, then)
             self._send(look)
+
+    def send_ahead(self, host: str) -> None:
+        """Look for the request that probably comes next, unless the last look is young enough."""
+        if (
+            self._channel is not None
+            and host not in self._shared
+            and self._found_lately(host, FRESH / 2) is None
+        ):
+            self._shared[host] = look = _Look(host)
+            self._send(look)
+
+    def _found_lately(self, host: str, seconds: float) -> QueueState | None:
+        made, state = self._fresh.get(host, (0.0, None))
+        return state if time.monotonic() - made <= seconds else None
 
     def _send(self, look: _Look) -> None:
         self._waiting.append(look)
@@ -88,12 +100,14 @@ class Looks:
         self._channel.queue_declare(queue_of(look.host), passive=True, callback=answered)
 
     def _found(self, look: _Look, state: QueueState | None) -> None:
-        if self._ahead.get(look.host) is look:
-            del self._ahead[look.host]
-        if look.then is not None:
-            look.then(state)
-        elif state is not None:
+        if self._shared.get(look.host) is look:
+            del self._shared[look.host]
+        if state is not None and state.consumers:
             self._fresh[look.host] = (time.monotonic(), state)
+        else:
+            self._fresh.pop(look.host, None)
+        for then in look.thens:
+            then(state)
 
     def _open(self) -> None:
         self._connection.channel(on_open_callback=self._on_open)

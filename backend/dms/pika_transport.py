@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pika
-from pika.adapters.select_connection import SelectConnection
 from pika.exceptions import AMQPError
 
 from backend.dms import pika_collect
 from backend.dms.errors import RabbitMQException
+from backend.dms.pika_connection import JoiningConnection
 from backend.dms.pika_looks import Looks
 from backend.dms.transport import (
     LateReply,
@@ -39,8 +39,9 @@ log = logging.getLogger(__name__)
 #: An unused reply queue, and what is in it, goes away after this long (milliseconds).
 REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
 ACCESS_REFUSED = 403
-#: Seconds until a stored reply is acknowledged when no request follows.
+#: Stored replies are acknowledged within this many seconds, and when this many have come together.
 ACKNOWLEDGE_WITHIN = 0.05
+ACKNOWLEDGE_AT_ONCE = 32
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -171,7 +172,7 @@ class PikaTransport:
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                self._connection = SelectConnection(
+                self._connection = JoiningConnection(
                     self._parameters,
                     on_open_callback=self._on_open,
                     on_open_error_callback=self._on_open_error,
@@ -294,8 +295,9 @@ class PikaTransport:
         if self._blocked:
             self._resolve(sending, NotDelivered(self._blocked))
             return
-        self._acknowledge_stored()
-        self._looks.ask(sending.host, lambda state: self._looked(sending, state), ahead=True)
+        if len(self._stored) >= ACKNOWLEDGE_AT_ONCE:
+            self._acknowledge_stored()
+        self._looks.ask_for_request(sending.host, lambda state: self._looked(sending, state))
 
     def _looked(self, sending: _Sending, state: QueueState | None) -> None:
         queue = queue_of(sending.host)
@@ -369,8 +371,8 @@ class PikaTransport:
     def _keeper(self, channel: Any, tag: int) -> Callable[[], None]:
         """Notes from any thread that a reply is stored; after a reconnect it comes again instead.
 
-        Acknowledging can wait: the owner does it with the next request or a moment later, which
-        spares waking it for every reply.
+        Acknowledging can wait: the owner does it for many together, or a moment later, which spares
+        waking it and the broker for every reply.
         """
         if not self._flush_armed:
             self._flush_armed = True
