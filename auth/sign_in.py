@@ -9,7 +9,7 @@ from auth.paths import SIGN_IN_PATH
 from backend.accounts import sign_in, tickets
 from backend.core.access import Actor
 from backend.core.database import get_database
-from backend.core.errors import PortalError
+from backend.core.errors import InvalidInput, PortalError
 
 FIELDS = {
     "Form name": "Sign in",
@@ -72,6 +72,8 @@ class _Behind:
 
     def login(self, name: str, password: str, *_limits: Any, **_options: Any) -> bool:
         """The form was sent; raises PortalError with the sentence to show."""
+        if not name.strip() or not password:
+            raise InvalidInput("Give your name and your password.")
         self._actor = sign_in.authenticate(
             get_database(), name=name, password=password, address=current.address()
         )

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.core.access import Permission
 from backend.jobs import service as jobs
 from pages.shell import calls, flash, guard
-from pages.widgets import filters, job_list, job_progress
+from pages.widgets import filters, job_list, job_progress, rows
 
 
 @st.fragment(run_every=2.0)
@@ -34,13 +34,19 @@ listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 if not listed.items:
     st.info("No job fits these filters. Jobs appear here when a plan, run or test is started.")
 else:
-    chosen = job_list.table(listed) or filters.number("job")
+    clicked = job_list.table(listed)
+    if clicked is not None:
+        st.query_params["job"] = str(clicked)
     if listed.next_before is not None:
         st.button(
             "Older jobs",
             key="jobs.older",
             on_click=lambda: st.query_params.update({"before": str(listed.next_before)}),
         )
-    if chosen is not None:
+    chosen = clicked or filters.number("job")
+    if chosen is None:
+        st.caption("Choose a job to see its log.")
+    else:
         with st.container(border=True):
             job_progress.show(chosen, key="jobs.chosen", log_lines=200)
+            rows.show(chosen, key="jobs.chosen")

@@ -40,10 +40,11 @@ try:
         chrome.draw(session, {})
         alone.run()
         st.stop()
+    pages: list[st.Page] = []
     sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:
-        if page.path.exists() and session.actor.may(page.permission):
-            sections.setdefault(page.section, []).append(
+        if page.path.exists():
+            pages.append(
                 st.Page(
                     page.path,
                     title=page.title,
@@ -52,7 +53,11 @@ try:
                     default=page.url_path == "",
                 )
             )
-    chosen = st.navigation(sections, position="hidden")
+            if session.actor.may(page.permission):
+                sections.setdefault(page.section, []).append(pages[-1])
+    # Every page has its address for everybody: who follows a link to one that the role does not
+    # have reads so from the page's own guard, instead of "Page not found".
+    chosen = st.navigation(pages, position="hidden")
     chrome.draw(session, sections)
     chosen.run()
 except PortalError as exc:

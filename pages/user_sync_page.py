@@ -52,7 +52,13 @@ def draw_plan(actor: Actor, environment: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"):
                 start_plan(environment)
-            st.checkbox("Accept a short directory answer once", key="user_sync.accept_short")
+            st.checkbox(
+                "Accept a short directory answer once",
+                key="user_sync.accept_short",
+                help="A plan stops when the directory names far fewer people than last time, "
+                "because half an answer would look like people who left. Tick this when they "
+                "really have left.",
+            )
     number = filters.number("plan")
     if number is not None:
         user_sync_plan.draw(actor, calls.read(service.get_plan, plan_id=number))
@@ -61,7 +67,10 @@ def draw_plan(actor: Actor, environment: str) -> None:
     if newest:
         user_sync_plan.draw(actor, newest[0])
     else:
-        st.info("No plan was made yet. Planning compares both sides and changes nothing.")
+        st.info(
+            "No plan was made yet. A plan compares the directory's people with OpenMetadata's "
+            "users and lists what differs; nothing is changed until you apply it."
+        )
 
 
 # gate

@@ -17,7 +17,8 @@ from pages.shell.registry import FOLDER
 #: own download of a table is hidden: it is made in the browser and escapes no formulas.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
-@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 3.5rem 1rem 2rem}}
+@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.25rem 1rem 2rem}}
+[data-testid="stElementContainer"]:has(.portal-show) {display: none}
 [data-testid="stMetric"] {min-width: 7rem}
 [data-testid="stMetricLabel"], [data-testid="stMetricLabel"] * {white-space: normal !important}
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {

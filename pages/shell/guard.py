@@ -37,8 +37,8 @@ def require(permission: Permission) -> Actor:
     if not session.actor.may(permission):
         errors.show(
             NotPermitted(
-                f"This page needs a permission that the role {session.actor.role.value} does not "
-                "have. Ask an admin."
+                f"This page is for {_roles(permission)}; your role is {session.actor.role.value}. "
+                "An admin can give you another one."
             )
         )
         st.stop()
@@ -49,8 +49,12 @@ def allowed(actor: Actor, permission: Permission, action: str) -> bool:
     """May the actor do `action` ("mount and unmount")? When not, one line says which roles may."""
     if actor.may(permission):
         return True
-    roles = [f"{role.value}s" for role in Role if permission in PERMISSIONS[role]]
     st.caption(
-        f":material/lock: Only {' and '.join(roles)} {action}; your role is {actor.role.value}."
+        f":material/lock: Only {_roles(permission)} {action}; your role is {actor.role.value}."
     )
     return False
+
+
+def _roles(permission: Permission) -> str:
+    """ "stewards and admins": who has the permission."""
+    return " and ".join(f"{role.value}s" for role in Role if permission in PERMISSIONS[role])

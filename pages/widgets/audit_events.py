@@ -8,7 +8,7 @@ import streamlit as st
 from backend.accounts.audit_log import AuditFilter, AuditPage, AuditRow
 from backend.core import clock
 from pages.shell.errors import escape
-from pages.widgets import filters, status, times
+from pages.widgets import filters, rows, status, times
 
 PERIODS = {"last_hour": 1, "last_day": 24, "last_7_days": 168, "last_30_days": 720}
 OUTCOMES = ("succeeded", "failed", "refused", "unknown", "conflict")
@@ -18,11 +18,11 @@ def ask() -> AuditFilter:
     """The filters of the URL."""
     who, what, about, how, when = st.columns(5)
     with who:
-        name = filters.text("By", "by", key="audit.by")
+        name = filters.text("By", "by", key="audit.by", placeholder="admin")
     with what:
         action = filters.text("Action", "action", key="audit.action", placeholder="accounts:")
     with about:
-        subject = filters.text("About", "about", key="audit.about")
+        subject = filters.text("About", "about", key="audit.about", placeholder="part of it")
     with how:
         outcome = filters.choice("Outcome", "outcome", OUTCOMES, key="audit.outcome")
     with when:
@@ -54,8 +54,8 @@ def table(page: AuditPage) -> AuditRow | None:
         selection_mode="single-row",
         width="stretch",
     )
-    rows = event["selection"]["rows"]
-    return page.items[rows[0]] if rows and rows[0] < len(page.items) else None
+    marked = event["selection"]["rows"]
+    return page.items[marked[0]] if marked and marked[0] < len(page.items) else None
 
 
 def details(row: AuditRow) -> None:
@@ -65,3 +65,4 @@ def details(row: AuditRow) -> None:
         st.markdown(f"**{escape(row.action)}** {escape(row.subject)} {outcome}")
         st.caption(f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}")
         st.json(row.details)
+        rows.show(row.number, key="audit.chosen")

@@ -33,14 +33,15 @@ def ask(
     title: str,
     body: Callable[[], None] | str,
     action: str,
-    on_confirm: Callable[[], None],
+    on_confirm: Callable[[], bool | None],
     typed: str | None = None,
     danger: bool = True,
 ) -> None:
     """Draw the dialog while it is open.
 
     body: text (escaped) or a function that draws. typed: the word that must be typed first.
-    on_confirm runs once; afterwards the dialog closes and the page reruns.
+    on_confirm runs once; afterwards the dialog closes and the page reruns. When it returns False,
+    having drawn why, the dialog stays as it was filled in.
     """
     if not is_open(name):
         return
@@ -66,8 +67,10 @@ def ask(
         ):
             close()
             with flash.deferring():
-                on_confirm()
-            st.rerun()
+                done = on_confirm()
+            if done is not False:
+                st.rerun()
+            open_dialog(name)
         if no.button("Keep things as they are", key=f"{name}.cancel", width="stretch"):
             close()
             st.rerun()

@@ -8,7 +8,7 @@ from backend.core.errors import PortalError
 from backend.ingestion import background, mapping, resolve
 from backend.ingestion.ruleset import RULE_KINDS
 from backend.ingestion.schemas import MappingView, RuleView
-from pages.shell import calls, flash
+from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 from pages.widgets import confirm, filters, ingestion_run, job_progress, times
 
@@ -25,13 +25,15 @@ _HELP = {
 
 def draw(actor: Actor, environment: str) -> None:
     """Everything about the mapping; changing it is for those who may."""
+    guard.allowed(actor, Permission.INGESTION_MAPPING_WRITE, "change the mapping")
     text, kind = _ask()
     found = calls.read(
         mapping.view, environment=environment or None, text=text, kind=kind, limit=PAGE
     )
     for problem in found.problems:
         st.error(escape(problem), icon=":material/error:")
-    st.caption("Asked in this order: " + " → ".join(n.replace("_", " ") for n in found.order))
+    asked = " → ".join(n.replace("_", " ") for n in found.order)
+    st.caption(f"The first of these that answers names the target: {asked}")
     chosen = _table(found)
     _test(environment)
     if actor.may(Permission.INGESTION_MAPPING_WRITE) and environment:

@@ -38,7 +38,7 @@ def form(environment: str) -> Request | None:
             placeholder="urn:li:dataJob:(urn:li:dataFlow:(airflow,flow,PROD),job)",
         )
     reason = right.text_input(
-        "Reason (optional)", key=_REASON, placeholder="Travels with the run.", max_chars=1000
+        "Reason (optional)", key=_REASON, placeholder="why now; kept with the run", max_chars=1000
     )
     earlier = st.session_state.get(_RERUN_OF)
     if earlier:
@@ -127,7 +127,7 @@ def _candidate(label: str, candidate: Candidate) -> None:
     head = f"**{label}:** " if label else ""
     st.markdown(
         f"{head}{kind} **{escape(candidate.target.name)}**  \n"
-        f"rule **{candidate.rule.replace('_', ' ')}**{where}{pattern}"
+        f"named by the rule **{candidate.rule.replace('_', ' ')}**{where}{pattern}"
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from backend.core import clock
 from backend.jobs.registry import ROOMS
 from backend.jobs.schemas import DayCount, JobPage
-from pages.widgets import charts, filters, times
+from pages.widgets import charts, filters, rows, times
 
 DAYS = 14
 _COLOURS = {
@@ -29,9 +29,9 @@ def ask() -> dict[str, object]:
     with state:
         states = filters.choices("State", "state", STATES, key="jobs.state", empty="All")
     with room:
-        kind = filters.choice("Room", "room", ROOMS, key="jobs.room")
+        kind = filters.choice("Area", "room", ROOMS, key="jobs.room")
     with who:
-        name = filters.text("Started by", "by", key="jobs.by")
+        name = filters.text("Started by", "by", key="jobs.by", placeholder="name")
     return {
         "states": states,
         "kind": kind,
@@ -41,7 +41,7 @@ def ask() -> dict[str, object]:
 
 
 def table(page: JobPage) -> int | None:
-    """Draw the list; returns the chosen job's id."""
+    """Draw the list; returns the id of the job clicked just now."""
     frame = pd.DataFrame(
         {
             "Job": [view.id for view in page.items],
@@ -67,8 +67,7 @@ def table(page: JobPage) -> int | None:
         selection_mode="single-row",
         width="stretch",
     )
-    rows = event["selection"]["rows"]
-    return page.items[rows[0]].id if rows and rows[0] < len(page.items) else None
+    return rows.picked(event, [view.id for view in page.items], key="jobs.table")
 
 
 def per_day(counts: Sequence[DayCount]) -> None:

@@ -109,18 +109,22 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
             _target_form(MOUNT, wanted, defaults)
         _production_note(defaults)
 
-    def act() -> None:
+    def act() -> bool:
         state = st.session_state
         if state.get(f"{MOUNT}.way") == _BY_JSON:
-            _submit_json(wanted, "mount", state.get(f"{MOUNT}.json") or "")
-            return
-        _submit(
+            return _submit_json(wanted, "mount", state.get(f"{MOUNT}.json") or "")
+        host = (state.get(f"{MOUNT}.host") or "").strip()
+        target, jobid = state.get(f"{MOUNT}.target"), state.get(f"{MOUNT}.jobid")
+        if not target or not host or jobid is None:
+            st.warning("A mount needs a target, a host and a job id.", icon=":material/warning:")
+            return False
+        return _submit(
             actions.submit_form,
             environment=wanted.where,
             kind="mount",
-            target_id=state.get(f"{MOUNT}.target") or "",
-            host=(state.get(f"{MOUNT}.host") or "").strip(),
-            jobid=int(state.get(f"{MOUNT}.jobid") or 0),
+            target_id=target,
+            host=host,
+            jobid=int(jobid),
             keystone_token=state.get(f"{MOUNT}.token") or "",
             secret_ref=state.get(f"{MOUNT}.secret") or "",
         )
@@ -141,11 +145,19 @@ def _target_form(name: str, wanted: Wanted, defaults: dict[str, str]) -> None:
     if not known:
         st.info("No target is known by name yet: make a template, or mount as JSON.")
     left, right = st.columns(2)
-    left.selectbox("Target", known, key=f"{name}.target")
+    left.selectbox("Target", known, index=None, placeholder="Choose a target", key=f"{name}.target")
     right.text_input(
         "Host", value=wanted.filters.host, key=f"{name}.host", placeholder="compute-01"
     )
-    left.number_input("Job id", min_value=0, max_value=2_147_483_647, step=1, key=f"{name}.jobid")
+    left.number_input(
+        "Job id",
+        min_value=0,
+        max_value=2_147_483_647,
+        value=wanted.filters.job,
+        step=1,
+        key=f"{name}.jobid",
+        placeholder="12345",
+    )
     _secrets_form(name, defaults)
 
 
@@ -191,8 +203,8 @@ def _unmount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
             )
         _secrets_form(UNMOUNT, defaults)
 
-    def act() -> None:
-        _submit(
+    def act() -> bool:
+        return _submit(
             actions.submit_form,
             environment=wanted.where,
             kind="unmount",
@@ -219,7 +231,7 @@ def _delete_dialog(wanted: Wanted) -> None:
     if not confirm.is_open(DELETE) or entry is None:
         return
 
-    def act() -> None:
+    def act() -> bool:
         count = _try(
             actions.delete,
             environment=wanted.where,
@@ -228,6 +240,7 @@ def _delete_dialog(wanted: Wanted) -> None:
         )
         if count is not None:
             flash.success(f"{counted(count, 'entry is', 'entries are')} marked deleted.")
+        return count is not None
 
     confirm.ask(
         DELETE,
@@ -253,13 +266,12 @@ def _recheck_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         if st.session_state.get(f"{RECHECK}.again"):
             _secrets_form(RECHECK, defaults)
 
-    def act() -> None:
+    def act() -> bool:
         common: dict[str, Any] = {"environment": wanted.where, "kind": "recheck"}
         common["operation_id"] = operation.operation_id
         if not st.session_state.get(f"{RECHECK}.again"):
-            _submit(actions.submit, **common)
-            return
-        _submit(
+            return _submit(actions.submit, **common)
+        return _submit(
             actions.submit_form,
             **common,
             target_id=operation.backup_target_id,
@@ -295,7 +307,7 @@ def _template_dialog(wanted: Wanted) -> None:
         else:
             st.text_input("Secret reference", key=f"{TARGET}.secret", type="password")
 
-    def act() -> None:
+    def act() -> bool:
         state = st.session_state
         saved = _try_write(
             targets.save,
@@ -309,6 +321,7 @@ def _template_dialog(wanted: Wanted) -> None:
         )
         if saved is not None:
             flash.success(f"{escape(saved.target_id)} can now be mounted by name.")
+        return saved is not None
 
     confirm.ask(
         TARGET,
@@ -323,27 +336,28 @@ def _template_dialog(wanted: Wanted) -> None:
 # -- calls -----------------------------------------------------------------------------------------
 
 
-def _submit_json(wanted: Wanted, kind: str, text: str) -> None:
+def _submit_json(wanted: Wanted, kind: str, text: str) -> bool:
     try:
         document = json.loads(text)
     except ValueError as exc:
-        flash.error(f"The request is not JSON: {escape(str(exc))}")
-        return
-    _submit(actions.submit, environment=wanted.where, kind=kind, request=document)
+        st.warning(f"The request is not JSON: {escape(str(exc))}", icon=":material/warning:")
+        return False
+    return _submit(actions.submit, environment=wanted.where, kind=kind, request=document)
 
 
-def _submit(function: Callable[..., int], **arguments: Any) -> None:
+def _submit(function: Callable[..., int], **arguments: Any) -> bool:
     job_id = _try(function, **arguments)
     if job_id is not None:
         st.session_state[JOB] = job_id
+    return job_id is not None
 
 
 def _try(function: Callable[..., Any], **arguments: Any) -> Any:
-    """`calls.run` for code inside a dialog, which reruns at once: refusals become a flash."""
+    """`calls.run` for code inside a dialog: a refusal is drawn there, and None returned."""
     try:
         return function(calls.database(), guard.require(Permission.MOUNTS_WRITE), **arguments)
     except PortalError as exc:
-        flash.error(escape(exc.message))
+        _refused(exc)
         return None
 
 
@@ -353,5 +367,10 @@ def _try_write(function: Callable[..., Any], **arguments: Any) -> Any:
         with calls.database().write() as session:
             return function(session, actor, **arguments)
     except PortalError as exc:
-        flash.error(escape(exc.message))
+        _refused(exc)
         return None
+
+
+def _refused(exc: PortalError) -> None:
+    """In the dialog, which stays open: nobody types a request twice."""
+    st.warning(escape(exc.message), icon=":material/warning:")

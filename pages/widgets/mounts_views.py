@@ -9,6 +9,7 @@ from backend.core.database import Database
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import ORPHAN_KINDS
 from pages.shell import calls, flash
+from pages.shell.errors import escape
 from pages.widgets import filters, mounts_filters, mounts_story, mounts_tables, times
 from pages.widgets.mounts_filters import Wanted
 
@@ -84,6 +85,10 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
         return None
     clicked = mounts_tables.orphans(page.items, key="mounts.table.orphans")
     mounts_filters.pager(page.next_cursor)
+    for item in page.items:
+        if item.mount.id == (clicked or wanted.entry):
+            st.markdown("**Why it looks orphaned**")
+            st.markdown("\n".join(f"- {escape(said)}" for said in item.reasons.values()))
     return clicked
 
 

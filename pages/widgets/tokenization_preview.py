@@ -93,7 +93,9 @@ def _head(found: Preview) -> None:
         for warning in column.warnings
     ]
     if warnings:
-        with st.expander(f"Mind before running ({len(warnings)})", icon=":material/warning:"):
+        with st.expander(
+            f"Mind before running ({len(warnings)})", expanded=True, icon=":material/warning:"
+        ):
             st.markdown("\n".join(f"- {escape(warning)}" for warning in warnings))
 
 
@@ -101,9 +103,9 @@ def _columns(found: Preview) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "Run": [column.selected for column in found.report.columns],
                 "Column": [column.name for column in found.report.columns],
                 "Type": [column.type for column in found.report.columns],
+                "Chosen": ["✓" if column.selected else "" for column in found.report.columns],
                 "Why": [_why(column) for column in found.report.columns],
                 "Will change": [_number(c.rows_to_update) for c in found.report.columns],
                 "Blocked by": ["; ".join(column.blockers) for column in found.report.columns],
@@ -113,12 +115,12 @@ def _columns(found: Preview) -> None:
         width="stretch",
         key="tokenization.table",
         column_config={
-            "Run": st.column_config.CheckboxColumn(width=60),
             "Column": st.column_config.TextColumn(width="small"),
-            "Type": st.column_config.TextColumn(width="small"),
-            "Why": st.column_config.TextColumn(width="large"),
-            "Will change": st.column_config.TextColumn(width="small"),
-            "Blocked by": st.column_config.TextColumn(width="medium"),
+            "Type": st.column_config.TextColumn(width=130),
+            "Chosen": st.column_config.TextColumn(width=60, alignment="center"),
+            "Why": st.column_config.TextColumn(width=200),
+            "Will change": st.column_config.TextColumn(width="small", alignment="right"),
+            "Blocked by": st.column_config.TextColumn(width="large"),
         },
     )
 
@@ -193,7 +195,8 @@ def _sure(found: Preview) -> None:
         "All rows change in one transaction, or none."
     )
     st.warning(
-        "The values cannot be had back from a keyed token; only a backup has them."
+        "A keyed token cannot be turned back into its value: afterwards only a backup has the "
+        "values."
         if not found.reversible
         else "Anybody can turn these tokens back into the values.",
         icon=":material/warning:",

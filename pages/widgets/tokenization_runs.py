@@ -72,7 +72,11 @@ def _table(runs: tuple[RunView, ...]) -> None:
         hide_index=True,
         width="stretch",
         key="tokenization.history",
-        column_config={"When": times.column("When")},
+        placeholder="",
+        column_config={
+            "When": times.column("When"),
+            "Changed": st.column_config.NumberColumn("Changed", format="localized"),
+        },
         on_select="rerun",
         selection_mode="single-row",
     )

@@ -16,17 +16,17 @@ FIELDS = {"displayName": "Display name", "domains": "Domains"}
 def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     """The button with its dialog, and beside it the popover for differences to leave alone."""
     chosen = sorted(user_sync_ticks.ticked(plan.id))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            f"Apply {len(chosen):,} ticked",
-            key="user_sync.apply_open",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=not chosen,
-            on_click=confirm.open_dialog,
-            args=(_DIALOG,),
-        )
-        _leave_alone(plan, rows)
+    st.button(
+        f"Apply {len(chosen):,} ticked",
+        key="user_sync.apply_open",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not chosen,
+        help=None if chosen else "Tick the users to change first.",
+        on_click=confirm.open_dialog,
+        args=(_DIALOG,),
+    )
+    _leave_alone(plan, rows)
     view = calls.read(service.get_settings, environment=plan.environment)
     over = service.over_limit(len(chosen), plan.matched_count, view.settings)
     confirm.ask(
@@ -47,7 +47,7 @@ def _words(plan: PlanView, users: int, over: bool, percent: float) -> None:
     """What will happen, in numbers and words."""
     st.markdown(
         f"**{users:,}** of {plan.matched_count:,} matched users will be changed in OpenMetadata "
-        f"at {escape(plan.host_port)}. Only display names and domains are written; roles, teams "
+        f"at `{escape(plan.host_port)}`. Only display names and domains are written; roles, teams "
         "and everything else stay."
     )
     st.markdown(

@@ -8,8 +8,14 @@ from html import escape
 from backend.user_sync.schemas import DomainRef, RowView
 
 SHOWN = 160
-_OLD = '<del style="background:#ffd8d3;color:#7a1600;border-radius:3px">'
-_NEW = '<ins style="background:#cdeed3;color:#0b4a1b;text-decoration:none;border-radius:3px">'
+_OLD = (
+    '<del style="background:light-dark(#ffd8d3,#5a1d16);color:light-dark(#7a1600,#ffc9c2);'
+    'border-radius:3px">'
+)
+_NEW = (
+    '<ins style="background:light-dark(#cdeed3,#12452a);color:light-dark(#0b4a1b,#bdf0cb);'
+    'text-decoration:none;border-radius:3px">'
+)
 
 
 def row_html(row: RowView) -> str:

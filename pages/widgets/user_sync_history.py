@@ -43,11 +43,13 @@ def draw(environment: str) -> None:
     _charts(plans, runs)
     st.subheader("Runs", anchor=False)
     if runs:
+        st.caption("Choose a run to see what became of each user, to continue or to undo it.")
         _choose("run", [run.id for run in runs], _runs(runs), key="user_sync.runs")
     else:
         st.caption("Nothing was applied yet. A run begins when ticked rows of a plan are applied.")
     st.subheader("Plans", anchor=False)
     if plans:
+        st.caption("Choose a plan to review it.")
         _choose("plan", [plan.id for plan in plans], _plans(plans), key="user_sync.plans")
     else:
         st.caption("No plan was made yet.")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from backend.core.access import Actor, Permission
+from backend.core.words import counted
 from backend.user_sync import service
 from backend.user_sync.schemas import KINDS, PlanView, RowFilter, RowView
 from pages.shell import calls
@@ -10,6 +11,7 @@ from pages.shell.errors import escape
 from pages.widgets import (
     filters,
     job_progress,
+    rows,
     times,
     user_sync_apply,
     user_sync_diff,
@@ -25,12 +27,24 @@ LABELS = {
     "invalid": "Invalid",
     "duplicate": "Duplicate",
 }
+MEANINGS = {
+    "update": "The name or the domains differ; ticked rows are written when you apply.",
+    "unknown_domain": "OpenMetadata has no such domain, or several of that name. The user's "
+    "domains stay; a different name can still be written.",
+    "not_found": "Nobody in OpenMetadata has this e-mail. Users are never created.",
+    "duplicate": "The directory names the address twice with different values, or two users share "
+    "it. Nothing is written.",
+    "invalid": "No usable e-mail, control characters, or the address of a bot. Nothing is written.",
+    "unchanged": "Nothing to do, or a difference that somebody left alone.",
+}
 _CHANGING = {"update", "unknown_domain"}
 
 
 def draw(actor: Actor, plan: PlanView) -> None:
     """The plan as it is: being made, failed, or ready for review."""
-    st.subheader(f"Plan {plan.id} of {escape(plan.environment)}", anchor=False)
+    with st.container():
+        st.subheader(f"Plan {plan.id} of {escape(plan.environment)}", anchor=False)
+        rows.show(plan.id, key="user_sync.plan_head")
     if plan.state == "planning":
         if plan.job_id is None:
             st.info("This plan is being made on a command line or over the API.")
@@ -44,18 +58,19 @@ def draw(actor: Actor, plan: PlanView) -> None:
     _tiles(plan)
     wanted = _filters(plan)
     page, size = _paging()
-    rows = calls.read(
+    found = calls.read(
         service.list_rows, plan_id=plan.id, wanted=wanted, offset=page * size, limit=size
     )
     may_apply = actor.may(Permission.USER_SYNC_APPLY) and plan.run_id is None and not plan.expired
-    if rows.total == 0:
+    if may_apply and plan.changes:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            user_sync_apply.draw(plan, found.items)
+            _ticks(plan, wanted, found.items)
+    if found.total == 0:
         st.info("No row fits these filters.")
     else:
-        _table(rows.items, may_apply)
-        _pager(rows.total, page, size)
-    if may_apply:
-        _ticks(plan, wanted, rows.items)
-        user_sync_apply.draw(plan, rows.items)
+        _table(found.items, may_apply)
+        _pager(found.total, page, size)
     _download(plan)
 
 
@@ -85,8 +100,10 @@ def _open_run(run_id: int) -> None:
 
 
 def _tiles(plan: PlanView) -> None:
-    for column, kind in zip(st.columns(len(KINDS)), KINDS, strict=True):
-        column.metric(LABELS[kind], f"{plan.kinds.get(kind, 0):,}", border=True, height="stretch")
+    with st.container(horizontal=True):
+        for kind in KINDS:
+            count = f"{plan.kinds.get(kind, 0):,}"
+            st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
     fields = plan.fields
     parts = [
         (fields.get("displayName", 0), "display name changes", "display names change"),
@@ -125,9 +142,9 @@ def _paging() -> tuple[int, int]:
     return max(0, (filters.number("page") or 1) - 1), size
 
 
-def _table(rows: tuple[RowView, ...], may_apply: bool) -> None:
+def _table(shown: tuple[RowView, ...], may_apply: bool) -> None:
     with st.container(border=True, gap="small"):
-        for row in rows:
+        for row in shown:
             if may_apply:
                 tick, who, what = st.columns([0.4, 4, 6], vertical_alignment="center")
                 with tick:
@@ -171,7 +188,7 @@ def _pager(total: int, page: int, size: int) -> None:
             label_visibility="collapsed",
             width=130,
         )
-        st.caption(f"Page {page + 1:,} of {pages:,} · {total:,} rows")
+        st.caption(f"Page {page + 1:,} of {pages:,} · {counted(total, 'row')}")
 
 
 def _turn(page: int) -> None:
@@ -181,13 +198,13 @@ def _turn(page: int) -> None:
         st.query_params["page"] = str(page)
 
 
-def _ticks(plan: PlanView, wanted: RowFilter, rows: tuple[RowView, ...]) -> None:
+def _ticks(plan: PlanView, wanted: RowFilter, shown: tuple[RowView, ...]) -> None:
     user_sync_ticks.buttons(
         plan.id,
-        rows,
+        shown,
         lambda: calls.fetch(service.applicable_user_ids, plan_id=plan.id, wanted=wanted),
     )
-    st.markdown(user_sync_ticks.count_text(plan.id, rows))
+    st.caption(user_sync_ticks.count_text(plan.id, shown))
 
 
 def _download(plan: PlanView) -> None:

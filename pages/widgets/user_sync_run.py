@@ -8,7 +8,7 @@ from backend.user_sync import service
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
 from pages.shell import calls, flash
 from pages.shell.errors import escape
-from pages.widgets import filters, job_progress, status, times
+from pages.widgets import filters, job_progress, rows, status, times
 
 PAGE = 100
 _WORDS = {"pending": "not tried", "sending": "under way"}
@@ -17,17 +17,9 @@ _LOOKS = {"partial": "conflict", "stopped": "interrupted"}
 
 def draw(actor: Actor, run: RunView) -> None:
     """The run as it is now."""
-    st.subheader(f"Run {run.id} of plan {run.plan_id}, {escape(run.environment)}", anchor=False)
-    if not run.ended:
-        if run.job_id is None:
-            st.info("This run is at work on a command line. Reload to see how far it is.")
-        else:
-            job_progress.show(run.job_id, key="user_sync.job")
-    else:
-        st.markdown(status.markdown(_LOOKS.get(run.state, run.state), label=run.state))
-    if run.note:
-        st.warning(escape(run.note))
-    _tiles(run)
+    with st.container():
+        _head(run)
+        rows.show(run.id, key="user_sync.run_head")
     took = (
         times.duration((run.finished_at - run.started_at).total_seconds())
         if run.finished_at and run.started_at
@@ -39,12 +31,26 @@ def draw(actor: Actor, run: RunView) -> None:
         _actions(actor, run)
 
 
+def _head(run: RunView) -> None:
+    st.subheader(f"Run {run.id} of plan {run.plan_id}, {escape(run.environment)}", anchor=False)
+    if not run.ended:
+        if run.job_id is None:
+            st.info("This run is at work on a command line. Reload to see how far it is.")
+        else:
+            job_progress.show(run.job_id, key="user_sync.job")
+    else:
+        st.markdown(status.markdown(_LOOKS.get(run.state, run.state), label=run.state))
+    if run.note:
+        st.warning(escape(run.note))
+    _tiles(run)
+
+
 def _tiles(run: RunView) -> None:
-    shown = [s for s in ITEM_STATES if run.counts.get(s) or s in ("applied", "conflict", "failed")]
-    for column, state in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(
-            _WORDS.get(state, state).capitalize(), f"{run.counts.get(state, 0):,}", border=True
-        )
+    with st.container(horizontal=True):
+        for state in ITEM_STATES:
+            if run.counts.get(state) or state in ("applied", "conflict", "failed"):
+                label = _WORDS.get(state, state).capitalize()
+                st.metric(label, f"{run.counts.get(state, 0):,}", border=True)
 
 
 def _items(run: RunView) -> None:
@@ -70,6 +76,7 @@ def _items(run: RunView) -> None:
         hide_index=True,
         width="stretch",
         key="user_sync.items",
+        placeholder="",
         column_config={
             "When": times.column("When"),
             "OpenMetadata": st.column_config.LinkColumn(display_text="Open"),
@@ -89,7 +96,7 @@ def _items(run: RunView) -> None:
 
 
 def _frame(items: tuple[ItemView, ...]) -> pd.DataFrame:
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "E-mail": [item.email for item in items],
             "Outcome": [_WORDS.get(item.state, item.state) for item in items],
@@ -102,6 +109,7 @@ def _frame(items: tuple[ItemView, ...]) -> pd.DataFrame:
             "OpenMetadata": [item.row.user_url for item in items],
         }
     )
+    return frame if any(item.reason for item in items) else frame.drop(columns="Reason")
 
 
 def _name(name: str | None, item: ItemView) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
 from backend.user_sync.schemas import Settings
-from pages.shell import calls, flash
+from pages.shell import calls, flash, guard
 from pages.widgets import times
 from pages.widgets.user_sync_apply import FIELDS
 
@@ -29,7 +29,7 @@ def _settings(actor: Actor, environment: str) -> None:
             f"The last good directory answer had {view.last_good_count:,} people,",
             view.last_good_at,
         )
-    locked = not actor.may(Permission.USER_SYNC_CONFIGURE)
+    locked = not guard.allowed(actor, Permission.USER_SYNC_CONFIGURE, "change these settings")
     with st.form("user_sync.settings", border=True):
         wanted = _limits(_schedule(view.settings, locked), locked)
         save = st.form_submit_button("Save", key="user_sync.save", disabled=locked)
@@ -60,19 +60,21 @@ def _limits(now: Settings, locked: bool) -> Settings:
     """What stops planning and applying; a pair of fields that belong together per line."""
 
     def number(column: Any, label: str, least: float, most: float, value: float, key: str) -> float:
-        return float(column.number_input(label, least, most, value, key=key, disabled=locked))
+        return float(
+            column.number_input(label, least, most, value, key=key, format="%g", disabled=locked)
+        )
 
     left, right = st.columns(2, vertical_alignment="bottom")
     percent = number(
         left,
-        "Changing more than this share of the matched users needs the number typed (%)",
+        "Type the number to confirm when more users change than (% of matched)",
         0.0,
         100.0,
         float(now.limit_percent),
         "user_sync.percent",
     )
     since = right.number_input(
-        "… from so many matched users up",
+        "… and at least so many users are matched",
         0,
         10_000_000,
         now.limit_from,
@@ -82,7 +84,7 @@ def _limits(now: Settings, locked: bool) -> Settings:
     left, right = st.columns(2, vertical_alignment="bottom")
     share = number(
         left,
-        "Stop when the directory names less than this share of its last good answer (%)",
+        "Stop planning when the directory names fewer people than (% of last time)",
         0.0,
         100.0,
         now.min_share * 100,

@@ -44,24 +44,23 @@ def _toggle(plan_id: int, user_id: str, key: str) -> None:
 def buttons(plan_id: int, page: Iterable[RowView], everything: Callable[[], Iterable[str]]) -> None:
     """Tick the page, tick all that the filters find, untick all."""
     ids = [row.user_id for row in page if row.user_id and row.applicable]
-    with st.container(horizontal=True):
-        st.button(
-            "Tick this page",
-            key="user_sync.tick_page",
-            disabled=not ids,
-            on_click=lambda: ticked(plan_id).update(ids),
-        )
-        st.button(
-            "Tick all that the filters find",
-            key="user_sync.tick_all",
-            on_click=lambda: ticked(plan_id).update(everything()),
-        )
-        st.button(
-            "Untick all",
-            key="user_sync.untick",
-            disabled=not ticked(plan_id),
-            on_click=ticked(plan_id).clear,
-        )
+    st.button(
+        "Tick this page",
+        key="user_sync.tick_page",
+        disabled=not ids,
+        on_click=lambda: ticked(plan_id).update(ids),
+    )
+    st.button(
+        "Tick all that the filters find",
+        key="user_sync.tick_all",
+        on_click=lambda: ticked(plan_id).update(everything()),
+    )
+    st.button(
+        "Untick all",
+        key="user_sync.untick",
+        disabled=not ticked(plan_id),
+        on_click=ticked(plan_id).clear,
+    )
 
 
 def count_text(plan_id: int, page: Iterable[RowView]) -> str:

@@ -155,6 +155,8 @@ class TestOrphans:
         shown = app.dataframe[0].value
         assert list(shown["Host"]) == ["compute-10"]
         assert "does not exist" in shown["Evidence"][0]
+        app = page(PAGE, view="orphans", reason="no_queue", entry=str(shown["Entry"][0]))
+        assert "does not exist" in _text(app), "in full: a table cuts it"
 
     def test_an_operator_changes_the_age(self, page: OpenPage, database: Database) -> None:
         app = page(PAGE, role="operator", view="orphans")
@@ -198,6 +200,18 @@ class TestActions:
         app.button(key="mounts.mount.confirm").click().run()
         assert "was not sent" in _text(app)
         assert "mounts.job" not in app.session_state
+        assert app.text_area(key="mounts.mount.json").value == '{"host": "compute-01"}', "kept"
+        app.button(key="mounts.mount.cancel").click().run()
+        assert not [box for box in app.text_area if box.key == "mounts.mount.json"]
+
+    def test_a_form_with_holes_is_refused_and_kept(self, page: OpenPage) -> None:
+        app = page(PAGE, role="operator")
+        app.button(key="mounts.open.mount").click().run()
+        app.text_input(key="mounts.mount.host").input("compute-04").run()
+        app.button(key="mounts.mount.confirm").click().run()
+        assert "needs a target, a host and a job id" in _text(app)
+        assert "mounts.job" not in app.session_state
+        assert app.text_input(key="mounts.mount.host").value == "compute-04"
 
     def test_mounting_by_template_and_unmounting_again(
         self, page: OpenPage, database: Database

@@ -118,7 +118,7 @@ class TestFilters:
         app = open_page(PAGE, role="steward")
         app.text_input(key="user_sync.text").set_value("horvat").run()
         assert app.query_params["text"] == "horvat"
-        assert "1 rows" in shown(app)
+        assert "· 1 row" in shown(app)
         app.text_input(key="user_sync.text").set_value("nobody of that name").run()
         assert "No row fits" in shown(app)
 
@@ -150,6 +150,13 @@ class TestTicks:
         app.button(key="user_sync.untick").click().run()
         assert "0 ticked" in shown(app)
         assert app.button(key="user_sync.apply_open").disabled
+
+    def test_are_applied_from_above_the_list_where_they_are_seen(self, open_page, many):
+        many(60).plan()
+        app = open_page(PAGE, role="steward")
+        order = [e.key for e in app.main if getattr(e, "key", None)]
+        ticks = [key for key in order if key.startswith("user_sync.tick.")]
+        assert order.index("user_sync.apply_open") < order.index(ticks[0])
 
 
 class TestApply:
