@@ -30,16 +30,7 @@ def ask_environment() -> str:
             "the machine's own AWS identity are there. An admin adds one under Connections."
         )
         return ""
-    names = [item.name for item in known]
-    default = next((item.name for item in known if item.is_default), names[0])
-    if len(names) == 1:
-        return default
-    return (
-        filters.choice(
-            "Environment", "environment", names, key="ingestion.environment", empty="Default"
-        )
-        or default
-    )
+    return filters.environment([item.name for item in known], key="ingestion.environment")
 
 
 def ask_view(actor: Actor) -> str:

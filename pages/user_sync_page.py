@@ -24,12 +24,7 @@ def ask_environment() -> str:
     if not names:
         st.info("No environment is configured yet. An admin adds one under Connections.")
         st.stop()
-    if len(names) == 1:
-        return names[0]
-    chosen = filters.choice(
-        "Environment", "environment", names, key="user_sync.environment", empty=f"{names[0]} ·"
-    )
-    return chosen or names[0]
+    return filters.environment(names, key="user_sync.environment")
 
 
 def start_plan(environment: str) -> None:
@@ -50,8 +45,9 @@ def draw_plan(actor: Actor, environment: str) -> None:
     """The plan of the address, or the environment's newest."""
     if guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"):
-                start_plan(environment)
+            pressed = st.button(
+                "Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"
+            )
             st.checkbox(
                 "Accept a short directory answer once",
                 key="user_sync.accept_short",
@@ -59,6 +55,8 @@ def draw_plan(actor: Actor, environment: str) -> None:
                 "because half an answer would look like people who left. Tick this when they "
                 "really have left.",
             )
+        if pressed:
+            start_plan(environment)
     number = filters.number("plan")
     if number is not None:
         user_sync_plan.draw(actor, calls.read(service.get_plan, plan_id=number))

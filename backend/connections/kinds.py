@@ -1,6 +1,6 @@
 """The nine kinds of connection with their settings and secrets (DESIGN 5.3), in one table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from backend.connections import fields
@@ -269,12 +269,20 @@ def check_complete(kind: Kind, settings: Mapping[str, str], secrets_set: frozens
     """Raise InvalidInput naming everything that is missing at once."""
     missing = [item.name for item in kind.settings if item.required and not settings.get(item.name)]
     if missing:
-        raise InvalidInput(f"{kind.name} needs {' and '.join(missing)}.")
+        raise InvalidInput(f"{kind.label} needs {_called(kind, missing)}.")
     if kind.one_of and not any(all(settings.get(n) for n in group) for group in kind.one_of):
-        choices = ", or ".join(" and ".join(group) for group in kind.one_of)
-        raise InvalidInput(f"{kind.name} needs {choices}.")
+        choices = ", or ".join(_called(kind, group) for group in kind.one_of)
+        raise InvalidInput(f"{kind.label} needs {choices}.")
     if kind.name == "aws":
         _check_key_pair(settings, secrets_set)
+
+
+def _called(kind: Kind, names: Iterable[str]) -> str:
+    """Settings by what the page calls them and, where it differs, what a command calls them."""
+    labels = {item.name: item.label for item in kind.settings}
+    return " and ".join(
+        name if labels[name].lower() == name else f"{labels[name]} ({name})" for name in names
+    )
 
 
 def _check_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:

@@ -34,7 +34,8 @@ def add(*, first: bool) -> None:
     if pressed:
         made = calls.write(environments.add, name=name, default=default, is_production=production)
         if made is not None:
-            flash.success(f"Environment {escape(made.name)} is added. Configure it below.")
+            default = " and is the default now" if made.is_default else ""
+            flash.success(f"Environment {escape(made.name)} is added{default}. Configure it below.")
             st.query_params.from_dict({"environment": made.name})
             st.rerun()
 

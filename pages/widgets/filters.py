@@ -34,6 +34,22 @@ def choice(
     return value or ""
 
 
+def environment(names: Sequence[str], *, key: str) -> str:
+    """The environment of `?environment=`, else the first of `names`, the default one; drawn when
+    there is a choice."""
+    wanted = st.query_params.get("environment", "")
+    wanted = wanted if wanted in names else names[0]
+    if len(names) == 1:
+        return wanted
+    return st.selectbox(
+        "Environment",
+        names,
+        index=names.index(wanted),
+        key=_prepare(key, wanted),
+        on_change=_store(key, "environment", str),
+    )
+
+
 def choices(
     label: str,
     parameter: str,

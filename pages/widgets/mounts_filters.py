@@ -47,9 +47,7 @@ def ask() -> Wanted:
     columns = st.columns([2, 2, 2, 1.4, 2] if several else [2, 2, 1.4, 2])
     if several:
         with columns[0]:
-            environment = filters.choice(
-                "Environment", "environment", names, key="mounts.environment", empty="Default"
-            )
+            environment = filters.environment(names, key="mounts.environment")
     columns = columns[-4:]
     with columns[0]:
         host = filters.text("Host", "host", key="mounts.host", placeholder="compute-01")

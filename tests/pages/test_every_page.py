@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.core.access import PERMISSIONS, Role
+from backend.connections import environments
+from backend.core.access import PERMISSIONS, SYSTEM, Role
+from backend.core.database import Database
 from pages.shell import registry
 from tests.fixtures.pages import OpenPage
 
@@ -49,6 +51,22 @@ class TestEveryPage:
         assert not app.title
 
 
+class TestEnvironment:
+    @pytest.mark.parametrize("name", ["user_sync", "ingestion"])
+    def test_the_default_one_is_named_and_another_one_gets_into_the_address(
+        self, open_page: OpenPage, database: Database, name: str
+    ) -> None:
+        with database.write() as session:
+            for known in ("Alpha", "Production"):
+                environments.add(session, SYSTEM, name=known, default=known == "Production")
+        app = open_page(f"{name}_page.py", role="viewer")
+        chosen = app.selectbox(key=f"{name}.environment")
+        assert (chosen.value, chosen.options) == ("Production", ["Production", "Alpha"])
+        chosen.set_value("Alpha").run()
+        assert app.query_params["environment"] in ("Alpha", ["Alpha"])
+        assert app.selectbox(key=f"{name}.environment").value == "Alpha"
+
+
 class TestRoleChange:
     def test_a_role_removed_in_an_open_tab_counts_at_the_next_click(
         self, open_page: OpenPage, sign_in_as: Callable[[str | None], None]
@@ -64,8 +82,6 @@ class TestStateDatabaseAway:
     def test_shows_a_kind_page_and_works_again_afterwards(
         self, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from backend.core.database import Database
-
         app = open_page("jobs_page.py")
         gone = Database("postgresql+psycopg2://nobody:planted-secret@127.0.0.1:1/x")
         with monkeypatch.context() as patch:

@@ -110,7 +110,12 @@ class TestCompleteness:
         ("kind", "settings", "words"),
         [
             ("postgres", {"host": "h"}, "database and user"),
-            ("databricks", {"http_path": "/x"}, "server_hostname and http_path, or jdbc_url"),
+            ("datahub", {}, r"GMS address \(server\)"),
+            (
+                "databricks",
+                {"http_path": "/x"},
+                r"\(server_hostname\) and HTTP path \(http_path\), or JDBC URL \(jdbc_url\)",
+            ),
             ("aws", {"access_key_id": "AK"}, "secret_access_key"),
         ],
     )
