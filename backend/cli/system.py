@@ -55,8 +55,10 @@ def migrate() -> None:
 
 def doctor(json: Json = False) -> None:
     """Say what is set and what is wrong, all problems at once."""
+    from backend.ingestion import static_mapping
+
     log.configure("ERROR")
-    report = examine(get_database)
+    report = examine(get_database, (static_mapping.problems,))
     lines = [f"{item.name} = {item.value}" for item in report.settings]
     lines += [f"ok: {line}" for line in report.fine]
     lines += [f"PROBLEM: {line}" for line in report.problems]

@@ -34,14 +34,7 @@ class Vault:
     """Encrypts with the first key and opens with any of them."""
 
     def __init__(self, keys: list[str]) -> None:
-        problems = [
-            f"PORTAL_SECRET_KEYS: key number {number} is not a Fernet key "
-            "(make one with: python -m backend secrets new-key)"
-            for number, key in enumerate(keys, 1)
-            if not _is_key(key)
-        ]
-        if not keys:
-            problems = ["PORTAL_SECRET_KEYS: no key given"]
+        problems = key_problems(keys) if keys else ["PORTAL_SECRET_KEYS: no key given"]
         if problems:
             raise SettingsError(problems)
         self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -67,6 +60,16 @@ class Vault:
         return self.encrypt(self.decrypt(ciphertext, binding=binding), binding=binding)
 
 
+def key_problems(keys: list[str]) -> list[str]:
+    """What is wrong with the keys' form, a sentence per key that is none."""
+    return [
+        f"PORTAL_SECRET_KEYS: key number {number} is not a Fernet key "
+        "(make one with: python -m backend secrets new-key)"
+        for number, key in enumerate(keys, 1)
+        if not _is_key(key)
+    ]
+
+
 def key_id(key: str) -> str:
     """Eight characters that name a key without telling anything about it."""
     return hashlib.sha256(b"portal-key-id:" + key.encode()).hexdigest()[:8]
@@ -79,14 +82,35 @@ def load_vault(secret_keys: str, data_dir: Path) -> Vault:
 
 def configured_keys(secret_keys: str, data_dir: Path) -> list[str]:
     """The keys in force, newest first: the environment's, else the key file's."""
-    keys = [key.strip() for key in secret_keys.split(",") if key.strip()]
-    return keys or read_key_file(data_dir)
+    return listed_keys(secret_keys) or read_key_file(data_dir)
+
+
+def listed_keys(secret_keys: str) -> list[str]:
+    """The keys of the comma separated setting."""
+    return [key.strip() for key in secret_keys.split(",") if key.strip()]
 
 
 def read_key_file(data_dir: Path) -> list[str]:
-    """Keys of the key file, newest first; the file is made when there is none."""
+    """Keys of the key file, newest first; the file is made when there is none.
+
+    Raises SettingsError when the folder or the file cannot be used.
+    """
     path = data_dir / KEY_FILE
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        _made_once(path)
+        return path.read_text().split()
+    except OSError as exc:
+        raise SettingsError(
+            [
+                f"PORTAL_DATA_DIR: {path} cannot be used ({exc.strerror}). Name a folder that this "
+                "user may write to."
+            ]
+        ) from exc
+
+
+def _made_once(path: Path) -> None:
+    """A new key in a new file of its owner alone; a file that is there is kept and closed."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -95,7 +119,6 @@ def read_key_file(data_dir: Path) -> list[str]:
     else:
         with os.fdopen(descriptor, "w") as handle:
             handle.write(Fernet.generate_key().decode() + "\n")
-    return path.read_text().split()
 
 
 def add_key_to_file(data_dir: Path) -> str:

@@ -265,8 +265,8 @@ def _private_file(path: Path) -> None:
     An existing file is not opened here: closing it would drop this process's locks on it. What
     cannot be made is said by SQLite at the first use.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 

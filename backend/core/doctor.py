@@ -1,13 +1,10 @@
 """What is set and what is wrong, all problems at once."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
-from backend.core import audit, private, secret_store, startup
-from backend.core.crypto import KEY_FILE
+from backend.core import audit, crypto, private, secret_store, startup
 from backend.core.database import Database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.log import MASK, mask_text
@@ -30,18 +27,40 @@ class Report:
     problems: tuple[str, ...]
 
 
-def examine(open_database: Callable[[], Database]) -> Report:
-    """Look at the settings, the state database, the keys and the audit chain."""
-    fine: list[str] = []
+def examine(
+    open_database: Callable[[], Database],
+    checks: Sequence[Callable[[Settings], Sequence[str]]] = (),
+) -> Report:
+    """Look at the settings, the state database, the keys and the audit chain.
+
+    checks: what else may be wrong with the settings, as sentences (rules of the domains).
+    """
+    settings, unusable = _readable()
+    problems = [*unusable, *_check_settings(settings)]
+    for check in checks:
+        problems += check(settings)
+    # With settings that no process starts with there is no telling which database was meant.
+    fine = [] if unusable else _check_state(open_database, problems)
+    wrong = {problem.split(":")[0] for problem in unusable}
+    # A wrong key is found by its form, and again by opening the database with it.
+    return Report(tuple(_rows(settings, wrong)), tuple(fine), tuple(dict.fromkeys(problems)))
+
+
+def _readable() -> tuple[Settings, list[str]]:
+    """The settings without those that cannot be read, and what is wrong with those."""
     try:
-        settings = load_settings()
+        return load_settings(), []
     except SettingsError as exc:
-        return Report((), (), tuple(exc.problems))
-    problems = list(_check_settings(settings))
+        wrong = {problem.split(":")[0] for problem in exc.problems}
+        rest = {name: value for name, value in os.environ.items() if name not in wrong}
+        return load_settings(rest), exc.problems
+
+
+def _check_state(open_database: Callable[[], Database], problems: list[str]) -> list[str]:
+    """What is fine with the state; adds what is not to `problems`."""
+    fine = []
     try:
         database = open_database()
-        with database.read() as session:
-            session.execute(text("SELECT 1"))
         startup.prepare(database, secret_store.get_vault())
         fine.append(f"state database at revision {startup.SCHEMA_REVISION}")
         with database.read() as session:
@@ -54,16 +73,18 @@ def examine(open_database: Callable[[], Database]) -> Report:
         problems += exc.problems
     except PortalError as exc:
         problems.append(exc.message)
-    return Report(tuple(_rows(settings)), tuple(fine), tuple(problems))
+    return fine
 
 
-def _rows(settings: Settings) -> list[Setting]:
+def _rows(settings: Settings, wrong: Container[str]) -> list[Setting]:
     rows = []
     for field in Settings.model_fields:
         names = variable_names(field)
         source = next((name for name in names if os.environ.get(name)), "default")
         value = getattr(settings, field)
-        if hasattr(value, "get_secret_value"):
+        if names[0] in wrong:
+            shown = "(cannot be used)"
+        elif hasattr(value, "get_secret_value"):
             shown = MASK if value.get_secret_value() else "(not set)"
         elif isinstance(value, tuple):
             shown = ", ".join(value) or "(not set)"
@@ -74,7 +95,7 @@ def _rows(settings: Settings) -> list[Setting]:
 
 
 def _check_settings(settings: Settings) -> list[str]:
-    problems = []
+    problems = crypto.key_problems(crypto.listed_keys(settings.secret_keys.get_secret_value()))
     data_dir = settings.data_dir
     try:
         private.state_folder(data_dir)
@@ -85,13 +106,9 @@ def _check_settings(settings: Settings) -> list[str]:
         problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be made ({exc.strerror})")
     if data_dir.is_dir() and private.open_to_others(data_dir):
         problems.append(f"PORTAL_DATA_DIR: others may look into {data_dir}: chmod 700 it")
-    key_file = data_dir / KEY_FILE
+    key_file = data_dir / crypto.KEY_FILE
     if key_file.exists() and key_file.stat().st_mode & 0o077:
         problems.append(f"{key_file} can be read by others: chmod 600 it")
-    if settings.lambda_mapping_file and not os.access(settings.lambda_mapping_file, os.R_OK):
-        problems.append(
-            f"DATAHUB_INGESTION_LAMBDA_MAPPING_FILE: {settings.lambda_mapping_file} cannot be read"
-        )
     if settings.public_url.startswith("http://") and "localhost" not in settings.public_url:
         problems.append(
             "PORTAL_PUBLIC_URL: without https the session cookie is not Secure; "

@@ -166,6 +166,25 @@ class Settings(BaseSettings):
             raise ValueError("must start with amqp:// or amqps://, or be empty")
         return value
 
+    @field_validator("database_url_setting")
+    @classmethod
+    def _is_database(cls, value: str) -> str:
+        """Said here, because SQLAlchemy's own errors would come up in the middle of a start."""
+        if not value:
+            return value
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        try:
+            # Loads the driver too: mysql:// without one means a package that is not installed.
+            make_url(value).get_dialect().import_dbapi()
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
+            raise ValueError(
+                "must be a URL like postgresql+psycopg2://user:password@host/database, "
+                "mysql+pymysql://… or sqlite:////folder/file, or be empty"
+            ) from exc
+        return value
+
     @property
     def database_url(self) -> str:
         if self.database_url_setting:

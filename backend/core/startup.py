@@ -52,12 +52,20 @@ def _revision(database: Database) -> str | None:
     except DBAPIError as exc:
         if _is_missing_table(exc):
             return None
-        raise SettingsError(
-            [
-                f"PORTAL_DATABASE_URL: the state database cannot be used ({type(exc.orig).__name__}"
-                "). Check that the server runs, the database exists and the account may use it."
-            ]
-        ) from exc
+        raise SettingsError([_unusable(database, exc)]) from exc
+
+
+def _unusable(database: Database, exc: DBAPIError) -> str:
+    url = database.engine.url
+    if url.get_backend_name() == "sqlite":
+        return (
+            f"PORTAL_DATA_DIR or PORTAL_DATABASE_URL: the state database {url.database} cannot be "
+            f"used ({exc.orig}). Check that its folder exists and this user may write there."
+        )
+    return (
+        f"PORTAL_DATABASE_URL: the state database cannot be used ({type(exc.orig).__name__}). "
+        "Check that the server runs, the database exists and the account may use it."
+    )
 
 
 def _is_missing_table(exc: DBAPIError) -> bool:

@@ -49,6 +49,11 @@ def load(settings: Settings) -> StaticMapping:
         return _cached[1]
 
 
+def problems(settings: Settings) -> tuple[str, ...]:
+    """What is wrong with the mapping of the variables and of the file, a sentence each."""
+    return load(settings).problems
+
+
 def _read(settings: Settings) -> StaticMapping:
     env_rules, env_problem = _env(settings)
     file_rules, file_problem = _file(settings.lambda_mapping_file)

@@ -26,6 +26,14 @@ class TestLoadSettings:
         ):
             assert name in text
 
+    @pytest.mark.parametrize(
+        "url", ["nonsense", "postgresql://host:port/db", "mysql://user:hidden@host/db", "redis://h"]
+    )
+    def test_a_database_no_driver_opens_is_said_without_its_password(self, url: str) -> None:
+        with pytest.raises(SettingsError, match=r"^PORTAL_DATABASE_URL: must be a URL") as caught:
+            load_settings({"PORTAL_DATABASE_URL": url})
+        assert "hidden" not in str(caught.value)
+
     def test_defaults_need_nothing(self) -> None:
         settings = load_settings({})
         assert settings.sandbox == "auto"

@@ -40,6 +40,21 @@ class TestPrepare:
             startup.prepare(gone, secret_store.get_vault())
         assert "planted-secret" not in str(caught.value)
 
+    def test_a_file_that_cannot_be_made_is_one_clear_problem(
+        self, data_dir: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        nowhere = Database(f"sqlite:///{tmp_path / 'file' / 'state' / 'portal.sqlite'}")
+        with pytest.raises(SettingsError, match=r"PORTAL_DATA_DIR.*portal\.sqlite cannot be used"):
+            startup.prepare(nowhere, secret_store.get_vault())
+
+    def test_a_folder_for_the_keys_that_cannot_be_made_is_one_clear_problem(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(SettingsError, match=r"PORTAL_DATA_DIR: .*Not a directory"):
+            crypto.load_vault("", tmp_path / "file" / "state")
+
     def test_a_rotated_key_file_is_seen_by_a_running_process(
         self, database: Database, data_dir: Path
     ) -> None:
