@@ -51,7 +51,7 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
 
     def work(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
         span = fences.span(connection, filters)
-        walk = walks.plan(filters, "newest", timed=span is not None)
+        walk = walks.plan(filters, "newest", timed=span is not None, indexes=ledger.indexes)
         if span is not None:
             walk = replace(
                 walk,

@@ -37,7 +37,7 @@ def page(
 
     def work(connection: Connection) -> tuple[list[MountView], str | None, Walk]:
         span = fences.span(connection, filters)
-        walk = walks.plan(filters, sort, timed=span is not None)
+        walk = walks.plan(filters, sort, timed=span is not None, indexes=ledger.indexes)
         after = walks.read_cursor(cursor, walk.sort) if cursor else None
         rows, stopped = _Search(connection, ledger, filters, walk, span).read(after, limit + 1)
         following = walk.place(rows[limit - 1]) if len(rows) > limit else stopped

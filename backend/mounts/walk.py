@@ -1,6 +1,7 @@
 """How the ledger is read page by page on ten million rows: index, order, and what is left to check.
 
-The table belongs to the deployment, so its indexes are given. MariaDB's optimiser, left alone,
+The table belongs to the deployment, so its indexes are given; those it may add are used where they
+are there. MariaDB's optimiser, left alone,
 takes `idx_deleted` for `deleted = 0 … ORDER BY id` and reads half the table. So a page is one query
 in two halves: the inner one takes ids from one forced index (covering, in key order, from the
 cursor on), the outer one fetches those rows by primary key, checks what the index did not, and
@@ -9,6 +10,7 @@ stops at the end of the page.
 
 import base64
 import json
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -70,17 +72,20 @@ class Walk:
         return (None if self.by is None else getattr(row, self.by.name)), row.id
 
 
-def plan(filters: Filters, sort: Sort, *, timed: bool) -> Walk:
+def plan(filters: Filters, sort: Sort, *, timed: bool, indexes: Set[str] = frozenset()) -> Walk:
     """The cheapest way through the indexes for these filters.
 
-    timed: a time range will be narrowed down by ids. A sort that no index gives together with
-    the filters becomes "newest"; the result says so.
+    timed: a time range will be narrowed down by ids. indexes: names of those the table has. A sort
+    that no index gives together with the filters becomes "newest"; the result says so.
     """
-    index, covered, answered = _start(filters)
-    among_mounted = index == "idx_backup_target_id" and filters.mounted is True
-    by = None
     if sort in ("host", "target", "job") and timed:
         sort = "newest"  # ids and another order at once: no index has both
+    added = ADDED_INDEXES & indexes
+    if sort in ("host", "target", "job"):
+        added -= {"idx_mounted_deleted"}  # it is in the order of ids only
+    index, covered, answered = _start(filters, added)
+    among_mounted = index == "idx_backup_target_id" and filters.mounted is True
+    by = None
     if sort in ("host", "target", "job"):
         index, covered, answered, by, sort = _sorted(sort, index, covered, answered)
     if among_mounted:
@@ -117,13 +122,22 @@ def _naive(moment: datetime) -> datetime:
 _STARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("idx_job_target", ("job", "target")),
     ("idx_jobid", ("job",)),
+    ("idx_target_host", ("target", "host")),
     ("idx_mounted_host", ("mounted", "host")),
+    ("idx_target_mounted", ("target", "mounted")),
+    ("idx_mounted_deleted", ("mounted", "deleted")),
 )
+#: Of these, the ones a deployment may add to its table: data/ledger_indexes.sql.
+ADDED_INDEXES = frozenset({"idx_target_host", "idx_target_mounted", "idx_mounted_deleted"})
 
 
-def _start(filters: Filters) -> tuple[str | None, tuple[ColumnElement[bool], ...], set[str]]:
+def _start(
+    filters: Filters, added: Set[str]
+) -> tuple[str | None, tuple[ColumnElement[bool], ...], set[str]]:
     wanted = _conditions(filters)
     for index, names in _STARTS:
+        if index in ADDED_INDEXES and index not in added:
+            continue
         if all(name in wanted for name in names):
             return index, tuple(wanted[name] for name in names), set(names)
     for index, name in (

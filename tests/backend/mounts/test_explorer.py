@@ -5,18 +5,21 @@ import io
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, text
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.dms import schema
-from backend.dms.ledger import Ledger
-from backend.mounts import explorer, fences, ledger_repository, paging
+from backend.dms.ledger import SCHEMA_FILE, Ledger
+from backend.mounts import explorer, fences, ledger_repository, paging, walk
 from backend.mounts import settings as mount_settings
 from backend.mounts.errors import BadCursor, LedgerNotConfigured, MountNotFound
 from backend.mounts.schemas import SORTS, Filters
@@ -24,6 +27,7 @@ from tests.fixtures.mounts import MountsEnvironment
 
 START = datetime(2026, 1, 1)  # noqa: DTZ001 - the ledger's own times are naive UTC
 ENTRIES = 1_200
+INDEXES_FILE = SCHEMA_FILE.with_name("ledger_indexes.sql")
 
 
 def _fill(ledger: Ledger) -> list[dict[str, Any]]:
@@ -46,17 +50,21 @@ def _fill(ledger: Ledger) -> list[dict[str, Any]]:
     return rows
 
 
+def _database(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """URL of an empty one."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'ledger.sqlite'}"
+    server = request.getfixturevalue(
+        {"mariadb": "mariadb", "postgresql": "postgres"}[kind] + "_server"
+    )
+    return str(server.url(server.create_database()))
+
+
 @pytest.fixture(params=["sqlite", "mariadb", "postgresql"], scope="module")
 def filled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Ledger, list[dict[str, Any]]]]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.sqlite'}"
-    else:
-        name = {"mariadb": "mariadb_server", "postgresql": "postgres_server"}[request.param]
-        server = request.getfixturevalue(name)
-        url = server.url(server.create_database())
-    ledger = Ledger(url)
+    ledger = Ledger(_database(request.param, request, tmp_path_factory.mktemp("ledger")))
     yield ledger, _fill(ledger)
     ledger.close()
 
@@ -130,6 +138,25 @@ class TestPages:
         found, used = _walk_through(ledger, filters, sort)
         expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS[used])
         assert found == [row["id"] for row in expected]
+
+    @pytest.mark.parametrize("kind", ["sqlite", "mariadb", "postgresql"])
+    def test_the_indexes_that_a_deployment_may_add_are_used_and_change_no_page(
+        self, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    ):
+        url = _database(kind, request, tmp_path)
+        with closing(Ledger(url)) as ledger:
+            rows = _fill(ledger)
+            for statement in INDEXES_FILE.read_text(encoding="utf-8").split(";")[:-1]:
+                ledger.write(lambda c, statement=statement: c.execute(text(statement)))
+        used = set()
+        with closing(Ledger(url)) as ledger:
+            for filters, sort in product(FILTERS, SORTS):
+                found, order = _walk_through(ledger, filters, sort, limit=400)
+                expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS[order])
+                assert found == [row["id"] for row in expected], (filters, sort)
+                used.add(walk.plan(filters, sort, timed=False, indexes=ledger.indexes).index)
+            assert _walk_through(ledger, explorer.ACTIVE, "host")[1] == "host"
+        assert used >= walk.ADDED_INDEXES
 
     @pytest.mark.parametrize("filters", FILTERS, ids=str)
     def test_a_bounded_search_loses_nothing(
