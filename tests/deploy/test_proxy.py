@@ -71,7 +71,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     try:
         nginx = processes.program("nginx", package="nginx-light")
     except processes.ServerUnavailable as exc:
-        pytest.skip(f"nginx is not available: {exc}")
+        processes.missing("nginx", str(exc))
     folder = tmp_path_factory.mktemp("proxy")
     environment = {**_environment(), "STREAMLIT_SERVER_ADDRESS": "localhost"}
     with running_portal(folder, **environment) as portal:
