@@ -117,9 +117,14 @@ def status(
     """The job's entries for the target."""
     from backend.mounts import explorer
     from backend.mounts.documents import status as document
+    from backend.mounts.errors import MountNotFound
 
-    with cli.unit_read() as (session, actor):
-        found = explorer.status(session, actor, environment=environment, job=job, target=target)
+    try:
+        with cli.unit_read() as (session, actor):
+            found = explorer.status(session, actor, environment=environment, job=job, target=target)
+    except MountNotFound:
+        cli.emit({"items": [], "next_cursor": None}, json)
+        raise
     cli.emit(document(found), json, _table(found))
 
 
@@ -363,8 +368,10 @@ def _read(file: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         document = json_module.loads(text)
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidInput(f"{file} cannot be read ({type(exc).__name__}).") from exc
+    except OSError as exc:
+        raise InvalidInput(f"{file} cannot be read: {exc.strerror}.") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidInput(f"{file} is not UTF-8 text. Save it as UTF-8.") from exc
     except ValueError as exc:
         raise InvalidInput(f"{file} is not JSON: {exc}") from exc
     if not isinstance(document, dict):

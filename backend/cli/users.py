@@ -22,6 +22,7 @@ from backend.cli.common import (
     unit_write,
 )
 from backend.core.errors import PortalError
+from backend.core.words import counted
 from backend.user_sync import documents, service
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
@@ -105,7 +106,8 @@ def apply_command(
             return emit(document, json, nothing.message)
         if plan.run_id is None:
             users = len(set(emails)) if emails else plan.changes
-            confirm(f"Change {users} users of {plan.environment} in OpenMetadata?", yes=yes)
+            many = counted(users, "user")
+            confirm(f"Change {many} of {plan.environment} in OpenMetadata?", yes=yes)
         run = _start(plan_id, emails, typed)
     _see_through(run, json)
 
@@ -118,21 +120,22 @@ def revert_command(
     json: Json = False,
 ) -> None:
     """Make the inverse plan of a run, show it, and apply it."""
-    with unit_write() as (session, who):
+    with _refusals_printed(None, json), unit_write() as (session, who):
         plan = service.revert(session, who, run_id=run_id)
     with unit_read() as (session, who):
         rows = list(service.all_rows(session, who, plan_id=plan.id))
     if not json:
-        emit(None, False, _plan_text(plan, rows))
+        emit(None, False, _plan_text(plan, rows, applied_now=yes))
     with _refusals_printed(plan.id, json):
-        question = f"Take back {plan.changes} changes in {plan.environment} (plan {plan.id})?"
+        many = counted(plan.changes, "change")
+        question = f"Take back {many} in {plan.environment} (plan {plan.id})?"
         confirm(question, yes=yes)
         run = _start(plan.id, None, typed)
     _see_through(run, json)
 
 
 @contextlib.contextmanager
-def _refusals_printed(plan_id: int, json: bool) -> Iterator[None]:
+def _refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
     """With --json a refused run is a document on stdout, too."""
     try:
         yield
@@ -184,14 +187,14 @@ def _until_ended(run: RunView, progress: _Progress) -> RunView:
         time.sleep(1)
 
 
-def _plan_text(plan: PlanView, rows: list[RowView]) -> str:
+def _plan_text(plan: PlanView, rows: list[RowView], *, applied_now: bool = False) -> str:
     lines = [
         f"Plan {plan.id} of {plan.environment}: {_counts(plan.kinds)}.",
         *[_row_line(row) for row in rows[:SHOWN]],
     ]
     if len(rows) > SHOWN:
         lines.append(f"… and {len(rows) - SHOWN} more; --json prints them all.")
-    if plan.changes:
+    if plan.changes and not applied_now:
         lines.append(f"Apply with: python -m backend users apply {plan.id}")
     return "\n".join(lines)
 

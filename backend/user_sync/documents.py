@@ -56,7 +56,7 @@ def row_document(row: RowView) -> dict[str, Any]:
     }
 
 
-def refusal_document(plan_id: int, error: str, message: str) -> dict[str, Any]:
+def refusal_document(plan_id: int | None, error: str, message: str) -> dict[str, Any]:
     """A run that was refused, in the shape of a run."""
     return {
         "run_id": None,

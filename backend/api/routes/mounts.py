@@ -185,6 +185,7 @@ def export(
 
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
+    409: {"description": "Nothing to unmount, or another operation is still on.", "model": Answer},
     502: {"description": "The DMS server refused; error_msg says why.", "model": Answer},
     503: {"description": "Not delivered: nothing was carried out.", "model": Answer},
     504: {"description": "Outcome unknown: re-check the operation.", "model": Answer},
@@ -200,7 +201,8 @@ def mount(
 ) -> Any:
     """Mount; answers when the DMS server has, at most after the DMS timeout."""
     return _answer(
-        actions.run(database, caller, environment=environment, kind="mount", request=request)
+        actions.run(database, caller, environment=environment, kind="mount", request=request),
+        request,
     )
 
 
@@ -210,7 +212,8 @@ def unmount(
 ) -> Any:
     """Release a job's mount; only the last job on target and host sends a physical unmount."""
     return _answer(
-        actions.run(database, caller, environment=environment, kind="unmount", request=request)
+        actions.run(database, caller, environment=environment, kind="unmount", request=request),
+        request,
     )
 
 
@@ -231,7 +234,8 @@ def recheck(
             kind="recheck",
             request=request,
             operation_id=operation_id,
-        )
+        ),
+        request or {},
     )
 
 
@@ -256,10 +260,16 @@ def status(
 _STATUS = {"replied": 502, "not_delivered": 503, "unknown": 504}
 
 
-def _answer(response: dict[str, Any]) -> Any:
+def _answer(response: dict[str, Any], request: dict[str, Any]) -> Any:
     """The DMS response; a failed one with the error shape of every endpoint around it."""
     if response["status"] == "success":
         return response
     said = mask_text(response["error_msg"] or "The DMS server gave no reason.")
+    code = _STATUS.get(response["outcome"], 502)
+    if response["outcome"] == "replied" and "host" in request:
+        said = f"The DMS server on {request['host']} refused: {said.rstrip('.')}. Correct it there."
+    elif response["outcome"] == "not_delivered" and response["operation_id"] is None:
+        # The ledger alone refused it; no server had a part in that.
+        code = 409
     body = {**response, **errors.body("DMSError", said, new_reference())}
-    return JSONResponse(body, status_code=_STATUS.get(response["outcome"], 502))
+    return JSONResponse(body, status_code=code)

@@ -130,8 +130,17 @@ class TestActing:
             "/api/mounts/mount", json=mount_request(host="compute-09"), headers=operator
         )
         assert (refused.status_code, refused.json()["outcome"]) == (502, "replied")
+        assert refused.json()["detail"].startswith("The DMS server on compute-02 refused: Mount")
         assert (absent.status_code, absent.json()["outcome"]) == (503, "not_delivered")
         assert {"error", "detail", "reference", "status", "error_msg"} <= set(absent.json())
+
+    def test_nothing_to_unmount_is_no_failure_of_the_broker(
+        self, client: TestClient, operator: Headers
+    ) -> None:
+        request = mount_request(jobid=77, target="never-mounted", host="compute-02")
+        answer = client.post("/api/mounts/unmount", json=request, headers=operator)
+        assert (answer.status_code, answer.json()["outcome"]) == (409, "not_delivered")
+        assert "no active mount" in answer.json()["detail"]
 
     def test_a_wrong_request_names_everything(self, client: TestClient, operator: Headers) -> None:
         answer = client.post("/api/mounts/mount", json={"host": "a b"}, headers=operator)

@@ -136,7 +136,13 @@ class TestActions:
         assert (ended.status, ended.out) == (1, "")
 
     def test_a_missing_file(self, run: Run) -> None:
-        assert "cannot be read" in run("mount", "/no/such/file.json").err
+        said = run("mount", "/no/such/file.json").err
+        assert said == "/no/such/file.json cannot be read: No such file or directory.\n"
+
+    def test_the_status_of_what_never_was_is_an_empty_document_and_a_line(self, run: Run) -> None:
+        ended = run("status", "99", "never", "--json")
+        assert (ended.status, ended.json()) == (1, {"items": [], "next_cursor": None})
+        assert ended.err == "The ledger has no entry for job 99 and target never.\n"
 
     def test_recheck(self, run: Run) -> None:
         [operation] = run("operations", "--state", "unknown", "--json").json()["items"]

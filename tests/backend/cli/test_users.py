@@ -91,6 +91,7 @@ class TestApply:
     def test_without_yes_away_from_a_terminal_nothing_is_done(self, run_cli, planned, world):
         ended = run_cli("users", "apply", str(planned["plan_id"]))
         assert ended.status == 1
+        assert f"Change {planned['summary']['update'] + 1} users of" in ended.err
         assert "--yes" in ended.err
         assert not [m for m, _ in world.om.requests if m == "PATCH"]
 
@@ -149,3 +150,21 @@ class TestRevert:
         out = run_cli("users", "revert", str(run), "--yes").out
         assert "“Aaron Johnson” → “Aaron Jonson”" in out
         assert "succeeded" in out
+        assert "Apply with" not in out
+
+    def test_without_yes_it_only_shows_the_inverse_and_how_to_apply_it(
+        self, run_cli, planned, world
+    ):
+        plan = str(planned["plan_id"])
+        one = ("--email", "dana.fox@example.com")
+        run_cli("users", "apply", plan, *one, "--yes")
+        ended = run_cli("users", "revert", "1")
+        assert ended.status == 1
+        assert ended.err.startswith("Take back 1 change in test (plan 2)?")
+        assert "users apply 2" in ended.out
+
+    def test_a_refused_one_is_a_document_too(self, run_cli, world):
+        ended = run_cli("users", "revert", "99", "--yes", "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["run_id"], document["error"]) == (1, None, "RunNotFound")
+        assert ended.err.count("\n") == 1
