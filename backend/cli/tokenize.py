@@ -99,7 +99,7 @@ def _preview_text(found: Preview) -> str:
     report = found.report
     lines = [
         f"{found.table} in {found.environment}, scheme {found.scheme}",
-        f"rows: {_count(report.rows_total)}, of which {_count(report.rows_to_update)} would change",
+        _rows_line(report.rows_total, report.rows_to_update),
         "",
         table(
             ["column", "type", "run", "rows", "reason"],
@@ -115,8 +115,8 @@ def _preview_text(found: Preview) -> str:
             ],
         ),
     ]
+    # What blocks a run is the line on stderr.
     for title, sentences in (
-        ("Blocked", report.all_blockers),
         ("Mind", report.warnings),
         *((column.name, column.warnings) for column in report.columns if column.selected),
     ):
@@ -126,9 +126,15 @@ def _preview_text(found: Preview) -> str:
     return "\n".join(lines)
 
 
+def _rows_line(total: int | None, changing: int | None) -> str:
+    """What a run would change is only counted when nothing blocks it."""
+    changed = "" if changing is None else f", of which {_count(changing)} would change"
+    return f"rows: {_count(total)}{changed}"
+
+
 def _run_text(view: RunView) -> str:
     return (
-        f"run {view.id} {view.state.value}: {view.details}\n"
+        f"Run {view.id} {view.state.value}: {view.details}\n"
         f"DataHub: {view.write_back.value}. {view.write_back_details}"
     )
 

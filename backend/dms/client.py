@@ -52,8 +52,8 @@ class DMSClient:
     ~/.trilio-dms/client.conf. Without a broker address the ledger can still be read.
     lease: seconds after which another client may take over from one that vanished.
 
-    Raises DMSClientException when nothing is configured, DatabaseException and RabbitMQException
-    when the ledger or the broker cannot be reached.
+    Raises DMSClientException for wrong settings, DatabaseException when no ledger is configured or
+    it cannot be reached, RabbitMQException when the broker cannot be reached.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class DMSClient:
     ) -> None:
         self.config = config.load(db_url=db_url, rabbitmq_url=rabbitmq_url, timeout=timeout)
         if not self.config.db_url:
-            raise DMSClientException(
+            raise DatabaseException(
                 "No mount ledger is configured: pass db_url, set DMS_DB_URL, or put db_url into "
                 f"the [client] section of ~/{config.CONFIG_FILE}."
             )

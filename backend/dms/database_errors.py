@@ -37,7 +37,10 @@ def explained(exc: SQLAlchemyError, address: str) -> DatabaseException:
     said = str(getattr(exc, "orig", exc)).lower()
     for mark, cause in _CAUSES:
         if mark in said:
-            return DatabaseException(f"The ledger at {address}: {cause}")
+            found = DatabaseException(f"The ledger at {address}: {cause}")
+            if mark == "timed out":
+                found.status = 504
+            return found
     code = getattr(getattr(exc, "orig", None), "args", [""])[0]
     shown = f" (error {code})" if isinstance(code, int) else ""
     return DatabaseException(

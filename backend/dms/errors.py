@@ -1,9 +1,9 @@
 """What the DMS client raises.
 
-DMSClientException                 base; also: nothing configured, a failed mount in MountContext
+DMSClientException                 base; also: wrong settings, a failed mount in MountContext
 ├ RequestValidationException       the request is malformed; every problem at once, nothing was sent
 ├ RequestTimeoutException          sent, and no answer in time: the outcome is unknown
-├ DatabaseException                the ledger cannot be reached or lacks what it needs
+├ DatabaseException                no ledger is configured, or it cannot be reached or used
 └ RabbitMQException                the broker cannot be reached
 
 `outcome` says what became of the request: "not_delivered" (surely not carried out) or "unknown"

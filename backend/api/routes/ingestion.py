@@ -22,7 +22,7 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    datasetUrn: str = Field(min_length=1, max_length=2000)
+    datasetUrn: str = Field(max_length=2000)
     jobUrn: str | None = Field(default=None, max_length=2000)
     reason: str | None = None
     metadata: dict[str, Any] | None = None

@@ -64,6 +64,12 @@ class TestPreview:
         assert ended.err.count("\n") == 1
         assert "its type bigint is not text" in ended.err
 
+    def test_what_blocks_is_said_to_people_once(self, run: Run, catalogued: World) -> None:
+        ended = run("preview", catalogued.source.urn("customers"), "--columns", "id")
+
+        assert "rows: 50\n" in ended.out
+        assert (ended.out + ended.err).count("its type bigint is not text") == 1
+
 
 class TestRun:
     def test_runs_here_and_a_second_run_updates_nothing(self, run: Run, catalogued: World) -> None:

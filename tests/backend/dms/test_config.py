@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backend.dms import config
-from backend.dms.client import DMSClient, DMSClientException
+from backend.dms.client import DatabaseException, DMSClient, DMSClientException
 
 
 def _home(tmp_path: Path, text: str) -> Path:
@@ -61,7 +61,7 @@ def test_a_client_without_a_ledger_says_what_to_set(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(DMSClientException, match="DMS_DB_URL"):
+    with pytest.raises(DatabaseException, match="DMS_DB_URL"):
         DMSClient()
 
 

@@ -1,5 +1,6 @@
 """The ledger is the same on MariaDB, PostgreSQL and SQLite, and is never altered."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,11 @@ def test_the_schema_files_are_what_sqlalchemy_makes(dialect: str):
 def test_the_operation_files_are_what_sqlalchemy_makes(dialect: str):
     file = DATA / f"dms_operation.{dialect}.sql"
     assert file.read_text() == ddl.script(schema.operation, dialect)
+
+
+def test_a_server_that_says_nothing_is_a_timeout_and_not_an_absence():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mysql+pymysql://u@127.0.0.1:{silent.getsockname()[1]}/d?read_timeout=1"
+        with pytest.raises(DatabaseException, match="did not answer in time") as caught:
+            Ledger(url)
+    assert caught.value.status == 504

@@ -114,6 +114,7 @@ class TestRun:
         ("body", "status"),
         [
             ({"datasetUrn": "earnings"}, 400),
+            ({"datasetUrn": ""}, 400),
             ({"datasetUrn": URN, "jobUrn": "nightly"}, 400),
             ({"datasetUrn": OTHER}, 404),
             ({}, 422),
