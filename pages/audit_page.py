@@ -8,7 +8,7 @@ from backend.core import clock
 from backend.core.access import Permission
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
-from pages.widgets import audit_events, filters
+from pages.widgets import audit_events, filters, rows
 
 
 def verify() -> None:
@@ -77,8 +77,12 @@ if listed.next_before is not None:
         width="stretch",
     )
 if check.button("Verify the log", key="audit.verify", icon=":material/verified:", width="stretch"):
-    verify()
+    with st.container():
+        verify()
+        rows.show(clock.now(), key="audit.outcome")
 if actor.may(Permission.AUDIT_EXPORT) and csv.button(
     "Prepare CSV", key="audit.export", icon=":material/table:", width="stretch"
 ):
-    export(wanted)
+    with st.container():
+        export(wanted)
+        rows.show(clock.now(), key="audit.outcome")

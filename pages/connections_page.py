@@ -31,7 +31,12 @@ def toolbar(known: tuple[EnvironmentView, ...], *, admin: bool) -> EnvironmentVi
         if found is not None:
             st.session_state[_RESULTS] = (environment.name, found)
     with manage.popover(
-        "Edit …", icon=":material/edit:", width="stretch", help="Rename or delete the environment"
+        "Edit …",
+        icon=":material/edit:",
+        width="stretch",
+        help="Rename or delete the environment",
+        key=environments_admin.EDIT,
+        on_change="rerun",  # tracked, so that the dialog of Delete can close it
     ):
         environments_admin.manage(environment)
     with add.popover(

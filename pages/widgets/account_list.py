@@ -16,6 +16,7 @@ from pages.shell.errors import escape
 from pages.widgets import confirm, shown_once, times
 
 ROLES = tuple(role.value for role in Role)
+_MADE = "accounts.create.made"
 
 
 def table(views: list[AccountView]) -> AccountView | None:
@@ -46,10 +47,12 @@ def table(views: list[AccountView]) -> AccountView | None:
 
 
 def create_form() -> None:
-    """Make an account."""
+    """Make an account. What was typed stays until one is made."""
+    if st.session_state.pop(_MADE, False):
+        st.session_state["accounts.create.name"] = st.session_state["accounts.create.password"] = ""
     with (
         st.expander("Add an account", icon=":material/person_add:"),
-        st.form("accounts.create", clear_on_submit=True),
+        st.form("accounts.create"),
     ):
         name = st.text_input("Name", key="accounts.create.name")
         role = st.selectbox("Role", ROLES, key="accounts.create.role")
@@ -67,6 +70,7 @@ def create_form() -> None:
                 if made.raw:
                     shown_once.keep(f"The password of {escape(made.account.name)}.", made.raw)
                 flash.success(f"The account {escape(made.account.name)} was made.")
+                st.session_state[_MADE] = True
                 st.rerun()
 
 

@@ -54,7 +54,7 @@ def ask(
             st.markdown(escape(body))
         ready = True
         if typed is not None:
-            given = st.text_input(f"Type **{escape(typed)}** to confirm", key=f"{name}.typed")
+            given = st.text_input(f"Type {escape(typed)} to confirm", key=f"{name}.typed")
             ready = given.strip() == typed
         yes, no = st.columns(2)
         if yes.button(

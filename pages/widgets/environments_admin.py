@@ -9,6 +9,7 @@ from pages.shell.errors import escape
 from pages.widgets import confirm
 
 _SEEN = "connections.environment_seen"
+EDIT = "connections.edit.open"
 _DELETE = "connections.delete_environment"
 _PRODUCTION = "Production: dangerous actions ask for a typed confirmation"
 
@@ -61,9 +62,14 @@ def manage(environment: EnvironmentView) -> None:
         if calls.write(environments.make_default, name=environment.name):
             flash.success(f"{escape(environment.name)} is the default environment.")
         st.rerun()
-    if st.button("Delete …", key="connections.delete", icon=":material/delete:"):
-        confirm.open_dialog(_DELETE)
-        st.rerun()
+    st.button(
+        "Delete …", key="connections.delete", icon=":material/delete:", on_click=_ask_to_delete
+    )
+
+
+def _ask_to_delete() -> None:
+    st.session_state[EDIT] = False
+    confirm.open_dialog(_DELETE)
 
 
 def delete_dialog(environment: EnvironmentView) -> None:
@@ -86,6 +92,11 @@ def _delete(environment: EnvironmentView) -> None:
     if gone is not None:
         st.query_params.clear()
         flash.success(f"Environment {escape(gone.name)} is deleted.")
+        if gone.is_default and calls.read(environments.list_all):
+            flash.warning(
+                "It was the default one, and now there is none: commands and scripts that name no "
+                "environment are refused. Choose an environment and make it the default under Edit."
+            )
 
 
 def _update(

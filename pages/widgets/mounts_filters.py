@@ -22,7 +22,7 @@ MOST_FACETS = 15
 
 @dataclass(frozen=True)
 class Wanted:
-    """Everything the URL says. environment "": the default one."""
+    """Everything the URL says. environment "": there is none."""
 
     view: str
     environment: str
@@ -42,12 +42,9 @@ def ask() -> Wanted:
     """Draw the filters of the chosen view and read them."""
     view = _view()
     names = [item.name for item in calls.read(environments.list_all)]
-    environment = host = target = job = ""
-    several = len(names) > 1
-    columns = st.columns([2, 2, 2, 1.4, 2] if several else [2, 2, 1.4, 2])
-    if several:
-        with columns[0]:
-            environment = filters.environment(names, key="mounts.environment")
+    columns = st.columns([2, 2, 2, 1.4, 2] if len(names) > 1 else [2, 2, 1.4, 2])
+    with columns[0]:
+        environment = filters.environment(names, key="mounts.environment") if names else ""
     columns = columns[-4:]
     with columns[0]:
         host = filters.text("Host", "host", key="mounts.host", placeholder="compute-01")

@@ -11,13 +11,16 @@ from pages.shell.errors import escape
 from pages.widgets import confirm, shown_once, times
 
 ROLES = tuple(role.value for role in Role)
+_MADE = "tokens.create.made"
 
 
 def create_form() -> None:
-    """Make a token."""
+    """Make a token. What was typed stays until one is made."""
+    if st.session_state.pop(_MADE, False):
+        st.session_state["tokens.create.name"] = ""
     with (
         st.expander("Make an API token", icon=":material/key:"),
-        st.form("tokens.create", clear_on_submit=True),
+        st.form("tokens.create"),
     ):
         name = st.text_input("What is it for?", key="tokens.create.name")
         role = st.selectbox("Role", ROLES, key="tokens.create.role")
@@ -34,6 +37,7 @@ def create_form() -> None:
             )
             if made is not None:
                 shown_once.keep(f"The API token {escape(made.view.name)}.", made.raw)
+                st.session_state[_MADE] = True
                 st.rerun()
 
 

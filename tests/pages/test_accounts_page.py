@@ -103,6 +103,12 @@ class TestCreate:
         assert "ANN already" in page.warning[0].value
         self.send(page, "ben", "short")
         assert "at least 8" in page.warning[0].value
+        assert page.text_input(key="accounts.create.name").value == "ben", "nobody types it again"
+
+    def test_is_empty_again_afterwards(self, page: AppTest) -> None:
+        self.send(page, "ben", PASSWORD)
+        assert page.text_input(key="accounts.create.name").value == ""
+        assert page.text_input(key="accounts.create.password").value == ""
 
 
 class TestActions:

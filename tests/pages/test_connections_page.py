@@ -266,6 +266,19 @@ class TestEnvironments:
         with database.read() as session:
             assert environments.list_all(session, SYSTEM) == ()
         assert "Prod is deleted" in app.success[0].value
+        assert not app.warning
+
+    def test_deleting_the_default_one_says_what_that_means(
+        self, open_page: OpenPage, prod: None, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Stage")
+        app = open_page(PAGE, environment="Prod")
+        app.button(key="connections.delete").click().run()
+        name = "connections.delete_environment"
+        app.text_input(key=f"{name}.typed").input("Prod").run()
+        app.button(key=f"{name}.confirm").click().run()
+        assert "now there is none" in app.warning[0].value
 
     def test_another_one_becomes_the_default(
         self, open_page: OpenPage, prod: None, database: Database

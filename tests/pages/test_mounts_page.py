@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backend.connections import environments
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.dms.client import DMSClient
@@ -54,6 +55,14 @@ class TestViews:
         app = open_page(PAGE)
         assert not app.exception
         assert "no mount ledger" in _text(app)
+
+    def test_an_environment_alone_is_shown_without_being_the_default(
+        self, page: OpenPage, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Brief", default=True)
+            environments.remove(session, SYSTEM, name="Brief", confirm_name="Brief")
+        assert len(page(PAGE).dataframe[0].value) > 0
 
     def test_filters_come_from_the_address(self, page: OpenPage, database: Database) -> None:
         app = page(PAGE, host="compute-01")
