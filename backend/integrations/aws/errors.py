@@ -109,6 +109,9 @@ def translated(system: str, *, subject: str, region: str, starting: bool = False
         raise _from_answer(exc, system, subject, region, starting) from exc
     except (BotoCoreError, ResponseParserError, UndefinedModelAttributeError) as exc:
         raise _from_transport(exc, system, subject, region, starting) from exc
+    except KeyError as exc:
+        # Well-formed XML of a web page: botocore's parser looks up what only AWS puts into it.
+        raise _from_broken_answer(exc, system, subject, starting) from exc
 
 
 def error_code(exc: Any) -> str:
@@ -265,7 +268,7 @@ def _broken(exc: Exception) -> str:
     from botocore import exceptions as b
     from botocore.parsers import ResponseParserError
 
-    if isinstance(exc, ResponseParserError):
+    if isinstance(exc, ResponseParserError | KeyError):
         return "what answered is not AWS"
     if isinstance(exc, b.ReadTimeoutError):
         return "it did not come in time"

@@ -192,15 +192,14 @@ def _by_status(status: int, said: str, server: str) -> UpstreamError:
 
 def _not_json(exc: BaseException, server: str) -> PortalError | None:
     if causes.find(exc, JSONDecodeError, requests.exceptions.JSONDecodeError):
-        return _frontend(server)
+        return _not_gms(server, "with a web page, not with data: this looks like the web interface")
     return None
 
 
-def _frontend(server: str) -> UpstreamError:
+def _not_gms(server: str, how: str) -> UpstreamError:
     return UpstreamError(
         SYSTEM,
-        f"{causes.shown(server)} answers with a web page, not with data: this looks like the web "
-        "interface, not the metadata service",
+        f"{causes.shown(server)} answers {how}, not the metadata service",
         "Add /api/gms to the address, or use the metadata service's own port 8080.",
     )
 
@@ -292,7 +291,8 @@ _SDK_ERRORS = frozenset(
 
 def _configuration(text: str, server: str) -> UpstreamError:
     if "frontend" in text:
-        return _frontend(server)
+        # All the SDK knows is that the JSON lacks what GMS says of itself.
+        return _not_gms(server, "with data of something else: perhaps the web interface")
     return UpstreamError(SYSTEM, f"the SDK reports: {text}", GMS_ADVICE)
 
 

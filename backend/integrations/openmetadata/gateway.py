@@ -112,7 +112,11 @@ class OpenMetadataGateway:
                 raw = self._document("system/version")
             except NotThere as exc:
                 raise WrongAddress(f"{self.host_port} is not an OpenMetadata API") from exc
-            self._version = wire.server_version(raw)
+            found = wire.server_version(raw)
+            if not found.text:
+                # Something that answers every address with JSON would pass every other check.
+                raise WrongAddress(f"{self.host_port} names no version, as OpenMetadata does")
+            self._version = found
         return self._version
 
     def users(self, page_size: int = PAGE_SIZE) -> Iterator[UserPage]:

@@ -1,8 +1,11 @@
 """The connection test of AWS: who are we, may we start what is mapped; it starts nothing."""
 
+import pytest
+
 from backend.integrations.aws.config import AwsConfig, from_connection
 from backend.integrations.aws.probe import Target, probe
 from backend.integrations.aws.standin import AwsStandIn
+from tests.backend.connections.bad_server import BadServer, answer
 
 
 def test_a_good_connection_names_account_and_region(aws: AwsStandIn, config: AwsConfig) -> None:
@@ -38,6 +41,20 @@ def test_an_unreachable_endpoint_is_a_result_and_no_error() -> None:
     result = probe(config)
     assert not result.ok
     assert "cannot be reached" in result.cause
+
+
+@pytest.mark.parametrize("page", ["<html><body>Sign in</body></html>", "<!doctype html><p>", "{}"])
+def test_what_answers_without_being_aws_is_said(page: str) -> None:
+    with BadServer() as server:
+        server.behave = answer("200 OK", page, kind="text/html")
+        config = from_connection(
+            {"region": "us-east-1", "endpoint_url": server.url, "access_key_id": "a"},
+            {"secret_access_key": "b"},
+        )
+        result = probe(config)
+    assert not result.ok
+    assert "what answered is not AWS" in result.cause
+    assert "endpoint_url" in result.advice
 
 
 def test_no_time_left_is_said(aws: AwsStandIn, config: AwsConfig) -> None:

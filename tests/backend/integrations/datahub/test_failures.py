@@ -63,6 +63,8 @@ class TestAddress:
         with StandIn(config={"noCode": "false"}) as other:
             failed = _failure(other.url, other.token)
 
+        assert "web page" not in failed.cause
+        assert "not the metadata service" in failed.cause
         assert "/api/gms" in failed.advice
 
     def test_a_wrong_path(self, gms):

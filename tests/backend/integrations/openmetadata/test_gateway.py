@@ -23,6 +23,7 @@ from backend.integrations.openmetadata.errors import (
 )
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway, checked_address
 from backend.integrations.openmetadata.standin import StandIn, seeding
+from tests.backend.connections.bad_server import BadServer, answer
 from tests.backend.integrations.openmetadata.conftest import sample
 
 
@@ -124,6 +125,16 @@ class TestProbe:
             pytest.raises(WrongAddress, match="end in /api"),
         ):
             gateway.probe()
+
+    @pytest.mark.parametrize("body", ["{}", '{"data": {"users": []}}', '{"version": null}'])
+    def test_says_when_something_else_answers_everything_with_json(self, body):
+        with BadServer() as other:
+            other.behave = answer("200 OK", body)
+            with (
+                OpenMetadataGateway(f"{other.url}/api", "x") as gateway,
+                pytest.raises(WrongAddress, match="names no version"),
+            ):
+                gateway.probe()
 
     @pytest.mark.parametrize("address", ["localhost:8585/api", "ftp://x/api", "http://x", ""])
     def test_refuses_an_address_that_cannot_be_right(self, address):
