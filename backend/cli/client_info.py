@@ -39,18 +39,19 @@ def refresh_client_info(
     if verbose or not ended:
         lines += [line for item in shown for line in _status_lines(item, verbose)]
     emit(_document(shown, ended), json, "\n".join(lines))
-    _finish(ended, asked=environment)
+    _finish(ended, asked=bool(environment))
+    if not shown:
+        with database.read() as session:
+            resolve.environment(session)  # raises "No default environment found" with what to do
 
 
-def _finish(ended: Sequence[Refresh], *, asked: str | None) -> None:
-    """Exit status 1 for what failed, and for portals without a default environment."""
+def _finish(ended: Sequence[Refresh], *, asked: bool) -> None:
+    """Exit status 1 for what failed, and for a named environment that has nothing to ask."""
     failed = [item.environment for item in ended if item.outcome == "failed"]
     if failed:
         raise common.Failed(f"Failed to refresh client info of {', '.join(failed)}.")
-    if asked and ended and ended[0].outcome == "skipped":
-        raise common.Failed(f"Environment '{asked}' has no DataHub connection.")
-    with common.database().read() as session:
-        resolve.environment(session)  # raises "No default environment found" with what to do
+    if asked and ended[0].outcome == "skipped":
+        raise common.Failed(f"Environment '{ended[0].environment}' has no DataHub connection.")
 
 
 def _ended_line(item: Refresh) -> str:

@@ -72,6 +72,7 @@ def show(
 ) -> None:
     """Show settings, and which secrets are set since when; never a secret."""
     with common.unit_read() as (session, actor):
+        environment = resolve.environment(session, environment).name
         if kind:
             found: Iterable[ConnectionView] = [
                 service.get_connection(session, actor, environment=environment, kind=kind)
@@ -111,6 +112,7 @@ def check(
 def history(environment: Env, kind: KindName, limit: int = 20, json: Json = False) -> None:
     """Show past tests, newest first; at most 50 are kept per connection."""
     with common.unit_read() as (session, actor):
+        environment = resolve.environment(session, environment).name
         found = testing.history(session, actor, environment=environment, kind=kind, limit=limit)
     lines = [f"{clock.iso(item.tested_at)}  {_result_line(item)}" for item in found]
     text = "\n".join(lines) or "No test yet."
@@ -121,6 +123,7 @@ def history(environment: Env, kind: KindName, limit: int = 20, json: Json = Fals
 def remove(environment: Env, kind: KindName) -> None:
     """Forget the settings and secrets of one connection."""
     with common.unit_write() as (session, actor):
+        environment = resolve.environment(session, environment).name
         service.remove(session, actor, environment=environment, kind=kind)
     emit(None, False, f"Removed the {kinds.get_kind(kind).label} connection of '{environment}'.")
 

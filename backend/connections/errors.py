@@ -1,9 +1,15 @@
 """What can go wrong with environments and connections, said by what happened."""
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime
 
 from backend.core.errors import Conflict, InvalidInput, NotFound
+
+
+def set_command(environment: str, kind: str) -> str:
+    """The command that sets a connection, fit to be copied into a shell."""
+    return f"connections set {shlex.quote(environment)} {kind}"
 
 
 class EnvironmentNotFound(NotFound):
@@ -26,7 +32,7 @@ class ConnectionNotConfigured(NotFound):
     def __init__(self, environment: str, label: str, kind: str) -> None:
         super().__init__(
             f"Environment '{environment}' has no {label} connection ({kind}). An admin can set it "
-            f"on the Connections page or with: connections set {environment} {kind}"
+            f"on the Connections page or with: {set_command(environment, kind)}"
         )
         self.kind = kind
 

@@ -19,6 +19,7 @@ from backend.connections import (
     service,
     visibility,
 )
+from backend.connections.errors import set_command
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
@@ -186,7 +187,7 @@ def _not_configured(environment: str, kind: str) -> TestResult:
         ok=False,
         latency_ms=0,
         cause=f"{kind} is not configured in '{environment}'.",
-        advice=f"Set it on the Connections page or with: connections set {environment} {kind}",
+        advice=f"Set it on the Connections page or with: {set_command(environment, kind)}",
     )
 
 

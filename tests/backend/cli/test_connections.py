@@ -171,6 +171,18 @@ class TestTest:
         assert "aws: not configured" in run("connections", "show", "prod", "aws").out
 
 
+class TestNames:
+    def test_documents_carry_the_name_as_it_is_written(self, run: Run, prod: None) -> None:
+        for command in (("show", "PROD"), ("history", "PROD", "aws")):
+            assert json.loads(run("connections", *command, "--json").out)["environment"] == "prod"
+
+    def test_advice_can_be_copied_into_a_shell(self, run: Run) -> None:
+        run("environments", "add", "Prod Süd (1)")
+        ended = run("connections", "test", "Prod Süd (1)", "aws")
+        assert "connections set 'Prod Süd (1)' aws" in ended.out
+        assert "connections set 'Prod Süd (1)' " in run("users", "plan", "prod süd (1)").err
+
+
 class TestRefreshClientInfo:
     def test_without_any_environment_it_says_what_is_missing(self, run: Run) -> None:
         ended = run("refresh_client_info")
@@ -201,6 +213,17 @@ class TestRefreshClientInfo:
         assert "prod: connected" in ended.out
         assert "planted" not in ended.out + ended.err
 
+    def test_what_was_done_is_done_also_without_a_default_environment(self, run: Run) -> None:
+        with StandIn(token="planted") as gms:
+            run("environments", "add", "gone")
+            run("environments", "add", "stage")
+            datahub = ("stage", "datahub", f"server={gms.url}", "--secret", "token")
+            run("connections", "set", *datahub, stdin="planted\n")
+            run("environments", "remove", "gone")
+            for arguments in (("--all",), ("--environment", "STAGE"), ()):
+                ended = run("refresh_client_info", *arguments)
+                assert (ended.status, ended.err) == (0, ""), arguments
+
     def test_one_environment_and_json(self, run: Run, prod: None) -> None:
         run("connections", "set", "prod", "datahub", "server=http://127.0.0.1:1")
         ended = run("refresh_client_info", "--environment", "PROD", "--json")
@@ -209,6 +232,12 @@ class TestRefreshClientInfo:
         assert document["refreshed"][0]["outcome"] == "failed"
         assert document["environments"][0]["connection_status"] == "failed"
         assert "prod" in ended.err
+
+    def test_an_environment_without_datahub_is_named_as_it_is_written(
+        self, run: Run, prod: None
+    ) -> None:
+        ended = run("refresh_client_info", "--environment", "PROD")
+        assert (ended.status, ended.err) == (1, "Environment 'prod' has no DataHub connection.\n")
 
     def test_an_unknown_environment_and_both_flags_are_refused(self, run: Run, prod: None) -> None:
         assert run("refresh_client_info", "--environment", "nope").status == 1
