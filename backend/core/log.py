@@ -138,8 +138,9 @@ def configure(level: str = "INFO") -> None:
         "watchdog",
     ):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
-    # Eight error lines and a traceback for one closed port; our adapters say it in one sentence.
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    # Several lines and a traceback for one closed port; our adapters say it in one sentence.
+    for louder in ("pika", "databricks", "urllib3.connectionpool"):
+        logging.getLogger(louder).setLevel(logging.CRITICAL)
 
 
 def _before_configuring() -> None:

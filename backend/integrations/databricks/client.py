@@ -144,6 +144,7 @@ class DatabricksClient:
 def translated() -> Iterator[None]:
     """Turn the connector's errors into the portal's; values of rows never get into the text."""
     from databricks.sql import exc as dbx
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
@@ -157,7 +158,8 @@ def translated() -> Iterator[None]:
         raise UpstreamError(SYSTEM, _server_cause(str(exc)), _server_advice(str(exc))) from exc
     except dbx.Error as exc:
         raise _request_error(exc) from exc
-    except OSError as exc:
+    except (OSError, HTTPError) as exc:
+        # The connector passes on what its HTTP library raises while a session is opened.
         raise UpstreamUnavailable(
             SYSTEM,
             "the warehouse cannot be reached",

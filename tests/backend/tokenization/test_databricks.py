@@ -327,3 +327,15 @@ def test_every_error_of_the_connector_is_translated() -> None:
         with pytest.raises(UpstreamError) as raised, translated():
             raise found("[SOME_CLASS] value secret-person@example.org")
         assert "secret-person" not in raised.value.message
+
+
+def test_what_the_connector_passes_on_from_its_http_library_is_translated() -> None:
+    from urllib3.exceptions import MaxRetryError, ProtocolError
+
+    from backend.core.errors import UpstreamUnavailable
+    from backend.integrations.databricks.client import translated
+
+    refused = MaxRetryError(None, "/sql/1.0/x", ConnectionRefusedError(111, "refused"))  # type: ignore[arg-type]
+    for passed_on in (refused, ProtocolError("broken")):
+        with pytest.raises(UpstreamUnavailable, match="warehouse cannot be reached"), translated():
+            raise passed_on
