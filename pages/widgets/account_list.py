@@ -11,6 +11,7 @@ from backend.accounts import service
 from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
 from backend.accounts.schemas import AccountView
 from backend.core.access import Role
+from backend.core.words import counted
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.widgets import confirm, shown_once, times
@@ -119,7 +120,8 @@ def actions(view: AccountView, *, own_id: int) -> None:
 
 
 def _dialogs(view: AccountView) -> None:
-    ends = f"{view.live_sessions} live session(s) of this account end at once."
+    live = counted(view.live_sessions, "live session")
+    ends = f"{live} of this account {'ends' if view.live_sessions == 1 else 'end'} at once."
     confirm.ask(
         "accounts.disable.dialog",
         title=f"Disable {escape(view.name)}?",

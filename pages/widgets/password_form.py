@@ -5,6 +5,7 @@ import streamlit as st
 from backend.accounts import own_password
 from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
 from backend.accounts.schemas import SignedIn
+from backend.core.words import counted
 from pages.shell import calls, flash, guard
 
 
@@ -26,7 +27,8 @@ def draw(session: SignedIn) -> None:
             own_password.change, current=current, new=new, session_id=session.session_id
         )
         if ended is not None:
-            flash.success(f"Your password is changed; {ended} other session(s) ended.")
+            others = counted(ended, "other session")
+            flash.success(f"Your password is changed; {others} ended.")
             st.rerun()
 
 

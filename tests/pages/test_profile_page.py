@@ -51,7 +51,7 @@ class TestPassword:
         self, page: AppTest, database: Database, ann: Actor
     ) -> None:
         send(page, OLD, NEW, NEW)
-        assert "2 other session(s) ended" in page.success[0].value
+        assert "2 other sessions ended" in page.success[0].value
         assert live(database, ann) == 1
         assert page.title[0].value == "My account"
 
