@@ -1,5 +1,7 @@
 """A steward without a mouse: sign in, go to a page, plan, tick, apply. The focus is always seen."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -68,3 +70,14 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
     reach(page, page.get_by_role("dialog").get_by_role("button", name="Change 1 user"))
     keys.press("Enter")
     expect(page.get_by_role("button", name="Undo").last).to_be_visible(timeout=SLOW)
+
+    # The parts of a page are one stop for Tab; the arrow keys go from part to part.
+    parts = page.get_by_role("radiogroup", name="Part of the page")
+    reach(page, parts.get_by_role("radio", name="Plan"))
+    keys.press("ArrowRight")
+    keys.press("ArrowRight")
+    settings = parts.get_by_role("radio", name="Settings")
+    expect(settings.last).to_be_focused()
+    keys.press("Enter")
+    expect(page).to_have_url(re.compile("view=settings"))
+    expect(settings.last).to_be_checked()
