@@ -100,6 +100,8 @@ def _problem(request: Request, problem: dict[str, Any]) -> str:
 def _http_error(request: Request, exc: HTTPException) -> JSONResponse:
     status = HTTPStatus(exc.status_code)
     detail, path = str(exc.detail), request.url.path
+    if status == HTTPStatus.BAD_REQUEST and detail == "There was an error parsing the body":
+        detail = "the body cannot be read as JSON: send UTF-8 text, not nested beyond reason"
     if status == HTTPStatus.NOT_FOUND and detail == status.phrase:
         detail = f"There is no address {path}; /api/docs lists all."
     if status == HTTPStatus.METHOD_NOT_ALLOWED and detail == status.phrase:

@@ -45,8 +45,8 @@ def new_app(help_text: str) -> typer.Typer:
 def database() -> Database:
     """The state database, migrated and with its secrets checked."""
     settings = get_settings()
-    level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
-    log.configure(level)
+    # A refusal is one line on stderr; PORTAL_LOG_LEVEL puts the log beside it.
+    log.configure(settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
     private.state_folder(settings.data_dir)
     opened = get_database()
     startup.prepare(opened, secret_store.get_vault())
@@ -116,7 +116,7 @@ def confirm(question: str, *, yes: bool) -> None:
 def run(app: typer.Typer) -> int:
     """Run the command line; returns the exit status."""
     # Before anything can fail: structlog's own default prints tracebacks with all local values.
-    log.configure("WARNING")
+    log.configure("ERROR")
     try:
         app(standalone_mode=False)
     except typer.Exit as exc:

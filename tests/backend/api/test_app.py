@@ -80,6 +80,8 @@ class TestErrors:
         ("content", "kind", "status", "words"),
         [
             (b'{"dataset":', "application/json", 400, "the body is not JSON"),
+            (b'{"dataset":"\xff"}', "application/json", 400, "the body cannot be read as JSON"),
+            (b"[" * 100_000, "application/json", 400, "the body cannot be read as JSON"),
             (b"dataset=x", "application/x-www-form-urlencoded", 422, "Content-Type: application/"),
             (b"[]", "application/json", 422, "body: Input should be a valid dictionary"),
         ],

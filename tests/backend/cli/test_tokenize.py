@@ -9,6 +9,7 @@ import pytest
 
 from backend.cli import common, main
 from backend.core.database import Database
+from backend.core.settings import get_settings
 from tests.backend.tokenization import conftest as rooms
 from tests.backend.tokenization.world import World
 
@@ -103,6 +104,20 @@ class TestRun:
         assert "has no column e-mail" in document["details"]
         assert ended.err.count("\n") == 1
         assert catalogued.tags() == {"tokenize/run"}
+
+    def test_the_log_is_no_part_of_what_a_person_reads(
+        self, run: Run, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        urn = catalogued.source.urn("customers").replace(",PROD)", ",QA)")  # DataHub has it not
+
+        ended = run("run", urn, "--columns", "email", "--json")
+
+        assert json.loads(ended.out)["writeback"] == "failed"
+        assert (ended.status, ended.err) == (0, "")
+
+        monkeypatch.setenv("PORTAL_LOG_LEVEL", "WARNING")
+        get_settings.cache_clear()
+        assert "not in DataHub yet" in run("run", urn, "--columns", "email").err
 
     def test_a_wrong_urn_is_one_line(self, run: Run, world: World) -> None:
         ended = run("run", "customers")
