@@ -68,16 +68,25 @@ def watch_command(
     once: Annotated[bool, typer.Option("--once", help="Look once, then end.")] = False,
 ) -> None:
     """Look for `tokenize/run` tags in DataHub and run each once, until stopped (Ctrl-C)."""
+    said: list[str] = []
     while True:
-        answers = watch.poll(database(), actor(), environment=environment or None)
+        problems: list[str] = []
+        answers = watch.poll(
+            database(), actor(), environment=environment or None, trouble=problems.append
+        )
         for answer in answers:
             if answer.run is None:
                 typer.echo(f"{answer.dataset}: not started: {answer.note}", err=True)
                 continue
             view = inline.complete(database(), answer.run)
             typer.echo(f"{answer.dataset}: run {view.id} {view.state.value}. {view.details}")
+        if once and problems:
+            raise Failed(" ".join(problems))
         if once:
             return
+        if problems != said:  # an outage of an hour is one line, not a line per look
+            typer.echo("\n".join(problems or ["DataHub can be asked again."]), err=True)
+            said = problems
         time.sleep(interval)
 
 

@@ -4,6 +4,7 @@ An answered tag is a row that stays until the tag is gone; a tag put on again is
 Before a run starts, the dataset itself is read: the search index lags, and events come late.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
@@ -33,23 +34,30 @@ class Answer:
     note: str = ""
 
 
-def poll(database: Database, actor: Actor, *, environment: str | None = None) -> tuple[Answer, ...]:
+def poll(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    trouble: Callable[[str], None] | None = None,
+) -> tuple[Answer, ...]:
     """Look once for tags in one environment, or in every one that has a DataHub connection.
 
-    Returns the tags answered now. A DataHub that is away is logged and asked again next time.
+    Returns the tags answered now. trouble: gets a sentence for each DataHub that could not be asked
+    and each tag that could not be answered yet (default: the log); the next look tries again.
     """
     access.require(actor, Permission.TOKENIZATION_RUN)
+    trouble = trouble or log.warning
     answers: list[Answer] = []
-    for config in _datahubs(database, environment):
+    datahubs = _datahubs(database, environment)
+    if not datahubs:
+        trouble("No environment has a DataHub connection, so there are no tags to look for.")
+    for config in datahubs:
         try:
             with sources.datahub_client(config) as client:
-                answers += _poll(database, actor, config, client)
+                answers += _poll(database, actor, config, client, trouble)
         except PortalError as exc:
-            log.warning(
-                "DataHub could not be asked for tags.",
-                environment=config.environment.name,
-                error=exc.message,
-            )
+            trouble(f"{config.environment.name} could not be asked for tags: {exc.message}")
     return tuple(answers)
 
 
@@ -92,7 +100,11 @@ def _datahubs(database: Database, environment: str | None) -> list[ConnectionCon
 
 
 def _poll(
-    database: Database, actor: Actor, config: ConnectionConfig, client: DataHubClient
+    database: Database,
+    actor: Actor,
+    config: ConnectionConfig,
+    client: DataHubClient,
+    trouble: Callable[[str], None],
 ) -> list[Answer]:
     tagged = list(client.datasets_with_tag(tags.RUN, limit=MAX_DATASETS))
     with database.read() as session:
@@ -106,8 +118,8 @@ def _poll(
             continue
         try:
             found = _answer(database, actor, config, client, dataset, Trigger.WATCH)
-        except UpstreamError as exc:
-            log.warning("A tag waits for the next poll.", dataset=dataset, error=exc.message)
+        except (UpstreamError, Conflict) as exc:
+            trouble(f"{dataset} waits for the next look: {exc.message}")
             continue
         if found is not None:
             answers.append(found)

@@ -146,6 +146,19 @@ class TestWatch:
         assert (second.status, second.out) == (0, "")
         assert catalogued.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
 
+    def test_a_datahub_that_is_away_is_one_line_and_1(self, run: Run, catalogued: World) -> None:
+        with catalogued.gms.faults.inject(status=503):
+            ended = run("watch", "--once")
+
+        assert (ended.status, ended.out) == (1, "")
+        assert "could not be asked for tags: DataHub" in ended.err
+        assert ended.err.count("\n") == 1
+
+    def test_without_any_datahub_it_says_so(self, run: Run, database: Database) -> None:
+        ended = run("watch", "--once")
+
+        assert (ended.status, "No environment has a DataHub connection" in ended.err) == (1, True)
+
     def test_survives_a_restart_between_the_claim_and_the_run(
         self, run: Run, catalogued: World
     ) -> None:

@@ -36,6 +36,28 @@ class TestPoll:
         assert poll(catalogued) == []
         assert len(runs(catalogued)) == 1
 
+    def test_a_busy_table_waits_and_the_other_tags_are_answered(self, catalogued: World) -> None:
+        busy, free = catalogued.source.urn("customers"), catalogued.source.urn("clients")
+        catalogued.source.run("CREATE TABLE clients (LIKE customers)")
+        for aspect in ("schemaMetadata", "globalTags"):
+            found = catalogued.gms.store.get(busy, aspect)
+            catalogued.gms.store.upsert(free, aspect, found)
+        service.start(
+            catalogued.database,
+            STEWARD,
+            dataset=busy,
+            columns=["email"],
+            trigger=Trigger.API,
+        )
+        troubles: list[str] = []
+
+        (answer,) = watch.poll(catalogued.database, STEWARD, trouble=troubles.append)
+
+        assert answer.dataset == free
+        (said,) = troubles
+        assert said.startswith(f"{busy} waits for the next look: ")
+        assert "already under way" in said
+
     def test_a_tag_put_on_again_is_a_new_request(self, catalogued: World) -> None:
         (answer,) = poll(catalogued)
         inline.complete(catalogued.database, answer.run)
