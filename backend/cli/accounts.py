@@ -16,7 +16,7 @@ tokens_app = new_app("API tokens.")
 app.add_typer(tokens_app, name="tokens")
 
 RoleName = Annotated[str, typer.Option("--role", help="viewer, steward, operator or admin.")]
-Name = Annotated[str, typer.Argument(help="The account's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 
 
 @app.command("add")
@@ -62,7 +62,9 @@ def enable(name: Name, as_json: Json = False) -> None:
 @app.command("role")
 def role_(
     name: Name,
-    role: Annotated[str, typer.Argument(help="viewer, steward, operator or admin.")],
+    role: Annotated[
+        str, typer.Argument(metavar="ROLE", help="viewer, steward, operator or admin.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Give an account another role."""
@@ -84,7 +86,7 @@ def reset_password(name: Name) -> None:
 
 @tokens_app.command("add")
 def add_token(
-    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the token is for.")],
     role: RoleName,
     days: Annotated[int | None, typer.Option("--days", help="Valid for so many days.")] = None,
 ) -> None:
@@ -116,7 +118,7 @@ def list_tokens(as_json: Json = False) -> None:
 
 @tokens_app.command("revoke")
 def revoke_token(
-    token_id: Annotated[int, typer.Argument(help="The number `tokens list` shows.")],
+    token_id: Annotated[int, typer.Argument(metavar="ID", help="The number `tokens list` shows.")],
 ) -> None:
     """End an API token at once and for good."""
     with cli.unit_write() as (session, actor):

@@ -14,12 +14,16 @@ from backend.core import log
 from backend.core.database import get_database
 from backend.core.errors import InvalidInput
 
-Target = Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]
+Target = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")
+]
 KeysTarget = Annotated[
     Path | None,
     typer.Option("--keys", help="Also write the keys, to this file. Keep it apart."),
 ]
-Source = Annotated[Path | None, typer.Argument(help="The file that `backup` wrote.")]
+Source = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="The file that `backup` wrote.")
+]
 KeysSource = Annotated[
     Path | None, typer.Option("--keys", help="The file with the keys that `backup` wrote.")
 ]

@@ -93,7 +93,9 @@ def run(
 
 
 @app.command("status")
-def status(run_id: str, json: cli.Json = False) -> None:
+def status(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False
+) -> None:
     """How a run stands, asked of AWS now."""
     from backend.ingestion import follow
 
@@ -169,7 +171,7 @@ def export_mapping(
 
 @mapping_app.command("import")
 def import_mapping(
-    path: Annotated[str, typer.Argument(help="JSON or YAML; - reads stdin.")],
+    path: Annotated[str, typer.Argument(metavar="FILE", help="JSON or YAML; - reads stdin.")],
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove rules that the document does not name.")
     ] = False,

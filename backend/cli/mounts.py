@@ -28,6 +28,7 @@ Sort = Annotated[str, typer.Option("--sort", help="newest, oldest, host, target 
 Mounted = Annotated[bool | None, typer.Option("--mounted/--unmounted")]
 Deleted = Annotated[bool | None, typer.Option("--deleted/--not-deleted")]
 Moment = Annotated[datetime | None, typer.Option(help="UTC, for example 2026-01-31T08:00:00.")]
+TargetId = Annotated[str, typer.Argument(metavar="TARGET", help="Backup target id.")]
 File = Annotated[str, typer.Argument(metavar="FILE.json", help="The request; - reads stdin.")]
 
 
@@ -109,8 +110,8 @@ def orphans(
 
 @app.command("status")
 def status(
-    job: Annotated[int, typer.Argument(help="Job id.")],
-    target: Annotated[str, typer.Argument(help="Backup target id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
+    target: TargetId,
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
@@ -185,7 +186,7 @@ def unmount_command(
 
 @app.command("recheck")
 def recheck(
-    operation_id: Annotated[str, typer.Argument(help="From `mounts operations`.")],
+    operation_id: Annotated[str, typer.Argument(metavar="ID", help="From `mounts operations`.")],
     file: Annotated[
         str, typer.Option("--request", help="The original request: asks the server again.")
     ] = "",
@@ -199,8 +200,8 @@ def recheck(
 
 @app.command("delete")
 def delete(
-    job: Annotated[int, typer.Argument(help="Job id.")],
-    target: Annotated[str, typer.Argument(help="Backup target id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
+    target: TargetId,
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
@@ -253,7 +254,7 @@ def scan(environment: Environment = None, json: cli.Json = False) -> None:
 
 @app.command("max-age")
 def max_age(
-    hours: Annotated[int, typer.Argument(min=1)],
+    hours: Annotated[int, typer.Argument(metavar="HOURS", min=1)],
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
@@ -278,7 +279,7 @@ def list_targets(environment: Environment = None, json: cli.Json = False) -> Non
 
 @targets_app.command("set")
 def set_target(
-    target_id: str,
+    target_id: TargetId,
     type: Annotated[Literal["s3", "nfs"], typer.Option("--type")],
     mount_path: Annotated[str, typer.Option("--mount-path")],
     filesystem_export: Annotated[str, typer.Option("--export", help="nfs: host:/path")] = "",
@@ -306,7 +307,7 @@ def set_target(
 
 
 @targets_app.command("remove")
-def remove_target(target_id: str, environment: Environment = None) -> None:
+def remove_target(target_id: TargetId, environment: Environment = None) -> None:
     """Forget a template; mounts are not touched."""
     from backend.mounts import targets
 
