@@ -192,6 +192,30 @@ class TestColumnBlockers:
         assert "is part of the partition key of t1;" in column(found, "b").blockers[0]
         assert not any("partition key" in blocker for blocker in column(found, "c").blockers)
 
+    def test_what_partitions_inherit_is_said_once(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (a text, b text, PRIMARY KEY (a, b)) PARTITION BY LIST (a)",
+            "CREATE INDEX t_b ON t (b)",
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES IN ('x') PARTITION BY LIST (b)",
+            "CREATE TABLE t11 PARTITION OF t1 FOR VALUES IN ('y')",
+            "CREATE UNIQUE INDEX own ON t11 (b)",
+            "CREATE TABLE other (a text, b text, FOREIGN KEY (a, b) REFERENCES t)",
+        )
+
+        b = column(report(source, "t", "b"), "b")
+        assert [blocker.split(";")[0] for blocker in b.blockers] == [
+            "is part of the partition key of t1",
+            "is part of the primary key t_pkey",
+            "is referred to by the foreign key other_a_b_fkey of other",
+        ]
+        named = " ".join(b.warnings)
+        assert [named.count(f"index {name} ") for name in ("t_pkey", "t_b", "own")] == [1, 1, 1]
+        assert len(b.warnings) == 3
+
+        alone = column(report(source, "t11", "b"), "b")
+        assert alone.blockers[0].startswith("is part of the primary key t11_pkey")
+        assert len(alone.warnings) == 3
+
 
 class TestTableBlockers:
     def test_no_such_table_is_said_at_once(self, source: Source) -> None:

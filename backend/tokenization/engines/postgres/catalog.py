@@ -82,6 +82,7 @@ SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname,
  ORDER BY a.attnum
 """
 
+# A partition's copy of a constraint or index is left out where the original is in sight already.
 # A column of a partition key's expression is recorded as depending on its own table ('i').
 _CONSTRAINTS = """
 SELECT k.contype::text, k.conname, k.conrelid::pg_catalog.regclass::text, a.attname
@@ -90,12 +91,16 @@ SELECT k.contype::text, k.conname, k.conrelid::pg_catalog.regclass::text, a.attn
        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.attnum
                                              AND u.attnum > 0
  WHERE k.conrelid = ANY (%(oids)s) AND k.contype IN ('p', 'f', 'c', 'x', 'u')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS o
+                    WHERE o.oid = k.conparentid AND o.conrelid = ANY (%(oids)s))
 UNION
 SELECT 'r', k.conname, k.conrelid::pg_catalog.regclass::text, a.attname
   FROM pg_catalog.pg_constraint AS k
        CROSS JOIN LATERAL pg_catalog.unnest(k.confkey) AS u (attnum)
        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
  WHERE k.confrelid = ANY (%(oids)s) AND k.contype = 'f'
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS o
+                    WHERE o.oid = k.conparentid AND o.confrelid = ANY (%(oids)s))
 UNION
 SELECT 'k', 'partition key', p.partrelid::pg_catalog.regclass::text, a.attname
   FROM pg_catalog.pg_partitioned_table AS p
@@ -120,6 +125,10 @@ SELECT DISTINCT c.relname, i.indisunique, m.amname, a.attname
          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
            AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+   AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_inherits AS h
+               JOIN pg_catalog.pg_index AS o ON o.indexrelid = h.inhparent
+         WHERE h.inhrelid = i.indexrelid AND o.indrelid = ANY (%(oids)s))
  ORDER BY 1
 """
 
