@@ -49,7 +49,11 @@ def table(page: AuditPage) -> AuditRow | None:
         frame,
         hide_index=True,
         key="audit.table",
-        column_config={"When": times.column("When")},
+        column_config={
+            "When": times.column("When"),
+            # A whole URN would push the outcome out of sight; the details have it in full.
+            "About": st.column_config.TextColumn("About", width=190),
+        },
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
