@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import choose, fill, press, tap
+from tests.fixtures.browser import choose, fill, press, settle, tap
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -48,3 +48,20 @@ def test_the_filters_are_a_link_and_the_csv_follows_them(
     assert lines[0].startswith("id,backup_target_id,jobid,host")
     assert len(lines) > 100
     assert all(",compute-05,false," in line for line in lines[1:])
+
+
+def test_what_a_clicked_row_opens_comes_into_view(
+    sandbox_portal: Portal, browser_page: Page
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1366, "height": 800})
+    sandbox_portal.sign_in(page, path="/mounts")
+    table = page.get_by_test_id("stDataFrame").first
+    table.wait_for()
+    settle(page)
+    table.click(position={"x": 16, "y": 52})  # the box of the first row: the table is a canvas
+    close = page.get_by_role("button", name="Close", exact=True)
+    expect(close).to_be_in_viewport()
+    press(page, "Close", exact=True)
+    expect(close).to_have_count(0)
+    assert "entry=" not in page.url
