@@ -90,6 +90,15 @@ _SHARED: list[Any] = [
 ]
 
 
+#: One list for every call of configure: loggers that were used before hold on to it.
+_OWN: list[Any] = [
+    structlog.stdlib.filter_by_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    *_SHARED[:-1],
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+
+
 class _MaskedFormatter(structlog.stdlib.ProcessorFormatter):
     """Foreign records are masked after their arguments were put in."""
 
@@ -100,12 +109,7 @@ class _MaskedFormatter(structlog.stdlib.ProcessorFormatter):
 def configure(level: str = "INFO") -> None:
     """Send every log record of the process to stderr, as masked JSON lines. Safe to call again."""
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *_SHARED[:-1],
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_OWN,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from backend.core import log
 
@@ -81,6 +82,15 @@ class TestLines:
         assert SECRET not in stream.getvalue()
         assert line["reference"] == reference
         assert "RuntimeError" in str(line["exception"])
+
+
+def test_loggers_used_before_follow_a_second_configuration(stream: io.StringIO) -> None:
+    used = log.get_logger("tests.used-before")
+    used.info("The first sentence.")
+    log.configure()
+    with structlog.testing.capture_logs() as events:
+        used.info("The second sentence.")
+    assert [event["event"] for event in events] == ["The second sentence."]
 
 
 def test_a_process_that_never_configured_logging_prints_no_local_variables() -> None:
