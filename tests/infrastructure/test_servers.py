@@ -1,11 +1,18 @@
 """The fixtures themselves: real servers, private, restartable, gone afterwards."""
 
 import contextlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import psycopg2
 import pymysql
 import pytest
 from sqlalchemy import create_engine, text
+
+from tests.fixtures import mariadb, processes
 
 
 class TestPostgres:
@@ -33,6 +40,19 @@ class TestPostgres:
 
 
 class TestMariaDB:
+    def test_names_the_package_of_every_program_that_its_set_up_calls(self, mariadb_server):
+        if not mariadb_server.managed or not shutil.which("dpkg-query"):
+            pytest.skip("not a server of ours from Debian's packages")
+        script = Path(processes.program("mariadb-install-db", package="")).read_text()
+        called = {Path(path).name for path in re.findall(r"/usr/s?bin/[\w-]+", script)}
+        assert called and called <= set(mariadb.PACKAGES)
+        for name, package in mariadb.PACKAGES.items():
+            path = os.path.realpath(processes.program(name, package=package))
+            owner = subprocess.run(
+                ["dpkg-query", "--search", path], capture_output=True, text=True, check=True
+            )
+            assert owner.stdout.split(":")[0] == package
+
     def test_gives_a_fresh_database(self, mariadb_url):
         engine = create_engine(mariadb_url)
         with engine.connect() as connection:
