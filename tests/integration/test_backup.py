@@ -17,6 +17,7 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database, forget_databases, get_database
 from backend.core.settings import get_settings
 from tests.architecture.source import ROOT
+from tests.fixtures import processes
 from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.portal import Portal, running_portal
 from tests.fixtures.postgres import PostgresServer
@@ -149,6 +150,15 @@ def postgres(postgres_server: PostgresServer, environ: dict[str, str]) -> Iterat
 def mariadb(
     mariadb_server: MariaDBServer, environ: dict[str, str], tmp_path: Path
 ) -> Iterator[_Server]:
+    # What the README tells an operator to call. The server needs neither.
+    try:
+        for tool, package in (
+            ("mariadb-dump", "mariadb-client"),
+            ("mariadb", "mariadb-client-core"),
+        ):
+            processes.program(tool, package=package)
+    except processes.ServerUnavailable as exc:
+        processes.missing("MariaDB's own back-up tool", str(exc))
     (tmp_path / ".my.cnf").write_text(
         f"[client]\nhost={mariadb_server.host}\nport={mariadb_server.port}\n"
         f"user={mariadb_server.user}\npassword={mariadb_server.password}\nprotocol=tcp\n"

@@ -26,12 +26,11 @@ from tests.fixtures.processes import missing
 ROOT = Path(__file__).parents[3]
 RECIPES = ROOT / "data" / "recipes"
 PEOPLE = "urn:li:dataset:(urn:li:dataPlatform:databricks,main.crm.people,PROD)"
+# In turn: both of Databricks' packages bring databricks/__init__.py, and only the one of
+# databricks-sdk lets databricks.sql be found in another folder. At once, either may win.
 OVERLAY = (
-    "GeoAlchemy2<0.19",
-    "sqlglot==30.12.0",
-    "cachetools<6",
-    "databricks-sdk>=0.30,<1",
-    "databricks-sqlalchemy>=2,<3",
+    ("GeoAlchemy2<0.19", "sqlglot==30.12.0", "cachetools<6", "databricks-sqlalchemy>=2,<3"),
+    ("databricks-sdk>=0.30,<1",),
 )
 
 
@@ -40,19 +39,21 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("overlay")
     programs = Path(sys.executable).parent
     home = os.environ.get("TEST_REAL_HOME") or os.environ["HOME"]
-    done = subprocess.run(
-        [str(programs / "uv"), "pip", "install", "-q", "--no-deps", "--target", folder, *OVERLAY],
-        env={**os.environ, "HOME": home},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if done.returncode:
-        missing(
-            "DataHub's PostgreSQL and Databricks sources",
-            f"their packages cannot be had: {done.stderr[-300:]}",
+    install = [str(programs / "uv"), "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+    for packages in OVERLAY:
+        done = subprocess.run(
+            [*install, *packages],
+            env={**os.environ, "HOME": home},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
+        if done.returncode:
+            missing(
+                "DataHub's PostgreSQL and Databricks sources",
+                f"their packages cannot be had: {done.stderr[-300:]}",
+            )
     return folder
 
 
