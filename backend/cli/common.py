@@ -22,7 +22,27 @@ from backend.core.database import Database, ReadSession, WriteSession, get_datab
 from backend.core.errors import InvalidInput, PortalError, SettingsError
 from backend.core.settings import get_settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+@dataclasses.dataclass
+class _Output:
+    """What the running command owes on stdout: one document with --json, also when refused."""
+
+    document_wanted: bool = False
+    document_printed: bool = False
+
+
+_output = _Output()
+
+
+def _want_document(value: bool) -> bool:
+    _output.document_wanted = value
+    return value
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on stdout.", callback=_want_document),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; do it.")]
 
 
@@ -78,6 +98,7 @@ def unit_write() -> Iterator[tuple[WriteSession, Actor]]:
 def emit(document: Any, as_json: bool, text: str | None = None) -> None:
     """Print the JSON document, or the text for a person."""
     if as_json:
+        _output.document_printed = True
         typer.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
     elif text is not None:
         typer.echo(text)
@@ -114,29 +135,38 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def run(app: typer.Typer) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status.
+
+    With --json a command that is refused before it has a document of its own prints
+    {error, detail}, as the REST face does, besides its line on stderr.
+    """
     # Before anything can fail: structlog's own default prints tracebacks with all local values.
     log.configure("ERROR")
+    _output.document_wanted = _output.document_printed = False
     try:
         app(standalone_mode=False)
     except typer.Exit as exc:
         return exc.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("Stopped.", err=True)
-        return 1
+        return _refused("Stopped", "Stopped.")
     except SettingsError as exc:
-        for problem in exc.problems:
-            typer.echo(problem, err=True)
-        return 1
+        return _refused(type(exc).__name__, *exc.problems)
     except PortalError as exc:
-        typer.echo(" ".join(log.mask_text(exc.message).split()), err=True)
-        return 1
+        return _refused(type(exc).__name__, " ".join(log.mask_text(exc.message).split()))
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except Exception as exc:
         return _other(exc)
     return 0
+
+
+def _refused(error: str, *sentences: str, **more: str) -> int:
+    if _output.document_wanted and not _output.document_printed:
+        emit({"error": error, "detail": " ".join(sentences), **more}, as_json=True)
+    for sentence in sentences:
+        typer.echo(sentence, err=True)
+    return 1
 
 
 #: typer carries its own copy of click, so click's own classes would never match.
@@ -149,8 +179,8 @@ def _other(exc: Exception) -> int:
         exc.show()
         return 2 if isinstance(exc, _USAGE_ERROR) else 1
     reference = log.log_unexpected(log.get_logger(__name__), "A command failed.", exc)
-    typer.echo(f"Something went wrong. The log has it under reference {reference}.", err=True)
-    return 1
+    sentence = f"Something went wrong. The log has it under reference {reference}."
+    return _refused("InternalError", sentence, reference=reference)
 
 
 def _plain(value: Any) -> Any:

@@ -3,13 +3,14 @@
 import json as json_module
 import sys
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from backend.cli import common as cli
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, PortalError
 from backend.core.words import counted
 
 app = cli.new_app("The mount ledger: who has which backup target mounted where.")
@@ -171,7 +172,7 @@ def mount_command(
     json: cli.Json = True,  # noqa: ARG001 - the response is printed as JSON in any case
 ) -> None:
     """Mount what FILE.json asks for; prints the DMS response as JSON."""
-    _operate("mount", environment, request=_read(file))
+    _operate("mount", environment, file=file)
 
 
 @app.command("unmount")
@@ -181,7 +182,7 @@ def unmount_command(
     json: cli.Json = True,  # noqa: ARG001 - the response is printed as JSON in any case
 ) -> None:
     """Release what FILE.json names; prints the DMS response as JSON."""
-    _operate("unmount", environment, request=_read(file))
+    _operate("unmount", environment, file=file)
 
 
 @app.command("recheck")
@@ -194,8 +195,7 @@ def recheck(
     json: cli.Json = True,  # noqa: ARG001 - the response is printed as JSON in any case
 ) -> None:
     """Find out what became of an operation whose outcome is unknown."""
-    request = _read(file) if file else None
-    _operate("recheck", environment, request=request, operation_id=operation_id)
+    _operate("recheck", environment, file=file, operation_id=operation_id)
 
 
 @app.command("delete")
@@ -349,17 +349,29 @@ def _table(items: Any) -> str:
     return cli.table(["Entry", "Job", "Target", "Host", "Mounted", "Since"], rows)
 
 
-def _operate(kind: Any, environment: str | None, **arguments: Any) -> None:
+def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any) -> None:
     """Run and print the response, whatever it says; a failed one ends with exit status 1."""
     from backend.dms.errors import DMSClientException
     from backend.mounts import actions
 
     try:
+        request = _read(file) if file else None
         response = actions.run(
-            cli.database(), cli.actor(), environment=environment, kind=kind, **arguments
+            cli.database(),
+            cli.actor(),
+            environment=environment,
+            kind=kind,
+            request=request,
+            **arguments,
         )
     except DMSClientException as exc:
         response = exc.response
+    except PortalError as exc:
+        if kind == "recheck":
+            raise  # what became of the operation stays as it was
+        # A refusal (4xx) comes before anything is sent; of the rest nobody knows here.
+        outcome = "not_delivered" if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR else "unknown"
+        response = DMSClientException(exc.message, outcome=outcome).response
     cli.emit(response, True)
     if response["status"] != "success":
         raise cli.Failed(response["error_msg"] or "The DMS server gave no reason.")

@@ -1,11 +1,15 @@
 """What all commands have in common."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import typer.main
 
 from backend.cli.main import app
+from backend.user_sync import service
+from tests.backend.cli.conftest import RunCli
 
 
 def _commands(command: Any) -> Iterator[Any]:
@@ -25,3 +29,39 @@ def test_arguments_are_named_in_capitals_as_the_documents_name_them() -> None:
     assert [
         found for found in arguments if not found[1] or found[1][:2].upper() != found[1][:2]
     ] == []
+
+
+class TestOneJsonDocument:
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            (("users", "plan", "nowhere"), "EnvironmentNotFound"),
+            (("connections", "test", "nowhere"), "EnvironmentNotFound"),
+            (("mounts", "active", "--host", "a"), "LedgerNotConfigured"),
+            (("tokenize", "preview", "urn:li:corpuser:ann"), "InvalidInput"),
+            (("ingest", "status", "ing-0"), "RunNotFound"),
+        ],
+    )
+    def test_is_printed_also_by_a_command_that_is_refused(
+        self, run_cli: RunCli, arguments: tuple[str, ...], error: str
+    ) -> None:
+        ended = run_cli(*arguments, "--json")
+        assert ended.status == 1
+        document = json.loads(ended.out)
+        assert document == {"error": error, "detail": ended.err.strip()}
+        # Without --json there is the line on stderr alone.
+        plain = run_cli(*arguments)
+        assert (plain.out, plain.err) == ("", ended.err)
+
+    def test_holds_the_reference_of_what_nobody_expected(
+        self, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_arguments: object, **_named: object) -> None:
+            raise ZeroDivisionError("secret in a local")
+
+        monkeypatch.setattr(service, "plan_now", broken)
+        ended = run_cli("users", "plan", "anything", "--json")
+        document = json.loads(ended.out)
+        assert (ended.status, document["error"]) == (1, "InternalError")
+        assert document["reference"] in ended.err
+        assert "secret" not in ended.out + ended.err.splitlines()[-1]

@@ -133,7 +133,17 @@ class TestActions:
     @pytest.mark.parametrize("text", ["not json", "[1]"])
     def test_a_file_that_is_no_request(self, run: Run, text: str) -> None:
         ended = run("mount", "-", stdin=text)
-        assert (ended.status, ended.out) == (1, "")
+        assert (ended.status, ended.json()["outcome"]) == (1, "not_delivered")
+        assert ended.json()["error_msg"] == ended.err.strip()
+
+    def test_in_an_environment_that_is_not_there(self, run: Run, tmp_path: Path) -> None:
+        ended = run("mount", _file(tmp_path, {}), "--environment", "nowhere", "--json")
+        assert (ended.status, ended.json()["outcome"]) == (1, "not_delivered")
+        assert ended.json()["error_msg"] == ended.err.strip()
+
+    def test_a_recheck_of_nothing_says_so_and_claims_no_outcome(self, run: Run) -> None:
+        ended = run("recheck", "no-such-operation", "--json")
+        assert (ended.status, list(ended.json())) == (1, ["error", "detail"])
 
     def test_a_missing_file(self, run: Run) -> None:
         said = run("mount", "/no/such/file.json").err

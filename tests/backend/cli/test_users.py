@@ -43,7 +43,8 @@ class TestPlan:
     def test_says_on_one_line_what_is_wrong(self, run_cli, world):
         world.directory.refuse_after = 2
         ended = run_cli("users", "plan", "test", "--json")
-        assert (ended.status, ended.out) == (1, "")
+        assert ended.status == 1
+        assert json.loads(ended.out)["detail"] == ended.err.strip()
         assert ended.err.startswith("Directory:")
         assert ended.err.count("\n") == 1
 
