@@ -41,6 +41,13 @@ class TestsOut(BaseModel):
     results: list[TestOut]
 
 
+class EnvironmentsOut(BaseModel):
+    """A page as every list has; all environments fit into one."""
+
+    items: list[EnvironmentOut]
+    next_cursor: None
+
+
 class ClientInfoOut(BaseModel):
     environment: str
     client_id: str | None
@@ -57,9 +64,9 @@ class ClientInfoOut(BaseModel):
 
 
 @router.get("/environments")
-def list_environments(session: Reader, caller: Caller) -> list[EnvironmentOut]:
+def list_environments(session: Reader, caller: Caller) -> EnvironmentsOut:
     """Every environment, the default one first."""
-    return [
+    items = [
         EnvironmentOut(
             name=item.name,
             is_default=item.is_default,
@@ -69,6 +76,7 @@ def list_environments(session: Reader, caller: Caller) -> list[EnvironmentOut]:
         )
         for item in environments.list_all(session, caller)
     ]
+    return EnvironmentsOut(items=items, next_cursor=None)
 
 
 @router.get("/environments/{name}/client-info")

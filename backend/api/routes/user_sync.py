@@ -55,6 +55,11 @@ class Plan(BaseModel):
     summary: dict[str, int]
 
 
+class Plans(BaseModel):
+    items: list[Plan]
+    next_cursor: int | None
+
+
 class PlanWithRows(Plan):
     """rows: at most `limit` of `total`, from `offset` on."""
 
@@ -88,17 +93,23 @@ def make_plan(database: State, caller: Caller, body: PlanRequest | None = None) 
         return _plan_page(session, caller, plan, RowFilter(), 0, MOST_ROWS)
 
 
-@router.get("/plans", response_model=list[Plan])
+@router.get("/plans", response_model=Plans)
 def list_plans(
     session: Reader,
     caller: Caller,
     environment: Annotated[str | None, Query(max_length=80)] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Any:
-    """Plans without their rows, newest first."""
-    plans = service.list_plans(session, caller, environment=environment, limit=limit, before=before)
-    return [documents.plan_document(plan) for plan in plans]
+    """Plans without their rows, newest first; `cursor` is the last answer's `next_cursor`."""
+    found = service.list_plans(
+        session, caller, environment=environment, limit=limit + 1, before=cursor
+    )
+    page = found[:limit]
+    return {
+        "items": [documents.plan_document(plan) for plan in page],
+        "next_cursor": page[-1].id if len(found) > limit else None,
+    }
 
 
 @router.get("/plans/{plan_id}", response_model=PlanWithRows)

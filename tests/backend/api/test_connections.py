@@ -75,7 +75,8 @@ class TestErrors:
         ):
             assert answer.status_code == 403
             assert set(answer.json()) == {"error", "detail", "reference"}
-        assert client.get("/api/environments", headers=headers).status_code == 200
+        listed = client.get("/api/environments", headers=headers).json()
+        assert [environment["name"] for environment in listed["items"]] == ["Prod"]
 
     def test_unknown_environment_404_unknown_kind_400(
         self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]

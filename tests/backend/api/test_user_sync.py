@@ -42,8 +42,16 @@ def test_rows_come_filtered_and_in_pages(client, world, bearer):
     assert {row["status"] for row in found["rows"]} == {"duplicate"}
     assert client.get(url, params={"text": "\x00a|b%"}, headers=steward).json()["total"] == 0
     assert client.get(url, params={"kind": "nonsense"}, headers=steward).status_code == 422
-    listed = client.get(PLANS, headers=bearer("viewer")).json()
-    assert [p["plan_id"] for p in listed] == [plan["plan_id"]]
+
+
+def test_plans_come_newest_first_and_in_pages(client, world, bearer):
+    steward, viewer = bearer("steward"), bearer("viewer")
+    made = [client.post(PLANS, headers=steward).json()["plan_id"] for _ in range(3)]
+    first = client.get(PLANS, params={"limit": 2}, headers=viewer).json()
+    assert [plan["plan_id"] for plan in first["items"]] == [made[2], made[1]]
+    rest = client.get(PLANS, params={"cursor": first["next_cursor"]}, headers=viewer).json()
+    assert [plan["plan_id"] for plan in rest["items"]] == [made[0]]
+    assert rest["next_cursor"] is None
 
 
 def test_without_a_worker_the_answer_is_202_and_the_run_waits(client, world, bearer):
