@@ -135,30 +135,42 @@ def record(
 
 
 def verify(session: ReadSession) -> Verification:
-    """Walk the whole chain; names the first broken row and a cut tail."""
-    key = _key(session)
-    previous, expected, seen = GENESIS, 1, 0
+    """Walk the whole chain; names the first broken row and a cut tail.
+
+    Others may write meanwhile, and on the servers each statement sees what is committed by then.
+    So the witnesses are read first: what they vouch for is there when the rows are read. Give a
+    fresh session: SQLite shows one moment to all of it, and the checkpoint must not be newer.
+    """
     checkpoint = _read_checkpoint()
+    key, head = _key(session), _head(session)
+    previous, seen, at_head = GENESIS, 0, GENESIS
     rows = session.scalars(
         select(AuditEvent).order_by(AuditEvent.number).execution_options(yield_per=1000)
     )
     for row in rows:
         seen += 1
-        if row.number != expected:
-            return Verification(False, seen, expected, f"row {expected} is missing")
+        if row.number != seen:
+            return Verification(False, seen, seen, f"row {seen} is missing")
         if row.previous_hash != previous or not hmac.compare_digest(row.hash, _row_hash(key, row)):
             return Verification(False, seen, row.number, f"row {row.number} was changed")
         if checkpoint and row.number == checkpoint[0] and row.hash != checkpoint[1]:
             return Verification(False, seen, row.number, f"row {row.number} was replaced")
-        previous, expected = row.hash, expected + 1
+        previous = row.hash
+        if head is not None and row.number == head.count:
+            at_head = row.hash
         session.expunge(row)
-    return _verify_end(session, key, seen, previous, checkpoint)
+    return _verify_end(session, key, head, seen, at_head, checkpoint)
 
 
 def _verify_end(
-    session: ReadSession, key: bytes, seen: int, last_hash: str, checkpoint: tuple[int, str] | None
+    session: ReadSession,
+    key: bytes,
+    head: "_Head | None",
+    seen: int,
+    at_head: str,
+    checkpoint: tuple[int, str] | None,
 ) -> Verification:
-    head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one_or_none()
+    """at_head: the hash of the row that the head names."""
     if head is None:
         return Verification(False, seen, seen + 1, "the head row is missing")
     if head.count and not hmac.compare_digest(head.mac, _head_mac(key, head.count, head.hash)):
@@ -168,9 +180,28 @@ def _verify_end(
         return Verification(
             False, seen, seen + 1, f"the tail was cut: {known} rows were written, {seen} are left"
         )
-    if head.hash != last_hash:
+    fits = at_head == head.hash
+    if seen > head.count:
+        # Written while this looked, then the head has moved on too; or an old head was put back.
+        now = _head(session)
+        fits = fits and now is not None and now.count >= seen
+    if not fits:
         return Verification(False, seen, seen or 1, "the last row does not match the head")
     return Verification(True, seen, None)
+
+
+@dataclass(frozen=True)
+class _Head:
+    count: int
+    hash: str
+    mac: str
+
+
+def _head(session: ReadSession) -> _Head | None:
+    row = session.execute(
+        select(AuditHead.count, AuditHead.hash, AuditHead.mac).where(AuditHead.id == 1)
+    ).one_or_none()
+    return _Head(*row) if row is not None else None
 
 
 def _key(session: ReadSession) -> bytes:

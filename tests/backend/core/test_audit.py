@@ -1,5 +1,7 @@
 """The audit chain shows every change, cut and forgery."""
 
+import threading
+
 import pytest
 from sqlalchemy import text
 
@@ -60,6 +62,63 @@ class TestVerify:
     def test_detects_a_row_forged_without_the_key(self, five_events: Database) -> None:
         _tamper(five_events, "UPDATE audit_events SET subject = 'y', hash = previous_hash")
         assert _verify(five_events).first_broken == 1
+
+    def test_detects_an_old_head_put_back(self, database: Database) -> None:
+        for _ in range(2):
+            with database.write() as session:
+                audit.record(session, SYSTEM, "a:b:c", subject="x")
+            with database.read() as session:
+                old = session.execute(text("SELECT count, hash, mac FROM audit_head")).one()
+        with database.write() as session:
+            audit.record(session, SYSTEM, "a:b:c", subject="x")
+        _tamper(
+            database,
+            f"UPDATE audit_head SET count = {old.count}, hash = '{old.hash}', mac = '{old.mac}'",
+        )
+        assert not _verify(database).ok
+
+
+class TestVerifyWhileOthersWrite:
+    """A live portal's log is whole while it grows, at whatever moment somebody writes."""
+
+    @pytest.mark.parametrize("moment", ["_key", "_row_hash", "_verify_end"])
+    def test_rows_written_meanwhile_are_no_alarm(
+        self, any_database: Database, monkeypatch: pytest.MonkeyPatch, moment: str
+    ) -> None:
+        _write(any_database, 3)
+        original = getattr(audit, moment)
+
+        def write_first(*arguments: object) -> object:
+            monkeypatch.setattr(audit, moment, original)
+            _write(any_database, 2)
+            return original(*arguments)
+
+        monkeypatch.setattr(audit, moment, write_first)
+        assert _verify(any_database).problem == ""
+        assert _verify(any_database) == audit.Verification(True, 5, None)
+
+    def test_a_steady_writer_causes_no_alarm(self, any_database: Database) -> None:
+        _write(any_database, 300)
+        done = threading.Event()
+
+        def write() -> None:
+            while not done.wait(0.005):
+                _write(any_database, 1)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            problems = {_verify(any_database).problem for _ in range(15)}
+        finally:
+            done.set()
+            writer.join()
+        assert problems == {""}
+
+
+def _write(database: Database, rows: int) -> None:
+    with database.write() as session:
+        for _ in range(rows):
+            audit.record(session, SYSTEM, "a:b:c", subject="x")
 
 
 class TestRecord:
