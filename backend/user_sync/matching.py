@@ -1,8 +1,8 @@
 """Directory against OpenMetadata: two lists in, one row per directory user out. Pure.
 
-Users match by e-mail, domains by name, both whatever the case. A directory that says nothing about
-a name or a domain (null, blank) has no opinion: what OpenMetadata has stays. Inherited domains are
-left out of the comparison. Nothing is ever wiped.
+Users match by e-mail, domains by name, both whatever the case (`folded`). A directory that says
+nothing about a name or a domain (null, blank) has no opinion: what OpenMetadata has stays.
+Inherited domains are left out of the comparison. Nothing is ever wiped.
 """
 
 import hashlib
@@ -20,6 +20,14 @@ MAX_EMAIL = 320
 #: Control characters and lone surrogates: no database and no person can do anything with them.
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _NO_REFS: tuple[DomainRef, ...] = ()
+
+
+def folded(text: str) -> str:
+    """What addresses and domain names are compared by: whatever the case, blanks around them off.
+
+    Lower case, not casefold(): that makes "ß" and "ss" the same, and so two people one.
+    """
+    return text.strip().lower()
 
 
 class PlanRow(msgspec.Struct, gc=False):
@@ -57,7 +65,7 @@ class Matcher:
         self._known = DomainNames(domains)
         self._ignores = ignores or {}
         self._waiting: dict[str, int] = {}
-        self._taken: dict[str, PlanRow] = {}
+        self._taken: dict[str, tuple[str, PlanRow]] = {}
         self._shared: set[str] = set()
         self._first: list[PlanRow] = []
         self._sort_out()
@@ -70,16 +78,18 @@ class Matcher:
         rows = []
         waiting, taken = self._waiting, self._taken
         for user in users:
-            key = user.email.strip().casefold()
+            key = folded(user.email)
             position = waiting.pop(key, None)
             if position is None:
-                if key in taken and not user.deleted:
+                # A list that moves while it is read may name the same user twice.
+                if key in taken and not user.deleted and taken[key][0] != user.id:
                     self._shared.add(key)
                 continue
             if user.deleted:
                 waiting[key] = position
                 continue
-            taken[key] = row = self._row(position, user)
+            row = self._row(position, user)
+            taken[key] = user.id, row
             rows.append(row)
         self.matched += len(rows)
         return rows
@@ -89,7 +99,7 @@ class Matcher:
 
     def again(self) -> list[tuple[PlanRow, PlanRow]]:
         reason = "several OpenMetadata users have this e-mail"
-        fed = [self._taken[key] for key in sorted(self._shared)]
+        fed = [self._taken[key][1] for key in sorted(self._shared)]
         return [
             (row, self._said(row.position, PlanRow(row.position, "duplicate", reason, "")))
             for row in fed
@@ -144,33 +154,40 @@ def match(
 
 
 class DomainNames:
-    """Finds the domain a directory means: by name, then by full name, whatever the case."""
+    """Finds the domain a directory means: by name, then by full name, whatever the case.
+
+    Where several would do, only the exact full name tells them apart; nothing is guessed.
+    """
 
     def __init__(self, domains: Sequence[Domain]) -> None:
         self._by_name: dict[str, list[Domain]] = {}
-        self._by_fqn: dict[str, Domain] = {}
+        self._by_fqn: dict[str, list[Domain]] = {}
         self._answers: dict[str, tuple[tuple[DomainRef, ...], str]] = {}
-        for domain in domains:
-            self._by_name.setdefault(domain.name.casefold(), []).append(domain)
-            self._by_fqn[domain.fqn.casefold()] = domain
+        for domain in {domain.id: domain for domain in domains}.values():
+            self._by_name.setdefault(folded(domain.name), []).append(domain)
+            self._by_fqn.setdefault(folded(domain.fqn), []).append(domain)
 
     def find(self, text: str) -> tuple[tuple[DomainRef, ...], str]:
         """((the domain,), "") or ((), why not); the same text gives the same tuple."""
         answer = self._answers.get(text)
         if answer is None:
-            answer = self._answers[text] = self._find(text.strip().casefold())
+            answer = self._answers[text] = self._find(text.strip())
         return answer
 
-    def _find(self, key: str) -> tuple[tuple[DomainRef, ...], str]:
-        named = self._by_name.get(key, [])
+    def _find(self, text: str) -> tuple[tuple[DomainRef, ...], str]:
+        named = self._by_name.get(folded(text), [])
         if len(named) == 1:
             return (named[0].ref,), ""
-        full = self._by_fqn.get(key) or self._by_fqn.get(f'"{key}"')
-        if full is not None:
-            return (full.ref,), ""
-        if named:
-            names = " or ".join(sorted(domain.fqn for domain in named))
-            return (), f"several domains have this name: write {names}"
+        several = list(named)
+        for full in (text, f'"{text}"'):
+            found = self._by_fqn.get(folded(full), [])
+            exact = [domain for domain in found if domain.fqn == full]
+            if len(exact or found) == 1:
+                return ((exact or found)[0].ref,), ""
+            several += found
+        if several:
+            names = " or ".join(sorted({domain.fqn for domain in several}))
+            return (), f"several domains have this name: write {names}"[:500]
         return (), "no such domain in OpenMetadata; the domains stay"
 
 
@@ -203,7 +220,7 @@ def _key(item: object) -> str:
     email, name, domain = item.get("email"), item.get("displayName"), item.get("domain")
     if not isinstance(email, str) or len(email) > MAX_EMAIL:
         return ""
-    key = email.strip().casefold()
+    key = folded(email)
     if "@" not in key or " " in key or (not key.isprintable() and _UNFIT.search(key)):
         return ""
     for text, most in ((name, MAX_NAME), (domain, 256)):

@@ -68,6 +68,13 @@ class TestKinds:
         assert one(said(email=" ANN@Example.COM ")).kind == "unchanged"
         assert one(said(), user(email="Ann@Example.com")).kind == "unchanged"
 
+    @pytest.mark.parametrize(
+        ("asked", "other"),
+        [("hans@straße.example", "hans@strasse.example"), ("eﬀi@x.io", "effi@x.io")],
+    )
+    def test_addresses_of_different_letters_are_different_people(self, asked, other):
+        assert one(said(email=asked), user(email=other)).kind == "not_found"
+
     def test_a_bot_is_never_changed(self):
         assert one(said(name="x"), user(is_bot=True)).kind == "invalid"
 
@@ -77,6 +84,11 @@ class TestKinds:
     def test_two_users_with_one_address_are_a_duplicate(self):
         row = one(said(name="x"), user(), user("other", email="ANN@example.com"))
         assert (row.kind, row.sets_name, row.user) == ("duplicate", False, None)
+
+    def test_one_user_on_two_pages_of_the_list_is_one_user(self):
+        matcher = Matcher([said(name="x")], DOMAINS)
+        (row,) = matcher.feed([user()]) + matcher.feed([user()])
+        assert (row.kind, matcher.again()) == ("update", [])
 
 
 class TestDomains:
@@ -111,6 +123,33 @@ class TestDomains:
         assert row.kind == "unknown_domain"
         assert "Finance.Shared or Ops.Shared" in row.reason
         assert one(said(domain="Ops.Shared")).new_domains == refs(SHARED[1])
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_names_that_differ_in_case_only_are_told_apart_by_their_spelling(self, order):
+        both = [Domain("d1", "Finance", "Finance", None), Domain("d2", "finance", "finance", None)]
+
+        def found(text):
+            return match([said(domain=text)], [user(domains=())], both[::order])[0]
+
+        assert found("Finance").new_domains == (both[0].ref,)
+        assert found("finance").new_domains == (both[1].ref,)
+        row = found("FINANCE")
+        assert (row.kind, row.sets_domains) == ("unknown_domain", False)
+        assert "write Finance or finance" in row.reason
+
+    def test_full_names_that_differ_in_case_only_are_told_apart_by_their_spelling(self):
+        both = [Domain("d1", "A", "Ops.A", None), Domain("d2", "A", "ops.a", None)]
+        (row,) = match([said(domain="ops.a")], [user(domains=())], both)
+        assert row.new_domains == (both[1].ref,)
+        (row,) = match([said(domain="OPS.A")], [user(domains=())], both)
+        assert row.kind == "unknown_domain"
+
+    def test_other_letters_are_another_domain(self):
+        (row,) = match([said(domain="Maß")], [user()], [Domain("d9", "Mass", "Mass", None)])
+        assert row.kind == "unknown_domain"
+
+    def test_a_domain_listed_twice_is_one_domain(self):
+        assert match([said()], [user()], [FINANCE, FINANCE])[0].kind == "unchanged"
 
     def test_inherited_domains_are_left_out_of_the_comparison(self):
         row = one(said(domain="Finance"), user(domains=(), inherited=(FINANCE,)))

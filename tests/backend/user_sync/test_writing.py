@@ -1,5 +1,7 @@
 """One write at a time: guarded where possible, compared always, and every bad day named."""
 
+from dataclasses import replace
+
 import pytest
 
 from backend.integrations.loopback import Response
@@ -53,6 +55,14 @@ def patches(server):
 
 
 class TestWrite:
+    @pytest.mark.parametrize(("stored", "state"), [("ß", "conflict"), ("SS", "applied")])
+    def test_a_user_with_another_address_is_somebody_else(self, server, ready, stored, state):
+        gateway, written = ready
+        change = change_of(gateway, "dana.fox", display="Dana")
+        server.store.users[change.user_id]["email"] = f"dana@stra{stored}e.example"
+        outcome = written.write(replace(change, email="dana@strasse.example"))
+        assert outcome.state == state
+
     def test_stores_name_and_domains_and_nothing_else(self, server, ready):
         gateway, written = ready
         change = change_of(gateway, "anna.kowalska", display="Anna M.", domains=["Marketing"])
