@@ -61,6 +61,10 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key gives the same run.")
     ] = None,
+    expect_target: Annotated[
+        str | None,
+        typer.Option("--expect-target", help="Start nothing when the mapping names another one."),
+    ] = None,
     wait: Annotated[float, typer.Option("--wait", help="Seconds to follow the run.")] = 0.0,
     json: cli.Json = False,
 ) -> None:
@@ -70,7 +74,12 @@ def run(
     from backend.ingestion.schemas import Request
 
     request = Request(
-        dataset_urn, job_urn, reason, environment=environment, idempotency_key=idempotency_key
+        dataset_urn,
+        job_urn,
+        reason,
+        environment=environment,
+        idempotency_key=idempotency_key,
+        expected_target=expect_target,
     )
     try:
         view = runs.start(cli.database(), cli.actor(), request)

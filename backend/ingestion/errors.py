@@ -81,6 +81,16 @@ class AlreadyRunning(Conflict):
         )
 
 
+class MappingChanged(Conflict):
+    """The mapping names another target or rule than the asker saw."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The mapping of this dataset has changed since you looked at it. Nothing was started. "
+            "Review it again."
+        )
+
+
 class KeyReused(Conflict):
     def __init__(self, run: "RunView") -> None:
         self.run = run

@@ -27,6 +27,7 @@ from backend.ingestion.errors import (
     MAX_PAYLOAD,
     AlreadyRunning,
     KeyReused,
+    MappingChanged,
     PayloadTooLarge,
     RunNotFound,
     StartFailed,
@@ -50,8 +51,9 @@ SENDING_SECONDS = 60
 def start(database: Database, actor: Actor, request: Request) -> RunView:
     """Resolve, record and start a run; the view says accepted (or unknown, see below).
 
-    Raises InvalidInput (URN, unknown dataset), NoMapping, PayloadTooLarge, AlreadyRunning (409,
-    with the run), StartFailed (with the recorded run) when AWS refused or its answer was lost.
+    Raises InvalidInput (URN, unknown dataset), NoMapping, MappingChanged (409, see Request),
+    PayloadTooLarge, AlreadyRunning (409, with the run), StartFailed (with the recorded run) when
+    AWS refused or its answer was lost.
     The same idempotency key gives the first run again.
     """
     access.require(actor, Permission.INGESTION_RUN)
@@ -63,6 +65,7 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
         return _replayed(database, actor, known, request)
     catalog = Catalog(scene.datahub)
     answer, resolution = resolve.first(scene, catalog, request.dataset_urn, request.job_urn)
+    _require_expected(request, answer)
     row = _new_row(scene, actor, request, answer, resolution)
     try:
         with database.write() as session:
@@ -144,6 +147,14 @@ def _checked(request: Request) -> Request:
     if key and len(key) > 200:
         raise InvalidInput("The idempotency key has more than 200 characters.")
     return replace(request, dataset_urn=dataset, job_urn=job, idempotency_key=key)
+
+
+def _require_expected(request: Request, answer: Candidate) -> None:
+    """What somebody confirmed is started, or nothing is."""
+    target = request.expected_target not in (None, answer.target.name)
+    rule = request.expected_rule not in (None, answer.rule)
+    if target or rule:
+        raise MappingChanged
 
 
 def _payload(actor: Actor, request: Request, run_id: str) -> dict[str, Any]:

@@ -203,7 +203,11 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks for. metadata: small JSON that travels in the payload as it is."""
+    """What somebody asks for. metadata: small JSON that travels in the payload as it is.
+
+    expected_target, expected_rule: what the asker saw; a mapping that says otherwise by now is not
+    followed. None: not compared.
+    """
 
     dataset_urn: str
     job_urn: str | None = None
@@ -212,6 +216,8 @@ class Request:
     environment: str | None = None
     idempotency_key: str | None = None
     rerun_of: str | None = None
+    expected_target: str | None = None
+    expected_rule: str | None = None
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,23 @@ def review(request: Request) -> None:
         preview = calls.run(runs.preview, request=request)
     if preview is None:
         return
-    # One key per opened dialog: however often its button registers, there is one run.
-    keyed = replace(request, idempotency_key=f"page-{secrets.token_hex(12)}")
-    st.session_state[_PREVIEW] = (keyed, preview)
+    st.session_state[_PREVIEW] = (_confirmable(request, preview), preview)
     confirm.open_dialog(DIALOG)
+
+
+def _confirmable(request: Request, preview: Preview) -> Request:
+    """The request bound to what the dialog shows: this environment, this rule, this target.
+
+    One key per opened dialog: however often its button registers, there is one run.
+    """
+    answer = preview.resolution.answer
+    return replace(
+        request,
+        environment=preview.resolution.environment or None,
+        idempotency_key=f"page-{secrets.token_hex(12)}",
+        expected_target=answer.target.name if answer else None,
+        expected_rule=answer.rule if answer else None,
+    )
 
 
 def dialog(actor: Actor) -> None:

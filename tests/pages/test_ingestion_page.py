@@ -78,6 +78,35 @@ class TestRun:
         assert "AWS accepted run" in _texts(app, "success")
         assert run.run_id in _texts(app, "markdown").replace("\\", "")
 
+    def test_a_mapping_changed_between_look_and_click_starts_nothing(
+        self, open_page: OpenPage, database: Database, mapped: None, aws: AwsStandIn,
+        add_rule: AddRule,
+    ) -> None:  # fmt: skip
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        app.button(key="ingestion.review").click().run()
+        assert "earnings-lambda" in _texts(app, "markdown")
+        aws.add_function("drops-everything")
+        add_rule("exact", URN, "drops-everything")
+        app.button(key="ingestion.confirm.confirm").click().run()
+        assert "mapping of this dataset has changed" in _texts(app, "error")
+        assert (_runs(database), aws.starts()) == ((), [])
+        app.button(key="ingestion.review").click().run()
+        assert "drops-everything" in _texts(app, "markdown")
+        app.button(key="ingestion.confirm.confirm").click().run()
+        assert [start.name for start in aws.starts()] == ["drops-everything"]
+
+    def test_another_default_environment_between_look_and_click_changes_nothing(
+        self, open_page: OpenPage, database: Database, mapped: None, aws: AwsStandIn
+    ) -> None:
+        from backend.connections import environments
+
+        app = open_page(PAGE, role="operator", dataset_urn=URN)
+        app.button(key="ingestion.review").click().run()
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="other", default=True)
+        app.button(key="ingestion.confirm.confirm").click().run()
+        assert [run.environment for run in _runs(database)] == ["dev"]
+
     def test_cancelling_starts_nothing(
         self, open_page: OpenPage, mapped: None, aws: AwsStandIn
     ) -> None:

@@ -18,7 +18,10 @@ router = APIRouter(prefix="/ingestion", tags=["ingestion"])
 
 
 class RunRequest(BaseModel):
-    """What to run; null is as good as left out. metadata travels in the payload as it is."""
+    """What to run; null is as good as left out. metadata travels in the payload as it is.
+
+    expectedTarget (a name or ARN) and expectedRule: nothing starts when the mapping says otherwise.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,6 +31,8 @@ class RunRequest(BaseModel):
     metadata: dict[str, Any] | None = None
     environment: str | None = Field(default=None, max_length=80)
     idempotencyKey: str | None = Field(default=None, max_length=200)
+    expectedTarget: str | None = Field(default=None, max_length=300)
+    expectedRule: str | None = Field(default=None, max_length=20)
 
 
 class RunAnswer(BaseModel):
@@ -58,7 +63,10 @@ class Runs(BaseModel):
     "/run",
     response_model=RunAnswer,
     responses={
-        409: {"description": "The dataset is running already; runId and status are that run's."},
+        409: {
+            "description": "The dataset is running already (runId and status are that run's), or "
+            "the mapping does not say what was expected."
+        },
         502: {"description": "AWS or DataHub answered wrongly; runId names the recorded run."},
         504: {"description": "No answer came; status unknown means it may have been started."},
     },
@@ -80,6 +88,8 @@ def run(
         metadata=body.metadata or {},
         environment=body.environment,
         idempotency_key=idempotency_key or body.idempotencyKey,
+        expected_target=body.expectedTarget,
+        expected_rule=body.expectedRule,
     )
     try:
         started = runs.start(database, caller, request)

@@ -69,6 +69,13 @@ def add_rule(database: Database, environment: str) -> AddRule:
 
 
 @pytest.fixture
+def mapped(aws: AwsStandIn, add_rule: AddRule) -> str:
+    aws.add_function("earnings-lambda", seconds=30)
+    add_rule("exact", URN, "earnings-lambda")
+    return "earnings-lambda"
+
+
+@pytest.fixture
 def setenv(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """setenv(DATAHUB_INGESTION_LAMBDA_DEFAULT="x"), in force at once."""
 

@@ -119,6 +119,16 @@ class TestRun:
         assert (ended.status, document["runId"]) == (1, first["runId"])
         assert document["status"] in ("accepted", "running")
 
+    def test_a_target_that_is_not_the_expected_one_is_not_started(
+        self, run: Run, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        aws.add_function("f", seconds=30)
+        add_rule("exact", URN, "f")
+        ended = run("run", "--dataset-urn", URN, "--expect-target", "g")
+        assert (ended.status, aws.starts()) == (1, [])
+        assert "mapping of this dataset has changed" in ended.err
+        assert run("run", "--dataset-urn", URN, "--expect-target", "f").status == 0
+
     def test_a_refused_run_prints_the_recorded_run_and_is_1(
         self, run: Run, add_rule: AddRule
     ) -> None:

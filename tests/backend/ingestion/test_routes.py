@@ -69,6 +69,20 @@ class TestRun:
         assert again.json()["status"] in ("accepted", "running")  # that run has not failed
         assert {"error", "detail", "reference"} <= set(again.json())
 
+    def test_a_mapping_that_says_otherwise_than_expected_is_409(
+        self, client: TestClient, token: Headers, mapped: None, aws: AwsStandIn
+    ) -> None:
+        headers, answers = token("operator"), []
+        for expected in ({"expectedTarget": "other"}, {"expectedRule": "tag"}):
+            body = {"datasetUrn": URN} | expected
+            answers.append(client.post("/api/ingestion/run", headers=headers, json=body))
+        assert [answer.status_code for answer in answers] == [409, 409]
+        assert "mapping" in answers[0].json()["detail"]
+        assert aws.starts() == []
+        body = {"datasetUrn": URN, "expectedTarget": "earnings-lambda", "expectedRule": "portal"}
+        answer = client.post("/api/ingestion/run", headers=headers, json=body)
+        assert answer.json()["status"] == "started"
+
     def test_null_is_as_good_as_left_out(
         self, client: TestClient, token: Headers, mapped: None, aws: AwsStandIn
     ) -> None:

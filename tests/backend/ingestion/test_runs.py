@@ -2,9 +2,7 @@
 
 import json
 import re
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +17,6 @@ from backend.core.errors import InvalidInput, InvalidPayload, NotPermitted
 from backend.ingestion import runs, service
 from backend.ingestion.errors import (
     AlreadyRunning,
-    KeyReused,
     NoMapping,
     StartFailed,
     UnknownDataset,
@@ -31,13 +28,6 @@ from backend.models.ingestion import IngestionRun
 from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
 
 Start = Callable[..., RunView]
-
-
-@pytest.fixture
-def mapped(aws: AwsStandIn, add_rule: AddRule) -> str:
-    aws.add_function("earnings-lambda", seconds=30)
-    add_rule("exact", URN, "earnings-lambda")
-    return "earnings-lambda"
 
 
 class TestLambda:
@@ -196,70 +186,6 @@ class TestStepFunctions:
         run = start(URN, job_urn=JOB)
         assert run.target is not None
         assert (run.rule, run.target.name, run.existence) == ("job_property", machine, "exists")
-
-
-class TestOnce:
-    def test_the_same_dataset_while_running_is_refused_with_that_run(
-        self, start: Start, mapped: str, aws: AwsStandIn
-    ) -> None:
-        first = start()
-        with pytest.raises(AlreadyRunning, match=first.run_id) as told:
-            start()
-        assert told.value.status == 409
-        assert len(aws.starts()) == 1
-
-    def test_the_same_key_gives_the_same_run(
-        self, start: Start, mapped: str, aws: AwsStandIn
-    ) -> None:
-        first = start(URN, idempotency_key="form-1")
-        again = start(URN, idempotency_key="form-1")
-        assert (again.run_id, len(aws.starts())) == (first.run_id, 1)
-
-    def test_a_key_of_another_dataset_is_refused(
-        self, start: Start, mapped: str, add_rule: AddRule
-    ) -> None:
-        start(URN, idempotency_key="form-1")
-        with pytest.raises(KeyReused):
-            start(OTHER, idempotency_key="form-1")
-
-    def test_eight_clicks_at_once_make_one_run(
-        self, start: Start, mapped: str, aws: AwsStandIn
-    ) -> None:
-        gate = threading.Barrier(8)
-
-        def click(_number: int) -> str:
-            gate.wait()
-            return start(URN, idempotency_key="form-1").run_id
-
-        with ThreadPoolExecutor(8) as pool:
-            ids = set(pool.map(click, range(8)))
-        assert (len(ids), len(aws.starts())) == (1, 1)
-
-    def test_eight_posts_without_a_key_make_one_run_and_seven_refusals(
-        self, start: Start, mapped: str, aws: AwsStandIn
-    ) -> None:
-        gate = threading.Barrier(8)
-
-        def post(_number: int) -> str:
-            gate.wait()
-            try:
-                return start().run_id
-            except AlreadyRunning as exc:
-                return f"refused {exc.run.run_id}"
-
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(post, range(8)))
-        [started] = [answer for answer in answers if not answer.startswith("refused")]
-        assert answers.count(f"refused {started}") == 7
-        assert len(aws.starts()) == 1
-
-    def test_a_released_dataset_can_be_run_again(
-        self, start: Start, mapped: str, database: Database, actors: SimpleNamespace
-    ) -> None:
-        first = start()
-        with database.write() as session:
-            service.release(session, actors.operator, run_id=first.run_id)
-        assert start().run_id != first.run_id
 
 
 class TestRefusals:
