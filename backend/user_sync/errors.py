@@ -112,3 +112,12 @@ class ElsewhereNow(Conflict):
             f"to {now}. Plan again."
         )
         self.plan_id = plan_id
+
+
+class UndoElsewhere(Conflict):
+    def __init__(self, run_id: int, wrote_to: str, now: str) -> None:
+        super().__init__(
+            f"Run {run_id} wrote to {wrote_to}, but the environment's connection now points to "
+            f"{now}. Point it back to undo the run there."
+        )
+        self.run_id = run_id

@@ -11,6 +11,7 @@ from backend.user_sync.plans import (
     start_plan,
     waiting,
 )
+from backend.user_sync.reverting import revert
 from backend.user_sync.rules import (
     forget_ignore,
     get_settings,
@@ -29,7 +30,6 @@ from backend.user_sync.runs import (
     list_runs,
     over_limit,
     resume,
-    revert,
     run_csv,
 )
 

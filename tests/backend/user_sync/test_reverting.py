@@ -1,12 +1,21 @@
 """Undo of a run, and what a run's readers see."""
 
+import copy
+
 import pytest
 
 from backend.core.errors import InvalidInput
+from backend.integrations.openmetadata.standin import StandIn
 from backend.user_sync import service
 from backend.user_sync.errors import (
     NothingToUndo,
+    UndoElsewhere,
 )
+
+
+def copied(store):
+    """What a backup of the server, restored elsewhere, would hold."""
+    return {name: copy.deepcopy(value) for name, value in vars(store).items() if name != "lock"}
 
 
 class TestRevert:
@@ -55,6 +64,17 @@ class TestRevert:
         run = world.apply(plan, emails=["dana.fox@example.com"])
         with pytest.raises(NothingToUndo):
             self.revert(world, run)
+
+    def test_never_writes_to_another_server_that_knows_the_same_users(self, world):
+        run, home = world.apply(world.plan()), world.om
+        with StandIn(seed=lambda store: store.__dict__.update(copied(home.store))) as clone:
+            world.use(clone)
+            with pytest.raises(UndoElsewhere, match="Point it back") as caught:
+                self.revert(world, run)
+            assert home.url in caught.value.message
+            assert clone.url in caught.value.message
+        world.use(home)
+        assert world.apply(self.revert(world, run)).state == "succeeded"
 
     def test_can_be_undone_itself(self, world):
         run = world.apply(world.plan())

@@ -1,0 +1,103 @@
+"""The inverse of a run, as a plan."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from backend.connections import resolve
+from backend.core import access, audit, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import WriteSession
+from backend.integrations.openmetadata.schemas import StoredUser
+from backend.models import SyncPlan, SyncRun
+from backend.user_sync import plans, repository, row_repository, rules_repository, run_repository
+from backend.user_sync.errors import NothingToUndo, RunActive, UndoElsewhere
+from backend.user_sync.matching import PlanRow
+from backend.user_sync.planning import Tally
+from backend.user_sync.schemas import ENDED, ItemView, PlanView
+
+
+def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
+    """The inverse of what a run stored, as a plan to be reviewed and applied like any other.
+
+    Takes back only the fields that were really stored; users changed since then become conflicts
+    when the plan is applied. Raises RunNotFound, RunActive, UndoElsewhere, NothingToUndo.
+    """
+    access.require(actor, Permission.USER_SYNC_PLAN)
+    run = run_repository.get_run(session, run_id)
+    if run.state not in ENDED:
+        raise RunActive(run_id)
+    source = repository.get_plan(session, run.plan_id)
+    _check_home(session, run, source)
+    plan = plans.create(session, actor, environment=run.environment, origin="undo")
+    rows = _inverse(run_repository.all_items(session, run, source.host_port))
+    if not rows:
+        raise NothingToUndo(run_id)
+    tally = Tally()
+    for row in rows:
+        tally.add(row)
+    row_repository.store_rows(session, plan.id, rows, row_repository.RefEncoder())
+    return _ready(session, actor, plan.id, run, source, tally)
+
+
+def _check_home(session: WriteSession, run: SyncRun, source: SyncPlan) -> None:
+    """A clone of the server knows the same user ids, so nothing later would notice.
+
+    Raises UndoElsewhere.
+    """
+    config = resolve.connection(session, kind="openmetadata", environment=run.environment)
+    now = config.settings["host_port"].rstrip("/")
+    if now != source.host_port:
+        raise UndoElsewhere(run.id, source.host_port, now)
+
+
+def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
+    rows: list[PlanRow] = []
+    for item in items:
+        if not item.stored:
+            continue
+        row, name, domains = item.row, "displayName" in item.stored, "domains" in item.stored
+        user = StoredUser(
+            id=item.user_id,
+            name=row.user_name or "",
+            email=row.email,
+            display_name=row.new_name if name else row.old_name,
+            version=item.version_after,
+            updated_at=None,
+            updated_by=None,
+            is_bot=False,
+            deleted=False,
+            domains=row.new_domains if domains else row.old_domains,
+            inherited=row.inherited,
+        )
+        inverse = PlanRow(len(rows), "update", "takes back a change", row.email, user)
+        inverse.sets_name, inverse.new_name = name, row.old_name if name else user.display_name
+        inverse.sets_domains = domains
+        inverse.new_domains = row.old_domains if domains else user.domains
+        rows.append(inverse)
+    return rows
+
+
+def _ready(
+    session: WriteSession, actor: Actor, plan_id: int, run: SyncRun, source: SyncPlan, tally: Tally
+) -> PlanView:
+    plan = repository.get_plan(session, plan_id)
+    now = clock.now()
+    hours = rules_repository.settings_view(
+        session, plan.environment_id, plan.environment
+    ).settings.expires_hours
+    plan.state, plan.ready_at, plan.expires_at = "ready", now, now + timedelta(hours=hours)
+    plan.reverts_run_id = run.id
+    plan.server_version, plan.directory_count = source.server_version, tally.kinds.total()
+    plan.listed_count, plan.matched_count = source.listed_count, source.matched_count
+    plan.kinds, plan.fields = tally.kind_counts(), dict(tally.fields)
+    plan.domain_names, plan.digest = sorted(tally.domains)[:1000], tally.digest()
+    audit.record(
+        session,
+        actor,
+        "user_sync:plan:create",
+        subject=f"plan {plan.id} on {plan.environment}",
+        outcome="ready",
+        details={"reverts_run": run.id, "kinds": plan.kinds, "digest": plan.digest},
+    )
+    session.flush()
+    return repository.plan_view(session, plan)
