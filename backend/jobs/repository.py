@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
 
 from backend.core import clock
-from backend.core.database import ReadSession, WriteSession
+from backend.core.database import ReadSession, UtcDateTime, WriteSession
 from backend.jobs.errors import JobNotFound
 from backend.jobs.schemas import DayCount, JobView, LogLine
 from backend.models.jobs import Job, JobLine
@@ -21,6 +21,14 @@ def view(row: Job) -> JobView:
 
 def get(session: ReadSession, job_id: int) -> Job:
     row = session.get(Job, job_id, populate_existing=True)
+    if row is None:
+        raise JobNotFound(job_id)
+    return row
+
+
+def lock(session: WriteSession, job_id: int) -> Job:
+    """The row as it is now, held until commit: no worker claims or ends it in between."""
+    row = session.get(Job, job_id, populate_existing=True, with_for_update=True)
     if row is None:
         raise JobNotFound(job_id)
     return row
@@ -106,6 +114,23 @@ def update_owned(
     )
 
 
+def hand_back(
+    session: WriteSession, job_id: int, holder: str, attempt: int, /, *, error: str
+) -> bool:
+    """Queue a running job of this worker again, unless somebody asked for it to stop."""
+    asked = Job.cancel_requested.is_(True)
+    return update_owned(
+        session,
+        job_id,
+        holder,
+        attempt,
+        state=case((asked, "cancelled"), else_="queued"),
+        finished_at=case((asked, literal(clock.now(), UtcDateTime)), else_=None),
+        error=error,
+        worker=None,
+    )
+
+
 def heartbeat(session: WriteSession, job_ids: Sequence[int], worker: str) -> None:
     _execute(
         session,
@@ -137,6 +162,7 @@ def take_back(
                     Job.state == "running",
                     Job.worker == row.worker,
                     Job.attempt == row.attempt,
+                    Job.cancel_requested.is_(row.cancel_requested),
                 )
             )
             .values(state=state, error=error, finished_at=finished_at, worker=None),

@@ -130,7 +130,7 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
         return {"state": "cancelled", "error": exc.message}
     except JobInterrupted as exc:
         if row.resumable:
-            return {"state": "queued", "error": exc.message, "worker": None}
+            return {"state": "queued", "error": exc.message}
         return {"state": "interrupted", "error": exc.message}
     except StateDatabaseDown as exc:
         # What it says holds for a page's one unit of work, not for a job with many behind it.
@@ -149,20 +149,24 @@ def _finish(context: Context, values: dict[str, Any]) -> None:
     # The last progress is worth less than the end: a database that is away must not lose both.
     with contextlib.suppress(JobLost, StateDatabaseDown):
         context.flush()
-    if values["state"] != "queued":
-        values["finished_at"] = clock.now()
     for delay in (0.0, 1.0, 3.0, 10.0, 30.0):
         # The end of a job is worth waiting for when the state database is away for a moment.
         time.sleep(delay)
         try:
-            with context.database.write() as session:
-                repository.update_owned(
-                    session, context.job_id, context._worker, context.attempt, **values
-                )
+            _record_end(context, values)
             break
         except PortalError as exc:
             log.warning("A job's end could not be recorded yet.", error=exc.message)
     log.info("Job ended.", state=values["state"])
+
+
+def _record_end(context: Context, values: dict[str, Any]) -> None:
+    mine = (context.job_id, context._worker, context.attempt)
+    with context.database.write() as session:
+        if values["state"] == "queued":
+            repository.hand_back(session, *mine, error=values["error"])
+        else:
+            repository.update_owned(session, *mine, finished_at=clock.now(), **values)
 
 
 @contextlib.contextmanager

@@ -77,10 +77,11 @@ def lines(
 def cancel(session: WriteSession, actor: Actor, *, job_id: int) -> JobView:
     """Ask a job to stop at its next safe point; a queued one ends at once.
 
-    Raises JobFinished when it has ended, NotPermitted for somebody else's job (admins may).
+    Raises JobNotFound, JobFinished when it has ended, NotPermitted for somebody else's job
+    (admins may).
     """
     access.require(actor, Permission.JOBS_CANCEL)
-    row = repository.get(session, job_id)
+    row = repository.lock(session, job_id)
     if actor.role is not Role.ADMIN and (row.actor_id, row.actor_kind) != (actor.id, actor.kind):
         raise NotPermitted(f"Job {job_id} was started by {row.actor_name}; ask them or an admin.")
     if row.state not in ("queued", "running"):

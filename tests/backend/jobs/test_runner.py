@@ -6,14 +6,20 @@ import pytest
 
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
-from backend.jobs import runner, service, worker
+from backend.jobs import registry, repository, runner, service, worker
 from backend.jobs.enqueue import enqueue
+from backend.jobs.errors import JobInterrupted
 from backend.jobs.schemas import JobView
 
 
 def _queue(database: Database, kind: str, **arguments: object) -> int:
     with database.write() as session:
         return enqueue(session, SYSTEM, kind, arguments, subject="a test")
+
+
+def _cancel(database: Database, job_id: int) -> None:
+    with database.write() as session:
+        service.cancel(session, SYSTEM, job_id=job_id)
 
 
 def _get(database: Database, job_id: int) -> JobView:
@@ -96,6 +102,35 @@ class TestCancel:
         assert _get(database, job_id).state == "cancelled"
 
     @pytest.mark.usefixtures("kinds")
+    def test_a_job_that_a_worker_is_just_taking_is_asked_to_stop_not_called_cancelled(
+        self, any_database: Database
+    ) -> None:
+        job_id = _queue(any_database, "test.count", to=1)
+        with any_database.write() as session:
+            assert repository.claim(session, job_id, "host:1:x")
+            thread = threading.Thread(target=_cancel, args=(any_database, job_id))
+            thread.start()
+            thread.join(0.5)  # it waits for the claim's commit
+        thread.join(20)
+        view = _get(any_database, job_id)
+        assert (view.state, view.error, view.cancel_requested) == ("running", None, True)
+
+    @pytest.mark.usefixtures("kinds")
+    def test_a_job_that_is_just_being_cancelled_is_not_claimed(
+        self, any_database: Database
+    ) -> None:
+        job_id = _queue(any_database, "test.count", to=1)
+        ran: list[bool] = []
+        with any_database.write() as session:
+            service.cancel(session, SYSTEM, job_id=job_id)
+            thread = threading.Thread(target=lambda: ran.append(runner.run(job_id, any_database)))
+            thread.start()
+            thread.join(0.5)
+        thread.join(20)
+        assert ran == [False]
+        assert _get(any_database, job_id).state == "cancelled"
+
+    @pytest.mark.usefixtures("kinds")
     def test_somebody_elses_job_is_refused_to_a_steward(
         self, database: Database, actors: "dict[str, Actor]"
     ) -> None:
@@ -107,6 +142,18 @@ class TestCancel:
 
 
 class TestShutdown:
+    @pytest.mark.usefixtures("kinds")
+    def test_a_job_that_was_to_stop_is_not_queued_again(self, any_database: Database) -> None:
+        @registry.job("test.stopped", title="Cancelled and then interrupted", resumable=True)
+        def stopped(ctx: registry.JobContext) -> None:
+            _cancel(any_database, ctx.job_id)
+            raise JobInterrupted
+
+        job_id = _queue(any_database, "test.stopped")
+        runner.run(job_id, any_database)
+        view = _get(any_database, job_id)
+        assert (view.state, view.finished_at is None) == ("cancelled", False)
+
     @pytest.mark.parametrize(
         ("kind", "expected"), [("test.wait", "interrupted"), ("test.resume", "queued")]
     )
