@@ -35,3 +35,13 @@ class NotConfirmed(InvalidInput):
 
     def __init__(self, table: str) -> None:
         super().__init__(f"Type the table's name, {table}, to confirm this run.")
+
+
+class ChangedSinceAsked(Conflict):
+    """A queued run does what was asked for, or nothing."""
+
+    def __init__(self, what: str, environment: str) -> None:
+        super().__init__(
+            f"Nothing was changed: {what} of the environment {environment} was changed after this "
+            "run was asked for. Preview the dataset again and start a new run."
+        )

@@ -17,9 +17,11 @@ from backend.models import TokenizationRun
 from backend.tokenization import repository, settle, sources, write_back
 from backend.tokenization.engines import engine_for
 from backend.tokenization.engines.base import CommitUnknown, Control, RewriteResult
+from backend.tokenization.errors import ChangedSinceAsked
 from backend.tokenization.schemas import ColumnChoice, RunState, RunView
 from backend.tokenization.settle import Ending
-from backend.tokenization.sources import NOT_CONFIGURED
+from backend.tokenization.sources import NOT_CONFIGURED, Source
+from backend.tokenization.tokens import Tokenizer
 
 log = get_logger(__name__)
 
@@ -91,9 +93,25 @@ def _on_engine(ctx: JobContext, row: TokenizationRun, control: Control) -> Rewri
         source = sources.locate(session, dataset=row.dataset, environment=row.environment)
     if not source.runnable:
         raise PortalError(f"{NOT_CONFIGURED}.")
-    tokenizer = sources.tokenizer(ctx.database, ctx.actor, source)
+    tokenizer = _require_unchanged(ctx, row, source)
     columns = [ColumnChoice(each["name"], each["reason"]) for each in row.columns]
     return engine_for(source).rewrite(columns, tokenizer, control)
+
+
+def _require_unchanged(ctx: JobContext, row: TokenizationRun, source: Source) -> Tokenizer:
+    """The tokenizer, if server, scheme and key are still those that the run was asked with.
+
+    Else the run would rewrite a table that nobody meant, or leave other tokens than its record
+    (and DataHub's) says.
+    """
+    if sources.active_key(source) != row.active_key:
+        raise ChangedSinceAsked(f"the {source.engine} connection", row.environment)
+    if source.scheme != row.scheme:
+        raise ChangedSinceAsked("the tokenization scheme", row.environment)
+    tokenizer = sources.tokenizer(ctx.database, ctx.actor, source)
+    if tokenizer.fingerprint() != row.key_fingerprint:
+        raise ChangedSinceAsked("the tokenization key", row.environment)
+    return tokenizer
 
 
 def _stopped(exc: PortalError) -> Ending:

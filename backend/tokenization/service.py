@@ -1,6 +1,5 @@
 """Start a run, look at runs. The three faces and the watchers all come in through here."""
 
-import hashlib
 from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
@@ -76,7 +75,7 @@ def start(
 def _free_abandoned(database: Database, source: Source) -> None:
     """A run whose process died must not hold its table until the schedule comes by."""
     with database.read() as session:
-        holder = repository.find_active(session, active_key(source))
+        holder = repository.find_active(session, sources.active_key(source))
     if holder is not None:
         settle.settle_one(database, holder.id)
 
@@ -169,7 +168,7 @@ def _queue(
     choices: list[ColumnChoice],
     fingerprint: str,
 ) -> RunView:
-    key = active_key(source)
+    key = sources.active_key(source)
     holder = repository.find_active(session, key)
     if holder is not None:
         raise TableBusy(str(source.table), holder.id)
@@ -253,13 +252,3 @@ def _row(
         details="",
         write_back_attempts=0,
     )
-
-
-def active_key(source: Source) -> str:
-    """Names the table, whichever environment or URN it is reached through."""
-    if source.postgres is not None:
-        settings = source.postgres.settings
-        where = f"{settings.get('host')}:{settings.get('port')}"
-    else:
-        where = source.databricks.server_hostname if source.databricks else ""
-    return hashlib.sha256(f"{source.engine}|{where}|{source.table!r}".encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Where a dataset lies: from its URN to an environment's connection, schema and table."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -145,6 +146,16 @@ def _source(
         databricks=databricks,
         datahub=resolve.find(session, environment=environment.name, kind="datahub"),
     )
+
+
+def active_key(source: Source) -> str:
+    """Names the table, whichever environment or URN it is reached through."""
+    if source.postgres is not None:
+        settings = source.postgres.settings
+        where = f"{settings.get('host')}:{settings.get('port')}"
+    else:
+        where = source.databricks.server_hostname if source.databricks else ""
+    return hashlib.sha256(f"{source.engine}|{where}|{source.table!r}".encode()).hexdigest()
 
 
 def tokenizer(database: Database, actor: Actor, source: Source) -> Tokenizer:
