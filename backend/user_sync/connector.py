@@ -12,7 +12,7 @@ min_users (a shorter directory answer stops the run), update_display_name and up
 
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from metadata.generated.schema.api.teams.createUser import CreateUserRequest
@@ -29,6 +29,7 @@ from metadata.ingestion.models.user import OMetaUserProfile
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.integrations.directory.client import DirectoryClient
+from backend.integrations.openmetadata import wire
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import StoredUser
 from backend.user_sync.matching import PlanRow, match
@@ -171,12 +172,17 @@ class UserUpdaterSource(Source):
         """The older connector's record, with everything a PUT would otherwise clear."""
         change = _change(row)
         try:
+            # One read for the comparison and the record: between two, somebody could edit.
             stored = self._gateway.raw_user(change.user_id, _PUT_FIELDS)
-            moved = what_moved(change, self._gateway.user(change.user_id))
+            now = wire.stored_user(stored)
+            if now is None or now.deleted:
+                yield _failure(row.email, Outcome("conflict", "the user is gone"))
+                return
+            moved = what_moved(change, now)
             if moved:
                 yield _failure(row.email, Outcome("conflict", moved))
                 return
-            yield Either(right=OMetaUserProfile(user=_request(stored, change)))
+            yield Either(right=OMetaUserProfile(user=_request(stored, now, change)))
         except Exception as exc:  # one bad user must not end the run
             yield Either(
                 left=StackTraceError(
@@ -230,17 +236,20 @@ def _failure(email: str, outcome: Outcome) -> Either:
     )
 
 
-def _request(stored: dict[str, Any], change: Change) -> CreateUserRequest:
-    """Every field of the stored user that a PUT replaces, with the change put in."""
-    changed = replace(change, new_name=change.new_name or None)
-    direct = [ref.fqn for ref in changed.new_domains]
+def _request(stored: dict[str, Any], now: StoredUser, change: Change) -> CreateUserRequest:
+    """Every field of the stored user that a PUT replaces, with the change put in.
+
+    What is not to be changed is taken as it is now: the plan's value may be older than an edit.
+    """
+    name = change.new_name if "displayName" in change.fields else now.display_name
+    domains = change.new_domains if "domains" in change.fields else now.domains
     persona = stored.get("defaultPersona") or {}
     body: dict[str, Any] = {
         "name": stored["name"],
         "email": stored["email"],
-        "displayName": changed.new_name,
+        "displayName": name or None,
         "description": stored.get("description"),
-        "domains": direct,
+        "domains": [ref.fqn for ref in domains],
         "roles": [ref["id"] for ref in stored.get("roles") or ()],
         "teams": [ref["id"] for ref in stored.get("teams") or ()],
         "personas": stored.get("personas") or None,

@@ -208,6 +208,26 @@ def test_the_older_connectors_record_loses_nothing_of_the_user(cases):
     assert "image" in user["profile"]["images"]
 
 
+def test_the_older_connectors_record_keeps_what_was_edited_after_the_comparison(world):
+    from backend.user_sync.connector import Options, UserUpdaterSource
+
+    world.directory.users = [
+        {"email": "carla.chen@example.com", "displayName": None, "domain": "Research"},
+        {"email": "dana.fox@example.com", "displayName": "Dana F.", "domain": None},
+    ]
+    options = {"graphql_endpoint": world.directory.url, "update_mode": "put"}
+    source = UserUpdaterSource(Options.of(options), world.om.url, world.om.token("portal-admin"))
+    source.prepare()
+    world.om.store.edit_user("carla.chen", by="eve", display_name="Carla Married")
+    world.om.store.edit_user("dana.fox", by="eve", domains=("Marketing",))
+    records = {each.right.user.name.root: each.right.user for each in source._iter()}
+    source.close()
+    assert records["carla.chen"].displayName == "Carla Married"
+    assert [str(d.root) for d in records["carla.chen"].domains] == ["Research"]
+    assert records["dana.fox"].displayName == "Dana F."
+    assert [str(d.root) for d in records["dana.fox"].domains] == ["Marketing"]
+
+
 def test_the_old_configuration_is_refused(cases):
     case = cases["old"]
     assert case.status == 1
