@@ -35,6 +35,8 @@ def start_plan(environment: str) -> None:
         accept_short=bool(st.session_state.get("user_sync.accept_short")),
     )
     if plan is not None:
+        # Once means once; a widget's value can only be set before it is drawn again.
+        st.session_state["user_sync.accepted"] = True
         for name in _OF_A_PLAN:
             st.query_params.pop(name, None)
         st.query_params["plan"] = str(plan.id)
@@ -44,6 +46,8 @@ def start_plan(environment: str) -> None:
 def draw_plan(actor: Actor, environment: str) -> None:
     """The plan of the address, or the environment's newest."""
     if guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes"):
+        if st.session_state.pop("user_sync.accepted", False):
+            st.session_state["user_sync.accept_short"] = False
         with st.container(horizontal=True, vertical_alignment="center"):
             pressed = st.button(
                 "Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"

@@ -77,6 +77,19 @@ class TestPlan:
         work(world)
         assert "errors beside the data" in shown(app.run())
 
+    def test_a_short_directory_answer_is_accepted_for_one_plan_only(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="steward")
+        del world.directory.users[6:]
+        app.checkbox(key="user_sync.accept_short").check().run()
+        app.button(key="user_sync.plan").click().run()
+        work(world)
+        assert app.run().checkbox(key="user_sync.accept_short").value is False
+        del world.directory.users[1:]
+        app.button(key="user_sync.plan").click().run()
+        work(world)
+        assert "it named 1 people" in shown(app.run())
+
     def test_a_viewer_sees_rows_but_nothing_to_press(self, open_page, world):
         world.plan()
         app = open_page(PAGE, role="viewer")
