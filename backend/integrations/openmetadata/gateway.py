@@ -123,16 +123,18 @@ class OpenMetadataGateway:
         """Every user that is not deleted, in pages.
 
         Raises UpstreamError when the pages end early or go round in circles: a part of the users
-        is never returned as if it were all.
+        is never returned as if it were all. Users that come or go while it is read are no reason:
+        the list must hold as many as the first or the last page speaks of, the smaller number.
         """
-        reader, seen, total = wire.UserReader(), 0, None
+        reader, seen, totals = wire.UserReader(), 0, list[int]()
         for page in self._paged("users", page_size, {"fields": "domains"}, reader.page):
             seen += len(page.users) + page.unreadable
-            total = page.total
+            if page.total is not None:
+                totals.append(page.total)
             yield page
-        if total is not None and seen + max(10, total // 100) < total:
+        if totals and seen < min(totals[0], totals[-1]):
             raise UpstreamError(
-                SYSTEM, f"the list ended after {seen} of {total} users", "Try again."
+                SYSTEM, f"the list ended after {seen} of {totals[-1]} users", "Try again."
             )
 
     def domains(self) -> list[Domain]:

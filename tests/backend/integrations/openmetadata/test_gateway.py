@@ -73,6 +73,26 @@ class TestListing:
         with pytest.raises(UpstreamError, match="ended after 0 of 500"):
             list(gateway.users())
 
+    @pytest.mark.parametrize("missing", [1, 9])
+    def test_refuses_a_list_that_is_a_few_users_short(self, stand_in, gateway, missing):
+        users = [{"id": str(n), "name": f"u{n}", "email": f"u{n}@x.io"} for n in range(1000)]
+        body = json.dumps({"data": users[missing:], "paging": {"total": 1000}}).encode()
+        stand_in.faults.add(path="/users$", body=body)
+        with pytest.raises(UpstreamError, match="of 1000"):
+            list(gateway.users())
+
+    @pytest.mark.parametrize("change", ["comes", "goes"])
+    def test_takes_a_list_that_changes_behind_the_reader(self, stand_in, gateway, change):
+        first = {u["name"]: u for u in stand_in.store.users.values()}
+        pages = gateway.users(page_size=5)
+        seen = [u.name for u in next(pages).users]
+        if change == "comes":
+            stand_in.store.add_user("aaaa")
+        else:
+            del stand_in.store.users[first[seen[0]]["id"]]
+        seen += [u.name for page in pages for u in page.users]
+        assert sorted(seen) == sorted(first)
+
     def test_refuses_pages_that_go_round_in_circles(self, stand_in, gateway):
         body = json.dumps({"data": [], "paging": {"after": "x", "total": 1}}).encode()
         stand_in.faults.add(path="/users$", body=body)
