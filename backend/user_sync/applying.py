@@ -8,6 +8,7 @@ the others talk to OpenMetadata.
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 
 from backend.connections import resolve
 from backend.connections.schemas import ConnectionConfig
@@ -19,7 +20,7 @@ from backend.core.log import get_logger
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.models import SyncPlan
 from backend.user_sync import repository, rules_repository, run_repository
-from backend.user_sync.errors import ElsewhereNow
+from backend.user_sync.errors import ElsewhereNow, PlanExpired
 from backend.user_sync.planning import Control, gateway_for
 from backend.user_sync.schemas import Change, Outcome, RunState, RunView
 from backend.user_sync.writing import Writer
@@ -29,6 +30,9 @@ log = get_logger(__name__)
 #: This many users in a row without OpenMetadata being there end the run.
 STRIKES = 3
 BEAT_SECONDS = 5.0
+#: A run asked for in time may begin so long after its plan expired, and go on after a crash; one
+#: that lay there longer than that (a portal switched off) must not write what was true long ago.
+LATE = timedelta(hours=1)
 _READ_AHEAD = 500
 
 
@@ -68,6 +72,7 @@ def _prepare(database: Database, run_id: int) -> tuple[ConnectionConfig, int]:
     with database.read() as session:
         run = run_repository.get_run(session, run_id)
         plan = repository.get_plan(session, run.plan_id)
+        check_fresh(plan, late=LATE)
         config = connection(session, plan)
         view = rules_repository.settings_view(session, run.environment_id, run.environment)
     return config, max(1, min(32, view.settings.concurrency))
@@ -80,6 +85,12 @@ def connection(session: ReadSession, plan: SyncPlan) -> ConnectionConfig:
     if now != plan.host_port:
         raise ElsewhereNow(plan.id, plan.host_port, now)
     return config
+
+
+def check_fresh(plan: SyncPlan, *, late: timedelta = timedelta()) -> None:
+    """Raises PlanExpired when the plan expired more than `late` ago."""
+    if plan.expires_at is not None and plan.expires_at + late <= clock.now():
+        raise PlanExpired(plan.id, f"{plan.expires_at:%Y-%m-%d at %H:%M} UTC")
 
 
 class _Work:

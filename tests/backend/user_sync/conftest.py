@@ -2,19 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from backend.connections import environments
 from backend.connections import service as connections
+from backend.core import clock
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.integrations.directory import standin as directory_standin
 from backend.integrations.directory.standin import seeding as people
 from backend.integrations.openmetadata import transport
 from backend.integrations.openmetadata.standin import StandIn, seeding
-from backend.user_sync import service
+from backend.models import SyncPlan
+from backend.user_sync import planning, service
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView, Settings
 
 
@@ -79,6 +83,28 @@ class World:
         user = self.om.store.user_named(name)
         assert user is not None
         return user
+
+
+def sent(world: World) -> list[str]:
+    """E-mails of the users PATCHed so far; the empty probes of If-Match left out."""
+    return [path for method, path in world.om.requests if method == "PATCH"]
+
+
+def expire(world: World, ago: timedelta) -> None:
+    """Let every plan have expired so long ago."""
+    with world.database.write() as session:
+        session.execute(update(SyncPlan).values(expires_at=clock.now() - ago))
+
+
+class StopAt(planning.Silent):
+    """Raises once so many users are done."""
+
+    def __init__(self, done: int, error: Exception) -> None:
+        self.at, self.error = done, error
+
+    def progress(self, done: int, total: int | None = None, *, note: str = "") -> None:
+        if done >= self.at:
+            raise self.error
 
 
 @pytest.fixture(autouse=True)

@@ -4,41 +4,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
 
-from backend.core import audit, clock
+from backend.core import audit
 from backend.core.errors import NotPermitted
 from backend.integrations.openmetadata.standin import StandIn, seeding
-from backend.jobs.errors import JobCancelled, JobInterrupted
-from backend.models import SyncItem, SyncPlan, SyncRun
-from backend.user_sync import applying, planning, service
+from backend.user_sync import applying, service
 from backend.user_sync.errors import (
     AppliedWithout,
     ConfirmationNeeded,
     ElsewhereNow,
     NothingToApply,
-    NothingToContinue,
     NotInPlan,
     PlanExpired,
-    RunActive,
 )
 from backend.user_sync.schemas import Settings
-
-
-def sent(world):
-    """E-mails of the users PATCHed so far; the empty probes of If-Match left out."""
-    return [path for method, path in world.om.requests if method == "PATCH"]
-
-
-class StopAt(planning.Silent):
-    """Raises once so many users are done."""
-
-    def __init__(self, done, error):
-        self.at, self.error = done, error
-
-    def progress(self, done, total=None, *, note=""):
-        if done >= self.at:
-            raise self.error
+from tests.backend.user_sync.conftest import expire, sent
 
 
 class TestApply:
@@ -150,11 +130,23 @@ class TestApply:
 
     def test_an_expired_plan_is_refused(self, world):
         plan = world.plan()
-        with world.database.write() as session:
-            past = clock.now() - timedelta(seconds=1)
-            session.execute(update(SyncPlan).values(expires_at=past))
+        expire(world, timedelta(seconds=1))
         with pytest.raises(PlanExpired):
             world.start(plan)
+
+    def test_a_run_found_long_after_its_plan_expired_writes_nothing(self, world):
+        run = world.start(world.plan())
+        expire(world, timedelta(days=3))
+        ended = service.execute(world.database, world.steward, run_id=run.id)
+        assert (ended.state, set(ended.counts)) == ("stopped", {"pending"})
+        assert "expired" in ended.note
+        assert not sent(world)
+
+    def test_a_run_that_waited_a_moment_too_long_for_its_worker_is_done_all_the_same(self, world):
+        run = world.start(world.plan())
+        expire(world, timedelta(minutes=1))
+        ended = service.execute(world.database, world.steward, run_id=run.id)
+        assert ended.state == "succeeded"
 
     def test_operators_may_not_apply(self, world, actors):
         plan = world.plan()
@@ -282,98 +274,3 @@ class TestBadDays:
 
         monkeypatch.setattr(applying.Writer, "write", broken)
         assert world.apply(plan).counts == {"applied": 9, "unknown": 1}
-
-
-class TestStopping:
-    def test_cancelling_keeps_what_was_done_and_leaves_the_rest(self, many):
-        world = many(60)
-        run = world.start(world.plan())
-        with pytest.raises(JobCancelled):
-            service.execute(
-                world.database, world.steward, run_id=run.id, control=StopAt(10, JobCancelled())
-            )
-        with world.database.read() as session:
-            ended = service.get_run(session, world.steward, run_id=run.id)
-        assert ended.state == "cancelled"
-        assert ended.counts["applied"] >= 10
-        assert ended.counts["pending"] > 0
-        assert "sending" not in ended.counts
-        renamed = sum(
-            str(u.get("displayName")).startswith("Renamed") for u in world.om.store.users.values()
-        )
-        assert renamed == ended.counts["applied"]
-
-    def test_an_interrupted_job_is_queued_again_and_goes_on(self, many):
-        world = many(40)
-        run = world.start(world.plan())
-        token = "job:1"
-        with pytest.raises(JobInterrupted):
-            applying.execute(world.database, run.id, StopAt(10, JobInterrupted()), token=token)
-        ended = applying.execute(world.database, run.id, planning.Silent(), token=token)
-        assert ended.counts == {"applied": 40}
-        assert len(set(sent(world))) == 40
-
-    def test_a_crash_repeats_no_user(self, many):
-        """As after kill -9: rows say `sending`, some of them were stored and some were not."""
-        world = many(10)
-        run = world.start(world.plan())
-        with world.database.write() as session:
-            session.execute(update(SyncItem).where(SyncItem.position < 6).values(state="sending"))
-            session.execute(
-                update(SyncRun).values(
-                    state="running",
-                    claimed_by="dead",
-                    heartbeat_at=clock.now() - timedelta(hours=1),
-                )
-            )
-        for number in range(3):
-            name = f"user{number:04d}"
-            world.om.store.edit_user(name, by="portal-admin", display_name=f"Renamed {number:04d}")
-        ended = service.execute(world.database, world.steward, run_id=run.id)
-        assert ended.counts == {"applied": 10}
-        settled = [i for i in world.items(run).values() if "interruption" in i.reason]
-        assert len(settled) == 3
-        assert len(set(sent(world))) == 7
-
-    def test_a_run_at_work_elsewhere_is_left_alone(self, many):
-        world = many(3)
-        run = world.start(world.plan())
-        with world.database.write() as session:
-            session.execute(
-                update(SyncRun).values(
-                    state="running", claimed_by="other", heartbeat_at=clock.now()
-                )
-            )
-        assert service.execute(world.database, world.steward, run_id=run.id).state == "running"
-        assert not sent(world)
-
-    def test_a_worker_that_lost_its_run_stops_writing(self, many):
-        world = many(200)
-        world.settings(limit_percent=100, concurrency=2)
-
-        class Stolen(planning.Silent):
-            def progress(self, done, total=None, *, note=""):
-                if done >= 5:
-                    with world.database.write() as session:
-                        session.execute(update(SyncRun).values(claimed_by="thief"))
-
-        run = world.start(world.plan())
-        with pytest.raises(applying.JobLost):
-            service.execute(world.database, world.steward, run_id=run.id, control=Stolen())
-        assert len(sent(world)) < 50
-
-    def test_a_run_that_ended_is_not_run_again(self, world):
-        run = world.apply(world.plan())
-        before = len(sent(world))
-        assert service.execute(world.database, world.steward, run_id=run.id).state == "succeeded"
-        assert len(sent(world)) == before
-
-    def test_only_an_ended_run_with_something_left_can_be_continued(self, world):
-        run = world.start(world.plan())
-        with world.database.write() as session, pytest.raises(RunActive):
-            service.resume(session, world.steward, run_id=run.id)
-        service.execute(world.database, world.steward, run_id=run.id)
-        with world.database.write() as session, pytest.raises(NothingToContinue) as caught:
-            service.resume(session, world.steward, run_id=run.id)
-        assert "10 applied" in caught.value.message
-        assert "Plan again" in caught.value.message
