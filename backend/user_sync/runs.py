@@ -25,7 +25,6 @@ from backend.user_sync.errors import (
     NothingToApply,
     NothingToContinue,
     NotInPlan,
-    PlanExpired,
     PlanNotReady,
     RunActive,
 )
@@ -60,8 +59,7 @@ def apply(
         return run_repository.view(session, known, reused=True)
     if plan.state != "ready":
         raise PlanNotReady(plan_id, plan.state, plan.error)
-    if plan.expires_at is not None and plan.expires_at <= clock.now():
-        raise PlanExpired(plan_id, f"{plan.expires_at:%Y-%m-%d at %H:%M} UTC")
+    applying.check_fresh(plan)
     applying.connection(session, plan)  # a run that cannot begin would use the plan up
     rows = _chosen(session, plan_id, user_ids, emails)
     settings = rules_repository.settings_view(session, plan.environment_id, plan.environment)
@@ -175,7 +173,10 @@ def execute(
 
 
 def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool = True) -> RunView:
-    """Go on with a run that stopped or was cancelled. Raises RunActive, NothingToContinue."""
+    """Go on with a run that stopped or was cancelled.
+
+    Raises RunActive, NothingToContinue, PlanExpired (the directory may say something else by now).
+    """
     access.require(actor, Permission.USER_SYNC_APPLY)
     run = run_repository.get_run(session, run_id, lock=True)
     view = run_repository.view(session, run)
@@ -183,6 +184,7 @@ def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool
         raise RunActive(run_id)
     if view.done == run.total:
         raise NothingToContinue(run_id, view.counts)
+    applying.check_fresh(repository.get_plan(session, run.plan_id))
     run.state, run.note, run.finished_at, run.claimed_by = "queued", "", None, None
     audit.record(
         session,
