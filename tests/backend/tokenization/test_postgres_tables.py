@@ -14,6 +14,7 @@ from tests.backend.tokenization.world import (
     Recorder,
     Source,
     choices,
+    customers,
 )
 
 
@@ -198,6 +199,30 @@ class TestTables:
         with pytest.raises(Blocked, match=r"a trigger on .* altered the tokens"):
             run(source, "t", "a", "b")
         assert source.column("SELECT a FROM t ORDER BY k") == [value, None]
+
+    def test_a_trigger_that_waits_for_the_commit_is_not_missed(self, source: Source) -> None:
+        customers(source, rows=5)
+        source.run(
+            "CREATE FUNCTION put_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "UPDATE customers SET email = 'plain' WHERE id = NEW.id AND email <> 'plain'; "
+            "RETURN NULL; END $$",
+            "CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON customers DEFERRABLE "
+            "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION put_back()",
+        )
+
+        with pytest.raises(Blocked, match=r"a trigger on .* kept 5 rows"):
+            run(source, "customers", "email")
+
+    def test_a_deferred_constraint_is_broken_before_the_commit(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (a text CONSTRAINT once UNIQUE DEFERRABLE INITIALLY DEFERRED)",
+            f"INSERT INTO t VALUES ('x'), ('{TOKENIZER.token('x')}')",
+        )
+        control = Recorder()
+
+        with pytest.raises(SourceRefused, match="the constraint once refused a token"):
+            run(source, "t", "a", control=control)
+        assert control.result is None
 
     def test_a_constraint_that_the_preview_cannot_see_rolls_everything_back(
         self, source: Source

@@ -59,6 +59,8 @@ def rewrite(
         scanned = measure.count_rows(cursor, table)
         with _triggers_watched(cursor, facts, table, names, tokenizer):
             updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
+            # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         result = RewriteResult(scanned, updated)
         control.committing(result)
     _commit(connection)
