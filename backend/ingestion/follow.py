@@ -63,7 +63,10 @@ def sweep(database: Database, *, limit: int = BATCH) -> int:
 def look(database: Database, run_id: str) -> bool:
     """Look at one run and write what was found; False when somebody else is looking."""
     with database.write() as session:
-        row = _row(session, run_id)
+        # Locked, so that a sender that is about to send and a look never miss each other.
+        row = repository.lock_run(session, run_id)
+        if row is None:
+            raise RunNotFound(run_id)
         now = clock.now()
         until = now + timedelta(seconds=CLAIM_SECONDS)
         if row.settled or _claimed(row.next_look_at, now):

@@ -44,8 +44,6 @@ from backend.ingestion.schemas import (
 from backend.models.ingestion import IngestionRun
 
 BEING_SENT = "Being sent to AWS; no answer yet."
-#: A row that nobody answered for this long belongs to a process that died while sending.
-SENDING_SECONDS = 60
 
 
 def start(database: Database, actor: Actor, request: Request) -> RunView:
@@ -220,7 +218,7 @@ def _new_row(
         max_attempts=3,
         created_at=now,
         sent_at=now,
-        next_look_at=now + timedelta(seconds=SENDING_SECONDS),
+        next_look_at=now + timedelta(seconds=sending.SENDING_SECONDS),
         looks=0,
     )
 

@@ -6,7 +6,7 @@ from typing import Literal
 from backend.core import audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, StateDatabaseDown, WriteSession
-from backend.core.errors import OutcomeUnknown, PortalError
+from backend.core.errors import OutcomeUnknown, PortalError, UpstreamTimeout
 from backend.ingestion import aws, repository, views
 from backend.ingestion.errors import RunNotFound, StartFailed
 from backend.ingestion.scene import Scene
@@ -17,6 +17,8 @@ from backend.models.ingestion import IngestionRun
 
 ACTION = Permission.INGESTION_RUN.value
 FIRST_LOOK_SECONDS = 2
+#: A row that nobody answered for this long belongs to a process that died while sending.
+SENDING_SECONDS = 60
 
 
 def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> RunView:
@@ -25,6 +27,7 @@ def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> R
     facts: TargetFacts | None = None
     try:
         facts = aws.facts(scene.aws, target)
+        _claim(database, row, facts)
         accepted = _call(scene, row, facts)
     except OutcomeUnknown as exc:
         view = _write_unknown(database, actor, row, facts, exc)
@@ -41,6 +44,25 @@ def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> R
             f"AWS accepted run {row.run_id}, but the portal's own database is not available to "
             "record it. Do not start it again: its outcome is looked for."
         ) from exc
+
+
+def _claim(database: Database, row: IngestionRun, facts: TargetFacts) -> None:
+    """Begin the time in which AWS's answer is awaited; raises UpstreamTimeout when it is too late.
+
+    Asking for the target may take longer than SENDING_SECONDS. By then the follow-up may have found
+    that the start never arrived and let the dataset go: a start sent after that would be nobody's.
+    """
+    with database.write() as session:
+        stored = repository.lock_run(session, row.run_id)
+        if stored is None or stored.settled or stored.looks:
+            raise UpstreamTimeout(
+                "AWS",
+                f"asking for the target took longer than {SENDING_SECONDS} seconds",
+                "Nothing was started. Try again.",
+            )
+        _note(stored, facts)
+        stored.sent_at = clock.now()
+        stored.next_look_at = stored.sent_at + timedelta(seconds=SENDING_SECONDS)
 
 
 def _call(scene: Scene, row: IngestionRun, facts: TargetFacts) -> Accepted:
@@ -107,11 +129,17 @@ def _stored(session: WriteSession, row: IngestionRun, facts: TargetFacts | None)
     if stored is None:
         raise RunNotFound(row.run_id)
     stored.answered, stored.sent_at = True, clock.now()
+    # What AWS says counts more than what a follow-up made of its silence.
+    stored.settled, stored.finished_at, stored.error_status = False, None, 0
     if facts is not None:
-        stored.region, stored.machine_type = facts.region, facts.machine_type
-        stored.log_group, stored.max_attempts = facts.log_group, facts.max_attempts
-        stored.timeout_seconds = facts.timeout_seconds
+        _note(stored, facts)
     return stored
+
+
+def _note(stored: IngestionRun, facts: TargetFacts) -> None:
+    stored.region, stored.machine_type = facts.region, facts.machine_type
+    stored.log_group, stored.max_attempts = facts.log_group, facts.max_attempts
+    stored.timeout_seconds = facts.timeout_seconds
 
 
 def _accepted_sentence(facts: TargetFacts, accepted: Accepted) -> str:

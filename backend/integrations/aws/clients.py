@@ -93,6 +93,7 @@ def _keys(config: AwsConfig) -> dict[str, str]:
 def _assuming(config: AwsConfig) -> Any:
     """A session whose credentials come from AssumeRole and renew themselves."""
     import boto3
+    from botocore.config import Config
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.exceptions import NoCredentialsError
     from botocore.session import get_session
@@ -106,7 +107,16 @@ def _assuming(config: AwsConfig) -> Any:
     def sts(_service: str, **arguments: Any) -> Any:
         arguments.pop("config", None)
         return base.create_client(
-            "sts", region_name=region, endpoint_url=config.endpoint_url or None, **arguments
+            "sts",
+            region_name=region,
+            endpoint_url=config.endpoint_url or None,
+            # boto3's own would be a minute and five tries: too long before a start.
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                retries={"total_max_attempts": 2, "mode": "standard"},
+            ),
+            **arguments,
         )
 
     fetcher = AssumeRoleCredentialFetcher(

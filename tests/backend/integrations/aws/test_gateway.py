@@ -233,6 +233,21 @@ class TestAssumeRole:
         assert result.ok, result
         assert "assumed-role/ingest/steward-portal" in result.arn
 
+    def test_a_silent_sts_is_given_up_soon(
+        self, aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)
+        role = "arn:aws:iam::123456789012:role/slow"
+        config = from_connection(aws.settings() | {"role_arn": role}, aws.secrets())
+        begun = time.monotonic()
+        with (
+            aws.faults.inject(operation="AssumeRole", latency=6.0),
+            pytest.raises(UpstreamError),
+        ):
+            Gateway(config).check_target("lambda", "f")
+        clients.forget()
+        assert time.monotonic() - begun < 5
+
 
 def test_names_are_read_from_arns() -> None:
     arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:nightly:7"
