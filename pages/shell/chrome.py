@@ -7,11 +7,15 @@ from streamlit.navigation.page import StreamlitPage
 
 from auth import sign_out
 from backend.accounts.schemas import SignedIn
+from backend.connections import environments
 from backend.core.access import Permission
 from backend.sandbox import control
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER
+from pages.widgets import confirm
+
+_LEAVE = "chrome.leave_sandbox"
 
 #: Less empty room above and at the sides than Streamlit's own; the rest is the theme's. Streamlit's
 #: own download of a table is hidden: it is made in the browser and escapes no formulas.
@@ -71,9 +75,38 @@ def _sandbox_banner(session: SignedIn) -> None:
         border=True, horizontal=True, vertical_alignment="center", key="chrome.sandbox"
     ):
         st.markdown(f":blue-badge[:material/science: Sandbox] {state.message}")
-        if session.actor.may(Permission.ENVIRONMENTS_WRITE) and st.button(
-            "Leave sandbox", key="chrome.leave_sandbox", icon=":material/exit_to_app:"
-        ):
-            if calls.run(control.leave):
-                flash.success("The sandbox is gone. Add your first environment on Connections.")
-            st.rerun()
+        if session.actor.may(Permission.ENVIRONMENTS_WRITE):
+            st.button(
+                "Leave sandbox …",
+                key=_LEAVE,
+                icon=":material/exit_to_app:",
+                on_click=confirm.open_dialog,
+                args=(_LEAVE,),
+            )
+    if session.actor.may(Permission.ENVIRONMENTS_WRITE):
+        _leave_dialog()
+
+
+def _leave_dialog() -> None:
+    confirm.ask(
+        _LEAVE,
+        title="Leave the sandbox?",
+        body=(
+            "It ends at once and for everybody: the environment goes with its connections, test "
+            "history, ingestion rules and mount targets, and its servers stop. Environments of "
+            "your own stay as they are. To have a sandbox again, start the portal with "
+            "PORTAL_SANDBOX=on."
+        ),
+        action="Leave the sandbox",
+        on_confirm=_leave,
+    )
+
+
+def _leave() -> None:
+    if not calls.run(control.leave):
+        return
+    st.query_params.clear()
+    text = "The sandbox is gone."
+    if not calls.read(environments.list_all):
+        text += " Add your first environment on Connections."
+    flash.success(text)
