@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -75,6 +76,21 @@ def _locked(connection: Connection) -> Iterator[None]:
             connection.execute(text("SELECT RELEASE_LOCK(:n)"), {"n": _LOCK_NAME})
             connection.commit()
     else:
-        connection.execute(text("SELECT 1"))
+        with _without_foreign_keys(connection):
+            connection.execute(text("SELECT 1"))
+            yield
+            connection.commit()
+
+
+@contextlib.contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite changes most of a table by making it anew; dropping the old one must not delete what
+    refers to it. It takes this switch outside of a transaction only, so past SQLAlchemy's BEGIN.
+    """
+    raw: Any = connection.connection.driver_connection
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
         yield
-        connection.commit()
+    finally:
+        connection.rollback()  # nothing is open after a commit; after an error the change is
+        raw.execute("PRAGMA foreign_keys=ON")

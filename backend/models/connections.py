@@ -23,13 +23,14 @@ class Environment(Base):
 
     name_key is the name folded for comparison. default_marker is 1 on the default environment
     and NULL on all others: a unique index over it lets the database itself keep "one default".
+    A number is never used twice: plans and runs outlive their environment, under its number.
     """
 
     __tablename__ = "environments"
     __table_args__ = (
         UniqueConstraint("name_key", name="uq_environments_name_key"),
         UniqueConstraint("default_marker", name="uq_environments_default"),
-        MYSQL_TABLE,
+        {**MYSQL_TABLE, "sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import delete, select, text
+from sqlalchemy.exc import IntegrityError
 
 from backend import models
-from backend.core import startup
+from backend.core import clock, startup
 from backend.core.database import Base, Database
 from backend.migrations import runner
+from backend.models import Connection, Environment
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -56,3 +59,83 @@ class TestUpgrade:
             thread.join()
         assert errors == []
         assert runner.current(empty) == runner.newest()
+
+
+class TestEnvironmentNumbers:
+    """Migration 0006 makes SQLite's table of environments anew."""
+
+    def test_keeps_environments_and_all_that_belongs_to_them(self, empty: Database) -> None:
+        runner.upgrade(empty, revision="0005_ingestion")
+        kept = _add_environment(empty, "Kept")
+        with empty.write() as session:
+            session.add(_connection(kept))
+        runner.upgrade(empty)
+        with empty.read() as session:
+            assert [row.name for row in session.scalars(select(Environment))] == ["Kept"]
+            assert [row.environment_id for row in session.scalars(select(Connection))] == [kept]
+
+    def test_foreign_keys_hold_afterwards(self, empty: Database) -> None:
+        runner.upgrade(empty)
+        kept = _add_environment(empty, "Kept")
+        with empty.write() as session:
+            session.add(_connection(kept))
+        with pytest.raises(IntegrityError), empty.write() as session:
+            session.add(_connection(kept + 1))
+        with empty.write() as session:
+            session.execute(delete(Environment))
+        with empty.read() as session:
+            assert session.scalars(select(Connection)).all() == []
+
+    def test_a_deleted_environments_number_is_not_used_again(self, empty: Database) -> None:
+        runner.upgrade(empty)
+        first = _add_environment(empty, "First")
+        with empty.write() as session:
+            session.execute(delete(Environment))
+        assert _add_environment(empty, "Second") > first
+
+    def test_nor_is_one_that_was_deleted_before_the_migration(self, empty: Database) -> None:
+        runner.upgrade(empty, revision="0005_ingestion")
+        first = _add_environment(empty, "First")
+        with empty.write() as session:
+            session.execute(
+                text(
+                    "INSERT INTO mount_watches (environment_id, environment, max_age_hours, "
+                    "active, orphans, too_old, unknown, complete, problem) "
+                    "VALUES (:id, 'First', 24, 0, 0, 0, 0, :yes, '')"
+                ),
+                {"id": first, "yes": True},
+            )
+            session.execute(delete(Environment))
+        runner.upgrade(empty)
+        assert _add_environment(empty, "Second") > first
+
+
+def _add_environment(database: Database, name: str) -> int:
+    now = clock.now()
+    row = Environment(
+        name=name,
+        name_key=name.casefold(),
+        default_marker=None,
+        is_sandbox=False,
+        is_production=False,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        updated_by="test",
+    )
+    with database.write() as session:
+        session.add(row)
+    return row.id
+
+
+def _connection(environment_id: int) -> Connection:
+    now = clock.now()
+    return Connection(
+        environment_id=environment_id,
+        kind="datahub",
+        settings={},
+        version=1,
+        created_at=now,
+        updated_at=now,
+        updated_by="test",
+    )
