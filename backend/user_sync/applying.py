@@ -19,7 +19,7 @@ from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.models import SyncPlan
-from backend.user_sync import repository, rules_repository, run_repository
+from backend.user_sync import left_alone, repository, rules_repository, run_repository
 from backend.user_sync.errors import ElsewhereNow, PlanExpired
 from backend.user_sync.planning import Control, gateway_for
 from backend.user_sync.schemas import Change, Outcome, RunState, RunView
@@ -46,6 +46,7 @@ def execute(database: Database, run_id: int, control: Control, *, token: str) ->
     with database.write() as session:
         if not run_repository.claim(session, run_id, token):
             return run_repository.view(session, run_repository.get_run(session, run_id))
+        left_alone.skip(session, run_id)
     try:
         config, concurrency = _prepare(database, run_id)
         with gateway_for(config, connections=concurrency + 1) as gateway:

@@ -50,12 +50,40 @@ class PlanRow(msgspec.Struct, gc=False):
 Ignores = Mapping[tuple[str, str], tuple[str, str]]
 
 
+class _Decided:
+    """The differences people left alone, and which of them are there no more.
+
+    outdated: (user id, field, digest) of those where a side has changed. A side without an
+    opinion, or an unknown domain, says nothing of the kind.
+    """
+
+    def __init__(self, ignores: Ignores) -> None:
+        self._ignores = ignores
+        self.outdated: list[tuple[str, str, str]] = []
+
+    def left(self, user: StoredUser, field: str, old: object, new: object) -> str:
+        """In whose words this very difference is left alone; "" when it is not."""
+        known = self._ignores.get((user.id, field)) if self._ignores else None
+        if known is None:
+            return ""
+        if known[0] == digest(field, old, new):
+            return known[1]
+        self.outdated.append((user.id, field, known[0]))
+        return ""
+
+    def left_domains(self, user: StoredUser, wanted: tuple[DomainRef, ...]) -> str:
+        if not self._ignores:
+            return ""
+        return self.left(user, "domains", domain_identity(user.domains), domain_identity(wanted))
+
+
 class Matcher:
     """Matches page by page, so that planning works while the next page is on its way.
 
     first() gives the rows that need no user (invalid, repeated), feed(users) those of a page,
     rest() the people nobody was found for; together one row per directory item.
     again() gives (row fed, row to replace it) where two users turned out to share an e-mail.
+    outdated: the ignores (user id, field, digest) whose difference has changed.
     """
 
     def __init__(
@@ -63,7 +91,8 @@ class Matcher:
     ) -> None:
         self._items = items
         self._known = DomainNames(domains)
-        self._ignores = ignores or {}
+        self._decided = _Decided(ignores or {})
+        self.outdated = self._decided.outdated
         self._waiting: dict[str, int] = {}
         self._taken: dict[str, tuple[str, PlanRow]] = {}
         self._shared: set[str] = set()
@@ -124,7 +153,7 @@ class Matcher:
         if user.is_bot:
             reason = f"the e-mail belongs to the bot {user.name}"
             return PlanRow(position, "invalid", reason, item["email"])
-        return _compared(position, item, user, self._known, self._ignores)
+        return _compared(position, item, user, self._known, self._decided)
 
     def _not_found(self, position: int) -> PlanRow:
         row = PlanRow(position, "not_found", "no such e-mail in OpenMetadata", "")
@@ -195,6 +224,19 @@ def digest(field: str, old: object, new: object) -> str:
     """Identifies a difference: it changes when either side does."""
     text = "\x00".join((field, repr(old), repr(new)))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def change_line(user_id: str, version: float | None, name: str | None, domains: set[str]) -> str:
+    """One user's part of a plan's digest. name: None when it is not written."""
+    return f"{user_id}|{version}|{name!r}|{sorted(domains)}"
+
+
+def changes_digest(lines: Iterable[str]) -> str:
+    """Identifies exactly these changes, in the plan's order."""
+    whole = hashlib.sha256()
+    for line in lines:
+        whole.update(line.encode("utf-8", "surrogatepass") + b"\n")
+    return whole.hexdigest()
 
 
 def domain_identity(refs: Sequence[DomainRef]) -> list[str]:
@@ -299,22 +341,28 @@ def _compared(
     item: Mapping[str, str | None],
     user: StoredUser,
     known: DomainNames,
-    ignores: Ignores,
+    decided: _Decided,
 ) -> PlanRow:
     row = PlanRow(position, "unchanged", "", item["email"] or "", user)
     name, domain = item.get("displayName"), item.get("domain")
+    left = []
     if name is not None and name.strip():
         row.new_name = name
         row.sets_name = name != user.display_name
+        if words := decided.left(user, "displayName", user.display_name, name):
+            row.sets_name = False
+            left.append(words)
     row.new_domains = user.domains
     unknown = ""
     if domain is not None and domain.strip():
         row.domain = domain
         wanted, unknown = known.find(domain)
-        if wanted and (len(user.domains) != 1 or user.domains[0].id != wanted[0].id):
+        if wanted and (words := decided.left_domains(user, wanted)):
+            left.append(words)
+        elif wanted and (len(user.domains) != 1 or user.domains[0].id != wanted[0].id):
             row.new_domains, row.sets_domains = wanted, True
-    if ignores and (row.sets_name or row.sets_domains):
-        _leave_ignored(row, user, ignores)
+    if left:
+        row.reason = ("left alone: " + "; ".join(left))[:500]
     if row.sets_name:
         row.look_alike = looks_alike(user.display_name or "", name or "")
     if unknown:
@@ -324,21 +372,3 @@ def _compared(
         if row.look_alike and not row.sets_domains:
             row.reason = "the names differ only in white space or Unicode form"
     return row
-
-
-def _leave_ignored(row: PlanRow, user: StoredUser, ignores: Ignores) -> None:
-    """Drop the differences that somebody decided to leave, while both sides are the same."""
-    notes = []
-    if row.sets_name:
-        ignored = ignores.get((user.id, "displayName"))
-        if ignored and ignored[0] == digest("displayName", user.display_name, row.new_name):
-            row.sets_name = False
-            notes.append(ignored[1])
-    if row.sets_domains:
-        ignored = ignores.get((user.id, "domains"))
-        sides = domain_identity(user.domains), domain_identity(row.new_domains)
-        if ignored and ignored[0] == digest("domains", *sides):
-            row.sets_domains, row.new_domains = False, user.domains
-            notes.append(ignored[1])
-    if notes:
-        row.reason = ("left alone: " + "; ".join(notes))[:500]

@@ -1,6 +1,5 @@
 """Makes a plan: both sides are fetched at once, matched page by page, and stored meanwhile."""
 
-import hashlib
 import queue
 import threading
 from collections import Counter
@@ -22,7 +21,14 @@ from backend.integrations.openmetadata.schemas import Domain, DomainRef, UserPag
 from backend.jobs.errors import JobInterrupted, JobLost
 from backend.user_sync import repository, row_repository, rules_repository
 from backend.user_sync.errors import ShortAnswer
-from backend.user_sync.matching import Ignores, Matcher, PlanRow, domain_identity
+from backend.user_sync.matching import (
+    Ignores,
+    Matcher,
+    PlanRow,
+    change_line,
+    changes_digest,
+    domain_identity,
+)
 from backend.user_sync.schemas import KINDS, PlanView, SettingsView
 
 log = get_logger(__name__)
@@ -132,7 +138,7 @@ def _fill(
         store.add(matcher.rest(), tally)
         store.flush()
         store.correct(matcher.again(), tally)
-        tally.matched = matcher.matched
+        tally.matched, tally.outdated = matcher.matched, matcher.outdated
         return tally
 
 
@@ -154,6 +160,7 @@ class Tally:
     kinds: Counter[str] = field(default_factory=Counter)
     fields: Counter[str] = field(default_factory=Counter)
     domains: set[str] = field(default_factory=set)
+    outdated: list[tuple[str, str, str]] = field(default_factory=list)
     _changes: dict[int, str] = field(default_factory=dict)
     _seen: dict[int, tuple[DomainRef, ...]] = field(default_factory=dict)
 
@@ -184,16 +191,13 @@ class Tally:
         self.fields["look_alike"] += sign * row.look_alike
         if sign > 0:
             wanted = row.new_name if row.sets_name else None
-            self._changes[row.position] = f"{user.id}|{user.version}|{wanted!r}|{sorted(new)}"
+            self._changes[row.position] = change_line(user.id, user.version, wanted, new)
         else:
             self._changes.pop(row.position, None)
 
     def digest(self) -> str:
         """Identifies exactly these changes."""
-        whole = hashlib.sha256()
-        for position in sorted(self._changes):
-            whole.update(self._changes[position].encode("utf-8", "surrogatepass") + b"\n")
-        return whole.hexdigest()
+        return changes_digest(self._changes[position] for position in sorted(self._changes))
 
     def kind_counts(self) -> dict[str, int]:
         return {kind: self.kinds[kind] for kind in KINDS}
@@ -317,6 +321,7 @@ def _finish(database: Database, actor: Actor, plan_id: int, sides: Sides, tally:
         plan.kinds, plan.fields = tally.kind_counts(), dict(tally.fields)
         plan.domain_names = sorted(tally.domains)[:1000]
         plan.digest = tally.digest()
+        rules_repository.drop_outdated(session, plan.environment_id, tally.outdated)
         rules_repository.record_good_answer(session, plan.environment_id, tally.directory)
         audit.record(
             session,
@@ -324,7 +329,12 @@ def _finish(database: Database, actor: Actor, plan_id: int, sides: Sides, tally:
             "user_sync:plan:create",
             subject=f"plan {plan_id} on {plan.environment}",
             outcome="ready",
-            details={"kinds": plan.kinds, "fields": plan.fields, "digest": plan.digest},
+            details={
+                "kinds": plan.kinds,
+                "fields": plan.fields,
+                "digest": plan.digest,
+                "ignores_outdated": len(tally.outdated),
+            },
         )
         session.flush()
         return repository.plan_view(session, plan)

@@ -7,13 +7,13 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 
 from backend.core.database import ReadSession, WriteSession
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.models import SyncPlan, SyncRow
-from backend.user_sync.matching import PlanRow
+from backend.user_sync.matching import PlanRow, change_line, changes_digest
 from backend.user_sync.schemas import RowFilter, RowPage, RowView
 
 _COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
@@ -181,6 +181,24 @@ def applicable_rows(session: ReadSession, plan_id: int) -> list[tuple[int, str, 
         .order_by(SyncRow.position)
     )
     return [(position, str(user), email) for position, user, email in session.execute(query)]
+
+
+def digest_of_rows(session: ReadSession, plan_id: int) -> str:
+    """The digest of what a plan would change, from its stored rows."""
+    query = (
+        select(
+            SyncRow.user_id,
+            SyncRow.version,
+            case((SyncRow.sets_name, SyncRow.new_name)),
+            case((SyncRow.sets_domains, SyncRow.new_domains), else_=SyncRow.old_domains),
+        )
+        .where(SyncRow.plan_id == plan_id, _APPLICABLE)
+        .order_by(SyncRow.position)
+    )
+    return changes_digest(
+        change_line(str(user_id), version, name, {ref.id for ref in refs(domains)})
+        for user_id, version, name, domains in session.execute(query)
+    )
 
 
 def get_row(session: ReadSession, plan_id: int, user_id: str) -> SyncRow | None:

@@ -8,9 +8,15 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
 from backend.models import SyncIgnore, SyncRow
-from backend.user_sync import repository, row_repository, rules_repository, run_repository
+from backend.user_sync import (
+    left_alone,
+    repository,
+    row_repository,
+    rules_repository,
+    run_repository,
+)
 from backend.user_sync.errors import NotInPlan
-from backend.user_sync.matching import digest, domain_identity
+from backend.user_sync.matching import domain_identity
 from backend.user_sync.schemas import IgnoreView, PlanView, Settings, SettingsView
 
 
@@ -138,17 +144,15 @@ def _ignored(
     environment_id: int, row: SyncRow, field: str, actor: Actor, reason: str
 ) -> SyncIgnore:
     if field == "displayName":
-        mark = digest(field, row.old_name, row.new_name)
         shown = f"{row.old_name or ''} → {row.new_name or ''}"
     else:
         old, new = row_repository.refs(row.old_domains), row_repository.refs(row.new_domains)
-        mark = digest(field, domain_identity(old), domain_identity(new))
         shown = f"{', '.join(r.fqn for r in old)} → {', '.join(r.fqn for r in new)}"
     return SyncIgnore(
         environment_id=environment_id,
         user_id=str(row.user_id),
         field=field,
-        digest=mark,
+        digest=left_alone.mark(row, field),
         email=row.email,
         difference=shown,
         author=actor.name[:255],
@@ -178,6 +182,8 @@ def _leave(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: 
             row.kind = "unchanged"
     row.reason = f"left alone: {note}"[:500]
     plan.fields, plan.kinds = fields, kinds
+    session.flush()
+    plan.digest = row_repository.digest_of_rows(session, plan_id)
 
 
 def list_ignores(

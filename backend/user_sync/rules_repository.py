@@ -1,9 +1,10 @@
 """The SQL of settings and ignored differences."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
@@ -80,6 +81,24 @@ def ignores(session: ReadSession, environment_id: int) -> Ignores:
         (row.user_id, row.field): (row.digest, f"{row.author}: {row.reason}")
         for row in _ignores(session, environment_id)
     }
+
+
+def drop_outdated(
+    session: WriteSession, environment_id: int, outdated: Sequence[tuple[str, str, str]]
+) -> None:
+    """Forget ignores whose difference has changed, or they would count again when it is back.
+
+    outdated: (user id, field, digest); one that was decided anew meanwhile has another digest.
+    """
+    for user_id, field, mark in outdated:
+        session.execute(
+            delete(SyncIgnore).where(
+                SyncIgnore.environment_id == environment_id,
+                SyncIgnore.user_id == user_id,
+                SyncIgnore.field == field,
+                SyncIgnore.digest == mark,
+            )
+        )
 
 
 def list_ignores(session: ReadSession, environment_id: int) -> tuple[IgnoreView, ...]:

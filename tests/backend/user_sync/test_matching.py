@@ -247,6 +247,30 @@ class TestIgnored:
         assert one(said(name="Ann C."), ignores=ignores).kind == "update"
         assert one(said(name="Ann B."), user(display="Anne"), ignores=ignores).kind == "update"
 
+    def outdated(self, item, stored):
+        ignores = {
+            ("id-ann", "displayName"): (digest("displayName", "Ann", "Ann B."), "eve: x"),
+            ("id-ann", "domains"): (digest("domains", ["d1"], ["d2"]), "eve: x"),
+        }
+        matcher = Matcher([item], DOMAINS, ignores)
+        matcher.feed([stored])
+        return [field for _, field, _ in matcher.outdated]
+
+    def test_a_decision_is_outdated_once_a_side_says_something_else(self):
+        other = user(display="Anne", domains=(PAYMENTS,))
+        assert self.outdated(said(name="Ann B.", domain="Marketing"), user()) == []
+        assert self.outdated(said(name="Ann C."), user()) == ["displayName", "domains"]
+        both = ["displayName", "domains"]
+        assert self.outdated(said(name="Ann B.", domain="Marketing"), other) == both
+        there = user(display="Ann B.", domains=(MARKETING,))
+        assert self.outdated(said(name="Ann B.", domain="Marketing"), there) == both
+
+    @pytest.mark.parametrize("domain", [None, " ", "Nowhere"])
+    def test_a_decision_is_not_outdated_by_a_side_that_has_no_opinion(self, domain):
+        other = user(display="Anne", domains=(PAYMENTS,))
+        assert self.outdated(said(name=None, domain=domain), other) == []
+        assert self.outdated(said(email="bob@example.com"), other) == []
+
     def test_ignoring_the_domains_leaves_the_name_to_be_written(self):
         mark = digest("domains", ["d1"], ["d2"])
         ignores = {("id-ann", "domains"): (mark, "eve: x")}

@@ -59,6 +59,53 @@ class TestIgnore:
         with world.database.write() as session, pytest.raises(NotFound):
             service.forget_ignore(session, world.steward, ignore_id=kept.id)
 
+    def test_does_not_come_back_with_the_values_it_was_made_for(self, world):
+        ignore(world, world.plan(), "lena.novak@example.com", "displayName")
+        before = world.stored("lena.novak")["displayName"]
+        world.om.store.edit_user("lena.novak", by="eve", display_name="Somebody Else")
+        world.plan()
+        world.om.store.edit_user("lena.novak", by="eve", display_name=before)
+        assert world.row(world.plan(), "lena.novak@example.com").kind == "update"
+        with world.database.read() as session:
+            assert service.list_ignores(session, world.steward, environment=world.env) == ()
+
+    @pytest.mark.parametrize(
+        ("email", "field"),
+        [
+            ("lena.novak@example.com", "displayName"),
+            ("aaron_johnson0@example.com", "displayName"),
+            ("aaron_johnson0@example.com", "domains"),
+        ],
+    )
+    def test_changes_the_digest_to_that_of_a_new_plan(self, world, email, field):
+        plan = world.plan()
+        after = ignore(world, plan, email, field)
+        assert after.digest != plan.digest
+        assert after.digest == world.plan().digest
+
+    def test_holds_for_a_plan_that_was_open_already(self, world):
+        older, newer = world.plan(), world.plan()
+        ignore(world, newer, "aaron_johnson0@example.com", "displayName")
+        run = world.apply(older)
+        item = world.items(run)["aaron_johnson0@example.com"]
+        assert (run.state, item.state, item.stored) == ("partial", "conflict", ())
+        assert "left alone since this was planned" in item.reason
+        assert "agreed with HR" in item.reason
+        assert world.stored("aaron_johnson0")["displayName"] == "Aaron Jonson"
+        assert run.counts == {"applied": older.changes - 1, "conflict": 1}
+
+    def test_holds_for_a_run_that_lay_stopped(self, world):
+        older, newer = world.plan(), world.plan()
+        with world.database.write() as session:
+            run = service.apply(session, world.steward, plan_id=older.id)
+            service.cancel(session, world.steward, run_id=run.id)
+        ignore(world, newer, "lena.novak@example.com", "displayName")
+        with world.database.write() as session:
+            service.resume(session, world.steward, run_id=run.id, background=False)
+        run = service.execute(world.database, world.steward, run_id=run.id)
+        assert world.items(run)["lena.novak@example.com"].state == "conflict"
+        assert world.stored("lena.novak")["displayName"] == "Lena Novak"
+
     def test_needs_a_reason_a_difference_and_a_plan_not_yet_applied(self, world):
         plan = world.plan()
         with pytest.raises(InvalidInput, match="Say why"):
