@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from backend.core.words import counted
@@ -25,7 +25,7 @@ class Claim:
     """What has to happen now that the pair is ours.
 
     send: a message must be sent. shared: the ledger was changed and nothing is to be sent.
-    nothing: an unmount of what is not mounted; no record was kept.
+    nothing: refused, `why` says so; no record was kept.
     others: other jobs that hold the mount. already: this job held it before.
     unresolved: an earlier operation on the pair has an unknown outcome.
     """
@@ -36,22 +36,26 @@ class Claim:
     already: bool = False
     ledger_id: int | None = None
     unresolved: bool = False
+    why: str = ""
 
 
 class Busy(Exception):
     """Another client works on this pair."""
 
 
-class NothingMounted(Exception):
-    """An unmount of what this job does not hold; rolls the record back."""
+class Refused(Exception):
+    """Nothing may be sent; `why` is a clause for a person. Rolls the record back."""
 
-    def __init__(self, others: int) -> None:
-        super().__init__(others)
-        self.others = others
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def pair_key(backup_target_id: str, host: str) -> str:
-    """The lock's name. Case is folded: MySQL's default collation compares the ledger that way."""
+    """The lock's name, the same in every release: clients of several may share a ledger.
+
+    Case is folded, so that spellings which MySQL takes for the same mostly wait for each other.
+    """
     return hashlib.sha256(f"{backup_target_id}\0{host}".casefold().encode()).hexdigest()
 
 
@@ -68,7 +72,7 @@ def take(
 ) -> Claim:
     """Write the record that locks the pair, read the ledger, decide.
 
-    Raises Busy (another client holds the pair) or NothingMounted; both roll the record back.
+    Raises Busy (another client holds the pair) or Refused; both roll the record back.
     """
     record = {
         "operation_id": operation_id,
@@ -89,10 +93,10 @@ def take(
         connection.execute(insert(schema.operation).values(record))
     except IntegrityError as exc:
         raise Busy from exc
-    mounted = _mounted(connection, ledger, request)
-    mine = [row for row in mounted if row.jobid == request.jobid]
-    others = len({row.jobid for row in mounted} - {request.jobid})
-    unresolved = _unresolved(connection, request)
+    held = _mounted(connection, ledger, request)
+    mine = [row for row in held if row.jobid == request.jobid and row.exact]
+    others = len({row.jobid for row in held} - {request.jobid})
+    unresolved = _unresolved(connection, ledger, request)
     decide = _mount if request.action == "mount" else _unmount
     return decide(
         connection,
@@ -103,9 +107,16 @@ def take(
 
 
 def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> list[Any]:
-    """Rows that hold the mount. Soft-deleted ones count: the mount under them is real."""
+    """Rows that hold the mount, as far as `request` may rely on them.
+
+    A mount is shared only on rows that leave no doubt: spelt as the request, and not deleted. For
+    an unmount every row counts, deleted ones and those in a spelling that the database takes for
+    the same: a mount under them may be real, and unmounting it could cut a running job. Raises
+    Refused when only another spelling is in the ledger.
+    """
+    exact = and_(*_pair(ledger, _t, request)).label("exact")
     query = (
-        select(_t.id, _t.jobid)
+        select(_t.id, _t.jobid, _t.host, _t.backup_target_id, _t.deleted, exact)
         .where(
             _t.mounted == true(),
             _t.host == request.host,
@@ -113,15 +124,40 @@ def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> l
         )
         .with_for_update()
     )
-    return list(connection.execute(ledger.hinted(query, "idx_mounted_host")))
+    rows = list(connection.execute(ledger.hinted(query, "idx_mounted_host")))
+    mounting = request.action == "mount"
+    if not any(row.exact and (mounting or row.jobid == request.jobid) for row in rows):
+        for row in rows:
+            if mounting or row.jobid == request.jobid:
+                raise Refused(_other_spelling(request, row))
+    return [row for row in rows if row.exact and not row.deleted] if mounting else rows
 
 
-def _unresolved(connection: Connection, request: MountRequest) -> bool:
-    query = select(_o.id).where(
-        _o.backup_target_id == request.backup_target_id,
-        _o.host == request.host,
-        _o.state == "unknown",
+def _other_spelling(request: MountRequest, row: Any) -> str:
+    asked, found = request.backup_target_id, row.backup_target_id
+    if found == asked:
+        asked, found = request.host, row.host
+    return (
+        f"The ledger has {found!r} mounted for job {row.jobid} on {row.host}, and its database "
+        f"takes {asked!r} for the same: use the ledger's spelling, or unmount that one first"
     )
+
+
+def _pair(ledger: Ledger, table: Any, request: MountRequest) -> tuple[ColumnElement[bool], ...]:
+    """Rows of the request's target and host in `table`, in just this spelling."""
+    return (
+        ledger.exactly(table.backup_target_id, request.backup_target_id),
+        ledger.exactly(table.host, request.host),
+    )
+
+
+def unknown_of(ledger: Ledger, request: MountRequest) -> tuple[ColumnElement[bool], ...]:
+    """Operations on the pair whose outcome is unknown."""
+    return (*_pair(ledger, _o, request), _o.state == "unknown")
+
+
+def _unresolved(connection: Connection, ledger: Ledger, request: MountRequest) -> bool:
+    query = select(_o.id).where(*unknown_of(ledger, request))
     return connection.execute(query.limit(1)).first() is not None
 
 
@@ -140,7 +176,10 @@ def _mount(connection: Connection, ledger: Ledger, request: MountRequest, claim:
 
 def _unmount(connection: Connection, ledger: Ledger, request: MountRequest, claim: Claim) -> Claim:
     if not claim.already and (claim.others or not claim.unresolved):
-        raise NothingMounted(claim.others)
+        raise Refused(
+            f"Job {request.jobid} has no active mount of {request.backup_target_id} on "
+            f"{request.host}"
+        )
     if not claim.others:
         return claim
     clear_mounted(connection, ledger, request)
@@ -177,10 +216,10 @@ def insert_mounted(connection: Connection, ledger: Ledger, request: MountRequest
     return int(key[0])
 
 
-def held_by(connection: Connection, request: MountRequest) -> int | None:
+def held_by(connection: Connection, ledger: Ledger, request: MountRequest) -> int | None:
     """The entry by which the job already holds the mount."""
     return connection.execute(
-        select(_t.id).where(*_mine(request), _t.deleted != true()).limit(1)
+        select(_t.id).where(*_mine(ledger, request), _t.deleted != true()).limit(1)
     ).scalar()
 
 
@@ -188,18 +227,13 @@ def clear_mounted(connection: Connection, ledger: Ledger, request: MountRequest)
     """The job's entries of the pair say unmounted."""
     connection.execute(
         update(schema.ledger)
-        .where(*_mine(request))
+        .where(*_mine(ledger, request))
         .values(mounted=False, updated_at=ledger.now(whole=True))
     )
 
 
-def _mine(request: MountRequest) -> tuple[Any, ...]:
-    return (
-        _t.jobid == request.jobid,
-        _t.backup_target_id == request.backup_target_id,
-        _t.host == request.host,
-        _t.mounted == true(),
-    )
+def _mine(ledger: Ledger, request: MountRequest) -> tuple[ColumnElement[bool], ...]:
+    return (_t.jobid == request.jobid, *_pair(ledger, _t, request), _t.mounted == true())
 
 
 def close(

@@ -209,8 +209,7 @@ class DMSClient:
         if claim.decision == "nothing":
             return response(
                 "not_delivered",
-                error_msg=f"Job {request.jobid} has no active mount of "
-                f"{request.backup_target_id} on {request.host}; nothing was sent.",
+                error_msg=f"{claim.why}; nothing was sent.",
             )
         if claim.decision == "shared":
             return response(

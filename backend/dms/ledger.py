@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, inspect, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Connection, Select, inspect, or_, select, text, true, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -120,6 +120,10 @@ class Ledger:
     def now(self, seconds: float = 0.0, *, whole: bool = False) -> Any:
         return schema.now(self.dialect, seconds, whole=whole)
 
+    def exactly(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+        """`column` holds `value` byte for byte, whatever the database's collation."""
+        return schema.exactly(self.dialect, column, value)
+
     def hinted(self, query: Select[Any], index: str) -> Select[Any]:
         """`query` bound to `index` where the optimiser would choose a worse one."""
         if index not in self.indexes:
@@ -197,7 +201,11 @@ class Ledger:
         t = schema.ledger.c
         query = (
             select(*_COLUMNS)
-            .where(t.jobid == jobid, t.backup_target_id == backup_target_id, t.deleted != true())
+            .where(
+                t.jobid == jobid,
+                self.exactly(t.backup_target_id, backup_target_id),
+                t.deleted != true(),
+            )
             .order_by(t.mounted.desc(), t.id.desc())
             .limit(1)
         )
@@ -211,16 +219,16 @@ class Ledger:
         t = schema.ledger.c
         query = select(*_COLUMNS).where(t.mounted == true(), t.deleted != true())
         if host is not None:
-            query = query.where(t.host == host)
+            query = query.where(self.exactly(t.host, host))
         if backup_target_id is not None:
-            query = query.where(t.backup_target_id == backup_target_id)
+            query = query.where(self.exactly(t.backup_target_id, backup_target_id))
         query = self.hinted(query, "idx_mounted_host")
         return self._entries(query.order_by(t.id).limit(limit))
 
     def history(self, backup_target_id: str, limit: int) -> list[LedgerEntry]:
         """Entries of a target, newest first, deleted ones included."""
         t = schema.ledger.c
-        query = select(*_COLUMNS).where(t.backup_target_id == backup_target_id)
+        query = select(*_COLUMNS).where(self.exactly(t.backup_target_id, backup_target_id))
         query = self.hinted(query, "idx_backup_target_id")
         return self._entries(query.order_by(t.id.desc()).limit(limit))
 
@@ -239,12 +247,16 @@ class Ledger:
 
     def _soft_delete(self, connection: Connection, jobid: int, backup_target_id: str) -> bool:
         t, o = schema.ledger.c, schema.operation.c
-        mine = (t.jobid == jobid, t.backup_target_id == backup_target_id, t.deleted != true())
+        mine = (
+            t.jobid == jobid,
+            self.exactly(t.backup_target_id, backup_target_id),
+            t.deleted != true(),
+        )
         rows = connection.execute(select(t.id, t.mounted).where(*mine).with_for_update()).all()
         running = connection.execute(
             select(o.id).where(
                 o.jobid == jobid,
-                o.backup_target_id == backup_target_id,
+                self.exactly(o.backup_target_id, backup_target_id),
                 or_(o.pair_lock.is_not(None), o.state == "unknown"),
                 o.action == "mount",
             )

@@ -90,8 +90,8 @@ class Operations:
                 ),
                 patience=5.0,
             )
-        except claims.NothingMounted as nothing:
-            return Claim("nothing", operation_id, nothing.others)
+        except claims.Refused as refused:
+            return Claim("nothing", operation_id, why=refused.why)
         except Busy:
             self._release_own(operation_id)
             raise
@@ -178,7 +178,7 @@ class Operations:
             return
         if reply.succeeded and request.action == "mount" and ledger_id is None:
             if claim.unresolved:
-                ledger_id = claims.held_by(connection, request)
+                ledger_id = claims.held_by(connection, self.ledger, request)
             if ledger_id is None:
                 ledger_id = claims.insert_mounted(connection, self.ledger, request)
         if reply.succeeded and request.action == "unmount":
@@ -225,12 +225,7 @@ class Operations:
     ) -> None:
         connection.execute(
             update(schema.operation)
-            .where(
-                _o.backup_target_id == request.backup_target_id,
-                _o.host == request.host,
-                _o.state == "unknown",
-                _o.operation_id != operation_id,
-            )
+            .where(*claims.unknown_of(self.ledger, request), _o.operation_id != operation_id)
             .values(state="settled", settled_by=operation_id)
         )
 
@@ -268,8 +263,8 @@ class Operations:
         def work(connection: Connection) -> bool:
             newer = connection.execute(
                 select(_o.id).where(
-                    _o.backup_target_id == operation.backup_target_id,
-                    _o.host == operation.host,
+                    self.ledger.exactly(_o.backup_target_id, operation.backup_target_id),
+                    self.ledger.exactly(_o.host, operation.host),
                     _o.id > operation.id,
                     _o.state.in_(("succeeded", "failed", "unknown", "in_flight")),
                 )

@@ -16,12 +16,16 @@ from sqlalchemy import (
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    and_,
+    cast,
     false,
     func,
+    literal,
     literal_column,
     text,
 )
@@ -54,6 +58,22 @@ def now(dialect: str, seconds: float = 0.0, *, whole: bool = False) -> ColumnEle
     shifted = f", '{seconds:+.3f} seconds'" if seconds else ""
     moment = f"strftime({form}, 'now'{shifted})"
     return literal_column(moment if whole else f"({moment} || '000')")
+
+
+def exactly(dialect: str, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+    """`column` holds `value` byte for byte.
+
+    MySQL's usual collations take "E" for "e" and "é", and overlook spaces at the end; the plain
+    comparison stays beside the exact one because it uses the index.
+    """
+    same: ColumnElement[bool] = column == value
+    if dialect not in ("mysql", "mariadb"):
+        return same
+    # as UTF-8, whatever the column's own character set; binary strings compare by bytes
+    stored = func.convert(column.op("USING")(literal_column("utf8mb4")))
+    # (half a character is refused by the plain comparison, in words)
+    spelt = literal(value.encode("utf-8", "surrogatepass"), LargeBinary)
+    return and_(same, cast(stored, LargeBinary) == spelt)
 
 
 class _Moment(TypeDecorator[Any]):

@@ -114,7 +114,7 @@ def find(ledger: Ledger, entry_id: int) -> MountView | None:
 
 
 def holders(ledger: Ledger, target: str, host: str, limit: int = 200) -> list[MountView]:
-    """Mounted entries of the pair, soft-deleted ones included: they hold the mount too."""
+    """Mounted entries of the pair; for an unmount soft-deleted and other spellings count too."""
     query = select(*walks.VIEW).where(
         t.mounted == true(), t.host == host, t.backup_target_id == target
     )
@@ -124,7 +124,7 @@ def holders(ledger: Ledger, target: str, host: str, limit: int = 200) -> list[Mo
 
 def of_job(ledger: Ledger, jobid: int, target: str, limit: int = 100) -> list[MountView]:
     """The job's entries for the target, newest first."""
-    query = select(*walks.VIEW).where(t.jobid == jobid, t.backup_target_id == target)
+    query = select(*walks.VIEW).where(t.jobid == jobid, ledger.exactly(t.backup_target_id, target))
     query = ledger.hinted(query, "idx_job_target").order_by(t.id.desc()).limit(limit)
     return [view(row) for row in ledger.read(lambda c: list(c.execute(query)))]
 
