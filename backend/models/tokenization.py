@@ -13,8 +13,9 @@ class TokenizationRun(Base):
     """One request to rewrite columns of one table, and what became of it.
 
     active_key names the table while the run may still change it and is NULL afterwards; being
-    unique, it allows one run per table. transaction_id is the source database's, recorded before
-    the first change, so that the database can be asked how the run ended.
+    unique, it allows one run per table. transaction_id is the engine's name for the source
+    database's transaction, recorded before the first change, so that the database can be asked how
+    the run ended.
     """
 
     __tablename__ = "tokenization_runs"

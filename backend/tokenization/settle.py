@@ -1,8 +1,8 @@
 """Say how a run ended: record it once, and find it out when the portal itself does not know.
 
 The source database is the witness: its transaction either committed or did not, and PostgreSQL
-remembers which (`txid_status`). Where it cannot say (another server took over, a Delta table),
-the table's content decides: no plain value left means that the run is in it.
+remembers which (`txid_status`). Where it cannot say (another server took over, the connection was
+moved, a Delta table), the table's content decides: no plain value left means that the run is in it.
 """
 
 from dataclasses import dataclass
@@ -116,6 +116,10 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
         source = sources.locate(session, dataset=row.dataset, environment=row.environment)
     engine = engine_for(source)
     outcome = engine.outcome(row.transaction_id or "", patience=patience)
+    moved = sources.active_key(source) != row.active_key
+    if moved and outcome in (Outcome.COMMITTED, Outcome.ABORTED):
+        # The connection leads elsewhere now: that server may speak of a transaction of its own.
+        outcome = Outcome.UNKNOWN
     if outcome is Outcome.COMMITTED:
         return _committed(row, "The database confirms that the run was committed.")
     if outcome is Outcome.ABORTED:
@@ -131,7 +135,7 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
     if outcome is Outcome.MAY_BE_RUNNING:
         return Ending(
             RunState.UNKNOWN,
-            f"{waiting} The statement may still be at work, {counted.rows_plain:,} rows hold plain "
+            f"{waiting} The change may still be on its way, {counted.rows_plain:,} rows hold plain "
             "values; they are counted again every minute.".strip(),
         )
     return Ending(

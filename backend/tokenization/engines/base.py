@@ -57,7 +57,8 @@ class Outcome(StrEnum):
     """How a transaction ended, as the source database says.
 
     unknown: it cannot say, and the content decides. may be running: it cannot say, but a statement
-    that nobody waits for may still be at work, so only tokens in the table prove anything.
+    that nobody waits for may still be at work, or its changes may still be on their way to this
+    replica, so only tokens in the table prove anything.
     """
 
     COMMITTED = "committed"

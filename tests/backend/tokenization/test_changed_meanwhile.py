@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from backend.connections import service as connections
+from backend.models import TokenizationRun
+from backend.tokenization import settle, sources
+from backend.tokenization.engines.base import Outcome
+from backend.tokenization.engines.postgres import rewrite, witness
 from backend.tokenization.schemas import RunState
 from tests.backend.tokenization.world import ADMIN, Source, World, customers
 from tests.fixtures.postgres import PostgresServer
@@ -48,6 +52,38 @@ def elsewhere(source: Source, second_server: PostgresServer) -> Source:
     return found
 
 
+def cut_off(world: World, monkeypatch: pytest.MonkeyPatch, *, committed: bool = False) -> int:
+    """Leave a run as a killed process would: running, its transaction ended either way."""
+    view = world.start("customers", "email")
+    original = rewrite._commit
+
+    def die(connection: Any) -> None:
+        if committed:
+            original(connection)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rewrite, "_commit", die)
+        with pytest.raises(KeyboardInterrupt):
+            world.work(view)
+    return view.id
+
+
+def active_key(world: World, run_id: int) -> str:
+    with world.database.read() as session:
+        row = session.get(TokenizationRun, run_id)
+        assert row is not None
+        return row.active_key or ""
+
+
+def number_of(world: World, run_id: int) -> int:
+    """The source's transaction number of a run."""
+    with world.database.read() as session:
+        row = session.get(TokenizationRun, run_id)
+        assert row is not None
+        return int((row.transaction_id or "").partition("@")[0])
+
+
 class TestQueued:
     """A queued run does what was asked for, or nothing."""
 
@@ -85,3 +121,89 @@ class TestQueued:
         save(catalogued, "postgres", catalogued.source.settings, catalogued.source.secrets)
 
         assert catalogued.work(view).state is RunState.SUCCEEDED
+
+
+class TestUnknown:
+    """Only the server that ran a transaction is believed about how it ended."""
+
+    def commit_number(self, source: Source, number: int) -> None:
+        """Let transactions of this server commit until the number is one of them."""
+        with source.connection() as connection, connection.cursor() as cursor:
+            found = 0
+            while found <= number:
+                cursor.execute("SELECT txid_current()")
+                found = (cursor.fetchone() or (0,))[0]
+
+    @pytest.mark.parametrize("same_address", [False, True])
+    def test_another_server_committed_a_transaction_of_that_number(
+        self,
+        catalogued: World,
+        elsewhere: Source,
+        monkeypatch: pytest.MonkeyPatch,
+        same_address: bool,
+    ) -> None:
+        """As after a fail-over: the name leads to a server that never got the run's changes."""
+        run_id = cut_off(catalogued, monkeypatch)
+        self.commit_number(elsewhere, number_of(catalogued, run_id))
+        save(catalogued, "postgres", elsewhere.settings, elsewhere.secrets)
+        if same_address:
+            monkeypatch.setattr(sources, "active_key", lambda _: active_key(catalogued, run_id))
+
+        ended = settle.settle(catalogued.database, run_id, patience=0.0)
+
+        assert ended.state is RunState.INTERRUPTED
+        assert "7 rows hold plain values" in ended.details
+
+    def test_the_content_of_the_server_that_took_over_proves_a_commit(
+        self, world: World, elsewhere: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        customers(world.source)
+        run_id = cut_off(world, monkeypatch, committed=True)
+        elsewhere.run("UPDATE customers SET email = 'tok_QUJD_poc'")
+        save(world, "postgres", elsewhere.settings, elsewhere.secrets)
+
+        assert settle.settle(world.database, run_id, patience=0.0).state is RunState.SUCCEEDED
+
+    def test_the_same_server_under_another_name_is_asked_for_the_content(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        customers(world.source)
+        run_id = cut_off(world, monkeypatch, committed=True)
+        save(world, "postgres", {**world.source.settings, "host": "localhost"}, {})
+
+        ended = settle.settle(world.database, run_id, patience=0.0)
+
+        assert ended.state is RunState.SUCCEEDED
+        assert "holds tokens only" in ended.details
+
+
+class TestWitness:
+    def test_a_login_without_rights_gets_a_mark_too(self, source: Source) -> None:
+        source.run("DROP ROLE IF EXISTS plain_login", "CREATE ROLE plain_login")
+        with source.connection() as connection, connection.cursor() as cursor:
+            cursor.execute("SET ROLE plain_login")
+            cursor.execute("BEGIN")
+            name = witness.name_transaction(cursor)
+            cursor.execute("COMMIT")
+
+            assert len(name.partition("@")[2]) == 16
+            assert witness.outcome_of(cursor, name) is Outcome.COMMITTED
+        source.run("DROP ROLE plain_login")
+
+    def test_a_server_that_hides_its_identity_is_not_believed_and_can_still_say_busy(
+        self, source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(witness, "_CLUSTER", "SELECT no_such_function()")
+        with (
+            source.connection() as connection,
+            connection.cursor() as cursor,
+            source.connection() as other,
+            other.cursor() as asking,
+        ):
+            cursor.execute("BEGIN")
+            name = witness.name_transaction(cursor)
+            assert witness.outcome_of(asking, name) is Outcome.IN_PROGRESS
+            cursor.execute("COMMIT")
+
+            assert name.endswith("@")
+            assert witness.outcome_of(asking, name) is Outcome.UNKNOWN

@@ -16,7 +16,7 @@ from backend.tokenization.engines.base import (
     RewriteResult,
     require_known,
 )
-from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite
+from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite, witness
 from backend.tokenization.engines.postgres.facts import TEXT_TYPES
 from backend.tokenization.schemas import ColumnChoice, TableName, TableReport
 from backend.tokenization.tokens import Tokenizer
@@ -102,9 +102,7 @@ class PostgresEngine:
 
     def _transaction_status(self, transaction_id: str) -> Outcome:
         with self._connect("ask", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_catalog.txid_status(%s)", (int(transaction_id),))
-            status = (cursor.fetchone() or (None,))[0]
-        return Outcome(status) if status in tuple(Outcome) else Outcome.UNKNOWN
+            return witness.outcome_of(cursor, transaction_id)
 
     def _connect(
         self, purpose: str, statement_timeout: float, *, readonly: bool = True

@@ -22,7 +22,14 @@ from backend.tokenization.engines.base import (
     Control,
     RewriteResult,
 )
-from backend.tokenization.engines.postgres import catalog, expressions, inspect, measure, rules
+from backend.tokenization.engines.postgres import (
+    catalog,
+    expressions,
+    inspect,
+    measure,
+    rules,
+    witness,
+)
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
 from backend.tokenization.schemas import ColumnChoice, TableName
 from backend.tokenization.tokens import Tokenizer
@@ -53,7 +60,8 @@ def rewrite(
     names = list(dict.fromkeys(column.name for column in columns))
     with connection.cursor() as cursor:
         facts = _claim(cursor, table, columns, tokenizer)
-        control.started(_transaction_id(cursor))
+        # Known before the first change, so that the server can later be asked how it ended.
+        control.started(witness.name_transaction(cursor))
         expressions.load_key(cursor, tokenizer)
         _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
         scanned = measure.count_rows(cursor, table)
@@ -121,12 +129,6 @@ def _locked(cursor: Cursor, table: TableName, facts: TableFacts) -> LockNotAvail
         f"{SYSTEM}: {names or 'another session'} holds a lock on {table} and did not let go in "
         "time. Nothing was changed; try again when it has finished."
     )
-
-
-def _transaction_id(cursor: Cursor) -> str:
-    """Known before the first change, so that the server can later be asked how it ended."""
-    cursor.execute("SELECT pg_catalog.txid_current()::text")
-    return str((cursor.fetchone() or ("",))[0])
 
 
 def _prove_same_bytes(cursor: Cursor, tokenizer: Tokenizer, encoding: str) -> None:
