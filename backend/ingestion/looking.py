@@ -8,7 +8,7 @@ from backend.integrations.aws import logs
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsDenied, AwsNotFound
 from backend.integrations.aws.gateway import Gateway, default_log_group, execution_arn
-from backend.integrations.aws.logs import CallLog
+from backend.integrations.aws.logs import CallLog, LogTooLong
 from backend.models.ingestion import IngestionRun
 
 #: The longest a Lambda call may take, when AWS did not tell the function's own limit.
@@ -113,6 +113,10 @@ def _lambda(config: AwsConfig, row: IngestionRun) -> Finding:
             row,
             f"{exc.message} Without it the outcome cannot be seen.",
             "The portal may not read the function's log, so the outcome cannot be seen.",
+        )
+    except LogTooLong as exc:
+        return _no_lines(
+            row, exc.message, "The function's log is too long to be searched for the outcome here."
         )
     return _from_lines(row, call)
 

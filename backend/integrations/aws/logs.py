@@ -2,21 +2,30 @@
 
 A stream serves one call at a time, so everything between a call's START and REPORT lines belongs
 to it, also the traceback that does not carry the request id. Text and JSON log formats are read.
+CloudWatch answers in pages, and a page may be short or empty with more to come: a verdict is given
+only after the last one.
 """
 
 import json
 import re
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.core.errors import UpstreamError
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import translated
 
 SYSTEM = "CloudWatch Logs"
 MAX_LINES = 200
-MAX_EVENTS = 1000
+#: AWS's own upper limit of one page.
+PAGE_LINES = 10_000
+#: How long one question may turn pages; a look at a run asks two at most.
+SEARCH_SECONDS = 40.0
 
 _REQUEST = re.compile(r"RequestId: ?([0-9A-Za-z-]{8,})")
 _STATUS = re.compile(r"\bStatus: (\w+)")
@@ -25,6 +34,10 @@ _FAILED = re.compile(
     r"\bUncaught Exception\b|\bProcess exited before completing request\b",
     re.MULTILINE,
 )
+
+
+class LogTooLong(UpstreamError):
+    """The log could not be read to its end in the time that is there for it."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +59,8 @@ class CallLog:
 
 @dataclass
 class _Attempt:
-    stream: str
     start: int
-    lines: list[str]
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
     end: int | None = None
     failed: bool = False
     error: str = ""
@@ -59,16 +71,21 @@ def read_call(
 ) -> CallLog:
     """The state of the call with this request id.
 
-    Raises AwsNotFound when the log group does not exist, AwsDenied when it may not be read.
+    Raises AwsNotFound when the log group does not exist, AwsDenied when it may not be read,
+    LogTooLong when it could not be read to its end.
     """
     with translated(SYSTEM, subject=f"the log group {log_group}", region=region):
-        logs = clients.client(config, "logs", region=region)
-        marks = _find(logs, log_group, f'"{request_id}"', since)
-        starts = [event for event in marks if is_start(event["message"], request_id)]
-        if not marks:
+        log = _Log(clients.client(config, "logs", region=region), log_group)
+        starts, first = [], None
+        for event in log.find(f'"{request_id}"', since):
+            first = first or event
+            if is_start(event["message"], request_id):
+                starts.append(event)
+        if first is None:
             return CallLog("missing", request_id=request_id)
-        attempts = [_attempt(logs, log_group, event, request_id) for event in starts or marks[:1]]
-    return summarise(attempts, request_id)
+        starts = sorted(starts, key=_at) or [first]
+        last = _attempt(log, starts[-1], request_id)
+    return _summary(last, starts, request_id)
 
 
 def find_request(
@@ -77,14 +94,16 @@ def find_request(
     """The request id of a call whose lines mention `text` (our run id), or empty.
 
     For a start whose answer was lost: functions that log their event tell us who they are.
+    Raises as `read_call` does.
     """
     with translated(SYSTEM, subject=f"the log group {log_group}", region=region):
-        logs = clients.client(config, "logs", region=region)
-        for event in _find(logs, log_group, f'"{text}"', since):
-            earlier = _stream(logs, log_group, event["logStreamName"], since, event["timestamp"])
-            ids = [found for line in earlier if (found := start_of(line["message"]))]
-            if ids:
-                return ids[-1]
+        log = _Log(clients.client(config, "logs", region=region), log_group)
+        for stream in dict.fromkeys(hit["logStreamName"] for hit in log.find(f'"{text}"', since)):
+            begun = ""
+            for event in log.lines(stream, _ms(since)):
+                begun = start_of(event["message"]) or begun
+                if begun and text in event["message"]:
+                    return begun
     return ""
 
 
@@ -105,29 +124,27 @@ def is_start(line: str, request_id: str) -> bool:
     return start_of(line) == request_id
 
 
-def summarise(attempts: list[_Attempt], request_id: str) -> CallLog:
+def _summary(last: _Attempt, starts: list[dict[str, Any]], request_id: str) -> CallLog:
     """One call's attempts as one state: the last one decides."""
-    last = attempts[-1]
     if last.end is None:
         state = "failed" if last.failed else "running"
     else:
         state = "failed" if last.failed else "succeeded"
     return CallLog(
         state=state,
-        attempts=len(attempts),
-        started_at=_when(attempts[0].start),
+        attempts=len(starts),
+        started_at=_when(_at(starts[0])),
         finished_at=_when(last.end),
         error=last.error,
-        tail=tuple(last.lines[-MAX_LINES:]),
+        tail=tuple(last.lines),
         request_id=request_id,
     )
 
 
-def _attempt(logs: Any, group: str, start: dict[str, Any], request_id: str) -> _Attempt:
-    stream, begun = start["logStreamName"], int(start["timestamp"])
-    attempt = _Attempt(stream=stream, start=begun, lines=[])
+def _attempt(log: "_Log", start: dict[str, Any], request_id: str) -> _Attempt:
+    attempt = _Attempt(start=_at(start))
     inside = False
-    for event in _stream(logs, group, stream, _when(begun), None):
+    for event in log.lines(start["logStreamName"], attempt.start):
         line = event["message"].rstrip("\n")
         begins = start_of(line)
         if begins:
@@ -138,7 +155,7 @@ def _attempt(logs: Any, group: str, start: dict[str, Any], request_id: str) -> _
             continue
         inside = True
         attempt.lines.append(line)
-        _judge(attempt, line, request_id, int(event["timestamp"]))
+        _judge(attempt, line, request_id, _at(event))
         if attempt.end is not None:
             break
     return attempt
@@ -166,32 +183,52 @@ def _judge(attempt: _Attempt, line: str, request_id: str, at: int) -> None:
         attempt.error = attempt.error or line.splitlines()[0][:500]
 
 
-def _find(logs: Any, group: str, pattern: str, since: datetime) -> list[dict[str, Any]]:
-    """Events that match, oldest first; at most MAX_EVENTS, over however many pages."""
-    found: list[dict[str, Any]] = []
-    token: dict[str, str] = {}
-    for _ in range(20):
-        page = logs.filter_log_events(
-            logGroupName=group, filterPattern=pattern, startTime=_ms(since), **token
-        )
-        found += page.get("events", [])
-        if len(found) >= MAX_EVENTS or not page.get("nextToken"):
-            break
-        token = {"nextToken": page["nextToken"]}
-    return sorted(found, key=lambda event: int(event["timestamp"]))[:MAX_EVENTS]
+class _Log:
+    """One log group, read page by page for SEARCH_SECONDS at most."""
 
+    def __init__(self, logs: Any, group: str) -> None:
+        self._logs, self._group = logs, group
+        self._until = time.monotonic() + SEARCH_SECONDS
 
-def _stream(
-    logs: Any, group: str, stream: str, since: datetime | None, until: int | None
-) -> list[dict[str, Any]]:
-    arguments: dict[str, Any] = {"logGroupName": group, "logStreamName": stream}
-    if since is not None:
-        arguments["startTime"] = _ms(since)
-    if until is not None:
-        arguments["endTime"] = until + 1
-    return list(
-        logs.get_log_events(startFromHead=True, limit=MAX_EVENTS, **arguments).get("events", [])
-    )
+    def find(self, pattern: str, since: datetime) -> Iterator[dict[str, Any]]:
+        """Events of all streams that match, in AWS's order. Raises LogTooLong."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._logs.filter_log_events(
+                logGroupName=self._group, filterPattern=pattern, startTime=_ms(since), **token
+            )
+            yield from page.get("events", [])
+            if not page.get("nextToken"):
+                return
+            token = self._next(page["nextToken"])
+
+    def lines(self, stream: str, since: int) -> Iterator[dict[str, Any]]:
+        """A stream's events from an instant (milliseconds) on, oldest first. Raises LogTooLong."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._logs.get_log_events(
+                logGroupName=self._group,
+                logStreamName=stream,
+                startTime=since,
+                startFromHead=True,
+                limit=PAGE_LINES,
+                **token,
+            )
+            yield from page.get("events", [])
+            # An empty page is not the end; the end gives back the token it was asked with.
+            if page["nextForwardToken"] == token.get("nextToken"):
+                return
+            token = self._next(page["nextForwardToken"])
+
+    def _next(self, token: str) -> dict[str, str]:
+        if time.monotonic() > self._until:
+            raise LogTooLong(
+                SYSTEM,
+                f"the log group {self._group} could not be read to its end within "
+                f"{SEARCH_SECONDS:.0f} seconds",
+                "Look for the call there.",
+            )
+        return {"nextToken": token}
 
 
 def _json(line: str) -> dict[str, Any] | None:
@@ -202,6 +239,10 @@ def _json(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def _at(event: dict[str, Any]) -> int:
+    return int(event["timestamp"])
 
 
 def _ms(value: datetime) -> int:

@@ -17,6 +17,7 @@ from backend.ingestion import follow, looking, service
 from backend.ingestion.errors import CannotStop, StartFailed
 from backend.ingestion.finding import Finding
 from backend.ingestion.schemas import RunView
+from backend.integrations.aws import logs
 from backend.integrations.aws.standin import AwsStandIn
 from backend.models.ingestion import IngestionRun
 from tests.backend.ingestion.conftest import URN, AddRule
@@ -146,6 +147,31 @@ class TestLambda:
             seen = look(run.run_id)
         assert (seen.status, seen.settled) == ("accepted", False)
         assert "CloudWatch Logs" in seen.detail
+
+    def test_a_log_over_a_page_is_read_to_its_end(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
+    ) -> None:
+        aws.add_function("f", seconds=600, chatter=1500)
+        add_rule("exact", URN, "f")
+        run = start()
+        assert look(run.run_id, "running").status == "running"
+        aws.hurry()
+        done = look(run.run_id, "succeeded")
+        assert (done.status, done.settled) == ("succeeded", True)
+        assert (len(done.log_tail), done.log_tail[-1][:7]) == (200, "REPORT ")
+
+    def test_a_log_too_long_to_be_read_is_said_and_ends_as_unknown(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,
+        age: Callable[..., None], monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(logs, "SEARCH_SECONDS", -1.0)
+        aws.add_function("f", seconds=600, timeout=60)
+        add_rule("exact", URN, "f")
+        run = look(start().run_id, "unknown")
+        assert (run.status, run.settled, run.active) == ("unknown", False, True)
+        assert "could not be read to its end" in run.detail
+        age(run.run_id, minutes=4)
+        assert look(run.run_id).settled
 
     def test_denied_logs_are_said(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start

@@ -11,10 +11,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How long one run takes and how it ends: succeed, fail, timeout or silent."""
+    """How long one run takes and how it ends: succeed, fail, timeout or silent.
+
+    chatter: how many lines of its own a function writes before it ends.
+    """
 
     seconds: float = 1.0
     outcome: str = "succeed"
+    chatter: int = 0
 
 
 @dataclass
@@ -58,7 +62,8 @@ class Afterlife:
         stream = f"2026/01/01/[$LATEST]{request_id.lower()[:32]}"
         start = [f"START RequestId: {request_id} Version: $LATEST", f"event: {event}"]
         self._at(0.0, lambda: self._write(name, region, stream, start))
-        end = [*_ending(behaviour, request_id), f"END RequestId: {request_id}"]
+        chatter = [f"[INFO]\t{request_id}\trow {number}" for number in range(behaviour.chatter)]
+        end = [*chatter, *_ending(behaviour, request_id), f"END RequestId: {request_id}"]
         duration = f"Duration: {behaviour.seconds * 1000:.2f} ms\tMemory Size: 128 MB"
         status = {
             "fail": "\tStatus: error\tError Type: IngestError",

@@ -11,9 +11,10 @@ from typing import Literal
 class Fault:
     """One rule. operation: "Invoke", "StartExecution", …; empty matches all.
 
-    status and code: answer with this error. html: answer 200 with a web page. latency: seconds to
-    wait first. drop: cut the connection "before" the call is carried out or "after" it.
-    invocation: only this X-Amz-Invocation-Type ("Event", "DryRun"). times: how often, None = always
+    status and code: answer with this error. html: answer 200 with a web page. answer: answer 200
+    with this JSON text. latency: seconds to wait first. drop: cut the connection "before" the call
+    is carried out or "after" it. invocation: only this X-Amz-Invocation-Type ("Event", "DryRun").
+    times: how often, None = always
     """
 
     operation: str = ""
@@ -22,6 +23,7 @@ class Fault:
     code: str = ""
     message: str = "injected"
     html: bool = False
+    answer: str = ""
     latency: float = 0.0
     drop: Literal["", "before", "after"] = ""
     times: int | None = None
@@ -51,6 +53,7 @@ class Faults:
         status: int = 0,
         code: str = "",
         html: bool = False,
+        answer: str = "",
         latency: float = 0.0,
         drop: Literal["", "before", "after"] = "",
         times: int | None = None,
@@ -62,6 +65,7 @@ class Faults:
             status=status,
             code=code,
             html=html,
+            answer=answer,
             latency=latency,
             drop=drop,
             times=times,

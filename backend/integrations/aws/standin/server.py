@@ -125,13 +125,20 @@ class AwsStandIn:
     # -- seeds -----------------------------------------------------------------------------------
 
     def add_function(
-        self, name: str, *, seconds: float = 1.0, outcome: Outcome = "succeed", timeout: int = 60
+        self,
+        name: str,
+        *,
+        seconds: float = 1.0,
+        outcome: Outcome = "succeed",
+        timeout: int = 60,
+        chatter: int = 0,
     ) -> str:
         """Create a function; its calls take `seconds` and end as `outcome` says. Returns its ARN.
 
         outcome "silent" writes no log lines at all, as a function without logs rights does.
+        chatter: how many lines of its own a call writes.
         """
-        self._afterlife.behaviours[name] = Behaviour(seconds, outcome)
+        self._afterlife.behaviours[name] = Behaviour(seconds, outcome, chatter)
         lambda_ = self._client("lambda")
         created = lambda_.create_function(
             FunctionName=name,

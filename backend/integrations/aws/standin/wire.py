@@ -68,6 +68,9 @@ def early_answer(
     if fault.html:
         start_response("200 OK", [("Content-Type", "text/html")])
         return [b"<!doctype html><title>Sign in</title>"]
+    if fault.answer:
+        start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+        return [fault.answer.encode()]
     if not fault.status:
         return None
     headers = [("Content-Type", "application/json")]

@@ -10,7 +10,7 @@ from backend.core import clock
 from backend.integrations.aws import logs
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsNotFound
-from backend.integrations.aws.logs import CallLog
+from backend.integrations.aws.logs import CallLog, LogTooLong
 from backend.integrations.aws.standin import AwsStandIn
 
 GROUP = "/aws/lambda/f"
@@ -24,14 +24,15 @@ def _write(aws: AwsStandIn, *streams: list[str]) -> None:
     now = int(time.time() * 1000)
     for number, lines in enumerate(streams):
         client.create_log_stream(logGroupName=GROUP, logStreamName=f"s{number}")
-        client.put_log_events(
-            logGroupName=GROUP,
-            logStreamName=f"s{number}",
-            logEvents=[
-                {"timestamp": now + number * 1000 + i, "message": line}
-                for i, line in enumerate(lines)
-            ],
-        )
+        events = [
+            {"timestamp": now + number * 1000 + i, "message": line} for i, line in enumerate(lines)
+        ]
+        for some in range(0, len(events), 500):
+            client.put_log_events(
+                logGroupName=GROUP,
+                logStreamName=f"s{number}",
+                logEvents=events[some : some + 500],
+            )
 
 
 def _read(config: AwsConfig) -> CallLog:
@@ -108,3 +109,53 @@ def test_a_call_is_found_by_a_word_of_its_event(aws: AwsStandIn, config: AwsConf
         logs.find_request(config, log_group=GROUP, region="us-east-1", text="lambda-7", since=since)
         == ID
     )
+
+
+class TestOverAPage:
+    """What a function logs does not end with CloudWatch's first page."""
+
+    CHATTY = tuple(f"[INFO]\t2026\t{ID}\trow batch {number}" for number in range(1500))
+
+    @pytest.fixture(params=[logs.PAGE_LINES, 100])
+    def _pages(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(logs, "PAGE_LINES", request.param)
+
+    @pytest.mark.usefixtures("_pages")
+    @pytest.mark.parametrize(
+        ("last", "state"), [("row batch done", "succeeded"), ("[ERROR] ValueError: no", "failed")]
+    )
+    def test_the_end_of_a_long_call_is_found_with_its_last_lines(
+        self, aws: AwsStandIn, config: AwsConfig, last: str, state: str
+    ) -> None:
+        _write(aws, [START, *self.CHATTY, last, REPORT])
+        call = _read(config)
+        assert (call.state, call.attempts) == (state, 1)
+        assert (len(call.tail), call.tail[-2:]) == (logs.MAX_LINES, (last, REPORT))
+
+    @pytest.mark.usefixtures("_pages")
+    def test_a_call_after_a_long_one_in_the_same_stream_is_found_by_its_own_id(
+        self, aws: AwsStandIn, config: AwsConfig
+    ) -> None:
+        before = [f"START RequestId: {NEXT} Version: 1", *(f"row {n}" for n in range(1200))]
+        mine = [START, '{"runId": "lambda-7"}', "[ERROR] ValueError: no", REPORT]
+        _write(aws, [*before, f"REPORT RequestId: {NEXT}\tDuration: 1 ms", *mine])
+        since = clock.now() - timedelta(minutes=1)
+        found = logs.find_request(
+            config, log_group=GROUP, region="us-east-1", text="lambda-7", since=since
+        )
+        assert (found, _read(config).state) == (ID, "failed")
+
+    def test_an_empty_page_is_not_the_end(self, aws: AwsStandIn, config: AwsConfig) -> None:
+        _write(aws, [START, "hello", REPORT])
+        empty = {"events": [], "nextForwardToken": "f/-1", "nextBackwardToken": "b/-1"}
+        with aws.faults.inject(operation="GetLogEvents", answer=json.dumps(empty), times=1):
+            assert _read(config).state == "succeeded"
+
+    def test_a_log_that_cannot_be_read_to_its_end_gives_no_verdict(
+        self, aws: AwsStandIn, config: AwsConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(logs, "SEARCH_SECONDS", -1.0)
+        monkeypatch.setattr(logs, "PAGE_LINES", 100)
+        _write(aws, [START, *self.CHATTY, REPORT])
+        with pytest.raises(LogTooLong, match=f"{GROUP} could not be read to its end"):
+            _read(config)
