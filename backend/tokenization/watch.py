@@ -109,9 +109,7 @@ def _poll(
     tagged = list(client.datasets_with_tag(tags.RUN, limit=MAX_DATASETS))
     with database.read() as session:
         known = {row.dataset for row in repository.list_tags(session, config.environment.id)}
-    for gone in known - set(tagged):
-        with database.write() as session:
-            repository.forget_tag(session, config.environment.id, gone)
+    _forget_gone(database, config, client, known - set(tagged), trouble)
     answers = []
     for dataset in tagged:
         if dataset in known:
@@ -124,6 +122,25 @@ def _poll(
         if found is not None:
             answers.append(found)
     return answers
+
+
+def _forget_gone(
+    database: Database,
+    config: ConnectionConfig,
+    client: DataHubClient,
+    missing: set[str],
+    trouble: Callable[[str], None],
+) -> None:
+    """Forget the tags that were taken off. The search index lags, so the dataset itself is read."""
+    for dataset in sorted(missing):
+        try:
+            tagged = _is_tagged(client, dataset)
+        except UpstreamError as exc:
+            trouble(f"{dataset} waits for the next look: {exc.message}")
+            continue
+        if not tagged:
+            with database.write() as session:
+                repository.forget_tag(session, config.environment.id, dataset)
 
 
 def _answer(

@@ -50,10 +50,14 @@ def attempt(database: Database, run_id: int) -> RunView:
                 f"The environment {view.environment} has no DataHub connection any more.",
             )
         with sources.datahub_client(source.datahub) as client:
-            write(client, view)
+            after = write(client, view)
     except PortalError as exc:
         log.warning("A run's outcome is not in DataHub yet.", run_id=run_id, error=exc.message)
         return _record(database, run_id, WriteBackState.FAILED, exc.message)
+    if view.state is RunState.SUCCEEDED and not _stays_answered(view, after):
+        with database.write() as session:
+            # The tag is gone; put on again, it is a new request.
+            repository.forget_tag(session, row.environment_id, row.dataset)
     return _record(
         database, run_id, WriteBackState.SUCCEEDED, "Written, and read back from DataHub."
     )
@@ -106,6 +110,24 @@ def _answered_fields(view: RunView, current: Dataset) -> dict[str, list[str]]:
     }
 
 
+def _stays_answered(view: RunView, after: Dataset) -> bool:
+    """Whether all that asks for a run now is what this one has answered and could not take off.
+
+    A column's ingested tag belongs to its source and is there again after every look. Were it
+    taken for a new request, the table would be run, and locked, for ever.
+    """
+    asking = [field for field in after.fields if tags.RUN in field.tags]
+    done = {column.name for column in view.columns}
+    return (
+        bool(asking)
+        and tags.RUN not in after.tags
+        and all(
+            tags.RUN not in field.editable_tags and column_of(field.path) in done
+            for field in asking
+        )
+    )
+
+
 def payload(view: RunView) -> dict[str, object]:
     """What the custom property holds, as JSON."""
     document = view.document()
@@ -147,7 +169,4 @@ def _record(database: Database, run_id: int, state: WriteBackState, details: str
         row.write_back, row.write_back_details = state, details
         row.write_back_at = clock.now()
         row.write_back_attempts += 1
-        if state is WriteBackState.SUCCEEDED and row.state == RunState.SUCCEEDED:
-            # The tag is gone; put on again, it is a new request.
-            repository.forget_tag(session, row.environment_id, row.dataset)
         return repository.view(row)

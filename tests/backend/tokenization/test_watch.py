@@ -1,10 +1,12 @@
 """Tags start runs, each once, whoever sees them first."""
 
+import copy
 from typing import Any
 
 import pytest
 
 from backend.core.errors import NotFound, UpstreamUnavailable
+from backend.integrations.datahub.client import DataHubClient
 from backend.tokenization import inline, service, tags, watch
 from backend.tokenization.schemas import RunState, Trigger
 from tests.backend.tokenization.world import STEWARD, World, make_world
@@ -23,6 +25,17 @@ def put_tag(world: World) -> None:
     world.gms.store.upsert(
         world.source.urn("customers"), "globalTags", {"tags": [{"tag": tags.RUN}]}
     )
+
+
+def ingest_field_tag(world: World, column: str, tag: str | None) -> None:
+    """Leave a column's tag as an ingestion would, or none; the dataset itself carries none."""
+    urn = world.source.urn("customers")
+    schema = copy.deepcopy(world.gms.aspect(urn, "schemaMetadata"))
+    for field in schema["fields"]:
+        if field["fieldPath"] == column:
+            field["globalTags"] = {"tags": [{"tag": tag}] if tag else []}
+    world.gms.store.upsert(urn, "schemaMetadata", schema)
+    world.gms.store.upsert(urn, "globalTags", {"tags": []})
 
 
 class TestPoll:
@@ -96,6 +109,64 @@ class TestPoll:
             )
             is None
         )
+
+    def test_a_tag_that_the_index_does_not_show_yet_is_not_a_new_request_later(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        catalogued.source.run("ALTER TABLE customers ADD CHECK (email LIKE '%@%')")
+        found = watch.answer(
+            catalogued.database,
+            STEWARD,
+            dataset=catalogued.source.urn("customers"),
+            trigger=Trigger.ACTION,
+        )
+        assert found is not None
+        assert inline.complete(catalogued.database, found.run).state is RunState.FAILED
+        with monkeypatch.context() as patch:
+            patch.setattr(DataHubClient, "datasets_with_tag", lambda *_, **__: iter(()))
+            assert poll(catalogued) == []
+
+        assert poll(catalogued) == []
+        assert len(runs(catalogued)) == 1
+
+    def test_a_tag_that_was_ingested_with_a_column_is_answered_once(
+        self, catalogued: World
+    ) -> None:
+        """Nobody but its source can take it off."""
+        ingest_field_tag(catalogued, "email", tags.RUN)
+        (answer,) = poll(catalogued)
+        assert inline.complete(catalogued.database, answer.run).write_back == "succeeded"
+
+        assert poll(catalogued) == []
+        assert len(runs(catalogued)) == 1
+
+        ingest_field_tag(catalogued, "email", None)
+        assert poll(catalogued) == []
+        ingest_field_tag(catalogued, "email", tags.RUN)
+        assert len(poll(catalogued)) == 1
+
+    def test_beside_an_ingested_tag_another_columns_tag_is_a_new_request(
+        self, catalogued: World
+    ) -> None:
+        urn = catalogued.source.urn("customers")
+        ingest_field_tag(catalogued, "email", tags.RUN)
+        (answer,) = poll(catalogued)
+        catalogued.gms.store.upsert(
+            urn,
+            "editableSchemaMetadata",
+            {
+                "editableSchemaFieldInfo": [
+                    {"fieldPath": "name", "globalTags": {"tags": [{"tag": tags.RUN}]}}
+                ]
+            },
+        )
+        inline.complete(catalogued.database, answer.run)
+
+        (again,) = poll(catalogued)
+
+        assert {column.name for column in again.run.columns} == {"email", "name"}
+        inline.complete(catalogued.database, again.run)
+        assert poll(catalogued) == []
 
     def test_a_tag_nobody_can_answer_is_said_once(self, catalogued: World) -> None:
         foreign = "urn:li:dataset:(urn:li:dataPlatform:mysql,shop.customers,PROD)"
