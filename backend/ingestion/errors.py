@@ -95,8 +95,8 @@ class KeyReused(Conflict):
     def __init__(self, run: "RunView") -> None:
         self.run = run
         super().__init__(
-            f"This idempotency key was used for run {run.run_id} of another dataset. "
-            "Send a new key for a new request."
+            f"This idempotency key was used for run {run.run_id}, whose dataset, job, reason or "
+            "metadata is not the same. Send a new key for a new request."
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
-from backend.core.errors import NotFound, PortalError
+from backend.core.errors import NotFound, OutcomeUnknown, PortalError
 from backend.core.log import get_logger, log_unexpected
 from backend.ingestion import looking, repository, views
 from backend.ingestion import scene as scenes
@@ -114,6 +114,10 @@ def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
     if row is None or row.settled:
         return
     now = clock.now()
+    if finding.started_at is not None or finding.status in ("running", "succeeded"):
+        row.error_status = 0  # the start whose answer was lost did arrive
+    elif not row.answered:
+        row.error_status = OutcomeUnknown.status  # the sender died: nobody was told it started
     row.looked_at, row.answered = now, True
     row.status = finding.status or row.status
     row.detail = finding.detail or row.detail
@@ -122,8 +126,6 @@ def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
         value = getattr(finding, name)
         if value is not None:
             setattr(row, name, value)
-    if finding.started_at is not None or finding.status in ("running", "succeeded"):
-        row.error_status = 0  # the start whose answer was lost did arrive
     if finding.log_tail is not None:
         row.log_tail = "\n".join(finding.log_tail)[-30_000:]
     if finding.release or finding.settled:

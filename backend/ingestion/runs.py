@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
-from backend.core.errors import InvalidInput, InvalidPayload, PortalError
+from backend.core.errors import InvalidInput, InvalidPayload, OutcomeUnknown, PortalError
 from backend.ingestion import aws, repository, resolve, sending, views
 from backend.ingestion import scene as scenes
 from backend.ingestion.catalog import Catalog
@@ -43,6 +43,8 @@ from backend.ingestion.schemas import (
 )
 from backend.models.ingestion import IngestionRun
 
+#: How long a repeated request waits for AWS's answer to the first one.
+REPLAY_SECONDS = 15.0
 BEING_SENT = "Being sent to AWS; no answer yet."
 
 
@@ -52,7 +54,7 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
     Raises InvalidInput (URN, unknown dataset), NoMapping, MappingChanged (409, see Request),
     PayloadTooLarge, AlreadyRunning (409, with the run), StartFailed (with the recorded run) when
     AWS refused or its answer was lost.
-    The same idempotency key gives the first run again.
+    The same idempotency key gives the first run again; KeyReused when the rest is not the same.
     """
     access.require(actor, Permission.INGESTION_RUN)
     request = _checked(request)
@@ -155,7 +157,7 @@ def _require_expected(request: Request, answer: Candidate) -> None:
         raise MappingChanged
 
 
-def _payload(actor: Actor, request: Request, run_id: str) -> dict[str, Any]:
+def _payload(actor: Actor, request: Request, run_id: str = "") -> dict[str, Any]:
     payload: dict[str, Any] = {"datasetUrn": request.dataset_urn}
     if request.job_urn:
         payload["jobUrn"] = request.job_urn
@@ -250,18 +252,26 @@ def _known(session: Any, scene: Scene, request: Request) -> IngestionRun | None:
 
 
 def _replayed(database: Database, actor: Actor, row: IngestionRun, request: Request) -> RunView:
-    """The run of an earlier request with the same key, once AWS has answered that one."""
-    if (row.dataset_urn, row.job_urn) != (request.dataset_urn, request.job_urn):
+    """The run of an earlier request with the same key, once AWS has answered that one.
+
+    Raises KeyReused for another request, StartFailed while nobody knows that AWS accepted it.
+    """
+    if _asked(json.loads(row.payload)) != _asked(json.loads(_serialised(_payload(actor, request)))):
         raise KeyReused(views.run_view(row, actor))
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + REPLAY_SECONDS
     while not row.answered and time.monotonic() < deadline:
         time.sleep(0.1)
         with database.read() as session:
             row = repository.find_run(session, row.run_id) or row
     view = views.run_view(row, actor)
-    if row.error_status:
-        raise StartFailed(view, row.error_status, view.detail)
+    if not row.answered or row.error_status:
+        raise StartFailed(view, row.error_status or OutcomeUnknown.status, view.detail)
     return view
+
+
+def _asked(payload: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, whoever asked."""
+    return {name: value for name, value in payload.items() if name not in ("actor", "runId")}
 
 
 def _lost_race(

@@ -12,7 +12,7 @@ from backend.ingestion import runs, service
 from backend.ingestion.errors import AlreadyRunning, KeyReused, MappingChanged
 from backend.ingestion.schemas import Request, RunView
 from backend.integrations.aws.standin import AwsStandIn
-from tests.backend.ingestion.conftest import OTHER, URN, AddRule
+from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
 
 Start = Callable[..., RunView]
 
@@ -63,6 +63,27 @@ class TestOnce:
         assert again is not None
         run = start(URN, expected_target=again.target.name, expected_rule=again.rule)
         assert run.status == "accepted"
+
+    @pytest.mark.parametrize(
+        "other", [{"metadata": {"full": True}}, {"reason": "b"}, {"job_urn": JOB}]
+    )
+    def test_a_key_of_another_request_is_refused(
+        self, start: Start, mapped: str, aws: AwsStandIn, other: dict[str, object]
+    ) -> None:
+        first: dict[str, object] = {"metadata": {"full": False}, "reason": "a"}
+        start(URN, idempotency_key="form-1", **first)
+        with pytest.raises(KeyReused, match="metadata is not the same"):
+            start(URN, idempotency_key="form-1", **first | other)
+        assert len(aws.starts()) == 1
+
+    def test_the_same_key_from_another_person_gives_the_same_run(
+        self, start: Start, mapped: str, actors: SimpleNamespace
+    ) -> None:
+        first = start(URN, idempotency_key="form-1", reason="a", metadata={"ids": (1, 2)})
+        again = start(
+            URN, idempotency_key="form-1", reason="a", metadata={"ids": [1, 2]}, actor=actors.admin
+        )
+        assert again.run_id == first.run_id
 
     def test_eight_clicks_at_once_make_one_run(
         self, start: Start, mapped: str, aws: AwsStandIn

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,6 +11,8 @@ from backend.accounts import api_tokens
 from backend.api.app import create_app
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.ingestion import runs, sending
+from backend.ingestion.schemas import Request
 from backend.integrations.aws.standin import AwsStandIn
 from backend.integrations.datahub.standin import StandIn
 from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
@@ -107,6 +110,25 @@ class TestRun:
         assert answers[0]["runId"] == answers[1]["runId"]
         assert answers[1]["status"] == "started"
         assert len(aws.starts()) == 1
+
+    def test_a_key_whose_sender_died_is_answered_504_and_not_started(
+        self, client: TestClient, token: Headers, mapped: None, monkeypatch: pytest.MonkeyPatch,
+        database: Database, actors: SimpleNamespace,
+    ) -> None:  # fmt: skip
+        def die(*_: object) -> None:
+            raise SystemExit
+
+        monkeypatch.setattr(runs, "REPLAY_SECONDS", 0.2)
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(sending, "_call", die)
+            runs.start(database, actors.operator, Request(URN, idempotency_key="k-1"))
+        headers = token("operator") | {"Idempotency-Key": "k-1"}
+        answer = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": URN})
+        assert (answer.status_code, answer.json()["status"]) == (504, "unknown")
+        answer = client.post(
+            "/api/ingestion/run", headers=headers, json={"datasetUrn": URN, "reason": "other"}
+        )
+        assert (answer.status_code, answer.json()["error"]) == (409, "KeyReused")
 
     @pytest.mark.parametrize(
         ("headers", "status"), [({}, 401), ({"Authorization": "Bearer nonsense"}, 401)]

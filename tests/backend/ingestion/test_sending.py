@@ -12,7 +12,7 @@ from sqlalchemy import update
 from backend.core import clock
 from backend.core.database import Database
 from backend.ingestion import aws as target_facts
-from backend.ingestion import follow, sending, service
+from backend.ingestion import follow, runs, sending, service
 from backend.ingestion.errors import StartFailed
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.gateway import Accepted
@@ -130,3 +130,52 @@ def test_an_acceptance_that_comes_after_the_follow_up_gave_up_is_followed(
     assert (run.status, run.settled, run.can_stop) == ("accepted", False, True)
     follow.look(database, run.run_id)
     assert _only(database, actors).status == "running"
+
+
+@pytest.fixture
+def died(start: Start, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """died(key, after=…): a process that ends just before, or just after, AWS is called."""
+
+    def go(key: str, *, after: bool) -> None:
+        def die(*_: object) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sending, "_write_accepted" if after else "_call", die)
+            with pytest.raises(SystemExit):
+                start(idempotency_key=key)
+
+    return go
+
+
+@both
+def test_a_key_whose_sender_died_unsent_never_says_started(
+    database: Database, aws: AwsStandIn, start: Start, target: str, actors: SimpleNamespace,
+    died: Callable[..., None], overdue: Callable[[], None], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(runs, "REPLAY_SECONDS", 0.2)
+    died("k", after=False)
+    with pytest.raises(StartFailed, match="no answer yet") as told:
+        start(idempotency_key="k")
+    assert (told.value.status, told.value.run.status) == (504, "unknown")
+    overdue()
+    with pytest.raises(StartFailed) as told:
+        start(idempotency_key="k")
+    known = "failed" if target == "stepfunctions" else "unknown"
+    assert (told.value.status, told.value.run.status) == (504, known)
+    assert aws.starts() == []
+
+
+@both
+def test_a_key_whose_sender_died_after_aws_accepted_is_cleared_and_sent_once(
+    database: Database, aws: AwsStandIn, start: Start, target: str, actors: SimpleNamespace,
+    died: Callable[..., None], overdue: Callable[[], None], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(runs, "REPLAY_SECONDS", 0.2)
+    died("k", after=True)
+    with pytest.raises(StartFailed):
+        start(idempotency_key="k")
+    overdue()
+    again = start(idempotency_key="k")
+    assert (again.status, len(aws.starts())) == ("running", 1)
+    assert again.run_id == _only(database, actors).run_id
