@@ -165,10 +165,16 @@ def delete_old_sessions(session: WriteSession, before: datetime) -> int:
     return cast(CursorResult[Any], session.execute(query)).rowcount
 
 
+def find_ticket_account(session: ReadSession, ticket_hash: str) -> int | None:
+    return session.scalars(
+        select(SignInTicket.account_id).where(SignInTicket.ticket_hash == ticket_hash)
+    ).one_or_none()
+
+
 def use_ticket(
     session: WriteSession, *, ticket_hash: str, browser_hash: str, now: datetime
-) -> int | None:
-    """Mark a valid ticket as used and return its account; None when it is not valid.
+) -> bool:
+    """Mark a ticket as used; False when it is not valid.
 
     One UPDATE decides, so of two redemptions at the same instant one wins.
     """
@@ -182,11 +188,15 @@ def use_ticket(
         )
         .values(used_at=now)
     )
-    if cast(CursorResult[Any], session.execute(query)).rowcount != 1:
-        return None
-    return session.scalars(
-        select(SignInTicket.account_id).where(SignInTicket.ticket_hash == ticket_hash)
-    ).one()
+    return cast(CursorResult[Any], session.execute(query)).rowcount == 1
+
+
+def delete_tickets(session: WriteSession, account_id: int | None) -> None:
+    """Delete an account's tickets, or with None everybody's."""
+    query = delete(SignInTicket)
+    if account_id is not None:
+        query = query.where(SignInTicket.account_id == account_id)
+    session.execute(query)
 
 
 def delete_expired_tickets(session: WriteSession, now: datetime) -> None:

@@ -127,10 +127,11 @@ def sign_out(session: WriteSession, raw: str) -> bool:
 def end_all(
     session: WriteSession, *, account_id: int, reason: str, except_session_id: int | None = None
 ) -> int:
-    """End every live session of an account and return how many.
+    """End every live session of an account and return how many; tickets open none any more.
 
     No permission of its own: the services that change an account call it inside their own check.
     """
+    repository.delete_tickets(session, account_id)
     return repository.end_sessions(
         session,
         account_id=account_id,
@@ -141,8 +142,9 @@ def end_all(
 
 
 def end_everybodys(session: WriteSession, actor: Actor, *, reason: str) -> int:
-    """End every session of every account; how many."""
+    """End every session of every account; how many. Tickets open none any more."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
+    repository.delete_tickets(session, None)
     return repository.end_sessions(
         session, account_id=None, now=clock.now(), reason=reason[:40], except_id=None
     )

@@ -58,14 +58,22 @@ def authenticate(database: Database, *, name: str, password: str, address: str) 
     if candidate is None or not fits or not usable or candidate.disabled:
         _refused(database, candidate, fits=fits, address=address, waits=counted.waits)
         raise NotAuthenticated(REFUSED)
-    return _accepted(database, candidate, key=key, address=address)
+    actor = _accepted(database, candidate, key=key, address=address)
+    if actor is None:
+        _refused(database, candidate, fits=False, address=address, waits=counted.waits)
+        raise NotAuthenticated(REFUSED)
+    return actor
 
 
-def _accepted(database: Database, candidate: _Candidate, *, key: str, address: str) -> Actor:
+def _accepted(database: Database, candidate: _Candidate, *, key: str, address: str) -> Actor | None:
+    """None when the account was disabled or got another password while this one was looked at."""
     actor = Actor(id=candidate.id, name=candidate.name, role=candidate.role, kind="user")
     with database.write() as session:
+        row = repository.get_account_locked(session, candidate.id)
+        if row.disabled or row.password_hash != candidate.password_hash:
+            return None
         backoff.forgive(session, name_key=key, address=address)
-        repository.get_account(session, candidate.id).last_sign_in_at = clock.now()
+        row.last_sign_in_at = clock.now()
         audit.record(
             session,
             actor,

@@ -45,16 +45,22 @@ def redeem(session: WriteSession, raw: str, *, browser: str, address: str, user_
     """Trade a ticket for a new session and return the session's raw token.
 
     Raises NotAuthenticated, with one sentence for every reason, when the ticket is unknown, old,
-    used, of another browser, or its account was disabled in the meantime.
+    used, of another browser, or its account was disabled or got another password meanwhile.
     """
-    account_id = repository.use_ticket(
-        session,
-        ticket_hash=tokens.hashed(raw),
-        browser_hash=tokens.hashed(browser),
-        now=clock.now(),
+    refused = NotAuthenticated("This sign-in is not valid any more. Please sign in again.")
+    ticket_hash = tokens.hashed(raw)
+    account_id = repository.find_ticket_account(session, ticket_hash)
+    if account_id is None:
+        raise refused
+    # The account's lock first: whoever disables it or resets its password either takes the ticket
+    # away before it is looked at, or sees the session that it opened and ends it.
+    account = repository.get_account_locked(session, account_id)
+    browser_hash = tokens.hashed(browser)
+    used = repository.use_ticket(
+        session, ticket_hash=ticket_hash, browser_hash=browser_hash, now=clock.now()
     )
-    if account_id is None or repository.get_account(session, account_id).disabled:
-        raise NotAuthenticated("This sign-in is not valid any more. Please sign in again.")
+    if not used or account.disabled:
+        raise refused
     return sessions.open_session(
         session, account_id=account_id, address=address, user_agent=user_agent
     )

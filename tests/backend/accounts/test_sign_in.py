@@ -34,6 +34,23 @@ class TestAuthenticate:
         with database.read() as session:
             assert service.get_by_name(session, SYSTEM, name="ann").last_sign_in_at is not None
 
+    def test_a_password_that_is_replaced_while_it_is_looked_at_is_refused(
+        self, database: Database, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ann = add_account()
+        real = passwords.verify
+
+        def verify(password: str, stored: str | None) -> bool:
+            fits = real(password, stored)
+            with database.write() as session:
+                service.reset_password(session, SYSTEM, account_id=ann.id, version=ann.version)
+            return fits
+
+        monkeypatch.setattr(passwords, "verify", verify)
+        with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
+            enter(database, "ann")
+        assert [row.outcome for row in events(database)] == ["refused"]
+
     @pytest.mark.parametrize("typed", ["ann", "ANN", "  Ann ", "Ａnn"])
     def test_a_name_is_the_same_in_any_case_and_width(
         self, database: Database, add_account: AddAccount, typed: str

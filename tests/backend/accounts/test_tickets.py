@@ -1,17 +1,18 @@
 """One-time tickets: once, soon, and only in the browser that typed the password."""
 
+import contextlib
 import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from backend.accounts import service, sessions, tickets
-from backend.core.access import SYSTEM, Role
+from backend.accounts import repository, service, sessions, tickets
+from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated
 from backend.models.accounts import SignInTicket
-from tests.backend.accounts.conftest import AddAccount, MoveClock
+from tests.backend.accounts.conftest import PASSWORD, AddAccount, MoveClock
 
 
 def issue(database: Database, account_id: int, browser: str = "nonce") -> str:
@@ -71,6 +72,59 @@ class TestRedeem:
             )
         with pytest.raises(NotAuthenticated):
             redeem(database, ticket)
+
+    def test_is_worth_nothing_when_the_password_was_reset_meanwhile(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann, ben = add_account("ann"), add_account("ben")
+        ticket, of_another = issue(database, ann.id), issue(database, ben.id)
+        with database.write() as session:
+            service.reset_password(session, SYSTEM, account_id=ann.id, version=ann.version)
+        with pytest.raises(NotAuthenticated):
+            redeem(database, ticket)
+        assert redeem(database, of_another)
+
+    def test_is_worth_nothing_when_the_password_was_changed_meanwhile(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann = add_account()
+        actor = Actor(id=ann.id, name=ann.name, role=ann.role, kind="user")
+        ticket = issue(database, ann.id)
+        with database.write() as session:
+            service.change_own_password(
+                session, actor, current=PASSWORD, new="another word for lamps", session_id=0
+            )
+        with pytest.raises(NotAuthenticated):
+            redeem(database, ticket)
+
+    @pytest.mark.parametrize("reset_first", [True, False])
+    def test_a_reset_at_the_same_instant_leaves_no_session_open(
+        self, any_database: Database, reset_first: bool
+    ) -> None:
+        with any_database.write() as session:
+            ann = service.add_account(
+                session, SYSTEM, name="ann", role=Role.VIEWER, stored="no password"
+            )
+        ticket, raws = issue(any_database, ann.id), list[str]()
+
+        def reset() -> None:
+            with any_database.write() as session:
+                service.reset_password(session, SYSTEM, account_id=ann.id, version=ann.version)
+
+        def sign_in() -> None:
+            with contextlib.suppress(NotAuthenticated):
+                raws.append(redeem(any_database, ticket))
+
+        with any_database.write() as session:
+            repository.get_account_locked(session, ann.id)
+            threads = [threading.Thread(target=run) for run in (reset, sign_in)]
+            for thread in threads if reset_first else reversed(threads):
+                thread.start()
+                thread.join(0.4)  # both wait for the account
+        for thread in threads:
+            thread.join(20)
+        with any_database.read() as session:
+            assert [sessions.actor_for(session, raw) for raw in raws] == [None] * len(raws)
 
     def test_of_many_redemptions_at_one_instant_one_wins(self, any_database: Database) -> None:
         with any_database.write() as session:
