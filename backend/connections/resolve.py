@@ -21,6 +21,15 @@ def environment(session: ReadSession, name: str | None = None) -> EnvironmentVie
     return environments.view(_row(session, name))
 
 
+def names(session: ReadSession) -> dict[int, str]:
+    """The present name of every environment by its number.
+
+    What was kept about an environment can outlive it, or its name: whoever links to one from such
+    a record takes the name from here, and has nothing to link to when the number is not in it.
+    """
+    return {row.id: row.name for row in repository.list_environments(session)}
+
+
 def find(
     session: ReadSession, *, kind: str, environment: str | None = None
 ) -> ConnectionConfig | None:

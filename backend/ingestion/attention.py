@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from backend.connections import resolve
 from backend.core import clock
 from backend.core.access import Actor, Permission
 from backend.core.attention import Attention
@@ -20,6 +21,7 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
     if not actor.may(Permission.INGESTION_READ):
         return []
     since = clock.now() - _RECENT
+    known = resolve.names(session)
     seen: set[tuple[int, str]] = set()
     found = []
     for row in repository.list_runs(session, RunFilter(), limit=_LOOKED_AT, before=None):
@@ -27,13 +29,13 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
         if row.created_at < since or subject in seen:
             continue
         seen.add(subject)
-        if row.status not in ("failed", "unknown"):
+        if row.status not in ("failed", "unknown") or row.environment_id not in known:
             continue
         ended = "failed" if row.status == "failed" else "has an unknown outcome"
         found.append(
             Attention(
                 "warning",
-                f"The last ingestion of {row.dataset_urn} in {row.environment_name} {ended}.",
+                f"The last ingestion of {row.dataset_urn} in {known[row.environment_id]} {ended}.",
                 PAGE,
                 row.created_at,
                 (("view", "runs"), ("run", row.run_id)),

@@ -1,5 +1,6 @@
 """What the Overview says about mounts, from the last scan of each environment."""
 
+from backend.connections import resolve
 from backend.core.access import Actor, Permission
 from backend.core.attention import Attention
 from backend.core.database import ReadSession
@@ -13,14 +14,17 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
     if not actor.may(Permission.MOUNTS_READ):
         return []
     items: list[Attention] = []
-    for watch in repository.list_watches(session, limit=20):
-        items += _of(watch)
+    known = resolve.names(session)
+    for watch in repository.list_watches(session):
+        # What was found outlives its environment until the next scan.
+        if watch.environment_id == 0 or watch.environment_id in known:
+            items += _of(watch, known.get(watch.environment_id, ""))
     return items[:12]
 
 
-def _of(watch: WatchView) -> list[Attention]:
-    where = watch.environment or "the DMS settings' ledger"
-    view = {"environment": watch.environment} if watch.environment else {}
+def _of(watch: WatchView, name: str) -> list[Attention]:
+    where = name or "the DMS settings' ledger"
+    view = {"environment": name} if name else {}
     found = []
     if watch.failing_since is not None:
         text = f"{where}: mounts are not being watched. {watch.problem}"

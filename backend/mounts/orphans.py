@@ -132,7 +132,9 @@ def watch(session: ReadSession, actor: Actor, *, environment: str | None = None)
     if row is not None:
         return repository.watch_view(row)
     hours = repository.DEFAULT_MAX_AGE_HOURS
-    return WatchView(where.environment, hours, None, 0, 0, 0, 0, True, "", None)
+    return WatchView(
+        where.environment_id, where.environment, hours, None, 0, 0, 0, 0, True, "", None
+    )
 
 
 def set_max_age(

@@ -219,8 +219,9 @@ class TargetView:
 
 @dataclass(frozen=True)
 class WatchView:
-    """What the scheduled scan of an environment knows."""
+    """What the scheduled scan of an environment knows. environment_id: 0 for DMS_* settings."""
 
+    environment_id: int
     environment: str
     max_age_hours: int
     scanned_at: datetime | None

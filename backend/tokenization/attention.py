@@ -1,7 +1,9 @@
 """What of tokenization needs somebody's attention, for the Overview page."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
+from backend.connections import resolve
 from backend.core import clock
 from backend.core.access import Actor, Permission
 from backend.core.attention import Attention
@@ -12,16 +14,26 @@ from backend.tokenization.schemas import RunState
 PAGE = "tokenization"
 _RECENT = timedelta(days=7)
 _MOST = 5
+_LOOKED_AT = 1_000
 
 
 def attention(session: ReadSession, actor: Actor) -> list[Attention]:
-    """Runs whose end is unknown, failed last runs, proofs and tags that are stuck."""
+    """Runs whose end is unknown, failed last runs, proofs and tags that are stuck.
+
+    Only of environments that still exist: nobody can do anything about the others.
+    """
     if not actor.may(Permission.TOKENIZATION_READ):
         return []
-    return [*_unknown(session), *_failed(session), *_unwritten(session), *_unanswered(session)]
+    known = resolve.names(session)
+    return [
+        *_unknown(session, known),
+        *_failed(session, known),
+        *_unwritten(session, known),
+        *_unanswered(session, known),
+    ]
 
 
-def _unknown(session: ReadSession) -> list[Attention]:
+def _unknown(session: ReadSession, known: Collection[int]) -> list[Attention]:
     return [
         Attention(
             "error",
@@ -32,11 +44,11 @@ def _unknown(session: ReadSession) -> list[Attention]:
             (("view", "runs"), ("run", str(row.id))),
         )
         for row in repository.list_active(session)
-        if row.state == RunState.UNKNOWN
+        if row.state == RunState.UNKNOWN and row.environment_id in known
     ][:_MOST]
 
 
-def _failed(session: ReadSession) -> list[Attention]:
+def _failed(session: ReadSession, known: Collection[int]) -> list[Attention]:
     since = clock.now() - _RECENT
     return [
         Attention(
@@ -47,13 +59,13 @@ def _failed(session: ReadSession) -> list[Attention]:
             (("view", "runs"), ("run", str(row.id))),
         )
         for row in repository.latest_by_dataset(session, since=since)
-        if row.state in (RunState.FAILED, RunState.INTERRUPTED)
+        if row.state in (RunState.FAILED, RunState.INTERRUPTED) and row.environment_id in known
     ][:_MOST]
 
 
-def _unwritten(session: ReadSession) -> list[Attention]:
-    rows = repository.list_unwritten(session, most_attempts=1_000_000)
-    stuck = [row for row in rows if row.write_back_attempts > 0]
+def _unwritten(session: ReadSession, known: Collection[int]) -> list[Attention]:
+    rows = repository.list_unwritten(session, most_attempts=1_000_000, limit=_LOOKED_AT)
+    stuck = [row for row in rows if row.write_back_attempts > 0 and row.environment_id in known]
     if not stuck:
         return []
     count = f"{len(stuck)} tokenization runs are" if len(stuck) > 1 else "A tokenization run is"
@@ -68,7 +80,7 @@ def _unwritten(session: ReadSession) -> list[Attention]:
     ]
 
 
-def _unanswered(session: ReadSession) -> list[Attention]:
+def _unanswered(session: ReadSession, known: Collection[int]) -> list[Attention]:
     return [
         Attention(
             "warning",
@@ -77,5 +89,6 @@ def _unanswered(session: ReadSession) -> list[Attention]:
             row.seen_at,
             (("dataset", row.dataset),),
         )
-        for row in repository.list_noted_tags(session, limit=_MOST)
-    ]
+        for row in repository.list_noted_tags(session, limit=_LOOKED_AT)
+        if row.environment_id in known
+    ][:_MOST]

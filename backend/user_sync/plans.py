@@ -155,14 +155,25 @@ def plan_csv(session: ReadSession, actor: Actor, *, plan_id: int) -> str:
 
 
 def waiting(session: ReadSession, actor: Actor) -> tuple[Waiting, ...]:
-    """Environments whose newest plan has changes nobody has applied yet, and is not expired."""
+    """Environments whose newest plan has changes nobody has applied yet, and is not expired.
+
+    An environment that was deleted is none; one that was renamed has its present name.
+    """
     access.require(actor, Permission.USER_SYNC_READ)
     found = []
+    known = resolve.names(session)
     for plan in repository.newest_ready(session):
+        if plan.environment_id not in known:
+            continue
         view = repository.plan_view(session, plan)
         if view.changes and view.run_id is None and not view.expired:
             found.append(
-                Waiting(view.environment, view.id, view.changes, view.ready_at or view.created_at)
+                Waiting(
+                    known[plan.environment_id],
+                    view.id,
+                    view.changes,
+                    view.ready_at or view.created_at,
+                )
             )
     return tuple(found)
 

@@ -5,11 +5,14 @@ from types import SimpleNamespace
 
 from sqlalchemy import update
 
+from backend.connections import environments
+from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.ingestion.attention import attention
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.standin import AwsStandIn
 from backend.models import IngestionRun
+from tests.backend.ingestion.conftest import URN
 
 DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.a.b,PROD)"
 
@@ -38,3 +41,13 @@ def test_the_newest_run_of_a_dataset_counts(
             items = attention(session, actors.viewer)
         assert len(items) == expected
         assert "earnings" not in str(items)
+
+
+def test_a_run_whose_environment_is_gone_is_nobodys_business(
+    database: Database, aws: AwsStandIn, mapped: str, start: Callable[..., RunView]
+) -> None:
+    _end(database, start(URN).run_id, "failed")
+    with database.write() as session:
+        assert len(attention(session, SYSTEM)) == 1
+        environments.remove(session, SYSTEM, name="dev", confirm_name="dev")
+        assert attention(session, SYSTEM) == []

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from backend.connections import environments
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.attention import collect
@@ -139,6 +140,15 @@ class TestScan:
         assert "3 mounts are older than 24 h" in texts
         assert "1 mount operation has an unknown outcome" in texts
         assert "5 more mounts look orphaned" in texts
+
+    def test_the_overview_forgets_an_environment_at_once_and_not_at_the_next_scan(
+        self, database: Database, lab: MountsEnvironment
+    ):
+        orphans.scan(database, SYSTEM)
+        with database.write() as session:
+            environments.remove(session, SYSTEM, name=lab.name, confirm_name=lab.name)
+        with database.read() as session:
+            assert not [item for item in collect(session, SYSTEM) if item.page == "mounts"]
 
     def test_the_age_is_configurable(
         self, database: Database, lab: MountsEnvironment, actors: object

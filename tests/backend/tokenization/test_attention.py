@@ -1,9 +1,10 @@
 """What the Overview page says about tokenization."""
 
+from backend.connections import environments
 from backend.core.access import Actor, Role
 from backend.tokenization import watch
 from backend.tokenization.attention import attention
-from tests.backend.tokenization.world import STEWARD, World
+from tests.backend.tokenization.world import ADMIN, STEWARD, World
 
 
 def said(world: World) -> list[tuple[str, str]]:
@@ -54,3 +55,22 @@ def test_everybody_who_may_see_runs_sees_it(catalogued: World) -> None:
     viewer = Actor(id=5, name="v", role=Role.VIEWER, kind="user")
     with catalogued.database.read() as session:
         assert attention(session, viewer) == []
+
+
+def test_nothing_of_an_environment_that_is_gone(catalogued: World) -> None:
+    catalogued.source.run("ALTER TABLE customers ADD CONSTRAINT c CHECK (email LIKE '%@%')")
+    run = catalogued.start("customers")
+    with catalogued.gms.faults.inject(status=500):
+        catalogued.work(run)
+    catalogued.gms.store.upsert(
+        catalogued.source.urn("customers"),
+        "editableSchemaMetadata",
+        {"editableSchemaFieldInfo": []},
+    )
+    watch.poll(catalogued.database, STEWARD)
+    assert len(said(catalogued)) == 3
+
+    with catalogued.database.write() as session:
+        (only,) = environments.list_all(session, ADMIN)
+        environments.remove(session, ADMIN, name=only.name, confirm_name=only.name)
+    assert said(catalogued) == []
