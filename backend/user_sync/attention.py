@@ -1,5 +1,8 @@
 """What of user sync needs somebody's attention, for the Overview page."""
 
+from collections.abc import Mapping
+
+from backend.connections import resolve
 from backend.core.access import Actor, Permission
 from backend.core.attention import Attention
 from backend.core.database import ReadSession
@@ -9,9 +12,13 @@ _LOOKED_AT = 20
 
 
 def attention(session: ReadSession, actor: Actor) -> list[Attention]:
-    """Changes that wait for review, runs that stopped, and planning that fails by schedule."""
+    """Changes that wait for review, runs that stopped, and planning that fails by schedule.
+
+    Only of environments that still exist: nobody can do anything about the others.
+    """
     if not actor.may(Permission.USER_SYNC_READ):
         return []
+    known = resolve.names(session)
     waiting = [
         Attention(
             "info",
@@ -22,39 +29,40 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
         )
         for found in plans.waiting(session, actor)
     ]
-    return [*_stopped(session, actor), *_failing(session), *waiting]
+    return [*_stopped(session, actor, known), *_failing(session, known), *waiting]
 
 
-def _stopped(session: ReadSession, actor: Actor) -> list[Attention]:
+def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> list[Attention]:
     return [
         Attention(
             "warning",
-            f"Run {run.id} in {run.environment} stopped after {run.done:,} of {run.total:,} users: "
-            f"{run.note}",
+            f"Run {run.id} in {known[run.environment_id]} stopped after {run.done:,} of "
+            f"{run.total:,} users: {run.note}",
             "user-sync",
             run.finished_at,
-            (("environment", run.environment), ("run", str(run.id))),
+            (("environment", known[run.environment_id]), ("run", str(run.id))),
         )
         for run in runs.list_runs(session, actor, limit=_LOOKED_AT)
-        if run.state == "stopped" and run.done < run.total
+        if run.state == "stopped" and run.done < run.total and run.environment_id in known
     ][:3]
 
 
-def _failing(session: ReadSession) -> list[Attention]:
+def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Attention]:
     """The newest plan of an environment, made by schedule, that could not be made."""
     found, seen = [], set()
     for plan in repository.list_plans(session, environment_id=None, limit=_LOOKED_AT, before=None):
-        if plan.environment_id in seen:
+        if plan.environment_id in seen or plan.environment_id not in known:
             continue
         seen.add(plan.environment_id)
+        name = known[plan.environment_id]
         if plan.state == "failed" and plan.origin == "schedule":
             found.append(
                 Attention(
                     "warning",
-                    f"Planning user changes by schedule fails in {plan.environment}: {plan.error}",
+                    f"Planning user changes by schedule fails in {name}: {plan.error}",
                     "user-sync",
                     plan.created_at,
-                    (("environment", plan.environment), ("plan", str(plan.id))),
+                    (("environment", name), ("plan", str(plan.id))),
                 )
             )
     return found

@@ -58,6 +58,7 @@ def view(session: ReadSession, row: SyncRun, *, reused: bool = False) -> RunView
     return RunView(
         id=row.id,
         plan_id=row.plan_id,
+        environment_id=row.environment_id,
         environment=row.environment,
         state=row.state,  # type: ignore[arg-type]
         note=row.note,

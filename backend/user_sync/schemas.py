@@ -123,6 +123,7 @@ class RunView:
 
     id: int
     plan_id: int
+    environment_id: int
     environment: str
     state: RunState
     note: str
