@@ -14,7 +14,7 @@ from backend.dms.ledger import Ledger
 from backend.dms.requests import MountRequest
 
 State = Literal["in_flight", "succeeded", "failed", "not_delivered", "shared", "unknown", "settled"]
-MAX_TEXT = 16_000
+MAX_REQUEST = 16_000
 
 _o = schema.operation.c
 _t = schema.ledger.c
@@ -85,7 +85,7 @@ def take(
         "host": request.host,
         "jobid": request.jobid,
         "state": "in_flight",
-        "request": json.dumps(request.masked(), ensure_ascii=False)[:MAX_TEXT],
+        "request": json.dumps(request.masked(), ensure_ascii=False)[:MAX_REQUEST],
         "reply_queue": reply_queue,
         "created_at": ledger.now(),
     }
@@ -257,7 +257,7 @@ def close(
     if ledger_id is not None:
         values["ledger_id"] = ledger_id
     if said is not None:
-        values.update(reply=said[:MAX_TEXT], reply_at=ledger.now(), replies=_o.replies + 1)
+        values.update(reply=said, reply_at=ledger.now(), replies=_o.replies + 1)
     connection.execute(
         update(schema.operation)
         .where(_o.operation_id == operation_id, _o.pair_lock.is_not(None))

@@ -25,7 +25,7 @@ from backend.dms.errors import (
 from backend.dms.ledger import MAX_ACTIVE, Ledger, LedgerEntry
 from backend.dms.operations import LeaseLost, Operations
 from backend.dms.requests import MountRequest
-from backend.dms.responses import Response, response, scrubbed, shared
+from backend.dms.responses import Response, response, shared
 from backend.dms.transport import NotDelivered, Replied, Result, Transport, open_transport
 
 __all__ = [
@@ -291,15 +291,8 @@ class DMSClient:
         )
 
     def _replied(self, request: MountRequest, claim: Claim, result: Replied) -> Response:
-        reply = requests.parse_reply(result.body)
-        if reply is None:
-            return self._unreadable(request, claim, result)
-        patience = max(self.operations.lease, 30.0)
         try:
-            self.operations.confirm(request, claim, reply, patience=patience)
-        except LeaseLost:
-            result.keep()
-            return self.recheck(claim.operation_id)
+            return self._written(request, claim, result)
         except DatabaseException as exc:
             self._unknown_left = True  # the unacknowledged reply stays in the queue for a re-check
             raise DatabaseException(
@@ -308,17 +301,29 @@ class DMSClient:
                 outcome="unknown",
                 operation_id=claim.operation_id,
             ) from exc
+
+    def _written(self, request: MountRequest, claim: Claim, result: Replied) -> Response:
+        reply = requests.parse_reply(result.body)
+        if reply is None:
+            return self._unreadable(request, claim, result)
+        reply = reply.shown(request.scrub)
+        patience = max(self.operations.lease, 30.0)
+        try:
+            self.operations.confirm(request, claim, reply, patience=patience)
+        except LeaseLost:
+            result.keep()
+            return self.recheck(claim.operation_id)
         result.keep()
         return response(
             "replied",
             status=reply.status,
-            error_msg=scrubbed(request, reply.error_msg),
-            success_msg=scrubbed(request, reply.success_msg),
+            error_msg=reply.error_msg,
+            success_msg=reply.success_msg,
             operation=claim.operation_id,
         )
 
     def _unreadable(self, request: MountRequest, claim: Claim, result: Replied) -> Response:
-        said = request.scrub(result.body[:2000].decode("utf-8", "replace"))
+        said = requests.unreadable_reply(result.body, request.scrub)
         note = "the server's answer could not be read"
         self.operations.finish(claim.operation_id, "unknown", note, said=said, patience=30.0)
         result.keep()

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from backend.core.database import ValueDoesNotFit
 from backend.dms.errors import DatabaseException
 
 
 @contextlib.contextmanager
 def translated(address: str) -> Iterator[None]:
-    """SQLAlchemy's errors as DatabaseException."""
+    """SQLAlchemy's errors, and values that no column holds, as DatabaseException."""
     try:
         yield
+    except ValueDoesNotFit as exc:
+        raise unusable(exc) from exc
     except SQLAlchemyError as exc:
         raise explained(exc, address) from exc
 
@@ -30,6 +33,13 @@ def created_by_another(address: str) -> Iterator[None]:
 def _exists(exc: DBAPIError) -> bool:
     said = str(exc.orig).lower()
     return "already exists" in said or "pg_type_typname_nsp_index" in said
+
+
+def unusable(exc: ValueDoesNotFit) -> DatabaseException:
+    """A value of the caller's or the server's, not the database, is at fault."""
+    found = DatabaseException(exc.message)
+    found.status = exc.status
+    return found
 
 
 def explained(exc: SQLAlchemyError, address: str) -> DatabaseException:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, inspect, or_, select, 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from backend.core.database import make_engine
+from backend.core.database import ValueDoesNotFit, make_engine
 from backend.dms import schema
 from backend.dms.database_errors import (
     created_by_another,
@@ -25,6 +25,7 @@ from backend.dms.database_errors import (
     is_deadlock,
     is_gone,
     translated,
+    unusable,
 )
 from backend.dms.errors import DatabaseException
 
@@ -106,6 +107,8 @@ class Ledger:
             try:
                 with self._writer.begin() as connection:
                     return work(connection)
+            except ValueDoesNotFit as exc:
+                raise unusable(exc) from exc
             except DBAPIError as exc:
                 spent = time.monotonic() - started
                 again = (is_deadlock(exc) and spent < _COLLIDING_SECONDS) or (

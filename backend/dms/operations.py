@@ -12,7 +12,6 @@ ledger changed) · unknown (it may have happened) · settled (was unknown, until
 operation on the same pair made the question moot).
 """
 
-import json
 import uuid
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -22,7 +21,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from backend.dms import claims, schema
-from backend.dms.claims import MAX_TEXT, Busy, Claim, State, pair_key
+from backend.dms.claims import Busy, Claim, State, pair_key
 from backend.dms.ledger import Ledger
 from backend.dms.requests import MountRequest, Reply
 
@@ -60,6 +59,14 @@ COLUMNS = [schema.operation.c[f.name] for f in fields(Operation)]
 
 class LeaseLost(Exception):
     """The record was taken over while its owner was silent."""
+
+
+class Overtaken(Exception):
+    """A newer operation was sent on the pair: its own outcome decides."""
+
+    def __init__(self, newer: str) -> None:
+        super().__init__(newer)
+        self.newer = newer
 
 
 class Operations:
@@ -151,10 +158,10 @@ class Operations:
         """Write what the server said into the ledger and the record, in one transaction.
 
         patience: seconds to keep trying while the database is away. known: the record holds the
-        reply already. Raises LeaseLost when another
+        reply already. reply: as it may be shown. Raises LeaseLost when another
         client took the pair meanwhile; then nothing was written but the reply.
         """
-        said = request.scrub(reply_text(reply))
+        said = reply.text()
         try:
             self.ledger.write(
                 lambda c: self._confirm(c, request, claim, reply, said, known), patience=patience
@@ -239,7 +246,7 @@ class Operations:
                     update(schema.operation)
                     .where(_o.operation_id == operation_id)
                     .values(
-                        reply=func.coalesce(_o.reply, said[:MAX_TEXT]),
+                        reply=func.coalesce(_o.reply, said),
                         reply_at=func.coalesce(_o.reply_at, self.ledger.now()),
                         replies=_o.replies + 1,
                     )
@@ -257,12 +264,12 @@ class Operations:
     def reclaim(self, operation: Operation) -> bool:
         """Lock the pair again for an unknown operation whose reply is to be applied.
 
-        False when a newer operation was sent on the pair: its own outcome decides. Raises Busy.
+        False when its outcome became known meanwhile. Raises Busy or Overtaken.
         """
 
         def work(connection: Connection) -> bool:
             newer = connection.execute(
-                select(_o.id).where(
+                select(_o.operation_id).where(
                     self.ledger.exactly(_o.backup_target_id, operation.backup_target_id),
                     self.ledger.exactly(_o.host, operation.host),
                     _o.id > operation.id,
@@ -270,7 +277,7 @@ class Operations:
                 )
             ).first()
             if newer is not None:
-                return False
+                raise Overtaken(newer.operation_id)
             try:
                 done = connection.execute(
                     update(schema.operation)
@@ -287,14 +294,3 @@ class Operations:
             return bool(done.rowcount)
 
         return self.ledger.write(work)
-
-
-def reply_text(reply: Reply) -> str:
-    return json.dumps(
-        {
-            "status": reply.status,
-            "error_msg": reply.error_msg,
-            "success_msg": reply.success_msg,
-        },
-        ensure_ascii=False,
-    )

@@ -7,7 +7,7 @@ are put on the wire.
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,9 +19,12 @@ Action = Literal["mount", "unmount"]
 ACTIONS: tuple[str, ...] = ("mount", "unmount")
 TYPES = ("s3", "nfs")
 MAX_JOBID = 2_147_483_647  # the ledger's column is INT
+#: Of a server's message this many characters are kept; two of them as JSON fit MySQL's TEXT.
+MAX_MESSAGE = 4_000
 #: The queue is `dms.<host>`; AMQP names are short strings of at most 255 bytes.
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,249}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")  # no database and no terminal takes these
 
 
 @dataclass(frozen=True)
@@ -226,9 +229,39 @@ class Reply:
     def succeeded(self) -> bool:
         return self.status == "success"
 
+    def shown(self, hide: Callable[[str], str]) -> "Reply":
+        """As it may be stored and shown: secrets taken out by `hide`, long messages cut."""
+        error, success = (
+            None if message is None else cut(hide(message), MAX_MESSAGE)
+            for message in (self.error_msg, self.success_msg)
+        )
+        return Reply(self.status, error, success)
+
+    def text(self) -> str:
+        """As JSON, for the record."""
+        document = {
+            "status": self.status,
+            "error_msg": self.error_msg,
+            "success_msg": self.success_msg,
+        }
+        return json.dumps(document, ensure_ascii=False)
+
+
+def cut(text: str, most: int) -> str:
+    """The beginning of `text`; the last character says that there was more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def readable(text: str) -> str:
+    """`text` with a sign in place of what cannot be stored: NUL, and half a character."""
+    return _UNUSABLE.sub("\ufffd", text)
+
 
 def parse_reply(body: bytes) -> Reply | None:
-    """The answer in `body`, or None when it is not JSON or lacks keys (which proves nothing)."""
+    """The answer in `body`, or None when it is not JSON or lacks keys (which proves nothing).
+
+    What no database can hold is replaced: an answer must not get lost over one character.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -242,9 +275,18 @@ def parse_reply(body: bytes) -> Reply | None:
         return None
     if not all(m is None or isinstance(m, str) for m in messages):
         return None
-    return Reply(document["status"], *messages)
+    error, success = (readable(m) if m is not None else None for m in messages)
+    return Reply(document["status"], error, success)
 
 
 def masked_reply(body: bytes) -> str:
     """A reply as text that may be stored, when the request it answers is not at hand."""
-    return mask_text(body[:8000].decode("utf-8", "replace"))
+    reply = parse_reply(body)
+    if reply is not None:
+        return reply.shown(mask_text).text()
+    return unreadable_reply(body, mask_text)
+
+
+def unreadable_reply(body: bytes, hide: Callable[[str], str]) -> str:
+    """What can be kept of an answer that is none."""
+    return cut(hide(readable(body.decode("utf-8", "replace"))), MAX_MESSAGE)

@@ -22,29 +22,26 @@ def shared(request: MountRequest, claim: Claim) -> str:
     return f"{where} is already mounted for {others}; job {request.jobid} shares it."
 
 
-def scrubbed(request: MountRequest, text: str | None) -> str | None:
-    """A server's message without the secrets it may quote."""
-    return request.scrub(text) if text is not None else None
-
-
 def told(operation: Operation) -> Response:
     """The response that a finished operation stands for."""
     reply = requests.parse_reply((operation.reply or "").encode())
     if operation.state == "shared":
         return response("shared", success_msg=operation.note, operation=operation.operation_id)
-    if operation.state in ("succeeded", "failed") and reply is not None:
+    if operation.state in ("succeeded", "failed"):
+        # The state was read from the whole answer; of its words the record may lack some.
         return response(
             "replied",
-            status=reply.status,
-            error_msg=reply.error_msg,
-            success_msg=reply.success_msg,
+            status="success" if operation.state == "succeeded" else "error",
+            error_msg=reply.error_msg if reply else operation.reply or operation.note,
+            success_msg=reply.success_msg if reply else None,
             operation=operation.operation_id,
         )
     if operation.state == "settled":
         note = f"Its outcome stays unknown, but operation {operation.settled_by} settled the mount."
         return response("unknown", error_msg=note, operation=operation.operation_id)
     outcome = "not_delivered" if operation.state == "not_delivered" else "unknown"
-    return response(outcome, error_msg=operation.note, operation=operation.operation_id)
+    why = operation.note or f"The operation is {operation.state.replace('_', ' ')}."
+    return response(outcome, error_msg=why, operation=operation.operation_id)
 
 
 def response(

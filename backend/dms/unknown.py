@@ -10,7 +10,7 @@ from backend.dms import requests
 from backend.dms.claims import Busy, Claim
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
-from backend.dms.operations import Operation, Operations
+from backend.dms.operations import Operation, Operations, Overtaken
 from backend.dms.requests import MountRequest, Reply
 from backend.dms.responses import Response, response, told
 from backend.dms.transport import Transport
@@ -20,6 +20,12 @@ log = logging.getLogger(__name__)
 STILL_OPEN = (
     "No answer has come. Send the same request again to settle it: servers answer success for "
     "what is done already."
+)
+BUSY = "An answer has come, but another operation works on the mount; re-check in a moment."
+OVERTAKEN = (
+    "An answer came late ({status}), and operation {newer} came after it, so that it does not say "
+    "what holds now. Send the request that you need now once more to settle it: servers answer "
+    "success for what is done already."
 )
 
 
@@ -48,8 +54,9 @@ def settle(
         operation = find(ledger, operations, operation_id)
     if operation.state == "unknown":
         reply = requests.parse_reply((operation.reply or "").encode())
-        if reply is None or not _apply(operations, operation, reply, patience):
-            return response("unknown", error_msg=STILL_OPEN, operation=operation_id), operation
+        open_still = _apply(operations, operation, reply, patience) if reply else STILL_OPEN
+        if open_still:
+            return response("unknown", error_msg=open_still, operation=operation_id), operation
         operation = find(ledger, operations, operation_id)
     return told(operation), operation
 
@@ -69,21 +76,23 @@ def store(operations: Operations, correlation_id: str, body: bytes) -> None:
         log.warning("A reply to nobody's operation was dropped: %s", correlation_id)
 
 
-def _apply(operations: Operations, operation: Operation, reply: Reply, patience: float) -> bool:
-    """Write a late reply into the ledger, unless a newer operation decides."""
+def _apply(operations: Operations, operation: Operation, reply: Reply, patience: float) -> str:
+    """Write a late reply into the ledger; otherwise the sentence that says why not."""
     until = time.monotonic() + min(patience, 30.0)
     while True:
         try:
             if not operations.reclaim(operation):
-                return False
+                return ""
             break
+        except Overtaken as overtaken:
+            return OVERTAKEN.format(status=reply.status, newer=overtaken.newer)
         except Busy:
             if time.monotonic() > until:
-                return False
+                return BUSY
             time.sleep(0.1)
     claim = Claim("send", operation.operation_id, unresolved=True)
     operations.confirm(_rebuilt(operation), claim, reply, patience=30.0, known=True)
-    return True
+    return ""
 
 
 def _rebuilt(operation: Operation) -> MountRequest:

@@ -55,6 +55,18 @@ class TestRun:
         assert response["status"] == "error"
         assert _events(database)[-1] == ("mounts:mount:mount", "outcome", "replied")
 
+    def test_an_answer_with_half_a_character_is_a_success_and_audited(
+        self, database: Database, lab: MountsEnvironment
+    ):
+        said = rb'{"status": "success", "error_msg": null, "success_msg": "mounted /mnt/caf\udce9"}'
+        name = lab.broker_url.removeprefix("memory://").split("?")[0]
+        consumer = broker(name).consume("dms.compute-77", lambda _body: [said])
+        request = mount_request(host="compute-77")
+        response = actions.run(database, SYSTEM, kind="mount", request=request)
+        consumer.stop()
+        assert (response["status"], response["outcome"]) == ("success", "replied")
+        assert _events(database)[-1] == ("mounts:mount:mount", "outcome", "succeeded")
+
     def test_a_wrong_request_leaves_no_trace(self, database: Database, lab: MountsEnvironment):
         with pytest.raises(RequestValidationException):
             actions.run(database, SYSTEM, kind="mount", request={"host": "x"})
