@@ -17,17 +17,12 @@ if guard.allowed(actor, Permission.MOUNTS_WRITE, "mount and unmount"):
     act.toolbar(wanted)
     act.progress()
 # load and present
-clicked: int | None = None
-if wanted.view == "orphans":
-    clicked = mounts_views.found_orphans(actor, wanted)
-elif wanted.view == "operations":
+if wanted.view == "operations":
     mounts_views.operations(actor, wanted)
 else:
-    clicked = mounts_views.entries(actor, wanted)
-if clicked is not None:
-    st.query_params["entry"] = str(clicked)
-entry = clicked or wanted.entry
-if entry is not None and wanted.view != "operations":
+    show = mounts_views.found_orphans if wanted.view == "orphans" else mounts_views.entries
+    entry = show(actor, wanted)
+    mounts_filters.put("entry", str(entry or ""))
     mounts_story.entry(actor, wanted, entry)
 # act
 if actor.may(Permission.MOUNTS_WRITE):

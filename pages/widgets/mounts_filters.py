@@ -80,7 +80,8 @@ def _view() -> str:
 
     def store() -> None:
         st.query_params["view"] = st.session_state["mounts.view"] or VIEWS[0]
-        st.query_params.pop("entry", None)
+        for name in ("entry", "operation"):
+            st.query_params.pop(name, None)
 
     st.segmented_control(
         "View",
@@ -183,12 +184,13 @@ def facet(label: str, parameter: str, counts: Mapping[str, int]) -> None:
                 type="primary" if chosen else "secondary",
                 icon=":material/close:" if chosen else None,
                 help="Show the others again." if chosen else None,
-                on_click=_set,
+                on_click=put,
                 args=(parameter, "" if chosen else value),
             )
 
 
-def _set(parameter: str, value: str) -> None:
+def put(parameter: str, value: str) -> None:
+    """Keep `value` in the address; "" takes the parameter away."""
     if value:
         st.query_params[parameter] = value
     else:

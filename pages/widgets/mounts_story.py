@@ -17,8 +17,11 @@ from pages.widgets.mounts_tables import state_of
 _CARD = "mounts.story"
 
 
-def entry(actor: Actor, wanted: Wanted, entry_id: int) -> None:
-    """Draw the story of an entry with its actions."""
+def entry(actor: Actor, wanted: Wanted, entry_id: int | None) -> None:
+    """Draw the story of an entry with its actions; None: none is open."""
+    if entry_id is None:
+        rows.put_away(_CARD)
+        return
     story = calls.read(explorer.story, environment=wanted.where, entry_id=entry_id)
     mount = story.mount
     with st.container(border=True):
@@ -141,4 +144,3 @@ def _audit(story: Story) -> None:
 
 def _close() -> None:
     st.query_params.pop("entry", None)
-    rows.put_away(_CARD)

@@ -1,7 +1,6 @@
 """Tables of the mounts page; they draw and return what was chosen."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -22,8 +21,9 @@ REASONS = {
 }
 
 
-def mounts(items: Sequence[MountView], *, key: str) -> int | None:
-    """Draw entries; returns the id of the one clicked just now."""
+def mounts(items: Sequence[MountView], current: int | None, *, key: str) -> int | None:
+    """Draw entries; returns the id of the open one. current: what the address names."""
+    entry = rows.opened([m.id for m in items], current, key=key)
     frame = pd.DataFrame(
         {
             "Entry": [m.id for m in items],
@@ -35,11 +35,13 @@ def mounts(items: Sequence[MountView], *, key: str) -> int | None:
             "For": [times.duration(_seconds(m)) for m in items],
         }
     )
-    return rows.picked(_table(frame, key), [m.id for m in items], key=key)
+    _table(frame, key)
+    return entry
 
 
-def orphans(items: Sequence[OrphanView], *, key: str) -> int | None:
-    """Draw orphans with their evidence; returns the id of the entry clicked just now."""
+def orphans(items: Sequence[OrphanView], current: int | None, *, key: str) -> int | None:
+    """Draw orphans; returns the id of the open entry. current: what the address names."""
+    entry = rows.opened([o.mount.id for o in items], current, key=key)
     frame = pd.DataFrame(
         {
             "Entry": [o.mount.id for o in items],
@@ -51,11 +53,13 @@ def orphans(items: Sequence[OrphanView], *, key: str) -> int | None:
             "Evidence": [" ".join(o.reasons.values()) for o in items],
         }
     )
-    return rows.picked(_table(frame, key), [o.mount.id for o in items], key=key)
+    _table(frame, key)
+    return entry
 
 
-def operations(items: Sequence[OperationView], *, key: str) -> OperationView | None:
-    """Draw operations; returns the marked one."""
+def operations(items: Sequence[OperationView], current: str, *, key: str) -> str:
+    """Draw operations; returns the id of the open one, "". current: what the address names."""
+    operation = rows.opened([o.operation_id for o in items], current or None, key=key)
     frame = pd.DataFrame(
         {
             "Asked": [o.created_at for o in items],
@@ -68,8 +72,8 @@ def operations(items: Sequence[OperationView], *, key: str) -> OperationView | N
             "Note": [o.note for o in items],
         }
     )
-    marked = _table(frame, key)["selection"]["rows"]
-    return items[marked[0]] if marked and marked[0] < len(items) else None
+    _table(frame, key)
+    return operation or ""
 
 
 def state_of(mount: MountView) -> str:
@@ -83,8 +87,8 @@ def _seconds(mount: MountView) -> float | None:
     return max(0.0, (end - mount.created_at).total_seconds()) if end else None
 
 
-def _table(frame: pd.DataFrame, key: str) -> Any:
-    return st.dataframe(
+def _table(frame: pd.DataFrame, key: str) -> None:
+    st.dataframe(
         frame,
         hide_index=True,
         key=key,

@@ -17,7 +17,7 @@ EXPORT_MOST = 200_000
 
 
 def entries(actor: Actor, wanted: Wanted) -> int | None:
-    """Active and History: facets, charts, a page of entries; returns the one clicked just now."""
+    """Active and History: facets, charts, a page of entries; returns the open one."""
     mounts_filters.facets(
         calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters)
     )
@@ -34,8 +34,8 @@ def entries(actor: Actor, wanted: Wanted) -> int | None:
         st.caption(f"No index gives the order “{wanted.sort}” with these filters: newest first.")
     if not page.items and page.next_cursor is None:
         st.info("No entry fits. Clear a filter, or look into the history.")
-        return None
-    clicked = mounts_tables.mounts(page.items, key=f"mounts.table.{wanted.view}")
+        return wanted.entry
+    entry = mounts_tables.mounts(page.items, wanted.entry, key=f"mounts.table.{wanted.view}")
     mounts_filters.pager(page.next_cursor, complete=page.complete)
     st.download_button(
         "Download as CSV",
@@ -46,7 +46,7 @@ def entries(actor: Actor, wanted: Wanted) -> int | None:
         icon=":material/download:",
         help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a million.",
     )
-    return clicked
+    return entry
 
 
 def _export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
@@ -62,7 +62,7 @@ def _export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
 
 
 def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
-    """What the last scan found, with its evidence; returns the entry clicked just now."""
+    """What the last scan found, with its evidence; returns the open entry."""
     page = calls.read(
         orphans.list_found,
         environment=wanted.where,
@@ -82,14 +82,14 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
         _max_age(wanted, watch.max_age_hours)
     if not page.items:
         st.success("No orphan fits.", icon=":material/check_circle:")
-        return None
-    clicked = mounts_tables.orphans(page.items, key="mounts.table.orphans")
+        return wanted.entry
+    entry = mounts_tables.orphans(page.items, wanted.entry, key="mounts.table.orphans")
     mounts_filters.pager(page.next_cursor)
     for item in page.items:
-        if item.mount.id == (clicked or wanted.entry):
+        if item.mount.id == entry:
             st.markdown("**Why it looks orphaned**")
             st.markdown("\n".join(f"- {escape(said)}" for said in item.reasons.values()))
-    return clicked
+    return entry
 
 
 def _max_age(wanted: Wanted, hours: int) -> None:
@@ -113,10 +113,15 @@ def operations(actor: Actor, wanted: Wanted) -> None:
         state=wanted.state,
         cursor=wanted.cursor if filters.number("cursor") is not None else "",
     )
-    if not page.items:
+    chosen = st.query_params.get("operation", "")
+    if page.items:
+        chosen = mounts_tables.operations(page.items, chosen, key="mounts.table.operations")
+        mounts_filters.put("operation", chosen)
+        mounts_filters.pager(page.next_cursor)
+    else:
         st.info("No operation fits. They appear here when somebody mounts through this client.")
-        return
-    chosen = mounts_tables.operations(page.items, key="mounts.table.operations")
-    mounts_filters.pager(page.next_cursor)
-    if chosen is not None:
-        mounts_story.one_operation(actor, chosen)
+    if chosen:
+        mounts_story.one_operation(
+            actor,
+            calls.read(explorer.operation, environment=wanted.where, operation_id=chosen),
+        )

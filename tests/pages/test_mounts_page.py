@@ -36,6 +36,10 @@ def _text(app: Any) -> str:
     return "\n".join(str(element.value) for element in drawn)
 
 
+def _marked(*places: int) -> dict[str, Any]:
+    return {"selection": {"rows": list(places), "columns": [], "cells": []}}
+
+
 def _run_job(app: Any, database: Database) -> Any:
     job_id = app.session_state["mounts.job"]
     runner.run(job_id, database)
@@ -130,14 +134,58 @@ class TestStory:
     def test_a_clicked_row_opens_its_entry_and_close_closes_it(self, page: OpenPage) -> None:
         app = page(PAGE)
         entry = app.dataframe[0].value["Entry"][1]
-        marked = {"selection": {"rows": [1], "columns": [], "cells": []}}
-        app.session_state["mounts.table.active"] = marked
+        app.session_state["mounts.table.active"] = _marked(1)
         app.run()
         assert f"Entry {entry}," in _text(app)
-        app.session_state["mounts.table.active"] = marked  # the browser keeps its mark
+        app.session_state["mounts.table.active"] = _marked(1)  # the browser keeps its mark
         app.button(key="mounts.story.close").click().run()
         assert f"Entry {entry}," not in _text(app)
         assert "entry" not in app.query_params
+
+    def test_a_list_that_moves_on_leaves_the_tick_on_the_open_entry(
+        self, page: OpenPage, database: Database, lab: MountsEnvironment
+    ) -> None:
+        app = page(PAGE)
+        first, second = app.dataframe[0].value["Entry"][:2]
+        app.session_state["mounts.table.active"] = _marked(0)
+        app.run()
+        assert f"Entry {first}," in _text(app)
+        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+            client.mount(mount_request(jobid=78, target="s3-prod-eu", host="compute-08"))
+        app.session_state["mounts.table.active"] = _marked(0)  # the browser ticks places
+        app.run()
+        assert list(app.dataframe[0].value["Entry"][1:3]) == [first, second], "moved down"
+        assert f"Entry {first}," in _text(app)
+        assert app.session_state["mounts.table.active"]["selection"]["rows"] == [1]
+        app.session_state["mounts.table.active"] = _marked(2)
+        app.run()
+        assert f"Entry {second}," in _text(app)
+
+    def test_taking_the_tick_away_closes_the_entry(self, page: OpenPage) -> None:
+        app = page(PAGE)
+        app.session_state["mounts.table.active"] = _marked(1)
+        app.run()
+        assert "entry" in app.query_params
+        app.session_state["mounts.table.active"] = _marked()
+        app.run()
+        assert "entry" not in app.query_params
+
+    def test_a_marked_operation_stays_the_same_when_another_one_comes(
+        self, page: OpenPage, lab: MountsEnvironment
+    ) -> None:
+        app = page(PAGE, view="operations")
+        app.session_state["mounts.table.operations"] = _marked(0)
+        app.run()
+        before = app.query_params["operation"]
+        marked = before if isinstance(before, str) else before[0]
+        assert f"Operation {marked}" in _text(app)
+        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+            client.mount(mount_request(jobid=79, target="s3-prod-eu", host="compute-08"))
+        app.session_state["mounts.table.operations"] = _marked(0)
+        app.run()
+        assert app.dataframe[0].value["Job"][0] == 79
+        assert f"Operation {marked}" in _text(app)
+        assert app.query_params["operation"] == before
 
     def test_requests_are_shown_masked(
         self, page: OpenPage, lab: MountsEnvironment, database: Database
