@@ -65,7 +65,9 @@ def status_of_run(database: Database, actor: Actor, *, run_id: int) -> CatalogSt
     access.require(actor, Permission.TOKENIZATION_READ)
     with database.read() as session:
         row = repository.get(session, run_id)
-        config = resolve.find(session, environment=row.environment, kind="datahub")
+        config = resolve.find(
+            session, environment=sources.environment_of(session, row), kind="datahub"
+        )
     if config is None:
         return None
     with sources.datahub_client(config) as client:

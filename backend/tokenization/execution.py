@@ -90,7 +90,7 @@ def _rewrite(ctx: JobContext, row: TokenizationRun, control: "_Control") -> Endi
 
 def _on_engine(ctx: JobContext, row: TokenizationRun, control: Control) -> RewriteResult:
     with ctx.database.read() as session:
-        source = sources.locate(session, dataset=row.dataset, environment=row.environment)
+        source = sources.locate_run(session, row)
     if not source.runnable:
         raise PortalError(f"{NOT_CONFIGURED}.")
     tokenizer = _require_unchanged(ctx, row, source)
@@ -105,12 +105,12 @@ def _require_unchanged(ctx: JobContext, row: TokenizationRun, source: Source) ->
     (and DataHub's) says.
     """
     if sources.active_key(source) != row.active_key:
-        raise ChangedSinceAsked(f"the {source.engine} connection", row.environment)
+        raise ChangedSinceAsked(f"the {source.engine} connection", source.environment.name)
     if source.scheme != row.scheme:
-        raise ChangedSinceAsked("the tokenization scheme", row.environment)
+        raise ChangedSinceAsked("the tokenization scheme", source.environment.name)
     tokenizer = sources.tokenizer(ctx.database, ctx.actor, source)
     if tokenizer.fingerprint() != row.key_fingerprint:
-        raise ChangedSinceAsked("the tokenization key", row.environment)
+        raise ChangedSinceAsked("the tokenization key", source.environment.name)
     return tokenizer
 
 

@@ -113,7 +113,7 @@ def look_up(
 
 def _asked(database: Database, row: TokenizationRun, waiting: str, patience: float) -> Ending:
     with database.read() as session:
-        source = sources.locate(session, dataset=row.dataset, environment=row.environment)
+        source = sources.locate_run(session, row)
     engine = engine_for(source)
     outcome = engine.outcome(row.transaction_id or "", patience=patience)
     moved = sources.active_key(source) != row.active_key

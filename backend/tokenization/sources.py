@@ -14,6 +14,7 @@ from backend.core.settings import get_settings
 from backend.integrations.databricks.client import DatabricksConfig, from_connection, from_settings
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.urns import parse_dataset
+from backend.models import TokenizationRun
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import Scheme, Tokenizer, parse_key, parse_scheme
 
@@ -56,6 +57,20 @@ def locate(session: ReadSession, *, dataset: str, environment: str | None = None
         f"Datasets of the platform {urn.platform} cannot be tokenized; only postgres and "
         "databricks can."
     )
+
+
+def locate_run(session: ReadSession, run: TokenizationRun) -> Source:
+    """The connection of a run that was asked for earlier; raises what `locate` raises."""
+    return locate(session, dataset=run.dataset, environment=environment_of(session, run))
+
+
+def environment_of(session: ReadSession, run: TokenizationRun) -> str:
+    """The present name of a run's environment, which may have another one than it had then.
+
+    One that was deleted answers to its old name, in case it was made anew.
+    """
+    names = {each.id: each.name for each in environments.list_all(session, SYSTEM)}
+    return names.get(run.environment_id, run.environment)
 
 
 def _on_postgres(session: ReadSession, dataset: str, name: str, environment: str | None) -> Source:

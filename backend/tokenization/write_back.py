@@ -41,13 +41,13 @@ def attempt(database: Database, run_id: int) -> RunView:
         )
     try:
         with database.read() as session:
-            source = sources.locate(session, dataset=view.dataset, environment=view.environment)
+            source = sources.locate_run(session, row)
         if source.datahub is None:
             return _record(
                 database,
                 run_id,
                 WriteBackState.SKIPPED,
-                f"The environment {view.environment} has no DataHub connection any more.",
+                f"The environment {source.environment.name} has no DataHub connection any more.",
             )
         with sources.datahub_client(source.datahub) as client:
             after = write(client, view)

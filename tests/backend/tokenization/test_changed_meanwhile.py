@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from backend.connections import environments
 from backend.connections import service as connections
 from backend.models import TokenizationRun
-from backend.tokenization import settle, sources
+from backend.tokenization import catalog, settle, sources, tags, write_back
 from backend.tokenization.engines.base import Outcome
 from backend.tokenization.engines.postgres import rewrite, witness
 from backend.tokenization.schemas import RunState
-from tests.backend.tokenization.world import ADMIN, Source, World, customers
+from tests.backend.tokenization.world import ADMIN, Source, World, customers, make_world
 from tests.fixtures.postgres import PostgresServer
 
 
@@ -121,6 +122,50 @@ class TestQueued:
         save(catalogued, "postgres", catalogued.source.settings, catalogued.source.secrets)
 
         assert catalogued.work(view).state is RunState.SUCCEEDED
+
+
+class TestRenamed:
+    """A run belongs to its environment, whatever that is called by now."""
+
+    def rename(self, world: World) -> None:
+        with world.database.write() as session:
+            environments.update(
+                session,
+                ADMIN,
+                name="test",
+                version=environments.get(session, ADMIN, name="test").version,
+                new_name="renamed",
+            )
+
+    def test_a_queued_run_goes_on_and_is_written_back(self, catalogued: World) -> None:
+        view = catalogued.start("customers", "email")
+        self.rename(catalogued)
+
+        ended = catalogued.work(view)
+
+        assert (ended.state, ended.write_back) == (RunState.SUCCEEDED, "succeeded")
+        shown = catalog.status_of_run(catalogued.database, ADMIN, run_id=view.id)
+        assert shown is not None
+        assert tags.DONE in shown.tags
+
+    def test_an_unknown_run_is_settled_and_written_back(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = cut_off(catalogued, monkeypatch, committed=True)
+        self.rename(catalogued)
+
+        assert settle.settle(catalogued.database, run_id).state is RunState.SUCCEEDED
+        assert write_back.attempt(catalogued.database, run_id).write_back == "succeeded"
+
+    def test_one_that_was_deleted_and_made_anew_settles_its_runs(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = cut_off(catalogued, monkeypatch, committed=True)
+        with catalogued.database.write() as session:
+            environments.remove(session, ADMIN, name="test", confirm_name="test")
+        make_world(catalogued.database, catalogued.source, catalogued.gms)
+
+        assert settle.settle(catalogued.database, run_id).state is RunState.SUCCEEDED
 
 
 class TestUnknown:
