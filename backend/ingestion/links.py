@@ -1,7 +1,8 @@
 """The "Run ingestion" link on DataHub's dataset pages: put and removed, other links never touched.
 
 A link is ours when it has our label and leads to this portal's ingestion page for that very
-dataset, whatever host the portal had when it was put there.
+dataset and environment, whatever host the portal had when it was put there. Links of earlier
+versions name no environment; they are ours, too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -55,9 +56,17 @@ class LinkReport:
         }
 
 
-def link_url(dataset_urn: str) -> str:
-    """The address of this portal's ingestion page for a dataset."""
-    return f"{get_settings().public_url}/ingestion?dataset_urn={quote(dataset_urn, safe='')}"
+def link_url(dataset_urn: str, environment: str) -> str:
+    """The address of this portal's ingestion page for a dataset of an environment.
+
+    Also the default environment is named: another one may be the default tomorrow.
+    """
+    return f"{get_settings().public_url}{_address(dataset_urn, environment)}"
+
+
+def _address(dataset_urn: str, environment: str = "") -> str:
+    address = f"/ingestion?dataset_urn={quote(dataset_urn, safe='')}"
+    return f"{address}&environment={quote(environment, safe='')}" if environment else address
 
 
 def apply(
@@ -104,7 +113,8 @@ def _one(scene: Scene, catalog: Catalog, urn: str, report: LinkReport) -> None:
         if report.mode == "put" and not _has_target(scene, catalog, urn):
             report.without_target += 1
             return
-        changed = _put(catalog, dataset) if report.mode == "put" else _remove(catalog, dataset)
+        change = _put if report.mode == "put" else _remove
+        changed = change(catalog, dataset, scene.environment)
     except NotFound:
         report.failed.append((urn, "DataHub does not know this dataset."))
     except MappingBroken:
@@ -121,9 +131,9 @@ def _has_target(scene: Scene, catalog: Catalog, urn: str) -> bool:
     return next(resolve.candidates(scene, catalog, urn, None, []), None) is not None
 
 
-def _put(catalog: Catalog, dataset: Dataset) -> bool:
-    url = link_url(dataset.urn)
-    mine = _ours(dataset)
+def _put(catalog: Catalog, dataset: Dataset, environment: str) -> bool:
+    url = link_url(dataset.urn, environment)
+    mine = _ours(dataset, environment)
     if mine == [url]:
         return False
     if url not in mine:
@@ -134,16 +144,18 @@ def _put(catalog: Catalog, dataset: Dataset) -> bool:
     return True
 
 
-def _remove(catalog: Catalog, dataset: Dataset) -> bool:
-    mine = _ours(dataset)
+def _remove(catalog: Catalog, dataset: Dataset, environment: str) -> bool:
+    mine = _ours(dataset, environment)
     for url in mine:
         catalog.client().remove_link(dataset.urn, url, LABEL)
     return bool(mine)
 
 
-def _ours(dataset: Dataset) -> list[str]:
-    ending = f"/ingestion?dataset_urn={quote(dataset.urn, safe='')}"
-    return [link.url for link in dataset.links if link.label == LABEL and link.url.endswith(ending)]
+def _ours(dataset: Dataset, environment: str) -> list[str]:
+    endings = (_address(dataset.urn), _address(dataset.urn, environment))
+    return [
+        link.url for link in dataset.links if link.label == LABEL and link.url.endswith(endings)
+    ]
 
 
 def _all(scene: Scene, catalog: Catalog, report: LinkReport) -> Iterator[tuple[str, int | None]]:

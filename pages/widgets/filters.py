@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from pages.shell.errors import escape
+
 
 def text(label: str, parameter: str, *, key: str, placeholder: str = "") -> str:
     """A text filter kept in `?parameter=`."""
@@ -36,9 +38,14 @@ def choice(
 
 def environment(names: Sequence[str], *, key: str) -> str:
     """The environment of `?environment=`, else the first of `names`, the default one; drawn when
-    there is a choice."""
-    wanted = st.query_params.get("environment", "")
-    wanted = wanted if wanted in names else names[0]
+    there is a choice. An address with a name that does not exist is told so."""
+    asked = st.query_params.get("environment", "")
+    wanted = asked if asked in names else names[0]
+    if asked and asked != wanted:
+        st.warning(
+            f"There is no environment {escape(asked)} any more; this is {escape(wanted)}.",
+            icon=":material/warning:",
+        )
     if len(names) == 1:
         return wanted
     return st.selectbox(

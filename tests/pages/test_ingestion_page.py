@@ -95,6 +95,14 @@ class TestRun:
         app.button(key="ingestion.confirm.confirm").click().run()
         assert [start.name for start in aws.starts()] == ["drops-everything"]
 
+    def test_an_address_with_an_environment_that_is_not_there_says_so(
+        self, open_page: OpenPage, environment: str
+    ) -> None:
+        app = open_page(PAGE, role="operator", dataset_urn=URN, environment="staging")
+        assert "no environment staging" in _texts(app, "warning")
+        assert "this is dev" in _texts(app, "warning")
+        assert not open_page(PAGE, role="operator", environment="dev").warning
+
     def test_another_default_environment_between_look_and_click_changes_nothing(
         self, open_page: OpenPage, database: Database, mapped: None, aws: AwsStandIn
     ) -> None:

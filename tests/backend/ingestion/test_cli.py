@@ -187,6 +187,6 @@ class TestMappingAndLinks:
         put = json.loads(run("links", "put", "--json").out)
         assert (put["changed"], put["withoutTarget"]) == (1, 1)
         assert datahub.aspect(URN, "institutionalMemory")["elements"][0]["url"] == (  # type: ignore[index]
-            links.link_url(URN)
+            links.link_url(URN, "dev")
         )
         assert json.loads(run("links", "remove", "--json").out)["changed"] == 1

@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from backend.connections import environments
+from backend.connections import service as connections
+from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotFound, NotPermitted
-from backend.ingestion import links
+from backend.ingestion import links, mapping
 from backend.integrations.datahub.standin import StandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 
@@ -34,7 +37,7 @@ class TestPut:
         add_rule("exact", URN, "f")
         report = links.apply(database, actors.admin, mode="put")
         assert (report.changed, report.without_target, report.failed) == (1, 1, [])
-        assert _links(linked, URN) == {WIKI, THEIRS, (links.link_url(URN), links.LABEL)}
+        assert _links(linked, URN) == {WIKI, THEIRS, (links.link_url(URN, "dev"), links.LABEL)}
         assert _links(linked, OTHER) == set()
 
     def test_a_second_time_changes_nothing(
@@ -54,8 +57,44 @@ class TestPut:
         setenv(PORTAL_PUBLIC_URL="https://portal.example.com")
         links.apply(database, actors.admin, mode="put")
         mine = {url for url, label in _links(linked, URN) - {WIKI, THEIRS}}
-        assert mine == {links.link_url(URN)}
-        assert links.link_url(URN).startswith("https://portal.example.com/ingestion?dataset_urn=")
+        assert mine == {links.link_url(URN, "dev")}
+        assert links.link_url(URN, "dev").startswith(
+            "https://portal.example.com/ingestion?dataset_urn="
+        )
+
+    def test_the_link_opens_the_environment_it_was_put_for(
+        self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("exact", URN, "f")
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="pre prod")
+            connections.save(
+                session, SYSTEM, environment="pre prod", kind="datahub",
+                settings={"server": linked.url}, secrets_in={"token": linked.token},
+            )  # fmt: skip
+            mapping.put(
+                session, SYSTEM, kind="default", pattern="", target="f", environment="pre prod"
+            )
+        links.apply(database, actors.admin, mode="put", environment="pre prod")
+        links.apply(database, actors.admin, mode="put")
+        assert {url.rpartition("&")[2] for url, _ in _links(linked, URN) - {WIKI, THEIRS}} == {
+            "environment=dev", "environment=pre%20prod",
+        }  # fmt: skip
+        links.apply(database, actors.admin, mode="remove", environment="pre prod")
+        mine = {url for url, _ in _links(linked, URN) - {WIKI, THEIRS}}
+        assert mine == {links.link_url(URN, "dev")}
+
+    def test_a_link_without_an_environment_is_replaced_and_removed(
+        self, database: Database, datahub: StandIn, add_rule: AddRule, actors: SimpleNamespace
+    ) -> None:
+        add_rule("default", "", "f")
+        for urn in (URN, OTHER):
+            old = links.link_url(urn, "dev").partition("&environment=")[0]
+            datahub.seed_dataset(urn, fields={"id": "int"}, links=[(old, links.LABEL)])
+        links.apply(database, actors.admin, mode="put", dataset_urns=[URN])
+        assert _links(datahub, URN) == {(links.link_url(URN, "dev"), links.LABEL)}
+        links.apply(database, actors.admin, mode="remove")
+        assert _links(datahub, URN) == _links(datahub, OTHER) == set()
 
     def test_one_dataset_that_fails_is_named_and_the_others_go_on(
         self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace
@@ -64,7 +103,7 @@ class TestPut:
         gone = "urn:li:dataset:(urn:li:dataPlatform:athena,nobody.knows,PROD)"
         report = links.apply(database, actors.admin, mode="put", dataset_urns=[gone, OTHER])
         assert [urn for urn, _why in report.failed] == [gone]
-        assert (links.link_url(OTHER), links.LABEL) in _links(linked, OTHER)
+        assert (links.link_url(OTHER, "dev"), links.LABEL) in _links(linked, OTHER)
 
 
 class TestRemove:
