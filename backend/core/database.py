@@ -21,6 +21,7 @@ from sqlalchemy import (
     Engine,
     ExceptionContext,
     Integer,
+    Text,
     create_engine,
     event,
 )
@@ -48,6 +49,9 @@ MYSQL_TABLE: dict[str, Any] = {
 
 #: Primary keys: 64 bit everywhere, and SQLite's rowid alias so that it auto-increments.
 BigId = BigInteger().with_variant(Integer, "sqlite")
+
+#: Text without a practical end: MySQL's and MariaDB's own TEXT ends at 65,535 bytes.
+LongText = Text().with_variant(Text(1_000_000), "mysql", "mariadb")
 
 
 class StateDatabaseDown(PortalError):

@@ -5,10 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
-
-#: MySQL's plain TEXT ends at 64 KB, and payloads may have 256.
-LongText = Text().with_variant(Text(1_000_000), "mysql", "mariadb")
+from backend.core.database import MYSQL_TABLE, Base, BigId, LongText, UtcDateTime
 
 
 class IngestionRule(Base):

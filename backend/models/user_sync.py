@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
+from backend.core.database import MYSQL_TABLE, Base, BigId, LongText, UtcDateTime
 
 
 class SyncPlan(Base):
@@ -69,17 +69,17 @@ class SyncRow(Base):
     version: Mapped[float | None] = mapped_column(Float(53))
     updated_at: Mapped[int | None] = mapped_column(BigInteger)
     #: new_name is None and new_domains "" where they are the old ones and nothing is set.
-    old_name: Mapped[str | None] = mapped_column(Text)
-    new_name: Mapped[str | None] = mapped_column(Text)
+    old_name: Mapped[str | None] = mapped_column(LongText)
+    new_name: Mapped[str | None] = mapped_column(LongText)
     sets_name: Mapped[bool] = mapped_column(Boolean)
     look_alike: Mapped[bool] = mapped_column(Boolean)
-    old_domains: Mapped[str] = mapped_column(Text)
-    new_domains: Mapped[str] = mapped_column(Text)
-    inherited: Mapped[str] = mapped_column(Text)
+    old_domains: Mapped[str] = mapped_column(LongText)
+    new_domains: Mapped[str] = mapped_column(LongText)
+    inherited: Mapped[str] = mapped_column(LongText)
     sets_domains: Mapped[bool] = mapped_column(Boolean)
     #: For filters: the domains concerned as "|finance|marketing|", and the text people search in.
-    domain_keys: Mapped[str] = mapped_column(Text)
-    search: Mapped[str] = mapped_column(Text)
+    domain_keys: Mapped[str] = mapped_column(LongText)
+    search: Mapped[str] = mapped_column(LongText)
 
 
 class SyncRun(Base):
@@ -156,7 +156,7 @@ class SyncIgnore(Base):
     field: Mapped[str] = mapped_column(String(20))
     digest: Mapped[str] = mapped_column(String(64))
     email: Mapped[str] = mapped_column(String(320))
-    difference: Mapped[str] = mapped_column(Text)
+    difference: Mapped[str] = mapped_column(LongText)
     author: Mapped[str] = mapped_column(String(255))
     reason: Mapped[str] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

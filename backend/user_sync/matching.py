@@ -6,7 +6,6 @@ Inherited domains are left out of the comparison. Nothing is ever wiped.
 """
 
 import hashlib
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, StoredUser
+from backend.user_sync.fitness import MAX_EMAIL, MAX_NAME, UNFIT, shown, why_invalid, why_unfit
 
-MAX_NAME = 10_000
-MAX_EMAIL = 320
-#: Control characters and lone surrogates: no database and no person can do anything with them.
-_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _NO_REFS: tuple[DomainRef, ...] = ()
 
 
@@ -150,9 +146,9 @@ class Matcher:
     def _row(self, position: int, user: StoredUser) -> PlanRow:
         item = self._items[position]
         assert isinstance(item, dict)  # noqa: S101 - _key found an address in it
-        if user.is_bot:
-            reason = f"the e-mail belongs to the bot {user.name}"
-            return PlanRow(position, "invalid", reason, item["email"])
+        reason = f"the e-mail belongs to the bot {user.name}" if user.is_bot else why_unfit(user)
+        if reason:
+            return self._said(position, PlanRow(position, "invalid", shown(reason, 500), ""))
         return _compared(position, item, user, self._known, self._decided)
 
     def _not_found(self, position: int) -> PlanRow:
@@ -216,7 +212,7 @@ class DomainNames:
             several += found
         if several:
             names = " or ".join(sorted({domain.fqn for domain in several}))
-            return (), f"several domains have this name: write {names}"[:500]
+            return (), shown(f"several domains have this name: write {names}", 500)
         return (), "no such domain in OpenMetadata; the domains stay"
 
 
@@ -263,7 +259,7 @@ def _key(item: object) -> str:
     if not isinstance(email, str) or len(email) > MAX_EMAIL:
         return ""
     key = folded(email)
-    if "@" not in key or " " in key or (not key.isprintable() and _UNFIT.search(key)):
+    if "@" not in key or " " in key or (not key.isprintable() and UNFIT.search(key)):
         return ""
     for text, most in ((name, MAX_NAME), (domain, 256)):
         if text is None:
@@ -271,7 +267,7 @@ def _key(item: object) -> str:
         if not isinstance(text, str) or len(text) > most:
             return ""
         # Printable text is by far the usual case and the cheaper question.
-        if not text.isprintable() and _UNFIT.search(text):
+        if not text.isprintable() and UNFIT.search(text):
             return ""
     return key
 
@@ -280,36 +276,11 @@ def _invalid(position: int, item: object) -> PlanRow:
     if not isinstance(item, dict):
         return PlanRow(position, "invalid", "the entry is no user", "")
     email = item.get("email")
-    shown = _shown(email, MAX_EMAIL) if email is not None else ""
-    row = PlanRow(position, "invalid", _why_invalid(item), shown)
+    said = shown(email, MAX_EMAIL) if email is not None else ""
+    row = PlanRow(position, "invalid", why_invalid(item), said)
     name = item.get("displayName")
-    row.new_name = None if name is None else _shown(name, MAX_NAME)
+    row.new_name = None if name is None else shown(name, MAX_NAME)
     return row
-
-
-def _why_invalid(item: Mapping[str, object]) -> str:
-    email = item.get("email")
-    if not isinstance(email, str) or not email.strip():
-        return "the directory gives no e-mail"
-    for label, value, most in (
-        ("e-mail", email, MAX_EMAIL),
-        ("display name", item.get("displayName"), MAX_NAME),
-        ("domain", item.get("domain"), 256),
-    ):
-        if value is None:
-            continue
-        if not isinstance(value, str):
-            return f"the {label} is not text"
-        if len(value) > most:
-            return f"the {label} is longer than {most} characters"
-        if _UNFIT.search(value):
-            return f"the {label} holds control characters"
-    return "the e-mail is no address"
-
-
-def _shown(value: object, most: int) -> str:
-    """Anything as storable text."""
-    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(value))[:most]
 
 
 def _repeated_reason(*, agrees: bool) -> str:

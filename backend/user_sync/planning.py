@@ -21,6 +21,7 @@ from backend.integrations.openmetadata.schemas import Domain, DomainRef, UserPag
 from backend.jobs.errors import JobInterrupted, JobLost
 from backend.user_sync import repository, row_repository, rules_repository
 from backend.user_sync.errors import ShortAnswer
+from backend.user_sync.fitness import storable
 from backend.user_sync.matching import (
     Ignores,
     Matcher,
@@ -176,7 +177,7 @@ class Tally:
         """Remember the names for the filter; lists are shared, so few are looked at."""
         if id(refs) not in self._seen:
             self._seen[id(refs)] = refs
-            self.domains.update(ref.fqn for ref in refs)
+            self.domains.update(storable(ref.fqn) for ref in refs)
 
     def _change(self, row: PlanRow, sign: int) -> None:
         user = row.user

@@ -1,7 +1,6 @@
 """The SQL of a plan's rows: written by the hundred thousand, read by the page."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -13,6 +12,7 @@ from backend.core.database import ReadSession, WriteSession
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.models import SyncPlan, SyncRow
+from backend.user_sync.fitness import UNSTORABLE
 from backend.user_sync.matching import PlanRow, change_line, changes_digest
 from backend.user_sync.schemas import RowFilter, RowPage, RowView
 
@@ -88,7 +88,7 @@ class RefEncoder:
         if known is None:
             self.text(old), self.text(new)  # keeps both lists, and so their identities
             names = {ref.fqn for ref in old + new} | ({said.strip()} if said and not new else set())
-            joined = "|".join(sorted(name.casefold() for name in names))
+            joined = "|".join(sorted(findable(name) for name in names))
             known = self._keys[mark] = f"|{joined}|"
         return known
 
@@ -228,7 +228,7 @@ def _conditions(plan_id: int, wanted: RowFilter) -> list[ColumnElement[bool]]:
 
 def findable(text: str) -> str:
     """Search text as the rows hold it: folded, without what no database takes as text."""
-    return re.sub("[\x00\ud800-\udfff]", "", text).casefold()
+    return UNSTORABLE.sub("", text).casefold()
 
 
 def row_view(row: SyncRow, host_port: str) -> RowView:

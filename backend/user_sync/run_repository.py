@@ -14,6 +14,7 @@ from backend.core.database import ReadSession, WriteSession
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
+from backend.user_sync.fitness import storable
 from backend.user_sync.schemas import ENDED, Change, Field, ItemView, Outcome, RunView
 
 #: A run whose worker has not been heard of for this long may be taken over.
@@ -200,7 +201,7 @@ def _item_values(run_id: int, position: int, outcome: Outcome, now: datetime) ->
         "run_id": run_id,
         "position": position,
         "state": outcome.state,
-        "reason": outcome.reason if ended else "",
+        "reason": storable(outcome.reason) if ended else "",
         "stored": ",".join(outcome.stored),
         "version_after": outcome.version_after,
         "updated_after": outcome.updated_after,

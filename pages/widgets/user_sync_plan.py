@@ -34,7 +34,8 @@ MEANINGS = {
     "not_found": "Nobody in OpenMetadata has this e-mail. Users are never created.",
     "duplicate": "The directory names the address twice with different values, or two users share "
     "it. Nothing is written.",
-    "invalid": "No usable e-mail, control characters, or the address of a bot. Nothing is written.",
+    "invalid": "No usable e-mail, control characters, the address of a bot, or a name in "
+    "OpenMetadata that no database stores. Nothing is written.",
     "unchanged": "Nothing to do, or a difference that somebody left alone.",
 }
 _CHANGING = {"update", "unknown_domain"}

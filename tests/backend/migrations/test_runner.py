@@ -13,7 +13,7 @@ from backend import models
 from backend.core import clock, startup
 from backend.core.database import Base, Database
 from backend.migrations import runner
-from backend.models import Connection, Environment
+from backend.models import Connection, Environment, SyncRow
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -108,6 +108,41 @@ class TestEnvironmentNumbers:
             session.execute(delete(Environment))
         runner.upgrade(empty)
         assert _add_environment(empty, "Second") > first
+
+
+class TestLongTexts:
+    """Migration 0007 makes MariaDB's columns of names longer."""
+
+    def test_keeps_rows_and_takes_longer_names_afterwards(self, empty: Database) -> None:
+        runner.upgrade(empty, revision="0006_environment_numbers")
+        with empty.write() as session:
+            session.add(_sync_row(0, "Ann"))
+        runner.upgrade(empty)
+        with empty.write() as session:
+            session.add(_sync_row(1, "😀" * 20_000))
+        with empty.read() as session:
+            names = list(session.scalars(select(SyncRow.search).order_by(SyncRow.position)))
+        assert names == ["Ann", "😀" * 20_000]
+
+
+def _sync_row(position: int, name: str) -> SyncRow:
+    return SyncRow(
+        plan_id=1,
+        position=position,
+        kind="update",
+        reason="",
+        email="ann@example.com",
+        old_name=name,
+        new_name=name,
+        sets_name=True,
+        look_alike=False,
+        old_domains="[]",
+        new_domains="",
+        inherited="[]",
+        sets_domains=False,
+        domain_keys="",
+        search=name,
+    )
 
 
 def _add_environment(database: Database, name: str) -> int:

@@ -223,6 +223,29 @@ class TestInvalid:
         (row.new_name or "").encode()
 
 
+class TestUnfitUsers:
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"display": "A\x00B"},
+            {"display": "\ud800"},
+            {"name": "n\udfff"},
+            {"name": "n" * 257},
+            {"id": "i" * 65},
+            {"name": "bot\ud800", "is_bot": True},
+        ],
+    )
+    def test_what_no_database_stores_is_a_row_with_a_reason_and_never_written(self, more):
+        row = one(said(name="x"), user(email="ann@example.com", **more))
+        assert (row.kind, row.user, row.new_name) == ("invalid", None, "x")
+        assert row.reason.encode()
+        assert len(row.reason) <= 500
+
+    @pytest.mark.parametrize("old", ["tab\there", "line\nbreak", "\u200e", "😀" * 9_000])
+    def test_odd_but_storable_names_are_compared(self, old):
+        assert one(said(name="x"), user(display=old)).kind == "update"
+
+
 class TestDuplicates:
     def test_different_values_for_one_address_are_never_written(self):
         rows = match([said(name="A"), said(email="ANN@example.com", name="B")], [user()], DOMAINS)

@@ -50,6 +50,21 @@ class TestPlan:
         world.om.store.edit_user("dana.fox", by="x", display_name="Dana F.")
         assert world.plan().digest != first.digest
 
+    def test_one_users_odd_name_costs_one_row(self, world):
+        world.stored("lena.novak")["displayName"] = "\ud800x"
+        plan = world.plan()
+        row = world.row(plan, "lena.novak@example.com")
+        assert (plan.state, row.kind, row.applicable) == ("ready", "invalid", False)
+        assert "lena.novak" in row.reason
+
+    def test_a_name_that_became_odd_since_is_a_conflict(self, world):
+        plan = world.plan()
+        world.stored("lena.novak")["displayName"] = "\ud800x"
+        run = world.apply(plan)
+        item = world.items(run)["lena.novak@example.com"]
+        assert (run.counts["conflict"], item.state) == (1, "conflict")
+        assert "\N{REPLACEMENT CHARACTER}x" in item.reason
+
     def test_changes_nothing_and_is_audited(self, world):
         before = {k: dict(v) for k, v in world.om.store.users.items()}
         world.plan()

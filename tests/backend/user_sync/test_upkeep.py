@@ -120,3 +120,23 @@ def test_plan_filter_apply_and_undo_on_other_databases(elsewhere):
     assert world.stored("lena.novak")["displayName"] == "Lena Novak"
     with world.database.read() as session:
         assert session.scalar(select(func.count()).select_from(SyncRow)) > plan.directory_count
+
+
+@pytest.mark.slow
+def test_every_legal_name_and_one_that_cannot_be_stored_on_other_databases(elsewhere):
+    world = elsewhere
+    world.om.store.add_user("emoji", display_name="😀" * 9_000)
+    world.directory.users.append(
+        {"email": "emoji@example.com", "displayName": "😎" * 10_000, "domain": None}
+    )
+    world.stored("lena.novak")["displayName"] = "A\x00B"
+    plan = world.plan()
+    assert world.row(plan, "lena.novak@example.com").kind == "invalid"
+    row = world.row(plan, "emoji@example.com")
+    assert (row.old_name, row.new_name) == ("😀" * 9_000, "😎" * 10_000)
+    with world.database.write() as session:
+        service.ignore(
+            session, world.steward, plan_id=plan.id, user_id=row.user_id, field="displayName",
+            reason="fun",
+        )  # fmt: skip
+    assert world.row(world.plan(), "emoji@example.com").kind == "unchanged"

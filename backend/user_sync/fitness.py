@@ -1,0 +1,57 @@
+"""Which texts of either side can be kept and written, and in which words the others are refused."""
+
+import re
+from collections.abc import Mapping
+
+from backend.integrations.openmetadata.schemas import StoredUser
+
+MAX_NAME = 10_000
+MAX_EMAIL = 320
+#: Control characters and lone surrogates: no database and no person can do anything with them.
+UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+#: What PostgreSQL (NUL) or any database (half a pair) does not take as text.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def why_invalid(item: Mapping[str, object]) -> str:
+    email = item.get("email")
+    if not isinstance(email, str) or not email.strip():
+        return "the directory gives no e-mail"
+    for label, value, most in (
+        ("e-mail", email, MAX_EMAIL),
+        ("display name", item.get("displayName"), MAX_NAME),
+        ("domain", item.get("domain"), 256),
+    ):
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            return f"the {label} is not text"
+        if len(value) > most:
+            return f"the {label} is longer than {most} characters"
+        if UNFIT.search(value):
+            return f"the {label} holds control characters"
+    return "the e-mail is no address"
+
+
+def why_unfit(user: StoredUser) -> str:
+    """Why the before-image of a user cannot be kept, so that nothing may be written; or ""."""
+    if len(user.id) > 64 or len(user.name) > 256:
+        return f"OpenMetadata's name or id of the user {user.name[:256]} is too long"
+    for label, text in (("name", user.name), ("display name", user.display_name)):
+        # Printable text is by far the usual case and the cheaper question.
+        if text and not text.isprintable() and UNSTORABLE.search(text):
+            return (
+                f"the {label} that OpenMetadata holds for {user.name} has characters that no "
+                "database stores; correct it there"
+            )
+    return ""
+
+
+def storable(text: str) -> str:
+    """Text as every database takes it."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def shown(value: object, most: int) -> str:
+    """Anything as text to be stored and shown."""
+    return UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(value))[:most]
