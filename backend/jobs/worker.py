@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dramatiq
 
 from backend.core.database import Database
+from backend.core.errors import InvalidInput
 from backend.core.log import get_logger
 from backend.jobs import broker, recovery, registry, runner
 from backend.jobs.schedule import Scheduler
@@ -48,12 +49,17 @@ def start(database: Database, *, work: bool) -> Running:
 
 
 def serve(database: Database) -> None:
-    """A worker process: run jobs until SIGINT or SIGTERM."""
+    """A worker process: run jobs until SIGINT or SIGTERM.
+
+    Raises InvalidInput without PORTAL_BROKER_URL: nobody could send this process anything.
+    """
+    if not broker.is_remote():
+        raise InvalidInput("Set PORTAL_BROKER_URL; without it the portal runs its own jobs.")
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     running = start(database, work=True)
-    log.info("Worker is ready.", worker=runner.worker_name(), remote=broker.is_remote())
+    log.info("Worker is ready.", worker=runner.worker_name())
     done.wait()
     log.info("Worker stops; running jobs reach their next safe point.")
     running.stop()

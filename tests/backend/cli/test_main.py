@@ -65,3 +65,10 @@ class TestOneJsonDocument:
         assert (ended.status, document["error"]) == (1, "InternalError")
         assert document["reference"] in ended.err
         assert "secret" not in ended.out + ended.err.splitlines()[-1]
+
+
+def test_a_worker_that_nobody_can_reach_is_refused(run_cli: RunCli) -> None:
+    """It would say that it is ready, and wait for ever."""
+    ended = run_cli("worker")
+    assert ended.status == 1
+    assert ended.err == "Set PORTAL_BROKER_URL; without it the portal runs its own jobs.\n"
