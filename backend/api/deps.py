@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import NotAuthenticated
+from backend.core.words import COMMAND
 
 _bearer = HTTPBearer(auto_error=False, description="An API token made on the Accounts page.")
 
@@ -22,7 +23,7 @@ def _caller(
         raise NotAuthenticated(
             "Send the header Authorization with the word Bearer, a space and an API token. An "
             "admin makes one on the Accounts page or with: "
-            "python -m backend tokens add NAME --role ROLE."
+            f"{COMMAND} tokens add NAME --role ROLE."
         )
     with get_database().read() as session:
         return api_tokens.authenticate(session, credentials.credentials)

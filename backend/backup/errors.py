@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from backend.core.errors import Conflict, InvalidInput, PortalError
+from backend.core.words import COMMAND
 
 
 class NotSqlite(InvalidInput):
@@ -13,7 +14,7 @@ class NotSqlite(InvalidInput):
         super().__init__(
             f"PORTAL_DATABASE_URL names a server: back it up and put it back with {tool}, as the "
             "README says under 'Back up and restore', and after putting it back run: "
-            "python -m backend restore --done"
+            f"{COMMAND} restore --done"
         )
 
 

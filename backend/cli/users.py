@@ -22,7 +22,7 @@ from backend.cli.common import (
     unit_write,
 )
 from backend.core.errors import PortalError
-from backend.core.words import counted
+from backend.core.words import COMMAND, counted
 from backend.user_sync import documents, service
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
@@ -195,7 +195,7 @@ def _plan_text(plan: PlanView, rows: list[RowView], *, applied_now: bool = False
     if len(rows) > SHOWN:
         lines.append(f"… and {len(rows) - SHOWN} more; --json prints them all.")
     if plan.changes and not applied_now:
-        lines.append(f"Apply with: python -m backend users apply {plan.id}")
+        lines.append(f"Apply with: {COMMAND} users apply {plan.id}")
     return "\n".join(lines)
 
 

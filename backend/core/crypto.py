@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from backend.core.errors import PortalError, SettingsError
+from backend.core.words import COMMAND
 
 KEY_FILE = "secret.key"
 
@@ -64,7 +65,7 @@ def key_problems(keys: list[str]) -> list[str]:
     """What is wrong with the keys' form, a sentence per key that is none."""
     return [
         f"PORTAL_SECRET_KEYS: key number {number} is not a Fernet key "
-        "(make one with: python -m backend secrets new-key)"
+        f"(make one with: {COMMAND} secrets new-key)"
         for number, key in enumerate(keys, 1)
         if not _is_key(key)
     ]

@@ -1,4 +1,7 @@
-"""Counted words in sentences for people."""
+"""Words in sentences for people: counted ones, and commands to copy."""
+
+#: How a sentence starts a command that its reader copies: from the portal's folder it just runs.
+COMMAND = ".venv/bin/python -m backend"
 
 
 def counted(count: int, one: str, many: str = "") -> str:
