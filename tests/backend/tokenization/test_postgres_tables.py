@@ -200,6 +200,40 @@ class TestTables:
             run(source, "t", "a", "b")
         assert source.column("SELECT a FROM t ORDER BY k") == [value, None]
 
+    @pytest.mark.parametrize("scheme", [TOKENIZER, BASE64])
+    def test_operators_and_functions_of_the_database_are_not_mistaken_for_the_servers(
+        self, source: Source, scheme: Tokenizer
+    ) -> None:
+        customers(source, rows=5)
+        source.run(
+            "CREATE FUNCTION never(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE "
+            "AS 'SELECT false'",
+            "CREATE FUNCTION gone(tid, tid) RETURNS boolean LANGUAGE sql IMMUTABLE "
+            "AS 'SELECT false'",
+            "CREATE FUNCTION same(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1'",
+            "CREATE FUNCTION same(bytea, bytea) RETURNS bytea LANGUAGE sql IMMUTABLE "
+            "AS 'SELECT $1'",
+            *(
+                f"CREATE OPERATOR public.{name} (LEFTARG=text, RIGHTARG=text, FUNCTION=never)"
+                for name in ("<>", ">=", "<", "~")
+            ),
+            *(
+                f"CREATE OPERATOR public.{name} (LEFTARG=tid, RIGHTARG=tid, FUNCTION=gone)"
+                for name in (">=", "<")
+            ),
+            *(
+                f"CREATE OPERATOR public.|| (LEFTARG={kind}, RIGHTARG={kind}, FUNCTION=same)"
+                for kind in ("text", "bytea")
+            ),
+            "CREATE AGGREGATE public.count(*) (SFUNC=int8inc, STYPE=int8, INITCOND='7')",
+            f'ALTER DATABASE "{source.database}" SET search_path = public, pg_catalog',
+        )
+
+        assert run(source, "customers", "email", tokenizer=scheme) == RewriteResult(5, 5)
+        assert source.column("SELECT email FROM customers WHERE id = 1") == [
+            scheme.token("person1@example.org")
+        ]
+
     def test_a_trigger_that_waits_for_the_commit_is_not_missed(self, source: Source) -> None:
         customers(source, rows=5)
         source.run(

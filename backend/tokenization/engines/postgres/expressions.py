@@ -4,6 +4,9 @@ HMAC-SHA256 is built from `sha256(bytea)` (PostgreSQL 11 and later), so no exten
 The two padded keys lie in a temporary table filled by COPY and are read through scalar
 subqueries: the planner runs each once per statement and keeps the block-range plan, and no
 statement text, log or pg_stat_activity row ever holds a key.
+
+Every function, type and operator is named with its schema: the database's search_path stays as it
+is for triggers' sake, and an operator somebody made may stand before PostgreSQL's own in it.
 """
 
 import io
@@ -25,7 +28,7 @@ _KEY_TABLE = sql.SQL("pg_temp.portal_tokenization_key")
 
 def text_of(column: str) -> sql.Composable:
     """The column's value as text, compared byte by byte whatever its type and collation."""
-    return sql.SQL('({}::pg_catalog.text COLLATE "C")').format(sql.Identifier(column))
+    return sql.SQL('({}::pg_catalog.text COLLATE pg_catalog."C")').format(sql.Identifier(column))
 
 
 def is_plain(value: sql.Composable) -> sql.Composable:
@@ -35,8 +38,8 @@ def is_plain(value: sql.Composable) -> sql.Composable:
     find those faster than LIKE or left().
     """
     return sql.SQL(
-        "({value} <> '' AND NOT ({value} >= {first} AND {value} < {behind} "
-        "AND {value} ~ {pattern}))"
+        "({value} OPERATOR(pg_catalog.<>) '' AND NOT ({value} OPERATOR(pg_catalog.>=) {first} "
+        "AND {value} OPERATOR(pg_catalog.<) {behind} AND {value} OPERATOR(pg_catalog.~) {pattern}))"
     ).format(
         value=value,
         first=sql.Literal(PREFIX),
@@ -54,17 +57,17 @@ def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
     data = sql.SQL("pg_catalog.textsend({})").format(value)
     if scheme is Scheme.HMAC_SHA256:
         data = sql.SQL(
-            "pg_catalog.sha256((SELECT outer_block FROM {table}) || "
-            "pg_catalog.sha256((SELECT inner_block FROM {table}) || {data}))"
+            "pg_catalog.sha256((SELECT outer_block FROM {table}) OPERATOR(pg_catalog.||) "
+            "pg_catalog.sha256((SELECT inner_block FROM {table}) OPERATOR(pg_catalog.||) {data}))"
         ).format(table=_KEY_TABLE, data=data)
     encoded = sql.SQL("pg_catalog.encode({}, 'base64')").format(data)
     if scheme is Scheme.BASE64:
         # encode() breaks lines after 76 characters, as MIME does; a token has no line breaks.
         # (The 44 characters of an HMAC fit on one.)
         encoded = sql.SQL("pg_catalog.replace({}, E'\\n', '')").format(encoded)
-    return sql.SQL("({prefix} || {encoded} || {suffix})").format(
-        prefix=sql.Literal(PREFIX), suffix=sql.Literal(SUFFIX), encoded=encoded
-    )
+    return sql.SQL(
+        "({prefix} OPERATOR(pg_catalog.||) {encoded} OPERATOR(pg_catalog.||) {suffix})"
+    ).format(prefix=sql.Literal(PREFIX), suffix=sql.Literal(SUFFIX), encoded=encoded)
 
 
 def after(value: sql.Composable, scheme: Scheme) -> sql.Composable:
@@ -79,8 +82,9 @@ def load_key(cursor: Cursor, tokenizer: Tokenizer) -> None:
     if tokenizer.scheme is not Scheme.HMAC_SHA256:
         return
     cursor.execute(
-        "CREATE TEMPORARY TABLE portal_tokenization_key "
-        "(inner_block bytea NOT NULL, outer_block bytea NOT NULL) ON COMMIT DROP"
+        "CREATE TEMPORARY TABLE pg_temp.portal_tokenization_key "
+        "(inner_block pg_catalog.bytea NOT NULL, outer_block pg_catalog.bytea NOT NULL) "
+        "ON COMMIT DROP"
     )
     cursor.copy_expert(
         "COPY pg_temp.portal_tokenization_key (inner_block, outer_block) FROM STDIN",

@@ -43,10 +43,13 @@ def any_plain(columns: Sequence[str]) -> sql.Composable:
 
 def count(cursor: Cursor, table: TableName, columns: Sequence[str], tokenizer: Tokenizer) -> Counts:
     """One pass over the table; exact. At least one column."""
-    parts = [sql.SQL("count(*)"), sql.SQL("count(*) FILTER (WHERE {})").format(any_plain(columns))]
+    parts = [
+        sql.SQL("pg_catalog.count(*)"),
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE {})").format(any_plain(columns)),
+    ]
     for column in columns:
         plain = is_plain(text_of(column))
-        parts.append(sql.SQL("count(*) FILTER (WHERE {})").format(plain))
+        parts.append(sql.SQL("pg_catalog.count(*) FILTER (WHERE {})").format(plain))
         parts.append(_longest(column, plain, tokenizer.scheme))
     cursor.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), qualified(table)))
     row = cursor.fetchone() or ()
@@ -65,22 +68,24 @@ def count(cursor: Cursor, table: TableName, columns: Sequence[str], tokenizer: T
 def _longest(column: str, plain: sql.Composable, scheme: Scheme) -> sql.Composable:
     """Only the reversible scheme's tokens grow with the value."""
     if scheme is not Scheme.BASE64:
-        return sql.SQL("NULL::int")
+        return sql.SQL("NULL::pg_catalog.int4")
     return sql.SQL(
-        "max(pg_catalog.octet_length(pg_catalog.convert_to({value}, 'UTF8'))) "
+        "pg_catalog.max(pg_catalog.octet_length(pg_catalog.convert_to({value}, 'UTF8'))) "
         "FILTER (WHERE {plain})"
     ).format(value=text_of(column), plain=plain)
 
 
 def count_rows(cursor: Cursor, table: TableName) -> int:
-    cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(qualified(table)))
+    cursor.execute(sql.SQL("SELECT pg_catalog.count(*) FROM {}").format(qualified(table)))
     return int((cursor.fetchone() or (0,))[0])
 
 
 def count_plain(cursor: Cursor, table: TableName, columns: Sequence[str]) -> int:
     """Rows in which one of the columns still holds a plain value."""
     cursor.execute(
-        sql.SQL("SELECT count(*) FROM {} WHERE {}").format(qualified(table), any_plain(columns))
+        sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}").format(
+            qualified(table), any_plain(columns)
+        )
     )
     return int((cursor.fetchone() or (0,))[0])
 
@@ -96,9 +101,9 @@ def checksum(
     value: what is taken from a column, given its text.
     """
     parts = [
-        sql.SQL("sum(COALESCE(pg_catalog.hashtextextended({}, 0), 0)::pg_catalog.numeric)").format(
-            value(text_of(column))
-        )
+        sql.SQL(
+            "pg_catalog.sum(COALESCE(pg_catalog.hashtextextended({}, 0), 0)::pg_catalog.numeric)"
+        ).format(value(text_of(column)))
         for column in columns
     ]
     cursor.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), qualified(table)))
@@ -111,7 +116,7 @@ def first_plain_values(cursor: Cursor, table: TableName, column: str) -> list[st
     cursor.execute(
         sql.SQL(
             "SELECT {value} FROM {table} WHERE {plain} "
-            "AND pg_catalog.octet_length({value}) <= {longest} LIMIT {rows}"
+            "AND pg_catalog.octet_length({value}) OPERATOR(pg_catalog.<=) {longest} LIMIT {rows}"
         ).format(
             value=value,
             table=qualified(table),

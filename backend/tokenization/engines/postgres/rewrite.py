@@ -209,7 +209,8 @@ def _update(
         assignments.append(sql.SQL("{} = {}").format(sql.Identifier(name), token))
     return sql.SQL(
         "UPDATE ONLY {table} SET {assignments} "
-        "WHERE ctid >= {first}::tid AND ctid < {last}::tid AND {plain}"
+        "WHERE ctid OPERATOR(pg_catalog.>=) {first}::pg_catalog.tid "
+        "AND ctid OPERATOR(pg_catalog.<) {last}::pg_catalog.tid AND {plain}"
     ).format(
         table=sql.Identifier(member.schema, member.name),
         assignments=sql.SQL(", ").join(assignments),

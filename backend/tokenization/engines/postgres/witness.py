@@ -16,8 +16,8 @@ from backend.tokenization.engines.base import Outcome
 log = get_logger(__name__)
 
 _CLUSTER = """
-SELECT system_identifier::text || '/' || pg_catalog.substr(
-           pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)
+SELECT pg_catalog.concat(system_identifier, '/', pg_catalog.substr(
+           pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))
   FROM pg_catalog.pg_control_system()
 """
 _MARK_DIGITS = 16
