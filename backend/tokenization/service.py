@@ -108,14 +108,19 @@ def list_runs(
 
 
 def retry_write_back(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:
-    """Queue another try at writing an ended run's outcome into DataHub."""
+    """Queue another try at writing an ended run's outcome into DataHub.
+
+    Raises RunNotFound, and InvalidInput when the run has not ended or left nothing to write.
+    """
     access.require(actor, Permission.TOKENIZATION_RUN)
     row = repository.get_locked(session, run_id)
     found = repository.view(row)
     if found.state in (RunState.QUEUED, RunState.RUNNING, RunState.UNKNOWN):
         raise InvalidInput(f"Run {run_id} has not ended; there is nothing to write to DataHub yet.")
-    if found.state is RunState.SKIPPED:
-        raise InvalidInput(f"Run {run_id} changed nothing and was skipped; nothing to write.")
+    if found.state in (RunState.SKIPPED, RunState.CANCELLED):
+        raise InvalidInput(
+            f"Run {run_id} changed nothing and was {found.state.value}; nothing to write."
+        )
     row.write_back = WriteBackState.PENDING
     row.write_back_details = "Queued again by a person."
     enqueue(session, actor, "tokenization.write_back", {"run_id": run_id}, subject=f"run {run_id}")

@@ -33,7 +33,7 @@ def attempt(database: Database, run_id: int) -> RunView:
         view = repository.view(row)
         later = repository.newer_finished(session, row)
     done = (WriteBackState.SUCCEEDED, WriteBackState.SKIPPED)
-    if view.state in (*ACTIVE, RunState.SKIPPED) or view.write_back in done:
+    if view.state in (*ACTIVE, RunState.SKIPPED, RunState.CANCELLED) or view.write_back in done:
         return view
     if later is not None:
         return _record(

@@ -4,7 +4,8 @@ import pytest
 
 from backend.connections import service as connections
 from backend.core.errors import InvalidInput, UpstreamUnavailable
-from backend.tokenization import service, tags, tasks, write_back
+from backend.jobs import service as jobs
+from backend.tokenization import service, settle, tags, tasks, write_back
 from backend.tokenization.schemas import RunState, WriteBackState
 from tests.backend.tokenization.world import (
     ADMIN,
@@ -117,6 +118,20 @@ class TestWriteBack:
             assert (
                 service.retry_write_back(session, STEWARD, run_id=view.id).write_back == "pending"
             )
+
+    def test_a_cancelled_run_leaves_datahub_as_it_was(self, catalogued: World) -> None:
+        view = catalogued.start("customers")
+        with catalogued.database.write() as session:
+            jobs.cancel(session, ADMIN, job_id=view.job_id or 0)
+        assert settle.settle_one(catalogued.database, view.id).state is RunState.CANCELLED
+
+        with (
+            pytest.raises(InvalidInput, match="was cancelled; nothing to write"),
+            catalogued.database.write() as session,
+        ):
+            service.retry_write_back(session, STEWARD, run_id=view.id)
+        write_back.attempt(catalogued.database, view.id)
+        assert catalogued.tags() == {"tokenize/run"}
 
     def test_without_a_connection_any_more_it_is_skipped(self, catalogued: World) -> None:
         view = catalogued.start("customers")
