@@ -1,23 +1,29 @@
 """Ingestion sources that DataHub itself manages: list them, run one, follow it as a job."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from backend.connections import resolve as connections
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
-from backend.core.database import Database, WriteSession
-from backend.core.errors import Conflict
+from backend.core.database import Database, StateDatabaseDown, WriteSession
+from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError, UpstreamError
 from backend.ingestion import repository
 from backend.ingestion import scene as scenes
 from backend.ingestion.catalog import Catalog
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.errors import JobCancelled
-from backend.jobs.registry import JobContext
+from backend.jobs.registry import FAILED, JobContext
+
+if TYPE_CHECKING:
+    from backend.integrations.datahub.client import DataHubClient
 
 KIND = "ingestion.managed"
+ACTION = "ingestion:managed:start"
 #: DataHub's words for a run that has ended.
 ENDED = frozenset(
     {"SUCCESS", "SUCCEEDED", "SUCCEEDED_WITH_WARNINGS", "FAILURE", "FAILED", "CANCELLED",
@@ -94,7 +100,7 @@ def run_source(
     where = connections.environment(session, environment)
     subject = f"{name or source_urn} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
-    audit.record(session, actor, "ingestion:managed:start", subject=source_urn, phase="intent")
+    audit.record(session, actor, ACTION, subject=source_urn, phase="intent")
     return enqueue(
         session,
         actor,
@@ -126,38 +132,85 @@ def only_one(
 def run(ctx: JobContext, *, source_urn: str, environment: str) -> dict[str, object]:
     """The job: ask DataHub to run the source, then follow it to its end.
 
-    A cancelled job asks DataHub to cancel the run, too.
+    It succeeds when DataHub says so. A cancelled job asks DataHub to cancel the run, too. Raises
+    DataHub's errors when it does not take the request.
     """
-    client = _catalog(ctx.database, environment).client()
-    request_urn = client.create_execution_request(source_urn)
-    ctx.log(f"DataHub took the request: {request_urn}")
-    status, begun, looks = "", time.monotonic(), 0
     try:
-        while time.monotonic() - begun < GIVE_UP_SECONDS:
-            request = client.execution_request(request_urn)
-            if request.status != status:
-                status = request.status
-                ctx.log(f"DataHub says {status}.")
-            ctx.progress(1 if status in ENDED else 0, 1, note=f"DataHub says {status}")
-            if status in ENDED:
-                break
-            _pause(ctx, PAUSES[min(looks, len(PAUSES) - 1)])
-            looks += 1
-    except JobCancelled:
-        client.cancel_execution_request(source_urn, request_urn)
-        ctx.log("DataHub was asked to cancel the run.")
+        client = _catalog(ctx.database, environment).client()
+        request_urn = client.create_execution_request(source_urn)
+    except PortalError as exc:
+        _record(ctx, source_urn, "unknown" if isinstance(exc, OutcomeUnknown) else "failed")
         raise
+    try:
+        ctx.log(f"DataHub took the request: {request_urn}")
+        status = _follow(ctx, client, request_urn)
+    except JobCancelled:
+        _cancel(ctx, client, source_urn, request_urn)
+        _record(ctx, source_urn, "cancelled", request_urn)
+        raise
+    except PortalError:
+        # This process stops or lost its database; DataHub goes on.
+        with contextlib.suppress(StateDatabaseDown):
+            _record(ctx, source_urn, "unknown", request_urn)
+        raise
+    outcome = _outcome(status)
+    _record(ctx, source_urn, outcome, request_urn, status)
+    result: dict[str, object] = {"execution_request": request_urn, "status": status}
+    if outcome == "failed":
+        result[FAILED] = f"DataHub says {status}. Its own report tells why."
+    elif outcome == "unknown":
+        result[FAILED] = (
+            f"DataHub did not say within {GIVE_UP_SECONDS // 3600} hours how the run ended (last: "
+            f"{status or 'nothing'}). Look there before you start it again."
+        )
+    return result | {"outcome": outcome}
+
+
+def _follow(ctx: JobContext, client: "DataHubClient", request_urn: str) -> str:
+    """DataHub's word for the run's end, or the last one seen when it is given up.
+
+    A look that fails is no end: DataHub goes on with the run meanwhile.
+    """
+    status, said, begun, looks = "", "", time.monotonic(), 0
+    while time.monotonic() - begun < GIVE_UP_SECONDS:
+        try:
+            status = client.execution_request(request_urn).status
+            note = f"DataHub says {status}."
+        except (UpstreamError, NotFound) as exc:
+            note = f"DataHub could not be asked; it is asked again. {exc.message}"
+        if note != said:
+            ctx.log(note)
+            said = note
+        ctx.progress(1 if status in ENDED else 0, 1, note=note)
+        if status in ENDED:
+            break
+        _pause(ctx, PAUSES[min(looks, len(PAUSES) - 1)])
+        looks += 1
+    return status
+
+
+def _cancel(ctx: JobContext, client: "DataHubClient", source_urn: str, request_urn: str) -> None:
+    try:
+        client.cancel_execution_request(source_urn, request_urn)
+    except (UpstreamError, NotFound) as exc:
+        ctx.log(f"DataHub may still run it: it could not be asked to cancel. {exc.message}")
+    else:
+        ctx.log("DataHub was asked to cancel the run.")
+
+
+def _record(
+    ctx: JobContext, source_urn: str, outcome: str, request_urn: str = "", status: str = ""
+) -> None:
     with ctx.database.write() as session:
         audit.record(
             session,
             ctx.actor,
-            "ingestion:managed:start",
+            ACTION,
             subject=source_urn,
             phase="outcome",
-            outcome=_outcome(status),
+            outcome=outcome,
             details={"execution_request": request_urn, "status": status},
         )
-    return {"execution_request": request_urn, "status": status, "outcome": _outcome(status)}
 
 
 def _outcome(status: str) -> str:

@@ -1,4 +1,4 @@
-"""Jobs of the room: managed sources, recipes, links and checks, through the real job runner."""
+"""Jobs of the room: recipes, links and checks, through the real job runner."""
 
 import threading
 import time
@@ -10,8 +10,8 @@ import pytest
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.core.errors import Conflict, InvalidInput, NotPermitted
-from backend.ingestion import background, managed, recipes
+from backend.core.errors import InvalidInput
+from backend.ingestion import background, recipes
 from backend.ingestion.errors import RecipeNotFound
 from backend.ingestion.links import LABEL
 from backend.integrations.aws.standin import AwsStandIn
@@ -43,41 +43,6 @@ def _lines(database: Database, job_id: int) -> str:
 def _state(database: Database, job_id: int) -> str:
     with database.read() as session:
         return jobs.get(session, SYSTEM, job_id=job_id).state
-
-
-class TestManaged:
-    def test_a_source_is_listed_run_and_followed_to_its_end(
-        self, database: Database, datahub: StandIn, actors: SimpleNamespace
-    ) -> None:
-        source = datahub.seed_ingestion_source("Athena hourly", "athena")
-        [listed] = managed.list_sources(database, actors.viewer).items
-        assert (listed.urn, listed.name, listed.type) == (source, "Athena hourly", "athena")
-        with database.write() as session:
-            job_id = managed.run_source(session, actors.operator, source_urn=source)
-        runner.run(job_id, database)
-        with database.read() as session:
-            job = jobs.get(session, SYSTEM, job_id=job_id)
-        assert (job.state, job.result and job.result["outcome"]) == ("succeeded", "succeeded")
-        assert "DataHub took the request" in _lines(database, job_id)
-        [listed] = managed.list_sources(database, actors.viewer).items
-        assert listed.last_request_urn == (job.result or {})["execution_request"]
-
-    def test_two_clicks_make_one_run(
-        self, database: Database, datahub: StandIn, actors: SimpleNamespace
-    ) -> None:
-        source = datahub.seed_ingestion_source("Athena hourly", "athena")
-        with database.write() as session:
-            managed.run_source(session, actors.operator, source_urn=source)
-        with database.write() as session, pytest.raises(Conflict, match="does this already"):
-            managed.run_source(session, actors.operator, source_urn=source)
-
-    def test_a_steward_may_look_and_not_run(
-        self, database: Database, datahub: StandIn, actors: SimpleNamespace
-    ) -> None:
-        with database.write() as session, pytest.raises(NotPermitted):
-            managed.run_source(
-                session, actors.steward, source_urn="urn:li:dataHubIngestionSource:x"
-            )
 
 
 FAILING = "source:\n  type: no-such-source\n  config:\n    token: ${DATAHUB_GMS_TOKEN}\n"
