@@ -1,6 +1,6 @@
 """Make plans and look at them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from backend.connections import resolve
 from backend.core import access, clock
@@ -147,6 +147,14 @@ def applicable_user_ids(
     """User ids of the filtered rows that could be applied ("tick all of these")."""
     access.require(actor, Permission.USER_SYNC_READ)
     return tuple(row_repository.applicable_ids(session, plan_id, wanted or RowFilter()))
+
+
+def count_losing_domains(
+    session: ReadSession, actor: Actor, *, plan_id: int, user_ids: Collection[str]
+) -> int:
+    """How many of these users would lose a direct domain by the plan."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    return len(row_repository.losing_domains(session, plan_id).intersection(user_ids))
 
 
 def plan_csv(session: ReadSession, actor: Actor, *, plan_id: int) -> str:

@@ -183,6 +183,21 @@ def applicable_rows(session: ReadSession, plan_id: int) -> list[tuple[int, str, 
     return [(position, str(user), email) for position, user, email in session.execute(query)]
 
 
+def losing_domains(session: ReadSession, plan_id: int) -> set[str]:
+    """User ids of the rows that would take a direct domain away."""
+    query = select(SyncRow.user_id, SyncRow.old_domains, SyncRow.new_domains).where(
+        SyncRow.plan_id == plan_id, SyncRow.sets_domains.is_(True)
+    )
+    known: dict[tuple[str, str], bool] = {}  # users share few lists
+    found = set()
+    for user_id, old, new in session.execute(query):
+        if (old, new) not in known:
+            known[old, new] = bool({ref.id for ref in refs(old)} - {ref.id for ref in refs(new)})
+        if known[old, new]:
+            found.add(str(user_id))
+    return found
+
+
 def digest_of_rows(session: ReadSession, plan_id: int) -> str:
     """The digest of what a plan would change, from its stored rows."""
     query = (

@@ -3,6 +3,7 @@
 from backend.user_sync.plans import (
     all_rows,
     applicable_user_ids,
+    count_losing_domains,
     get_plan,
     list_plans,
     list_rows,
@@ -39,6 +40,7 @@ __all__ = [
     "applicable_user_ids",
     "apply",
     "cancel",
+    "count_losing_domains",
     "execute",
     "forget_ignore",
     "get_plan",

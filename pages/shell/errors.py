@@ -1,5 +1,7 @@
 """How errors look to a person: one sentence, never a traceback."""
 
+import re
+
 import streamlit as st
 
 from backend.core.errors import PortalError
@@ -45,3 +47,13 @@ def escape(text: str) -> str:
     for character in "\\`*_[]<>$#|~:":
         text = text.replace(character, "\\" + character if character != "<" else "&lt;")
     return text
+
+
+def code(text: str) -> str:
+    """Text of outside systems as one piece of code, as it is: no link, and good to copy.
+
+    Not `escape` between backticks: a backslash there is a backslash.
+    """
+    text = " ".join(text.split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}"

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from backend.core.access import Permission
+from backend.core.words import counted
 from backend.user_sync import service
 from backend.user_sync.schemas import PlanView, RowView
 from pages.shell import calls, flash, guard
-from pages.shell.errors import escape
+from pages.shell.errors import code
 from pages.widgets import confirm, user_sync_ticks
 
 _DIALOG = "user_sync.apply"
@@ -31,34 +32,29 @@ def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     over = service.over_limit(len(chosen), plan.matched_count, view.settings)
     confirm.ask(
         _DIALOG,
-        title=f"Change {_users(len(chosen))} in {plan.environment}?",
-        body=lambda: _words(plan, len(chosen), over, view.settings.limit_percent),
-        action=f"Change {_users(len(chosen))}",
+        title=f"Change {counted(len(chosen), 'user')} in {plan.environment}?",
+        body=lambda: _words(plan, chosen, over, view.settings.limit_percent),
+        action=f"Change {counted(len(chosen), 'user')}",
         typed=str(len(chosen)) if over else None,
         on_confirm=lambda: _apply(plan, chosen),
     )
 
 
-def _users(count: int) -> str:
-    return f"{count:,} user{'' if count == 1 else 's'}"
-
-
-def _words(plan: PlanView, users: int, over: bool, percent: float) -> None:
+def _words(plan: PlanView, chosen: list[str], over: bool, percent: float) -> None:
     """What will happen, in numbers and words."""
     st.markdown(
-        f"**{users:,}** of {plan.matched_count:,} matched users will be changed in OpenMetadata "
-        f"at `{escape(plan.host_port)}`. Only display names and domains are written; roles, teams "
-        "and everything else stay."
+        f"**{len(chosen):,}** of {counted(plan.matched_count, 'matched user')} will be changed "
+        f"in OpenMetadata at {code(plan.host_port)}. Only display names and domains are written; "
+        "roles, teams and everything else stay."
     )
     st.markdown(
         "Each user is read again just before. Whoever was changed by somebody else since the plan "
         "is left alone and listed as a conflict. The run can be cancelled between two users and "
         "undone afterwards."
     )
-    if plan.fields.get("domains_removed"):
-        st.markdown(
-            f"In the whole plan {plan.fields['domains_removed']:,} users lose a direct domain."
-        )
+    lose = calls.read(service.count_losing_domains, plan_id=plan.id, user_ids=chosen)
+    if lose:
+        st.markdown(f"{counted(lose, 'of them loses', 'of them lose')} a direct domain.")
     if over:
         st.warning(f"This is more than the limit of {percent:g} % of the users.")
     st.caption(f"Plan digest `{plan.digest[:12]}`.")

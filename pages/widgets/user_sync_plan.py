@@ -7,7 +7,7 @@ from backend.core.words import counted
 from backend.user_sync import service
 from backend.user_sync.schemas import KINDS, PlanView, RowFilter, RowView
 from pages.shell import calls
-from pages.shell.errors import escape
+from pages.shell.errors import code, escape
 from pages.widgets import (
     filters,
     job_progress,
@@ -81,10 +81,7 @@ def _head(plan: PlanView) -> None:
         made += f", takes back run {plan.reverts_run_id}"
     elif plan.origin == "schedule":
         made += ", by schedule"
-    sides = (
-        f"{plan.directory_count:,} people in the directory, {plan.listed_count:,} users in "
-        f"OpenMetadata {escape(plan.server_version)}, {plan.matched_count:,} matched"
-    )
+    sides = _sides(plan)
     st.caption(f"{made}. {sides}. Digest `{plan.digest[:12]}`.", help=times.exact(plan.created_at))
     if plan.run_id is not None:
         st.info(f"This plan was applied: run {plan.run_id}.", icon=":material/done_all:")
@@ -93,6 +90,17 @@ def _head(plan: PlanView) -> None:
         st.warning("This plan has expired. Plan again to apply changes.")
     elif plan.expires_at:
         st.caption(f"Expires {times.relative(plan.expires_at)}.", help=times.exact(plan.expires_at))
+
+
+def _sides(plan: PlanView) -> str:
+    """What was compared; an undo asks OpenMetadata only."""
+    if plan.origin == "undo":
+        written = counted(plan.directory_count, "change")
+        return f"{written} of that run, compared with OpenMetadata {escape(plan.server_version)}"
+    return (
+        f"{plan.directory_count:,} people in the directory, {plan.listed_count:,} users in "
+        f"OpenMetadata {escape(plan.server_version)}, {plan.matched_count:,} matched"
+    )
 
 
 def _open_run(run_id: int) -> None:
@@ -106,13 +114,18 @@ def _tiles(plan: PlanView) -> None:
             count = f"{plan.kinds.get(kind, 0):,}"
             st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
     fields = plan.fields
+    elsewhere = plan.changes - plan.kinds.get("update", 0)
     parts = [
+        (plan.changes if elsewhere > 0 else 0, "user can be changed", "users can be changed"),
+        (elsewhere, *[f"of them only in name, under *{LABELS['unknown_domain']}*"] * 2),
         (fields.get("displayName", 0), "display name changes", "display names change"),
         (fields.get("look_alike", 0), *["of them only in white space or Unicode form"] * 2),
         (fields.get("domains_added", 0), "user gets a domain", "users get a domain"),
         (fields.get("domains_removed", 0), "user loses one", "users lose one"),
     ]
-    said = [f"**{count:,}** {one if count == 1 else many}" for count, one, many in parts if count]
+    said = [
+        f"**{count:,}** {one if count == 1 else many}" for count, one, many in parts if count > 0
+    ]
     st.markdown(" · ".join(said) or "Nothing would change.")
 
 
@@ -157,9 +170,11 @@ def _table(shown: tuple[RowView, ...], may_apply: bool) -> None:
 
 
 def _who(row: RowView) -> str:
-    shown = escape(row.email[:120]) or "*no e-mail*"
-    if row.user_url:
-        shown = f"[{shown}]({row.user_url})"
+    shown = "*no e-mail*"
+    if row.email:
+        # As code: a bare address would become a mailto link, beside links to OpenMetadata.
+        email = row.email[:120]
+        shown = f"[{escape(email)}]({row.user_url})" if row.user_url else code(email)
     colour = {"update": "blue", "unchanged": "gray"}.get(row.kind, "orange")
     return f"{shown} :{colour}-badge[{LABELS[row.kind]}]"
 

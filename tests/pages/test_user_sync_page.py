@@ -108,6 +108,20 @@ class TestPlan:
         assert "<img" not in html(app)
         assert "&lt;img" in html(app)
 
+    def test_whoever_is_not_in_openmetadata_is_no_link(self, open_page, world):
+        world.plan()
+        app = open_page(PAGE, role="viewer", kind="not_found")
+        assert "` new.joiner@example.com `" in shown(app), "a bare address becomes a mailto link"
+
+    def test_the_numbers_under_the_tiles_add_up_to_what_can_be_applied(self, open_page, world):
+        plan = world.plan()
+        app = open_page(PAGE, role="viewer")
+        tiles = {metric.label: metric.value for metric in app.metric}
+        more = plan.changes - int(tiles["Will change"])
+        assert more == 1
+        assert f"**{plan.changes}** users can be changed" in shown(app)
+        assert "**1** of them only in name, under *Unknown domain*" in shown(app)
+
 
 class TestFilters:
     def test_without_any_every_kind_of_row_is_drawn(self, open_page, world):
@@ -193,6 +207,21 @@ class TestApply:
         assert outcomes == {"dana.fox@example.com": "conflict", "lena.novak@example.com": "applied"}
         assert world.stored("lena.novak")["displayName"] == "Lena Novak-Horvat"
 
+    def test_asks_about_the_ticked_users_not_the_whole_plan(self, open_page, world):
+        plan = world.plan()
+        assert plan.fields["domains_removed"] > 0
+        app = open_page(PAGE, role="steward")
+        box(app, world, plan, "lena.novak@example.com").check().run()
+        app.button(key="user_sync.apply_open").click().run()
+        assert "a direct domain" not in shown(app), "only her name changes"
+        assert f"` {plan.host_port} `" in shown(app), "as it is, to be recognised and copied"
+        app.button(key="user_sync.apply.cancel").click().run()
+        app.button(key="user_sync.tick_all").click().run()
+        app.button(key="user_sync.apply_open").click().run()
+        lose = plan.fields["domains_removed"]
+        words = "1 of them loses" if lose == 1 else f"{lose} of them lose"
+        assert f"{words} a direct domain." in shown(app)
+
     def test_above_the_limit_the_number_must_be_typed(self, open_page, many):
         world = many(120)
         plan = world.plan()
@@ -220,6 +249,8 @@ class TestApply:
         app = open_page(PAGE, role="steward", run=str(run.id), view="history")
         app.button(key="user_sync.revert").click().run()
         assert f"takes back run {run.id}" in shown(app)
+        assert "changes of that run" in shown(app)
+        assert "people in the directory" not in shown(app), "it was not asked"
         app.button(key="user_sync.tick_all").click().run()
         app.button(key="user_sync.apply_open").click().run()
         app.button(key="user_sync.apply.confirm").click().run()
