@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from backend.connections import environments, guard, repository, resolve
+from backend.connections.errors import EnvironmentDeleted
 from backend.connections.schemas import (
     ClientInfoView,
     ConnectionConfig,
     ConnectionStatus,
+    EnvironmentView,
     TestResult,
 )
 from backend.core import access, clock
@@ -94,25 +96,36 @@ def refresh(database: Database, actor: Actor, *, environment: str | None = None)
     """
     access.require(actor, Permission.CONNECTIONS_TEST)
     with database.read() as session:
-        name = resolve.environment(session, environment).name
-        config = resolve.find(session, environment=name, kind="datahub")
+        found = resolve.environment(session, environment)
+        config = resolve.find_in(session, found.id, kind="datahub")
     if config is None:
-        return Refresh(name, "skipped", error="no DataHub connection")
+        return Refresh(found.name, "skipped", error="no DataHub connection")
     return _retrieve(database, config)
+
+
+def refresh_one(database: Database, actor: Actor, *, environment: EnvironmentView) -> Refresh:
+    """`refresh` for one of many: it may be renamed or deleted while others are asked. What goes
+    wrong is in the answer, since one that fails must not stop the rest.
+    """
+    access.require(actor, Permission.CONNECTIONS_TEST)
+    try:
+        with database.read() as session:
+            config = resolve.find_in(session, environment.id, kind="datahub")
+        if config is None:
+            return Refresh(environment.name, "skipped", error="no DataHub connection")
+        return _retrieve(database, config)
+    except EnvironmentDeleted:
+        return Refresh(environment.name, "skipped", error="the environment was deleted")
+    except PortalError as exc:
+        return Refresh(environment.name, "failed", error=exc.message)
 
 
 def refresh_all(database: Database, actor: Actor = SYSTEM) -> tuple[Refresh, ...]:
     """Refresh every environment, one after the other; one failing does not stop the rest."""
     access.require(actor, Permission.CONNECTIONS_TEST)
     with database.read() as session:
-        names = [row.name for row in repository.list_environments(session)]
-    found = []
-    for name in names:
-        try:
-            found.append(refresh(database, actor, environment=name))
-        except PortalError as exc:
-            found.append(Refresh(name, "failed", error=exc.message))
-    return tuple(found)
+        found = [environments.view(row) for row in repository.list_environments(session)]
+    return tuple(refresh_one(database, actor, environment=item) for item in found)
 
 
 def _retrieve(database: Database, config: ConnectionConfig) -> Refresh:

@@ -20,6 +20,11 @@ class EnvironmentNotFound(NotFound):
         self.name = name
 
 
+class EnvironmentDeleted(NotFound):
+    def __init__(self) -> None:
+        super().__init__("The environment was deleted meanwhile. Choose another one.")
+
+
 class NoDefaultEnvironment(NotFound):
     def __init__(self) -> None:
         super().__init__(

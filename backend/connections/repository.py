@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 
 from backend.core.database import ReadSession, WriteSession
 from backend.models import Connection, ConnectionSecret, ConnectionTest, Environment
@@ -66,6 +66,28 @@ def find_connection(session: ReadSession, environment_id: int, kind: str) -> Con
             Connection.environment_id == environment_id, Connection.kind == kind
         )
     ).one_or_none()
+
+
+def connection_with_secrets(
+    session: ReadSession, environment_id: int, kind: str
+) -> tuple[Connection | None, list[ConnectionSecret]]:
+    """A connection and its secrets as they were saved together.
+
+    In one statement, since on PostgreSQL and MariaDB each has its own moment: between two of them
+    somebody may save, and the new password would go to the old server.
+    """
+    here = (Connection.environment_id == Environment.id, Connection.kind == kind)
+    sealed = (ConnectionSecret.environment_id == Environment.id, ConnectionSecret.kind == kind)
+    rows = session.execute(
+        select(Connection, ConnectionSecret)
+        .select_from(Environment)
+        .outerjoin(Connection, and_(*here))
+        .outerjoin(ConnectionSecret, and_(*sealed))
+        .where(Environment.id == environment_id)
+        .execution_options(populate_existing=True)
+    ).all()
+    stored = rows[0][0] if rows else None
+    return stored, [row[1] for row in rows if row[1] is not None]
 
 
 def lock_connection(session: WriteSession, environment_id: int, kind: str) -> Connection | None:

@@ -7,7 +7,11 @@ Nothing here checks a permission: the calling service has done that for what it 
 """
 
 from backend.connections import credentials, environments, kinds, repository, secrets
-from backend.connections.errors import ConnectionNotConfigured, NoDefaultEnvironment
+from backend.connections.errors import (
+    ConnectionNotConfigured,
+    EnvironmentDeleted,
+    NoDefaultEnvironment,
+)
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
 from backend.core.database import ReadSession
 from backend.models import Environment
@@ -34,34 +38,47 @@ def find(
     session: ReadSession, *, kind: str, environment: str | None = None
 ) -> ConnectionConfig | None:
     """Like `connection`, but None when this kind is not configured."""
-    known = kinds.get_kind(kind)
-    row = _row(session, environment)
-    stored = repository.find_connection(session, row.id, kind)
-    if stored is None and not known.implicit:
-        return None
-    return ConnectionConfig(
-        environment=environments.view(row),
-        kind=kind,
-        settings=kinds.with_defaults(known, stored.settings if stored else {}),
-        secrets=secrets.open_all(session, row.id, kind),
-        version=stored.version if stored else 0,
-    )
+    return _config(session, _row(session, environment), kind)
+
+
+def find_in(session: ReadSession, environment_id: int, *, kind: str) -> ConnectionConfig | None:
+    """Like `find`, by the environment's number: for work in several steps, between which it may
+    get another name, and its name may go to another one. Raises EnvironmentDeleted.
+    """
+    row = session.get(Environment, environment_id)
+    if row is None:
+        raise EnvironmentDeleted
+    return _config(session, row, kind)
 
 
 def connection(
     session: ReadSession, *, kind: str, environment: str | None = None
 ) -> ConnectionConfig:
     """Settings and decrypted secrets; raises ConnectionNotConfigured (404) with advice."""
-    found = find(session, kind=kind, environment=environment)
+    row = _row(session, environment)
+    found = _config(session, row, kind)
     if found is None:
-        name = _row(session, environment).name
-        raise ConnectionNotConfigured(name, kinds.get_kind(kind).label, kind)
+        raise ConnectionNotConfigured(row.name, kinds.get_kind(kind).label, kind)
     return found
 
 
 def url(config: ConnectionConfig) -> str:
     """The `url` setting of a ledger or rabbitmq connection with its password put in."""
     return credentials.with_password(config.settings["url"], config.secrets.get("password"))
+
+
+def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConfig | None:
+    known = kinds.get_kind(kind)
+    stored, sealed = repository.connection_with_secrets(session, row.id, kind)
+    if stored is None and not known.implicit:
+        return None
+    return ConnectionConfig(
+        environment=environments.view(row),
+        kind=kind,
+        settings=kinds.with_defaults(known, stored.settings if stored else {}),
+        secrets=secrets.opened(sealed),
+        version=stored.version if stored else 0,
+    )
 
 
 def _row(session: ReadSession, name: str | None) -> Environment:

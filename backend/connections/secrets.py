@@ -21,10 +21,17 @@ def binding(environment_id: int, kind: str, field: str) -> str:
 
 def open_all(session: ReadSession, environment_id: int, kind: str) -> dict[str, str]:
     """Field -> value of the secrets that are set; raises SecretUnreadable."""
+    return opened(repository.list_secrets(session, environment_id, kind))
+
+
+def opened(rows: Sequence[ConnectionSecret]) -> dict[str, str]:
+    """Field -> value of these rows; raises SecretUnreadable."""
     vault = secret_store.get_vault()
     return {
-        row.field: vault.decrypt(row.ciphertext, binding=binding(environment_id, kind, row.field))
-        for row in repository.list_secrets(session, environment_id, kind)
+        row.field: vault.decrypt(
+            row.ciphertext, binding=binding(row.environment_id, row.kind, row.field)
+        )
+        for row in rows
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.connections import client_info, repository
+from backend.connections import client_info, environments, repository
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.jobs.enqueue import enqueue
@@ -16,14 +16,16 @@ REFRESH_EVERY_HOURS = 6
 def refresh_client_info(ctx: JobContext) -> dict[str, Any]:
     """Refresh every environment; an unreachable one is recorded and does not stop the others."""
     with ctx.database.read() as session:
-        names = [row.name for row in repository.list_environments(session)]
+        found = [environments.view(row) for row in repository.list_environments(session)]
     ended = {"refreshed": 0, "failed": 0, "skipped": 0}
-    for number, name in enumerate(names):
-        ctx.progress(number, len(names), note=name)
-        outcome = client_info.refresh(ctx.database, ctx.actor, environment=name)
+    for number, environment in enumerate(found):
+        ctx.progress(number, len(found), note=environment.name)
+        outcome = client_info.refresh_one(ctx.database, ctx.actor, environment=environment)
         ended[outcome.outcome] += 1
-        ctx.log(f"{name}: {outcome.outcome} {outcome.error or outcome.client_id}".strip())
-    ctx.progress(len(names), len(names))
+        ctx.log(
+            f"{outcome.environment}: {outcome.outcome} {outcome.error or outcome.client_id}".strip()
+        )
+    ctx.progress(len(found), len(found))
     return ended
 
 

@@ -20,7 +20,7 @@ from backend.connections import (
     visibility,
 )
 from backend.connections.errors import set_command
-from backend.connections.schemas import ConnectionConfig, TestResult
+from backend.connections.schemas import ConnectionConfig, EnvironmentView, TestResult
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
@@ -56,10 +56,10 @@ def run(
     """
     access.require(actor, Permission.CONNECTIONS_TEST)
     with database.read() as session:
-        config = _config(session, environment, kind, draft)
-        name = resolve.environment(session, environment).name
+        row = resolve.environment(session, environment)
+        config = _config(session, row, kind, draft)
     if config is None:
-        return _not_configured(name, kind)
+        return _not_configured(row.name, kind)
     return _test(database, actor, config, is_draft=draft is not None)
 
 
@@ -73,7 +73,7 @@ def run_all(database: Database, actor: Actor, *, environment: str | None) -> tup
         configs = [
             config
             for kind in kinds.KINDS
-            if kind in stored and (config := _config(session, row.name, kind, None)) is not None
+            if kind in stored and (config := _config(session, row, kind, None)) is not None
         ]
     if not configs:
         return ()
@@ -118,15 +118,14 @@ def view(row: ConnectionTest) -> TestResult:
 
 
 def _config(
-    session: ReadSession, environment: str | None, kind: str, draft: Draft | None
+    session: ReadSession, row: EnvironmentView, kind: str, draft: Draft | None
 ) -> ConnectionConfig | None:
     known = kinds.get_kind(kind)
-    saved = resolve.find(session, environment=environment, kind=kind)
+    saved = resolve.find_in(session, row.id, kind=kind)
     if draft is None:
         return saved
-    row = resolve.environment(session, environment)
     plain, sealed = service.merge(known, {}, draft.settings, draft.secrets)
-    stored = secrets.open_all(session, row.id, kind)
+    stored = dict(saved.secrets) if saved else secrets.open_all(session, row.id, kind)
     kinds.check_complete(known, plain, frozenset(stored | sealed))
     return ConnectionConfig(
         environment=row,

@@ -9,10 +9,12 @@ from sqlalchemy import select, update
 
 from backend.connections import attention, client_info, environments, service, tasks, testing
 from backend.connections.errors import EnvironmentNotFound
+from backend.connections.schemas import ConnectionConfig
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
+from backend.integrations.datahub.schemas import ClientInfo
 from backend.integrations.datahub.standin import StandIn
 from backend.models import DataHubClientInfo
 from tests.backend.connections.conftest import Save
@@ -177,6 +179,33 @@ class TestRefresh:
         with database.read() as session:
             assert session.get(Job, job.id).result == {"refreshed": 1, "failed": 0, "skipped": 0}
             assert client_info.get(session, SYSTEM).connection_status == "connected"
+
+    def test_the_job_goes_on_when_environments_are_renamed_or_deleted_meanwhile(
+        self, connected: StandIn, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from backend.jobs import runner
+        from backend.models.jobs import Job
+
+        with database.write() as session:
+            for name in ("Goes", "Is renamed"):
+                environments.add(session, SYSTEM, name=name)
+        fetch = client_info._fetch
+
+        def change_environments(config: ConnectionConfig) -> ClientInfo:
+            with database.write() as session:
+                environments.remove(session, SYSTEM, name="Goes", confirm_name="Goes")
+                environments.update(session, SYSTEM, name="Is renamed", version=1, new_name="Other")
+            return fetch(config)
+
+        monkeypatch.setattr(client_info, "_fetch", change_environments)
+        tasks.schedule_refresh(database)
+        with database.read() as session:
+            job_id = session.scalars(select(Job.id)).one()
+        runner.run(job_id, database)
+        with database.read() as session:
+            job = session.get_one(Job, job_id)
+        assert (job.state, job.error) == ("succeeded", None)
+        assert job.result == {"refreshed": 1, "failed": 0, "skipped": 2}
 
 
 class TestStaleness:

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.event import listen
 
 from backend.connections import environments, resolve, secrets, service, testing
 from backend.connections.errors import NameTaken
@@ -14,6 +16,7 @@ from backend.core.database import Database
 from backend.core.errors import Conflict
 from backend.migrations import runner
 from backend.models import Connection, ConnectionSecret, ConnectionTest, Environment
+from tests.backend.connections.conftest import VALID
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -117,3 +120,34 @@ def test_two_first_saves_end_with_one_winner(state: Database) -> None:
 
     at_once(2, work)
     assert sorted(ended) == ["saved", "told"]
+
+
+def test_a_password_is_never_paired_with_another_saves_address(state: Database) -> None:
+    """Else the new server's password would be sent to the old one."""
+
+    def save(name: str) -> None:
+        with state.write() as session:
+            service.save(
+                session,
+                SYSTEM,
+                environment="Prod",
+                kind="postgres",
+                settings={**VALID["postgres"], "host": name},
+                secrets_in={"password": f"of {name}"},
+            )
+
+    with state.write() as session:
+        environments.add(session, SYSTEM, name="Prod")
+    save("old.example")
+    reads: list[str] = []
+
+    def save_before_the_secrets_are_read(*event: Any) -> None:
+        if "FROM" in event[2] and "connection_secrets" in event[2] and not reads:
+            reads.append(event[2])
+            save("new.example")
+
+    listen(state.engine, "before_cursor_execute", save_before_the_secrets_are_read)
+    with state.read() as session:
+        found = resolve.connection(session, kind="postgres")
+    assert reads
+    assert found.secrets["password"] == f"of {found.settings['host']}"
