@@ -1,6 +1,6 @@
 """Rules that never answer: shadowed by an equal one that is asked earlier, or dead."""
 
-from backend.ingestion.ruleset import Rule, RuleKind, RuleSet, Source
+from backend.ingestion.ruleset import PLATFORM, Rule, RuleKind, RuleSet, Source
 from backend.ingestion.scene import Scene
 
 Key = tuple[Source, RuleKind, str]
@@ -35,4 +35,10 @@ def _shadowed(rule: Rule, earlier: tuple[RuleSet, ...]) -> str:
 def _dead(rule: Rule, scene: Scene) -> str:
     if rule.kind == "tag" and scene.datahub is None:
         return "Dead: tags are read from DataHub, and this environment has no DataHub connection."
+    if rule.kind == "prefix" and "," in rule.pattern and not rule.pattern.startswith("urn:"):
+        # Usually the middle of a URN: it looks like "all of a platform", and answers nothing.
+        return (
+            "Looks dead: it answers only for datasets with a comma in their name. For all of a "
+            f"platform begin with {PLATFORM}{rule.pattern.partition(',')[0]},"
+        )
     return ""

@@ -18,7 +18,7 @@ RULE_KINDS: tuple[RuleKind, ...] = ("exact", "tag", "prefix", "default")
 
 _TAG = "urn:li:tag:"
 _DATASET = "urn:li:dataset:("
-_PLATFORM = "urn:li:dataset:(urn:li:dataPlatform:"
+PLATFORM = "urn:li:dataset:(urn:li:dataPlatform:"
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ def _prefix(text: str) -> str:
     if not prefix:
         raise BadRule("An empty prefix matches everything; make it the default instead.")
     if prefix.startswith("urn:") and not (
-        prefix.startswith(_PLATFORM) or _PLATFORM.startswith(prefix)
+        prefix.startswith(PLATFORM) or PLATFORM.startswith(prefix)
     ):
         raise BadRule(
-            f"{text!r} matches no dataset URN; they start with {_PLATFORM}<platform>,<name>."
+            f"{text!r} matches no dataset URN; they start with {PLATFORM}<platform>,<name>."
         )
     return prefix
 

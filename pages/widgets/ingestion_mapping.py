@@ -6,7 +6,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.errors import PortalError
 from backend.ingestion import background, mapping, resolve
-from backend.ingestion.ruleset import RULE_KINDS
+from backend.ingestion.ruleset import PLATFORM, RULE_KINDS
 from backend.ingestion.schemas import MappingView, RuleView
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
@@ -58,7 +58,7 @@ def _table(found: MappingView) -> RuleView | None:
     frame = pd.DataFrame(
         {
             "Kind": [rule.kind for rule in found.rules],
-            "Pattern": [_short(rule.pattern) for rule in found.rules],
+            "Pattern": [_short(rule) for rule in found.rules],
             "Target": [_target(rule) for rule in found.rules],
             "Remark": [rule.problem or rule.remark for rule in found.rules],
             "Note": [rule.note for rule in found.rules],
@@ -95,9 +95,14 @@ def _table(found: MappingView) -> RuleView | None:
     return chosen
 
 
-def _short(pattern: str) -> str:
-    """A pattern without what all dataset URNs begin and end with: the ends tell rules apart."""
-    return pattern.removeprefix("urn:li:dataset:(urn:li:dataPlatform:").removesuffix(")")
+def _short(rule: RuleView) -> str:
+    """A pattern without what all dataset URNs begin and end with: the ends tell rules apart.
+
+    The prefix of a URN keeps a mark of it, for the prefix of a name could read the same.
+    """
+    if rule.kind == "prefix":
+        return rule.pattern.replace(PLATFORM, "urn:li:…:", 1)
+    return rule.pattern.removeprefix(PLATFORM).removesuffix(")")
 
 
 def _target(rule: RuleView) -> str:

@@ -260,6 +260,16 @@ class TestMapping:
         ]
         assert "Remark" not in table.columns
 
+    def test_the_prefix_of_a_urn_does_not_look_like_that_of_a_name(
+        self, open_page: OpenPage, environment: str, add_rule: AddRule
+    ) -> None:
+        add_rule("prefix", "urn:li:dataset:(urn:li:dataPlatform:postgres,", "f")
+        add_rule("prefix", "postgres,", "g")
+        table = open_page(PAGE, role="operator", view="mapping").dataframe[0].value
+        shown = table[["Pattern", "Target"]].to_numpy().tolist()
+        assert sorted(shown) == [["postgres,", "g"], ["urn:li:…:postgres,", "f"]]
+        assert any(text.startswith("Looks dead") for text in table["Remark"])
+
 
 class TestDataHub:
     def test_sources_are_listed_and_run_as_a_job(

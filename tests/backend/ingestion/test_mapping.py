@@ -176,6 +176,19 @@ class TestUselessRules:
         assert remarks[("portal", TAG)].startswith("Dead")
         assert remarks[("portal", URN)] == remarks[("env", OTHER)] == ""
 
+    def test_the_prefix_of_a_name_that_is_the_middle_of_a_urn_is_pointed_out(
+        self, database: Database, add_rule: AddRule
+    ) -> None:
+        whole = "urn:li:dataset:(urn:li:dataPlatform:postgres,"
+        for pattern in ("postgres,", whole, "AwsDataCatalog.financial_data."):
+            add_rule("prefix", pattern, "f")
+        with database.read() as session:
+            found = mapping.view(session, SYSTEM)
+        remarks = {rule.pattern: rule.remark for rule in found.rules}
+        assert remarks["postgres,"].startswith("Looks dead")
+        assert remarks["postgres,"].endswith(f"begin with {whole}")
+        assert remarks[whole] == remarks["AwsDataCatalog.financial_data."] == ""
+
     def test_targets_that_do_not_exist_are_marked_on_their_rules(
         self, database: Database, add_rule: AddRule, aws: AwsStandIn, actors: SimpleNamespace
     ) -> None:
