@@ -24,12 +24,14 @@ from backend.cli.common import (
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
 from backend.user_sync import documents, service
+from backend.user_sync.difference import visible, written_out
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
 
 app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, undo them.")
 
 SHOWN = 40
+NAME_SHOWN = 80
 WAIT_SECONDS = 3600
 
 Confirm = Annotated[
@@ -202,17 +204,22 @@ def _plan_text(plan: PlanView, rows: list[RowView], *, applied_now: bool = False
 def _row_line(row: RowView) -> str:
     parts = []
     if row.sets_name:
-        parts.append(f"{_plain(row.old_name)} → {_plain(row.new_name)}")
+        names = _names(row)
+        parts.append(f"{_quoted(names[0])} → {_quoted(names[1])}")
     if row.sets_domains:
         old = ", ".join(ref.fqn for ref in row.old_domains) or "no domain"
         parts.append(f"{old} → {', '.join(ref.fqn for ref in row.new_domains) or 'no domain'}")
     return f"  {row.email}: {'; '.join(parts)}"
 
 
-def _plain(name: str | None) -> str:
-    """A name on one line: control and direction marks are made visible."""
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in (name or "")[:80])
-    return f"“{shown}”" if name else "no name"
+def _names(row: RowView) -> tuple[str, str]:
+    """Old and new name as a terminal may show them; where they look alike, written out."""
+    old, new = (row.old_name or "")[:NAME_SHOWN], (row.new_name or "")[:NAME_SHOWN]
+    return written_out(old, new) if row.look_alike else (visible(old), visible(new))
+
+
+def _quoted(name: str) -> str:
+    return f"“{name}”" if name else "no name"
 
 
 def _run_text(document: dict[str, object]) -> str:

@@ -1,10 +1,9 @@
 """Old → new as HTML with the changed part marked; everything from outside is escaped."""
 
-import difflib
-import unicodedata
 from collections.abc import Sequence
 from html import escape
 
+from backend.user_sync.difference import segments, visible
 from backend.user_sync.schemas import DomainRef, RowView
 
 SHOWN = 160
@@ -45,35 +44,15 @@ def name_html(old: str | None, new: str | None) -> str:
         return f"{_bdi(before)} → {_bdi(after)}"
     short_old, short_new = old[: SHOWN * 2], new[: SHOWN * 2]
     left, right = [], []
-    matcher = difflib.SequenceMatcher(None, short_old, short_new, autojunk=False)
-    for tag, a, b, c, d in matcher.get_opcodes():
-        if tag == "equal":
-            text = escape(visible(short_old[a:b]))
-            left.append(text)
-            right.append(text)
-            continue
-        if b > a:
-            left.append(f"{_OLD}{escape(visible(short_old[a:b], spaces=True))}</del>")
-        if d > c:
-            right.append(f"{_NEW}{escape(visible(short_new[c:d], spaces=True))}</ins>")
+    for same, before, after in segments(short_old, short_new):
+        if before:
+            left.append(escape(before) if same else f"{_OLD}{escape(before)}</del>")
+        if after:
+            right.append(escape(after) if same else f"{_NEW}{escape(after)}</ins>")
     return (
         f"{_bdi(''.join(left))}{_more(old, short_old)} → "
         f"{_bdi(''.join(right))}{_more(new, short_new)}"
     )
-
-
-def visible(text: str, *, spaces: bool = False) -> str:
-    """Invisible and combining characters as their code points; with `spaces`, blanks too."""
-    shown = []
-    for character in text:
-        category = unicodedata.category(character)
-        if category in ("Cf", "Cc", "Zl", "Zp") or (category == "Mn" and spaces):
-            shown.append(f"⟨U+{ord(character):04X}⟩")
-        elif category == "Zs" and spaces:
-            shown.append("␣" if character == " " else f"⟨U+{ord(character):04X}⟩")
-        else:
-            shown.append(character)
-    return "".join(shown)
 
 
 def _whole(text: str) -> str:

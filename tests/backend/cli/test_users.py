@@ -40,6 +40,15 @@ class TestPlan:
         assert "“Aaron Jonson” → “Aaron Johnson”; Operations → Marketing" in out
         assert "users apply 1" in out
 
+    def test_names_that_look_alike_are_told_apart(self, run_cli, world):
+        world.om.store.edit_user("lena.novak", by="x", display_name="Lena\u00a0Novak")
+        for person in world.directory.users:
+            if (person["email"] or "").lower() == "lena.novak@example.com":
+                person["displayName"] = "Lena Novak"
+        out = run_cli("users", "plan", "test").out
+        assert "“Lena⟨U+00A0⟩Novak” → “Lena␣Novak”" in out
+        assert "“Aaron Jonson” → “Aaron Johnson”" in out, "others stay as they are"
+
     def test_says_on_one_line_what_is_wrong(self, run_cli, world):
         world.directory.refuse_after = 2
         ended = run_cli("users", "plan", "test", "--json")
