@@ -1,28 +1,30 @@
 """Applies a run: a few users at a time, each outcome stored, safe to stop and to start again.
 
-Before a PATCH leaves, its item says `sending`. After a crash those items are looked at first: what
-is stored already is never written again. One thread coordinates and talks to the state database,
-the others talk to OpenMetadata.
+Before a PATCH leaves, its item says `sending`. After a crash, and after a write that OpenMetadata
+went away from, such items are looked at first: what is stored already is never written again. Where
+a run ends without having looked, they are `unknown`. One thread coordinates and talks to the state
+database, the others talk to OpenMetadata.
 """
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
+from typing import NamedTuple
 
 from backend.connections import resolve
 from backend.connections.schemas import ConnectionConfig
 from backend.core import audit, clock
 from backend.core.access import Actor, Role
-from backend.core.database import Database, ReadSession
+from backend.core.database import Database, ReadSession, StateDatabaseDown, WriteSession
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
-from backend.models import SyncPlan
+from backend.models import SyncPlan, SyncRun
 from backend.user_sync import left_alone, repository, rules_repository, run_repository
 from backend.user_sync.errors import ElsewhereNow, PlanExpired
 from backend.user_sync.planning import Control, gateway_for
-from backend.user_sync.schemas import Change, Outcome, RunState, RunView
+from backend.user_sync.schemas import Change, ItemState, Outcome, RunState, RunView
 from backend.user_sync.writing import Writer
 
 log = get_logger(__name__)
@@ -33,6 +35,7 @@ BEAT_SECONDS = 5.0
 #: A run asked for in time may begin so long after its plan expired, and go on after a crash; one
 #: that lay there longer than that (a portal switched off) must not write what was true long ago.
 LATE = timedelta(hours=1)
+STATE_AWAY = "The portal's own database was not available for a while; the run can be continued."
 _READ_AHEAD = 500
 
 
@@ -61,6 +64,8 @@ def execute(database: Database, run_id: int, control: Control, *, token: str) ->
         raise
     except JobLost:
         raise
+    except StateDatabaseDown:
+        return _end(database, run_id, token, "stopped", STATE_AWAY)
     except PortalError as exc:
         return _end(database, run_id, token, "stopped", exc.message)
     except BaseException:
@@ -112,9 +117,8 @@ class _Work:
         self._token = token
         self._writer = writer
         self._concurrency = concurrency
-        self._flying: dict[Future[Outcome], tuple[int, Change]] = {}
-        self._again: deque[tuple[int, Change]] = deque()
-        self._source = _Source(database, run_id)
+        self._flying: dict[Future[Outcome], _Task] = {}
+        self._again: deque[_Task] = deque()
         self._strikes = 0
         self._why = ""
         with database.read() as session:
@@ -125,43 +129,38 @@ class _Work:
         """Until nothing is left; returns why it stopped early, or ""."""
         with ThreadPoolExecutor(self._concurrency, "user-sync") as pool:
             try:
-                self._settle(pool)
-                self._go(pool, self._writer.write, self._source.take)
+                # What an earlier attempt left under way is looked at before anything new is sent.
+                self._go(
+                    pool, _Source(self._database, self._run_id, "sending", self._writer.settle)
+                )
+                self._go(pool, _Source(self._database, self._run_id, "pending", self._writer.write))
             finally:
                 self._land()
         return self._why
 
-    def _settle(self, pool: ThreadPoolExecutor) -> None:
-        """Look at what an earlier attempt left under way, before anything new is sent."""
-        interrupted = deque(self._source.interrupted())
-        self._go(pool, self._writer.settle, lambda n: _take(interrupted, n))
-
-    def _go(
-        self,
-        pool: ThreadPoolExecutor,
-        work: Callable[[Change], Outcome],
-        take: Callable[[int], list[tuple[int, Change]]],
-    ) -> None:
+    def _go(self, pool: ThreadPoolExecutor, source: "_Source") -> None:
+        """Until the source is dry and nobody of it waits for another try, or the run stops."""
         while True:
             # May raise to stop: before anything is noted as on its way.
             self._control.check_cancelled()
             self._control.progress(self._done, self._total, note="Writing to OpenMetadata.")
-            batch = [] if self._why else self._batch(take)
+            batch = [] if self._why else self._batch(source)
             self._record(batch)
-            for position, change in batch:
-                self._flying[pool.submit(work, change)] = (position, change)
-            if not self._flying:
+            for task in batch:
+                self._flying[pool.submit(task.work, task.change)] = task
+            if self._flying:
+                wait(self._flying, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
+            elif self._why or not self._again:
                 return
-            wait(self._flying, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
 
-    def _batch(self, take: Callable[[int], list[tuple[int, Change]]]) -> list[tuple[int, Change]]:
+    def _batch(self, source: "_Source") -> list["_Task"]:
         # While OpenMetadata is away one user at a time asks whether it is back.
         most = 1 if self._strikes else self._concurrency
         room = most - sum(not future.done() for future in self._flying)
         batch = _take(self._again, room) if room > 0 else []
-        return batch + (take(room - len(batch)) if room > len(batch) else [])
+        return batch + (source.take(room - len(batch)) if room > len(batch) else [])
 
-    def _record(self, batch: list[tuple[int, Change]]) -> None:
+    def _record(self, batch: list["_Task"]) -> None:
         """One short unit of work: what has ended, what is sent next, that we are alive."""
         outcomes = [self._landed(future) for future in list(self._flying) if future.done()]
         with self._database.write() as session:
@@ -169,7 +168,7 @@ class _Work:
                 session,
                 self._run_id,
                 self._token,
-                intents=[position for position, _ in batch],
+                intents=[task.position for task in batch],
                 outcomes=outcomes,
             )
         if not owned:
@@ -177,7 +176,7 @@ class _Work:
         self._done += sum(o.state not in ("pending", "sending") for _, o in outcomes)
 
     def _landed(self, future: Future[Outcome]) -> tuple[int, Outcome]:
-        position, change = self._flying.pop(future)
+        task = self._flying.pop(future)
         outcome = _result(future)
         if outcome.stops:
             self._why = outcome.reason
@@ -186,10 +185,12 @@ class _Work:
             if self._strikes >= STRIKES:
                 self._why = outcome.reason
             elif outcome.state == "pending":
-                self._again.append((position, change))
+                self._again.append(task._replace(work=self._writer.write))
+            elif outcome.state == "sending":
+                self._again.append(task._replace(work=self._writer.settle))
         else:
             self._strikes = 0
-        return position, outcome
+        return task.position, outcome
 
     def _land(self) -> None:
         """Wait for the writes under way and keep their outcomes, whatever ended the loop."""
@@ -202,35 +203,41 @@ class _Work:
                 )
 
 
-class _Source:
-    """Reads the items still to do, a few hundred at a time."""
+class _Task(NamedTuple):
+    """One item of the run and what to do about it: write it, or look first what became of it."""
 
-    def __init__(self, database: Database, run_id: int) -> None:
+    position: int
+    change: Change
+    work: Callable[[Change], Outcome]
+
+
+class _Source:
+    """Reads the items of a state, a few hundred at a time."""
+
+    def __init__(
+        self, database: Database, run_id: int, state: ItemState, work: Callable[[Change], Outcome]
+    ) -> None:
         self._database = database
         self._run_id = run_id
-        self._ready: deque[tuple[int, Change]] = deque()
+        self._state = state
+        self._work = work
+        self._ready: deque[_Task] = deque()
         self._after = -1
         self._dry = False
 
-    def interrupted(self) -> list[tuple[int, Change]]:
-        with self._database.read() as session:
-            return run_repository.next_changes(
-                session, self._run_id, "sending", after=-1, limit=10_000
-            )
-
-    def take(self, count: int) -> list[tuple[int, Change]]:
+    def take(self, count: int) -> list[_Task]:
         if len(self._ready) < count and not self._dry:
             with self._database.read() as session:
                 more = run_repository.next_changes(
-                    session, self._run_id, "pending", after=self._after, limit=_READ_AHEAD
+                    session, self._run_id, self._state, after=self._after, limit=_READ_AHEAD
                 )
-            self._ready.extend(more)
+            self._ready.extend(_Task(position, change, self._work) for position, change in more)
             self._dry = len(more) < _READ_AHEAD
             self._after = more[-1][0] if more else self._after
         return _take(self._ready, count)
 
 
-def _take(source: deque[tuple[int, Change]], count: int) -> list[tuple[int, Change]]:
+def _take(source: deque[_Task], count: int) -> list[_Task]:
     return [source.popleft() for _ in range(min(count, len(source)))]
 
 
@@ -244,24 +251,37 @@ def _result(future: Future[Outcome]) -> Outcome:
 
 
 def _end(database: Database, run_id: int, token: str, state: RunState | None, note: str) -> RunView:
-    """Record how the run ended; state None: by its items."""
+    """Record how our attempt ended; state None: by its items."""
     with database.write() as session:
         run = run_repository.get_run(session, run_id, lock=True)
-        view = run_repository.view(session, run)
         if run.claimed_by != token:
-            return view
-        run.state = state or ("succeeded" if view.counts.get("applied") == run.total else "partial")
-        run.note, run.claimed_by = note[:500], None
-        run.finished_at = None if run.state == "queued" else clock.now()
-        if run.state != "queued":
-            audit.record(
-                session,
-                Actor(run.actor_id, run.actor_name, Role(run.actor_role), run.actor_kind),  # type: ignore[arg-type]
-                "user_sync:plan:apply",
-                subject=f"run {run_id} of plan {run.plan_id} on {run.environment}",
-                phase="outcome",
-                outcome=run.state,
-                details={"counts": view.counts, "note": run.note},
-            )
+            return run_repository.view(session, run)
+        if state != "queued":
+            return close(session, run, state, note)
+        run.state, run.note, run.claimed_by, run.finished_at = "queued", "", None, None
         session.flush()
         return run_repository.view(session, run)
+
+
+def close(session: WriteSession, run: SyncRun, state: RunState | None, note: str) -> RunView:
+    """Record the end of a run; state None, or a stop with nobody left to look at: by its items.
+
+    Items under way become `unknown`: nobody looks at them any more, unless it is continued.
+    """
+    run_repository.leave_unknown(session, run.id)
+    view = run_repository.view(session, run)
+    if state is None or (state == "stopped" and not view.unsettled):
+        state = "succeeded" if view.counts.get("applied") == run.total else "partial"
+    run.state, run.note = state, note[:500]
+    run.claimed_by, run.finished_at = None, clock.now()
+    audit.record(
+        session,
+        Actor(run.actor_id, run.actor_name, Role(run.actor_role), run.actor_kind),  # type: ignore[arg-type]
+        "user_sync:plan:apply",
+        subject=f"run {run.id} of plan {run.plan_id} on {run.environment}",
+        phase="outcome",
+        outcome=run.state,
+        details={"counts": view.counts, "note": run.note},
+    )
+    session.flush()
+    return run_repository.view(session, run)

@@ -43,7 +43,7 @@ def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> li
             (("environment", known[run.environment_id]), ("run", str(run.id))),
         )
         for run in runs.list_runs(session, actor, limit=_LOOKED_AT)
-        if run.state == "stopped" and run.done < run.total and run.environment_id in known
+        if run.state == "stopped" and run.unsettled and run.environment_id in known
     ][:3]
 
 

@@ -39,7 +39,7 @@ class NothingToApply(InvalidInput):
 
 
 class NothingToContinue(Conflict):
-    """Every user of the run was tried; what is unknown is never sent again unseen."""
+    """Of every user of the run it is known what became."""
 
     def __init__(self, run_id: int, counts: dict[str, int]) -> None:
         ended = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()) if count)

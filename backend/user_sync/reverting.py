@@ -9,23 +9,29 @@ from backend.core.access import Actor, Permission
 from backend.core.database import WriteSession
 from backend.integrations.openmetadata.schemas import StoredUser
 from backend.models import SyncPlan, SyncRun
-from backend.user_sync import plans, repository, row_repository, rules_repository, run_repository
-from backend.user_sync.errors import NothingToUndo, RunActive, UndoElsewhere
+from backend.user_sync import (
+    plans,
+    repository,
+    row_repository,
+    rules_repository,
+    run_repository,
+    upkeep,
+)
+from backend.user_sync.errors import NothingToUndo, UndoElsewhere
 from backend.user_sync.matching import PlanRow
 from backend.user_sync.planning import Tally
-from backend.user_sync.schemas import ENDED, ItemView, PlanView
+from backend.user_sync.schemas import ItemView, PlanView
 
 
 def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
     """The inverse of what a run stored, as a plan to be reviewed and applied like any other.
 
-    Takes back only the fields that were really stored; users changed since then become conflicts
-    when the plan is applied. Raises RunNotFound, RunActive, UndoElsewhere, NothingToUndo.
+    Takes back only the fields that were really stored, and unknown writes as far as they turn out
+    to be stored; users changed since then become conflicts when the plan is applied.
+    Raises RunNotFound, RunActive, UndoElsewhere, NothingToUndo.
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
-    run = run_repository.get_run(session, run_id)
-    if run.state not in ENDED:
-        raise RunActive(run_id)
+    run = upkeep.at_rest(session, run_id)
     source = repository.get_plan(session, run.plan_id)
     _check_home(session, run, source)
     plan = plans.create(session, actor, environment=run.environment, origin="undo")
@@ -53,9 +59,12 @@ def _check_home(session: WriteSession, run: SyncRun, source: SyncPlan) -> None:
 def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
     rows: list[PlanRow] = []
     for item in items:
-        if not item.stored:
+        unknown = item.state == "unknown"
+        row = item.row
+        name = row.sets_name if unknown else "displayName" in item.stored
+        domains = row.sets_domains if unknown else "domains" in item.stored
+        if not (name or domains):
             continue
-        row, name, domains = item.row, "displayName" in item.stored, "domains" in item.stored
         user = StoredUser(
             id=item.user_id,
             name=row.user_name or "",
@@ -69,7 +78,8 @@ def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
             domains=row.new_domains if domains else row.old_domains,
             inherited=row.inherited,
         )
-        inverse = PlanRow(len(rows), "update", "takes back a change", row.email, user)
+        reason = "takes back a change" + (", if it was stored" if unknown else "")
+        inverse = PlanRow(len(rows), "update", reason, row.email, user)
         inverse.sets_name, inverse.new_name = name, row.old_name if name else user.display_name
         inverse.sets_domains = domains
         inverse.new_domains = row.old_domains if domains else user.domains

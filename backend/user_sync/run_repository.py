@@ -102,12 +102,22 @@ def claim(session: WriteSession, run_id: int, token: str) -> bool:
     now = clock.now()
     if row.state in ENDED:
         return False
-    fresh = row.heartbeat_at is not None and now - row.heartbeat_at < STALE
-    if row.state == "running" and row.claimed_by != token and fresh and not _died(row.claimed_by):
+    if row.state == "running" and row.claimed_by != token and not unheard(row, now):
         return False
     row.state, row.claimed_by, row.heartbeat_at = "running", token, now
     row.started_at = row.started_at or now
     return True
+
+
+def unheard(row: SyncRun, now: datetime) -> bool:
+    """Whether nobody was heard of at this open run for long, or its process is no more."""
+    heard = row.heartbeat_at or row.created_at
+    return now - heard >= STALE or (row.state == "running" and _died(row.claimed_by))
+
+
+def list_open(session: ReadSession) -> list[SyncRun]:
+    """Runs that have not ended."""
+    return list(session.scalars(select(SyncRun).where(SyncRun.state.not_in(ENDED))))
 
 
 def own_token() -> str:
@@ -162,6 +172,25 @@ def change_of(row: SyncRow) -> Change:
         new_domains=row_repository.refs(row.new_domains if row.sets_domains else row.old_domains),
         version=row.version,
         updated_at=row.updated_at,
+    )
+
+
+def leave_unknown(session: WriteSession, run_id: int) -> None:
+    """What is under way when a run ends is known to nobody."""
+    reason = "the run ended before it was seen what became of this write"
+    session.execute(
+        update(SyncItem)
+        .where(SyncItem.run_id == run_id, SyncItem.state == "sending")
+        .values(state="unknown", reason=reason, finished_at=clock.now())
+    )
+
+
+def look_again(session: WriteSession, run_id: int) -> None:
+    """Let the next attempt find out first what became of the unknown writes."""
+    session.execute(
+        update(SyncItem)
+        .where(SyncItem.run_id == run_id, SyncItem.state == "unknown")
+        .values(state="sending", reason="", finished_at=None)
     )
 
 

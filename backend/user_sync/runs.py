@@ -18,6 +18,7 @@ from backend.user_sync import (
     row_repository,
     rules_repository,
     run_repository,
+    upkeep,
 )
 from backend.user_sync.errors import (
     AppliedWithout,
@@ -26,10 +27,9 @@ from backend.user_sync.errors import (
     NothingToContinue,
     NotInPlan,
     PlanNotReady,
-    RunActive,
 )
 from backend.user_sync.planning import Control, Silent
-from backend.user_sync.schemas import ENDED, ItemView, RunView, Settings
+from backend.user_sync.schemas import ItemView, RunView, Settings
 
 
 def apply(
@@ -139,6 +139,7 @@ def _create(session: WriteSession, actor: Actor, plan: SyncPlan, total: int) -> 
         actor_kind=actor.kind,
         total=total,
         created_at=clock.now(),
+        heartbeat_at=clock.now(),
     )
     session.add(run)
     session.flush()
@@ -173,26 +174,27 @@ def execute(
 
 
 def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool = True) -> RunView:
-    """Go on with a run that stopped or was cancelled.
+    """Go on with a run that stopped, was cancelled, or lost its process; unknown writes are looked
+    at first.
 
     Raises RunActive, NothingToContinue, PlanExpired (the directory may say something else by now).
     """
     access.require(actor, Permission.USER_SYNC_APPLY)
-    run = run_repository.get_run(session, run_id, lock=True)
+    run = upkeep.at_rest(session, run_id)
     view = run_repository.view(session, run)
-    if run.state not in ENDED:
-        raise RunActive(run_id)
-    if view.done == run.total:
+    if not view.unsettled:
         raise NothingToContinue(run_id, view.counts)
     applying.check_fresh(repository.get_plan(session, run.plan_id))
+    run_repository.look_again(session, run_id)
     run.state, run.note, run.finished_at, run.claimed_by = "queued", "", None, None
+    run.heartbeat_at = clock.now()
     audit.record(
         session,
         actor,
         "user_sync:plan:apply",
         subject=f"run {run.id} of plan {run.plan_id} on {run.environment}",
         phase="intent",
-        details={"continued": True, "left": run.total - view.done},
+        details={"continued": True, "left": view.unsettled},
     )
     if background:
         _enqueue(session, actor, run)
@@ -200,9 +202,11 @@ def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool
 
 
 def cancel(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:
-    """Ask a run's job to stop between two users. Raises RunNotFound, InvalidInput."""
+    """Ask a run's job to stop between two users. Raises RunNotFound, InvalidInput, JobFinished."""
     access.require(actor, Permission.USER_SYNC_APPLY)
     run = run_repository.get_run(session, run_id)
+    if upkeep.abandoned(session, run):
+        return run_repository.view(session, upkeep.at_rest(session, run_id))
     if run.job_id is None:
         raise InvalidInput(f"Run {run_id} was started from a command line; stop it there.")
     jobs.cancel(session, actor, job_id=run.job_id)

@@ -148,6 +148,11 @@ class RunView:
     def done(self) -> int:
         return self.total - self.counts.get("pending", 0) - self.counts.get("sending", 0)
 
+    @property
+    def unsettled(self) -> int:
+        """Users not tried and writes of unknown outcome: what continuing looks at."""
+        return self.total - self.done + self.counts.get("unknown", 0)
+
 
 @dataclass(frozen=True)
 class ItemView:

@@ -10,7 +10,15 @@ from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
-from backend.user_sync import applying, planning, plans, repository, rules_repository, runs
+from backend.user_sync import (
+    applying,
+    planning,
+    plans,
+    repository,
+    rules_repository,
+    runs,
+    upkeep,
+)
 
 log = get_logger(__name__)
 
@@ -55,6 +63,9 @@ def apply_plan(ctx: JobContext, *, run_id: int) -> dict[str, Any] | None:
     result: dict[str, Any] = {"run_id": run_id, "state": run.state, "counts": run.counts}
     if run.state == "stopped":
         result[FAILED] = run.note or "The run stopped before its end."
+    elif run.ended and not run.counts.get("applied"):
+        ended = ", ".join(f"{count} {state}" for state, count in sorted(run.counts.items()))
+        result[FAILED] = f"No user was changed: {ended}. The run says why."
     return result
 
 
@@ -67,6 +78,12 @@ def plan_by_schedule(database: Database) -> None:
     for environment_id in due:
         with database.write() as session:
             _start_due(session, environment_id)
+
+
+@every("user_sync.abandoned", minutes=1)
+def stop_abandoned_runs(database: Database) -> None:
+    """A run whose process died would say that it is at work for ever."""
+    upkeep.stop_abandoned(database)
 
 
 @every("user_sync.cleanup", hours=6)

@@ -4,15 +4,28 @@ Shared by the apply job and the connector, so both follow the same rules. Never 
 roles, teams, personas and the admin flag.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from backend.core.errors import OutcomeUnknown, PortalError, UpstreamUnavailable
-from backend.integrations.openmetadata.errors import Moved, NotThere, TokenRefused
+from backend.core.errors import (
+    OutcomeUnknown,
+    PortalError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from backend.integrations.openmetadata.errors import (
+    Denied,
+    Moved,
+    NotThere,
+    Throttled,
+    TokenRefused,
+)
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import DomainRef, StoredUser
 from backend.user_sync.matching import folded
-from backend.user_sync.schemas import Change, Field, Outcome
+from backend.user_sync.schemas import Change, Field, ItemState, Outcome
 
 TRIES = 5
 
@@ -33,68 +46,79 @@ class Writer:
 
     def write(self, change: Change) -> Outcome:
         """Make the change, or say why not. Raises nothing but bugs."""
-        try:
-            return self._write(change)
-        except TokenRefused as exc:
-            return Outcome("pending", exc.message, stops=True)
-        except UpstreamUnavailable as exc:
-            return Outcome("pending", exc.message, away=True)
-        except NotThere as exc:
-            return Outcome("conflict", f"the user is gone: {exc.message}")
-        except PortalError as exc:
-            return Outcome("failed", exc.message)
+        return self._attempt(change, sent=False)
 
     def settle(self, change: Change) -> Outcome:
-        """Find out what became of a write that was interrupted, and go on from there."""
-        try:
-            now = self._gateway.user(change.user_id)
-        except NotThere as exc:
-            return Outcome("conflict", f"the user is gone: {exc.message}")
-        except PortalError as exc:
-            return Outcome("sending", exc.message, stops=True)
-        if wanted_is_there(change, now):
-            return _applied(change, now, "found stored after an interruption")
-        return self.write(change)
+        """Find out what became of a write that may have been sent, and go on from there."""
+        return self._attempt(change, sent=True)
 
-    def _write(self, change: Change) -> Outcome:
-        for _ in range(TRIES):
+    def _attempt(self, change: Change, *, sent: bool) -> Outcome:
+        try:
+            return self._write(change, sent=sent)
+        except PortalError as exc:
+            return _not_sent(exc, sent=sent)
+
+    def _write(self, change: Change, *, sent: bool) -> Outcome:
+        for attempt in range(1, TRIES + 1):
             now = self._gateway.user(change.user_id)
             if wanted_is_there(change, now):
-                return _applied(change, now, "was so already", stored=False)
+                reason = "found stored after an interruption" if sent else "was so already"
+                return _applied(change, now, reason, stored=sent)
             moved = what_moved(change, now)
             if moved:
                 return Outcome("conflict", moved)
             try:
-                return self._patch(change, now)
+                return self._patch(change, now, guarded=self._guards(change))
             except Moved:
                 continue
+            except Throttled as exc:
+                # A limit of requests refuses before it acts: slower is all it asks for.
+                if attempt == TRIES:
+                    raise
+                self._gateway.back_off(attempt, exc)
         return Outcome(
             "conflict", f"the user was changed by somebody else {TRIES} times while being written"
         )
 
-    def _patch(self, change: Change, now: StoredUser) -> Outcome:
-        guarded = self._guards(change)
+    def _patch(self, change: Change, now: StoredUser, *, guarded: bool) -> Outcome:
+        """Send it and see what became of it. Raises only what proves that nothing was stored:
+        Moved, Throttled, TokenRefused."""
         try:
             answer = self._gateway.patch_user(
                 change.user_id, operations(change), if_match=now.version if guarded else None
             )
-        except OutcomeUnknown as exc:
-            return self._look_after(change, exc)
+        except (Moved, Throttled, TokenRefused):
+            raise
+        except Denied as exc:
+            return Outcome("failed", exc.message)
         except NotThere as exc:
             return Outcome("failed", f"{exc.message} The user or the domain was deleted meanwhile.")
-        if not self._gateway.version().stores_domains_with_if_match:
-            # Servers before 2.0 may echo what they did not store.
-            answer = self._gateway.user(change.user_id)
-        if not wanted_is_there(change, answer):
-            # The answer may leave out what it was not asked for: only a read tells.
-            answer = self._read_back(change, answer)
-        return self._compared(change, answer)
+        except UpstreamUnavailable as exc:
+            # Mostly nothing arrived, but some proxies say 503 of a connection cut in the middle.
+            return Outcome("sending", exc.message, away=True)
+        except PortalError as exc:
+            return self._look_after(change, exc)
+        # Servers before 2.0 may echo what they did not store; and an answer may leave out what it
+        # was not asked for: only a read tells.
+        if not (
+            self._gateway.version().stores_domains_with_if_match and wanted_is_there(change, answer)
+        ):
+            seen = self._read_back(change)
+            if isinstance(seen, Outcome):
+                return seen
+            answer = seen
+        return self._compared(change, answer, "")
 
-    def _read_back(self, change: Change, answer: StoredUser) -> StoredUser:
+    def _read_back(self, change: Change) -> StoredUser | Outcome:
+        """The user after a PATCH was sent; unreadable now, it is looked at again later."""
         try:
             return self._gateway.user(change.user_id)
-        except PortalError:
-            return answer
+        except TokenRefused as exc:
+            return Outcome("sending", exc.message, stops=True)
+        except (UpstreamUnavailable, UpstreamTimeout, Throttled) as exc:
+            return Outcome("sending", exc.message, away=True)
+        except PortalError as exc:
+            return Outcome("unknown", f"It was sent, but could not be read back: {_cause(exc)}")
 
     def _guards(self, change: Change) -> bool:
         if "domains" in change.fields and not (
@@ -103,20 +127,24 @@ class Writer:
             return False
         return self._gateway.enforces_if_match(change.user_id)
 
-    def _look_after(self, change: Change, lost: OutcomeUnknown) -> Outcome:
-        """No answer came: read back. A write that is not there yet may still arrive."""
-        try:
-            now = self._gateway.user(change.user_id)
-        except PortalError:
-            return Outcome("unknown", lost.message)
-        if wanted_is_there(change, now):
-            return _applied(change, now, "the answer was lost, but the change is stored")
-        return Outcome("unknown", f"{lost.message} Read back, the old values were still there.")
+    def _look_after(self, change: Change, exc: PortalError) -> Outcome:
+        """No answer came, or none to be trusted. A write that is not there yet may still arrive."""
+        lost = isinstance(exc, OutcomeUnknown)
+        seen = self._read_back(change)
+        if isinstance(seen, Outcome):
+            return replace(seen, state="unknown", reason=exc.message) if lost else seen
+        if any(_has(change, name, seen) for name in change.fields):
+            what = "the answer was lost" if lost else "the answer was an error"
+            return self._compared(change, seen, f"{what}, but the change is stored")
+        if lost:
+            reason = f"{exc.message} Read back, the old values were still there."
+            return Outcome("unknown", reason, away=True)
+        return Outcome("failed", exc.message)
 
-    def _compared(self, change: Change, answer: StoredUser) -> Outcome:
+    def _compared(self, change: Change, answer: StoredUser, reason: str) -> Outcome:
         stored = tuple(name for name in change.fields if _has(change, name, answer))
         if stored == change.fields:
-            return _applied(change, answer, "")
+            return _applied(change, answer, reason)
         kept = [name for name in change.fields if name not in stored]
         return Outcome(
             "failed",
@@ -135,6 +163,26 @@ class Writer:
                 "DefaultBotPolicy denies EditDisplayName. Use a technical admin account."
             )
         return f"{said}: a policy or the server's version does not let this account change it."
+
+
+def _not_sent(exc: PortalError, *, sent: bool) -> Outcome:
+    """Why an attempt ended before its PATCH left. sent: an earlier attempt's may have."""
+    waiting: ItemState = "sending" if sent else "pending"
+    match exc:
+        case TokenRefused():
+            return Outcome(waiting, exc.message, stops=True)
+        case OutcomeUnknown():  # of the empty patch that asks whether If-Match is honoured
+            return Outcome(waiting, _cause(exc), away=True)
+        case UpstreamUnavailable() | UpstreamTimeout() | Throttled():
+            return Outcome(waiting, exc.message, away=True)
+        case NotThere():
+            return Outcome("conflict", f"the user is gone: {exc.message}")
+    return Outcome("unknown" if sent else "failed", exc.message)
+
+
+def _cause(exc: PortalError) -> str:
+    """What happened, without the advice."""
+    return f"{exc.system}: {exc.cause}." if isinstance(exc, UpstreamError) else exc.message
 
 
 def operations(change: Change) -> list[dict[str, Any]]:

@@ -122,7 +122,7 @@ def _domains(refs: tuple[DomainRef, ...], item: ItemView) -> str:
 
 def _actions(actor: Actor, run: RunView) -> None:
     with st.container(horizontal=True):
-        if actor.may(Permission.USER_SYNC_APPLY) and run.done < run.total:
+        if actor.may(Permission.USER_SYNC_APPLY) and run.unsettled:
             again = st.button("Continue", key="user_sync.resume", icon=":material/play_arrow:")
             if again and calls.write(service.resume, run_id=run.id) is not None:
                 st.rerun()

@@ -189,6 +189,10 @@ class OpenMetadataGateway:
             raise UpstreamError(SYSTEM, "the answer to a change is no user", "Check its version.")
         return user
 
+    def back_off(self, attempt: int, exc: UpstreamError) -> None:
+        """Wait before the attempt after this one, as long as the server asked (10 s at most)."""
+        self._transport.back_off(attempt, exc)
+
     def user_url(self, name: str) -> str:
         return user_url(self.host_port, name)
 

@@ -85,8 +85,12 @@ class Transport:
             except (UpstreamUnavailable, UpstreamTimeout, Throttled) as exc:
                 if attempt == READ_ATTEMPTS:
                     raise
-                self._sleep(_pause(attempt, exc))
+                self.back_off(attempt, exc)
         raise AssertionError("unreachable")
+
+    def back_off(self, attempt: int, exc: UpstreamError) -> None:
+        """Wait before another try: as long as the server asked, else longer each time."""
+        self._sleep(_pause(attempt, exc))
 
     def write(
         self, method: str, path: str, body: Any, *, content_type: str, headers: dict[str, str]

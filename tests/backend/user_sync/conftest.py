@@ -66,6 +66,11 @@ class World:
         run = self.start(plan, **more)
         return service.execute(self.database, self.steward, run_id=run.id, control=control)
 
+    def resume(self, run: RunView) -> RunView:
+        with self.database.write() as session:
+            service.resume(session, self.steward, run_id=run.id, background=False)
+        return service.execute(self.database, self.steward, run_id=run.id)
+
     def items(self, run: RunView) -> dict[str, Any]:
         with self.database.read() as session:
             return {
@@ -88,6 +93,12 @@ class World:
 def sent(world: World) -> list[str]:
     """E-mails of the users PATCHed so far; the empty probes of If-Match left out."""
     return [path for method, path in world.om.requests if method == "PATCH"]
+
+
+def lose(world: World, user_id: str) -> None:
+    """The user's PATCH is stored; its answer and every read after it are lost."""
+    world.om.faults.add(method="PATCH", path=f"/users/{user_id}$", drop="after")
+    world.om.faults.add(method="GET", path=f"/users/{user_id}$", after=1, status=500)
 
 
 def expire(world: World, ago: timedelta) -> None:

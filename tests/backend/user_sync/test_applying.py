@@ -18,7 +18,7 @@ from backend.user_sync.errors import (
     PlanExpired,
 )
 from backend.user_sync.schemas import Settings
-from tests.backend.user_sync.conftest import expire, sent
+from tests.backend.user_sync.conftest import expire, lose, sent
 
 
 class TestApply:
@@ -205,14 +205,14 @@ class TestBadDays:
         assert run.state == "stopped"
         assert "not available" in run.note
         assert 0 < run.counts["applied"] < 60
-        assert run.counts["applied"] + run.counts["pending"] == 60
+        assert run.counts["applied"] + run.counts["pending"] + run.counts["unknown"] == 60
         world.om.faults.clear()
         with world.database.write() as session:
             service.resume(session, world.steward, run_id=run.id, background=False)
         before = len(sent(world))
         run2 = service.execute(world.database, world.steward, run_id=run.id)
         assert (run2.state, run2.counts) == ("succeeded", {"applied": 60})
-        assert len(sent(world)) - before <= run.counts["pending"] + 1  # the probe is one
+        assert len(sent(world)) - before <= run.unsettled + 1  # the probe is one
 
     def test_the_server_gone_altogether(self, many):
         world = many(20)
@@ -226,6 +226,54 @@ class TestBadDays:
         plan = world.plan()
         world.om.faults.add(method="PATCH", after=10, times=1, status=503)
         assert world.apply(plan).counts == {"applied": 30}
+
+    def test_a_hiccup_on_the_last_user_does_not_leave_it_out(self, many):
+        world = many(5)
+        plan = world.plan()
+        last = world.rows(plan)[-1].user_id
+        world.om.faults.add(method="PATCH", path=f"/users/{last}$", times=1, status=503)
+        run = world.apply(plan)
+        assert (run.state, run.counts) == ("succeeded", {"applied": 5})
+
+    @pytest.mark.parametrize(("method", "status"), [("GET", 504), ("GET", 429), ("PATCH", 429)])
+    def test_a_server_that_has_no_time_stops_a_run_and_fails_nobody(self, many, method, status):
+        world = many(40)
+        plan = world.plan()
+        path = r"/users/[0-9a-f-]{36}$"
+        world.om.faults.add(method=method, path=path, after=11, status=status)
+        run = world.apply(plan)
+        assert (run.state, set(run.counts)) == ("stopped", {"applied", "pending"})
+        world.om.faults.clear()
+        assert world.resume(run).counts == {"applied": 40}
+
+    def test_a_short_limit_of_requests_slows_a_run_down_and_no_more(self, many):
+        world = many(40)
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=5, times=20, status=429)
+        assert world.apply(plan).counts == {"applied": 40}
+
+    def test_writes_that_are_never_answered_stop_a_run(self, many):
+        world = many(60)
+        plan = world.plan()
+        world.om.faults.add(method="PATCH", after=10, drop="before")
+        run = world.apply(plan)
+        assert (run.state, set(run.counts)) == ("stopped", {"applied", "pending", "unknown"})
+        world.om.faults.clear()
+        assert world.resume(run).counts == {"applied": 60}
+
+    def test_a_write_stored_unseen_is_found_by_continuing(self, many):
+        world = many(6)
+        plan = world.plan()
+        user_id = world.rows(plan)[2].user_id
+        lose(world, user_id)
+        run = world.apply(plan)
+        assert (run.state, run.counts) == ("partial", {"applied": 5, "unknown": 1})
+        world.om.faults.clear()
+        before = len(sent(world))
+        again = world.resume(run)
+        assert (again.state, again.counts) == ("succeeded", {"applied": 6})
+        assert len(sent(world)) == before
+        assert {item.stored for item in world.items(again).values()} == {("displayName",)}
 
     def test_a_token_that_expires_midway_stops_with_the_time(self, many):
         world = many(40)

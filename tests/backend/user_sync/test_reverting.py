@@ -7,10 +7,8 @@ import pytest
 from backend.core.errors import InvalidInput
 from backend.integrations.openmetadata.standin import StandIn
 from backend.user_sync import service
-from backend.user_sync.errors import (
-    NothingToUndo,
-    UndoElsewhere,
-)
+from backend.user_sync.errors import NothingToUndo, UndoElsewhere
+from tests.backend.user_sync.conftest import lose
 
 
 def copied(store):
@@ -57,6 +55,32 @@ class TestRevert:
         row = world.row(inverse, "aaron_johnson0@example.com")
         assert (row.sets_name, row.sets_domains) == (False, True)
         assert "lena.novak@example.com" not in {r.email for r in world.rows(inverse)}
+
+    def test_takes_back_an_unknown_write_that_was_stored(self, many):
+        world = many(4)
+        plan = world.plan()
+        row = world.rows(plan)[1]
+        lose(world, row.user_id)
+        run = world.apply(plan)
+        world.om.faults.clear()
+        assert run.counts == {"applied": 3, "unknown": 1}
+        inverse = self.revert(world, run)
+        assert "if it was stored" in world.row(inverse, row.email).reason
+        assert world.apply(inverse).counts == {"applied": 4}
+        assert world.stored(str(row.user_name))["displayName"] == row.old_name
+
+    def test_leaves_an_unknown_write_alone_that_was_not_stored(self, many):
+        world = many(4)
+        plan = world.plan()
+        row = world.rows(plan)[1]
+        world.om.faults.add(method="PATCH", path=f"/users/{row.user_id}$", drop="before")
+        run = world.apply(plan)
+        world.om.faults.clear()
+        assert run.counts == {"applied": 3, "unknown": 1}
+        undone = world.apply(self.revert(world, run))
+        assert undone.counts == {"applied": 4}
+        assert world.items(undone)[row.email].reason == "was so already"
+        assert world.stored(str(row.user_name))["version"] == 0.1
 
     def test_of_a_run_that_stored_nothing_is_refused(self, world):
         plan = world.plan()

@@ -50,6 +50,14 @@ def ready(server):
     gateway.close()
 
 
+def store_and_answer(server, response):
+    """Every PATCH is stored and answered with this."""
+    real = server.api.answer
+    server.server._answer = lambda request: (
+        real(request) and response if request.method == "PATCH" else real(request)
+    )
+
+
 def patches(server):
     return sum(method == "PATCH" for method, _ in server.requests)
 
@@ -80,10 +88,7 @@ class TestWrite:
         change = change_of(gateway, "dana.fox", domains=["Research"])
         gateway.enforces_if_match(change.user_id)
         bare = b'{"id": "%s", "name": "dana.fox", "email": "x@y.z"}' % change.user_id.encode()
-        real = server.api.answer
-        server.server._answer = lambda request: (
-            real(request) and Response(200, bare) if request.method == "PATCH" else real(request)
-        )
+        store_and_answer(server, Response(200, bare))
         assert written.write(change).state == "applied"
 
     def test_clears_a_name_when_an_undo_asks_for_it(self, server, ready):
@@ -200,7 +205,7 @@ class TestRefusals:
         assert (outcome.state, outcome.stops) == ("pending", True)
         gateway.close()
 
-    @pytest.mark.parametrize(("status", "said"), [(429, "limits"), (500, "500"), (400, "400")])
+    @pytest.mark.parametrize(("status", "said"), [(500, "500"), (400, "400")])
     def test_other_refusals_fail_the_row(self, server, ready, status, said):
         gateway, written = ready
         change = change_of(gateway, "carla.chen", display="C.")
@@ -209,6 +214,38 @@ class TestRefusals:
         outcome = written.write(change)
         assert outcome.state == "failed"
         assert said in outcome.reason
+
+    def test_a_limit_of_requests_is_waited_for_as_long_as_it_asks(self, server):
+        waited = []
+        gateway = OpenMetadataGateway(server.url, server.token("portal-admin"), sleep=waited.append)
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        server.faults.add(method="PATCH", status=429, times=2, headers={"Retry-After": "7"})
+        assert Writer(gateway).write(change).state == "applied"
+        assert len(waited) == 2
+        assert all(7 <= seconds <= 9 for seconds in waited)
+        gateway.close()
+
+    @pytest.mark.parametrize(("method", "status"), [("PATCH", 429), ("GET", 429), ("GET", 504)])
+    def test_a_server_that_has_no_time_leaves_the_row_for_later(
+        self, server, ready, method, status
+    ):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        server.faults.add(method=method, status=status)
+        outcome = written.write(change)
+        assert (outcome.state, outcome.away) == ("pending", True)
+
+    def test_the_question_whether_if_match_is_honoured_changes_nothing_when_it_gets_lost(
+        self, server, ready
+    ):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        server.faults.add(method="PATCH", drop="after")
+        outcome = written.write(change)
+        assert (outcome.state, outcome.away) == ("pending", True)
+        assert "may not have been stored" not in outcome.reason
 
 
 class TestLostAnswers:
@@ -229,6 +266,60 @@ class TestLostAnswers:
         outcome = written.write(change)
         assert (outcome.state, outcome.stored) == ("unknown", ())
         assert "may not have been stored" in outcome.reason
+
+    @pytest.mark.parametrize("version", ["1.12.4", "2.0.0"])
+    @pytest.mark.parametrize(
+        ("status", "state"),
+        [
+            (503, "sending"),
+            (504, "sending"),
+            (429, "sending"),
+            (401, "sending"),
+            (404, "unknown"),
+            (500, "unknown"),
+        ],
+    )
+    def test_a_stored_change_that_cannot_be_read_back_is_looked_at_later(
+        self, version, status, state
+    ):
+        with StandIn(seed=seeding.seed_demo, version=version) as server:
+            gateway, written = writer(server)
+            change = change_of(gateway, "carla.chen", display="C.")
+            gateway.enforces_if_match(change.user_id)
+            real = server.api.answer
+            bare = b'{"id": "%s", "name": "carla.chen"}' % change.user_id.encode()
+            server.server._answer = lambda request: (
+                real(request) and Response(200, bare)
+                if request.method == "PATCH"
+                else real(request)
+            )
+            server.faults.add(method="GET", path=change.user_id, after=1, status=status)
+            outcome = written.write(change)
+            assert (outcome.state, outcome.stored) == (state, ())
+            assert outcome.stops is (status == 401)
+            assert outcome.away is (status in (503, 504, 429))
+            assert "gone" not in outcome.reason
+            server.faults.clear()
+            settled = written.settle(change)
+            assert (settled.state, settled.stored) == ("applied", ("displayName",))
+            gateway.close()
+
+    def test_a_503_of_a_change_that_was_stored_is_found_out(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        store_and_answer(server, Response(503, b"{}"))
+        outcome = written.write(change)
+        assert (outcome.state, outcome.away) == ("sending", True)
+        assert written.settle(change).stored == ("displayName",)
+
+    def test_an_error_in_place_of_an_answer_is_looked_behind(self, server, ready):
+        gateway, written = ready
+        change = change_of(gateway, "carla.chen", display="C.")
+        gateway.enforces_if_match(change.user_id)
+        store_and_answer(server, Response(500, b"{}"))
+        outcome = written.write(change)
+        assert (outcome.state, outcome.stored) == ("applied", ("displayName",))
 
 
 class TestSettle:
@@ -251,4 +342,4 @@ class TestSettle:
         change = change_of(gateway, "carla.chen", display="C.")
         server.faults.add(status=503)
         outcome = written.settle(change)
-        assert (outcome.state, outcome.stops) == ("sending", True)
+        assert (outcome.state, outcome.away) == ("sending", True)

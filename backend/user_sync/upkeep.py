@@ -1,0 +1,59 @@
+"""Runs that lost their process: nobody works on them and no job will."""
+
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.log import get_logger
+from backend.jobs import service as jobs
+from backend.jobs.errors import JobNotFound
+from backend.models import SyncRun
+from backend.user_sync import applying, run_repository
+from backend.user_sync.errors import RunActive
+from backend.user_sync.schemas import ENDED
+
+log = get_logger(__name__)
+
+DIED = "The process that worked on it ended before the run did; the run can be continued."
+
+
+def abandoned(session: ReadSession, run: SyncRun) -> bool:
+    """Whether an open run has lost its process. A job that is still open takes it up again."""
+    return (
+        run.state not in ENDED
+        and run_repository.unheard(run, clock.now())
+        and not _has_open_job(session, run)
+    )
+
+
+def _has_open_job(session: ReadSession, run: SyncRun) -> bool:
+    if run.job_id is None:
+        return False
+    try:
+        return not jobs.get(session, SYSTEM, job_id=run.job_id).ended
+    except JobNotFound:
+        return False
+
+
+def at_rest(session: WriteSession, run_id: int) -> SyncRun:
+    """The run, locked, once nobody works on it; an abandoned one is stopped.
+
+    Raises RunNotFound, RunActive.
+    """
+    run = run_repository.get_run(session, run_id, lock=True)
+    if abandoned(session, run):
+        applying.close(session, run, "stopped", DIED)
+    if run.state not in ENDED:
+        raise RunActive(run_id)
+    return run
+
+
+def stop_abandoned(database: Database) -> None:
+    """Stop every abandoned run, so that the Overview names it and it can be continued."""
+    with database.read() as session:
+        found = [run.id for run in run_repository.list_open(session) if abandoned(session, run)]
+    for run_id in found:
+        with database.write() as session:
+            run = run_repository.get_run(session, run_id, lock=True)
+            if abandoned(session, run):
+                applying.close(session, run, "stopped", DIED)
+                log.warning("Stopped a run that lost its process.", run_id=run_id)
