@@ -105,12 +105,7 @@ def as_portal_error(exc: psycopg2.Error, where: str = "") -> UpstreamError | Loc
         cause, advice = _KNOWN[code]
         return SourceRefused(system, cause, advice + ".")
     if code is not None and code.startswith("23"):
-        name = exc.diag.constraint_name or "unnamed"
-        return SourceRefused(
-            system,
-            f"the constraint {name} refused a token",
-            "Nothing was changed; leave that column out or drop the constraint.",
-        )
+        return _constraint_broken(system, exc)
     if isinstance(exc, NoAnswer):
         return UpstreamTimeout(
             system,
@@ -124,6 +119,19 @@ def as_portal_error(exc: psycopg2.Error, where: str = "") -> UpstreamError | Loc
         system,
         f"the server refused with SQLSTATE {code or 'none'} ({type(exc).__name__})",
         "Look the time up in the server's log.",
+    )
+
+
+def _constraint_broken(system: str, exc: psycopg2.Error) -> SourceRefused:
+    name = exc.diag.constraint_name or "unnamed"
+    advice = "leave that column out or drop the constraint."
+    if exc.pgcode == errorcodes.UNIQUE_VIOLATION:
+        advice = (
+            "perhaps a value was tokenized before and entered again: merge or remove such rows, "
+            "or leave that column out."
+        )
+    return SourceRefused(
+        system, f"the constraint {name} refused a token", f"Nothing was changed; {advice}"
     )
 
 

@@ -114,7 +114,9 @@ SELECT 'k', 'partition key', p.partrelid::pg_catalog.regclass::text, a.attname
 """
 
 _INDEXES = """
-SELECT DISTINCT c.relname, i.indisunique, m.amname, a.attname
+SELECT DISTINCT c.relname, i.indisunique, m.amname, a.attname,
+       i.indexprs IS NOT NULL OR a.attnum <> ALL (i.indkey::pg_catalog.int2[]),
+       i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL
   FROM pg_catalog.pg_index AS i
        JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
        JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
@@ -170,14 +172,16 @@ SELECT DISTINCT g.attname, a.attname
    AND d.refobjid = %(oid)s AND d.refobjsubid > 0 AND a.attnum <> g.attnum
 """
 
+# The server's own list knows tables that are published by name, by schema, or by their root.
 _PUBLICATION = """
 SELECT p.pubname
   FROM pg_catalog.pg_publication AS p, pg_catalog.pg_class AS c
  WHERE c.oid = ANY (%(oids)s) AND c.relkind = 'r' AND p.pubupdate
    AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary))
-   AND (p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r
-                                   WHERE r.prpubid = p.oid AND r.prrelid = c.oid))
+   AND EXISTS (SELECT FROM pg_catalog.pg_get_publication_tables(p.pubname::text) AS r
+                WHERE r.relid = c.oid OR r.relid IN (
+                      SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid)))
  LIMIT 1
 """
 

@@ -16,8 +16,16 @@ from backend.tokenization.engines.base import (
     RewriteResult,
     require_known,
 )
-from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite, witness
-from backend.tokenization.engines.postgres.facts import TEXT_TYPES
+from backend.tokenization.engines.postgres import (
+    catalog,
+    expressions,
+    inspect,
+    measure,
+    rewrite,
+    rules,
+    witness,
+)
+from backend.tokenization.engines.postgres.facts import TEXT_TYPES, TableFacts
 from backend.tokenization.schemas import ColumnChoice, TableName, TableReport
 from backend.tokenization.tokens import Tokenizer
 
@@ -60,7 +68,7 @@ class PostgresEngine:
                 else {}
             )
             found = detector(values)
-            return inspect.report(
+            report = inspect.report(
                 cursor,
                 self._table,
                 tokenizer=tokenizer,
@@ -68,6 +76,38 @@ class PostgresEngine:
                 suggested=found.suggested,
                 facts=facts,
             )
+        return inspect.with_blockers(report, self._entered_again(tokenizer, facts, report))
+
+    def _entered_again(
+        self, tokenizer: Tokenizer, facts: TableFacts, report: TableReport
+    ) -> dict[str, str]:
+        """Unique columns that hold a plain value and its token, with the sentence for each.
+
+        The key is brought as for a run, in a temporary table; nothing else is written.
+        """
+        unique = {
+            column.name: index
+            for column in report.columns
+            if column.rows_to_update and not column.blockers
+            if (index := rules.unique_alone(facts, column.name))
+        }
+        if not unique:
+            return {}
+        with (
+            self._connect("preview", PREVIEW_STATEMENT, readonly=False) as connection,
+            connection.cursor() as cursor,
+        ):
+            expressions.load_key(cursor, tokenizer)
+            cursor.execute("SET TRANSACTION READ ONLY")
+            rows = {
+                name: measure.count_entered_again(cursor, self._table, name, tokenizer.scheme)
+                for name in unique
+            }
+        return {
+            name: rules.entered_again(rows[name], index)
+            for name, index in unique.items()
+            if rows[name]
+        }
 
     def rewrite(
         self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control

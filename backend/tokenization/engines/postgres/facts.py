@@ -33,10 +33,18 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
+    """A column's part in an index.
+
+    computed: its expression or condition uses the column. alone: the column is all that it holds,
+    of every row.
+    """
+
     name: str
     unique: bool
     method: str
     column: str
+    computed: bool
+    alone: bool
 
 
 @dataclass(frozen=True)

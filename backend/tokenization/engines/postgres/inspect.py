@@ -110,6 +110,19 @@ def _with_rows(
     return replace(measured, rows_to_update=None if blocked else counts.rows_to_update)
 
 
+def with_blockers(found: TableReport, more: Mapping[str, str]) -> TableReport:
+    """The report with one more blocker for some columns; then no row can be updated."""
+    if not more:
+        return found
+    columns = tuple(
+        replace(column, blockers=(*column.blockers, more[column.name]))
+        if column.name in more
+        else column
+        for column in found.columns
+    )
+    return replace(found, columns=columns, rows_to_update=None)
+
+
 def _samples(
     cursor: Cursor, table: TableName, column: str, tokenizer: Tokenizer
 ) -> tuple[Sample, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
-from backend.tokenization.engines.postgres.expressions import is_plain, text_of
+from backend.tokenization.engines.postgres.expressions import is_plain, text_of, token_of
 from backend.tokenization.engines.postgres.facts import TableFacts
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import Scheme, Tokenizer
@@ -85,6 +85,24 @@ def count_plain(cursor: Cursor, table: TableName, columns: Sequence[str]) -> int
     cursor.execute(
         sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}").format(
             qualified(table), any_plain(columns)
+        )
+    )
+    return int((cursor.fetchone() or (0,))[0])
+
+
+def count_entered_again(cursor: Cursor, table: TableName, column: str, scheme: Scheme) -> int:
+    """Rows whose plain value has its token in the column already. Needs `load_key`."""
+    value = text_of(column)
+    cursor.execute(
+        sql.SQL(
+            "SELECT pg_catalog.count(*) FROM (SELECT {token} AS token FROM {table} WHERE {plain}) "
+            "AS fresh WHERE fresh.token OPERATOR(pg_catalog.=) ANY "
+            "(SELECT {value} FROM {table} WHERE NOT {plain})"
+        ).format(
+            token=token_of(value, scheme),
+            table=qualified(table),
+            plain=is_plain(value),
+            value=value,
         )
     )
     return int((cursor.fetchone() or (0,))[0])

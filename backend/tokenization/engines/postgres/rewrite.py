@@ -175,12 +175,30 @@ def _batches(
         while first < member.blocks:
             last = min(first + size, member.blocks) if ranged else member.blocks
             began = time.monotonic()
-            cursor.execute(_update(member, names, tokenizer, first, last))
+            try:
+                cursor.execute(_update(member, names, tokenizer, first, last))
+            except psycopg2.DataError as exc:
+                raise _does_not_fit(facts, names, exc) from exc
             seconds = time.monotonic() - began
             yield last - first, cursor.rowcount
             if last - first == size:
                 size = _next_size(size, seconds)
             first = last
+
+
+def _does_not_fit(
+    facts: TableFacts, names: list[str], exc: psycopg2.DataError
+) -> Blocked | psycopg2.DataError:
+    """The server's error names no index and quotes the value; say what it can be about instead."""
+    computed = rules.computed_from(facts, names)
+    if not computed:
+        return exc
+    trigger = " (or a trigger)" if facts.triggers else ""
+    return Blocked(
+        f"Nothing was changed: a token does not fit {', '.join(computed)}{trigger}, computed from "
+        f"a column of this run (SQLSTATE {exc.pgcode}). Leave that column out, or drop what is "
+        "computed from it."
+    )
 
 
 def _first_size(member: Member, block_size: int) -> int:

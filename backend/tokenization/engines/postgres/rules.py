@@ -7,6 +7,7 @@ from backend.tokenization.engines.postgres.facts import (
     TEXT_TYPES,
     ColumnFacts,
     Constraint,
+    Index,
     TableFacts,
 )
 from backend.tokenization.tokens import HMAC_TOKEN_LENGTH, Scheme
@@ -143,13 +144,7 @@ def column_warnings(facts: TableFacts, column: ColumnFacts, scheme: Scheme) -> t
     for index in facts.indexes:
         if index.column != column.name:
             continue
-        if index.unique:
-            found.append(
-                f"the unique index {index.name} stays valid: equal values get equal tokens, "
-                "different values different ones"
-            )
-        else:
-            found.append(f"the index {index.name} is rewritten, and searches by plain value miss")
+        found.append(_index_warning(index))
         if scheme is Scheme.BASE64 and index.method == "btree":
             found.append(
                 f"the index {index.name} refuses entries of more than about {_BTREE_LIMIT} bytes; "
@@ -161,12 +156,60 @@ def column_warnings(facts: TableFacts, column: ColumnFacts, scheme: Scheme) -> t
         if source == column.name
     ]
     found += [
-        f"the generated column {generated} is computed anew from the tokens"
+        f"the generated column {generated} is computed anew from the tokens; should it not take "
+        "one, the run fails and nothing is changed"
         for generated, source in facts.generated_from
         if source == column.name
     ]
     found += _type_warnings(column)
     return tuple(dict.fromkeys(found))
+
+
+def _index_warning(index: Index) -> str:
+    if index.computed:
+        clash = ", or two tokens should give the same," if index.unique else ","
+        kind = "unique index" if index.unique else "index"
+        return (
+            f"the {kind} {index.name} is rewritten; it is computed from this column, and should "
+            f"that fail on a token{clash} the run fails and nothing is changed"
+        )
+    if not index.unique:
+        return f"the index {index.name} is rewritten, and searches by plain value miss"
+    if not index.alone:
+        return (
+            f"the unique index {index.name} stays valid unless a value in it was tokenized before "
+            "and entered again; then the run fails and nothing is changed"
+        )
+    return (
+        f"the unique index {index.name} stays valid: equal values get equal tokens, "
+        "different values different ones"
+    )
+
+
+def unique_alone(facts: TableFacts, column: str) -> str | None:
+    """The index by which the column alone is unique in the whole table, if there is one."""
+    if len(facts.members) > 1:
+        return None
+    return next(
+        (i.name for i in facts.indexes if i.column == column and i.unique and i.alone), None
+    )
+
+
+def entered_again(rows: int, index: str) -> str:
+    """Why a unique column cannot be tokenized: a value and its token are both in it."""
+    return (
+        f"{rows:,} values were tokenized before and entered again, and the unique index {index} "
+        "holds their tokens already; merge or remove these rows first"
+    )
+
+
+def computed_from(facts: TableFacts, columns: list[str]) -> list[str]:
+    """What the table computes from these columns, for an error that can be about any of them."""
+    indexes = [f"the index {i.name}" for i in facts.indexes if i.computed and i.column in columns]
+    generated = [
+        f"the generated column {name}" for name, source in facts.generated_from if source in columns
+    ]
+    return list(dict.fromkeys(indexes + generated))
 
 
 def _type_warnings(column: ColumnFacts) -> list[str]:
