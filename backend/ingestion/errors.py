@@ -71,7 +71,7 @@ class AlreadyRunning(Conflict):
         self.run = run
         release = (
             ", or release the dataset on the Ingestion page when you know that it has ended"
-            if run.status == "unknown"
+            if run.status in ("unknown", "failed")
             else ""
         )
         super().__init__(

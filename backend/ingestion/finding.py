@@ -8,14 +8,13 @@ from datetime import datetime
 class Finding:
     """Fields that stay None or empty do not change the row.
 
-    settled: no further look will change anything. release: the dataset may be run again.
+    settled: no further look will change anything, and the dataset may be run again.
     """
 
     status: str | None = None
     detail: str = ""
     public_detail: str = ""
     settled: bool = False
-    release: bool = False
     request_id: str | None = None
     execution_arn: str | None = None
     attempts: int | None = None

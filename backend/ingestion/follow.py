@@ -128,7 +128,7 @@ def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
             setattr(row, name, value)
     if finding.log_tail is not None:
         row.log_tail = "\n".join(finding.log_tail)[-30_000:]
-    if finding.release or finding.settled:
+    if finding.settled:
         row.active_key = None
     row.settled = finding.settled
     row.next_look_at = None if finding.settled else now + _pause(row.looks)

@@ -135,7 +135,7 @@ def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
         found.status, found.settled = "succeeded", True
         found.detail = found.public_detail = _tries("The function ended without an error", call)
     elif call.state == "failed":
-        found.status, found.release = "failed", True
+        found.status = "failed"
         found.public_detail = _tries("The function ended with an error", call)
         found.detail = f"{found.public_detail} {call.error.rstrip('.')}."
         found.settled = call.attempts >= row.max_attempts or _quiet_since(call) > RETRY_GRACE

@@ -94,7 +94,7 @@ def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
 
 
 def release(session: WriteSession, actor: Actor, *, run_id: str) -> RunView:
-    """Let the dataset be run again although this run's outcome is not known.
+    """Let the dataset be run again although this run may not be over.
 
     The run itself is still followed. Raises RunNotFound.
     """

@@ -213,11 +213,11 @@ def _actions(actor: Actor, run: RunView) -> None:
         if stopped is not None:
             flash.info("Step Functions was asked to stop the execution.")
             st.rerun()
-    if may_run and run.active and run.status == "unknown":
+    if may_run and run.active and run.status in ("unknown", "failed"):
         release.button(
             "Release the dataset",
             key="ingestion.release",
-            help="Lets it be run again although nobody knows whether this run has ended.",
+            help="Lets it be run again although this run may not be over.",
             on_click=_release,
             args=(run,),
             width="stretch",

@@ -1,6 +1,7 @@
 """The ingestion page: ask, look at what will be sent, confirm, follow; the mapping; DataHub."""
 
 import json
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import pytest
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.ingestion import mapping, runs, service
+from backend.ingestion import follow, mapping, runs, service
 from backend.ingestion.schemas import Request, RunView
 from backend.integrations.aws.standin import AwsStandIn
 from backend.integrations.datahub.standin import StandIn
@@ -172,6 +173,21 @@ class TestRun:
         assert "not sent again" in _texts(app, "error")
         assert _runs(database)[0].status == "unknown"
         assert len(aws.starts()) == 1
+
+    def test_a_failed_run_with_tries_left_can_be_let_go(
+        self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule,
+        actors: SimpleNamespace,
+    ) -> None:  # fmt: skip
+        aws.add_function("f", seconds=0.0, outcome="fail")
+        add_rule("exact", URN, "f")
+        run = runs.start(database, actors.operator, Request(URN))
+        deadline = time.monotonic() + 20
+        while _runs(database)[0].status != "failed" and time.monotonic() < deadline:
+            follow.look(database, run.run_id)
+        assert _runs(database)[0].active
+        app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
+        app.button(key="ingestion.release").click().run()
+        assert not _runs(database)[0].active
 
     def test_a_run_can_be_asked_for_again_after_a_look(
         self, open_page: OpenPage, database: Database, mapped: None, actors: SimpleNamespace

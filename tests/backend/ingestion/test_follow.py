@@ -14,7 +14,7 @@ from backend.core import clock
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
 from backend.ingestion import follow, looking, service
-from backend.ingestion.errors import CannotStop, StartFailed
+from backend.ingestion.errors import AlreadyRunning, CannotStop, StartFailed
 from backend.ingestion.finding import Finding
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws import logs
@@ -84,9 +84,39 @@ class TestLambda:
         aws.add_function("f", seconds=0.1, outcome=outcome)  # type: ignore[arg-type]
         add_rule("exact", URN, "f")
         run = look(start().run_id, "failed")
-        assert (run.status, run.settled, run.active) == ("failed", False, False)
+        assert (run.status, run.settled, run.active) == ("failed", False, True)
         assert word in run.detail
         assert "may try again (3 tries" in run.detail
+
+    def test_a_failed_call_keeps_the_dataset_until_lambda_has_no_try_left(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
+    ) -> None:
+        aws.add_function("f", seconds=0.1, outcome="fail")
+        add_rule("exact", URN, "f")
+        run = look(start().run_id, "failed")
+        with pytest.raises(AlreadyRunning, match=r"\(failed\).* release the dataset"):
+            start()
+        for number, status in ((2, "failed"), (3, "running")):
+            aws.retry("f", str(run.request_id), ends=status == "failed")
+            seen = look(run.run_id)
+            assert (seen.status, seen.attempts, seen.active) == (status, number, True)
+        with pytest.raises(AlreadyRunning):
+            start()
+        aws.retry("f", str(run.request_id), begins=False)
+        over = look(run.run_id)
+        assert (over.status, over.settled, over.active) == ("failed", True, False)
+        assert len(aws.starts()) == 1
+
+    def test_a_failed_call_that_stays_quiet_lets_the_dataset_go(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        aws.add_function("f", seconds=0.1, outcome="fail")
+        add_rule("exact", URN, "f")
+        run = look(start().run_id, "failed")
+        monkeypatch.setattr(looking, "RETRY_GRACE", timedelta(0))
+        over = look(run.run_id)
+        assert (over.status, over.settled, over.active) == ("failed", True, False)
 
     def test_without_a_log_group_the_outcome_is_unknown_and_why(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,

@@ -62,6 +62,10 @@ class Afterlife:
         stream = f"2026/01/01/[$LATEST]{request_id.lower()[:32]}"
         start = [f"START RequestId: {request_id} Version: $LATEST", f"event: {event}"]
         self._at(0.0, lambda: self._write(name, region, stream, start))
+        end = self._end(behaviour, request_id)
+        self._at(behaviour.seconds, lambda: self._write(name, region, stream, end))
+
+    def _end(self, behaviour: Behaviour, request_id: str) -> list[str]:
         chatter = [f"[INFO]\t{request_id}\trow {number}" for number in range(behaviour.chatter)]
         end = [*chatter, *_ending(behaviour, request_id), f"END RequestId: {request_id}"]
         duration = f"Duration: {behaviour.seconds * 1000:.2f} ms\tMemory Size: 128 MB"
@@ -70,7 +74,15 @@ class Afterlife:
             "timeout": "\tStatus: timeout",
         }
         end.append(f"REPORT RequestId: {request_id}\t{duration}{status.get(behaviour.outcome, '')}")
-        self._at(behaviour.seconds, lambda: self._write(name, region, stream, end))
+        return end
+
+    def attempt(self, name: str, region: str, request_id: str, *, begins: bool, ends: bool) -> None:
+        """One more try of a failed call, in a stream of its own."""
+        behaviour = self.behaviours.get(name, Behaviour())
+        stream = f"2026/01/01/[$LATEST]again-{request_id.lower()[:32]}"
+        lines = [f"START RequestId: {request_id} Version: $LATEST"] if begins else []
+        lines += self._end(behaviour, request_id) if ends else []
+        self._write(name, region, stream, lines)
 
     def execution(self, machine: str, region: str, arn: str) -> None:
         """End an execution when its time is over, unless somebody stopped it first."""

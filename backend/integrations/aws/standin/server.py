@@ -167,6 +167,13 @@ class AwsStandIn:
         )
         return str(created["stateMachineArn"])
 
+    def retry(self, name: str, request_id: str, *, begins: bool = True, ends: bool = True) -> None:
+        """Write the lines of one more try of an asynchronous call, as Lambda makes after failures.
+
+        begins, ends: only its first or last lines.
+        """
+        self._afterlife.attempt(name, self.region, request_id, begins=begins, ends=ends)
+
     def hurry(self) -> None:
         """Let every call and execution that is still going end now."""
         self._afterlife.hurry()
