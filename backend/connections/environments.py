@@ -44,6 +44,7 @@ def add(
     """
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
     name = clean_name(name)
+    repository.lock_environments(session)
     if repository.find_environment(session, name) is not None:
         raise NameTaken(name)
     first = repository.count_environments(session, real_only=not is_sandbox) == 0
@@ -112,13 +113,14 @@ def update(
 def make_default(session: WriteSession, actor: Actor, *, name: str) -> EnvironmentView:
     """Make this the one default environment."""
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    repository.lock_environments(session)
     row = _locked(session, name, None)
     if row.default_marker != 1:
         before = repository.find_default(session)
         repository.clear_default(session)
         row.default_marker = 1
         _touch(row, actor)
-        session.flush()
+        _flush(session, row.name)
         audit.record(
             session,
             actor,

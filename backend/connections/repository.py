@@ -42,6 +42,11 @@ def lock_environment(session: WriteSession, environment_id: int) -> Environment 
     ).one_or_none()
 
 
+def lock_environments(session: WriteSession) -> None:
+    """Lock every environment, always in one order: who is the default changes one at a time."""
+    session.scalars(select(Environment.id).order_by(Environment.id).with_for_update()).all()
+
+
 def count_environments(session: ReadSession, *, real_only: bool = False) -> int:
     query = select(func.count()).select_from(Environment)
     if real_only:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 
 from backend.connections import repository
+from backend.connections.errors import EnvironmentDeleted
 from backend.core import clock, secret_rotation, secret_store
 from backend.core.access import Actor
 from backend.core.crypto import Vault
@@ -60,9 +61,11 @@ def forget(session: WriteSession, environment_id: int, kind: str, fields: Sequen
 def ensure_tokenization_key(session: WriteSession, actor: Actor, *, environment_id: int) -> bytes:
     """The environment's 32 byte tokenization key; made at first use.
 
-    The environment's row is locked, so two first users get the same key.
+    The environment's row is locked, so two first users get the same key. Raises
+    EnvironmentDeleted.
     """
-    repository.lock_environment(session, environment_id)
+    if repository.lock_environment(session, environment_id) is None:
+        raise EnvironmentDeleted
     found = session.scalars(
         select(ConnectionSecret)
         .where(

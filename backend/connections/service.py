@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from backend.connections import credentials, environments, guard, kinds, repository, secrets
-from backend.connections.errors import ChangedMeanwhile
+from backend.connections.errors import ChangedMeanwhile, EnvironmentDeleted
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
 from backend.core import access, audit, clock
@@ -56,12 +56,15 @@ def save(
 
     settings: the named ones change, others stay; "" clears one. secrets_in: a blank one keeps
     what is stored. version: the one the person saw (0: not configured); None: no check (CLI).
-    Raises InvalidInput (names, values, incomplete), ChangedMeanwhile.
+    Raises InvalidInput (names, values, incomplete), ChangedMeanwhile, EnvironmentNotFound,
+    EnvironmentDeleted.
     """
     access.require(actor, Permission.CONNECTIONS_WRITE)
     known = kinds.get_kind(kind)
     row = environments.require_row(session, environment)
-    repository.lock_environment(session, row.id)  # two first saves: one after the other
+    # Two first saves: one after the other.
+    if repository.lock_environment(session, row.id) is None:
+        raise EnvironmentDeleted
     stored = repository.lock_connection(session, row.id, kind)
     _check_version(f"The {known.label} connection of '{row.name}'", stored, version)
     old = dict(stored.settings) if stored else {}

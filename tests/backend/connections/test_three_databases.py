@@ -13,9 +13,9 @@ from backend.connections.errors import NameTaken
 from backend.core import secret_store
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.core.errors import Conflict
+from backend.core.errors import Conflict, NotFound
 from backend.migrations import runner
-from backend.models import Connection, ConnectionSecret, ConnectionTest, Environment
+from backend.models import AuditEvent, Connection, ConnectionSecret, ConnectionTest, Environment
 from tests.backend.connections.conftest import VALID
 
 
@@ -82,6 +82,60 @@ def test_first_environments_added_at_once_leave_one_default(state: Database) -> 
     with state.read() as session:
         defaults = session.scalars(select(Environment).where(Environment.default_marker == 1)).all()
     assert len(defaults) == 1
+
+
+def test_environments_made_the_default_at_once_end_one_after_the_other(state: Database) -> None:
+    with state.write() as session:
+        for number in range(4):
+            environments.add(session, SYSTEM, name=f"E{number}")
+    with state.write() as session:  # the others start while this one is not committed
+        environments.make_default(session, SYSTEM, name="E3")
+        threads = [threading.Thread(target=_make_default, args=(state, f"E{n}")) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        threads[0].join(0.5)
+    for thread in threads:
+        thread.join(60)
+    with state.read() as session:
+        query = select(AuditEvent.subject).where(
+            AuditEvent.action == "connections:environment:default"
+        )
+        assert sorted(session.scalars(query)) == ["E0", "E1", "E2", "E3"]
+        assert environments.list_all(session, SYSTEM)[0].name != "E3"
+
+
+def _make_default(state: Database, name: str) -> None:
+    with state.write() as session:
+        environments.make_default(session, SYSTEM, name=name)
+
+
+def test_a_connection_of_an_environment_that_is_just_being_deleted_is_refused_in_words(
+    state: Database,
+) -> None:
+    ended: list[str] = []
+
+    def save() -> None:
+        try:
+            with state.write() as session:
+                service.save(
+                    session,
+                    SYSTEM,
+                    environment="Prod",
+                    kind="postgres",
+                    settings=VALID["postgres"],
+                )
+        except NotFound as exc:
+            ended.append(exc.message)
+
+    with state.write() as session:
+        environments.add(session, SYSTEM, name="Prod")
+    with state.write() as session:
+        environments.remove(session, SYSTEM, name="Prod", confirm_name="Prod")
+        thread = threading.Thread(target=save)
+        thread.start()
+        thread.join(0.5)
+    thread.join(60)
+    assert len(ended) == 1
 
 
 def test_two_first_users_get_the_same_tokenization_key(state: Database) -> None:
