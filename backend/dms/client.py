@@ -26,7 +26,15 @@ from backend.dms.ledger import MAX_ACTIVE, Ledger, LedgerEntry
 from backend.dms.operations import LeaseLost, Operations
 from backend.dms.requests import MountRequest
 from backend.dms.responses import Response, response, shared
-from backend.dms.transport import NotDelivered, Replied, Result, Transport, open_transport
+from backend.dms.transport import (
+    Closed,
+    NotDelivered,
+    PendingCall,
+    Replied,
+    Result,
+    Transport,
+    open_transport,
+)
 
 __all__ = [
     "DMSClient",
@@ -123,6 +131,7 @@ class DMSClient:
             self.ledger,
             self.operations,
             self._transport,
+            self._late,
             operation_id,
             patience=self.config.timeout,
         )
@@ -165,7 +174,10 @@ class DMSClient:
         return self.ledger.soft_delete(job_id, backup_target_id)
 
     def close(self) -> None:
-        """Close the connections. Replies to unknown operations stay collectable for a day."""
+        """Close the connections; calls of other threads end as unknown.
+
+        Replies to them, and to unknown operations, stay collectable for a day.
+        """
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.close(keep_replies=self._unknown_left)
@@ -248,11 +260,21 @@ class DMSClient:
         except RabbitMQException as exc:
             self.operations.finish(operation_id, "not_delivered", exc.message)
             raise RabbitMQException(exc.message, operation_id=operation_id) from exc
-        result = self._await(operation_id, call.wait)
+        try:
+            result = self._await(operation_id, call.wait)
+        except BaseException:  # Ctrl-C, mostly: the server works on
+            self._interrupted(call, transport)
+            raise
         if result is None:
-            result = transport.abandon(operation_id)
+            result = transport.abandon(call)
         if result is None:
-            raise self._timed_out(request, operation_id)
+            raise self._unanswered(
+                request, operation_id, f"gave no answer within {self.config.timeout:g} s"
+            )
+        if isinstance(result, Closed):
+            raise self._unanswered(
+                request, operation_id, "had not answered when the client was closed"
+            )
         if isinstance(result, NotDelivered):
             self.operations.finish(operation_id, "not_delivered", result.reason)
             return response(
@@ -276,16 +298,25 @@ class DMSClient:
                     log.warning("The lease could not be renewed: %s", exc.message)
         return None
 
-    def _timed_out(self, request: MountRequest, operation_id: str) -> RequestTimeoutException:
+    def _interrupted(self, call: PendingCall, transport: Transport) -> None:
+        """Nobody waits any more; the answer is kept for a re-check, as a late one is."""
         self._unknown_left = True
-        note = f"no answer within {self.config.timeout:g} s"
+        result = transport.abandon(call)
+        if isinstance(result, Replied):
+            self._late.leave(call.correlation_id, result)
+
+    def _unanswered(
+        self, request: MountRequest, operation_id: str, what: str
+    ) -> RequestTimeoutException:
+        self._unknown_left = True
+        note = f"the server {what}"
         try:
             self.operations.finish(operation_id, "unknown", note)
         except DatabaseException as exc:
             log.warning("An unknown outcome could not be written: %s", exc.message)
         return RequestTimeoutException(
-            f"The request timed out: the DMS server on {request.host} gave no answer within "
-            f"{self.config.timeout:g} s. Whether the {request.action} happened is unknown; "
+            f"The request timed out: the DMS server on {request.host} {what}. "
+            f"Whether the {request.action} happened is unknown; "
             f"re-check operation {operation_id}.",
             operation_id=operation_id,
         )
@@ -294,7 +325,8 @@ class DMSClient:
         try:
             return self._written(request, claim, result)
         except DatabaseException as exc:
-            self._unknown_left = True  # the unacknowledged reply stays in the queue for a re-check
+            self._unknown_left = True
+            self._late.leave(claim.operation_id, result)
             raise DatabaseException(
                 f"The server answered, but the ledger could not be written: {exc.message} "
                 f"Re-check operation {claim.operation_id}.",

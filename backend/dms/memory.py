@@ -7,6 +7,7 @@ mount and unmount as a DMS server would, so a sandbox needs no other part. Furth
 whose queue exists while nobody reads it).
 """
 
+import itertools
 import json
 import logging
 import threading
@@ -20,12 +21,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from backend.dms.errors import RabbitMQException
 from backend.dms.transport import (
+    CLOSED,
+    Closed,
     LateReply,
     NotDelivered,
     PendingCall,
     QueueState,
     Replied,
     Result,
+    Store,
     queue_of,
 )
 
@@ -147,9 +151,20 @@ class MemoryBroker:
         if deliver is not None:
             deliver(correlation_id, body)
 
+    def leave(self, reply_queue: str, correlation_id: str, body: bytes) -> None:
+        """Put a reply back that its client could not store."""
+        with self._changed:
+            self._left.setdefault(reply_queue, []).append((correlation_id, body))
+
     def left_in(self, reply_queue: str) -> list[tuple[str, bytes]]:
         with self._changed:
-            return self._left.pop(reply_queue, [])
+            return list(self._left.get(reply_queue, []))
+
+    def forget(self, reply_queue: str, reply: tuple[str, bytes]) -> None:
+        """A reply that was left is stored now."""
+        with self._changed:
+            if reply in self._left.get(reply_queue, []):
+                self._left[reply_queue].remove(reply)
 
 
 _brokers: dict[str, MemoryBroker] = {}
@@ -193,6 +208,8 @@ class MemoryTransport:
         self._on_late = on_late
         self.reply_queue = f"dms.reply.{uuid.uuid4()}"
         self._calls: dict[str, PendingCall] = {}
+        self._unstored: dict[int, tuple[str, bytes]] = {}  # replies given out, by number
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._closed = False
         self._start_agents(parse_qs(parts.query))
@@ -211,7 +228,7 @@ class MemoryTransport:
 
     def send(self, host: str, body: bytes, *, correlation_id: str, expires: float) -> PendingCall:
         if self._closed:
-            raise RabbitMQException("The DMS client is closed.")
+            raise RabbitMQException(CLOSED)
         call = PendingCall(correlation_id)
         queue, state = queue_of(host), self.look(host)
         if not state.exists:
@@ -222,38 +239,57 @@ class MemoryTransport:
             call.resolve(NotDelivered(reason))
         else:
             with self._lock:
+                if self._closed:
+                    raise RabbitMQException(CLOSED)
                 self._calls[correlation_id] = call
             expires_at = time.monotonic() + expires
             message = _Message(body, correlation_id, self.reply_queue, expires_at)
             self._broker.publish(queue, message)
         return call
 
-    def abandon(self, correlation_id: str) -> Result | None:
+    def abandon(self, call: PendingCall) -> Result | None:
         with self._lock:
-            call = self._calls.pop(correlation_id, None)
-        return call.wait(0) if call else None
+            self._calls.pop(call.correlation_id, None)
+        return call.wait(0)
 
     def look(self, host: str, *, timeout: float = 10.0) -> QueueState:  # noqa: ARG002
         return self._broker.state(queue_of(host))
 
-    def collect(self, reply_queue: str, *, timeout: float = 10.0) -> list[tuple[str, bytes]]:  # noqa: ARG002
-        return self._broker.left_in(reply_queue)
+    def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:  # noqa: ARG002
+        for reply in self._broker.left_in(reply_queue):
+            store(*reply)
+            self._broker.forget(reply_queue, reply)
 
     def close(self, *, keep_replies: bool = False) -> None:
-        self._closed = True
-        self._broker.detach(self.reply_queue, keep=keep_replies)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            ended, self._calls = self._calls, {}
+            unstored, self._unstored = self._unstored, {}
+            for call in ended.values():
+                call.resolve(Closed())
+        keep = keep_replies or bool(ended or unstored)
+        self._broker.detach(self.reply_queue, keep=keep)
+        for correlation_id, body in unstored.values():
+            self._broker.leave(self.reply_queue, correlation_id, body)
 
     def _deliver(self, correlation_id: str, body: bytes) -> None:
         with self._lock:
+            if self._closed:
+                self._broker.leave(self.reply_queue, correlation_id, body)
+                return
+            number = next(self._numbers)
+            self._unstored[number] = (correlation_id, body)
             call = self._calls.pop(correlation_id, None)
-        if call is not None:
-            call.resolve(Replied(body, _nothing_to_keep))
-        else:
-            self._on_late(correlation_id, body, _nothing_to_keep)
+            if call is not None:  # inside the lock: whoever gives up finds it here or there
+                call.resolve(Replied(body, lambda: self._keep(number)))
+                return
+        self._on_late(correlation_id, body, lambda: self._keep(number))
 
-
-def _nothing_to_keep() -> None:
-    """In memory a reply is handed over once."""
+    def _keep(self, number: int) -> None:
+        with self._lock:
+            self._unstored.pop(number, None)
 
 
 def _split(values: list[Any]) -> list[str]:

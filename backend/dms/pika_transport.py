@@ -20,15 +20,19 @@ from pika.exceptions import AMQPError
 
 from backend.dms import pika_collect
 from backend.dms.errors import RabbitMQException
+from backend.dms.pika_acks import Acknowledgements
 from backend.dms.pika_connection import JoiningConnection
 from backend.dms.pika_looks import Looks
 from backend.dms.transport import (
+    CLOSED,
+    Closed,
     LateReply,
     NotDelivered,
     PendingCall,
     QueueState,
     Replied,
     Result,
+    Store,
     queue_of,
 )
 from backend.integrations.rabbitmq.errors import explain
@@ -39,9 +43,6 @@ log = logging.getLogger(__name__)
 #: An unused reply queue, and what is in it, goes away after this long (milliseconds).
 REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
 ACCESS_REFUSED = 403
-#: Stored replies are acknowledged within this many seconds, and when this many have come together.
-ACKNOWLEDGE_WITHIN = 0.05
-ACKNOWLEDGE_AT_ONCE = 32
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -74,9 +75,7 @@ class PikaTransport:
         self._calls_lock = threading.Lock()
         self._looks = Looks(self._on_looks_ready)
         self._unconfirmed: dict[int, _Sending] = {}
-        self._stored: deque[tuple[Any, int]] = deque()  # replies that may be acknowledged
-        self._unstored = 0  # replies given out and not yet acknowledged
-        self._flush_armed = False
+        self._acks = Acknowledgements()
         self._published = 0
         self._blocked = ""  # the sentence that says so, while the broker takes no requests
         self._connection: Any = None
@@ -100,22 +99,24 @@ class PikaTransport:
         sending = _Sending(host, body, expires, call)
         self._await_ready(min(expires, self._connect_timeout))
         with self._calls_lock:
+            if self._stop.is_set():
+                raise RabbitMQException(CLOSED)
             self._calls[correlation_id] = sending
         try:
             self._in_owner(lambda: self._begin(sending))
         except RabbitMQException:
-            self.abandon(correlation_id)
+            self.abandon(call)
             raise
         return call
 
-    def abandon(self, correlation_id: str) -> Result | None:
+    def abandon(self, call: PendingCall) -> Result | None:
         with self._calls_lock:
-            sending = self._calls.pop(correlation_id, None)
-            if sending is None:
-                return None
-            sending.given_up = True
-        unsent = None if sending.published else NotDelivered("the broker took nothing in time")
-        return sending.call.wait(0) or unsent
+            sending = self._calls.pop(call.correlation_id, None)
+            if sending is not None:
+                sending.given_up = True
+        if sending is None or sending.published:
+            return call.wait(0)
+        return NotDelivered("the broker took nothing in time")
 
     def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
         self._await_ready(timeout)
@@ -131,14 +132,16 @@ class PikaTransport:
             raise RabbitMQException("The broker did not say in time whether the queue exists.")
         return answer[0]
 
-    def collect(self, reply_queue: str, *, timeout: float = 10.0) -> list[tuple[str, bytes]]:
-        if reply_queue == self.reply_queue:
-            return []  # this client consumes it already
-        return pika_collect.collect(self._url, reply_queue, timeout=timeout)
+    def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:
+        if reply_queue != self.reply_queue:  # its own this client consumes already
+            pika_collect.collect(self._url, reply_queue, store, timeout=timeout)
 
     def close(self, *, keep_replies: bool = False) -> None:
-        self._stop.set()
-        self._delete_queue = not keep_replies and self._own_queue
+        with self._calls_lock:
+            first = not self._stop.is_set()
+            self._stop.set()
+        if first:  # what may still be answered is looked for in the queue by a later re-check
+            self._delete_queue = not (self._end_calls() or keep_replies) and self._own_queue
         connection = self._connection
         if connection is not None:
             try:
@@ -147,12 +150,21 @@ class PikaTransport:
                 log.debug("The connection was closed already.")
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=self._connect_timeout + 5.0)
+
+    def _end_calls(self) -> bool:
+        """Nobody waits for the timeout of a closed client; True when some request was sent."""
         with self._calls_lock:
+            ended = list(self._calls.values())
             self._calls.clear()
+            for sending in ended:
+                sending.given_up = True
+                unsent = NotDelivered("the DMS client was closed before it was sent")
+                sending.call.resolve(Closed() if sending.published else unsent)
+        return any(sending.published for sending in ended)
 
     def _await_ready(self, timeout: float) -> None:
         if self._stop.is_set():
-            raise RabbitMQException("The DMS client is closed.")
+            raise RabbitMQException(CLOSED)
         if not self._ready.wait(timeout):
             raise self._unreachable()
 
@@ -199,8 +211,7 @@ class PikaTransport:
             connection.ioloop.close()
         self._replies = None
         self._unconfirmed.clear()
-        self._stored.clear()
-        self._unstored, self._flush_armed = 0, False
+        self._acks.detach()
         self._blocked = ""
         self._looks.detach()
         for sending in self._unpublished():  # handed to a loop that had ended already
@@ -211,6 +222,7 @@ class PikaTransport:
             return [sending for sending in self._calls.values() if not sending.published]
 
     def _on_open(self, connection: Any) -> None:
+        self._acks.attach(connection)
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
         connection.channel(on_open_callback=self._on_replies_channel)
@@ -238,9 +250,9 @@ class PikaTransport:
 
     def _shut(self) -> None:
         connection = self._connection
-        self._acknowledge_stored()
-        if self._delete_queue and self._replies is not None and self._replies.is_open:
-            self._delete_queue = False
+        self._acks.flush()
+        delete, self._delete_queue = self._delete_queue and not self._acks.owed, False
+        if delete and self._replies is not None and self._replies.is_open:
             self._replies.queue_delete(self.reply_queue, callback=lambda _frame: self._shut())
         elif connection.is_open:
             connection.close()
@@ -295,8 +307,7 @@ class PikaTransport:
         if self._blocked:
             self._resolve(sending, NotDelivered(self._blocked))
             return
-        if len(self._stored) >= ACKNOWLEDGE_AT_ONCE:
-            self._acknowledge_stored()
+        self._acks.before_request()
         self._looks.ask_for_request(sending.host, lambda state: self._looked(sending, state))
 
     def _looked(self, sending: _Sending, state: QueueState | None) -> None:
@@ -358,42 +369,17 @@ class PikaTransport:
 
     def _on_reply(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         correlation_id = properties.correlation_id or ""
-        keep = self._keeper(channel, method.delivery_tag)
-        self._unstored += 1
+        keep = self._acks.keeper(channel, method.delivery_tag)
         with self._calls_lock:
             sending = self._calls.pop(correlation_id, None)
+            if sending is not None:  # inside the lock: whoever gives up finds it here or there
+                sending.call.resolve(Replied(body, keep))
         if sending is not None:
-            sending.call.resolve(Replied(body, keep))
             self._looks.send_ahead(sending.host)
         else:
             self._on_late(correlation_id, body, keep)
 
-    def _keeper(self, channel: Any, tag: int) -> Callable[[], None]:
-        """Notes from any thread that a reply is stored; after a reconnect it comes again instead.
-
-        Acknowledging can wait: the owner does it for many together, or a moment later, which spares
-        waking it and the broker for every reply.
-        """
-        if not self._flush_armed:
-            self._flush_armed = True
-            self._connection.ioloop.call_later(ACKNOWLEDGE_WITHIN, self._on_flush_time)
-        return lambda: self._stored.append((channel, tag))
-
-    def _on_flush_time(self) -> None:
-        self._flush_armed = False
-        self._acknowledge_stored()
-        if self._unstored and self._connection is not None:
-            self._flush_armed = True
-            self._connection.ioloop.call_later(ACKNOWLEDGE_WITHIN, self._on_flush_time)
-
-    def _acknowledge_stored(self) -> None:
-        while self._stored:
-            channel, tag = self._stored.popleft()
-            self._unstored = max(0, self._unstored - 1)
-            if channel.is_open:
-                channel.basic_ack(tag)
-
     def _resolve(self, sending: _Sending, result: Result) -> None:
         with self._calls_lock:
             self._calls.pop(sending.call.correlation_id, None)
-        sending.call.resolve(result)
+            sending.call.resolve(result)

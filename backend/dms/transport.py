@@ -11,6 +11,9 @@ from backend.dms.errors import RabbitMQException
 #: What to do with a reply nobody waits for any more: (correlation id, body, keep).
 #: `keep()` is called once the reply is stored; until then the broker keeps it too.
 LateReply = Callable[[str, bytes, Callable[[], None]], None]
+#: Keeps a reply with its operation: (correlation id, body). The broker keeps it until then.
+Store = Callable[[str, bytes], None]
+CLOSED = "The DMS client is closed."
 
 
 def queue_of(host: str) -> str:
@@ -42,7 +45,12 @@ class Replied:
     keep: Callable[[], None]
 
 
-Result = NotDelivered | Replied
+@dataclass(frozen=True)
+class Closed:
+    """The client was closed while the server worked; the answer goes to the reply queue."""
+
+
+Result = NotDelivered | Replied | Closed
 
 
 class PendingCall:
@@ -80,17 +88,24 @@ class Transport(Protocol):
         RabbitMQException when the broker cannot be reached; then nothing was sent.
         """
 
-    def abandon(self, correlation_id: str) -> Result | None:
+    def abandon(self, call: PendingCall) -> Result | None:
         """Stop waiting. A result that came in the last instant is returned, never lost."""
 
     def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
         """A passive look at the host's queue; nothing is declared."""
 
-    def collect(self, reply_queue: str, *, timeout: float = 10.0) -> list[tuple[str, bytes]]:
-        """Fetch the replies that a vanished client left in `reply_queue`."""
+    def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:
+        """`store` the replies that a vanished client left in `reply_queue`.
+
+        What `store` raises is passed on, and that reply stays where it was.
+        """
 
     def close(self, *, keep_replies: bool = False) -> None:
-        """Close. keep_replies: leave the reply queue, because outcomes are still unknown."""
+        """Close; whoever still waits gets Closed, or NotDelivered when nothing was sent.
+
+        The reply queue is left behind when a reply may be owed to it: one of those, one that was
+        given out and not stored, and with keep_replies (outcomes are unknown) in any case.
+        """
 
 
 def open_transport(url: str, *, on_late: LateReply, connect_timeout: float = 10.0) -> Transport:

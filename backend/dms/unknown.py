@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from backend.dms import requests
@@ -13,9 +14,12 @@ from backend.dms.ledger import Ledger
 from backend.dms.operations import Operation, Operations, Overtaken
 from backend.dms.requests import MountRequest, Reply
 from backend.dms.responses import Response, response, told
-from backend.dms.transport import Transport
+from backend.dms.transport import Replied, Transport
 
 log = logging.getLogger(__name__)
+
+#: A reply and what tells the broker that it is stored, as `on_late` gets it.
+_Late = tuple[str, bytes, Callable[[], None]]
 
 STILL_OPEN = (
     "No answer has come. Send the same request again to settle it: servers answer success for "
@@ -33,6 +37,7 @@ def settle(
     ledger: Ledger,
     operations: Operations,
     transport: Transport | None,
+    late: "LateReplies",
     operation_id: str,
     *,
     patience: float,
@@ -48,9 +53,10 @@ def settle(
                 "unknown", error_msg="The operation is still running.", operation=operation_id
             ), operation
         operation = find(ledger, operations, operation_id)
-    if operation.state == "unknown" and not operation.reply and operation.reply_queue and transport:
-        for correlation_id, body in transport.collect(operation.reply_queue):
-            store(operations, correlation_id, body)
+    if operation.state == "unknown" and not operation.reply:
+        late.store_left()
+        if operation.reply_queue and transport:
+            transport.collect(operation.reply_queue, lambda *reply: store(operations, *reply))
         operation = find(ledger, operations, operation_id)
     if operation.state == "unknown":
         reply = requests.parse_reply((operation.reply or "").encode())
@@ -108,11 +114,15 @@ def _rebuilt(operation: Operation) -> MountRequest:
 
 
 class LateReplies:
-    """Stores late replies on a thread of its own, so that a slow ledger stops no heartbeat."""
+    """Stores late replies on a thread of its own, so that a slow ledger stops no heartbeat.
+
+    What the ledger does not take is left here, and stays in the broker too, for a re-check.
+    """
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self._waiting: queue.Queue[tuple[str, bytes, Callable[[], None]] | None] = queue.Queue()
+        self._waiting: queue.Queue[_Late | None] = queue.Queue()
+        self._left: deque[_Late] = deque()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -126,12 +136,33 @@ class LateReplies:
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
-            correlation_id, body, keep = item
             try:
-                store(self._operations, correlation_id, body)
-                keep()
+                self._store(item)
             except DMSClientException as exc:
-                log.warning("A late reply stays in the broker: %s", exc.message)
+                log.warning("A late reply waits for a re-check: %s", exc.message)
+                self._left.append(item)
+
+    def leave(self, correlation_id: str, result: Replied) -> None:
+        """A reply that could not be written now, or that nobody waits for any more."""
+        self._left.append((correlation_id, result.body, result.keep))
+
+    def store_left(self) -> None:
+        """Try again what was left; raises DatabaseException and keeps it when that fails too."""
+        for _ in range(len(self._left)):
+            try:
+                item = self._left.popleft()
+            except IndexError:  # another thread's re-check was faster
+                return
+            try:
+                self._store(item)
+            except BaseException:
+                self._left.append(item)
+                raise
+
+    def _store(self, item: "_Late") -> None:
+        correlation_id, body, keep = item
+        store(self._operations, correlation_id, body)
+        keep()
 
     def close(self) -> None:
         if self._thread is not None:
