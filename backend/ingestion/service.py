@@ -5,7 +5,7 @@ from datetime import timedelta
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, OutcomeUnknown, PortalError
 from backend.ingestion import repository, views
 from backend.ingestion import scene as scenes
 from backend.ingestion.errors import CannotStop, RunNotFound
@@ -68,7 +68,10 @@ def get_run(session: ReadSession, actor: Actor, *, run_id: str) -> RunView:
 
 
 def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
-    """Ask a STANDARD execution to stop; its status follows. Raises CannotStop, RunNotFound."""
+    """Ask a STANDARD execution to stop; its status follows.
+
+    Raises CannotStop, RunNotFound, and AWS's errors: OutcomeUnknown when it may stop all the same.
+    """
     access.require(actor, Permission.INGESTION_RUN)
     with database.write() as session:
         row = repository.lock_run(session, run_id)
@@ -80,16 +83,31 @@ def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
                 "are still going can."
             )
         arn, config = row.execution_arn, scenes.load(session, row.environment_name or None).aws
-        row.stop_requested_by = actor.name[:255]
+        earlier, row.stop_requested_by = row.stop_requested_by, actor.name[:255]
         _record(session, actor, run_id, row.dataset_urn, "stop", "intent")
-    Gateway(config).stop_execution(arn, cause=f"stopped by {actor.name} in the portal")
+    try:
+        Gateway(config).stop_execution(arn, cause=f"stopped by {actor.name} in the portal")
+    except OutcomeUnknown:
+        _asked_to_stop(database, actor, run_id, "unknown", by=actor.name[:255])
+        raise
+    except PortalError:
+        # Nobody was asked: when somebody else ends the execution, it must not bear this name.
+        _asked_to_stop(database, actor, run_id, "failed", by=earlier)
+        raise
+    return _asked_to_stop(database, actor, run_id, "accepted", by=actor.name[:255])
+
+
+def _asked_to_stop(
+    database: Database, actor: Actor, run_id: str, outcome: str, *, by: str | None
+) -> RunView:
     with database.write() as session:
         row = repository.lock_run(session, run_id)
         if row is None:
             raise RunNotFound(run_id)
+        row.stop_requested_by = by
         if not row.settled:
             row.next_look_at = clock.now() + timedelta(seconds=1)
-        _record(session, actor, run_id, row.dataset_urn, "stop", "outcome", "accepted")
+        _record(session, actor, run_id, row.dataset_urn, "stop", "outcome", outcome)
         return views.run_view(row, actor)
 
 
