@@ -86,26 +86,33 @@ def number(parameter: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
 
 
-def view(options: Mapping[str, str], first: str, *, key: str) -> str:
-    """Which part of the page, kept in `?view=`; `first` while the address names none of them.
+def view(
+    options: Mapping[str, str],
+    first: str,
+    *,
+    key: str,
+    parameter: str = "view",
+    label: str = "Part of the page",
+) -> str:
+    """Which part of the page, kept in `?parameter=`; `first` while the address names none of them.
 
-    options: name in the address → label.
+    options: name in the address → what is shown. The label of `?view=` is not drawn.
     """
     seen = f"{key}.url"
-    wanted = st.query_params.get("view", "")
+    wanted = st.query_params.get(parameter, "")
     wanted = wanted if wanted in options else first
     # Streamlit forgets a widget of a page that was left; Back must find what the address says.
     if st.session_state.get(seen) != wanted or key not in st.session_state:
         st.session_state[key] = wanted
     chosen = st.segmented_control(
-        "Part of the page",
+        label,
         list(options),
         format_func=options.get,
         key=key,
-        label_visibility="collapsed",
+        label_visibility="collapsed" if parameter == "view" else "visible",
         required=True,
     )
-    st.query_params["view"] = st.session_state[seen] = str(chosen or wanted)
+    st.query_params[parameter] = st.session_state[seen] = str(chosen or wanted)
     return str(chosen or wanted)
 
 

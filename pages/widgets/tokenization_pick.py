@@ -12,15 +12,14 @@ _LIST = "tokenization.list.shown"
 
 
 def dataset(environment: str) -> str:
-    """The chosen dataset's URN, "" while none is; kept in the address."""
+    """The chosen dataset's URN, "" while none is; it and the search are kept in the address."""
     wanted = st.query_params.get("dataset", "")
-    way = st.segmented_control(
-        "Find a dataset",
-        list(_WAYS),
-        format_func=_WAYS.get,
-        default="urn" if wanted else "tagged",
+    way = filters.view(
+        _WAYS,
+        "urn" if wanted else "tagged",
         key="tokenization.way",
-        required=True,
+        parameter="find",
+        label="Find a dataset",
     )
     if way == "urn":
         return filters.text(
@@ -30,7 +29,10 @@ def dataset(environment: str) -> str:
             placeholder="urn:li:dataset:(urn:li:dataPlatform:postgres,<database>.<schema>.<table>,PROD)",
         )
     words, again = st.columns([5, 2], vertical_alignment="bottom")
-    text = words.text_input("Name contains", key="tokenization.text", placeholder="customers")
+    with words:
+        text = filters.text(
+            "Name contains", "words", key="tokenization.text", placeholder="customers"
+        )
     refresh = again.button(
         "Ask DataHub again",
         key="tokenization.refresh",

@@ -5,6 +5,7 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.core.errors import PortalError
+from backend.core.words import counted
 from backend.tokenization import preview, service
 from backend.tokenization.schemas import ColumnReport, Preview, Trigger
 from pages.shell import calls, flash
@@ -166,12 +167,15 @@ def _run(actor: Actor, found: Preview) -> None:
     if not found.choices or found.report.all_blockers:
         return
     if rows == 0:
-        st.success("Every row holds tokens already; a run would change nothing.")
+        st.success(
+            "No row holds a plain value: a run would change none and only write the outcome to "
+            "DataHub."
+        )
     typed = found.table.table if service.needs_confirmation(found.is_production, rows) else None
     st.button(
-        f"Tokenize {_number(rows)} rows …",
+        _action(rows),
         key="tokenization.run",
-        type="primary",
+        type="secondary" if rows == 0 else "primary",
         icon=":material/lock:",
         disabled=not actor.may(Permission.TOKENIZATION_RUN),
         on_click=confirm.open_dialog,
@@ -179,21 +183,33 @@ def _run(actor: Actor, found: Preview) -> None:
     )
     confirm.ask(
         DIALOG,
-        title="Replace the values by tokens?",
+        title="Replace the values by tokens?" if rows != 0 else "Run without a row to change?",
         body=lambda: _sure(found),
-        action="Tokenize now",
+        action="Tokenize now" if rows != 0 else "Run now",
         on_confirm=lambda: _start(actor, found),
         typed=typed,
     )
 
 
+def _action(rows: int | None) -> str:
+    if rows == 0:
+        return "Write the outcome to DataHub …"
+    return "Tokenize …" if rows is None else f"Tokenize {counted(rows, 'row')} …"
+
+
 def _sure(found: Preview) -> None:
     columns = ", ".join(f"**{escape(choice.name)}**" for choice in found.choices)
-    st.markdown(
-        f"{_number(found.report.rows_to_update)} of {_number(found.report.rows_total)} rows of "
-        f"**{escape(str(found.table))}** ({escape(found.environment)}) get tokens in {columns}. "
-        "All rows change in one transaction, or none."
-    )
+    where = f"**{escape(str(found.table))}** ({escape(found.environment)})"
+    if found.report.rows_to_update == 0:
+        st.markdown(
+            f"No row of {where} held a plain value in {columns}. Those that have come since get "
+            "tokens; the run is recorded, and its outcome written to DataHub."
+        )
+    else:
+        st.markdown(
+            f"{_number(found.report.rows_to_update)} of {_number(found.report.rows_total)} rows of "
+            f"{where} get tokens in {columns}. All rows change in one transaction, or none."
+        )
     st.warning(
         "A keyed token cannot be turned back into its value: afterwards only a backup has the "
         "values."

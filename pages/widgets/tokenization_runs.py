@@ -22,8 +22,10 @@ def history(environment: str) -> None:
     runs = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
     if runs:
         _table(runs)
+    elif before is not None or wanted.state or wanted.trigger or wanted.text:
+        st.info("No run fits these filters. Clear one.")
     else:
-        st.info("No run fits these filters. Runs appear here however they were started.")
+        st.info("No run was made yet. Runs appear here however they were started.")
     newest, older, _ = st.columns([1, 1, 4])
     if before is not None:
         newest.button(
@@ -55,7 +57,9 @@ def _ask_filters(environment: str) -> RunFilters:
 
 
 def _table(runs: tuple[RunView, ...]) -> None:
-    event = st.dataframe(
+    current = filters.number("run")
+    opened = rows.opened([run.id for run in runs], current, key="tokenization.history")
+    st.dataframe(
         pd.DataFrame(
             {
                 "Run": [run.id for run in runs],
@@ -80,9 +84,11 @@ def _table(runs: tuple[RunView, ...]) -> None:
         on_select="rerun",
         selection_mode="single-row",
     )
-    picked = rows.picked(event, [run.id for run in runs], key="tokenization.history")
-    if picked is not None:
-        st.query_params["run"] = str(picked)
+    if opened != current:
+        if opened is None:
+            st.query_params.pop("run")
+        else:
+            st.query_params["run"] = str(opened)
         st.rerun()
 
 

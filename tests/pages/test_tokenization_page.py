@@ -57,6 +57,15 @@ class TestPick:
         app.text_input(key="tokenization.text").set_value("customers").run()
 
         assert len(app.selectbox(key="tokenization.select").options) == 1
+        assert (app.query_params["find"], app.query_params["words"]) == ("search", "customers")
+
+    def test_a_search_survives_a_reload(self, open_page: OpenPage, catalogued: World) -> None:
+        urn = catalogued.source.urn("customers")
+        app = open_page(PAGE, role="steward", dataset=urn, find="search", words="customers")
+
+        assert app.segmented_control(key="tokenization.way").value == "search"
+        assert app.text_input(key="tokenization.text").value == "customers"
+        assert app.selectbox(key="tokenization.select").value == urn
 
     def test_datahub_away_leaves_the_urn(self, open_page: OpenPage, catalogued: World) -> None:
         with catalogued.gms.faults.inject(status=503):
@@ -170,6 +179,18 @@ class TestRun:
         app.button(key="tokenization.read_back").click().run()
         assert "It says now: **gold**" in texts(app, "markdown")
 
+    def test_a_table_without_plain_values_is_no_tokenization_but_may_tell_datahub(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        catalogued.work(catalogued.start("customers"))
+
+        app = previewed(open_page, catalogued)
+        button = app.button(key="tokenization.run")
+        assert button.label == "Write the outcome to DataHub …"
+        assert button.proto.type == "secondary"
+        button.click().run()
+        assert "Those that have come since get tokens" in texts(app, "markdown")
+
     def test_production_wants_the_name_typed(self, open_page: OpenPage, catalogued: World) -> None:
         from backend.connections import environments
         from tests.backend.tokenization.world import ADMIN
@@ -225,11 +246,19 @@ class TestHistory:
         first, second = (catalogued.work(catalogued.start("customers")) for _ in range(2))
 
         app = open_page(PAGE, role="viewer", view="runs")
+        app.session_state["tokenization.history"] = {
+            "selection": {"rows": [0], "columns": [], "cells": []}
+        }
+        app.run()
+        assert app.subheader[0].value == f"Run {second.id}", "what was ticked is open"
         app.button(key="tokenization.older").click().run()
-        assert list(app.dataframe[0].value["Run"]) == [first.id]
+        (frame,) = [each.value for each in app.dataframe if "When" in each.value]
+        assert list(frame["Run"]) == [first.id]
+        assert app.subheader[0].value == f"Run {second.id}", "the list moved on, what is open not"
         app.button(key="tokenization.newest").click().run()
 
-        assert list(app.dataframe[0].value["Run"]) == [second.id]
+        (frame,) = [each.value for each in app.dataframe if "When" in each.value]
+        assert list(frame["Run"]) == [second.id]
         assert "before" not in app.query_params
 
     @pytest.mark.parametrize("number", ["²", "9" * 30, "-1", "x"])
@@ -239,7 +268,7 @@ class TestHistory:
         app = open_page(PAGE, role="viewer", view="runs", run=number, before=number)
 
         assert not app.exception
-        assert "No run fits" in texts(app, "info")
+        assert "No run was made yet" in texts(app, "info")
 
     def test_a_failed_write_back_can_be_tried_again(
         self, open_page: OpenPage, catalogued: World
