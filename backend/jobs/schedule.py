@@ -154,13 +154,22 @@ def make_due(database: Database, names: Sequence[str]) -> None:
 
 
 def _take_turn(database: Database, task: Task) -> bool:
+    """Mark the task as run now; False when it is not due, or another leader was first: the lease
+    of one that hangs runs out while it still works."""
+    try:
+        with database.write() as session:
+            return _mark(session, task)
+    except IntegrityError:
+        return False
+
+
+def _mark(session: WriteSession, task: Task) -> bool:
+    mark = session.get(ScheduleMark, task.name, with_for_update=True)
     now = clock.now()
-    with database.write() as session:
-        mark = session.get(ScheduleMark, task.name, with_for_update=True)
-        if mark is None:
-            session.add(ScheduleMark(name=task.name, last_run_at=now))
-            return True
-        if now - mark.last_run_at < task.interval:
-            return False
-        mark.last_run_at = now
+    if mark is None:
+        session.add(ScheduleMark(name=task.name, last_run_at=now))
         return True
+    if now - mark.last_run_at < task.interval:
+        return False
+    mark.last_run_at = now
+    return True

@@ -1,5 +1,6 @@
 """One leader at a time; a change of leader neither skips nor doubles a run."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -63,6 +64,25 @@ class TestRunDue:
             )
         schedule.run_due(database)
         assert ran[3:] == ["often"]
+
+    def test_of_two_leaders_at_a_tasks_first_run_one_takes_the_turn(
+        self, any_database: Database, ran: list[str]
+    ) -> None:
+        """The lease of a leader that hangs runs out, and another process leads."""
+        turns: list[bool] = []
+        often = schedule._tasks["test.often"]
+
+        def other() -> None:
+            turns.append(schedule._take_turn(any_database, often))
+
+        with any_database.write() as session:
+            session.add(ScheduleMark(name="test.often", last_run_at=clock.now()))
+            session.flush()
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join(0.5)  # it waits for this transaction
+        thread.join(20)
+        assert turns == [False]
 
     def test_a_task_made_due_runs_at_the_next_tick(
         self, database: Database, ran: list[str]
