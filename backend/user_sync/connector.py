@@ -32,6 +32,7 @@ from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.openmetadata import wire
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import StoredUser
+from backend.user_sync.documents import status
 from backend.user_sync.matching import PlanRow, match
 from backend.user_sync.schemas import Change, Field, Outcome
 from backend.user_sync.writing import Writer, what_moved
@@ -231,9 +232,8 @@ def _change(row: PlanRow) -> Change:
 
 
 def _failure(email: str, outcome: Outcome) -> Either:
-    return Either(
-        left=StackTraceError(name=email, error=f"{outcome.state}: {outcome.reason}", stackTrace="")
-    )
+    error = f"{status(outcome.state)}: {outcome.reason}"
+    return Either(left=StackTraceError(name=email, error=error, stackTrace=""))
 
 
 def _request(stored: dict[str, Any], now: StoredUser, change: Change) -> CreateUserRequest:

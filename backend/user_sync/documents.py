@@ -6,8 +6,12 @@ from typing import Any
 from backend.core.clock import iso
 from backend.user_sync.schemas import ItemView, PlanView, RowView, RunView
 
-#: What people outside read for an item's state.
 _STATUS = {"pending": "not_tried", "sending": "unknown"}
+
+
+def status(state: str) -> str:
+    """What people outside read for an item's state."""
+    return _STATUS.get(state, state)
 
 
 def plan_document(plan: PlanView, rows: Iterable[RowView] | None = None) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def run_document(run: RunView, items: Iterable[ItemView]) -> dict[str, Any]:
     """summary always names applied, conflict and failed; other states only when there are any."""
     summary = {"applied": 0, "conflict": 0, "failed": 0}
     for state, count in run.counts.items():
-        name = _STATUS.get(state, state)
+        name = status(state)
         summary[name] = summary.get(name, 0) + count
     return {
         "run_id": run.id,
@@ -86,7 +90,7 @@ def run_document(run: RunView, items: Iterable[ItemView]) -> dict[str, Any]:
             {
                 "email": item.email,
                 "user_id": item.user_id,
-                "status": _STATUS.get(item.state, item.state),
+                "status": status(item.state),
                 "reason": item.reason,
                 "stored": list(item.stored),
             }

@@ -21,14 +21,15 @@ def skip(session: WriteSession, run_id: int) -> None:
     """Take users out of a run whose difference was left alone after its plan was made.
 
     Another plan may have been open meanwhile, or the run lay stopped: the decision is the newer
-    word. The whole user becomes a conflict, so that a person sees it and plans again.
+    word. The whole user becomes a conflict, so that a person sees it and plans again; one that may
+    have been written already stays unknown, so that an undo still looks at it.
     """
     run = run_repository.get_run(session, run_id)
     known = rules_repository.ignores(session, run.environment_id)
     now = clock.now()
     users = sorted({user_id for user_id, _ in known})
     for start in range(0, len(users), 500):
-        pending = (
+        waiting = (
             select(SyncItem, SyncRow)
             .join(
                 SyncRow,
@@ -36,16 +37,17 @@ def skip(session: WriteSession, run_id: int) -> None:
             )
             .where(
                 SyncItem.run_id == run_id,
-                SyncItem.state == "pending",
+                SyncItem.state.in_(("pending", "sending")),
                 SyncItem.user_id.in_(users[start : start + 500]),
             )
         )
-        for item, row in session.execute(pending).all():
+        for item, row in session.execute(waiting).all():
             words = [
                 known[item.user_id, field][1]
                 for field, sets in (("displayName", row.sets_name), ("domains", row.sets_domains))
                 if sets and known.get((item.user_id, field), ("",))[0] == mark(row, field)
             ]
             if words:
-                item.state, item.finished_at = "conflict", now
+                item.state = "unknown" if item.state == "sending" else "conflict"
+                item.finished_at = now
                 item.reason = f"left alone since this was planned: {'; '.join(words)}"

@@ -199,6 +199,25 @@ class TestAbandoned:
         assert world.apply(inverse).counts == {"applied": 2}
         assert world.stored("user0000")["displayName"] == "User 0000"
 
+    def test_a_user_left_alone_since_is_not_written_and_the_undo_still_looks_at_it(self, dead):
+        world, run = dead
+        newer = world.plan()
+        user_id = world.row(newer, "user0001@example.com").user_id
+        with world.database.write() as session:
+            service.ignore(
+                session,
+                world.steward,
+                plan_id=newer.id,
+                user_id=user_id,
+                field="displayName",
+                reason="agreed with HR",
+            )
+        again = world.resume(run)
+        assert again.counts == {"applied": 5, "unknown": 1}
+        assert world.stored("user0001")["displayName"] == "User 0001"
+        with world.database.write() as session:
+            assert service.revert(session, world.steward, run_id=run.id).changes == 6
+
     def test_is_stopped_when_somebody_cancels_it(self, dead):
         world, run = dead
         with world.database.write() as session:
