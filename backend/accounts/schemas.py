@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from backend.core import clock
 from backend.core.access import Actor, Role
 
 
@@ -66,6 +68,15 @@ class ApiTokenView:
     last_used_at: datetime | None
     revoked_at: datetime | None
     revoked_by: str
+
+    @property
+    def state(self) -> Literal["valid", "ended", "revoked"]:
+        """Whether it is accepted, and if not, why."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= clock.now():
+            return "ended"
+        return "valid"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _write(database: Database, target: Path) -> Manifest:
         contents = sqlite_file.look(folder / archive.DATABASE)
         manifest = Manifest(
             format=FORMAT,
-            made_at=made_at.isoformat(timespec="seconds"),
+            made_at=str(clock.to_the_second(made_at)),
             revision=contents.revision,
             key_id=contents.key_id,
             audit_events=contents.audit_events,

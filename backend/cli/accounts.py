@@ -38,7 +38,7 @@ def list_(as_json: Json = False) -> None:
             view.name,
             view.role.value,
             "disabled" if view.disabled else "enabled",
-            view.last_sign_in_at.isoformat(timespec="seconds") if view.last_sign_in_at else "never",
+            view.last_sign_in_at or "never",
             view.live_sessions,
         ]
         for view in views
@@ -107,12 +107,13 @@ def list_tokens(as_json: Json = False) -> None:
             view.id,
             view.name,
             view.role.value,
-            "revoked" if view.revoked_at else "valid",
-            view.last_used_at.isoformat(timespec="seconds") if view.last_used_at else "never",
+            view.state,
+            view.expires_at or "never",
+            view.last_used_at or "never",
         ]
         for view in views
     ]
-    text = cli.table(["ID", "NAME", "ROLE", "STATE", "LAST USED"], rows)
+    text = cli.table(["ID", "NAME", "ROLE", "STATE", "ENDS", "LAST USED"], rows)
     cli.emit({"items": views}, as_json, text)
 
 

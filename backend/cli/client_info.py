@@ -72,13 +72,13 @@ def _status_lines(item: ClientInfoView, verbose: bool) -> list[str]:
         ("server_id", item.server_id),
         ("frontend_base_url", item.frontend_base_url),
         ("error_message", item.error_message),
-        ("last_connection_test", clock.iso(item.last_connection_test)),
-        ("last_updated", clock.iso(item.last_updated)),
+        ("last_connection_test", clock.to_the_second(item.last_connection_test)),
+        ("last_updated", clock.to_the_second(item.last_updated)),
     ]
     if verbose:
         details += [
-            ("created_at", clock.iso(item.created_at)),
-            ("failing_since", clock.iso(item.failing_since)),
+            ("created_at", clock.to_the_second(item.created_at)),
+            ("failing_since", clock.to_the_second(item.failing_since)),
             ("server_config", json_module.dumps(dict(item.server_config), ensure_ascii=False)),
         ]
     return lines + [f"  {name}: {value}" for name, value in details if value]

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.core import log, private, secret_store, startup
+from backend.core import clock, log, private, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import InvalidInput, PortalError, SettingsError
@@ -105,13 +105,19 @@ def emit(document: Any, as_json: bool, text: str | None = None) -> None:
 
 
 def table(headers: list[str], rows: list[list[Any]]) -> str:
-    """Columns aligned by spaces, for people."""
-    cells = [headers, *[["" if cell is None else str(cell) for cell in row] for row in rows]]
+    """Columns aligned by spaces, for people; times to the second, None as nothing."""
+    cells = [headers, *[[_cell(cell) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        value = clock.to_the_second(value)
+    return "" if value is None else str(value)
 
 
 def read_secret(prompt: str) -> str:
@@ -187,7 +193,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, datetime):
-        return value.isoformat()
+        return clock.iso(value)
     if isinstance(value, set | frozenset | tuple):
         return list(value)
     if hasattr(value, "model_dump"):

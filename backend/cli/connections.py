@@ -114,7 +114,7 @@ def history(environment: Env, kind: KindName, limit: int = 20, json: Json = Fals
     with common.unit_read() as (session, actor):
         environment = resolve.environment(session, environment).name
         found = testing.history(session, actor, environment=environment, kind=kind, limit=limit)
-    lines = [f"{clock.iso(item.tested_at)}  {_result_line(item)}" for item in found]
+    lines = [f"{clock.to_the_second(item.tested_at)}  {_result_line(item)}" for item in found]
     text = "\n".join(lines) or "No test yet."
     emit(testing.document(environment, found), json, text)
 
@@ -187,7 +187,8 @@ def _lines(item: ConnectionView) -> list[str]:
         return [f"{item.kind}: not configured"]
     settings = " ".join(f"{name}={value}" for name, value in item.settings.items())
     sealed = [
-        f"  {state.field}: set, changed on {clock.iso(state.changed_at)} by {state.changed_by}"
+        f"  {state.field}: set, changed on {clock.to_the_second(state.changed_at)} "
+        f"by {state.changed_by}"
         if state.is_set
         else f"  {state.field}: not set"
         for state in item.secrets

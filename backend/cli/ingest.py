@@ -126,14 +126,7 @@ def runs_(
     with cli.unit_read() as (session, actor):
         page = service.list_runs(session, actor, wanted=RunFilter(dataset_urn), limit=limit)
     rows: list[list[Any]] = [
-        [
-            r.run_id,
-            r.status,
-            r.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
-            r.actor_name,
-            r.dataset_urn,
-        ]
-        for r in page.items
+        [r.run_id, r.status, r.created_at, r.actor_name, r.dataset_urn] for r in page.items
     ]
     document = {"items": [r.document() for r in page.items], "next_cursor": page.next_cursor}
     cli.emit(document, json, cli.table(["run", "status", "asked at", "by", "dataset"], rows))

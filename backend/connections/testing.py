@@ -21,7 +21,7 @@ from backend.connections import (
 )
 from backend.connections.errors import set_command
 from backend.connections.schemas import ConnectionConfig, EnvironmentView, TestResult
-from backend.core import access, audit
+from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
@@ -141,18 +141,22 @@ def _test(
 ) -> TestResult:
     result = replace(probing.run(config), tested_by=actor.name, draft=is_draft)
     with database.write() as session:
-        _record(session, actor, config, result)
-    if config.kind == "datahub" and not is_draft:
+        result = _record(session, actor, config, result)
+    if config.kind == "datahub" and not result.draft:
         client_info.after_test(database, actor, config, result)
     return result
 
 
 def _record(
     session: WriteSession, actor: Actor, config: ConnectionConfig, result: TestResult
-) -> None:
+) -> TestResult:
+    """Keep the result; settings that were replaced while the test ran count as a draft's."""
     environment = config.environment
-    if repository.lock_environment(session, environment.id) is None:
-        return  # deleted while the test ran; there is nothing to keep the result with
+    version = repository.lock_version(session, environment.id, config.kind)
+    if version is None:
+        return result  # deleted while the test ran; there is nothing to keep the result with
+    if version != config.version:
+        result = replace(result, draft=True)
     session.add(
         ConnectionTest(
             environment_id=environment.id,
@@ -178,6 +182,7 @@ def _record(
         outcome="succeeded" if result.ok else "failed",
         details={"latency_ms": result.latency_ms, "draft": result.draft, "cause": result.cause},
     )
+    return result
 
 
 def _not_configured(environment: str, kind: str) -> TestResult:
@@ -203,7 +208,7 @@ def document(environment: str, results: Sequence[TestResult]) -> dict[str, objec
                 "cause": item.cause,
                 "advice": item.advice,
                 "warnings": list(item.warnings),
-                "tested_at": item.tested_at.isoformat() if item.tested_at else None,
+                "tested_at": clock.iso(item.tested_at),
             }
             for item in results
         ],

@@ -1,4 +1,4 @@
-"""The one source of "now": UTC and timezone-aware everywhere."""
+"""The one source of "now", UTC and timezone-aware everywhere, and the one way to write it."""
 
 from datetime import UTC, datetime
 
@@ -9,5 +9,14 @@ def now() -> datetime:
 
 
 def iso(value: datetime | None) -> str | None:
-    """ISO 8601 with offset, for JSON; None stays None."""
-    return value.isoformat() if value is not None else None
+    """ISO 8601 in UTC with a Z, as REST answers write it, for JSON and CSV; None stays None."""
+    return _with_z(value.isoformat()) if value is not None else None
+
+
+def to_the_second(value: datetime | None) -> str | None:
+    """The same with whole seconds, for people at a terminal; None stays None."""
+    return _with_z(value.isoformat(timespec="seconds")) if value is not None else None
+
+
+def _with_z(text: str) -> str:
+    return text.replace("+00:00", "Z")

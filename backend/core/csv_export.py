@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from backend.core import clock
+
 #: A cell that starts with one of these is a formula to Excel, LibreOffice and Google Sheets.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -30,6 +32,6 @@ def cell(value: Any) -> str | int | float:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return value
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    text = str(clock.iso(value) if isinstance(value, datetime) else value)
     text = text.replace("\0", "")
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text

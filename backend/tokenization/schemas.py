@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from backend.core import clock
+
 
 class RunState(StrEnum):
     """Where a run is. `unknown`: the database has not said yet whether it committed."""
@@ -216,8 +218,8 @@ class RunView:
             "scheme": self.scheme,
             "rows_scanned": self.rows_scanned or 0,
             "rows_updated": self.rows_updated or 0,
-            "started_at": self.started_at.isoformat() if self.started_at else None,
-            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "started_at": clock.iso(self.started_at),
+            "finished_at": clock.iso(self.finished_at),
             "duration_seconds": self.seconds,
             "details": self.details,
             "writeback": self.write_back.value,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from backend.core import csv_export
+from backend.core import clock, csv_export
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.user_sync.schemas import ItemView, RowView
 
@@ -43,7 +43,7 @@ def _item_cells(item: ItemView) -> list[str]:
         item.state,
         item.reason,
         " ".join(item.stored),
-        item.finished_at.isoformat() if item.finished_at else "",
+        clock.iso(item.finished_at) or "",
         *_change_cells(item.row),
     ]
 

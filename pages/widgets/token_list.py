@@ -48,6 +48,7 @@ def show(views: list[ApiTokenView]) -> None:
         return
     frame = pd.DataFrame(
         {
+            "ID": [view.id for view in views],
             "Name": [view.name for view in views],
             "Role": [view.role.value for view in views],
             "State": [_state(view) for view in views],
@@ -61,7 +62,10 @@ def show(views: list[ApiTokenView]) -> None:
         frame,
         hide_index=True,
         key="tokens.table",
-        column_config={"Made": times.column("Made")},
+        column_config={
+            "ID": st.column_config.NumberColumn("ID", width="small"),
+            "Made": times.column("Made"),
+        },
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
@@ -77,7 +81,7 @@ def _actions(view: ApiTokenView) -> None:
     last = f"Last used {used}" if used else "Never used"
     st.caption(f"{last}. Made {times.exact(view.created_at)}.{ends}")
     st.button(
-        f"Revoke {escape(view.name)}",
+        f"Revoke {escape(view.name)} (ID {view.id})",
         key="tokens.revoke",
         disabled=view.revoked_at is not None,
         icon=":material/block:",
@@ -86,7 +90,7 @@ def _actions(view: ApiTokenView) -> None:
     )
     confirm.ask(
         "tokens.revoke.dialog",
-        title=f"Revoke {escape(view.name)}?",
+        title=f"Revoke {escape(view.name)} (ID {view.id})?",
         body="Whatever uses this token is refused from now on. This cannot be undone.",
         action="Revoke",
         on_confirm=lambda: _revoke(view.id),
@@ -100,8 +104,9 @@ def _revoke(token_id: int) -> None:
 
 
 def _state(view: ApiTokenView) -> str:
-    if view.revoked_at:
+    if view.state == "revoked":
         return f"revoked by {view.revoked_by}"
     if view.expires_at:
-        return f"ends {times.relative(view.expires_at)}"
+        word = "ended" if view.state == "ended" else "ends"
+        return f"{word} {times.relative(view.expires_at)}"
     return "valid"

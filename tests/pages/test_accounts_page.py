@@ -189,6 +189,8 @@ class TestTokens:
         with database.write() as session:
             made = api_tokens.add(session, SYSTEM, name="nightly", role="viewer")
         part(page, "tokens")
+        table = next(frame.value for frame in page.dataframe if "ID" in frame.value.columns)
+        assert table["ID"].tolist() == [made.view.id]
         choose(page, "tokens.table", 0)
         click(page, "tokens.revoke")
         click(page, "tokens.revoke.dialog.confirm")

@@ -1,14 +1,17 @@
 """accounts, tokens and audit on the command line."""
 
 import json
+import re
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from backend.accounts import api_tokens, passwords, sign_in
 from backend.core.access import Role
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated
+from backend.models import ApiToken
 from tests.backend.cli.conftest import RunCli
 
 PASSWORD = "velvet otter counts lamps"
@@ -116,3 +119,26 @@ class TestAuditVerify:
         assert done.status == 1
         assert json.loads(done.out)["first_broken"] == 1
         assert "first broken row: 1" in done.err
+
+
+class TestTokenList:
+    def test_says_when_each_token_ends_and_which_has_ended(
+        self, run_cli: RunCli, database: Database
+    ) -> None:
+        for name, days in (("for-ever", ()), ("a-day", ("--days", "1")), ("past", ("--days", "1"))):
+            run_cli("tokens", "add", name, "--role", "viewer", *days)
+        with database.write() as session:
+            session.execute(
+                update(ApiToken)
+                .where(ApiToken.name == "past")
+                .values(expires_at=datetime(2020, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC))
+            )
+        head, *lines = run_cli("tokens", "list").out.splitlines()
+        assert head.split("  ")[0] == "ID"
+        assert "ENDS" in head
+        said = {line.split()[1]: line.split()[3:] for line in lines}
+        assert said["for-ever"] == ["valid", "never", "never"]
+        assert said["past"] == ["ended", "2020-01-02T03:04:05Z", "never"]
+        state, ends, _ = said["a-day"]
+        assert state == "valid"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ends)

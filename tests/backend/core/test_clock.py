@@ -1,0 +1,31 @@
+"""Times are written in one form wherever they leave the portal."""
+
+import json
+from datetime import UTC, datetime
+
+import pydantic
+import pytest
+
+from backend.cli import common
+from backend.core import clock, csv_export
+
+MOMENT = datetime(2026, 7, 1, 9, 30, 57, 858_423, tzinfo=UTC)
+
+
+def test_json_of_commands_csv_and_documents_write_what_rest_models_write(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rest = json.loads(pydantic.TypeAdapter(datetime).dump_json(MOMENT))
+    assert rest == "2026-07-01T09:30:57.858423Z"
+    assert clock.iso(MOMENT) == rest
+    assert csv_export.cell(MOMENT) == rest
+    common.emit({"at": MOMENT}, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"at": rest}
+
+
+def test_tables_at_a_terminal_leave_out_the_fractions() -> None:
+    assert common.table(["WHEN"], [[MOMENT], [None]]).split() == ["WHEN", "2026-07-01T09:30:57Z"]
+
+
+def test_nothing_stays_nothing() -> None:
+    assert clock.iso(None) is clock.to_the_second(None) is None
