@@ -62,6 +62,9 @@ class DMSClient:
 
     Raises DMSClientException for wrong settings, DatabaseException when no ledger is configured or
     it cannot be reached, RabbitMQException when the broker cannot be reached.
+
+    One client serves many threads, but not a process forked from its own: there every call raises
+    DMSClientException, and the parent's client stays as it was.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class DMSClient:
         self._late = unknown.LateReplies(self.operations)
         self._transport: Transport | None = None
         self._unknown_left = False
+        self._process = os.getpid()
         if self.config.rabbitmq_url:
             try:
                 self._transport = open_transport(self.config.rabbitmq_url, on_late=self._late.put)
@@ -127,6 +131,7 @@ class DMSClient:
         same action is sent again: servers answer success for what is done already. Returns and
         raises as `mount`; DMSClientException when there is no such operation.
         """
+        self._refuse_after_fork()
         answer, operation = unknown.settle(
             self.ledger,
             self.operations,
@@ -150,6 +155,7 @@ class DMSClient:
 
     def get_mount_status(self, job_id: int, backup_target_id: str) -> LedgerEntry | None:
         """The job's entry for the target: the mounted one, else the newest; None without any."""
+        self._refuse_after_fork()
         return self.ledger.status(job_id, backup_target_id)
 
     def get_active_mounts(
@@ -160,10 +166,12 @@ class DMSClient:
         limit: int = MAX_ACTIVE,
     ) -> list[LedgerEntry]:
         """Mounted entries, oldest first, at most `limit`."""
+        self._refuse_after_fork()
         return self.ledger.active(host, backup_target_id, limit)
 
     def get_ledger_history(self, backup_target_id: str, limit: int = 100) -> list[LedgerEntry]:
         """Entries of a target, newest first, deleted ones included."""
+        self._refuse_after_fork()
         return self.ledger.history(backup_target_id, limit)
 
     def soft_delete_entry(self, job_id: int, backup_target_id: str) -> bool:
@@ -171,6 +179,7 @@ class DMSClient:
 
         False when there is none, one is still mounted, or a mount of it is open or unknown.
         """
+        self._refuse_after_fork()
         return self.ledger.soft_delete(job_id, backup_target_id)
 
     def close(self) -> None:
@@ -178,6 +187,8 @@ class DMSClient:
 
         Replies to them, and to unknown operations, stay collectable for a day.
         """
+        if self._forked():
+            return  # the sockets are the parent's: to close them politely would end its sessions
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.close(keep_replies=self._unknown_left)
@@ -195,6 +206,17 @@ class DMSClient:
     ) -> None:
         self.close()
 
+    def _forked(self) -> bool:
+        return os.getpid() != self._process
+
+    def _refuse_after_fork(self) -> None:
+        """Two processes on the same sockets would read each other's answers."""
+        if self._forked():
+            raise DMSClientException(
+                "This DMS client belongs to the process that made it, before a fork. Make a new "
+                "DMSClient in this process; nothing was sent."
+            )
+
     # -- one operation --------------------------------------------------------------------------
 
     @property
@@ -208,6 +230,7 @@ class DMSClient:
         return self._transport
 
     def _run(self, document: Any, action: requests.Action, actor: str | None) -> Response:
+        self._refuse_after_fork()
         request = requests.parse(document, action, keystone_token=self.config.keystone_token)
         transport = self.transport
         self.ledger.ensure_operations()
