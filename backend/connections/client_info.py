@@ -38,6 +38,7 @@ STALE_AFTER = timedelta(hours=24)
 DEADLINE = 10.0
 LOAD_DEADLINE = 60.0
 MAX_CONFIG = 200_000
+CHANGED = "The connection was changed while DataHub was asked. Refresh again."
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def after_test(
     environment = config.environment
     try:
         if not result.ok:
-            _store_failure(database, environment.id, result.cause)
+            _store_failure(database, config, result.cause)
             return
         which = "default environment" if environment.is_default else "environment"
         log.info(f"Auto-retrieving client info for {which}: {environment.name}", by=actor.name)
@@ -134,12 +135,13 @@ def _retrieve(database: Database, config: ConnectionConfig) -> Refresh:
         info = _fetch(config)
     except PortalError as exc:
         why = _without_secrets(exc.message, config)
-        _store_failure(database, config.environment.id, why)
+        _store_failure(database, config, why)
         return Refresh(name, "failed", error=why)
     with database.write() as session:
-        row = _row(session, config.environment.id)
-        if row is not None:
-            _fill(row, info)
+        row = _row(session, config)
+        if row is None:
+            return Refresh(name, "failed", error=CHANGED)
+        _fill(row, info)
     return Refresh(name, "refreshed", info.client_id, info.frontend_base_url or "")
 
 
@@ -189,11 +191,11 @@ def _bounded(config: dict[str, Any]) -> dict[str, Any]:
     return masked if size <= MAX_CONFIG else {"truncated": True, "characters": size}
 
 
-def _store_failure(database: Database, environment_id: int, why: str) -> None:
+def _store_failure(database: Database, config: ConnectionConfig, why: str) -> None:
     """Keep what is known and add that, and why, it could not be had this time."""
     now = clock.now()
     with database.write() as session:
-        row = _row(session, environment_id)
+        row = _row(session, config)
         if row is None:
             return
         row.connection_status = "failed"
@@ -202,12 +204,14 @@ def _store_failure(database: Database, environment_id: int, why: str) -> None:
         row.failing_since = row.failing_since or now
 
 
-def _row(session: WriteSession, environment_id: int) -> DataHubClientInfo | None:
-    """The environment's row, made when missing; None when the environment is gone.
+def _row(session: WriteSession, config: ConnectionConfig) -> DataHubClientInfo | None:
+    """The environment's row, made when missing; None when the connection that was asked is not
+    the stored one any more: what another server said of itself is not kept.
 
     The environment is locked first, so two tests at once cannot make two rows.
     """
-    if repository.lock_environment(session, environment_id) is None:
+    environment_id = config.environment.id
+    if repository.lock_version(session, environment_id, config.kind) != config.version:
         return None
     row = _find(session, environment_id)
     if row is None:

@@ -73,6 +73,15 @@ def find_connection(session: ReadSession, environment_id: int, kind: str) -> Con
     ).one_or_none()
 
 
+def lock_version(session: WriteSession, environment_id: int, kind: str) -> int | None:
+    """The version of a connection, 0 when nothing is stored, held until commit; None when the
+    environment is gone. Saving takes the same lock."""
+    if lock_environment(session, environment_id) is None:
+        return None
+    row = find_connection(session, environment_id, kind)
+    return row.version if row is not None else 0
+
+
 def connection_with_secrets(
     session: ReadSession, environment_id: int, kind: str
 ) -> tuple[Connection | None, list[ConnectionSecret]]:

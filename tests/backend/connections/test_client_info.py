@@ -207,6 +207,22 @@ class TestRefresh:
         assert (job.state, job.error) == ("succeeded", None)
         assert job.result == {"refreshed": 1, "failed": 0, "skipped": 2}
 
+    def test_a_server_that_was_replaced_while_it_was_asked_leaves_nothing(
+        self, connected: StandIn, database: Database, save: Save, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetch = client_info._fetch
+
+        def save_another(config: ConnectionConfig) -> ClientInfo:
+            info = fetch(config)
+            save("datahub", {"server": "http://127.0.0.1:1"})
+            return info
+
+        monkeypatch.setattr(client_info, "_fetch", save_another)
+        outcome = client_info.refresh(database, SYSTEM)
+        assert (outcome.outcome, outcome.error) == ("failed", client_info.CHANGED)
+        with database.read() as session:
+            assert client_info.get(session, SYSTEM).connection_status == "unknown"
+
 
 class TestStaleness:
     def test_older_than_a_day_is_marked_and_wants_attention(

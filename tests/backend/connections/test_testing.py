@@ -61,6 +61,22 @@ class TestRun:
         assert "not configured" in result.cause
         assert "connections set Prod aws" in result.advice
 
+    def test_settings_that_were_replaced_meanwhile_say_nothing_of_the_saved_ones(
+        self, save: Save, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save("postgres")
+        probe = probing.run
+
+        def save_others(config: ConnectionConfig, **options: object) -> TestResult:
+            save("postgres", {**VALID["postgres"], "database": "other"})
+            return probe(config)
+
+        monkeypatch.setattr(probing, "run", save_others)
+        assert testing.run(database, SYSTEM, environment=None, kind="postgres").draft
+        with database.read() as session:
+            (found,) = health.overview(session, SYSTEM)
+        assert [item.state for item in found.connections] == ["untested"]
+
     def test_history_is_bounded(
         self, save: Save, database: Database, instant: list[ConnectionConfig]
     ) -> None:
