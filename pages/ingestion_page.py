@@ -64,7 +64,7 @@ if view == "run":
 elif view == "runs":
     wanted = ingestion_history.ask(actor, environment)
     ingestion_history.chart(wanted)
-    ingestion_history.table(ingestion_history.load(wanted))
+    ingestion_history.table(ingestion_history.load(wanted), wanted)
     ingestion_history.chosen(actor)
 elif view == "mapping":
     ingestion_mapping.draw(actor, environment)

@@ -81,13 +81,14 @@ def chart(wanted: RunFilter) -> None:
         st.caption(f"From the newest {len(found.moments):,} runs.")
 
 
-def table(page: RunPage, *, of_one_dataset: bool = False) -> None:
-    """Draw the list; choosing a row opens that run."""
+def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> None:
+    """Draw the list that `wanted` found; choosing a row opens that run."""
     if not page.items:
+        everything = RunFilter(environment=wanted.environment)
         st.info(
-            "This dataset was not run from here yet."
-            if of_one_dataset
-            else "No run fits. Runs appear here when a dataset's ingestion is started."
+            "No run fits these filters. Clear one."
+            if wanted != everything or st.query_params.get("before")
+            else "No run yet. Runs appear here when a dataset's ingestion is started."
         )
         return
     frame = pd.DataFrame(
@@ -247,9 +248,12 @@ def _took(run: RunView) -> str:
 
 
 def last_of_dataset(environment: str) -> None:
-    """The last runs of the dataset in the form."""
+    """The last runs of the dataset in the form; nothing of one that has none, or is none."""
     urn = st.query_params.get("dataset_urn", "").strip()
     if not urn:
         return
-    st.markdown("**Last runs of this dataset**")
-    table(load(RunFilter(dataset_urn=urn, environment=environment)), of_one_dataset=True)
+    wanted = RunFilter(dataset_urn=urn, environment=environment)
+    found = load(wanted)
+    if found.items:
+        st.markdown("**Last runs of this dataset**")
+        table(found, wanted, of_one_dataset=True)

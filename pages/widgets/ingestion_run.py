@@ -8,7 +8,7 @@ import streamlit as st
 from backend.core.access import Actor
 from backend.core.errors import PortalError
 from backend.ingestion import runs, search
-from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
+from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, StartFailed
 from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -122,9 +122,13 @@ def dataset_name(urn: str) -> str:
 def explain(resolution: Resolution) -> None:
     """Which rule answered, which others would have, and what could not be asked."""
     if resolution.answer is None:
-        st.warning("No rule answers for this dataset.", icon=":material/warning:")
+        st.warning(escape(NoMapping(resolution.dataset_urn).message), icon=":material/warning:")
     else:
         _candidate("Target", resolution.answer)
+    _beside(resolution)
+
+
+def _beside(resolution: Resolution) -> None:
     if resolution.others:
         with st.expander(f"{len(resolution.others)} more rules would have answered"):
             for other in resolution.others[:50]:
@@ -146,7 +150,7 @@ def _candidate(label: str, candidate: Candidate) -> None:
 
 def _blocked(preview: Preview) -> str:
     if preview.resolution.answer is None:
-        return "No rule names a target for this dataset, so nothing can be started."
+        return NoMapping(preview.resolution.dataset_urn).message
     if preview.resolution.existence == "missing":
         return "DataHub does not know this dataset, so nothing is started."
     if preview.running is not None:
@@ -160,7 +164,10 @@ def _refuse(why: str, preview: Preview) -> None:
         st.warning(escape(why), icon=":material/block:")
         if preview.running is not None:
             _line(preview.running)
-        explain(preview.resolution)
+        if preview.resolution.answer is None:
+            _beside(preview.resolution)  # why it is refused says already that no rule answers
+        else:
+            explain(preview.resolution)
         if st.button("Close", key="ingestion.refused.close"):
             confirm.close()
             st.rerun()

@@ -144,14 +144,17 @@ class TestRun:
         assert len(aws.starts()) == 1
 
     @pytest.mark.parametrize(
-        ("urn", "said"), [(OTHER, "No rule names a target"), ("earnings", "not a DataHub URN")]
+        ("urn", "said"),
+        [(OTHER, "Add a rule on the Ingestion page"), ("earnings", "not a DataHub URN")],
     )
     def test_what_cannot_be_started_is_said_before(
         self, open_page: OpenPage, mapped: None, urn: str, said: str
     ) -> None:
         app = open_page(PAGE, role="operator", dataset_urn=urn)
         app.button(key="ingestion.review").click().run()
-        assert said in _texts(app, "warning").replace("\\", "")
+        (warning,) = app.warning
+        assert said in warning.value.replace("\\", "")
+        assert not app.info
         assert not [b for b in app.button if b.key == "ingestion.confirm.confirm"]
 
     def test_a_running_dataset_shows_that_run_instead(
@@ -325,6 +328,14 @@ class TestDataHub:
         app.text_input(key="ingestion.links.urn").set_value(URN).run()
         app.button(key="ingestion.links.put").click().run()
         assert "Links on DataHub pages" in _texts(app, "markdown")
+
+
+def test_an_empty_list_blames_filters_only_where_there_are_some(
+    open_page: OpenPage, environment: str
+) -> None:
+    assert "No run yet" in _texts(open_page(PAGE, role="viewer", view="runs"), "info")
+    filtered = open_page(PAGE, role="viewer", view="runs", by="somebody")
+    assert "No run fits these filters" in _texts(filtered, "info")
 
 
 def test_datasets_are_found_by_words(open_page: OpenPage, datahub: StandIn) -> None:
