@@ -66,11 +66,20 @@ def sign_in(session: WriteSession, *, identity: Identity, role: Role | None, add
 def _account(session: WriteSession, identity: Identity, role: Role) -> Account:
     key = hashlib.sha256(f"{identity.issuer}\0{identity.subject}".encode()).hexdigest()
     row = repository.find_account_by_external_key(session, key)
-    if row is None:
-        # A local account of the same name is another person until an admin says otherwise.
-        name = checked_name(identity.name)
-        view = service.add_account(
+    account_id = row.id if row is not None else _add_account(session, identity, role, key)
+    return repository.get_account_locked(session, account_id)
+
+
+def _add_account(session: WriteSession, identity: Identity, role: Role, key: str) -> int:
+    # A local account of the same name is another person until an admin says otherwise.
+    name = checked_name(identity.name)
+    try:
+        return service.add_account(
             session, SYSTEM, name=name, role=role, stored=None, external_key=key
-        )
-        row = repository.get_account(session, view.id)
-    return repository.get_account_locked(session, row.id)
+        ).id
+    except service.NameTaken:
+        # The same person in another tab, a moment earlier? Anybody else keeps the refusal.
+        row = repository.find_account_by_external_key(session, key)
+        if row is None:
+            raise
+        return row.id

@@ -1,5 +1,6 @@
 """Accounts that an identity provider vouches for."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from backend.accounts.external import Identity
 from backend.core import clock
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
-from backend.core.errors import NotAuthenticated, NotPermitted
+from backend.core.errors import NotAuthenticated, NotPermitted, PortalError
 from tests.backend.accounts.conftest import AddAccount, MoveClock
 
 
@@ -45,6 +46,25 @@ class TestSignIn:
         enter(database, identity)
         with pytest.raises(NotAuthenticated, match="was used"):
             enter(database, identity)
+
+    def test_the_first_answer_in_two_tabs_at_once_makes_one_account_and_serves_once(
+        self, any_database: Database
+    ) -> None:
+        identity, told = said(), list[str]()
+
+        def other_tab() -> None:
+            try:
+                enter(any_database, identity)
+            except PortalError as exc:
+                told.append(exc.message)
+
+        with any_database.write() as session:
+            external.sign_in(session, identity=identity, role=Role.VIEWER, address="10.0.0.1")
+            thread = threading.Thread(target=other_tab)
+            thread.start()
+            thread.join(0.5)  # it waits for this one's commit
+        thread.join(20)
+        assert told == ["This answer of the identity provider was used. Sign in again."]
 
     def test_an_old_answer_brings_no_ended_session_back(self, database: Database) -> None:
         with pytest.raises(NotAuthenticated, match="too old"):
