@@ -269,6 +269,19 @@ class TestApply:
         with world.database.read() as session:
             assert service.get_run(session, world.steward, run_id=run.id).state == "succeeded"
 
+    def test_a_run_with_an_unknown_user_can_be_continued_too(self, open_page, world):
+        plan = world.plan()
+        user_id = world.row(plan, "lena.novak@example.com").user_id
+        rooms.lose(world, user_id)
+        run = world.apply(plan)
+        world.om.faults.clear()
+        assert run.counts["unknown"] == 1
+        app = open_page(PAGE, role="steward", run=str(run.id), view="history")
+        app.button(key="user_sync.resume").click().run()
+        work(world)
+        with world.database.read() as session:
+            assert service.get_run(session, world.steward, run_id=run.id).state == "succeeded"
+
 
 def charts(app) -> list[dict]:
     """The specifications of the page's charts."""
