@@ -63,9 +63,7 @@ class Throttled(UpstreamError):
 
     def __init__(self, retry_after: float | None) -> None:
         wait = f" and asks to wait {retry_after:g} s" if retry_after else ""
-        super().__init__(
-            SYSTEM, f"it limits the number of requests{wait}", "Try again later."
-        )
+        super().__init__(SYSTEM, f"it limits the number of requests{wait}", "Try again later.")
         self.retry_after = retry_after
 
 
