@@ -20,16 +20,22 @@ def text(label: str, parameter: str, *, key: str, placeholder: str = "") -> str:
 
 
 def choice(
-    label: str, parameter: str, options: Sequence[str], *, key: str, empty: str = "All"
+    label: str,
+    parameter: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    empty: str = "All",
+    shown: Callable[[str], str] = lambda option: option.replace("_", " "),
 ) -> str:
-    """One of `options` or "" (shown as `empty`), kept in `?parameter=`."""
+    """One of `options` or "" (shown as `empty`), kept in `?parameter=`; shown: one in words."""
     wanted = st.query_params.get(parameter, "")
     every = ["", *options]
     value = st.selectbox(
         label,
         every,
         index=every.index(wanted) if wanted in every else 0,
-        format_func=lambda option: option.replace("_", " ") or empty,
+        format_func=lambda option: shown(option) if option else empty,
         key=_prepare(key, wanted if wanted in every else ""),
         on_change=_store(key, parameter, str),
     )

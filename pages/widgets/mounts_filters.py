@@ -15,6 +15,16 @@ from pages.widgets import filters, times
 
 VIEWS = ("active", "orphans", "history", "operations")
 STATES = ("in_flight", "succeeded", "failed", "not_delivered", "shared", "unknown", "settled")
+#: Kinds of evidence against a mount, in words.
+REASONS = {
+    "too_old": "too old",
+    "host_unseen": "host unseen",
+    "no_queue": "no queue",
+    "no_consumer": "no consumer",
+    "duplicate": "duplicate",
+    "deleted_mounted": "deleted while mounted",
+    "unknown_outcome": "unknown outcome",
+}
 _SHOWN_FOR = "mounts.cursor.for"
 _YES_NO = {"yes": True, "no": False}
 MOST_FACETS = 15
@@ -97,11 +107,17 @@ def _view() -> str:
 def _last_column(view: str) -> tuple[str, str, str]:
     """Order, or the kind of evidence, or the state of operations."""
     if view == "orphans":
-        return "", filters.choice("Evidence", "reason", ORPHAN_KINDS, key="mounts.reason"), ""
+        return "", _reason(), ""
     if view == "operations":
         return "", "", filters.choice("State", "state", STATES, key="mounts.state")
     order = SORTS[1:]
     return filters.choice("Order", "sort", order, key="mounts.sort", empty="newest"), "", ""
+
+
+def _reason() -> str:
+    return filters.choice(
+        "Why", "reason", ORPHAN_KINDS, key="mounts.reason", shown=REASONS.__getitem__
+    )
 
 
 def _history() -> tuple[bool | None, bool | None, datetime | None, datetime | None]:
@@ -179,7 +195,7 @@ def facet(label: str, parameter: str, counts: Mapping[str, int]) -> None:
         for value, count in counts.items():
             chosen = value == wanted
             st.button(
-                f"{escape(value.replace('_', ' '))} ({count:,})",
+                f"{escape(REASONS.get(value, value))} ({count:,})",
                 key=f"mounts.facet.{parameter}.{value}",
                 type="primary" if chosen else "secondary",
                 icon=":material/close:" if chosen else None,
@@ -199,25 +215,23 @@ def put(parameter: str, value: str) -> None:
 
 def pager(following: str | None, *, complete: bool = True) -> None:
     """First page and next page; the place is in the URL, so the browser's Back works."""
-    first, after, words = st.columns([1, 1, 4], vertical_alignment="center")
-    if st.query_params.get("cursor"):
-        first.button(
-            "First page",
-            key="mounts.first",
-            icon=":material/first_page:",
-            width="stretch",
-            on_click=lambda: st.query_params.pop("cursor", None),
-        )
-    if following is not None:
-        after.button(
-            "Next page" if complete else "Look further",
-            key="mounts.next",
-            icon=":material/navigate_next:",
-            width="stretch",
-            on_click=lambda: st.query_params.update({"cursor": following}),
-        )
-    if not complete:
-        words.caption(
-            f"Few entries fit these filters. The search stops after {explorer.SEARCH_LIMIT:,} "
-            "entries; go on with **Look further**."
-        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.query_params.get("cursor"):
+            st.button(
+                "First page",
+                key="mounts.first",
+                icon=":material/first_page:",
+                on_click=lambda: st.query_params.pop("cursor", None),
+            )
+        if following is not None:
+            st.button(
+                "Next page" if complete else "Look further",
+                key="mounts.next",
+                icon=":material/navigate_next:",
+                on_click=lambda: st.query_params.update({"cursor": following}),
+            )
+        if not complete:
+            st.caption(
+                f"Few entries fit these filters. The search stops after "
+                f"{explorer.SEARCH_LIMIT:,} entries; go on with **Look further**."
+            )

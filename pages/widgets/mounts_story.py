@@ -58,9 +58,8 @@ def one_operation(actor: Actor, found: OperationView) -> None:
 
 
 def _buttons(story: Story) -> None:
-    unmount, delete, _ = st.columns([1, 1, 4])
     if story.mount.mounted:
-        unmount.button(
+        st.button(
             "Unmount …",
             key="mounts.open.unmount",
             icon=":material/eject:",
@@ -69,7 +68,7 @@ def _buttons(story: Story) -> None:
             ),
         )
     elif not story.mount.deleted:
-        delete.button(
+        st.button(
             "Soft-delete …",
             key="mounts.open.delete",
             icon=":material/delete:",

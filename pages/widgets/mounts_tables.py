@@ -9,16 +9,9 @@ import streamlit as st
 from backend.core import clock
 from backend.mounts.schemas import Charts, MountView, OperationView, OrphanView
 from pages.widgets import rows, times
+from pages.widgets.mounts_filters import REASONS
 
-REASONS = {
-    "too_old": "too old",
-    "host_unseen": "host unseen",
-    "no_queue": "no queue",
-    "no_consumer": "no consumer",
-    "duplicate": "duplicate",
-    "deleted_mounted": "deleted while mounted",
-    "unknown_outcome": "unknown outcome",
-}
+_CHART_HEIGHT, _BAR_HEIGHT = 240, 22
 
 
 def mounts(items: Sequence[MountView], current: int | None, *, key: str) -> int | None:
@@ -40,7 +33,10 @@ def mounts(items: Sequence[MountView], current: int | None, *, key: str) -> int 
 
 
 def orphans(items: Sequence[OrphanView], current: int | None, *, key: str) -> int | None:
-    """Draw orphans; returns the id of the open entry. current: what the address names."""
+    """Draw orphans; returns the id of the open entry. current: what the address names.
+
+    The sentences of evidence are too long for a table; they are drawn for the open entry.
+    """
     entry = rows.opened([o.mount.id for o in items], current, key=key)
     frame = pd.DataFrame(
         {
@@ -50,7 +46,6 @@ def orphans(items: Sequence[OrphanView], current: int | None, *, key: str) -> in
             "Host": [o.mount.host for o in items],
             "Made": [o.mount.created_at for o in items],
             "Why": [[REASONS[kind] for kind in o.reasons] for o in items],
-            "Evidence": [" ".join(o.reasons.values()) for o in items],
         }
     )
     _table(frame, key)
@@ -100,6 +95,10 @@ def _table(frame: pd.DataFrame, key: str) -> None:
             "Asked": times.column("Asked"),
             "Entry": st.column_config.NumberColumn(format="%d", width="small"),
             "Job": st.column_config.NumberColumn(format="%d", width="small"),
+            "Action": st.column_config.TextColumn(width=80),
+            "Outcome": st.column_config.TextColumn(width=110),
+            "By": st.column_config.TextColumn(width=130),
+            "Note": st.column_config.TextColumn(width="large"),
             "Why": st.column_config.ListColumn("Why"),
         },
     )
@@ -116,20 +115,24 @@ def charts(found: Charts) -> None:
         st.altair_chart(
             alt.Chart(frame)
             .mark_area(line=True, opacity=0.3, interpolate="step-after")
-            .encode(x=alt.X("Time:T", title=None), y=alt.Y("Active:Q", title=None, axis=_whole())),
+            .encode(
+                x=alt.X("Time:T", title=None), y=alt.Y("Active:Q", title="mounts", axis=_whole())
+            ),
             width="stretch",
-            height=220,
+            height=_CHART_HEIGHT,
         )
     with right:
         st.markdown("**How long finished mounts lasted**")
-        _bars(found.durations, order=[name for name, _count in found.durations])
+        _bars(
+            found.durations, "mounts that ended", order=[name for name, _count in found.durations]
+        )
     left, right = st.columns(2)
     with left:
         st.markdown("**Active mounts per host**")
-        _bars(found.by_host)
+        _bars(found.by_host, "active mounts")
     with right:
         st.markdown("**Active mounts per target**")
-        _bars(found.by_target)
+        _bars(found.by_target, "active mounts")
 
 
 def _whole() -> alt.Axis:
@@ -137,16 +140,18 @@ def _whole() -> alt.Axis:
     return alt.Axis(tickMinStep=1, format=",d")
 
 
-def _bars(counts: Sequence[tuple[str, int]], order: list[str] | None = None) -> None:
+def _bars(counts: Sequence[tuple[str, int]], counted: str, order: list[str] | None = None) -> None:
+    """A named bar each. counted: what the numbers are of."""
     frame = pd.DataFrame(counts, columns=["Name", "Count"])
     st.altair_chart(
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("Count:Q", title=None, axis=_whole()),
-            y=alt.Y("Name:N", title=None, sort=order or "-x"),
+            x=alt.X("Count:Q", title=counted, axis=_whole()),
+            # Else every other name is left out as soon as the bars are many.
+            y=alt.Y("Name:N", title=None, sort=order or "-x", axis=alt.Axis(labelOverlap=False)),
             tooltip=["Name", "Count"],
         ),
         width="stretch",
-        height=220,
+        height=max(_CHART_HEIGHT, 60 + _BAR_HEIGHT * len(counts)),
     )

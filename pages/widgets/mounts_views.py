@@ -7,7 +7,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.mounts import explorer, orphans
-from backend.mounts.schemas import ORPHAN_KINDS
+from backend.mounts.schemas import ORPHAN_KINDS, Filters
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.widgets import filters, mounts_filters, mounts_story, mounts_tables, times
@@ -77,7 +77,7 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
     if not page.complete:
         st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
     counts = {kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts}
-    mounts_filters.facet("Evidence", "reason", counts)
+    mounts_filters.facet("Why", "reason", counts)
     if actor.may(Permission.MOUNTS_WRITE):
         _max_age(wanted, watch.max_age_hours)
     if not page.items:
@@ -119,7 +119,13 @@ def operations(actor: Actor, wanted: Wanted) -> None:
         mounts_filters.put("operation", chosen)
         mounts_filters.pager(page.next_cursor)
     else:
-        st.info("No operation fits. They appear here when somebody mounts through this client.")
+        asked = wanted.state or wanted.cursor or wanted.filters != Filters()
+        st.info(
+            "No operation fits. Clear a filter."
+            if asked
+            else "No operation was made yet. They appear here when somebody mounts through this "
+            "client."
+        )
     if chosen:
         mounts_story.one_operation(
             actor,

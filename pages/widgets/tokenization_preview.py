@@ -1,5 +1,7 @@
 """The preview of a run: what would change, what forbids it, and the choice of columns."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -109,7 +111,7 @@ def _columns(found: Preview) -> None:
                 "Chosen": ["✓" if column.selected else "" for column in found.report.columns],
                 "Why": [_why(column) for column in found.report.columns],
                 "Will change": [_number(c.rows_to_update) for c in found.report.columns],
-                "Blocked by": ["; ".join(column.blockers) for column in found.report.columns],
+                "Blocked by": [_blocked(column.blockers) for column in found.report.columns],
             }
         ),
         hide_index=True,
@@ -124,6 +126,12 @@ def _columns(found: Preview) -> None:
             "Blocked by": st.column_config.TextColumn(width="large"),
         },
     )
+
+
+def _blocked(blockers: Sequence[str]) -> str:
+    """The first is reason enough, and all of a chosen column stand above the table."""
+    more = len(blockers) - 1
+    return f"{blockers[0]}, and {more} more" if more > 0 else "".join(blockers)
 
 
 def _why(column: ColumnReport) -> str:

@@ -26,19 +26,19 @@ def history(environment: str) -> None:
         st.info("No run fits these filters. Clear one.")
     else:
         st.info("No run was made yet. Runs appear here however they were started.")
-    newest, older, _ = st.columns([1, 1, 4])
-    if before is not None:
-        newest.button(
-            "Newest runs",
-            key="tokenization.newest",
-            on_click=lambda: st.query_params.pop("before", None),
-        )
-    if len(runs) == PAGE:
-        older.button(
-            "Older runs",
-            key="tokenization.older",
-            on_click=lambda: st.query_params.update({"before": str(runs[-1].id)}),
-        )
+    with st.container(horizontal=True):
+        if before is not None:
+            st.button(
+                "Newest runs",
+                key="tokenization.newest",
+                on_click=lambda: st.query_params.pop("before", None),
+            )
+        if len(runs) == PAGE:
+            st.button(
+                "Older runs",
+                key="tokenization.older",
+                on_click=lambda: st.query_params.update({"before": str(runs[-1].id)}),
+            )
 
 
 def _ask_filters(environment: str) -> RunFilters:

@@ -99,6 +99,13 @@ class TestViews:
         app.toggle(key="mounts.charts").set_value(True).run()
         assert not app.exception
         assert "Active mounts over time" in _text(app)
+        charts = [json.loads(found.proto.spec) for found in app.get("vega_lite_chart")]
+        titles = [
+            each["encoding"][axis]["title"] for each, axis in zip(charts, "yxxx", strict=True)
+        ]
+        assert titles == ["mounts", "mounts that ended", "active mounts", "active mounts"]
+        for each in charts[1:]:
+            assert each["encoding"]["y"]["axis"]["labelOverlap"] is False, "every bar has its name"
 
     def test_a_wrong_job_is_said_and_ignored(self, page: OpenPage) -> None:
         app = page(PAGE, job="12x")
@@ -211,9 +218,20 @@ class TestOrphans:
         app = page(PAGE, view="orphans", reason="no_queue")
         shown = app.dataframe[0].value
         assert list(shown["Host"]) == ["compute-10"]
-        assert "does not exist" in shown["Evidence"][0]
+        assert list(shown["Why"][0]) == ["too old", "host unseen", "no queue"]
         app = page(PAGE, view="orphans", reason="no_queue", entry=str(shown["Entry"][0]))
         assert "does not exist" in _text(app), "in full: a table cuts it"
+
+    def test_reasons_have_one_name_on_the_whole_page(
+        self, page: OpenPage, database: Database
+    ) -> None:
+        orphans.scan(database, SYSTEM)
+        app = page(PAGE, view="orphans", reason="deleted_mounted")
+        assert [list(why) for why in app.dataframe[0].value["Why"]] == [["deleted while mounted"]]
+        assert app.selectbox(key="mounts.reason").label == "Why"
+        assert "deleted while mounted" in app.selectbox(key="mounts.reason").options
+        chip = app.button(key="mounts.facet.reason.deleted_mounted")
+        assert chip.label.startswith("deleted while mounted (")
 
     def test_an_operator_changes_the_age(self, page: OpenPage, database: Database) -> None:
         app = page(PAGE, role="operator", view="orphans")

@@ -95,6 +95,8 @@ class TestPreview:
             "Columns chosen": "2",
             "Scheme": "keyed",
         }
+        blocked = app.dataframe[0].value.set_index("Column")["Blocked by"]
+        assert blocked["id"] == "its type bigint is not text, and 1 more", "fits its column"
         everything = "\n".join(frame.value.to_csv() for frame in app.dataframe)
         assert "tagged pii in DataHub" in everything
         assert "p••••••@•••••••.•••" in everything
