@@ -5,11 +5,12 @@ import streamlit as st
 from backend.connections import health
 from backend.core import attention
 from backend.core.access import Permission
+from backend.ingestion import service as ingestion
 from backend.jobs import service as jobs
 from pages.shell import calls, flash, guard
 from pages.widgets import overview
 
-LAST_JOBS = 8
+LAST = 8
 
 
 # gate
@@ -19,11 +20,12 @@ flash.show()
 # load
 items = calls.read(attention.collect)
 environments = calls.read(health.overview)
-last = calls.read(jobs.list_jobs, limit=LAST_JOBS)
+last = calls.read(jobs.list_jobs, limit=LAST)
+ingested = calls.read(ingestion.list_runs, limit=LAST)
 # present
 st.subheader("Needs attention")
 overview.attention(items)
 st.subheader("Connections")
 overview.health(environments)
 st.subheader("What ran last")
-overview.jobs(last.items)
+overview.ran(last.items, ingested.items, most=LAST)

@@ -1,15 +1,18 @@
-"""The parts of the Overview page: attention, health, last jobs."""
+"""The parts of the Overview page: attention, health, what ran last."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import streamlit as st
 
 from backend.connections.health import EnvironmentHealth
 from backend.core.attention import Attention
+from backend.ingestion.schemas import RunView
 from backend.jobs.schemas import JobView
 from pages.shell import registry
 from pages.shell.errors import escape
-from pages.widgets import status, times
+from pages.widgets import ingestion_run, status, times
 
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 SHOWN_ENVIRONMENTS = 15
@@ -56,22 +59,50 @@ def health(environments: Sequence[EnvironmentHealth]) -> None:
         to_page("connections", "All environments")
 
 
-def jobs(items: Sequence[JobView]) -> None:
-    """What ran last and how it ended."""
-    if not items:
+def ran(jobs: Sequence[JobView], ingestions: Sequence[RunView], *, most: int) -> None:
+    """What ran last and how it ended: the portal's jobs, and the runs of AWS."""
+    found = sorted([*map(_job, jobs), *map(_ingestion, ingestions)], key=lambda r: r.at)
+    if not found:
         st.caption("Nothing has run yet. Plans, runs and scans appear here as soon as they start.")
-    for view in items:
+    for ended in reversed(found[-most:]):
         what, end = st.columns([4, 1], vertical_alignment="center")
         with what:
             st.markdown(
-                f"{status.markdown(view.state)} **{escape(view.title)}** {escape(view.subject)} · "
-                f"{escape(view.actor_name)}, {times.relative(view.finished_at or view.created_at)}",
-                help=times.exact(view.finished_at or view.created_at),
+                f"{status.markdown(ended.state)} **{escape(ended.title)}** "
+                f"{escape(ended.subject)} · {escape(ended.actor_name)}, {times.relative(ended.at)}",
+                help=times.exact(ended.at),
             )
-            if view.error:
-                st.caption(escape(view.error))
+            if ended.error:
+                st.caption(escape(ended.error))
         with end:
-            to_page("jobs", "Details", query={"job": str(view.id)})
+            to_page(ended.page, "Details", query=ended.query)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    at: datetime
+    state: str
+    title: str
+    subject: str
+    actor_name: str
+    error: str | None
+    page: str
+    query: dict[str, str]
+
+
+def _job(view: JobView) -> _Ran:
+    at = view.finished_at or view.created_at
+    query = {"job": str(view.id)}
+    return _Ran(
+        at, view.state, view.title, view.subject, view.actor_name, view.error, "jobs", query
+    )
+
+
+def _ingestion(run: RunView) -> _Ran:
+    at = run.finished_at or run.created_at
+    subject = f"{ingestion_run.dataset_name(run.dataset_urn)} in {run.environment}"
+    query = {"view": "runs", "run": run.run_id}
+    return _Ran(at, run.status, "Ingestion", subject, run.actor_name, None, "ingestion", query)
 
 
 def to_page(

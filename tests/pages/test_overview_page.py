@@ -11,8 +11,15 @@ from backend.core import attention, clock
 from backend.core.access import SYSTEM, Actor
 from backend.core.attention import Attention
 from backend.core.database import Database, ReadSession
+from backend.ingestion import runs
+from backend.ingestion.schemas import Request
+from backend.integrations.aws.standin import AwsStandIn
+from tests.backend.ingestion import conftest as room
+from tests.backend.ingestion.conftest import URN, AddRule
 from tests.fixtures.pages import OpenPage
 
+aws_server, aws, environment = room.aws_server, room.aws, room.environment
+add_rule = room.add_rule
 PAGE = "overview_page.py"
 
 
@@ -84,6 +91,25 @@ class TestOverview:
         app = open_page(PAGE, role="viewer")
         assert any("succeeded" in m.value and "all of them" in m.value for m in app.markdown)
         assert ("Details", f"job={job}") in links(app)
+
+    def test_an_ingestion_is_among_what_ran_last_though_it_is_no_job(
+        self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        from backend.jobs import runner
+        from backend.jobs.enqueue import enqueue
+
+        aws.add_function("earnings-lambda", seconds=30)
+        add_rule("exact", URN, "earnings-lambda")
+        run = runs.start(database, SYSTEM, Request(URN))
+        with database.write() as session:
+            kind = "connections.refresh_client_info"
+            job = enqueue(session, SYSTEM, kind, {}, subject="all of them")
+        runner.run(job, database)
+        app = open_page(PAGE, role="viewer")
+        shown = [m.value for m in app.markdown if "**" in m.value]
+        assert "all of them" in shown[0]
+        assert "**Ingestion** AwsDataCatalog.financial\\_data.prices in dev" in shown[1]
+        assert ("Details", f"view=runs&run={run.run_id}") in links(app)
 
     def test_one_room_in_trouble_does_not_take_the_page_down(
         self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
