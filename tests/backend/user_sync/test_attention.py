@@ -1,4 +1,4 @@
-"""What the Overview page says about user sync, for as long as somebody can do something about it."""
+"""What the Overview page says about user sync while somebody can do something about it."""
 
 from collections.abc import Callable
 
