@@ -5,9 +5,12 @@ data, so the place a secret belongs to (`binding`) is inside the plaintext and c
 decryption: a ciphertext copied from one environment or field to another does not open.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -99,8 +102,9 @@ def read_key_file(data_dir: Path) -> list[str]:
     path = data_dir / KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        _made_once(path)
-        return path.read_text().split()
+        with _alone(data_dir):
+            _made_once(path)
+            return path.read_text().split()
     except OSError as exc:
         raise SettingsError(
             [
@@ -108,6 +112,21 @@ def read_key_file(data_dir: Path) -> list[str]:
                 "user may write to."
             ]
         ) from exc
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One process at a time: nobody reads a key file that is being made, and of two that add a
+    key neither loses the other's, under which something may be encrypted already. The lock is on
+    the folder, since the file is replaced, and it dies with its process.
+    """
+    descriptor = os.open(data_dir, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _made_once(path: Path) -> None:
@@ -132,8 +151,13 @@ def add_key_to_file(data_dir: Path) -> str:
 
 def put_keys_into_file(data_dir: Path, keys: list[str]) -> None:
     """Put keys in front of the key file; those that are there already stay, behind them."""
+    with _alone(data_dir):
+        _put_keys(data_dir, keys)
+
+
+def _put_keys(data_dir: Path, keys: list[str]) -> None:
     path = data_dir / KEY_FILE
-    old = read_key_file(data_dir) if path.exists() else []
+    old = path.read_text().split() if path.exists() else []
     keys = [*keys, *(key for key in old if key not in keys)]
     replacement = data_dir / (KEY_FILE + ".new")
     descriptor = os.open(replacement, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,6 +1,9 @@
 """Secrets at rest open only with their key and in their place."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from cryptography.fernet import Fernet
@@ -11,7 +14,16 @@ from backend.core import crypto
 from backend.core.crypto import SecretUnreadable, Vault
 from backend.core.errors import SettingsError
 
+T = TypeVar("T")
 KEY, OTHER = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+def at_once(count: int, work: Callable[[], T]) -> list[T]:
+    """What `work` answered to each of so many threads; each has files of its own open, as
+    processes have."""
+    with ThreadPoolExecutor(count) as pool:
+        started = [pool.submit(work) for _ in range(count)]
+        return [item.result() for item in started]
 
 
 class TestVault:
@@ -47,6 +59,19 @@ class TestKeyFile:
         first = crypto.read_key_file(tmp_path)
         assert crypto.read_key_file(tmp_path) == first
         assert (tmp_path / crypto.KEY_FILE).stat().st_mode & 0o777 == 0o600
+
+    def test_processes_that_start_at_once_all_get_the_one_key(self, tmp_path: Path) -> None:
+        found = at_once(8, lambda: crypto.read_key_file(tmp_path))
+        assert len(found[0]) == 1
+        assert found == [found[0]] * 8
+
+    def test_rotations_at_once_lose_no_key(self, tmp_path: Path) -> None:
+        """Something may be encrypted with each of them already."""
+        first = crypto.read_key_file(tmp_path)
+        made = at_once(8, lambda: crypto.add_key_to_file(tmp_path))
+        kept = crypto.read_key_file(tmp_path)
+        assert kept[-1:] == first
+        assert {crypto.key_id(key) for key in kept[:-1]} == set(made)
 
     def test_wide_rights_are_taken_back(self, tmp_path: Path) -> None:
         crypto.read_key_file(tmp_path)
