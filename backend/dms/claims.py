@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from backend.core.words import counted
@@ -94,9 +94,9 @@ def take(
     except IntegrityError as exc:
         raise Busy from exc
     held = _mounted(connection, ledger, request)
-    mine = [row for row in held if row.jobid == request.jobid and row.exact]
+    mine = [row for row in held if row.jobid == request.jobid and _exact(row, request)]
     others = len({row.jobid for row in held} - {request.jobid})
-    unresolved = _unresolved(connection, ledger, request)
+    unresolved = _unresolved(connection, request)
     decide = _mount if request.action == "mount" else _unmount
     return decide(
         connection,
@@ -114,9 +114,8 @@ def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> l
     the same: a mount under them may be real, and unmounting it could cut a running job. Raises
     Refused when only another spelling is in the ledger.
     """
-    exact = and_(*_pair(ledger, _t, request)).label("exact")
     query = (
-        select(_t.id, _t.jobid, _t.host, _t.backup_target_id, _t.deleted, exact)
+        select(_t.id, _t.jobid, _t.host, _t.backup_target_id, _t.deleted)
         .where(
             _t.mounted == true(),
             _t.host == request.host,
@@ -126,11 +125,18 @@ def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> l
     )
     rows = list(connection.execute(ledger.hinted(query, "idx_mounted_host")))
     mounting = request.action == "mount"
-    if not any(row.exact and (mounting or row.jobid == request.jobid) for row in rows):
+    if not any(_exact(row, request) and (mounting or row.jobid == request.jobid) for row in rows):
         for row in rows:
             if mounting or row.jobid == request.jobid:
                 raise Refused(_other_spelling(request, row))
-    return [row for row in rows if row.exact and not row.deleted] if mounting else rows
+    if not mounting:
+        return rows
+    return [row for row in rows if _exact(row, request) and not row.deleted]
+
+
+def _exact(row: Any, request: MountRequest) -> bool:
+    """What `_pair` asks of the database, of a row that is here: every mount asks it twice."""
+    return (row.backup_target_id, row.host) == (request.backup_target_id, request.host)
 
 
 def _other_spelling(request: MountRequest, row: Any) -> str:
@@ -156,9 +162,13 @@ def unknown_of(ledger: Ledger, request: MountRequest) -> tuple[ColumnElement[boo
     return (*_pair(ledger, _o, request), _o.state == "unknown")
 
 
-def _unresolved(connection: Connection, ledger: Ledger, request: MountRequest) -> bool:
-    query = select(_o.id).where(*unknown_of(ledger, request))
-    return connection.execute(query.limit(1)).first() is not None
+def _unresolved(connection: Connection, request: MountRequest) -> bool:
+    query = select(_o.host, _o.backup_target_id).where(
+        _o.backup_target_id == request.backup_target_id,
+        _o.host == request.host,
+        _o.state == "unknown",
+    )
+    return any(_exact(row, request) for row in connection.execute(query))
 
 
 def _mount(connection: Connection, ledger: Ledger, request: MountRequest, claim: Claim) -> Claim:
