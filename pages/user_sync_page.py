@@ -45,7 +45,8 @@ def start_plan(environment: str) -> None:
 
 def draw_plan(actor: Actor, environment: str) -> None:
     """The plan of the address, or the environment's newest."""
-    if guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes"):
+    may_plan = guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes")
+    if may_plan:
         if st.session_state.pop("user_sync.accepted", False):
             st.session_state["user_sync.accept_short"] = False
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -71,7 +72,8 @@ def draw_plan(actor: Actor, environment: str) -> None:
     else:
         st.info(
             "No plan was made yet. A plan compares the directory's people with OpenMetadata's "
-            "users and lists what differs; nothing is changed until you apply it."
+            "users and lists what differs; nothing is changed until it is applied."
+            + (" Press **Plan now** to make one." if may_plan else "")
         )
 
 

@@ -268,13 +268,15 @@ def max_age(
 
 @targets_app.command("list")
 def list_targets(environment: Environment = None, json: cli.Json = False) -> None:
-    """The templates of an environment."""
+    """The templates of an environment, and what else can be mounted by name."""
     from backend.mounts import targets
 
     with cli.unit_read() as (session, actor):
         found = targets.list_targets(session, actor, environment=environment)
+        more = "" if json else targets.known_besides(session, actor, environment=environment)
     rows = [[t.target_id, t.type, t.mount_path, t.filesystem_export] for t in found]
-    cli.emit({"items": found}, json, cli.table(["Target", "Type", "Path", "Export"], rows))
+    table = cli.table(["Target", "Type", "Path", "Export"], rows) if rows else "No template."
+    cli.emit({"items": found}, json, f"{table}\n{more}".rstrip())
 
 
 @targets_app.command("set")

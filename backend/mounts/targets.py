@@ -6,7 +6,7 @@ from backend.core import access, audit, clock, secret_rotation, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, PortalError
 from backend.dms.requests import TYPES
 from backend.models.mounts import MountTarget
 from backend.mounts import ledger_repository, repository, settings
@@ -121,6 +121,19 @@ def known_ids(session: ReadSession, actor: Actor, *, environment: str | None = N
     recent = ledger_repository.operations(ledger, limit=200)
     names |= {op.backup_target_id for op in recent if _described(op)}
     return sorted(names)
+
+
+def known_besides(session: ReadSession, actor: Actor, *, environment: str | None = None) -> str:
+    """A sentence on targets that are known from their last mount only, for a list of templates.
+
+    "" without any. A ledger that is away is said in it: the templates are the portal's own.
+    """
+    templates = {each.target_id for each in list_targets(session, actor, environment=environment)}
+    try:
+        more = [n for n in known_ids(session, actor, environment=environment) if n not in templates]
+    except PortalError as exc:
+        return f"What was mounted before is not known: {exc.message}"
+    return f"Known from earlier mounts, without a template: {', '.join(more)}." if more else ""
 
 
 def _described(operation: OperationView) -> bool:

@@ -1,5 +1,6 @@
 """Background work of the mounts room: operators' actions, and the scheduled scan for orphans."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,13 @@ from backend.jobs.schedule import every
 from backend.mounts import actions, orphans, repository
 
 SCAN_EVERY = timedelta(minutes=15)
+#: What became of the request, for the job's log.
+OUTCOMES = {
+    "replied": "The DMS server answered",
+    "shared": "Nothing had to be sent",
+    "not_delivered": "Not delivered",
+    "unknown": "The outcome is unknown",
+}
 #: A request whose job never ran is thrown away after this long.
 REQUESTS_KEPT = timedelta(days=1)
 
@@ -24,7 +32,7 @@ def operate(ctx: JobContext, *, request_id: int) -> dict[str, Any]:
     """Carry out a submitted mount, unmount or re-check; fails when its outcome is not a success."""
     ctx.progress(0, 1, note="waiting for the DMS server")
     response = actions.run_submitted(ctx.database, ctx.actor, request_id=request_id)
-    ctx.log(f"{response['status']} ({response['outcome']})")
+    ctx.log(f"{OUTCOMES[response['outcome']]}: {response['success_msg'] or _said(response)}")
     if response["status"] != "success":
         raise MountJobFailed(response)
     ctx.progress(1, 1)
@@ -34,10 +42,15 @@ def operate(ctx: JobContext, *, request_id: int) -> dict[str, Any]:
 class MountJobFailed(JobError):
     """The job ran; what it asked for did not succeed."""
 
-    def __init__(self, response: dict[str, Any]) -> None:
-        said = response["error_msg"] or "The DMS server gave no reason."
-        super().__init__(f"{said} (outcome: {response['outcome'].replace('_', ' ')})")
+    def __init__(self, response: Mapping[str, Any]) -> None:
+        # The client's own words say what happened; a server's may be no more than "denied".
+        refused = "The DMS server refused: " if response["outcome"] == "replied" else ""
+        super().__init__(f"{refused}{_said(response)}")
         self.response = response
+
+
+def _said(response: Mapping[str, Any]) -> str:
+    return response["error_msg"] or "no reason was given."
 
 
 @job("mounts.scan", title="Look for orphaned mounts", resumable=True)

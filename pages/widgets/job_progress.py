@@ -49,9 +49,9 @@ def draw(view: JobView, *, key: str, log_lines: int = 0) -> None:
 
 
 def _bar(view: JobView) -> None:
-    counts = f"{view.progress_done:,}"
+    counts = f"{view.progress_done:,}" if view.progress_done else ""
     if view.progress_total:
-        counts += f" of {view.progress_total:,}"
+        counts = f"{view.progress_done:,} of {view.progress_total:,}"
     text = " · ".join(part for part in (counts, escape(view.note), _left(view)) if part)
     if view.cancel_requested:
         text = "Stopping at the next safe point … " + text

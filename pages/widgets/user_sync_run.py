@@ -20,12 +20,11 @@ def draw(actor: Actor, run: RunView) -> None:
     with st.container():
         _head(run)
         rows.show(run.id, key="user_sync.run_head")
-    took = (
-        times.duration((run.finished_at - run.started_at).total_seconds())
-        if run.finished_at and run.started_at
-        else "–"
-    )
-    times.caption(f"By {escape(run.actor_name)}; took {took}; started", run.created_at)
+    took = ""
+    if run.finished_at and run.started_at:
+        seconds = (run.finished_at - run.started_at).total_seconds()
+        took = f"; took {times.duration(seconds)}"
+    times.caption(f"By {escape(run.actor_name)}{took}; started", run.created_at)
     _items(run)
     if run.ended:
         _actions(actor, run)
@@ -49,8 +48,13 @@ def _tiles(run: RunView) -> None:
     with st.container(horizontal=True):
         for state in ITEM_STATES:
             if run.counts.get(state) or state in ("applied", "conflict", "failed"):
-                label = _WORDS.get(state, state).capitalize()
+                label = _word(state, run).capitalize()
                 st.metric(label, f"{run.counts.get(state, 0):,}", border=True)
+
+
+def _word(state: str, run: RunView) -> str:
+    """Of a user's state; while the run goes on, nobody was passed over."""
+    return "waiting" if state == "pending" and not run.ended else _WORDS.get(state, state)
 
 
 def _items(run: RunView) -> None:
@@ -72,7 +76,7 @@ def _items(run: RunView) -> None:
         st.info("No user of this run fits these filters.")
         return
     st.dataframe(
-        _frame(items),
+        _frame(run, items),
         hide_index=True,
         width="stretch",
         key="user_sync.items",
@@ -95,11 +99,11 @@ def _items(run: RunView) -> None:
         )  # fmt: skip
 
 
-def _frame(items: tuple[ItemView, ...]) -> pd.DataFrame:
+def _frame(run: RunView, items: tuple[ItemView, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "E-mail": [item.email for item in items],
-            "Outcome": [_WORDS.get(item.state, item.state) for item in items],
+            "Outcome": [_word(item.state, run) for item in items],
             "Reason": [item.reason for item in items],
             "Old name": [_name(item.row.old_name, item) for item in items],
             "New name": [_name(item.row.new_name, item) for item in items],

@@ -322,7 +322,12 @@ class TestActions:
         app.button(key="mounts.mount.confirm").click().run()
         job = _run_job(app, database)
         assert job.state == "failed"
+        assert (job.error or "").startswith("The DMS server refused: ")
         assert "permission denied" in (job.error or "")
+        assert "replied" not in (job.error or ""), "a word of the code"
+        with database.read() as session:
+            [line] = jobs.lines(session, SYSTEM, job_id=job.id)
+        assert line.line.startswith("The DMS server answered: ")
 
     def test_unmounting_shows_the_other_jobs(
         self, page: OpenPage, lab: MountsEnvironment, database: Database

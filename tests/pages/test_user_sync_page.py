@@ -55,6 +55,9 @@ class TestPlan:
     def test_is_made_by_a_job_and_shown_with_tiles_for_every_kind(self, open_page, world):
         app = open_page(PAGE, role="steward")
         assert "No plan was made yet" in shown(app)
+        assert "Press **Plan now**" in shown(app)
+        assert "Plan now" not in shown(open_page(PAGE, role="viewer")), "there is no such button"
+        app = open_page(PAGE, role="steward")
         app.button(key="user_sync.plan").click().run()
         assert "Plan user changes" in shown(app)
         work(world)
@@ -199,6 +202,11 @@ class TestApply:
         app.button(key="user_sync.apply.confirm").click().run()
         assert app.query_params["view"] == "history"
         assert "Apply user changes" in shown(app)
+        (bar,) = app.get("progress")
+        assert bar.proto.text == "", "a bare 0 of nothing says nothing"
+        assert "took" not in shown(app)
+        assert {m.label: m.value for m in app.metric}["Waiting"] == "2", "nobody was passed over"
+        assert set(app.dataframe[0].value["Outcome"]) == {"waiting"}
         work(world)
         app.run()
         assert not app.exception

@@ -172,4 +172,9 @@ class TestActions:
         listed = run("targets", "list", "--json")
         assert listed.json()["items"][0]["target_id"] == "by-name"
         assert "barbican" not in listed.out
+        said = run("targets", "list").out
+        assert "by-name" in said
+        assert "Known from earlier mounts, without a template: " in said
+        assert "s3-prod-eu" in said
         assert run("targets", "remove", "by-name").status == 0
+        assert run("targets", "list").out.startswith("No template.\nKnown from")
