@@ -31,23 +31,28 @@ class Field:
     choices: tuple[str, ...] = ()
     check: Check | None = None
 
+    @property
+    def called(self) -> str:
+        """What the page calls it and, where it differs, what a command calls it."""
+        return self.name if self.label.lower() == self.name else f"{self.label} ({self.name})"
+
     def clean(self, kind: str, value: str) -> str:
-        """The value to store; raises InvalidInput naming the field and what it takes."""
+        """The value to store; raises InvalidInput naming the kind, the field and what it takes."""
         text = value.strip()
         if len(text) > MAX_LENGTH:
-            raise InvalidInput(f"{kind} {self.name} is longer than {MAX_LENGTH} characters.")
+            raise InvalidInput(f"{kind}: {self.called} is longer than {MAX_LENGTH} characters.")
         if any(ord(character) < 32 and character != "\n" for character in text):
-            raise InvalidInput(f"{kind} {self.name} holds a control character; type it again.")
+            raise InvalidInput(f"{kind}: {self.called} holds a control character; type it again.")
         if not text:
             return ""
         if self.choices and text not in self.choices:
-            raise InvalidInput(f"{kind} {self.name} must be one of {', '.join(self.choices)}.")
+            raise InvalidInput(f"{kind}: {self.called} must be one of {', '.join(self.choices)}.")
         if self.check is None:
             return text
         try:
             return self.check(text)
         except ValueError as exc:
-            raise InvalidInput(f"{kind} {self.name} {exc}.") from exc
+            raise InvalidInput(f"{kind}: {self.called} {exc}.") from exc
 
 
 def number(low: float, high: float, *, whole: bool = False) -> Check:
@@ -117,7 +122,9 @@ def host(text: str) -> str:
     if "://" in text:
         raise ValueError("takes the host name alone, without http:// or a path")
     if not _HOST.match(text):
-        raise ValueError("is not a host name")
+        raise ValueError(
+            "is not a host name: it has letters, digits, dots and hyphens, no port and no path"
+        )
     return text
 
 

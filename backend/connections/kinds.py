@@ -278,11 +278,8 @@ def check_complete(kind: Kind, settings: Mapping[str, str], secrets_set: frozens
 
 
 def _called(kind: Kind, names: Iterable[str]) -> str:
-    """Settings by what the page calls them and, where it differs, what a command calls them."""
-    labels = {item.name: item.label for item in kind.settings}
-    return " and ".join(
-        name if labels[name].lower() == name else f"{labels[name]} ({name})" for name in names
-    )
+    called = {item.name: item.called for item in kind.settings}
+    return " and ".join(called[name] for name in names)
 
 
 def _check_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:

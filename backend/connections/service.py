@@ -124,12 +124,12 @@ def merge(
     merged = dict(stored)
     for name, value in plain.items():
         field = kind.setting(name)
-        merged[name] = field.clean(kind.name, value) if field else value
+        merged[name] = field.clean(kind.label, value) if field else value
     clean_secrets = {}
     for name, value in sealed.items():
         field = kind.secret(name)
         if value.strip() and field:
-            clean_secrets[name] = field.clean(kind.name, value)
+            clean_secrets[name] = field.clean(kind.label, value)
     return {name: value for name, value in merged.items() if value}, clean_secrets
 
 

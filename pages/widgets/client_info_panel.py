@@ -33,18 +33,19 @@ def draw(environment: str) -> None:
 def _facts(info: ClientInfoView) -> None:
     left, right = st.columns(2)
     with left:
-        st.text_input("Client ID", info.client_id, disabled=True, key="connections.ci.client_id")
-        st.text_input("Server ID", info.server_id, disabled=True, key="connections.ci.server_id")
+        _fact("Client ID", info.client_id)
+        _fact("Server ID", info.server_id)
     with right:
-        st.text_input(
-            "Frontend base URL",
-            info.frontend_base_url,
-            disabled=True,
-            key="connections.ci.frontend_base_url",
-        )
+        _fact("Frontend base URL", info.frontend_base_url)
         times.caption("Last connection test", info.last_connection_test)
         times.caption("Last updated", info.last_updated)
         times.caption("Created", info.created_at)
+
+
+def _fact(label: str, value: str) -> None:
+    """A value to read and to copy."""
+    st.caption(label)
+    st.code(value or "–", language=None)
 
 
 def _refresh(environment: str) -> None:

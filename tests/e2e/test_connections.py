@@ -145,7 +145,7 @@ class TestSandbox:
         expect(browser_page.get_by_role("heading", name="DataHub")).to_be_visible()
         expect(browser_page.get_by_text("Client info", exact=True)).to_be_visible()
         settle(browser_page)
-        client_id = browser_page.get_by_role("textbox", name="Client ID").last.input_value()
+        client_id = browser_page.get_by_test_id("stCode").first.inner_text().strip()
         assert client_id
         printed = sandbox_portal.cli("refresh_client_info", "--all", "--verbose").stdout
         assert f"client_id: {client_id}" in printed

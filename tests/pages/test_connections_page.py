@@ -142,7 +142,7 @@ class TestForm:
         app = open_page(PAGE, kind="postgres")
         app.text_input(key=key("port")).input("many")
         app.button(key=key("save")).click().run()
-        assert "postgres port" in app.warning[0].value.replace("\\", "")
+        assert "PostgreSQL: port must be" in app.warning[0].value.replace("\\", "")
         assert app.text_input(key=key("port")).value == "many"
 
     def test_the_second_of_two_admins_is_told_and_can_reload(

@@ -81,10 +81,12 @@ class TestEveryKind:
 def test_values_that_cannot_be_right_are_refused_naming_the_field(
     kind: str, field: str, value: str
 ) -> None:
-    found = kinds.get_kind(kind).setting(field)
+    label, found = kinds.get_kind(kind).label, kinds.get_kind(kind).setting(field)
     assert found
-    with pytest.raises(InvalidInput, match=f"{kind} {field}"):
-        found.clean(kind, value)
+    with pytest.raises(InvalidInput) as told:
+        found.clean(label, value)
+    assert told.value.message.startswith(f"{label}: {found.called} ")
+    assert field in found.called
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,18 @@ class TestCompleteness:
 
     def test_aws_with_nothing_is_botos_own_chain(self) -> None:
         kinds.check_complete(kinds.get_kind("aws"), {}, frozenset())
+
+
+def test_a_wrong_value_is_named_as_the_page_and_as_commands_call_it() -> None:
+    databricks = kinds.get_kind("databricks")
+    field = databricks.setting("server_hostname")
+    assert field
+    with pytest.raises(InvalidInput) as told:
+        field.clean(databricks.label, "adb 1")
+    assert told.value.message == (
+        "Databricks: Server host name (server_hostname) is not a host name: it has letters, "
+        "digits, dots and hyphens, no port and no path."
+    )
 
 
 def test_a_tokenization_key_is_32_bytes() -> None:
