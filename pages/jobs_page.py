@@ -34,16 +34,18 @@ listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 if not listed.items:
     st.info("No job fits these filters. Jobs appear here when a plan, run or test is started.")
 else:
-    clicked = job_list.table(listed)
-    if clicked is not None:
-        st.query_params["job"] = str(clicked)
+    current = filters.number("job")
+    chosen = job_list.table(listed, current)
+    if chosen is not None:
+        st.query_params["job"] = str(chosen)
+    elif current is not None:
+        st.query_params.pop("job")
     if listed.next_before is not None:
         st.button(
             "Older jobs",
             key="jobs.older",
             on_click=lambda: st.query_params.update({"before": str(listed.next_before)}),
         )
-    chosen = clicked or filters.number("job")
     if chosen is None:
         st.caption("Choose a job to see its log.")
     else:

@@ -105,7 +105,9 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
     )
     if of_one_dataset:
         frame = frame.drop(columns="Dataset")
-    event = st.dataframe(
+    current = st.query_params.get("run") or None
+    opened = rows.opened([run.run_id for run in page.items], current, key="ingestion.table")
+    st.dataframe(
         frame,
         hide_index=True,
         key="ingestion.table",
@@ -114,9 +116,10 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
         width="stretch",
         column_config={"Asked": times.column("Asked")},
     )
-    picked = rows.picked(event, [run.run_id for run in page.items], key="ingestion.table")
-    if picked is not None:
-        st.query_params["run"] = picked
+    if opened is not None:
+        st.query_params["run"] = opened
+    elif current is not None:
+        st.query_params.pop("run")
     if page.next_cursor is not None:
         st.button(
             "Older runs",

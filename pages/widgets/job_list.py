@@ -40,8 +40,9 @@ def ask() -> dict[str, object]:
     }
 
 
-def table(page: JobPage) -> int | None:
-    """Draw the list; returns the id of the job clicked just now."""
+def table(page: JobPage, current: int | None) -> int | None:
+    """Draw the list; returns the id of the open job. current: what the address names."""
+    opened = rows.opened([view.id for view in page.items], current, key="jobs.table")
     frame = pd.DataFrame(
         {
             "Job": [view.id for view in page.items],
@@ -58,7 +59,7 @@ def table(page: JobPage) -> int | None:
             ],
         }
     )
-    event = st.dataframe(
+    st.dataframe(
         frame,
         hide_index=True,
         key="jobs.table",
@@ -67,7 +68,7 @@ def table(page: JobPage) -> int | None:
         selection_mode="single-row",
         width="stretch",
     )
-    return rows.picked(event, [view.id for view in page.items], key="jobs.table")
+    return opened
 
 
 def per_day(counts: Sequence[DayCount]) -> None:

@@ -61,3 +61,28 @@ class TestJobsPage:
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "1 jobs in 14 days; 0 of them failed" in chart.proto.spec
         assert app.dataframe[0].value["succeeded"].sum() == 1
+
+    def test_a_list_that_moves_on_leaves_the_tick_on_the_open_job(
+        self, open_page: OpenPage, queued: int, database: Database
+    ) -> None:
+        runner.run(queued, database)
+        app = open_page("jobs_page.py", state="succeeded")
+        app.session_state["jobs.table"] = _marked(0)
+        app.run()
+        assert app.query_params["job"] in (str(queued), [str(queued)])
+        assert app.code[0].value == "first line"
+        with database.write() as session:
+            newer = enqueue(session, SYSTEM, "test.page", {}, subject="another")
+        runner.run(newer, database)
+        app.session_state["jobs.table"] = _marked(0)  # the browser ticks places
+        app.run()
+        assert app.query_params["job"] in (str(queued), [str(queued)])
+        assert app.session_state["jobs.table"]["selection"]["rows"] == [1]
+        app.session_state["jobs.table"] = _marked()
+        app.run()
+        assert "job" not in app.query_params
+        assert not app.code
+
+
+def _marked(*places: int) -> dict[str, object]:
+    return {"selection": {"rows": list(places), "columns": [], "cells": []}}
