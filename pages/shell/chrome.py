@@ -18,7 +18,8 @@ from pages.widgets import confirm
 _LEAVE = "chrome.leave_sandbox"
 
 #: Less empty room above and at the sides than Streamlit's own; the rest is the theme's. Streamlit's
-#: own download of a table is hidden: it is made in the browser and escapes no formulas.
+#: own download of a table is hidden: it is made in the browser and escapes no formulas. Where
+#: nothing hovers, a table's tools are always there, and get room above it.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.25rem 1rem 2rem}}
@@ -30,6 +31,8 @@ STYLE = """<style>
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
 [data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
 [data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) {display: none}
+@media (hover: none) {[data-testid="stElementContainer"]:has([data-testid="stDataFrame"]) {
+  margin-top: 1.75rem}}
 [data-testid="stCaptionContainer"] code {color: inherit; background: transparent}
 [class*="st-key-mounts-facet-"] button {min-height: 2rem; padding: 0 0.75rem; border-radius: 1rem}
 .st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {

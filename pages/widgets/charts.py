@@ -64,7 +64,7 @@ def _chart(
                 "Part:N",
                 sort=names,
                 scale=alt.Scale(domain=names, range=[colours[name] for name in names]),
-                legend=alt.Legend(title=None, orient="bottom", columns=3, offset=4, padding=0),
+                legend=alt.Legend(title=None, orient="bottom", columns=2, offset=4, padding=0),
             ),
             order=alt.Order("order:Q"),
             tooltip=[bar, alt.Tooltip("Part", title="What"), alt.Tooltip("Count", format=",d")],

@@ -70,7 +70,6 @@ def local_recipes(actor: Actor, environment: str) -> None:
         {
             "Recipe": [recipe.name for recipe in found],
             "Source": [recipe.source_type for recipe in found],
-            "Filled from connections": [", ".join(recipe.filled) for recipe in found],
             "Asked for": [", ".join(recipe.asked) for recipe in found],
             "Problem": [recipe.problem for recipe in found],
         }
@@ -89,6 +88,8 @@ def local_recipes(actor: Actor, environment: str) -> None:
 def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
     """The recipe as it is, its open variables, and the button with its confirmation."""
     with st.expander("The recipe"):
+        if recipe.filled:
+            st.caption(f"Filled from connections: {escape(', '.join(recipe.filled))}")
         st.code(recipe.text, language="yaml")
     values = {
         name: st.text_input(
