@@ -181,7 +181,7 @@ class TestEveryView:
         self, lived_in: Portal, window: Page, phone: Page, view: View
     ) -> None:
         visit(lived_in, phone, view)
-        assert (overflow(phone), cut_off(phone), covered(phone)) == (0, [], [])
+        assert (overflow(phone), cut_off(phone)) == (0, [])
         window.set_viewport_size(WIDE)
         settle(window)
         assert (overflow(window), cut_off(window)) == (0, [])
@@ -227,28 +227,5 @@ def cut_off(page: Page) -> list[str]:
             && !['auto', 'scroll'].includes(getComputedStyle(box).overflowX)
             && box.scrollWidth > box.clientWidth + 1)
           .map(box => box.innerText.slice(0, 80))"""
-    )
-    return found
-
-
-def covered(page: Page) -> list[str]:
-    """What stands under the tools of a table; where nothing hovers they are always shown."""
-    found: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll('[data-testid=stElementToolbar]')]
-          .filter(tools => tools.checkVisibility())
-          .flatMap(tools => {
-            const own = tools.closest('[data-testid=stElementContainer]');
-            const over = tools.getBoundingClientRect();
-            return [...document.querySelectorAll(
-                '[data-testid=stMain] :is(h1, h2, h3, p, label, button, input)')]
-              .filter(box => {
-                const r = box.getBoundingClientRect();
-                const bottom = r.bottom - parseFloat(getComputedStyle(box).paddingBottom);
-                return !own.contains(box) && box.checkVisibility() && r.width && over.width
-                  && r.left < over.right && r.right > over.left
-                  && r.top < over.bottom && bottom > over.top;
-              })
-              .map(box => `${box.tagName} ${box.innerText.slice(0, 80)}`);
-          })"""
     )
     return found
