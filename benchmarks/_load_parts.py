@@ -63,10 +63,10 @@ def started(size: Size) -> Iterator[Parts]:
         broker_server = stack.enter_context(closing(RabbitMQServer.launch()))
         count = str(size.users)
         openmetadata = stack.enter_context(
-            user_sync_plan.server("backend.integrations.openmetadata.standin", "--users", count)
+            user_sync_plan.server("backend.sandbox.openmetadata", "--users", count)
         )
         directory = stack.enter_context(
-            user_sync_plan.server("backend.integrations.directory.standin", "--users", count)
+            user_sync_plan.server("backend.sandbox.directory", "--users", count)
         )
         ledger = ledger_server.url(ledger_server.create_database())
         broker, name = broker_server.url(broker_server.take_vhost()), source.create_database()

@@ -7,8 +7,8 @@ prints one with the addresses of what it started. Any later line is answered wit
 import json
 import sys
 
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.fixtures.dms_responder import RabbitResponder
 
 FUNCTION = "load-lambda"

@@ -22,7 +22,7 @@ URN = "urn:li:dataset:(urn:li:dataPlatform:athena,bench.t{},PROD)"
 
 MOTO = """
 import json, sys
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 aws = AwsStandIn()
 aws.start()
 aws.add_function("bench-lambda", seconds=600, outcome="silent")

@@ -43,12 +43,10 @@ def main() -> None:
     users = str(chosen.changes + chosen.one_by_one)
     with (
         server(
-            "backend.integrations.openmetadata.standin",
+            "backend.sandbox.openmetadata",
             *("--users", users, "--latency-ms", str(chosen.latency_ms)),
         ) as om,
-        server(
-            "backend.integrations.directory.standin", "--users", users, "--changed-every", "1"
-        ) as directory,
+        server("backend.sandbox.directory", "--users", users, "--changed-every", "1") as directory,
     ):
         database, actor = prepare(om, directory)
         together = measure(database, actor, chosen.changes, chosen.concurrency)

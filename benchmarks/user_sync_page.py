@@ -50,9 +50,9 @@ def main() -> None:
 
 
 def _plan(rows: int) -> tuple[object, int]:
-    from backend.integrations.directory.standin import StandIn as Directory
-    from backend.integrations.directory.standin import seeding as people
-    from backend.integrations.openmetadata.standin import StandIn, seeding
+    from backend.sandbox.directory import StandIn as Directory
+    from backend.sandbox.directory import seeding as people
+    from backend.sandbox.openmetadata import StandIn, seeding
     from benchmarks.user_sync_plan import prepare
 
     with (
@@ -79,7 +79,7 @@ def _step(step: Step, plan: int) -> tuple[float, float, int]:
         app.query_params[name] = value
     app.session_state["user_sync.only"] = False
     app.session_state["user_sync.size"] = 100
-    app.run().switch_page("user_sync_page.py").run()
+    app.run().switch_page("user_sync/page.py").run()
     assert not app.exception, app.exception
     walls, cpus = [], []
     for _ in range(5):

@@ -103,8 +103,8 @@ def prepare(om: dict[str, str], directory: dict[str, str]) -> tuple[object, obje
 
 def matching_alone(users: int) -> float:
     """Seconds the matcher needs for as many people on both sides."""
-    from backend.integrations.directory.standin import seeding
     from backend.integrations.openmetadata.schemas import Domain, StoredUser
+    from backend.sandbox.directory import seeding
     from backend.user_sync.matching import match
 
     names = ("Finance", "Marketing", "Operations", "Research")
@@ -139,8 +139,8 @@ def main() -> None:
     chosen = parser.parse_args()
     count = str(chosen.users)
     with (
-        server("backend.integrations.openmetadata.standin", "--users", count) as om,
-        server("backend.integrations.directory.standin", "--users", count) as directory,
+        server("backend.sandbox.openmetadata", "--users", count) as om,
+        server("backend.sandbox.directory", "--users", count) as directory,
     ):
         database, actor = prepare(om, directory)
         from backend.user_sync import service

@@ -4,8 +4,8 @@ import streamlit as st
 
 from auth import sign_in
 from backend.core.errors import PortalError
+from pages.shared import password_form
 from pages.shell import chrome, errors, guard, registry
-from pages.widgets import password_form
 
 st.set_page_config(
     page_title="Steward Portal",

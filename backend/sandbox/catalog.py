@@ -3,7 +3,7 @@
 Names match the other parts: the tables of postgres.py and the functions of aws.py.
 """
 
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 
 STATE_MACHINE_PROPERTY = "urn:li:structuredProperty:ingestion.state_machine_arn"
 STATE_MACHINE_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:nightly-refresh"

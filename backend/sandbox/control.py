@@ -13,7 +13,8 @@ from backend.core.log import get_logger
 from backend.core.settings import get_settings
 from backend.ingestion import mapping
 from backend.jobs import schedule
-from backend.sandbox import aws, process
+from backend.sandbox import process
+from backend.sandbox.aws import part as aws
 
 log = get_logger(__name__)
 

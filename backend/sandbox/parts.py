@@ -5,8 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Modules of this room with `start(folder) -> Part`, in the order in which they are started.
-PARTS = ("postgres", "datahub", "openmetadata", "directory", "aws", "ledger", "dms_agent")
+#: Name → module with `start(folder) -> Part`, in the order in which they are started.
+PARTS = {
+    "postgres": "backend.sandbox.postgres",
+    "datahub": "backend.sandbox.datahub.part",
+    "openmetadata": "backend.sandbox.openmetadata.part",
+    "directory": "backend.sandbox.directory.part",
+    "aws": "backend.sandbox.aws.part",
+    "ledger": "backend.sandbox.ledger",
+    "dms_agent": "backend.sandbox.dms_agent",
+}
 
 
 def _nothing() -> None:
@@ -27,6 +35,6 @@ def start(name: str, folder: Path) -> Part:
     """Start one part in its own folder."""
     home = folder / name
     home.mkdir(parents=True, exist_ok=True)
-    module = importlib.import_module(f"backend.sandbox.{name}")
+    module = importlib.import_module(PARTS[name])
     part: Part = module.start(home)
     return part

@@ -10,10 +10,10 @@ from backend.accounts.schemas import SignedIn
 from backend.connections import environments
 from backend.core.access import Permission
 from backend.sandbox import control
+from pages.shared import confirm
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER
-from pages.widgets import confirm
 
 _LEAVE = "chrome.leave_sandbox"
 

@@ -25,9 +25,9 @@ class Page:
 
 
 PAGES: tuple[Page, ...] = (
-    Page("overview_page.py", "Overview", ":material/dashboard:", "", Permission.OVERVIEW_READ, ""),
+    Page("overview/page.py", "Overview", ":material/dashboard:", "", Permission.OVERVIEW_READ, ""),
     Page(
-        "user_sync_page.py",
+        "user_sync/page.py",
         "User sync",
         ":material/group:",
         "Jobs",
@@ -35,10 +35,10 @@ PAGES: tuple[Page, ...] = (
         "user-sync",
     ),
     Page(
-        "mounts_page.py", "Mounts", ":material/storage:", "Jobs", Permission.MOUNTS_READ, "mounts"
+        "mounts/page.py", "Mounts", ":material/storage:", "Jobs", Permission.MOUNTS_READ, "mounts"
     ),
     Page(
-        "tokenization_page.py",
+        "tokenization/page.py",
         "Tokenization",
         ":material/lock:",
         "Jobs",
@@ -46,7 +46,7 @@ PAGES: tuple[Page, ...] = (
         "tokenization",
     ),
     Page(
-        "ingestion_page.py",
+        "ingestion/page.py",
         "Ingestion",
         ":material/play_circle:",
         "Jobs",
@@ -54,7 +54,7 @@ PAGES: tuple[Page, ...] = (
         "ingestion",
     ),
     Page(
-        "connections_page.py",
+        "connections/page.py",
         "Connections",
         ":material/lan:",
         "Platform",
@@ -62,7 +62,7 @@ PAGES: tuple[Page, ...] = (
         "connections",
     ),
     Page(
-        "jobs_page.py",
+        "jobs/page.py",
         "Background jobs",
         ":material/pending_actions:",
         "Platform",
@@ -70,7 +70,7 @@ PAGES: tuple[Page, ...] = (
         "jobs",
     ),
     Page(
-        "accounts_page.py",
+        "accounts/page.py",
         "Accounts",
         ":material/manage_accounts:",
         "Administration",
@@ -78,7 +78,7 @@ PAGES: tuple[Page, ...] = (
         "accounts",
     ),
     Page(
-        "audit_page.py",
+        "audit/page.py",
         "Audit log",
         ":material/history:",
         "Administration",
@@ -86,7 +86,7 @@ PAGES: tuple[Page, ...] = (
         "audit",
     ),
     Page(
-        "profile_page.py",
+        "profile/page.py",
         "My account",
         ":material/person:",
         "Administration",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.architecture.source import ROOT, modules
 
-PAGES = sorted((ROOT / "pages").glob("*_page.py"))
+PAGES = sorted((ROOT / "pages").glob("*/page.py"))
 
 
 def test_the_main_script_has_no_pages_folder_beside_it():
@@ -27,22 +27,20 @@ def test_the_entry_is_no_script():
     assert "pages/portal.py" in (ROOT / "app.py").read_text()
 
 
-def test_the_folder_holds_pages_and_the_main_script_only():
-    strangers = [
-        path.name
-        for path in (ROOT / "pages").glob("*.py")
-        if path not in PAGES and path.name not in ("__init__.py", "portal.py")
-    ]
-    assert not strangers
+def test_the_folder_holds_the_main_script_and_nothing_else():
+    files = {path.name for path in (ROOT / "pages").glob("*.py")}
+    assert files == {"__init__.py", "portal.py"}
 
 
 def test_every_page_is_in_the_registry():
     registry = (ROOT / "pages" / "shell" / "registry.py").read_text()
-    forgotten = [path.name for path in PAGES if path.name not in registry]
+    forgotten = [
+        path.parent.name for path in PAGES if f'"{path.parent.name}/page.py"' not in registry
+    ]
     assert not forgotten
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
 def test_a_page_asks_its_guard_before_it_draws(path):
     tree = ast.parse(path.read_text())
     for node in tree.body:
@@ -52,5 +50,5 @@ def test_a_page_asks_its_guard_before_it_draws(path):
         if "guard.require" in calls:
             return
         drawn = [name for name in calls if name.split(".")[0] in ("st", "calls", "flash")]
-        assert not drawn, f"{path.name}:{node.lineno} {drawn[0]} runs before guard.require"
-    pytest.fail(f"{path.name} never calls guard.require at its top level")
+        assert not drawn, f"{path.parent.name}:{node.lineno} {drawn[0]} runs before guard.require"
+    pytest.fail(f"{path.parent.name} never calls guard.require at its top level")

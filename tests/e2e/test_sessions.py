@@ -45,7 +45,7 @@ class TestWebSocket:
 
 class TestStolenPaths:
     @pytest.mark.parametrize(
-        "path", ["/pages/accounts_page.py", "/accounts_page", "/_stcore/metrics", "/app/static/x"]
+        "path", ["/pages/accounts/page.py", "/accounts_page", "/_stcore/metrics", "/app/static/x"]
     )
     def test_no_address_answers_a_stranger_with_a_page_or_with_the_portals_files(
         self, portal: Portal, path: str

@@ -46,36 +46,36 @@ class View:
 
 
 VIEWS = (
-    View("overview_page.py", "/", picture="overview"),
-    View("user_sync_page.py", "/user-sync?view=plan&text=fox", (("E-mail or name", "fox"),)),
-    View("user_sync_page.py", "/user-sync", picture="user_sync"),
-    View("user_sync_page.py", "/user-sync?view=history", (("History", ""),)),
-    View("user_sync_page.py", "/user-sync?view=settings", (("Settings", ""),)),
-    View("mounts_page.py", "/mounts?view=active", (("Active", ""),), picture="mounts"),
+    View("overview/page.py", "/", picture="overview"),
+    View("user_sync/page.py", "/user-sync?view=plan&text=fox", (("E-mail or name", "fox"),)),
+    View("user_sync/page.py", "/user-sync", picture="user_sync"),
+    View("user_sync/page.py", "/user-sync?view=history", (("History", ""),)),
+    View("user_sync/page.py", "/user-sync?view=settings", (("Settings", ""),)),
+    View("mounts/page.py", "/mounts?view=active", (("Active", ""),), picture="mounts"),
     View(
-        "mounts_page.py",
+        "mounts/page.py",
         "/mounts?view=history&host=compute-05&mounted=no",
         (("History", ""), ("Host", "compute-05")),
     ),
-    View("mounts_page.py", "/mounts?view=orphans", (("Orphans", ""),)),
-    View("mounts_page.py", "/mounts?view=operations", (("Operations", ""),)),
-    View("tokenization_page.py", f"/tokenization?dataset={CUSTOMERS}", picture="tokenization"),
-    View("tokenization_page.py", "/tokenization?view=runs", (("Runs", ""),)),
-    View("tokenization_page.py", "/tokenization?view=check", (("Compare with DataHub", ""),)),
-    View("ingestion_page.py", f"/ingestion?dataset_urn={PRICES}", picture="ingestion"),
-    View("ingestion_page.py", "/ingestion?view=runs&by=cli", (("Asked by", "cli"),)),
-    View("ingestion_page.py", "/ingestion?view=mapping", (("Mapping", ""),)),
-    View("ingestion_page.py", "/ingestion?view=datahub", (("DataHub", ""),)),
-    View("connections_page.py", "/connections", picture="connections"),
-    View("connections_page.py", "/connections?environment=Sandbox&kind=postgres"),
-    View("jobs_page.py", "/jobs", picture="jobs"),
-    View("jobs_page.py", "/jobs?state=failed&by=cli&job=1", (("Started by", "cli"),)),
-    View("accounts_page.py", "/accounts", picture="accounts"),
-    View("accounts_page.py", "/accounts?view=sessions", (("Live sessions", ""),)),
-    View("accounts_page.py", "/accounts?view=tokens", (("API tokens", ""),)),
-    View("audit_page.py", "/audit", picture="audit"),
-    View("audit_page.py", "/audit?by=admin&outcome=succeeded", (("By", "admin"),)),
-    View("profile_page.py", "/profile", picture="profile"),
+    View("mounts/page.py", "/mounts?view=orphans", (("Orphans", ""),)),
+    View("mounts/page.py", "/mounts?view=operations", (("Operations", ""),)),
+    View("tokenization/page.py", f"/tokenization?dataset={CUSTOMERS}", picture="tokenization"),
+    View("tokenization/page.py", "/tokenization?view=runs", (("Runs", ""),)),
+    View("tokenization/page.py", "/tokenization?view=check", (("Compare with DataHub", ""),)),
+    View("ingestion/page.py", f"/ingestion?dataset_urn={PRICES}", picture="ingestion"),
+    View("ingestion/page.py", "/ingestion?view=runs&by=cli", (("Asked by", "cli"),)),
+    View("ingestion/page.py", "/ingestion?view=mapping", (("Mapping", ""),)),
+    View("ingestion/page.py", "/ingestion?view=datahub", (("DataHub", ""),)),
+    View("connections/page.py", "/connections", picture="connections"),
+    View("connections/page.py", "/connections?environment=Sandbox&kind=postgres"),
+    View("jobs/page.py", "/jobs", picture="jobs"),
+    View("jobs/page.py", "/jobs?state=failed&by=cli&job=1", (("Started by", "cli"),)),
+    View("accounts/page.py", "/accounts", picture="accounts"),
+    View("accounts/page.py", "/accounts?view=sessions", (("Live sessions", ""),)),
+    View("accounts/page.py", "/accounts?view=tokens", (("API tokens", ""),)),
+    View("audit/page.py", "/audit", picture="audit"),
+    View("audit/page.py", "/audit?by=admin&outcome=succeeded", (("By", "admin"),)),
+    View("profile/page.py", "/profile", picture="profile"),
 )
 TITLES = {page.file: page.title for page in PAGES}
 
@@ -192,7 +192,7 @@ class TestEveryView:
     ) -> None:
         visit(lived_in, window, view)
         address = window.url
-        elsewhere = "My account" if view.file != "profile_page.py" else "Overview"
+        elsewhere = "My account" if view.file != "profile/page.py" else "Overview"
         tap(window.get_by_role("link", name=elsewhere, exact=True).last)
         heading = window.get_by_role("heading", name=elsewhere, exact=True, level=1)
         expect(heading).to_be_visible()

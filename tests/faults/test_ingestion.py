@@ -13,8 +13,8 @@ from backend.ingestion import service
 from backend.ingestion.errors import AlreadyRunning, StartFailed
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws import clients
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import (
     URN,
     AddRule,

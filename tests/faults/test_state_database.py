@@ -19,10 +19,10 @@ from backend.ingestion import runs
 from backend.ingestion import service as ingestion
 from backend.ingestion.errors import AlreadyRunning
 from backend.ingestion.schemas import Request
-from backend.integrations.aws.standin import AwsStandIn
 from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import actions
+from backend.sandbox.aws import AwsStandIn
 from backend.tokenization import write_back
 from backend.tokenization.schemas import RunState
 from backend.user_sync import service as user_sync

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
-from backend.integrations.directory import standin as directory_standin
-from backend.integrations.directory.standin import seeding as people
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox import directory as directory_standin
+from backend.sandbox.directory import seeding as people
+from backend.sandbox.openmetadata import StandIn, seeding
 from tests.fixtures.portal import ROOT, Portal, running_portal
 
 USERS, CHANGED = 400, 80

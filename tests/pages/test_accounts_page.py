@@ -11,7 +11,7 @@ from backend.accounts.names import name_key
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 
-PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "accounts_page.py")
+PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "accounts/page.py")
 PASSWORD = "velvet otter counts lamps"
 
 

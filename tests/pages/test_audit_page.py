@@ -11,7 +11,7 @@ from backend.core import audit
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 
-PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "audit_page.py")
+PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "audit/page.py")
 OpenPage = Callable[..., AppTest]
 ANN = Actor(5, "ann", Role.STEWARD, "user")
 

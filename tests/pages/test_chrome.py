@@ -26,7 +26,7 @@ class TestLeavingTheSandbox:
     def test_one_click_only_asks_and_says_what_goes_and_how_it_comes_back(
         self, open_page: OpenPage, database: Database, sandboxed: None
     ) -> None:
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         app.button(key=LEAVE).click().run()
         assert _names(database) == [control.ENVIRONMENT]
         said = " ".join(item.value for item in app.markdown)
@@ -38,7 +38,7 @@ class TestLeavingTheSandbox:
     def test_the_confirmed_leave_ends_it_and_says_so(
         self, open_page: OpenPage, database: Database, sandboxed: None
     ) -> None:
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         app.button(key=LEAVE).click().run()
         app.button(key=f"{LEAVE}.confirm").click().run()
         assert not app.exception
@@ -46,5 +46,5 @@ class TestLeavingTheSandbox:
         assert any("The sandbox is gone" in item.value for item in app.success)
 
     def test_only_admins_have_the_button(self, open_page: OpenPage, sandboxed: None) -> None:
-        app = open_page("jobs_page.py", role="operator")
+        app = open_page("jobs/page.py", role="operator")
         assert not [b for b in app.button if b.key == LEAVE]

@@ -7,8 +7,8 @@ def _script() -> None:
     import streamlit as st
 
     from backend.core.errors import Conflict
+    from pages.shared import confirm
     from pages.shell import errors, flash
-    from pages.widgets import confirm
 
     flash.show()
     if st.button("Delete", key="open"):

@@ -10,7 +10,7 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from tests.fixtures.pages import OpenPage
 
-PAGE = "connections_page.py"
+PAGE = "connections/page.py"
 SECRET = "planted-s3cret"
 
 

@@ -59,7 +59,7 @@ class TestEnvironment:
         with database.write() as session:
             for known in ("Alpha", "Production"):
                 environments.add(session, SYSTEM, name=known, default=known == "Production")
-        app = open_page(f"{name}_page.py", role="viewer")
+        app = open_page(f"{name}/page.py", role="viewer")
         chosen = app.selectbox(key=f"{name}.environment")
         assert (chosen.value, chosen.options) == ("Production", ["Production", "Alpha"])
         chosen.set_value("Alpha").run()
@@ -71,7 +71,7 @@ class TestRoleChange:
     def test_a_role_removed_in_an_open_tab_counts_at_the_next_click(
         self, open_page: OpenPage, sign_in_as: Callable[[str | None], None]
     ) -> None:
-        app = open_page("jobs_page.py", role="admin")
+        app = open_page("jobs/page.py", role="admin")
         assert app.title[0].value == "Background jobs"
         sign_in_as(None)
         app.run()
@@ -82,7 +82,7 @@ class TestStateDatabaseAway:
     def test_shows_a_kind_page_and_works_again_afterwards(
         self, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         gone = Database("postgresql+psycopg2://nobody:planted-secret@127.0.0.1:1/x")
         with monkeypatch.context() as patch:
             patch.setattr("pages.shell.calls.get_database", lambda: gone)

@@ -12,10 +12,10 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.ingestion import follow, mapping, runs, service
 from backend.ingestion.schemas import Request, RunView
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
 from backend.jobs import broker
 from backend.jobs import service as jobs
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 from tests.fixtures.pages import OpenPage
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 aws_server, aws, environment = room.aws_server, room.aws, room.environment
 add_rule, setenv, datahub = room.add_rule, room.setenv, room.datahub
 
-PAGE = "ingestion_page.py"
+PAGE = "ingestion/page.py"
 
 
 @pytest.fixture(autouse=True)

@@ -23,13 +23,13 @@ def queued(database: Database) -> int:
 
 class TestJobsPage:
     def test_an_empty_list_says_what_appears_here(self, open_page: OpenPage) -> None:
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         assert "No job fits" in app.info[0].value
 
     def test_a_waiting_job_can_be_cancelled(
         self, open_page: OpenPage, queued: int, database: Database
     ) -> None:
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         app.button(key=f"jobs.open.cancel.{queued}").click().run()
         with database.read() as session:
             assert service.get(session, SYSTEM, job_id=queued).state == "cancelled"
@@ -38,7 +38,7 @@ class TestJobsPage:
     def test_a_viewer_sees_jobs_and_no_cancel_button(
         self, open_page: OpenPage, queued: int
     ) -> None:
-        app = open_page("jobs_page.py", role="viewer")
+        app = open_page("jobs/page.py", role="viewer")
         assert not [b for b in app.button if "cancel" in (b.key or "")]
         assert any("something" in m.value for m in app.markdown)
 
@@ -46,18 +46,18 @@ class TestJobsPage:
         self, open_page: OpenPage, queued: int, database: Database
     ) -> None:
         runner.run(queued, database)
-        app = open_page("jobs_page.py", job=str(queued))
+        app = open_page("jobs/page.py", job=str(queued))
         assert app.code[0].value == "first line"
 
     def test_titles_of_jobs_are_text_and_not_markup(self, open_page: OpenPage, queued: int) -> None:
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         assert not any("<b>" in m.value for m in app.markdown)
 
     def test_days_are_a_chart_that_can_be_read_too(
         self, open_page: OpenPage, queued: int, database: Database
     ) -> None:
         runner.run(queued, database)
-        app = open_page("jobs_page.py")
+        app = open_page("jobs/page.py")
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "1 jobs in 14 days; 0 of them failed" in chart.proto.spec
         assert app.dataframe[0].value["succeeded"].sum() == 1
@@ -66,7 +66,7 @@ class TestJobsPage:
         self, open_page: OpenPage, queued: int, database: Database
     ) -> None:
         runner.run(queued, database)
-        app = open_page("jobs_page.py", state="succeeded")
+        app = open_page("jobs/page.py", state="succeeded")
         app.session_state["jobs.table"] = _marked(0)
         app.run()
         assert app.query_params["job"] in (str(queued), [str(queued)])

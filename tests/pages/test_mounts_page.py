@@ -17,7 +17,7 @@ from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment, add_environment
 from tests.fixtures.pages import OpenPage
 
-PAGE = "mounts_page.py"
+PAGE = "mounts/page.py"
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from backend.core.attention import Attention
 from backend.core.database import Database, ReadSession
 from backend.ingestion import runs
 from backend.ingestion.schemas import Request
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import URN, AddRule
 from tests.fixtures.pages import OpenPage
 
 aws_server, aws, environment = room.aws_server, room.aws, room.environment
 add_rule = room.add_rule
-PAGE = "overview_page.py"
+PAGE = "overview/page.py"
 
 
 @pytest.fixture

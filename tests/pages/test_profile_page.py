@@ -10,8 +10,8 @@ from backend.accounts import passwords, repository, sessions
 from backend.core.access import Actor
 from backend.core.database import Database
 
-PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "profile_page.py")
-PORTAL = PAGE.replace("profile_page.py", "portal.py")
+PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "profile/page.py")
+PORTAL = PAGE.replace("profile/page.py", "portal.py")
 OLD, NEW = "velvet otter counts lamps", "another fine pass phrase"
 
 
@@ -95,13 +95,13 @@ class TestAPasswordAnAdminKnows:
         send(portal, OLD, NEW, NEW)
         assert [title.value for title in portal.title] == ["Overview"]
 
-    @pytest.mark.parametrize("file", ["jobs_page.py", "mounts_page.py", "overview_page.py"])
+    @pytest.mark.parametrize("file", ["jobs/page.py", "mounts/page.py", "overview/page.py"])
     def test_a_page_opened_past_the_form_stays_shut(
         self, portal: AppTest, database: Database, ann: Actor, file: str
     ) -> None:
         with database.write() as session:
             repository.get_account(session, ann.id).created_by = "root"
-        page = AppTest.from_file(PAGE.replace("profile_page.py", file), default_timeout=60).run()
+        page = AppTest.from_file(PAGE.replace("profile/page.py", file), default_timeout=60).run()
         assert not page.title
         assert "password of your own" in page.warning[0].value
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from backend.core import clock
-from pages.widgets import times
+from pages.shared import times
 
 
 @pytest.mark.parametrize(

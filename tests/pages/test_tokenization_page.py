@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 source, gms, world, catalogued = rooms.source, rooms.gms, rooms.world, rooms.catalogued
 
-PAGE = "tokenization_page.py"
+PAGE = "tokenization/page.py"
 
 
 @pytest.fixture(autouse=True)
@@ -244,7 +244,7 @@ class TestHistory:
     def test_older_runs_and_back(
         self, open_page: OpenPage, catalogued: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pages.widgets.tokenization_runs.PAGE", 1)
+        monkeypatch.setattr("pages.tokenization.runs_view.PAGE", 1)
         first, second = (catalogued.work(catalogued.start("customers")) for _ in range(2))
 
         app = open_page(PAGE, role="viewer", view="runs")

@@ -8,12 +8,12 @@ import pytest
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
 from backend.user_sync import service
-from pages.widgets import user_sync_diff
+from pages.user_sync import diff_table
 from tests.backend.user_sync import conftest as rooms
 
 directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
 
-PAGE = "user_sync_page.py"
+PAGE = "user_sync/page.py"
 
 
 @pytest.fixture(autouse=True)
@@ -358,13 +358,13 @@ class TestSettings:
 class TestOverview:
     def test_tells_of_waiting_changes_with_a_link(self, open_page, world):
         plan = world.plan()
-        app = open_page("overview_page.py", role="steward")
+        app = open_page("overview/page.py", role="steward")
         assert f"{plan.changes} user changes wait for review" in shown(app).replace("\\", "")
 
 
 class TestDiff:
     def test_marks_only_what_differs(self):
-        text = user_sync_diff.name_html("Aaron Jonson", "Aaron Johnson")
+        text = diff_table.name_html("Aaron Jonson", "Aaron Johnson")
         assert re.sub(r"<ins[^>]*>(.*?)</ins>", r"[\1]", text).count("[h]") == 1
         assert "Aaron Jo" in text
 
@@ -378,15 +378,15 @@ class TestDiff:
         ],
     )
     def test_writes_invisible_characters_out(self, old, new, seen):
-        assert seen in user_sync_diff.name_html(old, new)
+        assert seen in diff_table.name_html(old, new)
 
     def test_long_names_are_cut_with_their_length(self):
-        text = user_sync_diff.name_html("a" * 10_000, "b" * 10_000)
+        text = diff_table.name_html("a" * 10_000, "b" * 10_000)
         assert len(text) < 3_000
         assert "10,000 characters" in text
 
     def test_markup_is_text_and_right_to_left_stays_inside(self):
-        text = user_sync_diff.name_html("<b>x</b>", "שלום <script>")
+        text = diff_table.name_html("<b>x</b>", "שלום <script>")
         assert "<b>" not in text
         assert "<script" not in text
         assert text.count("<bdi>") == 2

@@ -19,7 +19,7 @@ What other rooms use (everything imports boto3 lazily; import the modules, not t
     Gateway(config).start_lambda / start_execution / check_target / describe_execution / …
         starts are sent at most once (client retries off); only reads retry.
 
-    from backend.integrations.aws.standin import AwsStandIn
+    from backend.sandbox.aws import AwsStandIn
     with AwsStandIn(port=0) as aws: aws.url, aws.seed(...), aws.faults.add(...)
         moto's server on loopback, plus what moto leaves out (log lines of an asynchronous
         invocation) and faults on demand. `settings()` and `secrets()` are a connection's values.

@@ -2,7 +2,7 @@
 
     from backend.integrations.datahub.client import DataHubClient
     from backend.integrations.datahub import schemas, urns
-    from backend.integrations.datahub.standin import StandIn
+    from backend.sandbox.datahub import StandIn
 
 Nothing here imports the SDK until a `DataHubClient` sends its first request (2 s, once a process).
 

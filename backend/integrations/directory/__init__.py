@@ -1,7 +1,7 @@
 """The people directory over GraphQL: one client (gql), one error language, one stand-in server.
 
     from backend.integrations.directory.client import DirectoryClient
-    from backend.integrations.directory.standin import StandIn
+    from backend.sandbox.directory import StandIn
 
 The client
 ----------
@@ -21,5 +21,5 @@ The stand-in
 StandIn(port=0, *, state_file=None, seed=None, token="", latency=0.0)
     with StandIn(seed=seeding.seed_demo) as server: server.url     # "http://127.0.0.1:PORT/graphql"
     server.users: list[dict] may be changed at any time; server.faults.add(…) as in OpenMetadata's
-    `python -m backend.integrations.directory.standin --users 100000` serves in its own process.
+    `python -m backend.sandbox.directory --users 100000` serves in its own process.
 """

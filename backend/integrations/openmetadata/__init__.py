@@ -1,7 +1,7 @@
 """OpenMetadata over its REST interface: one gateway, one error language, one stand-in server.
 
     from backend.integrations.openmetadata.gateway import OpenMetadataGateway
-    from backend.integrations.openmetadata.standin import StandIn
+    from backend.sandbox.openmetadata import StandIn
 
 The vendor's client costs 8 s and 280 MB at import; the portal speaks four endpoints itself (httpx).
 
@@ -47,6 +47,6 @@ StandIn(port=0, *, state_file=None, seed=None, version="2.0.6", if_match="auto",
     server.store            users, domains, teams: .edit_user(name, by="carla", display_name="…")
     server.faults.add(method="PATCH", path=r"/users/.*", status=412, times=3, …)
     seed is a function of the store, run when the state file holds nothing yet.
-    `python -m backend.integrations.openmetadata.standin --users 100000` serves in its own process
+    `python -m backend.sandbox.openmetadata --users 100000` serves in its own process
     and prints one JSON line {"url": …, "token": …}.
 """

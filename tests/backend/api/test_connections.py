@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from backend.connections import environments, service
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 
 TOKEN = "planted-datahub-token"
 

@@ -7,7 +7,7 @@ import pytest
 
 from backend.connections import resolve
 from backend.core.database import Database
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.cli.conftest import RunCli as Run
 
 

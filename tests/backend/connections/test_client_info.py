@@ -15,8 +15,8 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
 from backend.integrations.datahub.schemas import ClientInfo
-from backend.integrations.datahub.standin import StandIn
 from backend.models import DataHubClientInfo
+from backend.sandbox.datahub import StandIn
 from tests.backend.connections.conftest import Save
 
 TOKEN = "planted-datahub-token"

@@ -128,7 +128,7 @@ def test_secrets_are_in_no_log_page_answer_row_or_file(
         search(captured.out + captured.err, " ".join(arguments))
 
     for kind in kinds.KINDS:
-        app = open_page("connections_page.py", kind=kind)
+        app = open_page("connections/page.py", kind=kind)
         assert not app.exception
         search(str(app.main) + repr(app.session_state), f"the page of {kind}")
 

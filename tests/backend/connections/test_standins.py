@@ -7,12 +7,12 @@ import pytest
 from backend.connections import probing
 from backend.connections.probes import aws as aws_probe
 from backend.connections.schemas import TestResult
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn as DataHub
-from backend.integrations.directory.standin import StandIn as Directory
-from backend.integrations.directory.standin import seeding as directory_people
-from backend.integrations.openmetadata.standin import StandIn as OpenMetadata
-from backend.integrations.openmetadata.standin import seeding as openmetadata_people
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn as DataHub
+from backend.sandbox.directory import StandIn as Directory
+from backend.sandbox.directory import seeding as directory_people
+from backend.sandbox.openmetadata import StandIn as OpenMetadata
+from backend.sandbox.openmetadata import seeding as openmetadata_people
 from tests.backend.connections.conftest import Save
 
 

@@ -14,8 +14,8 @@ from backend.ingestion import aws as target_facts
 from backend.ingestion import catalog, mapping, runs
 from backend.ingestion.schemas import Request, RunView
 from backend.integrations.aws import clients
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 
 URN = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.prices,PROD)"
 OTHER = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.trades,PROD)"

@@ -10,8 +10,8 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.ingestion.attention import attention
 from backend.ingestion.schemas import RunView
-from backend.integrations.aws.standin import AwsStandIn
 from backend.models import IngestionRun
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN
 
 DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.a.b,PROD)"

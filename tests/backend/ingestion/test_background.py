@@ -14,10 +14,10 @@ from backend.core.errors import InvalidInput
 from backend.ingestion import background, recipes
 from backend.ingestion.errors import RecipeNotFound
 from backend.ingestion.links import LABEL
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 
 

@@ -12,8 +12,8 @@ import pytest
 from backend.cli import common, main
 from backend.core.database import Database
 from backend.ingestion import links
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 
 

@@ -17,8 +17,8 @@ from backend.ingestion import mapping, runs
 from backend.ingestion import service as ingestion
 from backend.ingestion.errors import AlreadyRunning
 from backend.ingestion.schemas import Request, RunFilter
-from backend.integrations.aws.standin import AwsStandIn
 from backend.migrations import runner
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import OTHER, URN
 
 

@@ -18,8 +18,8 @@ from backend.ingestion.errors import AlreadyRunning, CannotStop, StartFailed
 from backend.ingestion.finding import Finding
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws import logs
-from backend.integrations.aws.standin import AwsStandIn
 from backend.models.ingestion import IngestionRun
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
 
 Start = Callable[..., RunView]

@@ -11,7 +11,7 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotFound, NotPermitted
 from backend.ingestion import links, mapping
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 
 WIKI = ("https://wiki.example.com/prices", "Wiki")

@@ -13,9 +13,9 @@ from backend.core.audit import AuditEvent
 from backend.core.database import Database
 from backend.core.errors import Conflict, NotPermitted
 from backend.ingestion import managed
-from backend.integrations.datahub.standin import StandIn
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
+from backend.sandbox.datahub import StandIn
 
 Queue = Callable[[], int]
 

@@ -13,7 +13,7 @@ from backend.core.database import Database
 from backend.core.errors import Conflict, InvalidInput, NotPermitted
 from backend.ingestion import checks, mapping, resolve
 from backend.ingestion.errors import BadTarget, RuleNotFound
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 
 TAG = "urn:li:tag:layer/source"

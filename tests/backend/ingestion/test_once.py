@@ -11,7 +11,7 @@ from backend.core.database import Database
 from backend.ingestion import runs, service
 from backend.ingestion.errors import AlreadyRunning, KeyReused, MappingChanged
 from backend.ingestion.schemas import Request, RunView
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
 
 Start = Callable[..., RunView]

@@ -13,7 +13,7 @@ from backend.core.errors import InvalidInput, NotPermitted, UpstreamError
 from backend.ingestion import resolve
 from backend.ingestion.errors import BadTarget, MappingBroken
 from backend.ingestion.schemas import Resolution
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import ARN_PROPERTY, JOB, OTHER, URN, AddRule
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:nightly"

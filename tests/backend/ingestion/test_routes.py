@@ -13,8 +13,8 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.ingestion import runs, sending
 from backend.ingestion.schemas import Request
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
 
 Headers = Callable[[str], dict[str, str]]

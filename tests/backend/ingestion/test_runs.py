@@ -22,9 +22,9 @@ from backend.ingestion.errors import (
     UnknownDataset,
 )
 from backend.ingestion.schemas import Request, RunFilter, RunView
-from backend.integrations.aws.standin import AwsStandIn
-from backend.integrations.datahub.standin import StandIn
 from backend.models.ingestion import IngestionRun
+from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
 
 Start = Callable[..., RunView]

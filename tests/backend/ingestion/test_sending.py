@@ -16,8 +16,8 @@ from backend.ingestion import follow, runs, sending, service
 from backend.ingestion.errors import StartFailed
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.gateway import Accepted
-from backend.integrations.aws.standin import AwsStandIn
 from backend.models.ingestion import IngestionRun
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
 
 Start = Callable[..., RunView]

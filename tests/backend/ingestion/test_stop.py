@@ -12,7 +12,7 @@ from backend.core.database import Database
 from backend.core.errors import UpstreamError
 from backend.ingestion import follow, service
 from backend.ingestion.schemas import RunView
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
 
 DENIED: dict[str, Any] = {"status": 400, "code": "AccessDeniedException"}

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.sandbox import aws, datahub, directory, openmetadata, ports
+from backend.sandbox import ports
+from backend.sandbox.aws import part as aws
+from backend.sandbox.datahub import part as datahub
+from backend.sandbox.directory import part as directory
+from backend.sandbox.openmetadata import part as openmetadata
 from backend.sandbox.parts import Part
 
 

@@ -19,7 +19,7 @@ def source(postgres_url: str) -> Source:
 @pytest.fixture
 def gms() -> Iterator[Any]:
     """A DataHub stand-in."""
-    from backend.integrations.datahub.standin import StandIn
+    from backend.sandbox.datahub import StandIn
 
     with StandIn(token="datahub-token") as server:
         yield server

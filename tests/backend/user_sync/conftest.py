@@ -13,11 +13,11 @@ from backend.connections import service as connections
 from backend.core import clock
 from backend.core.access import Actor
 from backend.core.database import Database
-from backend.integrations.directory import standin as directory_standin
-from backend.integrations.directory.standin import seeding as people
 from backend.integrations.openmetadata import transport
-from backend.integrations.openmetadata.standin import StandIn, seeding
 from backend.models import SyncPlan
+from backend.sandbox import directory as directory_standin
+from backend.sandbox.directory import seeding as people
+from backend.sandbox.openmetadata import StandIn, seeding
 from backend.user_sync import planning, service
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView, Settings
 

@@ -7,7 +7,7 @@ import pytest
 
 from backend.core import audit
 from backend.core.errors import NotPermitted
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox.openmetadata import StandIn, seeding
 from backend.user_sync import applying, service
 from backend.user_sync.errors import (
     AppliedWithout,

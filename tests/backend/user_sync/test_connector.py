@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.integrations.directory import standin as directory_standin
-from backend.integrations.directory.standin import seeding as people
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox import directory as directory_standin
+from backend.sandbox.directory import seeding as people
+from backend.sandbox.openmetadata import StandIn, seeding
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from backend.core.errors import InvalidInput
-from backend.integrations.openmetadata.standin import StandIn
+from backend.sandbox.openmetadata import StandIn
 from backend.user_sync import service
 from backend.user_sync.errors import NothingToUndo, UndoElsewhere
 from tests.backend.user_sync.conftest import lose

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from backend.integrations.loopback import Response
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox.loopback import Response
+from backend.sandbox.openmetadata import StandIn, seeding
 from backend.user_sync.schemas import Change
 from backend.user_sync.writing import TRIES, Writer, operations
 

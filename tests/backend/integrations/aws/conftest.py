@@ -6,7 +6,7 @@ import pytest
 
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig, from_connection
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from backend.integrations.aws.errors import (
     AwsThrottled,
 )
 from backend.integrations.aws.gateway import Gateway, arn_region, default_log_group, execution_arn
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 
 
 class TestStartLambda:

@@ -11,7 +11,7 @@ from backend.integrations.aws import logs
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsNotFound
 from backend.integrations.aws.logs import CallLog, LogTooLong
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 
 GROUP = "/aws/lambda/f"
 ID = "8f5b2c1e-1111-4222-8333-444455556666"

@@ -4,7 +4,7 @@ import pytest
 
 from backend.integrations.aws.config import AwsConfig, from_connection
 from backend.integrations.aws.probe import Target, probe
-from backend.integrations.aws.standin import AwsStandIn
+from backend.sandbox.aws import AwsStandIn
 from tests.backend.connections.bad_server import BadServer, answer
 
 

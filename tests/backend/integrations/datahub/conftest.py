@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.integrations.datahub.client import DataHubClient
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 
 CUSTOMER = "urn:li:dataset:(urn:li:dataPlatform:mysql,shop.customer,PROD)"
 ORDERS = "urn:li:dataset:(urn:li:dataPlatform:mysql,shop.orders,PROD)"

@@ -10,7 +10,7 @@ import pytest
 
 from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.integrations.datahub.client import DataHubClient
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
 from tests.fixtures.certificates import self_signed
 
@@ -211,7 +211,7 @@ def test_secrets_appear_in_no_log_line(gms, caplog):
 
 def test_a_server_that_repeats_the_token_does_not_get_it_onto_the_page(gms, monkeypatch):
     def refusing(request):
-        from backend.integrations.datahub.standin.refusals import Refused
+        from backend.sandbox.datahub.refusals import Refused
 
         raise Refused(400, f"bad header {request.headers['Authorization']}")
 

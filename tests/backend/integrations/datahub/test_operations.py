@@ -4,7 +4,7 @@ import pytest
 from graphql import GraphQLSchema, build_ast_schema, parse, validate
 
 from backend.integrations.datahub import operations
-from backend.integrations.datahub.standin import graph
+from backend.sandbox.datahub import graph
 
 NAMES = sorted(operations.ALL)
 

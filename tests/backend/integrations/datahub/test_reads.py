@@ -5,7 +5,7 @@ import pytest
 from backend.core.errors import InvalidInput, NotFound, TooMuch
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import MISSING_CLIENT_ID
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, NIGHTLY, ORDERS, PII, RUN
 
 ARN = "urn:li:structuredProperty:io.portal.arn"

@@ -29,7 +29,7 @@ def _python(code: str, home: Path, **environment: str) -> str:
 
 def test_importing_the_adapter_and_the_stand_in_imports_no_sdk(tmp_path):
     out = _python(
-        "import sys, backend.integrations.datahub.client, backend.integrations.datahub.standin;"
+        "import sys, backend.integrations.datahub.client, backend.sandbox.datahub;"
         "print([m for m in sys.modules if m.split('.')[0] in ('datahub', 'avro', 'pandas')])",
         tmp_path,
     )

@@ -5,7 +5,7 @@ import pytest
 from backend.core.errors import InvalidInput, NotFound, OutcomeUnknown, UpstreamError
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import DatasetPatch
-from backend.integrations.datahub.standin import StandIn
+from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, DONE, ORDERS, PII, RUN
 
 

@@ -22,7 +22,7 @@ from backend.integrations.directory.errors import (
     TokenRefused,
     TooLarge,
 )
-from backend.integrations.directory.standin import StandIn, seeding
+from backend.sandbox.directory import StandIn, seeding
 
 
 @pytest.fixture

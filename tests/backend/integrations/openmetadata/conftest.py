@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox.openmetadata import StandIn, seeding
 
 CONTRACTS = Path(__file__).parents[5] / "shared" / "contracts" / "openmetadata"
 

@@ -22,7 +22,7 @@ from backend.integrations.openmetadata.errors import (
     WrongAddress,
 )
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway, checked_address
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox.openmetadata import StandIn, seeding
 from tests.backend.connections.bad_server import BadServer, answer
 from tests.backend.integrations.openmetadata.conftest import sample
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox.openmetadata import StandIn, seeding
 
 pytestmark = pytest.mark.slow
 

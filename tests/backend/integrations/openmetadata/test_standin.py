@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backend.integrations.openmetadata.standin import StandIn, seeding
+from backend.sandbox.openmetadata import StandIn, seeding
 
 
 def call(server: StandIn, method: str, path: str, body=None, *, who="portal-admin", **headers):

@@ -1,0 +1,158 @@
+"""The access review: every account, and what an admin may do with the chosen one.
+
+What was seen decides: buttons carry the version of the account as it was drawn, so that an admin
+whose page is old is told instead of overwriting.
+"""
+
+import pandas as pd
+import streamlit as st
+
+from backend.accounts import service
+from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
+from backend.accounts.schemas import AccountView
+from backend.core.access import Role
+from backend.core.words import counted
+from pages.shared import confirm, shown_once, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+ROLES = tuple(role.value for role in Role)
+_MADE = "accounts.create.made"
+
+
+def table(views: list[AccountView]) -> AccountView | None:
+    """Draw the list; returns the chosen account."""
+    frame = pd.DataFrame(
+        {
+            "Name": [view.name for view in views],
+            "Role": [view.role.value for view in views],
+            "State": ["disabled" if view.disabled else "enabled" for view in views],
+            "Signs in with": ["identity provider" if v.external else "password" for v in views],
+            "Last sign-in": [times.relative(view.last_sign_in_at) for view in views],
+            "Live sessions": [view.live_sessions for view in views],
+            "Made": [view.created_at for view in views],
+            "Made by": [view.created_by for view in views],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        key="accounts.table",
+        column_config={"Made": times.column("Made")},
+        on_select="rerun",
+        selection_mode="single-row",
+        width="stretch",
+    )
+    rows = event["selection"]["rows"]
+    return views[rows[0]] if rows and rows[0] < len(views) else None
+
+
+def create_form() -> None:
+    """Make an account. What was typed stays until one is made."""
+    if st.session_state.pop(_MADE, False):
+        st.session_state["accounts.create.name"] = st.session_state["accounts.create.password"] = ""
+    with (
+        st.expander("Add an account", icon=":material/person_add:"),
+        st.form("accounts.create"),
+    ):
+        name = st.text_input("Name", key="accounts.create.name")
+        role = st.selectbox("Role", ROLES, key="accounts.create.role")
+        password = st.text_input(
+            "Password",
+            type="password",
+            key="accounts.create.password",
+            autocomplete="new-password",
+            help=f"At least {MIN_LENGTH} characters, {ADVISED_LENGTH} or more are better. "
+            "Any characters. Leave empty for a random one, shown once.",
+        )
+        if st.form_submit_button("Add account", type="primary", key="accounts.create.submit"):
+            made = calls.write(service.create_for, name=name, role=role, password=password)
+            if made is not None:
+                if made.raw:
+                    shown_once.keep(f"The password of {escape(made.account.name)}.", made.raw)
+                flash.success(f"The account {escape(made.account.name)} was made.")
+                st.session_state[_MADE] = True
+                st.rerun()
+
+
+def actions(view: AccountView, *, own_id: int) -> None:
+    """Role, password and state of one account."""
+    st.subheader(escape(view.name), divider="gray")
+    signed_in = times.exact(view.last_sign_in_at)
+    last = f"Last sign-in {signed_in}" if signed_in else "Never signed in"
+    made = f"{times.exact(view.created_at)} by {escape(view.created_by)}"
+    st.caption(f"{last}. Made {made}.")
+    role, save, reset, state = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
+    role_key = f"accounts.role.{view.id}.{view.version}"
+    role.selectbox("Role", ROLES, index=ROLES.index(view.role.value), key=role_key)
+    save.button(
+        "Save role",
+        key="accounts.save_role",
+        on_click=_save_role,
+        args=(view, role_key),
+        width="stretch",
+    )
+    reset.button(
+        "Reset password",
+        key="accounts.reset",
+        disabled=view.external,
+        help="The identity provider keeps it." if view.external else None,
+        on_click=confirm.open_dialog,
+        args=("accounts.reset.dialog",),
+        width="stretch",
+    )
+    if view.disabled:
+        state.button(
+            "Enable", key="accounts.enable", on_click=_set_disabled, args=(view, False),
+            width="stretch",
+        )  # fmt: skip
+    else:
+        state.button(
+            "Disable",
+            key="accounts.disable",
+            disabled=view.id == own_id,
+            help="You cannot disable yourself." if view.id == own_id else None,
+            on_click=confirm.open_dialog,
+            args=("accounts.disable.dialog",),
+            width="stretch",
+        )
+    _dialogs(view)
+
+
+def _dialogs(view: AccountView) -> None:
+    live = counted(view.live_sessions, "live session")
+    ends = f"{live} of this account {'ends' if view.live_sessions == 1 else 'end'} at once."
+    confirm.ask(
+        "accounts.disable.dialog",
+        title=f"Disable {escape(view.name)}?",
+        body=f"{view.name} can no longer sign in. {ends} It can be enabled again.",
+        action="Disable",
+        on_confirm=lambda: _set_disabled(view, True),
+    )
+    confirm.ask(
+        "accounts.reset.dialog",
+        title=f"Reset the password of {escape(view.name)}?",
+        body=f"A random password is made and shown to you once. {ends}",
+        action="Reset password",
+        on_confirm=lambda: _reset(view),
+    )
+
+
+def _save_role(view: AccountView, role_key: str) -> None:
+    role = st.session_state[role_key]
+    if calls.write(service.set_role, account_id=view.id, role=role, version=view.version):
+        flash.success(f"{escape(view.name)} has the role {role} now.")
+
+
+def _set_disabled(view: AccountView, disabled: bool) -> None:
+    done = calls.write(
+        service.set_disabled, account_id=view.id, disabled=disabled, version=view.version
+    )
+    if done:
+        flash.success(f"{escape(view.name)} is {'disabled' if disabled else 'enabled'}.")
+
+
+def _reset(view: AccountView) -> None:
+    made = calls.write(service.reset_password, account_id=view.id, version=view.version)
+    if made:
+        shown_once.keep(f"The new password of {escape(view.name)}.", made.raw)

@@ -1,0 +1,49 @@
+"""Decide who may sign in and with which role, end sessions, hand out API tokens."""
+
+import streamlit as st
+
+from backend.accounts import api_tokens, service, sessions
+from backend.core.access import Actor, Permission
+from pages.accounts import account_list, token_list
+from pages.shared import filters, rows, session_list, shown_once
+from pages.shell import calls, flash, guard
+
+VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tokens"}
+
+
+def accounts_view(actor: Actor, own_session_id: int) -> None:
+    """The list; a chosen account with what can be done to it; the form for a new one."""
+    chosen = account_list.table(calls.read(service.list_accounts))
+    if chosen is None:
+        st.caption("Choose an account to change its role, reset its password or disable it.")
+    else:
+        with st.container():
+            account_list.actions(chosen, own_id=actor.id)
+            session_list.show(
+                calls.read(sessions.list_live, account_id=chosen.id),
+                own_session_id=own_session_id,
+                key="accounts.chosen",
+            )
+            rows.show(chosen.id, key="accounts.chosen")
+    account_list.create_form()
+
+
+# gate
+actor = guard.require(Permission.ACCOUNTS_READ)
+st.title("Accounts")
+flash.show()
+shown_once.show()
+# ask
+view = filters.view(VIEWS, "accounts", key="accounts.view")
+session = guard.signed_in()
+own_session_id = session.session_id if session is not None else 0
+# load, present, act
+if view == "accounts":
+    accounts_view(actor, own_session_id)
+elif view == "sessions":
+    session_list.show(
+        calls.read(sessions.list_live), own_session_id=own_session_id, key="accounts.sessions"
+    )
+else:
+    token_list.create_form()
+    token_list.show(calls.read(api_tokens.list_tokens))

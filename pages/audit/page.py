@@ -1,0 +1,89 @@
+"""Look up who did what and when, and prove that the log was not changed."""
+
+import streamlit as st
+
+from backend.accounts import audit_log
+from backend.accounts.audit_log import AuditFilter
+from backend.core import clock
+from backend.core.access import Permission
+from pages.audit import event_table
+from pages.shared import filters, rows
+from pages.shell import calls, flash, guard
+from pages.shell.errors import escape
+
+
+def verify() -> None:
+    """Walk the chain and say what was found."""
+    with st.spinner("Checking every row …"):
+        found = calls.read(audit_log.verify)
+    if found.ok:
+        st.success(f"The log is whole: {found.events:,} events.", icon=":material/verified:")
+    else:
+        st.error(
+            f"The log was changed: {escape(found.problem)} (first broken row: "
+            f"{found.first_broken}). Tell whoever is responsible for security.",
+            icon=":material/gpp_bad:",
+        )
+
+
+def export(wanted: AuditFilter) -> None:
+    """Make the CSV and offer it."""
+    made = calls.write(audit_log.export_csv, wanted=wanted)
+    if made is None:
+        return
+    if made.truncated:
+        st.warning(f"Only the newest {made.rows:,} rows are in the file. Narrow the filters.")
+    st.download_button(
+        f"Download {made.rows:,} rows",
+        made.text.encode("utf-8-sig"),
+        file_name=f"audit-{clock.now():%Y%m%d-%H%M%S}.csv",
+        mime="text/csv",
+        key="audit.download",
+        on_click="ignore",
+    )
+
+
+# gate
+actor = guard.require(Permission.AUDIT_READ)
+st.title("Audit log")
+flash.show()
+# ask
+wanted = event_table.ask()
+before = filters.number("before")
+# load
+listed = calls.read(audit_log.list_events, wanted=wanted, before=before)
+# present
+if not listed.items:
+    st.info("No event fits these filters.")
+else:
+    chosen = event_table.table(listed)
+    if chosen is None:
+        st.caption("Choose an event to see its details.")
+    else:
+        event_table.details(chosen)
+# act
+newest, older, check, csv = st.columns(4)
+if before is not None:
+    newest.button(
+        "Newest events",
+        key="audit.newest",
+        on_click=lambda: st.query_params.pop("before", None),
+        width="stretch",
+    )
+if listed.next_before is not None:
+    older.button(
+        "Older events",
+        key="audit.older",
+        on_click=lambda: st.query_params.update({"before": str(listed.next_before)}),
+        width="stretch",
+    )
+if check.button("Verify the log", key="audit.verify", icon=":material/verified:", width="stretch"):
+    with st.container():
+        verify()
+        rows.show(clock.now(), key="audit.outcome")
+if actor.may(Permission.AUDIT_EXPORT) and csv.button(
+    "Prepare CSV", key="audit.export", icon=":material/table:", width="stretch"
+):
+    with st.container():
+        export(wanted)
+        rows.show(clock.now(), key="audit.outcome")

@@ -1,0 +1,129 @@
+"""Adding, renaming, choosing and deleting environments, for admins."""
+
+import streamlit as st
+
+from backend.connections import environments
+from backend.connections.schemas import EnvironmentView
+from pages.shared import confirm
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+_SEEN = "connections.environment_seen"
+EDIT = "connections.edit.open"
+_DELETE = "connections.delete_environment"
+_PRODUCTION = "Production: dangerous actions ask for a typed confirmation"
+
+
+def add(*, first: bool) -> None:
+    """The form for a new environment."""
+    with st.form("connections.add", border=first, clear_on_submit=False):
+        name = st.text_input("Name", placeholder="Production", key="connections.add.name")
+        production = st.checkbox(
+            _PRODUCTION,
+            key="connections.add.production",
+        )
+        default = st.checkbox(
+            "Make it the default",
+            value=first,
+            disabled=first,
+            help="The first environment always becomes the default.",
+            key="connections.add.default",
+        )
+        pressed = st.form_submit_button(
+            "Add environment", key="connections.add.submit", type="primary"
+        )
+    if pressed:
+        made = calls.write(environments.add, name=name, default=default, is_production=production)
+        if made is not None:
+            default = " It is the default now." if made.is_default else ""
+            flash.success(f"Environment {escape(made.name)} is added.{default} Configure it below.")
+            st.query_params.from_dict({"environment": made.name})
+            st.rerun()
+
+
+def manage(environment: EnvironmentView) -> None:
+    """Rename, mark, make default, delete."""
+    seen = _seen(environment)
+    with st.form(f"connections.edit.{seen.id}.{seen.version}", border=False):
+        name = st.text_input(
+            "Name", value=seen.name, key=f"connections.edit.name.{seen.id}.{seen.version}"
+        )
+        production = st.checkbox(
+            _PRODUCTION,
+            value=seen.is_production,
+            key=f"connections.edit.production.{seen.id}.{seen.version}",
+        )
+        pressed = st.form_submit_button("Save", key="connections.edit.submit", type="primary")
+    if pressed:
+        _update(environment, seen, name, production)
+    if not environment.is_default and st.button(
+        "Make it the default", key="connections.default", icon=":material/star:"
+    ):
+        if calls.write(environments.make_default, name=environment.name):
+            flash.success(f"{escape(environment.name)} is the default environment.")
+        st.rerun()
+    st.button(
+        "Delete …", key="connections.delete", icon=":material/delete:", on_click=_ask_to_delete
+    )
+
+
+def _ask_to_delete() -> None:
+    st.session_state[EDIT] = False
+    confirm.open_dialog(_DELETE)
+
+
+def delete_dialog(environment: EnvironmentView) -> None:
+    """Asks for the name; drawn at the end of the page while it is open."""
+    confirm.ask(
+        _DELETE,
+        title="Delete this environment?",
+        body=(
+            f"{environment.name} goes with all its connections, secrets, test history and client "
+            "info. This cannot be undone. The outside systems themselves are not touched."
+        ),
+        action="Delete the environment",
+        typed=environment.name,
+        on_confirm=lambda: _delete(environment),
+    )
+
+
+def _delete(environment: EnvironmentView) -> None:
+    gone = calls.write(environments.remove, name=environment.name, confirm_name=environment.name)
+    if gone is not None:
+        st.query_params.clear()
+        flash.success(f"Environment {escape(gone.name)} is deleted.")
+        if gone.is_default and calls.read(environments.list_all):
+            flash.warning(
+                "It was the default one, and now there is none: commands and scripts that name no "
+                "environment are refused. Choose an environment and make it the default under Edit."
+            )
+
+
+def _update(
+    environment: EnvironmentView, seen: EnvironmentView, name: str, production: bool
+) -> None:
+    done = calls.write(
+        environments.update,
+        name=environment.name,
+        version=seen.version,
+        new_name=name,
+        is_production=production,
+    )
+    if done is None:
+        st.button("Show what is saved now", key="connections.edit.reload", on_click=_forget)
+        return
+    _forget()
+    st.query_params["environment"] = done.name
+    flash.success(f"Environment {escape(done.name)} is saved.")
+    st.rerun()
+
+
+def _seen(environment: EnvironmentView) -> EnvironmentView:
+    seen = st.session_state.get(_SEEN)
+    if seen is None or seen.id != environment.id:
+        st.session_state[_SEEN] = seen = environment
+    return seen
+
+
+def _forget() -> None:
+    st.session_state.pop(_SEEN, None)

@@ -1,0 +1,87 @@
+"""Describe environments, connect them to their systems, and test that the connections work."""
+
+import streamlit as st
+
+from backend.connections import environments, service, testing
+from backend.connections.schemas import EnvironmentView
+from backend.core.access import Permission
+from pages.connections import chooser, environments_form, kind_panel, test_results
+from pages.shell import calls, flash, guard
+
+_RESULTS = "connections.results"
+
+
+def toolbar(known: tuple[EnvironmentView, ...], *, admin: bool) -> EnvironmentView:
+    """Which environment, and what an admin can do with it."""
+    choice, test, manage, add = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
+    with choice:
+        environment = chooser.environment_of(known)
+    if not admin:
+        return environment
+    if test.button(
+        "Test all", key="connections.test_all", icon=":material/network_check:", width="stretch"
+    ):
+        with st.spinner("Testing every connection; this takes 10 seconds at most …"):
+            found = calls.run(testing.run_all, environment=environment.name)
+        if found is not None:
+            st.session_state[_RESULTS] = (environment.name, found)
+    with manage.popover(
+        "Edit …",
+        icon=":material/edit:",
+        width="stretch",
+        help="Rename or delete the environment",
+        key=environments_form.EDIT,
+        on_change="rerun",  # tracked, so that the dialog of Delete can close it
+    ):
+        environments_form.manage(environment)
+    with add.popover(
+        "Add …", icon=":material/add:", width="stretch", help="Add another environment"
+    ):
+        environments_form.add(first=False)
+    return environment
+
+
+def all_results(environment: EnvironmentView) -> None:
+    """The results of the last "Test all", until they are put away."""
+    name, found = st.session_state.get(_RESULTS, ("", ()))
+    if name != environment.name:
+        return
+    with st.container(border=True):
+        ok = sum(item.ok for item in found)
+        st.markdown(f"**{ok} of {len(found)} connections work**")
+        if not found:
+            st.caption("No connection is configured yet, so nothing was tested.")
+        test_results.results(found)
+        if st.button("Close", key="connections.results.close"):
+            del st.session_state[_RESULTS]
+            st.rerun()
+
+
+# gate
+actor = guard.require(Permission.CONNECTIONS_READ)
+st.title("Connections")
+flash.show()
+may_write = guard.allowed(actor, Permission.CONNECTIONS_WRITE, "change and test connections")
+known = calls.read(environments.list_all)
+if not known:
+    if may_write:
+        st.info("No environment yet. Name the first one; its connections come next.")
+        environments_form.add(first=True)
+    else:
+        st.info("No environment is configured yet. An admin can add one here.")
+    st.stop()
+# ask
+environment = toolbar(known, admin=may_write)
+all_results(environment)
+# load
+views = {
+    view.kind: view for view in calls.read(service.list_connections, environment=environment.name)
+}
+latest = calls.read(testing.latest, environment=environment.name)
+# present and act
+left, right = st.columns([1, 3])
+with left:
+    chosen = chooser.kind_of(views, latest)
+with right:
+    kind_panel.draw(views[chosen], latest.get(chosen), admin=may_write)
+environments_form.delete_dialog(environment)

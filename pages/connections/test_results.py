@@ -1,0 +1,124 @@
+"""How connection tests look: one result in full, a history, a short list."""
+
+from collections.abc import Sequence
+from statistics import median
+
+import pandas as pd
+import streamlit as st
+
+from backend.connections.kinds import KINDS
+from backend.connections.schemas import TestResult
+from pages.shared import charts, status, times
+from pages.shell.errors import escape
+
+
+def result(item: TestResult) -> None:
+    """Outcome, latency, version, cause and advice of one test."""
+    label, took = KINDS[item.kind].label, times.duration(item.latency_ms / 1000)
+    version = f" · {escape(item.server_version)}" if item.server_version else ""
+    what = "Unsaved edits of " if item.draft else ""
+    if item.ok:
+        st.success(
+            f"**{what}{label}** answered in {took}{version}",
+            icon=":material/check_circle:",
+        )
+    else:
+        text = f"**{what}{label}**: {escape(item.cause)}"
+        if item.advice:
+            text += f"\n\n**What to do:** {escape(item.advice)}"
+        st.error(text, icon=":material/error:")
+    for warning in item.warnings:
+        st.warning(escape(warning), icon=":material/warning:")
+    if item.tested_at:
+        times.caption("Tested" if item.ok else f"Took {took}{version}, tested", item.tested_at)
+
+
+def results(items: Sequence[TestResult]) -> None:
+    """Every result of a test of all: the failed ones in full, then a line per good one."""
+    for item in items:
+        if not item.ok or item.warnings:
+            result(item)
+    for item in items:
+        if item.ok and not item.warnings:
+            took = times.duration(item.latency_ms / 1000)
+            st.markdown(
+                f"{status.markdown('ok')} **{KINDS[item.kind].label}** in {took} "
+                f"· {escape(item.server_version) or 'no version told'}"
+            )
+
+
+def history(items: Sequence[TestResult]) -> None:
+    """Past tests, newest first."""
+    if not items:
+        st.caption("Not tested yet.")
+        return
+    _latency(items)
+    frame = pd.DataFrame(
+        {
+            "When": [item.tested_at for item in items],
+            "Outcome": ["ok" if item.ok else "failed" for item in items],
+            "Latency (ms)": [item.latency_ms for item in items],
+            "Server": [item.server_version for item in items],
+            "Cause": [item.cause for item in items],
+            "Advice": [item.advice for item in items],
+            "By": [item.tested_by for item in items],
+            "Settings": ["unsaved edits" if item.draft else "saved" for item in items],
+        }
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        key="connections.history",
+        column_config={"When": times.column("When")},
+    )
+
+
+def _latency(items: Sequence[TestResult]) -> None:
+    """How long the tests took over time: a dot each, failed ones crossed; nothing for just one."""
+    if len(items) < 2:
+        return
+    import altair as alt  # half a second that nobody waits for who looks at no history
+
+    good = [item.latency_ms for item in items if item.ok]
+    said = f"Last {len(items)} tests, {len(items) - len(good)} of them failed."
+    if good:
+        said += (
+            f" The good ones took {times.duration(median(good) / 1000)} at the median and "
+            f"{times.duration(max(good) / 1000)} at most."
+        )
+    rows = pd.DataFrame(
+        {
+            "Tested": [times.exact(item.tested_at)[:19] for item in items],
+            "Latency (ms)": [item.latency_ms for item in items],
+            "Outcome": ["ok" if item.ok else "failed" for item in items],
+        }
+    )
+    words = ["ok", "failed"]
+    chart = (
+        alt.Chart(rows, description=said)
+        .mark_point(filled=True, size=70, opacity=1)
+        .encode(
+            x=alt.X("Tested:T", title=None, axis=alt.Axis(labelOverlap="greedy", grid=False)),
+            y=alt.Y("Latency (ms):Q", scale=alt.Scale(zero=True)),
+            color=alt.Color(
+                "Outcome:N",
+                title=None,
+                scale=alt.Scale(domain=words, range=[charts.GREEN, charts.RED]),
+                legend=alt.Legend(orient="top"),
+            ),
+            shape=alt.Shape("Outcome:N", scale=alt.Scale(domain=words, range=["circle", "cross"])),
+            tooltip=["Tested:N", alt.Tooltip("Latency (ms)", format=",d"), "Outcome"],
+        )
+    )
+    st.altair_chart(chart, width="stretch", height=180)
+    st.caption(said)
+
+
+def word(item: TestResult | None, *, configured: bool) -> str:
+    """The status word of a connection."""
+    if not configured:
+        return "not set"
+    if item is None:
+        return "untested"
+    return "ok" if item.ok else "failed"

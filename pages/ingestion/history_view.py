@@ -1,0 +1,263 @@
+"""Runs: the list with its filters, and one run live with its log."""
+
+import json
+from collections import Counter
+from datetime import timedelta
+
+import pandas as pd
+import streamlit as st
+
+from backend.core import clock
+from backend.core.access import Actor, Permission
+from backend.ingestion import follow, service
+from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
+from pages.ingestion import run_view
+from pages.shared import charts, filters, names, rows, status, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+POLL_SECONDS = 2.0
+PAGE = 50
+DAYS = 30
+_CARD = "ingestion.chosen"
+_COLOURS = {
+    "succeeded": charts.GREEN,
+    "running": charts.BLUE,
+    "accepted": charts.GREY,
+    "failed": charts.RED,
+    "unknown": charts.ORANGE,
+}
+
+
+def ask(actor: Actor, environment: str) -> RunFilter:
+    """The filters, kept in the address."""
+    state, dataset, who, mine = st.columns([2, 3, 2, 1.2], vertical_alignment="bottom")
+    with state:
+        states = filters.choices("Status", "status", STATUSES, key="ingestion.status", empty="All")
+    with dataset:
+        urn = filters.text("Dataset or job URN", "dataset_urn", key="ingestion.filter.dataset")
+    with who:
+        name = filters.text("Asked by", "by", key="ingestion.by")
+    if mine.checkbox("Mine", key="ingestion.mine"):
+        name = actor.name
+    of_job = urn.startswith("urn:li:dataJob:")
+    return RunFilter(
+        dataset_urn="" if of_job else urn,
+        job_urn=urn if of_job else "",
+        actor_name=name,
+        statuses=states,
+        environment=environment,
+    )
+
+
+def load(wanted: RunFilter) -> RunPage:
+    before = st.query_params.get("before", "")
+    return calls.read(
+        service.list_runs,
+        wanted=wanted,
+        limit=PAGE,
+        cursor=int(before) if before.isascii() and before.isdigit() else None,
+    )
+
+
+def chart(wanted: RunFilter) -> None:
+    """Runs per day by how they stand, in the browser's days; nothing without any."""
+    found = calls.read(service.recent, wanted=wanted, days=DAYS)
+    if not found.moments:
+        return
+    zone, today = times.zone(), clock.now().astimezone(times.zone()).date()
+    days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    counts = Counter((at.astimezone(zone).date(), state) for at, state in found.moments)
+    total = {name: sum(counts[day, name] for day in days) for name in _COLOURS}
+    said = ", ".join(f"{count:,} {name}" for name, count in total.items() if count)
+    charts.stacked_bars(
+        f"Runs per day, last {DAYS} days",
+        [f"{day:%-d %b}" for day in days],
+        {name: [counts[day, name] for day in days] for name in _COLOURS},
+        _COLOURS,
+        bar="Day",
+        said=f"Runs per day of the last {DAYS} days by status. In all {said or 'none'}.",
+    )
+    if not found.complete:
+        st.caption(f"From the newest {len(found.moments):,} runs.")
+
+
+def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> None:
+    """Draw the list that `wanted` found; choosing a row opens that run."""
+    if not page.items:
+        everything = RunFilter(environment=wanted.environment)
+        st.info(
+            "No run fits these filters. Clear one."
+            if wanted != everything or st.query_params.get("before")
+            else "No run yet. Runs appear here when a dataset's ingestion is started."
+        )
+        return
+    frame = pd.DataFrame(
+        {
+            "Asked": [run.created_at for run in page.items],
+            "Dataset": [names.dataset_name(run.dataset_urn) for run in page.items],
+            "Status": [run.status for run in page.items],
+            "Rule": [run.rule.replace("_", " ") for run in page.items],
+            "By": [run.actor_name for run in page.items],
+            "Took": [_took(run) for run in page.items],
+            "Reason": [run.reason[:200] for run in page.items],
+            "Run": [run.run_id for run in page.items],
+        }
+    )
+    if of_one_dataset:
+        frame = frame.drop(columns="Dataset")
+    current = st.query_params.get("run") or None
+    opened = rows.opened([run.run_id for run in page.items], current, key="ingestion.table")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="ingestion.table",
+        on_select="rerun",
+        selection_mode="single-row",
+        width="stretch",
+        column_config={"Asked": times.column("Asked")},
+    )
+    if opened is not None:
+        st.query_params["run"] = opened
+    elif current is not None:
+        st.query_params.pop("run")
+    if page.next_cursor is not None:
+        st.button(
+            "Older runs",
+            key="ingestion.older",
+            on_click=lambda: st.query_params.update({"before": str(page.next_cursor)}),
+        )
+
+
+def chosen(actor: Actor) -> None:
+    """The run of the address, live while it may still change."""
+    run_id = st.query_params.get("run", "")
+    if not run_id:
+        return
+    with st.container(border=True):
+        run = calls.run(follow.watch, run_id=run_id)
+        if run is None:
+            return
+        if run.settled:
+            _details(run)
+        else:
+            _live(run_id)
+        _actions(actor, run)
+        rows.show(run_id, key=_CARD)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _live(run_id: str) -> None:
+    run = calls.run(follow.watch, run_id=run_id)
+    if run is None:
+        return
+    _details(run)
+    if run.settled:
+        st.rerun()
+
+
+def _details(run: RunView) -> None:
+    st.markdown(
+        f"{status.markdown(run.status)} **{escape(names.dataset_name(run.dataset_urn))}**"
+        f" · {escape(run.run_id)}"
+    )
+    st.markdown(escape(run.detail))
+    asked, began, ended, looked = st.columns(4)
+    with asked:
+        times.caption(f"Asked by {escape(run.actor_name)}", run.created_at)
+    with began:
+        times.caption("Began", run.started_at, never="not seen")
+    with ended:
+        times.caption("Ended", run.finished_at, never="not seen")
+    with looked:
+        times.caption("Last looked at", run.looked_at)
+    if run.log_tail:
+        height = 260 if len(run.log_tail) > 9 else "content"
+        st.code("\n".join(run.log_tail[-200:]), language=None, height=height)
+    with st.expander("What was sent, and where"):
+        st.code(run.dataset_urn, language=None)
+        st.json(json.loads(run.payload))
+        st.caption(f"SHA-256 {run.payload_hash}")
+        if run.target is not None:
+            st.markdown(_where(run))
+
+
+def _where(run: RunView) -> str:
+    facts = [
+        ("Target", run.target.name if run.target else ""),
+        ("Rule", f"{run.rule} ({run.rule_source}) {run.rule_pattern}"),
+        ("Region", run.region),
+        ("Type", run.machine_type),
+        ("Request id", run.request_id),
+        ("Execution", run.execution_arn),
+        ("Log group", run.log_group),
+    ]
+    return "  \n".join(f"**{name}** {escape(value)}" for name, value in facts if value)
+
+
+def _actions(actor: Actor, run: RunView) -> None:
+    again, stop, release, close = st.columns(4)
+    may_run = actor.may(Permission.INGESTION_RUN)
+    if may_run:
+        again.button(
+            "Run again …",
+            key="ingestion.again",
+            icon=":material/replay:",
+            on_click=run_view.fill_from,
+            args=(run,),
+            width="stretch",
+        )
+    if (
+        may_run
+        and run.can_stop
+        and stop.button(
+            "Stop", key="ingestion.stop", icon=":material/stop_circle:", width="stretch"
+        )
+    ):
+        stopped = calls.run(service.stop, run_id=run.run_id)
+        if stopped is not None:
+            flash.info("Step Functions was asked to stop the execution.")
+            st.rerun()
+    if may_run and run.active and run.status in ("unknown", "failed"):
+        release.button(
+            "Release the dataset",
+            key="ingestion.release",
+            help="Lets it be run again although this run may not be over.",
+            on_click=_release,
+            args=(run,),
+            width="stretch",
+        )
+    close.button(
+        "Close",
+        key="ingestion.close",
+        on_click=_close,
+        width="stretch",
+    )
+
+
+def _close() -> None:
+    st.query_params.pop("run", None)
+    rows.put_away(_CARD)
+
+
+def _release(run: RunView) -> None:
+    if calls.write(service.release, run_id=run.run_id) is not None:
+        flash.info("The dataset can be run again. This run is still followed.")
+
+
+def _took(run: RunView) -> str:
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return times.duration((run.finished_at - run.started_at).total_seconds())
+
+
+def last_of_dataset(environment: str) -> None:
+    """The last runs of the dataset in the form; nothing of one that has none, or is none."""
+    urn = st.query_params.get("dataset_urn", "").strip()
+    if not urn:
+        return
+    wanted = RunFilter(dataset_urn=urn, environment=environment)
+    found = load(wanted)
+    if found.items:
+        st.markdown("**Last runs of this dataset**")
+        table(found, wanted, of_one_dataset=True)

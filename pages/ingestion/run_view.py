@@ -1,0 +1,233 @@
+"""Ask for a run: the form, everything that will be sent, and the confirmation."""
+
+import secrets
+from dataclasses import replace
+
+import streamlit as st
+
+from backend.core.access import Actor
+from backend.core.errors import PortalError
+from backend.ingestion import runs, search
+from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, StartFailed
+from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
+from pages.shared import confirm, filters, names, status, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+DIALOG = "ingestion.confirm"
+_PREVIEW = "ingestion.preview"
+_REASON = "ingestion.reason"
+_RERUN_OF = "ingestion.rerun_of"
+
+
+def form(environment: str) -> Request | None:
+    """The form; returns the request once "Review" was pressed."""
+    _finder(environment)
+    dataset = filters.text(
+        "Dataset URN",
+        "dataset_urn",
+        key="ingestion.dataset_urn",
+        placeholder="urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.db.table,PROD)",
+    )
+    left, right = st.columns(2)
+    with left:
+        job = filters.text(
+            "Data job URN (optional)",
+            "job_urn",
+            key="ingestion.job_urn",
+            placeholder="urn:li:dataJob:(urn:li:dataFlow:(airflow,flow,PROD),job)",
+        )
+    reason = right.text_input(
+        "Reason (optional)", key=_REASON, placeholder="why now; kept with the run", max_chars=1000
+    )
+    earlier = st.session_state.get(_RERUN_OF)
+    if earlier:
+        st.caption(f"Filled in from run {escape(earlier)}; change what you like.")
+    review = st.button(
+        "Review …",
+        key="ingestion.review",
+        type="primary",
+        icon=":material/visibility:",
+        disabled=not dataset,
+    )
+    if not review:
+        return None
+    return Request(
+        dataset, job or None, reason.strip(), environment=environment or None, rerun_of=earlier
+    )
+
+
+def fill_from(run: RunView) -> None:
+    """Put an earlier run's request into the form."""
+    st.query_params["dataset_urn"] = run.dataset_urn
+    if run.job_urn:
+        st.query_params["job_urn"] = run.job_urn
+    else:
+        st.query_params.pop("job_urn", None)
+    st.query_params["view"] = "run"
+    st.session_state[_REASON] = run.reason[:1000]
+    st.session_state[_RERUN_OF] = run.run_id
+
+
+def review(request: Request) -> None:
+    """Ask everybody concerned what would happen, and open the dialog."""
+    with st.spinner("Asking the mapping, DataHub and AWS …"):
+        preview = calls.run(runs.preview, request=request)
+    if preview is None:
+        return
+    st.session_state[_PREVIEW] = (_confirmable(request, preview), preview)
+    confirm.open_dialog(DIALOG)
+
+
+def _confirmable(request: Request, preview: Preview) -> Request:
+    """The request bound to what the dialog shows: this environment, this rule, this target.
+
+    One key per opened dialog: however often its button registers, there is one run.
+    """
+    answer = preview.resolution.answer
+    return replace(
+        request,
+        environment=preview.resolution.environment or None,
+        idempotency_key=f"page-{secrets.token_hex(12)}",
+        expected_target=answer.target.name if answer else None,
+        expected_rule=answer.rule if answer else None,
+    )
+
+
+def dialog(actor: Actor) -> None:
+    """The confirmation, while it is open."""
+    if not confirm.is_open(DIALOG) or _PREVIEW not in st.session_state:
+        return
+    request, preview = st.session_state[_PREVIEW]
+    blocked = _blocked(preview)
+    if blocked:
+        _refuse(blocked, preview)
+        return
+    confirm.ask(
+        DIALOG,
+        title="Run the ingestion of this dataset?",
+        body=lambda: _show(preview),
+        action="Start the run",
+        on_confirm=lambda: _start(actor, request),
+        typed=names.dataset_name(request.dataset_urn) if preview.is_production else None,
+        danger=preview.is_production,
+    )
+
+
+def explain(resolution: Resolution) -> None:
+    """Which rule answered, which others would have, and what could not be asked."""
+    if resolution.answer is None:
+        st.warning(escape(NoMapping(resolution.dataset_urn).message), icon=":material/warning:")
+    else:
+        _candidate("Target", resolution.answer)
+    _beside(resolution)
+
+
+def _beside(resolution: Resolution) -> None:
+    if resolution.others:
+        with st.expander(f"{len(resolution.others)} more rules would have answered"):
+            for other in resolution.others[:50]:
+                _candidate("", other)
+    for note in resolution.notes:
+        st.caption(escape(note))
+
+
+def _candidate(label: str, candidate: Candidate) -> None:
+    kind = "Lambda" if candidate.target.kind == "lambda" else "Step Functions"
+    where = f" in the {candidate.source}'s mapping" if candidate.rule != candidate.source else ""
+    pattern = f" · {escape(candidate.pattern)}" if candidate.pattern else ""
+    head = f"**{label}:** " if label else ""
+    st.markdown(
+        f"{head}{kind} **{escape(candidate.target.name)}**  \n"
+        f"named by the rule **{candidate.rule.replace('_', ' ')}**{where}{pattern}"
+    )
+
+
+def _blocked(preview: Preview) -> str:
+    if preview.resolution.answer is None:
+        return NoMapping(preview.resolution.dataset_urn).message
+    if preview.resolution.existence == "missing":
+        return "DataHub does not know this dataset, so nothing is started."
+    if preview.running is not None:
+        return "This dataset has a run that may still be going. Wait for it or look at it below."
+    return preview.target_problem
+
+
+def _refuse(why: str, preview: Preview) -> None:
+    @st.dialog("This cannot be started", width="large", on_dismiss=confirm.close)
+    def refused() -> None:
+        st.warning(escape(why), icon=":material/block:")
+        if preview.running is not None:
+            _line(preview.running)
+        if preview.resolution.answer is None:
+            _beside(preview.resolution)  # why it is refused says already that no rule answers
+        else:
+            explain(preview.resolution)
+        if st.button("Close", key="ingestion.refused.close"):
+            confirm.close()
+            st.rerun()
+
+    refused()
+
+
+def _show(preview: Preview) -> None:
+    explain(preview.resolution)
+    if preview.machine_type == "EXPRESS":
+        st.caption("An EXPRESS state machine: it can neither be followed nor stopped.")
+    st.markdown(f"**Exact payload** · {preview.payload_bytes:,} bytes")
+    st.json(preview.payload, expanded=True)
+    st.markdown("**Last runs of this dataset**")
+    if not preview.last_runs:
+        st.caption("None yet.")
+    for run in preview.last_runs:
+        _line(run)
+
+
+def _line(run: RunView) -> None:
+    st.markdown(
+        f"{status.markdown(run.status)} {times.relative(run.created_at)} by "
+        f"{escape(run.actor_name)} · {escape(run.run_id)}",
+        help=times.exact(run.created_at),
+    )
+
+
+def _start(actor: Actor, request: Request) -> None:
+    """Start; whatever happens is said after the rerun, and the run is opened."""
+    st.session_state.pop(_PREVIEW, None)
+    try:
+        run = runs.start(calls.database(), actor, request)
+    except (StartFailed, AlreadyRunning, KeyReused) as exc:
+        flash.error(escape(exc.message))
+        st.query_params["run"] = exc.run.run_id
+        return
+    except PortalError as exc:
+        flash.error(escape(exc.message))
+        return
+    st.session_state.pop(_RERUN_OF, None)
+    st.query_params["run"] = run.run_id
+    flash.success(f"AWS accepted run {run.run_id}. Its outcome is followed below.")
+
+
+def _finder(environment: str) -> None:
+    """Look a dataset up by words."""
+    with st.popover("Find a dataset …", icon=":material/search:"):
+        words = st.text_input("Words", key="ingestion.find", placeholder="prices")
+        if not words:
+            st.caption("Asks DataHub's search; press Enter.")
+            return
+        hits = calls.run(search.find_datasets, text=words, environment=environment or None)
+        if hits is not None and not hits:
+            st.caption("DataHub finds no such dataset.")
+        for position, hit in enumerate(hits or ()):
+            st.button(
+                f"{escape(hit.name)} · {escape(hit.platform)}",
+                key=f"ingestion.find.{position}",
+                on_click=_choose,
+                args=(hit.urn,),
+                width="stretch",
+            )
+
+
+def _choose(urn: str) -> None:
+    st.query_params["dataset_urn"] = urn
+    st.session_state.pop(_RERUN_OF, None)

@@ -1,0 +1,198 @@
+"""DataHub's side: links to this page, ingestion sources that DataHub runs, local recipes."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.core.errors import PortalError
+from backend.ingestion import background, managed, recipes
+from backend.jobs.schemas import JobView
+from pages.shared import confirm, job_progress, status, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+RECIPE = "ingestion.recipe.confirm"
+_LINKS_JOB = "ingestion.links.job"
+_MANAGED_JOB = "ingestion.managed.job"
+_RECIPE_JOB = "ingestion.recipe.job"
+
+
+def draw(actor: Actor, environment: str) -> None:
+    """The three parts, each usable without the others."""
+    sources(actor, environment)
+    local_recipes(actor, environment)
+    if actor.may(Permission.INGESTION_MAPPING_WRITE):
+        links(environment)
+
+
+def sources(actor: Actor, environment: str) -> None:
+    """Sources that DataHub manages; running one is followed here."""
+    st.subheader("Sources that DataHub runs")
+    page = calls.run(managed.list_sources, environment=environment or None)
+    if page is None:
+        return
+    if not page.items:
+        st.info("DataHub has no ingestion source.")
+    for source in page.items:
+        text, last, button = st.columns([4, 3, 2], vertical_alignment="center")
+        text.markdown(f"**{escape(source.name)}** · {escape(source.type)}")
+        if source.last_status:
+            last.markdown(
+                f"{status.markdown(_word(source.last_status), label=escape(source.last_status))} "
+                f"{times.relative(source.last_requested_at)}",
+                help=times.exact(source.last_requested_at) or None,
+            )
+        if actor.may(Permission.INGESTION_RUN) and button.button(
+            "Run now", key=f"ingestion.managed.{source.urn}", width="stretch"
+        ):
+            _keep(
+                _MANAGED_JOB,
+                calls.write(
+                    managed.run_source,
+                    source_urn=source.urn,
+                    name=source.name,
+                    environment=environment or None,
+                ),
+            )
+    if page.total > len(page.items):
+        st.caption(f"The first {len(page.items)} of {page.total} sources.")
+    _progress(_MANAGED_JOB)
+
+
+def local_recipes(actor: Actor, environment: str) -> None:
+    """Recipes of data/recipes, run by DataHub's own command."""
+    st.subheader("Recipes kept with the portal")
+    found = calls.read(recipes.list_recipes)
+    if not found:
+        st.info("There is no recipe under data/recipes.")
+        return
+    frame = pd.DataFrame(
+        {
+            "Recipe": [recipe.name for recipe in found],
+            "Source": [recipe.source_type for recipe in found],
+            "Asked for": [", ".join(recipe.asked) for recipe in found],
+            "Problem": [recipe.problem for recipe in found],
+        }
+    )
+    if not frame["Problem"].any():
+        frame = frame.drop(columns="Problem")
+    st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
+    good = {recipe.name: recipe for recipe in found if not recipe.problem}
+    if actor.may(Permission.INGESTION_RUN) and good:
+        name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
+        if name in good:
+            _recipe(actor, good[name], environment)
+    _progress(_RECIPE_JOB, log_lines=300)
+
+
+def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
+    """The recipe as it is, its open variables, and the button with its confirmation."""
+    with st.expander("The recipe"):
+        if recipe.filled:
+            st.caption(f"Filled from connections: {escape(', '.join(recipe.filled))}")
+        st.code(recipe.text, language="yaml")
+    values = {
+        name: st.text_input(
+            name,
+            default or "",
+            key=f"ingestion.recipe.{recipe.name}.{name}",
+            help="Shown with the job to everybody who may see jobs: no secrets here.",
+        )
+        for name, default in recipe.asked.items()
+    }
+    st.button(
+        "Run recipe …",
+        key="ingestion.recipe.run",
+        icon=":material/play_arrow:",
+        on_click=confirm.open_dialog,
+        args=(RECIPE,),
+    )
+
+    def start() -> None:
+        try:
+            with calls.database().write() as session:
+                job_id = recipes.run_recipe(
+                    session,
+                    actor,
+                    name=recipe.name,
+                    environment=environment or None,
+                    values=values,
+                )
+        except PortalError as exc:
+            flash.error(escape(exc.message))
+        else:
+            _keep(_RECIPE_JOB, job_id)
+
+    confirm.ask(
+        RECIPE,
+        title=f"Run {escape(recipe.name)}?",
+        body=lambda: _what_runs(recipe, values, environment),
+        action="Run the recipe",
+        on_confirm=start,
+        danger=False,
+    )
+
+
+def _what_runs(recipe: recipes.RecipeView, values: dict[str, str], environment: str) -> None:
+    st.markdown(
+        f"DataHub's own command runs this recipe with the connections of **{escape(environment)}** "
+        "and writes what the recipe says."
+    )
+    for name, value in values.items():
+        st.markdown(f"**{escape(name)}** {escape(value)}")
+    st.code(recipe.text, language="yaml", height=300)
+
+
+def links(environment: str) -> None:
+    """Put the "Run ingestion" link on DataHub's pages, or take it off."""
+    st.subheader("Links on DataHub's dataset pages")
+    st.markdown(
+        "Puts a link “Run ingestion” on every dataset that has a target; it opens this page with "
+        "the dataset filled in. Other links are never touched."
+    )
+    only = st.text_input(
+        "Only this dataset (optional)", key="ingestion.links.urn", placeholder="urn:li:dataset:…"
+    )
+    put, remove = st.columns(2)
+    for column, mode, label in (
+        (put, "put", "Put the links"),
+        (remove, "remove", "Remove the links"),
+    ):
+        if column.button(label, key=f"ingestion.links.{mode}", width="stretch"):
+            _keep(
+                _LINKS_JOB,
+                calls.write(
+                    background.queue_links,
+                    mode=mode,
+                    environment=environment or None,
+                    dataset_urn=only.strip(),
+                ),
+            )
+    view = _progress(_LINKS_JOB, log_lines=50)
+    if view is not None and view.result:
+        done = view.result
+        st.caption(
+            f"{done['changed']} changed, {done['unchanged']} as before, "
+            f"{done['withoutTarget']} without a target, {done['failedTotal']} failed."
+        )
+
+
+def _keep(key: str, job_id: int | None) -> None:
+    if job_id is not None:
+        st.session_state[key] = job_id
+
+
+def _progress(key: str, *, log_lines: int = 20) -> JobView | None:
+    job_id = st.session_state.get(key)
+    if not job_id:
+        return None
+    with st.container(border=True):
+        return job_progress.show(job_id, key=f"{key}.progress", log_lines=log_lines)
+
+
+def _word(datahub: str) -> str:
+    if datahub in managed.GOOD:
+        return "succeeded"
+    if datahub in managed.ENDED:
+        return "failed"
+    return "running"

@@ -1,0 +1,55 @@
+"""Watch background jobs: what runs, what ended how, and stop what should not go on."""
+
+import streamlit as st
+
+from backend.core.access import Permission
+from backend.jobs import service as jobs
+from pages.jobs import job_list
+from pages.shared import filters, job_progress, rows
+from pages.shell import calls, flash, guard
+
+
+@st.fragment(run_every=2.0)
+def open_jobs() -> None:
+    """Everything queued or running, live."""
+    page = calls.read(jobs.list_jobs, states=("running", "queued"), limit=20)
+    if not page.items:
+        st.caption("Nothing is running or waiting right now.")
+    for view in page.items:
+        with st.container(border=True):
+            job_progress.draw(view, key="jobs.open")
+
+
+# gate
+guard.require(Permission.JOBS_READ)
+st.title("Background jobs")
+flash.show()
+# ask
+open_jobs()
+job_list.per_day(calls.read(jobs.count_by_day, days=job_list.DAYS))
+st.subheader("All jobs")
+wanted = job_list.ask()
+# load
+listed = calls.read(jobs.list_jobs, limit=50, **wanted)
+# present
+if not listed.items:
+    st.info("No job fits these filters. Jobs appear here when a plan, run or test is started.")
+else:
+    current = filters.number("job")
+    chosen = job_list.table(listed, current)
+    if chosen is not None:
+        st.query_params["job"] = str(chosen)
+    elif current is not None:
+        st.query_params.pop("job")
+    if listed.next_before is not None:
+        st.button(
+            "Older jobs",
+            key="jobs.older",
+            on_click=lambda: st.query_params.update({"before": str(listed.next_before)}),
+        )
+    if chosen is None:
+        st.caption("Choose a job to see its log.")
+    else:
+        with st.container(border=True):
+            job_progress.show(chosen, key="jobs.chosen", log_lines=200)
+            rows.show(chosen, key="jobs.chosen")

@@ -1,0 +1,146 @@
+"""The story of one entry or operation: what was asked, answered and done, and what can be done."""
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.mounts import explorer
+from backend.mounts.schemas import OperationView, Story
+from pages.mounts import action_dialogs
+from pages.mounts.filter_bar import Wanted
+from pages.mounts.tables import state_of
+from pages.shared import rows, status, times
+from pages.shell import calls
+from pages.shell.errors import escape
+
+_CARD = "mounts.story"
+
+
+def entry(actor: Actor, wanted: Wanted, entry_id: int | None) -> None:
+    """Draw the story of an entry with its actions; None: none is open."""
+    if entry_id is None:
+        rows.put_away(_CARD)
+        return
+    story = calls.read(explorer.story, environment=wanted.where, entry_id=entry_id)
+    mount = story.mount
+    with st.container(border=True):
+        head, close = st.columns([6, 1], vertical_alignment="center")
+        head.markdown(
+            f"**Job {mount.jobid}** · {escape(mount.backup_target_id)} on {escape(mount.host)} "
+            f"{status.markdown('mounted' if mount.mounted else 'done', label=state_of(mount))}"
+        )
+        close.button("Close", key="mounts.story.close", on_click=_close, width="stretch")
+        st.caption(
+            f"Entry {mount.id}, made {times.relative(mount.created_at)}, "
+            f"last change {times.relative(mount.updated_at)}",
+            help=f"Made {times.exact(mount.created_at)}, "
+            f"last change {times.exact(mount.updated_at) or 'never'}",
+        )
+        if story.others:
+            jobs = ", ".join(str(other.jobid) for other in story.others[:30])
+            st.markdown(f"Also mounted there for job {jobs}.")
+        if actor.may(Permission.MOUNTS_WRITE):
+            _buttons(story)
+        asked, logged = st.columns([3, 2])
+        with asked:
+            _operations(actor, story)
+        with logged:
+            _audit(story)
+        rows.show(entry_id, key=_CARD)
+
+
+def one_operation(actor: Actor, found: OperationView) -> None:
+    """The operation that is marked in the list."""
+    with st.container():
+        operation(actor, found, key="mounts.chosen", expanded=True)
+        rows.show(found.operation_id, key="mounts.operation")
+
+
+def _buttons(story: Story) -> None:
+    if story.mount.mounted:
+        st.button(
+            "Unmount …",
+            key="mounts.open.unmount",
+            icon=":material/eject:",
+            on_click=action_dialogs.open_for(
+                action_dialogs.UNMOUNT, action_dialogs.ENTRY, story.mount
+            ),
+        )
+    elif not story.mount.deleted:
+        st.button(
+            "Soft-delete …",
+            key="mounts.open.delete",
+            icon=":material/delete:",
+            on_click=action_dialogs.open_for(
+                action_dialogs.DELETE, action_dialogs.ENTRY, story.mount
+            ),
+        )
+
+
+def _operations(actor: Actor, story: Story) -> None:
+    st.markdown("**Operations**")
+    if not story.operations:
+        st.caption("None was made through this client.")
+    for found in story.operations[:10]:
+        operation(actor, found, key=f"mounts.story.{found.operation_id}")
+
+
+def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = False) -> None:
+    """One request to a DMS server, masked, and what came of it."""
+    label = f"{found.action} · {found.state.replace('_', ' ')} · {times.relative(found.created_at)}"
+    with st.expander(label, expanded=expanded):
+        st.markdown(
+            f"{status.markdown(found.state)} asked by {escape(found.actor or 'a script')} "
+            f"{times.relative(found.created_at)}; "
+            f"ended {times.relative(found.finished_at, never='not yet')}",
+            help=f"Asked {times.exact(found.created_at)}, "
+            f"ended {times.exact(found.finished_at) or 'not yet'}",
+        )
+        if found.note:
+            st.markdown(escape(found.note))
+        if found.reply:
+            more = f" ({found.replies} answers came)" if found.replies > 1 else ""
+            times.caption(f"Answer{more},", found.reply_at)
+            st.code(found.reply, language="json", wrap_lines=True)
+        if found.settled_by:
+            st.caption(f"Settled by operation {found.settled_by}")
+        st.caption(f"Operation {found.operation_id} · request, secrets masked")
+        st.code(json.dumps(found.request, indent=1, ensure_ascii=False), language="json")
+        if found.state in ("unknown", "in_flight") and actor.may(Permission.MOUNTS_WRITE):
+            st.button(
+                "Re-check …",
+                key=f"{key}.recheck",
+                icon=":material/fact_check:",
+                on_click=action_dialogs.open_for(
+                    action_dialogs.RECHECK, action_dialogs.OPERATION, found
+                ),
+            )
+
+
+def _audit(story: Story) -> None:
+    st.markdown("**Audit log**")
+    if not story.events:
+        st.caption("The portal has done nothing to it.")
+        return
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "When": [event.at for event in story.events],
+                "Who": [event.actor for event in story.events],
+                "What": [
+                    f"{event.action.rpartition(':')[2]} {event.phase} {event.outcome}".strip()
+                    for event in story.events
+                ],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+        key="mounts.story.audit",
+        column_config={"When": times.column("When")},
+    )
+
+
+def _close() -> None:
+    st.query_params.pop("entry", None)

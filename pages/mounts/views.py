@@ -1,0 +1,132 @@
+"""The parts of the mounts page: entries, orphans, operations; each draws itself."""
+
+from functools import partial
+
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
+from backend.mounts import explorer, orphans
+from backend.mounts.schemas import ORPHAN_KINDS, Filters
+from pages.mounts import detail_view, filter_bar, tables
+from pages.mounts.filter_bar import Wanted
+from pages.shared import filters, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+EXPORT_MOST = 200_000
+
+
+def entries(actor: Actor, wanted: Wanted) -> int | None:
+    """Active and History: facets, charts, a page of entries; returns the open one."""
+    filter_bar.facets(calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters))
+    if st.toggle("Charts", key="mounts.charts", value=False):
+        tables.charts(calls.read(explorer.charts, environment=wanted.where))
+    page = calls.read(
+        explorer.list_mounts,
+        environment=wanted.where,
+        filters=wanted.filters,
+        sort=wanted.sort,
+        cursor=wanted.cursor,
+    )
+    if page.sort != wanted.sort:
+        st.caption(f"No index gives the order “{wanted.sort}” with these filters: newest first.")
+    if not page.items and page.next_cursor is None:
+        st.info("No entry fits. Clear a filter, or look into the history.")
+        return wanted.entry
+    entry = tables.mounts(page.items, wanted.entry, key=f"mounts.table.{wanted.view}")
+    filter_bar.pager(page.next_cursor, complete=page.complete)
+    st.download_button(
+        "Download as CSV",
+        data=partial(_export, calls.database(), actor, wanted),
+        file_name=f"mounts-{wanted.view}.csv",
+        mime="text/csv",
+        key="mounts.csv",
+        icon=":material/download:",
+        help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a million.",
+    )
+    return entry
+
+
+def _export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
+    """The filtered entries as CSV.
+
+    Streamlit calls this at the click, outside the page's script: everything it needs is given.
+    """
+    with database.read() as session:
+        pieces = explorer.export_csv(
+            session, actor, environment=wanted.where, filters=wanted.filters, most=EXPORT_MOST
+        )
+        return "".join(pieces).encode()
+
+
+def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
+    """What the last scan found, with its evidence; returns the open entry."""
+    page = calls.read(
+        orphans.list_found,
+        environment=wanted.where,
+        filters=wanted.filters,
+        reason=wanted.reason,
+        cursor=wanted.cursor,
+    )
+    watch = calls.read(orphans.watch, environment=wanted.where)
+    times.caption("Last scan", page.found_at, never="never; the schedule will look soon")
+    if page.problem:
+        st.warning(page.problem, icon=":material/info:")
+    if not page.complete:
+        st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
+    counts = {kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts}
+    filter_bar.facet("Why", "reason", counts)
+    if actor.may(Permission.MOUNTS_WRITE):
+        _max_age(wanted, watch.max_age_hours)
+    if not page.items:
+        st.success("No orphan fits.", icon=":material/check_circle:")
+        return wanted.entry
+    entry = tables.orphans(page.items, wanted.entry, key="mounts.table.orphans")
+    filter_bar.pager(page.next_cursor)
+    for item in page.items:
+        if item.mount.id == entry:
+            st.markdown("**Why it looks orphaned**")
+            st.markdown("\n".join(f"- {escape(said)}" for said in item.reasons.values()))
+    return entry
+
+
+def _max_age(wanted: Wanted, hours: int) -> None:
+    with st.popover(f"Too old after {hours} h", icon=":material/timer:"):
+        value = st.number_input("Hours", 1, orphans.MAX_AGE_HOURS, hours, key="mounts.max_age")
+        if st.button("Save", key="mounts.max_age.save") and calls.write(
+            orphans.set_max_age, environment=wanted.where, hours=int(value)
+        ):
+            flash.success("The next scan uses the new age.")
+            st.rerun()
+
+
+def operations(actor: Actor, wanted: Wanted) -> None:
+    """Requests to DMS servers, and the story of the chosen one."""
+    page = calls.read(
+        explorer.list_operations,
+        environment=wanted.where,
+        host=wanted.filters.host,
+        target=wanted.filters.target,
+        job=wanted.filters.job,
+        state=wanted.state,
+        cursor=wanted.cursor if filters.number("cursor") is not None else "",
+    )
+    chosen = st.query_params.get("operation", "")
+    if page.items:
+        chosen = tables.operations(page.items, chosen, key="mounts.table.operations")
+        filter_bar.put("operation", chosen)
+        filter_bar.pager(page.next_cursor)
+    else:
+        asked = wanted.state or wanted.cursor or wanted.filters != Filters()
+        st.info(
+            "No operation fits. Clear a filter."
+            if asked
+            else "No operation was made yet. They appear here when somebody mounts through this "
+            "client."
+        )
+    if chosen:
+        detail_view.one_operation(
+            actor,
+            calls.read(explorer.operation, environment=wanted.where, operation_id=chosen),
+        )

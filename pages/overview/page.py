@@ -1,0 +1,31 @@
+"""See at a glance whether everything works, what ran last, and what needs attention."""
+
+import streamlit as st
+
+from backend.connections import health
+from backend.core import attention
+from backend.core.access import Permission
+from backend.ingestion import service as ingestion
+from backend.jobs import service as jobs
+from pages.overview import cards
+from pages.shell import calls, flash, guard
+
+LAST = 8
+
+
+# gate
+guard.require(Permission.OVERVIEW_READ)
+st.title("Overview")
+flash.show()
+# load
+items = calls.read(attention.collect)
+environments = calls.read(health.overview)
+last = calls.read(jobs.list_jobs, limit=LAST)
+ingested = calls.read(ingestion.list_runs, limit=LAST)
+# present
+st.subheader("Needs attention")
+cards.attention(items)
+st.subheader("Connections")
+cards.health(environments)
+st.subheader("What ran last")
+cards.ran(last.items, ingested.items, most=LAST)

@@ -1,0 +1,75 @@
+"""A background job's live progress: polls with a fragment, can be cancelled."""
+
+import streamlit as st
+
+from backend.core.access import Permission
+from backend.jobs import service as jobs
+from backend.jobs.schemas import JobView
+from pages.shared import status, times
+from pages.shell import calls, guard
+from pages.shell.errors import escape
+
+POLL_SECONDS = 1.0
+
+
+def show(job_id: int, *, key: str, log_lines: int = 0) -> JobView:
+    """Draw the job; while it runs, the fragment redraws itself and reruns the page at the end."""
+    view = calls.read(jobs.get, job_id=job_id)
+    if view.ended:
+        draw(view, key=key, log_lines=log_lines)
+    else:
+        _live(job_id, key, log_lines)
+    return view
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _live(job_id: int, key: str, log_lines: int) -> None:
+    view = calls.read(jobs.get, job_id=job_id)
+    draw(view, key=key, log_lines=log_lines)
+    if view.ended:
+        st.rerun()
+
+
+def draw(view: JobView, *, key: str, log_lines: int = 0) -> None:
+    """One job as it is now."""
+    head, side = st.columns([5, 1], vertical_alignment="center")
+    with head:
+        st.markdown(
+            f"**{escape(view.title)}** {status.markdown(view.state)} {escape(view.subject)}"
+        )
+    if not view.ended:
+        _bar(view)
+        _cancel(view, side, key)
+    elif view.error:
+        (st.error if view.state == "failed" else st.warning)(escape(view.error))
+    if log_lines:
+        lines = calls.read(jobs.lines, job_id=view.id, limit=log_lines)
+        if lines:
+            st.code("\n".join(line.line for line in lines), language=None, height=260)
+
+
+def _bar(view: JobView) -> None:
+    counts = f"{view.progress_done:,}" if view.progress_done else ""
+    if view.progress_total:
+        counts = f"{view.progress_done:,} of {view.progress_total:,}"
+    text = " · ".join(part for part in (counts, escape(view.note), _left(view)) if part)
+    if view.cancel_requested:
+        text = "Stopping at the next safe point … " + text
+    st.progress(view.share or 0.0, text=text)
+
+
+def _left(view: JobView) -> str:
+    share = view.share
+    if not share or share < 0.02 or view.started_at is None or view.heartbeat_at is None:
+        return ""
+    elapsed = (view.heartbeat_at - view.started_at).total_seconds()
+    return f"about {times.duration(elapsed / share * (1 - share))} left" if elapsed > 2 else ""
+
+
+def _cancel(view: JobView, side: "st.delta_generator.DeltaGenerator", key: str) -> None:
+    session = guard.signed_in()
+    if session is None or not session.actor.may(Permission.JOBS_CANCEL) or view.cancel_requested:
+        return
+    if side.button("Cancel", key=f"{key}.cancel.{view.id}", icon=":material/stop_circle:"):
+        calls.write(jobs.cancel, job_id=view.id)
+        st.rerun()

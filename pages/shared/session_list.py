@@ -1,0 +1,79 @@
+"""Live sessions, each with a way to end it."""
+
+import streamlit as st
+
+from backend.accounts import sessions
+from backend.accounts.schemas import SessionView
+from pages.shared import times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+SHOWN = 50
+
+
+def show(
+    views: list[SessionView], *, own_session_id: int, key: str, with_names: bool = True
+) -> None:
+    """One line per session; `own_session_id` is marked and ended by signing out instead."""
+    if not views:
+        st.caption("No live session.")
+    for view in views[:SHOWN]:
+        text, button = st.columns([5, 1], vertical_alignment="center")
+        who = f"**{escape(view.account_name)}** · " if with_names else ""
+        text.markdown(
+            f"{who}{escape(_browser(view.user_agent))} at {escape(view.address or 'unknown')}  \n"
+            f":gray[signed in {times.relative(view.created_at)}, last seen "
+            f"{times.relative(view.last_seen_at)}, ends {times.relative(view.expires_at)}]",
+            help=f"Signed in {times.exact(view.created_at)}, last seen "
+            f"{times.exact(view.last_seen_at)}, ends {times.exact(view.expires_at)}",
+        )
+        if view.id == own_session_id:
+            button.badge("this browser", color="blue")
+        else:
+            button.button(
+                "End",
+                key=f"{key}.end.{view.id}",
+                icon=":material/logout:",
+                help="This browser has to sign in again.",
+                on_click=_end,
+                args=(view.id,),
+            )
+    if len(views) > SHOWN:
+        st.caption(f"{len(views) - SHOWN} more live sessions are not shown.")
+
+
+def _end(session_id: int) -> None:
+    calls.write(sessions.end, session_id=session_id)
+    flash.success("The session is ended.")
+
+
+def _browser(user_agent: str) -> str:
+    """The browser's and the system's name; the full text is only noise."""
+    browser = next(
+        (
+            name
+            for mark, name in (
+                ("Edg/", "Edge"),
+                ("Firefox/", "Firefox"),
+                ("Chrome/", "Chrome"),
+                ("Safari/", "Safari"),
+            )
+            if mark in user_agent
+        ),
+        user_agent[:40] or "Unknown browser",
+    )
+    system = next(
+        (
+            name
+            for mark, name in (
+                ("Windows", "Windows"),
+                ("Android", "Android"),
+                ("iPhone", "iOS"),
+                ("Mac OS", "macOS"),
+                ("Linux", "Linux"),
+            )
+            if mark in user_agent
+        ),
+        "",
+    )
+    return f"{browser} on {system}" if system else browser

@@ -1,0 +1,52 @@
+"""Find columns with personal data, preview, tokenize, and see the proof."""
+
+import streamlit as st
+
+from backend.connections import environments
+from backend.core.access import Permission
+from pages.shared import filters
+from pages.shell import calls, flash, guard
+from pages.tokenization import check_view, pick_form, preview_view, runs_view
+
+VIEWS = {"tokenize": "Tokenize", "runs": "Runs", "check": "Compare with DataHub"}
+
+
+def ask_environment() -> str | None:
+    """The environment of the address, "" for whichever fits; None when there is none at all."""
+    names = [item.name for item in calls.read(environments.list_all)]
+    if not names:
+        st.info("No environment is configured yet. An admin adds one under Connections.")
+        return None
+    if len(names) == 1:
+        return names[0]
+    return filters.choice(
+        "Environment",
+        "environment",
+        names,
+        key="tokenization.environment",
+        empty="The one that fits the dataset",
+    )
+
+
+# gate
+actor = guard.require(Permission.TOKENIZATION_READ)
+st.title("Tokenization")
+flash.show()
+# ask
+environment = ask_environment()
+if environment is None:
+    st.stop()
+view = filters.view(
+    VIEWS, "runs" if st.query_params.get("run") else "tokenize", key="tokenization.view"
+)
+# load, present, act
+if view == "tokenize":
+    guard.allowed(actor, Permission.TOKENIZATION_RUN, "preview and run tokenizations")
+    dataset = pick_form.dataset(environment)
+    if dataset:
+        preview_view.draw(actor, environment, dataset)
+elif view == "runs":
+    runs_view.chosen(actor)
+    runs_view.history(environment)
+else:
+    check_view.draw(actor, environment)

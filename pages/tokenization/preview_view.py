@@ -1,0 +1,254 @@
+"""The preview of a run: what would change, what forbids it, and the choice of columns."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.core.errors import PortalError
+from backend.core.words import counted
+from backend.tokenization import preview, service
+from backend.tokenization.schemas import ColumnReport, Preview, Trigger
+from pages.shared import confirm
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+DIALOG = "tokenization.confirm"
+_PREVIEW = "tokenization.preview.shown"
+_COLUMNS = "tokenization.columns"
+
+
+def draw(actor: Actor, environment: str, dataset: str) -> None:
+    """Preview the dataset, tick columns, and run."""
+    if not actor.may(Permission.TOKENIZATION_PREVIEW):
+        return
+    if st.button(
+        "Preview",
+        key="tokenization.preview",
+        type="primary",
+        icon=":material/visibility:",
+        help="Looks at the real table in a read-only transaction; nothing is changed.",
+    ):
+        st.session_state.pop(_COLUMNS, None)
+        _load(environment, dataset, None)
+    found = current(environment, dataset)
+    if found is None:
+        return
+    _head(found)
+    _columns(found)
+    _samples(found)
+    wanted = _ask_columns(found)
+    shown = [choice.name for choice in found.choices]
+    if sorted(wanted) != sorted(shown):
+        st.info("The choice of columns has changed; preview it before it can run.")
+        if st.button("Preview this choice", key="tokenization.again", icon=":material/refresh:"):
+            _load(environment, dataset, wanted)
+            st.rerun()
+        return
+    _run(actor, found)
+
+
+def current(environment: str, dataset: str) -> Preview | None:
+    """The preview on the page, while it is of this dataset."""
+    asked, found = st.session_state.get(_PREVIEW, (None, None))
+    return found if asked == (environment, dataset) else None
+
+
+def forget() -> None:
+    st.session_state.pop(_PREVIEW, None)
+
+
+def _load(environment: str, dataset: str, columns: list[str] | None) -> None:
+    with st.spinner("Looking at the table; a large one takes a while to count …"):
+        found = calls.run(
+            preview.preview, dataset=dataset, columns=columns, environment=environment or None
+        )
+    if found is None:
+        forget()
+    else:
+        st.session_state[_PREVIEW] = ((environment, dataset), found)
+
+
+def _head(found: Preview) -> None:
+    report = found.report
+    st.subheader(escape(str(found.table)), anchor=False)
+    rows, change, columns, scheme = st.columns(4)
+    rows.metric("Rows", _number(report.rows_total))
+    change.metric("Rows that will change", _number(report.rows_to_update))
+    columns.metric("Columns chosen", len(found.choices))
+    scheme.metric("Scheme", "reversible" if found.reversible else "keyed", help=found.scheme)
+    if found.reversible:
+        st.warning(
+            "The scheme base64 can be reversed by anybody who sees a token; an admin can set "
+            "hmac-sha256 on the connections page.",
+            icon=":material/lock_open:",
+        )
+    for blocker in report.all_blockers:
+        st.error(escape(blocker), icon=":material/block:")
+    if found.catalog_note:
+        st.info(escape(found.catalog_note), icon=":material/info:")
+    warnings = list(report.warnings)
+    warnings += [
+        f"{column.name}: {warning}"
+        for column in report.columns
+        if column.selected
+        for warning in column.warnings
+    ]
+    if warnings:
+        with st.expander(
+            f"Mind before running ({len(warnings)})", expanded=True, icon=":material/warning:"
+        ):
+            st.markdown("\n".join(f"- {escape(warning)}" for warning in warnings))
+
+
+def _columns(found: Preview) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Column": [column.name for column in found.report.columns],
+                "Type": [column.type for column in found.report.columns],
+                "Chosen": ["✓" if column.selected else "" for column in found.report.columns],
+                "Why": [_why(column) for column in found.report.columns],
+                "Will change": [_number(c.rows_to_update) for c in found.report.columns],
+                "Blocked by": [_blocked(column.blockers) for column in found.report.columns],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+        key="tokenization.table",
+        column_config={
+            "Column": st.column_config.TextColumn(width="small"),
+            "Type": st.column_config.TextColumn(width=130),
+            "Chosen": st.column_config.TextColumn(width=60, alignment="center"),
+            "Why": st.column_config.TextColumn(width=200),
+            "Will change": st.column_config.TextColumn(width="small", alignment="right"),
+            "Blocked by": st.column_config.TextColumn(width="large"),
+        },
+    )
+
+
+def _blocked(blockers: Sequence[str]) -> str:
+    """The first is reason enough, and all of a chosen column stand above the table."""
+    more = len(blockers) - 1
+    return f"{blockers[0]}, and {more} more" if more > 0 else "".join(blockers)
+
+
+def _why(column: ColumnReport) -> str:
+    return f"guess, needs your tick: {column.reason}" if column.suggested else column.reason
+
+
+def _samples(found: Preview) -> None:
+    rows = [
+        {"Column": column.name, "Now (masked)": sample.before, "After the run": sample.after}
+        for column in found.report.columns
+        for sample in column.samples
+    ]
+    if rows:
+        with st.expander(f"Samples, masked ({len(rows)})", icon=":material/visibility_off:"):
+            st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def _ask_columns(found: Preview) -> list[str]:
+    """The person's ticks; guesses are offered first and never ticked beforehand."""
+    columns = sorted(
+        found.report.columns, key=lambda column: (not column.selected, not column.suggested)
+    )
+    possible = [column.name for column in columns if column.selected or not column.blockers]
+    chosen = [choice.name for choice in found.choices]
+    if _COLUMNS not in st.session_state:
+        st.session_state[_COLUMNS] = chosen
+    guesses = [column.name for column in columns if column.suggested and not column.blockers]
+    return list(
+        st.multiselect(
+            "Columns to tokenize",
+            possible,
+            key=_COLUMNS,
+            help="Guessed from names and values: " + ", ".join(guesses) if guesses else None,
+            placeholder="Tick at least one column",
+        )
+    )
+
+
+def _run(actor: Actor, found: Preview) -> None:
+    rows = found.report.rows_to_update
+    if not found.choices or found.report.all_blockers:
+        return
+    if rows == 0:
+        st.success(
+            "No row holds a plain value: a run would change none and only write the outcome to "
+            "DataHub."
+        )
+    typed = found.table.table if service.needs_confirmation(found.is_production, rows) else None
+    st.button(
+        _action(rows),
+        key="tokenization.run",
+        type="secondary" if rows == 0 else "primary",
+        icon=":material/lock:",
+        disabled=not actor.may(Permission.TOKENIZATION_RUN),
+        on_click=confirm.open_dialog,
+        args=(DIALOG,),
+    )
+    confirm.ask(
+        DIALOG,
+        title="Replace the values by tokens?" if rows != 0 else "Run without a row to change?",
+        body=lambda: _sure(found),
+        action="Tokenize now" if rows != 0 else "Run now",
+        on_confirm=lambda: _start(actor, found),
+        typed=typed,
+    )
+
+
+def _action(rows: int | None) -> str:
+    if rows == 0:
+        return "Write the outcome to DataHub …"
+    return "Tokenize …" if rows is None else f"Tokenize {counted(rows, 'row')} …"
+
+
+def _sure(found: Preview) -> None:
+    columns = ", ".join(f"**{escape(choice.name)}**" for choice in found.choices)
+    where = f"**{escape(str(found.table))}** ({escape(found.environment)})"
+    if found.report.rows_to_update == 0:
+        st.markdown(
+            f"No row of {where} held a plain value in {columns}. Those that have come since get "
+            "tokens; the run is recorded, and its outcome written to DataHub."
+        )
+    else:
+        st.markdown(
+            f"{_number(found.report.rows_to_update)} of {_number(found.report.rows_total)} rows of "
+            f"{where} get tokens in {columns}. All rows change in one transaction, or none."
+        )
+    st.warning(
+        "A keyed token cannot be turned back into its value: afterwards only a backup has the "
+        "values."
+        if not found.reversible
+        else "Anybody can turn these tokens back into the values.",
+        icon=":material/warning:",
+    )
+
+
+def _start(actor: Actor, found: Preview) -> None:
+    """Queue the run; whatever happens is said after the dialog's rerun."""
+    try:
+        run = service.start(
+            calls.database(),
+            actor,
+            dataset=found.dataset,
+            columns=[choice.name for choice in found.choices],
+            environment=found.environment,
+            trigger=Trigger.PAGE,
+            reasons={choice.name: choice.reason for choice in found.choices},
+            rows_expected=found.report.rows_to_update,
+            confirmation=found.table.table,
+        )
+    except PortalError as exc:
+        flash.warning(escape(exc.message))
+        return
+    forget()
+    st.query_params["run"] = str(run.id)
+    st.query_params["view"] = "runs"
+    flash.info(f"Run {run.id} is on its way.")
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

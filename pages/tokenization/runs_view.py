@@ -1,0 +1,193 @@
+"""The history of runs, and one run: live, then its result and what DataHub says now."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.tokenization import catalog, service
+from backend.tokenization.leftovers import LEFT_BEHIND
+from backend.tokenization.schemas import CatalogStatus, RunFilters, RunState, RunView, Trigger
+from pages.shared import filters, job_progress, rows, status, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+PAGE = 50
+_SAYS = "tokenization.says"
+
+
+def history(environment: str) -> None:
+    """The list with its filters; a chosen row is shown below it."""
+    wanted = _ask_filters(environment)
+    before = filters.number("before")
+    runs = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
+    if runs:
+        _table(runs)
+    elif before is not None or wanted.state or wanted.trigger or wanted.text:
+        st.info("No run fits these filters. Clear one.")
+    else:
+        st.info("No run was made yet. Runs appear here however they were started.")
+    with st.container(horizontal=True):
+        if before is not None:
+            st.button(
+                "Newest runs",
+                key="tokenization.newest",
+                on_click=lambda: st.query_params.pop("before", None),
+            )
+        if len(runs) == PAGE:
+            st.button(
+                "Older runs",
+                key="tokenization.older",
+                on_click=lambda: st.query_params.update({"before": str(runs[-1].id)}),
+            )
+
+
+def _ask_filters(environment: str) -> RunFilters:
+    state, trigger, text = st.columns(3)
+    with state:
+        wanted_state = filters.choice(
+            "State", "state", [each.value for each in RunState], key="tokenization.state"
+        )
+    with trigger:
+        wanted_trigger = filters.choice(
+            "Started by", "by", [each.value for each in Trigger], key="tokenization.by"
+        )
+    with text:
+        wanted_text = filters.text("Dataset or person", "text", key="tokenization.filter")
+    return RunFilters(environment or None, wanted_state, wanted_trigger, wanted_text)
+
+
+def _table(runs: tuple[RunView, ...]) -> None:
+    current = filters.number("run")
+    opened = rows.opened([run.id for run in runs], current, key="tokenization.history")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Run": [run.id for run in runs],
+                "Table": [run.table for run in runs],
+                "State": [run.state.value for run in runs],
+                "Changed": [run.rows_updated for run in runs],
+                "Columns": [", ".join(c.name for c in run.columns) for run in runs],
+                "By": [f"{run.actor} ({run.trigger.value})" for run in runs],
+                "When": [run.created_at for run in runs],
+                "Took": [times.duration(run.seconds) for run in runs],
+                "DataHub": [run.write_back.value for run in runs],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+        key="tokenization.history",
+        placeholder="",
+        column_config={
+            "When": times.column("When"),
+            "Changed": st.column_config.NumberColumn("Changed", format="localized"),
+        },
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    if opened != current:
+        if opened is None:
+            st.query_params.pop("run")
+        else:
+            st.query_params["run"] = str(opened)
+        st.rerun()
+
+
+def chosen(actor: Actor) -> None:
+    """The run of the address, if there is one."""
+    number = filters.number("run")
+    if number is None:
+        return
+    run = calls.read(service.get, run_id=number)
+    with st.container(border=True):
+        st.subheader(f"Run {run.id}", anchor=False)
+        st.markdown(f"{status.markdown(run.state.value)} {escape(run.table)}")
+        if run.state in (RunState.QUEUED, RunState.RUNNING) and run.job_id is not None:
+            job_progress.show(run.job_id, key="tokenization.job")
+            return
+        _result(run)
+        _catalog(actor, run)
+        _left_behind(run)
+        rows.show(run.id, key="tokenization.chosen")
+
+
+def _result(run: RunView) -> None:
+    good = run.state in (RunState.SUCCEEDED, RunState.SKIPPED)
+    (st.success if good else st.warning)(escape(run.details))
+    scanned, updated, took, finished = st.columns(4)
+    scanned.metric("Rows scanned", f"{run.rows_scanned or 0:,}")
+    updated.metric("Rows changed", f"{run.rows_updated or 0:,}")
+    took.metric("Took", times.duration(run.seconds) or "–")
+    finished.metric(
+        "Ended",
+        times.relative(run.finished_at, never="not yet"),
+        help=times.exact(run.finished_at) or None,
+    )
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Column": [column.name for column in run.columns],
+                "Why": [column.reason for column in run.columns],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+    )
+    st.caption(
+        f"Asked for by {escape(run.actor)} ({run.trigger.value}), environment "
+        f"{escape(run.environment)}, scheme {run.scheme}."
+    )
+
+
+def _catalog(actor: Actor, run: RunView) -> None:
+    """The write-back's own state, and what DataHub shows when asked now."""
+    st.markdown(f"**DataHub** {status.markdown(run.write_back.value)}")
+    if run.write_back_details:
+        st.caption(escape(run.write_back_details))
+    if run.state is RunState.SKIPPED:
+        return
+    again, retry, _ = st.columns([2, 2, 4])
+    asked = again.button(
+        "Ask DataHub again", key="tokenization.read_back", icon=":material/cloud_download:"
+    )
+    if (
+        run.write_back.value == "failed"
+        and actor.may(Permission.TOKENIZATION_RUN)
+        and retry.button("Write it again", key="tokenization.retry", icon=":material/replay:")
+        and calls.write(service.retry_write_back, run_id=run.id) is not None
+    ):
+        flash.info(f"The outcome of run {run.id} is written again in the background.")
+        st.rerun()
+    found = _read_back(run, refresh=asked)
+    if found is not None:
+        _says(found)
+
+
+def _read_back(run: RunView, *, refresh: bool) -> CatalogStatus | None:
+    """Asked once per outcome, not at every rerun of the page."""
+    question = (run.id, run.write_back, run.write_back_at)
+    remembered = st.session_state.get(_SAYS)
+    if refresh or remembered is None or remembered[0] != question:
+        with st.spinner("Asking DataHub …"):
+            found = calls.run(catalog.status_of_run, run_id=run.id)
+        st.session_state[_SAYS] = remembered = (question, found)
+    answer: CatalogStatus | None = remembered[1]
+    return answer
+
+
+def _says(found: CatalogStatus) -> None:
+    names = [tag.removeprefix("urn:li:tag:") for tag in found.tags]
+    st.markdown("It says now: " + (", ".join(f"**{escape(name)}**" for name in names) or "none"))
+    if found.url:
+        st.link_button("Open in DataHub", found.url, icon=":material/open_in_new:")
+    if found.last_run:
+        st.code(found.last_run, language="json", wrap_lines=True)
+    if found.description:
+        with st.expander("Documentation"):
+            st.code(found.description, language="markdown", wrap_lines=True)
+
+
+def _left_behind(run: RunView) -> None:
+    if run.state is not RunState.SUCCEEDED:
+        return
+    with st.expander("What this run cannot erase", icon=":material/history:"):
+        st.markdown("\n".join(f"- {escape(each)}" for each in LEFT_BEHIND.get(run.engine, ())))

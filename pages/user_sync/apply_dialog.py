@@ -1,0 +1,97 @@
+"""What is done with ticked users: apply them, or leave a difference alone."""
+
+import streamlit as st
+
+from backend.core.access import Permission
+from backend.core.words import counted
+from backend.user_sync import service
+from backend.user_sync.schemas import PlanView, RowView
+from pages.shared import confirm
+from pages.shell import calls, flash, guard
+from pages.shell.errors import code
+from pages.user_sync import ticks
+
+_DIALOG = "user_sync.apply"
+FIELDS = {"displayName": "Display name", "domains": "Domains"}
+
+
+def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
+    """The button with its dialog, and beside it the popover for differences to leave alone."""
+    chosen = sorted(ticks.ticked(plan.id))
+    st.button(
+        f"Apply {len(chosen):,} ticked",
+        key="user_sync.apply_open",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not chosen,
+        help=None if chosen else "Tick the users to change first.",
+        on_click=confirm.open_dialog,
+        args=(_DIALOG,),
+    )
+    _leave_alone(plan, rows)
+    view = calls.read(service.get_settings, environment=plan.environment)
+    over = service.over_limit(len(chosen), plan.matched_count, view.settings)
+    confirm.ask(
+        _DIALOG,
+        title=f"Change {counted(len(chosen), 'user')} in {plan.environment}?",
+        body=lambda: _words(plan, chosen, over, view.settings.limit_percent),
+        action=f"Change {counted(len(chosen), 'user')}",
+        typed=str(len(chosen)) if over else None,
+        on_confirm=lambda: _apply(plan, chosen),
+    )
+
+
+def _words(plan: PlanView, chosen: list[str], over: bool, percent: float) -> None:
+    """What will happen, in numbers and words."""
+    st.markdown(
+        f"**{len(chosen):,}** of {counted(plan.matched_count, 'matched user')} will be changed "
+        f"in OpenMetadata at {code(plan.host_port)}. Only display names and domains are written; "
+        "roles, teams and everything else stay."
+    )
+    st.markdown(
+        "Each user is read again just before. Whoever was changed by somebody else since the plan "
+        "is left alone and listed as a conflict. The run can be cancelled between two users and "
+        "undone afterwards."
+    )
+    lose = calls.read(service.count_losing_domains, plan_id=plan.id, user_ids=chosen)
+    if lose:
+        st.markdown(f"{counted(lose, 'of them loses', 'of them lose')} a direct domain.")
+    if over:
+        st.warning(f"This is more than the limit of {percent:g} % of the users.")
+    st.caption(f"Plan digest `{plan.digest[:12]}`.")
+
+
+def _apply(plan: PlanView, chosen: list[str]) -> None:
+    run = calls.write(service.apply, plan_id=plan.id, user_ids=chosen, confirm=str(len(chosen)))
+    if run is None:
+        return
+    if run.reused:
+        flash.info(f"This plan had been applied by {run.actor_name}: this is run {run.id}.")
+    st.query_params["view"] = "history"
+    st.query_params["run"] = str(run.id)
+
+
+def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
+    found = {
+        (str(row.user_id), field): f"{row.email} · {FIELDS[field]}"
+        for row in rows
+        for field, sets in (("displayName", row.sets_name), ("domains", row.sets_domains))
+        if sets
+    }
+    session = guard.signed_in()
+    if not found or session is None or not session.actor.may(Permission.USER_SYNC_PLAN):
+        return
+    with st.popover("Leave a difference alone", icon=":material/do_not_disturb_on:"):
+        st.caption("It leaves this plan now and later ones until either side changes.")
+        which = st.selectbox(
+            "Difference on this page", list(found), format_func=found.get, key="user_sync.leave"
+        )
+        reason = st.text_input("Why", key="user_sync.leave_reason")
+        if st.button("Leave it alone", key="user_sync.leave_do") and which is not None:
+            done = calls.write(
+                service.ignore, plan_id=plan.id, user_id=which[0], field=which[1], reason=reason
+            )
+            if done is not None:
+                ticks.ticked(plan.id).discard(which[0])
+                flash.success("The difference is left alone until it changes.")
+                st.rerun()

@@ -1,0 +1,94 @@
+"""Plan, review, apply and undo user changes between the directory and OpenMetadata."""
+
+import streamlit as st
+
+from backend.connections import environments
+from backend.core.access import Actor, Permission
+from backend.user_sync import service
+from pages.shared import filters
+from pages.shell import calls, flash, guard
+from pages.user_sync import history_view, plan_view, run_view, settings_view
+
+VIEWS = {"plan": "Plan", "history": "History", "settings": "Settings"}
+_OF_A_PLAN = ("plan", "page", "kind", "domain", "text", "run", "after", "outcome")
+
+
+def ask_environment() -> str:
+    """The environment of the address, or the default one."""
+    names = [item.name for item in calls.read(environments.list_all)]
+    if not names:
+        st.info("No environment is configured yet. An admin adds one under Connections.")
+        st.stop()
+    return filters.environment(names, key="user_sync.environment")
+
+
+def start_plan(environment: str) -> None:
+    """Ask for a new plan and go to it."""
+    plan = calls.write(
+        service.start_plan,
+        environment=environment,
+        accept_short=bool(st.session_state.get("user_sync.accept_short")),
+    )
+    if plan is not None:
+        # Once means once; a widget's value can only be set before it is drawn again.
+        st.session_state["user_sync.accepted"] = True
+        for name in _OF_A_PLAN:
+            st.query_params.pop(name, None)
+        st.query_params["plan"] = str(plan.id)
+        st.rerun()
+
+
+def draw_plan(actor: Actor, environment: str) -> None:
+    """The plan of the address, or the environment's newest."""
+    may_plan = guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes")
+    if may_plan:
+        if st.session_state.pop("user_sync.accepted", False):
+            st.session_state["user_sync.accept_short"] = False
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.button(
+                "Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"
+            )
+            st.checkbox(
+                "Accept a short directory answer once",
+                key="user_sync.accept_short",
+                help="A plan stops when the directory names far fewer people than last time, "
+                "because half an answer would look like people who left. Tick this when they "
+                "really have left.",
+            )
+        if pressed:
+            start_plan(environment)
+    number = filters.number("plan")
+    if number is not None:
+        plan_view.draw(actor, calls.read(service.get_plan, plan_id=number))
+        return
+    newest = calls.read(service.list_plans, environment=environment, limit=1)
+    if newest:
+        plan_view.draw(actor, newest[0])
+    else:
+        st.info(
+            "No plan was made yet. A plan compares the directory's people with OpenMetadata's "
+            "users and lists what differs; nothing is changed until it is applied."
+            + (" Press **Plan now** to make one." if may_plan else "")
+        )
+
+
+# gate
+actor = guard.require(Permission.USER_SYNC_READ)
+st.title("User sync")
+flash.show()
+# ask
+environment = ask_environment()
+view = filters.view(
+    VIEWS, "history" if st.query_params.get("run") else "plan", key="user_sync.view"
+)
+# load, present, act
+if view == "plan":
+    draw_plan(actor, environment)
+elif view == "history":
+    number = filters.number("run")
+    if number is not None:
+        run_view.draw(actor, calls.read(service.get_run, run_id=number))
+        st.divider()
+    history_view.draw(environment)
+else:
+    settings_view.draw(actor, environment)

@@ -1,0 +1,156 @@
+"""One run: live, then the outcome of each user, continue, undo, download."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.user_sync import service
+from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
+from pages.shared import filters, job_progress, rows, status, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+PAGE = 100
+_WORDS = {"pending": "not tried", "sending": "under way"}
+_LOOKS = {"partial": "conflict", "stopped": "interrupted"}
+
+
+def draw(actor: Actor, run: RunView) -> None:
+    """The run as it is now."""
+    with st.container():
+        _head(run)
+        rows.show(run.id, key="user_sync.run_head")
+    took = ""
+    if run.finished_at and run.started_at:
+        seconds = (run.finished_at - run.started_at).total_seconds()
+        took = f"; took {times.duration(seconds)}"
+    times.caption(f"By {escape(run.actor_name)}{took}; started", run.created_at)
+    _items(run)
+    if run.ended:
+        _actions(actor, run)
+
+
+def _head(run: RunView) -> None:
+    st.subheader(f"Run {run.id} of plan {run.plan_id}, {escape(run.environment)}", anchor=False)
+    if not run.ended:
+        if run.job_id is None:
+            st.info("This run is at work on a command line. Reload to see how far it is.")
+        else:
+            job_progress.show(run.job_id, key="user_sync.job")
+    else:
+        st.markdown(status.markdown(_LOOKS.get(run.state, run.state), label=run.state))
+    if run.note:
+        st.warning(escape(run.note))
+    _tiles(run)
+
+
+def _tiles(run: RunView) -> None:
+    with st.container(horizontal=True):
+        for state in ITEM_STATES:
+            if run.counts.get(state) or state in ("applied", "conflict", "failed"):
+                label = _word(state, run).capitalize()
+                st.metric(label, f"{run.counts.get(state, 0):,}", border=True)
+
+
+def _word(state: str, run: RunView) -> str:
+    """Of a user's state; while the run goes on, nobody was passed over."""
+    return "waiting" if state == "pending" and not run.ended else _WORDS.get(state, state)
+
+
+def _items(run: RunView) -> None:
+    left, right = st.columns([2, 3])
+    with left:
+        state = filters.choice("Outcome", "outcome", ITEM_STATES, key="user_sync.outcome")
+    with right:
+        text = filters.text("E-mail or name", "text", key="user_sync.run_text")
+    after = filters.number("after")
+    items = calls.read(
+        service.list_items,
+        run_id=run.id,
+        states=(state,) if state else (),
+        text=text,
+        after=-1 if after is None else after,
+        limit=PAGE,
+    )
+    if not items:
+        st.info("No user of this run fits these filters.")
+        return
+    st.dataframe(
+        _frame(run, items),
+        hide_index=True,
+        width="stretch",
+        key="user_sync.items",
+        placeholder="",
+        column_config={
+            "When": times.column("When"),
+            "OpenMetadata": st.column_config.LinkColumn(display_text="Open"),
+        },
+    )
+    if len(items) == PAGE:
+        st.button(
+            "Next users",
+            key="user_sync.more_items",
+            on_click=lambda: st.query_params.update({"after": str(items[-1].position)}),
+        )
+    if after is not None:
+        st.button(
+            "Back to the first", key="user_sync.first_items", on_click=st.query_params.pop,
+            args=("after",),
+        )  # fmt: skip
+
+
+def _frame(run: RunView, items: tuple[ItemView, ...]) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {
+            "E-mail": [item.email for item in items],
+            "Outcome": [_word(item.state, run) for item in items],
+            "Reason": [item.reason for item in items],
+            "Old name": [_name(item.row.old_name, item) for item in items],
+            "New name": [_name(item.row.new_name, item) for item in items],
+            "Old domains": [_domains(item.row.old_domains, item) for item in items],
+            "New domains": [_domains(item.row.new_domains, item) for item in items],
+            "When": [item.finished_at for item in items],
+            "OpenMetadata": [item.row.user_url for item in items],
+        }
+    )
+    return frame if any(item.reason for item in items) else frame.drop(columns="Reason")
+
+
+def _name(name: str | None, item: ItemView) -> str:
+    return (name or "(empty)") if item.row.sets_name else ""
+
+
+def _domains(refs: tuple[DomainRef, ...], item: ItemView) -> str:
+    return (", ".join(ref.fqn for ref in refs) or "(none)") if item.row.sets_domains else ""
+
+
+def _actions(actor: Actor, run: RunView) -> None:
+    with st.container(horizontal=True):
+        if actor.may(Permission.USER_SYNC_APPLY) and run.unsettled:
+            again = st.button("Continue", key="user_sync.resume", icon=":material/play_arrow:")
+            if again and calls.write(service.resume, run_id=run.id) is not None:
+                st.rerun()
+        may_undo = actor.may(Permission.USER_SYNC_PLAN)
+        if may_undo and st.button("Undo …", key="user_sync.revert", icon=":material/undo:"):
+            _revert(run)
+        st.download_button(
+            "Download the result (CSV)",
+            data=lambda: calls.fetch(service.run_csv, run_id=run.id).encode("utf-8-sig"),
+            file_name=f"user-sync-run-{run.id}.csv",
+            mime="text/csv",
+            key="user_sync.run_csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def _revert(run: RunView) -> None:
+    plan = calls.write(service.revert, run_id=run.id)
+    if plan is None:
+        return
+    flash.info(f"Plan {plan.id} takes back run {run.id}. Review it, tick, and apply it.")
+    for name in ("run", "outcome", "text", "after", "page", "kind", "domain"):
+        st.query_params.pop(name, None)
+    st.query_params["view"] = "plan"
+    st.query_params["plan"] = str(plan.id)
+    st.rerun()

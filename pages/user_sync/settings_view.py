@@ -1,0 +1,137 @@
+"""How an environment plans and applies, and the differences people left alone."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.user_sync import service
+from backend.user_sync.schemas import Settings
+from pages.shared import times
+from pages.shell import calls, flash, guard
+from pages.user_sync.apply_dialog import FIELDS
+
+
+def draw(actor: Actor, environment: str) -> None:
+    """Settings for admins, read-only for everybody else; then the ignored differences."""
+    _settings(actor, environment)
+    _ignores(actor, environment)
+
+
+def _settings(actor: Actor, environment: str) -> None:
+    view = calls.read(service.get_settings, environment=environment)
+    if view.next_plan_at:
+        times.caption("Next planning", view.next_plan_at)
+    if view.last_good_count:
+        times.caption(
+            f"The last good directory answer had {view.last_good_count:,} people,",
+            view.last_good_at,
+        )
+    locked = not guard.allowed(actor, Permission.USER_SYNC_CONFIGURE, "change these settings")
+    with st.form("user_sync.settings", border=True):
+        wanted = _limits(_schedule(view.settings, locked), locked)
+        save = st.form_submit_button("Save", key="user_sync.save", disabled=locked)
+        if save and calls.write(service.save_settings, environment=environment, settings=wanted):
+            flash.success("Settings saved.")
+            st.rerun()
+
+
+def _schedule(now: Settings, locked: bool) -> Settings:
+    """When plans are made without anybody asking."""
+    cron = st.text_input(
+        "Plan by schedule (cron, UTC; empty: never)",
+        now.plan_cron,
+        key="user_sync.cron",
+        placeholder="0 6 * * 1-5",
+        disabled=locked,
+    )
+    applies = st.checkbox(
+        "Also apply what was planned by schedule, up to the limit",
+        now.apply_on_schedule,
+        key="user_sync.applies",
+        disabled=locked,
+    )
+    return replace(now, plan_cron=cron.strip(), apply_on_schedule=applies)
+
+
+def _limits(now: Settings, locked: bool) -> Settings:
+    """What stops planning and applying; a pair of fields that belong together per line."""
+
+    def number(column: Any, label: str, least: float, most: float, value: float, key: str) -> float:
+        return float(
+            column.number_input(label, least, most, value, key=key, format="%g", disabled=locked)
+        )
+
+    left, right = st.columns(2, vertical_alignment="bottom")
+    percent = number(
+        left,
+        "Type the number to confirm when more users change than (% of matched)",
+        0.0,
+        100.0,
+        float(now.limit_percent),
+        "user_sync.percent",
+    )
+    since = right.number_input(
+        "… and at least so many users are matched",
+        0,
+        10_000_000,
+        now.limit_from,
+        key="user_sync.since",
+        disabled=locked,
+    )
+    left, right = st.columns(2, vertical_alignment="bottom")
+    share = number(
+        left,
+        "Stop planning when the directory names fewer people than (% of last time)",
+        0.0,
+        100.0,
+        now.min_share * 100,
+        "user_sync.share",
+    )
+    hours = number(
+        right, "Hours until a plan expires", 0.1, 720.0, float(now.expires_hours), "user_sync.hours"
+    )
+    return replace(
+        now,
+        limit_percent=percent,
+        limit_from=int(since),
+        min_share=share / 100,
+        expires_hours=hours,
+    )
+
+
+def _ignores(actor: Actor, environment: str) -> None:
+    st.subheader("Differences left alone", anchor=False)
+    kept = calls.read(service.list_ignores, environment=environment)
+    if not kept:
+        st.caption("None. A difference can be left alone from a plan.")
+        return
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "User": [item.email for item in kept],
+                "Field": [FIELDS.get(item.field, item.field) for item in kept],
+                "Difference": [item.difference[:300] for item in kept],
+                "Why": [item.reason for item in kept],
+                "By": [item.author for item in kept],
+                "When": [item.created_at for item in kept],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+        column_config={"When": times.column("When")},
+    )
+    if not actor.may(Permission.USER_SYNC_PLAN):
+        return
+    which = st.selectbox(
+        "Compare again",
+        kept,
+        format_func=lambda item: f"{item.email} · {FIELDS.get(item.field, item.field)}",
+        key="user_sync.forget",
+    )
+    if st.button("Compare it again", key="user_sync.forget_do") and which is not None:
+        calls.write(service.forget_ignore, ignore_id=which.id)
+        flash.success("It is compared again from the next plan on.")
+        st.rerun()
