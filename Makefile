@@ -41,8 +41,8 @@ docs: .venv/.ready ## Write the settings table of README.md and .env.example fro
 	$(PYTHON) -m backend.core.settings_table
 
 lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=--upgrade for newer releases)
-	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements.in -o requirements.txt
-	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url $(UPGRADE) requirements-dev.in -o requirements-dev.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements.in -o requirements.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
 screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite
 	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py -k drawn

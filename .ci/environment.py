@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -44,15 +45,22 @@ def ensure_venv() -> None:
 
 
 def ensure_uv() -> None:
-    wanted = re.search(r"^uv==(\S+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
-    requirement = f"uv=={wanted[1]}" if wanted else "uv"
+    """uv as the lock file pins it, hashes included."""
+    lock = (ROOT / "requirements-dev.txt").read_text()
+    wanted = re.search(r"^uv==(\S+)(?: *\\\n +--hash=\S+)+", lock, re.MULTILINE)
+    if wanted is None:
+        sys.exit("requirements-dev.txt has no line for uv with its hashes: make lock")
     uv = BIN / "uv"
-    if uv.exists() and wanted:
+    if uv.exists():
         version = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
         if version.stdout.split()[1:2] == [wanted[1]]:
             return
-    say(f"installing {requirement}")
-    run([BIN / "python", "-m", "pip", "install", "--quiet", requirement], os.environ)
+    say(f"installing uv {wanted[1]}")
+    with tempfile.TemporaryDirectory() as folder:
+        pinned = Path(folder) / "uv.txt"
+        pinned.write_text(wanted[0] + "\n")
+        pip = [BIN / "python", "-m", "pip", "install", "--quiet"]
+        run([*pip, "--force-reinstall", "--require-hashes", "--no-deps", "-r", pinned], os.environ)
 
 
 def environment_for_uv() -> dict[str, str]:
@@ -115,7 +123,8 @@ def main() -> None:
     ensure_venv()
     ensure_uv()
     say(f"installing {lock}")
-    run([BIN / "uv", "pip", "install", "--quiet", "-r", ROOT / lock], environment_for_uv())
+    install = [BIN / "uv", "pip", "install", "--quiet", "--require-hashes"]
+    run([*install, "-r", ROOT / lock], environment_for_uv())
 
 
 if __name__ == "__main__":
