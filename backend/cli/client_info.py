@@ -8,7 +8,7 @@ import typer
 
 from backend.cli import common
 from backend.cli.common import Json, emit
-from backend.connections import client_info, resolve
+from backend.connections import client_info, client_info_admin, resolve
 from backend.connections.client_info import Refresh
 from backend.connections.schemas import ClientInfoView
 from backend.core import clock
@@ -89,3 +89,49 @@ def _document(views: Sequence[ClientInfoView], ended: Sequence[Refresh]) -> dict
         "refreshed": list(ended),
         "environments": [client_info.document(item) for item in views],
     }
+
+
+app = common.new_app("DataHub client info of every environment: find, correct, delete.")
+Environment = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
+
+
+@app.command("list")
+def list_(
+    search: Annotated[str, typer.Option("--search", help="Part of an id or a name.")] = "",
+    status: Annotated[str, typer.Option("--status", help="connected, failed or unknown.")] = "",
+    environment: Annotated[str, typer.Option("--environment", metavar="NAME")] = "",
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    json: Json = False,
+) -> None:
+    """What is stored for every environment that fits."""
+    wanted = {"text": search, "status": status, "environment": environment}
+    with common.unit_read() as (session, actor):
+        found = client_info_admin.search(session, actor, **wanted)
+        text = client_info_admin.export(session, actor, **wanted) if csv else None
+    lines = [line for item in found for line in _status_lines(item, verbose=False)]
+    emit(_document(found, ()), json, text or "\n".join(lines) or "No environment fits.")
+
+
+@app.command("edit")
+def edit(
+    environment: Environment,
+    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE …")],
+    json: Json = False,
+) -> None:
+    """Correct client_id, server_id or frontend_base_url by hand; it is marked and audited."""
+    wrong = [pair for pair in values if "=" not in pair]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is not NAME=VALUE.")
+    wanted = dict(pair.split("=", 1) for pair in values)
+    with common.unit_write() as (session, actor):
+        item = client_info_admin.edit(session, actor, environment=environment, values=wanted)
+    emit(client_info.document(item), json, f"Client info of {item.environment} is changed.")
+
+
+@app.command("delete")
+def delete(environment: Environment, yes: common.Yes = False, json: Json = False) -> None:
+    """Forget what is stored; the next successful test brings it back."""
+    common.confirm(f"Delete the client info of {environment}?", yes=yes)
+    with common.unit_write() as (session, actor):
+        client_info_admin.remove(session, actor, environment=environment)
+    emit({"environment": environment}, json, f"Client info of {environment} is deleted.")

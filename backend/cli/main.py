@@ -25,6 +25,7 @@ for name, room in (
     ("ingest", ingest),
     ("accounts", accounts),
     ("audit", audit),
+    ("client_info", client_info),
 ):
     app.add_typer(room.app, name=name)
 app.add_typer(accounts.tokens_app, name="tokens")

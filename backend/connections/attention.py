@@ -62,7 +62,7 @@ def _client_info(
         if info.environment not in with_datahub:
             continue
         query = (("environment", info.environment), ("kind", "datahub"))
-        if info.connection_status == "failed":
+        if info.failing_since is not None:
             text = f"DataHub client info of {info.environment} cannot be refreshed."
             found.append(Attention("warning", text, PAGE, info.failing_since, query))
         elif info.stale and info.connection_status == "connected":

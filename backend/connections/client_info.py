@@ -24,8 +24,8 @@ from backend.connections.schemas import (
 )
 from backend.core import access, clock
 from backend.core.access import SYSTEM, Actor, Permission
-from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import PortalError
+from backend.core.database import Database, ReadSession, WriteSession, get_database
+from backend.core.errors import CredentialsRefused, PortalError
 from backend.core.log import MASK, get_logger, log_unexpected, mask, mask_text
 from backend.models import DataHubClientInfo, Environment
 
@@ -57,7 +57,7 @@ def get(session: ReadSession, actor: Actor, *, environment: str | None = None) -
     access.require(actor, Permission.CLIENT_INFO_READ)
     name = resolve.environment(session, environment).name
     row = environments.require_row(session, name)
-    return _view(row, _find(session, row.id))
+    return _view(row, repository.find_client_info(session, row.id))
 
 
 def list_all(session: ReadSession, actor: Actor) -> tuple[ClientInfoView, ...]:
@@ -67,6 +67,31 @@ def list_all(session: ReadSession, actor: Actor) -> tuple[ClientInfoView, ...]:
     return tuple(_view(row, stored.get(row.id)) for row in repository.list_environments(session))
 
 
+def get_datahub_client_info(
+    environment: object = None, *, database: Database | None = None
+) -> dict[str, Any]:
+    """The dictionary of document 000, for scripts: `{"success": True, "client_id": …,
+    "frontend_base_url": …, …}`, or `{"success": False, "error": …}`.
+
+    environment: its name or anything that has a `name`; None: the default one. DataHub is asked
+    when nothing is stored yet.
+    """
+    name = getattr(environment, "name", environment)
+    database = database or get_database()
+    try:
+        with database.read() as session:
+            view = get(session, SYSTEM, environment=None if name is None else str(name))
+        if view.connection_status == "unknown":
+            refresh(database, SYSTEM, environment=view.environment)
+            with database.read() as session:
+                view = get(session, SYSTEM, environment=view.environment)
+    except PortalError as exc:
+        return {"success": False, "error": exc.message}
+    if view.connection_status != "connected":
+        return {"success": False, "error": view.error_message or "No DataHub connection is set."}
+    return {"success": True, **document(view), "error": None}
+
+
 def after_test(
     database: Database, actor: Actor, config: ConnectionConfig, result: TestResult
 ) -> None:
@@ -74,11 +99,11 @@ def after_test(
     environment = config.environment
     try:
         if not result.ok:
-            _store_failure(database, config, result.cause)
+            _store_failure(database, config, result.cause, refused=result.refused)
             return
         which = "default environment" if environment.is_default else "environment"
         log.info(f"Auto-retrieving client info for {which}: {environment.name}", by=actor.name)
-        outcome = _retrieve(database, config)
+        outcome = _retrieve(database, config, authenticated=True)
         if outcome.outcome == "refreshed":
             log.info(f"Successfully auto-retrieved client info: {outcome.client_id}")
         else:
@@ -129,13 +154,15 @@ def refresh_all(database: Database, actor: Actor = SYSTEM) -> tuple[Refresh, ...
     return tuple(refresh_one(database, actor, environment=item) for item in found)
 
 
-def _retrieve(database: Database, config: ConnectionConfig) -> Refresh:
+def _retrieve(
+    database: Database, config: ConnectionConfig, *, authenticated: bool = False
+) -> Refresh:
     name = config.environment.name
     try:
-        info = _fetch(config)
+        info = _fetch(config, authenticated=authenticated)
     except PortalError as exc:
         why = _without_secrets(exc.message, config)
-        _store_failure(database, config, why)
+        _store_failure(database, config, why, refused=isinstance(exc, CredentialsRefused))
         return Refresh(name, "failed", error=why)
     with database.write() as session:
         row = _row(session, config)
@@ -145,8 +172,11 @@ def _retrieve(database: Database, config: ConnectionConfig) -> Refresh:
     return Refresh(name, "refreshed", info.client_id, info.frontend_base_url or "")
 
 
-def _fetch(config: ConnectionConfig) -> "ClientInfo":
-    """Ask DataHub in a daemon thread, so that nothing waits longer than the deadline."""
+def _fetch(config: ConnectionConfig, *, authenticated: bool) -> "ClientInfo":
+    """Ask DataHub in a daemon thread, so that nothing waits longer than the deadline.
+
+    authenticated: a test has just shown that the server accepts the token; else that is asked.
+    """
     from backend.integrations.datahub import sdk
     from backend.integrations.datahub.client import DataHubClient
 
@@ -162,6 +192,8 @@ def _fetch(config: ConnectionConfig) -> "ClientInfo":
                 frontend_url=config.settings.get("frontend_url") or None,
                 timeout=min(DEADLINE, float(config.settings["timeout"])),
             ) as client:
+                if not authenticated:
+                    client.probe()  # /config answers without a token
                 outcome.set_result(client.client_info())
         except BaseException as exc:
             outcome.set_exception(exc)
@@ -182,7 +214,8 @@ def _fill(row: DataHubClientInfo, info: "ClientInfo") -> None:
     row.connection_status = "connected"
     row.error_message = ""
     row.last_connection_test = row.last_success_at = row.last_updated = now
-    row.failing_since = None
+    row.failing_since = row.edited_at = None
+    row.edited_by = None
 
 
 def _bounded(config: dict[str, Any]) -> dict[str, Any]:
@@ -191,14 +224,24 @@ def _bounded(config: dict[str, Any]) -> dict[str, Any]:
     return masked if size <= MAX_CONFIG else {"truncated": True, "characters": size}
 
 
-def _store_failure(database: Database, config: ConnectionConfig, why: str) -> None:
-    """Keep what is known and add that, and why, it could not be had this time."""
+def _store_failure(
+    database: Database, config: ConnectionConfig, why: str, *, refused: bool
+) -> None:
+    """Add that, and why, it could not be had this time.
+
+    What is known is kept, unless the token was refused: then nobody can say whose values they are.
+    """
     now = clock.now()
     with database.write() as session:
         row = _row(session, config)
         if row is None:
             return
         row.connection_status = "failed"
+        if refused:
+            row.connection_status = "unknown"
+            row.client_id = row.server_id = row.frontend_base_url = ""
+            row.server_config = {}
+            row.last_success_at = row.edited_at = row.edited_by = None
         row.error_message = why[:2000]
         row.last_connection_test = row.last_updated = now
         row.failing_since = row.failing_since or now
@@ -213,7 +256,7 @@ def _row(session: WriteSession, config: ConnectionConfig) -> DataHubClientInfo |
     environment_id = config.environment.id
     if repository.lock_version(session, environment_id, config.kind) != config.version:
         return None
-    row = _find(session, environment_id)
+    row = repository.find_client_info(session, environment_id)
     if row is None:
         now = clock.now()
         row = DataHubClientInfo(
@@ -229,12 +272,6 @@ def _row(session: WriteSession, config: ConnectionConfig) -> DataHubClientInfo |
         )
         session.add(row)
     return row
-
-
-def _find(session: ReadSession, environment_id: int) -> DataHubClientInfo | None:
-    return session.scalars(
-        select(DataHubClientInfo).where(DataHubClientInfo.environment_id == environment_id)
-    ).one_or_none()
 
 
 def _view(environment: Environment, row: DataHubClientInfo | None) -> ClientInfoView:
@@ -258,6 +295,8 @@ def _view(environment: Environment, row: DataHubClientInfo | None) -> ClientInfo
         last_updated=row.last_updated,
         failing_since=row.failing_since,
         stale=is_stale(row.last_success_at),
+        edited_by=row.edited_by or "",
+        edited_at=row.edited_at,
     )
 
 
@@ -288,4 +327,6 @@ def document(item: ClientInfoView) -> dict[str, object]:
         "last_updated": clock.iso(item.last_updated),
         "failing_since": clock.iso(item.failing_since),
         "stale": item.stale,
+        "edited_by": item.edited_by or None,
+        "edited_at": clock.iso(item.edited_at),
     }

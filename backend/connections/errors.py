@@ -62,3 +62,11 @@ class ChangedMeanwhile(Conflict):
             f"{what} was changed by {by} at {at:%Y-%m-%d %H:%M:%S} UTC while you were editing. "
             "Nothing of yours was saved: reload the page and make your change again."
         )
+
+
+class NoClientInfo(NotFound):
+    def __init__(self, environment: str) -> None:
+        super().__init__(
+            f"Environment '{environment}' has no client info. It is fetched after the first "
+            "successful test of its DataHub connection."
+        )

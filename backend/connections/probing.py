@@ -17,7 +17,7 @@ from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.crypto import SecretUnreadable
-from backend.core.errors import PortalError, TooManyAttempts, UpstreamError
+from backend.core.errors import CredentialsRefused, PortalError, TooManyAttempts, UpstreamError
 from backend.core.log import MASK, get_logger, log_unexpected, mask_text
 
 log = get_logger(__name__)
@@ -88,9 +88,11 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
         if ended and exc.status not in (503, 504):
             field, when = ended
             cause = f"the {field} expired on {when:%Y-%m-%d at %H:%M} UTC ({exc.cause.rstrip('.')})"
-            return Finding(False, cause=cause, advice=f"Enter a new {field} in this connection.")
+            advice = f"Enter a new {field} in this connection."
+            return Finding(False, cause=cause, advice=advice, refused=True)
         cause, advice = diagnosis.explain(exc, config)
-        return Finding(False, cause=cause, advice=advice)
+        refused = isinstance(exc, CredentialsRefused)
+        return Finding(False, cause=cause, advice=advice, refused=refused)
     if isinstance(exc, SecretUnreadable | PortalError):
         return Finding(False, cause=exc.message, advice="Correct the setting and test again.")
     if isinstance(exc, ImportError):
@@ -128,6 +130,7 @@ def _result(config: ConnectionConfig, finding: Finding, seconds: float) -> TestR
         cause=_sentence(clean(finding.cause)),
         advice=_sentence(clean(finding.advice)),
         warnings=own + expiring,
+        refused=finding.refused,
         tested_at=clock.now(),
     )
 

@@ -6,7 +6,13 @@ from typing import Any
 from sqlalchemy import and_, delete, func, select, update
 
 from backend.core.database import ReadSession, WriteSession
-from backend.models import Connection, ConnectionSecret, ConnectionTest, Environment
+from backend.models import (
+    Connection,
+    ConnectionSecret,
+    ConnectionTest,
+    DataHubClientInfo,
+    Environment,
+)
 
 MAX_ENVIRONMENTS = 500
 
@@ -158,15 +164,40 @@ def list_tests(
 def newest_tests(
     session: ReadSession, environment_id: int | None = None
 ) -> Sequence[ConnectionTest]:
-    """The last test of saved settings of every kind (of one environment, or of all)."""
+    """The last test of every kind's settings as they are stored now (of one environment, or of
+    all); what other settings answered says nothing about these."""
+    saved = and_(
+        Connection.environment_id == ConnectionTest.environment_id,
+        Connection.kind == ConnectionTest.kind,
+    )
     newest: Any = (
         select(func.max(ConnectionTest.id))
-        .where(ConnectionTest.draft.is_(False))
+        .outerjoin(Connection, saved)
+        .where(
+            ConnectionTest.draft.is_(False),
+            ConnectionTest.version == func.coalesce(Connection.version, 0),
+        )
         .group_by(ConnectionTest.environment_id, ConnectionTest.kind)
     )
     if environment_id is not None:
         newest = newest.where(ConnectionTest.environment_id == environment_id)
     return session.scalars(select(ConnectionTest).where(ConnectionTest.id.in_(newest))).all()
+
+
+def find_client_info(session: ReadSession, environment_id: int) -> DataHubClientInfo | None:
+    return session.scalars(
+        select(DataHubClientInfo).where(DataHubClientInfo.environment_id == environment_id)
+    ).one_or_none()
+
+
+def delete_client_info(session: WriteSession, environment_id: int) -> bool:
+    """True when there was some."""
+    row = find_client_info(session, environment_id)
+    if row is None:
+        return False
+    session.delete(row)
+    session.flush()
+    return True
 
 
 def trim_tests(session: WriteSession, environment_id: int, kind: str, *, keep: int) -> None:

@@ -63,7 +63,11 @@ class ConnectionView:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test of one kind. cause and advice are one sentence each, "" when all is well."""
+    """One test of one kind. cause and advice are one sentence each, "" when all is well.
+
+    refused: the server said that it does not accept the credentials; known only while the test
+    runs, not kept.
+    """
 
     __test__ = False
 
@@ -77,6 +81,7 @@ class TestResult:
     tested_at: datetime | None = None
     tested_by: str = ""
     draft: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ class ClientInfoView:
     """DataHub client info of one environment (DESIGN 6.1).
 
     stale: the last success is older than a day, or there was none. failing_since: first failure
-    of the current row of failures.
+    of the current row of failures. edited_by: who changed the values by hand since DataHub was
+    last asked, "" when nobody did.
     """
 
     environment: str
@@ -99,3 +105,5 @@ class ClientInfoView:
     last_updated: datetime | None
     failing_since: datetime | None
     stale: bool
+    edited_by: str = ""
+    edited_at: datetime | None = None

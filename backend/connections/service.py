@@ -73,6 +73,9 @@ def save(
     guard.check_literal(kind, plain)
     kept = {item.field for item in repository.list_secrets(session, row.id, kind)}
     kinds.check_complete(known, plain, frozenset((kept - set(clear_secrets)) | set(sealed)))
+    if kind == "datahub" and old.get("server") != plain.get("server"):
+        # What the server at the old address said of itself is not the new one's.
+        repository.delete_client_info(session, row.id)
     stored = _store(session, actor, row, known, stored, plain)
     secrets.forget(session, row.id, kind, list(clear_secrets))
     secrets.seal(session, actor, row.id, kind, sealed)
@@ -98,6 +101,8 @@ def remove(session: WriteSession, actor: Actor, *, environment: str, kind: str) 
     row = environments.require_row(session, environment)
     stored = repository.lock_connection(session, row.id, kind)
     repository.delete_secrets(session, row.id, kind)
+    if kind == "datahub":
+        repository.delete_client_info(session, row.id)
     if stored is not None:
         session.delete(stored)
         audit.record(

@@ -55,6 +55,9 @@ def run(
     Raises NotFound for the environment, InvalidInput for the kind or a draft that cannot be right.
     """
     access.require(actor, Permission.CONNECTIONS_TEST)
+    if draft is not None:
+        # A draft may name another address, and the stored secrets go there.
+        access.require(actor, Permission.CONNECTIONS_WRITE)
     with database.read() as session:
         row = resolve.environment(session, environment)
         config = _config(session, row, kind, draft)
@@ -164,6 +167,7 @@ def _record(
             tested_at=result.tested_at,
             tested_by=actor.name,
             draft=result.draft,
+            version=config.version,
             ok=result.ok,
             latency_ms=result.latency_ms,
             server_version=result.server_version,

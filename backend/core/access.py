@@ -84,6 +84,7 @@ _STEWARD = _VIEWER | {
     Permission.JOBS_CANCEL,
 }
 _OPERATOR = _VIEWER | {
+    Permission.CONNECTIONS_TEST,
     Permission.MOUNTS_WRITE,
     Permission.INGESTION_RUN,
     Permission.INGESTION_MAPPING_READ,

@@ -10,6 +10,7 @@ PortalError(message, status)            safe to show; written for the person in 
 ├ InvalidPayload 422                    the shape of a payload
 ├ TooManyAttempts 429                   wait before the next try
 ├ UpstreamError 502                     an outside system answered wrongly   (.system, .advice)
+│ ├ CredentialsRefused 502              it does not accept this user, password, key or token
 │ ├ UpstreamUnavailable 503             it cannot be reached
 │ └ UpstreamTimeout 504                 it did not answer in time
 ├ OutcomeUnknown 504                    a write was sent and no answer came: it may have happened
@@ -91,6 +92,10 @@ class UpstreamError(PortalError):
         self.system = system
         self.cause = cause
         self.advice = advice
+
+
+class CredentialsRefused(UpstreamError):
+    """The outside system does not accept this user, password, key or token."""
 
 
 class UpstreamUnavailable(UpstreamError):

@@ -86,7 +86,10 @@ class ConnectionSecret(Base):
 
 
 class ConnectionTest(Base):
-    """One past test of a connection; the newest per kind is its health."""
+    """One past test of a connection; the newest per kind is its health.
+
+    version: of the settings that were tested; a test of other settings says nothing about health.
+    """
 
     __tablename__ = "connection_tests"
     __table_args__ = (
@@ -100,6 +103,7 @@ class ConnectionTest(Base):
     tested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     tested_by: Mapped[str] = mapped_column(String(255))
     draft: Mapped[bool] = mapped_column(Boolean)
+    version: Mapped[int | None] = mapped_column(Integer)
     ok: Mapped[bool] = mapped_column(Boolean)
     latency_ms: Mapped[int] = mapped_column(Integer)
     server_version: Mapped[str] = mapped_column(String(200))
@@ -112,6 +116,7 @@ class DataHubClientInfo(Base):
     """What DataHub says about itself and this client; one row per environment.
 
     client_id is not unique: two servers with telemetry off both say MISSING_SERVER_ID.
+    edited_by, edited_at: who changed the values by hand; empty for what DataHub said itself.
     """
 
     __tablename__ = "datahub_client_info"
@@ -133,3 +138,5 @@ class DataHubClientInfo(Base):
     failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_updated: Mapped[datetime] = mapped_column(UtcDateTime)
+    edited_by: Mapped[str | None] = mapped_column(String(255))
+    edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

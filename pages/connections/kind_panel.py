@@ -9,7 +9,7 @@ from pages.shared import times
 from pages.shell import calls
 
 
-def draw(view: ConnectionView, last: TestResult | None, *, admin: bool) -> None:
+def draw(view: ConnectionView, last: TestResult | None, *, may_test: bool, admin: bool) -> None:
     """Everything about one connection."""
     kind = kinds.KINDS[view.kind]
     st.subheader(kind.label)
@@ -17,7 +17,9 @@ def draw(view: ConnectionView, last: TestResult | None, *, admin: bool) -> None:
     if view.version:
         times.caption(f"Changed by {view.updated_by},", view.updated_at)
     place = st.container()
-    fresh = _act(view, kind) if admin else None
+    fresh = _test(view, kind) if may_test and view.configured else None
+    if admin:
+        fresh = _change(view, kind) or fresh
     with place:
         shown = fresh or last
         if shown is not None:
@@ -31,14 +33,18 @@ def draw(view: ConnectionView, last: TestResult | None, *, admin: bool) -> None:
         )
 
 
-def _act(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
-    """Form and buttons; returns the result of a test that was just made."""
+def _test(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
+    """The button, and a test after every save: a wrong setting is seen at once."""
+    pressed = st.button("Test connection", key="connections.test", icon=":material/network_check:")
+    if not pressed and not settings_form.was_just_saved(view):
+        return None
+    with st.spinner(f"Testing {kind.label}; this takes 10 seconds at most …"):
+        return calls.run(testing.run, environment=view.environment, kind=view.kind)
+
+
+def _change(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
+    """The form; returns the result when unsaved edits were tested."""
     fresh: TestResult | None = None
-    if view.configured and st.button(
-        "Test connection", key="connections.test", icon=":material/network_check:"
-    ):
-        with st.spinner(f"Testing {kind.label}; this takes 10 seconds at most …"):
-            fresh = calls.run(testing.run, environment=view.environment, kind=view.kind)
     form = settings_form.draw(kind, view)
     if form is not None and form.action == "save":
         settings_form.save(view, kind, form)

@@ -5,26 +5,33 @@ import streamlit as st
 from backend.connections import environments, service, testing
 from backend.connections.schemas import EnvironmentView
 from backend.core.access import Permission
-from pages.connections import chooser, environments_form, kind_panel, test_results
+from pages.connections import (
+    chooser,
+    client_info_table,
+    environments_form,
+    kind_panel,
+    test_results,
+)
+from pages.shared import filters
 from pages.shell import calls, flash, guard
 
 _RESULTS = "connections.results"
 
 
-def toolbar(known: tuple[EnvironmentView, ...], *, admin: bool) -> EnvironmentView:
-    """Which environment, and what an admin can do with it."""
+def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) -> EnvironmentView:
+    """Which environment, and what this person can do with it."""
     choice, test, manage, add = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
     with choice:
         environment = chooser.environment_of(known)
-    if not admin:
-        return environment
-    if test.button(
+    if may_test and test.button(
         "Test all", key="connections.test_all", icon=":material/network_check:", width="stretch"
     ):
         with st.spinner("Testing every connection; this takes 10 seconds at most …"):
             found = calls.run(testing.run_all, environment=environment.name)
         if found is not None:
             st.session_state[_RESULTS] = (environment.name, found)
+    if not admin:
+        return environment
     with manage.popover(
         "Edit …",
         icon=":material/edit:",
@@ -61,7 +68,8 @@ def all_results(environment: EnvironmentView) -> None:
 actor = guard.require(Permission.CONNECTIONS_READ)
 st.title("Connections")
 flash.show()
-may_write = guard.allowed(actor, Permission.CONNECTIONS_WRITE, "change and test connections")
+may_test = guard.allowed(actor, Permission.CONNECTIONS_TEST, "test connections")
+may_write = guard.allowed(actor, Permission.CONNECTIONS_WRITE, "change connections")
 known = calls.read(environments.list_all)
 if not known:
     if may_write:
@@ -71,7 +79,12 @@ if not known:
         st.info("No environment is configured yet. An admin can add one here.")
     st.stop()
 # ask
-environment = toolbar(known, admin=may_write)
+if actor.may(Permission.CLIENT_INFO_READ):
+    views_of_page = {"connections": "Connections", "client_info": "Client info"}
+    if filters.view(views_of_page, "connections", key="connections.view") == "client_info":
+        client_info_table.draw([item.name for item in known])
+        st.stop()
+environment = toolbar(known, may_test=may_test, admin=may_write)
 all_results(environment)
 # load
 views = {
@@ -83,5 +96,5 @@ left, right = st.columns([1, 3])
 with left:
     chosen = chooser.kind_of(views, latest)
 with right:
-    kind_panel.draw(views[chosen], latest.get(chosen), admin=may_write)
+    kind_panel.draw(views[chosen], latest.get(chosen), may_test=may_test, admin=may_write)
 environments_form.delete_dialog(environment)

@@ -14,6 +14,7 @@ from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 _SEEN = "connections.seen"
+_SAVED = "connections.saved"
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,17 @@ def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
     )
     if done is not None:
         forget()
+        st.session_state[_SAVED] = (view.environment, kind.name)
         flash.success(f"The {kind.label} connection of {escape(view.environment)} is saved.")
         st.rerun()
+
+
+def was_just_saved(view: ConnectionView) -> bool:
+    """Once after a save: these settings have not been tested yet."""
+    if st.session_state.get(_SAVED) != (view.environment, view.kind):
+        return False
+    del st.session_state[_SAVED]
+    return True
 
 
 def forget_secret(view: ConnectionView, kind: Kind, field: str) -> None:

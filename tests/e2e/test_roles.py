@@ -40,13 +40,15 @@ def dialog(page: Page) -> Locator:
 # -- the jobs --------------------------------------------------------------------------------------
 
 
-def probe_connections(page: Page, _role: str) -> None:
+def probe_connections(page: Page, role: str) -> None:
     press(page, "Test all")
     whole = re.compile(r"^(\d+) of \1 connections work$")
     expect(page.get_by_text(whole)).to_be_visible(timeout=SLOW)
     tap(page.get_by_role("radiogroup").locator("label", has_text="DataHub").first)
     expect(page.get_by_role("heading", name="DataHub")).to_be_visible()
     expect(page.get_by_text(re.compile("DataHub answered in .* just now"))).to_be_visible()
+    if role != "admin":
+        return
     client_id = page.get_by_text("Client ID", exact=True).last
     expect(client_id).to_be_visible()
     expect(page.get_by_test_id("stCode").first).to_have_text(re.compile(r"\w"))
@@ -122,8 +124,8 @@ class Job:
 JOBS = (
     Job(
         "Connections",
-        ("admin",),
-        "Only admins change and test connections",
+        ("operator", "admin"),
+        "Only operators and admins test connections",
         ("Test connection", "Test all", "Save", "Add …", "Edit …"),
         "/connections?environment=Sandbox&kind=postgres",
         "connections:",

@@ -304,6 +304,36 @@ class TestForget:
             assert resolve.connection(session, kind="postgres").secrets == {}
 
 
+class TestSaving:
+    def test_what_was_saved_is_tested_at_once(
+        self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig]
+    ) -> None:
+        app = open_page(PAGE, kind="postgres")
+        app.text_input(key=key("host")).input("broken")
+        app.text_input(key=key("password")).input(SECRET)
+        app.button(key=key("save")).click().run()
+        assert not app.exception
+        assert [config.settings["host"] for config in probed] == ["broken"]
+        assert "Nothing" in app.error[0].value
+        app.run()
+        assert len(probed) == 1  # once a save, not at every rerun
+
+
+class TestClientInfoTable:
+    def test_an_admin_finds_and_corrects_it(self, open_page: OpenPage, database: Database) -> None:
+        with database.write() as session:
+            for name in ("Prod", "Stage"):
+                environments.add(session, SYSTEM, name=name)
+        app = open_page(PAGE, view="client_info", search="sta")
+        assert not app.exception
+        assert list(app.dataframe[0].value["Environment"]) == ["Stage"]
+
+    def test_nobody_else_has_it(self, open_page: OpenPage, prod: None) -> None:
+        app = open_page(PAGE, role="operator", view="client_info")
+        assert not app.exception
+        assert not app.segmented_control
+
+
 class TestRoles:
     @pytest.mark.parametrize("role", ["viewer", "steward", "operator"])
     def test_others_see_health_and_no_settings_or_buttons(
@@ -313,6 +343,8 @@ class TestRoles:
         app = open_page(PAGE, role=role, kind="postgres")
         assert not app.exception
         assert not app.text_input
-        assert not [b for b in app.button if (b.key or "").startswith("connections.")]
+        buttons = {b.key for b in app.button if (b.key or "").startswith("connections.")}
+        may_test = {"connections.test", "connections.test_all"} if role == "operator" else set()
+        assert buttons == may_test
         assert "db.example" not in str(app.main)
         assert app.error

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What a probe saw. cause and advice are "" when all is there; warnings are sentences."""
+    """What a probe saw. cause and advice are "" when all is there; warnings are sentences.
+
+    refused: the server answered that it does not accept the credentials.
+    """
 
     ok: bool = True
     server_version: str = ""
     cause: str = ""
     advice: str = ""
     warnings: tuple[str, ...] = ()
+    refused: bool = False

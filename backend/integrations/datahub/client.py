@@ -55,7 +55,9 @@ class DataHubClient(WriteCalls, IngestionCalls):
         """Read the configuration, then who the token is: `/config` alone needs no token."""
         config = self._server_config()
         me = self._gateway.query(operations.ME)
-        version = (config.get("versions") or {}).get("acryldata/datahub") or {}
+        versions = config.get("versions") or {}
+        # Servers of 0.10 name themselves linkedin/datahub, newer ones acryldata/datahub.
+        version = versions.get("acryldata/datahub") or versions.get("linkedin/datahub") or {}
         return Probe(
             server_version=version.get("version"),
             server_config=config,

@@ -14,6 +14,7 @@ import requests
 import urllib3
 
 from backend.core.errors import (
+    CredentialsRefused,
     InvalidInput,
     OutcomeUnknown,
     PortalError,
@@ -34,7 +35,7 @@ _VERSION_ADVICE = "Check that the server's version fits this portal (DataHub 1.x
 _BY_STATUS: dict[int, tuple[type[UpstreamError], str, str]] = {
     400: (UpstreamError, "refused the request as invalid", _VERSION_ADVICE),
     401: (
-        UpstreamError,
+        CredentialsRefused,
         "does not accept the token (401)",
         "It may be wrong, expired or revoked. Create an access token in DataHub under "
         "Settings → Access Tokens and save it in this connection.",

@@ -7,7 +7,15 @@ import pytest
 import structlog
 from sqlalchemy import select, update
 
-from backend.connections import attention, client_info, environments, service, tasks, testing
+from backend.connections import (
+    attention,
+    client_info,
+    environments,
+    resolve,
+    service,
+    tasks,
+    testing,
+)
 from backend.connections.errors import EnvironmentNotFound
 from backend.connections.schemas import ConnectionConfig
 from backend.core import clock
@@ -133,14 +141,66 @@ class TestAfterASuccessfulTest:
         self, connected: StandIn, database: Database, save: Save
     ) -> None:
         probe_datahub(database)
-        save("datahub", {}, {"token": "revoked"})
+        with StandIn(token=TOKEN) as other:
+            save("datahub", {"server": other.url}, {"token": TOKEN})
+            probe_datahub(database)
         assert not testing.run(database, SYSTEM, environment=None, kind="datahub").ok
         with database.read() as session:
             info = client_info.get(session, SYSTEM)
         assert info.connection_status == "failed"
         assert info.client_id
         assert info.failing_since
-        assert "token" in info.error_message
+        assert "refused" in info.error_message
+
+    @pytest.mark.parametrize("ask", ["test", "refresh"])
+    def test_a_refused_token_clears_what_was_known(
+        self, connected: StandIn, database: Database, save: Save, ask: str
+    ) -> None:
+        probe_datahub(database)
+        save("datahub", {}, {"token": "revoked"})
+        if ask == "test":
+            assert not testing.run(database, SYSTEM, environment=None, kind="datahub").ok
+        else:
+            assert client_info.refresh(database, SYSTEM).outcome == "failed"
+        with database.read() as session:
+            info = client_info.get(session, SYSTEM)
+        assert (info.connection_status, info.client_id, info.server_id) == ("unknown", "", "")
+        assert not info.server_config
+        assert "oes not accept the token" in info.error_message
+
+    def test_another_address_clears_what_was_known(
+        self, connected: StandIn, database: Database, save: Save
+    ) -> None:
+        probe_datahub(database)
+        save("datahub", {"timeout": "20"})
+        with database.read() as session:
+            assert client_info.get(session, SYSTEM).connection_status == "connected"
+        save("datahub", {"server": "http://127.0.0.1:1"}, {"token": TOKEN})
+        with database.read() as session:
+            info = client_info.get(session, SYSTEM)
+        assert (info.connection_status, info.client_id) == ("unknown", "")
+
+
+class TestDocumentedFunction:
+    """`get_datahub_client_info`, as document 000 shows it."""
+
+    def test_is_the_documented_dictionary(self, connected: StandIn, database: Database) -> None:
+        with database.read() as session:
+            environment = resolve.environment(session)
+        found = client_info.get_datahub_client_info(environment, database=database)
+        assert found["success"] is True
+        assert found["client_id"] == "8f0c1d1e-0000-4000-8000-5a4d0b0c0001"
+        assert found["connection_status"] == "connected"
+        assert {"frontend_base_url", "server_id", "server_config", "error"} <= found.keys()
+        assert found == client_info.get_datahub_client_info(environment.name, database=database)
+
+    def test_says_why_there_is_none(self, database: Database, save: Save) -> None:
+        save("datahub", {"server": "http://127.0.0.1:1"})
+        found = client_info.get_datahub_client_info(database=database)
+        assert found["success"] is False
+        assert "refuses connections" in found["error"]
+        missing = client_info.get_datahub_client_info("nowhere", database=database)
+        assert missing["error"].startswith("There is no environment named 'nowhere'")
 
 
 class TestRefresh:
@@ -191,11 +251,11 @@ class TestRefresh:
                 environments.add(session, SYSTEM, name=name)
         fetch = client_info._fetch
 
-        def change_environments(config: ConnectionConfig) -> ClientInfo:
+        def change_environments(config: ConnectionConfig, *, authenticated: bool) -> ClientInfo:
             with database.write() as session:
                 environments.remove(session, SYSTEM, name="Goes", confirm_name="Goes")
                 environments.update(session, SYSTEM, name="Is renamed", version=1, new_name="Other")
-            return fetch(config)
+            return fetch(config, authenticated=authenticated)
 
         monkeypatch.setattr(client_info, "_fetch", change_environments)
         tasks.schedule_refresh(database)
@@ -212,8 +272,8 @@ class TestRefresh:
     ) -> None:
         fetch = client_info._fetch
 
-        def save_another(config: ConnectionConfig) -> ClientInfo:
-            info = fetch(config)
+        def save_another(config: ConnectionConfig, *, authenticated: bool) -> ClientInfo:
+            info = fetch(config, authenticated=authenticated)
             save("datahub", {"server": "http://127.0.0.1:1"})
             return info
 

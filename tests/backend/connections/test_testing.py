@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -107,15 +108,38 @@ class TestRun:
         monkeypatch.setattr(probing, "run", delete_then_answer)
         assert testing.run(database, SYSTEM, environment=None, kind="tokenization").ok
 
-    @pytest.mark.parametrize("role", ["viewer", "steward", "operator"])
-    def test_only_admins_may(
+    @pytest.mark.parametrize("role", ["viewer", "steward"])
+    def test_only_operators_and_admins_may(
         self, save: Save, database: Database, actors: object, role: str
     ) -> None:
         actor = getattr(actors, role)
-        with pytest.raises(NotPermitted):
+        with pytest.raises(NotPermitted, match="connections:connection:test"):
             testing.run(database, actor, environment=None, kind="tokenization")
-        with pytest.raises(NotPermitted):
+        with pytest.raises(NotPermitted, match="connections:connection:test"):
             testing.run_all(database, actor, environment=None)
+
+    def test_an_operator_tests_what_is_saved_and_no_draft(
+        self, save: Save, database: Database, actors: Any
+    ) -> None:
+        """A draft may name another address, where the stored secret would be sent to."""
+        save("tokenization")
+        assert testing.run(database, actors.operator, environment=None, kind="tokenization").ok
+        draft = testing.Draft({})
+        with pytest.raises(NotPermitted, match="connections:connection:write"):
+            testing.run(
+                database, actors.operator, environment=None, kind="tokenization", draft=draft
+            )
+
+    def test_a_result_of_other_settings_is_no_health(self, save: Save, database: Database) -> None:
+        save("tokenization", {"scheme": "hmac-sha256"})
+        assert testing.run(database, SYSTEM, environment=None, kind="tokenization").ok
+        with database.read() as session:
+            assert testing.latest(session, SYSTEM, environment="Prod")["tokenization"].ok
+            assert health.overview(session, SYSTEM)[0].connections[0].state == "ok"
+        save("tokenization", {"scheme": "base64"})
+        with database.read() as session:
+            assert not testing.latest(session, SYSTEM, environment="Prod")
+            assert health.overview(session, SYSTEM)[0].connections[0].state == "untested"
 
     def test_it_is_audited(self, save: Save, database: Database) -> None:
         save("tokenization")

@@ -1,0 +1,134 @@
+"""Client info of every environment, for admins: find, correct by hand, delete, export."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.connections import client_info_admin
+from backend.connections.client_info_admin import EDITABLE, STATUSES
+from backend.connections.schemas import ClientInfoView
+from pages.shared import confirm, filters, status, times
+from pages.shell import calls, flash
+from pages.shell.errors import escape
+
+_TABLE = "connections.client_info.table"
+_DELETE = "connections.client_info.delete"
+_LABELS = {
+    "client_id": "Client ID",
+    "server_id": "Server ID",
+    "frontend_base_url": "Frontend base URL",
+}
+
+
+def draw(environments: list[str]) -> None:
+    """Filters, the table, and what can be done with the chosen row."""
+    wanted = _ask(environments)
+    found = calls.read(client_info_admin.search, **wanted)
+    st.download_button(
+        "Download CSV",
+        data=calls.read(client_info_admin.export, **wanted),
+        file_name="client-info.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="connections.client_info.csv",
+    )
+    if not found:
+        st.info("No environment fits these filters.")
+        return
+    chosen = _table(found)
+    if chosen is not None:
+        _actions(chosen)
+
+
+def _ask(environments: list[str]) -> dict[str, str]:
+    text, state, name = st.columns([2, 1, 1])
+    with text:
+        part = filters.text(
+            "Search",
+            "search",
+            key="connections.client_info.search",
+            placeholder="client id, server id or environment",
+        )
+    with state:
+        word = filters.choice("Status", "status", STATUSES, key="connections.client_info.status")
+    with name:
+        environment = filters.choice(
+            "Environment",
+            "of",
+            environments,
+            key="connections.client_info.environment",
+            shown=str,
+        )
+    return {"text": part, "status": word, "environment": environment}
+
+
+def _table(found: tuple[ClientInfoView, ...]) -> ClientInfoView | None:
+    frame = pd.DataFrame(
+        {
+            "Environment": [item.environment for item in found],
+            "Status": [item.connection_status for item in found],
+            "Client ID": [item.client_id for item in found],
+            "Server ID": [item.server_id for item in found],
+            "Frontend base URL": [item.frontend_base_url for item in found],
+            "Last updated": [item.last_updated for item in found],
+            "Error": [item.error_message for item in found],
+            "Edited by": [item.edited_by for item in found],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        key=_TABLE,
+        column_config={"Last updated": times.column("Last updated")},
+        on_select="rerun",
+        selection_mode="single-row",
+        alt="Client info, one row per environment; Shift and Space choose a row",
+    )
+    rows = event["selection"]["rows"]
+    return found[rows[0]] if rows and rows[0] < len(found) else None
+
+
+def _actions(item: ClientInfoView) -> None:
+    with st.container(border=True):
+        mark = status.markdown(item.connection_status)
+        st.markdown(f"**{escape(item.environment)}** {mark}")
+        if item.edited_by:
+            times.caption(f"Changed by hand by {item.edited_by},", item.edited_at)
+        if item.last_updated is None:
+            st.caption("Nothing is stored. It comes with the first successful DataHub test.")
+            return
+        _edit_form(item)
+        if st.button("Delete …", key=f"{_DELETE}.open", icon=":material/delete:"):
+            confirm.open_dialog(_DELETE)
+        confirm.ask(
+            _DELETE,
+            title="Delete this client info?",
+            body=f"What is stored about the DataHub of {item.environment} goes. "
+            "The next successful test brings it back.",
+            action="Delete it",
+            on_confirm=lambda: _delete(item),
+        )
+
+
+def _edit_form(item: ClientInfoView) -> None:
+    base = f"connections.client_info.{item.environment}.{item.last_updated}.{item.edited_at}"
+    with st.form(f"{base}.form", border=False):
+        values = {
+            name: st.text_input(
+                _LABELS[name], value=getattr(item, name), max_chars=longest, key=f"{base}.{name}"
+            )
+            for name, longest in EDITABLE.items()
+        }
+        st.caption("What you change is marked as yours until DataHub is asked again.")
+        saved = st.form_submit_button("Save", type="primary", key=f"{base}.save")
+    changed = {name: value for name, value in values.items() if value != getattr(item, name)}
+    if saved and changed:
+        done = calls.write(client_info_admin.edit, environment=item.environment, values=changed)
+        if done is not None:
+            flash.success(f"Client info of {escape(item.environment)} is changed.")
+            st.rerun()
+
+
+def _delete(item: ClientInfoView) -> None:
+    calls.write(client_info_admin.remove, environment=item.environment)
+    flash.success(f"Client info of {escape(item.environment)} is deleted.")
