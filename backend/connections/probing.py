@@ -12,13 +12,15 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from urllib.parse import quote, quote_plus
 
-from backend.connections import diagnosis, guard, jwt
+from backend.connections import guard, jwt
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.crypto import SecretUnreadable
 from backend.core.errors import CredentialsRefused, PortalError, TooManyAttempts, UpstreamError
 from backend.core.log import MASK, get_logger, log_unexpected, mask_text
+from backend.integrations import network
+from backend.integrations.network import Place
 
 log = get_logger(__name__)
 
@@ -90,9 +92,9 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
             cause = f"the {field} expired on {when:%Y-%m-%d at %H:%M} UTC ({exc.cause.rstrip('.')})"
             advice = f"Enter a new {field} in this connection."
             return Finding(False, cause=cause, advice=advice, refused=True)
-        cause, advice = diagnosis.explain(exc, config)
+        found = network.explain(exc, exc.system, _place(config)) or exc
         refused = isinstance(exc, CredentialsRefused)
-        return Finding(False, cause=cause, advice=advice, refused=refused)
+        return Finding(False, cause=found.cause, advice=found.advice, refused=refused)
     if isinstance(exc, SecretUnreadable | PortalError):
         return Finding(False, cause=exc.message, advice="Correct the setting and test again.")
     if isinstance(exc, ImportError):
@@ -112,6 +114,16 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
         cause=f"an unexpected {type(exc).__name__} came up (reference {reference})",
         advice="Tell an operator the reference; the log has the details.",
     )
+
+
+def _place(config: ConnectionConfig) -> Place:
+    """The address that the probe went to."""
+    for name in guard.ADDRESSES:
+        value = config.settings.get(name, "")
+        host = guard.host_of(value)
+        if host and name != "frontend_url":
+            return Place(host, Place.of(value).url)
+    return Place("the server")
 
 
 def _result(config: ConnectionConfig, finding: Finding, seconds: float) -> TestResult:

@@ -4,7 +4,6 @@ Rights are proven by statements that cannot match a row: the server checks right
 mode before it looks for rows, and nothing changes.
 """
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,7 +26,10 @@ from sqlalchemy.pool import NullPool
 from backend.connections import resolve
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig
-from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.core.errors import PortalError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.integrations.mysql import errors as mysql_errors
+from backend.integrations.network import Place
+from backend.integrations.postgres import errors as postgres_errors
 
 SYSTEM = "Mount ledger"
 SCHEMA = "data/ledger_schema.sql"
@@ -38,7 +40,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
     """Everything a mount needs from the ledger; raises UpstreamError and its kinds."""
     engine = _engine(resolve.url(config), deadline)
     try:
-        with _translated(), engine.connect() as connection:
+        with _translated(engine.url), engine.connect() as connection:
             connection.execute(text("SELECT 1"))
             version = _version(connection)
             return _table(connection, version)
@@ -87,24 +89,17 @@ def _prove_rights(connection: Connection, table: Any) -> None:
         try:
             connection.execute(statement)
         except DBAPIError as exc:
-            raise _refused(exc, right, table.name) or _explained(exc) from exc
+            if _is_denied(exc):
+                cause = f"this user has no {right} right on table {table.name}"
+                raise UpstreamError(SYSTEM, cause, _GRANT) from exc
+            raise
     connection.rollback()
 
 
-def _refused(exc: DBAPIError, right: str, table: str) -> UpstreamError | None:
-    said = str(exc.orig).lower()
-    if any(mark in said for mark in _READ_ONLY):
-        return UpstreamError(
-            SYSTEM,
-            "the database is read-only (a replica, or switched to read-only)",
-            "Point the URL at the primary server.",
-        )
-    if "denied" in said:
-        return UpstreamError(SYSTEM, f"this user has no {right} right on table {table}", _GRANT)
-    return None
-
-
-_READ_ONLY = ("read-only", "read only", "readonly")
+def _is_denied(exc: DBAPIError) -> bool:
+    """By number: MySQL's 1142 and 1143, PostgreSQL's 42501."""
+    code = getattr(exc.orig, "pgcode", None) or mysql_errors.number_of(exc.orig or exc)
+    return code in (1142, 1143, "42501")
 
 
 def _engine(url: str, deadline: float) -> Engine:
@@ -152,110 +147,36 @@ def _version(connection: Connection) -> str:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as exc:
-        raise _explained(exc) from exc
+        raise _explained(exc, url) from exc
 
 
-def _explained(exc: SQLAlchemyError) -> UpstreamError:
-    """The driver's error as a sentence; its own text may quote values and is not passed on."""
+def _explained(exc: SQLAlchemyError, url: URL) -> PortalError:
+    """The driver's error as a sentence, by the server's own numbers."""
     original = getattr(exc, "orig", None) or exc
-    said = f"{original} {original.__cause__ or ''} {original.__context__ or ''}".lower()
-    if isinstance(original.__context__, socket.gaierror):
-        said += " name or service not known"
-    for mark, kind, cause, advice in _CAUSES:
-        if mark in said:
-            return kind(SYSTEM, cause, advice)
-    return UpstreamError(
-        SYSTEM,
-        f"the database refused with {type(original).__name__}",
-        "Look the time up in the database server's log.",
-    )
+    place = Place(url.host or "the server")
+    match url.get_backend_name():
+        case "mysql" | "mariadb":
+            return mysql_errors.explain(original, SYSTEM, place)
+        case "postgresql":
+            return postgres_errors.explain(original, SYSTEM, place)
+        case _:
+            return _of_a_file(str(original))
 
 
-_CHECK = "Check host and port in the URL, and that the server runs."
-#: Marks in the drivers' texts, the most specific first.
-_CAUSES: tuple[tuple[str, type[UpstreamError], str, str], ...] = (
-    (
-        "access denied for user",
-        UpstreamError,
-        "the user name or password was refused",
-        "Set the URL's user and the password again.",
-    ),
-    (
-        "password authentication failed",
-        UpstreamError,
-        "the user name or password was refused",
-        "Set the URL's user and the password again.",
-    ),
-    (
-        "no password supplied",
-        UpstreamError,
-        "it asks for a password and none is stored",
-        "Set the password.",
-    ),
-    (
-        "unknown database",
-        UpstreamError,
-        "that database does not exist on the server",
-        "Check the end of the URL.",
-    ),
-    (
-        "does not exist",
-        UpstreamError,
-        "that database or user does not exist on the server",
-        "Check the URL.",
-    ),
-    ("command denied", UpstreamError, "this user lacks a right on the table", _GRANT),
-    ("permission denied", UpstreamError, "this user lacks a right on the table", _GRANT),
-    (
-        "name or service not known",
-        UpstreamUnavailable,
-        "its host name is not known (DNS)",
-        "Check the host name in the URL.",
-    ),
-    (
-        "name resolution",
-        UpstreamUnavailable,
-        "its host name is not known (DNS)",
-        "Check the host name in the URL.",
-    ),
-    (
-        "could not translate host name",
-        UpstreamUnavailable,
-        "its host name is not known (DNS)",
-        "Check the host name in the URL.",
-    ),
-    (
-        "no address associated",
-        UpstreamUnavailable,
-        "its host name is not known (DNS)",
-        "Check the host name in the URL.",
-    ),
-    (
-        "certificate",
-        UpstreamUnavailable,
-        "its TLS certificate is not trusted",
-        "Check the certificate and the ssl_ parameters of the URL.",
-    ),
-    ("connection refused", UpstreamUnavailable, "nothing listens at that host and port", _CHECK),
-    ("timed out", UpstreamTimeout, "it did not answer in time", _CHECK),
-    ("timeout", UpstreamTimeout, "it did not answer in time", _CHECK),
-    (
-        "unable to open database file",
-        UpstreamUnavailable,
-        "the file cannot be opened",
-        "Check the path in the URL and the rights on its folder.",
-    ),
-    ("lost connection", UpstreamUnavailable, "the server closed the connection", _CHECK),
-    ("can't connect", UpstreamUnavailable, "it cannot be reached", _CHECK),
-    ("packet sequence", UpstreamError, "what answers there is not a database of this kind", _CHECK),
-    (
-        "too many connections",
-        UpstreamUnavailable,
-        "the server has no free connection",
-        "Try again in a moment.",
-    ),
-)
+def _of_a_file(said: str) -> UpstreamError:
+    """SQLite's texts; it has no numbers that its driver passes on."""
+    if "readonly" in said:
+        return UpstreamError(SYSTEM, "the database is read-only", "Check the rights on the file.")
+    if "unable to open" in said:
+        return UpstreamUnavailable(
+            SYSTEM,
+            "the file cannot be opened",
+            "Check the path in the URL and the rights on its folder.",
+        )
+    if "locked" in said:
+        return UpstreamTimeout(SYSTEM, "another program holds the file's lock", "Try again.")
+    return UpstreamError(SYSTEM, "the file is not a database that can be used", "Check the path.")

@@ -16,6 +16,8 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations import network
+from backend.integrations.network import Place
 
 
 class AwsRefused(UpstreamError):
@@ -196,6 +198,11 @@ def _from_transport(
         b.ConnectTimeoutError | b.EndpointConnectionError | b.ProxyConnectionError | b.SSLError
     )
     if isinstance(exc, never_sent):
+        asked = str(getattr(exc, "kwargs", {}).get("endpoint_url", ""))
+        found = network.explain(exc, system, Place.of(asked or f"{system} in {region}"))
+        if found is not None:
+            advice = f"Nothing was started. {found.advice}"
+            return type(found)(system, found.cause, advice)
         return UpstreamUnavailable(
             system,
             f"it cannot be reached in {region} ({_first_line(exc)})",

@@ -33,29 +33,33 @@ GMS_ADVICE = (
 _RETRY_ADVICE = "Try again in a moment; if it stays, look at the metadata service's own log."
 _VERSION_ADVICE = "Check that the server's version fits this portal (DataHub 1.x)."
 _BY_STATUS: dict[int, tuple[type[UpstreamError], str, str]] = {
-    400: (UpstreamError, "refused the request as invalid", _VERSION_ADVICE),
+    400: (UpstreamError, "it refused the request as invalid", _VERSION_ADVICE),
     401: (
         CredentialsRefused,
-        "does not accept the token (401)",
+        "it does not accept the token (401)",
         "It may be wrong, expired or revoked. Create an access token in DataHub under "
         "Settings → Access Tokens and save it in this connection.",
     ),
     403: (
         UpstreamError,
-        "refuses this to the token's owner (403)",
+        "it refuses this to the token's owner (403)",
         "Ask a DataHub administrator to grant the privilege by a policy.",
     ),
-    404: (UpstreamError, "has nothing at this address (404)", GMS_ADVICE),
-    405: (UpstreamError, "does not allow this method at this address (405)", GMS_ADVICE),
-    409: (UpstreamError, "reports a conflicting change (409)", "Read the current state and retry."),
-    412: (UpstreamError, "reports that the entity changed meanwhile (412)", "Try again."),
-    413: (UpstreamError, "refuses a request of this size (413)", "Send less at once."),
-    422: (UpstreamError, "refused the values as invalid (422)", ""),
-    429: (UpstreamUnavailable, "is limiting requests (429)", "Wait a minute, then try again."),
-    500: (UpstreamError, "failed inside (500)", _RETRY_ADVICE),
-    502: (UpstreamUnavailable, "is not reachable behind its proxy (502)", _RETRY_ADVICE),
-    503: (UpstreamUnavailable, "is not available now (503)", _RETRY_ADVICE),
-    504: (UpstreamTimeout, "did not answer its proxy in time (504)", _RETRY_ADVICE),
+    404: (UpstreamError, "it has nothing at this address (404)", GMS_ADVICE),
+    405: (UpstreamError, "it does not allow this method at this address (405)", GMS_ADVICE),
+    409: (
+        UpstreamError,
+        "it reports a conflicting change (409)",
+        "Read the current state and retry.",
+    ),
+    412: (UpstreamError, "it reports that the entity changed meanwhile (412)", "Try again."),
+    413: (UpstreamError, "it refuses a request of this size (413)", "Send less at once."),
+    422: (UpstreamError, "it refused the values as invalid (422)", ""),
+    429: (UpstreamUnavailable, "it is limiting requests (429)", "Wait a minute, then try again."),
+    500: (UpstreamError, "it failed inside (500)", _RETRY_ADVICE),
+    502: (UpstreamUnavailable, "it is not reachable behind its proxy (502)", _RETRY_ADVICE),
+    503: (UpstreamUnavailable, "it is not available now (503)", _RETRY_ADVICE),
+    504: (UpstreamTimeout, "it did not answer its proxy in time (504)", _RETRY_ADVICE),
 }
 
 
@@ -182,7 +186,7 @@ def _answered_status(exc: BaseException, server: str) -> PortalError | None:
 
 def _by_status(status: int, said: str, server: str) -> UpstreamError:
     kind, cause, advice = _BY_STATUS.get(
-        status, (UpstreamError, f"answered with status {status}", _RETRY_ADVICE)
+        status, (UpstreamError, f"it answered with status {status}", _RETRY_ADVICE)
     )
     if status == 404:
         cause = f"{causes.shown(server)} has no metadata service at this path (404)"

@@ -208,7 +208,9 @@ def _status_error(status: int) -> UpstreamError:
     if status in (401, 403):
         return TokenRefused(status)
     if status == 504:
-        return UpstreamTimeout(SYSTEM, "a server in between gave up waiting (HTTP 504)")
+        return UpstreamTimeout(
+            SYSTEM, "a server in between gave up waiting (HTTP 504)", "Try again later."
+        )
     if status in (429, 502, 503):
         return UpstreamUnavailable(SYSTEM, f"it is not available (HTTP {status})", "Try later.")
     if status in (404, 405):

@@ -1,6 +1,7 @@
 """psycopg2's errors in the portal's words; messages never carry a value of a row."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import psycopg2
@@ -8,10 +9,13 @@ from psycopg2 import errorcodes
 
 from backend.core.errors import (
     Conflict,
+    CredentialsRefused,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations import network
+from backend.integrations.network import Place
 from backend.integrations.postgres.deadline import NoAnswer
 
 SYSTEM = "PostgreSQL"
@@ -19,6 +23,10 @@ SYSTEM = "PostgreSQL"
 
 class SourceRefused(UpstreamError):
     """The server answered, and the answer is no (rights, constraints, limits)."""
+
+
+class LoginRefused(SourceRefused, CredentialsRefused):
+    """The server does not accept this user and password."""
 
 
 class LockNotAvailable(Conflict):
@@ -86,10 +94,12 @@ def translated(where: str = "") -> Iterator[None]:
         raise as_portal_error(exc, where) from exc
 
 
-def as_portal_error(exc: psycopg2.Error, where: str = "") -> UpstreamError | LockNotAvailable:
-    """The portal's error for one of psycopg2's."""
+def as_portal_error(
+    exc: psycopg2.Error, where: str = "", *, system: str = SYSTEM
+) -> UpstreamError | LockNotAvailable:
+    """The portal's error for one of psycopg2's; system: whom people know it as."""
     code = exc.pgcode
-    system = f"{SYSTEM} {where}".strip()
+    system = f"{system} {where}".strip()
     if code == errorcodes.LOCK_NOT_AVAILABLE:
         return LockNotAvailable(
             f"{system}: another session holds a lock on the table and did not let go in time. "
@@ -135,66 +145,174 @@ def _constraint_broken(system: str, exc: psycopg2.Error) -> SourceRefused:
     )
 
 
+def explain(exc: BaseException, system: str, place: Place) -> UpstreamError | LockNotAvailable:
+    """What a driver's error means when somebody connects as `system` (a ledger, say)."""
+    if isinstance(exc, psycopg2.Error):
+        return as_portal_error(exc, system=system)
+    found = network.explain(exc, system, place)
+    return found or UpstreamUnavailable(system, "the connection broke", "Try again in a moment.")
+
+
 def _unreachable(system: str, exc: psycopg2.Error) -> UpstreamError:
-    """The connection could not be made, or broke; libpq's text is classified, never shown."""
-    text = str(exc).lower()
-    if exc.pgcode is None:
-        for phrase, (cause, advice) in _LIBPQ.items():
-            if phrase in text:
-                if phrase == "timeout":
-                    return UpstreamTimeout(system, cause, advice)
-                if phrase in _REFUSALS:
-                    return SourceRefused(system, cause, advice)
-                return UpstreamUnavailable(system, cause, advice)
+    """The connection could not be made, or broke.
+
+    While a connection is made libpq passes on no SQLSTATE, only the server's sentence: it is read
+    by its fixed words, and an unknown one is shown as the server said it. It names users, hosts
+    and databases, and no values of rows.
+    """
+    said = " ".join(str(exc).split())
+    for kind, pattern, cause, advice in _WHILE_CONNECTING:
+        found = re.search(pattern, said)
+        if found:
+            return kind(system, cause.format(**found.groupdict()), advice)
+    if exc.pgcode is None and "FATAL:" in said:
+        words = said.rpartition("FATAL:")[2].strip()[:200]
+        return SourceRefused(system, f"the server refused: {words}", "Ask its administrator.")
     return UpstreamUnavailable(
         system,
         "the connection broke",
-        "The server may be restarting; try again in a moment.",
+        "Try again in a moment; the server's log has its reason.",
     )
 
 
-_REFUSALS = frozenset(
-    {
-        "password authentication failed",
+_AGAIN = "Try again in a moment."
+_CHECK = "Check host and port, and that the server runs."
+#: What libpq and the server's start-up say (fe-connect.c, fe-secure-openssl.c, postinit.c,
+#: auth.c, postmaster.c), the most specific first.
+_WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
+    (
+        UpstreamUnavailable,
+        r"could not translate host name \"(?P<host>[^\"]*)\"",
+        "the host name {host} is not known (DNS)",
+        "Check the spelling, and that the portal's machine can resolve the name.",
+    ),
+    (
+        LoginRefused,
+        r"(password|SCRAM|LDAP|GSSAPI|PAM|certificate) authentication failed for user",
+        "the user name or password was refused",
+        "Set the connection's user and password again; the account may have expired, too.",
+    ),
+    (
+        LoginRefused,
         "no password supplied",
-        "no pg_hba.conf entry",
-        "does not exist",
-    }
-)
-#: Phrases of libpq and of the server's start-up answers, most specific first.
-_LIBPQ: dict[str, tuple[str, str]] = {
-    "could not translate host name": (
-        "its host name is not known (DNS)",
-        "Check the connection's host.",
-    ),
-    "password authentication failed": (
-        "the password was refused",
-        "Set the connection's user and password again.",
-    ),
-    "no password supplied": (
         "it asks for a password and none is stored",
         "Set the connection's password.",
     ),
-    "no pg_hba.conf entry": (
-        "its pg_hba.conf does not let this machine and user in",
-        "Ask its administrator for an entry, or check sslmode.",
+    (
+        SourceRefused,
+        r"no pg_hba.conf entry for host \"(?P<host>[^\"]*)\".*no encryption",
+        "its pg_hba.conf has no entry that lets {host} in without TLS",
+        "Ask its administrator for an entry, or set TLS to require.",
     ),
-    "ssl": ("the TLS handshake failed", "Check the connection's sslmode and the certificate."),
-    "connection refused": (
+    (
+        SourceRefused,
+        r"(no pg_hba.conf entry for|pg_hba.conf rejects connection for) host \"(?P<host>[^\"]*)\"",
+        "its pg_hba.conf does not let {host} in as this user to this database",
+        "Ask its administrator for an entry.",
+    ),
+    (
+        SourceRefused,
+        r"role \"(?P<name>[^\"]*)\" is not permitted to log in",
+        "the role {name} may not log in (NOLOGIN)",
+        "Use a role with LOGIN, or have ALTER ROLE … LOGIN run.",
+    ),
+    (
+        UpstreamUnavailable,
+        r"too many connections for (?P<what>role|database) \"(?P<name>[^\"]*)\"",
+        "the {what} {name} has as many connections open as its limit allows",
+        "Close some, or have its CONNECTION LIMIT raised.",
+    ),
+    (
+        UpstreamUnavailable,
+        "too many clients already|remaining connection slots are reserved",
+        "the server has no free connection (max_connections)",
+        _AGAIN,
+    ),
+    (
+        SourceRefused,
+        r"permission denied for database \"(?P<name>[^\"]*)\"",
+        "this user may not connect to the database {name}",
+        "Have GRANT CONNECT ON DATABASE run for it.",
+    ),
+    (
+        SourceRefused,
+        r"database \"(?P<name>[^\"]*)\" is not currently accepting connections",
+        "the database {name} takes no connections now (ALLOW_CONNECTIONS is off)",
+        "Check the connection's database, or ask its administrator.",
+    ),
+    (
+        SourceRefused,
+        r"database \"(?P<name>[^\"]*)\" does not exist",
+        "the database {name} does not exist on the server",
+        "Check the connection's database.",
+    ),
+    (
+        SourceRefused,
+        r"role \"(?P<name>[^\"]*)\" does not exist",
+        "the role {name} does not exist on the server",
+        "Check the connection's user.",
+    ),
+    (
+        SourceRefused,
+        "server does not support SSL",
+        "the server has no TLS, and the connection asks for it",
+        "Set TLS to prefer or disable, or have it switched on at the server.",
+    ),
+    (
+        SourceRefused,
+        r"root certificate file \"[^\"]*\" does not exist",
+        "there is no root certificate to check the server's certificate against",
+        "Give the portal the issuer's certificate, or set TLS to require.",
+    ),
+    (
+        UpstreamUnavailable,
+        r"certificate verify failed|server certificate for .* does not match host name",
+        "the server's TLS certificate is not trusted or made for another name",
+        "Give the portal the issuer's certificate, and enter the name that the server's is for.",
+    ),
+    (
+        SourceRefused,
+        "received invalid response to (SSL|GSSAPI) negotiation|expected authentication request",
+        "what listens there is not PostgreSQL",
+        "Check host and port.",
+    ),
+    (UpstreamUnavailable, "SSL error: ", "the TLS handshake failed", "Check the setting TLS."),
+    (
+        UpstreamUnavailable,
+        r"failed: Connection refused",
         "nothing listens at that host and port",
-        "Check host and port, and that the server runs.",
+        _CHECK,
     ),
-    "no such file or directory": (
+    (
+        UpstreamUnavailable,
+        r"failed: No such file or directory",
         "there is no server at that socket folder",
         "Check the connection's host, and that the server runs.",
     ),
-    "timeout": ("it did not answer in time", "Check host and port, and the firewall between."),
-    "does not exist": (
-        "that database or user does not exist on the server",
-        "Check the connection's database and user.",
+    (
+        UpstreamUnavailable,
+        "No route to host|Network is unreachable",
+        "there is no way to it from the portal's machine",
+        "Check the host, and the network and firewall between.",
     ),
-    "starting up": ("the server is starting up", "Try again in a moment."),
-    "shutting down": ("the server is shutting down", "Try again when it is back."),
-    "recovery mode": ("the server is recovering from a crash", "Try again in a moment."),
-    "too many clients": ("the server has no free connection", "Try again in a moment."),
-}
+    (
+        UpstreamTimeout,
+        "timeout expired|Connection timed out",
+        "it did not answer in time",
+        "Check host and port, and the firewall between.",
+    ),
+    (UpstreamUnavailable, "is starting up", "the server is starting up", _AGAIN),
+    (UpstreamUnavailable, "is shutting down", "the server is shutting down", _AGAIN),
+    (
+        UpstreamUnavailable,
+        "in recovery mode|not yet accepting connections",
+        "the server is recovering and takes no connections yet",
+        _AGAIN,
+    ),
+    (
+        UpstreamUnavailable,
+        "terminating connection due to administrator command",
+        "the server's administrator ended the connection",
+        _AGAIN,
+    ),
+)

@@ -10,7 +10,12 @@ from urllib.parse import urlsplit
 from pika import exceptions
 from pika.adapters.utils import connection_workflow as workflow
 
-from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.core.errors import (
+    CredentialsRefused,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 
 SYSTEM = "RabbitMQ"
 NOT_ALLOWED = 530
@@ -27,6 +32,10 @@ class BrokerTimeout(UpstreamTimeout):
 
 class BrokerRefused(UpstreamError):
     """The broker answered and said no: credentials, virtual host, permission, protocol."""
+
+
+class LoginRefused(BrokerRefused, CredentialsRefused):
+    """The broker does not know the user, or another password is right."""
 
 
 def address(url: str) -> str:
@@ -73,17 +82,49 @@ def _refused_login(exc: BaseException, where: str) -> UpstreamError:
         return BrokerUnavailable(
             SYSTEM, f"{where} ended the login with its error {said[1]}", "Look at the broker's log."
         )
-    return BrokerRefused(
-        SYSTEM, f"{where} refused the user name or password", "Check the connection's credentials."
+    return LoginRefused(
+        SYSTEM,
+        f"{where} refused the user name or password",
+        "Set both again; guest is only let in from the broker's own machine.",
     )
 
 
-def _refused_vhost(_exc: BaseException, where: str) -> UpstreamError:
+def _refused_vhost(exc: BaseException, where: str) -> UpstreamError:
+    """530 has four meanings (rabbit_reader.erl); the broker's sentence tells which."""
+    said = str(exc)
+    for words, cause, advice in _NOT_ALLOWED_WORDS:
+        if words in said:
+            return BrokerRefused(SYSTEM, cause.format(where=where), advice)
     return BrokerRefused(
         SYSTEM,
         f"{where} does not let this user into the virtual host",
         "Check the path of the address and the user's permissions.",
     )
+
+
+#: The most specific first: a full virtual host also says "access to vhost … refused".
+_NOT_ALLOWED_WORDS = (
+    (
+        "user connection limit",
+        "{where}: this user has as many connections open as the broker allows",
+        "Close some, or have the user's max-connections raised.",
+    ),
+    (
+        "connection limit",
+        "{where}: the virtual host has as many connections open as the broker allows",
+        "Close some, or have the virtual host's max-connections raised.",
+    ),
+    (
+        "not found",
+        "there is no such virtual host at {where}",
+        "Check the path of the address; the default virtual host is /.",
+    ),
+    (
+        "refused for user",
+        "{where} does not let this user into the virtual host",
+        "Have rabbitmqctl set_permissions run for it.",
+    ),
+)
 
 
 def _closed_by_broker(exc: BaseException, where: str) -> UpstreamError:

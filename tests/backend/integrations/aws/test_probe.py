@@ -40,7 +40,7 @@ def test_an_unreachable_endpoint_is_a_result_and_no_error() -> None:
     )
     result = probe(config)
     assert not result.ok
-    assert "cannot be reached" in result.cause
+    assert "nothing listens" in result.cause
 
 
 @pytest.mark.parametrize("page", ["<html><body>Sign in</body></html>", "<!doctype html><p>", "{}"])

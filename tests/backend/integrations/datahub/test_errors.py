@@ -11,6 +11,7 @@ import requests
 import urllib3
 
 from backend.core.errors import (
+    CredentialsRefused,
     InvalidInput,
     OutcomeUnknown,
     PortalError,
@@ -100,7 +101,7 @@ class TestTranslate:
         ("status", "kind", "word"),
         [
             (400, UpstreamError, "invalid"),
-            (401, UpstreamError, "token"),
+            (401, CredentialsRefused, "token"),
             (403, UpstreamError, "administrator"),
             (404, UpstreamError, "8080"),
             (418, UpstreamError, "418"),

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: what their error numbers mean."""

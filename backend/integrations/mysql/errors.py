@@ -1,0 +1,156 @@
+"""MySQL's and MariaDB's error numbers as sentences, one table.
+
+Numbers: MariaDB's error code reference and MySQL's server error reference. The servers' own texts
+may quote values, so only those of refused log-ins (no rows are near) are passed on.
+"""
+
+from dataclasses import dataclass
+
+from backend.core.errors import (
+    CredentialsRefused,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from backend.integrations import network
+from backend.integrations.network import Place
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """kind: what to raise. cause, advice: what happened, what to do."""
+
+    kind: type[UpstreamError]
+    cause: str
+    advice: str
+
+
+_GRANT = "Grant this user SELECT, INSERT and UPDATE on the table."
+_ASK = "Ask the database's administrator."
+_LATER = "Try again in a moment."
+
+MEANINGS: dict[int, Meaning] = {
+    1040: Meaning(UpstreamUnavailable, "the server has no free connection", _LATER),
+    1044: Meaning(UpstreamError, "this user may not use that database", _GRANT),
+    1045: Meaning(
+        CredentialsRefused,
+        "the user name or password was refused",
+        "Set the user and the password again; the account may be limited to other hosts, too.",
+    ),
+    1046: Meaning(UpstreamError, "the URL names no database", "Add it to the end of the URL."),
+    1047: Meaning(
+        UpstreamUnavailable,
+        "this node of the cluster takes no statements now (not synced)",
+        "Try again when it has joined, or name another node.",
+    ),
+    1049: Meaning(
+        UpstreamError, "that database does not exist on the server", "Check the end of the URL."
+    ),
+    1053: Meaning(UpstreamUnavailable, "the server is shutting down", "Try again when it is back."),
+    1129: Meaning(
+        UpstreamError,
+        "the server has blocked the portal's machine after too many broken connections",
+        "Its administrator can run FLUSH HOSTS.",
+    ),
+    1130: Meaning(
+        UpstreamError,
+        "the server lets nobody in from the portal's machine",
+        "Ask for an account that is allowed from this host.",
+    ),
+    1142: Meaning(UpstreamError, "this user lacks a right on the table", _GRANT),
+    1143: Meaning(UpstreamError, "this user lacks a right on a column", _GRANT),
+    1146: Meaning(UpstreamError, "the table does not exist", "Check the database of the URL."),
+    1203: Meaning(UpstreamUnavailable, "this user has too many connections open", _LATER),
+    1205: Meaning(UpstreamUnavailable, "a row stayed locked by somebody else", _LATER),
+    1226: Meaning(
+        UpstreamUnavailable,
+        "this user has used up what the server allows him (connections or queries an hour)",
+        "Wait, or ask the administrator to raise the limit.",
+    ),
+    1227: Meaning(UpstreamError, "this user lacks a privilege of the server", _ASK),
+    1251: Meaning(
+        UpstreamError,
+        "the account's way of signing in is one that the portal's driver does not know",
+        "Use an account with mysql_native_password, caching_sha2_password or ed25519.",
+    ),
+    1290: Meaning(
+        UpstreamError,
+        "the database is read-only (a replica, or switched to read-only)",
+        "Point the URL at the primary server.",
+    ),
+    1698: Meaning(
+        CredentialsRefused,
+        "the account signs in without a password and only on the server's own machine",
+        "Use an account with a password; root often has none.",
+    ),
+    1792: Meaning(
+        UpstreamError, "the transaction is read-only", "Point the URL at the primary server."
+    ),
+    1820: Meaning(
+        CredentialsRefused,
+        "the password has expired and must be changed first",
+        "Change it on the server, then set it here.",
+    ),
+    1836: Meaning(
+        UpstreamError, "the database is read-only", "Point the URL at the primary server."
+    ),
+    1862: Meaning(
+        CredentialsRefused, "the password has expired", "Change it on the server, then set it here."
+    ),
+    2006: Meaning(UpstreamUnavailable, "the server closed the connection", _LATER),
+    2012: Meaning(UpstreamError, "what answers there is not a MySQL server", "Check the port."),
+    2013: Meaning(
+        UpstreamUnavailable,
+        "the connection was lost before an answer came",
+        "Check that the port is the database's, and look at its log.",
+    ),
+    2027: Meaning(UpstreamError, "what answers there is not a MySQL server", "Check the port."),
+    2059: Meaning(
+        UpstreamError,
+        "the account's way of signing in is one that the portal's driver does not know",
+        "Use an account with mysql_native_password, caching_sha2_password or ed25519.",
+    ),
+    3118: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
+    3159: Meaning(
+        UpstreamError,
+        "the server only takes encrypted connections",
+        "Add ssl=true to the URL.",
+    ),
+    3168: Meaning(UpstreamUnavailable, "the server is not available", _LATER),
+    4151: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
+}
+#: The client library's own "cannot connect"; what lies under it says why.
+_CANNOT_CONNECT = frozenset({2002, 2003, 2005, 2026})
+
+
+def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
+    """The error that says what pymysql's meant."""
+    number = number_of(exc)
+    if number not in MEANINGS or number in (2006, 2013):
+        found = network.explain(exc, system, place)
+        if found is not None:
+            return found
+    if number in MEANINGS:
+        meaning = MEANINGS[number]
+        return meaning.kind(system, meaning.cause, meaning.advice)
+    if number in _CANNOT_CONNECT or number is None:
+        if "packet" in str(exc).lower():  # pymysql's AssertionError-like words have no number
+            return UpstreamError(
+                system, "what answers there is not a MySQL server", "Check host and port."
+            )
+        return UpstreamUnavailable(
+            system, f"{place.host} cannot be reached", "Check host and port in the URL."
+        )
+    if number == 3024 or number == 1969:
+        return UpstreamTimeout(system, "a statement took longer than its limit", "Try again.")
+    return UpstreamError(
+        system,
+        f"the server refused with its error {number}",
+        "Look the number and the time up in the server's log.",
+    )
+
+
+def number_of(exc: BaseException) -> int | None:
+    """The server's error number, None when it is no answer of a server."""
+    first = next(iter(getattr(exc, "args", ())), None)
+    return first if isinstance(first, int) and first > 0 else None

@@ -1,0 +1,364 @@
+"""What a connection test says when the other side refuses: on real servers where there are any.
+
+Each kind's sentences stand in docs/connections.md; `WRITE_DOCS=1` writes them there anew. A
+sentence that nobody foresaw ("unexpected", a class name, a bare number) fails.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.connections import environments, kinds, probing
+from backend.connections.schemas import ConnectionConfig, EnvironmentView
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.integrations import network
+from tests.backend.connections import bad_server as bad
+from tests.backend.connections.bad_server import BadServer
+from tests.fixtures.certificates import self_signed
+from tests.fixtures.mariadb import MariaDBServer
+from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.processes import ServerUnavailable, missing
+from tests.fixtures.rabbitmq import RabbitMQServer
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "connections.md"
+PASSWORD = "right-Passw0rd"
+UNFORESEEN = re.compile(r"unexpected|Error\b.*\(|Exception|SQLSTATE|reference [0-9A-F]{8}")
+
+#: What was done → what the test says. A name in capitals stands for what differs each time.
+Said = dict[str, str]
+
+
+class Ask:
+    """Runs one probe with these settings and keeps what it said under the name of the case."""
+
+    def __init__(self, environment: EnvironmentView, kind: str, hide: dict[str, str]) -> None:
+        self.said: Said = {}
+        self._environment, self._kind, self._hide = environment, kind, hide
+
+    def __call__(
+        self, case: str, settings: dict[str, str], secrets: dict[str, str] | None = None
+    ) -> None:
+        known = kinds.get_kind(self._kind)
+        config = ConnectionConfig(
+            environment=self._environment,
+            kind=self._kind,
+            settings=kinds.with_defaults(known, settings),
+            secrets=secrets or {},
+            version=1,
+        )
+        result = probing.run(config, deadline=4.0)
+        assert not result.ok, case
+        sentence = f"{result.cause} {result.advice}"
+        assert result.advice, (case, sentence)
+        assert not UNFORESEEN.search(sentence), (case, sentence)
+        for text, name in self._hide.items():
+            sentence = sentence.replace(text, name)
+        self.said[case] = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", sentence)
+
+
+@pytest.fixture(autouse=True)
+def _not_in_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice for localhost differs there; `test_network.py` has both."""
+    monkeypatch.setattr(network, "in_container", lambda: False)
+
+
+@pytest.fixture
+def environment(database: Database) -> EnvironmentView:
+    with database.write() as session:
+        return environments.add(session, SYSTEM, name="Prod")
+
+
+@pytest.fixture
+def ask(environment: EnvironmentView) -> Callable[..., Ask]:
+    def make(kind: str, **hide: str) -> Ask:
+        return Ask(environment, kind, hide)
+
+    return make
+
+
+@contextlib.contextmanager
+def behaving(behave: bad.Behaviour, certificate: Any = None) -> Iterator[BadServer]:
+    with BadServer(certificate) as server:
+        server.behave = behave
+        yield server
+
+
+def greeting(data: bytes) -> bad.Behaviour:
+    """A server of another kind: it speaks first."""
+
+    def behave(connection: Any, _ended: Any) -> None:
+        connection.sendall(data)
+        connection.recv(100)
+
+    return behave
+
+
+def documented(kind: str, said: Said) -> None:
+    """The sentences are those of the documentation."""
+    assert len(said) >= 12, f"only {len(said)} refusals of {kind} are provoked"
+    rows = [f"| {case} | {sentence} |" for case, sentence in said.items()]
+    block = "\n".join(["| what is wrong | what the test says |", "|---|---|", *rows])
+    text = DOCS.read_text(encoding="utf-8")
+    marks = f"<!-- refusals of {kind} -->", f"<!-- end of {kind} -->"
+    before, rest = text.split(marks[0])
+    stored, after = rest.split(marks[1])
+    if os.environ.get("WRITE_DOCS"):
+        DOCS.write_text(f"{before}{marks[0]}\n{block}\n{marks[1]}{after}", encoding="utf-8")
+        return
+    assert stored.strip() == block, f"WRITE_DOCS=1 writes docs/connections.md anew ({kind})"
+
+
+@pytest.mark.slow
+class TestRealServers:
+    def test_postgres(self, ask: Callable[..., Ask]) -> None:
+        try:
+            server = PostgresServer.launch()
+        except ServerUnavailable as exc:
+            missing("PostgreSQL", str(exc))
+        try:
+            refusals_of_postgres(server, made := ask("postgres"))
+        finally:
+            server.close()
+        documented("postgres", made.said)
+
+    def test_ledger_on_mariadb(
+        self, ask: Callable[..., Ask], mariadb_server: MariaDBServer
+    ) -> None:
+        made = ask("ledger")
+        refusals_of_mariadb(mariadb_server, made)
+        documented("ledger", made.said)
+
+    def test_rabbitmq(self, ask: Callable[..., Ask], rabbitmq_server: RabbitMQServer) -> None:
+        made = ask("rabbitmq")
+        refusals_of_rabbitmq(rabbitmq_server, made)
+        documented("rabbitmq", made.said)
+
+
+def refusals_of_postgres(server: PostgresServer, ask: Ask) -> None:
+    with contextlib.closing(server.connect("postgres")) as admin, admin.cursor() as cursor:
+        for statement in (
+            f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'",
+            f"CREATE ROLE nobody_in NOLOGIN PASSWORD '{PASSWORD}'",
+            f"CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD '{PASSWORD}'",
+            f"CREATE ROLE gone LOGIN PASSWORD '{PASSWORD}' VALID UNTIL '2020-01-01'",
+            f"CREATE ROLE kept_out LOGIN PASSWORD '{PASSWORD}'",
+            f"CREATE ROLE only_tls LOGIN PASSWORD '{PASSWORD}'",
+            f"CREATE ROLE no_temp LOGIN PASSWORD '{PASSWORD}'",
+            "CREATE DATABASE closed ALLOW_CONNECTIONS false",
+            "CREATE DATABASE private",
+            "REVOKE CONNECT ON DATABASE private FROM PUBLIC",
+            "CREATE DATABASE full_house CONNECTION LIMIT 0",
+            "CREATE DATABASE bare",
+            "REVOKE TEMP ON DATABASE bare FROM PUBLIC",
+            "SHOW hba_file",
+        ):
+            cursor.execute(statement)
+        rules = Path(str((cursor.fetchone() or ("",))[0]))
+        rules.write_text(
+            "host all kept_out all reject\nhostnossl all only_tls all reject\n" + rules.read_text()
+        )
+        cursor.execute("SELECT pg_reload_conf()")
+    right = {"host": "127.0.0.1", "port": str(server.port), "database": "postgres"}
+    known = {"password": PASSWORD}
+
+    def as_user(case: str, user: str, **changed: str) -> None:
+        ask(case, {**right, "user": user, **changed}, known)
+
+    ask("wrong password", {**right, "user": "reader"}, {"password": "wrong"})
+    ask("no password stored", {**right, "user": "reader"})
+    as_user("no such role", "nobody_at_all")
+    as_user("role without LOGIN", "nobody_in")
+    as_user("role at its connection limit", "crowded")
+    as_user("role past VALID UNTIL", "gone")
+    as_user("pg_hba.conf rejects", "kept_out")
+    as_user("pg_hba.conf wants TLS", "only_tls", sslmode="disable")
+    as_user("no such database", "reader", database="nowhere")
+    as_user("database takes no connections", "reader", database="closed")
+    as_user("no CONNECT privilege", "reader", database="private")
+    as_user("database at its connection limit", "reader", database="full_house")
+    as_user("no TEMP privilege", "no_temp", database="bare")
+    as_user("server without TLS", "reader", sslmode="require")
+    as_user("no root certificate", "reader", sslmode="verify-full")
+    as_user("nothing listens", "reader", port="1")
+    as_user("unknown host", "reader", host="no-such-host.invalid")
+    with behaving(greeting(b"\x4a\x00\x00\x00\x0a8.0.36\x00")) as other:
+        as_user("MySQL at that port", "reader", port=str(other.port))
+    with behaving(bad.html) as other:
+        as_user("a web server at that port", "reader", port=str(other.port))
+    with behaving(bad.close) as other:
+        as_user("the server hangs up", "reader", port=str(other.port))
+    with behaving(bad.silent) as other:
+        as_user("no answer", "reader", port=str(other.port))
+
+
+def refusals_of_mariadb(server: MariaDBServer, ask: Ask) -> None:
+    name = server.create_database()
+    with contextlib.closing(server.connect()) as admin, admin.cursor() as cursor:
+        for user, options in (
+            ("fine", ""),
+            ("locked", "ACCOUNT LOCK"),
+            ("expired", "PASSWORD EXPIRE"),
+            ("tls_only", "REQUIRE SSL"),
+            ("elsewhere", ""),
+            ("unprivileged", ""),
+            ("reader", ""),
+        ):
+            host = "10.9.8.7" if user == "elsewhere" else "%"
+            cursor.execute(
+                f"CREATE OR REPLACE USER '{user}'@'{host}' IDENTIFIED BY '{PASSWORD}' {options}"
+            )
+            if user not in ("unprivileged", "reader"):
+                cursor.execute(f"GRANT ALL ON `{name}`.* TO '{user}'@'{host}'")
+        cursor.execute(f"GRANT SELECT ON `{name}`.* TO 'reader'@'%'")
+        cursor.execute(
+            "CREATE OR REPLACE USER 'rationed'@'%' IDENTIFIED BY "
+            f"'{PASSWORD}' WITH MAX_CONNECTIONS_PER_HOUR 1"
+        )
+        cursor.execute("CREATE OR REPLACE USER 'sealed'@'%' IDENTIFIED VIA unix_socket")
+    from tests.backend.connections.test_real_servers import TestLedger
+
+    def url(user: str, password: str = PASSWORD, database: str = name, port: int = 0) -> dict:
+        at = f"{server.host}:{port or server.port}"
+        return {"url": f"mysql+pymysql://{user}:{password}@{at}/{database}"}
+
+    try:
+        ask("wrong password", url("fine", "wrong"))
+        ask("no such user", url("nobody"))
+        ask("locked account", url("locked"))
+        ask("expired password", url("expired"))
+        ask("account of another host", url("elsewhere"))
+        ask("account without a password, of the server's machine only", url("sealed"))
+        ask("server wants TLS", url("tls_only"))
+        ask("no such database", {"url": server.url("nowhere")})
+        ask("no right on the database", url("unprivileged"))
+        with contextlib.suppress(AssertionError):
+            ask("uses the one connection", url("rationed", database=""))
+        ask.said.pop("uses the one connection", None)
+        ask("more connections than allowed in an hour", url("rationed", database=""))
+        TestLedger().prepare(server.url(name))
+        ask("no right to write", url("reader"))
+        with contextlib.closing(server.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE `{name}`.backup_target_mount_ledger DROP COLUMN version")
+        ask("a column is missing", url("fine"))
+        with contextlib.closing(server.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute(f"DROP TABLE `{name}`.backup_target_mount_ledger")
+            cursor.execute(f"CREATE TABLE `{name}`.something_else (a INT)")
+        ask("no such table", url("fine"))
+        ask("nothing listens", url("fine", port=1))
+        ask("unknown host", {"url": "mysql+pymysql://u:p@no-such-host.invalid/dms"})
+        with behaving(bad.silent) as other:
+            ask("no answer (PostgreSQL or a web server at that port)", url("fine", port=other.port))
+        with behaving(bad.close) as other:
+            ask("the server hangs up", url("fine", port=other.port))
+        with behaving(greeting(b"SSH-2.0-OpenSSH_9.2\r\n")) as other:
+            ask("SSH at that port", url("fine", port=other.port))
+    finally:
+        server.drop_database(name)
+    for text in (name,):
+        ask.said = {case: said.replace(text, "dms") for case, said in ask.said.items()}
+
+
+def refusals_of_rabbitmq(server: RabbitMQServer, ask: Ask) -> None:
+    if not server.managed:
+        pytest.skip("users are only made on a broker that these tests started")
+    server.control("add_user", "limited", PASSWORD)
+    server.control("set_permissions", "-p", "/", "limited", ".*", ".*", ".*")
+    server.control("set_user_limits", "limited", '{"max-connections": 0}')
+    server.control("add_user", "no_vhost", PASSWORD)
+    server.control("add_vhost", "full")
+    server.control("set_permissions", "-p", "full", server.user, ".*", ".*", ".*")
+    server.control("set_vhost_limits", "-p", "full", '{"max-connections": 0}')
+    at = f"{server.host}:{server.port}"
+    login = f"{server.user}:{server.password}"
+    ask("wrong password", {"url": f"amqp://{server.user}:wrong@{at}/"})
+    ask("no such user", {"url": f"amqp://nobody:{PASSWORD}@{at}/"})
+    ask("no password stored", {"url": f"amqp://{server.user}@{at}/"})
+    ask("no such virtual host", {"url": f"amqp://{login}@{at}/nowhere"})
+    ask("no right in the virtual host", {"url": f"amqp://no_vhost:{PASSWORD}@{at}/"})
+    ask("user at its connection limit", {"url": f"amqp://limited:{PASSWORD}@{at}/"})
+    ask("virtual host at its connection limit", {"url": f"amqp://{login}@{at}/full"})
+    ask("amqps to a plain port", {"url": f"amqps://{login}@{at}/"})
+    ask("nothing listens", {"url": "amqp://u:p@127.0.0.1:1/"})
+    ask("unknown host", {"url": "amqp://u:p@no-such-host.invalid/"})
+    with behaving(bad.html) as other:
+        ask("a web server at that port", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
+    with behaving(bad.close) as other:
+        ask("the server hangs up", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
+    with behaving(bad.silent) as other:
+        ask("no answer", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
+
+
+#: kind → (setting, path behind the address, secret)
+WEB = {
+    "datahub": ("server", "", "token"),
+    "openmetadata": ("host_port", "/api", "jwt_token"),
+    "directory": ("endpoint", "/graphql", "token"),
+    "aws": ("endpoint_url", "", "secret_access_key"),
+}
+ANSWERS = {
+    "redirect": bad.answer("302 Found", "", "Location: http://elsewhere.example/x"),
+    "400": bad.answer("400 Bad Request", '{"message": "no"}'),
+    "401": bad.answer("401 Unauthorized", '{"message": "no"}'),
+    "403": bad.answer("403 Forbidden", '{"message": "no"}'),
+    "404": bad.answer("404 Not Found", '{"message": "no"}'),
+    "429": bad.answer("429 Too Many Requests", '{"message": "slow down"}'),
+    "500": bad.answer("500 Internal Server Error", '{"message": "broken"}'),
+    "502": bad.answer("502 Bad Gateway", "<html>nginx</html>", kind="text/html"),
+    "503": bad.answer("503 Service Unavailable", "{}"),
+    "504": bad.answer("504 Gateway Timeout", "{}"),
+    "a web page": bad.html,
+    "hangs up": bad.close,
+    "no answer": bad.silent,
+}
+
+
+def _aws_error(status: str, code: str) -> bad.Behaviour:
+    """As the Security Token Service answers."""
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+    return bad.answer(status, body, kind="text/xml")
+
+
+AWS_ANSWERS = {
+    "no such access key": _aws_error("403 Forbidden", "InvalidClientTokenId"),
+    "wrong secret key": _aws_error("403 Forbidden", "SignatureDoesNotMatch"),
+    "expired session": _aws_error("403 Forbidden", "ExpiredToken"),
+    "right is missing": _aws_error("403 Forbidden", "AccessDenied"),
+    "throttled": _aws_error("400 Bad Request", "Throttling"),
+    **{case: ANSWERS[case] for case in ("502", "a web page", "hangs up", "no answer")},
+}
+
+
+@pytest.mark.parametrize("kind", WEB)
+def test_web_servers(
+    kind: str, ask: Callable[..., Ask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ask(kind)
+    setting, path, secret = WEB[kind]
+    secrets = {secret: "some.secret.value"}
+    more = {"region": "eu-central-1", "access_key_id": "AK"} if kind == "aws" else {}
+
+    def at(case: str, address: str) -> None:
+        made(case, {setting: address + path, **more}, secrets)
+
+    for case, behave in (AWS_ANSWERS if kind == "aws" else ANSWERS).items():
+        with behaving(behave) as server:
+            at(case, server.url)
+    with behaving(bad.answer("200 OK", "{}"), self_signed(tmp_path, "127.0.0.1")) as server:
+        at("a certificate of its own", server.url)
+        at("http to a TLS port", server.url.replace("https:", "http:"))
+    with behaving(bad.answer("400 Bad Request", "{}")) as server:
+        at("https to a plain port", server.url.replace("http:", "https:"))
+    at("nothing listens", "http://127.0.0.1:1")
+    at("unknown host", "http://no-such-host.invalid")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    at("a dead web proxy", "http://gms.example")
+    documented(kind, made.said)
