@@ -72,7 +72,7 @@ def _apply(plan: PlanView, chosen: list[str]) -> None:
 
 
 def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
-    found = {
+    found: dict[tuple[str, str], str] = {
         (str(row.user_id), field): f"{row.email} · {FIELDS[field]}"
         for row in rows
         for field, sets in (("displayName", row.sets_name), ("domains", row.sets_domains))
@@ -84,7 +84,10 @@ def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     with st.popover("Leave a difference alone", icon=":material/do_not_disturb_on:"):
         st.caption("It leaves this plan now and later ones until either side changes.")
         which = st.selectbox(
-            "Difference on this page", list(found), format_func=found.get, key="user_sync.leave"
+            "Difference on this page",
+            list(found),
+            format_func=found.__getitem__,
+            key="user_sync.leave",
         )
         reason = st.text_input("Why", key="user_sync.leave_reason")
         if st.button("Leave it alone", key="user_sync.leave_do") and which is not None:
@@ -92,6 +95,6 @@ def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
                 service.ignore, plan_id=plan.id, user_id=which[0], field=which[1], reason=reason
             )
             if done is not None:
-                ticks.ticked(plan.id).discard(which[0])
+                ticks.replace(plan.id, ticks.ticked(plan.id) - {which[0]})
                 flash.success("The difference is left alone until it changes.")
                 st.rerun()

@@ -52,7 +52,7 @@ def test_preview_run_proof_and_again_by_trigger(sandbox_portal: Portal, browser_
     expect(dialog.get_by_text("All rows change in one transaction, or none.")).to_be_visible()
     shoot(page, "confirm")
     press(dialog, "Tokenize now")
-    expect(page.get_by_text("of 5,000 rows were changed.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("of 5,000 rows were changed.").last).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("tokenize/status:SUCCESS").first).to_be_visible(timeout=SLOW)
     shoot(page, "result")
 

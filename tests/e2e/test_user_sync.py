@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.fixtures.browser import press, settle
+from tests.fixtures.browser import HeldAnswers, fill, press, settle
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     page = browser_page
     sandbox_portal.sign_in(page, role="steward", path="/user-sync")
     press(page, "Plan now")
+    page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
     for kind in KINDS:
         page.get_by_text(kind, exact=True).first.wait_for()
     tick(page, "aaron_johnson0@example.com")
@@ -73,6 +74,27 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     press(page, "Change 1 user")
     page.get_by_text(f"of plan {undo},").first.wait_for()
     page.get_by_role("button", name="Undo").last.wait_for()
+
+
+def test_ticks_made_while_the_page_is_redrawn_are_kept(
+    sandbox_portal: Portal, browser_page: "Page"
+) -> None:
+    plan = sandbox_portal.cli_json("users", "plan", "sandbox")["plan_id"]
+    page, answers = browser_page, HeldAnswers(browser_page)
+    sandbox_portal.sign_in(page, role="steward", path=f"/user-sync?plan={plan}")
+    boxes = page.get_by_role("checkbox", name="Apply to")
+    boxes.nth(1).wait_for(state="attached")
+    answers.hold()
+    fill(page, **{"E-mail_or_name": "example.com"})  # every row of the page, drawn anew
+    answers.wait_for_a_whole_run()
+    boxes.nth(0).check(force=True)  # a tick, while what that run drew is on its way to the browser
+    answers.let_go(keep_holding=True)
+    boxes.nth(1).check(force=True)  # and another, before the answer to the first one is there
+    answers.let_go()
+    page.get_by_role("button", name="Apply 2 ticked").last.wait_for()
+    settle(page)
+    assert boxes.nth(0).is_checked()
+    assert boxes.nth(1).is_checked()
 
 
 def test_the_same_from_the_command_line_while_the_portal_runs(sandbox_portal: Portal) -> None:
