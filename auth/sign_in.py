@@ -49,6 +49,7 @@ def _form() -> Any:
     """
     from streamlit_authenticator import Authenticate
 
+    # mypy: the library has no types, so its class is Any
     class PortalForm(Authenticate):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             back = _Behind()

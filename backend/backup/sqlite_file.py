@@ -37,6 +37,7 @@ def copy(database: Database, target: Path) -> None:
     pooled = database.engine.raw_connection()
     try:
         with _opened(target) as connection:
+            # mypy: a connection from the pool has its driver connection
             pooled.driver_connection.backup(connection)  # type: ignore[union-attr]
             connection.execute("PRAGMA journal_mode=DELETE")
     finally:

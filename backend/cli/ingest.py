@@ -167,6 +167,7 @@ def export_mapping(
     if format not in ("yaml", "json"):
         raise InvalidInput("--format is yaml or json.")
     with cli.unit_read() as (session, actor):
+        # mypy: typer hands on a choice as str; the service checks it
         text = mapping.export_text(session, actor, format=format, environment=environment)  # type: ignore[arg-type]
     typer.echo(text, nl=False)
 

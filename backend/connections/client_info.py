@@ -281,6 +281,7 @@ def _view(environment: Environment, row: DataHubClientInfo | None) -> ClientInfo
         )
     status: ConnectionStatus = "unknown"
     if row.connection_status in ("connected", "failed"):
+        # mypy: narrowed by the line above, which mypy does not follow
         status = row.connection_status  # type: ignore[assignment]
     return ClientInfoView(
         environment=environment.name,

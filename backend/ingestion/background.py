@@ -27,6 +27,7 @@ def queue_links(
     only_one(session, actor, where.id, "ingestion.links", subject[:500])
     arguments = {"mode": mode, "environment": where.name}
     if dataset_urn:
+        # mypy: JSON arguments: the list is one more shape of value
         arguments |= {"dataset_urns": [dataset_urn]}  # type: ignore[dict-item]
     return enqueue(session, actor, "ingestion.links", arguments, subject=subject)
 

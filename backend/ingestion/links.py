@@ -193,6 +193,7 @@ def _named(scene: Scene, catalog: Catalog) -> Iterator[str]:
 def check_mode(text: str) -> Mode:
     """`put` or `remove`; raises InvalidInput."""
     if text == "put" or text == "remove":
+        # mypy: narrowed by the line above, which mypy does not follow
         return text  # type: ignore[return-value]
     raise InvalidInput(f"{text!r} is neither put nor remove.")
 

@@ -260,8 +260,9 @@ def _document(row: IngestionRule) -> dict[str, str]:
 def _view(row: IngestionRule) -> RuleView:
     return RuleView(
         id=row.id,
-        kind=row.kind,  # type: ignore[arg-type]
+        kind=row.kind,  # type: ignore[arg-type]  # written from a Literal, read back as str
         pattern=row.pattern,
+        # mypy: written from a Literal, read back as str
         target=Target(row.target_kind, row.target),  # type: ignore[arg-type]
         source="portal",
         note=row.note,

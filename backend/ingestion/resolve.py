@@ -119,6 +119,7 @@ def candidates(
             raise MappingBroken(problem)
         exact = rules.exact.get(dataset_urn)
         if exact is not None:
+            # mypy: a rule found by its dataset always has a target
             yield Candidate(rules.source, rules.source, exact.pattern, exact.target)  # type: ignore[arg-type]
     yield from _by_tag(scene, catalog, dataset_urn, notes)
     name = urns.parse_dataset(dataset_urn).name

@@ -23,6 +23,7 @@ SENDING_SECONDS = 60
 
 def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> RunView:
     """Start what the committed row asks for. Raises StartFailed with the run as recorded."""
+    # mypy: written from a Literal, read back as str
     target = Target(row.target_kind, row.target)  # type: ignore[arg-type]
     facts: TargetFacts | None = None
     try:

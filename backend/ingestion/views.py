@@ -9,6 +9,7 @@ from backend.models.ingestion import IngestionRun
 def run_view(row: IngestionRun, actor: Actor) -> RunView:
     """The run as this actor may see it."""
     named = actor.may(Permission.INGESTION_MAPPING_READ)
+    # mypy: written from a Literal, read back as str
     status: Status = row.status  # type: ignore[assignment]
     return RunView(
         run_id=row.run_id,
@@ -37,6 +38,7 @@ def run_view(row: IngestionRun, actor: Actor) -> RunView:
         can_stop=can_stop(row),
         error_status=row.error_status,
         answered=row.answered,
+        # mypy: written from a Literal, read back as str
         target=Target(row.target_kind, row.target) if named else None,  # type: ignore[arg-type]
         rule_source=row.rule_source if named else None,
         rule_pattern=row.rule_pattern if named else None,

@@ -44,6 +44,7 @@ class Context:
 
     def __init__(self, database: Database, row: Job, worker: str) -> None:
         self.job_id = row.id
+        # mypy: written from a Literal, read back as str
         self.actor = Actor(row.actor_id, row.actor_name, Role(row.actor_role), row.actor_kind)  # type: ignore[arg-type]
         self.attempt = row.attempt
         self.database = database

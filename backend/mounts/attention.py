@@ -47,4 +47,5 @@ def _of(watch: WatchView, name: str) -> list[Attention]:
 
 
 def _item(severity: str, text: str, since: object, query: dict[str, str]) -> Attention:
+    # mypy: the callers pass what Attention declares
     return Attention(severity, text, "mounts", since, tuple(query.items()))  # type: ignore[arg-type]

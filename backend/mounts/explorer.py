@@ -276,6 +276,7 @@ def _kept(key: object, seconds: float, make: Callable[[], T]) -> T:
     with _cache_lock:
         found = _cache.get(key)
         if found is not None and now - found[0] < seconds:
+            # mypy: a cache of values of any type; the key decides which
             return found[1]  # type: ignore[return-value]
     value = make()
     with _cache_lock:

@@ -126,6 +126,7 @@ def _limit_queries(ledger: Ledger) -> None:
 
     @event.listens_for(ledger.engine, "connect")
     def _limit(connection: object, _record: object) -> None:
+        # mypy: a DB-API connection, whose type SQLAlchemy does not give
         with connection.cursor() as cursor:  # type: ignore[attr-defined]
             for statement in statements[dialect]:
                 try:

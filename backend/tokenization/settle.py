@@ -182,4 +182,5 @@ def _job_ended(session: ReadSession, row: TokenizationRun) -> bool:
 
 def _actor(row: TokenizationRun) -> Actor:
     """Whoever asked for the run is named with its outcome, too."""
+    # mypy: written from a Literal, read back as str
     return Actor(row.actor_id, row.actor_name, Role.STEWARD, row.actor_kind)  # type: ignore[arg-type]

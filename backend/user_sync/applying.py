@@ -276,6 +276,7 @@ def close(session: WriteSession, run: SyncRun, state: RunState | None, note: str
     run.claimed_by, run.finished_at = None, clock.now()
     audit.record(
         session,
+        # mypy: written from a Literal, read back as str
         Actor(run.actor_id, run.actor_name, Role(run.actor_role), run.actor_kind),  # type: ignore[arg-type]
         "user_sync:plan:apply",
         subject=f"run {run.id} of plan {run.plan_id} on {run.environment}",

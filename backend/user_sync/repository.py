@@ -49,7 +49,7 @@ def _plan_view(row: SyncPlan, run_id: int | None, now: datetime) -> PlanView:
         id=row.id,
         environment_id=row.environment_id,
         environment=row.environment,
-        state=row.state,  # type: ignore[arg-type]
+        state=row.state,  # type: ignore[arg-type]  # written from a Literal, read back as str
         origin=row.origin,
         reverts_run_id=row.reverts_run_id,
         error=row.error,

@@ -28,6 +28,7 @@ def store_rows(
     values = [_values(plan_id, row, encode) for row in rows]
     if connection.dialect.name != "sqlite":
         connection.execute(
+            # mypy: declared as FromClause, is a Table
             insert(SyncRow.__table__),  # type: ignore[arg-type]
             [dict(zip(_COLUMNS, value, strict=True)) for value in values],
         )
@@ -250,7 +251,7 @@ def row_view(row: SyncRow, host_port: str) -> RowView:
     return RowView(
         plan_id=row.plan_id,
         position=row.position,
-        kind=row.kind,  # type: ignore[arg-type]
+        kind=row.kind,  # type: ignore[arg-type]  # written from a Literal, read back as str
         reason=row.reason,
         email=row.email,
         user_id=row.user_id,

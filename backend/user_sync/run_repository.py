@@ -61,7 +61,7 @@ def view(session: ReadSession, row: SyncRun, *, reused: bool = False) -> RunView
         plan_id=row.plan_id,
         environment_id=row.environment_id,
         environment=row.environment,
-        state=row.state,  # type: ignore[arg-type]
+        state=row.state,  # type: ignore[arg-type]  # written from a Literal, read back as str
         note=row.note,
         job_id=row.job_id,
         actor_name=row.actor_name,
@@ -209,7 +209,7 @@ def record(
         .where(SyncRun.id == run_id, SyncRun.claimed_by == token)
         .values(heartbeat_at=now)
     )
-    if owned.rowcount != 1:  # type: ignore[attr-defined]
+    if owned.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a CursorResult
         return False
     if intents:
         session.execute(
@@ -283,7 +283,7 @@ def _item_view(item: SyncItem, row: SyncRow, host_port: str) -> ItemView:
         position=item.position,
         user_id=item.user_id,
         email=item.email,
-        state=item.state,  # type: ignore[arg-type]
+        state=item.state,  # type: ignore[arg-type]  # written from a Literal, read back as str
         reason=item.reason,
         stored=tuple(filter(None, item.stored.split(","))),
         version_after=item.version_after,

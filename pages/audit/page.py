@@ -67,7 +67,8 @@ if before is not None:
     newest.button(
         "Newest events",
         key="audit.newest",
-        on_click=lambda: st.query_params.pop("before", None),
+        on_click=filters.forget,
+        args=("before",),
         width="stretch",
     )
 if listed.next_before is not None:

@@ -35,8 +35,8 @@ def add(*, first: bool) -> None:
     if pressed:
         made = calls.write(environments.add, name=name, default=default, is_production=production)
         if made is not None:
-            default = " It is the default now." if made.is_default else ""
-            flash.success(f"Environment {escape(made.name)} is added.{default} Configure it below.")
+            also = " It is the default now." if made.is_default else ""
+            flash.success(f"Environment {escape(made.name)} is added.{also} Configure it below.")
             st.query_params.from_dict({"environment": made.name})
             st.rerun()
 

@@ -172,8 +172,11 @@ def _details(run: RunView) -> None:
     with looked:
         times.caption("Last looked at", run.looked_at)
     if run.log_tail:
-        height = 260 if len(run.log_tail) > 9 else "content"
-        st.code("\n".join(run.log_tail[-200:]), language=None, height=height)
+        st.code(
+            "\n".join(run.log_tail[-200:]),
+            language=None,
+            height=260 if len(run.log_tail) > 9 else "content",
+        )
     with st.expander("What was sent, and where"):
         st.code(run.dataset_urn, language=None)
         st.json(json.loads(run.payload))

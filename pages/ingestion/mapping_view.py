@@ -1,5 +1,7 @@
 """The mapping editor: rules of all sources, a test of a URN, import and export."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -207,9 +209,7 @@ def _exchange(environment: str) -> None:
         for column, form in ((left, "yaml"), (right, "json")):
             column.download_button(
                 f"Export as {form.upper()}",
-                lambda form=form: calls.fetch(
-                    mapping.export_text, format=form, environment=environment
-                ),
+                partial(calls.fetch, mapping.export_text, format=form, environment=environment),
                 file_name=f"ingestion_mapping.{form}",
                 key=f"ingestion.export.{form}",
                 width="stretch",

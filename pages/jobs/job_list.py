@@ -1,7 +1,7 @@
 """The jobs page's filters, its list, and what ran per day."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pandas as pd
 import streamlit as st
@@ -77,7 +77,7 @@ def per_day(counts: Sequence[DayCount]) -> None:
         return
     today = clock.now().date()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    found = {(item.day, item.state): item.count for item in counts}
+    found: dict[tuple[date, str], int] = {(item.day, item.state): item.count for item in counts}
     total = sum(item.count for item in counts)
     not_well = sum(item.count for item in counts if item.state in ("failed", "interrupted"))
     charts.stacked_bars(

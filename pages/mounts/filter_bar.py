@@ -221,7 +221,8 @@ def pager(following: str | None, *, complete: bool = True) -> None:
                 "First page",
                 key="mounts.first",
                 icon=":material/first_page:",
-                on_click=lambda: st.query_params.pop("cursor", None),
+                on_click=filters.forget,
+                args=("cursor",),
             )
         if following is not None:
             st.button(

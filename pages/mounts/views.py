@@ -75,7 +75,9 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
         st.warning(page.problem, icon=":material/info:")
     if not page.complete:
         st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
-    counts = {kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts}
+    counts: dict[str, int] = {
+        kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts
+    }
     filter_bar.facet("Why", "reason", counts)
     if actor.may(Permission.MOUNTS_WRITE):
         _max_age(wanted, watch.max_age_hours)
@@ -94,11 +96,11 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
 def _max_age(wanted: Wanted, hours: int) -> None:
     with st.popover(f"Too old after {hours} h", icon=":material/timer:"):
         value = st.number_input("Hours", 1, orphans.MAX_AGE_HOURS, hours, key="mounts.max_age")
-        if st.button("Save", key="mounts.max_age.save") and calls.write(
-            orphans.set_max_age, environment=wanted.where, hours=int(value)
-        ):
-            flash.success("The next scan uses the new age.")
-            st.rerun()
+        if st.button("Save", key="mounts.max_age.save"):
+            saved = calls.write(orphans.set_max_age, environment=wanted.where, hours=int(value))
+            if saved is not None:
+                flash.success("The next scan uses the new age.")
+                st.rerun()
 
 
 def operations(actor: Actor, wanted: Wanted) -> None:

@@ -30,8 +30,8 @@ def attention(items: Sequence[Attention]) -> None:
             draw = {"error": st.error, "warning": st.warning}.get(item.severity, st.info)
             draw(escape(item.text) + since, icon=_ICONS[item.severity])
         with link:
-            since = f"Since {times.exact(item.since)}" if item.since else None
-            to_page(item.page, "Open", query=dict(item.query), help=since)
+            exact = f"Since {times.exact(item.since)}" if item.since else None
+            to_page(item.page, "Open", query=dict(item.query), help=exact)
 
 
 def health(environments: Sequence[EnvironmentHealth]) -> None:

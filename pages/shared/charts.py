@@ -1,9 +1,13 @@
 """Stacked bars for looking, with the same numbers as a table for reading."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
+
+if TYPE_CHECKING:
+    import altair as alt
 
 #: At least 3:1 against the light and the dark background.
 BLUE, GREEN, ORANGE, RED = "#3b82c4", "#2e9e5b", "#c9741a", "#d9534f"
@@ -40,7 +44,7 @@ def _chart(
     colours: Mapping[str, str],
     bar: str,
     said: str,
-) -> "alt.Chart":  # noqa: F821 - imported below
+) -> "alt.Chart":
     import altair as alt  # half a second that a page without a chart need not wait for
 
     names = list(parts)

@@ -92,6 +92,11 @@ def number(parameter: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
 
 
+def forget(parameter: str) -> None:
+    """Take `?parameter=` out of the address; for a button's on_click."""
+    st.query_params.pop(parameter, None)
+
+
 def view(
     options: Mapping[str, str],
     first: str,
@@ -113,7 +118,7 @@ def view(
     chosen = st.segmented_control(
         label,
         list(options),
-        format_func=options.get,
+        format_func=options.__getitem__,
         key=key,
         label_visibility="collapsed" if parameter == "view" else "visible",
         required=True,

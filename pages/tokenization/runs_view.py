@@ -31,7 +31,8 @@ def history(environment: str) -> None:
             st.button(
                 "Newest runs",
                 key="tokenization.newest",
-                on_click=lambda: st.query_params.pop("before", None),
+                on_click=filters.forget,
+                args=("before",),
             )
         if len(runs) == PAGE:
             st.button(

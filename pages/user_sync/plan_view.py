@@ -108,11 +108,13 @@ def _tiles(plan: PlanView) -> None:
             st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
     fields = plan.fields
     elsewhere = plan.changes - plan.kinds.get("update", 0)
-    parts = [
+    only_in_name = f"of them only in name, under *{LABELS['unknown_domain']}*"
+    only_in_form = "of them only in white space or Unicode form"
+    parts: list[tuple[int, str, str]] = [
         (plan.changes if elsewhere > 0 else 0, "user can be changed", "users can be changed"),
-        (elsewhere, *[f"of them only in name, under *{LABELS['unknown_domain']}*"] * 2),
+        (elsewhere, only_in_name, only_in_name),
         (fields.get("displayName", 0), "display name changes", "display names change"),
-        (fields.get("look_alike", 0), *["of them only in white space or Unicode form"] * 2),
+        (fields.get("look_alike", 0), only_in_form, only_in_form),
         (fields.get("domains_added", 0), "user gets a domain", "users get a domain"),
         (fields.get("domains_removed", 0), "user loses one", "users lose one"),
     ]

@@ -94,9 +94,11 @@ def _items(run: RunView) -> None:
         )
     if after is not None:
         st.button(
-            "Back to the first", key="user_sync.first_items", on_click=st.query_params.pop,
+            "Back to the first",
+            key="user_sync.first_items",
+            on_click=filters.forget,
             args=("after",),
-        )  # fmt: skip
+        )
 
 
 def _frame(run: RunView, items: tuple[ItemView, ...]) -> pd.DataFrame:

@@ -33,9 +33,11 @@ def _settings(actor: Actor, environment: str) -> None:
     with st.form("user_sync.settings", border=True):
         wanted = _limits(_schedule(view.settings, locked), locked)
         save = st.form_submit_button("Save", key="user_sync.save", disabled=locked)
-        if save and calls.write(service.save_settings, environment=environment, settings=wanted):
-            flash.success("Settings saved.")
-            st.rerun()
+        if save:
+            saved = calls.write(service.save_settings, environment=environment, settings=wanted)
+            if saved is not None:
+                flash.success("Settings saved.")
+                st.rerun()
 
 
 def _schedule(now: Settings, locked: bool) -> Settings:

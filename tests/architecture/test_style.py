@@ -1,12 +1,14 @@
 """Formatting, lint and types hold on the whole tree, so that `make check` is never a surprise."""
 
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT
+from tests.architecture.source import ROOT, modules
 
 BIN = Path(sys.executable).parent
 
@@ -28,5 +30,20 @@ def test_has_no_lint():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_backend_types_hold():
+def test_types_hold():
     _passes("mypy")
+
+
+def test_whatever_the_type_checker_must_not_see_says_why():
+    """`# type: ignore[…]  # why`, or `# mypy: why` on the line above."""
+    silent = [
+        f"{module.place}:{number}"
+        for module in modules().values()
+        for number, (above, line) in enumerate(
+            pairwise(["", *module.path.read_text().splitlines()]), 1
+        )
+        if "# type: ignore" in line
+        and not re.search(r"# type: ignore\[[a-z, -]+\]  # \w", line)
+        and not above.strip().startswith("# mypy: ")
+    ]
+    assert silent == []

@@ -74,10 +74,12 @@ class WatchedCursor(_Cursor):
     """Its statements are watched."""
 
     def execute(self, query: Any, vars: Any = None) -> None:
+        # mypy: the connection class of this module made the cursor
         with self.connection.watched():  # type: ignore[attr-defined]
             super().execute(query, vars)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
+        # mypy: the connection class of this module made the cursor
         with self.connection.watched():  # type: ignore[attr-defined]
             super().copy_expert(sql, file, size)
 

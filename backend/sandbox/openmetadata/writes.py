@@ -46,6 +46,7 @@ class Rules:
 def rules_for(version: str, if_match: str) -> Rules:
     parts = tuple(int(p) for p in version.split("-")[0].split(".")[:3])
     if if_match != "auto":
+        # mypy: Literal; the caller took it from the same words
         return Rules(parts, if_match)  # type: ignore[arg-type]
     if parts < (1, 10):
         return Rules(parts, "ignored")
