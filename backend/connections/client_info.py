@@ -180,18 +180,20 @@ def _fetch(config: ConnectionConfig, *, authenticated: bool) -> "ClientInfo":
     from backend.integrations.datahub import sdk
     from backend.integrations.datahub.client import DataHubClient
 
-    guard.check_config(config)
     sdk.load()
     outcome: Future[ClientInfo] = Future()
 
     def work() -> None:
         try:
-            with DataHubClient(
-                config.settings["server"],
-                config.secrets.get("token"),
-                frontend_url=config.settings.get("frontend_url") or None,
-                timeout=min(DEADLINE, float(config.settings["timeout"])),
-            ) as client:
+            with (
+                guard.checked(config),
+                DataHubClient(
+                    config.settings["server"],
+                    config.secrets.get("token"),
+                    frontend_url=config.settings.get("frontend_url") or None,
+                    timeout=min(DEADLINE, float(config.settings["timeout"])),
+                ) as client,
+            ):
                 if not authenticated:
                     client.probe()  # /config answers without a token
                 outcome.set_result(client.client_info())

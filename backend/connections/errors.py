@@ -42,6 +42,19 @@ class ConnectionNotConfigured(NotFound):
         self.kind = kind
 
 
+class SecretsAskedAgain(InvalidInput):
+    """A stored secret never follows its connection to another address by itself."""
+
+    def __init__(self, label: str, changed: Iterable[str], secrets: Iterable[str]) -> None:
+        names = " and ".join(sorted(secrets))
+        super().__init__(
+            f"{label}: with another {' and '.join(changed)} the stored {names} would be sent to "
+            f"somebody else. Enter {names} again (on the command line: --secret), or forget it "
+            "first. Nothing was saved or sent."
+        )
+        self.secrets = tuple(sorted(secrets))
+
+
 class UnknownKind(InvalidInput):
     def __init__(self, kind: str, known: Iterable[str]) -> None:
         super().__init__(f"'{kind}' is not a kind of connection; use one of {', '.join(known)}.")

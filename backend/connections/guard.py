@@ -1,48 +1,89 @@
 """Which addresses a connection may not lead to (SSRF).
 
-Private and loopback addresses are legitimate here: the systems are internal. Link-local ones are
-not: that is where clouds answer with the machine's own credentials (169.254.169.254).
+Private and loopback addresses are legitimate here: the systems are internal. Those where clouds
+answer with the machine's own credentials are not: link-local (169.254.169.254) and the fixed
+addresses of Azure, Oracle, Alibaba, AWS and Google, also written inside an IPv6 address.
+
+Which setting is an address, and which hosts a driver takes from it, is said by the field itself
+(`backend.connections.addresses`). A probe resolves each host once, here, and connects to what was
+found: a name that changes between the check and the use changes nothing.
 """
 
+import contextlib
 import ipaddress
 import socket
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
 
+from backend.connections import kinds
 from backend.connections.schemas import ConnectionConfig
+from backend.core import resolving
 from backend.core.errors import InvalidInput
 
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _METADATA = frozenset(
-    ipaddress.ip_address(address) for address in ("100.100.100.200", "fd00:ec2::254")
+    ipaddress.ip_address(address)
+    for address in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
 )
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
-#: Settings that hold an address, of any kind.
-ADDRESSES = (
-    "server",
-    "frontend_url",
-    "host_port",
-    "endpoint",
-    "url",
-    "host",
-    "server_hostname",
-    "jdbc_url",
-    "endpoint_url",
-)
+_SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # Oracle's 192.0.0.192 among them
+#: NAT64 (RFC 6052, RFC 8215) and IPv4-compatible: the last four bytes are the IPv4 address.
+_EMBEDDING = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 
 
-def check_config(config: ConnectionConfig) -> None:
-    """Raise InvalidInput when any address leads to the cloud's metadata service, by name too."""
-    for name in ADDRESSES:
-        host = host_of(config.settings.get(name, ""))
-        if host and _is_forbidden(host, lookup=True):
+@contextlib.contextmanager
+def checked(config: ConnectionConfig) -> Iterator[None]:
+    """Inside, this thread connects to nothing but what was looked at.
+
+    Raises InvalidInput when any address leads to the cloud's metadata service, by name too, at the
+    start or (a redirect, a name that the driver adds) in the middle. AWS's own credential chain
+    may ask the machine's metadata service, as everywhere.
+    """
+    pins = {}
+    for name, host in hosts(config.kind, config.settings):
+        found = _addresses(host)
+        if _forbidden_name(host) or any(map(_bad, found)):
             raise _Forbidden(config.kind, name)
+        if found:
+            pins[host] = tuple(str(address) for address in found)
+
+    def check(address: str) -> None:
+        if config.kind != "aws" and _bad(ipaddress.ip_address(address.partition("%")[0])):
+            raise _Forbidden(config.kind, "server, by another address than the one entered,")
+
+    with resolving.pinned(pins, check):
+        yield
 
 
-def check_literal(kind: str, settings: dict[str, str]) -> None:
+def check_literal(kind: str, settings: Mapping[str, str]) -> None:
     """The same without asking DNS, for the moment of saving."""
-    for name in ADDRESSES:
-        host = host_of(settings.get(name, ""))
-        if host and _is_forbidden(host, lookup=False):
+    for name, host in hosts(kind, settings):
+        if _forbidden_name(host) or any(map(_bad, _addresses(host, socket.AI_NUMERICHOST))):
             raise _Forbidden(kind, name)
+
+
+def hosts(kind: str, settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(setting, host) of everything the kind's drivers will connect to.
+
+    Raises InvalidInput for a stored address that may not be used any more.
+    """
+    known = kinds.get_kind(kind)
+    return [
+        (field.name, host)
+        for field in known.settings
+        for host in field.parsed(known.label, settings.get(field.name, "")).hosts
+    ]
+
+
+def check_embedded(kind: str, settings: Mapping[str, str], *, sandbox: bool) -> None:
+    """Files of the portal's own machine are the sandbox's alone.
+
+    Raises InvalidInput: `sqlite:////path` would make or open any file, the state included.
+    """
+    if not sandbox and settings.get("url", "").startswith("sqlite:"):
+        raise InvalidInput(
+            f"{kind} url: only the sandbox may use sqlite. "
+            "Enter the server of the ledger, like mysql://user@db.example.com:3306/dms."
+        )
 
 
 class _Forbidden(InvalidInput):
@@ -53,37 +94,37 @@ class _Forbidden(InvalidInput):
         )
 
 
-def host_of(value: str) -> str:
-    """The host name or address in a setting, "" when there is none."""
-    if not value or value.startswith("/"):
-        return ""
-    text = value.removeprefix("jdbc:")
-    try:
-        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+def _forbidden_name(host: str) -> bool:
+    return host.lower() in _METADATA_NAMES
 
 
-def _is_forbidden(host: str, *, lookup: bool) -> bool:
-    if host.lower() in _METADATA_NAMES:
+def _bad(address: Ip) -> bool:
+    inner = _embedded(address)
+    if inner is not None and _bad(inner):
         return True
-    return any(_bad(address) for address in _addresses(host, lookup))
+    special = address.version == 4 and address in _SPECIAL
+    return address.is_link_local or address.is_multicast or special or address in _METADATA
 
 
-def _bad(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_link_local or address.is_multicast or address in _METADATA
+def _embedded(address: Ip) -> ipaddress.IPv4Address | None:
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour
+    if any(address in net for net in _EMBEDDING):
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.teredo[1] if address.teredo else None
 
 
-def _addresses(host: str, lookup: bool) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _addresses(host: str, flags: int = 0) -> list[Ip]:
+    """What the host stands for: decimal and hexadecimal spellings too; [] for an unknown name."""
     try:
         return [ipaddress.ip_address(host.partition("%")[0])]
     except ValueError:
         pass
-    flags = 0 if lookup else socket.AI_NUMERICHOST  # decimal and hexadecimal spellings too
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError):
         return []  # an unknown name is for the probe to explain
-    return [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found]
+    unique = dict.fromkeys(str(item[4][0]).partition("%")[0] for item in found)
+    return [ipaddress.ip_address(each) for each in unique]

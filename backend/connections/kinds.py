@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from backend.connections import fields
+from backend.connections import addresses, fields
 from backend.connections.errors import UnknownKind
 from backend.connections.fields import Field
 from backend.core.errors import InvalidInput
@@ -50,14 +50,15 @@ _ALL = (
                 "DataHub's metadata service, not its web page (often port 8080).",
                 required=True,
                 placeholder="https://datahub-gms.example.com:8080",
-                check=fields.web_address,
+                address=addresses.web,
+                directs=True,
             ),
             Field(
                 "frontend_url",
                 "Web address",
                 "Where people open DataHub; used for links to datasets.",
                 placeholder="https://datahub.example.com",
-                check=fields.web_address,
+                address=addresses.web,
             ),
             Field(
                 "timeout",
@@ -80,7 +81,8 @@ _ALL = (
                 "Ends in /api; without it the web page answers instead.",
                 required=True,
                 placeholder="https://openmetadata.example.com/api",
-                check=fields.api_address,
+                address=addresses.api,
+                directs=True,
             ),
         ),
         secrets=(Field("jwt_token", "JWT token", "Token of a bot or person who may edit users."),),
@@ -96,7 +98,8 @@ _ALL = (
                 "Answers { users { email displayName domain } }.",
                 required=True,
                 placeholder="https://directory.example.com/graphql",
-                check=fields.web_address,
+                address=addresses.web,
+                directs=True,
             ),
         ),
         secrets=(Field("token", "Bearer token", "Leave empty when the endpoint asks for none."),),
@@ -112,7 +115,8 @@ _ALL = (
                 "SQLAlchemy URL; a password in it is moved into the secret.",
                 required=True,
                 placeholder="mysql+pymysql://dms@db.example.com:3306/dms",
-                check=fields.ledger_url,
+                address=addresses.database,
+                directs=True,
             ),
         ),
         secrets=(_PASSWORD_OF_URL,),
@@ -128,7 +132,8 @@ _ALL = (
                 "amqp:// or amqps://; a password in it is moved into the secret.",
                 required=True,
                 placeholder="amqp://dms@broker.example.com:5672/",
-                check=fields.url_of("amqp", "amqps", "memory"),
+                address=addresses.broker,
+                directs=True,
             ),
         ),
         secrets=(_PASSWORD_OF_URL,),
@@ -138,8 +143,22 @@ _ALL = (
         "PostgreSQL",
         "Source database whose columns are tokenized.",
         settings=(
-            Field("host", "Host", "Host name or address.", required=True, check=fields.host),
-            Field("port", "Port", "", default="5432", check=fields.number(1, 65535, whole=True)),
+            Field(
+                "host",
+                "Host",
+                "Host name or address.",
+                required=True,
+                address=addresses.host,
+                directs=True,
+            ),
+            Field(
+                "port",
+                "Port",
+                "",
+                default="5432",
+                check=fields.number(1, 65535, whole=True),
+                directs=True,
+            ),
             Field("database", "Database", "The database of the dataset URNs.", required=True),
             Field("user", "User", "Needs SELECT and UPDATE on the tables.", required=True),
             Field(
@@ -148,6 +167,7 @@ _ALL = (
                 "verify-full checks the server's certificate and name.",
                 default="prefer",
                 choices=("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+                directs=True,
             ),
         ),
         secrets=(Field("password", "Password", "Password of the user."),),
@@ -162,7 +182,8 @@ _ALL = (
                 "Server host name",
                 "Of the SQL warehouse's connection details.",
                 placeholder="adb-123.azuredatabricks.net",
-                check=fields.host,
+                address=addresses.host,
+                directs=True,
             ),
             Field(
                 "http_path",
@@ -177,7 +198,8 @@ _ALL = (
                 "JDBC URL",
                 "Instead of host name and path; a PWD in it is moved into the secret.",
                 placeholder="jdbc:databricks://adb-123.azuredatabricks.net:443;httpPath=…",
-                check=fields.prefix("jdbc:"),
+                address=addresses.jdbc,
+                directs=True,
             ),
         ),
         secrets=(Field("access_token", "Access token", "Personal or service principal token."),),
@@ -198,15 +220,22 @@ _ALL = (
                 "endpoint_url",
                 "Endpoint URL",
                 "Only for a private endpoint or a stand-in.",
-                check=fields.web_address,
+                address=addresses.web,
+                directs=True,
             ),
-            Field("access_key_id", "Access key id", "Empty: the portal's own AWS identity."),
+            Field(
+                "access_key_id",
+                "Access key id",
+                "Empty: the portal's own AWS identity.",
+                directs=True,
+            ),
             Field(
                 "role_arn",
                 "Role to assume",
                 "",
                 placeholder="arn:aws:iam::123456789012:role/portal",
                 check=fields.prefix("arn:"),
+                directs=True,
             ),
         ),
         secrets=(Field("secret_access_key", "Secret access key", "Belongs to the access key id."),),
@@ -292,3 +321,24 @@ def _check_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) ->
 def with_defaults(kind: Kind, stored: Mapping[str, str]) -> dict[str, str]:
     """Every setting of the kind: what is stored, else its default, else ""."""
     return {item.name: stored.get(item.name) or item.default for item in kind.settings}
+
+
+def sent_to(kind: Kind, settings: Mapping[str, str]) -> dict[str, str]:
+    """Setting -> what of it decides whom the kind's secrets are sent to; {} for secrets that stay
+    here. A stored value that may not be used any more stands for itself."""
+    found = {}
+    for item in kind.settings:
+        if not item.directs:
+            continue
+        value = settings.get(item.name) or item.default
+        try:
+            found[item.name] = item.parsed(kind.label, value).sent_to
+        except InvalidInput:
+            found[item.name] = value
+    return found
+
+
+def moved(kind: Kind, old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What people call the settings whose change sends the secrets to somebody else."""
+    before, after = sent_to(kind, old), sent_to(kind, new)
+    return [item.called for item in kind.settings if before.get(item.name) != after.get(item.name)]

@@ -17,7 +17,7 @@ from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.crypto import SecretUnreadable
-from backend.core.errors import CredentialsRefused, PortalError, TooManyAttempts, UpstreamError
+from backend.core.errors import CredentialsRefused, InvalidInput, PortalError, TooManyAttempts, UpstreamError
 from backend.core.log import MASK, get_logger, log_unexpected, mask_text
 from backend.integrations import network
 from backend.integrations.network import Place
@@ -74,8 +74,8 @@ def _work(
         if hasattr(module, "load"):
             module.load()
         clock_started.set_result(time.monotonic())
-        guard.check_config(config)
-        outcome.set_result(module.probe(config, deadline=deadline))
+        with guard.checked(config):
+            outcome.set_result(module.probe(config, deadline=deadline))
     except BaseException as exc:
         if not clock_started.done():
             clock_started.set_result(time.monotonic())
@@ -118,11 +118,13 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
 
 def _place(config: ConnectionConfig) -> Place:
     """The address that the probe went to."""
-    for name in guard.ADDRESSES:
-        value = config.settings.get(name, "")
-        host = guard.host_of(value)
-        if host and name != "frontend_url":
-            return Place(host, Place.of(value).url)
+    try:
+        found = guard.hosts(config.kind, config.settings)
+    except InvalidInput:
+        found = []  # the address itself was refused, and that was said
+    for name, host in found:
+        if name != "frontend_url":
+            return Place(host, Place.of(config.settings[name]).url)
     return Place("the server")
 
 

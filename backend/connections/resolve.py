@@ -6,7 +6,7 @@
 Nothing here checks a permission: the calling service has done that for what it is about to do.
 """
 
-from backend.connections import credentials, environments, kinds, repository, secrets
+from backend.connections import credentials, environments, guard, kinds, repository, secrets
 from backend.connections.errors import (
     ConnectionNotConfigured,
     EnvironmentDeleted,
@@ -63,8 +63,16 @@ def connection(
 
 
 def url(config: ConnectionConfig) -> str:
-    """The `url` setting of a ledger or rabbitmq connection with its password put in."""
-    return credentials.with_password(config.settings["url"], config.secrets.get("password"))
+    """The `url` setting of a ledger or rabbitmq connection with its password put in.
+
+    Raises InvalidInput for one that was saved before its options or its host were refused.
+    """
+    sandbox = config.environment.is_sandbox
+    guard.check_embedded(config.kind, config.settings, sandbox=sandbox)
+    guard.check_literal(config.kind, config.settings)
+    made = credentials.with_password(config.settings["url"], config.secrets.get("password"))
+    guard.check_literal(config.kind, {"url": made})
+    return made
 
 
 def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConfig | None:
@@ -76,7 +84,7 @@ def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConf
         environment=environments.view(row),
         kind=kind,
         settings=kinds.with_defaults(known, stored.settings if stored else {}),
-        secrets=secrets.opened(sealed),
+        secrets=secrets.opened(sealed, stored.settings if stored else {}),
         version=stored.version if stored else 0,
     )
 

@@ -1,9 +1,9 @@
 """Connections of an environment: see, save, remove. Secrets go in and never come out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from backend.connections import credentials, environments, guard, kinds, repository, secrets
-from backend.connections.errors import ChangedMeanwhile, EnvironmentDeleted
+from backend.connections.errors import ChangedMeanwhile, EnvironmentDeleted, SecretsAskedAgain
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
 from backend.core import access, audit, clock
@@ -56,8 +56,8 @@ def save(
 
     settings: the named ones change, others stay; "" clears one. secrets_in: a blank one keeps
     what is stored. version: the one the person saw (0: not configured); None: no check (CLI).
-    Raises InvalidInput (names, values, incomplete), ChangedMeanwhile, EnvironmentNotFound,
-    EnvironmentDeleted.
+    Raises InvalidInput (names, values, incomplete), SecretsAskedAgain, ChangedMeanwhile,
+    EnvironmentNotFound, EnvironmentDeleted.
     """
     access.require(actor, Permission.CONNECTIONS_WRITE)
     known = kinds.get_kind(kind)
@@ -70,15 +70,17 @@ def save(
     old = dict(stored.settings) if stored else {}
     plain, sealed = merge(known, old, settings, secrets_in or {})
     kinds.check_names(known, {}, dict.fromkeys(clear_secrets, ""))
-    guard.check_literal(kind, plain)
     kept = {item.field for item in repository.list_secrets(session, row.id, kind)}
-    kinds.check_complete(known, plain, frozenset((kept - set(clear_secrets)) | set(sealed)))
+    kept -= set(clear_secrets)
+    check_addresses(known, old, plain, sandbox=row.is_sandbox, kept=kept - set(sealed))
+    kinds.check_complete(known, plain, frozenset(kept | set(sealed)))
     if kind == "datahub" and old.get("server") != plain.get("server"):
         # What the server at the old address said of itself is not the new one's.
         repository.delete_client_info(session, row.id)
     stored = _store(session, actor, row, known, stored, plain)
     secrets.forget(session, row.id, kind, list(clear_secrets))
-    secrets.seal(session, actor, row.id, kind, sealed)
+    secrets.bind(session, row.id, kind, plain, kept - set(sealed))
+    secrets.seal(session, actor, row.id, kind, sealed, plain)
     audit.record(
         session,
         actor,
@@ -136,6 +138,23 @@ def merge(
         if value.strip() and field:
             clean_secrets[name] = field.clean(kind.label, value)
     return {name: value for name, value in merged.items() if value}, clean_secrets
+
+
+def check_addresses(
+    kind: Kind,
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    *,
+    sandbox: bool,
+    kept: Collection[str],
+) -> None:
+    """Raise InvalidInput for an address that no connection may use, and SecretsAskedAgain when the
+    `kept` secrets, which are not given with `new`, would go to somebody else than until now."""
+    guard.check_embedded(kind.name, new, sandbox=sandbox)
+    guard.check_literal(kind.name, new)
+    changed = kinds.moved(kind, old, new)
+    if kept and changed:
+        raise SecretsAskedAgain(kind.label, changed, kept)
 
 
 def _store(

@@ -15,7 +15,6 @@ from backend.connections import (
     probing,
     repository,
     resolve,
-    secrets,
     service,
     visibility,
 )
@@ -128,7 +127,14 @@ def _config(
     if draft is None:
         return saved
     plain, sealed = service.merge(known, {}, draft.settings, draft.secrets)
-    stored = dict(saved.secrets) if saved else secrets.open_all(session, row.id, kind)
+    stored = dict(saved.secrets) if saved else {}
+    service.check_addresses(
+        known,
+        saved.settings if saved else {},
+        plain,
+        sandbox=row.is_sandbox,
+        kept=set(stored) - set(sealed),
+    )
     kinds.check_complete(known, plain, frozenset(stored | sealed))
     return ConnectionConfig(
         environment=row,

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
@@ -32,6 +33,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from backend.core import clock
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.log import get_logger
 
@@ -90,6 +92,19 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def database_now(session: "ReadSession") -> datetime:
+    """The state database's own clock, aware UTC: what processes on several machines compare.
+
+    SQLite has none of its own, and all that use it are on its machine.
+    """
+    dialect = session.get_bind().dialect.name
+    if dialect == "sqlite":
+        return clock.now()
+    question = "utc_timestamp(6)" if dialect in ("mysql", "mariadb") else "clock_timestamp()"
+    found: datetime = session.execute(text(f"SELECT {question}")).scalar_one()
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -205,7 +220,8 @@ def _dialect_engine(url: str) -> Engine:
         return _sqlite_engine(url, parsed.database)
     if backend in ("mysql", "mariadb"):
         parsed = parsed.update_query_dict({"charset": "utf8mb4"})
-        arguments: dict[str, Any] = {"connect_timeout": 10}
+        # A server may ask for any file of this machine; it gets none, whatever the URL says.
+        arguments: dict[str, Any] = {"connect_timeout": 10, "local_infile": False}
         engine = create_engine(
             parsed,
             pool_pre_ping=True,

@@ -19,7 +19,7 @@ def collect(url: str, reply_queue: str, store: Store, *, timeout: float) -> None
     """
     try:
         _collect(url, reply_queue, store, timeout)
-    except AMQPError as exc:
+    except (AMQPError, ValueError) as exc:
         raise RabbitMQException(explain(exc, url).message) from exc
 
 

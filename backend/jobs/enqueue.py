@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from backend.core import clock
 from backend.core.access import Actor
-from backend.core.database import WriteSession, after_commit
+from backend.core.database import WriteSession, after_commit, database_now
 from backend.jobs import broker, registry
 from backend.models.jobs import Job
 
@@ -23,7 +22,7 @@ def enqueue(
     words, shown on the Jobs page. If the message is lost, recovery finds the row and sends again.
     """
     known = registry.kind(kind)
-    now = clock.now()
+    now = database_now(session)
     row = Job(
         kind=kind,
         title=known.title,

@@ -8,7 +8,7 @@ from sqlalchemy import and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
 
 from backend.core import clock
-from backend.core.database import ReadSession, UtcDateTime, WriteSession
+from backend.core.database import ReadSession, UtcDateTime, WriteSession, database_now
 from backend.jobs.errors import JobNotFound
 from backend.jobs.schemas import DayCount, JobView, LogLine
 from backend.models.jobs import Job, JobLine
@@ -78,7 +78,7 @@ def count_by_day(session: ReadSession, *, since: datetime, newest: int) -> list[
 
 def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:
     """Take a queued job; None when somebody else has it or it has ended."""
-    now = clock.now()
+    now = database_now(session)
     changed = _execute(
         session,
         update(Job)
@@ -136,7 +136,7 @@ def heartbeat(session: WriteSession, job_ids: Sequence[int], worker: str) -> Non
         session,
         update(Job)
         .where(Job.id.in_(job_ids), Job.worker == worker, Job.state == "running")
-        .values(heartbeat_at=clock.now()),
+        .values(heartbeat_at=database_now(session)),
     )
 
 
@@ -185,7 +185,7 @@ def mark_sent(session: WriteSession, job_ids: Sequence[int]) -> None:
         session,
         update(Job)
         .where(Job.id.in_(job_ids), Job.state == "queued")
-        .values(heartbeat_at=clock.now()),
+        .values(heartbeat_at=database_now(session)),
     )
 
 

@@ -30,12 +30,12 @@ DATABASE_AWAY = (
     "Look at what it concerns before you start it again: a part may have been done."
 )
 
-_started = secrets.token_hex(4)
+_started = secrets.token_hex(8)
 stopping = threading.Event()
 
 
 def worker_name() -> str:
-    """host:pid:token of this process; the token tells a reused pid apart."""
+    """host:pid:token of this process; only the token tells it from every other."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started}"
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from backend.core import clock
-from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import PortalError
 from backend.core.log import get_logger, log_unexpected
 from backend.jobs import recovery, runner
@@ -99,7 +99,7 @@ def lead(database: Database) -> bool:
 
 
 def _lead(session: WriteSession) -> bool:
-    me, now = runner.worker_name(), clock.now()
+    me, now = runner.worker_name(), database_now(session)
     lease = session.scalars(
         select(Lease).where(Lease.name == LEASE_NAME).with_for_update()
     ).one_or_none()
@@ -116,7 +116,8 @@ def _lead(session: WriteSession) -> bool:
 def leader(session: ReadSession) -> str | None:
     """The process that holds the lease now, None when no process of the portal runs."""
     lease = session.get(Lease, LEASE_NAME)
-    return lease.holder if lease is not None and lease.expires_at > clock.now() else None
+    alive = lease is not None and lease.expires_at > database_now(session)
+    return lease.holder if lease is not None and alive else None
 
 
 def release(database: Database) -> None:
@@ -165,7 +166,7 @@ def _take_turn(database: Database, task: Task) -> bool:
 
 def _mark(session: WriteSession, task: Task) -> bool:
     mark = session.get(ScheduleMark, task.name, with_for_update=True)
-    now = clock.now()
+    now = database_now(session)
     if mark is None:
         session.add(ScheduleMark(name=task.name, last_run_at=now))
         return True

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from backend.core import clock
-from backend.core.database import ReadSession, WriteSession
+from backend.core.database import ReadSession, WriteSession, database_now
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
@@ -99,7 +99,7 @@ def add_items(
 def claim(session: WriteSession, run_id: int, token: str) -> bool:
     """Take the run for one worker; False when it has ended or somebody else is at work."""
     row = get_run(session, run_id, lock=True)
-    now = clock.now()
+    now = database_now(session)
     if row.state in ENDED:
         return False
     if row.state == "running" and row.claimed_by != token and not unheard(row, now):
@@ -110,9 +110,8 @@ def claim(session: WriteSession, run_id: int, token: str) -> bool:
 
 
 def unheard(row: SyncRun, now: datetime) -> bool:
-    """Whether nobody was heard of at this open run for long, or its process is no more."""
-    heard = row.heartbeat_at or row.created_at
-    return now - heard >= STALE or (row.state == "running" and _died(row.claimed_by))
+    """Whether nobody was heard of at this open run for long."""
+    return now - (row.heartbeat_at or row.created_at) >= STALE
 
 
 def list_open(session: ReadSession) -> list[SyncRun]:
@@ -123,20 +122,6 @@ def list_open(session: ReadSession) -> list[SyncRun]:
 def own_token() -> str:
     """Names this process as the worker of a run that is no job (the CLI): host, pid, nonce."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def _died(token: str | None) -> bool:
-    """Whether a token names a process of this machine that is no more: no need to wait for it."""
-    parts = (token or "").split(":")
-    if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
-        return False
-    try:
-        os.kill(int(parts[1]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def next_changes(
@@ -203,7 +188,7 @@ def record(
     outcomes: Sequence[tuple[int, Outcome]],
 ) -> bool:
     """Store how items ended and which are sent next; False when the run is not ours any more."""
-    now = clock.now()
+    now = database_now(session)
     owned = session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.claimed_by == token)

@@ -1,8 +1,7 @@
 """Runs that lost their process: nobody works on them and no job will."""
 
-from backend.core import clock
 from backend.core.access import SYSTEM
-from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.log import get_logger
 from backend.jobs import service as jobs
 from backend.jobs.errors import JobNotFound
@@ -20,7 +19,7 @@ def abandoned(session: ReadSession, run: SyncRun) -> bool:
     """Whether an open run has lost its process. A job that is still open takes it up again."""
     return (
         run.state not in ENDED
-        and run_repository.unheard(run, clock.now())
+        and run_repository.unheard(run, database_now(session))
         and not _has_open_job(session, run)
     )
 

@@ -159,7 +159,7 @@ def _secret(field: Field, state: SecretState, key: str) -> str:
     note = "Not set."
     if state.is_set:
         changed = f"changed {times.relative(state.changed_at)} by {escape(state.changed_by)}"
-        note = f"Set, {changed}. Leave it blank to keep it."
+        note = f"Set, {changed}. Leave it blank to keep it; another address asks for it again."
     value = st.text_input(
         field.label,
         type="password",

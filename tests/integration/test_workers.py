@@ -18,6 +18,7 @@ from backend.jobs import broker, recovery, service
 from backend.jobs.enqueue import enqueue
 from backend.jobs.schemas import JobView
 from backend.migrations import runner as migrations
+from tests.fixtures.database import fall_silent
 from tests.integration import worker_process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +99,7 @@ class TestWorkers:
         _wait_for(lambda: file.exists() and len(file.read_text().splitlines()) >= 5, "5 steps")
         first.kill()
         first.wait(10)
+        fall_silent(shared)
         start_worker()
         assert service.wait(shared, job_id, timeout=90).state == "succeeded"
         steps = [line.split() for line in file.read_text().splitlines()]
@@ -113,6 +115,7 @@ class TestWorkers:
         _wait_for(lambda: file.exists() and file.read_text() != "", "the job starts")
         first.kill()
         first.wait(10)
+        fall_silent(shared)
         recovery.recover(shared)
         view = _get(shared, job_id)
         assert (view.state, view.error) == (

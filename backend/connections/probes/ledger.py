@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from backend.connections import resolve
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig
+from backend.core import resolving
 from backend.core.errors import PortalError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.integrations.mysql import errors as mysql_errors
 from backend.integrations.network import Place
@@ -120,12 +121,15 @@ def _deadlines(url: URL, seconds: int) -> dict[str, Any]:
     match url.get_backend_name():
         case "mysql" | "mariadb":
             return {
+                "local_infile": False,
                 "connect_timeout": seconds,
                 "read_timeout": seconds,
                 "write_timeout": seconds,
             }
         case "postgresql":
+            pinned = resolving.addresses_of(url.host or "")[:1]
             return {
+                **({"hostaddr": pinned[0]} if pinned else {}),
                 "connect_timeout": seconds,
                 "options": f"-c statement_timeout={seconds * 1000}",
             }

@@ -1,5 +1,6 @@
 """One call to DataHub: the SDK's graph, a deadline for the whole of it, one error language."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -123,7 +124,9 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as exc:
             outcome.set_exception(exc)
 
-    threading.Thread(target=run, name="datahub-call", daemon=True).start()
+    # the addresses that a connection test has looked at hold in that thread too
+    inside = contextvars.copy_context()
+    threading.Thread(target=inside.run, args=(run,), name="datahub-call", daemon=True).start()
     try:
         return outcome.result(timeout=seconds)
     except FutureTimeout:

@@ -8,6 +8,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from backend.core import resolving
 from backend.core.errors import InvalidInput
 from backend.integrations.postgres import deadline
 from backend.integrations.postgres.errors import is_lost, translated
@@ -87,6 +88,8 @@ def open_connection(
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
     }
+    # libpq resolves names by itself; a test connects to the addresses it has looked at
+    arguments["hostaddr"] = ",".join(resolving.addresses_of(arguments["host"])[:1]) or None
     missing = [name for name in ("dbname", "user") if not arguments[name]]
     if missing:
         raise InvalidInput(

@@ -11,12 +11,18 @@ BLOCKED_TIMEOUT = 30.0
 def parameters(url: str, *, timeout: float = 10.0) -> pika.URLParameters:
     """Parameters for `url` with deadlines on the socket, the handshake and a blocked broker.
 
-    What the address itself says in its query (`?heartbeat=5`) wins.
+    What the address itself says in its query (`?heartbeat=5`) wins. Raises ValueError with the
+    rest of a sentence.
     """
-    if urlsplit(url).scheme not in ("amqp", "amqps"):
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps"):
         raise ValueError("it must start with amqp:// or amqps://")
+    if parts.username and parts.password is None:
+        raise ValueError(f"it names the user {parts.username} and no password is stored")
+    if "ssl_options" in parts.query:  # pika evaluates it, and opens any file it names
+        raise ValueError("it may not carry ssl_options")
     made = pika.URLParameters(url)
-    query = urlsplit(url).query
+    query = parts.query
     if "heartbeat" not in query:
         made.heartbeat = HEARTBEAT
     if "blocked_connection_timeout" not in query:

@@ -274,7 +274,7 @@ class TestRefresh:
 
         def save_another(config: ConnectionConfig, *, authenticated: bool) -> ClientInfo:
             info = fetch(config, authenticated=authenticated)
-            save("datahub", {"server": "http://127.0.0.1:1"})
+            save("datahub", {"server": "http://127.0.0.1:1"}, {"token": "another"})
             return info
 
         monkeypatch.setattr(client_info, "_fetch", save_another)

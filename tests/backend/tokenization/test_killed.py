@@ -20,6 +20,7 @@ from backend.jobs import recovery, runner
 from backend.tokenization import service
 from backend.tokenization.schemas import RunState, RunView
 from tests.backend.tokenization.world import STEWARD, Source, World, customers, make_world
+from tests.fixtures.database import fall_silent
 
 ROWS = 20_000
 
@@ -64,7 +65,8 @@ def ended(process: BaseProcess, seconds: float) -> int:
 
 
 def next_start(world: World) -> None:
-    """What a portal that starts does with what it finds: take the job back and run it."""
+    """What a portal does with what it finds a minute later: take the job back and run it."""
+    fall_silent(world.database)
     for job_id in recovery.recover(world.database, at_start=True):
         runner.run(job_id, world.database)
 

@@ -19,6 +19,7 @@ from backend.migrations import runner as migrations
 from backend.models import SyncPlan, SyncRow
 from backend.user_sync import service, tasks
 from tests.backend.user_sync.conftest import World, make_world
+from tests.fixtures.database import fall_silent
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -79,6 +80,7 @@ class TestKilled:
             time.sleep(0.02)
         first.send_signal(signal.SIGKILL)
         first.wait()
+        fall_silent(world.database)
         second = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
         )

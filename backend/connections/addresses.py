@@ -1,0 +1,179 @@
+"""Every address that people type and a driver parses again, parsed once, as the driver does it.
+
+An `Address` says which hosts the driver will use (for the guard) and where a secret is sent (for
+its binding). Options of a URL are an allow-list per driver: an option that names another host, a
+file or a service is refused here, since a driver takes it before what the URL's front says.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+_HOST = re.compile(r"^\w([\w.-]*\w)?\.?$")
+_IP6 = re.compile(r"^[0-9A-Fa-f:.]+(%\w+)?$")
+_JDBC = re.compile(r"^jdbc:(?:databricks|spark)://([^:/;]+)(?::(\d+))?(?:/[^;]*)?((?:;.*)?)$")
+
+
+@dataclass(frozen=True)
+class Address:
+    """text: to store. hosts: each host the driver connects to. sent_to: whom a secret reaches;
+    while it stays the same, other parts (user, database, timeouts) may change."""
+
+    text: str
+    hosts: tuple[str, ...] = ()
+    sent_to: str = ""
+
+
+#: Returns the address; raises ValueError with the rest of a sentence ("has no host name").
+Parser = Callable[[str], Address]
+
+_TLS_MYSQL = frozenset({"ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"})
+_TLS_POSTGRES = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey"})
+_TIMEOUTS_MYSQL = frozenset({"connect_timeout", "read_timeout", "write_timeout"})
+_OPTIONS: Mapping[str, frozenset[str]] = {
+    "mysql+pymysql": _TLS_MYSQL | _TIMEOUTS_MYSQL | {"charset"},
+    "mariadb+pymysql": _TLS_MYSQL | _TIMEOUTS_MYSQL | {"charset"},
+    "postgresql+psycopg2": _TLS_POSTGRES | {"connect_timeout", "application_name"},
+    "amqp": frozenset(
+        {
+            "heartbeat",
+            "blocked_connection_timeout",
+            "connection_attempts",
+            "retry_delay",
+            "channel_max",
+            "frame_max",
+        }
+    ),
+    "jdbc": frozenset(
+        {
+            "httppath",
+            "ssl",
+            "transportmode",
+            "authmech",
+            "uid",
+            "pwd",
+            "auth_accesstoken",
+            "conncatalog",
+            "connschema",
+        }
+    ),
+}
+_DRIVERS = {
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "postgres": "postgresql+psycopg2",
+    "postgresql": "postgresql+psycopg2",
+}
+#: Schemes without a server: files and memory of the portal's own machine.
+EMBEDDED = ("sqlite", "memory")
+
+
+def web(text: str) -> Address:
+    """An http(s) address with a host and without a password; the last slash goes."""
+    parts = _parts(text)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must start with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("has no host name")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password; secrets have their own field")
+    if "\\" in text or any(each.isspace() for each in text):
+        raise ValueError("must not hold blanks or backslashes")
+    kept = text.rstrip("/")
+    return Address(kept, (_checked(parts.hostname),), kept)
+
+
+def api(text: str) -> Address:
+    """OpenMetadata's address: without `/api` its web page answers 200 with HTML."""
+    address = web(text)
+    if not urlsplit(address.text).path.endswith("/api"):
+        raise ValueError("must end in /api, like https://openmetadata.example.com/api")
+    return address
+
+
+def host(text: str) -> Address:
+    """A host name, an address, or the folder of a Unix socket."""
+    if "://" in text:
+        raise ValueError("takes the host name alone, without http:// or a path")
+    if text.startswith("/") and not re.search(r"\s", text):
+        return Address(text, (), text)
+    return Address(text, (_checked(text.removeprefix("[").removesuffix("]")),), text.lower())
+
+
+def database(text: str) -> Address:
+    """A SQLAlchemy URL of a driver that the portal ships, with none but harmless options."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    scheme, _, rest = text.partition("://")
+    scheme = _DRIVERS.get(scheme.lower(), scheme.lower())
+    if scheme == "sqlite":
+        return Address(f"sqlite://{rest}", (), f"sqlite://{rest}")
+    if scheme not in _OPTIONS or "+" not in scheme:
+        raise ValueError("must start with one of mysql://, mariadb://, postgresql://")
+    try:
+        url = make_url(f"{scheme}://{rest}")
+    except (ArgumentError, ValueError) as exc:
+        raise ValueError("is not a URL") from exc
+    _allowed(scheme, url.query)
+    if not url.host:
+        raise ValueError("has no host name")
+    tls = sorted((k, v) for k, v in url.query.items() if k in _TLS_MYSQL | _TLS_POSTGRES)
+    sent_to = f"{scheme}://{url.host.lower()}:{url.port or ''} {tls or ''}".strip()
+    return Address(f"{scheme}://{rest}", (_checked(url.host),), sent_to)
+
+
+def broker(text: str) -> Address:
+    """An AMQP URL; `memory://` is the sandbox's."""
+    parts = _parts(text)
+    if parts.scheme == "memory":
+        return Address(text, (), text)
+    if parts.scheme not in ("amqp", "amqps"):
+        raise ValueError("must start with one of amqp://, amqps://, memory://")
+    _allowed("amqp", dict(_query(parts.query)))
+    name = _checked(parts.hostname) if parts.hostname else "localhost"
+    return Address(text, (name,), f"{parts.scheme}://{name.lower()}:{parts.port or ''}")
+
+
+def jdbc(text: str) -> Address:
+    """A Databricks JDBC URL. The portal reads host, path and catalog from it, nothing else."""
+    found = _JDBC.match(text)
+    if found is None:
+        raise ValueError("must look like jdbc:databricks://<host>:443;httpPath=<path>")
+    pairs = [part.partition("=") for part in found[3].split(";") if part.strip()]
+    _allowed("jdbc", {name.strip().lower(): value for name, _, value in pairs})
+    return Address(text, (_checked(found[1]),), f"{found[1].lower()}:{found[2] or ''}")
+
+
+def _allowed(driver: str, options: Mapping[str, object]) -> None:
+    unknown = sorted(set(options) - _OPTIONS[driver])
+    if unknown:
+        raise ValueError(
+            f"may not carry the option {', '.join(unknown)}; "
+            f"allowed are {', '.join(sorted(_OPTIONS[driver]))}"
+        )
+
+
+def _checked(name: str) -> str:
+    """The host as every library reads it: no percent signs, lists or user parts."""
+    if not (_HOST.match(name) or _IP6.match(name)):
+        raise ValueError(
+            "is not a host name: it has letters, digits, dots and hyphens, no port and no path"
+            if "/" not in name
+            else "has no readable host name"
+        )
+    return name.rstrip(".")
+
+
+def _query(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True)
+
+
+def _parts(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # a port that is no number raises here, not at the first test
+    except ValueError as exc:
+        raise ValueError("is not a URL") from exc
+    return parts
