@@ -17,7 +17,13 @@ from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.crypto import SecretUnreadable
-from backend.core.errors import CredentialsRefused, InvalidInput, PortalError, TooManyAttempts, UpstreamError
+from backend.core.errors import (
+    CredentialsRefused,
+    InvalidInput,
+    PortalError,
+    TooManyAttempts,
+    UpstreamError,
+)
 from backend.core.log import MASK, get_logger, log_unexpected, mask_text
 from backend.integrations import network
 from backend.integrations.network import Place

@@ -75,6 +75,7 @@ class TestRecover:
             f"{socket.gethostname()}:{DEAD_PID}:x",
             f"{socket.gethostname()}:{os.getpid()}:of-another-pid-namespace",
         ],
+        ids=["elsewhere", "no such pid here", "this pid"],
     )
     def test_a_fresh_heartbeat_decides_whatever_host_and_pid_say(
         self, database: Database, sent: list[int], worker: str
