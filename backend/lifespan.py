@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+from backend import composition
 from backend.core import log, private, secret_store, sockets, startup
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, SettingsError
@@ -45,6 +46,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
 
 def _open() -> Database:
     settings = get_settings()
+    composition.install()
     log.configure(settings.log_level)
     private.umask()
     private.state_folder(settings.data_dir)

@@ -38,6 +38,14 @@ pytest_plugins = [
 ]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _composed() -> None:
+    """Every process of the portal does so at its start."""
+    from backend import composition
+
+    composition.install()
+
+
 @pytest.fixture(autouse=True)
 def _forget_process_state() -> Iterator[None]:
     """Caches of the process outlive a test; clear those of modules that are loaded.

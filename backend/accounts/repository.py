@@ -215,6 +215,21 @@ def list_api_tokens(session: ReadSession, limit: int) -> list[ApiToken]:
     return list(session.scalars(select(ApiToken).order_by(ApiToken.id.desc()).limit(limit)))
 
 
+def list_expiring_api_tokens(
+    session: ReadSession, *, since: datetime, until: datetime, limit: int
+) -> list[ApiToken]:
+    """Tokens in use that end between the two, the next one first."""
+    query = (
+        select(ApiToken)
+        .where(
+            ApiToken.revoked_at.is_(None), ApiToken.expires_at >= since, ApiToken.expires_at < until
+        )
+        .order_by(ApiToken.expires_at, ApiToken.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
 def touch_api_token(session: Session, token_id: int, now: datetime) -> None:
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
 

@@ -1,23 +1,14 @@
-"""The REST face: FastAPI with every room's routes, OpenAPI at /api/docs."""
+"""The REST face: FastAPI with every domain's routes, OpenAPI at /api/docs."""
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from backend import __version__
+from backend import __version__, composition
 from backend.api import docs, errors
 from backend.api.lanes import Lanes
 from backend.api.limits import BodyLimit
 from backend.api.rate import RateLimit
-from backend.api.routes import (
-    accounts,
-    connections,
-    health,
-    ingestion,
-    jobs,
-    mounts,
-    tokenization,
-    user_sync,
-)
+from backend.api.routes import health
 from backend.core.settings import get_settings
 
 
@@ -47,7 +38,7 @@ def create_app() -> FastAPI:
             max_age=600,
         )
     app.include_router(health.router)
-    app.include_router(tokenization.trigger_router, responses=errors.RESPONSES)
-    for room in (accounts, connections, ingestion, jobs, mounts, tokenization, user_sync):
-        app.include_router(room.router, prefix="/api", responses=errors.RESPONSES)
+    for domain in composition.DOMAINS:
+        for prefix, router in domain.routers():
+            app.include_router(router, prefix=prefix, responses=errors.RESPONSES)
     return app

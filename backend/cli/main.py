@@ -1,41 +1,27 @@
 """The command line's table of contents."""
 
-from backend.cli import (
-    accounts,
-    audit,
-    backup,
-    client_info,
-    connections,
-    environments,
-    ingest,
-    mounts,
-    system,
-    tokenize,
-    users,
-)
+import typer
+
+from backend import composition
+from backend.cli import system
 from backend.cli.common import new_app, run
 
 app = new_app("Steward Portal: every job of the portal from the command line.")
-for name, room in (
-    ("environments", environments),
-    ("connections", connections),
-    ("users", users),
-    ("mounts", mounts),
-    ("tokenize", tokenize),
-    ("ingest", ingest),
-    ("accounts", accounts),
-    ("audit", audit),
-    ("client_info", client_info),
-):
-    app.add_typer(room.app, name=name)
-app.add_typer(accounts.tokens_app, name="tokens")
-app.add_typer(system.secrets_app, name="secrets")
-app.command("refresh_client_info")(client_info.refresh_client_info)
-app.command("worker")(system.worker)
-app.command("migrate")(system.migrate)
-app.command("doctor")(system.doctor)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
+
+
+def _add(name: str, command: object) -> None:
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    elif callable(command):
+        app.command(name)(command)
+
+
+composition.install()
+for domain in composition.DOMAINS:
+    for name, command in domain.commands().items():
+        _add(name, command)
+for name, own in system.COMMANDS.items():
+    _add(name, own)
 
 
 def main() -> int:

@@ -15,8 +15,6 @@ secrets_app = new_app("Keys of the secrets at rest.")
 @secrets_app.command("rotate")
 def rotate(json: Json = False) -> None:
     """Re-encrypt every stored secret with the newest key (a new one with a key file)."""
-    import backend.mounts.actions  # noqa: F401 - registers the rotation of its ciphertext
-
     common.database()
     settings = get_settings()
     if not settings.secret_keys.get_secret_value():
@@ -66,3 +64,6 @@ def doctor(json: Json = False) -> None:
     if report.problems:
         count = len(report.problems)
         raise common.Failed(f"{count} problem{'' if count == 1 else 's'} found.")
+
+
+COMMANDS = {"secrets": secrets_app, "worker": worker, "migrate": migrate, "doctor": doctor}

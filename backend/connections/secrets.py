@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from backend.connections import kinds, repository
 from backend.connections.errors import EnvironmentDeleted
-from backend.core import clock, secret_rotation, secret_store
+from backend.core import clock, secret_store
 from backend.core.access import Actor
 from backend.core.crypto import SecretUnreadable, Vault
 from backend.core.database import WriteSession
@@ -135,6 +135,3 @@ def rotate(session: WriteSession, vault: Vault) -> int:
             row.ciphertext = vault.rotate(row.ciphertext, binding=binding(*where))
         row.key_id = vault.key_id
     return len(rows)
-
-
-secret_rotation.register(ConnectionSecret.__tablename__, rotate)

@@ -19,6 +19,9 @@ from backend.core.errors import PortalError, SettingsError
 from backend.core.words import COMMAND
 
 KEY_FILE = "secret.key"
+#: Marks a column that holds ciphertext (`mapped_column(Text, info=SEALED)`): whoever owns its table
+#: brings the function that puts it under a new key.
+SEALED = {"sealed": True}
 
 
 class SecretUnreadable(PortalError):

@@ -1,27 +1,24 @@
-"""Re-encrypt everything at rest; tables with ciphertext register themselves here."""
+"""Re-encrypt everything at rest; the domains' tables come from backend/composition.py."""
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import select
 
 from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
-from backend.core.crypto import Vault
-from backend.core.database import WriteSession
+from backend.core.crypto import SEALED, Vault
+from backend.core.database import Base, WriteSession
 from backend.core.secret_store import SystemSecret
 
 #: Takes the session and the vault, re-encrypts its rows, returns how many.
 Rotator = Callable[[WriteSession, Vault], int]
-_rotators: dict[str, Rotator] = {}
-#: Importing these registers every table. Named, because a command imports only what it needs, and
-#: a table that is left out would stay under a key that somebody then throws away.
-OWNERS = ("backend.connections.secrets", "backend.mounts.actions", "backend.mounts.targets")
+_owners: Callable[[], Mapping[str, Rotator]] | None = None
 
 
-def register(table: str, rotator: Rotator) -> None:
-    """A room's table that holds ciphertext."""
-    _rotators[table] = rotator
+def provide(owners: Callable[[], Mapping[str, Rotator]]) -> None:
+    """Who re-encrypts which table; asked when somebody rotates."""
+    global _owners
+    _owners = owners
 
 
 def rotate(session: WriteSession, actor: Actor, *, vault: Vault) -> dict[str, int]:
@@ -31,11 +28,9 @@ def rotate(session: WriteSession, actor: Actor, *, vault: Vault) -> dict[str, in
     open; nothing is changed then.
     """
     access.require(actor, Permission.SECRETS_ROTATE)
-    for owner in OWNERS:
-        importlib.import_module(owner)
-    counts = {"system_secrets": _rotate_system(session, vault)}
-    for table, rotator in sorted(_rotators.items()):
-        counts[table] = rotator(session, vault)
+    owners = {SystemSecret.__tablename__: _rotate_system, **(_owners() if _owners else {})}
+    _check_complete(owners)
+    counts = {table: owner(session, vault) for table, owner in sorted(owners.items())}
     audit.record(
         session,
         actor,
@@ -45,6 +40,17 @@ def rotate(session: WriteSession, actor: Actor, *, vault: Vault) -> dict[str, in
         details={"key_id": vault.key_id, **counts},
     )
     return counts
+
+
+def _check_complete(owners: Mapping[str, Rotator]) -> None:
+    """A table left out would stay under a key that somebody then throws away."""
+    sealed = {
+        table.name
+        for table in Base.metadata.tables.values()
+        if any(column.info == SEALED for column in table.columns)
+    }
+    if sealed != set(owners):
+        raise RuntimeError(f"secret owners do not fit the tables: {sorted(sealed ^ set(owners))}")
 
 
 def _rotate_system(session: WriteSession, vault: Vault) -> int:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core import clock
-from backend.core.crypto import KEY_FILE, SecretUnreadable, Vault, load_vault
+from backend.core.crypto import KEY_FILE, SEALED, SecretUnreadable, Vault, load_vault
 from backend.core.database import MYSQL_TABLE, Base, Database, ReadSession, UtcDateTime
 from backend.core.errors import SettingsError
 from backend.core.settings import get_settings
@@ -31,7 +31,7 @@ class SystemSecret(Base):
     __table_args__ = (MYSQL_TABLE,)
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    ciphertext: Mapped[str] = mapped_column(Text)
+    ciphertext: Mapped[str] = mapped_column(Text, info=SEALED)
     key_id: Mapped[str] = mapped_column(String(16))
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

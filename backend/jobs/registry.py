@@ -1,21 +1,16 @@
 """What kinds of jobs exist and what a running job is given.
 
-A job kind is named `room.verb` and its function lives in `backend/<room>/tasks.py`; that is how
-a worker finds it without this room importing the domains. Functions take ids and plain values,
-open their own units of work, call a service, and may safely run twice.
+A job kind is named `domain.verb`. Its module is handed over by backend/composition.py and loaded
+when the first of its kinds is asked for, or all at once when a worker starts. Functions take ids
+and plain values, open their own units of work, call a service, and may safely run twice.
 """
 
-import importlib
-import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backend.core.access import Actor
 from backend.core.database import Database
-
-#: Rooms that may hold a tasks.py; their schedules run with every app and worker process.
-ROOMS = ("accounts", "connections", "user_sync", "mounts", "tokenization", "ingestion", "jobs")
 
 
 class JobContext(Protocol):
@@ -62,10 +57,17 @@ class JobKind:
 
 
 _kinds: dict[str, JobKind] = {}
+#: Domain → imports its module of jobs and periodic tasks, whose decorators register them.
+_loaders: dict[str, Callable[[], object]] = {}
+
+
+def provide(loaders: Mapping[str, Callable[[], object]]) -> None:
+    """Where kinds and schedules come from, by domain."""
+    _loaders.update(loaders)
 
 
 def job(name: str, *, title: str, resumable: bool = False) -> Callable[[JobFunction], JobFunction]:
-    """Register a job function under `room.verb`."""
+    """Register a job function under `domain.verb`."""
 
     def register(function: JobFunction) -> JobFunction:
         _kinds[name] = JobKind(name, title, resumable, function)
@@ -75,23 +77,24 @@ def job(name: str, *, title: str, resumable: bool = False) -> Callable[[JobFunct
 
 
 def kind(name: str) -> JobKind:
-    """The kind; imports its room's tasks when needed. Raises LookupError for an unknown name."""
+    """The kind; loads its domain's jobs when needed. Raises LookupError for an unknown name."""
+    load = _loaders.get(name.partition(".")[0])
+    if name not in _kinds and load is not None:
+        load()
     if name not in _kinds:
-        room = name.partition(".")[0]
-        if room in ROOMS:
-            _import_tasks(room)
-    if name not in _kinds:
-        raise LookupError(f"no job of kind {name}")
+        raise LookupError(f"no job of kind {name}; its domain is not in backend/composition.py")
     return _kinds[name]
 
 
 def load_all() -> None:
-    """Import every room's tasks, so that all kinds and schedules are registered."""
-    for room in ROOMS:
-        _import_tasks(room)
+    """Load every domain's jobs, so that all kinds and schedules are registered."""
+    if not _loaders:
+        raise RuntimeError("no jobs: call backend.composition.install() first")
+    for load in _loaders.values():
+        load()
 
 
-def _import_tasks(room: str) -> None:
-    module = f"backend.{room}.tasks"
-    if importlib.util.find_spec(module) is not None:
-        importlib.import_module(module)
+def domains() -> tuple[str, ...]:
+    """The domains that have jobs of their own, for a filter."""
+    load_all()
+    return tuple(sorted({name.partition(".")[0] for name in _kinds}))

@@ -148,6 +148,37 @@ def list_open(session: ReadSession, *, limit: int = 1000) -> list[Job]:
     )
 
 
+def list_stuck(
+    session: ReadSession, *, silent_since: datetime, waiting_since: datetime, limit: int
+) -> list[JobView]:
+    """Running without a heartbeat since then, or queued since then, oldest first."""
+    silent = and_(Job.state == "running", Job.heartbeat_at < silent_since)
+    waiting = and_(Job.state == "queued", Job.created_at < waiting_since)
+    query = select(Job).where(or_(silent, waiting)).order_by(Job.id).limit(limit)
+    return [view(row) for row in session.scalars(query)]
+
+
+def list_last_ended(
+    session: ReadSession, *, states: Sequence[str], since: datetime, newest: int
+) -> list[JobView]:
+    """The last job of each kind and subject where it ended like this, newest first; only the
+    `newest` jobs are looked at."""
+    recent = (
+        select(Job.id, Job.kind, Job.subject)
+        .where(Job.state.notin_(("queued", "running")))
+        .order_by(Job.id.desc())
+        .limit(newest)
+        .subquery()
+    )
+    last = select(func.max(recent.c.id)).group_by(recent.c.kind, recent.c.subject)
+    query = (
+        select(Job)
+        .where(Job.id.in_(last), Job.state.in_(states), Job.finished_at >= since)
+        .order_by(Job.id.desc())
+    )
+    return [view(row) for row in session.scalars(query)]
+
+
 def take_back(
     session: WriteSession, row: Job, *, state: str, error: str | None, finished_at: datetime | None
 ) -> bool:

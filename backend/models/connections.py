@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.core.crypto import SEALED
 from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
 
 
@@ -79,7 +80,7 @@ class ConnectionSecret(Base):
     environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(30))
     field: Mapped[str] = mapped_column(String(60))
-    ciphertext: Mapped[str] = mapped_column(Text)
+    ciphertext: Mapped[str] = mapped_column(Text, info=SEALED)
     key_id: Mapped[str] = mapped_column(String(16))
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(255))

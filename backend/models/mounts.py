@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.core.crypto import SEALED
 from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
 
 
@@ -29,7 +30,7 @@ class MountTarget(Base):
     filesystem_export: Mapped[str] = mapped_column(String(1000))
     mount_path: Mapped[str] = mapped_column(String(1000))
     nfs_mount_opts: Mapped[str] = mapped_column(String(500))
-    secret_ref: Mapped[str] = mapped_column(Text)
+    secret_ref: Mapped[str] = mapped_column(Text, info=SEALED)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(255))
 
@@ -47,7 +48,7 @@ class MountRequestBox(Base):
     environment: Mapped[str] = mapped_column(String(80))
     kind: Mapped[str] = mapped_column(String(10))
     operation_id: Mapped[str] = mapped_column(String(64))
-    ciphertext: Mapped[str] = mapped_column(Text)
+    ciphertext: Mapped[str] = mapped_column(Text, info=SEALED)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

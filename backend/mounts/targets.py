@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.core import access, audit, clock, secret_rotation, secret_store
+from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import ReadSession, WriteSession
@@ -189,12 +189,10 @@ def _audited(session: WriteSession, actor: Actor, target_id: str, outcome: str) 
     )
 
 
-def _rotate(session: WriteSession, vault: Vault) -> int:
+def rotate(session: WriteSession, vault: Vault) -> int:
+    """Put every template's secret under the vault's first key; how many."""
     rows = [row for row in repository.all_targets_locked(session) if row.secret_ref]
     for row in rows:
         place = binding(row.environment_id, row.target_id)
         row.secret_ref = vault.rotate(row.secret_ref, binding=place)
     return len(rows)
-
-
-secret_rotation.register(MountTarget.__tablename__, _rotate)

@@ -11,6 +11,7 @@ from datahub_actions.event.event_envelope import EventEnvelope
 from datahub_actions.pipeline.pipeline_context import PipelineContext
 from pydantic import BaseModel, ConfigDict
 
+from backend import composition
 from backend.core import log, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, get_database
@@ -81,6 +82,7 @@ class TokenizeAction(Action):
 
 
 def _open() -> Database:
+    composition.install()
     log.configure(get_settings().log_level)
     database = get_database()
     startup.prepare(database, secret_store.get_vault())

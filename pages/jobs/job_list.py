@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from backend.core import clock
-from backend.jobs.registry import ROOMS
+from backend.jobs import registry
 from backend.jobs.schemas import DayCount, JobPage
 from pages.shared import charts, filters, rows, times
 
@@ -29,7 +29,7 @@ def ask() -> dict[str, object]:
     with state:
         states = filters.choices("State", "state", STATES, key="jobs.state", empty="All")
     with room:
-        kind = filters.choice("Area", "room", ROOMS, key="jobs.room")
+        kind = filters.choice("Area", "room", registry.domains(), key="jobs.room")
     with who:
         name = filters.text("Started by", "by", key="jobs.by", placeholder="name")
     return {

@@ -1,4 +1,4 @@
-"""The parts of the Overview page: attention, health, what ran last."""
+"""The parts of the Overview page: alerts, health, what ran last."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from backend.connections.health import EnvironmentHealth
-from backend.core.attention import Attention
+from backend.core.alerts import Alert
 from backend.ingestion.schemas import RunView
 from backend.jobs.schemas import JobView
 from pages.shared import names, status, times
@@ -18,7 +18,7 @@ _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "info": 
 SHOWN_ENVIRONMENTS = 15
 
 
-def attention(items: Sequence[Attention]) -> None:
+def alerts(items: Sequence[Alert]) -> None:
     """What somebody should look at, each with a link to where it can be done."""
     if not items:
         st.success("Nothing needs attention.", icon=":material/check_circle:")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from backend.connections import health
-from backend.core import attention
+from backend.core import alerts
 from backend.core.access import Permission
 from backend.ingestion import service as ingestion
 from backend.jobs import service as jobs
@@ -18,13 +18,13 @@ guard.require(Permission.OVERVIEW_READ)
 st.title("Overview")
 flash.show()
 # load
-items = calls.read(attention.collect)
+items = calls.read(alerts.collect)
 environments = calls.read(health.overview)
 last = calls.read(jobs.list_jobs, limit=LAST)
 ingested = calls.read(ingestion.list_runs, limit=LAST)
 # present
 st.subheader("Needs attention")
-cards.attention(items)
+cards.alerts(items)
 st.subheader("Connections")
 cards.health(environments)
 st.subheader("What ran last")

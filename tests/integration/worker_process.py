@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+from backend import composition
 from backend.cli import common, system
 from backend.jobs.registry import JobContext, job
 
@@ -31,5 +32,6 @@ def once(ctx: JobContext, *, file: str) -> None:
 
 
 if __name__ == "__main__":
+    composition.install()
     common.database()
     system.worker()

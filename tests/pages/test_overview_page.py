@@ -7,9 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from backend.connections import environments, probing, service, testing
 from backend.connections.schemas import ConnectionConfig, TestResult
-from backend.core import attention, clock
+from backend.core import alerts, clock
 from backend.core.access import SYSTEM, Actor
-from backend.core.attention import Attention
+from backend.core.alerts import Alert
 from backend.core.database import Database, ReadSession
 from backend.ingestion import runs
 from backend.ingestion.schemas import Request
@@ -114,10 +114,10 @@ class TestOverview:
     def test_one_room_in_trouble_does_not_take_the_page_down(
         self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(_session: ReadSession, _actor: Actor) -> list[Attention]:
+        def broken(_session: ReadSession, _actor: Actor) -> list[Alert]:
             raise RuntimeError("planted-detail")
 
-        monkeypatch.setattr("backend.connections.attention.attention", broken)
+        monkeypatch.setattr("backend.connections.alerts.alerts", broken)
         app = open_page(PAGE)
         assert not app.exception
         assert any("could not be read" in item.value for item in app.error)
@@ -129,11 +129,10 @@ class TestCollect:
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = clock.now()
-        items = [Attention("info", f"i{n}", "jobs", now) for n in range(60)]
-        items += [Attention("error", "e", "jobs"), Attention("warning", "w", "jobs", now)]
-        monkeypatch.setattr(attention, "ROOMS", ("connections",))
-        monkeypatch.setattr("backend.connections.attention.attention", lambda *_: items)
+        items = [Alert("info", f"i{n}", "jobs", now) for n in range(60)]
+        items += [Alert("error", "e", "jobs"), Alert("warning", "w", "jobs", now)]
+        monkeypatch.setattr(alerts, "_sources", lambda: {"connections": lambda *_: items})
         with database.read() as session:
-            found = attention.collect(session, SYSTEM)
+            found = alerts.collect(session, SYSTEM)
         assert [item.text for item in found[:2]] == ["e", "w"]
-        assert len(found) == attention.MAX_ITEMS
+        assert len(found) == alerts.MAX_ITEMS

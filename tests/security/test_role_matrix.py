@@ -61,8 +61,8 @@ def _services() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 SERVICES = dict(_services())
 #: What the Overview shows of each room: answers an empty list instead of refusing.
-ATTENTION = sorted(name for name in SERVICES if name.endswith(".attention.attention"))
-ASKING = sorted(set(SERVICES) - set(NEEDS_NONE) - set(ATTENTION))
+ALERTS = sorted(name for name in SERVICES if name.endswith(".alerts.alerts"))
+ASKING = sorted(set(SERVICES) - set(NEEDS_NONE) - set(ALERTS))
 
 
 class _Untouchable:
@@ -140,7 +140,7 @@ def test_a_refusal_is_logged_with_who_and_what(caplog: pytest.LogCaptureFixture)
     assert "ann" not in caplog.text
 
 
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", ALERTS)
 def test_the_overview_shows_nothing_of_a_room_to_who_may_not_read_it(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import select, update
 
 from backend.connections import (
-    attention,
+    alerts,
     client_info,
     environments,
     resolve,
@@ -294,7 +294,7 @@ class TestStaleness:
             session.execute(update(DataHubClientInfo).values(last_success_at=old))
         with database.read() as session:
             assert client_info.get(session, SYSTEM).stale
-            items = attention.attention(session, SYSTEM)
+            items = alerts.alerts(session, SYSTEM)
         assert any("older than a day" in item.text for item in items)
 
     def test_failing_wants_attention_with_since_when(
@@ -303,7 +303,7 @@ class TestStaleness:
         save("datahub", {}, {"token": "revoked"})
         client_info.refresh(database, SYSTEM)
         with database.read() as session:
-            items = attention.attention(session, SYSTEM)
+            items = alerts.alerts(session, SYSTEM)
         found = [item for item in items if "cannot be refreshed" in item.text]
         assert found[0].since
         assert dict(found[0].query) == {"environment": "Prod", "kind": "datahub"}
@@ -321,7 +321,7 @@ class TestAccess:
                 with pytest.raises(NotPermitted):
                     call(session, actor)
             assert not [
-                item for item in attention.attention(session, actor) if "client info" in item.text
+                item for item in alerts.alerts(session, actor) if "client info" in item.text
             ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from backend.connections import (
-    attention,
+    alerts,
     client_info,
     environments,
     health,
@@ -296,7 +296,7 @@ class TestAwsNames:
                 testing.history(session, actor, environment="Prod", kind="aws"),
                 testing.latest(session, actor, environment="Prod"),
                 health.overview(session, actor),
-                attention.attention(session, actor),
+                alerts.alerts(session, actor),
             )
         for item in seen:
             assert ("billing-lambda" in str(item)) is sees

@@ -7,7 +7,7 @@ import pytest
 from backend.connections import environments
 from backend.core import clock
 from backend.core.access import SYSTEM
-from backend.core.attention import collect
+from backend.core.alerts import collect
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotPermitted
 from backend.dms import schema

@@ -11,7 +11,7 @@ from backend.core.database import Database, forget_databases, get_database
 from backend.core.settings import get_settings
 from backend.migrations import runner as migrations
 from backend.tokenization import service, watch
-from backend.tokenization.attention import attention
+from backend.tokenization.alerts import alerts
 from backend.tokenization.errors import TableBusy
 from backend.tokenization.schemas import RunFilters, RunState
 from tests.backend.tokenization import world as worlds
@@ -54,7 +54,7 @@ def test_a_run_from_tag_to_proof(elsewhere: World) -> None:
     with elsewhere.database.read() as session:
         found = service.list_runs(session, STEWARD, filters=RunFilters(text="CUSTOMERS"))
         assert [run.id for run in found] == [view.id]
-        assert attention(session, STEWARD) == []
+        assert alerts(session, STEWARD) == []
 
 
 def test_of_many_who_ask_at_once_one_gets_the_table(elsewhere: World) -> None:

@@ -10,7 +10,7 @@ from backend.jobs import broker, runner
 from backend.jobs import service as jobs
 from backend.jobs.errors import JobCancelled, JobInterrupted
 from backend.models import SyncItem, SyncRun
-from backend.user_sync import applying, attention, planning, run_repository, service, tasks
+from backend.user_sync import alerts, applying, planning, run_repository, service, tasks
 from backend.user_sync.errors import NothingToContinue, PlanExpired, RunActive
 from tests.backend.user_sync.conftest import StopAt, expire, sent
 
@@ -182,7 +182,7 @@ class TestAbandoned:
         assert (ended.state, ended.counts) == ("stopped", {"pending": 4, "unknown": 2})
         assert "can be continued" in ended.note
         with world.database.read() as session:
-            [said] = attention.attention(session, world.steward)
+            [said] = alerts.alerts(session, world.steward)
         assert f"Run {run.id}" in said.text
         assert world.resume(run).counts == {"applied": 6}
         assert len(set(sent(world))) == 5

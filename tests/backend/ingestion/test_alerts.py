@@ -8,7 +8,7 @@ from sqlalchemy import update
 from backend.connections import environments
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.ingestion.attention import attention
+from backend.ingestion.alerts import alerts
 from backend.ingestion.schemas import RunView
 from backend.models import IngestionRun
 from backend.sandbox.aws import AwsStandIn
@@ -38,7 +38,7 @@ def test_the_newest_run_of_a_dataset_counts(
     for status, expected in (("failed", 1), ("unknown", 1), ("succeeded", 0)):
         _end(database, start(DATASET).run_id, status)
         with database.read() as session:
-            items = attention(session, actors.viewer)
+            items = alerts(session, actors.viewer)
         assert len(items) == expected
         assert "earnings" not in str(items)
 
@@ -48,6 +48,6 @@ def test_a_run_whose_environment_is_gone_is_nobodys_business(
 ) -> None:
     _end(database, start(URN).run_id, "failed")
     with database.write() as session:
-        assert len(attention(session, SYSTEM)) == 1
+        assert len(alerts(session, SYSTEM)) == 1
         environments.remove(session, SYSTEM, name="dev", confirm_name="dev")
-        assert attention(session, SYSTEM) == []
+        assert alerts(session, SYSTEM) == []

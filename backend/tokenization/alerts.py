@@ -6,7 +6,7 @@ from datetime import timedelta
 from backend.connections import resolve
 from backend.core import clock
 from backend.core.access import Actor, Permission
-from backend.core.attention import Attention
+from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.tokenization import repository
 from backend.tokenization.schemas import RunState
@@ -17,7 +17,7 @@ _MOST = 5
 _LOOKED_AT = 1_000
 
 
-def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """Runs whose end is unknown, failed last runs, proofs and tags that are stuck.
 
     Only of environments that still exist: nobody can do anything about the others.
@@ -33,9 +33,9 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
     ]
 
 
-def _unknown(session: ReadSession, known: Collection[int]) -> list[Attention]:
+def _unknown(session: ReadSession, known: Collection[int]) -> list[Alert]:
     return [
-        Attention(
+        Alert(
             "error",
             f"Tokenization run {row.id} of {row.source_table}: whether the database committed it "
             "is not known yet.",
@@ -48,10 +48,10 @@ def _unknown(session: ReadSession, known: Collection[int]) -> list[Attention]:
     ][:_MOST]
 
 
-def _failed(session: ReadSession, known: Collection[int]) -> list[Attention]:
+def _failed(session: ReadSession, known: Collection[int]) -> list[Alert]:
     since = clock.now() - _RECENT
     return [
-        Attention(
+        Alert(
             "warning",
             f"The last tokenization of {row.source_table} ended as {row.state} (run {row.id}).",
             PAGE,
@@ -63,14 +63,14 @@ def _failed(session: ReadSession, known: Collection[int]) -> list[Attention]:
     ][:_MOST]
 
 
-def _unwritten(session: ReadSession, known: Collection[int]) -> list[Attention]:
+def _unwritten(session: ReadSession, known: Collection[int]) -> list[Alert]:
     rows = repository.list_unwritten(session, most_attempts=1_000_000, limit=_LOOKED_AT)
     stuck = [row for row in rows if row.write_back_attempts > 0 and row.environment_id in known]
     if not stuck:
         return []
     count = f"{len(stuck)} tokenization runs are" if len(stuck) > 1 else "A tokenization run is"
     return [
-        Attention(
+        Alert(
             "warning",
             f"{count} not recorded in DataHub yet; the last try failed.",
             PAGE,
@@ -80,9 +80,9 @@ def _unwritten(session: ReadSession, known: Collection[int]) -> list[Attention]:
     ]
 
 
-def _unanswered(session: ReadSession, known: Collection[int]) -> list[Attention]:
+def _unanswered(session: ReadSession, known: Collection[int]) -> list[Alert]:
     return [
-        Attention(
+        Alert(
             "warning",
             f"The tag tokenize/run on {row.dataset} cannot be answered: {row.note}",
             PAGE,

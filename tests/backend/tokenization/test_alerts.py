@@ -3,13 +3,13 @@
 from backend.connections import environments
 from backend.core.access import Actor, Role
 from backend.tokenization import watch
-from backend.tokenization.attention import attention
+from backend.tokenization.alerts import alerts
 from tests.backend.tokenization.world import ADMIN, STEWARD, World
 
 
 def said(world: World) -> list[tuple[str, str]]:
     with world.database.read() as session:
-        return [(item.severity, item.text) for item in attention(session, STEWARD)]
+        return [(item.severity, item.text) for item in alerts(session, STEWARD)]
 
 
 def test_nothing_to_say(catalogued: World) -> None:
@@ -54,7 +54,7 @@ def test_a_tag_that_nothing_can_answer(catalogued: World) -> None:
 def test_everybody_who_may_see_runs_sees_it(catalogued: World) -> None:
     viewer = Actor(id=5, name="v", role=Role.VIEWER, kind="user")
     with catalogued.database.read() as session:
-        assert attention(session, viewer) == []
+        assert alerts(session, viewer) == []
 
 
 def test_nothing_of_an_environment_that_is_gone(catalogued: World) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from backend.connections import resolve
 from backend.core import clock
 from backend.core.access import Actor, Permission
-from backend.core.attention import Attention
+from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.ingestion import repository
 from backend.ingestion.schemas import RunFilter
@@ -16,7 +16,7 @@ _LOOKED_AT = 200
 _MOST = 5
 
 
-def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """Datasets whose newest run of the last 7 days failed or ended unknown; AWS is not named."""
     if not actor.may(Permission.INGESTION_READ):
         return []
@@ -33,7 +33,7 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
             continue
         ended = "failed" if row.status == "failed" else "has an unknown outcome"
         found.append(
-            Attention(
+            Alert(
                 "warning",
                 f"The last ingestion of {row.dataset_urn} in {known[row.environment_id]} {ended}.",
                 PAGE,

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from backend.connections import resolve
 from backend.core.access import Actor, Permission
-from backend.core.attention import Attention
+from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.user_sync import plans, repository, runs
 
 _LOOKED_AT = 20
 
 
-def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """Changes that wait for review, runs that stopped, and planning that fails by schedule.
 
     Only of environments that still exist: nobody can do anything about the others.
@@ -20,7 +20,7 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
         return []
     known = resolve.names(session)
     waiting = [
-        Attention(
+        Alert(
             "info",
             f"{found.changes:,} user changes wait for review in {found.environment}.",
             "user-sync",
@@ -32,9 +32,9 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
     return [*_stopped(session, actor, known), *_failing(session, known), *waiting]
 
 
-def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> list[Attention]:
+def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> list[Alert]:
     return [
-        Attention(
+        Alert(
             "warning",
             f"Run {run.id} in {known[run.environment_id]} stopped after {run.done:,} of "
             f"{run.total:,} users: {run.note}",
@@ -47,7 +47,7 @@ def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> li
     ][:3]
 
 
-def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Attention]:
+def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
     """The newest plan of an environment, made by schedule, that could not be made."""
     found, seen = [], set()
     for plan in repository.list_plans(session, environment_id=None, limit=_LOOKED_AT, before=None):
@@ -57,7 +57,7 @@ def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Attention]:
         name = known[plan.environment_id]
         if plan.state == "failed" and plan.origin == "schedule":
             found.append(
-                Attention(
+                Alert(
                     "warning",
                     f"Planning user changes by schedule fails in {name}: {plan.error}",
                     "user-sync",

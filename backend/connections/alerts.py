@@ -3,14 +3,14 @@
 from backend.connections import client_info, health
 from backend.connections.health import EnvironmentHealth
 from backend.core.access import Actor, Permission
-from backend.core.attention import Attention
+from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 
 PAGE = "connections"
 MAX_ITEMS = 20
 
 
-def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """At most 20 items; those about client info are for admins."""
     if not actor.may(Permission.OVERVIEW_READ):
         return []
@@ -23,26 +23,26 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
     return items[:MAX_ITEMS]
 
 
-def _missing(environments: tuple[EnvironmentHealth, ...], actor: Actor) -> list[Attention]:
+def _missing(environments: tuple[EnvironmentHealth, ...], actor: Actor) -> list[Alert]:
     if not actor.may(Permission.ENVIRONMENTS_WRITE):
         return []
     if not environments:
-        return [Attention("info", "No environment is configured yet: add the first one.", PAGE)]
+        return [Alert("info", "No environment is configured yet: add the first one.", PAGE)]
     if not any(item.environment.is_default for item in environments):
-        return [Attention("warning", "No default environment found: mark one as default.", PAGE)]
+        return [Alert("warning", "No default environment found: mark one as default.", PAGE)]
     return []
 
 
-def _tests(item: EnvironmentHealth) -> list[Attention]:
+def _tests(item: EnvironmentHealth) -> list[Alert]:
     found = []
     name = item.environment.name
     for connection in item.connections:
         query = (("environment", name), ("kind", connection.kind))
         if connection.state == "failed":
             text = f"{connection.label} of {name} failed its test: {connection.cause}"
-            found.append(Attention("error", text, PAGE, connection.tested_at, query))
+            found.append(Alert("error", text, PAGE, connection.tested_at, query))
         found += [
-            Attention("warning", f"{connection.label} of {name}: {text}", PAGE, None, query)
+            Alert("warning", f"{connection.label} of {name}: {text}", PAGE, None, query)
             for text in connection.warnings
             if "expire" in text
         ]
@@ -51,7 +51,7 @@ def _tests(item: EnvironmentHealth) -> list[Attention]:
 
 def _client_info(
     session: ReadSession, actor: Actor, environments: tuple[EnvironmentHealth, ...]
-) -> list[Attention]:
+) -> list[Alert]:
     with_datahub = {
         item.environment.name
         for item in environments
@@ -64,8 +64,8 @@ def _client_info(
         query = (("environment", info.environment), ("kind", "datahub"))
         if info.failing_since is not None:
             text = f"DataHub client info of {info.environment} cannot be refreshed."
-            found.append(Attention("warning", text, PAGE, info.failing_since, query))
+            found.append(Alert("warning", text, PAGE, info.failing_since, query))
         elif info.stale and info.connection_status == "connected":
             text = f"DataHub client info of {info.environment} is older than a day."
-            found.append(Attention("warning", text, PAGE, info.last_updated, query))
+            found.append(Alert("warning", text, PAGE, info.last_updated, query))
     return found

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from backend.connections import environments
-from backend.core import attention
+from backend.core import alerts
 from backend.models import SyncPlan, SyncRun
 from tests.backend.user_sync.conftest import World
 
@@ -14,7 +14,7 @@ from tests.backend.user_sync.conftest import World
 def said(world: World) -> list[tuple[str, str]]:
     """Text and the environment its link names."""
     with world.database.read() as session:
-        found = attention.collect(session, world.admin)
+        found = alerts.collect(session, world.admin)
     mine = [item for item in found if item.page == "user-sync"]
     return [(item.text, dict(item.query)["environment"]) for item in mine]
 

@@ -1,19 +1,21 @@
 """What the Overview says about mounts, from the last scan of each environment."""
 
+from datetime import datetime
+
 from backend.connections import resolve
 from backend.core.access import Actor, Permission
-from backend.core.attention import Attention
+from backend.core.alerts import Alert, Severity
 from backend.core.database import ReadSession
 from backend.core.words import counted
 from backend.mounts import repository
 from backend.mounts.schemas import WatchView
 
 
-def attention(session: ReadSession, actor: Actor) -> list[Attention]:
+def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """Old mounts, other orphans, unknown outcomes, and scans that fail; at most 12 items."""
     if not actor.may(Permission.MOUNTS_READ):
         return []
-    items: list[Attention] = []
+    items: list[Alert] = []
     known = resolve.names(session)
     for watch in repository.list_watches(session):
         # What was found outlives its environment until the next scan.
@@ -22,7 +24,7 @@ def attention(session: ReadSession, actor: Actor) -> list[Attention]:
     return items[:12]
 
 
-def _of(watch: WatchView, name: str) -> list[Attention]:
+def _of(watch: WatchView, name: str) -> list[Alert]:
     where = name or "the DMS settings' ledger"
     view = {"environment": name} if name else {}
     found = []
@@ -46,6 +48,5 @@ def _of(watch: WatchView, name: str) -> list[Attention]:
     return found
 
 
-def _item(severity: str, text: str, since: object, query: dict[str, str]) -> Attention:
-    # mypy: the callers pass what Attention declares
-    return Attention(severity, text, "mounts", since, tuple(query.items()))  # type: ignore[arg-type]
+def _item(severity: Severity, text: str, since: datetime | None, query: dict[str, str]) -> Alert:
+    return Alert(severity, text, "mounts", since, tuple(query.items()))

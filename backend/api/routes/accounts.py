@@ -1,5 +1,0 @@
-"""The accounts room over REST."""
-
-from fastapi import APIRouter
-
-router = APIRouter(tags=["accounts"])

@@ -1,0 +1,319 @@
+"""Where every domain says what it brings; the one place that knows all of them.
+
+`core` and `jobs` hold the mechanisms (alerts, rotation of secrets, job kinds) and know no domain:
+`install` hands them what is named here. A face asks for its own part only, so the imports are
+inside: a page does not load FastAPI, a command does not load the API.
+
+A package below backend/ that is neither here nor in FOUNDATION stops the portal from being
+imported; so does a permission that no domain owns. tests/backend/test_composition.py loads all.
+"""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
+
+import backend
+from backend.core import alerts, secret_rotation
+from backend.core.access import Permission as P
+from backend.jobs import registry
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+    from typer import Typer
+
+#: Packages that serve the domains and bring nothing of their own.
+FOUNDATION = frozenset(
+    {"api", "cli", "core", "dms", "integrations", "migrations", "models", "sandbox"}
+)
+
+
+class Domain:
+    """One domain; what it does not bring stays as it is here.
+
+    name: its package below backend/ and the first word of its job kinds. permissions: those its
+    services ask for.
+    """
+
+    name: ClassVar[str]
+    permissions: ClassVar[tuple[P, ...]] = ()
+
+    def tasks(self) -> ModuleType | None:
+        """Its module of job functions (`@job`) and periodic tasks (`@every`)."""
+        return None
+
+    def alerts(self) -> alerts.Source | None:
+        return None
+
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        """Table with ciphertext → what puts its rows under a new key."""
+        return {}
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        """Prefix and routes of the REST face."""
+        return ()
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        """Groups and single commands of the command line, by name."""
+        return {}
+
+
+class Connections(Domain):
+    name = "connections"
+    permissions = (
+        P.OVERVIEW_READ,
+        P.CONNECTIONS_READ,
+        P.CONNECTIONS_WRITE,
+        P.CONNECTIONS_TEST,
+        P.ENVIRONMENTS_WRITE,
+        P.CLIENT_INFO_READ,
+    )
+
+    def tasks(self) -> ModuleType:
+        from backend.connections import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.connections import alerts
+
+        return alerts.alerts
+
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        from backend.connections import secrets
+
+        return {"connection_secrets": secrets.rotate}
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import connections
+
+        return (("/api", connections.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import client_info, connections, environments
+
+        return {
+            "environments": environments.app,
+            "connections": connections.app,
+            "client_info": client_info.app,
+            "refresh_client_info": client_info.refresh_client_info,
+        }
+
+
+class UserSync(Domain):
+    name = "user_sync"
+    permissions = (
+        P.USER_SYNC_READ,
+        P.USER_SYNC_PLAN,
+        P.USER_SYNC_APPLY,
+        P.USER_SYNC_CONFIGURE,
+    )
+
+    def tasks(self) -> ModuleType:
+        from backend.user_sync import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.user_sync import alerts
+
+        return alerts.alerts
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import user_sync
+
+        return (("/api", user_sync.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import users
+
+        return {"users": users.app}
+
+
+class Mounts(Domain):
+    name = "mounts"
+    permissions = (P.MOUNTS_READ, P.MOUNTS_WRITE)
+
+    def tasks(self) -> ModuleType:
+        from backend.mounts import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.mounts import alerts
+
+        return alerts.alerts
+
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        from backend.mounts import actions, targets
+
+        return {"mount_targets": targets.rotate, "mount_requests": actions.rotate}
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import mounts
+
+        return (("/api", mounts.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import mounts
+
+        return {"mounts": mounts.app}
+
+
+class Tokenization(Domain):
+    name = "tokenization"
+    permissions = (P.TOKENIZATION_READ, P.TOKENIZATION_PREVIEW, P.TOKENIZATION_RUN)
+
+    def tasks(self) -> ModuleType:
+        from backend.tokenization import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.tokenization import alerts
+
+        return alerts.alerts
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import tokenization
+
+        return (("", tokenization.trigger_router), ("/api", tokenization.router))
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import tokenize
+
+        return {"tokenize": tokenize.app}
+
+
+class Ingestion(Domain):
+    name = "ingestion"
+    permissions = (
+        P.INGESTION_READ,
+        P.INGESTION_RUN,
+        P.INGESTION_MAPPING_READ,
+        P.INGESTION_MAPPING_WRITE,
+    )
+
+    def tasks(self) -> ModuleType:
+        from backend.ingestion import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.ingestion import alerts
+
+        return alerts.alerts
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import ingestion
+
+        return (("/api", ingestion.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import ingest
+
+        return {"ingest": ingest.app}
+
+
+class Jobs(Domain):
+    name = "jobs"
+    permissions = (P.JOBS_READ, P.JOBS_CANCEL)
+
+    def tasks(self) -> ModuleType:
+        from backend.jobs import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.jobs import alerts
+
+        return alerts.alerts
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import jobs
+
+        return (("/api", jobs.router),)
+
+
+class Accounts(Domain):
+    name = "accounts"
+    permissions = (
+        P.ACCOUNTS_READ,
+        P.ACCOUNTS_WRITE,
+        P.API_TOKENS_WRITE,
+        P.OWN_ACCOUNT,
+        P.AUDIT_READ,
+        P.AUDIT_EXPORT,
+        P.SECRETS_ROTATE,
+    )
+
+    def tasks(self) -> ModuleType:
+        from backend.accounts import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.accounts import alerts
+
+        return alerts.alerts
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import accounts, audit
+
+        return {"accounts": accounts.app, "tokens": accounts.tokens_app, "audit": audit.app}
+
+
+class Backup(Domain):
+    name = "backup"
+    permissions = (P.BACKUP_MAKE, P.BACKUP_RESTORE)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import backup
+
+        return {"backup": backup.backup, "restore": backup.restore}
+
+
+DOMAINS: tuple[Domain, ...] = (
+    Connections(),
+    UserSync(),
+    Mounts(),
+    Tokenization(),
+    Ingestion(),
+    Jobs(),
+    Accounts(),
+    Backup(),
+)
+
+
+def install() -> None:
+    """Hand `core` and `jobs` what the domains bring; every process does so before it works."""
+    registry.provide({domain.name: domain.tasks for domain in DOMAINS})
+    alerts.provide(_alert_sources)
+    secret_rotation.provide(_secret_owners)
+
+
+def _alert_sources() -> dict[str, alerts.Source]:
+    found = {domain.name: domain.alerts() for domain in DOMAINS}
+    return {name: source for name, source in found.items() if source is not None}
+
+
+def _secret_owners() -> dict[str, secret_rotation.Rotator]:
+    import backend.models  # noqa: F401 - so that every table with ciphertext is known
+
+    return {table: owner for domain in DOMAINS for table, owner in domain.secret_owners().items()}
+
+
+def _check() -> None:
+    """Raise ImportError for a package or a permission that no domain has."""
+    packages = {module.name for module in pkgutil.iter_modules(backend.__path__) if module.ispkg}
+    named = FOUNDATION | {domain.name for domain in DOMAINS}
+    if packages != named:
+        raise ImportError(f"backend/composition.py does not fit backend/: {packages ^ named}")
+    owned = [permission for domain in DOMAINS for permission in domain.permissions]
+    if sorted(owned) != sorted(P):
+        raise ImportError(
+            f"not owned by exactly one domain: {sorted(set(P) ^ set(owned)) or owned}"
+        )
+
+
+_check()

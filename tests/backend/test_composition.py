@@ -1,0 +1,109 @@
+"""Every domain registers what it has, and what it registers exists."""
+
+import importlib.util
+
+import pytest
+
+from backend import composition
+from backend.composition import DOMAINS, Domain
+from backend.core import alerts, secret_rotation
+from backend.core.access import Permission
+from backend.core.crypto import SEALED
+from backend.core.database import Base
+from backend.jobs import registry, schedule
+
+NAMES = [domain.name for domain in DOMAINS]
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=NAMES)
+class TestDomain:
+    def test_what_it_names_exists(self, domain: Domain) -> None:
+        tasks, alert_source = domain.tasks(), domain.alerts()
+        assert tasks is None or tasks.__name__ == f"backend.{domain.name}.tasks"
+        assert alert_source is None or callable(alert_source)
+        assert all(callable(owner) for owner in domain.secret_owners().values())
+        assert all(router.routes for _prefix, router in domain.routers())
+        assert all(callable(command) for command in domain.commands().values())
+
+    @pytest.mark.parametrize("part", ["tasks", "alerts"])
+    def test_names_what_it_has(self, domain: Domain, part: str) -> None:
+        has = importlib.util.find_spec(f"backend.{domain.name}.{part}") is not None
+        assert has == (getattr(domain, part)() is not None)
+
+    def test_its_tasks_register_under_its_name(self, domain: Domain) -> None:
+        if domain.tasks() is None:
+            return
+        names = [name for name, kind in registry._kinds.items() if _from(kind.function, domain)]
+        names += [t.name for t in schedule._tasks.values() if _from(t.function, domain)]
+        assert names
+        assert {name.partition(".")[0] for name in names} == {domain.name}
+
+
+def _from(function: object, domain: Domain) -> bool:
+    return str(getattr(function, "__module__", "")).startswith(f"backend.{domain.name}.")
+
+
+def test_every_table_with_ciphertext_has_one_owner() -> None:
+    owners = composition._secret_owners()
+    sealed = {
+        table.name
+        for table in Base.metadata.tables.values()
+        if any(column.info == SEALED for column in table.columns)
+    }
+    assert sealed == {"system_secrets", *owners}
+    assert {"connection_secrets", "mount_requests", "mount_targets"} == set(owners)
+
+
+def test_columns_that_look_like_ciphertext_are_marked() -> None:
+    composition._secret_owners()
+    unmarked = [
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        if column.name in ("ciphertext", "secret_ref") and column.info != SEALED
+    ]
+    assert not unmarked
+
+
+class TestCheck:
+    """What happens at import, called again."""
+
+    def test_a_package_that_registers_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(composition, "DOMAINS", DOMAINS[1:])
+        with pytest.raises(ImportError, match=r"does not fit backend/: {'connections'}"):
+            composition._check()
+
+    def test_a_domain_without_a_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Ghost(Domain):
+            name = "ghost"
+
+        monkeypatch.setattr(composition, "DOMAINS", (*DOMAINS, Ghost()))
+        with pytest.raises(ImportError, match=r"does not fit backend/: {'ghost'}"):
+            composition._check()
+
+    def test_a_permission_that_nobody_owns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        backup = next(domain for domain in DOMAINS if domain.name == "backup")
+        monkeypatch.setattr(type(backup), "permissions", (Permission.BACKUP_MAKE,))
+        with pytest.raises(ImportError, match=r"not owned by exactly one .*BACKUP_RESTORE"):
+            composition._check()
+
+
+class TestWithout:
+    """Before `install` nothing is quietly empty."""
+
+    def test_alerts_do_not_say_that_all_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(alerts, "_sources", None)
+        with pytest.raises(RuntimeError, match="no alert sources"):
+            alerts.collect(None, None)  # type: ignore[arg-type]  # refused before it looks
+
+    def test_a_worker_does_not_start_with_nothing_to_do(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry, "_loaders", {})
+        with pytest.raises(RuntimeError, match="no jobs"):
+            registry.load_all()
+
+    def test_rotation_leaves_no_table_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        composition._secret_owners()
+        with pytest.raises(RuntimeError, match="connection_secrets"):
+            secret_rotation._check_complete({"system_secrets": lambda *_: 0})
