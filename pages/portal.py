@@ -7,8 +7,8 @@ from backend.core.errors import PortalError
 from pages.shared import password_form
 from pages.shell import chrome, errors, guard, registry
 
+# No page_title: it would stand in place of every page's own in the browser's tabs and history.
 st.set_page_config(
-    page_title="Steward Portal",
     page_icon=str(registry.FOLDER / "static" / "icon.svg"),
     layout="wide",
 )
@@ -37,28 +37,25 @@ try:
             for page in registry.PAGES
         ]
         alone = st.navigation(only, position="hidden")
-        chrome.draw(session, {})
+        chrome.draw(session)
         alone.run()
         st.stop()
-    pages: list[st.Page] = []
     sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:
-        if page.path.exists():
-            pages.append(
-                st.Page(
-                    page.path,
-                    title=page.title,
-                    icon=page.icon,
-                    url_path=page.url_path,
-                    default=page.url_path == "",
-                )
+        # Every page has its address for everybody: who follows a link to one that the role does
+        # not have reads so from the page's own guard, instead of "Page not found".
+        sections.setdefault(page.section, []).append(
+            st.Page(
+                page.path,
+                title=page.title,
+                icon=page.icon,
+                url_path=page.url_path,
+                default=page.url_path == "",
+                visibility="visible" if session.actor.may(page.permission) else "hidden",
             )
-            if session.actor.may(page.permission):
-                sections.setdefault(page.section, []).append(pages[-1])
-    # Every page has its address for everybody: who follows a link to one that the role does not
-    # have reads so from the page's own guard, instead of "Page not found".
-    chosen = st.navigation(pages, position="hidden")
-    chrome.draw(session, sections)
+        )
+    chosen = st.navigation(sections, expanded=True)
+    chrome.draw(session)
     chosen.run()
 except PortalError as exc:
     errors.show(exc)

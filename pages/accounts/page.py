@@ -6,7 +6,7 @@ from backend.accounts import api_tokens, service, sessions
 from backend.core.access import Actor, Permission
 from pages.accounts import account_list, token_list
 from pages.shared import filters, rows, session_list, shown_once
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 
 VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tokens"}
 
@@ -30,7 +30,7 @@ def accounts_view(actor: Actor, own_session_id: int) -> None:
 
 # gate
 actor = guard.require(Permission.ACCOUNTS_READ)
-st.title("Accounts")
+head.draw("Accounts", "Who may sign in, with which role, and what programs may do.")
 flash.show()
 shown_once.show()
 # ask

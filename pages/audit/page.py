@@ -8,7 +8,7 @@ from backend.core import clock
 from backend.core.access import Permission
 from pages.audit import event_table
 from pages.shared import filters, rows
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
 
@@ -45,7 +45,7 @@ def export(wanted: AuditFilter) -> None:
 
 # gate
 actor = guard.require(Permission.AUDIT_READ)
-st.title("Audit log")
+head.draw("Audit log", "Who did what, when, and how it ended; nothing here can be changed.")
 flash.show()
 # ask
 wanted = event_table.ask()

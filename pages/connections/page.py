@@ -13,7 +13,7 @@ from pages.connections import (
     test_results,
 )
 from pages.shared import filters
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 
 _RESULTS = "connections.results"
 
@@ -66,7 +66,7 @@ def all_results(environment: EnvironmentView) -> None:
 
 # gate
 actor = guard.require(Permission.CONNECTIONS_READ)
-st.title("Connections")
+head.draw("Connections", "The systems that the portal works with, environment by environment.")
 flash.show()
 may_test = guard.allowed(actor, Permission.CONNECTIONS_TEST, "test connections")
 may_write = guard.allowed(actor, Permission.CONNECTIONS_WRITE, "change connections")

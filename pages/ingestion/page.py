@@ -6,7 +6,7 @@ from backend.connections import environments
 from backend.core.access import Actor, Permission
 from pages.ingestion import history_view, mapping_view, run_view, sources_view
 from pages.shared import filters
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 
 VIEWS = {
     "run": "Run",
@@ -41,7 +41,7 @@ def ask_view(actor: Actor) -> str:
 
 # gate
 actor = guard.require(Permission.INGESTION_READ)
-st.title("Ingestion")
+head.draw("Ingestion", "Starts the Lambda function or state machine that loads a dataset.")
 with st.container():  # a place that stays: a message that goes must not close what is open below
     flash.show()
 # ask

@@ -6,7 +6,7 @@ from backend.core.access import Permission
 from backend.jobs import service as jobs
 from pages.jobs import job_list
 from pages.shared import filters, job_progress, rows
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 
 
 @st.fragment(run_every=2.0)
@@ -22,7 +22,7 @@ def open_jobs() -> None:
 
 # gate
 guard.require(Permission.JOBS_READ)
-st.title("Background jobs")
+head.draw("Background jobs", "What the portal does on its own, and how it ended.")
 flash.show()
 # ask
 open_jobs()

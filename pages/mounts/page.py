@@ -1,15 +1,13 @@
 """See what is mounted where, find orphans, mount and unmount."""
 
-import streamlit as st
-
 from backend.core.access import Permission
 from pages.mounts import action_dialogs as act
 from pages.mounts import detail_view, filter_bar, views
-from pages.shell import flash, guard
+from pages.shell import flash, guard, head
 
 # gate
 actor = guard.require(Permission.MOUNTS_READ)
-st.title("Mounts")
+head.draw("Mounts", "Which backup target is mounted on which host, and for which backup job.")
 flash.show()
 # ask
 wanted = filter_bar.ask()

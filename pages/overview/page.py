@@ -8,14 +8,20 @@ from backend.core.access import Permission
 from backend.ingestion import service as ingestion
 from backend.jobs import service as jobs
 from pages.overview import cards
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 
 LAST = 8
 
 
 # gate
 guard.require(Permission.OVERVIEW_READ)
-st.title("Overview")
+head.draw("Overview", "What waits for somebody, what failed and what runs.")
+session = guard.signed_in()
+if session is not None and session.has_first_password:
+    st.info(
+        "You are using the password of the first start. Change it on **My account**.",
+        icon=":material/key:",
+    )
 flash.show()
 # load
 items = calls.read(alerts.collect)

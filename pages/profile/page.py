@@ -5,12 +5,12 @@ import streamlit as st
 from backend.accounts import sessions
 from backend.core.access import Permission
 from pages.shared import password_form, session_list
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
 # gate
 actor = guard.require(Permission.OWN_ACCOUNT)
-st.title("My account")
+head.draw("My account", "Your password and the browsers you are signed in with.")
 flash.show()
 # load
 session = guard.signed_in()

@@ -1,9 +1,6 @@
-"""What surrounds every page: logo, spacing, who is signed in, sign-out, the sandbox banner."""
-
-from collections.abc import Mapping, Sequence
+"""What surrounds every page: logo, who is signed in, sign-out, the strip on top."""
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from auth import sign_out
 from backend.accounts.schemas import SignedIn
@@ -17,20 +14,16 @@ from pages.shell.registry import FOLDER
 
 _LEAVE = "chrome.leave_sandbox"
 
-#: Less empty room above and at the sides than Streamlit's own; the rest is the theme's. Streamlit's
-#: own download of a table is hidden: it is made in the browser and escapes no formulas. Where
-#: nothing hovers, a table's tools are always there, and get room above it.
+#: What the theme has no setting for. Where nothing hovers, a table's tools are always there, and
+#: get room above it.
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] {padding: 3.25rem 2.5rem 3rem; max-width: 1500px}
-@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.25rem 1rem 2rem}}
+[data-testid="stMainBlockContainer"] {max-width: 1500px}
 [data-testid="stElementContainer"]:has(.portal-show) {display: none}
 [data-testid="stMetric"] {min-width: 7rem}
 [data-testid="stMetricLabel"], [data-testid="stMetricLabel"] * {white-space: normal !important}
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
   color: light-dark(#ffffff, #0b1220)}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
-[data-testid="stSidebarContent"] hr {margin: 0.25rem 0}
-[data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) {display: none}
 @media (hover: none) {[data-testid="stElementContainer"]:has([data-testid="stDataFrame"]) {
   margin-top: 1.75rem}}
 [data-testid="stCaptionContainer"] code {color: inherit; background: transparent}
@@ -43,45 +36,31 @@ STYLE = """<style>
 </style>"""
 
 
-def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> None:
-    """Sidebar and banners. sections: heading → pages, "" for those without a heading.
-
-    Streamlit's own menu puts headings inside a list, which screen readers announce wrongly.
-    """
+def draw(session: SignedIn) -> None:
+    """What stands around the page: the sidebar's foot and the strip on top."""
     st.html(STYLE)
     st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
     with st.sidebar:
-        for heading, pages in sections.items():
-            with st.container(gap="xsmall"):
-                if heading:
-                    st.caption(heading)
-                for page in pages:
-                    st.page_link(page, width="stretch")
-        st.divider()
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
-    _sandbox_banner(session)
-    if session.has_first_password:
-        st.info(
-            "You are using the password of the first start. Change it on **My account**.",
-            icon=":material/key:",
-        )
+    _strip(session)
 
 
-def _sandbox_banner(session: SignedIn) -> None:
+def _strip(session: SignedIn) -> None:
     state = calls.read(control.state)
     if not state.active:
         if state.message and session.actor.may(Permission.ENVIRONMENTS_WRITE):
             st.warning(state.message, icon=":material/science:")
         return
-    with st.container(
-        border=True, horizontal=True, vertical_alignment="center", key="chrome.sandbox"
-    ):
-        st.markdown(f":blue-badge[:material/science: Sandbox] {state.message}")
+    with st.container(horizontal=True, vertical_alignment="center", key="chrome.sandbox"):
+        st.badge("Sandbox", icon=":material/science:", color="blue")
+        st.caption(state.message, width="content")
+        st.space("stretch")
         if session.actor.may(Permission.ENVIRONMENTS_WRITE):
             st.button(
                 "Leave sandbox …",
                 key=_LEAVE,
+                type="tertiary",
                 icon=":material/exit_to_app:",
                 on_click=confirm.open_dialog,
                 args=(_LEAVE,),

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.connections import environments
 from backend.core.access import Permission
 from pages.shared import filters
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 from pages.tokenization import check_view, pick_form, preview_view, runs_view
 
 VIEWS = {"tokenize": "Tokenize", "runs": "Runs", "check": "Compare with DataHub"}
@@ -30,7 +30,7 @@ def ask_environment() -> str | None:
 
 # gate
 actor = guard.require(Permission.TOKENIZATION_READ)
-st.title("Tokenization")
+head.draw("Tokenization", "Replaces personal data in tables by tokens, inside the database.")
 flash.show()
 # ask
 environment = ask_environment()

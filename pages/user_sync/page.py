@@ -6,7 +6,7 @@ from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
 from pages.shared import filters
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash, guard, head
 from pages.user_sync import history_view, plan_view, run_view, settings_view
 
 VIEWS = {"plan": "Plan", "history": "History", "settings": "Settings"}
@@ -74,7 +74,7 @@ def draw_plan(actor: Actor, environment: str) -> None:
 
 # gate
 actor = guard.require(Permission.USER_SYNC_READ)
-st.title("User sync")
+head.draw("User sync", "Names and domains of people in OpenMetadata, as the directory has them.")
 flash.show()
 # ask
 environment = ask_environment()

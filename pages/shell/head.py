@@ -1,0 +1,11 @@
+"""The first line of every page: what it is called and, beside it, what it is for."""
+
+import streamlit as st
+
+
+def draw(title: str, purpose: str) -> None:
+    """One line high: the page's own work begins below it. purpose: one sentence."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        # Not a link target: its anchor would be a Tab stop before everything else.
+        st.title(title, anchor=False, width="content")
+        st.caption(purpose, width="content")
