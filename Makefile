@@ -10,7 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 # Kept out of the tests' way when they start in a folder of their own.
 export DATAHUB_TELEMETRY_ENABLED := false
 
-.PHONY: help setup run worker test check format docs lock screenshots audit bench need-python
+.PHONY: help setup run worker test check format docs lock screenshots audit bench mutants need-python
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ worker: .venv/.ready ## Start a job worker (needs PORTAL_BROKER_URL)
 
 setup: .venv/.ready-dev ## Install everything for development
 
-test: .venv/.ready-dev ## Run the whole suite: the fast part on two cores, then the slow part
+test: .venv/.ready-dev ## Run the whole suite, and print the thirty slowest tests
 	@.ci/suite
 
 check: .venv/.ready-dev ## Formatting, lint, types, architecture
@@ -50,6 +50,9 @@ screenshots: .venv/.ready-dev ## Take the documentation's pictures with the brow
 audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
 	.venv/bin/bandit -q -ll -r app.py auth backend pages -c pyproject.toml
 	.venv/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt
+
+mutants: .venv/.ready-dev ## Change the code that carries the promises; show which changes no test notices
+	@$(PYTHON) .ci/mutants.py $(NAMES)
 
 bench: .venv/.ready-dev ## Measure every speed claim; each prints both sides and the ratio
 	@for program in benchmarks/*.py; do case $$program in */_*) continue;; esac; \

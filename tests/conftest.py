@@ -28,6 +28,7 @@ os.environ.update(
 import pytest  # noqa: E402  # after the environment is set
 
 pytest_plugins = [
+    "tests.fixtures.shared",
     "tests.fixtures.servers",
     "tests.fixtures.browser",
     "tests.fixtures.database",
@@ -44,6 +45,20 @@ def _composed() -> None:
     from backend import composition
 
     composition.install()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses the sandbox's portal first, then what is slow.
+
+    Workers begin with equal parts of this list and take from the end of each other's: one of them
+    starts the portal and keeps it, and no long test is left for the end.
+    """
+    items.sort(
+        key=lambda item: (
+            "sandbox_portal" not in getattr(item, "fixturenames", ()),
+            item.get_closest_marker("slow") is None,
+        )
+    )
 
 
 @pytest.fixture(autouse=True)

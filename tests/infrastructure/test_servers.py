@@ -13,6 +13,11 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.fixtures import mariadb, processes
+from tests.fixtures.servers import of_its_own
+
+postgres_server = of_its_own("postgres_server")
+mariadb_server = of_its_own("mariadb_server")
+rabbitmq_server = of_its_own("rabbitmq_server")
 
 
 class TestPostgres:
@@ -28,8 +33,6 @@ class TestPostgres:
             )
 
     def test_keeps_its_address_and_data_over_a_restart(self, postgres_server):
-        if not postgres_server.managed:
-            pytest.skip("the server is not ours to restart")
         name = postgres_server.create_database()
         postgres_server.restart()
         postgres_server.connect(name).close()
@@ -41,7 +44,7 @@ class TestPostgres:
 
 class TestMariaDB:
     def test_names_the_package_of_every_program_that_its_set_up_calls(self, mariadb_server):
-        if not mariadb_server.managed or not shutil.which("dpkg-query"):
+        if not shutil.which("dpkg-query"):
             pytest.skip("not a server of ours from Debian's packages")
         script = Path(processes.program("mariadb-install-db", package="")).read_text()
         called = {Path(path).name for path in re.findall(r"/usr/s?bin/[\w-]+", script)}
@@ -71,8 +74,6 @@ class TestMariaDB:
             holder.close()
 
     def test_stops_and_starts(self, mariadb_server):
-        if not mariadb_server.managed:
-            pytest.skip("the server is not ours to restart")
         mariadb_server.stop()
         assert not mariadb_server.answers()
         mariadb_server.start()
@@ -86,8 +87,6 @@ class TestRabbitMQ:
         with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
             connection.channel().queue_declare("mine", durable=True)
         other = rabbitmq_server.url(rabbitmq_server.take_vhost())
-        if not rabbitmq_server.managed:
-            pytest.skip("a broker that is not ours has one vhost for all tests")
         with (
             pika.BlockingConnection(pika.URLParameters(other)) as connection,
             pytest.raises(pika.exceptions.ChannelClosedByBroker),
@@ -95,8 +94,6 @@ class TestRabbitMQ:
             connection.channel().queue_declare("mine", passive=True)
 
     def test_makes_more_vhosts_when_the_pool_is_dry(self, rabbitmq_server):
-        if not rabbitmq_server.managed:
-            pytest.skip("the broker is not ours")
         names = {rabbitmq_server.take_vhost() for _ in range(30)}
         assert len(names) == 30
         for name in sorted(names)[:30:10]:
@@ -105,8 +102,6 @@ class TestRabbitMQ:
     def test_keeps_durable_queues_over_a_restart(self, rabbitmq_server):
         import pika
 
-        if not rabbitmq_server.managed:
-            pytest.skip("the broker is not ours to restart")
         url = rabbitmq_server.url(rabbitmq_server.take_vhost())
         with pika.BlockingConnection(pika.URLParameters(url)) as connection:
             connection.channel().queue_declare("kept", durable=True)
@@ -120,8 +115,6 @@ class TestRabbitMQ:
 
         from tests.fixtures.rabbitmq import RabbitMQServer
 
-        if not rabbitmq_server.managed:
-            pytest.skip("needs Debian's broker")
         owner = RabbitMQServer.launch(plugins=("rabbitmq_management",))
         try:
             lent = RabbitMQServer(owner.host, owner.port, owner.user, owner.password)

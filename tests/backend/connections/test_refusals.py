@@ -25,12 +25,16 @@ from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.processes import ServerUnavailable, missing
 from tests.fixtures.rabbitmq import RabbitMQServer
+from tests.fixtures.servers import of_its_own
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "connections.md"
 PASSWORD = "right-Passw0rd"
 UNFORESEEN = re.compile(r"unexpected|Error\b.*\(|Exception|SQLSTATE|reference [0-9A-F]{8}")
 
 #: What was done → what the test says. A name in capitals stands for what differs each time.
+mariadb_server = of_its_own("mariadb_server")
+rabbitmq_server = of_its_own("rabbitmq_server")
+
 Said = dict[str, str]
 
 
@@ -265,8 +269,6 @@ def refusals_of_mariadb(server: MariaDBServer, ask: Ask) -> None:
 
 
 def refusals_of_rabbitmq(server: RabbitMQServer, ask: Ask) -> None:
-    if not server.managed:
-        pytest.skip("users are only made on a broker that these tests started")
     server.control("add_user", "limited", PASSWORD)
     server.control("set_permissions", "-p", "/", "limited", ".*", ".*", ".*")
     server.control("set_user_limits", "limited", '{"max-connections": 0}')

@@ -1,9 +1,11 @@
 """The audit chain shows every change, cut and forgery."""
 
+import json
 import threading
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from backend.core import audit
 from backend.core.access import SYSTEM
@@ -29,53 +31,163 @@ def _tamper(database: Database, statement: str) -> None:
 
 
 class TestVerify:
+    """Each proof names the guard that must answer: another one's answer hides that it is gone."""
+
     def test_an_untouched_chain_is_whole(self, five_events: Database) -> None:
         assert _verify(five_events) == audit.Verification(True, 5, None)
 
     def test_an_empty_chain_is_whole(self, database: Database) -> None:
-        assert _verify(database).ok
+        assert _verify(database) == audit.Verification(True, 0, None)
 
-    @pytest.mark.parametrize("column", ["subject", "actor_name", "details", "outcome", "action"])
-    def test_names_the_first_changed_row(self, five_events: Database, column: str) -> None:
-        _tamper(five_events, f"UPDATE audit_events SET {column} = 'x' WHERE number IN (3, 4)")
-        result = _verify(five_events)
-        assert (result.ok, result.first_broken) == (False, 3)
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("subject", "'x'"),
+            ("actor_name", "'x'"),
+            ("actor_id", "77"),
+            ("actor_kind", "'x'"),
+            ("details", "'x'"),
+            ("outcome", "'x'"),
+            ("phase", "'x'"),
+            ("action", "'x'"),
+            ("at", "'2020-01-01 00:00:00.000000'"),
+        ],
+    )
+    def test_names_the_first_changed_row(
+        self, five_events: Database, column: str, value: str
+    ) -> None:
+        _tamper(five_events, f"UPDATE audit_events SET {column} = {value} WHERE number IN (3, 4)")
+        assert _verify(five_events) == audit.Verification(False, 3, 3, "row 3 was changed")
 
     def test_names_a_row_missing_from_the_middle(self, five_events: Database) -> None:
         _tamper(five_events, "DELETE FROM audit_events WHERE number = 2")
-        assert _verify(five_events).first_broken == 2
+        assert _verify(five_events) == audit.Verification(False, 2, 2, "row 2 is missing")
+
+    def test_names_a_row_missing_from_the_middle_though_all_are_numbered_anew(
+        self, five_events: Database
+    ) -> None:
+        _tamper(five_events, "DELETE FROM audit_events WHERE number = 2")
+        for number in (3, 4, 5):
+            _tamper(
+                five_events,
+                f"UPDATE audit_events SET number = {number - 1} WHERE number = {number}",
+            )
+        assert _verify(five_events) == audit.Verification(False, 2, 2, "row 2 was changed")
 
     def test_detects_a_cut_tail(self, five_events: Database) -> None:
+        audit.checkpoint_path().unlink()  # the head finds it alone
         _tamper(five_events, "DELETE FROM audit_events WHERE number > 3")
-        result = _verify(five_events)
-        assert (result.ok, result.first_broken) == (False, 4)
+        assert _verify(five_events) == audit.Verification(
+            False, 3, 4, "the tail was cut: 5 rows were written, 3 are left"
+        )
 
-    def test_detects_a_tail_cut_together_with_its_head(self, five_events: Database) -> None:
-        with five_events.read() as session:
-            third = session.execute(
-                text("SELECT hash FROM audit_events WHERE number = 3")
-            ).scalar_one()
+    def test_detects_a_tail_cut_together_with_its_head_by_the_checkpoint_alone(
+        self, database: Database
+    ) -> None:
+        _write(database, 3)
+        third = _head(database)
+        _write(database, 2)
+        _tamper(database, "DELETE FROM audit_events WHERE number > 3")
+        _put_back(database, third)
+        assert _verify(database) == audit.Verification(
+            False, 3, 4, "the tail was cut: 5 rows were written, 3 are left"
+        )
+        audit.checkpoint_path().unlink()
+        assert _verify(database).ok, "nothing else can know of the last two rows"
+
+    def test_detects_other_rows_where_the_checkpoint_stands_by_the_checkpoint_alone(
+        self, database: Database
+    ) -> None:
+        """Cut, and grown again to the same length by somebody who has the key."""
+        _write(database, 2)
+        second = _head(database)
+        _write(database, 1)
+        witness = audit.checkpoint_path().read_text()
+        _tamper(database, "DELETE FROM audit_events WHERE number > 2")
+        _put_back(database, second)
+        _write(database, 2)
+        audit.checkpoint_path().write_text(witness)
+        assert _verify(database) == audit.Verification(False, 3, 3, "row 3 was replaced")
+
+    def test_detects_a_head_changed_without_the_key(self, five_events: Database) -> None:
+        third = _column(five_events, "SELECT hash FROM audit_events WHERE number = 3")
         _tamper(five_events, "DELETE FROM audit_events WHERE number > 3")
         _tamper(five_events, f"UPDATE audit_head SET count = 3, hash = '{third}'")
-        assert not _verify(five_events).ok
+        assert _verify(five_events) == audit.Verification(False, 3, 4, "the head row was changed")
+
+    def test_detects_a_missing_head(self, five_events: Database) -> None:
+        _tamper(five_events, "DELETE FROM audit_head")
+        assert _verify(five_events) == audit.Verification(False, 5, 6, "the head row is missing")
 
     def test_detects_a_row_forged_without_the_key(self, five_events: Database) -> None:
         _tamper(five_events, "UPDATE audit_events SET subject = 'y', hash = previous_hash")
-        assert _verify(five_events).first_broken == 1
+        assert _verify(five_events) == audit.Verification(False, 1, 1, "row 1 was changed")
 
     def test_detects_an_old_head_put_back(self, database: Database) -> None:
-        for _ in range(2):
-            with database.write() as session:
-                audit.record(session, SYSTEM, "a:b:c", subject="x")
-            with database.read() as session:
-                old = session.execute(text("SELECT count, hash, mac FROM audit_head")).one()
-        with database.write() as session:
-            audit.record(session, SYSTEM, "a:b:c", subject="x")
-        _tamper(
-            database,
-            f"UPDATE audit_head SET count = {old.count}, hash = '{old.hash}', mac = '{old.mac}'",
+        _write(database, 2)
+        old = _head(database)
+        _write(database, 1)
+        _put_back(database, old)
+        assert _verify(database) == audit.Verification(
+            False, 3, 3, "the last row does not match the head"
         )
+
+
+def _column(database: Database, statement: str) -> str:
+    with database.read() as session:
+        return str(session.execute(text(statement)).scalar_one())
+
+
+def _head(database: Database) -> tuple[int, str, str]:
+    with database.read() as session:
+        return session.execute(text("SELECT count, hash, mac FROM audit_head")).one()._tuple()
+
+
+def _put_back(database: Database, head: tuple[int, str, str]) -> None:
+    count, last, mac = head
+    _tamper(database, f"UPDATE audit_head SET count = {count}, hash = '{last}', mac = '{mac}'")
+
+
+class TestCheckpoint:
+    def test_names_the_last_row_of_a_commit_and_never_goes_back(self, database: Database) -> None:
+        _write(database, 3)
+        third = _column(database, "SELECT hash FROM audit_events WHERE number = 3")
+        assert audit.checkpoint_path().read_text() == f"3 {third}\n"
+        audit._write_checkpoint(2, "0" * 64)
+        audit._write_checkpoint(3, "0" * 64)
+        assert audit.checkpoint_path().read_text() == f"3 {third}\n"
+        assert [each.name for each in audit.checkpoint_path().parent.glob("audit.*")] == [
+            audit.CHECKPOINT_FILE
+        ]
+
+    def test_follows_a_restore_to_the_end_that_the_chain_has_then(self, database: Database) -> None:
+        _write(database, 2)
+        second = _head(database)
+        _write(database, 1)
+        _tamper(database, "DELETE FROM audit_events WHERE number > 2")
+        _put_back(database, second)
         assert not _verify(database).ok
+        with database.read() as session:
+            audit.rewind_checkpoint(session)
+        assert _verify(database) == audit.Verification(True, 2, None)
+        assert audit.checkpoint_path().read_text() == f"2 {second[1]}\n"
+
+    def test_of_an_empty_chain_is_none(self, database: Database) -> None:
+        with database.read() as session:
+            audit.rewind_checkpoint(session)
+        assert not audit.checkpoint_path().exists()
+
+    def test_that_cannot_be_written_does_not_stop_the_work(self, database: Database) -> None:
+        audit.checkpoint_path().mkdir()
+        with capture_logs() as said:
+            _write(database, 1)
+        assert _verify(database) == audit.Verification(True, 1, None)
+        assert [each["event"] for each in said] == ["The audit checkpoint could not be written."]
+
+    def test_of_nonsense_vouches_for_nothing(self, database: Database) -> None:
+        audit.checkpoint_path().write_text("three")
+        _write(database, 1)
+        assert audit.checkpoint_path().read_text().startswith("1 ")
 
 
 class TestVerifyWhileOthersWrite:
@@ -122,6 +234,47 @@ def _write(database: Database, rows: int) -> None:
 
 
 class TestRecord:
+    def test_numbers_rows_and_chains_them(self, database: Database) -> None:
+        with database.write() as session:
+            numbers = [audit.record(session, SYSTEM, "a:b:c", subject="x") for _ in range(2)]
+        assert numbers == [1, 2]
+        with database.read() as session:
+            first, second = session.execute(
+                text("SELECT * FROM audit_events ORDER BY number")
+            ).all()
+        assert first.previous_hash == audit.GENESIS
+        assert second.previous_hash == first.hash
+        assert (first.phase, first.outcome, first.details) == ("event", "", "{}")
+        assert (first.actor_id, first.actor_name, first.actor_kind) == (
+            SYSTEM.id,
+            SYSTEM.name,
+            SYSTEM.kind,
+        )
+
+    def test_keeps_what_fits_and_says_where_it_cut(self, database: Database) -> None:
+        fits = {"text": "é" * (audit.MAX_DETAILS - len('{"text": ""}'))}
+        with database.write() as session:
+            for details in (fits, {"text": fits["text"] + "x"}):
+                audit.record(
+                    session,
+                    SYSTEM,
+                    "a" * 81,
+                    subject="s" * 501,
+                    outcome="o" * 41,
+                    phase="outcome",
+                    details=details,
+                )
+        with database.read() as session:
+            whole, cut = session.execute(text("SELECT * FROM audit_events ORDER BY number")).all()
+        assert json.loads(whole.details) == fits
+        assert json.loads(cut.details) == {
+            "truncated": True,
+            "start": whole.details[: audit.MAX_DETAILS // 2],
+        }
+        assert (whole.action, whole.subject, whole.outcome) == ("a" * 80, "s" * 500, "o" * 40)
+        assert whole.phase == "outcome"
+        assert _verify(database).ok
+
     def test_secrets_never_reach_the_row(self, database: Database) -> None:
         with database.write() as session:
             audit.record(

@@ -16,6 +16,10 @@ from sqlalchemy import select, text
 from backend.dms import schema
 from backend.dms.client import DatabaseException, DMSClient, RequestTimeoutException
 from tests.fixtures.dms_responder import RabbitResponder, mount_request
+from tests.fixtures.servers import of_its_own
+
+mariadb_server = of_its_own("mariadb_server")
+rabbitmq_server = of_its_own("rabbitmq_server")
 
 ROOT = Path(__file__).parents[3]
 Start = Callable[..., Any]
@@ -91,8 +95,6 @@ class TestTheBroker:
     def test_a_broker_restarted_in_the_middle_of_a_call(
         self, client: DMSClient, server: RabbitResponder, rabbitmq_server: Any
     ):
-        if not rabbitmq_server.managed:
-            pytest.skip("this broker is not ours to restart")
         server.delay = 0.5
         thread, results = _in_background(lambda: client.mount(mount_request()))
         assert server.received.wait(10)
@@ -126,8 +128,6 @@ class TestTheLedgersDatabase:
     def test_mariadb_restarted_during_a_call(
         self, client: DMSClient, server: RabbitResponder, mariadb_server: Any
     ):
-        if not mariadb_server.managed:
-            pytest.skip("this server is not ours to restart")
         server.delay = 1.0
         thread, results = _in_background(lambda: client.mount(mount_request()))
         assert server.received.wait(10)
@@ -144,8 +144,6 @@ class TestTheLedgersDatabase:
         mariadb_server: Any,
         monkeypatch: pytest.MonkeyPatch,
     ):
-        if not mariadb_server.managed:
-            pytest.skip("this server is not ours to stop")
         real_confirm = client.operations.confirm
         monkeypatch.setattr(
             client.operations, "confirm",

@@ -3,14 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from backend.dms.client import DMSClient, RequestTimeoutException
 from tests.fixtures.dms_responder import RabbitResponder, mount_request
-from tests.fixtures.processes import ServerUnavailable
 from tests.fixtures.rabbitmq import RabbitMQServer
 
 pytestmark = pytest.mark.slow
@@ -18,17 +17,10 @@ TIMEOUT = 4.0
 Start = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def broker(rabbitmq_server: RabbitMQServer) -> Iterator[RabbitMQServer]:
-    """One of our own: an alarm stops everybody who uses the broker."""
-    if not rabbitmq_server.managed:
-        pytest.skip("a memory alarm is only raised on a broker that these tests started")
-    try:
-        server = RabbitMQServer.launch()
-    except ServerUnavailable as exc:  # a second one beside the suite's
-        pytest.skip(str(exc))
-    yield server
-    server.close()
+@pytest.fixture
+def broker(own_rabbitmq_server: RabbitMQServer) -> RabbitMQServer:
+    """An alarm stops everybody who uses the broker."""
+    return own_rabbitmq_server
 
 
 def _alarm(broker: RabbitMQServer, *, on: bool) -> None:

@@ -22,6 +22,9 @@ from backend.tokenization.engines.postgres import engine
 from backend.tokenization.schemas import RunState
 from tests.backend.tokenization.test_settle import plain
 from tests.backend.tokenization.world import Source, World, customers
+from tests.fixtures.servers import of_its_own
+
+postgres_server = of_its_own("postgres_server")
 
 PATIENCE = 3.0
 
@@ -61,8 +64,6 @@ class Frozen:
 def frozen(
     postgres_server: Any, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Frozen]:
-    if not postgres_server.managed:
-        pytest.skip("only a server of this test's own can be stopped")
     found = Frozen(source, monkeypatch)
     yield found
     with contextlib.suppress(ProcessLookupError):

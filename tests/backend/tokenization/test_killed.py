@@ -21,6 +21,9 @@ from backend.tokenization import service
 from backend.tokenization.schemas import RunState, RunView
 from tests.backend.tokenization.world import STEWARD, Source, World, customers, make_world
 from tests.fixtures.database import fall_silent
+from tests.fixtures.servers import of_its_own
+
+postgres_server = of_its_own("postgres_server")
 
 ROWS = 20_000
 
@@ -137,8 +140,6 @@ def test_a_server_restart_in_the_middle_rolls_back_and_says_so(
 ) -> None:
     from backend.tokenization.engines.postgres import rewrite
 
-    if not postgres_server.managed:
-        pytest.skip("the PostgreSQL named for these tests is not ours to restart")
     customers(source, rows=2_000)
     world = make_world(database, source)
     monkeypatch.setattr(rewrite, "FIRST_BATCH_BLOCKS", 2)

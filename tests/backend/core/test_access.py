@@ -1,0 +1,42 @@
+"""Roles: what each may, and what who may not is told."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from backend.core.access import PERMISSIONS, Actor, Permission, Role, require
+from backend.core.errors import NotPermitted
+
+
+def _actor(role: Role) -> Actor:
+    return Actor(id=7, name="Ann", role=role, kind="api_token")
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("permission", Permission)
+def test_an_actor_may_what_the_role_holds(role: Role, permission: Permission) -> None:
+    actor = _actor(role)
+    held = permission in PERMISSIONS[role]
+    assert actor.may(permission) is held
+    if held:
+        with capture_logs() as said:
+            require(actor, permission)
+        assert said == []
+
+
+def test_a_refusal_names_who_what_and_the_way_out_and_is_logged() -> None:
+    with capture_logs() as said, pytest.raises(NotPermitted) as refused:
+        require(_actor(Role.VIEWER), Permission.MOUNTS_WRITE)
+    assert str(refused.value) == (
+        "Ann has the role viewer, which may not do this (mounts:mount:write). "
+        "Ask an admin for a role that may."
+    )
+    assert said == [
+        {
+            "event": "A permission was refused.",
+            "log_level": "warning",
+            "permission": "mounts:mount:write",
+            "actor_id": 7,
+            "actor_kind": "api_token",
+            "role": "viewer",
+        }
+    ]
