@@ -28,5 +28,5 @@ USER portal
 VOLUME /var/lib/portal
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
-    CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/healthz', timeout=4)"]
+    CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"]
 CMD ["/app/.venv/bin/streamlit", "run", "app.py", "--server.address", "0.0.0.0"]

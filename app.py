@@ -18,6 +18,7 @@ app = st.App(
     routes=[
         *auth_routes,
         Route("/healthz", endpoint=api),
+        Route("/readyz", endpoint=api),
         Route("/trigger", endpoint=api),
         Route("/api", endpoint=api),
         Mount("/api", app=api),

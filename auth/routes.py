@@ -1,5 +1,6 @@
 """The plain HTTP side of signing in and out: the routes that set and clear the session cookie."""
 
+import asyncio
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 MAX_FIELDS = 8
 MAX_PART = 4_096
 MAX_BODY = 16_384
+BODY_SECONDS = 10
 
 
 async def sign_in(request: Request) -> Response:
@@ -87,7 +89,11 @@ async def _own_form(request: Request) -> FormData | Response:
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > MAX_BODY:
         return Response("This is not the portal's form.", 413, media_type="text/plain")
-    return await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_PART)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_PART)
+    except TimeoutError:
+        return Response("The form did not come in time.", 408, media_type="text/plain")
 
 
 def _redeem(request: Request, ticket: str) -> str:

@@ -5,8 +5,9 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from backend import __version__, composition
 from backend.api import docs, errors
+from backend.api.bodies import Bodies
+from backend.api.callers import Callers, StrangersWriteNothing
 from backend.api.lanes import Lanes
-from backend.api.limits import BodyLimit
 from backend.api.rate import RateLimit
 from backend.api.routes import health
 from backend.core.settings import get_settings
@@ -25,9 +26,12 @@ def create_app() -> FastAPI:
     errors.install(app)
     docs.install(app)
     settings = get_settings()
-    app.add_middleware(Lanes)  # the innermost: what is refused takes no place
+    # From the inside out: what is refused, or still on its way, takes no place.
+    app.add_middleware(Lanes)
+    app.add_middleware(Bodies)
+    app.add_middleware(StrangersWriteNothing)
     app.add_middleware(RateLimit, per_minute=settings.api_requests_per_minute)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(Callers)
     origins = settings.api_allowed_origins
     if origins:
         app.add_middleware(

@@ -3,30 +3,21 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from backend.api.callers import caller_of
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession, WriteSession, get_database
-from backend.core.errors import NotAuthenticated
-from backend.core.words import COMMAND
 
 _bearer = HTTPBearer(auto_error=False, description="An API token made on the Accounts page.")
 
 
 def _caller(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    request: Request,
+    _credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Actor:
-    from backend.accounts import api_tokens
-
-    if credentials is None:
-        raise NotAuthenticated(
-            "Send the header Authorization with the word Bearer, a space and an API token. An "
-            "admin makes one on the Accounts page or with: "
-            f"{COMMAND} tokens add NAME --role ROLE."
-        )
-    with get_database().read() as session:
-        return api_tokens.authenticate(session, credentials.credentials)
+    return caller_of(request.scope)  # the bearer scheme is for the OpenAPI document
 
 
 def _read() -> Iterator[ReadSession]:

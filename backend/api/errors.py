@@ -33,6 +33,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (401, "No API token, or not a good one."),
         (403, "The token's role may not do this."),
         (404, "No such thing, or nothing is configured for it."),
+        (408, "The request's body did not come in time."),
         (409, "Already running, or changed by somebody else."),
         (413, "Too much; narrow the filters."),
         (422, "The shape of the request."),
@@ -58,13 +59,14 @@ def body(error: str, detail: str, reference: str) -> dict[str, Any]:
 
 
 def _portal_error(request: Request, exc: PortalError) -> JSONResponse:
+    return refusal(request.url.path, exc)
+
+
+def refusal(path: str, exc: PortalError) -> JSONResponse:
+    """The answer for an error of the portal's own."""
     reference = new_reference()
     log.info(
-        "Request refused.",
-        reference=reference,
-        status=exc.status,
-        path=request.url.path,
-        error=exc.message,
+        "Request refused.", reference=reference, status=exc.status, path=path, error=exc.message
     )
     headers = {"WWW-Authenticate": "Bearer"} if exc.status == HTTPStatus.UNAUTHORIZED else None
     return JSONResponse(

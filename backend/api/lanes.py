@@ -9,15 +9,18 @@ room whose system hangs cannot take all the places of the reads.
 import asyncio
 from collections import defaultdict
 from contextlib import AsyncExitStack
+from weakref import WeakValueDictionary
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from backend.api.callers import FREE_PATHS, READING, name_of
+
 READS, READS_OF_A_ROOM = 8, 4
 WRITES = 40
+#: Of the writes, what one API token may hold: half, so that another always gets on.
+WRITES_OF_A_TOKEN = 20
 #: Threads for blocking work in this process: both lanes, and some for everything else.
 THREADS = 64
-_READING = ("GET", "HEAD", "OPTIONS")
-_AT_ONCE = ("/healthz", "/api/healthz")
 
 
 class Lanes:
@@ -27,6 +30,8 @@ class Lanes:
         self.app = app
         self._writes = asyncio.Semaphore(WRITES)
         self._reads = asyncio.Semaphore(READS)
+        # a token's place goes when nobody holds or awaits it, so strangers' names cost no memory
+        self._tokens: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._rooms: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(READS_OF_A_ROOM)
         )
@@ -38,11 +43,14 @@ class Lanes:
             await self.app(scope, receive, send)
 
     def _lanes(self, scope: Scope) -> tuple[asyncio.Semaphore, ...]:
-        """The room's first: who waits for that holds no place that others could use."""
-        if scope["type"] != "http" or scope["path"] in _AT_ONCE:
+        """The room's or the token's first: who waits there holds no place that others could use."""
+        if scope["type"] != "http" or scope["path"] in FREE_PATHS:
             return ()
-        if scope["method"] not in _READING or scope["path"].endswith(".csv"):
-            return (self._writes,)
+        if scope["method"] not in READING or scope["path"].endswith(".csv"):
+            name = name_of(scope)
+            own = self._tokens.get(name) or asyncio.Semaphore(WRITES_OF_A_TOKEN)
+            self._tokens[name] = own
+            return (own, self._writes) if name else (self._writes,)
         return (self._rooms[_room(scope["path"])], self._reads)
 
 

@@ -3,25 +3,21 @@
 Each process counts for itself, in memory: a limit against floods, not an account of use.
 """
 
-import hashlib
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from backend.api.callers import FREE_PATHS, name_of
 from backend.api.errors import body
 from backend.core.log import new_reference
 
 #: Callers remembered; the longest silent one is forgotten first.
 MAX_CALLERS = 10_000
-#: Load balancers ask often, and the answer costs next to nothing.
-FREE_PATHS = ("/healthz", "/api/healthz")
-_UNAUTHORIZED = 401
 
 
 @dataclass
@@ -33,9 +29,8 @@ class _Bucket:
 class RateLimit:
     """Pure ASGI middleware: 429 with Retry-After beyond `per_minute` requests; 0: no limit.
 
-    A token has a bucket of its own from its first answer on that was no 401, so that one busy
-    program does not slow down another behind the same address, and made-up tokens all empty the
-    bucket of the address they come from.
+    The bucket is the API token's, known after authentication and whatever its header looked like;
+    who shows no good one shares the bucket of the address.
     """
 
     def __init__(
@@ -50,19 +45,11 @@ class RateLimit:
         if scope["type"] != "http" or not self._per_minute or scope["path"] in FREE_PATHS:
             await self.app(scope, receive, send)
             return
-        token = _token(scope)
-        wait = self._take(token if token in self._buckets else _address(scope))
+        wait = self._take(name_of(scope) or _address(scope))
         if wait:
             await self._refuse(wait, scope, receive, send)
-            return
-
-        async def noted(message: Message) -> None:
-            good = message.get("status", _UNAUTHORIZED) != _UNAUTHORIZED
-            if token and good:
-                self._remember(token)
-            await send(message)
-
-        await self.app(scope, receive, noted)
+        else:
+            await self.app(scope, receive, send)
 
     def _take(self, caller: str) -> float:
         """Seconds to wait, 0.0 when there was one left to take."""
@@ -94,12 +81,6 @@ class RateLimit:
             headers={"Retry-After": str(seconds)},
         )
         await answer(scope, receive, send)
-
-
-def _token(scope: Scope) -> str:
-    """A name for the token of the request that is not the token; "" without one."""
-    given = Headers(scope=scope).get("authorization", "")
-    return "token:" + hashlib.sha256(given.encode()).hexdigest() if given else ""
 
 
 def _address(scope: Scope) -> str:

@@ -13,7 +13,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"python -m backend ([^\n`]+)")
 ENDPOINT = re.compile(r"(?:\b(GET|POST|PUT|PATCH|DELETE)\s+)(/(?:api|trigger)[\w\-./{}\[\]]*)")
 #: Told in running text for people, not as endpoints.
-NOT_TOLD = {"/healthz"}
+NOT_TOLD = {"/healthz", "/readyz"}
 
 
 @lru_cache

@@ -54,7 +54,7 @@ class TestDockerfile:
         assert any("useradd --system" in step and "portal" in step for step in FINAL.all("RUN"))
 
     def test_health_is_asked_of_the_portal_itself(self):
-        assert "/healthz" in FINAL.last("HEALTHCHECK")
+        assert "/readyz" in FINAL.last("HEALTHCHECK")
         assert containerfile.exec_form(FINAL.last("HEALTHCHECK"))[0] == "/app/.venv/bin/python"
 
     def test_state_lies_in_the_volume(self):

@@ -118,5 +118,6 @@ def test_aws(
 def use(database: Database, url: str) -> None:
     with database.write() as session:
         connections.save(
-            session, SYSTEM, environment="dev", kind="aws", settings={"endpoint_url": url}
-        )
+            session, SYSTEM, environment="dev", kind="aws", settings={"endpoint_url": url},
+            secrets_in={"secret_access_key": "testing"},
+        )  # fmt: skip

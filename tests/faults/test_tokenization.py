@@ -45,7 +45,7 @@ def wired(database: Database, source: Source, wire: Wire) -> World:
     with database.write() as session:
         connections.save(
             session, ADMIN, environment="test", kind="postgres",
-            settings={"host": "127.0.0.1", "port": str(wire.port)},
+            settings={"host": "127.0.0.1", "port": str(wire.port)}, secrets_in=source.secrets,
         )  # fmt: skip
     return found
 

@@ -156,6 +156,7 @@ class TestForm:
                 environment="Prod",
                 kind="postgres",
                 settings={"host": "theirs.example"},
+                secrets_in={"password": SECRET},
             )
         app.text_input(key=key("host")).input("mine.example")
         app.button(key=key("save")).click().run()

@@ -18,6 +18,7 @@ P = Permission
 #: Every operation of the document with the permission it needs and a body that reaches the check.
 NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /healthz": (None, None),
+    "GET /readyz": (None, None),
     "GET /api/environments": (P.CONNECTIONS_READ, None),
     "GET /api/environments/{name}/client-info": (P.CLIENT_INFO_READ, None),
     "POST /api/environments/{name}/test": (P.CONNECTIONS_TEST, None),

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from backend.accounts import api_tokens
 from backend.api.app import create_app
+from backend.api.callers import Callers
 from backend.api.rate import RateLimit
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
@@ -38,7 +39,7 @@ def clock() -> Clock:
 @pytest.fixture
 def client(database: Database, clock: Clock) -> Iterator[TestClient]:
     """The API with five requests a minute, around the whole app."""
-    limited = RateLimit(create_app(), per_minute=5, now=clock)
+    limited = Callers(RateLimit(create_app(), per_minute=5, now=clock))
     with TestClient(limited, raise_server_exceptions=False) as client:
         yield client
 
@@ -49,7 +50,7 @@ class TestRateLimit:
     ) -> None:
         (token,) = _tokens(database, 1)
         answers = [client.get("/api/jobs", headers=token) for _ in range(7)]
-        assert [a.status_code for a in answers] == [200] * 6 + [429]  # the first is the address's
+        assert [a.status_code for a in answers] == [200] * 5 + [429] * 2
         assert set(answers[-1].json()) == {"error", "detail", "reference"}
         assert "5 requests a minute" in answers[-1].json()["detail"]
         wait = int(answers[-1].headers["Retry-After"])
@@ -73,8 +74,29 @@ class TestRateLimit:
             client.get("/api/jobs", headers={"Authorization": f"Bearer {number}"}).status_code
             for number in range(6)
         ]
-        assert guesses == [401] * 4 + [429] * 2
+        assert guesses == [401] * 5 + [429]
         assert client.get("/api/jobs", headers=good).status_code == 200
+
+    def test_every_spelling_of_the_header_is_the_one_token(
+        self, client: TestClient, database: Database
+    ) -> None:
+        (good,) = _tokens(database, 1)
+        raw = good["Authorization"].removeprefix("Bearer ")
+        spellings = [f"Bearer {raw}", f"bearer {raw}", f"beareR  {raw}", f"BEARER {raw} "] * 2
+        found = [
+            client.get("/api/jobs", headers={"Authorization": text}).status_code
+            for text in spellings
+        ]
+        assert found == [200] * 5 + [429] * 3
+
+    def test_a_made_up_token_that_asks_for_nothing_there_gets_no_bucket_of_its_own(
+        self, client: TestClient
+    ) -> None:
+        found = [
+            client.get(f"/api/nothing/{n}", headers={"Authorization": f"Bearer made-up-{n}"})
+            for n in range(7)
+        ]
+        assert [answer.status_code for answer in found] == [404] * 5 + [429] * 2
 
     def test_health_is_free(self, client: TestClient) -> None:
         assert {client.get("/healthz").status_code for _ in range(9)} == {200}

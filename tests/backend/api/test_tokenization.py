@@ -131,6 +131,7 @@ class TestTrigger:
                 environment="test",
                 kind="postgres",
                 settings={**catalogued.source.settings, "port": "1"},
+                secrets_in=catalogued.source.secrets,
             )
 
         answer = client.post(

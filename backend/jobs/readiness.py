@@ -1,0 +1,100 @@
+"""Can this portal do its work now: what a load balancer asks before it sends people here."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+from sqlalchemy import text
+
+from backend.core import startup
+from backend.core.database import Database, database_now
+from backend.core.errors import PortalError
+from backend.jobs import broker, schedule
+from backend.models.jobs import ScheduleMark
+
+DEADLINE = 4.0
+#: Seconds an answer is good for: strangers may ask, and each asking writes.
+FRESH = 2.0
+OK = "ok"
+_MARK = "readiness"
+_lock = threading.Lock()
+_last: tuple[float, Database, dict[str, str]] | None = None
+
+
+def check(database: Database) -> dict[str, str]:
+    """Part -> "ok" or a sentence: state, migrations, broker, leader. Takes DEADLINE at most."""
+    global _last
+    with _lock:
+        if _last and _last[1] is database and time.monotonic() - _last[0] < FRESH:
+            return _last[2]
+        asked = {
+            name: _within(part, database)
+            for name, part in (
+                ("state", _state),
+                ("migrations", _migrations),
+                ("broker", _broker),
+                ("leader", _leader),
+            )
+        }
+        until = time.monotonic() + DEADLINE
+        found = {name: _answer(future, until) for name, future in asked.items()}
+        _last = (time.monotonic(), database, found)
+        return found
+
+
+def _within(part: Callable[[Database], str], database: Database) -> "Future[str]":
+    """In a daemon thread: a locked file or a hanging broker holds nobody."""
+    outcome: Future[str] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(part(database))
+        except PortalError as exc:
+            outcome.set_result(exc.message)
+        except Exception as exc:
+            # whatever it is, it is not ready; the class is enough for a stranger
+            outcome.set_result(f"It failed with {type(exc).__name__}.")
+
+    threading.Thread(target=work, name="readiness", daemon=True).start()
+    return outcome
+
+
+def _answer(future: "Future[str]", until: float) -> str:
+    try:
+        return future.result(timeout=max(0.0, until - time.monotonic()))
+    except FutureTimeout:
+        return f"It did not answer within {DEADLINE:g} s."
+
+
+def _state(database: Database) -> str:
+    """A row is written and committed: a full or read-only disk and a held lock show only there."""
+    with database.write() as session:
+        mark = session.get(ScheduleMark, _MARK)
+        if mark is None:
+            session.add(ScheduleMark(name=_MARK, last_run_at=database_now(session)))
+        else:
+            mark.last_run_at = database_now(session)
+    return OK
+
+
+def _migrations(database: Database) -> str:
+    with database.read() as session:
+        at = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return OK if at == startup.SCHEMA_REVISION else f"The schema is at {at}."
+
+
+def _broker(_database: Database) -> str:
+    if not broker.is_remote():
+        return OK
+    made: Any = broker.get_broker()
+    queue = made.get_queue_message_counts(broker.QUEUE)
+    return OK if queue else "It did not answer."
+
+
+def _leader(database: Database) -> str:
+    with database.read() as session:
+        held = schedule.leader(session)
+    return OK if held else "No process of the portal runs the schedule."
