@@ -5,6 +5,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
 import auth.preload  # noqa: F401  # before the first visitor comes
+from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders
 from auth.routes import routes as auth_routes
 from backend.api.lazy import LazyApi
@@ -23,6 +24,6 @@ app = st.App(
         Route("/api", endpoint=api),
         Mount("/api", app=api),
     ],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[Middleware(Forwarded), Middleware(SecurityHeaders)],
     on_script_error=on_script_error,
 )

@@ -8,6 +8,8 @@ from backend.core.settings import get_settings
 
 _SESSION = "portal_session"
 _BROWSER = "portal_browser"
+_DEVICE = "portal_device"
+_DEVICE_SECONDS = 180 * 86_400
 #: The address asked for, over the trip to an identity provider; see auth.handover.
 NEXT = "portal_next"
 #: Streamlit's own cookies of `st.login`, with their numbered parts.
@@ -17,6 +19,23 @@ _PROVIDER = "_streamlit_user"
 def session_name() -> str:
     """`__Host-` (https only: no sub-domain can plant the cookie) when the portal is on https."""
     return _prefix() + _SESSION
+
+
+def device_name() -> str:
+    return _prefix() + _DEVICE
+
+
+def set_device(response: Response, value: str, *, https: bool = False) -> None:
+    """The cookie of a browser that has signed in before; see backend.accounts.devices."""
+    response.set_cookie(
+        device_name(),
+        value,
+        max_age=_DEVICE_SECONDS,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=https or get_settings().secure_cookies,
+    )
 
 
 def browser_name() -> str:

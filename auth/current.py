@@ -41,3 +41,8 @@ def browser_nonce() -> str:
 def address() -> str:
     """The browser's network address; Streamlit says None for this machine."""
     return st.context.ip_address or "127.0.0.1"
+
+
+def device() -> str:
+    """The cookie of an earlier sign-in of this browser, "" when there is none."""
+    return st.context.cookies.get(cookies.device_name(), "")

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from auth import cookies
 from auth.paths import SIGN_IN_PATH, SIGN_OUT_PATH
-from backend.accounts import sessions, tickets
+from backend.accounts import devices, sessions, tickets
 from backend.core.database import get_database
 from backend.core.errors import NotAuthenticated, PortalError
 from backend.core.log import get_logger
@@ -35,14 +35,16 @@ async def sign_in(request: Request) -> Response:
         return form
     target = local_path(str(form.get("next", "")))
     try:
-        raw = await run_in_threadpool(_redeem, request, str(form.get("ticket", "")))
+        raw, device = await run_in_threadpool(_redeem, request, str(form.get("ticket", "")))
     except NotAuthenticated:
         log.info("A sign-in ticket was refused.")
         return _go(target)
     except PortalError as exc:
         return _failed(exc)
     response = _go(target)
-    cookies.set_session(response, raw, https=request.url.scheme == "https")
+    https = request.url.scheme == "https"
+    cookies.set_session(response, raw, https=https)
+    cookies.set_device(response, device, https=https)
     response.delete_cookie(cookies.NEXT, path="/")
     return response
 
@@ -96,15 +98,18 @@ async def _own_form(request: Request) -> FormData | Response:
         return Response("The form did not come in time.", 408, media_type="text/plain")
 
 
-def _redeem(request: Request, ticket: str) -> str:
+def _redeem(request: Request, ticket: str) -> tuple[str, str]:
+    """The raw session token, and what tells this browser apart at its next sign-in."""
     with get_database().write() as session:
-        return tickets.redeem(
+        raw = tickets.redeem(
             session,
             ticket,
             browser=request.cookies.get(cookies.browser_name(), ""),
             address=request.client.host if request.client else "",
             user_agent=request.headers.get("user-agent", ""),
         )
+        found = sessions.actor_for(session, raw)
+        return raw, devices.issue(session, account_id=found.actor.id) if found else ""
 
 
 def _end(raw: str) -> None:

@@ -76,7 +76,11 @@ class _Behind:
         if not name.strip() or not password:
             raise InvalidInput("Give your name and your password.")
         self._actor = sign_in.authenticate(
-            get_database(), name=name, password=password, address=current.address()
+            get_database(),
+            name=name,
+            password=password,
+            address=current.address(),
+            device=current.device(),
         )
         return True
 

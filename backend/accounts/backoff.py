@@ -2,8 +2,10 @@
 
 Three counters, each for an unknown name as for a known one: the name at one address waits up to
 five minutes; the name from anywhere and one address for all names wait up to a minute, so that
-nobody can keep a colleague out for long. A try is counted before its password is looked at, so a
-hundred tries at the same instant are not a hundred free ones; the right password sets the
+nobody can keep a colleague out for long. A browser that signed in to the account before
+(`devices`) has a counter of its own instead: what strangers try from elsewhere, or colleagues
+behind the same address, does not hold it up. A try is counted before its password is looked at,
+so a hundred tries at the same instant are not a hundred free ones; the right password sets the
 counters of its name back.
 """
 
@@ -42,6 +44,7 @@ POLICIES = {
     "name+address": Policy(free=5, longest=timedelta(minutes=5)),
     "name": Policy(free=10, longest=timedelta(minutes=1)),
     "address": Policy(free=30, longest=timedelta(minutes=1)),
+    "device": Policy(free=5, longest=timedelta(minutes=5)),
 }
 
 
@@ -52,13 +55,16 @@ class Counted:
     waits: bool
 
 
-def count_try(session: WriteSession, *, name_key: str, address: str) -> Counted:
+def count_try(session: WriteSession, *, name_key: str, address: str, device: str = "") -> Counted:
     """Count a try as a wrong one; raises TooManyAttempts while a wait is on.
+
+    device: the name of a known browser; "" for all others.
 
     Tries during a wait are refused unseen and do not make it longer.
     """
     now = clock.now()
-    rows = repository.lock_backoff(session, [key for key, _ in _keys(name_key, address)], now)
+    counters = list(_keys(name_key, address, device))
+    rows = repository.lock_backoff(session, [key for key, _ in counters], now)
     left = max(
         (row.blocked_until - now for row in rows.values() if row.blocked_until),
         default=timedelta(0),
@@ -66,14 +72,18 @@ def count_try(session: WriteSession, *, name_key: str, address: str) -> Counted:
     if left > timedelta(0):
         raise TooManyAttempts(_sentence(left))
     waits = False
-    for key, policy in _keys(name_key, address):
+    for key, policy in counters:
         waits = _count(rows[key], policy, now) or waits
     return Counted(waits=waits)
 
 
-def forgive(session: WriteSession, *, name_key: str, address: str) -> None:
-    """The password was right: forget the wrong tries of this name; take back one of the address."""
-    keys = {kind: key for key, kind in _kinds(name_key, address)}
+def forgive(session: WriteSession, *, name_key: str, address: str, device: str = "") -> None:
+    """The password was right: forget the wrong tries of this name; take back one of the address.
+    A known browser answers for itself alone."""
+    keys = {kind: key for key, kind in _kinds(name_key, address, device)}
+    if device:
+        repository.delete_backoff(session, list(keys.values()))
+        return
     repository.delete_backoff(session, [keys["name+address"], keys["name"]])
     repository.take_back_one(session, keys["address"])
 
@@ -87,13 +97,15 @@ def _count(row: SignInBackoff, policy: Policy, now: datetime) -> bool:
     return bool(wait)
 
 
-def _keys(name_key: str, address: str) -> Iterator[tuple[str, Policy]]:
-    for key, kind in _kinds(name_key, address):
+def _keys(name_key: str, address: str, device: str) -> Iterator[tuple[str, Policy]]:
+    for key, kind in _kinds(name_key, address, device):
         yield key, POLICIES[kind]
 
 
-def _kinds(name_key: str, address: str) -> Iterator[tuple[str, str]]:
+def _kinds(name_key: str, address: str, device: str) -> Iterator[tuple[str, str]]:
     texts = {"name+address": f"{name_key}\0{address}", "name": name_key, "address": address}
+    if device:
+        texts = {"device": device}
     for kind, text in texts.items():
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         yield f"{kind}:{digest}"[:80], kind

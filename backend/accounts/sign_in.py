@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.accounts import backoff, passwords, repository
+from backend.accounts import backoff, devices, passwords, repository
 from backend.accounts.names import name_key
 from backend.core import audit, clock
 from backend.core.access import Actor, Role
@@ -29,8 +29,12 @@ class _Candidate:
     disabled: bool
 
 
-def authenticate(database: Database, *, name: str, password: str, address: str) -> Actor:
+def authenticate(
+    database: Database, *, name: str, password: str, address: str, device: str = ""
+) -> Actor:
     """The account that the name and password belong to.
+
+    device: the cookie that an earlier sign-in left in this browser, "" when there is none.
 
     Takes the database and not a session: bcrypt's quarter second must not hold a lock.
     Raises TooManyAttempts while a wait is on, and NotAuthenticated with the same sentence after
@@ -38,8 +42,9 @@ def authenticate(database: Database, *, name: str, password: str, address: str) 
     """
     key = name_key(name)
     with database.write() as session:
-        counted = backoff.count_try(session, name_key=key, address=address)
         account = repository.find_account(session, key)
+        browser = devices.known(session, device, account_id=account.id) if account else ""
+        counted = backoff.count_try(session, name_key=key, address=address, device=browser)
         candidate = (
             _Candidate(
                 account.id,
@@ -58,21 +63,23 @@ def authenticate(database: Database, *, name: str, password: str, address: str) 
     if candidate is None or not fits or not usable or candidate.disabled:
         _refused(database, candidate, fits=fits, address=address, waits=counted.waits)
         raise NotAuthenticated(REFUSED)
-    actor = _accepted(database, candidate, key=key, address=address)
+    actor = _accepted(database, candidate, key=key, address=address, device=browser)
     if actor is None:
         _refused(database, candidate, fits=False, address=address, waits=counted.waits)
         raise NotAuthenticated(REFUSED)
     return actor
 
 
-def _accepted(database: Database, candidate: _Candidate, *, key: str, address: str) -> Actor | None:
+def _accepted(
+    database: Database, candidate: _Candidate, *, key: str, address: str, device: str
+) -> Actor | None:
     """None when the account was disabled or got another password while this one was looked at."""
     actor = Actor(id=candidate.id, name=candidate.name, role=candidate.role, kind="user")
     with database.write() as session:
         row = repository.get_account_locked(session, candidate.id)
         if row.disabled or row.password_hash != candidate.password_hash:
             return None
-        backoff.forgive(session, name_key=key, address=address)
+        backoff.forgive(session, name_key=key, address=address, device=device)
         row.last_sign_in_at = clock.now()
         audit.record(
             session,

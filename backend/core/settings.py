@@ -1,5 +1,6 @@
 """Every setting, read once from the environment; DESIGN 5.2 is the list, the README the table."""
 
+import ipaddress
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
         default="http://localhost:8501",
         alias="PORTAL_PUBLIC_URL",
         description="Address people reach the portal at; links and Secure cookies follow it.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("127.0.0.1", "::1"),
+        alias="PORTAL_TRUSTED_PROXIES",
+        description="Proxies whose X-Forwarded-For and -Proto count: addresses, networks, commas.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
@@ -144,6 +150,17 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _addresses(cls, value: Any) -> Any:
+        texts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        for text in texts:
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError as exc:
+                raise ValueError(f"{text!r} is neither an address nor a network") from exc
+        return tuple(texts)
 
     @field_validator("public_url")
     @classmethod

@@ -29,6 +29,7 @@ def form(database: Database, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     # AppTest has neither cookies nor an address.
     monkeypatch.setattr(current, "browser_nonce", lambda: "nonce")
     monkeypatch.setattr(current, "address", lambda: "10.0.0.1")
+    monkeypatch.setattr(current, "device", lambda: "")
     with database.write() as session:
         service.create(session, SYSTEM, name="ann", role="viewer", password=PASSWORD)
     return AppTest.from_function(script, default_timeout=60).run()
