@@ -10,7 +10,11 @@ import html
 
 import streamlit as st
 
-from auth import cookies
+from auth import cookies, current
+from auth.paths import SIGN_IN_PATH
+from backend.accounts import tickets
+from backend.core.access import Actor
+from backend.core.database import get_database
 
 #: Sends the newest form; an empty `next` becomes the address the person asked for.
 POST_SCRIPT = (
@@ -24,6 +28,13 @@ REMEMBER_SCRIPT = (
     f"'{cookies.NEXT}='+encodeURIComponent(a)+'; Path=/; Max-Age=600; SameSite=Lax'}})()"
 )
 SCRIPTS = (POST_SCRIPT, REMEMBER_SCRIPT)
+
+
+def sign_in(actor: Actor, *, next_path: str = "") -> None:
+    """Give the browser the session cookie of an account whose credentials were just right."""
+    with get_database().write() as session:
+        ticket = tickets.issue(session, account_id=actor.id, browser=current.browser_nonce())
+    post(SIGN_IN_PATH, {"ticket": ticket, "next": next_path})
 
 
 def post(path: str, fields: dict[str, str]) -> None:

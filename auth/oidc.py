@@ -40,11 +40,9 @@ def providers() -> list[str]:
 
 def page() -> bool:
     """Draw the provider's part of the sign-in page; True when the browser is being signed in."""
-    from auth.sign_in import hand_over
-
     if st.user.get("is_logged_in"):
         try:
-            hand_over(_finish(st.user.to_dict()), next_path=_remembered())
+            handover.sign_in(_finish(st.user.to_dict()), next_path=_remembered())
         except NotAuthenticated:
             # An old or used answer of the provider: ask again, without a word of alarm.
             pass

@@ -5,8 +5,7 @@ from typing import Any
 import streamlit as st
 
 from auth import current, handover, oidc
-from auth.paths import SIGN_IN_PATH
-from backend.accounts import sign_in, tickets
+from backend.accounts import sign_in
 from backend.core.access import Actor
 from backend.core.database import get_database
 from backend.core.errors import InvalidInput, PortalError
@@ -31,13 +30,6 @@ def page() -> None:
             form.login(fields=FIELDS, key="auth.sign_in")
         except PortalError as exc:
             st.error(exc.message, icon=":material/error:")
-
-
-def hand_over(actor: Actor, *, next_path: str = "") -> None:
-    """Give the browser the session cookie of an account whose credentials were just right."""
-    with get_database().write() as session:
-        ticket = tickets.issue(session, account_id=actor.id, browser=current.browser_nonce())
-    handover.post(SIGN_IN_PATH, {"ticket": ticket, "next": next_path})
 
 
 def _form() -> Any:
@@ -87,4 +79,4 @@ class _Behind:
     def set_cookie(self) -> None:
         """The form asks for the cookie after `login` said yes."""
         if self._actor is not None:
-            hand_over(self._actor)
+            handover.sign_in(self._actor)

@@ -82,7 +82,7 @@ class Jobs:
                 client, f"/api/user-sync/plans/{plan}", {"kind": "update", "offset": offset}
             )
             ids += [row["user_id"] for row in page["rows"]]
-            offset = page["next_offset"]
+            offset = page["next_cursor"]
         return ids
 
     def _follow(self, client: httpx.Client, path: str) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from typing import Any
 import pika
 
 from backend.dms.client import DMSClient
-from backend.dms.transport import Replied, open_transport
+from backend.dms.connect import open_transport
+from backend.dms.transport import Replied
 from benchmarks import _servers
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mariadb import MariaDBServer

@@ -8,7 +8,7 @@ import re
 import secrets
 from datetime import timedelta
 
-from backend.accounts import repository, tokens, touch
+from backend.accounts import last_seen, repository, tokens
 from backend.accounts.names import checked_name, checked_role
 from backend.accounts.schemas import ApiTokenView, NewApiToken
 from backend.core import access, audit, clock
@@ -18,7 +18,7 @@ from backend.core.errors import InvalidInput, NotAuthenticated, NotFound
 from backend.models.accounts import ApiToken
 
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
-TOUCH_EVERY = timedelta(minutes=1)
+SEEN_EVERY = timedelta(minutes=1)
 MAX_LISTED = 500
 MAX_DAYS = 3650
 
@@ -72,8 +72,10 @@ def authenticate(session: ReadSession, raw_token: str) -> Actor:
     now = clock.now()
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         raise refused
-    if row.last_used_at is None or now - row.last_used_at > TOUCH_EVERY:
-        touch.in_short_write(session, lambda short: repository.touch_api_token(short, row.id, now))
+    if row.last_used_at is None or now - row.last_used_at > SEEN_EVERY:
+        last_seen.in_short_write(
+            session, lambda short: repository.set_last_used(short, row.id, now)
+        )
     return Actor(id=row.id, name=row.name, role=Role(row.role), kind="api_token")
 
 

@@ -46,10 +46,10 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """Newest first. next_before: hand it back for older rows; None at the end."""
+    """Newest first. next_cursor: hand it back for older rows; None at the end."""
 
     items: list[AuditRow]
-    next_before: int | None
+    next_cursor: int | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def list_events(
     more = len(rows) > limit
     rows = rows[:limit]
     return AuditPage(
-        items=[_row(row) for row in rows], next_before=rows[-1].number if more else None
+        items=[_row(row) for row in rows], next_cursor=rows[-1].number if more else None
     )
 
 

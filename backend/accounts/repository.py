@@ -1,4 +1,4 @@
-"""All SQL of the accounts room."""
+"""All SQL of accounts, sessions and API tokens."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -131,7 +131,7 @@ def find_session_by_hash(session: ReadSession, token_hash: str) -> AccountSessio
     ).one_or_none()
 
 
-def touch_session(session: Session, session_id: int, now: datetime) -> None:
+def set_last_seen(session: Session, session_id: int, now: datetime) -> None:
     session.execute(
         update(AccountSession)
         .where(AccountSession.id == session_id, AccountSession.last_seen_at < now)
@@ -230,7 +230,7 @@ def list_expiring_api_tokens(
     return list(session.scalars(query))
 
 
-def touch_api_token(session: Session, token_id: int, now: datetime) -> None:
+def set_last_used(session: Session, token_id: int, now: datetime) -> None:
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
 
 

@@ -1,4 +1,4 @@
-"""What the accounts room hands out: frozen views without hashes or secrets."""
+"""What the accounts package hands out: frozen views without hashes or secrets."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -6,7 +6,7 @@ an admin. Every page run asks `actor_for`, so each of these and a changed role c
 
 from datetime import timedelta
 
-from backend.accounts import repository, tokens, touch
+from backend.accounts import last_seen, repository, tokens
 from backend.accounts.schemas import SessionView, SignedIn
 from backend.core import access, audit, clock
 from backend.core.access import SYSTEM, Actor, Permission, Role
@@ -17,7 +17,7 @@ from backend.models.accounts import Account, AccountSession
 IDLE_TIMEOUT = timedelta(hours=2)
 ABSOLUTE_TIMEOUT = timedelta(hours=12)
 #: A page run moves last_seen_at at most this often, so that reading stays reading.
-TOUCH_EVERY = timedelta(minutes=1)
+SEEN_EVERY = timedelta(minutes=1)
 #: Ended and expired rows are kept this long for the question "who was in?".
 KEEP_ENDED = timedelta(days=30)
 MAX_LISTED = 500
@@ -62,8 +62,10 @@ def actor_for(session: ReadSession, raw: str, *, active: bool = True) -> SignedI
     if found is None:
         return None
     row, account = found
-    if active and now - row.last_seen_at > TOUCH_EVERY:
-        touch.in_short_write(session, lambda short: repository.touch_session(short, row.id, now))
+    if active and now - row.last_seen_at > SEEN_EVERY:
+        last_seen.in_short_write(
+            session, lambda short: repository.set_last_seen(short, row.id, now)
+        )
     return SignedIn(
         actor=Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),
         session_id=row.id,

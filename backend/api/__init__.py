@@ -1,1 +1,1 @@
-"""REST (FastAPI): thin endpoints over the rooms' services."""
+"""REST (FastAPI): thin endpoints over the domains' services."""

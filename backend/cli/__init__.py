@@ -1,1 +1,1 @@
-"""`python -m backend …`: thin commands over the rooms' services."""
+"""`python -m backend …`: thin commands over the domains' services."""

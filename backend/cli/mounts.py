@@ -89,12 +89,12 @@ def orphans(
     json: cli.Json = False,
 ) -> None:
     """Mounted entries with evidence against them, gathered now."""
-    from backend.mounts import orphans as room
+    from backend.mounts import orphans
     from backend.mounts.documents import orphan_page
     from backend.mounts.schemas import Filters
 
     with cli.unit_read() as (session, actor):
-        page = room.find_now(
+        page = orphans.find_now(
             session,
             actor,
             environment=environment,
@@ -244,9 +244,9 @@ def export(
 @app.command("scan")
 def scan(environment: Environment = None, json: cli.Json = False) -> None:
     """Look for orphans now and keep the result for the Overview."""
-    from backend.mounts import orphans as room
+    from backend.mounts import orphans
 
-    watch = room.scan(cli.database(), cli.actor(), environment=environment)
+    watch = orphans.scan(cli.database(), cli.actor(), environment=environment)
     many = counted(watch.active, "active mount")
     text = f"{many}, {watch.orphans} of them with evidence against them. {watch.problem}".strip()
     cli.emit(watch, json, text)
@@ -259,10 +259,10 @@ def max_age(
     json: cli.Json = False,
 ) -> None:
     """From how many hours on a mount counts as too old (24 unless set)."""
-    from backend.mounts import orphans as room
+    from backend.mounts import orphans
 
     with cli.unit_write() as (session, actor):
-        watch = room.set_max_age(session, actor, environment=environment, hours=hours)
+        watch = orphans.set_max_age(session, actor, environment=environment, hours=hours)
     cli.emit(watch, json, f"Mounts older than {watch.max_age_hours} h are reported.")
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from backend.dms import config, requests, unknown
 from backend.dms.claims import Busy, Claim
+from backend.dms.connect import open_transport
 from backend.dms.context import MountContext
 from backend.dms.errors import (
     DatabaseException,
@@ -33,7 +34,6 @@ from backend.dms.transport import (
     Replied,
     Result,
     Transport,
-    open_transport,
 )
 
 __all__ = [

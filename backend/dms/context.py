@@ -3,14 +3,20 @@
 import copy
 import logging
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from backend.dms.errors import DMSClientException
-
-if TYPE_CHECKING:
-    from backend.dms.client import DMSClient
+from backend.dms.responses import Response
 
 log = logging.getLogger(__name__)
+
+
+class Mounts(Protocol):
+    """What a context needs of its client."""
+
+    def mount(self, request: dict[str, Any]) -> Response: ...
+
+    def unmount(self, request: dict[str, Any]) -> Response: ...
 
 
 class MountContext:
@@ -20,12 +26,12 @@ class MountContext:
     the body did: it is logged, kept as `unmount_response`, and stays mounted in the ledger.
     """
 
-    def __init__(self, client: "DMSClient", request: dict[str, Any]) -> None:
+    def __init__(self, client: Mounts, request: dict[str, Any]) -> None:
         self._client = client
         self._request = request
         self._path: str | None = None
-        self.mount_response: dict[str, Any] | None = None
-        self.unmount_response: dict[str, Any] | None = None
+        self.mount_response: Response | None = None
+        self.unmount_response: Response | None = None
 
     def __enter__(self) -> Self:
         self.mount_response = self._client.mount(self._request)

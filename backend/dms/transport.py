@@ -1,12 +1,9 @@
-"""How requests travel: the interface both transports keep, and which one a URL means."""
+"""How requests travel: the interface both transports keep."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
-from urllib.parse import urlsplit
-
-from backend.dms.errors import RabbitMQException
 
 #: What to do with a reply nobody waits for any more: (correlation id, body, keep).
 #: `keep()` is called once the reply is stored; until then the broker keeps it too.
@@ -106,22 +103,3 @@ class Transport(Protocol):
         The reply queue is left behind when a reply may be owed to it: one of those, one that was
         given out and not stored, and with keep_replies (outcomes are unknown) in any case.
         """
-
-
-def open_transport(url: str, *, on_late: LateReply, connect_timeout: float = 10.0) -> Transport:
-    """Connect to the broker at `url`.
-
-    Raises RabbitMQException when it cannot be reached or the URL means no transport.
-    """
-    scheme = urlsplit(url).scheme
-    if scheme == "memory":
-        from backend.dms.memory import MemoryTransport
-
-        return MemoryTransport(url, on_late=on_late)
-    if scheme in ("amqp", "amqps"):
-        from backend.dms.pika_transport import PikaTransport
-
-        return PikaTransport(url, on_late=on_late, connect_timeout=connect_timeout)
-    raise RabbitMQException(
-        "The broker's address must start with amqp://, amqps:// or (in memory) memory://."
-    )

@@ -1,12 +1,9 @@
 """What can go wrong between a dataset and its run."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from backend.core.errors import Conflict, InvalidInput, InvalidPayload, NotFound, PortalError
-
-if TYPE_CHECKING:
-    from backend.ingestion.schemas import RunView
+from backend.ingestion.schemas import RunView
 
 MAX_PAYLOAD = 262_144
 
@@ -38,19 +35,6 @@ class UnknownDataset(InvalidInput):
         super().__init__(f"DataHub does not know {urn}. Check the name; URNs differ by case.")
 
 
-class BadTarget(InvalidInput):
-    def __init__(self, target: str, why: str) -> None:
-        self.target = target
-        super().__init__(
-            f"{target!r} {why}. A target is a Lambda function's name or ARN, or a state machine's "
-            "ARN (arn:aws:states:…:stateMachine:…)."
-        )
-
-
-class BadRule(InvalidInput):
-    """A mapping rule that can never mean anything."""
-
-
 class RuleNotFound(NotFound):
     def __init__(self, rule_id: int) -> None:
         super().__init__(f"There is no mapping rule {rule_id}; it may have been removed.")
@@ -67,7 +51,7 @@ class PayloadTooLarge(InvalidPayload):
 class AlreadyRunning(Conflict):
     """The same dataset has a run that may still be going."""
 
-    def __init__(self, run: "RunView") -> None:
+    def __init__(self, run: RunView) -> None:
         self.run = run
         release = (
             ", or release the dataset on the Ingestion page when you know that it has ended"
@@ -92,7 +76,7 @@ class MappingChanged(Conflict):
 
 
 class KeyReused(Conflict):
-    def __init__(self, run: "RunView") -> None:
+    def __init__(self, run: RunView) -> None:
         self.run = run
         super().__init__(
             f"This idempotency key was used for run {run.run_id}, whose dataset, job, reason or "
@@ -103,7 +87,7 @@ class KeyReused(Conflict):
 class StartFailed(PortalError):
     """The run was recorded and could not be started; `run` says how it stands."""
 
-    def __init__(self, run: "RunView", status: int, message: str) -> None:
+    def __init__(self, run: RunView, status: int, message: str) -> None:
         self.run = run
         super().__init__(message, status=status)
 

@@ -15,10 +15,11 @@ from backend.core.errors import PortalError
 from backend.ingestion import scene as scenes
 from backend.ingestion import targets
 from backend.ingestion.catalog import Catalog
-from backend.ingestion.errors import BadTarget, MappingBroken, NoMapping, UnknownDataset
+from backend.ingestion.errors import MappingBroken, NoMapping, UnknownDataset
 from backend.ingestion.ruleset import merged_prefixes
 from backend.ingestion.scene import Scene
 from backend.ingestion.schemas import Candidate, Resolution
+from backend.ingestion.targets import BadTarget
 from backend.integrations.datahub import urns
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backend.ingestion.errors import BadRule
+from backend.core.errors import InvalidInput
 from backend.ingestion.targets import Target
 from backend.integrations.datahub import urns
 
@@ -19,6 +19,10 @@ RULE_KINDS: tuple[RuleKind, ...] = ("exact", "tag", "prefix", "default")
 _TAG = "urn:li:tag:"
 _DATASET = "urn:li:dataset:("
 PLATFORM = "urn:li:dataset:(urn:li:dataPlatform:"
+
+
+class BadRule(InvalidInput):
+    """A mapping rule that can never mean anything."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from backend.core.errors import InvalidInput
 from backend.core.settings import Settings
 from backend.ingestion import documents, targets
-from backend.ingestion.errors import BadTarget
 from backend.ingestion.ruleset import Rule, RuleSet
+from backend.ingestion.targets import BadTarget
 
 ENV = "DATAHUB_INGESTION_LAMBDA_MAPPING"
 FILE = "DATAHUB_INGESTION_LAMBDA_MAPPING_FILE"

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from backend.ingestion.errors import BadTarget
+from backend.core.errors import InvalidInput
 
 TargetKind = Literal["lambda", "stepfunctions"]
 
@@ -16,6 +16,15 @@ _LAMBDA_ARN = re.compile(
 _MACHINE_ARN = re.compile(
     r"arn:aws[\w-]*:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_.-]{1,80}(:[A-Za-z0-9_-]+)?"
 )
+
+
+class BadTarget(InvalidInput):
+    def __init__(self, target: str, why: str) -> None:
+        self.target = target
+        super().__init__(
+            f"{target!r} {why}. A target is a Lambda function's name or ARN, or a state machine's "
+            "ARN (arn:aws:states:…:stateMachine:…)."
+        )
 
 
 @dataclass(frozen=True)

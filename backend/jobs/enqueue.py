@@ -18,7 +18,7 @@ def enqueue(
 ) -> int:
     """Queue a job and return its id.
 
-    kind: `room.verb`. arguments: ids and plain JSON values only. subject: what it is about, in
+    kind: `domain.verb`. arguments: ids and plain JSON values only. subject: what it is about, in
     words, shown on the Jobs page. If the message is lost, recovery finds the row and sends again.
     """
     known = registry.kind(kind)

@@ -1,4 +1,4 @@
-"""All SQL of the jobs room."""
+"""All SQL of the background jobs."""
 
 from collections.abc import Sequence
 from datetime import date, datetime

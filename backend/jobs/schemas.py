@@ -1,4 +1,4 @@
-"""What the jobs room hands out."""
+"""What the jobs package hands out."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -61,7 +61,7 @@ class DayCount:
 
 @dataclass(frozen=True)
 class JobPage:
-    """items: newest first. next_before: pass as `before` for the page after, None at the end."""
+    """items: newest first. next_cursor: pass as `before` for the page after, None at the end."""
 
     items: tuple[JobView, ...]
-    next_before: int | None
+    next_cursor: int | None

@@ -35,7 +35,7 @@ def list_jobs(
     actor_name: str = "",
     subject: str = "",
 ) -> JobPage:
-    """Jobs newest first, at most 200 a page. kind: a kind or a room ("user_sync")."""
+    """Jobs newest first, at most 200 a page. kind: a kind or a domain ("user_sync")."""
     access.require(actor, Permission.JOBS_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")

@@ -1,4 +1,4 @@
-"""The jobs room's own housekeeping."""
+"""Housekeeping of the jobs themselves."""
 
 from datetime import timedelta
 

@@ -16,9 +16,10 @@ from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
+from backend.dms.connect import open_transport
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
-from backend.dms.transport import QueueState, Transport, open_transport, queue_of
+from backend.dms.transport import QueueState, Transport, queue_of
 from backend.jobs.enqueue import enqueue
 from backend.mounts import ledger_repository, repository, settings, walk
 from backend.mounts.schemas import (

@@ -71,11 +71,11 @@ if before is not None:
         args=("before",),
         width="stretch",
     )
-if listed.next_before is not None:
+if listed.next_cursor is not None:
     older.button(
         "Older events",
         key="audit.older",
-        on_click=lambda: st.query_params.update({"before": str(listed.next_before)}),
+        on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
         width="stretch",
     )
 if check.button("Verify the log", key="audit.verify", icon=":material/verified:", width="stretch"):

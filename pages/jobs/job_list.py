@@ -25,10 +25,10 @@ STATES = ("queued", "running", "succeeded", "failed", "cancelled", "interrupted"
 
 def ask() -> dict[str, object]:
     """The filters of the URL as arguments of the service."""
-    state, room, who = st.columns(3)
+    state, domain, who = st.columns(3)
     with state:
         states = filters.choices("State", "state", STATES, key="jobs.state", empty="All")
-    with room:
+    with domain:
         kind = filters.choice("Area", "room", registry.domains(), key="jobs.room")
     with who:
         name = filters.text("Started by", "by", key="jobs.by", placeholder="name")

@@ -41,11 +41,11 @@ else:
         st.query_params["job"] = str(chosen)
     elif current is not None:
         st.query_params.pop("job")
-    if listed.next_before is not None:
+    if listed.next_cursor is not None:
         st.button(
             "Older jobs",
             key="jobs.older",
-            on_click=lambda: st.query_params.update({"before": str(listed.next_before)}),
+            on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
         )
     if chosen is None:
         st.caption("Choose a job to see its log.")

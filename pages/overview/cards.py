@@ -18,11 +18,15 @@ _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "info": 
 SHOWN_ENVIRONMENTS = 15
 
 
-def alerts(items: Sequence[Alert]) -> None:
-    """What somebody should look at, each with a link to where it can be done."""
-    if not items:
+def alerts(items: Sequence[Alert], *, all_well: bool) -> None:
+    """What somebody should look at, each with a link to where it can be done.
+
+    all_well: nothing below is red; without it an empty list is no good news.
+    """
+    if not items and all_well:
         st.success("Nothing needs attention.", icon=":material/check_circle:")
-        return
+    elif not items:
+        st.info("Nothing here is for you to act on; what is red below is for others.")
     for item in items:
         text, link = st.columns([6, 1], vertical_alignment="center")
         since = f" ({times.relative(item.since)})" if item.since else ""
@@ -76,6 +80,12 @@ def ran(jobs: Sequence[JobView], ingestions: Sequence[RunView], *, most: int) ->
                 st.caption(escape(ended.error))
         with end:
             to_page(ended.page, "Details", query=ended.query)
+
+
+def ended_badly(jobs: Sequence[JobView], ingestions: Sequence[RunView]) -> bool:
+    """Whether any of what ran last did not end well."""
+    ends = {*(view.state for view in jobs), *(run.status for run in ingestions)}
+    return bool(ends & {"failed", "interrupted", "unknown"})
 
 
 @dataclass(frozen=True)

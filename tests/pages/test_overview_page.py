@@ -123,6 +123,28 @@ class TestOverview:
         assert any("could not be read" in item.value for item in app.error)
         assert "planted-detail" not in str(app.main)
 
+    def test_all_is_well_when_nothing_is_red(
+        self,
+        open_page: OpenPage,
+        prod: Callable[[bool], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(alerts, "_sources", lambda: {})
+        prod(True)
+        assert [item.value for item in open_page(PAGE).success] == ["Nothing needs attention."]
+
+    def test_nothing_green_stands_beside_something_red(
+        self,
+        open_page: OpenPage,
+        prod: Callable[[bool], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        prod(False)
+        monkeypatch.setattr(alerts, "_sources", lambda: {})
+        app = open_page(PAGE)
+        assert not app.success
+        assert any("what is red below is for others" in item.value for item in app.info)
+
 
 class TestCollect:
     def test_the_worst_and_newest_come_first_and_the_list_is_bounded(

@@ -1,1 +1,1 @@
-"""One file of endpoints per room."""
+"""One file of endpoints per domain."""

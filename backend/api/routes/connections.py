@@ -1,4 +1,4 @@
-"""The connections room over REST: environments, client info, tests."""
+"""Connections over REST: environments, client info, tests."""
 
 from typing import Annotated
 

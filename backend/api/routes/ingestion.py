@@ -1,4 +1,4 @@
-"""The ingestion room over REST."""
+"""Ingestion over REST."""
 
 from typing import Annotated, Any, Literal
 

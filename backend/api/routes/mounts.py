@@ -1,4 +1,4 @@
-"""The mounts room over REST."""
+"""Mounts over REST."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

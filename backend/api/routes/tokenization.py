@@ -1,4 +1,4 @@
-"""The tokenization room over REST."""
+"""Tokenization over REST."""
 
 from typing import Annotated, Any
 
@@ -74,12 +74,12 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
     before: Annotated[int | None, Query(ge=1)] = None,
 ) -> dict[str, Any]:
-    """Runs, newest first; `next_before` asks for the page after."""
+    """Runs, newest first; `next_cursor` asks for the page after."""
     filters = RunFilters(environment=environment, state=state, trigger=trigger, text=text)
     found = service.list_runs(session, caller, filters=filters, limit=limit, before=before)
     return {
         "items": [run.document() for run in found],
-        "next_before": found[-1].id if len(found) == limit else None,
+        "next_cursor": found[-1].id if len(found) == limit else None,
     }
 
 

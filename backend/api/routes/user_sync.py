@@ -1,4 +1,4 @@
-"""The user_sync room over REST."""
+"""User sync over REST."""
 
 import time
 from typing import Annotated, Any, Literal
@@ -65,7 +65,7 @@ class PlanWithRows(Plan):
 
     rows: list[dict[str, Any]]
     total: int
-    next_offset: int | None
+    next_cursor: int | None
 
 
 class Run(BaseModel):
@@ -189,7 +189,7 @@ def _plan_page(
     return {
         **documents.plan_document(plan, page.items),
         "total": page.total,
-        "next_offset": end if end < page.total else None,
+        "next_cursor": end if end < page.total else None,
     }
 
 

@@ -70,7 +70,7 @@ class TestListEvents:
                 )
             assert len(page.items) <= 7
             seen += [row.number for row in page.items]
-            before = page.next_before
+            before = page.next_cursor
             if before is None:
                 break
         assert seen == list(range(30, 0, -1))

@@ -215,7 +215,7 @@ class TestRuns:
             asked = {"limit": 2, **({"before": before} if before else {})}
             page = client.get(RUNS, params=asked, headers=steward).json()
             seen += [each["run_id"] for each in page["items"]]
-            before = page["next_before"]
+            before = page["next_cursor"]
             if before is None:
                 break
 
@@ -240,5 +240,5 @@ class TestRuns:
         viewer = bearer("viewer")
 
         assert client.get(f"{RUNS}/99", headers=viewer).status_code == 404
-        assert client.get(RUNS, headers=viewer).json() == {"items": [], "next_before": None}
+        assert client.get(RUNS, headers=viewer).json() == {"items": [], "next_cursor": None}
         assert client.get(RUNS, params={"limit": 0}, headers=viewer).status_code == 422

@@ -37,7 +37,7 @@ def test_rows_come_filtered_and_in_pages(client, world, bearer):
     plan = client.post(PLANS, json={"environment": "test"}, headers=steward).json()
     url = f"{PLANS}/{plan['plan_id']}"
     page = client.get(url, params={"limit": 5}, headers=steward).json()
-    assert (len(page["rows"]), page["next_offset"]) == (5, 5)
+    assert (len(page["rows"]), page["next_cursor"]) == (5, 5)
     found = client.get(url, params={"kind": "duplicate"}, headers=steward).json()
     assert {row["status"] for row in found["rows"]} == {"duplicate"}
     assert client.get(url, params={"text": "\x00a|b%"}, headers=steward).json()["total"] == 0

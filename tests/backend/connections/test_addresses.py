@@ -1,5 +1,6 @@
 """Typed addresses: the guard sees the hosts that the driver will use, and nothing gets a file."""
 
+import dataclasses
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from backend.connections import addresses, environments, guard, kinds, resolve, service, testing
 from backend.connections.errors import SecretsAskedAgain
+from backend.connections.fields import Field
 from backend.connections.schemas import EnvironmentView
 from backend.core import resolving
 from backend.core.access import SYSTEM
@@ -289,6 +291,18 @@ def test_every_setting_that_is_an_address_is_parsed_by_the_one_module() -> None:
         for field in kind.settings:
             if any(mark in field.name for mark in ("url", "host", "server", "endpoint")):
                 assert field.address is not None, f"{kind.name} {field.name}"
+
+
+def test_a_new_address_field_is_guarded_because_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = kinds.get_kind("datahub")
+    added = Field("mirror", "Mirror", "", address=addresses.web)
+    plain = Field("note", "Note", "")
+    new = dataclasses.replace(known, settings=(*known.settings, added, plain))
+    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, "datahub": new})
+    bad = "http://169.254.169.254/latest"
+    guard.check_literal("datahub", {"note": bad})
+    with pytest.raises(InvalidInput, match=r"^datahub mirror leads to a link-local"):
+        guard.check_literal("datahub", {"mirror": bad})
 
 
 def test_addresses_are_stored_as_drivers_take_them() -> None:

@@ -12,7 +12,8 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import Conflict, InvalidInput, NotPermitted
 from backend.ingestion import checks, mapping, resolve
-from backend.ingestion.errors import BadTarget, RuleNotFound
+from backend.ingestion.errors import RuleNotFound
+from backend.ingestion.targets import BadTarget
 from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 

@@ -11,8 +11,9 @@ import pytest
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotPermitted, UpstreamError
 from backend.ingestion import resolve
-from backend.ingestion.errors import BadTarget, MappingBroken
+from backend.ingestion.errors import MappingBroken
 from backend.ingestion.schemas import Resolution
+from backend.ingestion.targets import BadTarget
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import ARN_PROPERTY, JOB, OTHER, URN, AddRule
 
