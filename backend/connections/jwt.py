@@ -3,28 +3,13 @@
 Nothing is verified and nothing of the token is ever shown.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from backend.core import clock
+from backend.integrations.openmetadata.tokens import expiry
 
 WARN_AHEAD = timedelta(days=14)
-
-
-def expiry(token: str) -> datetime | None:
-    """When a JWT ends; None when it is none or never ends."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        ends = claims.get("exp") if isinstance(claims, dict) else None
-        return None if ends is None else datetime.fromtimestamp(float(ends), UTC)
-    except (ValueError, TypeError, OverflowError, OSError, RecursionError, binascii.Error):
-        return None
 
 
 def expired(secrets: Mapping[str, str]) -> tuple[str, datetime] | None:

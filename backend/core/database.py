@@ -75,13 +75,8 @@ class ValueDoesNotFit(InvalidInput):
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC datetimes, stored naive in UTC with microseconds; naive input is refused."""
 
-    impl = DateTime
+    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        if dialect.name in ("mysql", "mariadb"):
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     DateTime,
-    Dialect,
     Index,
     Integer,
     LargeBinary,
@@ -30,7 +29,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator
 
 from backend.core.database import MYSQL_TABLE, BigId
 
@@ -76,17 +74,8 @@ def exactly(dialect: str, column: ColumnElement[Any], value: str) -> ColumnEleme
     return and_(same, cast(stored, LargeBinary) == spelt)
 
 
-class _Moment(TypeDecorator[Any]):
-    """Naive UTC with microseconds where the database can."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        if dialect.name in ("mysql", "mariadb"):
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime())
-
+#: Naive UTC with microseconds where the database can.
+_MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 ledger = Table(
     LEDGER_NAME,
@@ -122,7 +111,7 @@ operation = Table(
     Column("operation_id", String(64), nullable=False, unique=True),
     # sha256 of (target, host) while the operation runs, NULL afterwards: the lock itself
     Column("pair_lock", String(64), unique=True),
-    Column("lease_until", _Moment),
+    Column("lease_until", _MOMENT),
     Column("owner", String(255), nullable=False),
     Column("actor", String(255)),
     Column("action", String(16), nullable=False),
@@ -134,12 +123,12 @@ operation = Table(
     Column("request", Text, nullable=False),
     Column("reply_queue", String(255)),
     Column("reply", Text),
-    Column("reply_at", _Moment),
+    Column("reply_at", _MOMENT),
     Column("replies", Integer, nullable=False, server_default=text("0")),
     Column("note", Text),
     Column("settled_by", String(64)),
-    Column("created_at", _Moment, nullable=False),
-    Column("finished_at", _Moment),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("finished_at", _MOMENT),
     Index("ix_dms_operation_pair", "backup_target_id", "host", "state"),
     Index("ix_dms_operation_job", "jobid", "backup_target_id"),
     Index("ix_dms_operation_state", "state", "id"),

@@ -9,7 +9,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
     from backend.integrations.postgres.probe import probe as probe_server
 
     found = probe_server(config.settings, config.secrets, timeout=deadline * 0.9)
-    if "on no table" in found.cause:
+    if found.cause and not found.blocks:
         warning = f"{found.cause} {found.advice}"
         return Finding(server_version=found.server_version, warnings=(warning,))
     return Finding(not found.cause, found.server_version, found.cause, found.advice)

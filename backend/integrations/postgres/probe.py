@@ -21,11 +21,15 @@ SELECT current_setting('server_version'),
 
 @dataclass(frozen=True)
 class Probe:
-    """What a probe found. `cause` and `advice` are "" when nothing is missing."""
+    """What a probe found. `cause` and `advice` are "" when nothing is missing.
+
+    blocks: nothing can be tokenized before it is mended; else it is worth a warning.
+    """
 
     server_version: str
     cause: str = ""
     advice: str = ""
+    blocks: bool = True
 
 
 def probe(
@@ -64,5 +68,6 @@ def probe(
             version,
             f"the login {user} has SELECT and UPDATE on no table of this database.",
             "Grant both on the tables that are to be tokenized.",
+            blocks=False,
         )
     return Probe(version)
