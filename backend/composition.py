@@ -234,6 +234,11 @@ class Jobs(Domain):
 
         return (("/api", jobs.router),)
 
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import jobs
+
+        return {"jobs": jobs.app, "alerts": jobs.alerts}
+
 
 class Accounts(Domain):
     name = "accounts"

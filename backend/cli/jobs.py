@@ -1,0 +1,63 @@
+"""`python -m backend jobs` and `alerts`: what the Background jobs and Overview pages show."""
+
+from typing import Annotated
+
+import typer
+
+from backend.cli import common as cli
+from backend.cli.common import Json, Yes, emit, new_app
+from backend.core import alerts as core_alerts
+from backend.jobs import service
+from backend.jobs.schemas import JobView
+
+app = new_app("Background jobs: what runs, what ended how.")
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state.")] = None,
+    kind: Annotated[str, typer.Option(help="A kind, or a domain such as user_sync.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = 50,
+    cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
+    json: Json = False,
+) -> None:
+    """Jobs, newest first."""
+    with cli.unit_read() as (session, actor):
+        page = service.list_jobs(
+            session, actor, limit=limit, before=cursor, states=state or (), kind=kind
+        )
+    rows = [[view.id, view.state, view.title, view.subject, view.created_at] for view in page.items]
+    emit(page, json, cli.table(["Job", "State", "What", "About", "Created"], rows))
+
+
+@app.command("show")
+def show(job_id: int, json: Json = False) -> None:
+    """One job with the newest lines of its log."""
+    with cli.unit_read() as (session, actor):
+        view = service.get(session, actor, job_id=job_id)
+        lines = service.lines(session, actor, job_id=job_id)
+    document = {"job": view, "lines": lines}
+    emit(document, json, "\n".join([_line(view), *(line.line for line in lines)]))
+
+
+@app.command("cancel")
+def cancel(job_id: int, yes: Yes = False, json: Json = False) -> None:
+    """Ask a job to stop at its next safe point."""
+    cli.confirm(f"Stop job {job_id}?", yes=yes)
+    with cli.unit_write() as (session, actor):
+        view = service.cancel(session, actor, job_id=job_id)
+    emit(view, json, _line(view))
+
+
+def alerts(json: Json = False) -> None:
+    """What needs somebody to act, the worst first."""
+    with cli.unit_read() as (session, actor):
+        found = core_alerts.collect(session, actor)
+    lines = [f"{item.severity}: {item.text}" for item in found]
+    emit({"items": found}, json, "\n".join(lines) or "Nothing needs attention.")
+
+
+def _line(view: JobView) -> str:
+    asked = ", asked to stop" if view.cancel_requested and not view.ended else ""
+    error = f" {view.error}" if view.error else ""
+    return f"Job {view.id}: {view.title} ({view.subject}) is {view.state}{asked}.{error}"
