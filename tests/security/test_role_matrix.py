@@ -5,6 +5,7 @@ Found by their shape: a public function whose parameters start with (session | d
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def test_a_role_without_the_permission_is_refused(
     assert permission is not None
     if permission in PERMISSIONS[role]:
         return
-    with pytest.raises(NotPermitted):
+    with pytest.raises(NotPermitted, match=re.escape(f"({permission.value})")):
         _call(SERVICES[name], Actor(1, "x", role, "user"))
 
 

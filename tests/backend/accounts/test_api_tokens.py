@@ -58,14 +58,14 @@ class TestAuthenticate:
             raw + "x",
             raw.upper(),
         ):
-            with pytest.raises(NotAuthenticated):
+            with pytest.raises(NotAuthenticated, match="missing, unknown, expired or revoked"):
                 use(database, wrong)
 
     def test_a_revoked_one_is_refused_at_once(self, database: Database) -> None:
         made = add(database)
         with database.write() as session:
             api_tokens.revoke(session, SYSTEM, token_id=made.view.id)
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match="missing, unknown, expired or revoked"):
             use(database, made.raw)
 
     def test_ends_with_its_last_day(self, database: Database, move_clock: MoveClock) -> None:
@@ -73,7 +73,7 @@ class TestAuthenticate:
         move_clock(timedelta(hours=23))
         use(database, made.raw)
         move_clock(timedelta(hours=1))
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match="missing, unknown, expired or revoked"):
             use(database, made.raw)
 
     def test_remembers_the_last_use_once_a_minute_at_most(

@@ -33,7 +33,8 @@ class TestCheckNew:
         assert len(passwords._common()) >= 3_000
 
     def test_refuses_the_name_itself(self) -> None:
-        with pytest.raises(InvalidInput):
+        assert passwords.check_new("Ann.Example", name="ben"), "it is on no list"
+        with pytest.raises(InvalidInput, match="first that anybody tries"):
             passwords.check_new("Ann.Example", name="ann.example")
 
 

@@ -83,7 +83,7 @@ class TestPermissions:
         arguments: dict[str, Any],
     ) -> None:
         add_account("ann")
-        with pytest.raises(NotPermitted):
+        with pytest.raises(NotPermitted, match=r"\((accounts|audit):"):
             change(database, function, Actor(7, "somebody", role, "user"), **arguments)
         assert look(database, "ann").version == 1
 

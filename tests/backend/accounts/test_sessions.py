@@ -206,9 +206,9 @@ class TestListLive:
         with database.read() as session:
             assert len(sessions.list_live(session, as_actor(ann), account_id=ann.id)) == 2
             assert len(sessions.list_live(session, as_actor(root))) == 3
-            with pytest.raises(NotPermitted):
+            with pytest.raises(NotPermitted, match=r"\(accounts:account:read\)"):
                 sessions.list_live(session, as_actor(ann), account_id=ben.id)
-            with pytest.raises(NotPermitted):
+            with pytest.raises(NotPermitted, match=r"\(accounts:account:read\)"):
                 sessions.list_live(session, as_actor(ann))
 
     def test_an_api_token_with_the_same_number_is_somebody_else(

@@ -94,7 +94,7 @@ class TestAuthenticate:
 
         monkeypatch.setattr(passwords.bcrypt, "checkpw", counted)
         for name, password in (("ann", "wrong"), ("nobody", "wrong"), ("ann", "x" * 500)):
-            with pytest.raises(NotAuthenticated):
+            with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
                 enter(database, name, password)
         assert len(looked) == 3
         assert len(set(looked)) == 1
@@ -120,7 +120,7 @@ class TestAuthenticate:
                 session, SYSTEM, name="oidc@example.org", role=Role.ADMIN, stored=None
             )
         for password in ("", "None", PASSWORD):
-            with pytest.raises(NotAuthenticated):
+            with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
                 enter(database, "oidc@example.org", password)
 
 
@@ -130,9 +130,9 @@ class TestBackOff:
     ) -> None:
         add_account("ann")
         for _ in range(5):
-            with pytest.raises(NotAuthenticated):
+            with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
                 enter(database, "ann", "wrong")
-        with pytest.raises(TooManyAttempts):
+        with pytest.raises(TooManyAttempts, match="Wait 5 seconds"):
             enter(database, "ann")
         move_clock(timedelta(seconds=6))
         assert enter(database, "ann").name == "ann"
@@ -155,7 +155,7 @@ class TestBackOff:
         add_account("ann")
         for _ in range(3):
             for _ in range(4):
-                with pytest.raises(NotAuthenticated):
+                with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
                     enter(database, "ann", "wrong")
             assert enter(database, "ann").name == "ann"
 
@@ -166,7 +166,7 @@ class TestAudit:
     ) -> None:
         add_account("ann")
         enter(database, "ann")
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
             enter(database, "ann", "wrong")
         refused, accepted = events(database)
         assert (accepted.actor_name, accepted.outcome) == ("ann", "succeeded")
@@ -177,7 +177,7 @@ class TestAudit:
     def test_what_was_typed_is_written_nowhere(
         self, database: Database, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match=sign_in.REFUSED):
             enter(database, "my-Secret-typed-as-name", "my-Secret-typed")
         (row,) = events(database)
         assert row.subject == "unknown account"

@@ -41,15 +41,17 @@ class TestRedeem:
     def test_serves_once(self, database: Database, add_account: AddAccount) -> None:
         ticket = issue(database, add_account().id)
         redeem(database, ticket)
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
             redeem(database, ticket)
 
     def test_is_worth_nothing_after_a_minute(
         self, database: Database, add_account: AddAccount, move_clock: MoveClock
     ) -> None:
-        ticket = issue(database, add_account().id)
-        move_clock(tickets.LIFETIME)
-        with pytest.raises(NotAuthenticated):
+        ticket, in_time = (issue(database, add_account(name).id) for name in ("ann", "ben"))
+        move_clock(tickets.LIFETIME - timedelta(seconds=1))
+        assert redeem(database, in_time)
+        move_clock(timedelta(seconds=1))
+        with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
             redeem(database, ticket)
 
     def test_is_worth_nothing_in_another_browser(
@@ -57,7 +59,7 @@ class TestRedeem:
     ) -> None:
         ticket = issue(database, add_account().id, browser="of mallory")
         for browser in ("of the victim", ""):
-            with pytest.raises(NotAuthenticated):
+            with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
                 redeem(database, ticket, browser=browser)
         assert redeem(database, ticket, browser="of mallory")
 
@@ -70,7 +72,7 @@ class TestRedeem:
             service.set_disabled(
                 session, SYSTEM, account_id=ann.id, disabled=True, version=ann.version
             )
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
             redeem(database, ticket)
 
     def test_is_worth_nothing_when_the_password_was_reset_meanwhile(
@@ -80,7 +82,7 @@ class TestRedeem:
         ticket, of_another = issue(database, ann.id), issue(database, ben.id)
         with database.write() as session:
             service.reset_password(session, SYSTEM, account_id=ann.id, version=ann.version)
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
             redeem(database, ticket)
         assert redeem(database, of_another)
 
@@ -94,7 +96,7 @@ class TestRedeem:
             service.change_own_password(
                 session, actor, current=PASSWORD, new="another word for lamps", session_id=0
             )
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
             redeem(database, ticket)
 
     @pytest.mark.parametrize("reset_first", [True, False])

@@ -48,7 +48,7 @@ class TestEveryKind:
 
     def test_refuses_control_characters(self, kind: kinds.Kind) -> None:
         for field in (*kind.settings, *kind.secrets):
-            with pytest.raises(InvalidInput):
+            with pytest.raises(InvalidInput, match="control"):
                 field.clean(kind.name, "a\x00b")
 
 

@@ -90,9 +90,9 @@ class TestRun:
     def test_an_unknown_environment_or_kind_is_refused(
         self, save: Save, database: Database
     ) -> None:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match="Nope"):
             testing.run(database, SYSTEM, environment="Nope", kind="aws")
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInput, match="nope"):
             testing.run(database, SYSTEM, environment=None, kind="nope")
 
     def test_an_environment_deleted_meanwhile_is_no_error(

@@ -103,6 +103,11 @@ class TestIsToken:
 class TestParsing:
     def test_unset_scheme_is_hmac(self) -> None:
         assert parse_scheme("") is Scheme.HMAC_SHA256
+        assert parse_scheme(None) is Scheme.HMAC_SHA256
+
+    @pytest.mark.parametrize("scheme", Scheme)
+    def test_a_known_scheme_is_that_one(self, scheme: Scheme) -> None:
+        assert parse_scheme(scheme.value) is scheme
 
     def test_an_unknown_scheme_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(InvalidInput, match="hmac-sha256, base64"):
@@ -111,9 +116,21 @@ class TestParsing:
     def test_a_key_is_base64_of_32_bytes(self) -> None:
         assert parse_key(base64.b64encode(KEY).decode()) == KEY
 
-    @pytest.mark.parametrize("text", ["secret!", base64.b64encode(b"short").decode()])
-    def test_a_wrong_key_is_refused_and_not_repeated(self, text: str) -> None:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("secret!", "The tokenization key is not base64. It must be the base64 of 32 random "
+             "bytes."),
+            ("!" + base64.b64encode(KEY).decode(), "The tokenization key is not base64. It must be "
+             "the base64 of 32 random bytes."),
+            (base64.b64encode(b"short").decode(), "The tokenization key must be the base64 of 32 "
+             "bytes; this one decodes to 5 bytes."),
+        ],
+        ids=["no base64", "base64 and more", "too short"],
+    )  # fmt: skip
+    def test_a_wrong_key_is_refused_and_not_repeated(self, text: str, said: str) -> None:
         with pytest.raises(InvalidInput) as refused:
             parse_key(text)
 
+        assert refused.value.message == said
         assert text not in refused.value.message

@@ -83,8 +83,28 @@ class TestApply:
         ],
     )
     def test_refuses_what_is_no_patch(self, document):
-        with pytest.raises(Refused):
+        with pytest.raises(Refused, match=r"Invalid patch|Failed to apply patch operation"):
             patch.apply("globalTags", None, document, STAMP)
+
+    @pytest.mark.parametrize(
+        ("aspect", "default"),
+        [
+            ("globalTags", {"tags": []}),
+            ("glossaryTerms", {"terms": [], "auditStamp": STAMP}),
+            ("structuredProperties", {"properties": []}),
+            (
+                "editableSchemaMetadata",
+                {"editableSchemaFieldInfo": [], "created": STAMP, "lastModified": STAMP},
+            ),
+            ("datasetProperties", {"tags": [], "customProperties": {}}),
+            ("editableDatasetProperties", {"created": STAMP, "lastModified": STAMP}),
+            ("dataJobInfo", {"customProperties": {}}),
+            ("status", {"removed": False}),
+            ("another", {}),
+        ],
+    )
+    def test_begins_an_aspect_that_is_not_there_as_datahub_does(self, aspect, default):
+        assert patch._default(aspect, STAMP) == default
 
 
 def _outcome(case):
