@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -237,3 +238,171 @@ def _run_text(document: dict[str, object]) -> str:
 
 def _counts(summary: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in summary.items() if count) or "nothing"
+
+
+Env = Annotated[str, typer.Argument(metavar="ENV")]
+RunId = Annotated[int, typer.Argument(metavar="RUN_ID")]
+
+
+@app.command("try")
+def try_command(environment: Env, json: Json = False) -> None:
+    """Ask the directory for ten people and show how they are read; keeps nothing."""
+    found = service.try_it(database(), actor(), environment=environment)
+    people = [
+        [p.email, visible(p.display_name), ", ".join(p.domains), p.refused or "ok"]
+        for p in found.people
+    ]
+    emit(found, json, table(["E-MAIL", "NAME", "DOMAINS", "READ AS"], people))
+
+
+@app.command("presets")
+def presets_command(environment: Env, json: Json = False) -> None:
+    """Queries with mappings that fit the directory's GraphQL schema, where it may be read."""
+    found = service.suggest(database(), actor(), environment=environment)
+    text = "\n\n".join(
+        f"{p.label}\n  query={p.query}\n  mapping={p.mapping}\n  paging={p.paging}" for p in found
+    )
+    emit({"items": found}, json, text or "Nothing in the schema lists people with an e-mail.")
+
+
+@app.command("preflight")
+def preflight_command(environment: Env, json: Json = False) -> None:
+    """What the portal may do at this OpenMetadata, found out without changing anything."""
+    found = service.preflight(database(), actor(), environment=environment)
+    emit(found, json, "\n".join(f"{label}: {said}" for label, said in found.told()))
+    if not found.sees_emails:
+        raise Failed(found.warnings[0])
+
+
+@app.command("upload")
+def upload_command(
+    environment: Env,
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+    json: Json = False,
+) -> None:
+    """Keep a CSV or JSON file of people as the directory of an environment."""
+    with unit_write() as (session, who):
+        found = service.upload(
+            session, who, environment=environment, name=file.name, content=file.read_bytes()
+        )
+    emit(found, json, f"{counted(found.people, 'person', 'people')} kept for {environment}.")
+
+
+@app.command("ignore")
+def ignore_command(
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    email: Annotated[str, typer.Option("--email", help="Whose difference.")],
+    field: Annotated[str, typer.Option("--field", help="displayName or domains.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; others will read it.")],
+    json: Json = False,
+) -> None:
+    """Ignore a difference until either side changes; it leaves the plan at once."""
+    with unit_write() as (session, who):
+        plan = service.ignore(
+            session, who, plan_id=plan_id, email=email, field=field, reason=reason
+        )
+    emit(documents.plan_document(plan), json, f"Ignored; plan {plan.id}: {_counts(plan.kinds)}.")
+
+
+@app.command("ignored")
+def ignored_command(
+    environment: Env,
+    forget: Annotated[
+        int | None, typer.Option("--forget", help="Number of one to compare again.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The ignored differences of an environment; --forget compares one again."""
+    if forget is not None:
+        with unit_write() as (session, who):
+            service.forget_ignore(session, who, ignore_id=forget)
+    with unit_read() as (session, who):
+        found = service.list_ignores(session, who, environment=environment)
+    rows = [[i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found]
+    emit(
+        {"items": found},
+        json,
+        table(["NUMBER", "E-MAIL", "FIELD", "DIFFERENCE", "BY", "REASON"], rows),
+    )
+
+
+@app.command("cancel")
+def cancel_command(run_id: RunId, json: Json = False) -> None:
+    """Ask a run to stop between two users."""
+    with unit_write() as (session, who):
+        run = service.cancel(session, who, run_id=run_id)
+    emit(_run_head(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
+
+
+@app.command("resume")
+def resume_command(run_id: RunId, json: Json = False) -> None:
+    """Go on with a run that stopped, was cancelled or lost its process."""
+    with _refusals_printed(None, json), unit_write() as (session, who):
+        run = service.resume(session, who, run_id=run_id, background=False)
+    _see_through(run, json)
+
+
+@app.command("settings")
+def settings_command(
+    environment: Env,
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show how an environment plans and applies, or change some of it."""
+    with unit_write() as (session, who):
+        view = (
+            service.change_settings(session, who, environment=environment, changes=_pairs(given))
+            if given
+            else service.get_settings(session, who, environment=environment)
+        )
+    options = vars(view.settings).items()
+    emit(view, json, "\n".join(f"{name}={_plain(value)}" for name, value in options))
+
+
+@app.command("schedule")
+def schedule_command(
+    environment: Env,
+    cron: Annotated[
+        str | None, typer.Argument(metavar="[CRON]", help='Five fields, UTC; "off" ends it.')
+    ] = None,
+    apply: Annotated[
+        bool | None, typer.Option("--apply/--no-apply", help="Also apply, up to the limit.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show or set when plans are made without anybody asking."""
+    changes: dict[str, str] = {}
+    if cron is not None:
+        changes["plan_cron"] = "" if cron == "off" else cron
+        if cron == "off":
+            changes["apply_on_schedule"] = "false"
+    if apply is not None:
+        changes["apply_on_schedule"] = str(apply).lower()
+    with unit_write() as (session, who):
+        view = (
+            service.change_settings(session, who, environment=environment, changes=changes)
+            if changes
+            else service.get_settings(session, who, environment=environment)
+        )
+    planned = view.settings.plan_cron or "never"
+    applied = ", applied up to the limit" if view.settings.apply_on_schedule else ""
+    due = f"; next {view.next_plan_at:%Y-%m-%d %H:%M} UTC" if view.next_plan_at else ""
+    emit(view, json, f"Planned by schedule: {planned}{applied}{due}.")
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = [item.partition("=") for item in given]
+    bad = [name for name, equals, _ in pairs if not equals]
+    if bad:
+        raise typer.BadParameter(f"write KEY=VALUE, not {', '.join(bad)}")
+    return {name: value for name, _, value in pairs}
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _run_head(run: RunView) -> dict[str, object]:
+    return {**documents.run_document(run, ()), "rows": []}

@@ -7,7 +7,7 @@ file or a service is refused here, since a driver takes it before what the URL's
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 _HOST = re.compile(r"^\w([\w.-]*\w)?\.?$")
@@ -82,6 +82,11 @@ def web(text: str) -> Address:
         raise ValueError("must not hold blanks or backslashes")
     kept = text.rstrip("/")
     return Address(kept, (_checked(parts.hostname),), kept)
+
+
+def exact(text: str) -> Address:
+    """A web address kept to the letter: `/graphql/` without its slash is another address."""
+    return replace(web(text), text=text)
 
 
 def api(text: str) -> Address:

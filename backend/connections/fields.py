@@ -43,7 +43,7 @@ class Field:
         text = value.strip()
         if len(text) > MAX_LENGTH:
             raise InvalidInput(f"{kind}: {self.called} is longer than {MAX_LENGTH} characters.")
-        if any(ord(character) < 32 and character != "\n" for character in text):
+        if any(ord(character) < 32 and character not in "\n\t" for character in text):
             raise InvalidInput(f"{kind}: {self.called} holds a control character; type it again.")
         if not text:
             return ""

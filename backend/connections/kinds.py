@@ -90,19 +90,60 @@ _ALL = (
     Kind(
         "directory",
         "Directory",
-        "Source of the user sync: a GraphQL endpoint that lists users.",
+        "Source of the user sync: GraphQL, SCIM 2.0 or an uploaded file.",
         settings=(
             Field(
+                "source",
+                "Kind of directory",
+                "upload: the CSV or JSON file given under User sync.",
+                default="graphql",
+                choices=("graphql", "scim", "upload"),
+            ),
+            Field(
                 "endpoint",
-                "GraphQL endpoint",
-                "Answers { users { email displayName domain } }.",
-                required=True,
+                "Endpoint",
+                "Kept as typed. Without a query it answers { users { email displayName domain } }.",
                 placeholder="https://directory.example.com/graphql",
-                address=addresses.web,
+                address=addresses.exact,
                 directs=True,
             ),
+            Field("query", "Query", "A GraphQL document; $first and $after turn the pages."),
+            Field(
+                "variables",
+                "Variables",
+                "Fixed variables of the query, as JSON.",
+                placeholder='{"active": true}',
+            ),
+            Field(
+                "mapping",
+                "Mapping",
+                "JMESPath from an answer to people.",
+                placeholder="users[].{email: mail, displayName: name, domain: department}",
+            ),
+            Field(
+                "paging",
+                "Paging",
+                "auto goes by the query's variables.",
+                default="auto",
+                choices=("auto", "none", "relay", "offset"),
+            ),
+            Field(
+                "page_size",
+                "People a page",
+                "",
+                default="500",
+                check=fields.number(1, 10_000, whole=True),
+            ),
+            Field("headers", "Headers", "One a line: “Name: value”. Shown to everybody."),
         ),
-        secrets=(Field("token", "Bearer token", "Leave empty when the endpoint asks for none."),),
+        secrets=(
+            Field("token", "Bearer token", "Leave empty when the endpoint asks for none."),
+            Field(
+                "secret_headers",
+                "Secret headers",
+                "One a line, like “x-api-key: …” or “Authorization: Basic …”.",
+            ),
+        ),
     ),
     Kind(
         "ledger",
@@ -302,6 +343,9 @@ def check_complete(kind: Kind, settings: Mapping[str, str], secrets_set: frozens
     if kind.one_of and not any(all(settings.get(n) for n in group) for group in kind.one_of):
         choices = ", or ".join(_called(kind, group) for group in kind.one_of)
         raise InvalidInput(f"{kind.label} needs {choices}.")
+    typed = kind.name == "directory" and settings.get("source") != "upload"
+    if typed and not settings.get("endpoint"):
+        raise InvalidInput(f"{kind.label} needs {_called(kind, ['endpoint'])}.")
     if kind.name == "aws":
         _check_key_pair(settings, secrets_set)
 

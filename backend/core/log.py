@@ -35,7 +35,8 @@ _PATTERNS = (
     (
         re.compile(
             r"(?P<head>(?:password|passwd|pwd|secret|token|access_key|jwt_token|keystone_token|secret_ref)"
-            r"[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
+            # "This is a bot's token: bots may change domains" is a sentence, no value.
+            r"[\"']?\s*[=:](?! [a-z]+ [a-z]+)\s*[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
             re.IGNORECASE,
         ),
         r"\g<head>" + MASK,

@@ -27,6 +27,7 @@ from backend.models.user_sync import (
     SyncRow,
     SyncRun,
     SyncSettings,
+    SyncUpload,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "SyncRow",
     "SyncRun",
     "SyncSettings",
+    "SyncUpload",
     "SystemSecret",
     "TokenizationRun",
     "TokenizationTag",

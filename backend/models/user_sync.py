@@ -175,3 +175,17 @@ class SyncSettings(Base):
     next_plan_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(255))
+
+
+class SyncUpload(Base):
+    """The file of people of an environment whose directory is one. Personal values live here."""
+
+    __tablename__ = "user_sync_uploads"
+    __table_args__ = (MYSQL_TABLE,)
+
+    environment_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(255))
+    content: Mapped[str] = mapped_column(LongText)
+    people: Mapped[int] = mapped_column(Integer)
+    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    uploaded_by: Mapped[str] = mapped_column(String(255))

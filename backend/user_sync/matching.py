@@ -272,6 +272,11 @@ def _key(item: object) -> str:
     return key
 
 
+def refusal(item: object) -> str:
+    """Why an entry of the directory is no use, "" when it can be compared."""
+    return "" if _key(item) else _invalid(0, item).reason
+
+
 def _invalid(position: int, item: object) -> PlanRow:
     if not isinstance(item, dict):
         return PlanRow(position, "invalid", "the entry is no user", "")

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,12 +16,11 @@ from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
-from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, UserPage
 from backend.jobs.errors import JobInterrupted, JobLost
-from backend.user_sync import repository, row_repository, rules_repository
-from backend.user_sync.errors import ShortAnswer
+from backend.user_sync import repository, row_repository, rules_repository, sources
+from backend.user_sync.errors import FewMatched, ShortAnswer
 from backend.user_sync.fitness import storable
 from backend.user_sync.matching import (
     Ignores,
@@ -36,7 +36,6 @@ log = get_logger(__name__)
 
 STORE_CHUNK = 10_000
 PAGES_AHEAD = 8
-DIRECTORY_TIMEOUT = 120.0
 
 
 class Control(Protocol):
@@ -65,6 +64,7 @@ class Sides:
     directory: ConnectionConfig
     settings: SettingsView
     ignores: Ignores
+    last_share: float | None
 
 
 def run(
@@ -105,14 +105,18 @@ def _prepare(database: Database, plan_id: int) -> Sides:
             directory=resolve.connection(session, kind="directory", environment=name),
             settings=rules_repository.settings_view(session, key, name),
             ignores=rules_repository.ignores(session, key),
+            last_share=repository.last_matched_share(session, key, plan.host_port),
         )
 
 
-def gateway_for(config: ConnectionConfig, *, connections: int = 4) -> OpenMetadataGateway:
+def gateway_for(
+    config: ConnectionConfig, *, connections: int = 4, timeout: float = 30.0
+) -> OpenMetadataGateway:
     return OpenMetadataGateway(
         config.settings["host_port"],
         config.secrets.get("jwt_token", ""),
         max_connections=connections,
+        timeout=timeout,
     )
 
 
@@ -120,25 +124,29 @@ def _fill(
     database: Database, plan_id: int, sides: Sides, control: Control, *, accept_short: bool
 ) -> "Tally":
     control.progress(0, None, note="Asking the directory and OpenMetadata.")
-    with gateway_for(sides.openmetadata) as gateway, Listing(gateway) as listing:
-        directory = DirectoryClient(
-            sides.directory.settings["endpoint"],
-            sides.directory.secrets.get("token", ""),
-            timeout=DIRECTORY_TIMEOUT,
-        )
-        items = directory.users()
+    options = sides.settings.settings
+    with (
+        gateway_for(sides.openmetadata, timeout=options.timeout) as gateway,
+        Listing(gateway, options.page_size) as listing,
+    ):
+        items = sources.client(database, sides.directory).users()
         check_length(len(items), sides.settings, accept_short=accept_short)
         matcher = Matcher(items, listing.domains(), sides.ignores)
         store = _Store(database, plan_id)
         tally = Tally(version=listing.version(), directory=len(items))
         store.add(matcher.first(), tally)
+        started = time.monotonic()
         for page in listing.pages():
             tally.listed += len(page.users) + page.unreadable
             store.add(matcher.feed(page.users), tally)
-            control.progress(tally.listed, page.total, note="Comparing users.")
+            speed = tally.listed / max(0.001, time.monotonic() - started)
+            note = f"Comparing users, {speed:,.0f} a second."
+            control.progress(tally.listed, page.total, note=note)
         store.add(matcher.rest(), tally)
         store.flush()
         store.correct(matcher.again(), tally)
+        if not accept_short:
+            check_matched(matcher.matched, len(items), sides.last_share, sides.settings)
         tally.matched, tally.outdated = matcher.matched, matcher.outdated
         return tally
 
@@ -148,6 +156,17 @@ def check_length(count: int, view: SettingsView, *, accept_short: bool) -> None:
     last, share = view.last_good_count, view.settings.min_share
     if last and count < last * share and not accept_short:
         raise ShortAnswer(count, last, share)
+
+
+def check_matched(matched: int, people: int, last_share: float | None, view: SettingsView) -> None:
+    """Raises FewMatched when nobody, or a far smaller share than in the last plan, was found.
+
+    last_share: matched by people of the last plan, None without one.
+    """
+    share = view.settings.min_share
+    fewer = last_share is not None and matched < people * last_share * share
+    if share and (matched == 0 or fewer):
+        raise FewMatched(matched, people, last_share, share)
 
 
 @dataclass
@@ -243,8 +262,9 @@ class Listing:
     An error of the thread is raised by the method whose answer it prevents.
     """
 
-    def __init__(self, gateway: OpenMetadataGateway) -> None:
+    def __init__(self, gateway: OpenMetadataGateway, page_size: int) -> None:
         self._gateway = gateway
+        self._page_size = page_size
         self._queue: queue.Queue[object] = queue.Queue(PAGES_AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fetch, name="user-listing", daemon=True)
@@ -284,9 +304,9 @@ class Listing:
 
     def _fetch(self) -> None:
         try:
-            self._gateway.version()
+            self._gateway.supported_version()
             self._put(self._gateway.domains())
-            for page in self._gateway.users():
+            for page in self._gateway.users(self._page_size):
                 if self._stop.is_set():
                     return
                 self._put(page)

@@ -72,6 +72,23 @@ def _plan_view(row: SyncPlan, run_id: int | None, now: datetime) -> PlanView:
     )
 
 
+def last_matched_share(session: ReadSession, environment_id: int, host_port: str) -> float | None:
+    """Which share of the directory's people the last plan found on this server; None: no plan."""
+    query = (
+        select(SyncPlan.matched_count, SyncPlan.directory_count)
+        .where(
+            SyncPlan.environment_id == environment_id,
+            SyncPlan.host_port == host_port,
+            SyncPlan.state == "ready",
+            SyncPlan.origin != "undo",
+        )
+        .order_by(SyncPlan.id.desc())
+        .limit(1)
+    )
+    found = session.execute(query).first()
+    return found[0] / found[1] if found and found[1] else None
+
+
 def forget_old(session: WriteSession, before: datetime) -> int:
     """Delete plans nobody applied that expired or failed before then, the newest of each
     environment excepted; rows of applied plans stay for the history and the undo."""

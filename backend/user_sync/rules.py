@@ -1,6 +1,9 @@
 """Settings of an environment, its schedule, and the differences people decided to leave."""
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from datetime import datetime
+from typing import Any
 
 from backend.connections import resolve
 from backend.core import access, audit, clock
@@ -10,6 +13,7 @@ from backend.core.errors import InvalidInput, NotFound
 from backend.models import SyncIgnore, SyncRow
 from backend.user_sync import (
     left_alone,
+    plans,
     repository,
     row_repository,
     rules_repository,
@@ -52,6 +56,41 @@ def save_settings(
     )
     session.flush()
     return rules_repository.settings_view(session, found.id, found.name)
+
+
+def change_settings(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    changes: Mapping[str, object],
+) -> SettingsView:
+    """Change some settings by name; values may be text, as a command line gives them.
+
+    Raises InvalidInput naming what is unknown or does not fit.
+    """
+    access.require(actor, Permission.USER_SYNC_CONFIGURE)
+    now = get_settings(session, actor, environment=environment).settings
+    known = {field.name: type(getattr(now, field.name)) for field in fields(Settings)}
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise InvalidInput(
+            f"There is no setting {', '.join(unknown)}; known are {', '.join(known)}."
+        )
+    read = {name: _as(known[name], name, value) for name, value in changes.items()}
+    return save_settings(session, actor, environment=environment, settings=replace(now, **read))
+
+
+def _as(kind: type, name: str, value: object) -> Any:
+    if kind is bool:
+        found = {"true": True, "yes": True, "false": False, "no": False}.get(str(value).lower())
+        if found is None:
+            raise InvalidInput(f"{name} is true or false, not {value!r}.")
+        return found
+    try:
+        return kind(str(value))
+    except ValueError as exc:
+        raise InvalidInput(f"{name} is a number, not {value!r}.") from exc
 
 
 def next_time(cron: str, now: datetime) -> datetime | None:
@@ -101,6 +140,9 @@ def _check(settings: Settings) -> None:
         ("The number of users from which the limit counts", settings.limit_from, 0, 10_000_000),
         ("The hours until a plan expires", settings.expires_hours, 0.1, 24 * 30),
         ("The number of users written at the same time", settings.concurrency, 1, 32),
+        ("The number of users a page", settings.page_size, 25, 1_000_000),
+        ("The seconds for an answer of OpenMetadata", settings.timeout, 1.0, 600.0),
+        ("The seconds for an answer of the directory", settings.directory_timeout, 1.0, 3_600.0),
     ):
         if not low <= value <= high:
             raise InvalidInput(f"{label} must be between {low:g} and {high:g}.")
@@ -109,12 +151,19 @@ def _check(settings: Settings) -> None:
 
 
 def ignore(
-    session: WriteSession, actor: Actor, *, plan_id: int, user_id: str, field: str, reason: str
+    session: WriteSession,
+    actor: Actor,
+    *,
+    plan_id: int,
+    user_id: str = "",
+    email: str = "",
+    field: str,
+    reason: str,
 ) -> PlanView:
-    """Leave a difference alone until either side changes; it leaves this plan at once.
+    """Ignore a difference until either side changes; it leaves this plan at once.
 
-    field: displayName or domains. Raises InvalidInput without a reason, NotInPlan, and Conflict
-    through PlanNotReady when the plan was applied.
+    user_id or email: whose. field: displayName or domains. Raises InvalidInput without a reason
+    and when the plan was applied, NotInPlan.
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
     if not reason.strip():
@@ -122,6 +171,13 @@ def ignore(
     plan = repository.get_plan(session, plan_id, lock=True)
     if run_repository.find_by_plan(session, plan_id) is not None:
         raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
+    if field not in ("displayName", "domains"):
+        raise InvalidInput(f"The field is displayName or domains, not {field!r}.")
+    if email and not user_id:
+        found, missing = plans.resolve_ids(session, plan_id, [email])
+        if missing:
+            raise NotInPlan(plan_id, missing)
+        user_id = found[0]
     row = row_repository.get_row(session, plan_id, user_id)
     if row is None or not (row.sets_name if field == "displayName" else row.sets_domains):
         raise NotInPlan(plan_id, [user_id])

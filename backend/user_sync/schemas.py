@@ -175,7 +175,9 @@ class Settings:
 
     plan_cron: five fields, UTC, "" = no schedule. min_share: a directory answer below this share
     of the last good one stops planning. limit_percent of the matched users, from limit_from
-    matched users up, may change without a typed confirmation.
+    matched users up, may change without a typed confirmation. page_size: users of OpenMetadata a
+    page, halved while one takes longer than `timeout` seconds; directory_timeout: seconds for one
+    answer of the directory.
     """
 
     plan_cron: str = ""
@@ -185,6 +187,9 @@ class Settings:
     limit_from: int = 100
     expires_hours: float = 24.0
     concurrency: int = 12
+    page_size: int = 1000
+    timeout: float = 30.0
+    directory_timeout: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,78 @@ class SettingsView:
     next_plan_at: datetime | None
     updated_at: datetime | None
     updated_by: str
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One person as the planner would read them. refused: why it would be no use, "" otherwise."""
+
+    email: str
+    display_name: str
+    domains: tuple[str, ...]
+    refused: str
+
+
+@dataclass(frozen=True)
+class TryView:
+    environment: str
+    people: tuple[Tried, ...]
+
+
+@dataclass(frozen=True)
+class PresetView:
+    """A query with its mapping and paging that fits the directory's schema."""
+
+    label: str
+    query: str
+    mapping: str
+    paging: str
+
+
+@dataclass(frozen=True)
+class UploadView:
+    environment: str
+    name: str
+    people: int
+    uploaded_at: datetime
+    uploaded_by: str
+
+
+@dataclass(frozen=True)
+class PreflightView:
+    """What the portal may do at an OpenMetadata server; see its `schemas.Preflight`."""
+
+    environment: str
+    server_version: str
+    principal: str
+    is_admin: bool
+    is_bot: bool
+    sees_emails: bool
+    may_rename: bool | None
+    if_match: bool | None
+    users: int | None
+    page_users: int
+    page_ms: float
+    rules: str
+    warnings: tuple[str, ...]
+
+    def told(self) -> list[tuple[str, str]]:
+        """(question, answer) as people read them."""
+        kind = "a bot" if self.is_bot else "an admin" if self.is_admin else "no admin"
+        return [
+            ("Version", f"{self.server_version}. {self.rules}"),
+            ("Account", f"{self.principal or 'unknown'}, {kind}"),
+            ("Sees e-mails", _yes(self.sees_emails)),
+            ("May change names", _yes(self.may_rename, "as far as its role allows")),
+            ("Guards against concurrent edits", _yes(self.if_match, "could not be found out")),
+            ("Users", "unknown" if self.users is None else f"{self.users:,}"),
+            ("A page", f"{self.page_users:,} users in {self.page_ms:,.0f} ms"),
+            *(("Warning", warning) for warning in self.warnings),
+        ]
+
+
+def _yes(value: bool | None, unknown: str = "unknown") -> str:
+    return unknown if value is None else "yes" if value else "no"
 
 
 @dataclass(frozen=True)

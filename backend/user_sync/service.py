@@ -14,6 +14,7 @@ from backend.user_sync.plans import (
 )
 from backend.user_sync.reverting import revert
 from backend.user_sync.rules import (
+    change_settings,
     forget_ignore,
     get_settings,
     ignore,
@@ -33,6 +34,7 @@ from backend.user_sync.runs import (
     resume,
     run_csv,
 )
+from backend.user_sync.sources import preflight, suggest, try_it, upload, uploaded
 
 __all__ = [
     "all_items",
@@ -40,6 +42,7 @@ __all__ = [
     "applicable_user_ids",
     "apply",
     "cancel",
+    "change_settings",
     "count_losing_domains",
     "execute",
     "forget_ignore",
@@ -56,10 +59,15 @@ __all__ = [
     "over_limit",
     "plan_csv",
     "plan_now",
+    "preflight",
     "resume",
     "revert",
     "run_csv",
     "save_settings",
     "start_plan",
+    "suggest",
+    "try_it",
+    "upload",
+    "uploaded",
     "waiting",
 ]

@@ -16,7 +16,9 @@ from backend.core.errors import (
     UpstreamUnavailable,
 )
 from backend.integrations.openmetadata.errors import (
+    AccountGone,
     Denied,
+    EmailsMasked,
     Moved,
     NotThere,
     Throttled,
@@ -64,7 +66,7 @@ class Writer:
             if wanted_is_there(change, now):
                 reason = "found stored after an interruption" if sent else "was so already"
                 return _applied(change, now, reason, stored=sent)
-            moved = what_moved(change, now)
+            moved = what_moved(change, now) or self._lost_domains(change)
             if moved:
                 return Outcome("conflict", moved)
             try:
@@ -79,6 +81,13 @@ class Writer:
         return Outcome(
             "conflict", f"the user was changed by somebody else {TRIES} times while being written"
         )
+
+    def _lost_domains(self, change: Change) -> str:
+        """Which domains to be written were deleted since the plan; "" when none."""
+        if "domains" not in change.fields:
+            return ""
+        lost = [ref for ref in change.new_domains if not self._gateway.has_domain(ref.id)]
+        return f"the domain {_names(tuple(lost))} was deleted since the plan" if lost else ""
 
     def _patch(self, change: Change, now: StoredUser, *, guarded: bool) -> Outcome:
         """Send it and see what became of it. Raises only what proves that nothing was stored:
@@ -169,7 +178,7 @@ def _not_sent(exc: PortalError, *, sent: bool) -> Outcome:
     """Why an attempt ended before its PATCH left. sent: an earlier attempt's may have."""
     waiting: ItemState = "sending" if sent else "pending"
     match exc:
-        case TokenRefused():
+        case TokenRefused() | AccountGone() | EmailsMasked():
             return Outcome(waiting, exc.message, stops=True)
         case OutcomeUnknown():  # of the empty patch that asks whether If-Match is honoured
             return Outcome(waiting, _cause(exc), away=True)
@@ -215,6 +224,15 @@ def what_moved(change: Change, now: StoredUser) -> str:
             f"it was {_quoted(change.old_name)}"
         )
     if "domains" in change.fields and _ids(now.domains) != _ids(change.old_domains):
+        if change.updated_at is not None and (now.version, now.updated_at) == (
+            change.version,
+            change.updated_at,
+        ):
+            return (
+                f"the server's list showed the domains {_names(change.old_domains)}, but asked for "
+                f"the user alone it shows {_names(now.domains)}, and nobody changed the user: one "
+                "of them comes from a team. Give the domain to the user or take it from the team"
+            )
         moved.append(
             f"the domains are now {_names(now.domains)}, they were {_names(change.old_domains)}"
         )

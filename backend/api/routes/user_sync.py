@@ -10,7 +10,17 @@ from backend.api.deps import Caller, Reader, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.user_sync import documents, service
-from backend.user_sync.schemas import PlanView, RowFilter, RunView
+from backend.user_sync.schemas import (
+    IgnoreView,
+    PlanView,
+    PreflightView,
+    PresetView,
+    RowFilter,
+    RunView,
+    SettingsView,
+    TryView,
+    UploadView,
+)
 
 router = APIRouter(prefix="/user-sync", tags=["user_sync"])
 
@@ -19,6 +29,7 @@ POLL_SECONDS = 0.1
 
 PlanId = Annotated[int, Path(ge=1, le=2**53)]
 RunId = Annotated[int, Path(ge=1, le=2**53)]
+Environment = Annotated[str | None, Query(max_length=80)]
 Kind = Literal["update", "unchanged", "not_found", "unknown_domain", "invalid", "duplicate"]
 
 
@@ -44,6 +55,26 @@ class ApplyRequest(BaseModel):
     userIds: list[str] | None = Field(default=None, max_length=100_000)
     confirm: str | int = ""
     wait: float = Field(default=20, ge=0, le=60)
+
+
+class IgnoreRequest(BaseModel):
+    """userId or email: whose difference; reason: others will read it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    userId: str = Field(default="", max_length=64)
+    email: str = Field(default="", max_length=320)
+    field: Literal["displayName", "domains"]
+    reason: str = Field(max_length=500)
+
+
+class UploadRequest(BaseModel):
+    """content: the whole file as text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(default="people", max_length=255)
+    content: str = Field(max_length=8 * 1024 * 1024)
 
 
 class Plan(BaseModel):
@@ -76,6 +107,11 @@ class Run(BaseModel):
     state: str
     summary: dict[str, int]
     rows: list[dict[str, Any]]
+
+
+class Runs(BaseModel):
+    items: list[Run]
+    next_cursor: int | None
 
 
 @router.post("/plans", response_model=PlanWithRows)
@@ -177,6 +213,108 @@ def resume_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
     """Go on with a run that stopped."""
     run = service.resume(session, caller, run_id=run_id)
     return documents.run_document(run, service.all_items(session, caller, run_id=run_id))
+
+
+@router.post("/runs/{run_id}/cancel", response_model=Run, status_code=202)
+def cancel_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
+    """Ask a run to stop between two users."""
+    return documents.run_document(service.cancel(session, caller, run_id=run_id), ())
+
+
+@router.get("/runs", response_model=Runs)
+def list_runs(
+    session: Reader,
+    caller: Caller,
+    environment: Environment = None,
+    cursor: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Any:
+    """Runs without their users, newest first; `cursor` is the last answer's `next_cursor`."""
+    found = service.list_runs(
+        session, caller, environment=environment, limit=limit + 1, before=cursor
+    )
+    return {
+        "items": [documents.run_document(run, ()) for run in found[:limit]],
+        "next_cursor": found[limit - 1].id if len(found) > limit else None,
+    }
+
+
+@router.post("/plans/{plan_id}/ignore", response_model=Plan)
+def ignore_difference(session: Writer, caller: Caller, plan_id: PlanId, body: IgnoreRequest) -> Any:
+    """Ignore a difference until either side changes; it leaves the plan at once."""
+    plan = service.ignore(
+        session,
+        caller,
+        plan_id=plan_id,
+        user_id=body.userId,
+        email=body.email,
+        field=body.field,
+        reason=body.reason,
+    )
+    return documents.plan_document(plan)
+
+
+@router.get("/ignores")
+def list_ignores(
+    session: Reader, caller: Caller, environment: Environment = None
+) -> dict[str, list[IgnoreView]]:
+    """The ignored differences of an environment, newest first."""
+    return {"items": list(service.list_ignores(session, caller, environment=environment))}
+
+
+@router.delete("/ignores/{ignore_id}", status_code=204)
+def forget_ignore(
+    session: Writer, caller: Caller, ignore_id: Annotated[int, Path(ge=1, le=2**53)]
+) -> None:
+    """Compare this difference again from the next plan on."""
+    service.forget_ignore(session, caller, ignore_id=ignore_id)
+
+
+@router.get("/settings")
+def get_settings(session: Reader, caller: Caller, environment: Environment = None) -> SettingsView:
+    """How an environment plans and applies, its schedule included."""
+    return service.get_settings(session, caller, environment=environment)
+
+
+@router.patch("/settings")
+def change_settings(
+    session: Writer,
+    caller: Caller,
+    body: dict[Annotated[str, Field(max_length=40)], str | bool | float],
+    environment: Environment = None,
+) -> SettingsView:
+    """Change some settings by name; the schedule is `plan_cron` and `apply_on_schedule`."""
+    return service.change_settings(session, caller, environment=environment, changes=body)
+
+
+@router.post("/try")
+def try_directory(database: State, caller: Caller, environment: Environment = None) -> TryView:
+    """The directory's first ten people as the planner would read them; keeps nothing."""
+    return service.try_it(database, caller, environment=environment)
+
+
+@router.get("/presets")
+def presets(
+    database: State, caller: Caller, environment: Environment = None
+) -> dict[str, list[PresetView]]:
+    """Queries with mappings that fit the directory's GraphQL schema."""
+    return {"items": list(service.suggest(database, caller, environment=environment))}
+
+
+@router.get("/preflight")
+def preflight(database: State, caller: Caller, environment: Environment = None) -> PreflightView:
+    """What the portal may do at this OpenMetadata, found out without changing anything."""
+    return service.preflight(database, caller, environment=environment)
+
+
+@router.put("/people")
+def upload_people(
+    session: Writer, caller: Caller, body: UploadRequest, environment: Environment = None
+) -> UploadView:
+    """Keep a CSV or JSON file of people as the directory of an environment."""
+    return service.upload(
+        session, caller, environment=environment, name=body.name, content=body.content.encode()
+    )
 
 
 def _plan_page(

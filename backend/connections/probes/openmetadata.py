@@ -1,10 +1,11 @@
-"""OpenMetadata: its version and who the token is."""
+"""OpenMetadata: its version, who the token is, and what that account may see."""
 
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig
 
 
 def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
+    from backend.integrations.openmetadata.errors import EmailsMasked, TooOld
     from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 
     gateway = OpenMetadataGateway(
@@ -15,5 +16,9 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
         sleep=lambda _seconds: None,  # a test tells what is now; it does not wait for better times
     )
     with gateway:
-        found = gateway.probe()
+        try:
+            found = gateway.probe()
+        except (EmailsMasked, TooOld) as exc:
+            version = gateway.version().text
+            return Finding(False, server_version=version, cause=exc.cause, advice=exc.advice)
     return Finding(server_version=found.version, warnings=tuple(found.warnings))

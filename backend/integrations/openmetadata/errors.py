@@ -3,6 +3,10 @@
 UpstreamError
 ├ TokenRefused     401: missing, invalid or expired (with the time read from the token)
 ├ Denied           403: the operation, role, policy and rule that refused
+├ AccountGone      the token is valid, its user is not there any more
+├ EmailsMasked     200, but every e-mail is hidden from this caller
+├ TooOld           a version before the ones that can be written to
+├ LostDomain       a listing that one user's deleted domain breaks for everybody
 ├ Throttled        429
 └ WrongAddress     HTML, a redirect or no OpenMetadata at all
 NotThere (NotFound 404) · Moved (Conflict 409, HTTP 412)
@@ -15,6 +19,8 @@ from backend.core import clock
 from backend.core.errors import Conflict, NotFound, UpstreamError
 
 SYSTEM = "OpenMetadata"
+#: The oldest version whose users have a list of domains and whose rules are known.
+NEEDED = "1.9"
 
 _DENIED = re.compile(
     r"operations? \[?(?P<operation>\w+)\]? (?:not allowed|denied)"
@@ -30,6 +36,51 @@ class TokenRefused(UpstreamError):
             cause = f"the token was refused ({said})"
         super().__init__(SYSTEM, cause, "Enter a new token in this environment's connection.")
         self.expired_at = expired_at
+
+
+class AccountGone(UpstreamError):
+    """404 to every call: OpenMetadata knows the token, but no longer the user it belongs to."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            SYSTEM,
+            f"the token is valid, but its account is deleted or unknown ({said})",
+            "Restore the account there, or enter the token of another one.",
+        )
+
+
+class EmailsMasked(UpstreamError):
+    """The server answers 200 with `********@masked.com` to callers who are neither admin nor bot:
+    nobody would match, and nothing would look wrong."""
+
+    def __init__(self, principal: str = "") -> None:
+        who = f"the account {principal}" if principal else "this token's account"
+        super().__init__(
+            SYSTEM,
+            f"{who} may not see e-mail addresses, the server masks every one",
+            "Use the token of an admin account that is not a bot.",
+        )
+
+
+class TooOld(UpstreamError):
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            SYSTEM,
+            f"its version is {version}, and {NEEDED} or newer is needed: before, a user has one "
+            "domain instead of a list",
+            "Upgrade the server; docs/user-sync.md lists what works with which version.",
+        )
+
+
+class LostDomain(UpstreamError):
+    """A user refers to a domain that was deleted, and the server refuses the whole listing."""
+
+    def __init__(self, listing: str, domain: str) -> None:
+        super().__init__(
+            SYSTEM,
+            f"it cannot list {listing}: some user belongs to the domain {domain}, which is deleted",
+            "Restore that domain there, or take it away from the user it is left at.",
+        )
 
 
 class Denied(UpstreamError):
@@ -79,6 +130,7 @@ class NotThere(NotFound):
 
     def __init__(self, said: str) -> None:
         super().__init__(f"OpenMetadata has no such thing ({said}).")
+        self.said = said
 
 
 class Moved(Conflict):

@@ -1,7 +1,10 @@
 """The portal's view of OpenMetadata: users, domains, who-am-I, and one careful PATCH."""
 
+import re
+import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,24 +18,36 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations.http import bare_token
 from backend.integrations.openmetadata import tokens, wire
 from backend.integrations.openmetadata.errors import (
     SYSTEM,
+    AccountGone,
+    Denied,
+    EmailsMasked,
+    LostDomain,
     Moved,
     NotThere,
     TokenRefused,
+    TooOld,
     WrongAddress,
 )
 from backend.integrations.openmetadata.schemas import (
     Domain,
+    Preflight,
     Probe,
     ServerVersion,
     StoredUser,
     UserPage,
+    is_masked,
 )
 from backend.integrations.openmetadata.transport import Transport
 
 PAGE_SIZE = 1000
+#: A page is halved after a timeout down to this, the official client's own being 100.
+LEAST_PAGE = 25
+_PROBED = 100
+_LOST_DOMAIN = re.compile(r"domain instance for (?P<domain>\S+) not found")
 _WARN_AHEAD = timedelta(days=14)
 _Page = TypeVar("_Page")
 
@@ -48,16 +63,21 @@ class OpenMetadataGateway:
         timeout: float = 30.0,
         max_connections: int = 16,
         sleep: Callable[[float], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | ssl.SSLContext = True,
     ) -> None:
         self.host_port = checked_address(host_port)
+        token = bare_token(token)
         self._expires = tokens.expiry(token)
         self._transport = Transport(
             self.host_port,
-            token.strip(),
+            token,
             timeout=timeout,
             max_connections=max_connections,
             token_expires_at=self._expires,
             sleep=sleep,
+            headers=headers,
+            verify=verify,
         )
         self._lock = threading.Lock()
         self._version: ServerVersion | None = None
@@ -78,16 +98,22 @@ class OpenMetadataGateway:
         self._transport.close()
 
     def probe(self) -> Probe:
-        """Prove address and token with one authenticated read.
+        """Prove address, version, token and what the caller may see, by reading alone.
 
-        Raises WrongAddress, TokenRefused, Denied and the upstream errors.
+        Raises WrongAddress, TooOld, TokenRefused, AccountGone, EmailsMasked, Denied and the
+        upstream errors.
         """
-        version = self.version()
-        me = self._who_am_i()
+        return self._probe(self._who_am_i())
+
+    def _probe(self, me: Mapping[str, Any]) -> Probe:
+        version = self.supported_version()
         is_bot, is_admin = bool(me.get("isBot")), bool(me.get("isAdmin"))
+        principal = str(me.get("name") or "")
+        started = time.monotonic()
+        page = next(self._pages(_PROBED, principal))
         return Probe(
             version=version.text,
-            principal=str(me.get("name") or ""),
+            principal=principal,
             email=str(me.get("email") or ""),
             is_bot=is_bot,
             is_admin=is_admin,
@@ -95,15 +121,72 @@ class OpenMetadataGateway:
             warnings=tuple(
                 self._warnings(version, is_bot=is_bot, is_admin=is_admin, known=bool(me))
             ),
+            may_rename=False if is_bot else True if is_admin else None,
+            users=page.total,
+            page_users=len(page.users),
+            page_ms=(time.monotonic() - started) * 1000,
+        )
+
+    def preflight(self) -> Preflight:
+        """Everything that decides how a sync would go at this server. Raises as `probe` does,
+        except that masked e-mails are told and not raised. Nothing is changed: an empty patch of
+        the caller's own user, with a version nobody has, tells whether If-Match is enforced."""
+        me = self._who_am_i()
+        sees = True
+        try:
+            found = self._probe(me)
+        except EmailsMasked as exc:
+            version = self.supported_version().text
+            found = Probe(
+                version, str(me.get("name") or ""), "", False, False, None, (exc.message,)
+            )
+            sees = False
+        guarded = None
+        if me.get("id") and sees:
+            try:
+                guarded = self.enforces_if_match(str(me["id"]))
+            except (Denied, NotThere):
+                guarded = None
+        return Preflight(
+            server_version=found.version,
+            principal=found.principal,
+            is_admin=found.is_admin,
+            is_bot=found.is_bot,
+            sees_emails=sees,
+            may_rename=found.may_rename,
+            if_match=guarded,
+            users=found.users,
+            page_users=found.page_users,
+            page_ms=found.page_ms,
+            rules=self.version().rules,
+            warnings=found.warnings,
         )
 
     def _who_am_i(self) -> dict[str, Any]:
+        """The caller's own user; {} where the server cannot say. Raises TokenRefused, AccountGone.
+
+        Servers answer 400 when name and e-mail of the token disagree, and nothing that follows
+        needs the answer: the token is proven by a read of users instead.
+        """
         try:
             return self._document("users/loggedInUser")
-        except NotThere:
-            # A server without this path, or a token whose user is gone: prove the token at least.
-            self._transport.read("users", {"limit": "1"})
+        except TokenRefused:
+            raise
+        except (UpstreamUnavailable, UpstreamTimeout):
+            raise
+        except (NotThere, UpstreamError):
+            try:
+                self._transport.read("users", {"limit": "1"})
+            except NotThere as gone:
+                raise AccountGone(gone.said) from gone
             return {}
+
+    def supported_version(self) -> ServerVersion:
+        """The server's version. Raises TooOld before the first supported one."""
+        version = self.version()
+        if version.too_old:
+            raise TooOld(version.text)
+        return version
 
     def version(self) -> ServerVersion:
         """The server's version, asked once. The server answers without looking at the token."""
@@ -119,15 +202,18 @@ class OpenMetadataGateway:
             self._version = found
         return self._version
 
-    def users(self, page_size: int = PAGE_SIZE) -> Iterator[UserPage]:
-        """Every user that is not deleted, in pages.
+    def users(
+        self, page_size: int = PAGE_SIZE, *, extra_fields: Sequence[str] = ()
+    ) -> Iterator[UserPage]:
+        """Every user that is not deleted, in pages; a page is halved when it takes too long.
 
         Raises UpstreamError when the pages end early or go round in circles: a part of the users
         is never returned as if it were all. Users that come or go while it is read are no reason:
         the list must hold as many as the first or the last page speaks of, the smaller number.
+        Raises EmailsMasked when the server hides addresses from this caller.
         """
-        reader, seen, totals = wire.UserReader(), 0, list[int]()
-        for page in self._paged("users", page_size, {"fields": "domains"}, reader.page):
+        seen, totals = 0, list[int]()
+        for page in self._pages(page_size, extra_fields=extra_fields):
             seen += len(page.users) + page.unreadable
             if page.total is not None:
                 totals.append(page.total)
@@ -136,6 +222,25 @@ class OpenMetadataGateway:
             raise UpstreamError(
                 SYSTEM, f"the list ended after {seen} of {totals[-1]} users", "Try again."
             )
+
+    def _pages(
+        self, size: int, principal: str = "", *, extra_fields: Sequence[str] = ()
+    ) -> Iterator[UserPage]:
+        fields = ",".join(("domains", *extra_fields))
+        try:
+            for page in self._paged("users", size, {"fields": fields}, wire.UserReader().page):
+                if any(is_masked(user.email) for user in page.users):
+                    raise EmailsMasked(principal)
+                yield page
+        except NotThere as exc:
+            lost = _LOST_DOMAIN.search(exc.said)
+            if lost is None:
+                raise
+            raise LostDomain("its users", lost["domain"]) from exc
+        except UpstreamError as exc:
+            if "Invalid field name domains" in exc.cause:
+                raise TooOld(self.version().text) from exc
+            raise
 
     def domains(self) -> list[Domain]:
         """Every domain, sub-domains included."""
@@ -152,7 +257,18 @@ class OpenMetadataGateway:
             raise UpstreamError(SYSTEM, "a user without id or name", "Check its version.")
         if user.deleted:
             raise NotThere(f"user {user.name} is deleted")
+        if is_masked(user.email):
+            raise EmailsMasked
         return user
+
+    def has_domain(self, domain_id: str) -> bool:
+        """Whether the domain is there now. A server may store a reference to one that is not, and
+        then refuses every listing of users; so it is read before it is written."""
+        try:
+            self._document(f"domains/{quote(domain_id, safe='')}")
+        except NotThere:
+            return False
+        return True
 
     def raw_user(self, user_id: str, fields: str) -> dict[str, Any]:
         """The whole JSON object; it may hold personal values, never log it."""
@@ -222,7 +338,15 @@ class OpenMetadataGateway:
         query = {"limit": str(page_size), **params}
         cursors: set[str] = set()
         while True:
-            page, after = decode(self._transport.read(path, query))
+            try:
+                body = self._transport.read(path, query, patient=page_size <= LEAST_PAGE)
+            except UpstreamTimeout:
+                if page_size <= LEAST_PAGE:
+                    raise
+                page_size = max(LEAST_PAGE, page_size // 2)
+                query["limit"] = str(page_size)
+                continue
+            page, after = decode(body)
             yield page
             if not after:
                 return
@@ -235,7 +359,7 @@ class OpenMetadataGateway:
         self, version: ServerVersion, *, is_bot: bool, is_admin: bool, known: bool
     ) -> Iterator[str]:
         if self._expires and self._expires - clock.now() < _WARN_AHEAD:
-            yield f"The token ends on {self._expires:%Y-%m-%d at %H:%M} UTC: make a new one."
+            yield f"The token expires on {self._expires:%Y-%m-%d at %H:%M} UTC: make a new one."
         if is_bot:
             silent = "silently keeps the old name" if version.keeps_bot_names else "refuses it"
             yield (

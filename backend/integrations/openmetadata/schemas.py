@@ -65,9 +65,25 @@ class ServerVersion:
     parts: tuple[int, ...]
 
     @property
+    def too_old(self) -> bool:
+        """Before the supported ones; a version that cannot be read is judged by its answers."""
+        return bool(self.parts) and self.parts < (1, 9)
+
+    @property
     def stores_domains_with_if_match(self) -> bool:
         """Servers before the fix after 1.13.0 answer 200 to such a PATCH and store nothing."""
         return self.parts >= (2, 0)
+
+    @property
+    def rules(self) -> str:
+        """How the portal writes to this version, in one sentence."""
+        if not self.parts:
+            return "The version cannot be read; every answer is compared with what was asked."
+        if self.parts >= (2, 0):
+            return "Rules of 2.0 and newer: every change is guarded by If-Match and compared."
+        if self.parts >= (1, 10):
+            return "Rules of 1.10 to 1.13: name changes are guarded, domain changes read back."
+        return "Rules of 1.9: the server has no If-Match; every change is read back."
 
     @property
     def keeps_bot_names(self) -> bool:
@@ -77,7 +93,11 @@ class ServerVersion:
 
 @dataclass(frozen=True)
 class Probe:
-    """A proven connection: who the token is, and what to know about it."""
+    """A proven connection: who the token is, and what to know about it.
+
+    may_rename: None where only a role of the account tells. users: how many the server lists.
+    page_ms: how long it took to list `page_users` of them.
+    """
 
     version: str
     principal: str
@@ -86,6 +106,38 @@ class Probe:
     is_admin: bool
     token_expires_at: datetime | None
     warnings: tuple[str, ...]
+    sees_emails: bool = True
+    may_rename: bool | None = None
+    users: int | None = None
+    page_users: int = 0
+    page_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the portal may do at a server, found out without changing anything there.
+
+    if_match: whether the server refuses a change of what somebody else changed meanwhile.
+    rules: which version's rules the portal follows, in one sentence.
+    """
+
+    server_version: str
+    principal: str
+    is_admin: bool
+    is_bot: bool
+    sees_emails: bool
+    may_rename: bool | None
+    if_match: bool | None
+    users: int | None
+    page_users: int
+    page_ms: float
+    rules: str
+    warnings: tuple[str, ...]
+
+
+def is_masked(email: str) -> bool:
+    """Whether the server hid this address from the caller (`********@masked.com`)."""
+    return email.endswith("@masked.com") and email.startswith("***")
 
 
 def domain_ref(raw: Mapping[str, Any]) -> DomainRef:

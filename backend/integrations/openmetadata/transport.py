@@ -1,14 +1,14 @@
 """One HTTP exchange: deadline, size limit, retries on reads, errors as sentences."""
 
 import contextlib
-import ipaddress
 import json
 import random
+import re
+import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,6 +18,7 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations import http
 from backend.integrations.openmetadata.errors import (
     SYSTEM,
     Denied,
@@ -55,35 +56,40 @@ class Transport:
         max_connections: int,
         token_expires_at: datetime | None,
         sleep: Callable[[float], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | ssl.SSLContext = True,
     ) -> None:
         self._host = host_port
         self._timeout = timeout
         self._expires = token_expires_at
         self._sleep = sleep or pause
-        headers = {"Accept": "application/json", "User-Agent": "steward-portal"}
+        sent = {"Accept": "application/json", "User-Agent": "steward-portal", **(headers or {})}
         if token:
-            headers["Authorization"] = f"Bearer {token}"
-        self._client = httpx.Client(
+            sent["Authorization"] = f"Bearer {token}"
+        self._client = http.client(
+            host_port,
+            timeout=timeout,
             base_url=f"{host_port}/v1/",
-            headers=headers,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            headers=sent,
             limits=httpx.Limits(
                 max_connections=max_connections, max_keepalive_connections=max_connections
             ),
-            trust_env=not _is_loopback(host_port),
-            # Without TLS there is nothing to verify; reading the trust store costs 0.1 s.
-            verify=not host_port.startswith("http://"),
+            **({} if host_port.startswith("http://") else {"verify": verify}),
         )
 
     def close(self) -> None:
         self._client.close()
 
-    def read(self, path: str, params: dict[str, str] | None = None) -> bytes:
+    def read(
+        self, path: str, params: dict[str, str] | None = None, *, patient: bool = True
+    ) -> bytes:
+        """patient False: a timeout is raised at once, for callers who ask for less then."""
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
                 return self._exchange("GET", path, params=params)
             except (UpstreamUnavailable, UpstreamTimeout, Throttled) as exc:
-                if attempt == READ_ATTEMPTS:
+                impatient = isinstance(exc, UpstreamTimeout) and not patient
+                if attempt == READ_ATTEMPTS or impatient:
                     raise
                 self.back_off(attempt, exc)
         raise AssertionError("unreachable")
@@ -107,11 +113,7 @@ class Transport:
         until = time.monotonic() + self._timeout
         with self._translated(writes):
             request = self._client.build_request(method, path, **options)
-            response = self._client.send(request, stream=True)
-            try:
-                body = _read_all(response, until)
-            finally:
-                response.close()
+            response, body = http.send(self._client, request, until=until, max_bytes=MAX_BYTES)
         self._judge(response, body, writes)
         return body
 
@@ -135,6 +137,8 @@ class Transport:
             raise UpstreamUnavailable(
                 SYSTEM, f"the connection was lost ({_short(exc)})", "Try again."
             ) from exc
+        except http.AnswerTooLarge as exc:
+            raise UpstreamError(SYSTEM, f"an answer of more than {exc}") from exc
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
             raise UpstreamError(
                 SYSTEM, f"the request failed ({_short(exc)})", "Check the address."
@@ -182,27 +186,15 @@ class Transport:
                 raise UpstreamError(SYSTEM, f"HTTP {status} {said}".strip(), _advice(status))
 
 
-def _read_all(response: httpx.Response, until: float) -> bytes:
-    """The body; a slow drip ends at the deadline like silence does."""
-    chunks, size = [], 0
-    for chunk in response.iter_bytes():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise UpstreamError(SYSTEM, f"an answer of more than {MAX_BYTES >> 20} MiB")
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("the answer took too long", request=response.request)
-    return b"".join(chunks)
-
-
 def _message(body: bytes) -> str:
-    """The server's own words; proxies' HTML is left out."""
+    """The server's own words; proxies' HTML is left out, and so is every JSON object that it
+    quotes: of a failing patch that is the whole user, password hash included."""
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    said = raw.get("message") if isinstance(raw, dict) else None
-    return str(said)[:300].rstrip(".") if said else ""
+    said = (raw.get("message") or raw.get("responseMessage")) if isinstance(raw, dict) else None
+    return re.split(r'[\[{]+\s*\\?"', str(said))[0][:300].strip().rstrip(".") if said else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -229,12 +221,3 @@ def _advice(status: int) -> str:
 
 def _short(exc: Exception) -> str:
     return (str(exc) or type(exc).__name__)[:200]
-
-
-def _is_loopback(address: str) -> bool:
-    """Proxies of the environment are for other machines."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

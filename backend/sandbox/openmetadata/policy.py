@@ -56,7 +56,7 @@ def principal(store: Store, authorization: str | None) -> Principal:
         raise Refused(401, "Expired token!")
     user = store.user_named(claims["sub"])
     if user is None or user["deleted"]:
-        raise Refused(401, "Not Authorized! User not found")
+        raise Refused(404, f"user instance for {claims['sub']} not found")
     roles = {role["name"] for role in user["roles"]}
     return Principal(
         name=user["name"],
@@ -64,6 +64,13 @@ def principal(store: Store, authorization: str | None) -> Principal:
         is_bot=bool(user["isBot"]),
         may_edit_users=bool(user["isAdmin"]) or bool(user["isBot"]) or "UserEditor" in roles,
     )
+
+
+def masked(who: Principal, user: Json) -> Json:
+    """The user as this caller sees it: e-mails are hidden from all but admins and bots."""
+    if who.is_admin or who.is_bot:
+        return user
+    return {**user, "email": "********@masked.com"}
 
 
 def check_patch(who: Principal, operations: list[Json], user: Json) -> None:

@@ -154,13 +154,14 @@ class TestConflicts:
         outcome = written.write(change)
         assert (outcome.state, "gone" in outcome.reason) == ("conflict", True)
 
-    def test_a_deleted_domain_fails_with_the_reason(self, server, ready):
+    def test_a_domain_deleted_since_the_plan_is_never_written(self, server, ready):
         gateway, written = ready
         change = change_of(gateway, "carla.chen", domains=["Research"])
         del server.store.domains[server.store.domain_id("Research")]
         outcome = written.write(change)
-        assert outcome.state == "failed"
-        assert "deleted meanwhile" in outcome.reason
+        assert outcome.state == "conflict"
+        assert outcome.reason == "the domain Research was deleted since the plan"
+        assert ("PATCH", f"/api/v1/users/{change.user_id}") not in server.requests
 
     def test_one_412_is_tried_again_with_the_new_version(self, server, ready):
         gateway, written = ready

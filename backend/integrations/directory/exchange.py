@@ -1,0 +1,106 @@
+"""One HTTP exchange with a directory: deadline, size limit, errors as sentences."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from backend.core.errors import InvalidInput, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.integrations import http
+from backend.integrations.directory.errors import SYSTEM, NotGraphQL, TooLarge
+
+
+class Exchange:
+    """Sends requests to one endpoint, exactly as it was typed.
+
+    token: a bearer token, unless the headers hold an Authorization of their own.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        token: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        max_bytes: int,
+    ) -> None:
+        self.endpoint = checked_endpoint(endpoint)
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._headers = {"User-Agent": "steward-portal", **headers}
+        bare = http.bare_token(token)
+        if bare and not any(name.lower() == "authorization" for name in headers):
+            self._headers["Authorization"] = f"Bearer {bare}"
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[httpx.Client]:
+        """One connection for all pages."""
+        with http.client(self.endpoint, timeout=self._timeout, headers=self._headers) as client:
+            yield client
+
+    def ask(self, client: httpx.Client, method: str, **options: Any) -> tuple[int, bytes, str]:
+        """(status, body, media type). Raises UpstreamUnavailable, UpstreamTimeout, TooLarge,
+        NotGraphQL for a redirect elsewhere."""
+        until = time.monotonic() + self._timeout
+        with self._translated():
+            request = client.build_request(method, self.endpoint, **options)
+            response, body = http.send(client, request, until=until, max_bytes=self._max_bytes)
+        if response.is_redirect:
+            raise NotGraphQL(
+                f"the directory answers with a redirect (HTTP {response.status_code}) to "
+                f"{response.headers.get('location', 'nowhere')[:200]}"
+            )
+        return response.status_code, body, response.headers.get("content-type", "")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except http.AnswerTooLarge as exc:
+            raise TooLarge(str(exc)) from exc
+        except httpx.TimeoutException as exc:
+            raise UpstreamTimeout(
+                SYSTEM, f"no answer within {self._timeout:g} s", "Try again later."
+            ) from exc
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+            why = (str(exc) or type(exc).__name__)[:200]
+            raise UpstreamUnavailable(
+                SYSTEM,
+                f"{self.endpoint} cannot be reached ({why})",
+                "Is it up? Check the endpoint.",
+            ) from exc
+
+
+def document(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of an answer; None when it is none."""
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """The endpoint as given. Raises InvalidInput unless it is an http(s) address."""
+    parts = urlsplit(endpoint.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(
+            f"The directory's endpoint must start with http:// or https://, not {endpoint!r}."
+        )
+    return endpoint.strip()
+
+
+def unavailable(status: int) -> UpstreamError | None:
+    """What a status says that has nothing to do with the question; None when it does not."""
+    if status == 504:
+        return UpstreamTimeout(
+            SYSTEM, "a server in between gave up waiting (HTTP 504)", "Try again later."
+        )
+    if status in (429, 502, 503):
+        return UpstreamUnavailable(SYSTEM, f"it is not available (HTTP {status})", "Try later.")
+    return None

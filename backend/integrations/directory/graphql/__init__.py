@@ -1,0 +1,195 @@
+"""A directory over GraphQL: the user's query, its paging, the server's refusals as sentences."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+from graphql import GraphQLError, OperationDefinitionNode, parse
+from graphql.language.ast import VariableNode
+
+from backend.core.errors import InvalidInput, UpstreamError
+from backend.integrations.directory.errors import (
+    SYSTEM,
+    Forbidden,
+    NotGraphQL,
+    NullField,
+    PartialAnswer,
+    QueryRefused,
+    RateLimited,
+    TokenRefused,
+    UnknownField,
+)
+from backend.integrations.directory.exchange import Exchange, document, unavailable
+from backend.integrations.directory.source import Mapper, Options, listed, variables_of
+
+QUERY = "{ users { email displayName domain } }"
+_SIZES = ("first", "limit", "take", "pageSize", "perPage")
+_CURSORS = ("after", "cursor")
+_OFFSETS = ("offset", "skip")
+_UNAUTHENTICATED = frozenset(
+    {"UNAUTHENTICATED", "UNAUTHORIZED", "INVALID_JWT", "INVALID_HEADERS", "ACCESS_DENIED"}
+)
+_FORBIDDEN = frozenset({"FORBIDDEN", "PERMISSION_DENIED", "PERMISSION_ERROR"})
+_UNKNOWN = frozenset({"GRAPHQL_VALIDATION_FAILED", "VALIDATION_FAILED"})
+_LIMITED = frozenset({"RATE_LIMITED", "RATE_LIMIT", "RATE_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"})
+
+
+class GraphQLSource:
+    """Asks the query page by page; see `source.Source`."""
+
+    def __init__(self, exchange: Exchange, options: Options) -> None:
+        self.exchange = exchange
+        self._options = options
+        self._query = options.query.strip() or QUERY
+        self._fixed = variables_of(options.variables)
+        self._map = Mapper(options.mapping).people if options.mapping.strip() else listed
+        self._paging = _Paging(self._query, options.paging)
+
+    def pages(self, most: int | None = None) -> Iterator[list[object]]:
+        """Raises UpstreamError when pages go round in circles, and the errors of `errors`."""
+        size = min(self._options.page_size, most or self._options.page_size)
+        variables = {**self._fixed, **self._paging.first(size)}
+        seen, count, last = set[str](), 0, None
+        with self.exchange.session() as client:
+            while True:
+                data = self._ask(client, variables)
+                people = self._map(data)
+                yield people
+                count += len(people)
+                if self._paging.kind == "offset" and people and people == last:
+                    raise UpstreamError(
+                        SYSTEM, "it answers the same page again and again", "Check the paging."
+                    )
+                last = people
+                following = self._paging.next(data, len(people), count)
+                if following is None:
+                    return
+                mark = json.dumps(following, sort_keys=True)
+                if mark in seen:
+                    raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
+                seen.add(mark)
+                variables.update(following)
+
+    def _ask(self, client: httpx.Client, variables: Mapping[str, Any]) -> dict[str, Any]:
+        body: dict[str, Any] = {"query": self._query}
+        if variables:
+            body["variables"] = variables
+        return self.execute(client, body)
+
+    def execute(self, client: httpx.Client, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of one request. Raises the errors of `errors`."""
+        status, raw, _ = self.exchange.ask(client, "POST", json=body)
+        answer = document(raw)
+        errors = answer.get("errors") if answer else None
+        if isinstance(errors, list) and errors:
+            raise refusal(errors, status, answer.get("data") if answer else None)
+        if status in (401, 403):
+            raise TokenRefused(status)
+        if status >= 400:
+            raise unavailable(status) or _status_error(status)
+        data = answer.get("data") if answer else None
+        if not isinstance(data, dict):
+            raise NotGraphQL(f"{self.exchange.endpoint} does not answer GraphQL")
+        return data
+
+
+def refusal(errors: list[Any], status: int, data: object) -> UpstreamError:
+    """The sentence for a server's errors: by its code, else by its words.
+
+    Only the first is told: it may quote data.
+    """
+    first = errors[0] if isinstance(errors[0], dict) else {"message": errors[0]}
+    extensions = first.get("extensions")
+    given = extensions.get("code") if isinstance(extensions, dict) else None
+    code = str(given or "")[:80]
+    said = " ".join(str(first.get("message") or "no reason given").split())[:200].rstrip(".")
+    raw = first.get("path")
+    path: list[object] = raw if isinstance(raw, list) else []
+    word, words = code.upper().replace("-", "_"), said.lower()
+    told = f"{code}: {said}" if code else said
+    if status == 401 or word in _UNAUTHENTICATED:
+        return TokenRefused(status, told)
+    if status == 403 or word in _FORBIDDEN:
+        return Forbidden(told)
+    if status == 429 or word in _LIMITED or "rate limit" in words or "too many requests" in words:
+        return RateLimited(told)
+    if "non-nullable" in words or "non-null" in words:
+        return NullField(said, code, path)
+    if isinstance(data, dict):
+        return PartialAnswer(told)
+    if word in _UNKNOWN or "cannot query field" in words or "not found in type" in words:
+        return UnknownField(said, code, path)
+    return unavailable(status) or QueryRefused(said, code, path)
+
+
+def _status_error(status: int) -> UpstreamError:
+    if status in (400, 404, 405, 406, 415):
+        return NotGraphQL(f"there is no GraphQL at this address (HTTP {status})")
+    return UpstreamError(SYSTEM, f"HTTP {status}", "Look at the directory's log.")
+
+
+class _Paging:
+    """Which variables of the query turn the page. Raises InvalidInput for a query that is none."""
+
+    def __init__(self, query: str, wanted: str) -> None:
+        names = _variables(query)
+        self._size = _one_of(_SIZES, names)
+        self._cursor, self._offset = _one_of(_CURSORS, names), _one_of(_OFFSETS, names)
+        self.kind = wanted
+        if wanted == "auto":
+            self.kind = "relay" if self._cursor else "offset" if self._offset else "none"
+        if self.kind == "relay" and not self._cursor:
+            raise InvalidInput("Relay paging needs a query with the variable $after.")
+        if self.kind == "offset" and not self._offset:
+            raise InvalidInput("Paging by offset needs a query with the variable $offset.")
+
+    def first(self, size: int) -> dict[str, Any]:
+        if self.kind == "none":
+            return {}
+        sized = {self._size: size} if self._size else {}
+        return {**sized, self._offset: 0} if self.kind == "offset" else sized
+
+    def next(self, data: object, found: int, count: int) -> dict[str, Any] | None:
+        """The variables of the page after this one; None after the last.
+
+        By offset the last page is the empty one: a server may give fewer than it was asked for.
+        """
+        if self.kind == "offset":
+            return {self._offset: count} if found else None
+        info = _page_info(data)
+        if self.kind == "none":
+            if info and info.get("hasNextPage"):
+                raise PartialAnswer("there are more pages, and the query has no variable $after")
+            return None
+        if info is None:
+            raise QueryRefused("Relay paging needs pageInfo { hasNextPage endCursor } in the query")
+        if not info.get("hasNextPage"):
+            return None
+        if not info.get("endCursor"):
+            raise PartialAnswer("there are more pages, but no endCursor")
+        return {self._cursor: info["endCursor"]}
+
+
+def _variables(query: str) -> list[str]:
+    try:
+        parsed = parse(query, no_location=True)
+    except GraphQLError as exc:
+        raise InvalidInput(f"The query is not GraphQL: {exc.message}.") from exc
+    operations = [d for d in parsed.definitions if isinstance(d, OperationDefinitionNode)]
+    if len(operations) != 1 or operations[0].operation.value != "query":
+        raise InvalidInput("The directory's query must be one GraphQL query, no mutation.")
+    variables: list[VariableNode] = [d.variable for d in operations[0].variable_definitions or ()]
+    return [variable.name.value for variable in variables]
+
+
+def _one_of(known: tuple[str, ...], names: list[str]) -> str:
+    return next((name for name in known if name in names), "")
+
+
+def _page_info(data: object, depth: int = 4) -> dict[str, Any] | None:
+    if not isinstance(data, dict) or depth == 0:
+        return None
+    if isinstance(data.get("pageInfo"), dict):
+        return dict(data["pageInfo"])
+    return next(filter(None, (_page_info(value, depth - 1) for value in data.values())), None)

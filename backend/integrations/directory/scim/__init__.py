@@ -1,0 +1,80 @@
+"""A SCIM 2.0 directory (RFC 7644): GET /Users by startIndex and count."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from backend.core.errors import UpstreamError
+from backend.integrations.directory.errors import (
+    SYSTEM,
+    Forbidden,
+    NotGraphQL,
+    PartialAnswer,
+    TokenRefused,
+)
+from backend.integrations.directory.exchange import Exchange, document, unavailable
+from backend.integrations.directory.source import Mapper, Options
+
+#: Okta's and Entra's shape; people who are switched off (`active` false) have left.
+MAPPING = (
+    "Resources[?active != `false`].{"
+    "email: (emails[?primary].value | [0]) || emails[0].value || userName, "
+    "displayName: displayName || name.formatted, "
+    'domain: "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User".department}'
+)
+
+
+class ScimSource:
+    """See `source.Source`. Paging is SCIM's own; query, variables and paging are not used."""
+
+    def __init__(self, exchange: Exchange, options: Options) -> None:
+        if not exchange.endpoint.split("?")[0].rstrip("/").endswith("/Users"):
+            exchange.endpoint = exchange.endpoint.rstrip("/") + "/Users"
+        self._exchange = exchange
+        self._size = options.page_size
+        self._map = Mapper(options.mapping.strip() or MAPPING).people
+
+    def pages(self, most: int | None = None) -> Iterator[list[object]]:
+        """Raises PartialAnswer when the list ends before its totalResults."""
+        size, start = min(self._size, most or self._size), 1
+        with self._exchange.session() as client:
+            while True:
+                answer = self._ask(client, start, size)
+                found, total = answer["Resources"], answer["totalResults"]
+                yield self._map(answer)
+                start += len(found)
+                if start > total:
+                    return
+                if not found:
+                    raise PartialAnswer(f"the list ended after {start - 1} of {total} people")
+
+    def _ask(self, client: httpx.Client, start: int, size: int) -> dict[str, Any]:
+        status, raw, _ = self._exchange.ask(
+            client,
+            "GET",
+            params={"startIndex": str(start), "count": str(size)},
+            headers={"Accept": "application/scim+json, application/json"},
+        )
+        answer = document(raw)
+        if status >= 400:
+            raise _refusal(status, str((answer or {}).get("detail") or "")[:200].rstrip("."))
+        total = (answer or {}).get("totalResults")
+        if answer is None or isinstance(total, bool) or not isinstance(total, int):
+            raise NotGraphQL(f"{self._exchange.endpoint} does not answer SCIM 2.0")
+        if not isinstance(answer.setdefault("Resources", []), list):
+            raise PartialAnswer("Resources is not a list")
+        return answer
+
+
+def _refusal(status: int, said: str) -> UpstreamError:
+    if status == 401:
+        return TokenRefused(status, said)
+    if status == 403:
+        return Forbidden(said or "HTTP 403")
+    known = unavailable(status)
+    if known is not None:
+        return known
+    if status in (404, 405):
+        return NotGraphQL(f"there is no SCIM endpoint at this address (HTTP {status})")
+    return UpstreamError(SYSTEM, f"HTTP {status} {said}".strip(), "Look at the directory's log.")

@@ -1,0 +1,124 @@
+"""The seam between the client and its sources: options in, mapped people out."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from backend.core.errors import InvalidInput
+from backend.integrations.directory.errors import MappingFailed, PartialAnswer
+
+PAGE_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a directory is asked, all of it optional.
+
+    query: a GraphQL document; variables: its fixed variables as JSON. mapping: JMESPath from a
+    page's document to people. paging: auto, none, relay or offset. headers: "Name: value" a line.
+    """
+
+    query: str = ""
+    variables: str = ""
+    mapping: str = ""
+    paging: str = "auto"
+    page_size: int = PAGE_SIZE
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Source(Protocol):
+    """One kind of directory."""
+
+    def pages(self, most: int | None = None) -> Iterator[list[object]]:
+        """The people, mapped, page by page; `most`: the caller wants no more than so many."""
+        ...
+
+
+def headers_of(text: str) -> dict[str, str]:
+    """HTTP headers from lines of "Name: value". Raises InvalidInput naming the line alone."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+            raise InvalidInput(f"Line {number} of the headers is not “Name: value”.")
+        if not value.isascii() or not value.isprintable():
+            raise InvalidInput(f"The header {name} holds characters that no header takes.")
+        found[name] = value
+    return found
+
+
+def variables_of(text: str) -> dict[str, Any]:
+    """Fixed GraphQL variables from JSON. Raises InvalidInput."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError as exc:
+        raise InvalidInput(f"The query's variables are not JSON: {exc}.") from exc
+    if not isinstance(found, dict):
+        raise InvalidInput('The query\'s variables must be a JSON object, like {"active": true}.')
+    return found
+
+
+class Mapper:
+    """Applies a mapping to each page's document."""
+
+    def __init__(self, expression: str) -> None:
+        self._text = expression
+        try:
+            self._compiled = jmespath.compile(expression)
+        except JMESPathError as exc:
+            raise InvalidInput(f"The mapping is no JMESPath expression: {_short(exc)}.") from exc
+
+    def people(self, document: object) -> list[object]:
+        """Raises MappingFailed unless a list comes out."""
+        try:
+            found = self._compiled.search(without_gaps(document))
+        except JMESPathError as exc:
+            raise MappingFailed(f"the mapping does not fit the answer ({_short(exc)})") from exc
+        if not isinstance(found, list):
+            raise MappingFailed(f"the mapping {self._text[:120]} finds no list in the answer")
+        return found
+
+
+def without_gaps(document: object, depth: int = 5) -> object:
+    """The document with {} for each null in a list: a JMESPath projection leaves nulls out, and a
+    person who is null would silently be nobody."""
+    if depth == 0:
+        return document
+    if isinstance(document, list):
+        return [{} if item is None else without_gaps(item, depth - 1) for item in document]
+    if isinstance(document, dict):
+        return {
+            key: without_gaps(value, depth - 1) if isinstance(value, list | dict) else value
+            for key, value in document.items()
+        }
+    return document
+
+
+def listed(data: object) -> list[object]:
+    """The people of an answer without a mapping: a list, Relay's edges or PostGraphile's nodes,
+    under the only field of the answer. Raises PartialAnswer, MappingFailed."""
+    if isinstance(data, dict) and "users" in data:
+        found: object = data["users"]
+    elif isinstance(data, dict) and len(data) == 1:
+        found = next(iter(data.values()))
+    else:
+        found = data
+    if isinstance(found, dict) and isinstance(found.get("nodes"), list):
+        found = found["nodes"]
+    elif isinstance(found, dict) and isinstance(found.get("edges"), list):
+        found = [edge.get("node") if isinstance(edge, dict) else edge for edge in found["edges"]]
+    if isinstance(found, list):
+        return found
+    if isinstance(data, dict) and "users" in data:
+        raise PartialAnswer("users is not a list")
+    raise MappingFailed("without a mapping the answer must hold one list of people")
+
+
+def _short(exc: Exception) -> str:
+    return " ".join(str(exc).split())[:200].rstrip(".")
