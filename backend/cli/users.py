@@ -4,7 +4,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -99,7 +98,7 @@ def apply_command(
 ) -> None:
     """Apply a plan, or only some of its users. A plan is applied once: later calls show its run."""
     emails = [*(email or ()), *(more_emails or ())] or None
-    with _refusals_printed(plan_id, json):
+    with refusals_printed(plan_id, json):
         with unit_read() as (session, who):
             plan = service.get_plan(session, who, plan_id=plan_id)
         if plan.state == "ready" and not plan.changes and not emails:
@@ -112,7 +111,7 @@ def apply_command(
             many = counted(users, "user")
             confirm(f"Change {many} of {plan.environment} in OpenMetadata?", yes=yes)
         run = _start(plan_id, emails, typed)
-    _see_through(run, json)
+    see_through(run, json)
 
 
 @app.command("revert")
@@ -123,22 +122,22 @@ def revert_command(
     json: Json = False,
 ) -> None:
     """Make the inverse plan of a run, show it, and apply it."""
-    with _refusals_printed(None, json), unit_write() as (session, who):
+    with refusals_printed(None, json), unit_write() as (session, who):
         plan = service.revert(session, who, run_id=run_id)
     with unit_read() as (session, who):
         rows = list(service.all_rows(session, who, plan_id=plan.id))
     if not json:
         emit(None, False, _plan_text(plan, rows, applied_now=yes))
-    with _refusals_printed(plan.id, json):
+    with refusals_printed(plan.id, json):
         many = counted(plan.changes, "change")
         question = f"Take back {many} in {plan.environment} (plan {plan.id})?"
         confirm(question, yes=yes)
         run = _start(plan.id, None, typed)
-    _see_through(run, json)
+    see_through(run, json)
 
 
 @contextlib.contextmanager
-def _refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
+def refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
     """With --json a refused run is a document on stdout, too."""
     try:
         yield
@@ -147,7 +146,7 @@ def _refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
         raise
 
 
-def _see_through(run: RunView, json: bool) -> None:
+def see_through(run: RunView, json: bool) -> None:
     """Work through the run and print it; exit status 1 unless every user was applied."""
     progress = _Progress()
     if not run.ended:
@@ -160,7 +159,7 @@ def _see_through(run: RunView, json: bool) -> None:
     document = documents.run_document(run, items)
     emit(document, json, _run_text(document))
     if not run.clean:
-        raise Failed(f"Run {run.id} {run.state}: {_counts(document['summary'])}. {run.note}")
+        raise Failed(f"Run {run.id} {run.state}: {counts(document['summary'])}. {run.note}")
 
 
 def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
@@ -192,7 +191,7 @@ def _until_ended(run: RunView, progress: _Progress) -> RunView:
 
 def _plan_text(plan: PlanView, rows: list[RowView], *, applied_now: bool = False) -> str:
     lines = [
-        f"Plan {plan.id} of {plan.environment}: {_counts(plan.kinds)}.",
+        f"Plan {plan.id} of {plan.environment}: {counts(plan.kinds)}.",
         *[_row_line(row) for row in rows[:SHOWN]],
     ]
     if len(rows) > SHOWN:
@@ -236,173 +235,5 @@ def _run_text(document: dict[str, object]) -> str:
     )
 
 
-def _counts(summary: dict[str, int]) -> str:
+def counts(summary: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in summary.items() if count) or "nothing"
-
-
-Env = Annotated[str, typer.Argument(metavar="ENV")]
-RunId = Annotated[int, typer.Argument(metavar="RUN_ID")]
-
-
-@app.command("try")
-def try_command(environment: Env, json: Json = False) -> None:
-    """Ask the directory for ten people and show how they are read; keeps nothing."""
-    found = service.try_it(database(), actor(), environment=environment)
-    people = [
-        [p.email, visible(p.display_name), ", ".join(p.domains), p.refused or "ok"]
-        for p in found.people
-    ]
-    emit(found, json, table(["E-MAIL", "NAME", "DOMAINS", "READ AS"], people))
-
-
-@app.command("presets")
-def presets_command(environment: Env, json: Json = False) -> None:
-    """Queries with mappings that fit the directory's GraphQL schema, where it may be read."""
-    found = service.suggest(database(), actor(), environment=environment)
-    text = "\n\n".join(
-        f"{p.label}\n  query={p.query}\n  mapping={p.mapping}\n  paging={p.paging}" for p in found
-    )
-    emit({"items": found}, json, text or "Nothing in the schema lists people with an e-mail.")
-
-
-@app.command("preflight")
-def preflight_command(environment: Env, json: Json = False) -> None:
-    """What the portal may do at this OpenMetadata, found out without changing anything."""
-    found = service.preflight(database(), actor(), environment=environment)
-    emit(found, json, "\n".join(f"{label}: {said}" for label, said in found.told()))
-    if not found.sees_emails:
-        raise Failed(found.warnings[0])
-
-
-@app.command("upload")
-def upload_command(
-    environment: Env,
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
-    json: Json = False,
-) -> None:
-    """Keep a CSV or JSON file of people as the directory of an environment."""
-    with unit_write() as (session, who):
-        found = service.upload(
-            session, who, environment=environment, name=file.name, content=file.read_bytes()
-        )
-    emit(found, json, f"{counted(found.people, 'person', 'people')} kept for {environment}.")
-
-
-@app.command("ignore")
-def ignore_command(
-    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
-    email: Annotated[str, typer.Option("--email", help="Whose difference.")],
-    field: Annotated[str, typer.Option("--field", help="displayName or domains.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; others will read it.")],
-    json: Json = False,
-) -> None:
-    """Ignore a difference until either side changes; it leaves the plan at once."""
-    with unit_write() as (session, who):
-        plan = service.ignore(
-            session, who, plan_id=plan_id, email=email, field=field, reason=reason
-        )
-    emit(documents.plan_document(plan), json, f"Ignored; plan {plan.id}: {_counts(plan.kinds)}.")
-
-
-@app.command("ignored")
-def ignored_command(
-    environment: Env,
-    forget: Annotated[
-        int | None, typer.Option("--forget", help="Number of one to compare again.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """The ignored differences of an environment; --forget compares one again."""
-    if forget is not None:
-        with unit_write() as (session, who):
-            service.forget_ignore(session, who, ignore_id=forget)
-    with unit_read() as (session, who):
-        found = service.list_ignores(session, who, environment=environment)
-    rows = [[i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found]
-    emit(
-        {"items": found},
-        json,
-        table(["NUMBER", "E-MAIL", "FIELD", "DIFFERENCE", "BY", "REASON"], rows),
-    )
-
-
-@app.command("cancel")
-def cancel_command(run_id: RunId, json: Json = False) -> None:
-    """Ask a run to stop between two users."""
-    with unit_write() as (session, who):
-        run = service.cancel(session, who, run_id=run_id)
-    emit(_run_head(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
-
-
-@app.command("resume")
-def resume_command(run_id: RunId, json: Json = False) -> None:
-    """Go on with a run that stopped, was cancelled or lost its process."""
-    with _refusals_printed(None, json), unit_write() as (session, who):
-        run = service.resume(session, who, run_id=run_id, background=False)
-    _see_through(run, json)
-
-
-@app.command("settings")
-def settings_command(
-    environment: Env,
-    given: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show how an environment plans and applies, or change some of it."""
-    with unit_write() as (session, who):
-        view = (
-            service.change_settings(session, who, environment=environment, changes=_pairs(given))
-            if given
-            else service.get_settings(session, who, environment=environment)
-        )
-    options = vars(view.settings).items()
-    emit(view, json, "\n".join(f"{name}={_plain(value)}" for name, value in options))
-
-
-@app.command("schedule")
-def schedule_command(
-    environment: Env,
-    cron: Annotated[
-        str | None, typer.Argument(metavar="[CRON]", help='Five fields, UTC; "off" ends it.')
-    ] = None,
-    apply: Annotated[
-        bool | None, typer.Option("--apply/--no-apply", help="Also apply, up to the limit.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show or set when plans are made without anybody asking."""
-    changes: dict[str, str] = {}
-    if cron is not None:
-        changes["plan_cron"] = "" if cron == "off" else cron
-        if cron == "off":
-            changes["apply_on_schedule"] = "false"
-    if apply is not None:
-        changes["apply_on_schedule"] = str(apply).lower()
-    with unit_write() as (session, who):
-        view = (
-            service.change_settings(session, who, environment=environment, changes=changes)
-            if changes
-            else service.get_settings(session, who, environment=environment)
-        )
-    planned = view.settings.plan_cron or "never"
-    applied = ", applied up to the limit" if view.settings.apply_on_schedule else ""
-    due = f"; next {view.next_plan_at:%Y-%m-%d %H:%M} UTC" if view.next_plan_at else ""
-    emit(view, json, f"Planned by schedule: {planned}{applied}{due}.")
-
-
-def _pairs(given: list[str]) -> dict[str, str]:
-    pairs = [item.partition("=") for item in given]
-    bad = [name for name, equals, _ in pairs if not equals]
-    if bad:
-        raise typer.BadParameter(f"write KEY=VALUE, not {', '.join(bad)}")
-    return {name: value for name, _, value in pairs}
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _run_head(run: RunView) -> dict[str, object]:
-    return {**documents.run_document(run, ()), "rows": []}

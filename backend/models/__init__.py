@@ -21,6 +21,7 @@ from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.models.tokenization import TokenizationRun, TokenizationTag
 from backend.models.user_sync import (
+    SyncDomainMap,
     SyncIgnore,
     SyncItem,
     SyncPlan,
@@ -54,6 +55,7 @@ __all__ = [
     "ScheduleMark",
     "SignInBackoff",
     "SignInTicket",
+    "SyncDomainMap",
     "SyncIgnore",
     "SyncItem",
     "SyncPlan",

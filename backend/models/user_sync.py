@@ -189,3 +189,20 @@ class SyncUpload(Base):
     people: Mapped[int] = mapped_column(Integer)
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     uploaded_by: Mapped[str] = mapped_column(String(255))
+
+
+class SyncDomainMap(Base):
+    """What the directory says for a domain, and which domain is meant. Rows are ended, never
+    changed or deleted: together they are the history."""
+
+    __tablename__ = "user_sync_domain_map"
+    __table_args__ = (Index("ix_user_sync_domain_map", "environment_id", "id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    environment_id: Mapped[int] = mapped_column(BigInteger)
+    said: Mapped[str] = mapped_column(String(256))
+    domain: Mapped[str] = mapped_column(LongText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(255))
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_by: Mapped[str | None] = mapped_column(String(255))

@@ -1,21 +1,17 @@
 """`UserUpdaterSource`: user sync as a custom connector of the official `metadata ingest`.
 
 The plan and the writes are the portal's own code, without its state database. Changes are patched
-one user at a time (`update_mode: patch`); the source counts what it did and yields only failures,
-so that the sink never PUTs. With `update_mode: put` it yields the record of the older connector,
-filled from the stored user so that nothing is lost, for servers where that works.
+one user at a time; the source counts what it did and yields only failures, so that the sink never
+PUTs. Address, token, headers and TLS are those of the workflow's own client.
 
-Options (`connectionOptions`, all text): graphql_endpoint, graphql_token, update_mode (patch|put),
-min_users (a shorter directory answer stops the run), update_display_name and update_domains
-(true|false).
+Options (`connectionOptions`, all text): see `Options`; docs/user-sync.md explains each.
 """
 
-import traceback
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from metadata.generated.schema.api.teams.createUser import CreateUserRequest
 from metadata.generated.schema.entity.services.connections.database.customDatabaseConnection import (  # noqa: E501
     CustomDatabaseConnection,
 )
@@ -24,74 +20,130 @@ from metadata.generated.schema.metadataIngestion.workflow import Source as Workf
 from metadata.ingestion.api.models import Either
 from metadata.ingestion.api.step import WorkflowFatalError
 from metadata.ingestion.api.steps import InvalidSourceException, Source
-from metadata.ingestion.models.user import OMetaUserProfile
 
-from backend.core.errors import PortalError
+from backend.core.errors import PortalError, UpstreamUnavailable
 from backend.core.log import get_logger
 from backend.integrations.directory.client import DirectoryClient
-from backend.integrations.openmetadata import wire
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import StoredUser
 from backend.user_sync.documents import status
+from backend.user_sync.errors import FewMatched
 from backend.user_sync.matching import PlanRow, match
-from backend.user_sync.schemas import Change, Field, Outcome
-from backend.user_sync.writing import Writer, what_moved
+from backend.user_sync.schemas import Change, Field, Outcome, Settings
+from backend.user_sync.writing import Writer
 
 log = get_logger(__name__)
 
-_KNOWN = (
-    "graphql_endpoint",
-    "graphql_token",
-    "update_mode",
-    "min_users",
-    "update_display_name",
-    "update_domains",
-)
-#: What a PUT would clear when the body leaves it out.
-_PUT_FIELDS = "domains,roles,teams,personas,profile,defaultPersona"
+#: This many attempts at one user without OpenMetadata being there end the run.
+ATTEMPTS = 3
+DIRECTORY_TIMEOUT = 120.0
+_OF_DIRECTORY = ("query", "variables", "mapping", "paging", "page_size", "headers", "source")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The connector's options, checked. Raises ValueError with what to write instead."""
+    """The connector's options, checked. Raises ValueError with what to write instead.
 
-    graphql_endpoint: str
+    max_changes_percent: as the portal's limit, of the matched users and from 100 of them up.
+    """
+
+    graphql_endpoint: str = ""
     graphql_token: str = ""
-    update_mode: str = "patch"
+    query: str = ""
+    variables: str = ""
+    mapping: str = ""
+    paging: str = "auto"
+    page_size: str = ""
+    headers: str = ""
+    secret_headers: str = ""
+    source: str = "graphql"
     min_users: int = 1
+    max_changes_percent: float = Settings.limit_percent
+    dry_run: bool = False
     update_display_name: bool = True
     update_domains: bool = True
 
     @classmethod
     def of(cls, given: dict[str, str]) -> "Options":
-        unknown = sorted(set(given) - set(_KNOWN))
+        given = dict(given)
+        _check_mode(given.pop("update_mode", "patch"))
+        known = {field.name: field.type for field in fields(cls)}
+        unknown = sorted(set(given) - set(known))
         if unknown:
             raise ValueError(
-                f"connectionOptions: unknown {', '.join(unknown)}; known are {', '.join(_KNOWN)}"
+                f"connectionOptions: unknown {', '.join(unknown)}; known are {', '.join(known)}"
             )
         if not given.get("graphql_endpoint"):
             raise ValueError("connectionOptions: graphql_endpoint is needed")
-        mode = given.get("update_mode", "patch")
-        if mode not in ("patch", "put"):
-            raise ValueError(f"connectionOptions: update_mode is patch or put, not {mode!r}")
-        least = given.get("min_users", "1")
-        if not least.isdecimal():
-            raise ValueError(f"connectionOptions: min_users is a number, not {least!r}")
-        return cls(
-            given["graphql_endpoint"],
-            given.get("graphql_token", ""),
-            mode,
-            int(least),
-            _flag(given, "update_display_name"),
-            _flag(given, "update_domains"),
+        return cls(**{name: _read(name, known[name], value) for name, value in given.items()})
+
+    def directory(self) -> DirectoryClient:
+        settings = {name: getattr(self, name) for name in _OF_DIRECTORY}
+        return DirectoryClient.of(
+            {"endpoint": self.graphql_endpoint, **settings},
+            {"token": self.graphql_token, "secret_headers": self.secret_headers},
+            timeout=DIRECTORY_TIMEOUT,
         )
 
 
-def _flag(given: dict[str, str], name: str) -> bool:
-    value = given.get(name, "true").lower()
-    if value not in ("true", "false"):
-        raise ValueError(f'connectionOptions: {name} is "true" or "false", not {value!r}')
-    return value == "true"
+def _check_mode(mode: str) -> None:
+    if mode != "patch":
+        raise ValueError(
+            f"connectionOptions: update_mode {mode!r} is gone, because a PUT takes a user's "
+            "password, roles and description away; remove the key, changes are patched"
+        )
+
+
+def _read(name: str, kind: Any, value: str) -> Any:
+    if kind is bool:
+        if value.lower() not in ("true", "false"):
+            raise ValueError(f'connectionOptions: {name} is "true" or "false", not {value!r}')
+        return value.lower() == "true"
+    try:
+        number = kind(value)
+    except ValueError:
+        raise ValueError(f"connectionOptions: {name} is a number, not {value!r}") from None
+    if kind is not str and not number >= 0:
+        raise ValueError(f"connectionOptions: {name} is a number from 0 up, not {value!r}")
+    return number
+
+
+def gateway_of(metadata: Any) -> OpenMetadataGateway:
+    """A gateway with what the workflow's own client uses: its token (also from a file, by its
+    provider), extraHeaders, and the certificates of verifySSL and sslConfig.
+
+    Raises InvalidSourceException naming what cannot be honoured.
+    """
+    server, rest = metadata.config, metadata.client.config
+    if str(server.apiVersion or "v1") != "v1":
+        raise InvalidSourceException(
+            f"openMetadataServerConfig.apiVersion {server.apiVersion!r} cannot be honoured: "
+            "the connector speaks v1. Remove it"
+        )
+    if rest.cookies:
+        raise InvalidSourceException("cookies of the client cannot be honoured; use extraHeaders")
+    token = rest.auth_token()[0] if rest.auth_token and server.securityConfig else ""
+    return OpenMetadataGateway(
+        str(server.hostPort),
+        token or "",
+        headers=rest.extra_headers or {},
+        verify=_verify(rest.verify, rest.cert),
+    )
+
+
+def _verify(verify: bool | str | None, cert: str | tuple[str, str] | None) -> bool | ssl.SSLContext:
+    """What requests understands (False, a bundle's path, a client certificate), for httpx."""
+    if verify is False and not cert:
+        return False
+    if not isinstance(verify, str) and not cert:
+        return True
+    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if verify is False:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if cert:
+        files = (cert,) if isinstance(cert, str) else cert
+        context.load_cert_chain(*files)
+    return context
 
 
 class UserUpdaterSource(Source):
@@ -101,10 +153,10 @@ class UserUpdaterSource(Source):
     sentence and exit status 1, and nothing is changed.
     """
 
-    def __init__(self, options: Options, host_port: str, token: str) -> None:
+    def __init__(self, options: Options, gateway: OpenMetadataGateway) -> None:
         super().__init__()
         self._options = options
-        self._gateway = OpenMetadataGateway(host_port, token)
+        self._gateway = gateway
         self._rows: list[PlanRow] = []
         self._writer: Writer | None = None
 
@@ -112,7 +164,7 @@ class UserUpdaterSource(Source):
     def create(
         cls, config_dict: dict[str, Any], metadata: Any, pipeline_name: str | None = None
     ) -> "UserUpdaterSource":
-        """What the workflow calls; `metadata` is its client, asked only for address and token."""
+        """What the workflow calls; `metadata` is its client, asked only how it connects."""
         config = WorkflowSource.model_validate(config_dict)
         connection = config.serviceConnection and config.serviceConnection.root.config
         if not isinstance(connection, CustomDatabaseConnection):
@@ -121,14 +173,12 @@ class UserUpdaterSource(Source):
                 f"(pipeline {pipeline_name or 'without name'})"
             )
         given = dict(connection.connectionOptions.root) if connection.connectionOptions else {}
-        server = metadata.config
-        token = server.securityConfig.jwtToken.get_secret_value() if server.securityConfig else ""
-        return cls(Options.of(given), str(server.hostPort), token)
+        return cls(Options.of(given), gateway_of(metadata))
 
     def prepare(self) -> None:
         """Fetch and compare. Raises PortalError with one sentence."""
         self.test_connection()
-        items = DirectoryClient(self._options.graphql_endpoint, self._options.graphql_token).users()
+        items = self._options.directory().users()
         if len(items) < self._options.min_users:
             raise PortalError(
                 f"The directory named {len(items)} people, fewer than min_users "
@@ -138,6 +188,19 @@ class UserUpdaterSource(Source):
         found = match(items, users, self._gateway.domains())
         self._rows = [row for row in map(self._narrowed, found) if _wanted(row)]
         self._log_kinds(found)
+        self._check_extent(found)
+
+    def _check_extent(self, found: list[PlanRow]) -> None:
+        """The portal's own limits. Raises PortalError before anything is changed."""
+        matched = sum(row.user is not None for row in found)
+        if not matched:
+            raise FewMatched(0, len(found), None, 0.0)
+        limit = replace(Settings(), limit_percent=self._options.max_changes_percent)
+        if limit.exceeded_by(len(self._rows), matched):
+            raise PortalError(
+                f"This would change {len(self._rows)} of {matched} users, more than "
+                f"max_changes_percent ({limit.limit_percent:g}): nothing was changed."
+            )
 
     def test_connection(self) -> None:
         """One authenticated read."""
@@ -151,45 +214,35 @@ class UserUpdaterSource(Source):
 
     def _iter(self) -> Iterator[Either]:
         failures = 0
-        work = self._put if self._options.update_mode == "put" else self._patch
-        for row in self._rows:
-            for answer in work(row):
-                failures += answer.left is not None
-                yield answer
+        for number, row in enumerate(self._rows, 1):
+            if self._options.dry_run:
+                self.status.filter(row.email, f"would change {', '.join(_change(row).fields)}")
+                continue
+            outcome = self._written(_change(row))
+            if outcome.state == "applied":
+                self.status.scanned(
+                    f"{row.email} ({', '.join(outcome.stored) or 'was so already'})"
+                )
+                continue
+            failures += 1
+            yield _failure(row.email, outcome)
+            if outcome.stops or outcome.away:
+                left = len(self._rows) - number
+                raise WorkflowFatalError(f"{outcome.reason} {left} users were not tried.")
         if failures and failures / max(1, len(self._rows)) < 0.00005:
             # Above 20,000 records one failure rounds to 100 % success and the exit status is 0.
             raise WorkflowFatalError(f"{failures} users could not be changed")
 
-    def _patch(self, row: PlanRow) -> Iterable[Either]:
+    def _written(self, change: Change) -> Outcome:
+        """As the portal's own runs do: while the server is away the user is looked at again."""
         assert self._writer is not None  # noqa: S101 - prepare has run
-        change = _change(row)
         outcome = self._writer.write(change)
-        if outcome.state == "applied":
-            self.status.scanned(f"{row.email} ({', '.join(outcome.stored) or 'was so already'})")
-            return
-        yield _failure(row.email, outcome)
-
-    def _put(self, row: PlanRow) -> Iterable[Either]:
-        """The older connector's record, with everything a PUT would otherwise clear."""
-        change = _change(row)
-        try:
-            # One read for the comparison and the record: between two, somebody could edit.
-            stored = self._gateway.raw_user(change.user_id, _PUT_FIELDS)
-            now = wire.stored_user(stored)
-            if now is None or now.deleted:
-                yield _failure(row.email, Outcome("conflict", "the user is gone"))
-                return
-            moved = what_moved(change, now)
-            if moved:
-                yield _failure(row.email, Outcome("conflict", moved))
-                return
-            yield Either(right=OMetaUserProfile(user=_request(stored, now, change)))
-        except Exception as exc:  # one bad user must not end the run
-            yield Either(
-                left=StackTraceError(
-                    name=row.email, error=str(exc), stackTrace=traceback.format_exc()
-                )
-            )
+        for attempt in range(1, ATTEMPTS):
+            if not outcome.away:
+                break
+            self._gateway.back_off(attempt, UpstreamUnavailable("OpenMetadata", outcome.reason))
+            outcome = self._writer.settle(change)
+        return outcome
 
     def _narrowed(self, row: PlanRow) -> PlanRow:
         row.sets_name = row.sets_name and self._options.update_display_name
@@ -234,29 +287,3 @@ def _change(row: PlanRow) -> Change:
 def _failure(email: str, outcome: Outcome) -> Either:
     error = f"{status(outcome.state)}: {outcome.reason}"
     return Either(left=StackTraceError(name=email, error=error, stackTrace=""))
-
-
-def _request(stored: dict[str, Any], now: StoredUser, change: Change) -> CreateUserRequest:
-    """Every field of the stored user that a PUT replaces, with the change put in.
-
-    What is not to be changed is taken as it is now: the plan's value may be older than an edit.
-    """
-    name = change.new_name if "displayName" in change.fields else now.display_name
-    domains = change.new_domains if "domains" in change.fields else now.domains
-    persona = stored.get("defaultPersona") or {}
-    body: dict[str, Any] = {
-        "name": stored["name"],
-        "email": stored["email"],
-        "displayName": name or None,
-        "description": stored.get("description"),
-        "domains": [ref.fqn for ref in domains],
-        "roles": [ref["id"] for ref in stored.get("roles") or ()],
-        "teams": [ref["id"] for ref in stored.get("teams") or ()],
-        "personas": stored.get("personas") or None,
-        "defaultPersona": persona or None,
-        "profile": stored.get("profile"),
-        "timezone": stored.get("timezone"),
-        "isAdmin": stored.get("isAdmin"),
-        "isBot": stored.get("isBot"),
-    }
-    return CreateUserRequest(**{key: value for key, value in body.items() if value is not None})

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backend.core.clock import iso
-from backend.user_sync.schemas import ItemView, PlanView, RowView, RunView
+from backend.user_sync.schemas import OBSERVED, ItemView, PlanView, RowView, RunView
 
 _STATUS = {"pending": "not_tried", "sending": "unknown"}
 
@@ -25,7 +25,8 @@ def plan_document(plan: PlanView, rows: Iterable[RowView] | None = None) -> dict
         "reverts_run_id": plan.reverts_run_id,
         "run_id": plan.run_id,
         "summary": plan.kinds,
-        "fields": plan.fields,
+        "fields": {k: n for k, n in plan.fields.items() if k not in OBSERVED},
+        "observed": plan.observed,
         "directory_users": plan.directory_count,
         "matched_users": plan.matched_count,
         "digest": plan.digest,
@@ -45,8 +46,8 @@ def row_document(row: RowView) -> dict[str, Any]:
         changes["displayName"] = {"old": row.old_name, "new": row.new_name}
     if row.sets_domains:
         changes["domains"] = {
-            "old": [ref.name for ref in row.old_domains],
-            "new": [ref.name for ref in row.new_domains],
+            "old": [ref.fqn for ref in row.old_domains],
+            "new": [ref.fqn for ref in row.new_domains],
         }
     return {
         "email": row.email,

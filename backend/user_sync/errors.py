@@ -97,11 +97,12 @@ class FewMatched(UpstreamError):
     """Far fewer people than the last time, or nobody at all, were found in OpenMetadata."""
 
     def __init__(self, matched: int, people: int, last: float | None, share: float) -> None:
-        before = f"; the last plan matched {last:.0%}, this is less than {share:.0%} of it"
+        found = f"{matched:,} of {people:,} people of the directory were found in OpenMetadata"
+        if last and matched:
+            found += f"; the last plan found {last:.0%}, this is less than {share:.0%} of that"
         super().__init__(
             "User sync",
-            f"{matched:,} of {people:,} people of the directory were found in OpenMetadata by "
-            f"their e-mail{before if last and matched else ''}",
+            found,
             "Check that both sides are the right ones, that the directory's field is the e-mail, "
             "and that the token may see e-mails. If it is right so, allow fewer users this once.",
         )

@@ -20,7 +20,7 @@ def why_invalid(item: Mapping[str, object]) -> str:
     for label, value, most in (
         ("e-mail", email, MAX_EMAIL),
         ("display name", item.get("displayName"), MAX_NAME),
-        ("domain", item.get("domain"), 256),
+        *(("domain", domain, 256) for domain in _domains(item)),
     ):
         if value is None:
             continue
@@ -31,6 +31,11 @@ def why_invalid(item: Mapping[str, object]) -> str:
         if UNFIT.search(value):
             return f"the {label} holds control characters"
     return "the e-mail is no address"
+
+
+def _domains(item: Mapping[str, object]) -> list[object]:
+    said = item.get("domains") or item.get("domain")
+    return list(said) if isinstance(said, list | tuple) else [said]
 
 
 def why_unfit(user: StoredUser) -> str:

@@ -50,4 +50,4 @@ def skip(session: WriteSession, run_id: int) -> None:
             if words:
                 item.state = "unknown" if item.state == "sending" else "conflict"
                 item.finished_at = now
-                item.reason = f"left alone since this was planned: {'; '.join(words)}"
+                item.reason = f"ignored since this was planned: {'; '.join(words)}"

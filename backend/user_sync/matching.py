@@ -6,24 +6,18 @@ Inherited domains are left out of the comparison. Nothing is ever wiped.
 """
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, StoredUser
+from backend.user_sync.addresses import address_key, hidden, looks_alike, skeleton
+from backend.user_sync.domain_names import DomainNames, Rules, folded, said_domains
 from backend.user_sync.fitness import MAX_EMAIL, MAX_NAME, UNFIT, shown, why_invalid, why_unfit
 
 _NO_REFS: tuple[DomainRef, ...] = ()
-
-
-def folded(text: str) -> str:
-    """What addresses and domain names are compared by: whatever the case, blanks around them off.
-
-    Lower case, not casefold(): that makes "ß" and "ss" the same, and so two people one.
-    """
-    return text.strip().lower()
 
 
 class PlanRow(msgspec.Struct, gc=False):
@@ -80,13 +74,19 @@ class Matcher:
     rest() the people nobody was found for; together one row per directory item.
     again() gives (row fed, row to replace it) where two users turned out to share an e-mail.
     outdated: the ignores (user id, field, digest) whose difference has changed.
+    alone: the users fed that nobody in the directory is, bots and deleted ones left out.
     """
 
     def __init__(
-        self, items: Sequence[object], domains: Sequence[Domain], ignores: Ignores | None = None
+        self,
+        items: Sequence[object],
+        domains: Sequence[Domain],
+        ignores: Ignores | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self._items = items
-        self._known = DomainNames(domains)
+        self._rules = rules or Rules()
+        self._known = DomainNames(domains, self._rules.mapping)
         self._decided = _Decided(ignores or {})
         self.outdated = self._decided.outdated
         self._waiting: dict[str, int] = {}
@@ -95,6 +95,7 @@ class Matcher:
         self._first: list[PlanRow] = []
         self._sort_out()
         self.matched = 0
+        self.alone: list[StoredUser] = []
 
     def first(self) -> list[PlanRow]:
         return self._first
@@ -103,11 +104,14 @@ class Matcher:
         rows = []
         waiting, taken = self._waiting, self._taken
         for user in users:
-            key = folded(user.email)
+            key = address_key(user.email)
             position = waiting.pop(key, None)
             if position is None:
                 # A list that moves while it is read may name the same user twice.
-                if key in taken and not user.deleted and taken[key][0] != user.id:
+                if key not in taken:
+                    if not (user.is_bot or user.deleted):
+                        self.alone.append(user)
+                elif not user.deleted and taken[key][0] != user.id:
                     self._shared.add(key)
                 continue
             if user.deleted:
@@ -120,7 +124,42 @@ class Matcher:
         return rows
 
     def rest(self) -> list[PlanRow]:
-        return [self._not_found(position) for position in self._waiting.values()]
+        alike = {skeleton(user.email): user.email for user in self.alone}
+        return [self._not_found(key, at, alike) for key, at in self._waiting.items()]
+
+    def observations(self, most: int) -> tuple[list[PlanRow], Counter[str]]:
+        """Rows to look at only, never written: users whom the directory does not name, and which
+        of them probably have another address there (the same name, and domain where both have
+        one). At most so many rows, and how many there are of each kind."""
+        people = self._by_name()
+        rows, counts = list[PlanRow](), Counter[str]()
+        for user in self.alone:
+            email = people.get(_said_as(user.display_name, user.domains))
+            kind = "renamed" if email else "leaver"
+            counts[kind] += 1
+            if len(rows) < most:
+                reason = (
+                    f"probably renamed: the directory has {email} with the same name and domain"
+                    if email
+                    else "in OpenMetadata, not in the directory"
+                )
+                position = len(self._items) + len(rows)
+                rows.append(PlanRow(position, kind, reason[:500], user.email[:MAX_EMAIL], user))
+        return rows, counts
+
+    def _by_name(self) -> dict[tuple[str, frozenset[str]], str]:
+        """(name, domain ids) → address of people not found; a name that two have says nothing."""
+        found: dict[tuple[str, frozenset[str]], str] = {}
+        twice = set()
+        for position in self._waiting.values():
+            item = self._items[position]
+            assert isinstance(item, dict)  # noqa: S101 - _key found an address in it
+            wanted, _ = self._known.find_all(said_domains(item))
+            key = _said_as(item.get("displayName"), wanted)
+            if key in found:
+                twice.add(key)
+            found[key] = item["email"]
+        return {key: email for key, email in found.items() if key[0] and key not in twice}
 
     def again(self) -> list[tuple[PlanRow, PlanRow]]:
         reason = "several OpenMetadata users have this e-mail"
@@ -149,18 +188,20 @@ class Matcher:
         reason = f"the e-mail belongs to the bot {user.name}" if user.is_bot else why_unfit(user)
         if reason:
             return self._said(position, PlanRow(position, "invalid", shown(reason, 500), ""))
-        return _compared(position, item, user, self._known, self._decided)
+        return _compared(position, item, user, self._known, self._decided, self._rules)
 
-    def _not_found(self, position: int) -> PlanRow:
-        row = PlanRow(position, "not_found", "no such e-mail in OpenMetadata", "")
-        return self._said(position, row)
+    def _not_found(self, key: str, position: int, alike: Mapping[str, str]) -> PlanRow:
+        reason = "no such e-mail in OpenMetadata"
+        if alike and (near := alike.get(skeleton(key))):
+            reason = shown(f"{reason}; it looks like {near}", 500)
+        return self._said(position, PlanRow(position, "not_found", reason, ""))
 
     def _said(self, position: int, row: PlanRow) -> PlanRow:
         """Show what the directory said about somebody who is not compared."""
         item = self._items[position]
         assert isinstance(item, dict)  # noqa: S101 - _key found an address in it
         row.email, row.new_name = item["email"], item.get("displayName")
-        row.domain = item.get("domain") or ""
+        row.domain = ", ".join(said_domains(item))
         return row
 
 
@@ -169,51 +210,14 @@ def match(
     users: Iterable[StoredUser],
     domains: Sequence[Domain],
     ignores: Ignores | None = None,
+    rules: Rules | None = None,
 ) -> list[PlanRow]:
     """One row per directory item, in its order."""
-    matcher = Matcher(items, domains, ignores)
+    matcher = Matcher(items, domains, ignores, rules)
     rows = {row.position: row for row in matcher.first()}
     for found in (matcher.feed(users), matcher.rest(), [new for _, new in matcher.again()]):
         rows.update((row.position, row) for row in found)
     return [rows[position] for position in range(len(items))]
-
-
-class DomainNames:
-    """Finds the domain a directory means: by name, then by full name, whatever the case.
-
-    Where several would do, only the exact full name tells them apart; nothing is guessed.
-    """
-
-    def __init__(self, domains: Sequence[Domain]) -> None:
-        self._by_name: dict[str, list[Domain]] = {}
-        self._by_fqn: dict[str, list[Domain]] = {}
-        self._answers: dict[str, tuple[tuple[DomainRef, ...], str]] = {}
-        for domain in {domain.id: domain for domain in domains}.values():
-            self._by_name.setdefault(folded(domain.name), []).append(domain)
-            self._by_fqn.setdefault(folded(domain.fqn), []).append(domain)
-
-    def find(self, text: str) -> tuple[tuple[DomainRef, ...], str]:
-        """((the domain,), "") or ((), why not); the same text gives the same tuple."""
-        answer = self._answers.get(text)
-        if answer is None:
-            answer = self._answers[text] = self._find(text.strip())
-        return answer
-
-    def _find(self, text: str) -> tuple[tuple[DomainRef, ...], str]:
-        named = self._by_name.get(folded(text), [])
-        if len(named) == 1:
-            return (named[0].ref,), ""
-        several = list(named)
-        for full in (text, f'"{text}"'):
-            found = self._by_fqn.get(folded(full), [])
-            exact = [domain for domain in found if domain.fqn == full]
-            if len(exact or found) == 1:
-                return ((exact or found)[0].ref,), ""
-            several += found
-        if several:
-            names = " or ".join(sorted({domain.fqn for domain in several}))
-            return (), shown(f"several domains have this name: write {names}", 500)
-        return (), "no such domain in OpenMetadata; the domains stay"
 
 
 def digest(field: str, old: object, new: object) -> str:
@@ -239,29 +243,21 @@ def domain_identity(refs: Sequence[DomainRef]) -> list[str]:
     return sorted(ref.id for ref in refs)
 
 
-def looks_alike(old: str, new: str) -> bool:
-    """Differs only in white space, invisible characters or Unicode form."""
-    return _appearance(old) == _appearance(new)
-
-
-def _appearance(text: str) -> str:
-    visible = "".join(
-        c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf"
-    )
-    return " ".join(visible.split())
+def _said_as(name: str | None, domains: Sequence[DomainRef]) -> tuple[str, frozenset[str]]:
+    return folded(name or ""), frozenset(ref.id for ref in domains)
 
 
 def _key(item: object) -> str:
     """The address to match by; "" when the item cannot be used."""
     if not isinstance(item, dict):
         return ""
-    email, name, domain = item.get("email"), item.get("displayName"), item.get("domain")
+    email, name = item.get("email"), item.get("displayName")
     if not isinstance(email, str) or len(email) > MAX_EMAIL:
         return ""
-    key = folded(email)
+    key = address_key(email)
     if "@" not in key or " " in key or (not key.isprintable() and UNFIT.search(key)):
         return ""
-    for text, most in ((name, MAX_NAME), (domain, 256)):
+    for text, most in ((name, MAX_NAME), *((domain, 256) for domain in said_domains(item))):
         if text is None:
             continue
         if not isinstance(text, str) or len(text) > most:
@@ -304,7 +300,7 @@ def _agreeing_firsts(
         item = items[position]
         if key not in repeated or not isinstance(item, dict):
             continue
-        said = (item.get("displayName"), item.get("domain"))
+        said = (item.get("displayName"), said_domains(item))
         if key not in values:
             values[key], firsts[key] = said, position
         elif values[key] != said:
@@ -314,37 +310,79 @@ def _agreeing_firsts(
 
 def _compared(
     position: int,
-    item: Mapping[str, str | None],
+    item: Mapping[str, Any],
     user: StoredUser,
     known: DomainNames,
     decided: _Decided,
+    rules: Rules,
 ) -> PlanRow:
     row = PlanRow(position, "unchanged", "", item["email"] or "", user)
-    name, domain = item.get("displayName"), item.get("domain")
-    left = []
-    if name is not None and name.strip():
+    left: list[str] = []
+    name = (item.get("displayName") or "").strip()
+    if name:
         row.new_name = name
         row.sets_name = name != user.display_name
         if words := decided.left(user, "displayName", user.display_name, name):
             row.sets_name = False
             left.append(words)
-    row.new_domains = user.domains
-    unknown = ""
-    if domain is not None and domain.strip():
-        row.domain = domain
-        wanted, unknown = known.find(domain)
-        if wanted and (words := decided.left_domains(user, wanted)):
-            left.append(words)
-        elif wanted and (len(user.domains) != 1 or user.domains[0].id != wanted[0].id):
-            row.new_domains, row.sets_domains = wanted, True
+    unknown = _compare_domains(row, said_domains(item), known, decided, rules, left)
+    remarks = []
     if left:
-        row.reason = ("left alone: " + "; ".join(left))[:500]
+        remarks.append("ignored: " + "; ".join(left))
     if row.sets_name:
-        row.look_alike = looks_alike(user.display_name or "", name or "")
+        row.look_alike = looks_alike(user.display_name or "", name)
+        if not name.isascii() and (marks := hidden(name)):
+            remarks.append(f"the new name holds invisible characters ({marks})")
+    if not row.email.isascii() and (marks := hidden(row.email)):
+        remarks.append(f"the directory's e-mail holds invisible characters ({marks})")
     if unknown:
-        row.kind, row.reason = "unknown_domain", unknown
+        row.kind = "unknown_domain"
+        remarks.insert(0, unknown)
     elif row.sets_name or row.sets_domains:
         row.kind = "update"
         if row.look_alike and not row.sets_domains:
-            row.reason = "the names differ only in white space or Unicode form"
+            remarks.insert(0, "the names differ only in white space or Unicode form")
+    if remarks:
+        row.reason = "; ".join(remarks)[:500]
     return row
+
+
+def _compare_domains(
+    row: PlanRow,
+    said: tuple[str, ...],
+    known: DomainNames,
+    decided: _Decided,
+    rules: Rules,
+    left: list[str],
+) -> str:
+    """Set the row's new domains; returns why the directory's cannot be taken, or ""."""
+    user = row.user
+    assert user is not None  # noqa: S101 - compared with one
+    row.new_domains = user.domains
+    if not said:
+        return ""
+    row.domain = said[0] if len(said) == 1 else ", ".join(said)
+    wanted, unknown = known.find_all(said)
+    if not wanted:
+        return unknown
+    if rules.domain_mode == "add":
+        wanted = _joined(user.domains, wanted)
+    elif rules.domain_mode == "only_when_empty" and user.domains:
+        return ""
+    if words := decided.left_domains(user, wanted):
+        left.append(words)
+    elif _differ(user.domains, wanted):
+        row.new_domains, row.sets_domains = wanted, True
+    return ""
+
+
+def _differ(old: tuple[DomainRef, ...], new: tuple[DomainRef, ...]) -> bool:
+    if len(old) == len(new) == 1:  # by far the usual case
+        return old[0].id != new[0].id
+    return domain_identity(old) != domain_identity(new)
+
+
+def _joined(old: tuple[DomainRef, ...], more: tuple[DomainRef, ...]) -> tuple[DomainRef, ...]:
+    held = {ref.id for ref in old}
+    added = [ref for ref in more if ref.id not in held]
+    return tuple(sorted((*old, *added), key=lambda ref: ref.id)) if added else old

@@ -19,7 +19,14 @@ from backend.core.log import get_logger
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, UserPage
 from backend.jobs.errors import JobInterrupted, JobLost
-from backend.user_sync import repository, row_repository, rules_repository, sources
+from backend.user_sync import (
+    domain_map,
+    repository,
+    row_repository,
+    rules_repository,
+    sources,
+)
+from backend.user_sync.domain_names import Rules
 from backend.user_sync.errors import FewMatched, ShortAnswer
 from backend.user_sync.fitness import storable
 from backend.user_sync.matching import (
@@ -34,8 +41,9 @@ from backend.user_sync.schemas import KINDS, PlanView, SettingsView
 
 log = get_logger(__name__)
 
-STORE_CHUNK = 10_000
+STORE_CHUNK = 2_000
 PAGES_AHEAD = 8
+MOST_OBSERVED = 10_000
 
 
 class Control(Protocol):
@@ -65,6 +73,7 @@ class Sides:
     settings: SettingsView
     ignores: Ignores
     last_share: float | None
+    rules: Rules
 
 
 def run(
@@ -95,15 +104,16 @@ def run(
 
 
 def _prepare(database: Database, plan_id: int) -> Sides:
-    with database.write() as session:
-        row_repository.drop_rows(session, plan_id)
+    row_repository.drop_rows(database, plan_id)
     with database.read() as session:
         plan = repository.get_plan(session, plan_id)
         name, key = plan.environment, plan.environment_id
+        view = rules_repository.settings_view(session, key, name)
         return Sides(
+            rules=Rules(view.settings.domain_mode, domain_map.mapping(session, key)),
             openmetadata=resolve.connection(session, kind="openmetadata", environment=name),
             directory=resolve.connection(session, kind="directory", environment=name),
-            settings=rules_repository.settings_view(session, key, name),
+            settings=view,
             ignores=rules_repository.ignores(session, key),
             last_share=repository.last_matched_share(session, key, plan.host_port),
         )
@@ -131,7 +141,7 @@ def _fill(
     ):
         items = sources.client(database, sides.directory).users()
         check_length(len(items), sides.settings, accept_short=accept_short)
-        matcher = Matcher(items, listing.domains(), sides.ignores)
+        matcher = Matcher(items, listing.domains(), sides.ignores, sides.rules)
         store = _Store(database, plan_id)
         tally = Tally(version=listing.version(), directory=len(items))
         store.add(matcher.first(), tally)
@@ -147,6 +157,9 @@ def _fill(
         store.correct(matcher.again(), tally)
         if not accept_short:
             check_matched(matcher.matched, len(items), sides.last_share, sides.settings)
+        observed, counts = matcher.observations(MOST_OBSERVED)
+        store.observe(observed)
+        tally.fields.update(counts)
         tally.matched, tally.outdated = matcher.matched, matcher.outdated
         return tally
 
@@ -239,11 +252,19 @@ class _Store:
         if len(self._waiting) >= STORE_CHUNK:
             self.flush()
 
+    def observe(self, rows: list[PlanRow]) -> None:
+        """Rows to look at only: they count among no kind of directory user."""
+        self._waiting.extend(rows)
+        self.flush()
+
     def flush(self) -> None:
-        if self._waiting:
+        """Store what waits, never more than STORE_CHUNK rows in one transaction: the rest of a
+        directory is a million rows, and SQLite has one writer."""
+        for start in range(0, len(self._waiting), STORE_CHUNK):
+            some = self._waiting[start : start + STORE_CHUNK]
             with self._database.write() as session:
-                row_repository.store_rows(session, self._plan_id, self._waiting, self._encode)
-            self._waiting = []
+                row_repository.store_rows(session, self._plan_id, some, self._encode)
+        self._waiting = []
 
     def correct(self, pairs: list[tuple[PlanRow, PlanRow]], tally: Tally) -> None:
         if not pairs:
@@ -251,9 +272,10 @@ class _Store:
         for old, new in pairs:
             tally.add(old, -1)
             tally.add(new)
-        with self._database.write() as session:
-            rows = [new for _, new in pairs]
-            row_repository.replace_rows(session, self._plan_id, rows, self._encode)
+        for start in range(0, len(pairs), STORE_CHUNK):
+            rows = [new for _, new in pairs[start : start + STORE_CHUNK]]
+            with self._database.write() as session:
+                row_repository.replace_rows(session, self._plan_id, rows, self._encode)
 
 
 class Listing:
@@ -365,6 +387,6 @@ def _give_up(database: Database, plan_id: int, why: str) -> None:
     with database.write() as session:
         plan = repository.get_plan(session, plan_id, lock=True)
         plan.state, plan.error = "failed", why
-        row_repository.drop_rows(session, plan_id)
+    row_repository.drop_rows(database, plan_id)
     # The caller raises it, too: said once, to the person.
     log.info("A plan could not be made.", plan_id=plan_id, error=why)

@@ -10,8 +10,8 @@ from backend.core.errors import InvalidInput
 from backend.jobs.enqueue import enqueue
 from backend.models import SyncPlan
 from backend.user_sync import exports, planning, repository, row_repository
+from backend.user_sync.addresses import address_key
 from backend.user_sync.errors import PlanNotReady
-from backend.user_sync.matching import folded
 from backend.user_sync.planning import Control, Silent
 from backend.user_sync.schemas import PlanView, RowFilter, RowPage, RowView, Waiting
 
@@ -196,12 +196,12 @@ def resolve_ids(
 ) -> tuple[list[str], list[str]]:
     """(user ids, e-mails that name no applicable row) for addresses in any case."""
     by_email = {
-        folded(email): user_id
+        address_key(email): user_id
         for _, user_id, email in row_repository.applicable_rows(session, plan_id)
     }
     found, unknown = [], []
     for email in emails:
-        user_id = by_email.get(folded(email))
+        user_id = by_email.get(address_key(email))
         if user_id is None:
             unknown.append(email)
         else:

@@ -8,7 +8,6 @@ from sqlalchemy import Select, delete, func, or_, select
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
 from backend.models import SyncPlan, SyncRun
-from backend.user_sync import row_repository
 from backend.user_sync.errors import PlanNotFound
 from backend.user_sync.schemas import PlanView
 
@@ -89,9 +88,9 @@ def last_matched_share(session: ReadSession, environment_id: int, host_port: str
     return found[0] / found[1] if found and found[1] else None
 
 
-def forget_old(session: WriteSession, before: datetime) -> int:
-    """Delete plans nobody applied that expired or failed before then, the newest of each
-    environment excepted; rows of applied plans stay for the history and the undo."""
+def outdated(session: ReadSession, before: datetime) -> list[int]:
+    """Plans nobody applied that expired or failed before then, the newest of each environment
+    excepted; rows of applied plans stay for the history and the revert."""
     newest = select(func.max(SyncPlan.id)).group_by(SyncPlan.environment_id)
     kept = set(session.scalars(newest)) | set(session.scalars(select(SyncRun.plan_id)))
     old = select(SyncPlan.id).where(
@@ -100,21 +99,25 @@ def forget_old(session: WriteSession, before: datetime) -> int:
             (SyncPlan.state == "failed") & (SyncPlan.created_at < before),
         )
     )
-    gone = [plan_id for plan_id in session.scalars(old) if plan_id not in kept]
-    for plan_id in gone:
-        row_repository.drop_rows(session, plan_id)
-        session.execute(delete(SyncPlan).where(SyncPlan.id == plan_id))
-    return len(gone)
+    return [plan_id for plan_id in session.scalars(old) if plan_id not in kept]
 
 
-def fail_abandoned(session: WriteSession, before: datetime) -> None:
-    """Plans whose command line or request died; those of jobs are taken up by the jobs room."""
+def forget(session: WriteSession, plan_id: int) -> None:
+    """Delete a plan's head; its rows went before."""
+    session.execute(delete(SyncPlan).where(SyncPlan.id == plan_id))
+
+
+def fail_abandoned(session: WriteSession, before: datetime) -> list[int]:
+    """Plans whose command line or request died, now failed; those of jobs are taken up by their
+    jobs. Their rows are the caller's to drop."""
     abandoned = select(SyncPlan).where(
         SyncPlan.state == "planning", SyncPlan.job_id.is_(None), SyncPlan.created_at < before
     )
+    found = []
     for plan in session.scalars(abandoned).all():
         plan.state, plan.error = "failed", "The process that made it ended. Plan again."
-        row_repository.drop_rows(session, plan.id)
+        found.append(plan.id)
+    return found
 
 
 def newest_ready(session: ReadSession) -> Iterator[SyncPlan]:

@@ -17,6 +17,7 @@ from backend.user_sync import (
     run_repository,
     upkeep,
 )
+from backend.user_sync.addresses import looks_alike
 from backend.user_sync.errors import NothingToUndo, UndoElsewhere
 from backend.user_sync.matching import PlanRow
 from backend.user_sync.planning import Tally
@@ -81,6 +82,7 @@ def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
         reason = "takes back a change" + (", if it was stored" if unknown else "")
         inverse = PlanRow(len(rows), "update", reason, row.email, user)
         inverse.sets_name, inverse.new_name = name, row.old_name if name else user.display_name
+        inverse.look_alike = name and looks_alike(user.display_name or "", row.old_name or "")
         inverse.sets_domains = domains
         inverse.new_domains = row.old_domains if domains else user.domains
         rows.append(inverse)

@@ -8,16 +8,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 
-from backend.core.database import ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, WriteSession
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.models import SyncPlan, SyncRow
 from backend.user_sync.fitness import UNSTORABLE
 from backend.user_sync.matching import PlanRow, change_line, changes_digest
-from backend.user_sync.schemas import RowFilter, RowPage, RowView
+from backend.user_sync.schemas import OBSERVED, RowFilter, RowPage, RowView
 
 _COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
 _SQLITE_ROWS = 100
+_DROPPED = 5_000
 
 
 def store_rows(
@@ -60,8 +61,21 @@ def replace_rows(
     store_rows(session, plan_id, rows, encode)
 
 
-def drop_rows(session: WriteSession, plan_id: int) -> None:
-    session.execute(delete(SyncRow).where(SyncRow.plan_id == plan_id))
+def drop_rows(database: Database, plan_id: int) -> None:
+    """Delete a plan's rows in short transactions: a million at once would keep others waiting."""
+    start = 0
+    with database.read() as session:
+        last = session.scalar(select(func.max(SyncRow.position)).where(SyncRow.plan_id == plan_id))
+    while last is not None and start <= last:
+        with database.write() as session:
+            session.execute(
+                delete(SyncRow).where(
+                    SyncRow.plan_id == plan_id,
+                    SyncRow.position >= start,
+                    SyncRow.position < start + _DROPPED,
+                )
+            )
+        start += _DROPPED
 
 
 class RefEncoder:
@@ -232,6 +246,8 @@ def _conditions(plan_id: int, wanted: RowFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [SyncRow.plan_id == plan_id]
     if wanted.kinds:
         found.append(SyncRow.kind.in_(wanted.kinds))
+    else:
+        found.append(SyncRow.kind.not_in(OBSERVED))
     if wanted.only_applicable:
         found.append(_APPLICABLE)
     if wanted.domain:

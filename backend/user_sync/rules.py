@@ -21,7 +21,7 @@ from backend.user_sync import (
 )
 from backend.user_sync.errors import NotInPlan
 from backend.user_sync.matching import domain_identity
-from backend.user_sync.schemas import IgnoreView, PlanView, Settings, SettingsView
+from backend.user_sync.schemas import DOMAIN_MODES, IgnoreView, PlanView, Settings, SettingsView
 
 
 def get_settings(
@@ -146,6 +146,8 @@ def _check(settings: Settings) -> None:
     ):
         if not low <= value <= high:
             raise InvalidInput(f"{label} must be between {low:g} and {high:g}.")
+    if settings.domain_mode not in DOMAIN_MODES:
+        raise InvalidInput(f"The domain mode is one of {', '.join(DOMAIN_MODES)}.")
     if settings.apply_on_schedule and not settings.plan_cron.strip():
         raise InvalidInput("Applying on schedule needs a schedule.")
 
@@ -167,7 +169,7 @@ def ignore(
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
     if not reason.strip():
-        raise InvalidInput("Say why this difference is left alone; others will read it.")
+        raise InvalidInput("Say why this difference is ignored; others will read it.")
     plan = repository.get_plan(session, plan_id, lock=True)
     if run_repository.find_by_plan(session, plan_id) is not None:
         raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
@@ -236,7 +238,7 @@ def _leave(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: 
         if row.kind == "update":
             kinds["update"], kinds["unchanged"] = kinds["update"] - 1, kinds["unchanged"] + 1
             row.kind = "unchanged"
-    row.reason = f"left alone: {note}"[:500]
+    row.reason = f"ignored: {note}"[:500]
     plan.fields, plan.kinds = fields, kinds
     session.flush()
     plan.digest = row_repository.digest_of_rows(session, plan_id)

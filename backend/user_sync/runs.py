@@ -117,7 +117,7 @@ def _check_covered(
 
 def over_limit(users: int, matched: int, settings: Settings) -> bool:
     """Whether so many changed users need a typed confirmation."""
-    return matched >= settings.limit_from and users > matched * settings.limit_percent / 100
+    return settings.exceeded_by(users, matched)
 
 
 def check_limit(users: int, matched: int, settings: Settings, confirm: str) -> None:

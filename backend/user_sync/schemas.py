@@ -6,7 +6,16 @@ from typing import Literal
 
 from backend.integrations.openmetadata.schemas import DomainRef as DomainRef  # handed out here
 
-Kind = Literal["update", "unchanged", "not_found", "unknown_domain", "invalid", "duplicate"]
+Kind = Literal[
+    "update",
+    "unchanged",
+    "not_found",
+    "unknown_domain",
+    "invalid",
+    "duplicate",
+    "leaver",
+    "renamed",
+]
 KINDS: tuple[Kind, ...] = (
     "update",
     "unknown_domain",
@@ -15,6 +24,9 @@ KINDS: tuple[Kind, ...] = (
     "invalid",
     "unchanged",
 )
+#: Kinds of rows about users of OpenMetadata, to be looked at only: nothing is ever written to them.
+OBSERVED: tuple[Kind, ...] = ("leaver", "renamed")
+DOMAIN_MODES = ("replace", "add", "only_when_empty")
 Field = Literal["displayName", "domains"]
 ItemState = Literal["pending", "sending", "applied", "conflict", "failed", "unknown"]
 ITEM_STATES: tuple[ItemState, ...] = (
@@ -65,6 +77,11 @@ class PlanView:
     def changes(self) -> int:
         return self.fields.get("users", 0)
 
+    @property
+    def observed(self) -> dict[str, int]:
+        """Users of OpenMetadata the directory does not name, per kind of OBSERVED."""
+        return {kind: self.fields.get(kind, 0) for kind in OBSERVED}
+
 
 @dataclass(frozen=True)
 class RowView:
@@ -100,7 +117,8 @@ class RowView:
 
 @dataclass(frozen=True)
 class RowFilter:
-    """kinds: any of them; domain: a full name, any case; text: in e-mail, user or display name."""
+    """kinds: any of them, () for every directory user (OBSERVED only when named); domain: a full
+    name, any case; text: in e-mail, user or display name."""
 
     kinds: tuple[str, ...] = ()
     domain: str = ""
@@ -177,7 +195,7 @@ class Settings:
     of the last good one stops planning. limit_percent of the matched users, from limit_from
     matched users up, may change without a typed confirmation. page_size: users of OpenMetadata a
     page, halved while one takes longer than `timeout` seconds; directory_timeout: seconds for one
-    answer of the directory.
+    answer of the directory. domain_mode: see `matching.Rules`.
     """
 
     plan_cron: str = ""
@@ -190,6 +208,11 @@ class Settings:
     page_size: int = 1000
     timeout: float = 30.0
     directory_timeout: float = 120.0
+    domain_mode: str = "replace"
+
+    def exceeded_by(self, users: int, matched: int) -> bool:
+        """Whether so many changed users need a typed confirmation."""
+        return matched >= self.limit_from and users > matched * self.limit_percent / 100
 
 
 @dataclass(frozen=True)
@@ -201,6 +224,36 @@ class SettingsView:
     next_plan_at: datetime | None
     updated_at: datetime | None
     updated_by: str
+
+
+@dataclass(frozen=True)
+class LeaverView:
+    """A user of OpenMetadata whom the directory does not name. last_login and owns (how many
+    things): None where the server does not tell."""
+
+    email: str
+    user_id: str
+    user_name: str
+    user_url: str
+    kind: str
+    reason: str
+    display_name: str
+    domains: tuple[str, ...]
+    last_login: datetime | None
+    owns: int | None
+
+
+@dataclass(frozen=True)
+class DomainMapView:
+    """said: the directory's word; domain: the full name meant by it."""
+
+    id: int
+    said: str
+    domain: str
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+    ended_by: str
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """User sync for pages, CLI and REST: every verb in one place."""
 
+from backend.user_sync.domain_map import list_domain_map, map_domain, unmap_domain
+from backend.user_sync.leavers import leavers
 from backend.user_sync.plans import (
     all_rows,
     applicable_user_ids,
@@ -50,11 +52,14 @@ __all__ = [
     "get_run",
     "get_settings",
     "ignore",
+    "leavers",
+    "list_domain_map",
     "list_ignores",
     "list_items",
     "list_plans",
     "list_rows",
     "list_runs",
+    "map_domain",
     "next_time",
     "over_limit",
     "plan_csv",
@@ -67,6 +72,7 @@ __all__ = [
     "start_plan",
     "suggest",
     "try_it",
+    "unmap_domain",
     "upload",
     "uploaded",
     "waiting",

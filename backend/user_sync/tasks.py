@@ -15,6 +15,7 @@ from backend.user_sync import (
     planning,
     plans,
     repository,
+    row_repository,
     rules_repository,
     runs,
     upkeep,
@@ -91,11 +92,16 @@ def forget_old_plans(database: Database) -> None:
     """100,000 rows a day add up: plans nobody applied go a week after they expired."""
     now = clock.now()
     with database.write() as session:
-        repository.fail_abandoned(session, now - timedelta(hours=1))
-    with database.write() as session:
-        gone = repository.forget_old(session, now - timedelta(days=7))
+        dead = repository.fail_abandoned(session, now - timedelta(hours=1))
+    with database.read() as session:
+        gone = repository.outdated(session, now - timedelta(days=7))
+    for plan_id in (*dead, *gone):
+        row_repository.drop_rows(database, plan_id)
+    for plan_id in gone:
+        with database.write() as session:
+            repository.forget(session, plan_id)
     if gone:
-        log.info("Old plans of user changes were deleted.", plans=gone)
+        log.info("Old plans of user changes were deleted.", plans=len(gone))
 
 
 def _start_due(session: Any, environment_id: int) -> None:

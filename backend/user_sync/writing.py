@@ -26,7 +26,7 @@ from backend.integrations.openmetadata.errors import (
 )
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import DomainRef, StoredUser
-from backend.user_sync.matching import folded
+from backend.user_sync.addresses import address_key
 from backend.user_sync.schemas import Change, Field, ItemState, Outcome
 
 TRIES = 5
@@ -215,7 +215,7 @@ def wanted_is_there(change: Change, now: StoredUser) -> bool:
 
 def what_moved(change: Change, now: StoredUser) -> str:
     """Which of the fields to be written is no longer as planned, by whom; "" when none."""
-    if change.email and folded(now.email) != folded(change.email):
+    if change.email and address_key(now.email) != address_key(change.email):
         return f"the user's e-mail is now {now.email}; it was {change.email}"
     moved = []
     if "displayName" in change.fields and (now.display_name or "") != (change.old_name or ""):

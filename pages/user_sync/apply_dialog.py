@@ -81,7 +81,7 @@ def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     session = guard.signed_in()
     if not found or session is None or not session.actor.may(Permission.USER_SYNC_PLAN):
         return
-    with st.popover("Leave a difference alone", icon=":material/do_not_disturb_on:"):
+    with st.popover("Ignore a difference", icon=":material/do_not_disturb_on:"):
         st.caption("It leaves this plan now and later ones until either side changes.")
         which = st.selectbox(
             "Difference on this page",
@@ -90,11 +90,11 @@ def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
             key="user_sync.leave",
         )
         reason = st.text_input("Why", key="user_sync.leave_reason")
-        if st.button("Leave it alone", key="user_sync.leave_do") and which is not None:
+        if st.button("Ignore it", key="user_sync.leave_do") and which is not None:
             done = calls.write(
                 service.ignore, plan_id=plan.id, user_id=which[0], field=which[1], reason=reason
             )
             if done is not None:
                 ticks.replace(plan.id, ticks.ticked(plan.id) - {which[0]})
-                flash.success("The difference is left alone until it changes.")
+                flash.success("The difference is ignored until it changes.")
                 st.rerun()

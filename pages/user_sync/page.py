@@ -7,9 +7,14 @@ from backend.core.access import Actor, Permission
 from backend.user_sync import service
 from pages.shared import filters
 from pages.shell import calls, flash, guard, head
-from pages.user_sync import history_view, plan_view, run_view, settings_view
+from pages.user_sync import directory_view, history_view, plan_view, run_view, settings_view
 
-VIEWS = {"plan": "Plan", "history": "History", "settings": "Settings"}
+VIEWS = {
+    "plan": "Plan",
+    "history": "History",
+    "sides": "Directory and domains",
+    "settings": "Settings",
+}
 _OF_A_PLAN = ("plan", "page", "kind", "domain", "text", "run", "after", "outcome")
 
 
@@ -49,11 +54,10 @@ def draw_plan(actor: Actor, environment: str) -> None:
                 "Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"
             )
             st.checkbox(
-                "Accept a short directory answer once",
+                "Allow fewer users this once",
                 key="user_sync.accept_short",
-                help="A plan stops when the directory names far fewer people than last time, "
-                "because half an answer would look like people who left. Tick this when they "
-                "really have left.",
+                help="A plan stops when the directory names far fewer people than last time, or "
+                "far fewer of them are found in OpenMetadata. Tick this when that is right.",
             )
         if pressed:
             start_plan(environment)
@@ -90,5 +94,7 @@ elif view == "history":
         run_view.draw(actor, calls.read(service.get_run, run_id=number))
         st.divider()
     history_view.draw(environment)
+elif view == "sides":
+    directory_view.draw(actor, environment)
 else:
     settings_view.draw(actor, environment)

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.words import counted
 from backend.user_sync import service
-from backend.user_sync.schemas import KINDS, PlanView, RowFilter, RowView
+from backend.user_sync.schemas import KINDS, OBSERVED, PlanView, RowFilter, RowView
 from pages.shared import filters, job_progress, rows, times
 from pages.shell import calls
 from pages.shell.errors import code, escape
@@ -19,6 +19,8 @@ LABELS = {
     "unknown_domain": "Unknown domain",
     "invalid": "Invalid",
     "duplicate": "Duplicate",
+    "leaver": "Not in the directory",
+    "renamed": "Probably renamed",
 }
 MEANINGS = {
     "update": "The name or the domains differ; ticked rows are written when you apply.",
@@ -29,7 +31,11 @@ MEANINGS = {
     "it. Nothing is written.",
     "invalid": "No usable e-mail, control characters, the address of a bot, or a name in "
     "OpenMetadata that no database stores. Nothing is written.",
-    "unchanged": "Nothing to do, or a difference that somebody left alone.",
+    "unchanged": "Nothing to do, or a difference that somebody ignored.",
+    "leaver": "In OpenMetadata, no longer in the directory. Only to look at: nothing is ever "
+    "changed.",
+    "renamed": "Not in the directory, which has somebody of the same name and domain under another "
+    "address. A suggestion: nothing is ever changed.",
 }
 _CHANGING = {"update", "unknown_domain"}
 
@@ -69,7 +75,7 @@ def draw(actor: Actor, plan: PlanView) -> None:
 
 
 def _head(plan: PlanView) -> None:
-    made = f"Made {times.relative(plan.created_at)} by {escape(plan.actor_name)}"
+    made = f"Created {times.relative(plan.created_at)} by {escape(plan.actor_name)}"
     if plan.origin == "undo":
         made += f", takes back run {plan.reverts_run_id}"
     elif plan.origin == "schedule":
@@ -106,6 +112,10 @@ def _tiles(plan: PlanView) -> None:
         for kind in KINDS:
             count = f"{plan.kinds.get(kind, 0):,}"
             st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
+        for kind in OBSERVED:
+            if plan.observed[kind]:
+                count = f"{plan.observed[kind]:,}"
+                st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
     fields = plan.fields
     elsewhere = plan.changes - plan.kinds.get("update", 0)
     only_in_name = f"of them only in name, under *{LABELS['unknown_domain']}*"
@@ -128,7 +138,12 @@ def _filters(plan: PlanView) -> RowFilter:
     kind, domain, text, only = st.columns([3, 2, 3, 2], vertical_alignment="bottom")
     with kind:
         kinds = filters.choices(
-            "Kind", "kind", KINDS, key="user_sync.kind", shown=LABELS.__getitem__, empty="All"
+            "Kind",
+            "kind",
+            (*KINDS, *OBSERVED),
+            key="user_sync.kind",
+            shown=LABELS.__getitem__,
+            empty="All",
         )
     with domain:
         found = filters.choice("Domain", "domain", plan.domain_names, key="user_sync.domain")

@@ -1,4 +1,4 @@
-"""How an environment plans and applies, and the differences people left alone."""
+"""How an environment plans and applies, and the differences people ignored."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,10 +8,16 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
-from backend.user_sync.schemas import Settings
+from backend.user_sync.schemas import DOMAIN_MODES, Settings
 from pages.shared import times
 from pages.shell import calls, flash, guard
 from pages.user_sync.apply_dialog import FIELDS
+
+_MODES = {
+    "replace": "replace a user's own domains",
+    "add": "are added to a user's own domains",
+    "only_when_empty": "are given to users without a domain of their own",
+}
 
 
 def draw(actor: Actor, environment: str) -> None:
@@ -32,6 +38,7 @@ def _settings(actor: Actor, environment: str) -> None:
     locked = not guard.allowed(actor, Permission.USER_SYNC_CONFIGURE, "change these settings")
     with st.form("user_sync.settings", border=True):
         wanted = _limits(_schedule(view.settings, locked), locked)
+        wanted = _reading(wanted, locked)
         save = st.form_submit_button("Save", key="user_sync.save", disabled=locked)
         if save:
             saved = calls.write(service.save_settings, environment=environment, settings=wanted)
@@ -104,11 +111,47 @@ def _limits(now: Settings, locked: bool) -> Settings:
     )
 
 
+def _reading(now: Settings, locked: bool) -> Settings:
+    """What domains mean, and how patiently both sides are asked."""
+    mode = st.selectbox(
+        "The directory's domains",
+        DOMAIN_MODES,
+        DOMAIN_MODES.index(now.domain_mode),
+        format_func=_MODES.__getitem__,
+        key="user_sync.mode",
+        disabled=locked,
+    )
+    size, wait, wait_directory = st.columns(3, vertical_alignment="bottom")
+    return replace(
+        now,
+        domain_mode=mode,
+        page_size=int(
+            size.number_input(
+                "Users of OpenMetadata a page",
+                25,
+                1_000_000,
+                now.page_size,
+                key="user_sync.page_size",
+                help="Halved while a page takes longer than the seconds beside.",
+                disabled=locked,
+            )
+        ),
+        timeout=_seconds(wait, "Seconds for its answer", now.timeout, 600.0, locked),
+        directory_timeout=_seconds(
+            wait_directory, "Seconds for the directory's", now.directory_timeout, 3_600.0, locked
+        ),
+    )
+
+
+def _seconds(column: Any, label: str, value: float, most: float, locked: bool) -> float:
+    return float(column.number_input(label, 1.0, most, float(value), format="%g", disabled=locked))
+
+
 def _ignores(actor: Actor, environment: str) -> None:
-    st.subheader("Differences left alone", anchor=False)
+    st.subheader("Ignored differences", anchor=False)
     kept = calls.read(service.list_ignores, environment=environment)
     if not kept:
-        st.caption("None. A difference can be left alone from a plan.")
+        st.caption("None. A difference can be ignored from a plan.")
         return
     st.dataframe(
         pd.DataFrame(

@@ -333,7 +333,7 @@ class TestLeaveAlone:
         assert "Say why" in shown(app)
         app.text_input(key="user_sync.leave_reason").set_value("asked HR").run()
         app.button(key="user_sync.leave_do").click().run()
-        assert "left alone until it changes" in shown(app)
+        assert "ignored until it changes" in shown(app)
         with world.database.read() as session:
             now = service.get_plan(session, world.steward, plan_id=plan.id)
         assert now.changes == plan.changes - 1

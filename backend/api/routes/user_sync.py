@@ -11,7 +11,10 @@ from backend.core.access import Actor
 from backend.core.database import Database
 from backend.user_sync import documents, service
 from backend.user_sync.schemas import (
+    DomainMapView,
     IgnoreView,
+    Kind,
+    LeaverView,
     PlanView,
     PreflightView,
     PresetView,
@@ -30,7 +33,6 @@ POLL_SECONDS = 0.1
 PlanId = Annotated[int, Path(ge=1, le=2**53)]
 RunId = Annotated[int, Path(ge=1, le=2**53)]
 Environment = Annotated[str | None, Query(max_length=80)]
-Kind = Literal["update", "unchanged", "not_found", "unknown_domain", "invalid", "duplicate"]
 
 
 class PlanRequest(BaseModel):
@@ -66,6 +68,15 @@ class IgnoreRequest(BaseModel):
     email: str = Field(default="", max_length=320)
     field: Literal["displayName", "domains"]
     reason: str = Field(max_length=500)
+
+
+class DomainMapRequest(BaseModel):
+    """said: the directory's word; domain: the full name of the domain meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    said: str = Field(min_length=1, max_length=256)
+    domain: str = Field(min_length=1, max_length=3000)
 
 
 class UploadRequest(BaseModel):
@@ -305,6 +316,47 @@ def presets(
 def preflight(database: State, caller: Caller, environment: Environment = None) -> PreflightView:
     """What the portal may do at this OpenMetadata, found out without changing anything."""
     return service.preflight(database, caller, environment=environment)
+
+
+@router.get("/domain-map")
+def list_domain_map(
+    session: Reader, caller: Caller, environment: Environment = None, history: bool = False
+) -> dict[str, list[DomainMapView]]:
+    """Which domain is meant by what the directory says; with `history` the ended ones, too."""
+    found = service.list_domain_map(session, caller, environment=environment, history=history)
+    return {"items": list(found)}
+
+
+@router.post("/domain-map")
+def map_domain(
+    session: Writer, caller: Caller, body: DomainMapRequest, environment: Environment = None
+) -> DomainMapView:
+    """From the next plan on, read `said` as this domain."""
+    return service.map_domain(
+        session, caller, environment=environment, said=body.said, domain=body.domain
+    )
+
+
+@router.delete("/domain-map/{map_id}")
+def unmap_domain(
+    session: Writer, caller: Caller, map_id: Annotated[int, Path(ge=1, le=2**53)]
+) -> DomainMapView:
+    """End a mapping; it stays in the history."""
+    return service.unmap_domain(session, caller, map_id=map_id)
+
+
+@router.get("/plans/{plan_id}/leavers")
+def leavers(
+    database: State,
+    caller: Caller,
+    plan_id: PlanId,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+) -> dict[str, list[LeaverView]]:
+    """Users of OpenMetadata whom the directory did not name, with last login and what they own;
+    to look at only."""
+    found = service.leavers(database, caller, plan_id=plan_id, offset=offset, limit=limit)
+    return {"items": list(found)}
 
 
 @router.put("/people")

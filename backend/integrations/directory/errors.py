@@ -64,6 +64,8 @@ class QueryRefused(UpstreamError):
 
 
 class UnknownField(QueryRefused):
+    """The schema has no such field, or no longer."""
+
     advice_given = "Take the field out of the query, or write the name that the schema has now."
 
     def _cause(self) -> str:
@@ -71,6 +73,8 @@ class UnknownField(QueryRefused):
 
 
 class NullField(QueryRefused):
+    """A person without a value that the schema promises; the path says which."""
+
     advice_given = "Complete that person in the directory; until then it answers nobody at all."
 
     def _cause(self) -> str:

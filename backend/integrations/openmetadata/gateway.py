@@ -103,6 +103,7 @@ class OpenMetadataGateway:
         Raises WrongAddress, TooOld, TokenRefused, AccountGone, EmailsMasked, Denied and the
         upstream errors.
         """
+        self.supported_version()
         return self._probe(self._who_am_i())
 
     def _probe(self, me: Mapping[str, Any]) -> Probe:
@@ -131,6 +132,7 @@ class OpenMetadataGateway:
         """Everything that decides how a sync would go at this server. Raises as `probe` does,
         except that masked e-mails are told and not raised. Nothing is changed: an empty patch of
         the caller's own user, with a version nobody has, tells whether If-Match is enforced."""
+        self.supported_version()
         me = self._who_am_i()
         sees = True
         try:

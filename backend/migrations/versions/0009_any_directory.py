@@ -1,4 +1,4 @@
-"""User sync: a file of people may be the directory."""
+"""User sync: a file of people may be the directory; departments mapped to domains."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +20,21 @@ def upgrade() -> None:
         sa.Column("uploaded_by", sa.String(255), nullable=False),
         **MYSQL_TABLE,
     )
+    op.create_table(
+        "user_sync_domain_map",
+        sa.Column("id", BigId, primary_key=True),
+        sa.Column("environment_id", sa.BigInteger(), nullable=False),
+        sa.Column("said", sa.String(256), nullable=False),
+        sa.Column("domain", LongText, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", sa.String(255), nullable=False),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_by", sa.String(255), nullable=True),
+        **MYSQL_TABLE,
+    )
+    op.create_index("ix_user_sync_domain_map", "user_sync_domain_map", ["environment_id", "id"])
 
 
 def downgrade() -> None:
+    op.drop_table("user_sync_domain_map")
     op.drop_table("user_sync_uploads")

@@ -12,7 +12,19 @@ from tests.backend.connections.conftest import VALID
 DESIGN = {
     "datahub": ({"server", "frontend_url", "timeout"}, {"token"}),
     "openmetadata": ({"host_port"}, {"jwt_token"}),
-    "directory": ({"endpoint"}, {"token"}),
+    "directory": (
+        {
+            "source",
+            "endpoint",
+            "query",
+            "variables",
+            "mapping",
+            "paging",
+            "page_size",
+            "headers",
+        },
+        {"token", "secret_headers"},
+    ),
     "ledger": ({"url"}, {"password"}),
     "rabbitmq": ({"url"}, {"password"}),
     "postgres": ({"host", "port", "database", "user", "sslmode"}, {"password"}),

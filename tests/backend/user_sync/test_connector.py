@@ -10,8 +10,9 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,12 @@ class Case:
     token: str = ""
     status: int = -1
     said: str = ""
+    seen: list[Any] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Keep every request with its headers."""
+        answer = self.om.server._answer
+        self.om.server._answer = lambda request: (self.seen.append(request), answer(request))[1]
 
     def count(self, label: str) -> int:
         """A number of the source's summary."""
@@ -52,7 +59,9 @@ def prepare(case: Case, folder: Path) -> tuple[Path, dict[str, str]]:
     file = folder / "recipe.yaml"
     file.write_text(case.recipe.replace("http://localhost:8585/api", case.om.url))
     case.token = case.om.token(case.account, 900)
+    (folder / "token.txt").write_text(case.token + "\n")
     return file, {
+        "OM_JWT_FILE": str(folder / "token.txt"),
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "PORTAL_GRAPHQL_URL": case.directory.url,
@@ -97,6 +106,10 @@ def in_step() -> list[dict]:
     ]
 
 
+PROXIED = RECIPE.replace("${OM_JWT_TOKEN}", "${OM_JWT_FILE}").replace(
+    "    authProvider:", "    extraHeaders: {x-proxy: let me in}\n    authProvider:"
+)
+
 OLD = """
 source:
   type: connector.user_updater.UserUpdaterSource
@@ -130,15 +143,28 @@ def cases(tmp_path_factory):
         "failed": servers(account="ingestion-bot"),
         "directory_down": servers(),
         "server_down": servers(),
-        "put": servers(recipe=RECIPE.replace('update_mode: "patch"', 'update_mode: "put"')),
+        "put": servers(
+            recipe=RECIPE.replace("min_users:", 'update_mode: "put"\n        min_users:')
+        ),
+        "dry": servers(recipe=RECIPE.replace('dry_run: "false"', 'dry_run: "true"')),
+        "masked": servers(account="dana.fox"),
+        "proxied": servers(recipe=PROXIED),
+        "away": servers(),
+        "expired_midway": servers(),
+        "old_server": Case(
+            StandIn(seed=seeding.seed_demo, version="1.2.0").start(),
+            directory_standin.StandIn(seed=people.seed_demo).start(),
+        ),
         "short": servers(recipe=RECIPE.replace('min_users: "1"', 'min_users: "1000"')),
         "old": servers(recipe=OLD),
     }
     found["directory_down"].directory.close()
     found["server_down"].om.close()
-    anna = found["put"].om.store.user_named("aaron_johnson0")
-    anna.update(isAdmin=True, timezone="Europe/Warsaw", description="keeps the books")
-    anna["roles"] = []
+    found["proxied"].watch()
+    busy = b'{"message": "busy"}'
+    found["away"].om.faults.add(method="PATCH", after=3, times=1, status=503, body=busy)
+    no = b'{"message": "Invalid Token"}'
+    found["expired_midway"].om.faults.add(method="PATCH", after=3, status=401, body=no)
     folder = tmp_path_factory.mktemp("ingest")
     alone = ("changed", "failed")
     rest = {name: case for name, case in found.items() if name not in alone}
@@ -196,36 +222,65 @@ def test_what_cannot_begin_ends_with_1_and_changes_nothing(cases, name, said):
     assert case.display_name("aaron_johnson0") == "Aaron Jonson"
 
 
-def test_the_older_connectors_record_loses_nothing_of_the_user(cases):
+def test_put_is_refused_with_the_reason(cases):
     case = cases["put"]
+    assert case.status == 1
+    assert "takes a user's password" in case.said
+    assert {m for m, _ in case.om.requests} <= {"GET"}
+
+
+def test_a_dry_run_says_what_would_change_and_writes_nothing(cases):
+    case = cases["dry"]
+    assert (case.status, case.count("Processed records"), case.count("Filtered")) == (0, 0, 10)
+    assert {m for m, _ in case.om.requests} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("masked", "may not see e-mail addresses"),
+        ("old_server", r"version is 1\.2\.0, and 1\.9 or newer is needed"),
+    ],
+)
+def test_who_may_not_see_or_is_too_old_is_named(cases, name, said):
+    case = cases[name]
+    assert case.status == 1
+    assert re.search(said, case.said), case.said[-2000:]
+    assert {m for m, _ in case.om.requests} == {"GET"}
+
+
+def test_the_workflows_own_client_says_how_to_connect(cases):
+    """A token in a file and extra headers, as people behind proxies have them."""
+    case = cases["proxied"]
     assert case.status == 0, case.said[-3000:]
-    user = case.om.store.user_named("aaron_johnson0")
-    assert user["displayName"] == "Aaron Johnson"
-    assert [d["name"] for d in user["domains"]] == ["Marketing"]
-    assert (user["isAdmin"], user["timezone"]) == (True, "Europe/Warsaw")
-    assert user["description"] == "keeps the books"
-    assert [t["name"] for t in user["teams"]] == ["Organization"]
-    assert "image" in user["profile"]["images"]
+    patched = [request for request in case.seen if request.method == "PATCH"]
+    assert len(patched) >= 10
+    assert all(request.headers["x-proxy"] == "let me in" for request in patched)
 
 
-def test_the_older_connectors_record_keeps_what_was_edited_after_the_comparison(world):
+def test_one_503_is_no_failed_user(cases):
+    case = cases["away"]
+    assert (case.status, case.count("Processed records")) == (0, 10), case.said[-3000:]
+
+
+def test_a_refused_token_ends_the_run(cases):
+    case = cases["expired_midway"]
+    assert case.status == 1
+    assert "6 users were not tried" in case.said
+    assert case.count("Processed records") == 3
+
+
+def test_more_changes_than_the_limit_change_nothing(many):
+    from backend.core.errors import PortalError
+    from backend.integrations.openmetadata.gateway import OpenMetadataGateway
     from backend.user_sync.connector import Options, UserUpdaterSource
 
-    world.directory.users = [
-        {"email": "carla.chen@example.com", "displayName": None, "domain": "Research"},
-        {"email": "dana.fox@example.com", "displayName": "Dana F.", "domain": None},
-    ]
-    options = {"graphql_endpoint": world.directory.url, "update_mode": "put"}
-    source = UserUpdaterSource(Options.of(options), world.om.url, world.om.token("portal-admin"))
-    source.prepare()
-    world.om.store.edit_user("carla.chen", by="eve", display_name="Carla Married")
-    world.om.store.edit_user("dana.fox", by="eve", domains=("Marketing",))
-    records = {each.right.user.name.root: each.right.user for each in source._iter()}
+    world = many(120)
+    gateway = OpenMetadataGateway(world.om.url, world.om.token("portal-admin"))
+    source = UserUpdaterSource(Options.of({"graphql_endpoint": world.directory.url}), gateway)
+    with pytest.raises(PortalError, match=r"120 of 120 users, more than max_changes_percent"):
+        source.prepare()
     source.close()
-    assert records["carla.chen"].displayName == "Carla Married"
-    assert [str(d.root) for d in records["carla.chen"].domains] == ["Research"]
-    assert records["dana.fox"].displayName == "Dana F."
-    assert [str(d.root) for d in records["dana.fox"].domains] == ["Marketing"]
 
 
 def test_the_old_configuration_is_refused(cases):

@@ -89,7 +89,7 @@ class TestIgnore:
         run = world.apply(older)
         item = world.items(run)["aaron_johnson0@example.com"]
         assert (run.state, item.state, item.stored) == ("partial", "conflict", ())
-        assert "left alone since this was planned" in item.reason
+        assert "ignored since this was planned" in item.reason
         assert "agreed with HR" in item.reason
         assert world.stored("aaron_johnson0")["displayName"] == "Aaron Jonson"
         assert run.counts == {"applied": older.changes - 1, "conflict": 1}

@@ -1,0 +1,216 @@
+"""`python -m backend users`: everything beside plan, apply and revert."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli.common import Failed, Json, actor, database, emit, table, unit_read, unit_write
+from backend.cli.users import app, counts, refusals_printed, see_through
+from backend.core.words import counted
+from backend.user_sync import documents, service
+from backend.user_sync.difference import visible
+from backend.user_sync.schemas import RunView
+
+Env = Annotated[str, typer.Argument(metavar="ENV")]
+RunId = Annotated[int, typer.Argument(metavar="RUN_ID")]
+
+
+@app.command("try")
+def try_command(environment: Env, json: Json = False) -> None:
+    """Ask the directory for ten people and show how they are read; keeps nothing."""
+    found = service.try_it(database(), actor(), environment=environment)
+    people = [
+        [p.email, visible(p.display_name), ", ".join(p.domains), p.refused or "ok"]
+        for p in found.people
+    ]
+    emit(found, json, table(["E-MAIL", "NAME", "DOMAINS", "READ AS"], people))
+
+
+@app.command("presets")
+def presets_command(environment: Env, json: Json = False) -> None:
+    """Queries with mappings that fit the directory's GraphQL schema, where it may be read."""
+    found = service.suggest(database(), actor(), environment=environment)
+    text = "\n\n".join(
+        f"{p.label}\n  query={p.query}\n  mapping={p.mapping}\n  paging={p.paging}" for p in found
+    )
+    emit({"items": found}, json, text or "Nothing in the schema lists people with an e-mail.")
+
+
+@app.command("preflight")
+def preflight_command(environment: Env, json: Json = False) -> None:
+    """What the portal may do at this OpenMetadata, found out without changing anything."""
+    found = service.preflight(database(), actor(), environment=environment)
+    emit(found, json, "\n".join(f"{label}: {said}" for label, said in found.told()))
+    if not found.sees_emails:
+        raise Failed(found.warnings[0])
+
+
+@app.command("upload")
+def upload_command(
+    environment: Env,
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+    json: Json = False,
+) -> None:
+    """Keep a CSV or JSON file of people as the directory of an environment."""
+    with unit_write() as (session, who):
+        found = service.upload(
+            session, who, environment=environment, name=file.name, content=file.read_bytes()
+        )
+    emit(found, json, f"{counted(found.people, 'person', 'people')} kept for {environment}.")
+
+
+@app.command("ignore")
+def ignore_command(
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    email: Annotated[str, typer.Option("--email", help="Whose difference.")],
+    field: Annotated[str, typer.Option("--field", help="displayName or domains.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; others will read it.")],
+    json: Json = False,
+) -> None:
+    """Ignore a difference until either side changes; it leaves the plan at once."""
+    with unit_write() as (session, who):
+        plan = service.ignore(
+            session, who, plan_id=plan_id, email=email, field=field, reason=reason
+        )
+    emit(documents.plan_document(plan), json, f"Ignored; plan {plan.id}: {counts(plan.kinds)}.")
+
+
+@app.command("ignored")
+def ignored_command(
+    environment: Env,
+    forget: Annotated[
+        int | None, typer.Option("--forget", help="Number of one to compare again.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The ignored differences of an environment; --forget compares one again."""
+    if forget is not None:
+        with unit_write() as (session, who):
+            service.forget_ignore(session, who, ignore_id=forget)
+    with unit_read() as (session, who):
+        found = service.list_ignores(session, who, environment=environment)
+    rows = [[i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found]
+    emit(
+        {"items": found},
+        json,
+        table(["NUMBER", "E-MAIL", "FIELD", "DIFFERENCE", "BY", "REASON"], rows),
+    )
+
+
+@app.command("cancel")
+def cancel_command(run_id: RunId, json: Json = False) -> None:
+    """Ask a run to stop between two users."""
+    with unit_write() as (session, who):
+        run = service.cancel(session, who, run_id=run_id)
+    emit(_run_head(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
+
+
+@app.command("resume")
+def resume_command(run_id: RunId, json: Json = False) -> None:
+    """Go on with a run that stopped, was cancelled or lost its process."""
+    with refusals_printed(None, json), unit_write() as (session, who):
+        run = service.resume(session, who, run_id=run_id, background=False)
+    see_through(run, json)
+
+
+@app.command("settings")
+def settings_command(
+    environment: Env,
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show how an environment plans and applies, or change some of it."""
+    with unit_write() as (session, who):
+        view = (
+            service.change_settings(session, who, environment=environment, changes=_pairs(given))
+            if given
+            else service.get_settings(session, who, environment=environment)
+        )
+    options = vars(view.settings).items()
+    emit(view, json, "\n".join(f"{name}={_plain(value)}" for name, value in options))
+
+
+@app.command("schedule")
+def schedule_command(
+    environment: Env,
+    cron: Annotated[
+        str | None, typer.Argument(metavar="[CRON]", help='Five fields, UTC; "off" ends it.')
+    ] = None,
+    apply: Annotated[
+        bool | None, typer.Option("--apply/--no-apply", help="Also apply, up to the limit.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show or set when plans are made without anybody asking."""
+    changes: dict[str, str] = {}
+    if cron is not None:
+        changes["plan_cron"] = "" if cron == "off" else cron
+        if cron == "off":
+            changes["apply_on_schedule"] = "false"
+    if apply is not None:
+        changes["apply_on_schedule"] = str(apply).lower()
+    with unit_write() as (session, who):
+        view = (
+            service.change_settings(session, who, environment=environment, changes=changes)
+            if changes
+            else service.get_settings(session, who, environment=environment)
+        )
+    planned = view.settings.plan_cron or "never"
+    applied = ", applied up to the limit" if view.settings.apply_on_schedule else ""
+    due = f"; next {view.next_plan_at:%Y-%m-%d %H:%M} UTC" if view.next_plan_at else ""
+    emit(view, json, f"Planned by schedule: {planned}{applied}{due}.")
+
+
+@app.command("map")
+def map_command(
+    environment: Env,
+    said: Annotated[str, typer.Argument(metavar="[SAID]", help="The directory's word.")] = "",
+    domain: Annotated[
+        str, typer.Argument(metavar="[DOMAIN]", help="Full name of the domain meant.")
+    ] = "",
+    end: Annotated[int | None, typer.Option("--end", help="Number of a mapping to end.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Ended ones, too.")] = False,
+    json: Json = False,
+) -> None:
+    """Which domain is meant by what the directory says: show, add, end."""
+    if end is not None:
+        with unit_write() as (session, who):
+            service.unmap_domain(session, who, map_id=end)
+    if said:
+        with unit_write() as (session, who):
+            service.map_domain(session, who, environment=environment, said=said, domain=domain)
+    with unit_read() as (session, who):
+        found = service.list_domain_map(session, who, environment=environment, history=history)
+    rows = [[m.id, m.said, m.domain, m.created_by, m.created_at, m.ended_at] for m in found]
+    emit({"items": found}, json, table(["NUMBER", "SAID", "DOMAIN", "BY", "SINCE", "ENDED"], rows))
+
+
+@app.command("leavers")
+def leavers_command(
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")], json: Json = False
+) -> None:
+    """Users of OpenMetadata whom the directory did not name when a plan was made, with last login
+    and what they own; to look at only, nothing is ever done to them."""
+    found = service.leavers(database(), actor(), plan_id=plan_id, limit=1_000)
+    rows = [[x.email, x.user_name, x.kind, x.last_login, x.owns, x.reason] for x in found]
+    head = ["E-MAIL", "USER", "KIND", "LAST LOGIN", "OWNS", "REASON"]
+    emit({"items": found}, json, table(head, rows))
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = [item.partition("=") for item in given]
+    bad = [name for name, equals, _ in pairs if not equals]
+    if bad:
+        raise typer.BadParameter(f"write KEY=VALUE, not {', '.join(bad)}")
+    return {name: value for name, _, value in pairs}
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _run_head(run: RunView) -> dict[str, object]:
+    return {**documents.run_document(run, ()), "rows": []}

@@ -1,0 +1,166 @@
+"""Both sides before a plan: the directory tried, OpenMetadata's preflight, departments mapped."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.core.words import counted
+from backend.user_sync import service
+from backend.user_sync.schemas import DomainMapView, PreflightView, PresetView, TryView
+from pages.shared import times
+from pages.shell import calls, flash, guard
+from pages.shell.errors import escape
+
+
+def draw(actor: Actor, environment: str) -> None:
+    """For people who may plan; everybody else sees the mapping."""
+    if guard.allowed(actor, Permission.USER_SYNC_PLAN, "ask the directory and OpenMetadata"):
+        _try(environment)
+        _preflight(environment)
+        _upload(environment)
+    _domain_map(actor, environment)
+
+
+def _try(environment: str) -> None:
+    st.subheader("Directory", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        tried = st.button("Try it", key="user_sync.try", icon=":material/play_arrow:")
+        asked = st.button("Suggest queries", key="user_sync.presets", type="tertiary")
+        st.caption("The first ten people as a plan would read them; nothing is kept.")
+    if tried:
+        with st.spinner("Asking the directory …"):
+            found = calls.run(service.try_it, environment=environment)
+        if found is not None:
+            _people(found)
+    if asked:
+        with st.spinner("Reading the schema …"):
+            presets = calls.run(service.suggest, environment=environment)
+        if presets is not None:
+            _presets(presets)
+
+
+def _people(found: TryView) -> None:
+    refused = sum(bool(person.refused) for person in found.people)
+    said = counted(len(found.people), "person", "people")
+    if refused:
+        st.warning(f"{said} read, {refused} of them cannot be used.")
+    else:
+        st.success(f"{said} read, all of them can be used.")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "E-mail": [person.email for person in found.people],
+                "Name": [person.display_name for person in found.people],
+                "Domains": [", ".join(person.domains) for person in found.people],
+                "Refused because": [person.refused for person in found.people],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _presets(presets: tuple[PresetView, ...]) -> None:
+    if not presets:
+        st.info("Nothing in the schema lists people with an e-mail; write the query by hand.")
+    for preset in presets:
+        with st.expander(escape(preset.label)):
+            st.caption("Query, mapping and paging for the directory connection:")
+            st.code(preset.query, language="graphql", wrap_lines=True)
+            st.code(preset.mapping, language=None, wrap_lines=True)
+            st.code(preset.paging, language=None)
+
+
+def _preflight(environment: str) -> None:
+    st.subheader("OpenMetadata", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button("Preflight", key="user_sync.preflight", icon=":material/fact_check:")
+        st.caption("What the token may see and change, without changing anything.")
+    if pressed:
+        with st.spinner("Asking OpenMetadata …"):
+            found = calls.run(service.preflight, environment=environment)
+        if found is not None:
+            _told(found)
+
+
+def _told(found: PreflightView) -> None:
+    if not found.sees_emails:
+        st.error(escape(found.warnings[0]))
+    rows = [item for item in found.told() if item[0] != "Warning"]
+    st.dataframe(
+        pd.DataFrame(rows, columns=["Question", "Answer"]), hide_index=True, width="stretch"
+    )
+    for warning in found.warnings if found.sees_emails else ():
+        st.warning(escape(warning))
+
+
+def _upload(environment: str) -> None:
+    known = calls.read(service.uploaded, environment=environment)
+    with st.expander("A CSV or JSON file as the directory", expanded=known is not None):
+        if known is not None:
+            people = counted(known.people, "person", "people")
+            times.caption(
+                f"{escape(known.name)}: {people}, by {escape(known.uploaded_by)}", known.uploaded_at
+            )
+        file = st.file_uploader(
+            "File of people (UTF-8, at most 8 MiB)", type=["csv", "json"], key="user_sync.file"
+        )
+        st.caption("For environments whose directory connection has the kind *upload*.")
+        if st.button("Keep it", key="user_sync.keep", disabled=file is None) and file is not None:
+            kept = calls.write(
+                service.upload, environment=environment, name=file.name, content=file.getvalue()
+            )
+            if kept is not None:
+                flash.success(f"{counted(kept.people, 'person', 'people')} kept.")
+                st.rerun()
+
+
+def _domain_map(actor: Actor, environment: str) -> None:
+    st.subheader("Departments mapped to domains", anchor=False)
+    history = st.toggle("With ended ones", key="user_sync.map_history")
+    found = calls.read(service.list_domain_map, environment=environment, history=history)
+    if found:
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "The directory says": [item.said for item in found],
+                    "Domain": [item.domain for item in found],
+                    "By": [item.created_by for item in found],
+                    "Since": [item.created_at for item in found],
+                    "Ended": [item.ended_at for item in found],
+                }
+            ),
+            hide_index=True,
+            width="stretch",
+            column_config={"Since": times.column("Since"), "Ended": times.column("Ended")},
+        )
+    else:
+        st.caption("None. A row with an unknown domain can be mapped from its plan, too.")
+    if actor.may(Permission.USER_SYNC_PLAN):
+        _change_map(environment, [item for item in found if item.ended_at is None])
+
+
+def _change_map(environment: str, current: list[DomainMapView]) -> None:
+    with st.form("user_sync.map", border=False):
+        said, domain, add = st.columns([4, 4, 2], vertical_alignment="bottom")
+        what = said.text_input("The directory says", key="user_sync.map_said")
+        meant = domain.text_input(
+            "Domain (full name)", key="user_sync.map_domain", placeholder="Finance.Payments"
+        )
+        pressed = add.form_submit_button("Map", key="user_sync.map_do", width="stretch")
+    if pressed:
+        done = calls.write(service.map_domain, environment=environment, said=what, domain=meant)
+        if done is not None:
+            flash.success("Mapped; it counts from the next plan on.")
+            st.rerun()
+    if not current:
+        return
+    which = st.selectbox(
+        "End a mapping",
+        current,
+        format_func=lambda item: f"{item.said} → {item.domain}",
+        key="user_sync.map_end",
+    )
+    if st.button("End it", key="user_sync.map_end_do") and which is not None:
+        calls.write(service.unmap_domain, map_id=which.id)
+        st.rerun()
