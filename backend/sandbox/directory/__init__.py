@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from graphql import GraphQLError, build_schema, graphql_sync
 
+from backend.sandbox.directory.styles import STYLES
 from backend.sandbox.loopback import (
     Faults,
     LoopbackServer,
@@ -17,20 +18,15 @@ from backend.sandbox.loopback import (
     json_response,
 )
 
-SCHEMA = """
-"A person as the directory knows them."
-type User { email: String  displayName: String  domain: String }
-type Query { users: [User]! }
-"""
-
 Person = dict[str, Any]
 
 
 class StandIn:
     """Serves /graphql on 127.0.0.1; `users` may be changed at any time.
 
-    token: when set, requests must carry it as a bearer token. refuse_after: answer with an error
-    beside the data after so many people, as a directory does that loses its own source.
+    style: one of `styles.STYLES`. token: when set, requests must carry it in the style's header.
+    refuse_after: answer with an error beside the data after so many people, as a directory does
+    that loses its own source.
     seed gives the people when the state file holds none yet.
     """
 
@@ -42,13 +38,15 @@ class StandIn:
         seed: Callable[[], list[Person]] | None = None,
         token: str = "",
         latency: float = 0.0,
+        style: str = "plain",
     ) -> None:
         self.refuse_after: int | None = None
+        self.style = STYLES[style]
         self._token = token
         self._file = state_file
         self._lock = threading.Lock()
         self._known: dict[str, tuple[int, bytes]] = {}
-        self._schema = build_schema(SCHEMA)
+        self._schema = build_schema(self.style.schema)
         self.users: list[Person] = self._load(seed)
         self.server = LoopbackServer(self._answer, port=port, latency=latency)
 
@@ -93,8 +91,9 @@ class StandIn:
         return seed() if seed is not None else []
 
     def _answer(self, request: Request) -> Response:
-        if self._token and request.headers.get("authorization") != f"Bearer {self._token}":
-            return json_response(401, {"errors": [{"message": "Unauthorized"}]})
+        sent = request.headers.get(self.style.header, "").removeprefix("Bearer ")
+        if self._token and sent != self._token:
+            return json_response(*self.style.refusal)
         if request.path not in ("/graphql", "/"):
             return Response(404, b"<html><body>Not Found</body></html>", "text/html")
         if request.method != "POST":
@@ -115,7 +114,10 @@ class StandIn:
             if known is not None and known[0] == mark:
                 return known[1]
             result = graphql_sync(
-                self._schema, query, root_value={"users": self._people()}, variable_values=variables
+                self._schema,
+                query,
+                root_value=self.style.root(self._people()),
+                variable_values=variables,
             )
             body = json.dumps(result.formatted).encode()
             self._known = {key: (mark, body)}
