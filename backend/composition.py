@@ -125,9 +125,9 @@ class UserSync(Domain):
         return (("/api", user_sync.router),)
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import users
+        from backend.cli import users_more
 
-        return {"users": users.app}
+        return {"users": users_more.app}
 
 
 class Mounts(Domain):

@@ -12,6 +12,8 @@ from backend.user_sync import documents, service
 from backend.user_sync.difference import visible
 from backend.user_sync.schemas import RunView
 
+__all__ = ["app"]
+
 Env = Annotated[str, typer.Argument(metavar="ENV")]
 RunId = Annotated[int, typer.Argument(metavar="RUN_ID")]
 
