@@ -23,8 +23,9 @@ from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.models import SyncPlan, SyncRun
 from backend.user_sync import left_alone, repository, rules_repository, run_repository
 from backend.user_sync.errors import ElsewhereNow, PlanExpired
-from backend.user_sync.planning import Control, gateway_for
+from backend.user_sync.planning import Control
 from backend.user_sync.schemas import Change, ItemState, Outcome, RunState, RunView
+from backend.user_sync.sources import gateway_for
 from backend.user_sync.writing import Writer
 
 log = get_logger(__name__)

@@ -9,8 +9,8 @@ from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotFound, UpstreamError
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.user_sync import applying, repository, row_repository
-from backend.user_sync.planning import gateway_for
 from backend.user_sync.schemas import OBSERVED, LeaverView, RowFilter, RowView
+from backend.user_sync.sources import gateway_for
 
 MOST = 1_000
 #: `owns` loads everything a user owns, so it is asked of the users looked at only.

@@ -119,24 +119,13 @@ def _prepare(database: Database, plan_id: int) -> Sides:
         )
 
 
-def gateway_for(
-    config: ConnectionConfig, *, connections: int = 4, timeout: float = 30.0
-) -> OpenMetadataGateway:
-    return OpenMetadataGateway(
-        config.settings["host_port"],
-        config.secrets.get("jwt_token", ""),
-        max_connections=connections,
-        timeout=timeout,
-    )
-
-
 def _fill(
     database: Database, plan_id: int, sides: Sides, control: Control, *, accept_short: bool
 ) -> "Tally":
     control.progress(0, None, note="Asking the directory and OpenMetadata.")
     options = sides.settings.settings
     with (
-        gateway_for(sides.openmetadata, timeout=options.timeout) as gateway,
+        sources.gateway_for(sides.openmetadata, timeout=options.timeout) as gateway,
         Listing(gateway, options.page_size) as listing,
     ):
         items = sources.client(database, sides.directory).users()

@@ -9,6 +9,7 @@ from backend.core.errors import InvalidInput
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.directory.graphql import presets
 from backend.integrations.directory.upload import UploadSource
+from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.models import SyncUpload
 from backend.user_sync import rules_repository
 from backend.user_sync.matching import refusal
@@ -34,6 +35,17 @@ def client(
         config.secrets,
         timeout=timeout or view.settings.directory_timeout,
         upload=content if config.settings.get("source") == "upload" else b"",
+    )
+
+
+def gateway_for(
+    config: ConnectionConfig, *, connections: int = 4, timeout: float = 30.0
+) -> OpenMetadataGateway:
+    return OpenMetadataGateway(
+        config.settings["host_port"],
+        config.secrets.get("jwt_token", ""),
+        max_connections=connections,
+        timeout=timeout,
     )
 
 
@@ -74,8 +86,6 @@ def suggest(
 def preflight(database: Database, actor: Actor, *, environment: str | None = None) -> PreflightView:
     """What the portal may do at the environment's OpenMetadata; changes nothing there."""
     access.require(actor, Permission.USER_SYNC_PLAN)
-    from backend.user_sync.planning import gateway_for
-
     with database.read() as session:
         config = resolve.connection(session, kind="openmetadata", environment=environment)
     with gateway_for(config) as gateway:
