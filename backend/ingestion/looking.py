@@ -99,7 +99,12 @@ def _lambda(config: AwsConfig, row: IngestionRun) -> Finding:
         if not request_id:
             return _never_seen(row)
         call = logs.read_call(
-            config, log_group=group, region=region, request_id=request_id, since=since
+            config,
+            log_group=group,
+            region=region,
+            request_id=request_id,
+            since=since,
+            runtime=Gateway(config).runtime(row.target),
         )
     except AwsNotFound:
         return _no_lines(
@@ -134,6 +139,15 @@ def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
     if call.state == "succeeded":
         found.status, found.settled = "succeeded", True
         found.detail = found.public_detail = _tries("The function ended without an error", call)
+    elif call.state == "ended":
+        found.status, found.settled = "unknown", True
+        found.detail = found.public_detail = _tries(
+            "The function ended; its log does not tell whether it succeeded", call
+        )
+        found.detail += (
+            " This runtime leaves no trace of a failure in the log: look at the function's Errors "
+            "metric at that time, or at what it was to load."
+        )
     elif call.state == "failed":
         found.status = "failed"
         found.public_detail = _tries("The function ended with an error", call)

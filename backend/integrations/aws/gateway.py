@@ -1,11 +1,12 @@
 """What the portal asks of Lambda and Step Functions; every start is sent at most once."""
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from backend.core.errors import OutcomeUnknown
+from backend.core.errors import OutcomeUnknown, UpstreamError
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import (
@@ -17,6 +18,8 @@ from backend.integrations.aws.errors import (
 )
 
 LAMBDA = "AWS Lambda"
+#: Lambda's status for a dry run that would be let in; anything else was not Lambda.
+DRY_RUN = 204
 STEP_FUNCTIONS = "AWS Step Functions"
 
 Kind = Literal["lambda", "stepfunctions"]
@@ -63,6 +66,11 @@ class Execution:
     cause: str = ""
 
 
+RUNTIME_SECONDS = 600.0
+#: (region, name, configuration) → (runtime, when it was asked).
+_runtimes: dict[tuple[str, str, AwsConfig], tuple[str, float]] = {}
+
+
 def arn_region(name: str) -> str:
     """The region written in an ARN, or empty for a plain name."""
     match = _ARN.match(name)
@@ -89,7 +97,14 @@ class Gateway:
         region, subject = self.region(name), f"the function {name}"
         with translated(LAMBDA, subject=subject, region=region):
             lambda_ = clients.client(self.config, "lambda", region=region)
-            lambda_.invoke(FunctionName=name, InvocationType="DryRun")["Payload"].close()
+            told = lambda_.invoke(FunctionName=name, InvocationType="DryRun")
+            told["Payload"].close()
+        if told.get("StatusCode") != DRY_RUN:
+            raise OutcomeUnknown(
+                LAMBDA,
+                f"a dry run of {subject} was answered with {told.get('StatusCode')} instead of 204",
+                "Check endpoint_url: what answers there is not Lambda, and may have run it.",
+            )
         try:
             with translated(LAMBDA, subject=subject, region=region):
                 facts = lambda_.get_function_configuration(FunctionName=name)
@@ -105,6 +120,25 @@ class Gateway:
             log_group=facts.get("LoggingConfig", {}).get("LogGroup") or default_log_group(name),
             max_attempts=self._attempts(lambda_, name, region),
         )
+
+    def runtime(self, name: str) -> str:
+        """The function's Runtime ("python3.13"), kept for ten minutes; "" for an image, and when
+        AWS does not say."""
+        region = self.region(name)
+        key, now = (region, name, self.config), time.monotonic()
+        kept = _runtimes.get(key)
+        if kept and now - kept[1] < RUNTIME_SECONDS:
+            return kept[0]
+        try:
+            with translated(LAMBDA, subject=f"the function {name}", region=region):
+                lambda_ = clients.client(self.config, "lambda", region=region)
+                told = str(lambda_.get_function_configuration(FunctionName=name).get("Runtime", ""))
+        except UpstreamError:
+            return ""
+        if len(_runtimes) > 1000:
+            _runtimes.clear()
+        _runtimes[key] = (told, now)
+        return told
 
     def _attempts(self, lambda_: Any, name: str, region: str) -> int:
         try:

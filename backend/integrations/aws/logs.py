@@ -1,24 +1,23 @@
 """What became of one asynchronous Lambda call, read from its lines in CloudWatch Logs.
 
-A stream serves one call at a time, so everything between a call's START and REPORT lines belongs
-to it, also the traceback that does not carry the request id. Text and JSON log formats are read.
-CloudWatch answers in pages, and a page may be short or empty with more to come: a verdict is given
-only after the last one.
+Everything between a call's START and REPORT lines belongs to it, also the traceback that does not
+carry the request id; `outcome` judges it. A program can print lines that look like the platform's:
+a REPORT counts with its END before it, a START only outside a call. CloudWatch answers in pages,
+and a page may be short or empty with more to come: a verdict is given only after the last one.
 """
 
-import json
 import re
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from backend.core.errors import UpstreamError
-from backend.integrations.aws import clients
+from backend.integrations.aws import clients, outcome
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import translated
+from backend.integrations.aws.outcome import Outcome, json_record
 
 SYSTEM = "CloudWatch Logs"
 MAX_LINES = 200
@@ -28,12 +27,12 @@ PAGE_LINES = 10_000
 SEARCH_SECONDS = 40.0
 
 _REQUEST = re.compile(r"RequestId: ?([0-9A-Za-z-]{8,})")
-_STATUS = re.compile(r"\bStatus: (\w+)")
-_FAILED = re.compile(
-    r"^\[ERROR\] \S|\bTask timed out after\b|\bInvoke Error\b|^RequestId: \S+ Error:|"
-    r"\bUncaught Exception\b|\bProcess exited before completing request\b",
-    re.MULTILINE,
-)
+_REPORT = re.compile(r"REPORT RequestId: ID\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms")
+#: How far before START the failures of a function's own loading stand (it may take ten seconds,
+#: and is tried twice).
+INIT_MS = 60_000
+#: Events of one attempt kept for the verdict: the first ones and the last ones matter.
+MAX_EVENTS = 20_000
 
 
 class LogTooLong(UpstreamError):
@@ -44,8 +43,9 @@ class LogTooLong(UpstreamError):
 class CallLog:
     """What the lines say about a call.
 
-    state: missing (no line yet), running, succeeded, failed. attempts: how often it was begun.
-    error: the line that tells why it failed. tail: the last lines, oldest first.
+    state: missing (no line yet), running, succeeded, failed, or ended (it is over, and nothing in
+    the log tells how). attempts: how often it was begun. error: the runtime's own words for why it
+    failed. tail: the last lines, oldest first.
     """
 
     state: str
@@ -59,17 +59,25 @@ class CallLog:
 
 @dataclass
 class _Attempt:
+    """before: events since the stream's last call, where loading fails. ended_at: None while it
+    runs; milliseconds."""
+
     start: int
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
-    end: int | None = None
-    failed: bool = False
-    error: str = ""
+    before: list[str]
+    events: list[str] = field(default_factory=list)
+    ended_at: int | None = None
 
 
 def read_call(
-    config: AwsConfig, *, log_group: str, region: str, request_id: str, since: datetime
+    config: AwsConfig,
+    *,
+    log_group: str,
+    region: str,
+    request_id: str,
+    since: datetime,
+    runtime: str = "",
 ) -> CallLog:
-    """The state of the call with this request id.
+    """The state of the call with this request id. runtime: of the function, "" when not known.
 
     Raises AwsNotFound when the log group does not exist, AwsDenied when it may not be read,
     LogTooLong when it could not be read to its end.
@@ -85,7 +93,7 @@ def read_call(
             return CallLog("missing", request_id=request_id)
         starts = sorted(starts, key=_at) or [first]
         last = _attempt(log, starts[-1], request_id)
-    return _summary(last, starts, request_id)
+    return _summary(last, starts, request_id, runtime)
 
 
 def find_request(
@@ -109,7 +117,7 @@ def find_request(
 
 def start_of(line: str) -> str:
     """The request id of a START line (text or JSON), else empty."""
-    record = _json(line)
+    record = json_record(line)
     if record is not None:
         if record.get("type") == "platform.start":
             return str(record.get("record", {}).get("requestId", ""))
@@ -124,63 +132,82 @@ def is_start(line: str, request_id: str) -> bool:
     return start_of(line) == request_id
 
 
-def _summary(last: _Attempt, starts: list[dict[str, Any]], request_id: str) -> CallLog:
+def _summary(
+    last: _Attempt, starts: list[dict[str, Any]], request_id: str, runtime: str
+) -> CallLog:
     """One call's attempts as one state: the last one decides."""
-    if last.end is None:
-        state = "failed" if last.failed else "running"
-    else:
-        state = "failed" if last.failed else "succeeded"
+    found = Outcome(None)
+    if last.ended_at is not None:
+        found = outcome.of_call(last.events, last.before, request_id, runtime)
+    states = {True: "failed", False: "succeeded", None: "ended"}
     return CallLog(
-        state=state,
+        state=states[found.failed] if last.ended_at is not None else "running",
         attempts=len(starts),
         started_at=_when(_at(starts[0])),
-        finished_at=_when(last.end),
-        error=last.error,
-        tail=tuple(last.lines),
+        finished_at=_when(last.ended_at),
+        error=found.error,
+        tail=tuple(last.events[-MAX_LINES:]),
         request_id=request_id,
     )
 
 
 def _attempt(log: "_Log", start: dict[str, Any], request_id: str) -> _Attempt:
-    attempt = _Attempt(start=_at(start))
-    inside = False
-    for event in log.lines(start["logStreamName"], attempt.start):
+    """The attempt that `start` began, to its REPORT or to where the log ends now."""
+    attempt = _Attempt(start=_at(start), before=[])
+    inside, other, last_at = False, None, attempt.start
+    for event in log.lines(start["logStreamName"], attempt.start - INIT_MS):
         line = event["message"].rstrip("\n")
-        begins = start_of(line)
-        if begins:
-            if inside and begins != request_id:
-                break
-            inside = inside or begins == request_id
-        if not inside and request_id not in line:
+        if attempt.ended_at is not None:
+            if request_id not in line or start_of(line):
+                return attempt
+            attempt.events.append(line)  # "Task timed out" may stand behind the REPORT
             continue
-        inside = True
-        attempt.lines.append(line)
-        _judge(attempt, line, request_id, _at(event))
-        if attempt.end is not None:
-            break
+        if not inside:
+            inside = _at(event) >= attempt.start and request_id in line
+            if not inside:
+                if line.startswith("REPORT ") or start_of(line):
+                    attempt.before.clear()
+                attempt.before.append(line)
+                continue
+        elif other is None and _is_start_of_another(line, request_id):
+            other = len(attempt.events)
+        _keep(attempt.events, line)
+        last_at = _at(event) if other is None else last_at
+        if _is_end(attempt.events, line, request_id):
+            attempt.ended_at = _at(event)
+    if attempt.ended_at is not None:
+        return attempt
+    # Without an end of ours it was the next call; with one it was a print that looks like a start.
+    del attempt.events[len(attempt.events) if other is None else other :]
+    if attempt.events and _REPORT.match(attempt.events[-1].replace(request_id, "ID", 1)):
+        attempt.ended_at = last_at  # its END was filtered out, and nothing came after it
     return attempt
 
 
-def _judge(attempt: _Attempt, line: str, request_id: str, at: int) -> None:
-    record = _json(line)
+def _is_start_of_another(line: str, request_id: str) -> bool:
+    begins = start_of(line)
+    # On managed instances requests interleave in one stream; their records name their request.
+    return bool(begins) and begins != request_id and not line.startswith("{")
+
+
+def _keep(events: list[str], line: str) -> None:
+    events.append(line)
+    if len(events) > MAX_EVENTS:
+        del events[MAX_EVENTS // 2 : MAX_EVENTS // 2 + 1]
+
+
+def _is_end(events: list[str], line: str, request_id: str) -> bool:
+    """The platform's own REPORT of this request: in text it follows the platform's END at once."""
+    record = json_record(line)
     if record is not None:
-        if record.get("type") == "platform.report":
-            attempt.end = at
-            report = record.get("record", {})
-            if report.get("status", "success") != "success":
-                attempt.failed = True
-                kind = report.get("errorType") or "no error type"
-                attempt.error = attempt.error or f"{report['status']}: {kind}"
-        return
-    if line.startswith("REPORT ") and request_id in line:
-        attempt.end = at
-        status = _STATUS.search(line)
-        if status and status.group(1) not in ("success", "ok"):
-            attempt.failed = True
-            attempt.error = attempt.error or line[:500]
-    elif _FAILED.search(line):
-        attempt.failed = True
-        attempt.error = attempt.error or line.splitlines()[0][:500]
+        told = record.get("record")
+        if record.get("type") != "platform.report" or not isinstance(told, dict):
+            return False
+        return told.get("requestId") == request_id and "metrics" in told
+    if not line.startswith(f"REPORT RequestId: {request_id}\tDuration: "):
+        return False
+    earlier = events[-2] if len(events) > 1 else ""
+    return earlier.startswith(f"END RequestId: {request_id}")
 
 
 class _Log:
@@ -229,16 +256,6 @@ class _Log:
                 "Look for the call there.",
             )
         return {"nextToken": token}
-
-
-def _json(line: str) -> dict[str, Any] | None:
-    if not line.startswith("{"):
-        return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def _at(event: dict[str, Any]) -> int:

@@ -143,5 +143,6 @@ def _ending(behaviour: Behaviour, request_id: str) -> list[str]:
             "[ERROR] IngestError: the source did not answer\nTraceback (most recent call last):"
         ]
     if behaviour.outcome == "timeout":
-        return [f"{request_id} Task timed out after {behaviour.seconds:.2f} seconds"]
+        when = "2026-01-01T00:00:00.000Z"
+        return [f"{when} {request_id} Task timed out after {behaviour.seconds:.2f} seconds"]
     return ["rows read: 1200", "rows written: 1200"]

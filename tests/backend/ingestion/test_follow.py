@@ -198,6 +198,9 @@ class TestLambda:
         aws.add_function("f", seconds=600, timeout=60)
         add_rule("exact", URN, "f")
         run = look(start().run_id, "unknown")
+        while "does not exist" in run.detail:  # until the function has logged its start
+            age(run.run_id, seconds=3)
+            run = look(run.run_id, "unknown")
         assert (run.status, run.settled, run.active) == ("unknown", False, True)
         assert "could not be read to its end" in run.detail
         age(run.run_id, minutes=4)

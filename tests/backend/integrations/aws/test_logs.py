@@ -22,7 +22,15 @@ def _write(aws: AwsStandIn, *streams: list[str]) -> None:
     client = aws._client("logs")
     client.create_log_group(logGroupName=GROUP)
     now = int(time.time() * 1000)
-    for number, lines in enumerate(streams):
+    for number, stream in enumerate(streams):
+        # The platform writes END before every REPORT of its own.
+        lines = [
+            line
+            for told in stream
+            for line in (
+                [f"END RequestId: {told.split()[2]}", told] if "\tDuration: " in told else [told]
+            )
+        ]
         client.create_log_stream(logGroupName=GROUP, logStreamName=f"s{number}")
         events = [
             {"timestamp": now + number * 1000 + i, "message": line} for i, line in enumerate(lines)
@@ -35,20 +43,25 @@ def _write(aws: AwsStandIn, *streams: list[str]) -> None:
             )
 
 
-def _read(config: AwsConfig) -> CallLog:
+def _read(config: AwsConfig, runtime: str = "python3.13") -> CallLog:
     since = clock.now() - timedelta(minutes=1)
-    return logs.read_call(config, log_group=GROUP, region="us-east-1", request_id=ID, since=since)
+    return logs.read_call(
+        config, log_group=GROUP, region="us-east-1", request_id=ID, since=since, runtime=runtime
+    )
 
 
 START = f"START RequestId: {ID} Version: $LATEST"
 REPORT = f"REPORT RequestId: {ID}\tDuration: 12.00 ms\tBilled Duration: 13 ms"
+#: As Python's runtime prints it: one event.
+FAILURE = "[ERROR] ValueError: no\nTraceback (most recent call last):"
 
 
 @pytest.mark.parametrize(
     ("lines", "state", "error"),
     [
         ([START, "hello"], "running", ""),
-        ([START, "hello", f"END RequestId: {ID}", REPORT], "succeeded", ""),
+        ([START, "hello", REPORT], "succeeded", ""),
+        ([START, REPORT, f"2026Z {ID} Task timed out after 3.00 seconds"], "failed", "timed out"),
         (
             [START, "[ERROR]\t2026-01-01T00:00:00Z\tx\tonly logged", REPORT], "succeeded", "",
         ),
@@ -56,10 +69,15 @@ REPORT = f"REPORT RequestId: {ID}\tDuration: 12.00 ms\tBilled Duration: 13 ms"
             [START, "[ERROR] ValueError: no\nTraceback (most recent call last):", REPORT],
             "failed", "[ERROR] ValueError: no",
         ),
-        ([START, f"2026 {ID} Task timed out after 3.00 seconds", REPORT], "failed", "timed out"),
+        ([START, f"2026Z {ID} Task timed out after 3.00 seconds", REPORT], "failed", "timed out"),
+        ([START, "[ERROR] could not parse row 5, skipped", REPORT], "succeeded", ""),
+        ([START, "Task timed out after 30 s, trying again", REPORT], "succeeded", ""),
+        ([START, f"REPORT RequestId: {ID}", "more work"], "running", ""),
+        ([START, START, "more work"], "running", ""),
+        ([START, f"START RequestId: {NEXT}", "[ERROR] X\nTraceback (most recent call last):",
+          REPORT], "failed", "[ERROR] X"),
         ([START, f"RequestId: {ID} Error: Runtime exited", REPORT], "failed", "Runtime exited"),
-        ([START, "2026\tERROR\tInvoke Error \t{}", REPORT], "failed", "Invoke Error"),
-        ([START, REPORT + "\tStatus: error\tError Type: X"], "failed", "Status: error"),
+        ([START, REPORT + "\tStatus: error\tError Type: X"], "failed", "error: X"),
     ],
 )  # fmt: skip
 def test_text_lines(
@@ -76,7 +94,9 @@ def test_text_lines(
 @pytest.mark.parametrize(("status", "state"), [("success", "succeeded"), ("error", "failed")])
 def test_json_lines(aws: AwsStandIn, config: AwsConfig, status: str, state: str) -> None:
     def line(kind: str, **record: str) -> str:
-        return json.dumps({"type": kind, "record": {"requestId": ID, **record}})
+        metrics = {"metrics": {}} if kind == "platform.report" else {}
+        told = {"requestId": ID, **metrics, **record}
+        return json.dumps({"time": "2026", "type": kind, "record": told})
 
     report = line("platform.report", status=status, errorType="Runtime.X")
     _write(aws, [line("platform.start"), '{"message": "hello"}', report])
@@ -84,7 +104,7 @@ def test_json_lines(aws: AwsStandIn, config: AwsConfig, status: str, state: str)
 
 
 def test_a_second_try_in_another_stream_decides(aws: AwsStandIn, config: AwsConfig) -> None:
-    _write(aws, [START, "[ERROR] ValueError: no", REPORT], [START, "fine now", REPORT])
+    _write(aws, [START, FAILURE, REPORT], [START, "fine now", REPORT])
     call = _read(config)
     assert (call.state, call.attempts, call.tail[1]) == ("succeeded", 2, "fine now")
 
@@ -122,7 +142,7 @@ class TestOverAPage:
 
     @pytest.mark.usefixtures("_pages")
     @pytest.mark.parametrize(
-        ("last", "state"), [("row batch done", "succeeded"), ("[ERROR] ValueError: no", "failed")]
+        ("last", "state"), [("row batch done", "succeeded"), (FAILURE, "failed")]
     )
     def test_the_end_of_a_long_call_is_found_with_its_last_lines(
         self, aws: AwsStandIn, config: AwsConfig, last: str, state: str
@@ -130,14 +150,14 @@ class TestOverAPage:
         _write(aws, [START, *self.CHATTY, last, REPORT])
         call = _read(config)
         assert (call.state, call.attempts) == (state, 1)
-        assert (len(call.tail), call.tail[-2:]) == (logs.MAX_LINES, (last, REPORT))
+        assert (len(call.tail), call.tail[-3], call.tail[-1]) == (logs.MAX_LINES, last, REPORT)
 
     @pytest.mark.usefixtures("_pages")
     def test_a_call_after_a_long_one_in_the_same_stream_is_found_by_its_own_id(
         self, aws: AwsStandIn, config: AwsConfig
     ) -> None:
         before = [f"START RequestId: {NEXT} Version: 1", *(f"row {n}" for n in range(1200))]
-        mine = [START, '{"runId": "lambda-7"}', "[ERROR] ValueError: no", REPORT]
+        mine = [START, '{"runId": "lambda-7"}', FAILURE, REPORT]
         _write(aws, [*before, f"REPORT RequestId: {NEXT}\tDuration: 1 ms", *mine])
         since = clock.now() - timedelta(minutes=1)
         found = logs.find_request(

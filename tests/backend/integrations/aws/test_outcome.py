@@ -1,0 +1,144 @@
+"""Whether a call failed, from streams that AWS's own runtime clients printed.
+
+The recorded streams stand beside the checkout (shared/cases/lambda); a few of each kind are here.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from backend.integrations.aws import outcome
+from backend.integrations.aws.outcome import Outcome
+
+CASES = Path(__file__).resolve().parents[5] / "shared" / "cases" / "lambda"
+RUNTIMES = {
+    "python": ("python3.13", ""),
+    "node": ("nodejs22.x", ""),
+    "java": ("java21", ""),
+    "ruby": ("ruby3.3", ""),
+    "go": ("go1.x", "provided.al2023"),
+}
+ID = "8f5b2c1e-1111-4222-8333-444455556666"
+OTHER = "aaaaaaaa-1111-4222-8333-444455556666"
+START, END = f"START RequestId: {ID} Version: $LATEST", f"END RequestId: {ID}"
+REPORT = f"REPORT RequestId: {ID}\tDuration: 12.00 ms\tBilled Duration: 13 ms"
+_ESCAPES = {"\\": "\\", "n": "\n", "t": "\t", "r": "\r", "xa0": "\xa0"}
+
+
+def recorded() -> list[tuple[str, str, str, list[str]]]:
+    """(runtime, heading, truth, events) of every recorded stream."""
+    found = []
+    for file in sorted(CASES.glob("*.txt")):
+        for block in file.read_text(encoding="utf-8").split("## ")[1:]:
+            heading, *lines = block.rstrip("\n").split("\n")
+            events = [
+                re.sub(r"\\(\\|n|t|r|xa0)", lambda m: _ESCAPES[m[1]], line)
+                for line in lines
+                if line
+            ]
+            truth = heading.rpartition("truth: ")[2]
+            found += [(one, f"{file.stem} {heading}", truth, events) for one in RUNTIMES[file.stem]]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("runtime", "truth", "events"),
+    [pytest.param(r, t, e, id=f"{h} as {r or 'unknown'}") for r, h, t, e in recorded()],
+)
+def test_no_recorded_failure_is_a_success_and_no_success_a_failure(
+    runtime: str, truth: str, events: list[str]
+) -> None:
+    begun = [i for i, event in enumerate(events) if outcome_start(event)][-1]
+    request_id = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", events[begun])[0]
+    ends = [i for i, e in enumerate(events) if "REPORT " in e or "platform.report" in e]
+    found = outcome.of_call(events[begun : ends[-1] + 1], events[:begun], request_id, runtime)
+    if truth != "success":
+        assert found.failed is True
+        assert found.error
+    elif outcome.family(runtime) in outcome.TELLING:
+        assert found.failed is False
+    else:
+        assert found.failed is None, "this runtime leaves no trace, so nothing proves success"
+
+
+def outcome_start(event: str) -> bool:
+    return event.startswith("START RequestId: ") or '"type":"platform.start"' in event
+
+
+def judged(
+    runtime: str, *events: str, before: tuple[str, ...] = (), report: str = REPORT
+) -> Outcome:
+    return outcome.of_call([START, *events, END, report], before, ID, runtime)
+
+
+JAVA = "no table: fn.H$Lost\nfn.H$Lost: no table\n\tat fn.H.handle(H.java:9)"
+NODE = f'2026Z\t{ID}\tERROR\tInvoke Error \t{{"errorType":"Lost","errorMessage":"no table"}}'
+PYTHON = "[ERROR] Lost: no table\nTraceback (most recent call last):\n  File x"
+RUBY = ("Error raised from handler method\n", '{"errorType":"F<Lost>","errorMessage":"no table"}')
+GO = '2026/09/14 22:25:42 {"errorMessage":"no such key","errorType":"errorString"}'
+
+
+@pytest.mark.parametrize(
+    ("runtime", "events", "error"),
+    [
+        ("python3.13", (PYTHON,), "Lost: no table"),
+        ("python3.9", (PYTHON.replace("\n", "\r"),), "Lost: no table"),
+        ("nodejs22.x", (NODE,), "Lost: no table"),
+        ("java21", (JAVA,), "fn.H$Lost: no table"),
+        ("ruby3.3", RUBY, "F<Lost>: no table"),
+        ("ruby3.3", (RUBY[0].strip() + "  " + RUBY[1],), "F<Lost>: no table"),
+        ("provided.al2023", (GO,), "errorString: no such key"),
+        ("", (JAVA,), "fn.H$Lost: no table"),
+    ],
+)
+def test_each_runtime_in_its_own_form(runtime: str, events: tuple[str, ...], error: str) -> None:
+    found = judged(runtime, *events)
+    assert found.failed is True
+    assert error in found.error
+
+
+@pytest.mark.parametrize("runtime", ["python3.13", "nodejs22.x", "java21", "ruby3.3"])
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "[ERROR] could not parse row 5, skipped",
+        "[ERROR]\t2026Z\tx\tonly logged\nTraceback (most recent call last):",
+        "Task timed out after 30 s, trying again",
+        f"RequestId: {OTHER} Error: Runtime exited",
+        f'2026Z\t{ID}\tINFO\tInvoke Error \t{{"errorType":"Lost"}}',
+        '{"type":"platform.report","record":{"requestId":"x","status":"error"}}',
+        "Exception in thread: java.lang.RuntimeException",
+        "INIT_REPORT Init Duration: 1 ms\tPhase: invoke\tStatus: error",
+    ],
+)
+def test_a_programs_own_words_prove_nothing(runtime: str, printed: str) -> None:
+    assert judged(runtime, printed, "done well") == Outcome(False)
+
+
+@pytest.mark.parametrize("runtime", ["provided.al2023", "go1.x", "dotnet8", ""])
+def test_without_evidence_nothing_is_known(runtime: str) -> None:
+    assert judged(runtime, "done well") == Outcome(None)
+
+
+def test_another_requests_record_is_not_ours() -> None:
+    theirs = (
+        '{"timestamp":"t","level":"ERROR","errorMessage":"no","errorType":"Lost",'
+        f'"requestId":"{OTHER}"}}'
+    )
+    assert judged("python3.13", theirs) == Outcome(False)
+    assert judged("python3.13", theirs.replace(OTHER, ID)).failed is True
+
+
+@pytest.mark.parametrize("runtime", ["python3.13", "provided.al2023"])
+@pytest.mark.parametrize("status", ["error", "timeout", "failure"])
+def test_a_platform_status_proves_failure_for_every_runtime(runtime: str, status: str) -> None:
+    report = f"{REPORT}\tStatus: {status}\tError Type: Runtime.ExitError"
+    assert judged(runtime, report=report) == Outcome(True, f"{status}: Runtime.ExitError")
+
+
+def test_a_failure_at_init_stands_before_the_start() -> None:
+    report = "INIT_REPORT Init Duration: 9 ms\tPhase: {}\tStatus: error\tError Type: Runtime.X"
+    at_invoke = (PYTHON, report.format("init"), PYTHON, report.format("invoke"))
+    assert judged("python3.13", before=at_invoke) == Outcome(True, "[ERROR] Lost: no table")
+    assert judged("python3.13", before=at_invoke[:2]) == Outcome(False)  # the second try loaded it
