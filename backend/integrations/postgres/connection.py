@@ -15,6 +15,17 @@ from backend.integrations.postgres.errors import is_lost, translated
 
 __all__ = ["Connection", "address", "connect", "is_lost", "open_connection", "sql", "translated"]
 
+#: What holds for every transaction whatever the role, the database or a pooler set.
+#: synchronous_commit: a commit that was answered must not get lost with the server.
+#: session_replication_role: `replica` would pass over triggers and constraints; setting it back
+#: needs the right to, and a login without it is refused.
+_RELIED_ON = {
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    "client_encoding": "UTF8",
+    "synchronous_commit": "on",
+    "session_replication_role": "origin",
+}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -103,13 +114,23 @@ def open_connection(
         cursor_factory=deadline.WatchedCursor,
     )
     connection.patience = deadline.patience_for(statement_timeout)
-    connection.set_session(readonly=readonly)
+    # Said at BEGIN, so that no default of the role, the database or a pooler counts. Under
+    # repeatable read, rows committed while LOCK TABLE waits would not be seen.
+    connection.set_session(isolation_level="READ COMMITTED", readonly=readonly, deferrable=False)
+    settled = {
+        "statement_timeout": f"{round(statement_timeout * 1000)}ms",
+        "lock_timeout": f"{round(lock_timeout * 1000)}ms",
+        **_RELIED_ON,
+    }
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_catalog.set_config('statement_timeout', %s, true),"
-            " pg_catalog.set_config('lock_timeout', %s, true),"
-            " pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true)",
-            (f"{round(statement_timeout * 1000)}ms", f"{round(lock_timeout * 1000)}ms"),
+            # A server that does not know a setting (transaction_timeout before 17) has no need.
+            "SELECT pg_catalog.set_config(s.name, wanted.value, true)"
+            " FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[]))"
+            " AS wanted (name, value)"
+            " JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) wanted.name"
+            " AND s.setting OPERATOR(pg_catalog.<>) wanted.value",
+            (list(settled), list(settled.values())),
         )
     return connection
 

@@ -185,17 +185,64 @@ SELECT p.pubname
  LIMIT 1
 """
 
-# The modes that a run's SHARE ROW EXCLUSIVE has to wait for.
+# A run's EXCLUSIVE waits for everything but readers. No pid: a prepared transaction.
 _LOCK_HOLDERS = """
 SELECT DISTINCT ON (l.pid) l.pid, COALESCE(s.application_name, ''), COALESCE(s.usename, ''),
-       COALESCE(EXTRACT(epoch FROM pg_catalog.now() - s.xact_start), 0)::float
+       COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - s.xact_start), 0)::float,
+       COALESCE(pg_catalog.left(s.query, 500), '')
   FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS s ON s.pid = l.pid
  WHERE l.locktype = 'relation' AND l.relation = ANY (%(oids)s) AND l.granted
    AND l.database = (SELECT oid FROM pg_catalog.pg_database
                       WHERE datname = pg_catalog.current_database())
-   AND l.pid <> pg_catalog.pg_backend_pid()
-   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+   AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+   AND l.mode <> 'AccessShareLock'
  ORDER BY l.pid LIMIT 5
+"""
+
+
+# Code that writing a row runs: triggers, and whatever is not an immutable function of the server
+# itself in an index, a check (a domain's too), a generated column or a partition key, of the tables
+# and of those they are partitions of. Functions stand in the stored expressions by number; a
+# function in C needs a superuser and reads no tables of others.
+_USER_CODE = """
+WITH family AS (
+    SELECT pg_catalog.unnest(%(oids)s) AS oid
+    UNION SELECT a.relid::pg_catalog.oid
+      FROM pg_catalog.unnest(%(oids)s) AS m (oid),
+           pg_catalog.pg_partition_ancestors(m.oid) AS a (relid)),
+expression (place, tree) AS (
+    SELECT 'the index ' || i.indexrelid::pg_catalog.regclass::text,
+           pg_catalog.concat(i.indexprs::text, i.indpred::text)
+      FROM pg_catalog.pg_index AS i JOIN family AS f ON f.oid = i.indrelid
+    UNION ALL
+    SELECT 'the check constraint ' || k.conname, k.conbin::text
+      FROM pg_catalog.pg_constraint AS k
+     WHERE k.contype = 'c' AND (k.conrelid IN (SELECT oid FROM family) OR k.contypid IN (
+           SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+                  JOIN family AS f ON f.oid = a.attrelid))
+    UNION ALL
+    SELECT 'the generated column ' || a.attname, d.adbin::text
+      FROM pg_catalog.pg_attrdef AS d JOIN family AS f ON f.oid = d.adrelid
+           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+     WHERE a.attgenerated <> ''
+    UNION ALL
+    SELECT 'the partition key of ' || p.partrelid::pg_catalog.regclass::text, p.partexprs::text
+      FROM pg_catalog.pg_partitioned_table AS p JOIN family AS f ON f.oid = p.partrelid
+    UNION ALL
+    SELECT 'the trigger ' || t.tgname, t.tgqual::text
+      FROM pg_catalog.pg_trigger AS t JOIN family AS f ON f.oid = t.tgrelid
+     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D')
+SELECT e.place, p.oid::pg_catalog.regprocedure::text
+  FROM expression AS e
+       CROSS JOIN LATERAL pg_catalog.regexp_matches(e.tree, 'func[a-z]*id ([1-9][0-9]*)', 'g') AS m
+       JOIN pg_catalog.pg_proc AS p ON p.oid = m[1]::pg_catalog.oid
+       JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+ WHERE l.lanname NOT IN ('internal', 'c') OR p.provolatile <> 'i'
+UNION
+SELECT 'the trigger ' || t.tgname, t.tgfoid::pg_catalog.regprocedure::text
+  FROM pg_catalog.pg_trigger AS t JOIN family AS f ON f.oid = t.tgrelid
+ WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND (t.tgtype & 16) = 16
+ ORDER BY 1, 2
 """
 
 
@@ -237,6 +284,7 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
         generated_from=tuple(_rows(cursor, _GENERATED_FROM, about)),
         publication_without_identity=publication[0][0] if publication else "",
         lock_holders=lock_holders(cursor, about["oids"]),
+        user_code=tuple(_rows(cursor, _USER_CODE, about)),
     )
 
 

@@ -91,7 +91,8 @@ class PostgresEngine:
             if column.rows_to_update and not column.blockers
             if (index := rules.unique_alone(facts, column.name))
         }
-        if not unique:
+        # Planning a query on the table may call such code, which must not find the key.
+        if not unique or facts.user_code:
             return {}
         with (
             self._connect("preview", PREVIEW_STATEMENT, readonly=False) as connection,

@@ -92,5 +92,11 @@ def load_key(cursor: Cursor, tokenizer: Tokenizer) -> None:
     )
 
 
+def drop_key(cursor: Cursor) -> None:
+    """Take the key away. Emptied first: DROP may call an event trigger while the table is there."""
+    cursor.execute("TRUNCATE pg_temp.portal_tokenization_key")
+    cursor.execute("DROP TABLE pg_temp.portal_tokenization_key")
+
+
 def _copy_line(keys: PaddedKeys) -> str:
     return f"\\\\x{keys.inner.hex()}\t\\\\x{keys.outer.hex()}\n"

@@ -1,7 +1,13 @@
 """What PostgreSQL's catalog says about a table, as plain data that the rules judge."""
 
+import re
 from dataclasses import dataclass
 
+#: What may be a value in a statement: quoted (also unfinished or dollar-quoted), or a number.
+_LITERAL = re.compile(
+    r"'(?:[^']|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)|--.*|/\*.*?(?:\*/|$)|\b\d[\w.]*"
+)
+_QUERY_SHOWN = 120
 TEXT_TYPES = frozenset({"text", "varchar", "bpchar", "citext"})
 
 
@@ -84,10 +90,21 @@ class ServerFacts:
 
 @dataclass(frozen=True)
 class LockHolder:
-    pid: int
+    """pid None: a prepared transaction. seconds: since its transaction began. query: its last
+    statement as the server shows it, which may quote values; show it by `__str__` only."""
+
+    pid: int | None
     application: str
     user: str
     seconds: float
+    query: str = ""
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "a prepared transaction (pg_prepared_xacts)"
+        named = f"{self.application or self.user or 'unnamed'}, for {self.seconds:.0f} s"
+        doing = _LITERAL.sub("…", " ".join(self.query.split()))[:_QUERY_SHOWN]
+        return f"process {self.pid} ({named}{f': {doing}' if doing else ''})"
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,8 @@ class TableFacts:
     generated_from: tuple[tuple[str, str], ...] = ()
     publication_without_identity: str = ""
     lock_holders: tuple[LockHolder, ...] = ()
+    #: (where it stands, the function): code that a write of a row runs.
+    user_code: tuple[tuple[str, str], ...] = ()
 
     @property
     def leaves(self) -> tuple[Member, ...]:

@@ -4,7 +4,7 @@ Statements that hold identifiers are executed without parameters: psycopg2 would
 sign in a column's name for a placeholder.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
@@ -109,23 +109,29 @@ def count_entered_again(cursor: Cursor, table: TableName, column: str, scheme: S
 
 
 def checksum(
-    cursor: Cursor,
-    table: TableName,
-    columns: Sequence[str],
-    value: Callable[[sql.Composable], sql.Composable],
+    cursor: Cursor, table: TableName, columns: Sequence[str], *, only_tokens: bool = False
 ) -> tuple[object, ...]:
     """What the columns hold, as one number each that no order of rows changes.
 
-    value: what is taken from a column, given its text.
+    only_tokens: rows that a run does not change.
     """
-    parts = [
-        sql.SQL(
-            "pg_catalog.sum(COALESCE(pg_catalog.hashtextextended({}, 0), 0)::pg_catalog.numeric)"
-        ).format(value(text_of(column)))
-        for column in columns
-    ]
-    cursor.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), qualified(table)))
+    plain = any_plain(columns) if only_tokens else sql.SQL("false")
+    cursor.execute(
+        sql.SQL("SELECT {} FROM {} WHERE {} IS NOT TRUE").format(
+            sql.SQL(", ").join(hash_sum(text_of(column)) for column in columns),
+            qualified(table),
+            plain,
+        )
+    )
     return tuple(cursor.fetchone() or ())
+
+
+def hash_sum(value: sql.Composable) -> sql.Composable:
+    """The sum of the values' hashes; 0 for no rows."""
+    return sql.SQL(
+        "COALESCE(pg_catalog.sum(COALESCE(pg_catalog.hashtextextended({}, 0), 0)"
+        "::pg_catalog.numeric), 0)"
+    ).format(value)
 
 
 def first_plain_values(cursor: Cursor, table: TableName, column: str) -> list[str]:

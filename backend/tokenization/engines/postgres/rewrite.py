@@ -1,11 +1,11 @@
 """Rewrite a table's columns to tokens: one transaction, in block ranges, all or nothing.
 
-The table is locked against writers first (SHARE ROW EXCLUSIVE; readers go on), so the blocks it
+The table is locked against writers and row locks first (EXCLUSIVE; readers go on), so the blocks it
 has then hold every row, and nobody can add a plain value before the commit. New row versions
-that land in a later range are tokens already and are skipped.
+that land in a later range are tokens already and are skipped. What is plain is counted before the
+commit: a row left, for whatever reason, is a failure.
 """
 
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -28,11 +28,12 @@ from backend.tokenization.engines.postgres import (
     inspect,
     measure,
     rules,
+    staging,
     witness,
 )
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
 from backend.tokenization.schemas import ColumnChoice, TableName
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Scheme, Tokenizer
 
 #: First key of the advisory lock; the second is the table's oid.
 _ADVISORY_CLASS = 0x53_50_54_4F
@@ -62,13 +63,17 @@ def rewrite(
         facts = _claim(cursor, table, columns, tokenizer)
         # Known before the first change, so that the server can later be asked how it ended.
         control.started(witness.name_transaction(cursor))
-        expressions.load_key(cursor, tokenizer)
-        _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
         scanned = measure.count_rows(cursor, table)
-        with _triggers_watched(cursor, facts, table, names, tokenizer):
-            updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
-            # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        expected = None
+        if facts.user_code:
+            expected = _stage(cursor, facts, table, names, tokenizer)
+        else:
+            expressions.load_key(cursor, tokenizer)
+            _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
+        updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
+        # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        _require_tokens(cursor, facts, table, names, expected)
         result = RewriteResult(scanned, updated)
         control.committing(result)
     _commit(connection)
@@ -88,9 +93,7 @@ def _claim(
     if not (cursor.fetchone() or (False,))[0]:
         raise AlreadyRunning(f"Another tokenization of {table} is under way; wait for it to end.")
     try:
-        cursor.execute(
-            sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(measure.qualified(table))
-        )
+        cursor.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(measure.qualified(table)))
     except psycopg2.errors.LockNotAvailable as exc:
         raise _locked(cursor, table, facts) from exc
     # What was true before the lock may have changed while waiting for it.
@@ -121,10 +124,7 @@ def _refuse_blocked(
 def _locked(cursor: Cursor, table: TableName, facts: TableFacts) -> LockNotAvailable:
     cursor.connection.rollback()
     holders = catalog.lock_holders(cursor, [member.oid for member in facts.members])
-    names = ", ".join(
-        f"process {holder.pid} ({holder.application or holder.user or 'unnamed'})"
-        for holder in holders
-    )
+    names = ", ".join(str(holder) for holder in holders)
     return LockNotAvailable(
         f"{SYSTEM}: {names or 'another session'} holds a lock on {table} and did not let go in "
         "time. Nothing was changed; try again when it has finished."
@@ -176,7 +176,11 @@ def _batches(
             last = min(first + size, member.blocks) if ranged else member.blocks
             began = time.monotonic()
             try:
-                cursor.execute(_update(member, names, tokenizer, first, last))
+                cursor.execute(
+                    staging.update(member, names, first, last)
+                    if facts.user_code
+                    else _update(member, names, tokenizer, first, last)
+                )
             except psycopg2.DataError as exc:
                 raise _does_not_fit(facts, names, exc) from exc
             seconds = time.monotonic() - began
@@ -238,29 +242,49 @@ def _update(
     )
 
 
-@contextlib.contextmanager
-def _triggers_watched(
+def _stage(
     cursor: Cursor, facts: TableFacts, table: TableName, names: list[str], tokenizer: Tokenizer
-) -> Iterator[None]:
-    """A trigger can undo, swallow or alter what the body writes; then the run is no success.
+) -> tuple[object, ...]:
+    """Compute the tokens where no code of the database runs; the key is gone afterwards.
 
-    A token in lower case can still look like one, so what the columns will hold is known before.
+    While the key is there, only temporary tables are read and written, and no DDL is run (event
+    triggers): planning a query on the table itself may already call a function of an index.
+    Returns what the columns' checksum has to be after the write.
     """
-    if not facts.triggers:
-        yield
-        return
+    staging.take(cursor, table, names)
+    expressions.load_key(cursor, tokenizer)
+    _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
+    staging.compute(cursor, names, tokenizer)
+    if tokenizer.scheme is not Scheme.BASE64:
+        expressions.drop_key(cursor)
+    return staging.expected(cursor, table, names)
+
+
+def _require_tokens(
+    cursor: Cursor,
+    facts: TableFacts,
+    table: TableName,
+    names: list[str],
+    expected: tuple[object, ...] | None,
+) -> None:
+    """Raise Blocked unless the columns hold the tokens of this run and nothing plain.
+
+    A trigger can undo, swallow or alter what was written; a token in lower case still looks like
+    one, so the content is compared with `expected` where there is code that could do that.
+    """
     advice = "Disable it for the run, or leave its columns out."
-    expected = measure.checksum(
-        cursor, table, names, lambda value: expressions.after(value, tokenizer.scheme)
-    )
-    yield
     left = measure.count_plain(cursor, table, names)
-    if left:
+    if left and facts.triggers:
         raise Blocked(
             f"Nothing was changed: a trigger on {table} kept {left:,} rows from being tokenized. "
             f"{advice}"
         )
-    if measure.checksum(cursor, table, names, lambda value: value) != expected:
+    if left:
+        raise Blocked(
+            f"Nothing was changed: {left:,} rows of {table} still held a plain value before the "
+            "commit. Try again; if it stays, please report it with the server's version."
+        )
+    if expected is not None and measure.checksum(cursor, table, names) != expected:
         raise Blocked(
             f"Nothing was changed: a trigger on {table} altered the tokens while they were written "
             f"(to lower case, for example). {advice}"

@@ -239,6 +239,13 @@ def table_warnings(facts: TableFacts, selected: list[str]) -> tuple[str, ...]:
             f"The trigger {trigger.name} on {trigger.table} fires for every changed row; it may "
             "copy plain values elsewhere, and it costs time."
         )
+    if facts.user_code:
+        named = ", ".join(f"{function} in {place}" for place, function in facts.user_code)
+        found.append(
+            f"The write runs code of this database: {named}. So the tokens are computed in a "
+            "temporary table first and the key is gone before the first row is written; the run "
+            "takes about twice as long and as much temporary disk as the columns have."
+        )
     if facts.bytes_total >= 1 << 30:
         found.append(
             f"The table has {facts.bytes_total / (1 << 30):.1f} GB with its indexes; it needs "
@@ -248,11 +255,7 @@ def table_warnings(facts: TableFacts, selected: list[str]) -> tuple[str, ...]:
         "While the run lasts, other sessions can read the table; their writes wait until it ends."
     )
     if facts.lock_holders:
-        holders = ", ".join(
-            f"process {holder.pid} ({holder.application or holder.user or 'unnamed'}, "
-            f"for {holder.seconds:.0f} s)"
-            for holder in facts.lock_holders
-        )
+        holders = ", ".join(str(holder) for holder in facts.lock_holders)
         found.append(f"Right now a run would have to wait for locks held by {holders}.")
     if facts.server.version < TID_RANGE_VERSION and facts.bytes_total > 1 << 26:
         found.append("PostgreSQL before 14 cannot read block ranges: the run shows no progress.")
