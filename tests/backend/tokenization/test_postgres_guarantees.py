@@ -49,7 +49,7 @@ ATTACKS = {
         "CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON customers DEFERRABLE "
         "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spy_trigger()"
     ),
-    "index": "CREATE INDEX i ON customers (spy_index(name))",
+    "index": "CREATE INDEX i ON customers (spy_index(email))",
     "constant index": "CREATE INDEX i ON customers (id, spy_index('x'))",
     "generated": (
         "ALTER TABLE customers ADD copy text GENERATED ALWAYS AS (spy_index(name)) STORED"
