@@ -367,7 +367,7 @@ class TestWarnings:
 
             text = " ".join(report(source, "customers", "email").warnings)
 
-        assert "(nightly load, for 0 s)" in text
+        assert "(nightly load, for 0 s" in text
 
     def test_a_table_locked_against_reading_is_said_not_waited_for(self, source: Source) -> None:
         customers(source)

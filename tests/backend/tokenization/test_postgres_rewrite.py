@@ -165,7 +165,8 @@ class TestOthers:
             other.cursor().execute("UPDATE customers SET name = name WHERE id = 1")
 
             with pytest.raises(
-                LockNotAvailable, match=r"process \d+ \(nightly load, for \d+ s: UPDATE customers.*holds a lock"
+                LockNotAvailable,
+                match=r"process \d+ \(nightly load, for \d+ s: UPDATE customers.*holds a lock",
             ):
                 run(source, "customers", "email")
         assert plain(source) == 50
