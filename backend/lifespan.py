@@ -28,8 +28,8 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
     """Refuses to start with one line per problem; everything slow starts behind first paint."""
     try:
         database = await asyncio.to_thread(_open)
-    except SettingsError as exc:
-        for problem in exc.problems:
+    except PortalError as exc:
+        for problem in exc.problems if isinstance(exc, SettingsError) else [exc.message]:
             print(f"The portal does not start. {problem}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
         # Raising here would end in the web server's traceback; nothing has been started yet.

@@ -1,6 +1,7 @@
 """Reading the audit log: filtered pages, verification, export."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,10 +81,46 @@ def list_events(
     )
 
 
-def verify(session: ReadSession, actor: Actor) -> Verification:
-    """Walk the whole chain; names the first broken row, and a cut tail."""
+def verify(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    full: bool = False,
+    against: Mapping[str, Any] | None = None,
+) -> Verification:
+    """Walk the chain; names the first broken row, and a cut tail. See `audit.verify`."""
     access.require(actor, Permission.AUDIT_READ)
-    return audit.verify(session)
+    return audit.verify(session, full=full, against=against)
+
+
+def digest(session: WriteSession, actor: Actor) -> dict[str, Any]:
+    """A signed digest to keep elsewhere; making one is audited."""
+    access.require(actor, Permission.AUDIT_EXPORT)
+    found = audit.digest(session)
+    audit.record(
+        session,
+        actor,
+        Permission.AUDIT_EXPORT.value,
+        subject="digest of the audit log",
+        outcome="succeeded",
+        details={"rows": len(found["rows"])},
+    )
+    return found
+
+
+def accept(session: WriteSession, actor: Actor) -> None:
+    """Let the checkpoint vouch for the log as it is now; audited, since it ends an alarm."""
+    access.require(actor, Permission.AUDIT_EXPORT)
+    before = audit.verify(session)
+    audit.rewind_checkpoint(session)
+    audit.record(
+        session,
+        actor,
+        "audit:checkpoint:accept",
+        subject="checkpoint of the audit log",
+        outcome="succeeded",
+        details={"problem": before.problem},
+    )
 
 
 def export_csv(session: WriteSession, actor: Actor, *, wanted: AuditFilter) -> Export:

@@ -1,8 +1,13 @@
 """Periodic clean-up of what sign-ins leave behind."""
 
-from backend.accounts import backoff, repository, sessions
+from typing import Any
+
+from backend.accounts import backoff, repository, sessions, state_check
 from backend.core import clock
+from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.jobs.enqueue import enqueue
+from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
 
 
@@ -14,3 +19,18 @@ def clean_up(database: Database) -> None:
         repository.delete_old_sessions(session, now - sessions.KEEP_ENDED)
         repository.delete_expired_tickets(session, now)
         repository.delete_old_backoff(session, now - backoff.FORGET_AFTER)
+
+
+@every("accounts.check_state", hours=24)
+def ask_for_check(database: Database) -> None:
+    """Once a day; on Sundays from the first row of the audit log."""
+    full = clock.now().weekday() == 6
+    with database.write() as session:
+        enqueue(session, SYSTEM, state_check.KIND, {"full": full}, subject="the portal's state")
+
+
+@job(state_check.KIND, title="Check the state database and the audit log", resumable=True)
+def check_state(ctx: JobContext, *, full: bool) -> dict[str, Any]:
+    """A finding fails the job, and a failed job is an alert."""
+    problem = state_check.problem(ctx.database, full=full)
+    return {FAILED: problem} if problem else {"full": full}

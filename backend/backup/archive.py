@@ -13,6 +13,7 @@ from backend.backup.schemas import FORMAT, Manifest
 
 MANIFEST = "manifest.json"
 DATABASE = "portal.sqlite"
+MAX_MANIFEST = 100_000
 #: What an operator may have put into the data folder. The keys are not among them, on purpose;
 #: the sandbox builds itself anew, and the audit checkpoint follows from the database.
 OWN_FILES = ("pii_patterns.yaml",)
@@ -57,7 +58,11 @@ def unpack(source: Path, folder: Path) -> Manifest:
 
 
 def _manifest(zipped: zipfile.ZipFile) -> Manifest:
-    document = json.loads(zipped.read(MANIFEST))
+    with zipped.open(MANIFEST) as member:
+        text = member.read(MAX_MANIFEST + 1)
+    if len(text) > MAX_MANIFEST:
+        raise ValueError(f"its {MANIFEST} is larger than {MAX_MANIFEST // 1_000} kB")
+    document = json.loads(text)
     if document.get("format") != FORMAT:
         raise ValueError(f"its format is {document.get('format')}, this version reads {FORMAT}")
     files = tuple(name for name in document.pop("files") if name in OWN_FILES)

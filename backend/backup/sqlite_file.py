@@ -1,6 +1,7 @@
 """What is said to SQLite itself: a consistent copy, a lock against everybody, a look inside."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def alone(path: Path) -> Iterator[sqlite3.Connection]:
     runs; the lock dies with the process, so nothing stale can stand in the way.
     Raises PortalRuns.
     """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # a new one is its owner's alone
     with _opened(path) as connection:
         try:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")

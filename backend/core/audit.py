@@ -2,9 +2,12 @@
 
 Each row's hash is HMAC-SHA256(audit key, previous hash + canonical row). The audit key is
 encrypted in the database, so that somebody with the database alone cannot forge a row. The head
-(count and last hash, itself authenticated) shows a cut tail; a checkpoint file in the data folder
-shows a tail cut together with its head. `record` writes in the same transaction as the action's
-own row and holds the head's lock until commit, so rows of many processes form one chain.
+(count and last hash, itself authenticated) shows a cut tail; a checkpoint file in the data folder,
+authenticated too, shows a tail cut together with its head and an older database put back: it only
+moves on while the row it names is still there, and is never made anew beside rows that exist.
+Digests that are kept elsewhere (`digest`, `verify(against=…)`) show both put back together.
+`record` writes in the same transaction as the action's own row and holds the head's lock until
+commit, so rows of many processes form one chain.
 """
 
 import hashlib
@@ -30,6 +33,7 @@ from backend.core.database import (
     WriteSession,
     after_commit,
 )
+from backend.core.errors import InvalidInput
 from backend.core.log import get_logger, mask
 from backend.core.settings import get_settings
 
@@ -38,7 +42,13 @@ log = get_logger(__name__)
 Phase = Literal["intent", "outcome", "event"]
 GENESIS = "0" * 64
 CHECKPOINT_FILE = "audit.checkpoint"
+VERIFIED_FILE = "audit.verified"
 MAX_DETAILS = 8_000
+#: Up to so many rows a verification walks all of them, in about a second.
+ALWAYS_WHOLE = 20_000
+DIGEST_FORMAT = "steward-portal-audit-digest/1"
+#: Rows between two entries of a digest.
+DIGEST_STEP = 1_000
 
 
 class AuditEvent(Base):
@@ -134,18 +144,33 @@ def record(
     return row.number
 
 
-def verify(session: ReadSession) -> Verification:
-    """Walk the whole chain; names the first broken row and a cut tail.
+def verify(
+    session: ReadSession, *, full: bool = True, against: Mapping[str, Any] | None = None
+) -> Verification:
+    """Walk the chain; names the first broken row, a cut tail and a missing checkpoint.
 
+    full: False starts a long chain at the row up to which it was last found whole.
+    against: a digest that was kept elsewhere; raises InvalidInput when it is none of this portal.
     Others may write meanwhile, and on the servers each statement sees what is committed by then.
     So the witnesses are read first: what they vouch for is there when the rows are read. Give a
     fresh session: SQLite shows one moment to all of it, and the checkpoint must not be newer.
     """
-    checkpoint = _read_checkpoint()
-    key, head = _key(session), _head(session)
-    previous, seen, at_head = GENESIS, 0, GENESIS
+    text = _text_of(CHECKPOINT_FILE)
+    key = _key(session)
+    checkpoint, said = _witness(key, CHECKPOINT_FILE, text)
+    kept = _kept(key, against) if against is not None else {}
+    head = _head(session)
+    start = (0, GENESIS)
+    if not full and not kept and head is not None and head.count > ALWAYS_WHOLE:
+        start = _last_good(session, key) or start
+    previous, seen, at_head = start[1], start[0], start[1]
+    if checkpoint:
+        kept[checkpoint[0]] = checkpoint[1]
     rows = session.scalars(
-        select(AuditEvent).order_by(AuditEvent.number).execution_options(yield_per=1000)
+        select(AuditEvent)
+        .where(AuditEvent.number > seen)
+        .order_by(AuditEvent.number)
+        .execution_options(yield_per=1000)
     )
     for row in rows:
         seen += 1
@@ -153,13 +178,62 @@ def verify(session: ReadSession) -> Verification:
             return Verification(False, seen, seen, f"row {seen} is missing")
         if row.previous_hash != previous or not hmac.compare_digest(row.hash, _row_hash(key, row)):
             return Verification(False, seen, row.number, f"row {row.number} was changed")
-        if checkpoint and row.number == checkpoint[0] and row.hash != checkpoint[1]:
+        if kept.get(row.number, row.hash) != row.hash:
             return Verification(False, seen, row.number, f"row {row.number} was replaced")
         previous = row.hash
         if head is not None and row.number == head.count:
             at_head = row.hash
         session.expunge(row)
-    return _verify_end(session, key, head, seen, at_head, checkpoint)
+    found = _verify_end(session, key, head, seen, at_head, max(kept, default=0))
+    if found.ok and seen and checkpoint is None:
+        return Verification(False, seen, seen, said)
+    if found.ok and seen:
+        _store_witness(key, VERIFIED_FILE, seen, previous)
+    return found
+
+
+def digest(session: ReadSession) -> dict[str, Any]:
+    """What to keep elsewhere: the hash of every thousandth row and of the last, signed."""
+    key, head = _key(session), _head(session)
+    count = head.count if head else 0
+    found = session.execute(
+        select(AuditEvent.number, AuditEvent.hash)
+        .where(AuditEvent.number <= count)
+        .where((AuditEvent.number % DIGEST_STEP == 0) | (AuditEvent.number == count))
+        .order_by(AuditEvent.number)
+    )
+    rows = {str(number): row_hash for number, row_hash in found}
+    document = {"format": DIGEST_FORMAT, "made_at": clock.iso(clock.now()), "rows": rows}
+    return {**document, "signature": _signature(key, document)}
+
+
+def _kept(key: bytes, against: Mapping[str, Any]) -> dict[int, str]:
+    """Number -> hash of the rows that a digest vouches for."""
+    document = {name: against.get(name) for name in ("format", "made_at", "rows")}
+    rows = document["rows"]
+    if document["format"] != DIGEST_FORMAT or not isinstance(rows, dict):
+        raise InvalidInput("This is no digest of an audit log; make one with: audit export FILE.")
+    if not hmac.compare_digest(str(against.get("signature")), _signature(key, document)):
+        raise InvalidInput(
+            "The digest's signature is not this portal's: the file was changed, or it belongs to "
+            "another portal, or this database has another audit key than then."
+        )
+    return {int(number): str(row_hash) for number, row_hash in rows.items()}
+
+
+def _signature(key: bytes, document: Mapping[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, f"digest:{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _last_good(session: ReadSession, key: bytes) -> tuple[int, str] | None:
+    """The row up to which the chain was last found whole, while it is still there."""
+    found, _ = _witness(key, VERIFIED_FILE, _text_of(VERIFIED_FILE))
+    return found if found and _hash_at(session, found[0]) == found[1] else None
+
+
+def _hash_at(session: ReadSession, number: int) -> str | None:
+    return session.scalar(select(AuditEvent.hash).where(AuditEvent.number == number))
 
 
 def _verify_end(
@@ -168,14 +242,15 @@ def _verify_end(
     head: "_Head | None",
     seen: int,
     at_head: str,
-    checkpoint: tuple[int, str] | None,
+    witnessed: int,
 ) -> Verification:
-    """at_head: the hash of the row that the head names."""
+    """at_head: the hash of the row that the head names. witnessed: the newest row that a
+    checkpoint or digest saw."""
     if head is None:
         return Verification(False, seen, seen + 1, "the head row is missing")
     if head.count and not hmac.compare_digest(head.mac, _head_mac(key, head.count, head.hash)):
         return Verification(False, seen, seen + 1, "the head row was changed")
-    known = max(head.count, checkpoint[0] if checkpoint else 0)
+    known = max(head.count, witnessed)
     if seen < known:
         return Verification(
             False, seen, seen + 1, f"the tail was cut: {known} rows were written, {seen} are left"
@@ -248,8 +323,16 @@ def _head_mac(key: bytes, count: int, last_hash: str) -> str:
 def _checkpoint_after_commit(session: WriteSession, number: int, row_hash: str) -> None:
     pending = session.info.get("audit_checkpoint")
     session.info["audit_checkpoint"] = (number, row_hash)
-    if pending is None:
-        after_commit(session, lambda: _write_checkpoint(*session.info["audit_checkpoint"]))
+    if pending is not None:
+        return
+    key = _key(session)
+    known, said = _witness(key, CHECKPOINT_FILE, _text_of(CHECKPOINT_FILE))
+    if known is None and number > 1:
+        log.error("The audit checkpoint stays as it is.", problem=said)
+    elif known and (known[0] >= number or _hash_at(session, known[0]) != known[1]):
+        log.error("The audit log is not the one that the checkpoint saw.", row=known[0])
+    else:
+        after_commit(session, lambda: _move(key, *session.info["audit_checkpoint"]))
 
 
 def checkpoint_path() -> Path:
@@ -258,34 +341,61 @@ def checkpoint_path() -> Path:
 
 
 def rewind_checkpoint(session: ReadSession) -> None:
-    """After a restore: the checkpoint vouches for the end that the chain has now.
+    """The checkpoint vouches for the end that the chain has now: after a restore, on a machine
+    that had none, and where a person has looked into what `verify` said.
 
-    The rows written since the backup are gone on purpose; the caller keeps the old checkpoint and
-    records the restore.
+    The caller keeps the old checkpoint and records what was done.
     """
     checkpoint_path().unlink(missing_ok=True)
+    checkpoint_path().with_name(VERIFIED_FILE).unlink(missing_ok=True)
     head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one_or_none()
     if head is not None and head.count:
-        _write_checkpoint(head.count, head.hash)
+        _store_witness(_key(session), CHECKPOINT_FILE, head.count, head.hash)
 
 
-def _write_checkpoint(number: int, row_hash: str) -> None:
-    path = checkpoint_path()
-    known = _read_checkpoint()
-    if known and known[0] >= number:
-        return
+def _move(key: bytes, number: int, row_hash: str) -> None:
+    known, _ = _witness(key, CHECKPOINT_FILE, _text_of(CHECKPOINT_FILE))
+    if known is None or known[0] < number:
+        _store_witness(key, CHECKPOINT_FILE, number, row_hash)
+
+
+def _store_witness(key: bytes, name: str, number: int, row_hash: str) -> None:
+    path = checkpoint_path().with_name(name)
     try:
         replacement = path.with_name(f"{path.name}.{row_hash[:8]}")
-        replacement.write_text(f"{number} {row_hash}\n")
+        replacement.write_text(f"{number} {row_hash} {_witness_mac(key, name, number, row_hash)}\n")
         replacement.replace(path)
     except OSError as exc:
         # The chain itself is whole; only its witness outside the database is late.
         log.warning("The audit checkpoint could not be written.", error=str(exc))
 
 
-def _read_checkpoint() -> tuple[int, str] | None:
+def _text_of(name: str) -> str | None:
+    """What the file says, None when it cannot be read."""
     try:
-        number, row_hash = checkpoint_path().read_text().split()
-    except (OSError, ValueError):
+        return checkpoint_path().with_name(name).read_text()
+    except (OSError, UnicodeDecodeError):
         return None
-    return int(number), row_hash
+
+
+def _witness(key: bytes, name: str, text: str | None) -> tuple[tuple[int, str] | None, str]:
+    """(row number, hash) that the file vouches for, else None and why it vouches for nothing."""
+    path = checkpoint_path().with_name(name)
+    accept = "compare with a digest that was kept elsewhere, then run: audit accept"
+    if text is None:
+        return (
+            None,
+            f"the checkpoint {path} is missing: a cut or older log would not show; {accept}",
+        )
+    try:
+        number, row_hash, mac = text.split()
+        genuine = _witness_mac(key, name, int(number), row_hash)
+    except ValueError:
+        return None, f"the checkpoint {path} is damaged or of an older portal; {accept}"
+    if not hmac.compare_digest(mac, genuine):
+        return None, f"the checkpoint {path} was changed; {accept}"
+    return (int(number), row_hash), ""
+
+
+def _witness_mac(key: bytes, name: str, number: int, row_hash: str) -> str:
+    return hmac.new(key, f"{name}:{number}:{row_hash}".encode(), hashlib.sha256).hexdigest()

@@ -33,7 +33,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from backend.core import clock
+from backend.core import clock, database_file
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.log import get_logger
 
@@ -58,6 +58,12 @@ LongText = Text().with_variant(Text(1_000_000), "mysql", "mariadb")
 
 class StateDatabaseDown(PortalError):
     """The portal's own database cannot be reached or is locked; try again in a moment."""
+
+    status = 503
+
+
+class StateDamaged(PortalError):
+    """The file of the state database is not what SQLite wrote; its sentence says the way back."""
 
     status = 503
 
@@ -122,7 +128,7 @@ class Database:
         """
         session = Session(self.engine, expire_on_commit=False)
         try:
-            with _translated():
+            with _translated(self.engine.url.database):
                 yield ReadSession(session)
         finally:
             session.close()
@@ -137,7 +143,7 @@ class Database:
         """
         session = Session(self._write_engine, expire_on_commit=False)
         try:
-            with _translated():
+            with _translated(self.engine.url.database):
                 yield WriteSession(ReadSession(session))
                 session.commit()
         except BaseException:
@@ -167,7 +173,7 @@ def after_close(session: ReadSession, callback: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated(path: str | None = None) -> Iterator[None]:
     try:
         yield
     except PoolTimeout as exc:
@@ -182,6 +188,8 @@ def _translated() -> Iterator[None]:
             "try again in a moment."
         ) from exc
     except DBAPIError as exc:
+        if database_file.is_damage(exc):
+            raise StateDamaged(database_file.sentence(path, str(exc.orig))) from exc
         if exc.connection_invalidated:
             raise StateDatabaseDown(
                 "The connection to the portal's own database was lost. Nothing was changed; "
@@ -243,8 +251,6 @@ def _dialect_engine(url: str) -> Engine:
 
 
 def _sqlite_engine(url: str, path: str | None) -> Engine:
-    if path and path != ":memory:":
-        _private_file(Path(path))
     # A connection is an open file here; threads are what is limited, so none shall wait for one.
     engine = create_engine(
         url,
@@ -252,6 +258,11 @@ def _sqlite_engine(url: str, path: str | None) -> Engine:
         max_overflow=-1,
         connect_args={"check_same_thread": False, "timeout": 15},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _first(*_arguments: Any) -> None:
+        if path and path != ":memory:":
+            _private_file(Path(path))  # not before: looking whether there is a state makes none
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:

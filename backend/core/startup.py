@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from backend.core import secret_store
+from backend.core import database_file, secret_store
 from backend.core.crypto import Vault
 from backend.core.database import Database
 from backend.core.errors import SettingsError
@@ -45,6 +45,23 @@ def knows(revision: str) -> bool:
     return runner.knows(revision)
 
 
+def damage(database: Database) -> str:
+    """What SQLite's own check finds wrong with the file, in a sentence; "" for a sound one and for
+    servers, which look after their files themselves."""
+    if database.engine.dialect.name != "sqlite":
+        return ""
+    try:
+        with database.engine.connect() as connection:
+            found = connection.execute(text("PRAGMA quick_check(3)")).scalars().all()
+    except DBAPIError as exc:
+        if not database_file.is_damage(exc):
+            raise
+        found = [str(exc.orig)]
+    if found == ["ok"]:
+        return ""
+    return database_file.sentence(database.engine.url.database, "; ".join(map(str, found))[:300])
+
+
 def _revision(database: Database) -> str | None:
     try:
         with database.engine.connect() as connection:
@@ -57,6 +74,8 @@ def _revision(database: Database) -> str | None:
 
 def _unusable(database: Database, exc: DBAPIError) -> str:
     url = database.engine.url
+    if database_file.is_damage(exc):
+        return database_file.sentence(database.engine.url.database, str(exc.orig))
     if url.get_backend_name() == "sqlite":
         return (
             f"PORTAL_DATA_DIR or PORTAL_DATABASE_URL: the state database {url.database} cannot be "

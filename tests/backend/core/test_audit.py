@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from backend.core import audit
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.core.errors import InvalidInput
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ class TestVerify:
             False, 3, 4, "the tail was cut: 5 rows were written, 3 are left"
         )
         audit.checkpoint_path().unlink()
-        assert _verify(database).ok, "nothing else can know of the last two rows"
+        assert "is missing" in _verify(database).problem
 
     def test_detects_other_rows_where_the_checkpoint_stands_by_the_checkpoint_alone(
         self, database: Database
@@ -152,10 +153,9 @@ class TestCheckpoint:
     def test_names_the_last_row_of_a_commit_and_never_goes_back(self, database: Database) -> None:
         _write(database, 3)
         third = _column(database, "SELECT hash FROM audit_events WHERE number = 3")
-        assert audit.checkpoint_path().read_text() == f"3 {third}\n"
-        audit._write_checkpoint(2, "0" * 64)
-        audit._write_checkpoint(3, "0" * 64)
-        assert audit.checkpoint_path().read_text() == f"3 {third}\n"
+        assert audit.checkpoint_path().read_text().startswith(f"3 {third} ")
+        audit._move(b"key", 2, "0" * 64)
+        audit._move(b"key", 3, "0" * 64)
         assert [each.name for each in audit.checkpoint_path().parent.glob("audit.*")] == [
             audit.CHECKPOINT_FILE
         ]
@@ -170,7 +170,7 @@ class TestCheckpoint:
         with database.read() as session:
             audit.rewind_checkpoint(session)
         assert _verify(database) == audit.Verification(True, 2, None)
-        assert audit.checkpoint_path().read_text() == f"2 {second[1]}\n"
+        assert audit.checkpoint_path().read_text().startswith(f"2 {second[1]} ")
 
     def test_of_an_empty_chain_is_none(self, database: Database) -> None:
         with database.read() as session:
@@ -181,8 +181,36 @@ class TestCheckpoint:
         audit.checkpoint_path().mkdir()
         with capture_logs() as said:
             _write(database, 1)
-        assert _verify(database) == audit.Verification(True, 1, None)
+        assert "is missing" in _verify(database).problem
         assert [each["event"] for each in said] == ["The audit checkpoint could not be written."]
+
+    def test_an_older_database_without_its_checkpoint_is_said(self, database: Database) -> None:
+        _write(database, 2)
+        older = _head(database)
+        _write(database, 3)
+        _roll_back(database, older)
+        audit.checkpoint_path().unlink()
+        assert "is missing" in _verify(database).problem
+        _write(database, 9)  # going on makes no new one
+        assert "is missing" in _verify(database).problem
+
+    def test_an_older_database_that_goes_on_past_the_old_number_is_said(
+        self, database: Database
+    ) -> None:
+        _write(database, 2)
+        older = _head(database)
+        _write(database, 3)
+        _roll_back(database, older)
+        _write(database, 9)
+        assert _verify(database) == audit.Verification(False, 5, 5, "row 5 was replaced")
+
+    def test_one_written_without_the_key_vouches_for_nothing(self, database: Database) -> None:
+        _write(database, 5)
+        third = _column(database, "SELECT hash FROM audit_events WHERE number = 3")
+        audit.checkpoint_path().write_text(f"3 {third} {'0' * 64}\n")
+        assert "was changed" in _verify(database).problem
+        audit.checkpoint_path().write_text(f"3 {third}\n")
+        assert "of an older portal" in _verify(database).problem
 
     def test_of_nonsense_vouches_for_nothing(self, database: Database) -> None:
         audit.checkpoint_path().write_text("three")
@@ -231,6 +259,60 @@ def _write(database: Database, rows: int) -> None:
     with database.write() as session:
         for _ in range(rows):
             audit.record(session, SYSTEM, "a:b:c", subject="x")
+
+
+def _roll_back(database: Database, head: tuple[int, str, str]) -> None:
+    """As when an older copy of the database file is put back."""
+    _tamper(database, f"DELETE FROM audit_events WHERE number > {head[0]}")
+    _put_back(database, head)
+
+
+class TestDigest:
+    def test_shows_what_was_put_back_with_its_checkpoint(self, database: Database) -> None:
+        _write(database, 2)
+        older, witness = _head(database), audit.checkpoint_path().read_text()
+        _write(database, 3)
+        with database.read() as session:
+            kept = audit.digest(session)
+        _write(database, 1)
+        with database.read() as session:
+            assert audit.verify(session, against=kept).ok
+        _roll_back(database, older)
+        audit.checkpoint_path().write_text(witness)
+        assert _verify(database).ok, "nothing on this machine can know"
+        with database.read() as session:
+            assert "5 rows were written" in audit.verify(session, against=kept).problem
+        _write(database, 9)
+        with database.read() as session:
+            assert audit.verify(session, against=kept).problem == "row 5 was replaced"
+
+    def test_that_was_changed_is_refused(self, database: Database) -> None:
+        _write(database, 3)
+        with database.read() as session:
+            kept = audit.digest(session)
+            kept["rows"]["3"] = "0" * 64
+            with pytest.raises(InvalidInput, match="signature is not this portal's"):
+                audit.verify(session, against=kept)
+
+
+class TestFromTheLastGoodRow:
+    def test_a_long_log_is_walked_from_where_it_was_whole(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(audit, "ALWAYS_WHOLE", 3)
+        _write(database, 5)
+        assert _verify(database).ok
+        _write(database, 2)
+        looked: list[int] = []
+        hashed = audit._row_hash
+        monkeypatch.setattr(
+            audit, "_row_hash", lambda key, row: looked.append(row.number) or hashed(key, row)
+        )
+        with database.read() as session:
+            assert audit.verify(session, full=False) == audit.Verification(True, 7, None)
+        assert looked == [6, 7]
+        _tamper(database, "UPDATE audit_events SET subject = 'y' WHERE number = 2")
+        assert _verify(database).first_broken == 2
 
 
 class TestRecord:
