@@ -104,7 +104,7 @@ class TestKeys:
         with pytest.raises(WrongKey, match="--keys"):
             restoring.restore(new, SYSTEM, source=made.file)
         assert not (tmp_path / "elsewhere" / "secret.key").exists()
-        assert not (tmp_path / "elsewhere" / "portal.sqlite").exists()
+        assert not list((tmp_path / "elsewhere").iterdir())
 
     def test_another_portals_key_is_refused_by_its_name(self, backup, elsewhere):
         made = backup()
@@ -225,8 +225,7 @@ class TestDamagedFiles:
         )
         with pytest.raises(NotABackup, match=r"portal\.backup is not a whole backup"):
             restored(elsewhere(), made)
-        assert not (tmp_path / "elsewhere" / "portal.sqlite").exists()
-        assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == ["portal.sqlite"]
+        assert not list((tmp_path / "elsewhere").iterdir())
 
     def test_another_database_is_refused(self, backup, elsewhere, monkeypatch, tmp_path):
         other = tmp_path / "other.sqlite"
