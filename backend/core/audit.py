@@ -343,7 +343,6 @@ def checkpoint_path() -> Path:
 def rewind_checkpoint(session: ReadSession) -> None:
     """The checkpoint vouches for the end that the chain has now: after a restore, on a machine
     that had none, and where a person has looked into what `verify` said.
-
     The caller keeps the old checkpoint and records what was done.
     """
     checkpoint_path().unlink(missing_ok=True)
