@@ -69,6 +69,11 @@ class Ledger:
             if parsed.get_backend_name() in ("mysql", "mariadb"):
                 limits = {"read_timeout": str(READ_TIMEOUT), "write_timeout": str(READ_TIMEOUT)}
                 parsed = parsed.update_query_dict({**limits, **parsed.query})
+            if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+                raise DatabaseException(
+                    "The ledger's address names no file, and a ledger in memory is lost with its "
+                    "client; it looks like sqlite:////folder/ledger.sqlite."
+                )
             self.address = parsed.render_as_string(hide_password=True).split("?")[0]
             self.engine = make_engine(parsed.render_as_string(hide_password=False))
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
@@ -82,6 +87,12 @@ class Ledger:
         self._lock = threading.Lock()
         try:
             self._check()
+        except TypeError as exc:  # a driver's connect() does not know an option of the address
+            self.engine.dispose()
+            raise DatabaseException(
+                f"The ledger's address {self.address} carries an option that its driver does not "
+                f"know ({str(exc).rpartition('argument ')[2]}); take it out of the part after ?."
+            ) from exc
         except BaseException:
             self.engine.dispose()
             raise

@@ -39,10 +39,13 @@ class LoginRefused(BrokerRefused, CredentialsRefused):
 
 
 def address(url: str) -> str:
-    """`url` without user and password, safe to show."""
-    parts = urlsplit(url)
-    host = parts.hostname or "localhost"
-    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
+    """`url` without user and password, safe to show; "the broker" when it cannot be read."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "localhost", parts.port
+    except ValueError:
+        return "the broker"
+    port = port or (5671 if parts.scheme == "amqps" else 5672)
     return f"{parts.scheme}://{host}:{port}{parts.path}"
 
 

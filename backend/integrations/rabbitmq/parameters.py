@@ -15,6 +15,7 @@ def parameters(url: str, *, timeout: float = 10.0) -> pika.URLParameters:
     rest of a sentence.
     """
     parts = urlsplit(url)
+    _ = parts.port  # raises what is wrong with it
     if parts.scheme not in ("amqp", "amqps"):
         raise ValueError("it must start with amqp:// or amqps://")
     if parts.username and parts.password is None:

@@ -70,3 +70,33 @@ def test_a_client_takes_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("DMS_RABBITMQ_URL", "memory://config-test")
     with DMSClient() as client:
         assert client.get_active_mounts() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("amqp://u:p@h.invalid:abc/", "Port could not be cast"),
+        ("amqp://h.invalid:99999/", "Port out of range"),
+        ("amqp://[::1", "Invalid IPv6 URL"),
+        ("[::1", "must start with amqp://"),
+    ],
+)
+def test_a_broker_address_that_cannot_be_read_is_the_librarys_error(
+    tmp_path: Path, url: str, said: str
+):
+    with pytest.raises(DMSClientException, match=said):
+        DMSClient(f"sqlite:///{tmp_path / 'ledger.sqlite'}", url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("mysql+pymysql://u:p@127.0.0.1:1/d?bogus=1", "does not know .'bogus'"),
+    ],
+)
+def test_a_ledger_address_that_cannot_be_used_is_the_librarys_error(url: str, said: str):
+    with pytest.raises(DatabaseException, match=said) as caught:
+        DMSClient(url)
+    assert "u:p@" not in str(caught.value)
