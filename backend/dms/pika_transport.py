@@ -293,7 +293,13 @@ class PikaTransport:
     def _on_replies_closed(self, channel: Any, reason: Any) -> None:
         if self._stop.is_set() or channel.connection.is_closing or channel.connection.is_closed:
             return
-        if getattr(reason, "reply_code", 0) == ACCESS_REFUSED and self._own_queue:
+        said = str(getattr(reason, "reply_text", ""))
+        refused = getattr(reason, "reply_code", 0) == ACCESS_REFUSED
+        if refused and "exchange" in said and len(self._unconfirmed) == 1:
+            # Surely this one's publish; of several, earlier ones may have been routed already.
+            _tag, sending = self._unconfirmed.popitem()
+            self._resolve(sending, NotDelivered(f"the broker refused to take it ({said})"))
+        if refused and self._own_queue and self.reply_queue in said:
             # A user that may only make queues the broker names: replies then end with us.
             self._own_queue = False
             channel.connection.channel(on_open_callback=self._on_replies_channel)
