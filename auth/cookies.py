@@ -10,9 +10,7 @@ _SESSION = "portal_session"
 _BROWSER = "portal_browser"
 _DEVICE = "portal_device"
 _DEVICE_SECONDS = 180 * 86_400
-#: The address asked for, over the trip to an identity provider; see auth.handover.
-NEXT = "portal_next"
-#: Streamlit's own cookies of `st.login`, with their numbered parts.
+#: Streamlit's own cookies of `st.login`, with their numbered parts: an older portal left them.
 _PROVIDER = "_streamlit_user"
 
 
@@ -88,7 +86,7 @@ def browser_cookie(value: str, *, https: bool = False) -> str:
 
 
 def clear_provider(response: Response, request: Request) -> None:
-    """Forget what the identity provider said, so that the next person is asked who they are."""
+    """Take away the tokens of an identity provider that a portal before 0.3 put there."""
     for name in request.cookies:
         if name.startswith(_PROVIDER):
             response.delete_cookie(name, path="/", httponly=True, samesite="lax")

@@ -10,7 +10,7 @@ import html
 
 import streamlit as st
 
-from auth import cookies, current
+from auth import current
 from auth.paths import SIGN_IN_PATH
 from backend.accounts import tickets
 from backend.core.access import Actor
@@ -22,19 +22,14 @@ POST_SCRIPT = (
     "if(!f||f.dataset.sent)return;f.dataset.sent='1';const n=f.elements.next;"
     "if(n&&!n.value)n.value=location.pathname+location.search;f.submit()})()"
 )
-#: Keeps the address over the trip to an identity provider, which always comes back to "/".
-REMEMBER_SCRIPT = (
-    "(()=>{const a=location.pathname+location.search;if(a!=='/')document.cookie="
-    f"'{cookies.NEXT}='+encodeURIComponent(a)+'; Path=/; Max-Age=600; SameSite=Lax'}})()"
-)
-SCRIPTS = (POST_SCRIPT, REMEMBER_SCRIPT)
+SCRIPTS = (POST_SCRIPT,)
 
 
-def sign_in(actor: Actor, *, next_path: str = "") -> None:
+def sign_in(actor: Actor) -> None:
     """Give the browser the session cookie of an account whose credentials were just right."""
     with get_database().write() as session:
         ticket = tickets.issue(session, account_id=actor.id, browser=current.browser_nonce())
-    post(SIGN_IN_PATH, {"ticket": ticket, "next": next_path})
+    post(SIGN_IN_PATH, {"ticket": ticket, "next": ""})
 
 
 def post(path: str, fields: dict[str, str]) -> None:
@@ -49,13 +44,5 @@ def post(path: str, fields: dict[str, str]) -> None:
     st.html(
         f'<form class="portal-handover" method="post" action="{html.escape(path)}">{inputs}'
         f"</form><script>{POST_SCRIPT}</script>",
-        unsafe_allow_javascript=True,
-    )
-
-
-def remember_address() -> None:
-    """Keep the address that was asked for, for ten minutes, in a cookie of the browser."""
-    st.html(
-        f'<span class="portal-remember"></span><script>{REMEMBER_SCRIPT}</script>',
         unsafe_allow_javascript=True,
     )

@@ -1,113 +1,219 @@
-"""Sign-in with an identity provider: Streamlit's own `st.login`, then the portal's own session.
+"""Sign-in with an identity provider, on the portal's own routes; backend/accounts keeps its state.
 
-Configured in Streamlit's secrets file: `[auth]` as Streamlit documents it, and who gets which
-role (the first that fits, in the order admin, operator, steward, viewer):
-
-    [portal.roles]
-    admin = ["ann@example.com", "group:platform-admins"]
-    viewer = ["group:everyone"]
-
-    [portal]
-    groups_claim = "groups"      # the claim that lists a person's groups
-    trust_email = false          # true: take e-mail addresses the provider has not verified
+The browser posts where it is, goes to the provider, and comes back with a code; what the provider
+then tells the portal never reaches the browser, which gets the session cookie and nothing else.
 """
 
-from collections.abc import Mapping
+import asyncio
+import html
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import urlsplit
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
-from auth import cookies, current, handover
-from backend.accounts import external
-from backend.accounts.external import Identity
-from backend.core.access import Actor, Role
+from auth import cookies, current, forms, handover
+from auth.paths import CALLBACK_PATH, PROVIDER_LOGOUT_PATH, PROVIDER_PATH
+from backend.accounts import provider_flows, provider_sessions, provider_trips, providers
+from backend.accounts.provider_flows import Flow
 from backend.core.database import get_database
-from backend.core.errors import NotAuthenticated, PortalError
+from backend.core.errors import PortalError
+from backend.core.log import get_logger
 
-ORDER = (Role.ADMIN, Role.OPERATOR, Role.STEWARD, Role.VIEWER)
-GROUP = "group:"
+log = get_logger(__name__)
 
-
-def providers() -> list[str]:
-    """Names of the configured providers; "" is the one without a name. Empty: not configured."""
-    auth = _section("auth")
-    if not auth:
-        return []
-    named = [name for name, value in auth.items() if isinstance(value, Mapping) and _is_one(value)]
-    return ([""] if _is_one(auth) else []) + named
+#: The sign-in page asks instead of going to the provider at once.
+CHOOSE = "choose"
+_ERROR = "auth.oidc.error"
+_MAX_ADDRESS = 6_000
 
 
 def page() -> bool:
-    """Draw the provider's part of the sign-in page; True when the browser is being signed in."""
-    if st.user.get("is_logged_in"):
-        try:
-            handover.sign_in(_finish(st.user.to_dict()), next_path=_remembered())
-        except NotAuthenticated:
-            # An old or used answer of the provider: ask again, without a word of alarm.
-            pass
-        except PortalError as exc:
-            st.error(exc.message, icon=":material/error:")
-        else:
+    """Draw the providers' part of the sign-in page; True when the browser is on its way to one."""
+    configured = providers.load().providers
+    error = _error()
+    if error:
+        st.error(html_free(error), icon=":material/error:")
+    automatic = [provider for provider in configured if provider.auto_login]
+    if len(automatic) == 1 and not error and CHOOSE not in st.query_params:
+        handover.post(PROVIDER_PATH, {"provider": automatic[0].name, "next": ""})
+        return True
+    for provider in configured:
+        if st.button(
+            f"Sign in with {provider.title}",
+            key=f"auth.oidc.{provider.name}",
+            icon=provider.icon,
+            width="stretch",
+        ):
+            st.session_state.pop(_ERROR, None)
+            handover.post(PROVIDER_PATH, {"provider": provider.name, "next": ""})
             return True
-    handover.remember_address()
-    for name in providers():
-        label = f"Sign in with {name}" if name else "Sign in with single sign-on"
-        if st.button(label, key=f"auth.oidc.{name}", icon=":material/login:", width="stretch"):
-            st.login(name or None)
-    st.divider()
     return False
 
 
-def role_for(claims: Mapping[str, Any], portal: Mapping[str, Any]) -> Role | None:
-    """The role that a person's verified e-mail address or groups are mapped to, or None."""
-    mapping = portal.get("roles", {})
-    mine: set[str] = set()
-    email = str(claims.get("email") or "").strip().casefold()
-    vouched = claims.get("email_verified") is True or portal.get("trust_email") is True
-    if email and vouched and not email.startswith(GROUP):
-        mine.add(email)
-    groups = claims.get(str(portal.get("groups_claim", "groups")))
-    if isinstance(groups, str):
-        groups = [groups]
-    mine.update(f"{GROUP}{group}".casefold() for group in groups or [])
-    for role in ORDER:
-        if mine & {str(entry).strip().casefold() for entry in mapping.get(role.value, [])}:
-            return role
-    return None
+def html_free(text: str) -> str:
+    """The sentence as text: names from outside may hold Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
 
 
-def identity_of(claims: Mapping[str, Any]) -> Identity:
-    """Who the provider says this is; raises NotAuthenticated when a needed claim is missing."""
-    issuer, subject = claims.get("iss"), claims.get("sub")
-    issued_at = claims.get("iat")
-    if not issuer or not subject or not isinstance(issued_at, int | float):
-        raise NotAuthenticated("The identity provider's answer names nobody.")
-    name = str(claims.get("email") or claims.get("name") or subject)
-    return Identity(str(issuer), str(subject), name[:150], int(issued_at))
+async def start(request: Request) -> Response:
+    """Send the browser to a provider, and keep what its answer is checked with."""
+    form = await forms.own_form(request)
+    if isinstance(form, Response):
+        return form
+    name = str(form.get("provider", ""))[:150]
+    try:
+        provider = providers.load().get(name)
+        started = await provider_trips.begin(provider)
+        await run_in_threadpool(
+            _remember, request, name, started, forms.local_path(str(form.get("next", "")))
+        )
+    except PortalError as exc:
+        return await _refused(request, name, exc.message)
+    response = _leave(started.url, f"To {provider.title}")
+    cookies.clear_provider(response, request)
+    return response
 
 
-def _finish(claims: Mapping[str, Any]) -> Actor:
-    identity = identity_of(claims)
+async def callback(request: Request) -> Response:
+    """The provider's answer: a session and back to the page asked for, or one sentence why not."""
+    query, flow = request.query_params, None
+    try:
+        flow = await run_in_threadpool(_take, request, query.get("state", ""))
+        provider = providers.load().get(flow.provider)
+        answer = await provider_trips.finish(provider, flow, query)
+        raw = await run_in_threadpool(_open, request, provider, answer)
+    except PortalError as exc:
+        name, back = (flow.provider, flow.next_path) if flow else ("", "/")
+        return await _refused(request, name, exc.message, back=back)
+    response = forms.go(flow.next_path)
+    cookies.set_session(response, raw, https=request.url.scheme == "https")
+    cookies.clear_provider(response, request)
+    return response
+
+
+async def provider_logout(request: Request) -> Response:
+    """Back-channel logout: the provider posts a signed token that names what ends."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > forms.MAX_BODY:
+        return JSONResponse({"error": "invalid_request"}, 413)
+    try:
+        async with asyncio.timeout(forms.BODY_SECONDS):
+            form = await request.form(max_files=0, max_fields=4, max_part_size=forms.MAX_BODY)
+    except TimeoutError:
+        return JSONResponse({"error": "invalid_request"}, 408)
+    try:
+        provider = providers.load().get(request.path_params["name"].removeprefix("-"))
+        claims = await provider_trips.logout_claims(provider, str(form.get("logout_token", "")))
+        ended = await run_in_threadpool(_end_named, claims)
+    except PortalError as exc:
+        log.warning("A logout by an identity provider was refused.", reason=exc.message)
+        return JSONResponse({"error": "invalid_request", "error_description": exc.message}, 400)
+    log.info("An identity provider ended sessions.", sessions=ended)
+    return Response(status_code=200)
+
+
+async def signed_out(known: tuple[str, str] | None) -> Response:
+    """Where sign-out goes: over the provider of the session that ended, else to the form."""
+    if known is not None:
+        name, id_token = known
+        try:
+            provider = providers.load().get(name)
+            url = await provider_trips.logout_url(provider, id_token)
+        except PortalError as exc:
+            log.warning("The provider's session was not ended.", reason=exc.message)
+        else:
+            if url and len(url) <= _MAX_ADDRESS:
+                return _leave(url, f"Signing out of {provider.title}")
+    automatic = any(provider.auto_login for provider in providers.load().providers)
+    return forms.go(f"/?{CHOOSE}=1" if automatic else "/")
+
+
+def _leave(url: str, title: str) -> Response:
+    """A page that goes to another site. A redirect would be stopped by form-action 'self'."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        return Response("The identity provider named no web address.", 502, media_type="text/plain")
+    to = html.escape(url)
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}'
+        f'</title><meta http-equiv="refresh" content="0;url={to}"></head>'
+        f'<body><p><a href="{to}">{html.escape(title)}</a> …</p></body></html>',
+        headers={"cache-control": "no-store"},
+    )
+
+
+async def _refused(request: Request, provider: str, error: str, *, back: str = "/") -> Response:
+    await run_in_threadpool(_write_down, request, provider, error)
+    return forms.go(back)
+
+
+def _write_down(request: Request, provider: str, error: str) -> None:
     with get_database().write() as session:
-        return external.sign_in(
+        provider_flows.refuse(
             session,
-            identity=identity,
-            role=role_for(claims, _section("portal")),
-            address=current.address(),
+            provider=provider,
+            browser=_browser(request),
+            address=_address(request),
+            error=error,
         )
 
 
-def _remembered() -> str:
-    return unquote(st.context.cookies.get(cookies.NEXT, "")) or "/"
+def _remember(request: Request, name: str, started: Any, next_path: str) -> None:
+    with get_database().write() as session:
+        provider_flows.remember(
+            session,
+            provider=name,
+            started=started,
+            browser=_browser(request),
+            next_path=next_path,
+        )
 
 
-def _section(name: str) -> Mapping[str, Any]:
-    if not st.secrets.load_if_toml_exists():
-        return {}
-    section = st.secrets.get(name, {})
-    return section if isinstance(section, Mapping) else {}
+def _take(request: Request, state: str) -> Flow:
+    with get_database().write() as session:
+        return provider_flows.take(session, state=state, browser=_browser(request))
 
 
-def _is_one(section: Mapping[str, Any]) -> bool:
-    return "client_id" in section
+def _open(request: Request, provider: providers.Provider, answer: Any) -> str:
+    with get_database().write() as session:
+        return provider_sessions.open_session(
+            session,
+            provider=provider,
+            answer=answer,
+            address=_address(request),
+            user_agent=request.headers.get("user-agent", ""),
+        )
+
+
+def _end_named(claims: dict[str, Any]) -> int:
+    with get_database().write() as session:
+        return provider_sessions.end_named(session, issuer=str(claims["iss"]), claims=claims)
+
+
+def _error() -> str:
+    """The sentence of the last refused try; it stays while the tab is open and nobody tries."""
+    browser = current.browser_nonce()
+    if browser:
+        with get_database().write() as session:
+            error = provider_flows.take_error(session, browser=browser)
+        if error:
+            st.session_state[_ERROR] = error
+    return str(st.session_state.get(_ERROR, ""))
+
+
+def _browser(request: Request) -> str:
+    return request.cookies.get(cookies.browser_name(), "")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+routes = [
+    Route(PROVIDER_PATH, start, methods=["POST"]),
+    Route(CALLBACK_PATH, callback, methods=["GET"]),
+    Route(PROVIDER_LOGOUT_PATH, provider_logout, methods=["POST"]),
+]

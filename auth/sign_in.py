@@ -23,7 +23,7 @@ def page() -> None:
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
         st.title("Steward Portal")
-        if oidc.providers() and oidc.page():
+        if oidc.page():
             return
         form = _form()
         try:

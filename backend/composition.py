@@ -262,6 +262,11 @@ class Accounts(Domain):
 
         return alerts.alerts
 
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        from backend.accounts import provider_sessions
+
+        return {"provider_sessions": provider_sessions.rotate}
+
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import accounts, audit
 

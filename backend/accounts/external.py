@@ -2,20 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from backend.accounts import repository, service
-from backend.accounts.names import checked_name
+from backend.accounts.names import MAX_NAME, checked_name, name_key
 from backend.accounts.sign_in import ACTION
 from backend.core import audit, clock
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import WriteSession
-from backend.core.errors import NotAuthenticated, NotPermitted
+from backend.core.errors import NotPermitted
 from backend.models.accounts import Account
 
-#: An identity token is taken this long after it was issued. Streamlit keeps it for 30 days, and
-#: a session that an admin has ended must not come back by itself.
-FRESH = timedelta(minutes=5)
+_MOST_NAMESAKES = 1_000
 
 
 @dataclass(frozen=True)
@@ -25,18 +22,30 @@ class Identity:
     issuer: str
     subject: str
     name: str
-    issued_at: int
+
+    @property
+    def key(self) -> str:
+        return key_of(self.issuer, self.subject)
 
 
-def sign_in(session: WriteSession, *, identity: Identity, role: Role | None, address: str) -> Actor:
-    """The actor of an identity, its account made at the first sign-in, its role set to `role`.
+def key_of(issuer: str, value: str) -> str:
+    """The hash under which a person (subject) or a session (sid) of a provider is found."""
+    return hashlib.sha256(f"{issuer}\0{value}".encode()).hexdigest()
 
-    Each identity token serves once. Raises NotAuthenticated when it is old or was used,
-    NotPermitted when no role is mapped or the account is disabled.
+
+def sign_in(
+    session: WriteSession,
+    *,
+    identity: Identity,
+    role: Role | None,
+    address: str,
+    keep_role: bool = False,
+) -> Actor:
+    """The actor of an identity, its account made at the first sign-in.
+
+    Its role becomes `role` (keep_role: at the first sign-in only) and its name follows the
+    provider. Raises NotPermitted when no role is mapped or the account is disabled.
     """
-    issued = datetime.fromtimestamp(identity.issued_at, UTC)
-    if clock.now() - issued > FRESH:
-        raise NotAuthenticated("The identity provider's answer is too old. Sign in again.")
     if role is None:
         raise NotPermitted(
             f"{identity.name} has no role in this portal. Ask an admin to map your e-mail "
@@ -45,41 +54,78 @@ def sign_in(session: WriteSession, *, identity: Identity, role: Role | None, add
     row = _account(session, identity, role)
     if row.disabled:
         raise NotPermitted(f"The account {row.name} is disabled. Ask an admin.")
-    if row.external_issued_at is not None and identity.issued_at <= row.external_issued_at:
-        raise NotAuthenticated("This answer of the identity provider was used. Sign in again.")
-    row.external_issued_at, row.last_sign_in_at = identity.issued_at, clock.now()
-    if row.role != role.value:
-        row.role = role.value
-        row.version += 1
-    actor = Actor(id=row.id, name=row.name, role=role, kind="user")
+    row.last_sign_in_at = clock.now()
+    follow(session, row, role=None if keep_role else role, name=identity.name)
+    actor = Actor(id=row.id, name=row.name, role=Role(row.role), kind="user")
     audit.record(
         session,
         actor,
         ACTION,
         subject=f"account {row.name}",
         outcome="succeeded",
-        details={"address": address, "way": "identity provider", "role": role.value},
+        details={"address": address, "way": "identity provider", "role": row.role},
     )
     return actor
 
 
+def follow(session: WriteSession, row: Account, *, role: Role | None, name: str) -> None:
+    """Give a locked account the provider's role (None: leave it) and name, where they changed."""
+    before = (row.role, row.name)
+    if role is not None:
+        row.role = role.value
+    if not _is_namesake(row.name, name):
+        row.name = _free_name(session, name)
+        row.name_key = name_key(row.name)
+    if before != (row.role, row.name):
+        row.version += 1
+        audit.record(
+            session,
+            SYSTEM,
+            "accounts:account:follow_provider",
+            subject=f"account {row.name}",
+            outcome="succeeded",
+            details={"role": [before[0], row.role], "name": [before[1], row.name]},
+        )
+
+
+def _is_namesake(mine: str, name: str) -> bool:
+    """Whether `mine` is the name, or the name with the number that a clash gave it."""
+    if mine == name:
+        return True
+    number = mine.removeprefix(f"{name} (")
+    return number != mine and number.endswith(")") and number[:-1].isdigit()
+
+
+def _free_name(session: WriteSession, name: str) -> str:
+    """The name, or with a number where somebody else has it: a name never takes over an account."""
+    name = checked_name(name)
+    for number in range(1, _MOST_NAMESAKES):
+        suffix = f" ({number})" if number > 1 else ""
+        candidate = name[: MAX_NAME - len(suffix)] + suffix
+        if repository.find_account(session, name_key(candidate)) is None:
+            return candidate
+    raise service.NameTaken(name)
+
+
 def _account(session: WriteSession, identity: Identity, role: Role) -> Account:
-    key = hashlib.sha256(f"{identity.issuer}\0{identity.subject}".encode()).hexdigest()
-    row = repository.find_account_by_external_key(session, key)
-    account_id = row.id if row is not None else _add_account(session, identity, role, key)
+    row = repository.find_account_by_external_key(session, identity.key)
+    account_id = row.id if row is not None else _add_account(session, identity, role)
     return repository.get_account_locked(session, account_id)
 
 
-def _add_account(session: WriteSession, identity: Identity, role: Role, key: str) -> int:
-    # A local account of the same name is another person until an admin says otherwise.
-    name = checked_name(identity.name)
+def _add_account(session: WriteSession, identity: Identity, role: Role) -> int:
     try:
         return service.add_account(
-            session, SYSTEM, name=name, role=role, stored=None, external_key=key
+            session,
+            SYSTEM,
+            name=_free_name(session, identity.name),
+            role=role,
+            stored=None,
+            external_key=identity.key,
         ).id
     except service.NameTaken:
         # The same person in another tab, a moment earlier? Anybody else keeps the refusal.
-        row = repository.find_account_by_external_key(session, key)
+        row = repository.find_account_by_external_key(session, identity.key)
         if row is None:
             raise
         return row.id

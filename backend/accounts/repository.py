@@ -10,7 +10,14 @@ from sqlalchemy.orm import Session
 
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import NotFound
-from backend.models.accounts import Account, AccountSession, ApiToken, SignInBackoff, SignInTicket
+from backend.models.accounts import (
+    Account,
+    AccountSession,
+    ApiToken,
+    ProviderSession,
+    SignInBackoff,
+    SignInTicket,
+)
 
 
 def find_account(session: ReadSession, name_key: str) -> Account | None:
@@ -161,6 +168,8 @@ def end_sessions(
 
 
 def delete_old_sessions(session: WriteSession, before: datetime) -> int:
+    old = select(AccountSession.id).where(AccountSession.expires_at < before)
+    session.execute(delete(ProviderSession).where(ProviderSession.session_id.in_(old)))
     query = delete(AccountSession).where(AccountSession.expires_at < before)
     return cast(CursorResult[Any], session.execute(query)).rowcount
 

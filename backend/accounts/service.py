@@ -124,7 +124,6 @@ def add_account(
         must_change_password=must_change,
         disabled=False,
         external_key=external_key,
-        external_issued_at=None,
         created_at=now,
         created_by=actor.name[:255],
         last_sign_in_at=None,

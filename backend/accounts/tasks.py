@@ -1,8 +1,15 @@
-"""Periodic clean-up of what sign-ins leave behind."""
+"""Periodic work: asking identity providers again, and clean-up of what sign-ins leave behind."""
 
 from typing import Any
 
-from backend.accounts import backoff, repository, sessions, state_check
+from backend.accounts import (
+    backoff,
+    provider_flows,
+    provider_sessions,
+    repository,
+    sessions,
+    state_check,
+)
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
@@ -18,6 +25,7 @@ def clean_up(database: Database) -> None:
     with database.write() as session:
         repository.delete_old_sessions(session, now - sessions.KEEP_ENDED)
         repository.delete_expired_tickets(session, now)
+        provider_flows.clean_up(session)
         repository.delete_old_backoff(session, now - backoff.FORGET_AFTER)
 
 
@@ -34,3 +42,9 @@ def check_state(ctx: JobContext, *, full: bool) -> dict[str, Any]:
     """A finding fails the job, and a failed job is an alert."""
     problem = state_check.problem(ctx.database, full=full)
     return {FAILED: problem} if problem else {"full": full}
+
+
+@every("accounts.check_providers", minutes=1)
+def check_providers(database: Database) -> None:
+    """Ask the identity providers about live sessions, each every five minutes."""
+    provider_sessions.check_due(database)

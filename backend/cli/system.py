@@ -53,10 +53,11 @@ def migrate() -> None:
 
 def doctor(json: Json = False) -> None:
     """Say what is set and what is wrong, all problems at once."""
+    from backend.accounts import providers
     from backend.ingestion import static_mapping
 
     log.configure("ERROR")
-    report = examine(get_database, (static_mapping.problems,))
+    report = examine(get_database, (static_mapping.problems, providers.check))
     lines = [f"{item.name} = {item.value}" for item in report.settings]
     lines += [f"ok: {line}" for line in report.fine]
     lines += [f"PROBLEM: {line}" for line in report.problems]

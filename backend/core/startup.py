@@ -10,7 +10,7 @@ from backend.core.errors import SettingsError
 
 #: The newest migration. Kept here so that a process on a current database starts without
 #: importing Alembic; tests/architecture checks it against the migrations themselves.
-SCHEMA_REVISION = "0009_any_directory"
+SCHEMA_REVISION = "0010_identity_providers"
 
 
 def prepare(database: Database, vault: Vault) -> None:

@@ -6,6 +6,8 @@ from backend.models.accounts import (
     Account,
     AccountSession,
     ApiToken,
+    ProviderFlow,
+    ProviderSession,
     SignInBackoff,
     SignInTicket,
 )
@@ -52,6 +54,8 @@ __all__ = [
     "MountRequestBox",
     "MountTarget",
     "MountWatch",
+    "ProviderFlow",
+    "ProviderSession",
     "ScheduleMark",
     "SignInBackoff",
     "SignInTicket",

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.core.crypto import SEALED
 from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
 
 
@@ -26,8 +27,6 @@ class Account(Base):
     disabled: Mapped[bool] = mapped_column(Boolean)
     #: SHA-256 of the identity provider's issuer and subject; None for local accounts.
     external_key: Mapped[str | None] = mapped_column(String(64), unique=True)
-    #: When the newest identity token used here was issued (Unix seconds): each serves once.
-    external_issued_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -65,6 +64,51 @@ class SignInTicket(Base):
     browser_hash: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ProviderFlow(Base):
+    """A trip to an identity provider that has not come back, or what it came back with."""
+
+    __tablename__ = "provider_flows"
+    __table_args__ = (
+        Index("ix_provider_flows_browser", "browser_hash"),
+        Index("ix_provider_flows_expires", "expires_at"),
+        MYSQL_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    state_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    #: SHA-256 of the nonce cookie of the browser that started.
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    provider: Mapped[str] = mapped_column(String(150))
+    nonce: Mapped[str] = mapped_column(String(100))
+    code_verifier: Mapped[str] = mapped_column(String(128))
+    next_path: Mapped[str] = mapped_column(String(2000))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Why nobody was signed in; "" while the trip lasts.
+    error: Mapped[str] = mapped_column(Text)
+
+
+class ProviderSession(Base):
+    """What an identity provider said about a session, so that it can be asked again."""
+
+    __tablename__ = "provider_sessions"
+    __table_args__ = (
+        Index("ix_provider_sessions_check", "check_at"),
+        Index("ix_provider_sessions_subject", "subject_hash"),
+        MYSQL_TABLE,
+    )
+
+    session_id: Mapped[int] = mapped_column(
+        ForeignKey("account_sessions.id", ondelete="CASCADE"), primary_key=True
+    )
+    provider: Mapped[str] = mapped_column(String(150))
+    #: SHA-256 of issuer and subject, as accounts.external_key; of issuer and sid, or "".
+    subject_hash: Mapped[str] = mapped_column(String(64))
+    sid_hash: Mapped[str] = mapped_column(String(64))
+    #: JSON of the id token, its claims and the refresh token; none of it goes to a page.
+    ciphertext: Mapped[str] = mapped_column(Text, info=SEALED)
+    check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ApiToken(Base):

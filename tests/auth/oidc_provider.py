@@ -25,6 +25,11 @@ class Provider:
         self.person: dict[str, Any] = {}
         self.url = ""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        #: An error code that /authorize answers with, or that /token does.
+        self.refuses, self.token_error = "", ""
+        #: Claims over the usual ones of the next id token; what userinfo says beside.
+        self.forged: dict[str, Any] = {}
+        self.userinfo: dict[str, Any] = {}
         self._codes: dict[str, str] = {}
         app = Starlette(
             routes=[
@@ -32,6 +37,8 @@ class Provider:
                 Route("/authorize", self._authorize),
                 Route("/token", self._token, methods=["POST"]),
                 Route("/jwks", self._jwks),
+                Route("/userinfo", self._userinfo),
+                Route("/end", self._end),
             ]
         )
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
@@ -58,6 +65,8 @@ class Provider:
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
                 "jwks_uri": f"{self.url}/jwks",
+                "userinfo_endpoint": f"{self.url}/userinfo",
+                "end_session_endpoint": f"{self.url}/end",
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256"],
@@ -68,23 +77,35 @@ class Provider:
     async def _authorize(self, request: Request) -> RedirectResponse:
         code = secrets.token_urlsafe(16)
         self._codes[code] = request.query_params.get("nonce", "")
-        answer = urlencode({"code": code, "state": request.query_params["state"]})
+        said = {"error": self.refuses} if self.refuses else {"code": code}
+        answer = urlencode({**said, "state": request.query_params["state"]})
         return RedirectResponse(f"{request.query_params['redirect_uri']}?{answer}", 302)
 
     async def _token(self, request: Request) -> JSONResponse:
         form = await request.form()
-        nonce = self._codes.pop(str(form["code"]))
+        if self.token_error:
+            return JSONResponse({"error": self.token_error}, 400)
+        nonce = self._codes.pop(str(form.get("code")), "")
+        return JSONResponse(
+            {
+                "access_token": "x",
+                "refresh_token": "y",
+                "token_type": "Bearer",
+                "id_token": self.signed({"nonce": nonce, **self.person, **self.forged}),
+            }
+        )
+
+    def signed(self, claims: dict[str, Any]) -> str:
+        """A token of this provider's for the portal."""
         now = int(time.time())
-        claims = {
-            "iss": self.url,
-            "aud": CLIENT_ID,
-            "iat": now,
-            "exp": now + 300,
-            "nonce": nonce,
-            **self.person,
-        }
-        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "1"})
-        return JSONResponse({"access_token": "x", "token_type": "Bearer", "id_token": token})
+        usual = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 300}
+        return jwt.encode({**usual, **claims}, self._key, algorithm="RS256", headers={"kid": "1"})
+
+    async def _userinfo(self, _request: Request) -> JSONResponse:
+        return JSONResponse({"sub": self.person.get("sub"), **self.userinfo})
+
+    async def _end(self, request: Request) -> RedirectResponse:
+        return RedirectResponse(request.query_params["post_logout_redirect_uri"], 302)
 
     async def _jwks(self, _request: Request) -> JSONResponse:
         numbers = self._key.public_key().public_numbers()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auth.forms import local_path
 from auth.paths import SIGN_IN_PATH, SIGN_OUT_PATH
-from auth.routes import local_path
 from backend.accounts import sessions
 from backend.core.database import Database, StateDatabaseDown
 

@@ -1,0 +1,120 @@
+"""Trips to an identity provider: their state is here, the browser holds only a nonce.
+
+A trip lives ten minutes, comes back once, and only to the browser that started it. What it came
+to is told on the sign-in page of that browser and is a row of the audit log.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from backend.accounts import tokens
+from backend.accounts.sign_in import ACTION, ANONYMOUS
+from backend.core import audit, clock
+from backend.core.database import WriteSession
+from backend.core.errors import NotAuthenticated
+from backend.core.log import get_logger
+from backend.integrations.oidc.client import Started
+from backend.models.accounts import ProviderFlow
+
+log = get_logger(__name__)
+
+LIFETIME = timedelta(minutes=10)
+NO_COOKIE = "This browser sent no cookie. Allow cookies for this site, reload and sign in again."
+
+
+@dataclass(frozen=True)
+class Flow:
+    provider: str
+    nonce: str
+    code_verifier: str
+    next_path: str
+
+
+def remember(
+    session: WriteSession, *, provider: str, started: Started, browser: str, next_path: str
+) -> None:
+    """Keep a trip that starts; raises NotAuthenticated for a browser without the nonce cookie."""
+    if not browser:
+        raise NotAuthenticated(NO_COOKIE)
+    _add(session, provider, browser, started, next_path, error="")
+
+
+def take(session: WriteSession, *, state: str, browser: str) -> Flow:
+    """The trip behind an answer's state, which serves once; raises NotAuthenticated."""
+    row = session.scalars(
+        select(ProviderFlow)
+        .where(
+            ProviderFlow.state_hash == tokens.hashed(state),
+            ProviderFlow.browser_hash == tokens.hashed(browser),
+            ProviderFlow.expires_at > clock.now(),
+            ProviderFlow.error == "",
+        )
+        .with_for_update()
+    ).one_or_none()
+    if row is None or not browser:
+        raise NotAuthenticated(
+            "This answer of the identity provider was used, is too old, or belongs to another "
+            "browser. Sign in again."
+        )
+    flow = Flow(row.provider, row.nonce, row.code_verifier, row.next_path)
+    # Two answers with one state in the same instant: only one of them deletes the row.
+    session.execute(delete(ProviderFlow).where(ProviderFlow.id == row.id))
+    return flow
+
+
+def refuse(session: WriteSession, *, provider: str, browser: str, address: str, error: str) -> None:
+    """Write down why nobody was signed in, for the audit log and for this browser's next page."""
+    audit.record(
+        session,
+        ANONYMOUS,
+        ACTION,
+        subject=f"identity provider {provider}".strip(),
+        outcome="refused",
+        details={"address": address, "way": "identity provider", "reason": error[:500]},
+    )
+    log.warning("A sign-in with an identity provider was refused.", reason=error)
+    if browser:
+        nothing = Started("", tokens.new_token(), "", "")
+        _add(session, provider, browser, nothing, "/", error=error)
+
+
+def take_error(session: WriteSession, *, browser: str) -> str:
+    """The newest sentence for this browser, once; "" when there is none."""
+    mine = (ProviderFlow.browser_hash == tokens.hashed(browser), ProviderFlow.error != "")
+    found = session.scalars(
+        select(ProviderFlow).where(*mine).order_by(ProviderFlow.id.desc()).limit(1)
+    ).one_or_none()
+    if found is None or not browser:
+        return ""
+    session.execute(delete(ProviderFlow).where(*mine))
+    return found.error
+
+
+def clean_up(session: WriteSession) -> None:
+    session.execute(delete(ProviderFlow).where(ProviderFlow.expires_at <= clock.now()))
+
+
+def _add(
+    session: WriteSession,
+    provider: str,
+    browser: str,
+    started: Started,
+    next_path: str,
+    *,
+    error: str,
+) -> None:
+    session.add(
+        ProviderFlow(
+            state_hash=tokens.hashed(started.state),
+            browser_hash=tokens.hashed(browser),
+            provider=provider[:150],
+            nonce=started.nonce,
+            code_verifier=started.code_verifier,
+            next_path=next_path,
+            expires_at=clock.now() + LIFETIME,
+            error=error,
+        )
+    )
+    session.flush()

@@ -1,0 +1,212 @@
+"""Sessions that an identity provider vouches for: opened, asked about again, ended with it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from backend.accounts import claims as meaning
+from backend.accounts import external, providers, repository, sessions, tokens
+from backend.accounts.external import Identity
+from backend.accounts.providers import Provider
+from backend.core import audit, clock, secret_store
+from backend.core.access import SYSTEM
+from backend.core.crypto import SecretUnreadable, Vault
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import NotAuthenticated, NotFound, NotPermitted, UpstreamError
+from backend.core.log import get_logger
+from backend.integrations.oidc import client
+from backend.integrations.oidc.client import Answer
+from backend.models.accounts import AccountSession, ProviderSession
+
+log = get_logger(__name__)
+
+CHECK_EVERY = timedelta(minutes=5)
+MOST_AT_ONCE = 50
+
+
+def open_session(
+    session: WriteSession, *, provider: Provider, answer: Answer, address: str, user_agent: str
+) -> str:
+    """Sign the person of a checked answer in; the raw token of the new session.
+
+    Raises NotPermitted with the sentence for the person.
+    """
+    meaning.check_context(provider, answer.claims)
+    merged = _merged(answer)
+    actor = external.sign_in(
+        session,
+        identity=_identity(provider, merged),
+        role=meaning.role_of(provider, merged),
+        address=address,
+        keep_role=provider.skip_role_sync,
+    )
+    raw = sessions.open_session(
+        session, account_id=actor.id, address=address, user_agent=user_agent
+    )
+    row = repository.find_session_by_hash(session, tokens.hashed(raw))
+    if row is None:  # it was made a line above
+        raise NotFound("The new session is gone. Sign in again.")
+    issuer, sid = str(merged["iss"]), merged.get("sid")
+    session.add(
+        ProviderSession(
+            session_id=row.id,
+            provider=provider.name,
+            subject_hash=external.key_of(issuer, str(merged["sub"])),
+            sid_hash=external.key_of(issuer, str(sid)) if sid else "",
+            ciphertext=_sealed(row.id, answer),
+            check_at=clock.now() + CHECK_EVERY if answer.refresh_token else None,
+        )
+    )
+    session.flush()
+    return raw
+
+
+def check_due(database: Database) -> int:
+    """Ask the providers about the sessions whose time has come; how many were asked about.
+
+    A provider that does not answer ends nothing: its sessions are asked about again next time.
+    """
+    configured = providers.load()
+    with database.write() as session:
+        due = _due(session)
+    silent: set[str] = set()
+    for session_id, name, answer in due:
+        if name in silent:
+            continue
+        try:
+            _check(database, session_id, configured.get(name), answer)
+        except NotFound:
+            _end(database, session_id, "provider removed")
+        except (NotAuthenticated, NotPermitted) as exc:
+            log.warning("An identity provider ended a session.", reason=exc.message)
+            _end(database, session_id, "ended by the identity provider")
+        except UpstreamError as exc:
+            silent.add(name)
+            log.warning("An identity provider could not be asked.", reason=exc.message)
+    return len(due)
+
+
+def end_named(session: WriteSession, *, issuer: str, claims: Mapping[str, Any]) -> int:
+    """End what a checked logout token names: a session (sid), or all of a person; how many."""
+    if claims.get("sid"):
+        which = ProviderSession.sid_hash == external.key_of(issuer, str(claims["sid"]))
+    else:
+        which = ProviderSession.subject_hash == external.key_of(issuer, str(claims["sub"]))
+    ids = list(session.scalars(select(ProviderSession.session_id).where(which)))
+    return sum(_end_one(session, session_id, "signed out at the provider") for session_id in ids)
+
+
+def hint(session: ReadSession, raw: str) -> tuple[str, str] | None:
+    """Provider and id token of the session behind a cookie value, for the provider's sign-out."""
+    row = repository.find_session_by_hash(session, tokens.hashed(raw)) if raw else None
+    found = session.get(ProviderSession, row.id) if row is not None else None
+    if found is None:
+        return None
+    try:
+        return found.provider, _opened(found).id_token
+    except SecretUnreadable:
+        return None
+
+
+def rotate(session: WriteSession, vault: Vault) -> int:
+    """Put the answers under the vault's first key; how many."""
+    rows = list(session.scalars(select(ProviderSession).with_for_update()))
+    for row in rows:
+        row.ciphertext = vault.rotate(row.ciphertext, binding=_binding(row.session_id))
+    return len(rows)
+
+
+def _due(session: WriteSession) -> list[tuple[int, str, Answer]]:
+    """Live sessions to ask about; their next time is set first, so that nobody asks twice."""
+    now = clock.now()
+    rows = session.scalars(
+        select(ProviderSession)
+        .join(AccountSession, AccountSession.id == ProviderSession.session_id)
+        .where(
+            ProviderSession.check_at <= now,
+            AccountSession.ended_at.is_(None),
+            AccountSession.expires_at > now,
+            AccountSession.last_seen_at > now - sessions.IDLE_TIMEOUT,
+        )
+        .order_by(ProviderSession.check_at)
+        .limit(MOST_AT_ONCE)
+    )
+    due = []
+    for row in rows:
+        row.check_at = now + CHECK_EVERY
+        try:
+            due.append((row.session_id, row.provider, _opened(row)))
+        except SecretUnreadable:
+            _end_one(session, row.session_id, "provider's token unreadable")
+    return due
+
+
+def _check(database: Database, session_id: int, provider: Provider, known: Answer) -> None:
+    answer = asyncio.run(client.refresh(provider.registration, known.refresh_token, known=known))
+    merged = _merged(answer)
+    role = meaning.role_of(provider, merged)
+    with database.write() as session:
+        row = session.get(ProviderSession, session_id)
+        if row is not None:
+            row.ciphertext = _sealed(session_id, answer)
+        if role is None and not provider.skip_role_sync:
+            _end_one(session, session_id, "no role at the provider")
+            return
+        opened = repository.find_session(session, session_id)
+        if opened is None:
+            return
+        account = repository.get_account_locked(session, opened.account_id)
+        keep = None if provider.skip_role_sync else role
+        external.follow(session, account, role=keep, name=meaning.name_of(provider, merged))
+
+
+def _end(database: Database, session_id: int, reason: str) -> None:
+    with database.write() as session:
+        _end_one(session, session_id, reason)
+
+
+def _end_one(session: WriteSession, session_id: int, reason: str) -> int:
+    row = repository.find_session(session, session_id)
+    if row is None or row.ended_at is not None:
+        return 0
+    row.ended_at, row.ended_reason = clock.now(), reason[:40]
+    account = repository.get_account(session, row.account_id)
+    audit.record(
+        session,
+        SYSTEM,
+        "accounts:session:end",
+        subject=f"session {row.id} of {account.name}",
+        outcome="succeeded",
+        details={"reason": reason},
+    )
+    return 1
+
+
+def _identity(provider: Provider, merged: Mapping[str, Any]) -> Identity:
+    name = meaning.name_of(provider, merged)
+    return Identity(str(merged["iss"]), str(merged["sub"]), name)
+
+
+def _merged(answer: Answer) -> dict[str, Any]:
+    """The signed claims over those of userinfo."""
+    return {**answer.userinfo, **answer.claims}
+
+
+def _sealed(session_id: int, answer: Answer) -> str:
+    document = [answer.claims, answer.id_token, answer.refresh_token]
+    vault = secret_store.get_vault()
+    return vault.encrypt(json.dumps(document), binding=_binding(session_id))
+
+
+def _opened(row: ProviderSession) -> Answer:
+    text = secret_store.get_vault().decrypt(row.ciphertext, binding=_binding(row.session_id))
+    claims, id_token, refresh_token = json.loads(text)
+    return Answer(claims, {}, id_token, refresh_token)
+
+
+def _binding(session_id: int) -> str:
+    return f"session {session_id}/identity provider"

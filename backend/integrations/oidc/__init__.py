@@ -1,0 +1,1 @@
+"""OpenID Connect providers, spoken to with Authlib's Starlette client."""
