@@ -140,7 +140,9 @@ def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
         found.status, found.settled = "succeeded", True
         found.detail = found.public_detail = _tries("The function ended without an error", call)
     elif call.state == "ended":
-        found.status, found.settled = "unknown", True
+        # A try that failed without a trace is repeated by Lambda: until then the run stays open.
+        found.status = "unknown"
+        found.settled = call.attempts >= row.max_attempts or _quiet_since(call) > RETRY_GRACE
         found.detail = found.public_detail = _tries(
             "The function ended; its log does not tell whether it succeeded", call
         )

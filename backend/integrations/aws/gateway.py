@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from backend.core.errors import OutcomeUnknown, UpstreamError
+from backend.core.errors import OutcomeUnknown
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import (
@@ -123,7 +123,7 @@ class Gateway:
 
     def runtime(self, name: str) -> str:
         """The function's Runtime ("python3.13"), kept for ten minutes; "" for an image, and when
-        AWS does not say."""
+        the portal may not ask. Raises AwsThrottled and the like."""
         region = self.region(name)
         key, now = (region, name, self.config), time.monotonic()
         kept = _runtimes.get(key)
@@ -133,8 +133,8 @@ class Gateway:
             with translated(LAMBDA, subject=f"the function {name}", region=region):
                 lambda_ = clients.client(self.config, "lambda", region=region)
                 told = str(lambda_.get_function_configuration(FunctionName=name).get("Runtime", ""))
-        except UpstreamError:
-            return ""
+        except (AwsDenied, AwsNotFound):
+            return ""  # a throttled or broken call is asked again instead
         if len(_runtimes) > 1000:
             _runtimes.clear()
         _runtimes[key] = (told, now)
