@@ -52,7 +52,7 @@ ATTACKS = {
     "index": "CREATE INDEX i ON customers (spy_index(email))",
     "constant index": "CREATE INDEX i ON customers (id, spy_index('x'))",
     "generated": (
-        "ALTER TABLE customers ADD copy text GENERATED ALWAYS AS (spy_index(name)) STORED"
+        "ALTER TABLE customers ADD copy text GENERATED ALWAYS AS (spy_index(email)) STORED"
     ),
     "check": "ALTER TABLE customers ADD CHECK (spy_index(name) IS NOT NULL)",
 }
@@ -87,7 +87,7 @@ def test_the_preview_names_the_code_beforehand(source: Source, attack: str) -> N
             cursor, source.table("customers"), tokenizer=TOKENIZER, chosen={"email": "asked"}
         )
 
-    warned = [each for each in found.warnings if "runs code of this database" in each]
+    warned = [each for each in found.warnings if "may reach code of this database" in each]
     assert len(warned) == 1
     assert "spy_" in warned[0]
 

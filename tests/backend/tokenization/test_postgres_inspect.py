@@ -345,7 +345,7 @@ class TestWarnings:
         text = " ".join(report(source, "t", "a").warnings)
 
         assert "trigger on_a on t fires" in text
-        assert "on_b" not in text
+        assert "trigger on_b on t fires" not in text
         assert "on_insert" not in text
 
     def test_copies_elsewhere(self, source: Source) -> None:

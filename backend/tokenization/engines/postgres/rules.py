@@ -242,7 +242,7 @@ def table_warnings(facts: TableFacts, selected: list[str]) -> tuple[str, ...]:
     if facts.user_code:
         named = ", ".join(f"{function} in {place}" for place, function in facts.user_code)
         found.append(
-            f"The write runs code of this database: {named}. So the tokens are computed in a "
+            f"The write may reach code of this database: {named}. So the tokens are computed in a "
             "temporary table first and the key is gone before the first row is written; the run "
             "takes about twice as long and as much temporary disk as the columns have."
         )
