@@ -9,7 +9,8 @@ from backend.ingestion import looking
 from backend.integrations.aws.logs import CallLog
 from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
-from tests.backend.ingestion.conftest import URN, AddRule, Start
+from tests.backend.ingestion.conftest import URN, AddRule
+from tests.backend.ingestion.test_follow import Start
 
 
 class TestWithoutEvidence:
