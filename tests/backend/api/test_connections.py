@@ -74,7 +74,7 @@ class TestErrors:
         assert "connections:client_info:read" in refused.json()["detail"]
         tested = client.post("/api/environments/prod/test", headers=headers)
         assert tested.status_code == (200 if role == "operator" else 403)
-            assert set(answer.json()) == {"error", "detail", "reference"}
+        assert set(refused.json()) == {"error", "detail", "reference"}
         listed = client.get("/api/environments", headers=headers).json()
         assert [environment["name"] for environment in listed["items"]] == ["Prod"]
 
