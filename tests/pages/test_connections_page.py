@@ -117,13 +117,30 @@ class TestForm:
         self, open_page: OpenPage, prod: None, database: Database
     ) -> None:
         app = open_page(PAGE, kind="postgres")
-        app.text_input(key=key("host")).input("other.example")
+        app.text_input(key=key("database")).input("other")
         app.button(key=key("save")).click().run()
         assert "is saved" in app.success[0].value
         with database.read() as session:
             found = resolve.connection(session, kind="postgres")
-        assert found.settings["host"] == "other.example"
+        assert found.settings["database"] == "other"
         assert found.secrets == {"password": SECRET}
+
+    @pytest.mark.parametrize("button", ["save", "test"])
+    def test_another_address_asks_for_the_secret_again_and_sends_it_nowhere(
+        self,
+        open_page: OpenPage,
+        prod: None,
+        probed: list[ConnectionConfig],
+        database: Database,
+        button: str,
+    ) -> None:
+        app = open_page(PAGE, kind="postgres")
+        app.text_input(key=key("host")).input("other.example")
+        app.button(key=key(button)).click().run()
+        assert "Enter password again" in app.warning[0].value
+        assert not probed
+        with database.read() as session:
+            assert resolve.connection(session, kind="postgres").settings["host"] == "db.example"
 
     def test_a_saved_secret_does_not_stay_in_the_session(
         self, open_page: OpenPage, prod: None, database: Database
@@ -191,6 +208,7 @@ class TestTests:
     ) -> None:
         app = open_page(PAGE, kind="postgres")
         app.text_input(key=key("host")).input("broken")
+        app.text_input(key=key("password")).input(SECRET)
         app.button(key=key("test")).click().run()
         shown = app.error[0].value
         assert "Unsaved edits" in shown

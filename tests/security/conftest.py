@@ -51,7 +51,8 @@ def world(database: Database, tmp_path: Path, quiet: None) -> Iterator[Database]
         },
     }
     with database.write() as session:
-        environments.add(session, SYSTEM, name=ENVIRONMENT, default=True)
+        # only the sandbox's ledger may be a file
+        environments.add(session, SYSTEM, name=ENVIRONMENT, default=True, is_sandbox=True)
         for kind, settings in saved.items():
             secrets = {"secret_access_key": "x"} if kind == "aws" else {}
             service.save(

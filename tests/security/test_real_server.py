@@ -7,13 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from backend.core import clock
 from backend.core.database import Database
+from backend.models import Environment
 from backend.models.jobs import Job
 from tests.fixtures.browser import settle
 from tests.fixtures.portal import Portal, running_portal
@@ -150,10 +151,18 @@ def planted(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> Portal:
     ledger.write(lambda connection: connection.execute(insert(schema.ledger), [row]))
     ledger.close()
     portal.cli("environments", "add", "prod", "--default")
+    _as_the_sandboxs(portal.folder / "state")  # only its ledger may be a file
     portal.cli("connections", "set", "prod", "ledger", f"url={url}")
     portal.cli("accounts", "add", PLANTED, "--role", "viewer", stdin="a long pass phrase here\n")
     _add_job(portal.folder / "state")
     return portal
+
+
+def _as_the_sandboxs(state: Path) -> None:
+    database = Database(f"sqlite:///{state / 'portal.sqlite'}")
+    with database.write() as session:
+        session.execute(update(Environment).values(is_sandbox=True))
+    database.dispose()
 
 
 def _add_job(state: Path) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text, update
 
 from backend.connections import testing
 from backend.connections.schemas import TestResult
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.dms.schema import LEDGER_NAME, metadata
+from backend.models import Environment
 from tests.backend.connections.conftest import Save
 from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.rabbitmq import RabbitMQServer
@@ -214,8 +215,10 @@ class TestLedgerRights:
         assert "read-only" in ask("ledger").cause
 
     def test_a_read_only_file_is_said(
-        self, save: Save, ask: Callable[[str], TestResult], tmp_path: object
+        self, save: Save, ask: Callable[[str], TestResult], database: Database, tmp_path: object
     ) -> None:
+        with database.write() as session:  # only the sandbox's ledger may be a file
+            session.execute(update(Environment).values(is_sandbox=True))
         path = f"{tmp_path}/ledger.db"
         TestLedger().prepare(f"sqlite:///{path}")
         save("ledger", {"url": f"sqlite:///file:{path}?mode=ro&uri=true"})

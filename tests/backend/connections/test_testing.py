@@ -159,12 +159,12 @@ class TestDraft:
         self, save: Save, database: Database, instant: list[ConnectionConfig]
     ) -> None:
         save("postgres", None, {"password": "stored"})
-        draft = testing.Draft({**VALID["postgres"], "port": "5999"}, {"password": ""})
+        draft = testing.Draft({**VALID["postgres"], "database": "other"}, {"password": ""})
         result = testing.run(database, SYSTEM, environment=None, kind="postgres", draft=draft)
         assert result.draft
-        assert instant[0].settings["port"] == "5999"
+        assert instant[0].settings["database"] == "other"
         assert instant[0].secrets == {"password": "stored"}
-        assert save("postgres", {}).settings["port"] == "1"
+        assert save("postgres", {}).settings["database"] == "d"
 
     def test_a_typed_secret_is_used_and_a_kind_need_not_be_saved_before(
         self, save: Save, database: Database, instant: list[ConnectionConfig]
