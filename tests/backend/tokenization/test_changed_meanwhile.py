@@ -214,7 +214,12 @@ class TestUnknown:
     ) -> None:
         customers(world.source)
         run_id = cut_off(world, monkeypatch, committed=True)
-        save(world, "postgres", {**world.source.settings, "host": "localhost"}, {})
+        save(
+            world,
+            "postgres",
+            {**world.source.settings, "host": "localhost"},
+            dict(world.source.secrets),
+        )
 
         ended = settle.settle(world.database, run_id, patience=0.0)
 
