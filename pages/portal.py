@@ -37,25 +37,27 @@ try:
             for page in registry.PAGES
         ]
         alone = st.navigation(only, position="hidden")
-        chrome.draw(session)
+        chrome.draw(session, {})
         alone.run()
         st.stop()
+    pages: list[st.Page] = []
     sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:
         # Every page has its address for everybody: who follows a link to one that the role does
         # not have reads so from the page's own guard, instead of "Page not found".
-        sections.setdefault(page.section, []).append(
+        pages.append(
             st.Page(
                 page.path,
                 title=page.title,
                 icon=page.icon,
                 url_path=page.url_path,
                 default=page.url_path == "",
-                visibility="visible" if session.actor.may(page.permission) else "hidden",
             )
         )
-    chosen = st.navigation(sections, expanded=True)
-    chrome.draw(session)
+        if session.actor.may(page.permission):
+            sections.setdefault(page.section, []).append(pages[-1])
+    chosen = st.navigation(pages, position="hidden")
+    chrome.draw(session, sections)
     chosen.run()
 except PortalError as exc:
     errors.show(exc)

@@ -50,7 +50,9 @@ def verify(
 
 @app.command("export")
 def export(
-    file: Annotated[Path, typer.Argument(help="A new file; keep it on another machine.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file; keep it on another machine.")
+    ],
 ) -> None:
     """Write a signed digest of the log, for `audit verify --against FILE`."""
     with cli.unit_write() as (session, actor):

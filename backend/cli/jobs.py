@@ -11,6 +11,7 @@ from backend.jobs import service
 from backend.jobs.schemas import JobView
 
 app = new_app("Background jobs: what runs, what ended how.")
+JobId = Annotated[int, typer.Argument(metavar="JOB", help="The number of the job.")]
 
 
 @app.command("list")
@@ -31,7 +32,7 @@ def list_jobs(
 
 
 @app.command("show")
-def show(job_id: int, json: Json = False) -> None:
+def show(job_id: JobId, json: Json = False) -> None:
     """One job with the newest lines of its log."""
     with cli.unit_read() as (session, actor):
         view = service.get(session, actor, job_id=job_id)
@@ -41,7 +42,7 @@ def show(job_id: int, json: Json = False) -> None:
 
 
 @app.command("cancel")
-def cancel(job_id: int, yes: Yes = False, json: Json = False) -> None:
+def cancel(job_id: JobId, yes: Yes = False, json: Json = False) -> None:
     """Ask a job to stop at its next safe point."""
     cli.confirm(f"Stop job {job_id}?", yes=yes)
     with cli.unit_write() as (session, actor):

@@ -361,6 +361,7 @@ def _move(key: bytes, number: int, row_hash: str) -> None:
 def _store_witness(key: bytes, name: str, number: int, row_hash: str) -> None:
     path = checkpoint_path().with_name(name)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # after a restore elsewhere
         replacement = path.with_name(f"{path.name}.{row_hash[:8]}")
         replacement.write_text(f"{number} {row_hash} {_witness_mac(key, name, number, row_hash)}\n")
         replacement.replace(path)

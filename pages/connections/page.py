@@ -80,7 +80,7 @@ if not known:
     st.stop()
 # ask
 if actor.may(Permission.CLIENT_INFO_READ):
-    views_of_page = {"connections": "Connections", "client_info": "Client info"}
+    views_of_page = {"connections": "Connections", "client_info": "All client info"}
     if filters.view(views_of_page, "connections", key="connections.view") == "client_info":
         client_info_table.draw([item.name for item in known])
         st.stop()

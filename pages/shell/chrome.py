@@ -1,6 +1,9 @@
 """What surrounds every page: logo, who is signed in, sign-out, the strip on top."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from auth import sign_out
 from backend.accounts.schemas import SignedIn
@@ -36,11 +39,21 @@ STYLE = """<style>
 </style>"""
 
 
-def draw(session: SignedIn) -> None:
-    """What stands around the page: the sidebar's foot and the strip on top."""
+def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> None:
+    """Sidebar and strip. sections: heading → pages, "" for those without a heading.
+
+    Streamlit's own menu puts headings inside a list, which screen readers announce wrongly.
+    """
     st.html(STYLE)
     st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
     with st.sidebar:
+        for heading, pages in sections.items():
+            with st.container(gap="xsmall"):
+                if heading:
+                    st.caption(heading)
+                for page in pages:
+                    st.page_link(page, width="stretch")
+        st.divider()
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
     _strip(session)

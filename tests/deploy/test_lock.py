@@ -103,7 +103,7 @@ def test_the_lock_is_what_the_wishes_resolve_to(name, tmp_path):
         [
             str(BIN / "uv"),
             *("pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
-            *("--no-emit-index-url", f"{name}.in", "-o", f"{name}.txt"),
+            *("--no-emit-index-url", "--generate-hashes", f"{name}.in", "-o", f"{name}.txt"),
         ],
         cwd=tmp_path,
         env=installer_environment(),

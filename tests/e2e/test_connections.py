@@ -97,15 +97,15 @@ class TestRealServers:
             portal.sign_in(page, path=address)
             expect(page.get_by_role("heading", name="Directory")).to_be_visible()
             settle(page)
-        fill(browser_page, GraphQL_endpoint="http://one.example/g")
+        fill(browser_page, Endpoint="http://one.example/g")
         press(browser_page, "Save", exact=True)
         expect(browser_page.get_by_text("of Shared is saved")).to_be_visible()
-        fill(second_page, GraphQL_endpoint="http://two.example/g")
+        fill(second_page, Endpoint="http://two.example/g")
         press(second_page, "Save", exact=True)
         expect(second_page.get_by_text("Nothing of yours was saved")).to_be_visible()
         press(second_page, "Show what is saved now")
         settle(second_page)
-        expect(second_page.get_by_role("textbox", name="GraphQL endpoint").last).to_have_value(
+        expect(second_page.get_by_role("textbox", name="Endpoint").last).to_have_value(
             "http://one.example/g"
         )
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from backend.core.access import SYSTEM
-from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.jobs import runner
 from backend.jobs import service as jobs
-from backend.user_sync import planning, service
+from backend.user_sync import service, sources
 from tests.backend.user_sync.conftest import World, _no_pauses, directory, many, om, world
 from tests.faults.conftest import Note
 from tests.faults.matrix import Cell, faults
@@ -29,9 +28,11 @@ HTTP: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "DIRECTORY_TIMEOUT", DEADLINE)
-    defaults = {**(OpenMetadataGateway.__init__.__kwdefaults__ or {}), "timeout": DEADLINE}
-    monkeypatch.setattr(OpenMetadataGateway.__init__, "__kwdefaults__", defaults)
+    client, gateway_for = sources.client, sources.gateway_for
+    monkeypatch.setattr(sources, "client", lambda *a, **_: client(*a, timeout=DEADLINE))
+    monkeypatch.setattr(sources, "gateway_for", lambda *a, **_: gateway_for(*a, timeout=DEADLINE))
+    defaults = {**(gateway_for.__kwdefaults__ or {}), "timeout": DEADLINE}
+    monkeypatch.setattr(gateway_for, "__kwdefaults__", defaults)  # as applying has it
 
 
 def run_job(world: World, job_id: int | None) -> jobs.JobView:

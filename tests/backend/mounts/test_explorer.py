@@ -301,8 +301,8 @@ class TestService:
         from backend.core.settings import get_settings
 
         with database.write() as session:
-            environments.add(session, SYSTEM, name="Other")
-            environments.remove(session, SYSTEM, name="Lab", confirm_name="Lab")
+            environments.add(session, SYSTEM, name="Other", default=True)
+            environments.remove(session, SYSTEM, name="Other", confirm_name="Other")
         monkeypatch.setenv("DMS_DB_URL", lab.ledger_url)
         get_settings.cache_clear()
         with database.read() as session, pytest.raises(NoDefaultEnvironment):

@@ -246,7 +246,7 @@ class TestAssumeRole:
         ):
             Gateway(config).check_target("lambda", "f")
         clients.forget()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30  # boto3's own patience is minutes
 
 
 def test_names_are_read_from_arns() -> None:
