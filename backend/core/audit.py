@@ -365,8 +365,7 @@ def _store_witness(key: bytes, name: str, number: int, row_hash: str) -> None:
         replacement = path.with_name(f"{path.name}.{row_hash[:8]}")
         replacement.write_text(f"{number} {row_hash} {_witness_mac(key, name, number, row_hash)}\n")
         replacement.replace(path)
-    except OSError as exc:
-        # The chain itself is whole; only its witness outside the database is late.
+    except OSError as exc:  # the chain is whole; only its witness outside the database is late
         log.warning("The audit checkpoint could not be written.", error=str(exc))
 
 

@@ -51,7 +51,10 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "POST /api/user-sync/runs/{run_id}/resume": (P.USER_SYNC_APPLY, None),
     "POST /api/user-sync/runs/{run_id}/cancel": (P.USER_SYNC_APPLY, None),
     "GET /api/user-sync/runs": (P.USER_SYNC_READ, None),
-    "POST /api/user-sync/plans/{plan_id}/ignore": (P.USER_SYNC_PLAN, {"emails": ["a@b.org"]}),
+    "POST /api/user-sync/plans/{plan_id}/ignore": (
+        P.USER_SYNC_PLAN,
+        {"email": "a@b.org", "field": "domains", "reason": "why"},
+    ),
     "GET /api/user-sync/ignores": (P.USER_SYNC_READ, None),
     "DELETE /api/user-sync/ignores/{ignore_id}": (P.USER_SYNC_PLAN, None),
     "GET /api/user-sync/settings": (P.USER_SYNC_READ, None),
@@ -60,10 +63,10 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /api/user-sync/presets": (P.USER_SYNC_PLAN, None),
     "GET /api/user-sync/preflight": (P.USER_SYNC_PLAN, None),
     "GET /api/user-sync/domain-map": (P.USER_SYNC_READ, None),
-    "POST /api/user-sync/domain-map": (P.USER_SYNC_CONFIGURE, {"source": "a", "domain": "b"}),
-    "DELETE /api/user-sync/domain-map/{map_id}": (P.USER_SYNC_CONFIGURE, None),
+    "POST /api/user-sync/domain-map": (P.USER_SYNC_PLAN, {"said": "a", "domain": "b"}),
+    "DELETE /api/user-sync/domain-map/{map_id}": (P.USER_SYNC_PLAN, None),
     "GET /api/user-sync/plans/{plan_id}/leavers": (P.USER_SYNC_READ, None),
-    "PUT /api/user-sync/people": (P.USER_SYNC_CONFIGURE, None),
+    "PUT /api/user-sync/people": (P.USER_SYNC_PLAN, {"content": "email"}),
 }
 VALUES = {"name": ENVIRONMENT, "target": "t", "operation_id": "x"}
 
