@@ -112,13 +112,14 @@ class TestTheBroker:
         """A late mount of a request nobody waits for any more cannot happen."""
         server = start_responder(rabbitmq_url)
         client = start_client(rabbitmq_url, 0.7, db_url=mariadb_url)
-        server.delay = 1.5
+        # Long enough that the second's 0.7 s end before the server is free, on a slow machine too.
+        server.delay = 5.0
         with pytest.raises(RequestTimeoutException):
             client.mount(mount_request(jobid=1, target="first"))
         with pytest.raises(RequestTimeoutException):
             client.mount(mount_request(jobid=2, target="second"))
         server.delay = 0
-        time.sleep(1.0)
+        time.sleep(5.0)
         assert client.mount(mount_request(jobid=3, target="third"))["status"] == "success"
         assert [r["backup_target"]["id"] for r in server.requests] == ["first", "third"]
 

@@ -13,9 +13,12 @@ from backend.jobs.registry import JobContext, job
 def fresh_broker() -> Iterator[None]:
     broker.reset()
     runner.stopping.clear()
+    # Only those of the test go: another module's, registered at its import, come only once.
+    before = set(registry._kinds)
     yield
-    for name in [name for name in registry._kinds if name.startswith("test.")]:
-        del registry._kinds[name]
+    for name in set(registry._kinds) - before:
+        if name.startswith("test."):
+            del registry._kinds[name]
     runner.stopping.clear()
     broker.reset()
 
