@@ -135,7 +135,7 @@ def _domain_map(actor: Actor, environment: str) -> None:
             column_config={"Since": times.column("Since"), "Ended": times.column("Ended")},
         )
     else:
-        st.caption("None. A row with an unknown domain can be mapped from its plan, too.")
+        st.caption("None. Map what the directory says to a domain below.")
     if actor.may(Permission.USER_SYNC_PLAN):
         _change_map(environment, [item for item in found if item.ended_at is None])
 

@@ -244,7 +244,7 @@ def table_warnings(facts: TableFacts, selected: list[str]) -> tuple[str, ...]:
         found.append(
             f"The write may reach code of this database: {named}. So the tokens are computed in a "
             "temporary table first and the key is gone before the first row is written; the run "
-            "takes about twice as long and as much temporary disk as the columns have."
+            "takes longer, and needs temporary disk for a copy of the columns."
         )
     if facts.bytes_total >= 1 << 30:
         found.append(
