@@ -40,6 +40,8 @@ def json_response(status: int, document: Any, **headers: str) -> Response:
 class Fault:
     """What goes wrong with the requests that match.
 
+    holding: only requests whose body holds these bytes match, so that a PATCH can fail and the
+    empty one that asks what the server does with If-Match is let through.
     after: matching requests let through first; times: how many fail then (None: all).
     drop: "before" closes the connection unanswered, "after" lets the server act first.
     Without status, body and drop only the latency (seconds) is added.
@@ -47,6 +49,7 @@ class Fault:
 
     method: str | None = None
     path: str = ""
+    holding: bytes = b""
     after: int = 0
     times: int | None = None
     latency: float = 0.0
@@ -59,6 +62,8 @@ class Fault:
     def takes(self, request: Request) -> bool:
         """Count the request; True when it is one that fails."""
         if self.method not in (None, request.method) or not re.search(self.path, request.path):
+            return False
+        if self.holding not in request.body:
             return False
         if self.after > 0:
             self.after -= 1

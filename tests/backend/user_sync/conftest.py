@@ -96,8 +96,12 @@ def sent(world: World) -> list[str]:
 
 
 def lose(world: World, user_id: str) -> None:
-    """The user's PATCH is stored; its answer and every read after it are lost."""
-    world.om.faults.add(method="PATCH", path=f"/users/{user_id}$", drop="after")
+    """The user's PATCH is stored; its answer and every read after it are lost.
+
+    Whichever row comes first carries the empty probe of If-Match: it is let through.
+    """
+    path = f"/users/{user_id}$"
+    world.om.faults.add(method="PATCH", path=path, holding=b'"op"', drop="after")
     world.om.faults.add(method="GET", path=f"/users/{user_id}$", after=1, status=500)
 
 

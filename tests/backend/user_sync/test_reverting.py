@@ -73,7 +73,8 @@ class TestRevert:
         world = many(4)
         plan = world.plan()
         row = world.rows(plan)[1]
-        world.om.faults.add(method="PATCH", path=f"/users/{row.user_id}$", drop="before")
+        path = f"/users/{row.user_id}$"
+        world.om.faults.add(method="PATCH", path=path, holding=b'"op"', drop="before")
         run = world.apply(plan)
         world.om.faults.clear()
         assert run.counts == {"applied": 3, "unknown": 1}
