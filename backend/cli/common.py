@@ -29,6 +29,8 @@ class _Output:
 
     document_wanted: bool = False
     document_printed: bool = False
+    #: --create: the state may be made when there is none.
+    create: bool = False
 
 
 _output = _Output()
@@ -63,12 +65,17 @@ def new_app(help_text: str) -> typer.Typer:
 
 @lru_cache(maxsize=1)
 def database() -> Database:
-    """The state database, migrated and with its secrets checked."""
+    """The state database, migrated and with its secrets checked.
+
+    Raises startup.NoState where there is none, unless the command line said --create.
+    """
     settings = get_settings()
     # A refusal is one line on stderr; PORTAL_LOG_LEVEL puts the log beside it.
     log.configure(settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
-    private.state_folder(settings.data_dir)
     opened = get_database()
+    if not _output.create:
+        startup.require(opened)
+    private.state_folder(settings.data_dir)
     startup.prepare(opened, secret_store.get_vault())
     return opened
 
@@ -80,6 +87,13 @@ def actor() -> Actor:
     except (KeyError, OSError):
         login = str(os.getuid())
     return Actor(id=0, name=f"cli:{login}", role=Role.ADMIN, kind="cli")
+
+
+def create() -> tuple[Database, bool]:
+    """The state database, made when there is none; whether it was there already."""
+    there = startup.exists(get_database())
+    _output.create = True
+    return database(), there
 
 
 @contextlib.contextmanager
@@ -149,8 +163,11 @@ def run(app: typer.Typer) -> int:
     # Before anything can fail: structlog's own default prints tracebacks with all local values.
     log.configure("ERROR")
     _output.document_wanted = _output.document_printed = False
+    # One word for every command, wherever on the line it stands.
+    arguments = [word for word in sys.argv[1:] if word != "--create"]
+    _output.create = len(arguments) < len(sys.argv) - 1
     try:
-        app(standalone_mode=False)
+        app(arguments, standalone_mode=False)
     except typer.Exit as exc:
         return exc.exit_code
     except (typer.Abort, KeyboardInterrupt):

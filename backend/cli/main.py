@@ -6,7 +6,11 @@ from backend import composition
 from backend.cli import system
 from backend.cli.common import new_app, run
 
-app = new_app("Steward Portal: every job of the portal from the command line.")
+app = new_app(
+    "Steward Portal: every job of the portal from the command line, on the state that "
+    "PORTAL_DATA_DIR or PORTAL_DATABASE_URL names. `init` makes a new one, and so does any "
+    "command with --create."
+)
 
 
 def _add(name: str, command: object) -> None:

@@ -1,4 +1,4 @@
-"""worker, migrate, doctor, secrets rotate."""
+"""init, worker, migrate, doctor, secrets rotate."""
 
 from cryptography.fernet import Fernet
 
@@ -36,6 +36,15 @@ def new_key() -> None:
     emit(None, False, Fernet.generate_key().decode())
 
 
+def init(json: Json = False) -> None:
+    """Make a new state at the place the settings name; one that is there stays as it is."""
+    database, there = common.create()
+    place = startup.place(database)
+    document = {"state": place, "created": not there, "revision": startup.SCHEMA_REVISION}
+    made = f"A state was there already: {place}." if there else f"A new state was made: {place}."
+    emit(document, json, made)
+
+
 def worker() -> None:
     """Run background jobs until stopped; start as many as you like, on any machine."""
     from backend.jobs import worker as jobs_worker
@@ -67,4 +76,10 @@ def doctor(json: Json = False) -> None:
         raise common.Failed(f"{count} problem{'' if count == 1 else 's'} found.")
 
 
-COMMANDS = {"secrets": secrets_app, "worker": worker, "migrate": migrate, "doctor": doctor}
+COMMANDS = {
+    "init": init,
+    "secrets": secrets_app,
+    "worker": worker,
+    "migrate": migrate,
+    "doctor": doctor,
+}

@@ -61,6 +61,10 @@ def _check_state(open_database: Callable[[], Database], problems: list[str]) -> 
     fine: list[str] = []
     try:
         database = open_database()
+        if not startup.exists(database):
+            return [
+                f"no state yet at {startup.place(database)}; the portal's start or init makes it"
+            ]
         startup.prepare(database, secret_store.get_vault())
         damaged = startup.damage(database)
         if damaged:

@@ -6,11 +6,23 @@ from sqlalchemy.exc import DBAPIError
 from backend.core import database_file, secret_store
 from backend.core.crypto import Vault
 from backend.core.database import Database
-from backend.core.errors import SettingsError
+from backend.core.errors import PortalError, SettingsError
+from backend.core.words import COMMAND
 
 #: The newest migration. Kept here so that a process on a current database starts without
 #: importing Alembic; tests/architecture checks it against the migrations themselves.
 SCHEMA_REVISION = "0010_identity_providers"
+
+
+class NoState(PortalError):
+    """Nobody makes a second state by mistake: it would print tokens that the portal never knows."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"There is no state of the portal at {place}. If the portal runs, start this command "
+            "with the portal's own PORTAL_DATA_DIR and PORTAL_DATABASE_URL. To make a new state "
+            f"there: {COMMAND} init (or add --create to a command)."
+        )
 
 
 def prepare(database: Database, vault: Vault) -> None:
@@ -34,6 +46,24 @@ def prepare(database: Database, vault: Vault) -> None:
             )
         runner.upgrade(database)
     secret_store.ensure(database, vault)
+
+
+def exists(database: Database) -> bool:
+    """Whether there is a state of the portal; looking makes none. Raises SettingsError."""
+    file = database_file.path_of(database.engine.url)
+    return (file is None or file.exists()) and _revision(database) is not None
+
+
+def require(database: Database) -> None:
+    """Raise NoState where no state of the portal is; nothing is made."""
+    if not exists(database):
+        raise NoState(place(database))
+
+
+def place(database: Database) -> str:
+    """Where that state is or would be: the file, or the server's address without its password."""
+    url = database.engine.url
+    return str(database_file.path_of(url) or url.render_as_string(hide_password=True))
 
 
 def knows(revision: str) -> bool:

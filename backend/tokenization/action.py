@@ -85,6 +85,7 @@ def _open() -> Database:
     composition.install()
     log.configure(get_settings().log_level)
     database = get_database()
+    startup.require(database)
     startup.prepare(database, secret_store.get_vault())
     return database
 

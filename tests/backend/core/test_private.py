@@ -44,7 +44,7 @@ class TestStateFolder:
 def test_a_command_leaves_no_file_that_others_may_read(tmp_path: Path) -> None:
     state = tmp_path / "state"
     subprocess.run(
-        [sys.executable, "-m", "backend", "environments", "add", "Dev"],
+        [sys.executable, "-m", "backend", "environments", "add", "Dev", "--create"],
         cwd=ROOT,
         env={**os.environ, "PORTAL_DATA_DIR": str(state)},
         check=True,
