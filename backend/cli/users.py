@@ -24,7 +24,7 @@ from backend.cli.common import (
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
 from backend.user_sync import documents, service
-from backend.user_sync.difference import visible, written_out
+from backend.user_sync.difference import marked, written_out
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
 
@@ -215,7 +215,7 @@ def _row_line(row: RowView) -> str:
 def _names(row: RowView) -> tuple[str, str]:
     """Old and new name as a terminal may show them; where they look alike, written out."""
     old, new = (row.old_name or "")[:NAME_SHOWN], (row.new_name or "")[:NAME_SHOWN]
-    return written_out(old, new) if row.look_alike else (visible(old), visible(new))
+    return written_out(old, new) if row.look_alike else (marked(old), marked(new))
 
 
 def _quoted(name: str) -> str:

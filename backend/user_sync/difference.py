@@ -1,6 +1,7 @@
 """Two names side by side, for page and command line: what differs is written out."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -17,6 +18,12 @@ def written_out(old: str, new: str) -> tuple[str, str]:
     """Both names, their different parts with every character a person cannot see written out."""
     parts = list(segments(old, new))
     return "".join(part[1] for part in parts), "".join(part[2] for part in parts)
+
+
+def marked(text: str) -> str:
+    """As `visible`, with the blanks that nobody sees: at either end, and two or more together."""
+    parts = re.split(r"(^\s+|\s+$|\s{2,})", text)
+    return "".join(visible(part, spaces=bool(n % 2)) for n, part in enumerate(parts))
 
 
 def visible(text: str, *, spaces: bool = False) -> str:

@@ -55,7 +55,7 @@ def row_document(row: RowView) -> dict[str, Any]:
         "user_name": row.user_name,
         "user_url": row.user_url,
         "status": row.kind,
-        "reason": row.reason,
+        "reason": row.why,
         "look_alike": row.look_alike,
         "changes": changes,
     }

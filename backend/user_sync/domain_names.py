@@ -57,23 +57,26 @@ class DomainNames:
                 self._by_display.setdefault(folded(domain.display_name), []).append(domain)
 
     def find_all(self, said: tuple[str, ...]) -> tuple[tuple[DomainRef, ...], str]:
-        """(every domain, "") or ((), why not) as soon as one of them is unknown."""
+        """(every domain, by which rules) or ((), why not) as soon as one of them is unknown."""
         if len(said) == 1:
             return self.find(said[0])
         answer = self._lists.get(said)
         if answer is None:
             found: dict[str, DomainRef] = {}
-            why = ""
+            why, rules = "", []
             for text in said:
-                refs, unknown = self.find(text)
-                why = why or (f"{shown(text, 200)}: {unknown}" if unknown else "")
+                refs, note = self.find(text)
+                if refs and note:
+                    rules.append(note)
+                why = why or ("" if refs else f"{shown(text, 200)}: {note}")
                 found.update((ref.id, ref) for ref in refs)
             refs = tuple(sorted(found.values(), key=lambda ref: ref.id))
-            answer = self._lists[said] = ((), why) if why else (refs, "")
+            answer = self._lists[said] = ((), why) if why else (refs, "; ".join(rules))
         return answer
 
     def find(self, text: str) -> tuple[tuple[DomainRef, ...], str]:
-        """((the domain,), "") or ((), why not); the same text gives the same tuple."""
+        """((the domain,), by which rule) or ((), why not); the same text gives the same tuple.
+        The usual rule, by name, goes without saying."""
         answer = self._answers.get(text)
         if answer is None:
             answer = self._answers[text] = self._find(text.strip())
@@ -84,7 +87,7 @@ class DomainNames:
         if meant is not None:
             mapped = [d for d in self._by_fqn.get(folded(meant), []) if d.fqn == meant]
             if len(mapped) == 1:
-                return (mapped[0].ref,), ""
+                return (mapped[0].ref,), shown(f"“{text}” is mapped to {meant}", 500)
             return (), shown(f"mapped to {meant}, which OpenMetadata does not have", 500)
         named = self._by_name.get(folded(text), [])
         if len(named) == 1:
@@ -94,11 +97,11 @@ class DomainNames:
             found = self._by_fqn.get(folded(full), [])
             exact = [domain for domain in found if domain.fqn == full]
             if len(exact or found) == 1:
-                return ((exact or found)[0].ref,), ""
+                return ((exact or found)[0].ref,), shown(f"“{text}” is a domain's full name", 500)
             several += found
         called = self._by_display.get(folded(text), [])
         if not several and len(called) == 1:
-            return (called[0].ref,), ""
+            return (called[0].ref,), shown(f"“{text}” is the display name of {called[0].fqn}", 500)
         several += called
         if several:
             names = " or ".join(sorted({domain.fqn for domain in several}))

@@ -33,7 +33,7 @@ def run_csv(items: Iterable[ItemView]) -> str:
 
 
 def _row_cells(row: RowView) -> list[str]:
-    return [row.email, row.user_name or "", row.kind, row.reason, *_change_cells(row)]
+    return [row.email, row.user_name or "", row.kind, row.why, *_change_cells(row)]
 
 
 def _item_cells(item: ItemView) -> list[str]:

@@ -18,6 +18,7 @@ from backend.user_sync.domain_names import DomainNames, Rules, folded, said_doma
 from backend.user_sync.fitness import MAX_EMAIL, MAX_NAME, UNFIT, shown, why_invalid, why_unfit
 
 _NO_REFS: tuple[DomainRef, ...] = ()
+ONLY_FORM = "the names differ only in white space or Unicode form"
 
 
 class PlanRow(msgspec.Struct, gc=False):
@@ -325,8 +326,10 @@ def _compared(
         if words := decided.left(user, "displayName", user.display_name, name):
             row.sets_name = False
             left.append(words)
-    unknown = _compare_domains(row, said_domains(item), known, decided, rules, left)
-    remarks = []
+    remarks: list[str] = []
+    unknown = _compare_domains(row, said_domains(item), known, decided, rules, left, remarks)
+    if user.email != row.email and folded(user.email) != folded(row.email):
+        remarks.append(f"the same address is written {shown(user.email, MAX_EMAIL)} there")
     if left:
         remarks.append("ignored: " + "; ".join(left))
     if row.sets_name:
@@ -341,7 +344,7 @@ def _compared(
     elif row.sets_name or row.sets_domains:
         row.kind = "update"
         if row.look_alike and not row.sets_domains:
-            remarks.insert(0, "the names differ only in white space or Unicode form")
+            remarks.insert(0, ONLY_FORM)
     if remarks:
         row.reason = "; ".join(remarks)[:500]
     return row
@@ -354,20 +357,26 @@ def _compare_domains(
     decided: _Decided,
     rules: Rules,
     left: list[str],
+    remarks: list[str],
 ) -> str:
-    """Set the row's new domains; returns why the directory's cannot be taken, or ""."""
+    """Set the row's new domains; returns why the directory's cannot be taken, or "". Adds the
+    words of who ignored the difference, and which rule decided unless it is the usual one."""
     user = row.user
     assert user is not None  # noqa: S101 - compared with one
     row.new_domains = user.domains
     if not said:
         return ""
     row.domain = said[0] if len(said) == 1 else ", ".join(said)
-    wanted, unknown = known.find_all(said)
+    wanted, note = known.find_all(said)
     if not wanted:
-        return unknown
+        return note
+    if note:
+        remarks.append(note)
     if rules.domain_mode == "add":
         wanted = _joined(user.domains, wanted)
     elif rules.domain_mode == "only_when_empty" and user.domains:
+        if _differ(user.domains, wanted):
+            remarks.append("the domains stay: only users without any are given some")
         return ""
     if words := decided.left_domains(user, wanted):
         left.append(words)

@@ -19,9 +19,9 @@ from backend.user_sync import (
 )
 from backend.user_sync.addresses import looks_alike
 from backend.user_sync.errors import NothingToUndo, UndoElsewhere
-from backend.user_sync.matching import PlanRow
+from backend.user_sync.matching import ONLY_FORM, PlanRow
 from backend.user_sync.planning import Tally
-from backend.user_sync.schemas import ItemView, PlanView
+from backend.user_sync.schemas import TAKES_BACK, ItemView, PlanView
 
 
 def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
@@ -79,10 +79,12 @@ def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
             domains=row.new_domains if domains else row.old_domains,
             inherited=row.inherited,
         )
-        reason = "takes back a change" + (", if it was stored" if unknown else "")
+        reason = TAKES_BACK + (", if it was stored" if unknown else "")
         inverse = PlanRow(len(rows), "update", reason, row.email, user)
         inverse.sets_name, inverse.new_name = name, row.old_name if name else user.display_name
         inverse.look_alike = name and looks_alike(user.display_name or "", row.old_name or "")
+        if inverse.look_alike:
+            inverse.reason += f"; {ONLY_FORM}"
         inverse.sets_domains = domains
         inverse.new_domains = row.old_domains if domains else user.domains
         rows.append(inverse)

@@ -26,6 +26,8 @@ KINDS: tuple[Kind, ...] = (
 )
 #: Kinds of rows about users of OpenMetadata, to be looked at only: nothing is ever written to them.
 OBSERVED: tuple[Kind, ...] = ("leaver", "renamed")
+#: How the reasons of a revert's rows begin.
+TAKES_BACK = "takes back a change"
 DOMAIN_MODES = ("replace", "add", "only_when_empty")
 Field = Literal["displayName", "domains"]
 ItemState = Literal["pending", "sending", "applied", "conflict", "failed", "unknown"]
@@ -113,6 +115,24 @@ class RowView:
     @property
     def applicable(self) -> bool:
         return self.sets_name or self.sets_domains
+
+    @property
+    def why(self) -> str:
+        """Why somebody was matched or not, and which rule decided what is written."""
+        if self.kind not in ("update", "unchanged", "unknown_domain") or self.reason.startswith(
+            TAKES_BACK
+        ):
+            return self.reason
+        differ = [
+            name
+            for name, sets in (("display name", self.sets_name), ("domains", self.sets_domains))
+            if sets
+        ]
+        found = f"matched by e-mail with {self.user_name}"
+        said = f"{' and '.join(differ)} {'differ' if self.sets_domains else 'differs'}"
+        if not differ:
+            said = "nothing to change"
+        return "; ".join(filter(None, (found, said, self.reason)))
 
 
 @dataclass(frozen=True)

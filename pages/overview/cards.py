@@ -10,6 +10,7 @@ from backend.connections.health import EnvironmentHealth
 from backend.core.alerts import Alert
 from backend.ingestion.schemas import RunView
 from backend.jobs.schemas import JobView
+from backend.user_sync.schemas import RunView as SyncRun
 from pages.shared import names, status, times
 from pages.shell import registry
 from pages.shell.errors import escape
@@ -63,9 +64,14 @@ def health(environments: Sequence[EnvironmentHealth]) -> None:
         to_page("connections", "All environments")
 
 
-def ran(jobs: Sequence[JobView], ingestions: Sequence[RunView], *, most: int) -> None:
-    """What ran last and how it ended: the portal's jobs, and the runs of AWS."""
-    found = sorted([*map(_job, jobs), *map(_ingestion, ingestions)], key=lambda r: r.at)
+def ran(
+    jobs: Sequence[JobView], ingestions: Sequence[RunView], synced: Sequence[SyncRun], *, most: int
+) -> None:
+    """What ran last and how it ended: the portal's jobs, the runs of AWS, and the runs of user
+    sync that a command line worked through, which are no jobs."""
+    ends = [*map(_job, jobs), *map(_ingestion, ingestions)]
+    ends += [_synced(run) for run in synced if run.job_id is None]
+    found = sorted(ends, key=lambda r: r.at)
     if not found:
         st.caption("Nothing has run yet. Plans, runs and scans appear here as soon as they start.")
     for ended in reversed(found[-most:]):
@@ -113,6 +119,16 @@ def _ingestion(run: RunView) -> _Ran:
     subject = f"{names.dataset_name(run.dataset_urn)} in {run.environment}"
     query = {"view": "runs", "run": run.run_id}
     return _Ran(at, run.status, "Ingestion", subject, run.actor_name, None, "ingestion", query)
+
+
+def _synced(run: SyncRun) -> _Ran:
+    at = run.finished_at or run.created_at
+    subject = f"run {run.id} in {run.environment}"
+    state = {"partial": "conflict", "stopped": "interrupted"}.get(run.state, run.state)
+    query = {"environment": run.environment, "view": "history", "run": str(run.id)}
+    return _Ran(
+        at, state, "Apply user changes", subject, run.actor_name, run.note, "user-sync", query
+    )
 
 
 def to_page(

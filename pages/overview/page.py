@@ -7,6 +7,7 @@ from backend.core import alerts
 from backend.core.access import Permission
 from backend.ingestion import service as ingestion
 from backend.jobs import service as jobs
+from backend.user_sync import service as user_sync
 from pages.overview import cards
 from pages.shell import calls, flash, guard, head
 
@@ -28,6 +29,8 @@ items = calls.read(alerts.collect)
 environments = calls.read(health.overview)
 last = calls.read(jobs.list_jobs, limit=LAST)
 ingested = calls.read(ingestion.list_runs, limit=LAST)
+may_sync = session is not None and session.actor.may(Permission.USER_SYNC_READ)
+synced = calls.read(user_sync.list_runs, limit=LAST) if may_sync else ()
 # present
 st.subheader("Needs attention")
 red = any(item.failed for item in environments) or cards.ended_badly(last.items, ingested.items)
@@ -35,4 +38,4 @@ cards.alerts(items, all_well=not red)
 st.subheader("Connections")
 cards.health(environments)
 st.subheader("What ran last")
-cards.ran(last.items, ingested.items, most=LAST)
+cards.ran(last.items, ingested.items, synced, most=LAST)

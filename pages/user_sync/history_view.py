@@ -132,15 +132,20 @@ def _runs(runs: Sequence[RunView]) -> pd.DataFrame:
             "Run": [run.id for run in runs],
             "Plan": [run.plan_id for run in runs],
             "State": [run.state for run in runs],
-            "Applied": [run.counts.get("applied", 0) for run in runs],
-            "Conflicts": [run.counts.get("conflict", 0) for run in runs],
-            "Failed": [run.counts.get("failed", 0) for run in runs],
-            "Unknown": [run.counts.get("unknown", 0) for run in runs],
-            "Not tried": [run.total - run.done for run in runs],
+            "Applied": _settled(runs, "applied"),
+            "Conflicts": _settled(runs, "conflict"),
+            "Failed": _settled(runs, "failed"),
+            "Unknown": _settled(runs, "unknown"),
+            "Not tried": _settled(runs, "not tried"),
             "By": [run.actor_name for run in runs],
             "When": [run.created_at for run in runs],
         }
     )
+
+
+def _settled(runs: Sequence[RunView], outcome: str) -> "pd.Series[int]":
+    """Numbers of what has ended; a run at work is counted where it is drawn anew."""
+    return pd.Series([_count(run, outcome) if run.ended else None for run in runs], dtype="Int64")
 
 
 def _plans(plans: Sequence[PlanView]) -> pd.DataFrame:

@@ -192,9 +192,7 @@ def _who(row: RowView) -> str:
 def _reason(row: RowView) -> str:
     from html import escape as html_escape
 
-    if not row.reason:
-        return ""
-    return f'<div style="opacity:.75;font-size:.9em">{html_escape(row.reason)}</div>'
+    return f'<div style="opacity:.75;font-size:.9em">{html_escape(row.why)}</div>'
 
 
 def _pager(total: int, page: int, size: int) -> None:

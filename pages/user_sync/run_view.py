@@ -1,9 +1,12 @@
 """One run: live, then the outcome of each user, continue, undo, download."""
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
+from backend.jobs import service as jobs
 from backend.user_sync import service
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
 from pages.shared import filters, job_progress, rows, status, times
@@ -16,7 +19,22 @@ _LOOKS = {"partial": "conflict", "stopped": "interrupted"}
 
 
 def draw(actor: Actor, run: RunView) -> None:
-    """The run as it is now."""
+    """The run as it is now; while it goes on, every number is drawn anew from one look at it."""
+    if run.ended:
+        _whole(actor, run)
+    else:
+        _live(actor, run.id)
+
+
+@st.fragment(run_every=job_progress.POLL_SECONDS)
+def _live(actor: Actor, run_id: int) -> None:
+    run = calls.read(service.get_run, run_id=run_id)
+    if run.ended:
+        st.rerun()
+    _whole(actor, run)
+
+
+def _whole(actor: Actor, run: RunView) -> None:
     with st.container():
         _head(run)
         rows.show(run.id, key="user_sync.run_head")
@@ -33,15 +51,23 @@ def draw(actor: Actor, run: RunView) -> None:
 def _head(run: RunView) -> None:
     st.subheader(f"Run {run.id} of plan {run.plan_id}, {escape(run.environment)}", anchor=False)
     if not run.ended:
-        if run.job_id is None:
-            st.info("This run is at work on a command line. Reload to see how far it is.")
-        else:
-            job_progress.show(run.job_id, key="user_sync.job")
+        _progress(run)
     else:
         st.markdown(status.markdown(_LOOKS.get(run.state, run.state), label=run.state))
     if run.note:
         st.warning(escape(run.note))
     _tiles(run)
+
+
+def _progress(run: RunView) -> None:
+    """How far it is, by the run's own counts: the job reports a moment later."""
+    if run.job_id is None:
+        st.progress(run.done / max(1, run.total), text=f"{run.done:,} of {run.total:,}")
+        st.caption("This run is at work on a command line; stop it there.")
+        return
+    job = calls.read(jobs.get, job_id=run.job_id)
+    counted = replace(job, progress_done=run.done, progress_total=run.total)
+    job_progress.draw(counted, key="user_sync.job")
 
 
 def _tiles(run: RunView) -> None:

@@ -16,10 +16,13 @@ from backend.ingestion.schemas import Request
 from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import URN, AddRule
+from tests.backend.user_sync import conftest as user_sync
+from tests.backend.user_sync.conftest import World
 from tests.fixtures.pages import OpenPage
 
 aws_server, aws, environment = room.aws_server, room.aws, room.environment
 add_rule = room.add_rule
+directory, om, world = user_sync.directory, user_sync.om, user_sync.world
 PAGE = "overview/page.py"
 
 
@@ -110,6 +113,15 @@ class TestOverview:
         assert "all of them" in shown[0]
         assert "**Ingestion** AwsDataCatalog.financial\\_data.prices in dev" in shown[1]
         assert ("Details", f"view=runs&run={run.run_id}") in links(app)
+
+    def test_a_run_of_a_command_line_is_there_though_it_is_no_job(
+        self, open_page: OpenPage, world: World
+    ) -> None:
+        run = world.apply(world.plan())
+        app = open_page(PAGE, role="viewer")
+        assert not any("Nothing has run yet" in caption.value for caption in app.caption)
+        assert any(f"run {run.id} in test" in m.value for m in app.markdown)
+        assert ("Details", f"environment=test&view=history&run={run.id}") in links(app)
 
     def test_one_room_in_trouble_does_not_take_the_page_down(
         self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,8 @@ import pytest
 
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
-from backend.user_sync import service
+from backend.user_sync import run_repository, service
+from backend.user_sync.schemas import Outcome
 from pages.user_sync import diff_table
 from tests.backend.user_sync import conftest as rooms
 
@@ -206,7 +207,7 @@ class TestApply:
         assert app.query_params["view"] == "history"
         assert "Apply user changes" in shown(app)
         (bar,) = app.get("progress")
-        assert bar.proto.text == "", "a bare 0 of nothing says nothing"
+        assert bar.proto.text == "0 of 2", "by the run's own counts, as the tiles"
         assert "took" not in shown(app)
         assert {m.label: m.value for m in app.metric}["Waiting"] == "2", "nobody was passed over"
         assert set(app.dataframe[0].value["Outcome"]) == {"waiting"}
@@ -267,6 +268,24 @@ class TestApply:
         app.button(key="user_sync.apply.confirm").click().run()
         work(world)
         assert world.stored("lena.novak")["displayName"] == "Lena Novak"
+
+    def test_a_run_at_work_has_one_set_of_numbers(self, open_page, world):
+        run = world.start(world.plan())
+        with world.database.write() as session:
+            assert run_repository.claim(session, run.id, "elsewhere:1")
+            ended = [(0, Outcome("applied")), (1, Outcome("failed", "no"))]
+            positions = [p for p, _ in run_repository.next_changes(
+                session, run.id, "pending", after=-1, limit=2)]  # fmt: skip
+            outcomes = [(p, o) for p, (_, o) in zip(positions, ended, strict=True)]
+            run_repository.record(session, run.id, "elsewhere:1", intents=[], outcomes=outcomes)
+        app = open_page(PAGE, role="steward", run=str(run.id), view="history")
+        (bar,) = app.get("progress")
+        assert bar.proto.text == f"2 of {run.total}"
+        tiles = {metric.label: metric.value for metric in app.metric}
+        assert (tiles["Applied"], tiles["Failed"]) == ("1", "1")
+        assert tiles["Waiting"] == str(run.total - 2)
+        table = app.dataframe[1].value
+        assert table["Applied"].isna().all(), "what is at work is counted above alone"
 
     def test_a_stopped_run_says_why_and_can_be_continued(self, open_page, world):
         plan = world.plan()

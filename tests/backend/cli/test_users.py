@@ -49,6 +49,20 @@ class TestPlan:
         assert "“Lena⟨U+00A0⟩Novak” → “Lena␣Novak”" in out
         assert "“Aaron Jonson” → “Aaron Johnson”" in out, "others stay as they are"
 
+    def test_blanks_that_nobody_sees_are_marked(self, run_cli, world):
+        world.om.store.edit_user("lena.novak", by="x", display_name=" Lena  Horvat ")
+        out = run_cli("users", "plan", "test").out
+        assert "“␣Lena␣␣Horvat␣” → “Lena Novak-Horvat”" in out
+
+    def test_every_row_says_why(self, run_cli, world):
+        document = json.loads(run_cli("users", "plan", "test", "--json").out)
+        assert all(row["reason"] for row in document["rows"])
+        rows = {row["email"]: row["reason"] for row in document["rows"]}
+        assert rows["lena.novak@example.com"] == (
+            "matched by e-mail with lena.novak; display name differs"
+        )
+        assert rows["new.joiner@example.com"].startswith("no such e-mail in OpenMetadata")
+
     def test_says_on_one_line_what_is_wrong(self, run_cli, world):
         world.directory.refuse_after = 2
         ended = run_cli("users", "plan", "test", "--json")

@@ -29,7 +29,9 @@ class TestAddresses:
     )
     def test_one_address_in_two_spellings_is_one_person(self, asked, stored):
         assert one(said(email=asked), user(email=stored)).kind == "unchanged"
-        assert one(said(email=stored), user(email=asked)).kind == "unchanged"
+        row = one(said(email=stored), user(email=asked))
+        assert row.kind == "unchanged"
+        assert "invisible characters" in row.reason or f"written {asked} there" in row.reason
 
     def test_what_nobody_sees_in_an_address_is_named(self):
         row = one(said(email="ann\u200b@example.com"))
@@ -85,6 +87,22 @@ class TestSeveralDomains:
         domains = [*DOMAINS, Domain("d9", "fin-pay", "fin-pay", "Payments and more")]
         (row,) = match([said(domain="payments AND more")], [user()], domains)
         assert [ref.id for ref in row.new_domains] == ["d9"]
+
+    @pytest.mark.parametrize(
+        ("asked", "rules", "words"),
+        [
+            ("marketing", {}, ""),
+            ("DEPT 1", {"mapping": {"dept 1": "Marketing"}}, "“DEPT 1” is mapped to Marketing"),
+            ("Finance.Payments", {}, "“Finance.Payments” is a domain's full name"),
+            (
+                "Marketing",
+                {"domain_mode": "only_when_empty"},
+                "the domains stay: only users without any are given some",
+            ),
+        ],
+    )
+    def test_the_rule_that_decided_is_named_unless_it_is_the_usual_one(self, asked, rules, words):
+        assert self.rows(said(domain=asked), user(), **rules).reason == words
 
 
 class TestObservations:

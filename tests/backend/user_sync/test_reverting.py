@@ -41,6 +41,15 @@ class TestRevert:
         assert (row.old_name, row.new_name) == ("Lena Novak-Horvat", "Lena Novak")
         assert world.apply(inverse, emails=["lena.novak@example.com"]).total == 1
 
+    def test_keeps_the_marking_of_blanks(self, world):
+        world.om.store.edit_user("lena.novak", by="x", display_name="Lena Novak-Horvat ")
+        inverse = self.revert(world, world.apply(world.plan()))
+        row = world.row(inverse, "lena.novak@example.com")
+        assert row.look_alike
+        assert row.why == (
+            "takes back a change; the names differ only in white space or Unicode form"
+        )
+
     def test_leaves_users_alone_that_changed_since(self, world):
         run = world.apply(world.plan())
         world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))

@@ -134,6 +134,17 @@ class TestConflicts:
         assert outcome.state == "conflict"
         assert "domains are now Finance, they were Marketing" in outcome.reason
 
+    def test_a_list_and_a_read_that_disagree_are_told_apart_from_an_edit(self, server, ready):
+        """Servers show a team's domain in one of the two and do not call it inherited."""
+        gateway, written = ready
+        change = replace(change_of(gateway, "carla.chen", domains=["Research"]), old_domains=())
+        outcome = written.write(change)
+        assert (outcome.state, patches(server)) == ("conflict", 0)
+        assert (
+            "the server's list showed the domains none, but asked for the user alone it shows "
+            "Marketing, and nobody changed the user"
+        ) in outcome.reason
+
     def test_a_change_of_another_field_is_no_conflict(self, server, ready):
         gateway, written = ready
         change = change_of(gateway, "carla.chen", display="Carla C.")
