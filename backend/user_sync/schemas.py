@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from backend.integrations.openmetadata.schemas import DomainRef as DomainRef  # handed out here
+from backend.integrations.openmetadata.schemas import Preflight
 
 Kind = Literal[
     "update",
@@ -312,22 +313,10 @@ class UploadView:
 
 
 @dataclass(frozen=True)
-class PreflightView:
-    """What the portal may do at an OpenMetadata server; see its `schemas.Preflight`."""
+class PreflightView(Preflight):
+    """What the portal may do at an environment's OpenMetadata server."""
 
-    environment: str
-    server_version: str
-    principal: str
-    is_admin: bool
-    is_bot: bool
-    sees_emails: bool
-    may_rename: bool | None
-    if_match: bool | None
-    users: int | None
-    page_users: int
-    page_ms: float
-    rules: str
-    warnings: tuple[str, ...]
+    environment: str = ""
 
     def told(self) -> list[tuple[str, str]]:
         """(question, answer) as people read them."""
