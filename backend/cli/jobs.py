@@ -1,4 +1,4 @@
-"""`python -m backend jobs` and `alerts`: what the Background jobs and Overview pages show."""
+"""`python -m backend jobs` and `alerts`: what the Runs and Overview pages show."""
 
 from typing import Annotated
 

@@ -1,16 +1,17 @@
 """All SQL of the background jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core import clock
 from backend.core.database import ReadSession, UtcDateTime, WriteSession, database_now
 from backend.jobs.errors import JobNotFound
-from backend.jobs.schemas import DayCount, JobView, LogLine
+from backend.jobs.schemas import DayCount, JobView, KindCount, LogLine
 from backend.models.jobs import Job, JobLine
 
 
@@ -61,19 +62,32 @@ def list_jobs(
 def count_by_day(session: ReadSession, *, since: datetime, newest: int) -> list[DayCount]:
     """Jobs per UTC day of creation and state, oldest first; only the `newest` jobs are looked at,
     so that an old portal answers as fast as a new one."""
-    recent = select(Job.created_at, Job.state).order_by(Job.id.desc()).limit(newest).subquery()
+    found = _by_day(session, Job.state, since, newest)
+    return [DayCount(day, state, count) for day, state, count in found]
+
+
+def count_by_kind(session: ReadSession, *, since: datetime, newest: int) -> list[KindCount]:
+    """Jobs per UTC day of creation and kind, as count_by_day counts them."""
+    found = _by_day(session, Job.kind, since, newest)
+    return [KindCount(day, kind, count) for day, kind, count in found]
+
+
+def _by_day(
+    session: ReadSession, by: InstrumentedAttribute[Any], since: datetime, newest: int
+) -> Iterator[tuple[date, Any, int]]:
+    recent = (
+        select(Job.created_at, by.label("part")).order_by(Job.id.desc()).limit(newest).subquery()
+    )
     day = func.date(recent.c.created_at)
     query = (
-        select(day, recent.c.state, func.count())
+        select(day, recent.c.part, func.count())
         .where(recent.c.created_at >= since)
-        .group_by(day, recent.c.state)
-        .order_by(day, recent.c.state)
+        .group_by(day, recent.c.part)
+        .order_by(day, recent.c.part)
     )
-    # SQLite tells a day as text, the others as a date.
-    return [
-        DayCount(date.fromisoformat(str(at)), state, count)
-        for at, state, count in session.execute(query)
-    ]
+    for at, part, count in session.execute(query):
+        # SQLite tells a day as text, the others as a date.
+        yield date.fromisoformat(str(at)), part, count
 
 
 def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
@@ -10,7 +10,7 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotPermitted
 from backend.jobs import repository
 from backend.jobs.errors import JobFinished
-from backend.jobs.schemas import DayCount, JobPage, JobView, LogLine
+from backend.jobs.schemas import DayCount, JobPage, JobView, KindCount, LogLine
 
 MAX_PAGE = 200
 MAX_DAYS = 92
@@ -59,11 +59,21 @@ def count_by_day(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple
     Of the newest 20,000 jobs.
     """
     access.require(actor, Permission.JOBS_READ)
+    return tuple(repository.count_by_day(session, since=_first_of(days), newest=COUNTED))
+
+
+def count_by_kind(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple[KindCount, ...]:
+    """Jobs per UTC day and kind, over the same days and jobs as count_by_day."""
+    access.require(actor, Permission.JOBS_READ)
+    return tuple(repository.count_by_kind(session, since=_first_of(days), newest=COUNTED))
+
+
+def _first_of(days: int) -> datetime:
+    """Midnight (UTC) at the start of the last `days` days, today included."""
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"days must be between 1 and {MAX_DAYS}.")
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    since = today - timedelta(days=days - 1)
-    return tuple(repository.count_by_day(session, since=since, newest=COUNTED))
+    return today - timedelta(days=days - 1)
 
 
 def lines(

@@ -1,17 +1,22 @@
-"""The jobs page's filters, its list, and what ran per day."""
+"""The Runs page's filters, its list, and what ran per day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from backend.core import clock
+from backend.core.words import counted
 from backend.jobs import registry
+from backend.jobs import service as jobs
 from backend.jobs.schemas import DayCount, JobPage
-from pages.shared import charts, filters, rows, times
+from pages.shared import charts, filters, rows, tables, times
+from pages.shell import calls
 
 DAYS = 14
+EXPORTED = 5_000
 _COLOURS = {
     "queued": charts.GREY,
     "running": charts.BLUE,
@@ -23,7 +28,7 @@ _COLOURS = {
 STATES = ("queued", "running", "succeeded", "failed", "cancelled", "interrupted")
 
 
-def ask() -> dict[str, object]:
+def ask() -> dict[str, Any]:
     """The filters of the URL as arguments of the service."""
     state, domain, who = st.columns(3)
     with state:
@@ -45,10 +50,10 @@ def table(page: JobPage, current: int | None) -> int | None:
     opened = rows.opened([view.id for view in page.items], current, key="jobs.table")
     frame = pd.DataFrame(
         {
-            "Job": [view.id for view in page.items],
+            "Run": [view.id for view in page.items],
             "What": [view.title for view in page.items],
             "About": [view.subject for view in page.items],
-            "State": [view.state for view in page.items],
+            "State": tables.chips(view.state for view in page.items),
             "By": [view.actor_name for view in page.items],
             "Created": [view.created_at for view in page.items],
             "Took": [
@@ -63,12 +68,48 @@ def table(page: JobPage, current: int | None) -> int | None:
         frame,
         hide_index=True,
         key="jobs.table",
-        column_config={"Created": times.column("Created")},
+        column_config={
+            "Created": times.column("Created"),
+            "State": tables.states("State", STATES),
+        },
         on_select="rerun",
         selection_mode="single-row",
         width="stretch",
     )
     return opened
+
+
+def download(wanted: dict[str, Any]) -> None:
+    """The CSV of what the filters find, the newest 5,000."""
+    tables.download(
+        "runs",
+        ("run", "kind", "title", "about", "state", "by", "created", "started", "finished", "error"),
+        lambda: _exported(wanted),
+        key="jobs.csv",
+    )
+
+
+def _exported(wanted: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    before, left = None, EXPORTED
+    while left > 0:
+        page = calls.fetch(jobs.list_jobs, **{**wanted, "before": before, "limit": 200})
+        for view in page.items:
+            yield (
+                view.id,
+                view.kind,
+                view.title,
+                view.subject,
+                view.state,
+                view.actor_name,
+                view.created_at,
+                view.started_at,
+                view.finished_at,
+                view.error,
+            )
+        left -= len(page.items)
+        if page.next_cursor is None:
+            return
+        before = page.next_cursor
 
 
 def per_day(counts: Sequence[DayCount]) -> None:
@@ -81,11 +122,12 @@ def per_day(counts: Sequence[DayCount]) -> None:
     total = sum(item.count for item in counts)
     not_well = sum(item.count for item in counts if item.state in ("failed", "interrupted"))
     charts.stacked_bars(
-        f"Jobs per day, last {DAYS} days (UTC)",
+        f"Runs per day, last {DAYS} days (UTC)",
         [f"{day:%d %b}" for day in days],
         {state: [found.get((day, state), 0) for day in days] for state in STATES},
         _COLOURS,
         bar="Day",
-        said=f"{total:,} jobs in {DAYS} days; {not_well:,} of them failed or were interrupted.",
+        said=f"{counted(total, 'run')} in {DAYS} days; {not_well:,} of them failed or were "
+        "interrupted.",
         height=180,
     )

@@ -22,33 +22,34 @@ def open_jobs() -> None:
 
 # gate
 guard.require(Permission.JOBS_READ)
-head.draw("Background jobs", "What the portal does on its own, and how it ended.")
+head.draw("Runs", "Background work: plans, applies, scans and checks, and how each ended.")
 flash.show()
 # ask
 open_jobs()
 job_list.per_day(calls.read(jobs.count_by_day, days=job_list.DAYS))
-st.subheader("All jobs")
+st.subheader("All runs", anchor=False)
 wanted = job_list.ask()
 # load
 listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 # present
 if not listed.items:
-    st.info("No job fits these filters. Jobs appear here when a plan, run or test is started.")
+    st.info("No run fits these filters. Runs appear here when a plan, a scan or a test is started.")
 else:
     current = filters.number("job")
     chosen = job_list.table(listed, current)
+    job_list.download(wanted)
     if chosen is not None:
         st.query_params["job"] = str(chosen)
     elif current is not None:
         st.query_params.pop("job")
     if listed.next_cursor is not None:
         st.button(
-            "Older jobs",
+            "Older runs",
             key="jobs.older",
             on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
         )
     if chosen is None:
-        st.caption("Choose a job to see its log.")
+        st.caption("Choose a run to see its log.")
     else:
         with st.container(border=True):
             job_progress.show(chosen, key="jobs.chosen", log_lines=200)

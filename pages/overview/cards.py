@@ -1,67 +1,125 @@
-"""The parts of the Overview page: alerts, health, what ran last."""
+"""The parts of the Overview page: a card per job, alerts, health, what ran last."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
+import pandas as pd
 import streamlit as st
 
-from backend.connections.health import EnvironmentHealth
+from backend.connections.health import EnvironmentHealth, Health
+from backend.core import clock
 from backend.core.alerts import Alert
-from backend.ingestion.schemas import RunView
-from backend.jobs.schemas import JobView
+from backend.core.words import counted
+from backend.ingestion.schemas import Recent, RunView
+from backend.jobs.schemas import JobView, KindCount
 from backend.user_sync.schemas import RunView as SyncRun
 from pages.shared import names, status, times
 from pages.shell import registry
 from pages.shell.errors import escape
 
-_ICONS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
-SHOWN_ENVIRONMENTS = 15
+DAYS = 14
+#: More environments than a table of this width can name are on Connections.
+SHOWN_ENVIRONMENTS = 4
+#: What people start of each job; its checks and clean-ups are not its work.
+_WORK = {
+    "user-sync": ("User sync", ("user_sync.plan", "user_sync.apply")),
+    "mounts": ("Mounts", ("mounts.operate",)),
+    "tokenization": ("Tokenization", ("tokenization.run",)),
+    "ingestion": ("Ingestion", ("ingestion.managed", "ingestion.recipe")),
+}
+_SIGNS = {"ok": ":green[:material/check:]", "failed": ":red[:material/close:]"}
+
+
+def work(items: Sequence[Alert], started: Sequence[KindCount], ingestions: Recent) -> None:
+    """A card per job: what waits for somebody, and what was started on each of the last 14 days."""
+    runs = Counter(at.date() for at, _status in ingestions.moments)
+    for column, (page, (title, kinds)) in zip(st.columns(len(_WORK)), _WORK.items(), strict=True):
+        days = Counter(runs) if page == "ingestion" else Counter[date]()
+        for item in started:
+            if item.kind in kinds:
+                days[item.day] += item.count
+        waits = sum(1 for item in items if item.page == page)
+        with column:
+            st.metric(
+                title,
+                counted(waits, "alert", "alerts") if waits else "Nothing waits",
+                f"{counted(sum(days.values()), 'run', 'runs')} in {DAYS} days",
+                delta_color="off",
+                delta_arrow="off",
+                chart_data=[days[day] for day in _last_days()] if days else None,
+                chart_type="bar",
+                border=True,
+                height="stretch",
+            )
+
+
+def _last_days() -> list[date]:
+    today = clock.now().date()
+    return [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
 
 
 def alerts(items: Sequence[Alert], *, all_well: bool) -> None:
-    """What somebody should look at, each with a link to where it can be done.
+    """What somebody should look at, each a link to where it can be done, the worst first.
 
-    all_well: nothing below is red; without it an empty list is no good news.
+    all_well: nothing beside it is red; without it an empty list is no good news.
     """
     if not items and all_well:
         st.success("Nothing needs attention.", icon=":material/check_circle:")
     elif not items:
-        st.info("Nothing here is for you to act on; what is red below is for others.")
+        st.info("Nothing here is for you to act on; what is red beside it is for others.")
     for item in items:
-        text, link = st.columns([6, 1], vertical_alignment="center")
-        since = f" ({times.relative(item.since)})" if item.since else ""
-        with text:
-            draw = {"error": st.error, "warning": st.warning}.get(item.severity, st.info)
-            draw(escape(item.text) + since, icon=_ICONS[item.severity])
-        with link:
+        with _row():
+            status.badge(item.severity)
             exact = f"Since {times.exact(item.since)}" if item.since else None
-            to_page(item.page, "Open", query=dict(item.query), help=exact)
+            if item.page:
+                to_page(item.page, escape(item.text), query=dict(item.query), help=exact)
+            else:
+                st.markdown(escape(item.text))
+            if item.since:
+                st.caption(times.relative(item.since), width="content")
 
 
 def health(environments: Sequence[EnvironmentHealth]) -> None:
-    """A row per environment: its name as a link, its connections as badges."""
+    """Connections × environments: each cell says how its last test ended."""
     if not environments:
         st.info("No environment is configured yet. An admin adds the first one on Connections.")
         to_page("connections", "Connections")
         return
     ordered = sorted(environments, key=lambda e: (not e.environment.is_default, -e.failed))
-    for item in ordered[:SHOWN_ENVIRONMENTS]:
-        name, badges = st.columns([1, 4], vertical_alignment="center")
-        with name:
-            to_page(
-                "connections",
-                escape(item.environment.name),
-                query={"environment": item.environment.name},
-                help=_tested(item),
-            )
-        with badges:
-            st.markdown(_badges(item))
-    hidden = len(ordered) - SHOWN_ENVIRONMENTS
-    if hidden > 0:
-        failed = sum(e.failed for e in ordered[SHOWN_ENVIRONMENTS:])
-        st.caption(f"{hidden} more environments, {failed} failing connections among them.")
+    shown = ordered[:SHOWN_ENVIRONMENTS]
+    with _row():
+        for item in shown:
+            name = item.environment.name
+            to_page("connections", escape(name), query={"environment": name}, help=_tested(item))
+    st.table(
+        _grid(shown),
+        border="horizontal",
+        hide_header=len(shown) == 1,
+        alt="The last test of each connection",
+    )
+    hidden = ordered[SHOWN_ENVIRONMENTS:]
+    if hidden:
+        failed = sum(e.failed for e in hidden)
+        st.caption(f"{len(hidden)} more environments, {failed} failing connections among them.")
         to_page("connections", "All environments")
+
+
+def _grid(environments: Sequence[EnvironmentHealth]) -> pd.DataFrame:
+    labels = dict.fromkeys(c.label for item in environments for c in item.connections)
+    columns = {
+        escape(item.environment.name): {c.label: _cell(c) for c in item.connections}
+        for item in environments
+    }
+    return pd.DataFrame(columns, index=list(labels)).fillna("–")
+
+
+def _cell(connection: Health) -> str:
+    if connection.state == "untested" or connection.tested_at is None:
+        return "untested"
+    word = "ok" if connection.state == "ok" else "**failed**"
+    return f"{_SIGNS[connection.state]} {word} {times.relative(connection.tested_at)}"
 
 
 def ran(
@@ -75,17 +133,17 @@ def ran(
     if not found:
         st.caption("Nothing has run yet. Plans, runs and scans appear here as soon as they start.")
     for ended in reversed(found[-most:]):
-        what, end = st.columns([4, 1], vertical_alignment="center")
-        with what:
-            st.markdown(
-                f"{status.markdown(ended.state)} **{escape(ended.title)}** "
-                f"{escape(ended.subject)} · {escape(ended.actor_name)}, {times.relative(ended.at)}",
-                help=times.exact(ended.at),
+        with _row():
+            status.badge(ended.state)
+            to_page(
+                ended.page,
+                f"**{escape(ended.title)}** {escape(ended.subject)}",
+                query=ended.query,
+                help=f"{ended.state} {times.exact(ended.at)}",
             )
-            if ended.error:
-                st.caption(escape(ended.error))
-        with end:
-            to_page(ended.page, "Details", query=ended.query)
+            st.caption(f"{escape(ended.actor_name)}, {times.relative(ended.at)}", width="content")
+        if ended.error:
+            st.caption(escape(ended.error))
 
 
 def ended_badly(jobs: Sequence[JobView], ingestions: Sequence[RunView]) -> bool:
@@ -132,13 +190,20 @@ def _synced(run: SyncRun) -> _Ran:
 
 
 def to_page(
-    url_path: str, label: str, *, query: dict[str, str] | None = None, help: str | None = None
+    url_path: str, label: str, *, query: Mapping[str, str] | None = None, help: str | None = None
 ) -> None:
-    """A link to a page of the portal; nothing where this person has no such page."""
+    """A link to a page of the portal; its words alone where there is no such page."""
     found = next((page for page in registry.PAGES if page.url_path == url_path), None)
     if found is None or not found.path.exists():
+        st.markdown(label)
         return
-    st.page_link(found.path, label=label, icon=found.icon, query_params=query or None, help=help)
+    st.page_link(
+        found.path, label=label, icon=found.icon, query_params=dict(query or {}) or None, help=help
+    )
+
+
+def _row() -> "st.delta_generator.DeltaGenerator":
+    return st.container(horizontal=True, vertical_alignment="center", gap="small")
 
 
 def _tested(item: EnvironmentHealth) -> str | None:
@@ -148,12 +213,3 @@ def _tested(item: EnvironmentHealth) -> str | None:
         for connection in item.connections
     ]
     return "\n".join(lines) or None
-
-
-def _badges(item: EnvironmentHealth) -> str:
-    words = []
-    for connection in item.connections:
-        when = f" {times.relative(connection.tested_at)}" if connection.tested_at else ""
-        shown = {"ok": "ok", "failed": "failed", "untested": "untested"}[connection.state]
-        words.append(status.markdown(shown, label=f"{connection.label}: {shown}{when}"))
-    return " ".join(words) or "No connection is configured yet."

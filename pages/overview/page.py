@@ -1,4 +1,4 @@
-"""See at a glance whether everything works, what ran last, and what needs attention."""
+"""See at a glance what waits, whether everything works, what runs and how it ended."""
 
 import streamlit as st
 
@@ -14,6 +14,33 @@ from pages.shell import calls, flash, guard, head
 LAST = 8
 
 
+@st.fragment(run_every=15.0)
+def live() -> None:
+    """Everything below the title, read again every quarter of a minute."""
+    # load
+    items = calls.read(alerts.collect)
+    environments = calls.read(health.overview)
+    last = calls.read(jobs.list_jobs, limit=LAST)
+    started = calls.read(jobs.count_by_kind, days=cards.DAYS)
+    ingested = calls.read(ingestion.list_runs, limit=LAST)
+    ingestions = calls.read(ingestion.recent, days=cards.DAYS)
+    may_sync = session is not None and session.actor.may(Permission.USER_SYNC_READ)
+    synced = calls.read(user_sync.list_runs, limit=LAST) if may_sync else ()
+    # present
+    cards.work(items, started, ingestions)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Alerts", anchor=False)
+        red = any(item.failed for item in environments)
+        red = red or cards.ended_badly(last.items, ingested.items)
+        cards.alerts(items, all_well=not red)
+        st.subheader("Running and last", anchor=False)
+        cards.ran(last.items, ingested.items, synced, most=LAST)
+    with right:
+        st.subheader("Health", anchor=False)
+        cards.health(environments)
+
+
 # gate
 guard.require(Permission.OVERVIEW_READ)
 head.draw("Overview", "What waits for somebody, what failed and what runs.")
@@ -24,18 +51,4 @@ if session is not None and session.has_first_password:
         icon=":material/key:",
     )
 flash.show()
-# load
-items = calls.read(alerts.collect)
-environments = calls.read(health.overview)
-last = calls.read(jobs.list_jobs, limit=LAST)
-ingested = calls.read(ingestion.list_runs, limit=LAST)
-may_sync = session is not None and session.actor.may(Permission.USER_SYNC_READ)
-synced = calls.read(user_sync.list_runs, limit=LAST) if may_sync else ()
-# present
-st.subheader("Needs attention")
-red = any(item.failed for item in environments) or cards.ended_badly(last.items, ingested.items)
-cards.alerts(items, all_well=not red)
-st.subheader("Connections")
-cards.health(environments)
-st.subheader("What ran last")
-cards.ran(last.items, ingested.items, synced, most=LAST)
+live()

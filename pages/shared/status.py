@@ -17,14 +17,32 @@ _LOOKS: dict[str, tuple[Colour, str]] = {
     "accepted": ("blue", ":material/send:"),
     "queued": ("blue", ":material/schedule:"),
     "failed": ("red", ":material/close:"),
+    "error": ("red", ":material/error:"),
+    "warning": ("orange", ":material/warning:"),
+    "info": ("blue", ":material/info:"),
     "conflict": ("orange", ":material/sync_problem:"),
     "interrupted": ("orange", ":material/power_off:"),
     "stale": ("orange", ":material/hourglass_bottom:"),
-    "unknown": ("orange", ":material/help:"),
+    "unknown": ("violet", ":material/help:"),
     "refused": ("orange", ":material/block:"),
     "cancelled": ("gray", ":material/block:"),
     "skipped": ("gray", ":material/skip_next:"),
 }
+
+#: Chips in tables, readable on both themes: the same meanings as the badges.
+COLOURS: dict[str, str] = {
+    "green": "#12a08a",
+    "blue": "#1558b8",
+    "orange": "#d97706",
+    "red": "#c0392b",
+    "violet": "#7c3aed",
+    "gray": "#6b7280",
+}
+
+
+def colour(word: str) -> Colour:
+    """The colour of a status word, grey for one that has none."""
+    return _LOOKS.get(word, ("gray", ""))[0]
 
 
 def badge(word: str, *, label: str | None = None) -> None:

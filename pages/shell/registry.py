@@ -63,7 +63,7 @@ PAGES: tuple[Page, ...] = (
     ),
     Page(
         "jobs/page.py",
-        "Background jobs",
+        "Runs",
         ":material/pending_actions:",
         "Platform",
         Permission.JOBS_READ,

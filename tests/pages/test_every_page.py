@@ -72,7 +72,7 @@ class TestRoleChange:
         self, open_page: OpenPage, sign_in_as: Callable[[str | None], None]
     ) -> None:
         app = open_page("jobs/page.py", role="admin")
-        assert app.title[0].value == "Background jobs"
+        assert app.title[0].value == "Runs"
         sign_in_as(None)
         app.run()
         assert [title.value for title in app.title] == ["Steward Portal"]
@@ -93,4 +93,4 @@ class TestStateDatabaseAway:
             assert "planted-secret" not in str(shown)
         app.run()
         assert not app.error
-        assert app.title[0].value == "Background jobs"
+        assert app.title[0].value == "Runs"

@@ -24,7 +24,7 @@ def queued(database: Database) -> int:
 class TestJobsPage:
     def test_an_empty_list_says_what_appears_here(self, open_page: OpenPage) -> None:
         app = open_page("jobs/page.py")
-        assert "No job fits" in app.info[0].value
+        assert "No run fits" in app.info[0].value
 
     def test_a_waiting_job_can_be_cancelled(
         self, open_page: OpenPage, queued: int, database: Database
@@ -59,7 +59,7 @@ class TestJobsPage:
         runner.run(queued, database)
         app = open_page("jobs/page.py")
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
-        assert "1 jobs in 14 days; 0 of them failed" in chart.proto.spec
+        assert "1 run in 14 days; 0 of them failed" in chart.proto.spec
         assert app.dataframe[0].value["succeeded"].sum() == 1
 
     def test_a_list_that_moves_on_leaves_the_tick_on_the_open_job(

@@ -60,24 +60,27 @@ class TestOverview:
     def test_an_empty_portal_says_what_comes_first(self, open_page: OpenPage) -> None:
         app = open_page(PAGE)
         assert not app.exception
-        assert any("add the first one" in item.value for item in app.info)
+        assert any("add the first one" in label for label, _query in links(app))
 
     def test_a_failing_connection_needs_attention_and_links_to_it(
         self, open_page: OpenPage, prod: Callable[[bool], None]
     ) -> None:
         prod(False)
         app = open_page(PAGE)
-        assert "Directory of Prod failed its test" in app.error[0].value
-        assert "<b>" not in app.error[0].value
-        assert ("Open", "environment=Prod&kind=directory") in links(app)
+        label = next(label for label, query in links(app) if query.endswith("kind=directory"))
+        assert "Directory of Prod failed its test" in label
+        assert "<b>" not in label
+        assert (label, "environment=Prod&kind=directory") in links(app)
+        grid = app.table[0].value
+        assert "**failed**" in grid.loc["Directory", "Prod"]
 
-    def test_a_good_one_is_a_green_badge(
+    def test_a_good_one_is_green_in_the_grid(
         self, open_page: OpenPage, prod: Callable[[bool], None]
     ) -> None:
         prod(True)
         app = open_page(PAGE)
         assert not app.error
-        assert any("Directory: ok" in item.value for item in app.markdown)
+        assert app.table[0].value.loc["Directory", "Prod"].startswith(":green[")
         assert ("Prod", "environment=Prod") in links(app)
 
     def test_what_ran_last_is_shown_with_its_end(
@@ -92,8 +95,9 @@ class TestOverview:
             )
         runner.run(job, database)
         app = open_page(PAGE, role="viewer")
-        assert any("succeeded" in m.value and "all of them" in m.value for m in app.markdown)
-        assert ("Details", f"job={job}") in links(app)
+        label = next(label for label, query in links(app) if query == f"job={job}")
+        assert "all of them" in label
+        assert any("succeeded" in m.value for m in app.markdown)
 
     def test_an_ingestion_is_among_what_ran_last_though_it_is_no_job(
         self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule
@@ -109,10 +113,12 @@ class TestOverview:
             job = enqueue(session, SYSTEM, kind, {}, subject="all of them")
         runner.run(job, database)
         app = open_page(PAGE, role="viewer")
-        shown = [m.value for m in app.markdown if "**" in m.value]
-        assert "all of them" in shown[0]
-        assert "**Ingestion** AwsDataCatalog.financial\\_data.prices in dev" in shown[1]
-        assert ("Details", f"view=runs&run={run.run_id}") in links(app)
+        shown = [(label, query) for label, query in links(app) if "**" in label]
+        assert "all of them" in shown[0][0]
+        assert shown[1] == (
+            "**Ingestion** AwsDataCatalog.financial\\_data.prices in dev",
+            f"view=runs&run={run.run_id}",
+        )
 
     def test_a_run_of_a_command_line_is_there_though_it_is_no_job(
         self, open_page: OpenPage, world: World
@@ -120,7 +126,7 @@ class TestOverview:
         run = world.apply(world.plan())
         app = open_page(PAGE, role="viewer")
         assert not any("Nothing has run yet" in caption.value for caption in app.caption)
-        assert any(f"run {run.id} in test" in m.value for m in app.markdown)
+        assert any(f"run {run.id} in test" in label for label, _query in links(app))
         assert ("Details", f"environment=test&view=history&run={run.id}") in links(app)
 
     def test_one_room_in_trouble_does_not_take_the_page_down(
@@ -132,7 +138,7 @@ class TestOverview:
         monkeypatch.setattr("backend.connections.alerts.alerts", broken)
         app = open_page(PAGE)
         assert not app.exception
-        assert any("could not be read" in item.value for item in app.error)
+        assert any("could not be read" in item.value for item in app.markdown)
         assert "planted-detail" not in str(app.main)
 
     def test_all_is_well_when_nothing_is_red(
@@ -155,7 +161,25 @@ class TestOverview:
         monkeypatch.setattr(alerts, "_sources", lambda: {})
         app = open_page(PAGE)
         assert not app.success
-        assert any("what is red below is for others" in item.value for item in app.info)
+        assert any("what is red beside it is for others" in item.value for item in app.info)
+
+    def test_a_card_per_job_counts_what_waits_and_what_was_started(
+        self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from backend.jobs.enqueue import enqueue
+
+        waiting = [Alert("warning", "one", "mounts"), Alert("info", "two", "mounts")]
+        monkeypatch.setattr(alerts, "_sources", lambda: {"mounts": lambda *_: waiting})
+        with database.write() as session:
+            for _ in range(3):
+                enqueue(session, SYSTEM, "mounts.operate", {}, subject="a mount")
+            enqueue(session, SYSTEM, "mounts.scan", {}, subject="upkeep is not its work")
+        app = open_page(PAGE, role="viewer")
+        cards = {card.label: card for card in app.metric}
+        assert list(cards) == ["User sync", "Mounts", "Tokenization", "Ingestion"]
+        assert (cards["Mounts"].value, cards["Mounts"].delta) == ("2 alerts", "3 runs in 14 days")
+        assert list(cards["Mounts"].proto.chart_data)[-1] == 3
+        assert cards["Ingestion"].value == "Nothing waits"
 
 
 class TestCollect:
