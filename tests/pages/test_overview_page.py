@@ -126,8 +126,8 @@ class TestOverview:
         run = world.apply(world.plan())
         app = open_page(PAGE, role="viewer")
         assert not any("Nothing has run yet" in caption.value for caption in app.caption)
-        assert any(f"run {run.id} in test" in label for label, _query in links(app))
-        assert ("Details", f"environment=test&view=history&run={run.id}") in links(app)
+        query = f"environment=test&view=history&run={run.id}"
+        assert (f"**Apply user changes** run {run.id} in test", query) in links(app)
 
     def test_one_room_in_trouble_does_not_take_the_page_down(
         self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
