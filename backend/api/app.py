@@ -10,6 +10,7 @@ from backend.api.callers import Callers, StrangersWriteNothing
 from backend.api.lanes import Lanes
 from backend.api.rate import RateLimit
 from backend.api.routes import health
+from backend.api.trigger import TriggerRefusals
 from backend.core.settings import get_settings
 
 
@@ -32,6 +33,7 @@ def create_app() -> FastAPI:
     app.add_middleware(StrangersWriteNothing)
     app.add_middleware(RateLimit, per_minute=settings.api_requests_per_minute)
     app.add_middleware(Callers)
+    app.add_middleware(TriggerRefusals)
     origins = settings.api_allowed_origins
     if origins:
         app.add_middleware(

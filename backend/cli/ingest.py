@@ -17,7 +17,10 @@ mapping_app = cli.new_app("The mapping kept in the portal.")
 app.add_typer(links_app, name="links")
 app.add_typer(mapping_app, name="mapping")
 
-DatasetUrn = Annotated[str, typer.Option("--dataset-urn", help="DataHub dataset URN.")]
+DatasetUrn = Annotated[
+    str,
+    typer.Option("--dataset-urn", help="DataHub dataset URN; a job that names its ARN needs none."),
+]
 JobUrn = Annotated[str | None, typer.Option("--job-urn", help="DataHub data job URN.")]
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="Default: the default one.")
@@ -26,7 +29,7 @@ Environment = Annotated[
 
 @app.command("resolve")
 def resolve(
-    dataset_urn: DatasetUrn,
+    dataset_urn: DatasetUrn = "",
     job_urn: JobUrn = None,
     environment: Environment = None,
     json: cli.Json = False,
@@ -44,7 +47,7 @@ def resolve(
     )
     document = found.document()
     if found.answer is None:
-        refusal = NoMapping(found.dataset_urn, found.notes)
+        refusal = NoMapping(found.dataset_urn or found.job_urn or "", found.notes)
         cli.emit(document | {"message": refusal.message}, json)
         raise refusal
     lines = [f"{found.answer.target.kind} {found.answer.target.name}", f"rule: {found.answer.rule}"]
@@ -54,7 +57,7 @@ def resolve(
 
 @app.command("run")
 def run(
-    dataset_urn: DatasetUrn,
+    dataset_urn: DatasetUrn = "",
     job_urn: JobUrn = None,
     reason: Annotated[str, typer.Option("--reason", help="Travels in the payload.")] = "",
     environment: Environment = None,
@@ -84,7 +87,8 @@ def run(
     try:
         view = runs.start(cli.database(), cli.actor(), request)
     except (StartFailed, AlreadyRunning, KeyReused) as exc:
-        cli.emit(_document(exc.run, exc.run.status) | {"message": exc.message}, json)
+        word = exc.run.status if isinstance(exc, StartFailed) else "failed"
+        cli.emit(_document(exc.run, word) | {"message": exc.message}, json)
         raise
     except PortalError as exc:
         # Refused before it was recorded: there is no run to name.
@@ -126,7 +130,7 @@ def runs_(
     with cli.unit_read() as (session, actor):
         page = service.list_runs(session, actor, wanted=RunFilter(dataset_urn), limit=limit)
     rows: list[list[Any]] = [
-        [r.run_id, r.status, r.created_at, r.actor_name, r.dataset_urn] for r in page.items
+        [r.run_id, r.status, r.created_at, r.actor_name, r.subject] for r in page.items
     ]
     document = {"items": [r.document() for r in page.items], "next_cursor": page.next_cursor}
     cli.emit(document, json, cli.table(["run", "status", "asked at", "by", "dataset"], rows))

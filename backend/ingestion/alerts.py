@@ -25,7 +25,8 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     seen: set[tuple[int, str]] = set()
     found = []
     for row in repository.list_runs(session, RunFilter(), limit=_LOOKED_AT, before=None):
-        subject = (row.environment_id, row.dataset_urn)
+        urn = row.dataset_urn or row.job_urn or ""
+        subject = (row.environment_id, urn)
         if row.created_at < since or subject in seen:
             continue
         seen.add(subject)
@@ -35,7 +36,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         found.append(
             Alert(
                 "warning",
-                f"The last ingestion of {row.dataset_urn} in {known[row.environment_id]} {ended}.",
+                f"The last ingestion of {urn} in {known[row.environment_id]} {ended}.",
                 PAGE,
                 row.created_at,
                 (("view", "runs"), ("run", row.run_id)),

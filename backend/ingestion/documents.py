@@ -7,7 +7,8 @@ The seed's flat form, dataset URN to function name, and our sections:
     prefixes: {AwsDataCatalog.financial_data.: <target>}
     default:  <target>
 
-A target is a function's name or ARN, a state machine's ARN, or {kind, name}. In the flat form a
+A target is a function's name or ARN, a state machine's ARN, or {kind, name}. A blank one is as good
+as no entry: the next rule is asked. In the flat form a
 key `urn:li:tag:…` is a tag, a key that ends in `*` a prefix, and `default` (or `*`) the default.
 """
 
@@ -68,8 +69,9 @@ def read(document: Any, source: Source) -> list[Rule]:
     rules: list[Rule] = []
     for key, value in document.items():
         if key in _SECTIONS and isinstance(value, dict) and "name" not in value:
-            rules += [_rule(_SECTIONS[key], k, v, source) for k, v in value.items()]
-        elif key in _SECTIONS and value is None:
+            kind = _SECTIONS[key]
+            rules += [_rule(kind, k, v, source) for k, v in value.items() if not _blank(v)]
+        elif _blank(value):
             continue
         else:
             kind, pattern = _flat(str(key))
@@ -99,6 +101,10 @@ def to_yaml(rules: Iterable[Rule]) -> str:
     import yaml
 
     return str(yaml.safe_dump(write(rules), sort_keys=False, allow_unicode=True, width=1000))
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _flat(key: str) -> tuple[RuleKind, str]:

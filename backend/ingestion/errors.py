@@ -9,13 +9,13 @@ MAX_PAYLOAD = 262_144
 
 
 class NoMapping(NotFound):
-    """No rule answers for this dataset."""
+    """No rule answers for this dataset or job."""
 
-    def __init__(self, dataset_urn: str, notes: Sequence[str] = ()) -> None:
-        self.dataset_urn = dataset_urn
+    def __init__(self, urn: str, notes: Sequence[str] = ()) -> None:
+        self.urn = urn
         said = " ".join(["", *notes]) if notes else ""
         super().__init__(
-            f"No mapping rule names a Lambda function or state machine for {dataset_urn}.{said} "
+            f"No mapping rule names a Lambda function or state machine for {urn}.{said} "
             "Add a rule on the Ingestion page, or set DATAHUB_INGESTION_LAMBDA_MAPPING, "
             "…_MAPPING_FILE or …_DEFAULT."
         )

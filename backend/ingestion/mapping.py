@@ -71,6 +71,7 @@ def view(
         ),
         total=total,
         problems=scene.static.problems,
+        warnings=scene.static.warnings,
     )
 
 

@@ -27,7 +27,7 @@ def resolve(
     database: Database,
     actor: Actor,
     *,
-    dataset_urn: str,
+    dataset_urn: str = "",
     job_urn: str | None = None,
     environment: str | None = None,
 ) -> Resolution:
@@ -44,10 +44,13 @@ def resolve(
 
 
 def checked_urns(dataset_urn: str, job_urn: str | None) -> tuple[str, str | None]:
-    """Both URNs without the blanks around them. Raises InvalidInput for a malformed one."""
-    dataset = dataset_urn.strip()
-    urns.parse_dataset(dataset)
-    job = (job_urn or "").strip() or None
+    """Both URNs without the blanks around them; the dataset's may be "" beside a job's.
+
+    Raises InvalidInput for a malformed one.
+    """
+    dataset, job = dataset_urn.strip(), (job_urn or "").strip() or None
+    if dataset or not job:
+        urns.parse_dataset(dataset)
     if job:
         urns.parse_data_job(job)
     return dataset, job
@@ -55,16 +58,15 @@ def checked_urns(dataset_urn: str, job_urn: str | None) -> tuple[str, str | None
 
 def explain(scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None) -> Resolution:
     """Every rule that answers, in order, with notes on what could not be asked."""
-    notes: list[str] = []
-    existence = catalog.existence(dataset_urn)
+    notes: list[str] = list(scene.static.warnings)
+    existence = catalog.existence(dataset_urn or job_urn or "")
     if existence == "unchecked":
         notes.append("Existence is unchecked: this environment has no DataHub connection.")
     elif existence == "missing":
-        notes.append("DataHub does not know this dataset; a run would be refused.")
+        notes.append("DataHub does not know it; a run would be refused.")
     found: list[Candidate] = []
-    walk = candidates(scene, catalog, dataset_urn, job_urn, notes)
     try:
-        for candidate in walk:
+        for candidate in candidates(scene, catalog, dataset_urn, job_urn, notes):
             found.append(candidate)
     except PortalError as exc:
         if not found:
@@ -88,15 +90,15 @@ def first(
 
     Raises UnknownDataset, NoMapping, MappingBroken and DataHub's errors.
     """
-    existence = catalog.existence(dataset_urn)
+    existence = catalog.existence(dataset_urn or job_urn or "")
     if existence == "missing":
-        raise UnknownDataset(dataset_urn)
+        raise UnknownDataset(dataset_urn or job_urn or "")
     if job_urn and catalog.existence(job_urn) == "missing":
         raise UnknownDataset(job_urn)
     notes: list[str] = []
     answer = next(candidates(scene, catalog, dataset_urn, job_urn, notes), None)
     if answer is None:
-        raise NoMapping(dataset_urn, notes)
+        raise NoMapping(dataset_urn or job_urn or "", notes)
     return answer, Resolution(
         dataset_urn, job_urn, scene.environment, answer, (), existence, tuple(notes)
     )
@@ -111,6 +113,9 @@ def candidates(
     """
     if job_urn:
         yield from _job_property(scene, catalog, job_urn, notes)
+    if not dataset_urn:
+        notes.append("Only a job was named, so no rule about datasets was asked.")
+        return
     for rules, problem in (
         (scene.portal, ""),
         (scene.static.env, scene.static.env_problem),
@@ -143,6 +148,7 @@ def _job_property(
     if values is None:
         notes.append("The job's property was not asked: there is no DataHub connection.")
         return
+    values = tuple(value for value in values if value.strip())
     if not values:
         notes.append(f"The job has no value for {scene.job_property_urn}.")
         return

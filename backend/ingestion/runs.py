@@ -83,15 +83,19 @@ def preview(database: Database, actor: Actor, request: Request) -> Preview:
         scene = scenes.load(session, request.environment)
         last = repository.list_runs(
             session,
-            RunFilter(dataset_urn=request.dataset_urn, environment=scene.environment),
+            RunFilter(
+                dataset_urn=request.dataset_urn,
+                job_urn="" if request.dataset_urn else request.job_urn or "",
+                environment=scene.environment,
+            ),
             limit=3,
             before=None,
         )
-        active = repository.find_active(session, _active_key(scene, request.dataset_urn))
+        active = repository.find_active(session, _active_key(scene, request))
     resolution = resolve.explain(
         scene, Catalog(scene.datahub), request.dataset_urn, request.job_urn
     )
-    payload = _payload(actor, request, "given when it starts")
+    payload = _payload(actor, request, resolution.answer, "given when it starts")
     problem, machine_type = "", ""
     if resolution.answer is not None:
         try:
@@ -157,11 +161,23 @@ def _require_expected(request: Request, answer: Candidate) -> None:
         raise MappingChanged
 
 
-def _payload(actor: Actor, request: Request, run_id: str = "") -> dict[str, Any]:
-    payload: dict[str, Any] = {"datasetUrn": request.dataset_urn}
-    if request.job_urn:
-        payload["jobUrn"] = request.job_urn
-    payload |= {"reason": request.reason, "actor": actor.name, "runId": run_id}
+def _payload(
+    actor: Actor, request: Request, answer: Candidate | None = None, run_id: str = ""
+) -> dict[str, Any]:
+    """What the target gets; jobArn only when the job itself named the target."""
+    named_by_job = answer is not None and answer.rule == "job_property"
+    optional = {
+        "datasetUrn": request.dataset_urn,
+        "jobUrn": request.job_urn,
+        "jobArn": answer.target.name if answer is not None and named_by_job else None,
+    }
+    payload: dict[str, Any] = {name: value for name, value in optional.items() if value}
+    payload |= {
+        "reason": request.reason,
+        "actor": actor.name,
+        "actorUrn": f"urn:li:corpuser:{actor.name}",
+        "runId": run_id,
+    }
     if request.metadata:
         payload["metadata"] = request.metadata
     return payload
@@ -173,8 +189,9 @@ def new_run_id(kind: str, at: Any) -> str:
     return f"{prefix}-{at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}"
 
 
-def _active_key(scene: Scene, dataset_urn: str) -> str:
-    return hashlib.sha256(f"{scene.environment_id}\0{dataset_urn}".encode()).hexdigest()
+def _active_key(scene: Scene, request: Request) -> str:
+    subject = request.dataset_urn or request.job_urn
+    return hashlib.sha256(f"{scene.environment_id}\0{subject}".encode()).hexdigest()
 
 
 def _new_row(
@@ -182,7 +199,7 @@ def _new_row(
 ) -> IngestionRun:
     now = clock.now()
     run_id = new_run_id(answer.target.kind, now)
-    payload = _serialised(_payload(actor, request, run_id))
+    payload = _serialised(_payload(actor, request, answer, run_id))
     return IngestionRun(
         run_id=run_id,
         environment_id=scene.environment_id,
@@ -205,7 +222,7 @@ def _new_row(
         actor_kind=actor.kind,
         rerun_of=request.rerun_of,
         idempotency_key=request.idempotency_key,
-        active_key=_active_key(scene, request.dataset_urn),
+        active_key=_active_key(scene, request),
         status="unknown",
         answered=False,
         settled=False,
@@ -271,7 +288,8 @@ def _replayed(database: Database, actor: Actor, row: IngestionRun, request: Requ
 
 def _asked(payload: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, whoever asked."""
-    return {name: value for name, value in payload.items() if name not in ("actor", "runId")}
+    ours = ("actor", "actorUrn", "jobArn", "runId")
+    return {name: value for name, value in payload.items() if name not in ours}
 
 
 def _lost_race(

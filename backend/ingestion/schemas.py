@@ -47,7 +47,7 @@ class Resolution:
     """Which rule answered for a dataset, and which others would have.
 
     answer: None when no rule does. existence: of the dataset, in DataHub. notes: what could not be
-    asked and why, in sentences. target_visible: False hides every AWS name (see `hidden`).
+    asked and why, in sentences. dataset_urn: "" when only a job was named.
     """
 
     dataset_urn: str
@@ -61,7 +61,7 @@ class Resolution:
     def document(self) -> dict[str, Any]:
         answer = self.answer
         return {
-            "datasetUrn": self.dataset_urn,
+            "datasetUrn": self.dataset_urn or None,
             "jobUrn": self.job_urn,
             "environment": self.environment,
             "target": answer.target.document() if answer else None,
@@ -103,6 +103,7 @@ class MappingView:
     rules: tuple[RuleView, ...]
     total: int
     problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     order: tuple[str, ...] = RULE_ORDER
 
 
@@ -146,6 +147,11 @@ class RunView:
     log_group: str | None = None
     log_tail: tuple[str, ...] = ()
 
+    @property
+    def subject(self) -> str:
+        """The dataset, or the job of a run that was asked for by its job alone."""
+        return self.dataset_urn or self.job_urn or ""
+
     def document(self) -> dict[str, Any]:
         """The run as REST and `--json` print it."""
         return {
@@ -153,7 +159,7 @@ class RunView:
             "status": self.status,
             "message": self.detail,
             "environment": self.environment,
-            "datasetUrn": self.dataset_urn,
+            "datasetUrn": self.dataset_urn or None,
             "jobUrn": self.job_urn,
             "rule": self.rule,
             "target": self.target.document() if self.target else None,
@@ -204,6 +210,8 @@ class RunFilter:
 @dataclass(frozen=True)
 class Request:
     """What somebody asks for. metadata: small JSON that travels in the payload as it is.
+
+    dataset_urn: may be empty when job_urn is given and the job itself names its state machine.
 
     expected_target, expected_rule: what the asker saw; a mapping that says otherwise by now is not
     followed. None: not compared.

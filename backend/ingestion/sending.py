@@ -167,7 +167,7 @@ def record(
         session,
         actor,
         ACTION,
-        subject=row.dataset_urn,
+        subject=row.dataset_urn or row.job_urn or "",
         phase=phase,
         outcome=outcome,
         details={

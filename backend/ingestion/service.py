@@ -84,7 +84,7 @@ def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
             )
         arn, config = row.execution_arn, scenes.load(session, row.environment_name or None).aws
         earlier, row.stop_requested_by = row.stop_requested_by, actor.name[:255]
-        _record(session, actor, run_id, row.dataset_urn, "stop", "intent")
+        _record(session, actor, run_id, row.dataset_urn or row.job_urn or "", "stop", "intent")
     try:
         Gateway(config).stop_execution(arn, cause=f"stopped by {actor.name} in the portal")
     except OutcomeUnknown:
@@ -107,7 +107,9 @@ def _asked_to_stop(
         row.stop_requested_by = by
         if not row.settled:
             row.next_look_at = clock.now() + timedelta(seconds=1)
-        _record(session, actor, run_id, row.dataset_urn, "stop", "outcome", outcome)
+        _record(
+            session, actor, run_id, row.dataset_urn or row.job_urn or "", "stop", "outcome", outcome
+        )
         return views.run_view(row, actor)
 
 
@@ -122,7 +124,15 @@ def release(session: WriteSession, actor: Actor, *, run_id: str) -> RunView:
         raise RunNotFound(run_id)
     if row.active_key is not None:
         row.active_key = None
-        _record(session, actor, run_id, row.dataset_urn, "release", "event", "released")
+        _record(
+            session,
+            actor,
+            run_id,
+            row.dataset_urn or row.job_urn or "",
+            "release",
+            "event",
+            "released",
+        )
     return views.run_view(row, actor)
 
 

@@ -18,6 +18,10 @@ from backend.ingestion.targets import BadTarget
 ENV = "DATAHUB_INGESTION_LAMBDA_MAPPING"
 FILE = "DATAHUB_INGESTION_LAMBDA_MAPPING_FILE"
 DEFAULT = "DATAHUB_INGESTION_LAMBDA_DEFAULT"
+BOTH = (
+    f"{ENV} and {FILE} are both set and are merged: where both name a dataset, the variable's "
+    "entry is taken. A trigger that lets the variable replace the file reads only the variable."
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class StaticMapping:
     @property
     def problems(self) -> tuple[str, ...]:
         return tuple(text for text in (self.env_problem, self.file_problem) if text)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What works and may surprise: DataHub's own button does not merge the two mappings."""
+        variable = any(rule.kind != "default" for rule in self.env)
+        return (BOTH,) if variable and len(self.file) else ()
 
 
 _lock = threading.Lock()

@@ -95,7 +95,7 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
     frame = pd.DataFrame(
         {
             "Asked": [run.created_at for run in page.items],
-            "Dataset": [names.dataset_name(run.dataset_urn) for run in page.items],
+            "Dataset": [names.urn_name(run.subject) for run in page.items],
             "Status": [run.status for run in page.items],
             "Rule": [run.rule.replace("_", " ") for run in page.items],
             "By": [run.actor_name for run in page.items],
@@ -158,7 +158,7 @@ def _live(run_id: str) -> None:
 
 def _details(run: RunView) -> None:
     st.markdown(
-        f"{status.markdown(run.status)} **{escape(names.dataset_name(run.dataset_urn))}**"
+        f"{status.markdown(run.status)} **{escape(names.urn_name(run.subject))}**"
         f" · {escape(run.run_id)}"
     )
     st.markdown(escape(run.detail))
@@ -178,7 +178,7 @@ def _details(run: RunView) -> None:
             height=260 if len(run.log_tail) > 9 else "content",
         )
     with st.expander("What was sent, and where"):
-        st.code(run.dataset_urn, language=None)
+        st.code(run.subject, language=None)
         st.json(json.loads(run.payload))
         st.caption(f"SHA-256 {run.payload_hash}")
         if run.target is not None:

@@ -35,6 +35,8 @@ def draw(actor: Actor, environment: str) -> None:
     )
     for problem in found.problems:
         st.error(escape(problem), icon=":material/error:")
+    for warning in found.warnings:
+        st.warning(escape(warning), icon=":material/warning:")
     asked = " → ".join(n.replace("_", " ") for n in found.order)
     st.caption(f"The first of these that answers names the target: {asked}")
     chosen = _table(found)

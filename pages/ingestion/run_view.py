@@ -48,7 +48,7 @@ def form(environment: str) -> Request | None:
         key="ingestion.review",
         type="primary",
         icon=":material/visibility:",
-        disabled=not dataset,
+        disabled=not (dataset or job),
     )
     if not review:
         return None
@@ -59,7 +59,10 @@ def form(environment: str) -> Request | None:
 
 def fill_from(run: RunView) -> None:
     """Put an earlier run's request into the form."""
-    st.query_params["dataset_urn"] = run.dataset_urn
+    if run.dataset_urn:
+        st.query_params["dataset_urn"] = run.dataset_urn
+    else:
+        st.query_params.pop("dataset_urn", None)
     if run.job_urn:
         st.query_params["job_urn"] = run.job_urn
     else:
@@ -109,7 +112,9 @@ def dialog(actor: Actor) -> None:
         body=lambda: _show(preview),
         action="Start the run",
         on_confirm=lambda: _start(actor, request),
-        typed=names.dataset_name(request.dataset_urn) if preview.is_production else None,
+        typed=names.urn_name(request.dataset_urn or request.job_urn or "")
+        if preview.is_production
+        else None,
         danger=preview.is_production,
     )
 
@@ -117,7 +122,8 @@ def dialog(actor: Actor) -> None:
 def explain(resolution: Resolution) -> None:
     """Which rule answered, which others would have, and what could not be asked."""
     if resolution.answer is None:
-        st.warning(escape(NoMapping(resolution.dataset_urn).message), icon=":material/warning:")
+        urn = resolution.dataset_urn or resolution.job_urn or ""
+        st.warning(escape(NoMapping(urn).message), icon=":material/warning:")
     else:
         _candidate("Target", resolution.answer)
     _beside(resolution)
@@ -145,9 +151,10 @@ def _candidate(label: str, candidate: Candidate) -> None:
 
 def _blocked(preview: Preview) -> str:
     if preview.resolution.answer is None:
-        return NoMapping(preview.resolution.dataset_urn).message
+        found = preview.resolution
+        return NoMapping(found.dataset_urn or found.job_urn or "").message
     if preview.resolution.existence == "missing":
-        return "DataHub does not know this dataset, so nothing is started."
+        return "DataHub does not know what this names, so nothing is started."
     if preview.running is not None:
         return "This dataset has a run that may still be going. Wait for it or look at it below."
     return preview.target_problem

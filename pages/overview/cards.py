@@ -174,7 +174,7 @@ def _job(view: JobView) -> _Ran:
 
 def _ingestion(run: RunView) -> _Ran:
     at = run.finished_at or run.created_at
-    subject = f"{names.dataset_name(run.dataset_urn)} in {run.environment}"
+    subject = f"{names.urn_name(run.subject)} in {run.environment}"
     query = {"view": "runs", "run": run.run_id}
     return _Ran(at, run.status, "Ingestion", subject, run.actor_name, None, "ingestion", query)
 

@@ -1,10 +1,10 @@
 """Ingestion over REST."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
@@ -18,14 +18,15 @@ router = APIRouter(prefix="/ingestion", tags=["ingestion"])
 
 
 class RunRequest(BaseModel):
-    """What to run; null is as good as left out. metadata travels in the payload as it is.
+    """What to run; null is as good as left out. metadata travels in the payload as it is, and so
+    does every field that is not named here. A job that names its state machine needs no dataset.
 
     expectedTarget (a name or ARN) and expectedRule: nothing starts when the mapping says otherwise.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
-    datasetUrn: str = Field(max_length=2000)
+    datasetUrn: str | None = Field(default=None, max_length=2000)
     jobUrn: str | None = Field(default=None, max_length=2000)
     reason: str | None = None
     metadata: dict[str, Any] | None = None
@@ -33,6 +34,16 @@ class RunRequest(BaseModel):
     idempotencyKey: str | None = Field(default=None, max_length=200)
     expectedTarget: str | None = Field(default=None, max_length=300)
     expectedRule: str | None = Field(default=None, max_length=20)
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.datasetUrn is None and not (self.jobUrn or "").strip():
+            raise ValueError("datasetUrn is required, or the jobUrn of a job that names its ARN")
+        return self
+
+    def trigger(self) -> dict[str, Any]:
+        """The trigger's metadata: the field of that name over what came beside."""
+        return {**(self.model_extra or {}), **(self.metadata or {})}
 
 
 class RunAnswer(BaseModel):
@@ -51,7 +62,7 @@ class Run(BaseModel):
     runId: str
     status: Literal["accepted", "running", "succeeded", "failed", "unknown"]
     message: str
-    datasetUrn: str
+    datasetUrn: str | None
 
 
 class Runs(BaseModel):
@@ -64,7 +75,7 @@ class Runs(BaseModel):
     response_model=RunAnswer,
     responses={
         409: {
-            "description": "The dataset is running already (runId and status are that run's), or "
+            "description": "The dataset is running already (runId and runStatus are that run's), or "
             "the mapping does not say what was expected."
         },
         502: {"description": "AWS or DataHub answered wrongly; runId names the recorded run."},
@@ -82,10 +93,10 @@ def run(
     The same `Idempotency-Key` (or `idempotencyKey`) gives the same run again.
     """
     request = Request(
-        dataset_urn=body.datasetUrn,
+        dataset_urn=body.datasetUrn or "",
         job_urn=body.jobUrn,
         reason=body.reason or "",
-        metadata=body.metadata or {},
+        metadata=body.trigger(),
         environment=body.environment,
         idempotency_key=idempotency_key or body.idempotencyKey,
         expected_target=body.expectedTarget,
@@ -137,8 +148,13 @@ def _run(view: RunView) -> Run:
     return Run.model_validate(view.document())
 
 
+def asked_status(exc: StartFailed | AlreadyRunning | KeyReused) -> str:
+    """How this request stands: failed, or unknown when AWS may have taken the start."""
+    return exc.run.status if isinstance(exc, StartFailed) else "failed"
+
+
 def _refused(exc: StartFailed | AlreadyRunning | KeyReused) -> JSONResponse:
-    """The seed's answer and the house's error in one document; the run is named either way."""
+    """The house's error with the run beside it."""
     reference = new_reference()
     log.info(
         "Ingestion not started.", reference=reference, run_id=exc.run.run_id, error=exc.message
@@ -147,9 +163,9 @@ def _refused(exc: StartFailed | AlreadyRunning | KeyReused) -> JSONResponse:
     return JSONResponse(
         {
             "runId": exc.run.run_id,
-            # Of the run that runId names: never "failed" beside one that is at work.
-            "status": exc.run.status,
-            "message": message,
+            "status": asked_status(exc),
+            # Of the run that runId names, which may be at work.
+            "runStatus": exc.run.status,
             **errors.body(type(exc).__name__, message, reference),
         },
         status_code=exc.status,

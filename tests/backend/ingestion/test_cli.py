@@ -69,7 +69,8 @@ class TestResolve:
 
     def test_a_malformed_urn_and_a_missing_option(self, run: Run, environment: str) -> None:
         assert run("resolve", "--dataset-urn", "earnings").status == 1
-        assert run("resolve").status == 2
+        assert run("resolve").status == 1
+        assert run("resolve", "--no-such-option").status == 2
 
     def test_a_broken_variable(
         self, run: Run, environment: str, setenv: Callable[..., None]
@@ -117,7 +118,8 @@ class TestRun:
         ended = run("run", "--dataset-urn", URN, "--json")
         document = json.loads(ended.out)
         assert (ended.status, document["runId"]) == (1, first["runId"])
-        assert document["status"] in ("accepted", "running")
+        assert document["status"] == "failed"
+        assert document["runStatus"] in ("accepted", "running")
 
     def test_a_target_that_is_not_the_expected_one_is_not_started(
         self, run: Run, aws: AwsStandIn, add_rule: AddRule

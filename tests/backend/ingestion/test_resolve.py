@@ -259,3 +259,24 @@ class TestRefusals:
     ) -> None:
         with pytest.raises(NotPermitted):
             resolve.resolve(database, getattr(actors, role), dataset_urn=OTHER)
+
+
+class TestBothMappings:
+    def test_they_are_merged_with_a_warning_and_blanks_fall_to_the_next(
+        self,
+        ask: Callable[..., Resolution],
+        setenv: Callable[..., None],
+        tmp_path: Path,
+    ) -> None:
+        file = tmp_path / "mapping.json"
+        file.write_text(json.dumps({URN: "by-file", OTHER: "by-file"}))
+        setenv(
+            DATAHUB_INGESTION_LAMBDA_MAPPING=json.dumps({URN: " ", OTHER: "by-env"}),
+            DATAHUB_INGESTION_LAMBDA_MAPPING_FILE=str(file),
+        )
+        blank, both = ask(URN), ask(OTHER)
+        assert _named(blank) == [("file", "by-file")]
+        assert _named(both) == [("env", "by-env"), ("file", "by-file")]
+        assert "are both set and are merged" in both.notes[0]
+        setenv(DATAHUB_INGESTION_LAMBDA_MAPPING="")
+        assert "merged" not in " ".join(ask(URN).notes)

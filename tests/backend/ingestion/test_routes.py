@@ -1,5 +1,6 @@
 """POST /api/ingestion/run and what can be read after it, with DESIGN 5.4's status codes."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from backend.ingestion import runs, sending
 from backend.ingestion.schemas import Request
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
-from tests.backend.ingestion.conftest import JOB, OTHER, URN, AddRule
+from tests.backend.ingestion.conftest import ARN_PROPERTY, JOB, OTHER, URN, AddRule
 
 Headers = Callable[[str], dict[str, str]]
 
@@ -60,6 +61,57 @@ class TestRun:
         assert document["status"] == "started"
         assert aws.starts()[0].payload["runId"] == document["runId"]
         assert aws.starts()[0].payload["actor"] == "operator-bot"
+        assert aws.starts()[0].payload["actorUrn"] == "urn:li:corpuser:operator-bot"
+        assert "jobArn" not in aws.starts()[0].payload  # the mapping named it, not the job
+
+    def test_fields_that_nobody_knows_travel_as_the_triggers_metadata(
+        self, client: TestClient, token: Headers, mapped: None, aws: AwsStandIn
+    ) -> None:
+        body = {"datasetUrn": URN, "ticket": 7, "from": "button", "metadata": {"ticket": 8}}
+        answer = client.post("/api/ingestion/run", headers=token("operator"), json=body)
+        assert answer.status_code == 200
+        assert aws.starts()[0].payload["metadata"] == {"ticket": 8, "from": "button"}
+
+    def test_the_job_alone_is_enough_when_it_names_its_machine(
+        self,
+        client: TestClient,
+        token: Headers,
+        aws: AwsStandIn,
+        datahub: StandIn,
+        setenv: Callable[..., None],
+    ) -> None:
+        setenv(DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN=ARN_PROPERTY)
+        machine, headers = aws.add_machine("nightly", seconds=60), token("operator")
+        datahub.seed_data_job(JOB, structured={ARN_PROPERTY: [machine]})
+        for body in ({"jobUrn": JOB}, {"jobUrn": JOB, "datasetUrn": ""}):
+            answer = client.post("/api/ingestion/run", headers=headers, json=body)
+        assert (answer.status_code, answer.json()["status"]) == (409, "failed")
+        assert answer.json()["runStatus"] in ("accepted", "running")
+        [started] = aws.starts()
+        sent = json.loads(started.payload["input"])
+        assert (sent["jobUrn"], sent["jobArn"]) == (JOB, machine)
+        assert "datasetUrn" not in sent
+        run = client.get(f"/api/ingestion/runs/{answer.json()['runId']}", headers=headers).json()
+        assert (run["datasetUrn"], run["jobUrn"], run["rule"]) == (None, JOB, "job_property")
+
+    def test_a_job_whose_property_is_blank_is_as_one_without(
+        self,
+        client: TestClient,
+        token: Headers,
+        mapped: None,
+        aws: AwsStandIn,
+        datahub: StandIn,
+        setenv: Callable[..., None],
+    ) -> None:
+        setenv(DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN=ARN_PROPERTY)
+        datahub.seed_data_job(JOB, structured={ARN_PROPERTY: [" "]})
+        headers = token("operator")
+        alone = client.post("/api/ingestion/run", headers=headers, json={"jobUrn": JOB})
+        assert alone.status_code == 404
+        assert f"The job has no value for {ARN_PROPERTY}" in alone.json()["message"]
+        both = {"jobUrn": JOB, "datasetUrn": URN}
+        assert client.post("/api/ingestion/run", headers=headers, json=both).status_code == 200
+        assert aws.starts()[0].name == "earnings-lambda"
 
     def test_the_same_dataset_again_is_409_with_that_run(
         self, client: TestClient, token: Headers, mapped: None
@@ -69,7 +121,8 @@ class TestRun:
         again = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": URN})
         assert again.status_code == 409
         assert again.json()["runId"] == first.json()["runId"]
-        assert again.json()["status"] in ("accepted", "running")  # that run has not failed
+        assert again.json()["status"] == "failed"  # this request; that run has not
+        assert again.json()["runStatus"] in ("accepted", "running")
         assert {"error", "detail", "reference"} <= set(again.json())
 
     def test_a_mapping_that_says_otherwise_than_expected_is_409(
@@ -137,7 +190,8 @@ class TestRun:
         self, client: TestClient, headers: dict[str, str], status: int
     ) -> None:
         answer = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": URN})
-        assert answer.status_code == status
+        assert (answer.status_code, answer.json()["status"]) == (status, "failed")
+        assert answer.json()["message"] == answer.json()["detail"]
 
     @pytest.mark.parametrize("role", ["viewer", "steward"])
     def test_roles_that_may_not(
@@ -155,7 +209,9 @@ class TestRun:
             ({"datasetUrn": OTHER}, 404),
             ({}, 422),
             ({"datasetUrn": 7}, 422),
-            ({"datasetUrn": URN, "dataset": "typo"}, 422),
+            ({"jobUrn": " "}, 422),
+            ({"jobUrn": "nightly"}, 400),
+            ({"jobUrn": JOB}, 404),
             ({"datasetUrn": URN, "reason": "x" * 270_000}, 422),
             ({"datasetUrn": URN, "environment": "nowhere"}, 404),
         ],
@@ -171,6 +227,10 @@ class TestRun:
         answer = client.post("/api/ingestion/run", headers=token("operator"), json=body)
         assert answer.status_code == status, answer.text
         assert {"error", "detail", "reference"} <= set(answer.json())
+        assert (answer.json()["status"], answer.json()["message"]) == (
+            "failed",
+            answer.json()["detail"],
+        )
 
     def test_a_body_that_is_no_json(self, client: TestClient, token: Headers) -> None:
         answer = client.post("/api/ingestion/run", headers=token("operator"), content=b"{")

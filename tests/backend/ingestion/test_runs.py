@@ -41,6 +41,7 @@ class TestLambda:
             "jobUrn": JOB,
             "reason": "late file",
             "actor": actors.operator.name,
+            "actorUrn": f"urn:li:corpuser:{actors.operator.name}",
             "runId": run.run_id,
             "metadata": {"ticket": 7},
         }
