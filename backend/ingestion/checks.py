@@ -29,7 +29,7 @@ def check_targets(
     with database.read() as session:
         scene = scenes.load(session, environment)
     wanted = sorted(
-        {rule.target for rules in scene.sources for rule in rules},
+        {rule.target for rules in scene.sources for rule in rules if not rule.problem},
         key=lambda target: (target.kind, target.name),
     )
     dead = 0

@@ -19,6 +19,7 @@ from typing import Any
 from backend.core.errors import InvalidInput
 from backend.ingestion import targets
 from backend.ingestion.ruleset import Rule, RuleKind, Source, normalise
+from backend.ingestion.targets import BadTarget, Target
 
 MAX_RULES = 20_000
 MAX_BYTES = 5_000_000
@@ -34,7 +35,10 @@ _SECTIONS: dict[str, RuleKind] = {
 
 
 def parse_json(text: str, source: Source) -> list[Rule]:
-    """Rules of a JSON document. Raises InvalidInput saying what is wrong and where."""
+    """Rules of a JSON document. Raises InvalidInput saying what is wrong and where.
+
+    A target that cannot be used does not spoil the document: its rule has a `problem`.
+    """
     try:
         document = json.loads(text, object_pairs_hook=_no_duplicates)
     except json.JSONDecodeError as exc:
@@ -45,7 +49,7 @@ def parse_json(text: str, source: Source) -> list[Rule]:
 
 
 def parse_yaml(text: str, source: Source) -> list[Rule]:
-    """Rules of a YAML (or JSON) document. Raises InvalidInput saying what is wrong and where."""
+    """Rules of a YAML (or JSON) document, as `parse_json` gives them."""
     import yaml
 
     try:
@@ -121,9 +125,14 @@ def _rule(kind: RuleKind, pattern: Any, value: Any, source: Source) -> Rule:
     if not isinstance(pattern, str):
         raise InvalidInput(f"the key {pattern!r} is not a text")
     try:
-        return Rule(kind, normalise(kind, pattern), targets.read(value), source)
+        wanted = normalise(kind, pattern)
     except InvalidInput as exc:
         raise InvalidInput(f"the entry {pattern!r}: {exc.message}") from exc
+    try:
+        return Rule(kind, wanted, targets.read(value), source)
+    except BadTarget as exc:
+        problem = f"the entry {pattern!r}: {exc.message}"
+        return Rule(kind, wanted, Target("lambda", exc.target), source, problem)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from backend.core.errors import Conflict, InvalidInput, InvalidPayload, NotFound, PortalError
 from backend.ingestion.schemas import RunView
 
-MAX_PAYLOAD = 262_144
-
 
 class NoMapping(NotFound):
     """No rule answers for this dataset or job."""
@@ -41,10 +39,10 @@ class RuleNotFound(NotFound):
 
 
 class PayloadTooLarge(InvalidPayload):
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, limit: int) -> None:
         super().__init__(
-            f"The payload has {size:,} bytes; AWS takes {MAX_PAYLOAD:,}. Shorten the reason or "
-            "the metadata."
+            f"The payload has {size:,} bytes; AWS takes {limit:,} here. Shorten the reason or the "
+            "metadata."
         )
 
 

@@ -13,7 +13,7 @@ def remarks(scene: Scene) -> dict[Key, str]:
     for position, rules in enumerate(scene.sources):
         earlier = scene.sources[:position]
         for rule in rules:
-            text = _shadowed(rule, earlier) or _dead(rule, scene)
+            text = rule.problem or _shadowed(rule, earlier) or _dead(rule, scene)
             if text:
                 found[(rule.source, rule.kind, rule.pattern)] = text
     return found

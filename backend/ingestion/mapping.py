@@ -159,7 +159,11 @@ def import_text(
     access.require(actor, WRITE)
     if len(text.encode()) > documents.MAX_BYTES:
         raise InvalidInput(f"The document is larger than {documents.MAX_BYTES:,} bytes.")
-    given = {(r.kind, r.pattern): r for r in documents.parse_yaml(text, "portal")}
+    rules = documents.parse_yaml(text, "portal")
+    wrong = [rule.problem for rule in rules if rule.problem]
+    if wrong:
+        raise InvalidInput("; ".join(wrong[:5]))
+    given = {(rule.kind, rule.pattern): rule for rule in rules}
     if not given and not replace_all:
         raise InvalidInput("The document names no rule.")
     where = connections.environment(session, environment)
@@ -204,7 +208,7 @@ def mapped_targets(
 ) -> tuple[Target, ...]:
     """The distinct targets that rules point at, for connection tests; no permission is checked."""
     scene = scenes.load(session, environment)
-    found = Counter(rule.target for rules in scene.sources for rule in rules)
+    found = Counter(rule.target for rules in scene.sources for rule in rules if not rule.problem)
     return tuple(target for target, _count in found.most_common(limit))
 
 

@@ -16,9 +16,10 @@ from backend.ingestion import scene as scenes
 from backend.ingestion import targets
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import MappingBroken, NoMapping, UnknownDataset
-from backend.ingestion.ruleset import merged_prefixes
+from backend.ingestion.ruleset import Rule, merged_prefixes
 from backend.ingestion.scene import Scene
-from backend.ingestion.schemas import Candidate, Resolution
+from backend.ingestion.schemas import Candidate, Resolution, RuleName
+from backend.ingestion.static_mapping import ENV, FILE
 from backend.ingestion.targets import BadTarget
 from backend.integrations.datahub import urns
 
@@ -125,15 +126,22 @@ def candidates(
             raise MappingBroken(problem)
         exact = rules.exact.get(dataset_urn)
         if exact is not None:
-            # mypy: a rule found by its dataset always has a target
-            yield Candidate(rules.source, rules.source, exact.pattern, exact.target)  # type: ignore[arg-type]
+            # mypy: the sources of exact rules are names of rules
+            yield _candidate(rules.source, exact)  # type: ignore[arg-type]
     yield from _by_tag(scene, catalog, dataset_urn, notes)
     name = urns.parse_dataset(dataset_urn).name
     for rule in merged_prefixes(scene.sources, dataset_urn, name):
-        yield Candidate("prefix", rule.source, rule.pattern, rule.target)
+        yield _candidate("prefix", rule)
     for rules in scene.sources:
         if rules.default is not None:
-            yield Candidate("default", rules.source, "", rules.default.target)
+            yield _candidate("default", rules.default)
+
+
+def _candidate(name: RuleName, rule: Rule) -> Candidate:
+    if rule.problem:
+        where = {"env": ENV, "file": f"The mapping file ({FILE})"}.get(rule.source, "The mapping")
+        raise MappingBroken(f"{where} cannot be used here: {rule.problem}")
+    return Candidate(name, rule.source, rule.pattern, rule.target)
 
 
 def _job_property(
@@ -153,7 +161,7 @@ def _job_property(
         notes.append(f"The job has no value for {scene.job_property_urn}.")
         return
     try:
-        target = targets.parse(values[0])
+        target = targets.of_job(values[0])
     except BadTarget as exc:
         raise BadTarget(values[0], f"(the value of {scene.job_property_urn} on the job)") from exc
     yield Candidate("job_property", "job", scene.job_property_urn, target)
@@ -172,7 +180,7 @@ def _by_tag(
         for tag in sorted(set(tags)):
             rule = rules.tags.get(tag)
             if rule is not None:
-                yield Candidate("tag", rules.source, rule.pattern, rule.target)
+                yield _candidate("tag", rule)
 
 
 def mapping_answer(

@@ -27,12 +27,16 @@ class BadRule(InvalidInput):
 
 @dataclass(frozen=True)
 class Rule:
-    """One mapping rule. pattern: dataset URN, tag URN, prefix of a URN or of a dataset's name."""
+    """One mapping rule. pattern: dataset URN, tag URN, prefix of a URN or of a dataset's name.
+
+    problem: why its target cannot be used; whoever it answers for is refused with that.
+    """
 
     kind: RuleKind
     pattern: str
     target: Target
     source: Source
+    problem: str = ""
 
 
 def normalise(kind: RuleKind, pattern: str) -> str:

@@ -24,7 +24,6 @@ from backend.ingestion import aws, repository, resolve, sending, views
 from backend.ingestion import scene as scenes
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import (
-    MAX_PAYLOAD,
     AlreadyRunning,
     KeyReused,
     MappingChanged,
@@ -41,6 +40,7 @@ from backend.ingestion.schemas import (
     RunFilter,
     RunView,
 )
+from backend.integrations.aws import names
 from backend.models.ingestion import IngestionRun
 
 #: How long a repeated request waits for AWS's answer to the first one.
@@ -200,6 +200,9 @@ def _new_row(
     now = clock.now()
     run_id = new_run_id(answer.target.kind, now)
     payload = _serialised(_payload(actor, request, answer, run_id))
+    size, limit = len(payload.encode()), names.payload_limit(answer.target.kind)
+    if size > limit:
+        raise PayloadTooLarge(size, limit)
     return IngestionRun(
         run_id=run_id,
         environment_id=scene.environment_id,
@@ -245,11 +248,9 @@ def _new_row(
 def _serialised(payload: dict[str, Any]) -> str:
     try:
         text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
-        size = len(text.encode())
+        text.encode()  # half a surrogate pair is text for Python only
     except (TypeError, ValueError) as exc:
         raise InvalidPayload("The metadata or reason cannot be written as JSON text.") from exc
-    if size > MAX_PAYLOAD:
-        raise PayloadTooLarge(size)
     return text
 
 

@@ -7,6 +7,7 @@ stops every answer that a later rule would have given.
 import os
 import threading
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from backend.core.errors import InvalidInput
@@ -18,6 +19,7 @@ from backend.ingestion.targets import BadTarget
 ENV = "DATAHUB_INGESTION_LAMBDA_MAPPING"
 FILE = "DATAHUB_INGESTION_LAMBDA_MAPPING_FILE"
 DEFAULT = "DATAHUB_INGESTION_LAMBDA_DEFAULT"
+MAX_PROBLEMS = 20
 BOTH = (
     f"{ENV} and {FILE} are both set and are merged: where both name a dataset, the variable's "
     "entry is taken. A trigger that lets the variable replace the file reads only the variable."
@@ -26,7 +28,8 @@ BOTH = (
 
 @dataclass(frozen=True)
 class StaticMapping:
-    """env and file: their rules. problems: one sentence per source that cannot be read."""
+    """env and file: their rules. problems: a sentence for each source that cannot be read, and for
+    the first entries whose target cannot be used."""
 
     env: RuleSet
     file: RuleSet
@@ -35,7 +38,14 @@ class StaticMapping:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        return tuple(text for text in (self.env_problem, self.file_problem) if text)
+        whole = tuple(text for text in (self.env_problem, self.file_problem) if text)
+        single = (
+            f"{name}: {rule.problem}"
+            for name, rules in ((ENV, self.env), (FILE, self.file))
+            for rule in rules
+            if rule.problem
+        )
+        return whole + tuple(islice(single, MAX_PROBLEMS))
 
     @property
     def warnings(self) -> tuple[str, ...]:

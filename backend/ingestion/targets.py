@@ -1,21 +1,12 @@
 """What a mapping may point at: a Lambda function or a Step Functions state machine."""
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from backend.core.errors import InvalidInput
+from backend.integrations.aws import names
 
 TargetKind = Literal["lambda", "stepfunctions"]
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?")
-_LAMBDA_ARN = re.compile(
-    r"arn:aws[\w-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}"
-    r"(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
-)
-_MACHINE_ARN = re.compile(
-    r"arn:aws[\w-]*:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_.-]{1,80}(:[A-Za-z0-9_-]+)?"
-)
 
 
 class BadTarget(InvalidInput):
@@ -41,13 +32,23 @@ class Target:
 def parse(text: str) -> Target:
     """The target that a name or ARN means. Raises BadTarget."""
     name = text.strip()
-    if _MACHINE_ARN.fullmatch(name):
+    if names.is_machine(name):
         return Target("stepfunctions", name)
-    if _LAMBDA_ARN.fullmatch(name) or _NAME.fullmatch(name):
+    if names.is_function(name):
         return Target("lambda", name)
     if name.startswith("arn:") and ":execution:" in name:
         raise BadTarget(name, "is the ARN of one execution, not of a state machine")
     raise BadTarget(name, "is neither a Lambda function nor a state machine")
+
+
+def of_job(text: str) -> Target:
+    """The target that a job's property names. Raises BadTarget for anything that is no ARN.
+
+    Other properties hold words, and a word would be taken for a function's name.
+    """
+    if not text.strip().startswith("arn:"):
+        raise BadTarget(text.strip(), "is no ARN")
+    return parse(text)
 
 
 def read(value: Any) -> Target:

@@ -280,3 +280,25 @@ class TestBothMappings:
         assert "are both set and are merged" in both.notes[0]
         setenv(DATAHUB_INGESTION_LAMBDA_MAPPING="")
         assert "merged" not in " ".join(ask(URN).notes)
+
+
+class TestOneEntryThatIsNoTarget:
+    def test_it_refuses_only_those_it_answers_for(
+        self, ask: Callable[..., Resolution], setenv: Callable[..., None], tmp_path: Path
+    ) -> None:
+        file = tmp_path / "mapping.yaml"
+        file.write_text(json.dumps({URN: "a b", OTHER: "by-file"}))
+        setenv(DATAHUB_INGESTION_LAMBDA_MAPPING_FILE=str(file))
+        assert _named(ask(OTHER)) == [("file", "by-file")]
+        with pytest.raises(MappingBroken, match="'a b' is neither a Lambda function nor"):
+            ask(URN)
+
+
+@pytest.mark.parametrize("value", ["not-an-arn", "123456789012:function:f"])
+def test_a_jobs_property_that_is_no_arn_is_not_a_functions_name(
+    ask: Callable[..., Resolution], setenv: Callable[..., None], datahub: StandIn, value: str
+) -> None:
+    setenv(DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN=ARN_PROPERTY)
+    datahub.seed_data_job(JOB, structured={ARN_PROPERTY: [value]})
+    with pytest.raises(BadTarget, match="is no ARN"):
+        ask(URN, JOB)

@@ -212,7 +212,7 @@ class TestRun:
             ({"jobUrn": " "}, 422),
             ({"jobUrn": "nightly"}, 400),
             ({"jobUrn": JOB}, 404),
-            ({"datasetUrn": URN, "reason": "x" * 270_000}, 422),
+            ({"datasetUrn": URN, "reason": "x" * 1_048_577}, 422),
             ({"datasetUrn": URN, "environment": "nowhere"}, 404),
         ],
     )

@@ -18,6 +18,7 @@ from backend.ingestion import runs, service
 from backend.ingestion.errors import (
     AlreadyRunning,
     NoMapping,
+    PayloadTooLarge,
     StartFailed,
     UnknownDataset,
 )
@@ -306,3 +307,17 @@ def test_a_rerun_uses_the_same_words_and_points_back(
     again = runs.rerun(database, actors.operator, run_id=first.run_id)
     assert again.rerun_of == first.run_id
     assert aws.starts()[-1].payload | {"runId": ""} == aws.starts()[0].payload | {"runId": ""}
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("lambda", 1_048_576), ("stepfunctions", 262_144)])
+def test_the_payload_may_have_as_many_bytes_as_aws_takes(
+    start: Start, aws: AwsStandIn, add_rule: AddRule, kind: str, limit: int
+) -> None:
+    aws.add_function("f", seconds=60)
+    add_rule("default", "", "f" if kind == "lambda" else aws.add_machine("m", seconds=60))
+    small = start(URN)
+    room = limit - len(small.payload.encode())
+    with pytest.raises(PayloadTooLarge, match=f"AWS takes {limit:,} here"):
+        start(OTHER, reason="x" * (room + 1))
+    assert len(start(OTHER, reason="x" * room).payload.encode()) == limit
+    assert len(aws.starts()) == 2
