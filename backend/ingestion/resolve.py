@@ -163,7 +163,8 @@ def _job_property(
     try:
         target = targets.of_job(values[0])
     except BadTarget as exc:
-        raise BadTarget(values[0], f"(the value of {scene.job_property_urn} on the job)") from exc
+        where = f"(the value of {scene.job_property_urn} on the job)"
+        raise BadTarget(values[0], f"{where} {exc.why}") from exc
     yield Candidate("job_property", "job", scene.job_property_urn, target)
 
 

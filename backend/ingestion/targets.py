@@ -11,7 +11,7 @@ TargetKind = Literal["lambda", "stepfunctions"]
 
 class BadTarget(InvalidInput):
     def __init__(self, target: str, why: str) -> None:
-        self.target = target
+        self.target, self.why = target, why
         super().__init__(
             f"{target!r} {why}. A target is a Lambda function's name or ARN, or a state machine's "
             "ARN (arn:aws:states:…:stateMachine:…)."

@@ -204,11 +204,6 @@ class TestRefusals:
             start("urn:li:dataset:(urn:li:dataPlatform:athena,nobody.knows,PROD)")
         assert told.value.status == 400
 
-    def test_a_payload_over_256_kb(self, start: Start, mapped: str, aws: AwsStandIn) -> None:
-        with pytest.raises(InvalidPayload, match="262,144"):
-            start(URN, reason="x" * 262_144)
-        assert aws.starts() == []
-
     def test_text_that_is_no_text(self, start: Start, mapped: str) -> None:
         with pytest.raises(InvalidInput):
             start(URN, idempotency_key="k" * 201)
