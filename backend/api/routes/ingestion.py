@@ -75,8 +75,8 @@ class Runs(BaseModel):
     response_model=RunAnswer,
     responses={
         409: {
-            "description": "The dataset is running already (runId and runStatus are that run's), or "
-            "the mapping does not say what was expected."
+            "description": "The dataset is running already (runId and runStatus are that run's), "
+            "or the mapping does not say what was expected."
         },
         502: {"description": "AWS or DataHub answered wrongly; runId names the recorded run."},
         504: {"description": "No answer came; status unknown means it may have been started."},
