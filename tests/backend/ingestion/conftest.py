@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
+from fastapi.testclient import TestClient
 
+from backend.accounts import api_tokens
+from backend.api.app import create_app
 from backend.connections import environments, service
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
@@ -23,6 +26,7 @@ JOB = "urn:li:dataJob:(urn:li:dataFlow:(airflow,example_flow,PROD),example_job)"
 ARN_PROPERTY = "urn:li:structuredProperty:io.example.stateMachineArn"
 
 AddRule = Callable[..., None]
+Headers = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +120,19 @@ def start(database: Database, environment: str, actors: SimpleNamespace) -> Call
         return runs.start(database, actor or actors.operator, request)
 
     return go
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient]:
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def token(database: Database) -> Headers:
+    def make(role: str) -> dict[str, str]:
+        with database.write() as session:
+            raw = api_tokens.add(session, SYSTEM, name=f"{role}-bot", role=role).raw
+        return {"Authorization": f"Bearer {raw}"}
+
+    return make
