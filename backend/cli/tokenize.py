@@ -17,12 +17,24 @@ Columns = Annotated[
     typer.Option("--columns", help="Comma-separated; without it, what DataHub's tags say."),
 ]
 Environment = Annotated[str, typer.Option("--environment", help="Default: the one that fits.")]
+Schemes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scheme",
+        metavar="COLUMN=SCHEME",
+        help="Another keyed scheme for one column; can be given more than once.",
+    ),
+]
 Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataHub URN.")]
 
 
 @app.command("preview")
 def preview_command(
-    dataset: Dataset, columns: Columns = None, environment: Environment = "", json: Json = False
+    dataset: Dataset,
+    columns: Columns = None,
+    scheme: Schemes = None,
+    environment: Environment = "",
+    json: Json = False,
 ) -> None:
     """Show what a run would do; change nothing. Exit status 1 when something blocks it."""
     found = preview.preview(
@@ -31,6 +43,7 @@ def preview_command(
         dataset=dataset,
         columns=_names(columns),
         environment=environment or None,
+        schemes=_schemes(scheme),
     )
     emit(found.document(), json, _preview_text(found))
     if found.report.all_blockers:
@@ -39,10 +52,14 @@ def preview_command(
 
 @app.command("run")
 def run_command(
-    dataset: Dataset, columns: Columns = None, environment: Environment = "", json: Json = False
+    dataset: Dataset,
+    columns: Columns = None,
+    scheme: Schemes = None,
+    environment: Environment = "",
+    json: Json = False,
 ) -> None:
     """Tokenize now, in this process, and write the outcome into DataHub."""
-    named = _names(columns)
+    named, schemes = _names(columns), _schemes(scheme)
     try:
         view = service.start(
             database(),
@@ -51,6 +68,7 @@ def run_command(
             columns=named,
             environment=environment or None,
             trigger=Trigger.CLI,
+            schemes=schemes,
         )
     except PortalError as exc:
         emit(refused_document(dataset, named or (), exc.message), json)
@@ -102,6 +120,13 @@ def _names(columns: str | None) -> list[str] | None:
     if not names:
         raise typer.BadParameter("name at least one column, or leave the option out.")
     return names
+
+
+def _schemes(given: list[str] | None) -> dict[str, str]:
+    pairs = [text.rpartition("=") for text in given or ()]
+    if not all(column and scheme for column, _, scheme in pairs):
+        raise typer.BadParameter("--scheme takes COLUMN=SCHEME, e.g. phone=hmac-sha256-96.")
+    return {column: scheme for column, _, scheme in pairs}
 
 
 def _preview_text(found: Preview) -> str:

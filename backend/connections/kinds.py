@@ -289,9 +289,10 @@ _ALL = (
             Field(
                 "scheme",
                 "Scheme",
-                "hmac-sha256 cannot be reversed; base64 can, by anybody.",
+                "The hmac ones cannot be reversed and make tokens of 52, 32 and 24 characters; "
+                "base64 can, by anybody.",
                 default="hmac-sha256",
-                choices=("hmac-sha256", "base64"),
+                choices=("hmac-sha256", "hmac-sha256-144", "hmac-sha256-96", "base64"),
             ),
         ),
         secrets=(

@@ -12,7 +12,8 @@ from backend.tokenization.patterns import Patterns
 from backend.tokenization.sources import Source, datahub_client
 
 CHOSEN = "chosen by name"
-MAX_COLUMNS = 200
+#: As many as a PostgreSQL table can have.
+MAX_COLUMNS = 1_600
 MAX_NAME = 255
 _VERSIONED = re.compile(r"^\[version=[^\]]*\]\.|\[(?:type|key)=[^\]]*\]\.?")
 

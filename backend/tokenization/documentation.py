@@ -7,7 +7,7 @@ survive editing: its heading and its last line.
 import re
 from datetime import datetime
 
-from backend.tokenization.schemas import RunState, RunView
+from backend.tokenization.schemas import ColumnChoice, RunState, RunView
 
 HEADING = "## Tokenization"
 LAST_LINE = "_End of the tokenization section, kept by Steward Portal._"
@@ -35,7 +35,7 @@ def with_section(text: str, section: str) -> str:
 def section(view: RunView, portal_url: str) -> str:
     """The section for a run that has ended."""
     succeeded = view.state is RunState.SUCCEEDED
-    columns = ", ".join(f"`{_code(column.name)}`" for column in view.columns) or "none"
+    columns = ", ".join(_column(column, view.scheme) for column in view.columns) or "none"
     lines = [
         HEADING,
         "",
@@ -52,6 +52,11 @@ def section(view: RunView, portal_url: str) -> str:
         LAST_LINE,
     ]
     return "\n".join(lines)
+
+
+def _column(column: ColumnChoice, scheme: str) -> str:
+    own = f" ({column.scheme})" if column.scheme not in ("", scheme) else ""
+    return f"`{_code(column.name)}`{own}"
 
 
 def _instant(value: datetime | None) -> str:

@@ -18,10 +18,10 @@ from backend.tokenization import repository, settle, sources, write_back
 from backend.tokenization.engines import engine_for
 from backend.tokenization.engines.base import CommitUnknown, Control, RewriteResult
 from backend.tokenization.errors import ChangedSinceAsked
-from backend.tokenization.schemas import ColumnChoice, RunState, RunView
+from backend.tokenization.schemas import RunState, RunView
 from backend.tokenization.settle import Ending
 from backend.tokenization.sources import NOT_CONFIGURED, Source
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Scheme, Tokenizer
 
 log = get_logger(__name__)
 
@@ -94,8 +94,7 @@ def _on_engine(ctx: JobContext, row: TokenizationRun, control: Control) -> Rewri
     if not source.runnable:
         raise PortalError(f"{NOT_CONFIGURED}.")
     tokenizer = _require_unchanged(ctx, row, source)
-    columns = [ColumnChoice(each["name"], each["reason"]) for each in row.columns]
-    return engine_for(source).rewrite(columns, tokenizer, control)
+    return engine_for(source).rewrite(repository.choices(row), tokenizer, control)
 
 
 def _require_unchanged(ctx: JobContext, row: TokenizationRun, source: Source) -> Tokenizer:
@@ -108,7 +107,8 @@ def _require_unchanged(ctx: JobContext, row: TokenizationRun, source: Source) ->
         raise ChangedSinceAsked(f"the {source.engine} connection", source.environment.name)
     if source.scheme != row.scheme:
         raise ChangedSinceAsked("the tokenization scheme", source.environment.name)
-    tokenizer = sources.tokenizer(ctx.database, ctx.actor, source)
+    schemes = {choice.name: Scheme(choice.scheme) for choice in repository.choices(row)}
+    tokenizer = sources.tokenizer(ctx.database, ctx.actor, source, schemes)
     if tokenizer.fingerprint() != row.key_fingerprint:
         raise ChangedSinceAsked("the tokenization key", source.environment.name)
     return tokenizer

@@ -24,6 +24,6 @@ def mask_value(value: str) -> str:
 
 def mask_token(token: str, scheme: Scheme) -> str:
     """A keyed token says nothing about its value and is shown; a reversible one is hidden."""
-    if scheme is Scheme.HMAC_SHA256:
+    if scheme.keyed:
         return token
     return f"{PREFIX}{_DOT * 8}{SUFFIX} ({len(token)} characters)"

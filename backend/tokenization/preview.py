@@ -1,16 +1,15 @@
 """What a run would do, on the real table, before anybody runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.tokenization import detection, patterns, repository, sources
+from backend.tokenization import detection, joins, patterns, repository, sources
 from backend.tokenization.engines import engine_for
 from backend.tokenization.schemas import Preview, TableReport
 from backend.tokenization.sources import NOT_CONFIGURED, Source
-from backend.tokenization.tokens import Scheme
 
 
 def preview(
@@ -20,21 +19,25 @@ def preview(
     dataset: str,
     columns: Sequence[str] | None = None,
     environment: str | None = None,
+    schemes: Mapping[str, str] | None = None,
 ) -> Preview:
     """Blockers, warnings, exact counts and masked samples, read in a read-only transaction.
 
     columns: None takes what DataHub's tags speak for; an empty list takes nothing, and only shows
-    what is there. DataHub being away is a note, not an error. Raises InvalidInput for a dataset
-    that cannot be found, and the errors of the source system.
+    what is there. schemes: keyed schemes of single columns. DataHub being away is a note, not an
+    error. Raises InvalidInput for a dataset that cannot be found, and the errors of the source
+    system.
     """
     access.require(actor, Permission.TOKENIZATION_PREVIEW)
     detection.check_names(columns or ())
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
+        earlier = repository.latest_succeeded(session, source.environment.id)
         last_key = repository.last_fingerprint(session, source.environment.id, dataset)
     if not source.runnable:
         return _shown(source, TableReport(columns=(), blockers=(f"{NOT_CONFIGURED}.",)))
-    tokenizer = sources.tokenizer(database, actor, source)
+    chosen = sources.column_schemes(source, schemes or {})
+    tokenizer = sources.tokenizer(database, actor, source, chosen)
     rules = patterns.load()
     seen = detection.look_up(source)
     report = engine_for(source).preview(
@@ -42,6 +45,7 @@ def preview(
         rules.sample_rows,
         lambda values: detection.detect(columns, seen.dataset, rules, values),
     )
+    report = joins.explained(report, tokenizer, dataset, earlier)
     warnings = report.warnings
     if last_key is not None and last_key != tokenizer.fingerprint():
         warnings += (
@@ -59,7 +63,7 @@ def _shown(source: Source, report: TableReport, catalog_note: str = "") -> Previ
         engine=source.engine,
         table=source.table,
         scheme=source.scheme.value,
-        reversible=source.scheme is Scheme.BASE64,
+        reversible=not source.scheme.keyed,
         report=report,
         catalog_note=catalog_note,
     )

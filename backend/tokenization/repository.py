@@ -19,6 +19,14 @@ from backend.tokenization.schemas import (
 )
 
 
+def choices(row: TokenizationRun) -> tuple[ColumnChoice, ...]:
+    """The run's columns. Rows of earlier releases have one scheme for all."""
+    return tuple(
+        ColumnChoice(each["name"], each["reason"], each.get("scheme") or row.scheme)
+        for each in row.columns
+    )
+
+
 def view(row: TokenizationRun) -> RunView:
     return RunView(
         id=row.id,
@@ -28,7 +36,7 @@ def view(row: TokenizationRun) -> RunView:
         table=row.source_table,
         state=RunState(row.state),
         trigger=Trigger(row.trigger_kind),
-        columns=tuple(ColumnChoice(each["name"], each["reason"]) for each in row.columns),
+        columns=choices(row),
         scheme=row.scheme,
         rows_scanned=row.rows_scanned,
         rows_updated=row.rows_updated,

@@ -57,10 +57,11 @@ class TableName:
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """A column that a run shall rewrite, and why it was chosen."""
+    """A column that a run shall rewrite, and why it was chosen. scheme: "" is the run's own."""
 
     name: str
     reason: str
+    scheme: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class ColumnReport:
     """One column as the preview saw it.
 
     selected: a run without further choice would take it. rows_to_update: None unless selected.
+    length: characters that it holds, None without a limit. scheme: what a run would use.
+    fits: the strongest keyed scheme whose tokens it holds, "" when none does.
     """
 
     name: str
@@ -87,6 +90,9 @@ class ColumnReport:
     rows_to_update: int | None = None
     samples: tuple[Sample, ...] = ()
     suggested: bool = False
+    length: int | None = None
+    scheme: str = ""
+    fits: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class Preview:
     @property
     def choices(self) -> tuple[ColumnChoice, ...]:
         return tuple(
-            ColumnChoice(column.name, column.reason)
+            ColumnChoice(column.name, column.reason, column.scheme)
             for column in self.report.columns
             if column.selected
         )
@@ -158,6 +164,8 @@ class Preview:
                     "selected": column.selected,
                     "suggested": column.suggested,
                     "reason": column.reason,
+                    "scheme": column.scheme,
+                    "fits": column.fits,
                     "rows_to_update": column.rows_to_update,
                     "blockers": list(column.blockers),
                     "warnings": list(column.warnings),
@@ -216,6 +224,7 @@ class RunView:
             "columns": [column.name for column in self.columns],
             "reasons": {column.name: column.reason for column in self.columns},
             "scheme": self.scheme,
+            "schemes": {column.name: column.scheme or self.scheme for column in self.columns},
             "rows_scanned": self.rows_scanned or 0,
             "rows_updated": self.rows_updated or 0,
             "started_at": clock.iso(self.started_at),

@@ -1,6 +1,7 @@
 """Start a run, look at runs. The three faces and the watchers all come in through here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 from sqlalchemy.exc import IntegrityError
 
@@ -22,6 +23,7 @@ from backend.tokenization.schemas import (
     WriteBackState,
 )
 from backend.tokenization.sources import NOT_CONFIGURED, Source
+from backend.tokenization.tokens import Scheme
 
 #: From so many rows on, a person types the table's name before a run from the page.
 ROWS_TO_CONFIRM = 100_000
@@ -37,6 +39,7 @@ def start(
     environment: str | None = None,
     trigger: Trigger,
     reasons: dict[str, str] | None = None,
+    schemes: Mapping[str, str] | None = None,
     rows_expected: int | None = None,
     confirmation: str | None = None,
 ) -> RunView:
@@ -44,6 +47,7 @@ def start(
 
     Without `columns` the fields that DataHub's tags speak for are taken; guesses never are.
     reasons: why each named column was chosen, when the page showed more than "by name".
+    schemes: keyed schemes of single columns; the others get the environment's.
     rows_expected, confirmation: from the page; a large or production table needs its name typed.
     Raises InvalidInput (URN, table, columns), TableBusy, and the errors of the outside systems.
     What the request itself gets wrong (a URN, a table or a named column that is not there) starts
@@ -54,6 +58,7 @@ def start(
     detection.check_names(columns or ())
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
+    chosen = sources.column_schemes(source, schemes or {})
     if trigger is Trigger.PAGE:
         _require_confirmation(source, rows_expected, confirmation)
     if not source.runnable:
@@ -61,7 +66,7 @@ def start(
         with database.write() as session:
             return _skip(session, actor, source, trigger, choices)
     engine_for(source).require_columns(columns or ())
-    choices = _choices(source, columns, reasons or {})
+    choices = _with_schemes(source, _choices(source, columns, reasons or {}), chosen)
     fingerprint = sources.tokenizer(database, actor, source).fingerprint()
     _free_abandoned(database, source)
     try:
@@ -165,6 +170,17 @@ def _choices(
     return [ColumnChoice(name, reason) for name, reason in chosen.items()]
 
 
+def _with_schemes(
+    source: Source, choices: list[ColumnChoice], schemes: Mapping[str, Scheme]
+) -> list[ColumnChoice]:
+    strangers = sorted(set(schemes) - {choice.name for choice in choices})
+    if strangers:
+        raise InvalidInput(
+            f"A scheme was named for {', '.join(strangers)}, which is no column of this run."
+        )
+    return [replace(each, scheme=schemes.get(each.name, source.scheme)) for each in choices]
+
+
 def _queue(
     session: WriteSession,
     actor: Actor,
@@ -205,6 +221,7 @@ def _queue(
             "environment": source.environment.name,
             "columns": [choice.name for choice in choices],
             "scheme": source.scheme.value,
+            "schemes": {choice.name: choice.scheme for choice in choices},
             "trigger": trigger.value,
         },
     )
@@ -246,7 +263,7 @@ def _row(
         dataset=source.dataset,
         engine=source.engine,
         source_table=str(source.table),
-        columns=[{"name": choice.name, "reason": choice.reason} for choice in choices],
+        columns=[asdict(choice) for choice in choices],
         scheme=source.scheme.value,
         key_fingerprint="",
         trigger_kind=trigger.value,

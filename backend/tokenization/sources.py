@@ -1,7 +1,7 @@
 """Where a dataset lies: from its URN to an environment's connection, schema and table."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backend.connections import environments, resolve
@@ -16,7 +16,7 @@ from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.urns import parse_dataset
 from backend.models import TokenizationRun
 from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import Scheme, Tokenizer, parse_key, parse_scheme
+from backend.tokenization.tokens import KEYED, Scheme, Tokenizer, parse_key, parse_scheme
 
 POSTGRES = "postgres"
 DATABRICKS = "databricks"
@@ -173,19 +173,36 @@ def active_key(source: Source) -> str:
     return hashlib.sha256(f"{source.engine}|{where}|{source.table!r}".encode()).hexdigest()
 
 
-def tokenizer(database: Database, actor: Actor, source: Source) -> Tokenizer:
-    """The environment's scheme and key; the key is made at its first use."""
-    if source.scheme is Scheme.BASE64:
-        return Tokenizer(Scheme.BASE64)
+def column_schemes(source: Source, schemes: Mapping[str, str]) -> dict[str, Scheme]:
+    """Schemes that were asked for by column. Raises InvalidInput: only keyed ones go together."""
+    found = {column: parse_scheme(text) for column, text in schemes.items()}
+    if found and not (source.scheme.keyed and all(scheme.keyed for scheme in found.values())):
+        known = ", ".join(scheme.value for scheme in KEYED)
+        raise InvalidInput(
+            f"A scheme can be chosen by column among the keyed ones ({known}), in an environment "
+            f"with a keyed scheme; that of {source.environment.name} is {source.scheme.value}."
+        )
+    return found
+
+
+def tokenizer(
+    database: Database,
+    actor: Actor,
+    source: Source,
+    schemes: Mapping[str, Scheme] | None = None,
+) -> Tokenizer:
+    """The environment's scheme and key, which is made at its first use; schemes: by column."""
+    if not source.scheme.keyed:
+        return Tokenizer(source.scheme)
     with database.read() as session:
         found = resolve.connection(
             session, environment=source.environment.name, kind="tokenization"
         ).secrets.get("key")
     if found:
-        return Tokenizer(source.scheme, parse_key(found))
+        return Tokenizer(source.scheme, parse_key(found), schemes or {})
     with database.write() as session:
         key = ensure_tokenization_key(session, actor, environment_id=source.environment.id)
-    return Tokenizer(source.scheme, key)
+    return Tokenizer(source.scheme, key, schemes or {})
 
 
 def datahub_client(config: ConnectionConfig) -> DataHubClient:

@@ -1,17 +1,20 @@
 """What a token is, in Python: the bytes that every engine must produce.
 
 A token is `tok_<base64>_poc`. Scheme `hmac-sha256` puts the standard base64 of
-HMAC-SHA256(key, UTF-8 value) between the marks, scheme `base64` the base64 of the value itself
-(reversible by anybody). NULL and the empty string stay as they are, and so does every text that
-is already a token: exactly the texts that match PATTERN, that is, canonical, padded,
-non-empty base64 between the marks. Anything else that merely looks like one is a plain value.
+HMAC-SHA256(key, UTF-8 value) between the marks; `hmac-sha256-144` and `hmac-sha256-96` only its
+first 18 and 12 bytes, multiples of three, so that each shorter body is the beginning of the longer.
+Scheme `base64` puts the base64 of the value itself there (reversible by anybody). NULL and the
+empty string stay as they are, and so does every text that is already a token: exactly the texts
+that match PATTERN, that is, canonical, padded, non-empty base64 between the marks. Anything else
+that merely looks like one is a plain value.
 """
 
 import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -20,8 +23,6 @@ from backend.core.errors import InvalidInput
 PREFIX: Final = "tok_"
 SUFFIX: Final = "_poc"
 KEY_BYTES: Final = 32
-#: "tok_" + 44 characters of base64 + "_poc".
-HMAC_TOKEN_LENGTH: Final = 52
 
 #: The whole rule. Written with what Python, PostgreSQL, Java and RE2 understand alike: no escapes,
 #: no look-around. The last group's classes leave no stray bits, so that the base64 is canonical.
@@ -40,7 +41,38 @@ _OUTER = 0x5C
 
 class Scheme(StrEnum):
     HMAC_SHA256 = "hmac-sha256"
+    HMAC_SHA256_144 = "hmac-sha256-144"
+    HMAC_SHA256_96 = "hmac-sha256-96"
     BASE64 = "base64"
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the token is made with the key and says nothing about the value."""
+        return self is not Scheme.BASE64
+
+    @property
+    def bits(self) -> int:
+        """How many bits of the HMAC a keyed token keeps."""
+        return _BITS[self]
+
+    @property
+    def body_length(self) -> int:
+        """Characters between the marks of a keyed token: 44, 24 or 16."""
+        return _encoded(self.bits // 8)
+
+    @property
+    def length(self) -> int | None:
+        """Characters of every keyed token; None where they depend on the value."""
+        return len(PREFIX) + self.body_length + len(SUFFIX) if self.keyed else None
+
+
+_BITS = {Scheme.HMAC_SHA256: 256, Scheme.HMAC_SHA256_144: 144, Scheme.HMAC_SHA256_96: 96}
+#: The keyed ones, longest token first.
+KEYED: Final = tuple(_BITS)
+
+
+def _encoded(size: int) -> int:
+    return 4 * ((size + 2) // 3)
 
 
 @dataclass(frozen=True)
@@ -53,13 +85,14 @@ class PaddedKeys:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """One scheme with its key. `repr` shows no key."""
+    """One scheme with its key. `repr` shows no key. columns: those that have another keyed one."""
 
     scheme: Scheme
     _key: bytes = b""
+    columns: Mapping[str, Scheme] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if self.scheme is Scheme.HMAC_SHA256 and len(self._key) != KEY_BYTES:
+        if self.scheme.keyed and len(self._key) != KEY_BYTES:
             raise InvalidInput(
                 f"The tokenization key must be {KEY_BYTES} bytes, base64-encoded; "
                 f"this one has {len(self._key)} bytes. Set it again on the connections page."
@@ -68,6 +101,14 @@ class Tokenizer:
     def __repr__(self) -> str:
         return f"Tokenizer(scheme={self.scheme.value!r})"
 
+    def scheme_of(self, column: str) -> Scheme:
+        """The column's own scheme, or the one of all."""
+        return self.columns.get(column, self.scheme)
+
+    def of(self, column: str) -> "Tokenizer":
+        """This tokenizer as it is for one column."""
+        return replace(self, scheme=self.scheme_of(column), columns={})
+
     def token(self, value: str | None) -> str | None:
         """The token of `value`; None, '' and tokens come back unchanged."""
         if not value or is_token(value):
@@ -75,12 +116,12 @@ class Tokenizer:
         return PREFIX + base64.b64encode(self._payload(value.encode("utf-8"))).decode() + SUFFIX
 
     def _payload(self, data: bytes) -> bytes:
-        if self.scheme is Scheme.BASE64:
+        if not self.scheme.keyed:
             return data
-        return hmac.digest(self._key, data, "sha256")
+        return hmac.digest(self._key, data, "sha256")[: self.scheme.bits // 8]
 
     def padded_keys(self) -> PaddedKeys:
-        """What an engine needs to compute the HMAC with sha256 alone (hmac-sha256 only)."""
+        """What an engine needs to compute the HMAC with sha256 alone (keyed schemes only)."""
         block = self._key.ljust(_BLOCK_BYTES, b"\0")
         return PaddedKeys(
             inner=bytes(byte ^ _INNER for byte in block),
@@ -89,7 +130,7 @@ class Tokenizer:
 
     def fingerprint(self) -> str:
         """16 hex digits that tell two keys apart and say nothing about either."""
-        if self.scheme is Scheme.BASE64:
+        if not self.scheme.keyed:
             return "base64"
         return hmac.new(self._key, b"steward-portal key fingerprint", hashlib.sha256).hexdigest()[
             :16
@@ -97,14 +138,36 @@ class Tokenizer:
 
     def token_length(self, utf8_bytes: int) -> int:
         """Characters of the token of a value with that many UTF-8 bytes."""
-        if self.scheme is Scheme.HMAC_SHA256:
-            return HMAC_TOKEN_LENGTH
-        return len(PREFIX) + 4 * ((utf8_bytes + 2) // 3) + len(SUFFIX)
+        return self.scheme.length or len(PREFIX) + _encoded(utf8_bytes) + len(SUFFIX)
 
 
 def is_token(value: str) -> bool:
     """Whether `value` is a token, whichever scheme or key made it."""
     return value.endswith(SUFFIX) and _TOKEN.match(value) is not None
+
+
+def fitting(length: int | None) -> Scheme | None:
+    """The strongest keyed scheme whose tokens a column of that many characters holds."""
+    return next((s for s in KEYED if length is None or (s.length or 0) <= length), None)
+
+
+def too_long(needed: int | None, type_: str, length: int | None) -> list[str]:
+    """Why tokens of that many characters do not fit the column, and which scheme does."""
+    if length is None or needed is None or needed <= length:
+        return []
+    fits = fitting(length)
+    advice = (
+        f"the scheme {fits.value} ({fits.length} characters) fits, or widen the column first"
+        if fits
+        else "widen the column first"
+    )
+    return [f"a token has {needed} characters and {type_} holds only {length}; {advice}"]
+
+
+def collisions(scheme: Scheme, values: int) -> str:
+    """How likely it is that two of so many different values share a token (birthday bound)."""
+    pairs = max(values, 2) * (max(values, 2) - 1) / 2
+    return f"about 1 in {2.0**scheme.bits / pairs:.0e}".replace("e+", "e")
 
 
 def parse_scheme(text: str | None) -> Scheme:

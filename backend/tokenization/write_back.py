@@ -141,6 +141,7 @@ def payload(view: RunView) -> dict[str, object]:
         "started_at",
         "finished_at",
         "scheme",
+        "schemes",
         "trigger",
         "actor",
         "details",

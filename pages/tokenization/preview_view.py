@@ -10,6 +10,7 @@ from backend.core.errors import PortalError
 from backend.core.words import counted
 from backend.tokenization import preview, service
 from backend.tokenization.schemas import ColumnReport, Preview, Trigger
+from backend.tokenization.tokens import KEYED, Scheme
 from pages.shared import confirm
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -17,6 +18,7 @@ from pages.shell.errors import escape
 DIALOG = "tokenization.confirm"
 _PREVIEW = "tokenization.preview.shown"
 _COLUMNS = "tokenization.columns"
+_SCHEME = "tokenization.scheme."
 
 
 def draw(actor: Actor, environment: str, dataset: str) -> None:
@@ -30,8 +32,8 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
         icon=":material/visibility:",
         help="Looks at the real table in a read-only transaction; nothing is changed.",
     ):
-        st.session_state.pop(_COLUMNS, None)
-        _load(environment, dataset, None)
+        _forget_choice()
+        _load(environment, dataset, None, {})
     found = current(environment, dataset)
     if found is None:
         return
@@ -39,11 +41,12 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
     _columns(found)
     _samples(found)
     wanted = _ask_columns(found)
-    shown = [choice.name for choice in found.choices]
-    if sorted(wanted) != sorted(shown):
+    schemes = _ask_schemes(found, wanted)
+    shown = {choice.name: choice.scheme for choice in found.choices}
+    if {name: schemes.get(name, found.scheme) for name in wanted} != shown:
         st.info("The choice of columns has changed; preview it before it can run.")
         if st.button("Preview this choice", key="tokenization.again", icon=":material/refresh:"):
-            _load(environment, dataset, wanted)
+            _load(environment, dataset, wanted, schemes)
             st.rerun()
         return
     _run(actor, found)
@@ -59,10 +62,22 @@ def forget() -> None:
     st.session_state.pop(_PREVIEW, None)
 
 
-def _load(environment: str, dataset: str, columns: list[str] | None) -> None:
+def _forget_choice() -> None:
+    for key in [str(key) for key in st.session_state]:
+        if key == _COLUMNS or key.startswith(_SCHEME):
+            del st.session_state[key]
+
+
+def _load(
+    environment: str, dataset: str, columns: list[str] | None, schemes: dict[str, str]
+) -> None:
     with st.spinner("Looking at the table; a large one takes a while to count …"):
         found = calls.run(
-            preview.preview, dataset=dataset, columns=columns, environment=environment or None
+            preview.preview,
+            dataset=dataset,
+            columns=columns,
+            environment=environment or None,
+            schemes=schemes,
         )
     if found is None:
         forget()
@@ -81,7 +96,7 @@ def _head(found: Preview) -> None:
     if found.reversible:
         st.warning(
             "The scheme base64 can be reversed by anybody who sees a token; an admin can set "
-            "hmac-sha256 on the connections page.",
+            "a keyed one on the connections page.",
             icon=":material/lock_open:",
         )
     for blocker in report.all_blockers:
@@ -96,9 +111,7 @@ def _head(found: Preview) -> None:
         for warning in column.warnings
     ]
     if warnings:
-        with st.expander(
-            f"Mind before running ({len(warnings)})", expanded=True, icon=":material/warning:"
-        ):
+        with st.expander(f"Warnings ({len(warnings)})", expanded=True, icon=":material/warning:"):
             st.markdown("\n".join(f"- {escape(warning)}" for warning in warnings))
 
 
@@ -170,6 +183,34 @@ def _ask_columns(found: Preview) -> list[str]:
     )
 
 
+def _ask_schemes(found: Preview, wanted: list[str]) -> dict[str, str]:
+    """A keyed scheme for each column, where the environment's is one; only what differs from it."""
+    if found.reversible or not wanted:
+        return {}
+    by_name = {column.name: column for column in found.report.columns}
+    names = [scheme.value for scheme in KEYED]
+    with (
+        st.expander("Token length by column", icon=":material/straighten:"),
+        st.container(horizontal=True),
+    ):
+        chosen = {
+            name: st.selectbox(
+                escape(name),
+                names,
+                index=names.index(by_name[name].scheme or found.scheme),
+                format_func=_length,
+                key=_SCHEME + name,
+                width=260,
+            )
+            for name in wanted
+        }
+    return {name: scheme for name, scheme in chosen.items() if scheme != found.scheme}
+
+
+def _length(scheme: str) -> str:
+    return f"{scheme} ({Scheme(scheme).length} characters)"
+
+
 def _run(actor: Actor, found: Preview) -> None:
     rows = found.report.rows_to_update
     if not found.choices or found.report.all_blockers:
@@ -238,6 +279,11 @@ def _start(actor: Actor, found: Preview) -> None:
             environment=found.environment,
             trigger=Trigger.PAGE,
             reasons={choice.name: choice.reason for choice in found.choices},
+            schemes={
+                choice.name: choice.scheme
+                for choice in found.choices
+                if choice.scheme != found.scheme
+            },
             rows_expected=found.report.rows_to_update,
             confirmation=found.table.table,
         )

@@ -22,7 +22,8 @@ Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
 class RunRequest(BaseModel):
     """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for; an empty list
-    is refused, because whoever sends it hardly means every tagged column."""
+    is refused, because whoever sends it hardly means every tagged column. schemes: another keyed
+    scheme (hmac-sha256, hmac-sha256-144, hmac-sha256-96) by column."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,6 +32,9 @@ class RunRequest(BaseModel):
         default=None, min_length=1, max_length=detection.MAX_COLUMNS
     )
     environment: str | None = Field(default=None, max_length=80)
+    schemes: dict[Column, Annotated[str, Field(max_length=20)]] = Field(
+        default_factory=dict, max_length=detection.MAX_COLUMNS
+    )
 
 
 class NewRun(RunRequest):
@@ -59,6 +63,7 @@ def create_run(body: NewRun, caller: Caller, database: State) -> dict[str, Any]:
             dataset=body.dataset,
             columns=body.columns,
             environment=body.environment,
+            schemes=body.schemes,
         ).document()
     return _run(body, caller, database, wait=body.wait)
 
@@ -97,5 +102,6 @@ def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) ->
         columns=body.columns,
         environment=body.environment,
         trigger=Trigger.API,
+        schemes=body.schemes,
     )
     return inline.wait(database, view, timeout=wait).document()

@@ -70,7 +70,7 @@ _KNOWN: dict[str, tuple[str, str]] = {
     ),
     errorcodes.PROGRAM_LIMIT_EXCEEDED: (
         "a token is too long for an index on its column",
-        "Nothing was changed; drop the index first, or use the hmac-sha256 scheme",
+        "Nothing was changed; drop the index first, or use a hmac scheme",
     ),
     errorcodes.UNDEFINED_TABLE: ("the table is gone", "Preview the dataset again"),
     errorcodes.UNDEFINED_COLUMN: ("a column is gone", "Preview the dataset again"),

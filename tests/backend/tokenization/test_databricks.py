@@ -27,7 +27,7 @@ from backend.tokenization.engines.databricks.engine import DatabricksEngine
 from backend.tokenization.schemas import ColumnReport, TableName
 from backend.tokenization.tokens import PATTERN, Tokenizer
 from tests.backend.tokenization.corpus import NASTY, TEXTS
-from tests.backend.tokenization.world import BASE64, TOKENIZER, Recorder, choices
+from tests.backend.tokenization.world import SCHEMES, TOKENIZER, Recorder, choices
 from tests.fixtures.processes import missing
 
 CONFIG = DatabricksConfig("host", "/sql/1.0/warehouses/x", "main", "secret-token")
@@ -80,11 +80,11 @@ def rewritten(spark: Any, values: Sequence[str | None], tokenizer: Tokenizer) ->
 
 @pytest.mark.slow
 class TestOnSpark:
-    @pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+    @pytest.mark.parametrize("tokenizer", SCHEMES.values(), ids=SCHEMES)
     def test_nasty_corpus_as_python_would(self, spark: Any, tokenizer: Tokenizer) -> None:
         assert rewritten(spark, NASTY, tokenizer) == [tokenizer.token(value) for value in NASTY]
 
-    @pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+    @pytest.mark.parametrize("tokenizer", SCHEMES.values(), ids=SCHEMES)
     def test_base64_in_lines_as_some_runtimes_write_it(
         self, spark: Any, tokenizer: Tokenizer
     ) -> None:
@@ -95,7 +95,7 @@ class TestOnSpark:
         finally:
             spark.conf.unset("spark.sql.chunkBase64String.enabled")
 
-    @pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+    @pytest.mark.parametrize("tokenizer", SCHEMES.values(), ids=SCHEMES)
     def test_any_text(self, spark: Any, tokenizer: Tokenizer) -> None:
         @settings(
             max_examples=5,  # a query costs far more than a text
@@ -108,10 +108,12 @@ class TestOnSpark:
 
         check()
 
-    @pytest.mark.parametrize("scheme", [TOKENIZER.scheme, BASE64.scheme])
-    def test_sparks_parser_takes_the_whole_statement(self, spark: Any, scheme: Any) -> None:
+    @pytest.mark.parametrize("tokenizer", SCHEMES.values(), ids=SCHEMES)
+    def test_sparks_parser_takes_the_whole_statement(
+        self, spark: Any, tokenizer: Tokenizer
+    ) -> None:
         statement = expressions.update(
-            TableName("main", "crm", "peo`ple; DROP TABLE x"), ["e`mail", "Straße 1"], scheme
+            TableName("main", "crm", "peo`ple; DROP TABLE x"), ["e`mail", "Straße 1"], tokenizer
         )
 
         plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
@@ -224,7 +226,7 @@ class TestStatement:
 
     def test_control_characters_in_a_name_are_refused(self) -> None:
         with pytest.raises(InvalidInput, match="cannot be a name"):
-            expressions.update(TABLE, ["a\nb"], TOKENIZER.scheme)
+            expressions.update(TABLE, ["a\nb"], TOKENIZER)
 
 
 class TestBlockers:

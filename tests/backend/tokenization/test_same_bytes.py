@@ -8,7 +8,7 @@ from backend.integrations.postgres.connection import connect
 from backend.tokenization.engines.postgres import expressions, rewrite
 from backend.tokenization.tokens import Tokenizer
 from tests.backend.tokenization.corpus import NASTY, TEXTS
-from tests.backend.tokenization.world import BASE64, TOKENIZER, Recorder, Source, choices
+from tests.backend.tokenization.world import SCHEMES, TOKENIZER, Recorder, Source, choices
 
 
 def rewritten(source: Source, values: list[str | None], tokenizer: Tokenizer) -> list[str | None]:
@@ -21,12 +21,12 @@ def rewritten(source: Source, values: list[str | None], tokenizer: Tokenizer) ->
     return source.column("SELECT value FROM corpus ORDER BY id")
 
 
-@pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+@pytest.mark.parametrize("tokenizer", SCHEMES.values(), ids=SCHEMES)
 def test_nasty_corpus_is_rewritten_as_python_would(source: Source, tokenizer: Tokenizer) -> None:
     assert rewritten(source, NASTY, tokenizer) == [tokenizer.token(value) for value in NASTY]
 
 
-@pytest.mark.parametrize("tokenizer", [TOKENIZER, BASE64], ids=["hmac", "base64"])
+@pytest.mark.parametrize("tokenizer", SCHEMES.values(), ids=SCHEMES)
 def test_any_text_gets_the_same_token(source: Source, tokenizer: Tokenizer) -> None:
     with connect(source.settings, source.secrets) as connection, connection.cursor() as cursor:
         expressions.load_key(cursor, tokenizer)

@@ -12,11 +12,13 @@ from backend.core.errors import InvalidInput
 from backend.tokenization.tokens import (
     Scheme,
     Tokenizer,
+    collisions,
+    fitting,
     is_token,
     parse_key,
     parse_scheme,
 )
-from tests.backend.tokenization.world import BASE64, KEY, TOKENIZER
+from tests.backend.tokenization.world import BASE64, KEY, SCHEMES, SHORT, SHORTEST, TOKENIZER
 
 
 class TestToken:
@@ -34,7 +36,7 @@ class TestToken:
 
     @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
     def test_a_second_time_changes_nothing_whatever_the_value(self, value: str) -> None:
-        for tokenizer in (TOKENIZER, BASE64):
+        for tokenizer in SCHEMES.values():
             once = tokenizer.token(value)
 
             assert tokenizer.token(once) == once
@@ -45,7 +47,7 @@ class TestToken:
 
     @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
     def test_its_length_is_known_before_it_is_made(self, value: str) -> None:
-        for tokenizer in (TOKENIZER, BASE64):
+        for tokenizer in SCHEMES.values():
             token = tokenizer.token(value) or ""
 
             assert value == token or len(token) == tokenizer.token_length(len(value.encode()))
@@ -65,6 +67,45 @@ class TestToken:
     def test_shows_its_key_nowhere(self) -> None:
         assert KEY.hex() not in repr(TOKENIZER)
         assert str(KEY) not in repr(TOKENIZER)
+
+
+class TestShorterSchemes:
+    def test_have_32_and_24_characters(self) -> None:
+        assert [len(t.token("x") or "") for t in (TOKENIZER, SHORT, SHORTEST)] == [52, 32, 24]
+        assert [t.scheme.length for t in (TOKENIZER, SHORT, SHORTEST)] == [52, 32, 24]
+
+    @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
+    def test_each_shorter_body_begins_the_longer(self, value: str) -> None:
+        if is_token(value):
+            return
+        long, short, shortest = ((t.token(value) or "")[4:-4] for t in (TOKENIZER, SHORT, SHORTEST))
+
+        assert long.startswith(short)
+        assert short.startswith(shortest)
+
+    @pytest.mark.parametrize(
+        ("length", "scheme"),
+        [
+            (None, Scheme.HMAC_SHA256),
+            (52, Scheme.HMAC_SHA256),
+            (51, Scheme.HMAC_SHA256_144),
+            (32, Scheme.HMAC_SHA256_144),
+            (24, Scheme.HMAC_SHA256_96),
+            (23, None),
+        ],
+    )
+    def test_the_strongest_that_fits(self, length: int | None, scheme: Scheme | None) -> None:
+        assert fitting(length) is scheme
+
+    def test_a_column_has_its_own(self) -> None:
+        mixed = Tokenizer(Scheme.HMAC_SHA256, KEY, {"phone": Scheme.HMAC_SHA256_96})
+
+        assert mixed.of("phone").token("x") == SHORTEST.token("x")
+        assert mixed.of("email").token("x") == TOKENIZER.token("x")
+
+    def test_odds_are_those_of_the_birthday_bound(self) -> None:
+        assert collisions(Scheme.HMAC_SHA256_96, 1_000_000) == "about 1 in 2e17"
+        assert collisions(Scheme.HMAC_SHA256_144, 1_000_000) == "about 1 in 4e31"
 
 
 class TestIsToken:
@@ -110,7 +151,9 @@ class TestParsing:
         assert parse_scheme(scheme.value) is scheme
 
     def test_an_unknown_scheme_is_refused_with_the_known_ones(self) -> None:
-        with pytest.raises(InvalidInput, match="hmac-sha256, base64"):
+        with pytest.raises(
+            InvalidInput, match="hmac-sha256, hmac-sha256-144, hmac-sha256-96, base64"
+        ):
             parse_scheme("rot13")
 
     def test_a_key_is_base64_of_32_bytes(self) -> None:

@@ -22,6 +22,10 @@ from backend.tokenization.tokens import Scheme, Tokenizer
 KEY = bytes(range(32))
 TOKENIZER = Tokenizer(Scheme.HMAC_SHA256, KEY)
 BASE64 = Tokenizer(Scheme.BASE64)
+SHORT = Tokenizer(Scheme.HMAC_SHA256_144, KEY)
+SHORTEST = Tokenizer(Scheme.HMAC_SHA256_96, KEY)
+#: Every scheme, with the name of its test.
+SCHEMES = {"hmac": TOKENIZER, "hmac-144": SHORT, "hmac-96": SHORTEST, "base64": BASE64}
 ADMIN = Actor(id=1, name="admin@example.org", role=Role.ADMIN, kind="user")
 STEWARD = Actor(id=2, name="steward@example.org", role=Role.STEWARD, kind="user")
 

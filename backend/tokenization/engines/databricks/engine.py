@@ -25,7 +25,7 @@ from backend.tokenization.schemas import (
     TableName,
     TableReport,
 )
-from backend.tokenization.tokens import Scheme, Tokenizer
+from backend.tokenization.tokens import Tokenizer
 
 PREVIEW_SECONDS = 120.0
 #: Also how long an UPDATE whose answer was lost may still be at work.
@@ -58,7 +58,7 @@ class DatabricksEngine:
             found = facts.read(client, self._table)
             blockers = facts.table_blockers(found)
             values = {} if blockers else self._sample(client, found, sample_rows)
-            report = _report(found, detector(values), tokenizer.scheme)
+            report = _report(found, detector(values), tokenizer)
             report = replace(report, blockers=blockers)
             return report if blockers else self._with_rows(client, found, report, tokenizer)
 
@@ -70,7 +70,7 @@ class DatabricksEngine:
             found = facts.read(client, self._table)
             chosen = Detection(chosen={column.name: column.reason for column in columns})
             report = replace(
-                _report(found, chosen, tokenizer.scheme), blockers=facts.table_blockers(found)
+                _report(found, chosen, tokenizer), blockers=facts.table_blockers(found)
             )
             if report.all_blockers:
                 raise Blocked("Nothing was changed: " + "; ".join(report.all_blockers))
@@ -86,7 +86,7 @@ class DatabricksEngine:
             # Kept for the case that the warehouse's answer gets lost.
             control.committing(RewriteResult(int(scanned), int(changing or 0)))
             updated = client.execute(
-                expressions.update(self._table, names, tokenizer.scheme),
+                expressions.update(self._table, names, tokenizer),
                 expressions.parameters(tokenizer),
             )
             return RewriteResult(int(scanned), updated)
@@ -180,6 +180,7 @@ class DatabricksEngine:
         plain: int | None,
         longest: int | None,
     ) -> ColumnReport:
+        tokenizer = tokenizer.of(column.name)
         token_length = None if longest is None else tokenizer.token_length(int(longest))
         about = next(each for each in found.columns if each.name == column.name)
         name, table = expressions.identifier(column.name), expressions.qualified(self._table)
@@ -202,7 +203,7 @@ class DatabricksEngine:
         )
 
 
-def _report(found: facts.Facts, detection: Detection, scheme: Scheme) -> TableReport:
+def _report(found: facts.Facts, detection: Detection, tokenizer: Tokenizer) -> TableReport:
     known = {column.name for column in found.columns}
     columns = tuple(
         ColumnReport(
@@ -211,7 +212,8 @@ def _report(found: facts.Facts, detection: Detection, scheme: Scheme) -> TableRe
             selected=column.name in detection.chosen,
             suggested=column.name in detection.suggested,
             reason=detection.chosen.get(column.name) or detection.suggested.get(column.name, ""),
-            blockers=facts.column_blockers(found, column, scheme, None),
+            blockers=facts.column_blockers(found, column, tokenizer.scheme_of(column.name), None),
+            length=column.length,
         )
         for column in found.columns
     )

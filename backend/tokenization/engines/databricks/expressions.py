@@ -37,9 +37,11 @@ def is_plain(column: str) -> str:
 def token_of(column: str, scheme: Scheme) -> str:
     """The token of a plain value."""
     data = f"CAST({identifier(column)} AS BINARY)"
-    if scheme is Scheme.HMAC_SHA256:
+    if scheme.keyed:
         inner = f"unhex(sha2(concat(unhex(:inner_block), {data}), 256))"
-        data = f"unhex(sha2(concat(unhex(:outer_block), {inner}), 256))"
+        # The first hex digits are the first bytes.
+        digits = scheme.bits // 4
+        data = f"unhex(left(sha2(concat(unhex(:outer_block), {inner}), 256), {digits}))"
     # Some Spark versions break base64 into lines of 76 characters; a token has no line breaks.
     return f"concat('{PREFIX}', translate(base64({data}), '\\r\\n', ''), '{SUFFIX}')"
 
@@ -48,10 +50,11 @@ def any_plain(columns: Sequence[str]) -> str:
     return "(" + " OR ".join(is_plain(column) for column in columns) + ")"
 
 
-def update(table: TableName, columns: Sequence[str], scheme: Scheme) -> str:
+def update(table: TableName, columns: Sequence[str], tokenizer: Tokenizer) -> str:
     """The one statement of a run."""
     assignments = ", ".join(
-        f"{identifier(column)} = {rewritten(column, scheme)}" for column in columns
+        f"{identifier(column)} = {rewritten(column, tokenizer.scheme_of(column))}"
+        for column in columns
     )
     where = any_plain(columns)
     return f"UPDATE {qualified(table)} SET {assignments} WHERE {where}"  # noqa: S608  # quoted
@@ -67,7 +70,7 @@ def rewritten(column: str, scheme: Scheme) -> str:
 
 def parameters(tokenizer: Tokenizer) -> Mapping[str, str]:
     """Values for the placeholders of `update`, `rewritten` and `token_of`."""
-    if tokenizer.scheme is not Scheme.HMAC_SHA256:
+    if not tokenizer.scheme.keyed:
         return {"token_pattern": PATTERN}
     keys = tokenizer.padded_keys()
     return {

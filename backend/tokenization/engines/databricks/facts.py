@@ -8,7 +8,7 @@ from backend.core.errors import InvalidInput
 from backend.integrations.databricks.client import DatabricksClient
 from backend.tokenization.engines.databricks.expressions import identifier, qualified
 from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import HMAC_TOKEN_LENGTH, Scheme
+from backend.tokenization.tokens import Scheme, too_long
 
 _TABLE = """
 SELECT table_type, data_source_format FROM {catalog}.information_schema.tables
@@ -123,12 +123,7 @@ def column_blockers(
         found.append("it is a generated column; tokenize the columns it is computed from")
     if column.partition:
         found.append("is a partition column; rows would move between partitions")
-    needed = HMAC_TOKEN_LENGTH if scheme is Scheme.HMAC_SHA256 else longest_token
-    if column.length is not None and needed is not None and needed > column.length:
-        found.append(
-            f"a token has {needed} characters and {column.type} holds only {column.length}; "
-            "widen the column first"
-        )
+    found += too_long(scheme.length or longest_token, column.type, column.length)
     found += [
         _KINDS[kind].format(name=name)
         for key_column, kind, name in facts.keys

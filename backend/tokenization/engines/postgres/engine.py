@@ -101,7 +101,9 @@ class PostgresEngine:
             expressions.load_key(cursor, tokenizer)
             cursor.execute("SET TRANSACTION READ ONLY")
             rows = {
-                name: measure.count_entered_again(cursor, self._table, name, tokenizer.scheme)
+                name: measure.count_entered_again(
+                    cursor, self._table, name, tokenizer.scheme_of(name)
+                )
                 for name in unique
             }
         return {

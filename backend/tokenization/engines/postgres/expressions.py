@@ -49,17 +49,21 @@ def is_plain(value: sql.Composable) -> sql.Composable:
 
 
 def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
-    """The token of a plain value. hmac-sha256 needs `load_key` in the same transaction.
+    """The token of a plain value. A keyed scheme needs `load_key` in the same transaction.
 
     textsend() gives the text's bytes in the client's encoding, which `connect` sets to UTF8; it
     does in a fraction of the time what convert_to() does.
     """
     data = sql.SQL("pg_catalog.textsend({})").format(value)
-    if scheme is Scheme.HMAC_SHA256:
+    if scheme.keyed:
         data = sql.SQL(
             "pg_catalog.sha256((SELECT outer_block FROM {table}) OPERATOR(pg_catalog.||) "
             "pg_catalog.sha256((SELECT inner_block FROM {table}) OPERATOR(pg_catalog.||) {data}))"
         ).format(table=_KEY_TABLE, data=data)
+        if scheme is not Scheme.HMAC_SHA256:
+            data = sql.SQL("pg_catalog.substr({}, 1, {})").format(
+                data, sql.Literal(scheme.bits // 8)
+            )
     encoded = sql.SQL("pg_catalog.encode({}, 'base64')").format(data)
     if scheme is Scheme.BASE64:
         # encode() breaks lines after 76 characters, as MIME does; a token has no line breaks.
@@ -79,7 +83,7 @@ def after(value: sql.Composable, scheme: Scheme) -> sql.Composable:
 
 def load_key(cursor: Cursor, tokenizer: Tokenizer) -> None:
     """Put the padded keys into a temporary table that is gone at commit or rollback."""
-    if tokenizer.scheme is not Scheme.HMAC_SHA256:
+    if not tokenizer.scheme.keyed:
         return
     cursor.execute(
         "CREATE TEMPORARY TABLE pg_temp.portal_tokenization_key "

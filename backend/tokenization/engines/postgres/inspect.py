@@ -53,14 +53,16 @@ def _column(
     reason: str | None,
     guess: str | None,
 ) -> ColumnReport:
+    scheme = tokenizer.scheme_of(column.name)
     return ColumnReport(
         name=column.name,
         type=column.type,
         selected=reason is not None,
         suggested=reason is None and guess is not None,
         reason=reason or guess or "",
-        blockers=rules.column_blockers(facts, column, tokenizer.scheme, None),
-        warnings=rules.column_warnings(facts, column, tokenizer.scheme),
+        blockers=rules.column_blockers(facts, column, scheme, None),
+        warnings=rules.column_warnings(facts, column, scheme),
+        length=column.length,
     )
 
 
@@ -100,8 +102,8 @@ def _with_rows(
                 blockers=rules.column_blockers(
                     facts,
                     facts.columns[column.name],
-                    tokenizer.scheme,
-                    counts.longest_token[column.name],
+                    tokenizer.scheme_of(column.name),
+                    counts.longest_token.get(column.name),
                 ),
             )
         columns.append(column)
@@ -126,6 +128,7 @@ def with_blockers(found: TableReport, more: Mapping[str, str]) -> TableReport:
 def _samples(
     cursor: Cursor, table: TableName, column: str, tokenizer: Tokenizer
 ) -> tuple[Sample, ...]:
+    tokenizer = tokenizer.of(column)
     return tuple(
         Sample(mask_value(value), mask_token(tokenizer.token(value) or "", tokenizer.scheme))
         for value in measure.first_plain_values(cursor, table, column)

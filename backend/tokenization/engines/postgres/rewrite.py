@@ -33,7 +33,7 @@ from backend.tokenization.engines.postgres import (
 )
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
 from backend.tokenization.schemas import ColumnChoice, TableName
-from backend.tokenization.tokens import Scheme, Tokenizer
+from backend.tokenization.tokens import Tokenizer
 
 #: First key of the advisory lock; the second is the table's oid.
 _ADVISORY_CLASS = 0x53_50_54_4F
@@ -69,7 +69,7 @@ def rewrite(
             expected = _stage(cursor, facts, table, names, tokenizer)
         else:
             expressions.load_key(cursor, tokenizer)
-            _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
+            _prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
         updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
         # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -131,14 +131,15 @@ def _locked(cursor: Cursor, table: TableName, facts: TableFacts) -> LockNotAvail
     )
 
 
-def _prove_same_bytes(cursor: Cursor, tokenizer: Tokenizer, encoding: str) -> None:
-    """Before row 1: the server computes the token of a known value just as Python does."""
+def _prove_same_bytes(
+    cursor: Cursor, tokenizer: Tokenizer, names: Sequence[str], encoding: str
+) -> None:
+    """Before row 1: the server computes the tokens of a known value just as Python does."""
     canary = _CANARY if encoding == "UTF8" else _ASCII_CANARY
-    value = sql.SQL("{}::pg_catalog.text").format(sql.Placeholder())
-    cursor.execute(
-        sql.SQL("SELECT {}").format(expressions.token_of(value, tokenizer.scheme)), (canary,)
-    )
-    if (cursor.fetchone() or ("",))[0] != tokenizer.token(canary):
+    value = sql.SQL("{}::pg_catalog.text").format(sql.Placeholder("canary"))
+    tokens = [expressions.token_of(value, tokenizer.scheme_of(name)) for name in names]
+    cursor.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(tokens)), {"canary": canary})
+    if cursor.fetchone() != tuple(tokenizer.of(name).token(canary) for name in names):
         raise UpstreamError(
             SYSTEM,
             "the server computed another token for a test value than the portal does",
@@ -224,10 +225,10 @@ def _update(
     assignments = []
     for name in names:
         value = expressions.text_of(name)
-        token = expressions.token_of(value, tokenizer.scheme)
+        token = expressions.token_of(value, tokenizer.scheme_of(name))
         if len(names) > 1:
             # The row may have been picked for another column.
-            token = expressions.after(value, tokenizer.scheme)
+            token = expressions.after(value, tokenizer.scheme_of(name))
         assignments.append(sql.SQL("{} = {}").format(sql.Identifier(name), token))
     return sql.SQL(
         "UPDATE ONLY {table} SET {assignments} "
@@ -253,9 +254,9 @@ def _stage(
     """
     staging.take(cursor, table, names)
     expressions.load_key(cursor, tokenizer)
-    _prove_same_bytes(cursor, tokenizer, facts.server.encoding)
+    _prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
     staging.compute(cursor, names, tokenizer)
-    if tokenizer.scheme is not Scheme.BASE64:
+    if tokenizer.scheme.keyed:
         expressions.drop_key(cursor)
     return staging.expected(cursor, table, names)
 

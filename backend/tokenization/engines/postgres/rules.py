@@ -10,7 +10,7 @@ from backend.tokenization.engines.postgres.facts import (
     Index,
     TableFacts,
 )
-from backend.tokenization.tokens import HMAC_TOKEN_LENGTH, Scheme
+from backend.tokenization.tokens import Scheme, too_long
 
 MINIMUM_VERSION = 120_000
 #: From here on a block range is read without reading the whole table.
@@ -71,7 +71,7 @@ def _server_blockers(facts: TableFacts, scheme: Scheme) -> list[str]:
             "The database's encoding is SQL_ASCII, so the bytes of its texts are not known to be "
             "UTF-8 and tokens would not be the same as elsewhere."
         )
-    if scheme is Scheme.HMAC_SHA256 and not server.may_use_temp:
+    if scheme.keyed and not server.may_use_temp:
         found.append(
             f"The login {server.user} may not make temporary tables in this database; the key is "
             "kept in one. Grant TEMP on the database."
@@ -111,7 +111,7 @@ def column_blockers(
     """Why this column cannot be tokenized.
 
     longest_token: characters of the longest token the data would need (scheme base64), or None
-    when it was not measured; hmac-sha256 tokens always have 52 characters.
+    when it was not measured; keyed tokens all have one length.
     """
     found = []
     if column.base_type not in TEXT_TYPES:
@@ -120,12 +120,7 @@ def column_blockers(
         found.append("it is a generated column; tokenize the columns it is computed from")
     if column.domain_checked:
         found.append(f"its domain {column.type} has a check constraint, which tokens may break")
-    needed = HMAC_TOKEN_LENGTH if scheme is Scheme.HMAC_SHA256 else longest_token
-    if column.length is not None and needed is not None and needed > column.length:
-        found.append(
-            f"a token has {needed} characters and {column.type} holds only {column.length}; "
-            "widen the column first"
-        )
+    found += too_long(scheme.length or longest_token, column.type, column.length)
     found += [
         _CONSTRAINTS[constraint.kind].format(name=constraint.name, table=constraint.table)
         for constraint in _unique_constraints(facts, column.name)

@@ -44,9 +44,9 @@ def compute(cursor: Cursor, names: Sequence[str], tokenizer: Tokenizer) -> None:
     """The tokens of what was taken; reads and writes temporary tables only. Needs `load_key`."""
     values = [
         expressions.after(
-            sql.SQL('({} COLLATE pg_catalog."C")').format(_column(place)), tokenizer.scheme
+            sql.SQL('({} COLLATE pg_catalog."C")').format(_column(place)), tokenizer.scheme_of(name)
         )
-        for place in range(len(names))
+        for place, name in enumerate(names)
     ]
     cursor.execute(
         sql.SQL("INSERT INTO {} SELECT member, place, {} FROM {}").format(
