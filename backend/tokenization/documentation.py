@@ -12,6 +12,11 @@ from backend.tokenization.schemas import ColumnChoice, RunState, RunView
 HEADING = "## Tokenization"
 LAST_LINE = "_End of the tokenization section, kept by Steward Portal._"
 
+_HIDES = (
+    "- DataHub shows this text in place of the description that ingestion brought, which stays as "
+    "it is; add to this text what readers should see."
+)
+
 # An editor may escape the underscores, use asterisks for italics, or change the heading's level.
 _SECTION = re.compile(
     r"^#{1,6}[ \t]+Tokenization[ \t]*\r?$"
@@ -32,8 +37,13 @@ def with_section(text: str, section: str) -> str:
     return before + section + _SECTION.sub("", after)
 
 
-def section(view: RunView, portal_url: str) -> str:
-    """The section for a run that has ended."""
+def without_section(text: str) -> str:
+    """What people wrote around the section."""
+    return _SECTION.sub("", text).strip()
+
+
+def section(view: RunView, portal_url: str, *, hides: bool = False) -> str:
+    """The section for a run that has ended. hides: DataHub shows it for an ingested description."""
     succeeded = view.state is RunState.SUCCEEDED
     columns = ", ".join(_column(column, view.scheme) for column in view.columns) or "none"
     lines = [
@@ -48,6 +58,7 @@ def section(view: RunView, portal_url: str) -> str:
         f"{_plain(view.actor)} ({view.trigger.value})",
         f"- Scheme: {view.scheme}",
         f"- Details: {_plain(view.details)}",
+        *([_HIDES] if hides else []),
         "",
         LAST_LINE,
     ]

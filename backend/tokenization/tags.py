@@ -9,8 +9,12 @@ STATUS_PREFIX: Final = "urn:li:tag:tokenize/status:"
 SUCCESS: Final = STATUS_PREFIX + "SUCCESS"
 FAILED: Final = STATUS_PREFIX + "FAILED"
 
-#: Custom property with the last run as JSON.
+#: Custom property with the last run as JSON. The next ingestion may drop it, with all others.
 LAST_RUN_PROPERTY: Final = "last_tokenization_run"
+#: The same as a structured property, which ingestion leaves alone.
+LAST_RUN_URN: Final = "urn:li:structuredProperty:last_tokenization_run"
+LAST_RUN_NAME: Final = "Last tokenization run"
+LAST_RUN_DESCRIPTION: Final = "The dataset's last tokenization run as JSON, kept by Steward Portal."
 
 #: Tag entities are created with these words; a tag without an entity shows no description.
 DESCRIPTIONS: Final = {

@@ -4,7 +4,14 @@ import json
 
 from backend.core import clock
 from backend.core.database import Database
-from backend.core.errors import NotFound, PortalError
+from backend.core.errors import (
+    NotFound,
+    OutcomeUnknown,
+    PortalError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from backend.core.log import get_logger
 from backend.core.settings import get_settings
 from backend.integrations.datahub.client import DataHubClient
@@ -50,7 +57,7 @@ def attempt(database: Database, run_id: int) -> RunView:
                 f"The environment {source.environment.name} has no DataHub connection any more.",
             )
         with sources.datahub_client(source.datahub) as client:
-            after = write(client, view)
+            after, kept = write(client, view)
     except PortalError as exc:
         log.warning("A run's outcome is not in DataHub yet.", run_id=run_id, error=exc.message)
         return _record(database, run_id, WriteBackState.FAILED, exc.message)
@@ -59,12 +66,13 @@ def attempt(database: Database, run_id: int) -> RunView:
             # The tag is gone; put on again, it is a new request.
             repository.forget_tag(session, row.environment_id, row.dataset)
     return _record(
-        database, run_id, WriteBackState.SUCCEEDED, "Written, and read back from DataHub."
+        database, run_id, WriteBackState.SUCCEEDED, f"Written, and read back from DataHub. {kept}"
     )
 
 
-def write(client: DataHubClient, view: RunView) -> Dataset:
-    """Bring DataHub to what the run says; returns the dataset as DataHub shows it afterwards.
+def write(client: DataHubClient, view: RunView) -> tuple[Dataset, str]:
+    """Bring DataHub to what the run says; the dataset as DataHub shows it afterwards, and a
+    sentence about the structured property.
 
     Patches only: what people wrote and other tags stay. Safe to repeat.
     """
@@ -79,7 +87,29 @@ def write(client: DataHubClient, view: RunView) -> Dataset:
         client.ensure_tag(
             tag, name=tag.removeprefix(tags.PREFIX), description=tags.DESCRIPTIONS[tag]
         )
-    return client.patch_dataset(view.dataset, patch)
+    after = client.patch_dataset(view.dataset, patch)
+    return after, keep(client, view)
+
+
+def keep(client: DataHubClient, view: RunView) -> str:
+    """Keep the run where the next ingestion does not write; returns a sentence about it.
+
+    A server that does not allow this to the token's owner does not undo what is written already.
+    """
+    try:
+        client.ensure_structured_property(
+            tags.LAST_RUN_URN, name=tags.LAST_RUN_NAME, description=tags.LAST_RUN_DESCRIPTION
+        )
+        client.set_structured_property(view.dataset, tags.LAST_RUN_URN, proof(view))
+    except (UpstreamTimeout, UpstreamUnavailable, OutcomeUnknown):
+        raise
+    except UpstreamError as exc:
+        log.warning("The structured property is refused.", run_id=view.id, error=exc.message)
+        return (
+            "The structured property last_tokenization_run could not be kept, so the next "
+            f"ingestion may drop this proof until the comparison repairs it: {exc.message}"
+        )
+    return "Kept as a structured property, too."
 
 
 def plan(view: RunView, current: Dataset) -> DatasetPatch:
@@ -91,11 +121,11 @@ def plan(view: RunView, current: Dataset) -> DatasetPatch:
         add_tags=[tags.DONE, status] if succeeded else [status],
         remove_tags=[*stale, tags.RUN] if succeeded else stale,
         remove_field_tags=_answered_fields(view, current) if succeeded else {},
-        custom_properties={tags.LAST_RUN_PROPERTY: json.dumps(payload(view), sort_keys=True)},
+        custom_properties={tags.LAST_RUN_PROPERTY: proof(view)},
+        # Never the ingested description: a copy of it would hide all later ones.
         editable_description=documentation.with_section(
-            # DataHub shows the edited text instead of the ingested one, so that must not get lost.
-            current.editable_description or current.description or "",
-            documentation.section(view, get_settings().public_url),
+            current.editable_description or "",
+            documentation.section(view, get_settings().public_url, hides=_hides(current)),
         ),
     )
 
@@ -128,6 +158,18 @@ def _stays_answered(view: RunView, after: Dataset) -> bool:
     )
 
 
+def _hides(current: Dataset) -> bool:
+    """Whether DataHub shows the section in place of an ingested description."""
+    return bool(current.description) and not documentation.without_section(
+        current.editable_description or ""
+    )
+
+
+def proof(view: RunView) -> str:
+    """The run as both properties hold it."""
+    return json.dumps(payload(view), sort_keys=True)
+
+
 def payload(view: RunView) -> dict[str, object]:
     """What the custom property holds, as JSON."""
     document = view.document()
@@ -146,6 +188,11 @@ def payload(view: RunView) -> dict[str, object]:
         "actor",
         "details",
     )
+    document["schemes"] = {
+        column.name: column.scheme
+        for column in view.columns
+        if column.scheme not in ("", view.scheme)
+    }
     status = "SUCCESS" if view.state is RunState.SUCCEEDED else "FAILED"
     return {"status": status, **{key: document[key] for key in kept}}
 
@@ -158,10 +205,16 @@ def read_status(client: DataHubClient, dataset: str) -> CatalogStatus:
         name=found.name,
         tags=found.tags,
         description=found.editable_description or found.description or "",
-        last_run=found.custom_properties.get(tags.LAST_RUN_PROPERTY),
+        last_run=last_run(found),
         url=client.make_url(dataset),
         field_tags=found.field_tags,
     )
+
+
+def last_run(found: Dataset) -> str | None:
+    """The last run as DataHub holds it, from whichever place still has it."""
+    kept = found.structured_properties.get(tags.LAST_RUN_URN)
+    return str(kept[0]) if kept else found.custom_properties.get(tags.LAST_RUN_PROPERTY)
 
 
 def _record(database: Database, run_id: int, state: WriteBackState, details: str) -> RunView:

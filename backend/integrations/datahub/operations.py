@@ -48,6 +48,18 @@ query portalDataset($urn: String!) {
 }
 """
 
+CREATE_STRUCTURED_PROPERTY = """
+mutation portalCreateStructuredProperty($input: CreateStructuredPropertyInput!) {
+  createStructuredProperty(input: $input) { urn }
+}
+"""
+
+UPSERT_STRUCTURED_PROPERTIES = """
+mutation portalUpsertStructuredProperties($input: UpsertStructuredPropertiesInput!) {
+  upsertStructuredProperties(input: $input) { properties { structuredProperty { urn } } }
+}
+"""
+
 SEARCH_DATASETS = """
 query portalSearchDatasets($input: SearchAcrossEntitiesInput!) {
   searchAcrossEntities(input: $input) {

@@ -23,6 +23,7 @@ from backend.integrations.datahub.reads import ReadCalls
 from backend.integrations.datahub.schemas import Dataset, DatasetPatch
 
 _TAG_PREFIX = "urn:li:tag:"
+_PROPERTY_PREFIX = "urn:li:structuredProperty:"
 _LINK_SCHEMES = ("http://", "https://", "ftp://", "mailto:")
 
 
@@ -43,6 +44,44 @@ class WriteCalls(ReadCalls):
             if not self.exists(tag_urn):
                 raise
         return True
+
+    def ensure_structured_property(self, urn: str, *, name: str, description: str) -> bool:
+        """Define a text property of datasets unless it is there; True when it was defined."""
+        if self.exists(urn):
+            return False
+        identity = urn.removeprefix(_PROPERTY_PREFIX)
+        wanted = {
+            "id": identity,
+            "qualifiedName": identity,
+            "displayName": name,
+            "description": description,
+            "valueType": "urn:li:dataType:datahub.string",
+            "cardinality": "SINGLE",
+            "entityTypes": ["urn:li:entityType:datahub.dataset"],
+        }
+        try:
+            self._gateway.mutate(operations.CREATE_STRUCTURED_PROPERTY, {"input": wanted})
+        except UpstreamError:
+            # Somebody else may have defined it just now, or the answer was lost: look again.
+            if not self.exists(urn):
+                raise
+        return True
+
+    def set_structured_property(self, urn: str, property_urn: str, value: str) -> Dataset:
+        """One structured property of the dataset; ingestion leaves it alone.
+
+        By mutation: the patch needs a server of 2026 for a property that the dataset lacks.
+        """
+        before = self.dataset(urn)
+        if before.structured_properties.get(property_urn) == (value,):
+            return before
+        entry = {"structuredPropertyUrn": property_urn, "values": [{"stringValue": value}]}
+        wanted = {"assetUrn": urn, "structuredPropertyInputParams": [entry]}
+        self._gateway.mutate(operations.UPSERT_STRUCTURED_PROPERTIES, {"input": wanted})
+        after = self._read_back(urn)
+        if after.structured_properties.get(property_urn) != (value,):
+            raise _not_kept(urn, f"structured property {property_urn}")
+        return after
 
     def patch_dataset(self, urn: str, patch: DatasetPatch) -> Dataset:
         """Make the dataset carry the patch, in one request; the dataset as it is afterwards.
@@ -158,16 +197,20 @@ def _needed(current: Dataset, patch: DatasetPatch) -> DatasetPatch:
 
 def _emit(graph: Any, urn: str, patch: DatasetPatch) -> None:
     """Send the patch as one batch. As a list, because a single proposal through rest.li escapes
-    non-ASCII letters of the URN twice and so reaches another entity."""
+    non-ASCII letters of the URN twice and so reaches another entity.
+
+    Tags are patched by the aspect's own template (a plain array of operations), not by the
+    builder's `add_tag`: its object form is refused by older servers ("Invalid JSON Patch").
+    """
     from datahub.emitter.rest_emitter import EmitMode
     from datahub.metadata.schema_classes import TagAssociationClass
     from datahub.specific.dataset import DatasetPatchBuilder
 
     builder = DatasetPatchBuilder(urn)
     for tag in patch.add_tags:
-        builder.add_tag(TagAssociationClass(tag=tag))
+        builder._add_patch("globalTags", "add", ("tags", tag), TagAssociationClass(tag=tag))
     for tag in patch.remove_tags:
-        builder.remove_tag(tag)
+        builder._add_patch("globalTags", "remove", ("tags", tag), {})
     for path, tags in patch.add_field_tags.items():
         for tag in tags:
             builder.for_field(path).add_tag(TagAssociationClass(tag=tag))

@@ -44,11 +44,17 @@ _INNER: dict[str, dict[tuple[str, ...], Keys]] = {
 }
 
 
-def apply(aspect: str, stored: Json | None, document: Any, stamp: Json) -> Json:
+def apply(
+    aspect: str, stored: Json | None, document: Any, stamp: Json, *, only_arrays: bool = False
+) -> Json:
     """The aspect after the patch. stamp: audit stamp for a default that carries one.
+
+    only_arrays: read the document as servers before the object form do.
 
     Raises Refused when the aspect cannot be patched this way, or an operation does not apply.
     """
+    if only_arrays and not isinstance(document, list):
+        raise Refused(500, "Invalid JSON Patch")
     operations, primary_keys, generic = _decode(document)
     if generic:
         arrays: dict[tuple[str, ...], Keys] = {(name,): keys for name, keys in primary_keys.items()}

@@ -49,6 +49,8 @@ class Store:
         self._state_file = state_file
         self._batch = 0
         self._dirty = False
+        #: Answer patches as servers before the object form do: 500 to anything but an array.
+        self.only_array_patches = False
         if state_file is not None and state_file.exists():
             self._entities = json.loads(state_file.read_text(encoding="utf-8"))
 
@@ -128,7 +130,13 @@ class Store:
         registry.record_name(aspect)
         with self.batch():
             stamp = {"time": _now(), "actor": actor}
-            merged = patch.apply(aspect, self.get(urn, aspect), document, stamp)
+            merged = patch.apply(
+                aspect,
+                self.get(urn, aspect),
+                document,
+                stamp,
+                only_arrays=self.only_array_patches,
+            )
             return self.upsert(urn, aspect, merged, actor=actor, system_metadata=system_metadata)
 
     def remove_aspect(self, urn: str, aspect: str, *, actor: str = DEFAULT_ACTOR) -> None:

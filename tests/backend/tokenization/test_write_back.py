@@ -3,8 +3,10 @@
 import pytest
 
 from backend.connections import service as connections
-from backend.core.errors import InvalidInput, UpstreamUnavailable
+from backend.core.errors import InvalidInput, UpstreamError, UpstreamUnavailable
+from backend.integrations.datahub.client import DataHubClient
 from backend.jobs import service as jobs
+from backend.sandbox.datahub.refusals import Refused
 from backend.tokenization import service, settle, tags, tasks, write_back
 from backend.tokenization.schemas import RunState, WriteBackState
 from tests.backend.tokenization.world import (
@@ -34,7 +36,7 @@ class TestWriteBack:
         assert after.count("## Tokenization") == 1
         assert "50 scanned, 0 updated" in after
 
-    def test_ingested_documentation_is_not_hidden(self, catalogued: World) -> None:
+    def test_ingested_documentation_is_not_copied(self, catalogued: World) -> None:
         seed_dataset(catalogued.gms, catalogued.source, description="Ingested words.")
 
         catalogued.work(catalogued.start("customers"))
@@ -42,7 +44,9 @@ class TestWriteBack:
         after = catalogued.gms.aspect(
             catalogued.source.urn("customers"), "editableDatasetProperties"
         )["description"]
-        assert after.startswith("Ingested words.\n\n## Tokenization")
+        assert after.startswith("## Tokenization")
+        assert "Ingested words." not in after
+        assert "in place of the description that ingestion brought" in after
 
     def test_other_tags_and_properties_stay(self, catalogued: World) -> None:
         urn = catalogued.source.urn("customers")
@@ -56,6 +60,46 @@ class TestWriteBack:
 
         kept = [t for t in catalogued.gms.aspect(urn, "globalTags")["tags"] if "gold" in t["tag"]]
         assert kept == [{"tag": "urn:li:tag:gold", "context": "x"}]
+
+    def test_an_older_server_takes_every_patch(self, catalogued: World) -> None:
+        catalogued.gms.store.only_array_patches = True
+        with pytest.raises(Refused, match="Invalid JSON Patch"):
+            catalogued.gms.store.patch(
+                catalogued.source.urn("customers"),
+                "globalTags",
+                {"arrayPrimaryKeys": {"tags": ["tag"]}, "patch": []},
+            )
+
+        ended = catalogued.work(catalogued.start("customers"))
+
+        assert ended.write_back is WriteBackState.SUCCEEDED, ended.write_back_details
+        assert catalogued.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
+
+    def test_the_proof_outlives_the_next_ingestion(self, catalogued: World) -> None:
+        view = catalogued.work(catalogued.start("customers"))
+        urn = catalogued.source.urn("customers")
+        written = catalogued.gms.aspect(urn, "datasetProperties")["customProperties"]
+
+        catalogued.gms.store.upsert(urn, "datasetProperties", {"customProperties": {"own": "1"}})
+
+        with write_back.sources.datahub_client(catalogued.datahub()) as client:
+            found = write_back.read_status(client, urn)
+        assert found.last_run == written[tags.LAST_RUN_PROPERTY] == write_back.proof(view)
+        assert "- Status: **SUCCESS**" in found.description
+
+    def test_a_refused_structured_property_is_said_and_undoes_nothing(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_args: object, **_named: object) -> None:
+            raise UpstreamError("DataHub", "it refuses this to the token's owner (403)", "Ask.")
+
+        monkeypatch.setattr(DataHubClient, "ensure_structured_property", refused)
+
+        ended = catalogued.work(catalogued.start("customers"))
+
+        assert ended.write_back is WriteBackState.SUCCEEDED
+        assert "could not be kept" in ended.write_back_details
+        assert "403" in ended.write_back_details
 
     def test_datahub_down_is_retried_apart_and_the_data_stays_done(self, catalogued: World) -> None:
         view = catalogued.start("customers")

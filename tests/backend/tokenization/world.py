@@ -9,8 +9,9 @@ from typing import Any
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from backend.connections import environments
+from backend.connections import environments, resolve
 from backend.connections import service as connections
+from backend.connections.schemas import ConnectionConfig
 from backend.core.access import Actor, Role
 from backend.core.database import Database
 from backend.jobs import runner
@@ -157,6 +158,10 @@ class World:
     def view(self, run_id: int) -> RunView:
         with self.database.read() as session:
             return service.get(session, STEWARD, run_id=run_id)
+
+    def datahub(self) -> ConnectionConfig:
+        with self.database.read() as session:
+            return resolve.connection(session, environment=self.environment, kind="datahub")
 
     def tags(self, table: str = "customers") -> set[str]:
         found = self.gms.aspect(self.source.urn(table), "globalTags") or {"tags": []}
