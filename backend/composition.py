@@ -267,6 +267,11 @@ class Accounts(Domain):
 
         return {"provider_sessions": provider_sessions.rotate}
 
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import audit
+
+        return (("/api", audit.router),)
+
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import accounts, audit
 

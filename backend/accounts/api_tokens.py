@@ -83,7 +83,7 @@ def list_tokens(
     session: ReadSession, actor: Actor, *, limit: int = MAX_LISTED
 ) -> list[ApiTokenView]:
     """Every token, newest first, revoked ones included."""
-    access.require(actor, Permission.API_TOKENS_WRITE)
+    access.require(actor, Permission.ACCOUNTS_READ)
     return [_view(row) for row in repository.list_api_tokens(session, limit)]
 
 

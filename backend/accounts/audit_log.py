@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import access, audit, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, NotFound
 
 MAX_PAGE = 500
 MAX_EXPORT = 50_000
@@ -33,27 +34,6 @@ class AuditFilter:
 
 
 @dataclass(frozen=True)
-class AuditRow:
-    number: int
-    at: datetime
-    actor_name: str
-    actor_kind: str
-    action: str
-    subject: str
-    phase: str
-    outcome: str
-    details: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class AuditPage:
-    """Newest first. next_cursor: hand it back for older rows; None at the end."""
-
-    items: list[AuditRow]
-    next_cursor: int | None
-
-
-@dataclass(frozen=True)
 class Export:
     """text: the CSV. truncated: only the newest `rows` of more are in it."""
 
@@ -66,19 +46,28 @@ def list_events(
     session: ReadSession,
     actor: Actor,
     *,
-    wanted: AuditFilter,
+    filters: AuditFilter,
     before: int | None = None,
     limit: int = 100,
 ) -> AuditPage:
     """A page of events, newest first; raises InvalidInput for naive times."""
     access.require(actor, Permission.AUDIT_READ)
     limit = max(1, min(limit, MAX_PAGE))
-    rows = list(session.scalars(_query(wanted, before).limit(limit + 1)))
+    rows = list(session.scalars(_query(filters, before).limit(limit + 1)))
     more = len(rows) > limit
     rows = rows[:limit]
     return AuditPage(
         items=[_row(row) for row in rows], next_cursor=rows[-1].number if more else None
     )
+
+
+def get(session: ReadSession, actor: Actor, *, number: int) -> AuditRow:
+    """One event; raises NotFound."""
+    access.require(actor, Permission.AUDIT_READ)
+    row = session.scalars(select(AuditEvent).where(AuditEvent.number == number)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no event {number} in the audit log.")
+    return _row(row)
 
 
 def verify(
@@ -123,10 +112,10 @@ def accept(session: WriteSession, actor: Actor) -> None:
     )
 
 
-def export_csv(session: WriteSession, actor: Actor, *, wanted: AuditFilter) -> Export:
+def export_csv(session: WriteSession, actor: Actor, *, filters: AuditFilter) -> Export:
     """The newest matching rows, at most 50,000, as CSV. The export itself is audited."""
     access.require(actor, Permission.AUDIT_EXPORT)
-    found = list(session.scalars(_query(wanted, None).limit(MAX_EXPORT + 1)))
+    found = list(session.scalars(_query(filters, None).limit(MAX_EXPORT + 1)))
     rows = [_row(row) for row in found[:MAX_EXPORT]]
     text = csv_export.write(
         HEADERS,
@@ -156,25 +145,25 @@ def export_csv(session: WriteSession, actor: Actor, *, wanted: AuditFilter) -> E
     return Export(text=text, rows=len(rows), truncated=len(found) > MAX_EXPORT)
 
 
-def _query(wanted: AuditFilter, before: int | None) -> Select[tuple[AuditEvent]]:
+def _query(filters: AuditFilter, before: int | None) -> Select[tuple[AuditEvent]]:
     query = select(AuditEvent).order_by(AuditEvent.number.desc())
     if before is not None:
         query = query.where(AuditEvent.number < before)
-    if wanted.actor:
-        query = query.where(AuditEvent.actor_name == wanted.actor)
-    if wanted.action:
-        query = query.where(AuditEvent.action.startswith(wanted.action, autoescape=True))
-    if wanted.subject:
-        query = query.where(AuditEvent.subject.contains(wanted.subject, autoescape=True))
-    if wanted.outcome:
-        query = query.where(AuditEvent.outcome == wanted.outcome)
-    for moment in (wanted.since, wanted.until):
+    if filters.actor:
+        query = query.where(AuditEvent.actor_name == filters.actor)
+    if filters.action:
+        query = query.where(AuditEvent.action.startswith(filters.action, autoescape=True))
+    if filters.subject:
+        query = query.where(AuditEvent.subject.contains(filters.subject, autoescape=True))
+    if filters.outcome:
+        query = query.where(AuditEvent.outcome == filters.outcome)
+    for moment in (filters.since, filters.until):
         if moment is not None and moment.tzinfo is None:
             raise InvalidInput("The times of an audit filter need a time zone.")
-    if wanted.since is not None:
-        query = query.where(AuditEvent.at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(AuditEvent.at < wanted.until)
+    if filters.since is not None:
+        query = query.where(AuditEvent.at >= filters.since)
+    if filters.until is not None:
+        query = query.where(AuditEvent.at < filters.until)
     return query
 
 
@@ -189,6 +178,7 @@ def _row(row: AuditEvent) -> AuditRow:
         phase=row.phase,
         outcome=row.outcome,
         details=_details(row.details),
+        hash=row.hash,
     )
 
 

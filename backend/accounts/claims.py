@@ -14,7 +14,7 @@ from backend.core.errors import NotPermitted
 from backend.integrations.oidc.client import LEEWAY_SECONDS
 
 #: The first that fits.
-ORDER = (Role.ADMIN, Role.OPERATOR, Role.STEWARD, Role.VIEWER)
+ORDER = (Role.ADMIN, Role.OPERATOR, Role.STEWARD, Role.AUDITOR, Role.VIEWER)
 GROUP = "group:"
 Claims = Mapping[str, Any]
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from backend.core import clock
 from backend.core.access import Actor, Role
@@ -85,3 +87,27 @@ class NewApiToken:
 
     view: ApiTokenView
     raw: str
+
+
+class AuditRow(BaseModel):
+    """One event. details: small JSON without secrets and personal values. hash: of its row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    at: datetime
+    actor_name: str
+    actor_kind: str
+    action: str
+    subject: str
+    phase: str
+    outcome: str
+    details: dict[str, Any]
+    hash: str
+
+
+class AuditPage(BaseModel):
+    """Newest first. next_cursor: hand it back for older rows; None at the end."""
+
+    items: list[AuditRow]
+    next_cursor: int | None

@@ -57,5 +57,5 @@ class Lanes:
 def _room(path: str) -> str:
     """mounts of /api/mounts/7; what no room answers has one lane together."""
     parts = path.split("/")
-    known = {"environments", "ingestion", "jobs", "mounts", "tokenization", "user-sync"}
+    known = {"audit", "environments", "ingestion", "jobs", "mounts", "tokenization", "user-sync"}
     return parts[2] if len(parts) > 2 and parts[2] in known else ""

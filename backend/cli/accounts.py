@@ -15,7 +15,9 @@ app = new_app("Accounts: who may sign in, with which role.")
 tokens_app = new_app("API tokens.")
 app.add_typer(tokens_app, name="tokens")
 
-RoleName = Annotated[str, typer.Option("--role", help="viewer, steward, operator or admin.")]
+RoleName = Annotated[
+    str, typer.Option("--role", help="viewer, steward, operator, auditor or admin.")
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 
 
@@ -63,7 +65,7 @@ def enable(name: Name, as_json: Json = False) -> None:
 def role_(
     name: Name,
     role: Annotated[
-        str, typer.Argument(metavar="ROLE", help="viewer, steward, operator or admin.")
+        str, typer.Argument(metavar="ROLE", help="viewer, steward, operator, auditor or admin.")
     ],
     as_json: Json = False,
 ) -> None:

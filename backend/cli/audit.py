@@ -7,16 +7,60 @@ from typing import Annotated, Any
 import typer
 
 from backend.accounts import audit_log
+from backend.accounts.audit_log import AuditFilter
 from backend.cli import common as cli
 from backend.cli.common import Failed, Json, Yes, new_app
+from backend.core import clock
 from backend.core.errors import InvalidInput
 
 app = new_app("The audit log.")
 
 
-@app.callback()
-def _group() -> None:
-    """The audit log."""
+By = Annotated[str, typer.Option("--by", help="Exactly this name.")]
+Action = Annotated[str, typer.Option("--action", help="An action or the beginning of one.")]
+About = Annotated[str, typer.Option("--about", help="A part of what it was about.")]
+Outcome = Annotated[str, typer.Option("--outcome", help="succeeded, failed, refused …")]
+Since = Annotated[str, typer.Option("--since", help="From this time on, UTC unless it says else.")]
+Until = Annotated[str, typer.Option("--until", help="Before this time.")]
+
+
+@app.command("list")
+def list_(
+    by: By = "",
+    action: Action = "",
+    about: About = "",
+    outcome: Outcome = "",
+    since: Since = "",
+    until: Until = "",
+    limit: Annotated[int, typer.Option(min=1, max=audit_log.MAX_PAGE)] = 50,
+    cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Events, newest first."""
+    filters = _filters(by, action, about, outcome, since, until)
+    with cli.unit_read() as (session, actor):
+        page = audit_log.list_events(session, actor, filters=filters, before=cursor, limit=limit)
+    rows = [
+        [row.number, row.at, row.actor_name, row.action, row.subject, row.outcome or row.phase]
+        for row in page.items
+    ]
+    text = cli.table(["No.", "WHEN", "BY", "ACTION", "ABOUT", "OUTCOME"], rows)
+    if page.next_cursor is not None:
+        text += f"\nOlder ones: --cursor {page.next_cursor}"
+    cli.emit(page, as_json, text)
+
+
+@app.command("show")
+def show(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The number `list` shows.")],
+    as_json: Json = False,
+) -> None:
+    """One event with its details."""
+    with cli.unit_read() as (session, actor):
+        row = audit_log.get(session, actor, number=number)
+    lines = [f"{name}: {value}" for name, value in row.model_dump(exclude={"details"}).items()]
+    lines.append(f"details: {json.dumps(row.details, ensure_ascii=False, indent=2)}")
+    cli.emit(row, as_json, "\n".join(lines))
 
 
 @app.command("verify")
@@ -53,16 +97,36 @@ def export(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A new file; keep it on another machine.")
     ],
+    events: Annotated[
+        bool, typer.Option("--events", help="The matching events as CSV instead of the digest.")
+    ] = False,
+    by: By = "",
+    action: Action = "",
+    about: About = "",
+    outcome: Outcome = "",
+    since: Since = "",
+    until: Until = "",
+    as_json: Json = False,
 ) -> None:
-    """Write a signed digest of the log, for `audit verify --against FILE`."""
+    """Write a signed digest of the log for `audit verify --against FILE`, or events as CSV."""
+    filters = _filters(by, action, about, outcome, since, until)
+    if not events and filters != AuditFilter():
+        raise InvalidInput("A digest is of the whole log; filters need --events.")
     with cli.unit_write() as (session, actor):
-        found = audit_log.digest(session, actor)
-    try:
-        with file.open("x", encoding="utf-8") as handle:
-            json.dump(found, handle, indent=1)
-    except OSError as exc:
-        raise InvalidInput(f"{file} cannot be written ({exc.strerror}).") from exc
-    cli.emit(None, False, f"Wrote the digest of {max(map(int, found['rows']), default=0)} events.")
+        if events:
+            made = audit_log.export_csv(session, actor, filters=filters)
+            text, count, truncated = made.text, made.rows, made.truncated
+        else:
+            found = audit_log.digest(session, actor)
+            text, truncated = json.dumps(found, indent=1), False
+            count = max(map(int, found["rows"]), default=0)
+        _write(file, text)
+    what = "events" if events else f"the digest of {count} events"
+    said = f"Wrote {count if events else ''} {what} to {file}.".replace("  ", " ")
+    if truncated:
+        said += " There are more: narrow the filters."
+    document = {"file": str(file), "events": count, "truncated": truncated, "digest": not events}
+    cli.emit(document, as_json, said)
 
 
 @app.command("accept")
@@ -72,6 +136,25 @@ def accept(yes: Yes = False) -> None:
     with cli.unit_write() as (session, actor):
         audit_log.accept(session, actor)
     cli.emit(None, False, "The checkpoint vouches for the log as it is now.")
+
+
+def _filters(by: str, action: str, about: str, outcome: str, since: str, until: str) -> AuditFilter:
+    return AuditFilter(
+        actor=by,
+        action=action,
+        subject=about,
+        outcome=outcome,
+        since=clock.parse(since) if since else None,
+        until=clock.parse(until) if until else None,
+    )
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.write(text)
+    except OSError as exc:
+        raise InvalidInput(f"{file} cannot be written ({exc.strerror}).") from exc
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Role(StrEnum):
     STEWARD = "steward"
     OPERATOR = "operator"
     ADMIN = "admin"
+    AUDITOR = "auditor"
 
 
 class Permission(StrEnum):
@@ -95,6 +96,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.STEWARD: _STEWARD,
     Role.OPERATOR: _OPERATOR,
+    # Reads everything, the audit included, and changes nothing but its own password.
+    Role.AUDITOR: frozenset(p for p in Permission if p.endswith(":read")) | _VIEWER,
     Role.ADMIN: frozenset(Permission),
 }
 

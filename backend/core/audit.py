@@ -213,7 +213,7 @@ def _kept(key: bytes, against: Mapping[str, Any]) -> dict[int, str]:
     rows = document["rows"]
     if document["format"] != DIGEST_FORMAT or not isinstance(rows, dict):
         raise InvalidInput("This is no digest of an audit log; make one with: audit export FILE.")
-    if not hmac.compare_digest(str(against.get("signature")), _signature(key, document)):
+    if not hmac.compare_digest(ascii(against.get("signature"))[1:-1], _signature(key, document)):
         raise InvalidInput(
             "The digest's signature is not this portal's: the file was changed, or it belongs to "
             "another portal, or this database has another audit key than then."

@@ -75,13 +75,17 @@ def create_form() -> None:
                 st.rerun()
 
 
-def actions(view: AccountView, *, own_id: int) -> None:
-    """Role, password and state of one account."""
+def head(view: AccountView) -> None:
+    """Whose account is chosen."""
     st.subheader(escape(view.name), divider="gray")
     signed_in = times.exact(view.last_sign_in_at)
     last = f"Last sign-in {signed_in}" if signed_in else "Never signed in"
     made = f"{times.exact(view.created_at)} by {escape(view.created_by)}"
     st.caption(f"{last}. Made {made}.")
+
+
+def actions(view: AccountView, *, own_id: int) -> None:
+    """Role, password and state of one account."""
     role, save, reset, state = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
     role_key = f"accounts.role.{view.id}.{view.version}"
     role.selectbox("Role", ROLES, index=ROLES.index(view.role.value), key=role_key)

@@ -13,19 +13,28 @@ VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tok
 
 def accounts_view(actor: Actor, own_session_id: int) -> None:
     """The list; a chosen account with what can be done to it; the form for a new one."""
+    changes = actor.may(Permission.ACCOUNTS_WRITE)
     chosen = account_list.table(calls.read(service.list_accounts))
     if chosen is None:
-        st.caption("Choose an account to change its role, reset its password or disable it.")
+        st.caption(
+            "Choose an account to change its role, reset its password or disable it."
+            if changes
+            else "Choose an account to see its live sessions."
+        )
     else:
         with st.container():
-            account_list.actions(chosen, own_id=actor.id)
+            account_list.head(chosen)
+            if changes:
+                account_list.actions(chosen, own_id=actor.id)
             session_list.show(
                 calls.read(sessions.list_live, account_id=chosen.id),
                 own_session_id=own_session_id,
                 key="accounts.chosen",
+                may_end=changes,
             )
             rows.show(chosen.id, key="accounts.chosen")
-    account_list.create_form()
+    if changes:
+        account_list.create_form()
 
 
 # gate
@@ -42,8 +51,13 @@ if view == "accounts":
     accounts_view(actor, own_session_id)
 elif view == "sessions":
     session_list.show(
-        calls.read(sessions.list_live), own_session_id=own_session_id, key="accounts.sessions"
+        calls.read(sessions.list_live),
+        own_session_id=own_session_id,
+        key="accounts.sessions",
+        may_end=actor.may(Permission.ACCOUNTS_WRITE),
     )
 else:
-    token_list.create_form()
-    token_list.show(calls.read(api_tokens.list_tokens))
+    changes = actor.may(Permission.API_TOKENS_WRITE)
+    if changes:
+        token_list.create_form()
+    token_list.show(calls.read(api_tokens.list_tokens), changes=changes)

@@ -41,8 +41,8 @@ def create_form() -> None:
                 st.rerun()
 
 
-def show(views: list[ApiTokenView]) -> None:
-    """The list, and a button for the chosen token."""
+def show(views: list[ApiTokenView], *, changes: bool) -> None:
+    """The list, and for who may change tokens a button for the chosen one."""
     if not views:
         st.info("There is no API token yet. Programs that call the REST API need one each.")
         return
@@ -72,14 +72,19 @@ def show(views: list[ApiTokenView]) -> None:
     )
     rows = event["selection"]["rows"]
     if rows and rows[0] < len(views):
-        _actions(views[rows[0]])
+        _details(views[rows[0]])
+        if changes:
+            _revoke_button(views[rows[0]])
 
 
-def _actions(view: ApiTokenView) -> None:
+def _details(view: ApiTokenView) -> None:
     ends = f" Ends {times.exact(view.expires_at)}." if view.expires_at else ""
     used = times.exact(view.last_used_at)
     last = f"Last used {used}" if used else "Never used"
     st.caption(f"{last}. Made {times.exact(view.created_at)}.{ends}")
+
+
+def _revoke_button(view: ApiTokenView) -> None:
     st.button(
         f"Revoke {escape(view.name)} (ID {view.id})",
         key="tokens.revoke",

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pandas as pd
 import streamlit as st
 
-from backend.accounts.audit_log import AuditFilter, AuditPage, AuditRow
+from backend.accounts.audit_log import AuditFilter
+from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import clock
 from pages.shared import filters, rows, status, times
 from pages.shell.errors import escape
@@ -31,8 +32,9 @@ def ask() -> AuditFilter:
     return AuditFilter(actor=name, action=action, subject=subject, outcome=outcome, since=since)
 
 
-def table(page: AuditPage) -> AuditRow | None:
-    """Draw the list; returns the chosen row."""
+def table(page: AuditPage, current: int | None) -> int | None:
+    """Draw the list; returns the number of the open event. current: what the address names."""
+    opened = rows.opened([row.number for row in page.items], current, key="audit.table")
     frame = pd.DataFrame(
         {
             "No.": [row.number for row in page.items],
@@ -45,7 +47,7 @@ def table(page: AuditPage) -> AuditRow | None:
             "Outcome": [row.outcome for row in page.items],
         }
     )
-    event = st.dataframe(
+    st.dataframe(
         frame,
         hide_index=True,
         key="audit.table",
@@ -58,8 +60,7 @@ def table(page: AuditPage) -> AuditRow | None:
         selection_mode="single-row",
         width="stretch",
     )
-    marked = event["selection"]["rows"]
-    return page.items[marked[0]] if marked and marked[0] < len(page.items) else None
+    return opened
 
 
 def details(row: AuditRow) -> None:

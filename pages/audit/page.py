@@ -26,9 +26,9 @@ def verify() -> None:
         )
 
 
-def export(wanted: AuditFilter) -> None:
+def export(asked: AuditFilter) -> None:
     """Make the CSV and offer it."""
-    made = calls.write(audit_log.export_csv, wanted=wanted)
+    made = calls.write(audit_log.export_csv, filters=asked)
     if made is None:
         return
     if made.truncated:
@@ -48,19 +48,24 @@ actor = guard.require(Permission.AUDIT_READ)
 head.draw("Audit log", "Who did what, when, and how it ended; nothing here can be changed.")
 flash.show()
 # ask
-wanted = event_table.ask()
+asked = event_table.ask()
+current = filters.number("event")
 before = filters.number("before")
 # load
-listed = calls.read(audit_log.list_events, wanted=wanted, before=before)
+listed = calls.read(audit_log.list_events, filters=asked, before=before)
 # present
 if not listed.items:
     st.info("No event fits these filters.")
 else:
-    chosen = event_table.table(listed)
-    if chosen is None:
+    current = event_table.table(listed, current)
+if current is None:
+    st.query_params.pop("event", None)
+    if listed.items:
         st.caption("Choose an event to see its details.")
-    else:
-        event_table.details(chosen)
+else:
+    # The address of one event shows it, also when the list has moved on.
+    st.query_params["event"] = str(current)
+    event_table.details(calls.read(audit_log.get, number=current))
 # act
 newest, older, check, csv = st.columns(4)
 if before is not None:
@@ -86,5 +91,5 @@ if actor.may(Permission.AUDIT_EXPORT) and csv.button(
     "Prepare CSV", key="audit.export", icon=":material/table:", width="stretch"
 ):
     with st.container():
-        export(wanted)
+        export(asked)
         rows.show(clock.now(), key="audit.outcome")

@@ -19,8 +19,8 @@ _LABELS = {
 }
 
 
-def draw(environments: list[str]) -> None:
-    """Filters, the table, and what can be done with the chosen row."""
+def draw(environments: list[str], *, admin: bool) -> None:
+    """Filters, the table, and what an admin can do with the chosen row."""
     wanted = _ask(environments)
     found = calls.read(client_info_admin.search, **wanted)
     st.download_button(
@@ -36,7 +36,7 @@ def draw(environments: list[str]) -> None:
         return
     chosen = _table(found)
     if chosen is not None:
-        _actions(chosen)
+        _chosen(chosen, admin=admin)
 
 
 def _ask(environments: list[str]) -> dict[str, str]:
@@ -88,7 +88,7 @@ def _table(found: tuple[ClientInfoView, ...]) -> ClientInfoView | None:
     return found[rows[0]] if rows and rows[0] < len(found) else None
 
 
-def _actions(item: ClientInfoView) -> None:
+def _chosen(item: ClientInfoView, *, admin: bool) -> None:
     with st.container(border=True):
         mark = status.markdown(item.connection_status)
         st.markdown(f"**{escape(item.environment)}** {mark}")
@@ -96,18 +96,22 @@ def _actions(item: ClientInfoView) -> None:
             times.caption(f"Changed by hand by {item.edited_by},", item.edited_at)
         if item.last_updated is None:
             st.caption("Nothing is stored. It comes with the first successful DataHub test.")
-            return
-        _edit_form(item)
-        if st.button("Delete …", key=f"{_DELETE}.open", icon=":material/delete:"):
-            confirm.open_dialog(_DELETE)
-        confirm.ask(
-            _DELETE,
-            title="Delete this client info?",
-            body=f"What is stored about the DataHub of {item.environment} goes. "
-            "The next successful test brings it back.",
-            action="Delete it",
-            on_confirm=lambda: _delete(item),
-        )
+        elif admin:
+            _actions(item)
+
+
+def _actions(item: ClientInfoView) -> None:
+    _edit_form(item)
+    if st.button("Delete …", key=f"{_DELETE}.open", icon=":material/delete:"):
+        confirm.open_dialog(_DELETE)
+    confirm.ask(
+        _DELETE,
+        title="Delete this client info?",
+        body=f"What is stored about the DataHub of {item.environment} goes. "
+        "The next successful test brings it back.",
+        action="Delete it",
+        on_confirm=lambda: _delete(item),
+    )
 
 
 def _edit_form(item: ClientInfoView) -> None:

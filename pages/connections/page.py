@@ -82,7 +82,7 @@ if not known:
 if actor.may(Permission.CLIENT_INFO_READ):
     views_of_page = {"connections": "Connections", "client_info": "All client info"}
     if filters.view(views_of_page, "connections", key="connections.view") == "client_info":
-        client_info_table.draw([item.name for item in known])
+        client_info_table.draw([item.name for item in known], admin=may_write)
         st.stop()
 environment = toolbar(known, may_test=may_test, admin=may_write)
 all_results(environment)

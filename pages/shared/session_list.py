@@ -12,9 +12,16 @@ SHOWN = 50
 
 
 def show(
-    views: list[SessionView], *, own_session_id: int, key: str, with_names: bool = True
+    views: list[SessionView],
+    *,
+    own_session_id: int,
+    key: str,
+    with_names: bool = True,
+    may_end: bool = True,
 ) -> None:
-    """One line per session; `own_session_id` is marked and ended by signing out instead."""
+    """One line per session; `own_session_id` is marked and ended by signing out instead.
+
+    may_end: whether this person may end the others."""
     if not views:
         st.caption("No live session.")
     for view in views[:SHOWN]:
@@ -29,7 +36,7 @@ def show(
         )
         if view.id == own_session_id:
             button.badge("this browser", color="blue")
-        else:
+        elif may_end:
             button.button(
                 "End",
                 key=f"{key}.end.{view.id}",

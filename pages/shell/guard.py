@@ -57,4 +57,5 @@ def allowed(actor: Actor, permission: Permission, action: str) -> bool:
 
 def _roles(permission: Permission) -> str:
     """ "stewards and admins": who has the permission."""
-    return " and ".join(f"{role.value}s" for role in Role if permission in PERMISSIONS[role])
+    *others, last = [f"{role.value}s" for role in Role if permission in PERMISSIONS[role]]
+    return f"{', '.join(others)} and {last}" if others else last

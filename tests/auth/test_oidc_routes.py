@@ -62,7 +62,7 @@ def told(database: Database) -> str:
     """The newest sentence for the browser; it is in the audit log, too."""
     with database.read() as session:
         error = session.query(ProviderFlow.error).order_by(ProviderFlow.id.desc()).first()
-        events = list_events(session, SYSTEM, wanted=AuditFilter(outcome="refused")).items
+        events = list_events(session, SYSTEM, filters=AuditFilter(outcome="refused")).items
     assert error is not None
     assert events[0].details["reason"] == error[0]
     return str(error[0])

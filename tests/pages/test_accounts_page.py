@@ -212,3 +212,26 @@ class TestRoleTakenAway:
         page.button(key="accounts.create.submit").click().run()
         with database.read() as session:
             assert repository.find_account(session, "mallory") is None
+
+
+class TestAuditor:
+    @pytest.fixture
+    def page(self, admin: Actor, ann: int, real_sign_in: Callable[..., Actor]) -> AppTest:
+        real_sign_in("auditor", name="zoe")
+        return AppTest.from_file(PAGE, default_timeout=60).run()
+
+    def test_sees_everything_and_is_offered_nothing_to_change(
+        self, page: AppTest, database: Database
+    ) -> None:
+        with database.write() as session:
+            api_tokens.add(session, SYSTEM, name="nightly", role="operator")
+        assert list(page.dataframe[0].value["Name"]) == ["ann", "root", "zoe"]
+        choose(page, "accounts.table", 0)
+        assert "10.0.0.9" in " ".join(text.value for text in page.markdown)
+        for view, table in (("accounts", ""), ("sessions", ""), ("tokens", "tokens.table")):
+            part(page, view)
+            if table:
+                assert list(page.dataframe[0].value["Name"]) == ["nightly"]
+                choose(page, table, 0)
+            assert not page.exception
+            assert [button.label for button in page.button] == []

@@ -80,6 +80,29 @@ class TestList:
         assert len(shown(page)) == 100
 
 
+class TestOneEvent:
+    def test_its_address_shows_it_wherever_the_list_is(
+        self, open_page: OpenPage, events: int
+    ) -> None:
+        page = open_page(event="7", by="system")
+        assert "No. 7" in " ".join(caption.value for caption in page.caption)
+        assert page.query_params["event"] == "7"
+
+    def test_one_that_is_not_there_is_a_sentence(self, open_page: OpenPage, events: int) -> None:
+        page = open_page(event="777")
+        assert page.warning[0].value == "There is no event 777 in the audit log."
+
+    def test_an_auditor_reads_it_and_has_no_export(
+        self, sign_in_as: Callable[[str | None], None], open_page: OpenPage, events: int
+    ) -> None:
+        page = open_page(event="7")
+        assert "audit.export" in {button.key for button in page.button}
+        sign_in_as("auditor")
+        page.run()
+        assert "No. 7" in " ".join(caption.value for caption in page.caption)
+        assert "audit.export" not in {button.key for button in page.button}
+
+
 class TestVerify:
     def test_says_that_the_log_is_whole(self, open_page: OpenPage, events: int) -> None:
         page = open_page()

@@ -27,7 +27,7 @@ class TestEveryPage:
             assert app.title[0].value
         else:
             (said,) = [warning.value for warning in app.warning]
-            assert said.startswith("This page is for admins; your role is")
+            assert said.startswith("This page is for admins and auditors; your role is")
             assert not app.title
             assert not app.dataframe
 

@@ -252,7 +252,7 @@ def test_planted_secrets_come_out_nowhere(
 
     with planted.database.write() as session:
         planted.search(
-            audit_log.export_csv(session, SYSTEM, wanted=AuditFilter()).text, "the audit export"
+            audit_log.export_csv(session, SYSTEM, filters=AuditFilter()).text, "the audit export"
         )
     for page in registry.PAGES:
         app = open_page(page.file)

@@ -117,7 +117,7 @@ def test_every_service_asks_before_it_touches_anything(
     assert _needed(SERVICES[name], monkeypatch) is not None, f"{name} does not ask first"
 
 
-@pytest.mark.parametrize("role", [Role.VIEWER, Role.STEWARD, Role.OPERATOR])
+@pytest.mark.parametrize("role", [r for r in Role if r is not Role.ADMIN])
 @pytest.mark.parametrize("name", ASKING)
 def test_a_role_without_the_permission_is_refused(
     name: str, role: Role, monkeypatch: pytest.MonkeyPatch
@@ -158,6 +158,9 @@ def test_the_table_is_the_one_of_the_design() -> None:
     steward, operator = PERMISSIONS[Role.STEWARD], PERMISSIONS[Role.OPERATOR]
     assert PERMISSIONS[Role.VIEWER] < steward < PERMISSIONS[Role.ADMIN]
     assert PERMISSIONS[Role.VIEWER] < operator < PERMISSIONS[Role.ADMIN]
+    auditor = PERMISSIONS[Role.AUDITOR]
+    assert PERMISSIONS[Role.VIEWER] < auditor
+    assert {p for p in Permission if p.endswith(":read")} == auditor - {Permission.OWN_ACCOUNT}
     assert {Permission.USER_SYNC_APPLY, Permission.TOKENIZATION_RUN} <= steward - operator
     assert {Permission.MOUNTS_WRITE, Permission.INGESTION_RUN} <= operator - steward
     for only_admin in (

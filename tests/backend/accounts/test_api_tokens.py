@@ -123,7 +123,7 @@ class TestAdd:
         secret = made.raw.rsplit("_", 1)[-1] if made.raw.count("_") == 2 else made.raw[17:]
         with database.write() as session:
             row = session.scalars(select(ApiToken)).one()
-            exported = audit_log.export_csv(session, SYSTEM, wanted=AuditFilter()).text
+            exported = audit_log.export_csv(session, SYSTEM, filters=AuditFilter()).text
         assert secret not in str(vars(row)) + exported + str(made.view)
 
     def test_a_token_in_a_log_line_is_masked(self, database: Database) -> None:
@@ -149,7 +149,7 @@ class TestRevoke:
         assert view.revoked_by == "system"
         with database.read() as session:
             wanted = AuditFilter(action="accounts:api_token:revoke")
-            assert len(audit_log.list_events(session, SYSTEM, wanted=wanted).items) == 1
+            assert len(audit_log.list_events(session, SYSTEM, filters=wanted).items) == 1
 
     def test_an_unknown_one_is_not_found(self, database: Database) -> None:
         with pytest.raises(NotFound), database.write() as session:

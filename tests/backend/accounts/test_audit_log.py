@@ -36,7 +36,7 @@ def numbers(database: Database, **wanted: object) -> list[int]:
         page = audit_log.list_events(
             session,
             SYSTEM,
-            wanted=AuditFilter(**wanted),
+            filters=AuditFilter(**wanted),
             limit=500,  # type: ignore[arg-type]
         )
     return [row.number for row in page.items]
@@ -66,7 +66,7 @@ class TestListEvents:
         while True:
             with database.read() as session:
                 page = audit_log.list_events(
-                    session, SYSTEM, wanted=AuditFilter(), before=before, limit=7
+                    session, SYSTEM, filters=AuditFilter(), before=before, limit=7
                 )
             assert len(page.items) <= 7
             seen += [row.number for row in page.items]
@@ -92,7 +92,7 @@ class TestExportCsv:
     def test_is_a_csv_without_secrets_and_is_audited(self, database: Database) -> None:
         fill(database)
         with database.write() as session:
-            made = audit_log.export_csv(session, SYSTEM, wanted=AuditFilter(actor="person1"))
+            made = audit_log.export_csv(session, SYSTEM, filters=AuditFilter(actor="person1"))
         rows = list(csv.DictReader(io.StringIO(made.text)))
         assert len(rows) == made.rows == 10
         assert {row["actor"] for row in rows} == {"person1"}
@@ -104,7 +104,7 @@ class TestExportCsv:
         with database.write() as session:
             audit.record(session, SYSTEM, "a:b:c", subject=evil)
         with database.write() as session:
-            made = audit_log.export_csv(session, SYSTEM, wanted=AuditFilter())
+            made = audit_log.export_csv(session, SYSTEM, filters=AuditFilter())
         (row,) = csv.DictReader(io.StringIO(made.text))
         assert row["subject"] == "'" + evil
 
@@ -114,5 +114,5 @@ class TestExportCsv:
         fill(database)
         monkeypatch.setattr(audit_log, "MAX_EXPORT", 12)
         with database.write() as session:
-            made = audit_log.export_csv(session, SYSTEM, wanted=AuditFilter())
+            made = audit_log.export_csv(session, SYSTEM, filters=AuditFilter())
         assert (made.rows, made.truncated) == (12, True)

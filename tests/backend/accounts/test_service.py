@@ -47,7 +47,7 @@ def as_actor(account: AccountView) -> Actor:
 
 def actions_in_log(database: Database) -> list[str]:
     with database.read() as session:
-        page = audit_log.list_events(session, SYSTEM, wanted=AuditFilter())
+        page = audit_log.list_events(session, SYSTEM, filters=AuditFilter())
     return [row.action for row in page.items]
 
 
@@ -65,9 +65,9 @@ class TestPermissions:
         (api_tokens.add, {"name": "x", "role": "admin"}),
         (api_tokens.list_tokens, {}),
         (api_tokens.revoke, {"token_id": 1}),
-        (audit_log.list_events, {"wanted": AuditFilter()}),
+        (audit_log.list_events, {"filters": AuditFilter()}),
         (audit_log.verify, {}),
-        (audit_log.export_csv, {"wanted": AuditFilter()}),
+        (audit_log.export_csv, {"filters": AuditFilter()}),
     )
 
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.STEWARD, Role.OPERATOR])
@@ -243,7 +243,7 @@ class TestResetPassword:
         ann = add_account("ann")
         made = change(database, service.reset_password, SYSTEM, account_id=ann.id, version=1)
         with database.write() as session:
-            exported = audit_log.export_csv(session, SYSTEM, wanted=AuditFilter()).text
+            exported = audit_log.export_csv(session, SYSTEM, filters=AuditFilter()).text
         assert "reset_password" in exported
         assert made.raw not in exported
         assert PASSWORD not in exported

@@ -21,7 +21,7 @@ def enter(
 def events(database: Database) -> list[AuditRow]:
     with database.read() as session:
         wanted = AuditFilter(action=sign_in.ACTION)
-        return audit_log.list_events(session, SYSTEM, wanted=wanted).items
+        return audit_log.list_events(session, SYSTEM, filters=wanted).items
 
 
 class TestAuthenticate:

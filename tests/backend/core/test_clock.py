@@ -29,3 +29,15 @@ def test_tables_at_a_terminal_leave_out_the_fractions() -> None:
 
 def test_nothing_stays_nothing() -> None:
     assert clock.iso(None) is clock.to_the_second(None) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2026-07-01", "2026-07-01T00:00:00Z"),
+        (" 2026-07-01T09:30 ", "2026-07-01T09:30:00Z"),
+        ("2026-07-01T09:30+02:00", "2026-07-01T07:30:00Z"),
+    ],
+)
+def test_what_a_person_types_is_utc_unless_it_says_else(typed: str, meant: str) -> None:
+    assert clock.iso(clock.parse(typed)) == meant
