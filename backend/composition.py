@@ -268,9 +268,9 @@ class Accounts(Domain):
         return {"provider_sessions": provider_sessions.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import audit
+        from backend.api.routes import accounts, audit
 
-        return (("/api", audit.router),)
+        return (("/api", accounts.router), ("/api", audit.router))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import accounts, audit

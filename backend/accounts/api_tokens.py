@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from backend.accounts import last_seen, repository, tokens
 from backend.accounts.names import checked_name, checked_role
-from backend.accounts.schemas import ApiTokenView, NewApiToken
+from backend.accounts.schemas import ApiTokenPage, ApiTokenView, NewApiToken
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
@@ -19,7 +19,7 @@ from backend.models.accounts import ApiToken
 
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
 SEEN_EVERY = timedelta(minutes=1)
-MAX_LISTED = 500
+MAX_PAGE = 500
 MAX_DAYS = 3650
 
 
@@ -80,11 +80,17 @@ def authenticate(session: ReadSession, raw_token: str) -> Actor:
 
 
 def list_tokens(
-    session: ReadSession, actor: Actor, *, limit: int = MAX_LISTED
-) -> list[ApiTokenView]:
-    """Every token, newest first, revoked ones included."""
+    session: ReadSession, actor: Actor, *, cursor: int | None = None, limit: int = MAX_PAGE
+) -> ApiTokenPage:
+    """Tokens, newest first, revoked ones included. cursor: `next_cursor` of the page before."""
     access.require(actor, Permission.ACCOUNTS_READ)
-    return [_view(row) for row in repository.list_api_tokens(session, limit)]
+    limit = max(1, min(limit, MAX_PAGE))
+    rows = repository.list_api_tokens(session, before=cursor, limit=limit + 1)
+    items = rows[:limit]
+    return ApiTokenPage(
+        items=[_view(row) for row in items],
+        next_cursor=items[-1].id if len(rows) > limit else None,
+    )
 
 
 def revoke(session: WriteSession, actor: Actor, *, token_id: int) -> ApiTokenView:

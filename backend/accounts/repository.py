@@ -63,8 +63,14 @@ def lock_admins(session: WriteSession) -> list[Account]:
     )
 
 
-def list_accounts(session: ReadSession, limit: int) -> list[Account]:
-    return list(session.scalars(select(Account).order_by(Account.name_key).limit(limit)))
+def list_accounts(session: ReadSession, *, part: str, after: str, limit: int) -> list[Account]:
+    """By name: those that hold `part` and come after `after`; both are name keys, or ""."""
+    query = select(Account).order_by(Account.name_key).limit(limit)
+    if part:
+        query = query.where(Account.name_key.contains(part, autoescape=True))
+    if after:
+        query = query.where(Account.name_key > after)
+    return list(session.scalars(query))
 
 
 def any_admin(session: ReadSession) -> bool:
@@ -116,13 +122,13 @@ def list_live_sessions(
 
 
 def count_live_sessions(
-    session: ReadSession, *, now: datetime, idle_since: datetime
+    session: ReadSession, account_ids: Sequence[int], *, now: datetime, idle_since: datetime
 ) -> dict[int, int]:
     """Account id to number of live sessions."""
     rows = session.execute(
         select(AccountSession.account_id, func.count())
         .join(Account, Account.id == AccountSession.account_id)
-        .where(*_live(now, idle_since))
+        .where(AccountSession.account_id.in_(account_ids), *_live(now, idle_since))
         .group_by(AccountSession.account_id)
     )
     return {int(row[0]): int(row[1]) for row in rows}
@@ -220,8 +226,11 @@ def find_api_token_by_id(session: ReadSession, token_id: int) -> ApiToken | None
     return session.get(ApiToken, token_id)
 
 
-def list_api_tokens(session: ReadSession, limit: int) -> list[ApiToken]:
-    return list(session.scalars(select(ApiToken).order_by(ApiToken.id.desc()).limit(limit)))
+def list_api_tokens(session: ReadSession, *, before: int | None, limit: int) -> list[ApiToken]:
+    query = select(ApiToken).order_by(ApiToken.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(ApiToken.id < before)
+    return list(session.scalars(query))
 
 
 def list_expiring_api_tokens(

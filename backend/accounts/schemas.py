@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from backend.core import clock
 from backend.core.access import Actor, Role
@@ -25,8 +25,11 @@ class SignedIn:
     has_first_password: bool = False
 
 
-@dataclass(frozen=True)
-class AccountView:
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class AccountView(View):
     """One account. version: hand it back with a change, so that two admins see one another."""
 
     id: int
@@ -40,6 +43,13 @@ class AccountView:
     last_sign_in_at: datetime | None
     live_sessions: int
     version: int
+
+
+class AccountPage(View):
+    """By name. next_cursor: hand it back for the names after these; None at the end."""
+
+    items: list[AccountView]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,7 @@ class SessionView:
     user_agent: str
 
 
-@dataclass(frozen=True)
-class ApiTokenView:
+class ApiTokenView(View):
     """One API token, without the token."""
 
     id: int
@@ -71,6 +80,7 @@ class ApiTokenView:
     revoked_at: datetime | None
     revoked_by: str
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
     @property
     def state(self) -> Literal["valid", "ended", "revoked"]:
         """Whether it is accepted, and if not, why."""
@@ -81,6 +91,13 @@ class ApiTokenView:
         return "valid"
 
 
+class ApiTokenPage(View):
+    """Newest first. next_cursor: hand it back for older ones; None at the end."""
+
+    items: list[ApiTokenView]
+    next_cursor: int | None
+
+
 @dataclass(frozen=True)
 class NewApiToken:
     """A token just made. raw: shown once and never again."""
@@ -89,10 +106,8 @@ class NewApiToken:
     raw: str
 
 
-class AuditRow(BaseModel):
+class AuditRow(View):
     """One event. details: small JSON without secrets and personal values. hash: of its row."""
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     at: datetime
@@ -106,7 +121,7 @@ class AuditRow(BaseModel):
     hash: str
 
 
-class AuditPage(BaseModel):
+class AuditPage(View):
     """Newest first. next_cursor: hand it back for older rows; None at the end."""
 
     items: list[AuditRow]

@@ -7,14 +7,14 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.accounts import passwords, repository, sessions
 from backend.accounts.names import checked_name, checked_role, name_key
-from backend.accounts.schemas import AccountView
+from backend.accounts.schemas import AccountPage, AccountView
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput, NotFound
 from backend.models.accounts import Account
 
-MAX_LISTED = 1_000
+MAX_PAGE = 500
 
 
 class NameTaken(Conflict):
@@ -54,13 +54,25 @@ class Reset:
 
 
 def list_accounts(
-    session: ReadSession, actor: Actor, *, limit: int = MAX_LISTED
-) -> list[AccountView]:
-    """The access review: every account with role, last sign-in and number of live sessions."""
+    session: ReadSession, actor: Actor, *, part: str = "", cursor: str = "", limit: int = MAX_PAGE
+) -> AccountPage:
+    """The access review, by name: accounts with role, last sign-in and number of live sessions.
+
+    part: only names that hold it. cursor: the `next_cursor` of the page before.
+    """
     access.require(actor, Permission.ACCOUNTS_READ)
-    now = clock.now()
-    live = repository.count_live_sessions(session, now=now, idle_since=now - sessions.IDLE_TIMEOUT)
-    return [_view(row, live.get(row.id, 0)) for row in repository.list_accounts(session, limit)]
+    limit, now = max(1, min(limit, MAX_PAGE)), clock.now()
+    rows = repository.list_accounts(
+        session, part=name_key(part), after=name_key(cursor), limit=limit + 1
+    )
+    items = rows[:limit]
+    live = repository.count_live_sessions(
+        session, [row.id for row in items], now=now, idle_since=now - sessions.IDLE_TIMEOUT
+    )
+    return AccountPage(
+        items=[_view(row, live.get(row.id, 0)) for row in items],
+        next_cursor=items[-1].name if len(rows) > limit else None,
+    )
 
 
 def get_by_name(session: ReadSession, actor: Actor, *, name: str) -> AccountView:

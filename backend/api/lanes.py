@@ -19,6 +19,18 @@ READS, READS_OF_A_ROOM = 8, 4
 WRITES = 40
 #: Of the writes, what one API token may hold: half, so that another always gets on.
 WRITES_OF_A_TOKEN = 20
+_ROOMS = frozenset(
+    (
+        "accounts",
+        "audit",
+        "environments",
+        "ingestion",
+        "jobs",
+        "mounts",
+        "tokenization",
+        "user-sync",
+    )
+)
 #: Threads for blocking work in this process: both lanes, and some for everything else.
 THREADS = 64
 
@@ -57,5 +69,4 @@ class Lanes:
 def _room(path: str) -> str:
     """mounts of /api/mounts/7; what no room answers has one lane together."""
     parts = path.split("/")
-    known = {"audit", "environments", "ingestion", "jobs", "mounts", "tokenization", "user-sync"}
-    return parts[2] if len(parts) > 2 and parts[2] in known else ""
+    return parts[2] if len(parts) > 2 and parts[2] in _ROOMS else ""

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from backend.accounts import api_tokens, service
-from backend.accounts.schemas import AccountView
 from backend.cli import common as cli
 from backend.cli.common import Json, new_app
 from backend.core.errors import InvalidInput
@@ -27,14 +26,19 @@ def add(name: Name, role: RoleName, as_json: Json = False) -> None:
     password = _new_password()
     with cli.unit_write() as (session, actor):
         view = service.create(session, actor, name=name, role=role, password=password)
-    cli.emit(_document(view), as_json, f"Account {view.name} was made with the role {view.role}.")
+    cli.emit(view, as_json, f"Account {view.name} was made with the role {view.role}.")
 
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Every account with role, last sign-in and live sessions."""
+def list_(
+    part: Annotated[str, typer.Option("--name", help="Only names that hold this.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = service.MAX_PAGE,
+    cursor: Annotated[str, typer.Option(help="next_cursor of the page before.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Accounts by name, with role, last sign-in and live sessions."""
     with cli.unit_read() as (session, actor):
-        views = service.list_accounts(session, actor)
+        page = service.list_accounts(session, actor, part=part, cursor=cursor, limit=limit)
     rows = [
         [
             view.name,
@@ -43,10 +47,10 @@ def list_(as_json: Json = False) -> None:
             view.last_sign_in_at or "never",
             view.live_sessions,
         ]
-        for view in views
+        for view in page.items
     ]
     text = cli.table(["NAME", "ROLE", "STATE", "LAST SIGN-IN", "SESSIONS"], rows)
-    cli.emit({"items": [_document(view) for view in views]}, as_json, text)
+    cli.emit(page, as_json, text + cli.more(page.next_cursor))
 
 
 @app.command("disable")
@@ -73,7 +77,7 @@ def role_(
     with cli.unit_write() as (session, actor):
         view = service.get_by_name(session, actor, name=name)
         view = service.set_role(session, actor, account_id=view.id, role=role, version=view.version)
-    cli.emit(_document(view), as_json, f"Account {view.name} has the role {view.role} now.")
+    cli.emit(view, as_json, f"Account {view.name} has the role {view.role} now.")
 
 
 @app.command("reset-password")
@@ -100,10 +104,14 @@ def add_token(
 
 
 @tokens_app.command("list")
-def list_tokens(as_json: Json = False) -> None:
-    """Every API token, without the token itself."""
+def list_tokens(
+    limit: Annotated[int, typer.Option(min=1, max=api_tokens.MAX_PAGE)] = api_tokens.MAX_PAGE,
+    cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
+    as_json: Json = False,
+) -> None:
+    """API tokens, newest first, without the token itself."""
     with cli.unit_read() as (session, actor):
-        views = api_tokens.list_tokens(session, actor)
+        page = api_tokens.list_tokens(session, actor, cursor=cursor, limit=limit)
     rows = [
         [
             view.id,
@@ -113,10 +121,10 @@ def list_tokens(as_json: Json = False) -> None:
             view.expires_at or "never",
             view.last_used_at or "never",
         ]
-        for view in views
+        for view in page.items
     ]
     text = cli.table(["ID", "NAME", "ROLE", "STATE", "ENDS", "LAST USED"], rows)
-    cli.emit({"items": views}, as_json, text)
+    cli.emit(page, as_json, text + cli.more(page.next_cursor))
 
 
 @tokens_app.command("revoke")
@@ -136,7 +144,7 @@ def _set_disabled(name: str, *, disabled: bool, as_json: bool) -> None:
             session, actor, account_id=view.id, disabled=disabled, version=view.version
         )
     word = "disabled" if view.disabled else "enabled"
-    cli.emit(_document(view), as_json, f"Account {view.name} is {word}.")
+    cli.emit(view, as_json, f"Account {view.name} is {word}.")
 
 
 def _new_password() -> str:
@@ -144,15 +152,3 @@ def _new_password() -> str:
     if sys.stdin.isatty() and cli.read_secret("password once more") != password:
         raise InvalidInput("The two passwords differ. Nothing was done.")
     return password
-
-
-def _document(view: AccountView) -> dict[str, object]:
-    return {
-        "id": view.id,
-        "name": view.name,
-        "role": view.role.value,
-        "disabled": view.disabled,
-        "external": view.external,
-        "last_sign_in_at": view.last_sign_in_at,
-        "live_sessions": view.live_sessions,
-    }

@@ -45,9 +45,7 @@ def list_(
         for row in page.items
     ]
     text = cli.table(["No.", "WHEN", "BY", "ACTION", "ABOUT", "OUTCOME"], rows)
-    if page.next_cursor is not None:
-        text += f"\nOlder ones: --cursor {page.next_cursor}"
-    cli.emit(page, as_json, text)
+    cli.emit(page, as_json, text + cli.more(page.next_cursor))
 
 
 @app.command("show")

@@ -8,6 +8,7 @@ import dataclasses
 import getpass
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -125,6 +126,13 @@ def table(headers: list[str], rows: list[list[Any]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
+    )
+
+
+def more(next_cursor: int | str | None) -> str:
+    """The line below a table that is not the whole list; "" below one that is."""
+    return (
+        "" if next_cursor is None else f"\nThere are more: --cursor {shlex.quote(str(next_cursor))}"
     )
 
 

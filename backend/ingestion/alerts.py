@@ -8,11 +8,9 @@ from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.ingestion import repository
-from backend.ingestion.schemas import RunFilter
 
 PAGE = "ingestion"
 _RECENT = timedelta(days=7)
-_LOOKED_AT = 200
 _MOST = 5
 
 
@@ -23,15 +21,17 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     since = clock.now() - _RECENT
     known = resolve.names(session)
     seen: set[tuple[int, str]] = set()
-    found = []
-    for row in repository.list_runs(session, RunFilter(), limit=_LOOKED_AT, before=None):
+    found: list[Alert] = []
+    for row in repository.runs_since(session, since):
         urn = row.dataset_urn or row.job_urn or ""
         subject = (row.environment_id, urn)
-        if row.created_at < since or subject in seen:
+        if subject in seen:
             continue
         seen.add(subject)
         if row.status not in ("failed", "unknown") or row.environment_id not in known:
             continue
+        if len(found) == _MOST:
+            break
         ended = "failed" if row.status == "failed" else "has an unknown outcome"
         found.append(
             Alert(
@@ -42,4 +42,4 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
                 (("view", "runs"), ("run", row.run_id)),
             )
         )
-    return found[:_MOST]
+    return found

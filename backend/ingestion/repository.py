@@ -1,9 +1,10 @@
 """All SQL of the ingestion room."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
@@ -11,6 +12,9 @@ from backend.ingestion.ruleset import Rule
 from backend.ingestion.schemas import RunFilter
 from backend.ingestion.targets import Target
 from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
+
+#: Runs read at once where a list goes back in time.
+_STEP = 500
 
 # -- rules -------------------------------------------------------------------------------------
 
@@ -188,6 +192,34 @@ def list_runs(
     if before is not None:
         query = query.where(IngestionRun.id < before)
     return list(session.scalars(query.limit(limit)))
+
+
+def runs_since(session: ReadSession, since: datetime) -> Iterator[Row[Any]]:
+    """The runs since an instant, newest first, in steps by number: nothing older is read."""
+    columns = (
+        IngestionRun.id,
+        IngestionRun.run_id,
+        IngestionRun.environment_id,
+        IngestionRun.dataset_urn,
+        IngestionRun.job_urn,
+        IngestionRun.status,
+        IngestionRun.created_at,
+    )
+    before = 2**63 - 1
+    while True:
+        step = session.execute(
+            select(*columns)
+            .where(IngestionRun.id < before)
+            .order_by(IngestionRun.id.desc())
+            .limit(_STEP)
+        ).all()
+        for row in step:
+            if row.created_at < since:
+                return
+            yield row
+        if len(step) < _STEP:
+            return
+        before = step[-1].id
 
 
 def list_moments(

@@ -8,13 +8,18 @@ from pages.accounts import account_list, token_list
 from pages.shared import filters, rows, session_list, shown_once
 from pages.shell import calls, flash, guard, head
 
+SHOWN = 200
 VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tokens"}
 
 
 def accounts_view(actor: Actor, own_session_id: int) -> None:
     """The list; a chosen account with what can be done to it; the form for a new one."""
     changes = actor.may(Permission.ACCOUNTS_WRITE)
-    chosen = account_list.table(calls.read(service.list_accounts))
+    name = filters.text("Name", "name", key="accounts.name", placeholder="part of it")
+    after = st.query_params.get("after", "")
+    page = calls.read(service.list_accounts, part=name, cursor=after, limit=SHOWN)
+    chosen = account_list.table(page.items)
+    filters.pages(page.next_cursor, parameter="after", key="accounts")
     if chosen is None:
         st.caption(
             "Choose an account to change its role, reset its password or disable it."
@@ -60,4 +65,6 @@ else:
     changes = actor.may(Permission.API_TOKENS_WRITE)
     if changes:
         token_list.create_form()
-    token_list.show(calls.read(api_tokens.list_tokens), changes=changes)
+    listed = calls.read(api_tokens.list_tokens, cursor=filters.number("before"), limit=SHOWN)
+    token_list.show(listed.items, changes=changes)
+    filters.pages(listed.next_cursor, parameter="before", key="tokens")

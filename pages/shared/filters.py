@@ -97,6 +97,22 @@ def forget(parameter: str) -> None:
     st.query_params.pop(parameter, None)
 
 
+def pages(next_cursor: int | str | None, *, parameter: str, key: str) -> None:
+    """Buttons to the first and the next page of a list whose place is kept in `?parameter=`."""
+    first, following, _rest = st.columns([1, 1, 2])
+    if st.query_params.get(parameter):
+        first.button(
+            "First page", key=f"{key}.first", on_click=forget, args=(parameter,), width="stretch"
+        )
+    if next_cursor is not None:
+        following.button(
+            "Next page",
+            key=f"{key}.next",
+            on_click=lambda: st.query_params.update({parameter: str(next_cursor)}),
+            width="stretch",
+        )
+
+
 def view(
     options: Mapping[str, str],
     first: str,

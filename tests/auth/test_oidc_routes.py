@@ -82,7 +82,7 @@ class TestTrip:
         assert (back.status_code, back.headers["location"]) == (303, "/jobs?state=failed")
         assert sum(len(value) for value in back.headers.get_list("set-cookie")) < 300
         with database.read() as session:
-            (view,) = service.list_accounts(session, SYSTEM)
+            (view,) = service.list_accounts(session, SYSTEM).items
         assert (view.name, view.role, view.live_sessions) == ("ann", "operator", 1)
 
     def test_asks_with_pkce_and_state_that_only_the_server_holds(
@@ -99,7 +99,7 @@ class TestTrip:
         provider.person |= {"preferred_username": "Boss@x.org", "email": "boss@x.org"}
         come_back(visitor)
         with database.read() as session:
-            assert service.list_accounts(session, SYSTEM)[0].name == "1"
+            assert service.list_accounts(session, SYSTEM).items[0].name == "1"
 
     def test_groups_of_userinfo_count(
         self, visitor: httpx.Client, provider: Provider, database: Database
@@ -108,7 +108,7 @@ class TestTrip:
         provider.userinfo = {"groups": ["everyone"]}
         come_back(visitor)
         with database.read() as session:
-            assert service.list_accounts(session, SYSTEM)[0].role == "viewer"
+            assert service.list_accounts(session, SYSTEM).items[0].role == "viewer"
 
 
 class TestRefused:
@@ -160,7 +160,7 @@ class TestRefused:
     ) -> None:
         come_back(visitor)
         with database.write() as session:
-            (view,) = service.list_accounts(session, SYSTEM)
+            (view,) = service.list_accounts(session, SYSTEM).items
             service.set_disabled(
                 session, SYSTEM, account_id=view.id, disabled=True, version=view.version
             )
@@ -182,7 +182,7 @@ class TestLiveSession:
         provider.person["groups"] = ["everyone"]
         due_now(database)
         with database.read() as session:
-            assert service.list_accounts(session, SYSTEM)[0].role == "viewer"
+            assert service.list_accounts(session, SYSTEM).items[0].role == "viewer"
         provider.person["groups"] = []
         due_now(database)
         assert live(database) == 0

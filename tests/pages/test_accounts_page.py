@@ -195,7 +195,7 @@ class TestTokens:
         click(page, "tokens.revoke")
         click(page, "tokens.revoke.dialog.confirm")
         with database.read() as session:
-            (view,) = api_tokens.list_tokens(session, SYSTEM)
+            (view,) = api_tokens.list_tokens(session, SYSTEM).items
         assert view.id == made.view.id
         assert view.revoked_by == "root"
 
@@ -212,6 +212,28 @@ class TestRoleTakenAway:
         page.button(key="accounts.create.submit").click().run()
         with database.read() as session:
             assert repository.find_account(session, "mallory") is None
+
+
+class TestManyAccounts:
+    def test_every_one_can_be_reached(
+        self, page: AppTest, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with database.write() as session:
+            for number in range(401):
+                service.add_account(
+                    session, SYSTEM, name=f"p{number:03}", role=Role.VIEWER, stored=None
+                )
+        seen: list[str] = []
+        for _ in range(3):
+            page.run()
+            seen += list(page.dataframe[0].value["Name"])
+            if any(button.key == "accounts.next" for button in page.button):
+                page.button(key="accounts.next").click().run()
+        assert len(seen) == len(set(seen)) == 403
+        click(page, "accounts.first")
+        assert page.dataframe[0].value["Name"][0] == "ann"
+        page.text_input(key="accounts.name").set_value("P40").run()
+        assert list(page.dataframe[0].value["Name"]) == ["p400"]
 
 
 class TestAuditor:

@@ -1,14 +1,21 @@
 """User sync over REST."""
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.routes.user_sync_requests import (
+    ApplyRequest,
+    DomainMapRequest,
+    IgnoreRequest,
+    PlanRequest,
+    UploadRequest,
+)
 from backend.core.access import Actor
-from backend.core.database import Database
+from backend.core.database import Database, ReadSession
 from backend.user_sync import documents, service
 from backend.user_sync.schemas import (
     DomainMapView,
@@ -35,59 +42,6 @@ RunId = Annotated[int, Path(ge=1, le=2**53)]
 Environment = Annotated[str | None, Query(max_length=80)]
 
 
-class PlanRequest(BaseModel):
-    """environment: a name; left out: the default one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    environment: str | None = Field(default=None, max_length=80)
-    acceptShort: bool = False
-
-
-class ApplyRequest(BaseModel):
-    """emails and userIds: only these users; left out: every change of the plan.
-
-    confirm: the number of users, needed above the environment's limit. wait: seconds to wait for
-    the end before answering 202.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    emails: list[str] | None = Field(default=None, max_length=100_000)
-    userIds: list[str] | None = Field(default=None, max_length=100_000)
-    confirm: str | int = ""
-    wait: float = Field(default=20, ge=0, le=60)
-
-
-class IgnoreRequest(BaseModel):
-    """userId or email: whose difference; reason: others will read it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    userId: str = Field(default="", max_length=64)
-    email: str = Field(default="", max_length=320)
-    field: Literal["displayName", "domains"]
-    reason: str = Field(max_length=500)
-
-
-class DomainMapRequest(BaseModel):
-    """said: the directory's word; domain: the full name of the domain meant."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    said: str = Field(min_length=1, max_length=256)
-    domain: str = Field(min_length=1, max_length=3000)
-
-
-class UploadRequest(BaseModel):
-    """content: the whole file as text."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(default="people", max_length=255)
-    content: str = Field(max_length=8 * 1024 * 1024)
-
-
 class Plan(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -111,6 +65,8 @@ class PlanWithRows(Plan):
 
 
 class Run(BaseModel):
+    """rows: at most 1,000; with a `next_cursor` there are more. summary counts them all."""
+
     model_config = ConfigDict(extra="allow")
 
     run_id: int
@@ -118,6 +74,7 @@ class Run(BaseModel):
     state: str
     summary: dict[str, int]
     rows: list[dict[str, Any]]
+    next_cursor: int | None = None
 
 
 class Runs(BaseModel):
@@ -206,10 +163,16 @@ def apply_plan(
 
 
 @router.get("/runs/{run_id}", response_model=Run)
-def get_run(session: Reader, caller: Caller, run_id: RunId) -> Any:
-    """A run with the outcome of each of its users."""
+def get_run(
+    session: Reader,
+    caller: Caller,
+    run_id: RunId,
+    cursor: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
+    limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
+) -> Any:
+    """A run with the outcome of its users, a page of them."""
     run = service.get_run(session, caller, run_id=run_id)
-    return documents.run_document(run, service.all_items(session, caller, run_id=run_id))
+    return _run_page(session, caller, run, cursor, limit)
 
 
 @router.post("/runs/{run_id}/revert", response_model=PlanWithRows)
@@ -222,8 +185,7 @@ def revert_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
 @router.post("/runs/{run_id}/resume", response_model=Run, status_code=202)
 def resume_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
     """Go on with a run that stopped."""
-    run = service.resume(session, caller, run_id=run_id)
-    return documents.run_document(run, service.all_items(session, caller, run_id=run_id))
+    return _run_page(session, caller, service.resume(session, caller, run_id=run_id))
 
 
 @router.post("/runs/{run_id}/cancel", response_model=Run, status_code=202)
@@ -396,5 +358,12 @@ def _answer(database: Database, caller: Actor, response: Response, run: RunView)
     if not run.ended:
         response.status_code = 202
     with database.read() as session:
-        items = service.all_items(session, caller, run_id=run.id)
-        return documents.run_document(run, items)
+        return _run_page(session, caller, run)
+
+
+def _run_page(
+    session: ReadSession, caller: Actor, run: RunView, after: int = -1, limit: int = MOST_ROWS
+) -> dict[str, Any]:
+    items = service.list_items(session, caller, run_id=run.id, after=after, limit=limit)
+    following = items[-1].position if len(items) == limit else None
+    return {**documents.run_document(run, items), "next_cursor": following}

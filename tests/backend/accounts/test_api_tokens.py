@@ -30,7 +30,7 @@ def use(database: Database, raw: str) -> Actor:
 
 def listed(database: Database) -> ApiTokenView:
     with database.read() as session:
-        return api_tokens.list_tokens(session, SYSTEM)[0]
+        return api_tokens.list_tokens(session, SYSTEM).items[0]
 
 
 class TestAuthenticate:

@@ -38,7 +38,7 @@ class TestSignIn:
         move_clock(timedelta(seconds=2))
         assert enter(database, said(), Role.VIEWER).role is Role.VIEWER
         with database.read() as session:
-            assert service.list_accounts(session, SYSTEM)[0].role is Role.VIEWER
+            assert service.list_accounts(session, SYSTEM).items[0].role is Role.VIEWER
 
     def test_two_browsers_in_the_same_second_are_both_let_in(self, any_database: Database) -> None:
         entered: list[Actor] = []
@@ -72,7 +72,7 @@ class TestSignIn:
         with pytest.raises(NotPermitted, match="no role"):
             enter(database, said(), None)
         with database.read() as session:
-            assert service.list_accounts(session, SYSTEM) == []
+            assert service.list_accounts(session, SYSTEM).items == []
 
     def test_a_disabled_account_stays_out(self, database: Database, move_clock: MoveClock) -> None:
         actor = enter(database, said())

@@ -94,4 +94,4 @@ class TestEnsureFirstAdmin:
             thread.join()
         assert len([one for one in made if one is not None]) == 1
         with any_database.read() as session:
-            assert len(service.list_accounts(session, SYSTEM)) == 1
+            assert len(service.list_accounts(session, SYSTEM).items) == 1

@@ -315,7 +315,7 @@ class TestListAccounts:
         signed_in_sessions(database, ann, 2)
         sign_in.authenticate(database, name="ben", password=PASSWORD, address="")
         with database.read() as session:
-            first, second = service.list_accounts(session, as_actor(ben))
+            first, second = service.list_accounts(session, as_actor(ben)).items
         assert (first.name, first.live_sessions, first.last_sign_in_at) == ("ann", 2, None)
         assert (second.name, second.live_sessions) == ("Ben", 0)
         assert second.last_sign_in_at is not None

@@ -22,6 +22,14 @@ def test_plan_apply_and_revert(client, world, workers, bearer):
     assert (run["state"], run["summary"]["applied"]) == ("succeeded", plan["fields"]["users"])
     assert client.get(f"{RUNS}/{run['run_id']}", headers=steward).json()["rows"] == run["rows"]
 
+    rows, cursor = [], -1
+    while cursor is not None:
+        query = {"limit": 3, "cursor": cursor}
+        page = client.get(f"{RUNS}/{run['run_id']}", params=query, headers=steward).json()
+        assert page["summary"] == run["summary"]
+        rows, cursor = rows + page["rows"], page["next_cursor"]
+    assert rows == run["rows"]
+
     again = client.post(f"{PLANS}/{plan['plan_id']}/apply", headers=steward).json()
     assert (again["run_id"], again["reused"]) == (run["run_id"], True)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text, update
 
-from backend.accounts import api_tokens, passwords, sign_in
-from backend.core.access import Role
+from backend.accounts import api_tokens, passwords, service, sign_in
+from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated
 from backend.models import ApiToken
@@ -142,3 +142,38 @@ class TestTokenList:
         state, ends, _ = said["a-day"]
         assert state == "valid"
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ends)
+
+
+class TestLongLists:
+    """Nothing is cut without saying so, and each list can be gone through."""
+
+    def test_accounts_by_name_and_by_a_part_of_it(
+        self, run_cli: RunCli, database: Database
+    ) -> None:
+        with database.write() as session:
+            for name in ("ann", "Ben", "cleo", "ann's deputy", "50% off"):
+                service.add_account(session, SYSTEM, name=name, role=Role.VIEWER, stored=None)
+        seen, cursor = [], ""
+        while True:
+            done = run_cli("accounts", "list", "--limit", "2", "--cursor", cursor, "--json")
+            page = json.loads(done.out)
+            seen += [item["name"] for item in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert seen == ["50% off", "ann", "ann's deputy", "Ben", "cleo"]
+        assert run_cli("accounts", "list", "--limit", "3").out.endswith(
+            "There are more: --cursor 'ann'\"'\"'s deputy'\n"
+        )
+        found = json.loads(run_cli("accounts", "list", "--name", "%", "--json").out)["items"]
+        assert [item["name"] for item in found] == ["50% off"]
+
+    def test_tokens_newest_first(self, run_cli: RunCli, database: Database) -> None:
+        with database.write() as session:
+            for number in range(3):
+                api_tokens.add(session, SYSTEM, name=f"t{number}", role=Role.VIEWER)
+        page = json.loads(run_cli("tokens", "list", "--limit", "2", "--json").out)
+        assert [item["name"] for item in page["items"]] == ["t2", "t1"]
+        assert page["items"][0]["state"] == "valid"
+        rest = run_cli("tokens", "list", "--cursor", str(page["next_cursor"]), "--json")
+        assert [item["name"] for item in json.loads(rest.out)["items"]] == ["t0"]

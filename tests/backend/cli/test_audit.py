@@ -60,7 +60,7 @@ class TestList:
         first = listed(run_cli, "--limit", "4")
         rest = listed(run_cli, "--cursor", str(first["next_cursor"]))
         assert [item["number"] for item in rest["items"]] == [2, 1]
-        assert "Older ones: --cursor 3" in run_cli("audit", "list", "--limit", "4").out
+        assert "There are more: --cursor 3" in run_cli("audit", "list", "--limit", "4").out
 
     def test_says_what_is_no_time(self, run_cli: RunCli) -> None:
         assert "'yesterday' is no time." in run_cli("audit", "list", "--since", "yesterday").err

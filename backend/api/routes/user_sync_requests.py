@@ -1,0 +1,58 @@
+"""What user sync's endpoints are sent."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PlanRequest(BaseModel):
+    """environment: a name; left out: the default one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    environment: str | None = Field(default=None, max_length=80)
+    acceptShort: bool = False
+
+
+class ApplyRequest(BaseModel):
+    """emails and userIds: only these users; left out: every change of the plan.
+
+    confirm: the number of users, needed above the environment's limit. wait: seconds to wait for
+    the end before answering 202.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    emails: list[str] | None = Field(default=None, max_length=100_000)
+    userIds: list[str] | None = Field(default=None, max_length=100_000)
+    confirm: str | int = ""
+    wait: float = Field(default=20, ge=0, le=60)
+
+
+class IgnoreRequest(BaseModel):
+    """userId or email: whose difference; reason: others will read it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    userId: str = Field(default="", max_length=64)
+    email: str = Field(default="", max_length=320)
+    field: Literal["displayName", "domains"]
+    reason: str = Field(max_length=500)
+
+
+class DomainMapRequest(BaseModel):
+    """said: the directory's word; domain: the full name of the domain meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    said: str = Field(min_length=1, max_length=256)
+    domain: str = Field(min_length=1, max_length=3000)
+
+
+class UploadRequest(BaseModel):
+    """content: the whole file as text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(default="people", max_length=255)
+    content: str = Field(max_length=8 * 1024 * 1024)
