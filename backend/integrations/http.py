@@ -1,6 +1,5 @@
 """What HTTP clients share: deadlines, size limits, bare tokens, redirects within one origin."""
 
-import ipaddress
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from backend.core.errors import InvalidInput
+from backend.integrations.network import is_loopback
 
 MAX_REDIRECTS = 3
 
@@ -23,7 +23,7 @@ def client(address: str, *, timeout: float, **options: Any) -> httpx.Client:
     options.setdefault("verify", not address.startswith("http://"))
     return httpx.Client(
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-        trust_env=not is_loopback(address),
+        trust_env=not is_loopback(urlsplit(address).hostname or ""),
         **options,
     )
 
@@ -105,12 +105,3 @@ def bare_token(text: str) -> str:
             "alone and on one line."
         )
     return token
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is of this machine."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -12,23 +12,14 @@ from typing import Any
 
 import pytest
 
+from backend.composition import DOMAINS
 from backend.core import access
 from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.database import Database
 from backend.core.errors import NotPermitted, PortalError
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = (
-    "accounts",
-    "backup",
-    "connections",
-    "ingestion",
-    "jobs",
-    "mounts",
-    "sandbox",
-    "tokenization",
-    "user_sync",
-)
+ROOMS = (*(domain.name for domain in DOMAINS), "sandbox")
 #: Functions that take an actor and need no permission of their own, each with the reason.
 NEEDS_NONE = {
     "backend.jobs.enqueue.enqueue": "the service that enqueues has asked already",
