@@ -88,10 +88,10 @@ def test_postgres(
 
 @pytest.mark.parametrize("fault", faults("write-back", "DataHub"))
 def test_write_back(catalogued: World, note: Note, fault: str) -> None:
+    # Short where an answer never comes; a slow one has all the time that a busy machine needs.
+    timeout = {"timeout": "30" if fault == "slow" else "1"}
     with catalogued.database.write() as session:
-        connections.save(
-            session, ADMIN, environment="test", kind="datahub", settings={"timeout": "1"}
-        )
+        connections.save(session, ADMIN, environment="test", kind="datahub", settings=timeout)
     run = catalogued.start("customers")
     cell = Cell("write-back", "DataHub", fault)
     if fault == "refused":
