@@ -186,7 +186,8 @@ def _best_plan(
 ) -> tuple[float, float]:
     """Milliseconds of our page, and of the best query that is told where the page lies."""
     ours = watch.best(partial(paging.page, ledger, filters, sort, cursor, LIMIT))
-    items, following, walk = paging.page(ledger, filters, sort, cursor, LIMIT)
+    items, following, _used = paging.page(ledger, filters, sort, cursor, LIMIT)
+    walk = walks.plan(ledger, filters, sort, timed=False)
     start = walks.read_cursor(cursor, sort)[1] if cursor else None
     end = walks.read_cursor(following, sort)[1] if following else None
     if walk.descending:
@@ -194,12 +195,12 @@ def _best_plan(
     else:
         low, high = start or 1, end or entries
     t = schema.ledger
-    page = [*walks._conditions(filters).values(), t.c.id.between(low, high)]
+    page = [*walks.conditions(ledger, filters).values(), t.c.id.between(low, high)]
     order = t.c.id.desc() if walk.descending else t.c.id
     plain = select(t).where(*page).order_by(order).limit(LIMIT)
     plans = [plain]
     for index in t.indexes:
-        if next(iter(index.columns)).name in _named(filters):
+        if next(iter(index.columns)).name in _named(ledger, filters):
             plans.append(ledger.hinted(plain, str(index.name)))
     if filters.mounted:
         hosts = [f"compute-{number:03d}" for number in range(HOSTS)]
@@ -211,10 +212,10 @@ def _best_plan(
     )
 
 
-def _named(filters: Filters) -> set[str]:
+def _named(ledger: Ledger, filters: Filters) -> set[str]:
     """Columns by which an index narrows the search; nearly all entries are not deleted."""
     columns = {"host": "host", "target": "backup_target_id", "job": "jobid"}
-    found = {columns.get(name, name) for name in walks._conditions(filters)}
+    found = {columns.get(name, name) for name in walks.conditions(ledger, filters)}
     return found if filters.deleted else found - {"deleted"}
 
 
@@ -251,8 +252,9 @@ def _cursors(
 ) -> list[str]:
     """Where pages start: the first one, the next ones, and places deep inside."""
     found, cursor = [""], ""
+    walk = walks.plan(ledger, filters, sort, timed=False)
     for _ in range(3):
-        _items, following, walk = paging.page(ledger, filters, sort, cursor, LIMIT)
+        _items, following, _used = paging.page(ledger, filters, sort, cursor, LIMIT)
         if following is None:
             return found
         found.append(cursor := following)

@@ -104,7 +104,7 @@ def orphans(
             limit=limit,
         )
     found = [(o.mount, " ".join(o.reasons.values())) for o in page.items]
-    rows = [[m.id, m.jobid, m.backup_target_id, m.host, why] for m, why in found]
+    rows = [[m.key, m.jobid, m.backup_target_id, m.host, why] for m, why in found]
     text = cli.table(["Entry", "Job", "Target", "Host", "Why"], rows)
     cli.emit(orphan_page(page), json, "\n".join(filter(None, [text, page.problem])))
 
@@ -345,7 +345,14 @@ def _list(
 
 def _table(items: Any) -> str:
     rows = [
-        [m.id, m.jobid, m.backup_target_id, m.host, "yes" if m.mounted else "no", m.created_at]
+        [
+            m.key,
+            m.jobid,
+            m.backup_target_id or "(empty)",
+            m.host or "(empty)",
+            "yes" if m.mounted else "no",
+            m.problem or m.since,
+        ]
         for m in items
     ]
     return cli.table(["Entry", "Job", "Target", "Host", "Mounted", "Since"], rows)

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from backend.core.words import counted
@@ -17,7 +17,6 @@ State = Literal["in_flight", "succeeded", "failed", "not_delivered", "shared", "
 MAX_REQUEST = 16_000
 
 _o = schema.operation.c
-_t = schema.ledger.c
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Claim:
     operation_id: str
     others: int = 0
     already: bool = False
-    ledger_id: int | None = None
     unresolved: bool = False
     why: str = ""
 
@@ -98,12 +96,8 @@ def take(
     others = len({row.jobid for row in held} - {request.jobid})
     unresolved = _unresolved(connection, request)
     decide = _mount if request.action == "mount" else _unmount
-    return decide(
-        connection,
-        ledger,
-        request,
-        Claim("send", operation_id, others, bool(mine), mine[0].id if mine else None, unresolved),
-    )
+    claim = Claim("send", operation_id, others, bool(mine), unresolved)
+    return decide(connection, ledger, request, claim)
 
 
 def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> list[Any]:
@@ -114,15 +108,16 @@ def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> l
     the same: a mount under them may be real, and unmounting it could cut a running job. Raises
     Refused when only another spelling is in the ledger.
     """
-    query = (
-        select(_t.id, _t.jobid, _t.host, _t.backup_target_id, _t.deleted)
-        .where(
-            _t.mounted == true(),
-            _t.host == request.host,
-            _t.backup_target_id == request.backup_target_id,
-        )
-        .with_for_update()
+    t = ledger.t
+    query = select(t.jobid, t.host, t.backup_target_id, t.deleted).where(
+        ledger.shape.flag("mounted", True),
+        t.host == request.host,
+        t.backup_target_id == request.backup_target_id,
     )
+    if {"host", "mounted", "backup_target_id"} & ledger.shape.leading:
+        # Without an index every row of the table would be locked; our own clients are kept off
+        # the pair by the record's lock in any case.
+        query = query.with_for_update()
     rows = list(connection.execute(ledger.hinted(query, "idx_mounted_host")))
     mounting = request.action == "mount"
     if not any(_exact(row, request) and (mounting or row.jobid == request.jobid) for row in rows):
@@ -176,10 +171,9 @@ def _mount(connection: Connection, ledger: Ledger, request: MountRequest, claim:
         # After an unknown outcome the ledger alone proves nothing: ask the server again, which
         # answers success for what is mounted already.
         return claim
-    ledger_id = claim.ledger_id
-    note = "already mounted for this job"
-    if ledger_id is None:
-        ledger_id = insert_mounted(connection, ledger, request)
+    ledger_id, note = None, "already mounted for this job"
+    if not claim.already:
+        ledger_id = set_mounted(connection, ledger, request)
         note = f"shared with {counted(claim.others, 'other job')}"
     return _shared(connection, ledger, claim, note, ledger_id)
 
@@ -194,56 +188,59 @@ def _unmount(connection: Connection, ledger: Ledger, request: MountRequest, clai
         return claim
     clear_mounted(connection, ledger, request)
     note = f"still mounted for {counted(claim.others, 'other job')}"
-    return _shared(connection, ledger, claim, note, claim.ledger_id)
+    return _shared(connection, ledger, claim, note)
 
 
 def _shared(
-    connection: Connection, ledger: Ledger, claim: Claim, note: str, ledger_id: int | None
+    connection: Connection,
+    ledger: Ledger,
+    claim: Claim,
+    note: str,
+    ledger_id: int | None = None,
 ) -> Claim:
     close(connection, ledger, claim.operation_id, "shared", note=note, ledger_id=ledger_id)
-    return Claim("shared", claim.operation_id, claim.others, claim.already, ledger_id)
+    return Claim("shared", claim.operation_id, claim.others, claim.already)
 
 
 # -- rows: shared with the end of an operation ---------------------------------------------------
 
 
-def insert_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> int:
-    """A new entry that says mounted; its id."""
+def set_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> int | None:
+    """The job's one entry of the pair says mounted; its id, None where entries have none.
+
+    There is one row per job, target and host: a later mount revives it. Of rows that earlier
+    versions doubled, the mounted one or the newest.
+    """
+    t, table = ledger.t, ledger.shape.table
     now = ledger.now(whole=True)
-    done = connection.execute(
-        insert(schema.ledger).values(
-            created_at=now,
-            updated_at=now,
-            deleted=False,
-            backup_target_id=request.backup_target_id,
-            jobid=request.jobid,
-            host=request.host,
-            mounted=True,
-        )
-    )
-    key = done.inserted_primary_key
-    assert key is not None  # noqa: S101 - an INSERT of one row has one
-    return int(key[0])
-
-
-def held_by(connection: Connection, ledger: Ledger, request: MountRequest) -> int | None:
-    """The entry by which the job already holds the mount."""
-    return connection.execute(
-        select(_t.id).where(*_mine(ledger, request), _t.deleted != true()).limit(1)
-    ).scalar()
+    columns = [t.mounted, t.deleted] + ([t.id] if ledger.shape.has_id else [])
+    query = select(*columns).where(*_mine(ledger, request))
+    query = query.order_by(t.mounted.desc(), *ledger.shape.order(newest_first=True)).limit(1)
+    row = connection.execute(ledger.hinted(query, "idx_job_target")).first()
+    if row is None:
+        made = {"created_at": now, "updated_at": now, "deleted": False, "mounted": True}
+        made |= {"backup_target_id": request.backup_target_id, "jobid": request.jobid}
+        done = connection.execute(insert(table).values(**made, host=request.host))
+        key = done.inserted_primary_key
+        return int(key[0]) if ledger.shape.has_id and key else None
+    which = [t.id == row.id] if ledger.shape.has_id else _mine(ledger, request)
+    if not row.mounted or row.deleted:
+        revived = {"mounted": True, "deleted": False, "deleted_at": None, "updated_at": now}
+        connection.execute(update(table).where(*which).values(**revived))
+    return int(row.id) if ledger.shape.has_id else None
 
 
 def clear_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> None:
     """The job's entries of the pair say unmounted."""
     connection.execute(
-        update(schema.ledger)
-        .where(*_mine(ledger, request))
+        update(ledger.shape.table)
+        .where(*_mine(ledger, request), ledger.shape.flag("mounted", True))
         .values(mounted=False, updated_at=ledger.now(whole=True))
     )
 
 
 def _mine(ledger: Ledger, request: MountRequest) -> tuple[ColumnElement[bool], ...]:
-    return (_t.jobid == request.jobid, *_pair(ledger, _t, request), _t.mounted == true())
+    return (ledger.t.jobid == request.jobid, *_pair(ledger, ledger.t, request))
 
 
 def close(

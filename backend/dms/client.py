@@ -16,6 +16,7 @@ from backend.dms import config, requests, unknown
 from backend.dms.claims import Busy, Claim
 from backend.dms.connect import open_transport
 from backend.dms.context import MountContext
+from backend.dms.entries import LedgerEntry
 from backend.dms.errors import (
     DatabaseException,
     DMSClientException,
@@ -23,7 +24,7 @@ from backend.dms.errors import (
     RequestTimeoutException,
     RequestValidationException,
 )
-from backend.dms.ledger import MAX_ACTIVE, Ledger, LedgerEntry
+from backend.dms.ledger import MAX_ACTIVE, Ledger
 from backend.dms.operations import LeaseLost, Operations
 from backend.dms.requests import MountRequest
 from backend.dms.responses import Response, response, shared

@@ -8,17 +8,15 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, inspect, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Connection, Select, inspect, or_, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from backend.core.database import ValueDoesNotFit, make_engine
-from backend.dms import schema
+from backend.dms import entries, schema, shape
 from backend.dms.database_errors import (
     created_by_another,
     explained,
@@ -27,6 +25,7 @@ from backend.dms.database_errors import (
     translated,
     unusable,
 )
+from backend.dms.entries import LedgerEntry
 from backend.dms.errors import DatabaseException
 
 T = TypeVar("T")
@@ -35,25 +34,6 @@ SCHEMA_FILE = Path(__file__).parents[2] / "data" / "ledger_schema.sql"
 MAX_ACTIVE = 10_000
 READ_TIMEOUT = 60
 _COLLIDING_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """One row of the ledger. Times are naive UTC."""
-
-    id: int
-    created_at: datetime
-    updated_at: datetime | None
-    deleted_at: datetime | None
-    deleted: bool
-    version: str | None
-    backup_target_id: str
-    jobid: int
-    host: str
-    mounted: bool
-
-
-_COLUMNS = [schema.ledger.c[f.name] for f in fields(LedgerEntry)]
 
 
 class Ledger:
@@ -134,16 +114,37 @@ class Ledger:
     def now(self, seconds: float = 0.0, *, whole: bool = False) -> Any:
         return schema.now(self.dialect, seconds, whole=whole)
 
-    def exactly(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-        """`column` holds `value` byte for byte, whatever the database's collation."""
-        return schema.exactly(self.dialect, column, value)
+    def exactly(self, column: ColumnElement[Any], *values: str) -> ColumnElement[bool]:
+        """`column` holds one of `values` byte for byte, whatever the database's collation."""
+        return schema.exactly(self.dialect, column, *values)
+
+    def spelling(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`column` as something that compares and groups byte by byte."""
+        return schema.spelling(self.dialect, column)
+
+    @property
+    def t(self) -> Any:
+        """The columns of the ledger's table, in the shape it has."""
+        return self.shape.table.c
+
+    @property
+    def indexes(self) -> frozenset[str]:
+        return self.shape.indexes
+
+    def entry(self) -> Select[Any]:
+        """SELECT of whole entries, for `entries.read`."""
+        return select(*self.shape.selected())
+
+    def entries(self, query: Select[Any]) -> list[LedgerEntry]:
+        """What `query`, made from `entry`, finds."""
+        return self.read(lambda c: [entries.read(row) for row in c.execute(query)])
 
     def hinted(self, query: Select[Any], index: str) -> Select[Any]:
         """`query` bound to `index` where the optimiser would choose a worse one."""
         if index not in self.indexes:
             return query
         for name in ("mysql", "mariadb"):
-            query = query.with_hint(schema.ledger, f"FORCE INDEX ({index})", name)
+            query = query.with_hint(self.shape.table, f"FORCE INDEX ({index})", name)
         return query
 
     # -- tables ---------------------------------------------------------------------------------
@@ -159,16 +160,13 @@ class Ledger:
                     )
                 self._create_ledger()
                 found = inspect(self.engine)
-            present = {c["name"] for c in found.get_columns(schema.LEDGER_NAME)}
-            self.indexes = frozenset(
-                str(i["name"]) for i in found.get_indexes(schema.LEDGER_NAME) if i["name"]
-            )
-        missing = [c.name for c in schema.ledger.columns if c.name not in present]
-        if missing:
-            raise DatabaseException(
-                f"{schema.LEDGER_NAME} at {self.address} lacks the columns {', '.join(missing)}; "
-                "compare it with data/ledger_schema.sql."
-            )
+            try:
+                self.shape = shape.find(found)
+            except shape.NotALedger as exc:
+                raise DatabaseException(
+                    f"{schema.LEDGER_NAME} at {self.address} lacks the columns {exc}; compare it "
+                    "with data/ledger_schema.sql."
+                ) from exc
 
     def _create_ledger(self) -> None:
         with created_by_another(self.address), self._writer.begin() as connection:
@@ -212,42 +210,59 @@ class Ledger:
 
     def status(self, jobid: int, backup_target_id: str) -> LedgerEntry | None:
         """The job's mount of the target: the one that is mounted, else the newest."""
-        t = schema.ledger.c
+        t = self.t
         query = (
-            select(*_COLUMNS)
+            self.entry()
             .where(
                 t.jobid == jobid,
                 self.exactly(t.backup_target_id, backup_target_id),
-                t.deleted != true(),
+                self.shape.flag("deleted", False),
             )
-            .order_by(t.mounted.desc(), t.id.desc())
+            .order_by(t.mounted.is_(None), t.mounted.desc(), *self.shape.order(newest_first=True))
             .limit(1)
         )
-        found = self._entries(self.hinted(query, "idx_job_target"))
+        found = self.entries(self.hinted(query, "idx_job_target"))
         return found[0] if found else None
 
     def active(
         self, host: str | None, backup_target_id: str | None, limit: int = MAX_ACTIVE
     ) -> list[LedgerEntry]:
-        """Mounted entries, oldest first, at most `limit`."""
-        t = schema.ledger.c
-        query = select(*_COLUMNS).where(t.mounted == true(), t.deleted != true())
+        """Mounted entries, oldest first, at most `limit`; one per job, target and host."""
+        query = self.entry().where(
+            self.shape.flag("mounted", True), self.shape.flag("deleted", False)
+        )
         if host is not None:
-            query = query.where(self.exactly(t.host, host))
+            query = query.where(self.exactly(self.t.host, host))
         if backup_target_id is not None:
-            query = query.where(self.exactly(t.backup_target_id, backup_target_id))
+            query = query.where(self.exactly(self.t.backup_target_id, backup_target_id))
         query = self.hinted(query, "idx_mounted_host")
-        return self._entries(query.order_by(t.id).limit(limit))
+        query = query.order_by(*self.shape.order(newest_first=False)).limit(limit)
+        return entries.distinct(self.entries(query))
 
     def history(self, backup_target_id: str, limit: int) -> list[LedgerEntry]:
-        """Entries of a target, newest first, deleted ones included."""
-        t = schema.ledger.c
-        query = select(*_COLUMNS).where(self.exactly(t.backup_target_id, backup_target_id))
-        query = self.hinted(query, "idx_backup_target_id")
-        return self._entries(query.order_by(t.id.desc()).limit(limit))
+        """Entries of a target, newest first, deleted ones included; one per job and host.
 
-    def _entries(self, query: Select[Any]) -> list[LedgerEntry]:
-        return self.read(lambda c: [LedgerEntry(*row) for row in c.execute(query)])
+        What one of them went through is in `dms_operation`.
+        """
+        wanted = self.exactly(self.t.backup_target_id, backup_target_id)
+        query = self.entry().where(wanted)
+        if self.shape.has_id:  # rows that earlier versions doubled: the newest speaks for them
+            twin = self.shape.table.alias("twin")
+            newer = select(twin.c.id).where(
+                twin.c.jobid == self.t.jobid,
+                twin.c.backup_target_id == self.t.backup_target_id,
+                schema.spelling(self.dialect, twin.c.backup_target_id)
+                == schema.spelling(self.dialect, self.t.backup_target_id),
+                schema.spelling(self.dialect, twin.c.host)
+                == schema.spelling(self.dialect, self.t.host),
+                or_(
+                    (twin.c.id > self.t.id) & (twin.c.mounted == self.t.mounted),
+                    twin.c.mounted > self.t.mounted,
+                ),
+            )
+            query = query.where(~newer.exists())
+        query = self.hinted(query, "idx_backup_target_id")
+        return self.entries(query.order_by(*self.shape.order(newest_first=True)).limit(limit))
 
     # -- soft delete ----------------------------------------------------------------------------
 
@@ -260,13 +275,13 @@ class Ledger:
         return self.write(lambda c: self._soft_delete(c, jobid, backup_target_id))
 
     def _soft_delete(self, connection: Connection, jobid: int, backup_target_id: str) -> bool:
-        t, o = schema.ledger.c, schema.operation.c
+        t, o = self.t, schema.operation.c
         mine = (
             t.jobid == jobid,
             self.exactly(t.backup_target_id, backup_target_id),
-            t.deleted != true(),
+            self.shape.flag("deleted", False),
         )
-        rows = connection.execute(select(t.id, t.mounted).where(*mine).with_for_update()).all()
+        rows = connection.execute(select(t.mounted).where(*mine).with_for_update()).all()
         running = connection.execute(
             select(o.id).where(
                 o.jobid == jobid,
@@ -278,8 +293,8 @@ class Ledger:
         if not rows or running or any(row.mounted for row in rows):
             return False
         connection.execute(
-            update(schema.ledger)
-            .where(t.id.in_([row.id for row in rows]))
+            update(self.shape.table)
+            .where(*mine)
             .values(deleted=True, deleted_at=self.now(whole=True), updated_at=self.now(whole=True))
         )
         return True

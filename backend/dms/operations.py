@@ -180,14 +180,11 @@ class Operations:
         known: bool,
     ) -> None:
         state: State = "succeeded" if reply.succeeded else "failed"
-        ledger_id = claim.ledger_id
+        ledger_id = None
         if not self._fenced(connection, claim.operation_id, state):
             return
-        if reply.succeeded and request.action == "mount" and ledger_id is None:
-            if claim.unresolved:
-                ledger_id = claims.held_by(connection, self.ledger, request)
-            if ledger_id is None:
-                ledger_id = claims.insert_mounted(connection, self.ledger, request)
+        if reply.succeeded and request.action == "mount":
+            ledger_id = claims.set_mounted(connection, self.ledger, request)
         if reply.succeeded and request.action == "unmount":
             claims.clear_mounted(connection, self.ledger, request)
         if reply.succeeded and claim.unresolved:

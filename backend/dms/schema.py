@@ -1,9 +1,10 @@
 """The two tables in the ledger's database, and its own clock.
 
-`backup_target_mount_ledger` is data/ledger_schema.sql: it belongs to the deployment and is never
-altered. `dms_operation` is ours: what was asked, sent and answered; it is the lock and the memory
-that a crash cannot erase. All times are naive UTC by the database's clock, so that clients on
-machines with different clocks agree.
+`backup_target_mount_ledger` belongs to the deployment and is never altered; it has one of two
+shapes: that of data/ledger_schema.sql (`ledger`), or that of deployed DMS servers
+(`server_ledger`). `dms_operation` is ours: what was asked, sent and answered; it is the lock and
+the memory that a crash cannot erase. All times are naive UTC by the database's clock, so that
+clients on machines with different clocks agree.
 """
 
 from typing import Any
@@ -58,20 +59,27 @@ def now(dialect: str, seconds: float = 0.0, *, whole: bool = False) -> ColumnEle
     return literal_column(moment if whole else f"({moment} || '000')")
 
 
-def exactly(dialect: str, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-    """`column` holds `value` byte for byte.
+def exactly(dialect: str, column: ColumnElement[Any], *values: str) -> ColumnElement[bool]:
+    """`column` holds one of `values` byte for byte.
 
     MySQL's usual collations take "E" for "e" and "é", and overlook spaces at the end; the plain
     comparison stays beside the exact one because it uses the index.
     """
-    same: ColumnElement[bool] = column == value
+    same = column == values[0] if len(values) == 1 else column.in_(values)
     if dialect not in ("mysql", "mariadb"):
         return same
-    # as UTF-8, whatever the column's own character set; binary strings compare by bytes
-    stored = func.convert(column.op("USING")(literal_column("utf8mb4")))
     # (half a character is refused by the plain comparison, in words)
-    spelt = literal(value.encode("utf-8", "surrogatepass"), LargeBinary)
-    return and_(same, cast(stored, LargeBinary) == spelt)
+    spelt = [literal(v.encode("utf-8", "surrogatepass"), LargeBinary) for v in values]
+    stored = spelling(dialect, column)
+    return and_(same, stored == spelt[0] if len(spelt) == 1 else stored.in_(spelt))
+
+
+def spelling(dialect: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """`column` as something that compares and groups byte by byte."""
+    if dialect not in ("mysql", "mariadb"):
+        return column
+    # as UTF-8, whatever the column's own character set; binary strings compare by bytes
+    return cast(func.convert(column.op("USING")(literal_column("utf8mb4"))), LargeBinary)
 
 
 #: Naive UTC with microseconds where the database can.
@@ -102,6 +110,20 @@ ledger = Table(
     Index("idx_job_target", "jobid", "backup_target_id"),
     Index("idx_mounted_host", "mounted", "host"),
     Index("idx_deleted", "deleted"),
+)
+
+server_ledger = Table(
+    LEDGER_NAME,
+    MetaData(),  # the other table of this name
+    Column("created_at", DateTime),
+    Column("updated_at", DateTime),
+    Column("deleted_at", DateTime),
+    Column("deleted", Boolean),
+    Column("version", String(255)),
+    Column("backup_target_id", String(255), primary_key=True),
+    Column("jobid", Integer, primary_key=True, autoincrement=False),
+    Column("host", String(255), primary_key=True),
+    Column("mounted", Boolean),
 )
 
 operation = Table(

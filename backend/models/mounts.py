@@ -55,7 +55,9 @@ class MountRequestBox(Base):
 class MountOrphan(Base):
     """A mounted entry with evidence against it, as the last scan saw it.
 
-    reasons: kinds, comma separated, in a fixed order. evidence: JSON, kind to sentence.
+    ledger_id: its number in the order of entries; the id where the ledger has ids. reasons: kinds,
+    comma separated, in a fixed order. evidence: JSON {id, problem, reasons: kind to sentence}.
+    jobid, created_at: None when the ledger's row could not be read.
     environment_id: 0 for the DMS_* settings.
     """
 
@@ -70,9 +72,9 @@ class MountOrphan(Base):
     environment_id: Mapped[int] = mapped_column(BigInteger)
     ledger_id: Mapped[int] = mapped_column(BigInteger)
     backup_target_id: Mapped[str] = mapped_column(String(255))
-    jobid: Mapped[int] = mapped_column(Integer)
+    jobid: Mapped[int | None] = mapped_column(BigInteger)
     host: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reasons: Mapped[str] = mapped_column(String(200))
     evidence: Mapped[str] = mapped_column(Text)

@@ -209,14 +209,12 @@ def delete(
 
 
 def preview_unmount(
-    session: ReadSession, actor: Actor, *, environment: str | None = None, entry_id: int
+    session: ReadSession, actor: Actor, *, environment: str | None = None, key: str
 ) -> UnmountPreview:
     """Every other job on the target and host, and whether a physical unmount would be sent."""
     access.require(actor, Permission.MOUNTS_READ)
     ledger = settings.open_ledger(settings.find(session, environment))
-    mount = ledger_repository.find(ledger, entry_id)
-    if mount is None:
-        raise MountNotFound(f"number {entry_id}")
+    mount = ledger_repository.find(ledger, key)
     holders = ledger_repository.holders(ledger, mount.backup_target_id, mount.host)
     others = tuple(m for m in holders if m.jobid != mount.jobid)
     return UnmountPreview(mount, others, not others, _why(mount, others))

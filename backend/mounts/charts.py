@@ -25,9 +25,11 @@ BUCKETS: tuple[tuple[float, str], ...] = (
 def active_over_time(rows: Sequence[Any], active_now: int) -> tuple[tuple[datetime, int], ...]:
     """Mounts active at each of up to 120 instants between the oldest of `rows` and now.
 
-    rows: created_at, updated_at (when it was unmounted), mounted; naive UTC. Counted backwards
-    from what is mounted now, so that entries older than the sample do not matter.
+    rows: created_at, updated_at (when it was unmounted), mounted; naive UTC; those without a time
+    are left out. Counted backwards from what is mounted now, so that entries older than the sample
+    do not matter.
     """
+    rows = [row for row in rows if row.created_at is not None]
     if not rows:
         return ()
     now = clock.now().astimezone(UTC).replace(tzinfo=None)
@@ -54,7 +56,9 @@ def durations(rows: Sequence[Any]) -> tuple[tuple[str, int], ...]:
     minutes = [
         (row.updated_at - row.created_at).total_seconds() / 60
         for row in rows
-        if not row.mounted and row.updated_at is not None and row.updated_at >= row.created_at
+        if not row.mounted
+        and None not in (row.updated_at, row.created_at)
+        and row.updated_at >= row.created_at
     ]
     bounds = [0.0, *[bound for bound, _name in BUCKETS]]
     return tuple(

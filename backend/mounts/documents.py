@@ -17,6 +17,7 @@ from backend.mounts.schemas import (
 def mount(view: MountView) -> dict[str, Any]:
     return {
         "id": view.id,
+        "key": view.key,
         "backup_target_id": view.backup_target_id,
         "jobid": view.jobid,
         "host": view.host,
@@ -26,6 +27,7 @@ def mount(view: MountView) -> dict[str, Any]:
         "updated_at": iso(view.updated_at),
         "deleted_at": iso(view.deleted_at),
         "version": view.version,
+        "problem": view.problem,
     }
 
 
@@ -59,6 +61,7 @@ def orphan_page(page: OrphanPage) -> dict[str, Any]:
         "complete": page.complete,
         "counts": page.counts,
         "problem": page.problem,
+        "failing_since": iso(page.failing_since),
     }
 
 

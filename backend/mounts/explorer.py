@@ -56,9 +56,10 @@ def list_mounts(
     wanted = _sort(sort)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    items, following, walk = paging.page(ledger, filters, wanted, cursor, limit)
+    filters = ledger_repository.with_hosts(ledger, filters)
+    items, following, used = paging.page(ledger, filters, wanted, cursor, limit)
     complete = following is None or len(items) == limit
-    return MountPage(tuple(items), following, walk.sort, complete)
+    return MountPage(tuple(items), following, used, complete)
 
 
 def facets(
@@ -87,17 +88,13 @@ def status(
     found = [m for m in ledger_repository.of_job(ledger, job, target) if not m.deleted]
     if not found:
         raise MountNotFound(f"job {job} and target {target}")
-    return tuple(sorted(found, key=lambda m: (not m.mounted, -m.id)))
+    return tuple(sorted(found, key=lambda m: not m.mounted))
 
 
-def story(
-    session: ReadSession, actor: Actor, *, environment: str | None = None, entry_id: int
-) -> Story:
+def story(session: ReadSession, actor: Actor, *, environment: str | None = None, key: str) -> Story:
     """Everything known about one entry. Raises MountNotFound."""
     ledger = _open(session, actor, environment)
-    mount = ledger_repository.find(ledger, entry_id)
-    if mount is None:
-        raise MountNotFound(f"number {entry_id}")
+    mount = ledger_repository.find(ledger, key)
     others = ledger_repository.holders(ledger, mount.backup_target_id, mount.host)
     done = ledger_repository.operations(
         ledger, host=mount.host, target=mount.backup_target_id, job=mount.jobid, limit=50
@@ -111,7 +108,7 @@ def story(
     )
 
 
-def subject_of(jobid: int, target: str, host: str = "") -> str:
+def subject_of(jobid: int | None, target: str, host: str = "") -> str:
     """How the audit log names a mount; without a host, all of the job's mounts of the target."""
     return f"job {jobid}: {target}" + (f" on {host}" if host else "")
 
@@ -174,6 +171,8 @@ CSV_COLUMNS = (
     "updated_at",
     "deleted_at",
     "version",
+    "key",
+    "problem",
 )
 
 
@@ -197,9 +196,10 @@ def export_csv(
 def _csv(ledger: Ledger, filters: Filters, most: int) -> Iterator[str]:
     yield csv_export.line(CSV_COLUMNS)
     cursor, written = "", 0
+    filters = ledger_repository.with_hosts(ledger, filters)
     while written < most:
         size = min(MAX_PAGE, most - written)
-        items, following, _walk = paging.page(ledger, filters, "newest", cursor, size)
+        items, following, _sort = paging.page(ledger, filters, "newest", cursor, size)
         if items:
             yield "".join(
                 csv_export.line([getattr(item, column) for column in CSV_COLUMNS]) for item in items
@@ -227,7 +227,8 @@ def _sort(sort: str) -> Sort:
 
 
 def _facets(ledger: Ledger, filters: Filters) -> Facets:
-    found, seen = ledger_repository.groups(ledger, filters, FACET_SAMPLE)
+    named = ledger_repository.with_hosts(ledger, filters)
+    found, seen = ledger_repository.groups(ledger, named, FACET_SAMPLE)
     hosts, targets = Counter[str](), Counter[str]()
     for host, target, count in found:
         if count:

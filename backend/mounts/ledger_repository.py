@@ -5,18 +5,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, literal, select, text, true
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, text, true
 
 from backend.dms import schema
+from backend.dms.entries import LedgerEntry, distinct
 from backend.dms.ledger import Ledger
 from backend.dms.operations import COLUMNS as OPERATION_COLUMNS
 from backend.dms.operations import Operation
-from backend.mounts import fences
+from backend.dms.shape import read_key
+from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks
-from backend.mounts.schemas import Filters, MountView, OperationView
+from backend.mounts.errors import MountNotFound
+from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView
 from backend.mounts.walk import Walk
 
 MAX_GROUPS = 30
+#: Names of hosts that are looked through for a part of one, and that one part may stand for.
+MOST_NAMES, MOST_PARTS = 20_000, 200
 
 t = schema.ledger.c
 o = schema.operation.c
@@ -26,21 +31,35 @@ def aware(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value is not None else None
 
 
-def view(row: Row[Any]) -> MountView:
-    created = aware(row.created_at)
-    assert created is not None  # noqa: S101 - NOT NULL
+def view(entry: LedgerEntry) -> MountView:
     return MountView(
-        id=row.id,
-        backup_target_id=row.backup_target_id,
-        jobid=row.jobid,
-        host=row.host,
-        mounted=bool(row.mounted),
-        deleted=bool(row.deleted),
-        created_at=created,
-        updated_at=aware(row.updated_at),
-        deleted_at=aware(row.deleted_at),
-        version=row.version,
+        id=entry.id,
+        backup_target_id=entry.backup_target_id,
+        jobid=entry.jobid,
+        host=entry.host,
+        mounted=entry.mounted,
+        deleted=entry.deleted,
+        created_at=aware(entry.created_at),
+        updated_at=aware(entry.updated_at),
+        deleted_at=aware(entry.deleted_at),
+        version=entry.version,
+        problem=entry.problem,
     )
+
+
+def with_hosts(ledger: Ledger, filters: Filters) -> Filters:
+    """The filters with the names that `filters.host` is a part of, where no host is called that."""
+    part = filters.host
+    if not part or part == EMPTY or filters.hosts is not None:
+        return filters
+    named = select(ledger.t.host).where(ledger.exactly(ledger.t.host, part)).limit(1)
+    if ledger.read(lambda c: c.execute(named).first()) is not None:
+        return filters
+    query = select(ledger.t.host).group_by(ledger.t.host)
+    query = ledger.hinted(query.order_by(ledger.t.host), "idx_host")
+    names = ledger.read(lambda c: list(c.execute(query.limit(MOST_NAMES)).scalars()))
+    fitting = [name for name in names if name and part.casefold() in str(name).casefold()]
+    return replace(filters, hosts=tuple(fitting[:MOST_PARTS]))
 
 
 # -- counts --------------------------------------------------------------------------------------
@@ -48,10 +67,12 @@ def view(row: Row[Any]) -> MountView:
 
 def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[str, str, int]], int]:
     """(host, target, matching entries) among the newest `sample`, and how many those were."""
+    if not ledger.shape.has_id:
+        return key_pages.groups(ledger, filters, sample)
 
     def work(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
         span = fences.span(connection, filters)
-        walk = walks.plan(filters, "newest", timed=span is not None, indexes=ledger.indexes)
+        walk = walks.plan(ledger, filters, "newest", timed=span is not None)
         if span is not None:
             walk = replace(
                 walk,
@@ -62,14 +83,14 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
         matches = case((and_(true(), *walk.left), 1), else_=0) if walk.left else literal(1)
         rows = connection.execute(
             select(
-                t.host,
-                t.backup_target_id,
+                func.min(t.host),
+                func.min(t.backup_target_id),
                 func.sum(matches).label("matching"),
                 func.count().label("seen"),
             )
             .select_from(ids)
             .join(schema.ledger, t.id == ids.c.id)
-            .group_by(t.host, t.backup_target_id)
+            .group_by(*(ledger.spelling(column) for column in (t.host, t.backup_target_id)))
         ).all()
         found = [(row[0], row[1], int(row.matching)) for row in rows]
         return found, sum(int(row.seen) for row in rows)
@@ -89,13 +110,15 @@ def estimated_size(ledger: Ledger) -> int:
         query = text(statements[dialect])
         found = ledger.read(lambda c: c.execute(query, {"name": schema.LEDGER_NAME}).scalar())
         return max(0, int(found or 0))
-    return int(ledger.read(lambda c: c.execute(select(func.max(t.id))).scalar()) or 0)
+    size = func.max(t.id) if ledger.shape.has_id else func.count()
+    all_of_them = select(size).select_from(ledger.shape.table)
+    return int(ledger.read(lambda c: c.execute(all_of_them).scalar()) or 0)
 
 
-def newest(ledger: Ledger, sample: int) -> list[Row[Any]]:
-    """created_at, updated_at, mounted of the newest `sample` entries."""
-    query = select(t.id, t.created_at, t.updated_at, t.mounted).order_by(t.id.desc()).limit(sample)
-    return ledger.read(lambda c: list(c.execute(query)))
+def newest(ledger: Ledger, sample: int) -> list[LedgerEntry]:
+    """The newest `sample` entries."""
+    query = ledger.entry().order_by(*ledger.shape.order(newest_first=True)).limit(sample)
+    return ledger.entries(query)
 
 
 def active_groups(ledger: Ledger, limit: int) -> list[tuple[str, str, int]]:
@@ -107,41 +130,75 @@ def active_groups(ledger: Ledger, limit: int) -> list[tuple[str, str, int]]:
 # -- single entries ------------------------------------------------------------------------------
 
 
-def find(ledger: Ledger, entry_id: int) -> MountView | None:
-    query = select(*walks.VIEW).where(t.id == entry_id)
-    row = ledger.read(lambda c: c.execute(query).first())
-    return view(row) if row is not None else None
+def find(ledger: Ledger, key: str) -> MountView:
+    """The entry of that key. Raises MountNotFound."""
+    wanted, c = read_key(key), ledger.t
+    which: tuple[ColumnElement[bool], ...]
+    if ledger.shape.has_id and isinstance(wanted, int):
+        which = (c.id == wanted,)
+    elif not ledger.shape.has_id and isinstance(wanted, tuple):
+        jobid, target, host = wanted
+        which = (
+            c.jobid == jobid,
+            ledger.exactly(c.backup_target_id, target),
+            ledger.exactly(c.host, host),
+        )
+    else:
+        raise MountNotFound(f"the key {key}")
+    found = ledger.entries(ledger.entry().where(*which).limit(1))
+    if not found:
+        raise MountNotFound(f"the key {key}")
+    return view(found[0])
 
 
 def holders(ledger: Ledger, target: str, host: str, limit: int = 200) -> list[MountView]:
     """Mounted entries of the pair; for an unmount soft-deleted and other spellings count too."""
-    query = select(*walks.VIEW).where(
-        t.mounted == true(), t.host == host, t.backup_target_id == target
+    c = ledger.t
+    query = ledger.entry().where(
+        ledger.shape.flag("mounted", True), c.host == host, c.backup_target_id == target
     )
-    query = ledger.hinted(query, "idx_mounted_host").order_by(t.id).limit(limit)
-    return [view(row) for row in ledger.read(lambda c: list(c.execute(query)))]
+    query = ledger.hinted(query, "idx_mounted_host")
+    query = query.order_by(*ledger.shape.order(newest_first=False)).limit(limit)
+    return [view(entry) for entry in distinct(ledger.entries(query))]
 
 
 def of_job(ledger: Ledger, jobid: int, target: str, limit: int = 100) -> list[MountView]:
-    """The job's entries for the target, newest first."""
-    query = select(*walks.VIEW).where(t.jobid == jobid, ledger.exactly(t.backup_target_id, target))
-    query = ledger.hinted(query, "idx_job_target").order_by(t.id.desc()).limit(limit)
-    return [view(row) for row in ledger.read(lambda c: list(c.execute(query)))]
+    """The job's entries for the target, newest first; one per host, mounted ones preferred."""
+    c = ledger.t
+    query = ledger.entry().where(c.jobid == jobid, ledger.exactly(c.backup_target_id, target))
+    query = query.order_by(*ledger.shape.order(newest_first=True)).limit(limit)
+    found = ledger.entries(ledger.hinted(query, "idx_job_target"))
+    kept = distinct(sorted(found, key=lambda entry: (entry.deleted, not entry.mounted)))
+    return [view(entry) for entry in found if entry in kept]
 
 
-def mounted_batch(ledger: Ledger, after: tuple[str, int] | None, size: int) -> list[MountView]:
-    """Mounted entries by host and id, the next `size` after the key."""
+def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[MountView]:
+    """Mounted entries by host, the next `size` after the last one of the batch before."""
+    if not ledger.shape.has_id:
+        return key_pages.mounted_batch(ledger, after, size)
     walk = Walk("idx_mounted_host", (t.mounted == true(),), (), "host", t.host)
-    query = walks.matching(ledger, walk, after, size, size)
-    return [view(row) for row in ledger.read(lambda c: list(c.execute(query)))]
+    place = (after.host, after.id) if after is not None and after.id is not None else None
+    query = walks.matching(ledger, walk, place, size, size)
+    return [view(entry) for entry in ledger.entries(query)]
 
 
 def last_seen(ledger: Ledger, host: str) -> datetime | None:
-    """When the host's newest entry was made or changed."""
-    query = select(t.created_at, t.updated_at).where(t.host == host)
-    query = ledger.hinted(query, "idx_host").order_by(t.id.desc()).limit(1)
-    row = ledger.read(lambda c: c.execute(query).first())
-    return aware(max(filter(None, row))) if row is not None else None
+    """When something was heard of the host: its newest entry, or an operation on it."""
+    c = ledger.t
+    if ledger.shape.has_id:
+        query = ledger.entry().where(ledger.exactly(c.host, host))
+        query = ledger.hinted(query, "idx_host").order_by(c.id.desc()).limit(1)
+        found = ledger.entries(query)
+    else:
+        found = key_pages.newest_of(ledger, host)
+    times = [moment for entry in found for moment in (entry.created_at, entry.updated_at)]
+    times += [_naive(op.created_at) for op in operations(ledger, host=host, limit=1)]
+    known = [moment for moment in times if moment is not None]
+    return aware(max(known)) if known else None
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 # -- operations ----------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 too_old: nothing happened to it for longer than the limit. host_unseen: the ledger has had no entry
 of its host for a week. no_queue, no_consumer: its host's DMS server has no queue, or nobody reads
 it. duplicate: the same job holds the same mount twice. deleted_mounted: soft-deleted while mounted.
-unknown_outcome: an operation on it was never answered.
+unknown_outcome: an operation on it was never answered. unreadable: its row holds what is no time
+or no number.
 """
 
 from collections import Counter
@@ -15,7 +16,8 @@ from datetime import datetime, timedelta
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, PortalError
+from backend.core.log import mask_text
 from backend.dms.connect import open_transport
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
@@ -23,6 +25,7 @@ from backend.dms.transport import QueueState, Transport, queue_of
 from backend.jobs.enqueue import enqueue
 from backend.mounts import ledger_repository, repository, settings, walk
 from backend.mounts.schemas import (
+    EMPTY,
     ORPHAN_KINDS,
     Filters,
     MountView,
@@ -75,12 +78,12 @@ def find_now(
         for item in found.orphans
         if _fits(item.mount, wanted) and (not reason or reason in item.reasons)
     ]
-    fitting.sort(key=lambda item: -item.mount.id)
-    rest = [item for item in fitting if not after or item.mount.id < after]
+    fitting.sort(key=lambda item: -item.mount.number)
+    rest = [item for item in fitting if not after or item.mount.number < after]
     counts = Counter(kind for item in fitting for kind in item.reasons)
     return OrphanPage(
         tuple(rest[:limit]),
-        str(rest[limit - 1].mount.id) if len(rest) > limit else None,
+        str(rest[limit - 1].mount.number) if len(rest) > limit else None,
         clock.now(),
         found.complete,
         dict(counts),
@@ -117,11 +120,12 @@ def list_found(
     more = len(rows) > limit
     return OrphanPage(
         tuple(rows[:limit]),
-        str(rows[limit - 1].mount.id) if more else None,
+        str(rows[limit - 1].mount.number) if more else None,
         known.scanned_at if known else None,
         known.complete if known else True,
         repository.count_reasons(session, where.environment_id),
         known.problem if known else "",
+        known.failing_since if known else None,
     )
 
 
@@ -188,10 +192,11 @@ def scan(database: Database, actor: Actor, *, environment: str | None = None) ->
         hours = known.max_age_hours if known else repository.DEFAULT_MAX_AGE_HOURS
     try:
         found = gather(where, hours)
-    except DMSClientException as exc:
+    except Exception as exc:  # whatever it was: from now on nobody looks, and that must be seen
+        said = exc.message if isinstance(exc, PortalError) else f"The scan broke off ({exc!r})."
         with database.write() as session:
             row = repository.watch(session, where.environment_id, where.environment)
-            row.problem = exc.message[:500]
+            row.problem = mask_text(said)[:500]
             row.failing_since = row.failing_since or clock.now()
         raise
     with database.write() as session:
@@ -222,13 +227,13 @@ def gather(where: DmsSettings, max_age_hours: int) -> Found:
 
 def _mounted(ledger: Ledger) -> tuple[list[MountView], bool]:
     found: list[MountView] = []
-    after: tuple[str, int] | None = None
+    after: MountView | None = None
     while len(found) < MAX_SCAN:
         batch = ledger_repository.mounted_batch(ledger, after, BATCH)
         found += batch
         if len(batch) < BATCH:
             return found, True
-        after = (batch[-1].host, batch[-1].id)
+        after = batch[-1]
     return found[:MAX_SCAN], False
 
 
@@ -256,21 +261,21 @@ class _Evidence:
     max_age_hours: int
     seen: dict[str, datetime | None]
     queues: dict[str, QueueState]
-    copies: Counter[tuple[int, str, str]]
+    copies: Counter[tuple[int | None, str, str]]
     open_pairs: dict[tuple[str, str], str]
 
     def against(self, mount: MountView) -> dict[str, str]:
         """Reason → sentence, in the fixed order."""
         found: dict[str, str] = {}
-        touched = max(filter(None, (mount.updated_at, mount.created_at)))
-        age = self.now - touched
+        touched = max(filter(None, (mount.updated_at, mount.created_at)), default=None)
+        age = self.now - touched if touched else timedelta()
         if age > timedelta(hours=self.max_age_hours):
             limit = f"the limit is {self.max_age_hours} h"
             found["too_old"] = f"Nothing has happened to it for {_span(age)}; {limit}."
         seen = self.seen.get(mount.host)
         if seen is not None and self.now - seen > HOST_UNSEEN:
             silent = _span(self.now - seen)
-            found["host_unseen"] = f"{mount.host} has had no entry for {silent}."
+            found["host_unseen"] = f"{mount.host or EMPTY} has had no entry for {silent}."
         found |= self._queue(mount.host)
         copies = self.copies[mount.jobid, mount.backup_target_id, mount.host]
         if copies > 1:
@@ -278,6 +283,8 @@ class _Evidence:
         if mount.deleted:
             found["deleted_mounted"] = "It was soft-deleted while it was mounted."
         operation = self.open_pairs.get((mount.backup_target_id, mount.host))
+        if mount.problem:
+            found["unreadable"] = f"Its row cannot be read: {mount.problem}"
         if operation:
             found["unknown_outcome"] = f"Operation {operation} was never answered."
         return {kind: found[kind] for kind in ORPHAN_KINDS if kind in found}
@@ -299,9 +306,11 @@ def _span(value: timedelta) -> str:
 
 
 def _fits(mount: MountView, filters: Filters) -> bool:
+    host = "" if filters.host == EMPTY else filters.host
+    target = "" if filters.target == EMPTY else filters.target
     return (
-        (not filters.host or mount.host == filters.host)
-        and (not filters.target or mount.backup_target_id == filters.target)
+        (not filters.host or (host.casefold() in mount.host.casefold() if host else not mount.host))
+        and (not filters.target or mount.backup_target_id == target)
         and (filters.job is None or mount.jobid == filters.job)
     )
 

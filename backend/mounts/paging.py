@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from backend.dms import schema
+from backend.dms import entries, schema
 from backend.dms.ledger import Ledger
-from backend.mounts import fences
+from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks
 from backend.mounts.ledger_repository import view
 from backend.mounts.schemas import Filters, MountView, Sort
@@ -32,17 +32,19 @@ t = schema.ledger.c
 
 def page(
     ledger: Ledger, filters: Filters, sort: Sort, cursor: str, limit: int
-) -> tuple[list[MountView], str | None, Walk]:
-    """Up to `limit` entries, the cursor after them, and how they were read."""
+) -> tuple[list[MountView], str | None, Sort]:
+    """Up to `limit` entries, the cursor after them, and what they are really sorted by."""
+    if not ledger.shape.has_id:
+        return key_pages.page(ledger, filters, sort, cursor, limit)
 
-    def work(connection: Connection) -> tuple[list[MountView], str | None, Walk]:
+    def work(connection: Connection) -> tuple[list[MountView], str | None, Sort]:
         span = fences.span(connection, filters)
-        walk = walks.plan(filters, sort, timed=span is not None, indexes=ledger.indexes)
+        walk = walks.plan(ledger, filters, sort, timed=span is not None)
         after = walks.read_cursor(cursor, walk.sort) if cursor else None
         rows, stopped = _Search(connection, ledger, filters, walk, span).read(after, limit + 1)
         following = walk.place(rows[limit - 1]) if len(rows) > limit else stopped
-        found = [view(row) for row in rows[:limit]]
-        return found, walks.cursor_text(walk, *following) if following else None, walk
+        found = [view(entries.read(row)) for row in rows[:limit]]
+        return found, walks.cursor_text(walk, *following) if following else None, walk.sort
 
     return ledger.read(work)
 
@@ -138,7 +140,7 @@ class _Search:
     ) -> tuple[list[Row[Any]], Place | None]:
         """The same where ids are few and costly to find: they are asked for once."""
         ids = list(self.connection.execute(walks.inner(self.ledger, walk, after, size)).scalars())
-        query = select(*walks.VIEW).where(t.id.in_(ids), *walk.left)
+        query = self.ledger.entry().where(t.id.in_(ids), *walk.left)
         query = query.order_by(t.id.desc() if walk.descending else t.id).limit(wanted)
         rows = list(self.connection.execute(query)) if ids else []
         through = len(rows) == wanted or len(ids) < size

@@ -13,6 +13,7 @@ from backend.core.database import ReadSession, WriteSession
 from backend.models.connections import Environment
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.mounts.schemas import (
+    EMPTY,
     MountView,
     OrphanView,
     StoryEvent,
@@ -165,14 +166,17 @@ def replace_orphans(
     rows = [
         {
             "environment_id": environment_id,
-            "ledger_id": item.mount.id,
+            "ledger_id": item.mount.number,
             "backup_target_id": item.mount.backup_target_id,
             "jobid": item.mount.jobid,
             "host": item.mount.host,
             "created_at": item.mount.created_at,
             "updated_at": item.mount.updated_at,
             "reasons": ",".join(item.reasons),
-            "evidence": json.dumps(item.reasons, ensure_ascii=False),
+            "evidence": json.dumps(
+                {"id": item.mount.id, "problem": item.mount.problem, "reasons": item.reasons},
+                ensure_ascii=False,
+            ),
         }
         for item in found
     ]
@@ -193,10 +197,12 @@ def list_orphans(
 ) -> list[OrphanView]:
     """Newest entries last seen as orphans first."""
     query = select(MountOrphan).where(MountOrphan.environment_id == environment_id)
-    if host:
-        query = query.where(MountOrphan.host == host)
+    if host == EMPTY:
+        query = query.where(MountOrphan.host == "")
+    elif host:
+        query = query.where(MountOrphan.host.icontains(host, autoescape=True))
     if target:
-        query = query.where(MountOrphan.backup_target_id == target)
+        query = query.where(MountOrphan.backup_target_id == ("" if target == EMPTY else target))
     if job is not None:
         query = query.where(MountOrphan.jobid == job)
     if reason:
@@ -221,9 +227,12 @@ def count_reasons(session: ReadSession, environment_id: int) -> dict[str, int]:
 
 
 def _orphan_view(row: MountOrphan) -> OrphanView:
-    reasons: dict[str, Any] = json.loads(row.evidence)
+    evidence: dict[str, Any] = json.loads(row.evidence)
+    if "reasons" not in evidence:  # of a scan before the ledgers of DMS servers were known
+        evidence = {"id": row.ledger_id, "problem": "", "reasons": evidence}
+    reasons: dict[str, str] = evidence["reasons"]
     mount = MountView(
-        id=row.ledger_id,
+        id=evidence["id"],
         backup_target_id=row.backup_target_id,
         jobid=row.jobid,
         host=row.host,
@@ -233,5 +242,6 @@ def _orphan_view(row: MountOrphan) -> OrphanView:
         updated_at=row.updated_at,
         deleted_at=None,
         version=None,
+        problem=evidence["problem"],
     )
     return OrphanView(mount, reasons)

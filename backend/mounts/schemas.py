@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import MINYEAR, UTC, datetime
 from typing import Any, Literal
+from zlib import crc32
+
+from backend.dms.shape import key_of
 
 Sort = Literal["newest", "oldest", "host", "target", "job"]
 SORTS: tuple[Sort, ...] = ("newest", "oldest", "host", "target", "job")
@@ -15,6 +18,7 @@ OrphanKind = Literal[
     "duplicate",
     "deleted_mounted",
     "unknown_outcome",
+    "unreadable",
 ]
 #: In the order in which they are shown.
 ORPHAN_KINDS: tuple[OrphanKind, ...] = (
@@ -25,15 +29,27 @@ ORPHAN_KINDS: tuple[OrphanKind, ...] = (
     "duplicate",
     "deleted_mounted",
     "unknown_outcome",
+    "unreadable",
 )
+
+#: A BIGINT column holds job ids up to this, and down to its negative.
+MOST_JOB = 2**63 - 1
 
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
+#: The filter for an empty target or host; an empty filter means any.
+EMPTY = "(empty)"
+
+
 @dataclass(frozen=True)
 class Filters:
-    """What to show. None and "" mean any. since, until: when the entry was made; naive: in UTC."""
+    """What to show. None and "" mean any. since, until: when the entry was made; naive: in UTC.
+
+    host: a name, or a part of names where no host is called just that. hosts: the names it stands
+    for, once they were looked up.
+    """
 
     host: str = ""
     target: str = ""
@@ -42,6 +58,7 @@ class Filters:
     deleted: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    hosts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
@@ -61,18 +78,41 @@ def _utc(moment: datetime) -> datetime:
 
 @dataclass(frozen=True)
 class MountView:
-    """One entry of the ledger."""
+    """One entry of the ledger: one job's hold on one target at one host.
 
-    id: int
+    id: None where the ledger has none. jobid, created_at: None when they cannot be read; `problem`
+    says what the row holds instead.
+    """
+
+    id: int | None
     backup_target_id: str
-    jobid: int
+    jobid: int | None
     host: str
     mounted: bool
     deleted: bool
-    created_at: datetime
+    created_at: datetime | None
     updated_at: datetime | None
     deleted_at: datetime | None
     version: str | None
+    problem: str = ""
+
+    @property
+    def key(self) -> str:
+        """What names the entry in addresses: its id, or job, target and host."""
+        return key_of(self.id, self.jobid, self.backup_target_id, self.host)
+
+    @property
+    def number(self) -> int:
+        """Orders entries by their making and goes into a cursor: the id, or made from the key."""
+        if self.id is not None:
+            return self.id
+        seconds = int(self.created_at.timestamp()) if self.created_at else 0
+        return (max(seconds, 0) << 28) | (crc32(self.key.encode()) >> 4)
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was mounted last: a later mount revives the entry. Else when it was made."""
+        return self.updated_at or self.created_at if self.mounted else self.created_at
 
 
 @dataclass(frozen=True)
@@ -117,7 +157,9 @@ class OrphanView:
 
 @dataclass(frozen=True)
 class OrphanPage:
-    """found_at: when the evidence was gathered. complete False: the scan stopped at its limit."""
+    """found_at: when the evidence was gathered, None: never. complete False: the scan stopped at
+    its limit. problem: what could not be looked at. failing_since: no scan has succeeded since.
+    """
 
     items: tuple[OrphanView, ...]
     next_cursor: str | None
@@ -125,6 +167,7 @@ class OrphanPage:
     complete: bool = True
     counts: dict[str, int] = field(default_factory=dict)
     problem: str = ""
+    failing_since: datetime | None = None
 
 
 @dataclass(frozen=True)

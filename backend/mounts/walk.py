@@ -10,7 +10,7 @@ stops at the end of the page.
 
 import base64
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, select, tru
 from backend.dms import schema
 from backend.dms.ledger import Ledger
 from backend.mounts.errors import BadCursor
-from backend.mounts.schemas import Filters, Sort
+from backend.mounts.schemas import EMPTY, Filters, Sort
 
 #: More mounted entries than this are not searched for one target's.
 MOST_MOUNTED = 1_000_000
@@ -28,19 +28,6 @@ MOST_MOUNTED = 1_000_000
 MOST_DIGITS = 18
 
 t = schema.ledger.c
-VIEW = [
-    t.id,
-    t.backup_target_id,
-    t.jobid,
-    t.host,
-    t.mounted,
-    t.deleted,
-    t.created_at,
-    t.updated_at,
-    t.deleted_at,
-    t.version,
-]
-
 #: The sort key (None: there is none but the id) and the id of an entry.
 Place = tuple[Any, int]
 
@@ -72,46 +59,55 @@ class Walk:
         return (None if self.by is None else getattr(row, self.by.name)), row.id
 
 
-def plan(filters: Filters, sort: Sort, *, timed: bool, indexes: Set[str] = frozenset()) -> Walk:
+def plan(ledger: Ledger, filters: Filters, sort: Sort, *, timed: bool) -> Walk:
     """The cheapest way through the indexes for these filters.
 
-    timed: a time range will be narrowed down by ids. indexes: names of those the table has. A sort
-    that no index gives together with the filters becomes "newest"; the result says so.
+    timed: a time range will be narrowed down by ids. A sort that no index gives together with the
+    filters becomes "newest"; the result says so.
     """
+    wanted = conditions(ledger, filters)
     if sort in ("host", "target", "job") and timed:
         sort = "newest"  # ids and another order at once: no index has both
-    added = ADDED_INDEXES & indexes
+    added = ADDED_INDEXES & ledger.indexes
     if sort in ("host", "target", "job"):
         added -= {"idx_mounted_deleted"}  # it is in the order of ids only
-    index, covered, answered = _start(filters, added)
+    index, covered, answered = _start(filters, wanted, added)
     among_mounted = index == "idx_backup_target_id" and filters.mounted is True
     by = None
     if sort in ("host", "target", "job"):
         index, covered, answered, by, sort = _sorted(sort, index, covered, answered)
     if among_mounted:
         answered = answered | {"mounted"}
-    left = [condition for name, condition in _conditions(filters).items() if name not in answered]
+    left = [condition for name, condition in wanted.items() if name not in answered]
     scattered = by is None and answered == {"mounted"}
     return Walk(index, covered, tuple(left), sort, by, among_mounted, scattered)
 
 
-def _conditions(filters: Filters) -> dict[str, ColumnElement[bool]]:
+def conditions(ledger: Ledger, filters: Filters) -> dict[str, ColumnElement[bool]]:
+    """What each filter asks of the ledger's table; texts byte by byte, as the client compares."""
+    c = ledger.t
     found: dict[str, ColumnElement[bool]] = {}
-    if filters.host:
-        found["host"] = t.host == filters.host
+    if filters.hosts is not None:
+        found["hosts"] = ledger.exactly(c.host, *filters.hosts) if filters.hosts else false()
+    elif filters.host:
+        found["host"] = ledger.exactly(c.host, _text(filters.host))
     if filters.target:
-        found["target"] = t.backup_target_id == filters.target
+        found["target"] = ledger.exactly(c.backup_target_id, _text(filters.target))
     if filters.job is not None:
-        found["job"] = t.jobid == filters.job
+        found["job"] = c.jobid == filters.job
     if filters.mounted is not None:
-        found["mounted"] = t.mounted == (true() if filters.mounted else false())
+        found["mounted"] = ledger.shape.flag("mounted", filters.mounted)
     if filters.deleted is not None:
-        found["deleted"] = t.deleted == (true() if filters.deleted else false())
+        found["deleted"] = ledger.shape.flag("deleted", filters.deleted)
     if filters.since is not None:
-        found["since"] = t.created_at >= _naive(filters.since)
+        found["since"] = c.created_at >= _naive(filters.since)
     if filters.until is not None:
-        found["until"] = t.created_at <= _naive(filters.until)
+        found["until"] = c.created_at <= _naive(filters.until)
     return found
+
+
+def _text(wanted: str) -> str:
+    return "" if wanted == EMPTY else wanted
 
 
 def _naive(moment: datetime) -> datetime:
@@ -132,9 +128,8 @@ ADDED_INDEXES = frozenset({"idx_target_host", "idx_target_mounted", "idx_mounted
 
 
 def _start(
-    filters: Filters, added: Set[str]
+    filters: Filters, wanted: Mapping[str, ColumnElement[bool]], added: Set[str]
 ) -> tuple[str | None, tuple[ColumnElement[bool], ...], set[str]]:
-    wanted = _conditions(filters)
     for index, names in _STARTS:
         if index in ADDED_INDEXES and index not in added:
             continue
@@ -172,7 +167,7 @@ def matching(
 ) -> Select[Any]:
     """Up to `wanted` rows that fit, among the next `size` entries."""
     ids = inner(ledger, walk, after, size).subquery("k")
-    query = select(*VIEW).select_from(ids).join(schema.ledger, t.id == ids.c.id).where(*walk.left)
+    query = ledger.entry().select_from(ids).join(schema.ledger, t.id == ids.c.id).where(*walk.left)
     query = _in_this_order(query)
     if walk.by is not None:
         return query.order_by(ids.c.sort_key, ids.c.id).limit(wanted)

@@ -193,7 +193,7 @@ def _unmount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
     entry = st.session_state.get(ENTRY)
     if not confirm.is_open(UNMOUNT) or entry is None:
         return
-    plan = calls.read(actions.preview_unmount, environment=wanted.where, entry_id=entry.id)
+    plan = calls.read(actions.preview_unmount, environment=wanted.where, key=entry.key)
 
     def body() -> None:
         (st.warning if plan.sends else st.info)(escape(plan.why))

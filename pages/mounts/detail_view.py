@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.mounts import explorer
-from backend.mounts.schemas import OperationView, Story
+from backend.mounts.schemas import EMPTY, OperationView, Story
 from pages.mounts import action_dialogs
 from pages.mounts.filter_bar import Wanted
 from pages.mounts.tables import state_of
@@ -18,26 +18,29 @@ from pages.shell.errors import escape
 _CARD = "mounts.story"
 
 
-def entry(actor: Actor, wanted: Wanted, entry_id: int | None) -> None:
+def entry(actor: Actor, wanted: Wanted, key: str | None) -> None:
     """Draw the story of an entry with its actions; None: none is open."""
-    if entry_id is None:
+    if key is None:
         rows.put_away(_CARD)
         return
-    story = calls.read(explorer.story, environment=wanted.where, entry_id=entry_id)
+    story = calls.read(explorer.story, environment=wanted.where, key=key)
     mount = story.mount
     with st.container(border=True):
         head, close = st.columns([6, 1], vertical_alignment="center")
         head.markdown(
-            f"**Job {mount.jobid}** · {escape(mount.backup_target_id)} on {escape(mount.host)} "
+            f"**Job {mount.jobid}** · {escape(mount.backup_target_id or EMPTY)} on "
+            f"{escape(mount.host or EMPTY)} "
             f"{status.markdown('mounted' if mount.mounted else 'done', label=state_of(mount))}"
         )
         close.button("Close", key="mounts.story.close", on_click=_close, width="stretch")
         st.caption(
-            f"Entry {mount.id}, made {times.relative(mount.created_at)}, "
+            f"Entry {escape(mount.key)}, created {times.relative(mount.created_at)}, "
             f"last change {times.relative(mount.updated_at)}",
-            help=f"Made {times.exact(mount.created_at)}, "
+            help=f"Created {times.exact(mount.created_at) or 'at an unknown time'}, "
             f"last change {times.exact(mount.updated_at) or 'never'}",
         )
+        if mount.problem:
+            st.warning(f"This row cannot be read: {escape(mount.problem)}")
         if story.others:
             jobs = ", ".join(str(other.jobid) for other in story.others[:30])
             st.markdown(f"Also mounted there for job {jobs}.")
@@ -48,7 +51,7 @@ def entry(actor: Actor, wanted: Wanted, entry_id: int | None) -> None:
             _operations(actor, story)
         with logged:
             _audit(story)
-        rows.show(entry_id, key=_CARD)
+        rows.show(key, key=_CARD)
 
 
 def one_operation(actor: Actor, found: OperationView) -> None:
@@ -92,10 +95,10 @@ def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = 
     label = f"{found.action} · {found.state.replace('_', ' ')} · {times.relative(found.created_at)}"
     with st.expander(label, expanded=expanded):
         st.markdown(
-            f"{status.markdown(found.state)} asked by {escape(found.actor or 'a script')} "
+            f"{status.markdown(found.state)} started by {escape(found.actor or 'a script')} "
             f"{times.relative(found.created_at)}; "
             f"ended {times.relative(found.finished_at, never='not yet')}",
-            help=f"Asked {times.exact(found.created_at)}, "
+            help=f"Started {times.exact(found.created_at)}, "
             f"ended {times.exact(found.finished_at) or 'not yet'}",
         )
         if found.note:
@@ -127,7 +130,7 @@ def _audit(story: Story) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "When": [event.at for event in story.events],
+                "Started": [event.at for event in story.events],
                 "Who": [event.actor for event in story.events],
                 "What": [
                     f"{event.action.rpartition(':')[2]} {event.phase} {event.outcome}".strip()
@@ -138,7 +141,7 @@ def _audit(story: Story) -> None:
         hide_index=True,
         width="stretch",
         key="mounts.story.audit",
-        column_config={"When": times.column("When")},
+        column_config={"Started": times.column("Started")},
     )
 
 

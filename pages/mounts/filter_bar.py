@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.connections import environments
 from backend.mounts import explorer
-from backend.mounts.schemas import ORPHAN_KINDS, SORTS, Facets, Filters
+from backend.mounts.schemas import EMPTY, MOST_JOB, ORPHAN_KINDS, SORTS, Facets, Filters
 from pages.shared import filters, times
 from pages.shell import calls
 from pages.shell.errors import escape
@@ -24,6 +24,7 @@ REASONS = {
     "duplicate": "duplicate",
     "deleted_mounted": "deleted while mounted",
     "unknown_outcome": "unknown outcome",
+    "unreadable": "cannot be read",
 }
 _SHOWN_FOR = "mounts.cursor.for"
 _YES_NO = {"yes": True, "no": False}
@@ -41,7 +42,7 @@ class Wanted:
     reason: str
     state: str
     cursor: str
-    entry: int | None
+    entry: str | None
 
     @property
     def where(self) -> str | None:
@@ -65,7 +66,7 @@ def ask() -> Wanted:
     with columns[3]:
         sort, reason, state = _last_column(view)
     mounted, deleted, since, until = _history() if view == "history" else (None, None, None, None)
-    jobid = filters.number("job")
+    jobid = _job(job)
     if job and jobid is None:
         st.warning("A job is a whole number; this filter is left out.", icon=":material/info:")
     if view == "active":
@@ -79,8 +80,17 @@ def ask() -> Wanted:
         reason,
         state,
         _cursor((view, environment, found, sort, reason, state)),
-        filters.number("entry"),
+        st.query_params.get("entry") or None,
     )
+
+
+def _job(text: str) -> int | None:
+    """Any whole number that a column may hold, negative ones too."""
+    try:
+        jobid = int(text)
+    except ValueError:
+        return None
+    return jobid if -MOST_JOB <= jobid <= MOST_JOB else None
 
 
 def _view() -> str:
@@ -189,6 +199,7 @@ def facet(label: str, parameter: str, counts: Mapping[str, int]) -> None:
     """
     if not counts:
         return
+    counts = {value or EMPTY: count for value, count in counts.items()}
     wanted = st.query_params.get(parameter, "")
     st.caption(label)
     with st.container(horizontal=True, gap="xsmall", key=f"mounts.facet.{parameter}"):

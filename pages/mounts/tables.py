@@ -7,24 +7,21 @@ import pandas as pd
 import streamlit as st
 
 from backend.core import clock
-from backend.mounts.schemas import Charts, MountView, OperationView, OrphanView
+from backend.mounts.schemas import EMPTY, Charts, MountView, OperationView, OrphanView
 from pages.mounts.filter_bar import REASONS
 from pages.shared import rows, times
 
 _CHART_HEIGHT, _BAR_HEIGHT = 240, 22
 
 
-def mounts(items: Sequence[MountView], current: int | None, *, key: str) -> int | None:
-    """Draw entries; returns the id of the open one. current: what the address names."""
-    entry = rows.opened([m.id for m in items], current, key=key)
+def mounts(items: Sequence[MountView], current: str | None, *, key: str) -> str | None:
+    """Draw entries; returns the key of the open one. current: what the address names."""
+    entry = rows.opened([m.key for m in items], current, key=key)
     frame = pd.DataFrame(
         {
-            "Entry": [m.id for m in items],
-            "Job": [m.jobid for m in items],
-            "Target": [m.backup_target_id for m in items],
-            "Host": [m.host for m in items],
+            **_subject(items),
             "State": [state_of(m) for m in items],
-            "Made": [m.created_at for m in items],
+            "Created": [m.created_at for m in items],
             "For": [times.duration(_seconds(m)) for m in items],
         }
     )
@@ -32,19 +29,16 @@ def mounts(items: Sequence[MountView], current: int | None, *, key: str) -> int 
     return entry
 
 
-def orphans(items: Sequence[OrphanView], current: int | None, *, key: str) -> int | None:
-    """Draw orphans; returns the id of the open entry. current: what the address names.
+def orphans(items: Sequence[OrphanView], current: str | None, *, key: str) -> str | None:
+    """Draw orphans; returns the key of the open entry. current: what the address names.
 
     The sentences of evidence are too long for a table; they are drawn for the open entry.
     """
-    entry = rows.opened([o.mount.id for o in items], current, key=key)
+    entry = rows.opened([o.mount.key for o in items], current, key=key)
     frame = pd.DataFrame(
         {
-            "Entry": [o.mount.id for o in items],
-            "Job": [o.mount.jobid for o in items],
-            "Target": [o.mount.backup_target_id for o in items],
-            "Host": [o.mount.host for o in items],
-            "Made": [o.mount.created_at for o in items],
+            **_subject([o.mount for o in items]),
+            "Created": [o.mount.created_at for o in items],
             "Why": [[REASONS[kind] for kind in o.reasons] for o in items],
         }
     )
@@ -57,11 +51,11 @@ def operations(items: Sequence[OperationView], current: str, *, key: str) -> str
     operation = rows.opened([o.operation_id for o in items], current or None, key=key)
     frame = pd.DataFrame(
         {
-            "Asked": [o.created_at for o in items],
+            "Started": [o.created_at for o in items],
             "Action": [o.action for o in items],
             "Job": [o.jobid for o in items],
-            "Target": [o.backup_target_id for o in items],
-            "Host": [o.host for o in items],
+            "Target": [o.backup_target_id or EMPTY for o in items],
+            "Host": [o.host or EMPTY for o in items],
             "Outcome": [o.state.replace("_", " ") for o in items],
             "By": [o.actor for o in items],
             "Note": [o.note for o in items],
@@ -71,15 +65,30 @@ def operations(items: Sequence[OperationView], current: str, *, key: str) -> str
     return operation or ""
 
 
+def _subject(items: Sequence[MountView]) -> dict[str, list[object]]:
+    """The columns that name an entry; its id only where the ledger has ids."""
+    ids: dict[str, list[object]] = {}
+    if any(m.id is not None for m in items):
+        ids = {"Entry": [m.id for m in items]}
+    return {
+        **ids,
+        "Job": [m.jobid for m in items],
+        "Target": [m.backup_target_id or EMPTY for m in items],
+        "Host": [m.host or EMPTY for m in items],
+    }
+
+
 def state_of(mount: MountView) -> str:
     words = "mounted" if mount.mounted else "unmounted"
+    if mount.problem:
+        words += ", cannot be read"
     return f"{words}, deleted" if mount.deleted else words
 
 
 def _seconds(mount: MountView) -> float | None:
     """How long it has been mounted, or was."""
     end = clock.now() if mount.mounted else mount.updated_at
-    return max(0.0, (end - mount.created_at).total_seconds()) if end else None
+    return max(0.0, (end - mount.since).total_seconds()) if end and mount.since else None
 
 
 def _table(frame: pd.DataFrame, key: str) -> None:
@@ -91,8 +100,8 @@ def _table(frame: pd.DataFrame, key: str) -> None:
         selection_mode="single-row",
         width="stretch",
         column_config={
-            "Made": times.column("Made"),
-            "Asked": times.column("Asked"),
+            "Created": times.column("Created"),
+            "Started": times.column("Started"),
             "Entry": st.column_config.NumberColumn(format="%d", width="small"),
             "Job": st.column_config.NumberColumn(format="%d", width="small"),
             "Action": st.column_config.TextColumn(width=80),

@@ -7,7 +7,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.mounts import explorer, orphans
-from backend.mounts.schemas import ORPHAN_KINDS, Filters
+from backend.mounts.schemas import ORPHAN_KINDS, Filters, OrphanPage
 from pages.mounts import detail_view, filter_bar, tables
 from pages.mounts.filter_bar import Wanted
 from pages.shared import filters, times
@@ -17,7 +17,7 @@ from pages.shell.errors import escape
 EXPORT_MOST = 200_000
 
 
-def entries(actor: Actor, wanted: Wanted) -> int | None:
+def entries(actor: Actor, wanted: Wanted) -> str | None:
     """Active and History: facets, charts, a page of entries; returns the open one."""
     filter_bar.facets(calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters))
     if st.toggle("Charts", key="mounts.charts", value=False):
@@ -60,7 +60,7 @@ def _export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
         return "".join(pieces).encode()
 
 
-def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
+def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
     """What the last scan found, with its evidence; returns the open entry."""
     page = calls.read(
         orphans.list_found,
@@ -71,8 +71,11 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
     )
     watch = calls.read(orphans.watch, environment=wanted.where)
     times.caption("Last scan", page.found_at, never="never; the schedule will look soon")
-    if page.problem:
-        st.warning(page.problem, icon=":material/info:")
+    if page.failing_since is not None:
+        since = times.relative(page.failing_since)
+        st.error(f"No scan has succeeded since {since}. {escape(page.problem)}")
+    elif page.problem:
+        st.warning(escape(page.problem), icon=":material/info:")
     if not page.complete:
         st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
     counts: dict[str, int] = {
@@ -82,15 +85,27 @@ def found_orphans(actor: Actor, wanted: Wanted) -> int | None:
     if actor.may(Permission.MOUNTS_WRITE):
         _max_age(wanted, watch.max_age_hours)
     if not page.items:
-        st.success("No orphan fits.", icon=":material/check_circle:")
+        _none(page)
         return wanted.entry
     entry = tables.orphans(page.items, wanted.entry, key="mounts.table.orphans")
     filter_bar.pager(page.next_cursor)
     for item in page.items:
-        if item.mount.id == entry:
+        if item.mount.key == entry:
             st.markdown("**Why it looks orphaned**")
             st.markdown("\n".join(f"- {escape(said)}" for said in item.reasons.values()))
     return entry
+
+
+def _none(page: OrphanPage) -> None:
+    """Nothing to list. That nothing was found is said only where everything was looked at."""
+    if page.found_at is None:
+        st.info("No scan has looked here yet, so nothing is known.", icon=":material/info:")
+    elif page.failing_since is not None:
+        st.info("The last scan that succeeded found none that fits; what came since is not known.")
+    elif page.problem or not page.complete:
+        st.info("Of what was looked at, nothing fits.", icon=":material/info:")
+    else:
+        st.success("No orphan fits.", icon=":material/check_circle:")
 
 
 def _max_age(wanted: Wanted, hours: int) -> None:

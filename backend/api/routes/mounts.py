@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import mask_text, new_reference
-from backend.dms.requests import MAX_JOBID
 from backend.mounts import actions, documents, explorer, orphans
-from backend.mounts.schemas import Filters
+from backend.mounts.schemas import MOST_JOB, Filters
 
 router = APIRouter(prefix="/mounts", tags=["mounts"])
 
@@ -21,23 +20,30 @@ Cursor = Annotated[str, Query(max_length=2000, description="next_cursor of the p
 Limit = Annotated[int, Query(ge=1, le=explorer.MAX_PAGE)]
 Host = Annotated[str, Query(max_length=255)]
 Target = Annotated[str, Query(max_length=255)]
-Job = Annotated[int | None, Query(ge=0, le=MAX_JOBID)]
-JobInPath = Annotated[int, Path(ge=0, le=MAX_JOBID)]
+#: Whatever some table's column may hold, not only what a mount may ask for.
+Job = Annotated[int | None, Query(ge=-MOST_JOB, le=MOST_JOB)]
+JobInPath = Annotated[int, Path(ge=-MOST_JOB, le=MOST_JOB)]
 
 
 class Mount(BaseModel):
-    """One entry of the ledger. Times are UTC."""
+    """One entry of the ledger. Times are UTC.
+
+    id: null where the ledger's entries have none; `key` names every one. jobid, created_at: null
+    when the row holds none, `problem` says what it holds.
+    """
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
+    id: int | None
+    key: str
     backup_target_id: str
-    jobid: int
+    jobid: int | None
     host: str
     mounted: bool
     deleted: bool
-    created_at: datetime
+    created_at: datetime | None
     updated_at: datetime | None
+    problem: str
 
 
 class Mounts(BaseModel):

@@ -50,6 +50,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
 
 
 def _table(connection: Connection, version: str) -> Finding:
+    from backend.dms import shape
     from backend.dms.schema import ledger, operation
 
     columns = inspect(connection)
@@ -63,27 +64,27 @@ def _table(connection: Connection, version: str) -> Finding:
             f"the database has no table {ledger.name}",
             f"Check the database's name in the URL, or create the table with {SCHEMA}.",
         )
-    present = {column["name"] for column in columns.get_columns(ledger.name)}
-    missing = [column.name for column in ledger.columns if column.name not in present]
-    if missing:
+    try:
+        found = shape.find(columns)
+    except shape.NotALedger as exc:
         return Finding(
             False,
             version,
-            f"table {ledger.name} lacks {', '.join(missing)}",
-            f"Bring it to the shape of {SCHEMA}.",
+            f"table {ledger.name} lacks {exc}",
+            f"Bring it to the shape of {SCHEMA}, or of a DMS server's ledger.",
         )
-    _prove_rights(connection, ledger)
+    _prove_rights(connection, found.table)
     if columns.has_table(operation.name):  # the first mount makes it
         _prove_rights(connection, operation)
-    return Finding(server_version=version)
+    return Finding(server_version=f"{version}, {found.name}")
 
 
 def _prove_rights(connection: Connection, table: Any) -> None:
     names = [column.name for column in table.columns if column.name != "id"]
     nothing = select(*[table.c[name] for name in names]).where(false())
-    nobody = update(table).where(table.c.id.is_(None))
+    nobody = update(table).where(table.c.jobid.is_(None))
     for right, statement in (
-        ("SELECT", select(table.c.id).limit(1)),
+        ("SELECT", select(table.c.host).limit(1)),
         ("UPDATE", nobody.values(host=table.c.host)),
         ("INSERT", insert(table).from_select(names, nothing)),
     ):

@@ -41,7 +41,7 @@ def arrange(step: str) -> None:
     if step == "before the claim":
         Operations.claim = before(Operations.claim)  # type: ignore[method-assign]
     elif step == "while deciding":
-        claims.insert_mounted = claims._mounted = before(claims._mounted)  # type: ignore[assignment]
+        claims.set_mounted = claims._mounted = before(claims._mounted)  # type: ignore[assignment]
     elif step == "after the claim":
         Operations.claim = after(Operations.claim)  # type: ignore[method-assign]
     elif step == "after the look":

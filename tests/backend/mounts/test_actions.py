@@ -46,7 +46,7 @@ class TestRun:
         with database.read() as session:
             assert audit.verify(session).ok
             [entry] = explorer.status(session, SYSTEM, job=1, target="fresh")
-            story = explorer.story(session, SYSTEM, entry_id=entry.id)
+            story = explorer.story(session, SYSTEM, key=entry.key)
         assert [event.phase for event in story.events] == ["outcome", "intent"]
         assert story.operations[0].actor == "system"
 
@@ -175,7 +175,7 @@ class TestDelete:
             actions.delete(database, SYSTEM, job=5, target="fresh")
         with database.read() as session:
             entry = explorer.list_mounts(session, SYSTEM, filters=Filters(job=5)).items[0]
-            story = explorer.story(session, SYSTEM, entry_id=entry.id)
+            story = explorer.story(session, SYSTEM, key=entry.key)
         assert {event.action.rpartition(":")[2] for event in story.events} == {
             "mount", "unmount", "delete",
         }  # fmt: skip
@@ -193,13 +193,13 @@ class TestPreview:
             _mount(database, jobid)
         with database.read() as session:
             [entry] = explorer.status(session, SYSTEM, job=1, target="fresh")
-            plan = actions.preview_unmount(session, SYSTEM, entry_id=entry.id)
+            plan = actions.preview_unmount(session, SYSTEM, key=entry.key)
         assert not plan.sends
         assert [other.jobid for other in plan.others] == [2]
         request = mount_request(jobid=2, target="fresh", host="compute-02")
         actions.run(database, SYSTEM, kind="unmount", request=request)
         with database.read() as session:
-            plan = actions.preview_unmount(session, SYSTEM, entry_id=entry.id)
+            plan = actions.preview_unmount(session, SYSTEM, key=entry.key)
         assert plan.sends
         assert "physical unmount" in plan.why
 
