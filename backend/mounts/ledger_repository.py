@@ -133,6 +133,7 @@ def active_groups(ledger: Ledger, limit: int) -> list[tuple[str, str, int]]:
 def find(ledger: Ledger, key: str) -> MountView:
     """The entry of that key. Raises MountNotFound."""
     wanted, c = read_key(key), ledger.t
+    what = f"number {key}" if isinstance(wanted, int) else f"the key {key}"
     which: tuple[ColumnElement[bool], ...]
     if ledger.shape.has_id and isinstance(wanted, int):
         which = (c.id == wanted,)
@@ -144,10 +145,10 @@ def find(ledger: Ledger, key: str) -> MountView:
             ledger.exactly(c.host, host),
         )
     else:
-        raise MountNotFound(f"the key {key}")
+        raise MountNotFound(what)
     found = ledger.entries(ledger.entry().where(*which).limit(1))
     if not found:
-        raise MountNotFound(f"the key {key}")
+        raise MountNotFound(what)
     return view(found[0])
 
 
