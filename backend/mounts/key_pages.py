@@ -25,10 +25,9 @@ from sqlalchemy import (
 from backend.dms import entries, shape
 from backend.dms.entries import LedgerEntry
 from backend.dms.ledger import Ledger
-from backend.mounts import ledger_repository
 from backend.mounts import walk as walks
 from backend.mounts.errors import BadCursor
-from backend.mounts.schemas import Filters, MountView, Sort
+from backend.mounts.schemas import Filters, MountView, Sort, view
 
 _ORDERS: dict[Sort, tuple[str, ...]] = {
     "newest": ("created_at", *shape.KEY),
@@ -49,7 +48,7 @@ def page(
     if sort in ("newest", "oldest") and not _narrow(filters):
         query = ledger.hinted(query, "idx_created_at")
     rows = ledger.read(lambda c: list(c.execute(query.limit(limit + 1))))
-    found = [ledger_repository.view(entries.read(row)) for row in rows[:limit]]
+    found = [view(entries.read(row)) for row in rows[:limit]]
     return found, _text(sort, rows[limit - 1]) if len(rows) > limit else None, sort
 
 
@@ -84,7 +83,7 @@ def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[Mo
     if after is not None:
         place = [after.host, after.jobid, after.backup_target_id]
         query = query.where(_beyond(ledger, "host", place))
-    return [ledger_repository.view(entry) for entry in ledger.entries(query.limit(size))]
+    return [view(entry) for entry in ledger.entries(query.limit(size))]
 
 
 def newest_of(ledger: Ledger, host: str) -> list[LedgerEntry]:

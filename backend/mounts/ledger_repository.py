@@ -16,7 +16,7 @@ from backend.dms.shape import read_key
 from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks
 from backend.mounts.errors import MountNotFound
-from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView
+from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, aware, view
 from backend.mounts.walk import Walk
 
 MAX_GROUPS = 30
@@ -25,26 +25,6 @@ MOST_NAMES, MOST_PARTS = 20_000, 200
 
 t = schema.ledger.c
 o = schema.operation.c
-
-
-def aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None else None
-
-
-def view(entry: LedgerEntry) -> MountView:
-    return MountView(
-        id=entry.id,
-        backup_target_id=entry.backup_target_id,
-        jobid=entry.jobid,
-        host=entry.host,
-        mounted=entry.mounted,
-        deleted=entry.deleted,
-        created_at=aware(entry.created_at),
-        updated_at=aware(entry.updated_at),
-        deleted_at=aware(entry.deleted_at),
-        version=entry.version,
-        problem=entry.problem,
-    )
 
 
 def with_hosts(ledger: Ledger, filters: Filters) -> Filters:

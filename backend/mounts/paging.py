@@ -14,8 +14,7 @@ from backend.dms import entries, schema
 from backend.dms.ledger import Ledger
 from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks
-from backend.mounts.ledger_repository import view
-from backend.mounts.schemas import Filters, MountView, Sort
+from backend.mounts.schemas import Filters, MountView, Sort, view
 from backend.mounts.walk import Place, Walk
 
 #: Entries one page may look through when filters have to be checked row by row.

@@ -5,6 +5,7 @@ from datetime import MINYEAR, UTC, datetime
 from typing import Any, Literal
 from zlib import crc32
 
+from backend.dms.entries import LedgerEntry
 from backend.dms.shape import key_of
 
 Sort = Literal["newest", "oldest", "host", "target", "job"]
@@ -113,6 +114,26 @@ class MountView:
     def since(self) -> datetime | None:
         """When it was mounted last: a later mount revives the entry. Else when it was made."""
         return self.updated_at or self.created_at if self.mounted else self.created_at
+
+
+def aware(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def view(entry: LedgerEntry) -> MountView:
+    return MountView(
+        id=entry.id,
+        backup_target_id=entry.backup_target_id,
+        jobid=entry.jobid,
+        host=entry.host,
+        mounted=entry.mounted,
+        deleted=entry.deleted,
+        created_at=aware(entry.created_at),
+        updated_at=aware(entry.updated_at),
+        deleted_at=aware(entry.deleted_at),
+        version=entry.version,
+        problem=entry.problem,
+    )
 
 
 @dataclass(frozen=True)
