@@ -5,21 +5,19 @@ import sys
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from backend.cli import common as cli
+from backend.cli import mount_targets
+from backend.cli.mount_targets import Environment, TargetId
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.words import counted
 
 app = cli.new_app("The mount ledger: who has which backup target mounted where.")
-targets_app = cli.new_app("Target templates: what can be mounted by name.")
-app.add_typer(targets_app, name="targets")
+app.add_typer(mount_targets.app, name="targets")
 
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="Default: the default one.")
-]
 Host = Annotated[str, typer.Option("--host", help="Compute node.")]
 Target = Annotated[str, typer.Option("--target", help="Backup target id.")]
 Job = Annotated[int | None, typer.Option("--job", help="Job id.")]
@@ -29,7 +27,6 @@ Sort = Annotated[str, typer.Option("--sort", help="newest, oldest, host, target 
 Mounted = Annotated[bool | None, typer.Option("--mounted/--unmounted")]
 Deleted = Annotated[bool | None, typer.Option("--deleted/--not-deleted")]
 Moment = Annotated[datetime | None, typer.Option(help="UTC, for example 2026-01-31T08:00:00.")]
-TargetId = Annotated[str, typer.Argument(metavar="TARGET", help="Backup target id.")]
 File = Annotated[str, typer.Argument(metavar="FILE.json", help="The request; - reads stdin.")]
 
 
@@ -264,57 +261,6 @@ def max_age(
     with cli.unit_write() as (session, actor):
         watch = orphans.set_max_age(session, actor, environment=environment, hours=hours)
     cli.emit(watch, json, f"Mounts older than {watch.max_age_hours} h are reported.")
-
-
-@targets_app.command("list")
-def list_targets(environment: Environment = None, json: cli.Json = False) -> None:
-    """The templates of an environment, and what else can be mounted by name."""
-    from backend.mounts import targets
-
-    with cli.unit_read() as (session, actor):
-        found = targets.list_targets(session, actor, environment=environment)
-        more = "" if json else targets.known_besides(session, actor, environment=environment)
-    rows = [[t.target_id, t.type, t.mount_path, t.filesystem_export] for t in found]
-    table = cli.table(["Target", "Type", "Path", "Export"], rows) if rows else "No template."
-    cli.emit({"items": found}, json, f"{table}\n{more}".rstrip())
-
-
-@targets_app.command("set")
-def set_target(
-    target_id: TargetId,
-    type: Annotated[Literal["s3", "nfs"], typer.Option("--type")],
-    mount_path: Annotated[str, typer.Option("--mount-path")],
-    filesystem_export: Annotated[str, typer.Option("--export", help="nfs: host:/path")] = "",
-    nfs_mount_opts: Annotated[str, typer.Option("--options")] = "",
-    environment: Environment = None,
-    json: cli.Json = False,
-) -> None:
-    """Make or change a template; for s3 the secret reference is read from stdin."""
-    from backend.mounts import targets
-
-    secret = cli.read_secret("secret reference") if type == "s3" else ""
-    with cli.unit_write() as (session, actor):
-        view = targets.save(
-            session,
-            actor,
-            environment=environment,
-            target_id=target_id,
-            type=type,
-            mount_path=mount_path,
-            filesystem_export=filesystem_export,
-            nfs_mount_opts=nfs_mount_opts,
-            secret_ref=secret,
-        )
-    cli.emit(view, json, f"{view.target_id} can be mounted by name.")
-
-
-@targets_app.command("remove")
-def remove_target(target_id: TargetId, environment: Environment = None) -> None:
-    """Forget a template; mounts are not touched."""
-    from backend.mounts import targets
-
-    with cli.unit_write() as (session, actor):
-        targets.remove(session, actor, environment=environment, target_id=target_id)
 
 
 def _list(
