@@ -10,10 +10,12 @@ imported; so does a permission that no domain owns. tests/backend/test_compositi
 
 import pkgutil
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 import backend
+from backend.changes import actions as change_actions
 from backend.core import alerts, secret_rotation
 from backend.core.access import Permission as P
 from backend.jobs import registry
@@ -21,6 +23,8 @@ from backend.jobs import registry
 if TYPE_CHECKING:
     from fastapi import APIRouter
     from typer import Typer
+
+    from backend.changes.actions import Action
 
 #: Packages that serve the domains and bring nothing of their own.
 FOUNDATION = frozenset(
@@ -240,6 +244,36 @@ class Jobs(Domain):
         return {"jobs": jobs.app, "alerts": jobs.alerts}
 
 
+class Changes(Domain):
+    name = "changes"
+    permissions = (P.CHANGES_READ, P.CHANGES_DECIDE, P.CHANGES_CONFIGURE)
+
+    def tasks(self) -> ModuleType:
+        from backend.changes import tasks
+
+        return tasks
+
+    def alerts(self) -> alerts.Source:
+        from backend.changes import alerts
+
+        return alerts.alerts
+
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        from backend.changes import lifecycle
+
+        return {"changes": lifecycle.rotate}
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import changes
+
+        return (("/api", changes.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import changes
+
+        return {"changes": changes.app}
+
+
 class Accounts(Domain):
     name = "accounts"
     permissions = (
@@ -295,6 +329,7 @@ DOMAINS: tuple[Domain, ...] = (
     Tokenization(),
     Ingestion(),
     Jobs(),
+    Changes(),
     Accounts(),
     Backup(),
 )
@@ -305,6 +340,20 @@ def install() -> None:
     registry.provide({domain.name: domain.tasks for domain in DOMAINS})
     alerts.provide(_alert_sources)
     secret_rotation.provide(_secret_owners)
+    change_actions.provide(_actions)
+
+
+@lru_cache(maxsize=1)
+def _actions() -> "dict[str, Action]":
+    """What a policy may put under approval, by name."""
+    from backend.changes.policy import ACTIONS as POLICY
+    from backend.ingestion.changes import ACTIONS as INGESTION
+    from backend.mounts.changes import ACTIONS as MOUNTS
+    from backend.tokenization.changes import ACTIONS as TOKENIZATION
+    from backend.user_sync.changes import ACTIONS as USER_SYNC
+
+    found = (*POLICY, *USER_SYNC, *MOUNTS, *TOKENIZATION, *INGESTION)
+    return {action.name: action for action in found}
 
 
 def _alert_sources() -> dict[str, alerts.Source]:

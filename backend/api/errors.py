@@ -1,7 +1,7 @@
 """One JSON shape for every error: {error, detail, reference}."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from backend.core.errors import PortalError
+from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text, new_reference
 
 log = get_logger(__name__)
@@ -24,6 +24,24 @@ class Refusal(BaseModel):
     detail: str
     reference: str
 
+
+class Waits(BaseModel):
+    """What was asked waits for an approval. change: the request's address. runId: the number that
+    its run will have, or stands for it until then."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["waiting"]
+    change: str
+    change_id: int
+    runId: str
+    detail: str
+
+
+#: For endpoints whose action a policy may put under approval.
+WAITS: dict[int | str, dict[str, Any]] = {
+    202: {"model": Waits, "description": "The policy asks for an approval: nothing was done yet."}
+}
 
 #: What any endpoint may answer besides its own document; goes into the OpenAPI document.
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -49,6 +67,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 def install(app: FastAPI) -> None:
     """Put the handlers on the app."""
     app.exception_handler(PortalError)(_portal_error)
+    app.exception_handler(Waiting)(_waiting)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(Exception)(_unexpected)
@@ -56,6 +75,12 @@ def install(app: FastAPI) -> None:
 
 def body(error: str, detail: str, reference: str) -> dict[str, Any]:
     return {"error": error, "detail": detail, "reference": reference}
+
+
+def _waiting(_request: Request, exc: Waiting) -> JSONResponse:
+    headers = {"Location": f"/api/changes/{exc.document['change_id']}"}
+    document = {**exc.document, "detail": exc.message}
+    return JSONResponse(document, status_code=exc.status, headers=headers)
 
 
 def _portal_error(request: Request, exc: PortalError) -> JSONResponse:

@@ -20,7 +20,7 @@ import typer
 from backend.core import clock, log, private, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
-from backend.core.errors import InvalidInput, PortalError, SettingsError
+from backend.core.errors import InvalidInput, PortalError, SettingsError, Waiting
 from backend.core.settings import get_settings
 
 
@@ -180,6 +180,9 @@ def run(app: typer.Typer) -> int:
         return exc.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return _refused("Stopped", "Stopped.")
+    except Waiting as exc:
+        emit(exc.document, _output.document_wanted, exc.message)
+        return 0
     except SettingsError as exc:
         return _refused(type(exc).__name__, *exc.problems)
     except PortalError as exc:

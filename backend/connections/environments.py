@@ -4,6 +4,7 @@ import re
 
 from sqlalchemy.exc import IntegrityError
 
+from backend.changes import policy
 from backend.connections import repository
 from backend.connections.errors import ChangedMeanwhile, EnvironmentNotFound, NameTaken
 from backend.connections.schemas import EnvironmentView
@@ -64,6 +65,8 @@ def add(
     )
     session.add(row)
     _flush(session, name)
+    if is_production:
+        policy.start(session, row.id, actor.name)
     audit.record(
         session,
         actor,

@@ -3,7 +3,7 @@
 The role table is DESIGN section 4, kept here once; pages, API, CLI and jobs all ask `require`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -58,6 +58,10 @@ class Permission(StrEnum):
     API_TOKENS_WRITE = "accounts:api_token:write"
     OWN_ACCOUNT = "accounts:self:write"
 
+    CHANGES_READ = "changes:request:read"
+    CHANGES_DECIDE = "changes:request:decide"
+    CHANGES_CONFIGURE = "changes:policy:write"
+
     AUDIT_READ = "audit:event:read"
     AUDIT_EXPORT = "audit:event:export"
     SECRETS_ROTATE = "secrets:key:rotate"
@@ -69,6 +73,7 @@ _VIEWER = frozenset(
     {
         Permission.OVERVIEW_READ,
         Permission.JOBS_READ,
+        Permission.CHANGES_READ,
         Permission.CONNECTIONS_READ,
         Permission.USER_SYNC_READ,
         Permission.MOUNTS_READ,
@@ -83,6 +88,7 @@ _STEWARD = _VIEWER | {
     Permission.TOKENIZATION_PREVIEW,
     Permission.TOKENIZATION_RUN,
     Permission.JOBS_CANCEL,
+    Permission.CHANGES_DECIDE,
 }
 _OPERATOR = _VIEWER | {
     Permission.CONNECTIONS_TEST,
@@ -90,6 +96,7 @@ _OPERATOR = _VIEWER | {
     Permission.INGESTION_RUN,
     Permission.INGESTION_MAPPING_READ,
     Permission.JOBS_CANCEL,
+    Permission.CHANGES_DECIDE,
 }
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
@@ -107,16 +114,23 @@ class Actor:
     """Who asks. The same type for page, REST, CLI and job.
 
     id: the account's or token's row id; 0 for the system and for the CLI without an account.
+    ask_only: a machine that may look and ask; what it asks for waits for a person's approval.
     """
 
     id: int
     name: str
     role: Role
     kind: ActorKind
+    ask_only: bool = False
 
     def may(self, permission: Permission) -> bool:
+        if self.ask_only and permission not in _LOOKING:
+            return False
         return permission in PERMISSIONS[self.role]
 
+
+#: What changes nothing, and so is open to those who may only ask.
+_LOOKING = frozenset(p for p in Permission if p.value.endswith((":read", ":preview")))
 
 SYSTEM = Actor(id=0, name="system", role=Role.ADMIN, kind="system")
 
@@ -134,4 +148,13 @@ def require(actor: Actor, permission: Permission) -> None:
         raise NotPermitted(
             f"{actor.name} has the role {actor.role.value}, which may not do this "
             f"({permission.value}). Ask an admin for a role that may."
+            if permission not in PERMISSIONS[actor.role]
+            else f"{actor.name} may look and ask for changes only, not do this "
+            f"({permission.value})."
         )
+
+
+def require_to_ask(actor: Actor, permission: Permission) -> None:
+    """`require` for what those who may only ask can call, too: it ends in a change request for
+    them (`backend.changes.gate`), or changes nothing outside the portal."""
+    require(replace(actor, ask_only=False), permission)

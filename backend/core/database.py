@@ -34,7 +34,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from backend.core import clock, database_file
-from backend.core.errors import InvalidInput, PortalError
+from backend.core.errors import InvalidInput, PortalError, Waiting
 from backend.core.log import get_logger
 
 log = get_logger(__name__)
@@ -137,14 +137,18 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[WriteSession]:
-        """A session committed once at the end; rolled back when anything raises.
+        """A session committed once at the end; rolled back when anything but `Waiting` raises.
 
         Functions given to `after_commit(session, …)` run after a successful commit.
         """
         session = Session(self._write_engine, expire_on_commit=False)
+        waiting: Waiting | None = None
         try:
             with _translated(self.engine.url.database):
-                yield WriteSession(ReadSession(session))
+                try:
+                    yield WriteSession(ReadSession(session))
+                except Waiting as exc:
+                    waiting = exc  # the request that it speaks of is in this session
                 session.commit()
         except BaseException:
             session.rollback()
@@ -153,6 +157,8 @@ class Database:
             session.close()
         for callback in session.info.pop("after_commit", []):
             callback()
+        if waiting is not None:
+            raise waiting
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -15,13 +15,15 @@ PortalError(message, status)            safe to show; written for the person in 
 │ └ UpstreamTimeout 504                 it did not answer in time
 ├ OutcomeUnknown 504                    a write was sent and no answer came: it may have happened
 └ JobError 500                          raised in jobs
+Waiting 202                             filed as a change request; not an error
 SettingsError                           at start-up: every problem at once
 anything else                           a bug: never shown raw, logged under a reference
 
 Domains subclass by what happened and build their own message; ids stay as attributes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class PortalError(Exception):
@@ -114,6 +116,23 @@ class OutcomeUnknown(UpstreamError):
 
 class JobError(PortalError):
     status = 500
+
+
+class Waiting(Exception):
+    """What was asked needs an approval: it was filed as a change request, and nothing was done.
+
+    No PortalError, so that whoever handles a refusal does not take it for one: it goes up to the
+    edge (page, REST, command, job), whose unit of work commits, because the request is in it.
+
+    message: for a person. document: {status: "waiting", change, change_id, runId, …} for machines.
+    """
+
+    status = 202
+
+    def __init__(self, message: str, document: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.document = dict(document)
 
 
 class SettingsError(Exception):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from backend.changes import gate
 from backend.connections import resolve as connections
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from backend.integrations.datahub.client import DataHubClient
 
 KIND = "ingestion.managed"
+#: What a policy may put under approval; `backend.ingestion.changes` carries it out.
+RUN = "ingestion.source"
 ACTION = "ingestion:managed:start"
 #: DataHub's words for a run that has ended.
 ENDED = frozenset(
@@ -96,8 +99,10 @@ def run_source(
     environment: str | None = None,
 ) -> int:
     """Queue a run of a source and return the job's id; a second one while it goes is a Conflict."""
-    access.require(actor, Permission.INGESTION_RUN)
+    access.require_to_ask(actor, Permission.INGESTION_RUN)
     where = connections.environment(session, environment)
+    given = {"source_urn": source_urn, "name": name}
+    gate.check(session, actor, gate.Intent(RUN, where.name, name or source_urn, given, given))
     subject = f"{name or source_urn} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
     audit.record(session, actor, ACTION, subject=source_urn, phase="intent")

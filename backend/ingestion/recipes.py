@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.changes import gate
 from backend.connections import resolve as connections
 from backend.connections.schemas import ConnectionConfig
 from backend.core import access, audit
@@ -25,6 +26,8 @@ from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext
 
 KIND = "ingestion.recipe"
+#: What a policy may put under approval; `backend.ingestion.changes` carries it out.
+RUN = "ingestion.recipe"
 FOLDER = Path("data/recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.ya?ml")
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
@@ -97,7 +100,7 @@ def run_recipe(
     values: the variables that no connection fills; they are shown with the job, so no secrets.
     Raises RecipeNotFound, InvalidInput for a broken recipe or a variable that nobody fills.
     """
-    access.require(actor, Permission.INGESTION_RUN)
+    access.require_to_ask(actor, Permission.INGESTION_RUN)
     view = _view(recipe_path(name))
     given = {key: value.strip() for key, value in (values or {}).items() if value.strip()}
     if view.problem:
@@ -109,6 +112,8 @@ def run_recipe(
     if open_ones:
         raise InvalidInput(f"The recipe {name} needs a value for {', '.join(open_ones)}.")
     where = connections.environment(session, environment)
+    asked = {"name": name, "values": given}
+    gate.check(session, actor, gate.Intent(RUN, where.name, name, asked, asked))
     subject = f"{name} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
     audit.record(

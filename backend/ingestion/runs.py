@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from backend.changes import gate
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
@@ -45,6 +46,8 @@ from backend.models.ingestion import IngestionRun
 
 #: How long a repeated request waits for AWS's answer to the first one.
 REPLAY_SECONDS = 15.0
+#: What a policy may put under approval; `backend.ingestion.changes` carries it out.
+RUN = "ingestion.run"
 BEING_SENT = "Being sent to AWS; no answer yet."
 
 
@@ -56,7 +59,7 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
     AWS refused or its answer was lost.
     The same idempotency key gives the first run again; KeyReused when the rest is not the same.
     """
-    access.require(actor, Permission.INGESTION_RUN)
+    access.require_to_ask(actor, Permission.INGESTION_RUN)
     request = _checked(request)
     with database.read() as session:
         scene = scenes.load(session, request.environment)
@@ -69,10 +72,35 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
     row = _new_row(scene, actor, request, answer, resolution)
     try:
         with database.write() as session:
+            gate.check(session, actor, _intent(request, row))
             _insert(session, actor, row)
     except IntegrityError:
         return _lost_race(database, actor, scene, request, row.active_key or "")
     return sending.send(database, actor, scene, row)
+
+
+def _intent(request: Request, row: IngestionRun) -> gate.Intent:
+    """AWS names are in the digest only: not everybody who may look at changes may read them."""
+    target = [row.target_kind, row.target, row.rule, row.rule_source, row.rule_pattern]
+    return gate.Intent(
+        action=RUN,
+        environment=row.environment_name,
+        subject=row.dataset_urn,
+        parameters={
+            "dataset_urn": row.dataset_urn,
+            "job_urn": row.job_urn,
+            "reason": row.reason,
+            "metadata": request.metadata,
+            "idempotency_key": row.idempotency_key,
+            "expected_target": request.expected_target,
+            "expected_rule": request.expected_rule,
+            "rerun_of": row.rerun_of,
+        },
+        shown={"dataset": row.dataset_urn, "job": row.job_urn or "", "rule": row.rule},
+        digest=hashlib.sha256(json.dumps(target).encode()).hexdigest(),
+        run_id=row.run_id,
+        reason=row.reason,
+    )
 
 
 def preview(database: Database, actor: Actor, request: Request) -> Preview:
@@ -198,7 +226,7 @@ def _new_row(
     scene: Scene, actor: Actor, request: Request, answer: Candidate, resolution: Resolution
 ) -> IngestionRun:
     now = clock.now()
-    run_id = new_run_id(answer.target.kind, now)
+    run_id = request.run_id or new_run_id(answer.target.kind, now)
     payload = _serialised(_payload(actor, request, answer, run_id))
     size, limit = len(payload.encode()), names.payload_limit(answer.target.kind)
     if size > limit:

@@ -214,7 +214,7 @@ class Request:
     dataset_urn: may be empty when job_urn is given and the job itself names its state machine.
 
     expected_target, expected_rule: what the asker saw; a mapping that says otherwise by now is not
-    followed. None: not compared.
+    followed. None: not compared. run_id: reserved while the request waited for an approval.
     """
 
     dataset_urn: str
@@ -226,6 +226,7 @@ class Request:
     rerun_of: str | None = None
     expected_target: str | None = None
     expected_rule: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import structlog
 from backend.core import clock
 from backend.core.access import Actor, Role
 from backend.core.database import Database, StateDatabaseDown, get_database
-from backend.core.errors import PortalError
+from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.jobs import registry, repository
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
@@ -124,6 +124,9 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
             "result": result,
             "error": mask_text(str(failure)) if failure else None,
         }
+    except Waiting as exc:
+        log.info("What the job asked for waits for an approval.", change=exc.document["change_id"])
+        return {"state": "succeeded", "result": exc.document, "note": exc.message[:500]}
     except JobLost:
         log.warning("Another worker took this job over; this attempt stops.")
         return None

@@ -11,6 +11,7 @@ from backend.models.accounts import (
     SignInBackoff,
     SignInTicket,
 )
+from backend.models.changes import Change, ChangePolicy, ChangeStep
 from backend.models.connections import (
     Connection,
     ConnectionSecret,
@@ -39,6 +40,9 @@ __all__ = [
     "ApiToken",
     "AuditEvent",
     "AuditHead",
+    "Change",
+    "ChangePolicy",
+    "ChangeStep",
     "Connection",
     "ConnectionSecret",
     "ConnectionTest",

@@ -8,6 +8,7 @@ server is asked: intent, the call, outcome are three steps. Pages hand the work 
 import json
 from typing import Any, Literal, cast
 
+from backend.changes import gate
 from backend.core import access, audit, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
@@ -49,11 +50,12 @@ def run(
     Raises NotPermitted, RequestValidationException (nothing was sent or written), and what
     LedgerNotConfigured and OperationNotFound say. Takes up to the DMS timeout.
     """
-    access.require(actor, Permission.MOUNTS_WRITE)
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
         where = settings.find(session, environment)
         subject = _subject(where, kind, request, operation_id)
     with database.write() as session:
+        _check(session, actor, where, kind, subject, request)
         audit.record(
             session, actor, AUDIT[kind], subject=subject, phase="intent", details=_where(where)
         )
@@ -92,13 +94,14 @@ def submit(
     operation_id: str = "",
 ) -> int:
     """The same as a job; returns its id. The request waits encrypted and is deleted when used."""
-    access.require(actor, Permission.MOUNTS_WRITE)
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
         where = settings.find(session, environment)
     subject = _subject(where, kind, request, operation_id)
     place = _binding(where.environment, kind, operation_id)
     title = f"{kind} {subject}" + (f" ({where.environment})" if where.environment else "")
     with database.write() as session:
+        _check(session, actor, where, kind, subject, request)
         request_id = repository.add_request(
             session,
             environment=where.environment,
@@ -123,7 +126,7 @@ def submit_form(
     operation_id: str = "",
 ) -> int:
     """`submit` for a target known by name; the template's secret never leaves the backend."""
-    access.require(actor, Permission.MOUNTS_WRITE)
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
         document = targets.document(
             session,
@@ -175,11 +178,12 @@ def delete(
 
     Raises StillMounted while one is mounted or a mount of it is open, MountNotFound without any.
     """
-    access.require(actor, Permission.MOUNTS_WRITE)
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
         where = settings.find(session, environment)
     subject = subject_of(job, target)
     with database.write() as session:
+        _check(session, actor, where, "delete", subject, {"job": job, "target": target})
         audit.record(
             session, actor, AUDIT["delete"], subject=subject, phase="intent", details=_where(where)
         )
@@ -206,6 +210,26 @@ def delete(
                 details={**_where(where), "entries": count},
             )
     return count
+
+
+def _check(
+    session: WriteSession,
+    actor: Actor,
+    where: settings.DmsSettings,
+    kind: Literal["mount", "unmount", "recheck", "delete"],
+    subject: str,
+    request: dict[str, Any] | None,
+) -> None:
+    """A re-check writes nothing that was not asked for before, so no policy holds it back."""
+    if kind == "recheck":
+        access.require(actor, Permission.MOUNTS_WRITE)
+        return
+    shown = {"entry": subject}
+    name = f"mounts.{kind}"
+    intent = gate.Intent(
+        name, where.environment, subject, request or {}, shown, environment_id=where.environment_id
+    )
+    gate.check(session, actor, intent)
 
 
 def preview_unmount(

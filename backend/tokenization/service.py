@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from sqlalchemy.exc import IntegrityError
 
+from backend.changes import gate
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
@@ -28,6 +29,8 @@ from backend.tokenization.tokens import Scheme
 #: From so many rows on, a person types the table's name before a run from the page.
 ROWS_TO_CONFIRM = 100_000
 MAX_PAGE = 200
+#: What a policy may put under approval; `backend.tokenization.changes` carries it out.
+RUN = "tokenization.run"
 
 
 def start(
@@ -54,7 +57,7 @@ def start(
     no run and changes nothing in DataHub; what forbids a run of a known column makes it fail.
     A Databricks dataset without a connection gives a run that is `skipped` at once.
     """
-    access.require(actor, Permission.TOKENIZATION_RUN)
+    access.require_to_ask(actor, Permission.TOKENIZATION_RUN)
     detection.check_names(columns or ())
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
@@ -71,10 +74,44 @@ def start(
     _free_abandoned(database, source)
     try:
         with database.write() as session:
+            gate.check(
+                session, actor, _intent(source, trigger, choices, fingerprint, rows_expected)
+            )
             return _queue(session, actor, source, trigger, choices, fingerprint)
     except IntegrityError as exc:
         # Two processes asked for the same table in the same instant.
         raise TableBusy(str(source.table), None) from exc
+
+
+def _intent(
+    source: Source,
+    trigger: Trigger,
+    choices: list[ColumnChoice],
+    fingerprint: str,
+    rows: int | None,
+) -> gate.Intent:
+    columns = [choice.name for choice in choices]
+    return gate.Intent(
+        action=RUN,
+        environment=source.environment.name,
+        subject=f"{source.table} ({', '.join(columns)})",
+        parameters={
+            "dataset": source.dataset,
+            "columns": columns,
+            "reasons": {choice.name: choice.reason for choice in choices},
+            "trigger": trigger.value,
+            "rows_expected": rows,
+            "confirmation": source.table.table,
+        },
+        shown={
+            "dataset": source.dataset,
+            "table": str(source.table),
+            "columns": columns,
+            "scheme": source.scheme.value,
+        },
+        size=rows,
+        digest=fingerprint,
+    )
 
 
 def _free_abandoned(database: Database, source: Source) -> None:

@@ -14,7 +14,7 @@ from backend.connections.schemas import ConnectionConfig
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.core.errors import Conflict, NotFound, PortalError, UpstreamError
+from backend.core.errors import Conflict, NotFound, PortalError, UpstreamError, Waiting
 from backend.core.log import get_logger
 from backend.integrations.datahub.client import DataHubClient
 from backend.tokenization import repository, service, sources, tags
@@ -158,6 +158,9 @@ def _answer(
         run = service.start(
             database, actor, dataset=dataset, environment=environment.name, trigger=trigger
         )
+    except Waiting as exc:
+        _note(database, environment.id, dataset, None, exc.message)
+        return Answer(dataset, None, exc.message)
     except (UpstreamError, Conflict):
         # It may work in a moment, so the tag must not count as answered.
         with database.write() as session:

@@ -34,7 +34,7 @@ def plan_now(
     named far fewer people than the last time. Raises the errors of both sides, ShortAnswer, and
     NotFound with advice when something is not configured.
     """
-    access.require(actor, Permission.USER_SYNC_PLAN)
+    access.require_to_ask(actor, Permission.USER_SYNC_PLAN)
     with database.write() as session:
         plan = create(session, actor, environment=environment, origin=origin)
         plan_id = plan.id
@@ -50,7 +50,7 @@ def start_plan(
     accept_short: bool = False,
 ) -> PlanView:
     """Make a plan in the background; the view names its job."""
-    access.require(actor, Permission.USER_SYNC_PLAN)
+    access.require_to_ask(actor, Permission.USER_SYNC_PLAN)
     plan = create(session, actor, environment=environment, origin=origin)
     plan.job_id = enqueue(
         session,

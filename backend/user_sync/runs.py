@@ -1,7 +1,9 @@
 """Apply a plan, watch the run, continue it, undo it."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
+from backend.changes import gate
 from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
@@ -31,6 +33,9 @@ from backend.user_sync.errors import (
 from backend.user_sync.planning import Control, Silent
 from backend.user_sync.schemas import ItemView, RunView, Settings
 
+#: What a policy may put under approval; `backend.user_sync.changes` carries it out.
+APPLY, REVERT = "user_sync.apply", "user_sync.revert"
+
 
 def apply(
     session: WriteSession,
@@ -51,7 +56,7 @@ def apply(
     Raises PlanNotFound, PlanNotReady, PlanExpired, ElsewhereNow, NotInPlan, NothingToApply,
     ConfirmationNeeded, AppliedWithout.
     """
-    access.require(actor, Permission.USER_SYNC_APPLY)
+    access.require_to_ask(actor, Permission.USER_SYNC_APPLY)
     plan = repository.get_plan(session, plan_id, lock=True)
     known = run_repository.find_by_plan(session, plan_id)
     if known is not None:
@@ -64,11 +69,30 @@ def apply(
     rows = _chosen(session, plan_id, user_ids, emails)
     settings = rules_repository.settings_view(session, plan.environment_id, plan.environment)
     check_limit(len(rows), plan.matched_count, settings.settings, confirm)
+    asked = [user_id for _, user_id, _ in rows] if user_ids or emails else None
+    gate.check(session, actor, _intent(plan, rows, asked, confirm))
     run = _create(session, actor, plan, len(rows))
     run_repository.add_items(session, run.id, plan_id, rows)
     if background:
         _enqueue(session, actor, run)
     return run_repository.view(session, run)
+
+
+def _intent(
+    plan: SyncPlan, rows: list[tuple[int, str, str]], asked: list[str] | None, confirm: str
+) -> gate.Intent:
+    """asked: the users that were named, None for every change of the plan."""
+    users = "\0".join(user_id for _, user_id, _ in rows)
+    return gate.Intent(
+        action=REVERT if plan.origin == "undo" else APPLY,
+        environment=plan.environment,
+        environment_id=plan.environment_id,
+        subject=f"plan {plan.id}",
+        parameters={"plan_id": plan.id, "user_ids": asked, "confirm": confirm},
+        shown={"plan": plan.id, "users": len(rows), "plan_digest": plan.digest},
+        size=len(rows),
+        digest=hashlib.sha256(users.encode()).hexdigest(),
+    )
 
 
 def _chosen(

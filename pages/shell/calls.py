@@ -1,6 +1,7 @@
 """The page's unit of work: open a session, call one service function, commit or roll back.
 
-Errors end as a sentence on the page; `read` then stops the script, `write` returns None.
+Errors end as a sentence on the page; `read` then stops the script, `write` returns None. So it
+does when the policy asks for an approval: the sentence then names the change that waits.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from backend.core.database import Database, get_database
-from backend.core.errors import PortalError
+from backend.core.errors import PortalError, Waiting
 from pages.shell import errors, guard
 
 T = TypeVar("T")
@@ -42,6 +43,9 @@ def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
     try:
         with get_database().write() as session:
             return function(session, actor, **arguments)
+    except Waiting as exc:
+        errors.show_waiting(exc)
+        return None
     except PortalError as exc:
         errors.show(exc)
         return None
@@ -53,6 +57,9 @@ def run(function: Callable[..., T], /, **arguments: Any) -> T | None:
     actor = _actor()
     try:
         return function(get_database(), actor, **arguments)
+    except Waiting as exc:
+        errors.show_waiting(exc)
+        return None
     except PortalError as exc:
         errors.show(exc)
         return None

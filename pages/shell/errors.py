@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from backend.core.errors import PortalError
+from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text
 from pages.shell import flash
 
@@ -22,6 +22,17 @@ def show(exc: PortalError) -> None:
         st.warning(text, icon=":material/warning:")
 
 
+def show_waiting(exc: Waiting) -> None:
+    """What was asked was filed as a change request; the next run says so, too."""
+    number = exc.document["change_id"]
+    flash.info(
+        f"Nothing was done yet: this needs somebody else's approval. [Change {number}]"
+        f"(/changes?change={number}) waits for it."
+    )
+    if not flash.is_deferring():
+        flash.show()
+
+
 def show_unexpected(exc: BaseException) -> str:
     """Log a bug and show only its reference, which is returned."""
     reference = log_unexpected(log, "A page failed unexpectedly.", exc)
@@ -37,6 +48,8 @@ def on_script_error(exc: Exception) -> bool:
     """The app's handler for anything a page did not expect; nothing raw reaches the browser."""
     if isinstance(exc, PortalError):
         show(exc)
+    elif isinstance(exc, Waiting):
+        show_waiting(exc)
     else:
         show_unexpected(exc)
     return True

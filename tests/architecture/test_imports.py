@@ -9,6 +9,7 @@ from tests.architecture.source import Module, modules
 DOMAINS = {
     "backend.accounts",
     "backend.backup",
+    "backend.changes",
     "backend.connections",
     "backend.user_sync",
     "backend.dms",

@@ -51,9 +51,13 @@ def test_every_table_with_ciphertext_has_one_owner() -> None:
         if any(column.info == SEALED for column in table.columns)
     }
     assert sealed == {"system_secrets", *owners}
-    assert {"connection_secrets", "mount_requests", "mount_targets", "provider_sessions"} == set(
-        owners
-    )
+    assert {
+        "changes",
+        "connection_secrets",
+        "mount_requests",
+        "mount_targets",
+        "provider_sessions",
+    } == set(owners)
 
 
 def test_columns_that_look_like_ciphertext_are_marked() -> None:

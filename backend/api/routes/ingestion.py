@@ -74,6 +74,7 @@ class Runs(BaseModel):
     "/run",
     response_model=RunAnswer,
     responses={
+        **errors.WAITS,
         409: {
             "description": "The dataset is running already (runId and runStatus are that run's), "
             "or the mapping does not say what was expected."

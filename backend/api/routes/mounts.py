@@ -191,6 +191,7 @@ def export(
 
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
+    **errors.WAITS,
     409: {"description": "Nothing to unmount, or another operation is still on.", "model": Answer},
     502: {"description": "The DMS server refused; error_msg says why.", "model": Answer},
     503: {"description": "Not delivered: nothing was carried out.", "model": Answer},
@@ -245,7 +246,7 @@ def recheck(
     )
 
 
-@router.delete("/{job}/{target}")
+@router.delete("/{job}/{target}", responses=errors.WAITS)
 def delete(
     database: State, caller: Caller, job: JobInPath, target: str, environment: Environment = None
 ) -> Deleted:

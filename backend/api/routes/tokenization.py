@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.access import Actor
 from backend.core.database import Database
@@ -44,7 +45,7 @@ class NewRun(RunRequest):
     wait: float = Field(default=0.0, ge=0, le=WAIT_SECONDS)
 
 
-@trigger_router.post("/trigger")
+@trigger_router.post("/trigger", responses=errors.WAITS)
 def trigger(body: RunRequest, caller: Caller, database: State) -> dict[str, Any]:
     """Tokenize a dataset and wait for the outcome (at most four minutes, then `running`).
 
@@ -53,7 +54,7 @@ def trigger(body: RunRequest, caller: Caller, database: State) -> dict[str, Any]
     return _run(body, caller, database, wait=WAIT_SECONDS)
 
 
-@router.post("/tokenization/runs")
+@router.post("/tokenization/runs", responses=errors.WAITS)
 def create_run(body: NewRun, caller: Caller, database: State) -> dict[str, Any]:
     """Start a run and answer at once (or after `wait` seconds), or preview it with `dryRun`."""
     if body.dry_run:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.errors import Waits
 from backend.api.routes.user_sync_requests import (
     ApplyRequest,
     DomainMapRequest,
@@ -136,7 +137,7 @@ def get_plan(
 @router.post(
     "/plans/{plan_id}/apply",
     response_model=Run,
-    responses={202: {"model": Run, "description": "Still at work; look at the run later."}},
+    responses={202: {"model": Run | Waits, "description": "At work, or waits for an approval."}},
 )
 def apply_plan(
     database: State,
@@ -315,8 +316,7 @@ def leavers(
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
 ) -> dict[str, list[LeaverView]]:
-    """Users of OpenMetadata whom the directory did not name, with last login and what they own;
-    to look at only."""
+    """Users of OpenMetadata whom the directory did not name: last login, what they own."""
     found = service.leavers(database, caller, plan_id=plan_id, offset=offset, limit=limit)
     return {"items": list(found)}
 

@@ -1,0 +1,260 @@
+"""The one call that a service makes: go on, or wait for an approval.
+
+`check` stands right before the service's first write, in the transaction that begins the work. It
+does one of four things there:
+
+- the policy asks for nothing: it returns;
+- the policy asks for an approval: it files a change request and raises `Waiting`;
+- an approved request is being carried out (`carrying`): it compares what the service is about to
+  do with what was approved, marks the request as begun, and returns; begun is committed with the
+  service's own row or not at all, so that a process killed in between carries nothing out twice;
+- somebody asks what a request would do now (`probing`): it raises `Probed` with what has moved.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.changes import actions, repository, rules
+from backend.core import audit, secret_store
+from backend.core.access import Actor
+from backend.core.database import WriteSession, database_now
+from backend.core.errors import Conflict, InvalidPayload, Waiting
+from backend.core.settings import get_settings
+from backend.models.changes import Change
+
+#: A request that nobody decided about in this time has to be made again.
+EXPIRES = timedelta(hours=24)
+MAX_PARAMETERS = 8_000_000
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a service is about to do.
+
+    parameters: what its CarryOut needs to do exactly this later; sealed at rest.
+    shown: what an approver sees, the resolved target and numbers; no personal values, no secrets.
+    size: users or rows, None when nobody knows. digest: of the plan, preview or mapping behind it.
+    run_id: reserved for its run, when it can be known before; its CarryOut gets it as a parameter.
+    environment "": none is configured. environment_id: for what may bear an old name.
+    """
+
+    action: str
+    environment: str
+    subject: str
+    parameters: Mapping[str, Any]
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    size: int | None = None
+    digest: str = ""
+    run_id: str = ""
+    reason: str = ""
+    environment_id: int | None = None
+
+    def frozen(self, environment_id: int) -> str:
+        """SHA-256 over everything that decides what is done, and where."""
+        text = json.dumps(
+            [self.action, environment_id, self.parameters, self.shown, self.digest],
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class MovedSince(Conflict):
+    """What an approved request would do now is not what was approved."""
+
+    def __init__(self, change_id: int, moved: list[str]) -> None:
+        self.moved = moved
+        super().__init__(
+            f"Change {change_id} was not carried out: {', '.join(moved)} moved since it was asked "
+            "for. Ask again, so that what is approved is what is done."
+        )
+
+
+class Probed(Exception):
+    """The answer to a probe. moved: what differs from what was asked for."""
+
+    def __init__(self, moved: list[str]) -> None:
+        super().__init__()
+        self.moved = moved
+
+
+@dataclass(frozen=True)
+class _Carried:
+    change_id: int
+    probe: bool
+
+
+_carried: ContextVar[_Carried | None] = ContextVar("changes.carried", default=None)
+
+
+@contextlib.contextmanager
+def carrying(change_id: int, *, probe: bool = False) -> Iterator[None]:
+    """Within the block the services of this thread carry this request out, or only say if they
+    still would."""
+    token = _carried.set(_Carried(change_id, probe))
+    try:
+        yield
+    finally:
+        _carried.reset(token)
+
+
+def check(session: WriteSession, actor: Actor, intent: Intent, *, at_least: int = 0) -> None:
+    """Return when the work may begin now. Call it before the first write of the transaction.
+
+    at_least: approvals that are needed whatever the policy says.
+    Raises Waiting (the request is filed: the unit of work commits it), MovedSince, Probed,
+    Conflict when the request being carried out is not approved (any more).
+    """
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("gate.check comes before the first write: a request is filed alone")
+    environment_id = intent.environment_id
+    if environment_id is None:
+        environment_id = repository.environment_id(session, intent.environment)
+    carried = _carried.get()
+    if carried is not None:
+        _go_on(session, intent, environment_id, carried)
+        return
+    rule = rules.find(session, environment_id, intent.action)
+    needed = max(
+        rule.approvers_for(actor, intent.size, database_now(session)),
+        at_least,
+        1 if actor.ask_only else 0,
+    )
+    if needed:
+        words = rule.in_words(actions.get(intent.action).unit) if rule.mode == "approve" else ""
+        row = _file(session, actor, intent, environment_id, needed, words)
+        raise waiting(row)
+
+
+def waiting(row: Change) -> Waiting:
+    """The answer for a request that waits."""
+    where = address(row.id)
+    document = {
+        "status": "waiting",
+        "change": where,
+        "change_id": row.id,
+        "runId": row.run_id,
+        "action": row.action,
+        "environment": row.environment,
+        "expires_at": row.expires_at.isoformat().replace("+00:00", "Z"),
+    }
+    sentence = (
+        f"Nothing was done yet: {row.environment or 'the portal'} asks for an approval. "
+        f"Change {row.id} waits at {where}"
+    )
+    return Waiting(sentence, document)
+
+
+def address(change_id: int) -> str:
+    """Where a person decides about it."""
+    return f"{get_settings().public_url.rstrip('/')}/changes?change={change_id}"
+
+
+def _file(
+    session: WriteSession,
+    actor: Actor,
+    intent: Intent,
+    environment_id: int,
+    needed: int,
+    words: str,
+) -> Change:
+    digest = intent.frozen(environment_id)
+    known = repository.find_open(session, digest)
+    if known is not None:
+        return known
+    row = _row(session, actor, intent, environment_id, digest)
+    row.needed = needed
+    row.rule = words or "asked by who may ask only, or for a weaker policy"
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        # The same was asked for in this very moment; one request is enough.
+        other = repository.find_open(session, digest)
+        if other is None:
+            raise
+        return other
+    row.run_id = row.run_id or f"change-{row.id}"
+    repository.add_step(session, row.id, actor, "asked", row.reason)
+    audit.record(
+        session,
+        actor,
+        "changes:request:ask",
+        subject=subject(row),
+        phase="intent",
+        details={"digest": digest, "size": intent.size, "needed": needed, "rule": row.rule},
+    )
+    return row
+
+
+def _row(
+    session: WriteSession, actor: Actor, intent: Intent, environment_id: int, digest: str
+) -> Change:
+    reserved = {"run_id": intent.run_id} if intent.run_id else {}
+    text = json.dumps({**intent.parameters, **reserved}, ensure_ascii=False)
+    if len(text) > MAX_PARAMETERS:
+        raise InvalidPayload("The change is too large to wait for an approval. Ask in parts.")
+    now = database_now(session)
+    return Change(
+        environment_id=environment_id,
+        environment=intent.environment,
+        action=intent.action,
+        subject=intent.subject[:500],
+        reason=intent.reason[:2000],
+        shown=dict(intent.shown),
+        ciphertext=secret_store.get_vault().encrypt(text, binding=binding(digest)),
+        digest=digest,
+        open_key=digest,
+        size=intent.size,
+        state="waiting",
+        requester_id=actor.id,
+        requester_name=actor.name[:255],
+        requester_kind=actor.kind,
+        created_at=now,
+        expires_at=now + EXPIRES,
+        run_id=intent.run_id,
+        outcome="",
+        position=0,
+    )
+
+
+def _go_on(session: WriteSession, intent: Intent, environment_id: int, carried: _Carried) -> None:
+    row = repository.lock(session, carried.change_id)
+    moved = _moved(row, intent, environment_id)
+    if carried.probe:
+        raise Probed(moved)
+    if row.state != "approved":
+        raise Conflict(f"Change {row.id} is {row.state}; it is carried out once.")
+    if moved:
+        raise MovedSince(row.id, moved)
+    row.state = "running"
+    session.flush()
+
+
+def _moved(row: Change, intent: Intent, environment_id: int) -> list[str]:
+    """In words, what differs; [] when nothing does."""
+    if intent.frozen(environment_id) == row.digest:
+        return []
+    if environment_id != row.environment_id:
+        return ["the environment"]
+    keys = sorted({*row.shown, *intent.shown})
+    differ = [key for key in keys if row.shown.get(key) != intent.shown.get(key)]
+    return [f"the {key.replace('_', ' ')}" for key in differ] or ["what it rests on"]
+
+
+def subject(row: Change) -> str:
+    """The audit log's name for it."""
+    return f"change {row.id}: {row.action} of {row.subject}"
+
+
+def binding(digest: str) -> str:
+    """What the sealed parameters are bound to."""
+    return f"change {digest}"

@@ -1,0 +1,170 @@
+"""All SQL of change control."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+
+from backend.core.access import Actor
+from backend.core.database import ReadSession, WriteSession, database_now
+from backend.core.errors import NotFound
+from backend.models.changes import Change, ChangePolicy, ChangeStep
+from backend.models.connections import Environment
+
+#: States in which nothing is decided or nothing has ended.
+OPEN = ("waiting", "approved", "running")
+
+
+def environment_id(session: ReadSession, name: str) -> int:
+    """0 for "no environment is configured"; raises NotFound for one that is not there."""
+    if not name:
+        return 0
+    found = session.scalar(select(Environment.id).where(Environment.name == name))
+    if found is None:
+        raise NotFound(f"There is no environment {name[:80]!r}.")
+    return found
+
+
+def environment_name(session: ReadSession, number: int) -> str | None:
+    """The name it has now; None when it was deleted."""
+    return session.scalar(select(Environment.name).where(Environment.id == number))
+
+
+def get(session: ReadSession, change_id: int) -> Change:
+    """Raises NotFound."""
+    row = session.get(Change, change_id)
+    if row is None:
+        raise NotFound(f"There is no change {change_id}.")
+    return row
+
+
+def lock(session: WriteSession, change_id: int) -> Change:
+    """The request, locked until commit and read afresh; raises NotFound."""
+    row = session.scalars(
+        select(Change)
+        .where(Change.id == change_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no change {change_id}.")
+    return row
+
+
+def find_open(session: ReadSession, open_key: str) -> Change | None:
+    return session.scalars(select(Change).where(Change.open_key == open_key)).one_or_none()
+
+
+def list_changes(
+    session: ReadSession,
+    *,
+    states: Sequence[str],
+    environment: str | None,
+    requester: tuple[str, int, str] | None,
+    text: str,
+    before: int | None,
+    limit: int,
+) -> list[Change]:
+    """Newest first. requester: (kind, id, name)."""
+    query = select(Change).order_by(Change.id.desc()).limit(limit)
+    if states:
+        query = query.where(Change.state.in_(states))
+    if environment is not None:
+        query = query.where(Change.environment == environment)
+    if requester is not None:
+        kind, number, name = requester
+        query = query.where(
+            Change.requester_kind == kind,
+            Change.requester_id == number,
+            Change.requester_name == name,
+        )
+    if before is not None:
+        query = query.where(Change.id < before)
+    for word in text.split()[:8]:
+        query = query.where(
+            or_(
+                Change.subject.contains(word, autoescape=True),
+                Change.requester_name.contains(word, autoescape=True),
+                Change.action.contains(word, autoescape=True),
+            )
+        )
+    return list(session.scalars(query))
+
+
+def overdue(session: ReadSession, limit: int = 500) -> list[int]:
+    """Requests whose time is over and that nobody decided about."""
+    return list(
+        session.scalars(
+            select(Change.id)
+            .where(Change.state == "waiting", Change.expires_at <= database_now(session))
+            .order_by(Change.id)
+            .limit(limit)
+        )
+    )
+
+
+def in_state(session: ReadSession, state: str, limit: int = 500) -> list[Change]:
+    return list(
+        session.scalars(
+            select(Change).where(Change.state == state).order_by(Change.id).limit(limit)
+        )
+    )
+
+
+def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
+    """How many requests wait, and since when the oldest does."""
+    found = session.execute(
+        select(func.count(), func.min(Change.created_at)).where(Change.state == "waiting")
+    ).one()
+    return int(found[0]), found[1]
+
+
+def add_step(
+    session: WriteSession, change_id: int, actor: Actor, kind: str, text: str = ""
+) -> None:
+    session.add(
+        ChangeStep(
+            change_id=change_id,
+            at=database_now(session),
+            kind=kind,
+            actor_id=actor.id,
+            actor_name=actor.name[:255],
+            actor_kind=actor.kind,
+            text=text[:2000],
+        )
+    )
+    session.flush()
+
+
+def steps(session: ReadSession, change_ids: Sequence[int]) -> dict[int, list[ChangeStep]]:
+    """Every step of these requests, oldest first."""
+    found: dict[int, list[ChangeStep]] = {number: [] for number in change_ids}
+    for row in session.scalars(
+        select(ChangeStep).where(ChangeStep.change_id.in_(change_ids)).order_by(ChangeStep.id)
+    ):
+        found[row.change_id].append(row)
+    return found
+
+
+def policies(session: ReadSession, number: int) -> list[ChangePolicy]:
+    return list(
+        session.scalars(
+            select(ChangePolicy)
+            .where(ChangePolicy.environment_id == number)
+            .order_by(ChangePolicy.action)
+        )
+    )
+
+
+def lock_policy(session: WriteSession, number: int, action: str) -> ChangePolicy | None:
+    return session.scalars(
+        select(ChangePolicy)
+        .where(ChangePolicy.environment_id == number, ChangePolicy.action == action)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def all_locked(session: WriteSession) -> list[Change]:
+    """Every request with sealed parameters, for another key."""
+    return list(session.scalars(select(Change).where(Change.ciphertext != "").with_for_update()))

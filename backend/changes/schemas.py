@@ -1,0 +1,118 @@
+"""What change control hands out."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.changes.rules import Rule
+
+#: waiting → approved → running → how the work ended; or one of the ways in which nothing was done.
+Status = Literal[
+    "waiting",
+    "approved",
+    "running",
+    "succeeded",
+    "failed",
+    "unknown",
+    "refused",
+    "rejected",
+    "withdrawn",
+    "expired",
+]
+OPEN: tuple[Status, ...] = ("waiting", "approved", "running")
+DONE: tuple[Status, ...] = (
+    "succeeded",
+    "failed",
+    "unknown",
+    "refused",
+    "rejected",
+    "withdrawn",
+    "expired",
+)
+
+
+class StepView(BaseModel):
+    """What somebody did to a request. what: asked, approved, rejected, commented, …"""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    what: str
+    at: datetime
+    actor_name: str
+    actor_kind: str
+    text: str
+
+
+class ChangeView(BaseModel):
+    """A request. shown: the frozen intent as people may see it. approvals: by whom so far; needed:
+    how many there must be. run_id: of its run, or what stands for it until it begins. outcome: how
+    it ended, or why nothing was done. change: its address."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    change: str
+    status: Status
+    environment: str
+    action: str
+    label: str
+    subject: str
+    reason: str
+    shown: dict[str, Any]
+    size: int | None
+    unit: str
+    digest: str
+    rule: str
+    needed: int
+    approvals: tuple[str, ...]
+    requester: str
+    requester_kind: str
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+    finished_at: datetime | None
+    run_id: str
+    job_id: int | None
+    outcome: str
+    basket_id: int | None
+    steps: tuple[StepView, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+
+class ChangePage(BaseModel):
+    """items: newest first. next_cursor: pass as `cursor` for the page after, None at the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[ChangeView, ...]
+    next_cursor: int | None
+
+
+class Now(BaseModel):
+    """What a waiting request would do now. same: what was asked for; else moved names what is not,
+    or error says why it would not begin at all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    same: bool
+    moved: tuple[str, ...] = ()
+    error: str = ""
+
+
+class PolicyView(BaseModel):
+    """What one action needs in an environment. words: the rule as a sentence's part."""
+
+    model_config = ConfigDict(frozen=True)
+
+    environment: str
+    action: str
+    label: str
+    unit: str
+    rule: Rule
+    words: str
+    updated_at: datetime | None = None
+    updated_by: str = ""

@@ -1,0 +1,259 @@
+"""Change requests for pages, CLI and REST: look, decide, comment, withdraw."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from backend.accounts import identity, sign_in
+from backend.changes import actions, gate, lifecycle, repository, views
+from backend.changes.schemas import DONE, ChangePage, ChangeView, Now
+from backend.core import access, audit
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession, WriteSession, database_now
+from backend.core.errors import Conflict, InvalidInput, NotPermitted, PortalError
+from backend.models.changes import Change
+
+MAX_PAGE = 200
+MAX_TEXT = 2_000
+Which = Literal["all", "to_approve", "mine", "done"]
+
+
+class NotFresh(NotPermitted):
+    """The sign-in is too old to decide about somebody else's change."""
+
+    def __init__(self, kind: str) -> None:
+        minutes = int(identity.FRESH.total_seconds() // 60)
+        how = (
+            "Approve on the page or at the command line, or with a token made just now."
+            if kind == "api_token"
+            else "Type your password, or sign in again."
+        )
+        super().__init__(
+            f"An approval needs proof of who you are from the last {minutes} minutes. {how}"
+        )
+
+
+def list_changes(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    which: Which = "all",
+    environment: str | None = None,
+    statuses: Sequence[str] = (),
+    text: str = "",
+    limit: int = 50,
+    cursor: int | None = None,
+) -> ChangePage:
+    """Requests, newest first, at most 200 a page.
+
+    which: to_approve is what this actor could approve now; mine is what they asked for.
+    """
+    access.require(actor, Permission.CHANGES_READ)
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    states = {"to_approve": ("waiting",), "done": DONE}.get(which, tuple(statuses))
+    rows = repository.list_changes(
+        session,
+        states=states,
+        environment=environment,
+        requester=(actor.kind, actor.id, actor.name) if which == "mine" else None,
+        text=text,
+        before=cursor,
+        limit=limit + 1,
+    )
+    shown = rows[:limit]
+    if which == "to_approve":
+        shown = [row for row in shown if _refusal(session, actor, row) is None]
+    next_cursor = rows[limit - 1].id if len(rows) > limit else None
+    return ChangePage(items=views.many(session, shown), next_cursor=next_cursor)
+
+
+def get(session: ReadSession, actor: Actor, *, change_id: int) -> ChangeView:
+    """One request with its history. Raises NotFound."""
+    access.require(actor, Permission.CHANGES_READ)
+    return views.one(session, repository.get(session, change_id))
+
+
+def waiting_for(
+    session: ReadSession, actor: Actor, *, environment: str, domain: str, limit: int = 5
+) -> tuple[ChangeView, ...]:
+    """What waits or is on its way in an environment for a job's page ("user_sync")."""
+    access.require(actor, Permission.CHANGES_READ)
+    rows = repository.list_changes(
+        session,
+        states=repository.OPEN,
+        environment=environment,
+        requester=None,
+        text=f"{domain}.",
+        before=None,
+        limit=limit,
+    )
+    return views.many(session, [row for row in rows if row.action.startswith(f"{domain}.")])
+
+
+def why_not(session: ReadSession, actor: Actor, *, change_id: int) -> str:
+    """Why this actor cannot approve the request, "" when they can (sign-in aside)."""
+    access.require(actor, Permission.CHANGES_READ)
+    refusal = _refusal(session, actor, repository.get(session, change_id))
+    return refusal.message if refusal else ""
+
+
+def would_do(database: Database, actor: Actor, *, change_id: int) -> Now:
+    """Whether a waiting request would still do what was asked for; asks outside systems as its
+    own preview does, and changes nothing."""
+    access.require(actor, Permission.CHANGES_READ)
+    with database.read() as session:
+        row = repository.get(session, change_id)
+        access.require(actor, actions.get(row.action).permission)
+        if row.state not in ("waiting", "approved"):
+            return Now(same=False, error=f"The change is {row.state}.")
+        call = lifecycle.prepared(session, row)
+    if isinstance(call, str):
+        return Now(same=False, error=call)
+    try:
+        with gate.carrying(change_id, probe=True):
+            call.run(database)
+    except gate.Probed as exc:
+        return Now(same=not exc.moved, moved=tuple(exc.moved))
+    except PortalError as exc:
+        return Now(same=False, error=exc.message)
+    return Now(same=False, error="It was done already, by another way.")
+
+
+def approve(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    change_id: int,
+    comment: str = "",
+    session_id: int | None = None,
+) -> ChangeView:
+    """Approve; with the last approval needed the request is carried out by a job.
+
+    session_id: of the browser's session, whose sign-in must be fresh.
+    Raises NotFound, NotPermitted (role, one's own request, NotFresh), Conflict.
+    """
+    access.require(actor, Permission.CHANGES_DECIDE)
+    row = repository.lock(session, change_id)
+    _may_approve(session, actor, row)
+    if not identity.is_fresh(session, actor, session_id=session_id):
+        raise NotFresh(actor.kind)
+    return _approved(session, actor, row, comment)
+
+
+def approve_with_password(
+    database: Database, actor: Actor, *, change_id: int, password: str, comment: str = ""
+) -> ChangeView:
+    """`approve` for an account whose sign-in is old: the password is typed once more, with the
+    sign-in's waits for guesses. Raises NotAuthenticated, TooManyAttempts and what `approve` does.
+    """
+    access.require(actor, Permission.CHANGES_DECIDE)
+    if actor.kind != "user":
+        raise NotFresh(actor.kind)
+    proven = sign_in.authenticate(
+        database, name=actor.name, password=password, address=f"change {change_id}"
+    )
+    if proven.id != actor.id:
+        raise NotFresh(actor.kind)
+    with database.write() as session:
+        row = repository.lock(session, change_id)
+        _may_approve(session, proven, row)
+        return _approved(session, proven, row, comment)
+
+
+def reject(session: WriteSession, actor: Actor, *, change_id: int, reason: str) -> ChangeView:
+    """End a waiting request. reason: why, for the one who asked. Whoever may approve may reject."""
+    access.require(actor, Permission.CHANGES_DECIDE)
+    row = repository.lock(session, change_id)
+    reason = _text(reason, "Say why it is rejected, so that who asked can do better.")
+    _may_approve(session, actor, row)
+    lifecycle.end(session, actor, row, "rejected", reason)
+    return views.one(session, row)
+
+
+def withdraw(
+    session: WriteSession, actor: Actor, *, change_id: int, reason: str = ""
+) -> ChangeView:
+    """Take one's own waiting request back; admins may take back anybody's."""
+    access.require_to_ask(actor, Permission.CHANGES_DECIDE)
+    row = repository.lock(session, change_id)
+    own = (row.requester_kind, row.requester_id, row.requester_name) == (
+        actor.kind,
+        actor.id,
+        actor.name,
+    )
+    if not own:
+        access.require(actor, Permission.CHANGES_CONFIGURE)
+    _is_waiting(session, row)
+    lifecycle.end(session, actor, row, "withdrawn", reason.strip()[:MAX_TEXT])
+    return views.one(session, row)
+
+
+def comment(session: WriteSession, actor: Actor, *, change_id: int, text: str) -> ChangeView:
+    """Say something about an open request."""
+    access.require_to_ask(actor, Permission.CHANGES_DECIDE)
+    row = repository.lock(session, change_id)
+    access.require_to_ask(actor, actions.get(row.action).permission)
+    if row.state not in repository.OPEN:
+        raise Conflict(f"Change {row.id} is {row.state}; nothing more can be said to it.")
+    repository.add_step(session, row.id, actor, "commented", _text(text, "Write a comment."))
+    return views.one(session, row)
+
+
+def _text(text: str, why: str) -> str:
+    text = text.strip()
+    if not text:
+        raise InvalidInput(why)
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(f"At most {MAX_TEXT:,} characters, please.")
+    return text
+
+
+def _approved(session: WriteSession, actor: Actor, row: Change, text: str) -> ChangeView:
+    repository.add_step(session, row.id, actor, "approved", text.strip()[:MAX_TEXT])
+    given = lifecycle.approvers(session, row)
+    audit.record(
+        session,
+        actor,
+        "changes:request:approve",
+        subject=gate.subject(row),
+        outcome="approved",
+        details={"requester": row.requester_name, "given": len(given), "needed": row.needed},
+    )
+    if len(given) >= row.needed:
+        row.state, row.decided_at = "approved", database_now(session)
+        lifecycle.send(session, actor, row)
+    session.flush()
+    return views.one(session, row)
+
+
+def _may_approve(session: WriteSession, actor: Actor, row: Change) -> None:
+    refusal = _refusal(session, actor, row)
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(session: ReadSession, actor: Actor, row: Change) -> PortalError | None:
+    """Why the actor cannot decide about it now, sign-in aside."""
+    try:
+        access.require(actor, actions.get(row.action).permission)
+        _is_waiting(session, row)
+        if actor.kind == "system":
+            raise NotPermitted("Only a person approves.")
+        mine = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name)
+        if mine.keys & lifecycle.requester(session, row).keys:
+            raise NotPermitted("Somebody else must decide: this change was asked for by you.")
+        for name, given in lifecycle.approvers(session, row):
+            if mine.keys & given.keys:
+                raise Conflict(f"You have approved change {row.id} already, as {name}.")
+    except PortalError as exc:
+        return exc
+    return None
+
+
+def _is_waiting(session: ReadSession, row: Change) -> None:
+    if row.state != "waiting":
+        raise Conflict(f"Change {row.id} is {row.state}; there is nothing to decide any more.")
+    if row.expires_at <= database_now(session):
+        raise Conflict(f"Change {row.id} has expired. Whoever needs it asks again.")
+    if row.environment_id and repository.environment_name(session, row.environment_id) is None:
+        raise Conflict(f"The environment {row.environment} of change {row.id} was deleted.")

@@ -1,0 +1,168 @@
+"""`python -m backend changes`: requests that wait for an approval, and the policies that ask."""
+
+from typing import Annotated, Any
+
+import typer
+
+from backend.changes import policy, service
+from backend.changes.schemas import ChangeView, PolicyView
+from backend.cli import common as cli
+from backend.cli.common import Json, Yes, emit, new_app
+from backend.core import clock
+
+app = new_app("Change requests: what waits for an approval, and what became of it.")
+policy_app = new_app("What each action needs in an environment.")
+app.add_typer(policy_app, name="policy")
+
+ChangeId = Annotated[int, typer.Argument(metavar="CHANGE", help="The number of the change.")]
+Environment = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; others will read it.")]
+
+
+@app.command("list")
+def list_changes(
+    which: Annotated[str, typer.Option(help="all, to_approve, mine or done.")] = "all",
+    environment: Annotated[str, typer.Option(help="Only of this environment.")] = "",
+    status: Annotated[list[str] | None, typer.Option(help="Only in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = 50,
+    cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
+    json: Json = False,
+) -> None:
+    """Change requests, newest first."""
+    if which not in ("all", "to_approve", "mine", "done"):
+        raise typer.BadParameter("--which is all, to_approve, mine or done.")
+    with cli.unit_read() as (session, actor):
+        page = service.list_changes(
+            session,
+            actor,
+            which=which,  # type: ignore[arg-type]  # one of them, see above
+            environment=environment or None,
+            statuses=status or (),
+            limit=limit,
+            cursor=cursor,
+        )
+    rows = [
+        [each.id, each.status, each.label, each.subject, each.requester, each.created_at]
+        for each in page.items
+    ]
+    text = cli.table(["Change", "State", "What", "About", "Asked by", "Asked"], rows)
+    emit(page, json, text if rows else "No change.")
+
+
+@app.command("show")
+def show(
+    change_id: ChangeId,
+    now: Annotated[bool, typer.Option("--now", help="Say what it would do now, too.")] = False,
+    json: Json = False,
+) -> None:
+    """One request with what it does and its history."""
+    with cli.unit_read() as (session, actor):
+        view = service.get(session, actor, change_id=change_id)
+    document: dict[str, Any] = view.model_dump(mode="json")
+    lines = _lines(view)
+    if now:
+        found = service.would_do(cli.database(), cli.actor(), change_id=change_id)
+        document["now"] = found.model_dump(mode="json")
+        moved = found.error or f"moved since: {', '.join(found.moved)}"
+        lines.append("Now: " + ("it would still do the same." if found.same else moved))
+    emit(document, json, "\n".join(lines))
+
+
+@app.command("approve")
+def approve(
+    change_id: ChangeId,
+    comment: Annotated[str, typer.Option("--comment", help="What others should know.")] = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Approve somebody else's request; with the last approval a worker carries it out."""
+    with cli.unit_read() as (session, actor):
+        seen = service.get(session, actor, change_id=change_id)
+    cli.confirm(f"Approve change {change_id}, {seen.label.lower()}: {seen.subject}?", yes=yes)
+    with cli.unit_write() as (session, actor):
+        view = service.approve(session, actor, change_id=change_id, comment=comment)
+    emit(view, json, _line(view))
+
+
+@app.command("reject")
+def reject(change_id: ChangeId, reason: Reason, json: Json = False) -> None:
+    """End a waiting request with a reason."""
+    with cli.unit_write() as (session, actor):
+        view = service.reject(session, actor, change_id=change_id, reason=reason)
+    emit(view, json, _line(view))
+
+
+@app.command("withdraw")
+def withdraw(change_id: ChangeId, reason: Reason = "", json: Json = False) -> None:
+    """Take a waiting request back."""
+    with cli.unit_write() as (session, actor):
+        view = service.withdraw(session, actor, change_id=change_id, reason=reason)
+    emit(view, json, _line(view))
+
+
+@app.command("comment")
+def comment(
+    change_id: ChangeId, text: Annotated[str, typer.Argument(metavar="TEXT")], json: Json = False
+) -> None:
+    """Say something about an open request, for example why it is needed."""
+    with cli.unit_write() as (session, actor):
+        view = service.comment(session, actor, change_id=change_id, text=text)
+    emit(view, json, _line(view))
+
+
+@policy_app.command("list")
+def list_policies(environment: Environment, json: Json = False) -> None:
+    """What each action needs in an environment."""
+    with cli.unit_read() as (session, actor):
+        found = policy.list_policies(session, actor, environment=environment)
+    rows = [[each.action, each.label, each.words] for each in found]
+    emit({"items": found}, json, cli.table(["Action", "What", "Needs"], rows))
+
+
+@policy_app.command("set")
+def set_policy(
+    environment: Environment,
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="As `policy list` names it.")],
+    mode: Annotated[str, typer.Argument(metavar="MODE", help="direct, confirm or approve.")],
+    approvers: Annotated[int, typer.Option(help="How many others, 1 or 2.")] = 1,
+    above: Annotated[int | None, typer.Option(help="Only above so many users or rows.")] = None,
+    window: Annotated[str, typer.Option(help="Only then, UTC: mon-fri 18:00-08:00.")] = "",
+    by_token: Annotated[bool, typer.Option("--by-token", help="Only for API tokens.")] = False,
+    json: Json = False,
+) -> None:
+    """Set the rule of an action; a weaker one waits for the approvals of the one in force."""
+    rule = policy.checked(
+        {
+            "mode": mode,
+            "approvers": approvers,
+            "above": above,
+            "window": window,
+            "by_token": by_token,
+        }
+    )
+    with cli.unit_write() as (session, actor):
+        view = policy.save(session, actor, environment=environment, action=action, rule=rule)
+    emit(view, json, _rule_line(view))
+
+
+def _rule_line(view: PolicyView) -> str:
+    return f"{view.label} in {view.environment}: {view.words}."
+
+
+def _line(view: ChangeView) -> str:
+    given = f"{len(view.approvals)} of {view.needed} approvals" if view.is_open else view.outcome
+    return f"Change {view.id} is {view.status}. {given}".strip()
+
+
+def _lines(view: ChangeView) -> list[str]:
+    size = "" if view.size is None else f", {view.size:,} {view.unit}".rstrip()
+    lines = [
+        f"Change {view.id}: {view.label}, {view.subject} ({view.environment}{size})",
+        _line(view),
+        *[f"  {key.replace('_', ' ')}: {value}" for key, value in view.shown.items()],
+        f"Needs {view.rule}; expires {clock.to_the_second(view.expires_at)}. {view.change}",
+    ]
+    for step in view.steps:
+        said = f": {step.text}" if step.text else ""
+        lines.append(f"{clock.to_the_second(step.at)} {step.actor_name} {step.what}{said}")
+    return lines

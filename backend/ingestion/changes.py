@@ -1,0 +1,68 @@
+"""How approved starts of ingestion are carried out."""
+
+from typing import Any
+
+from backend.changes.actions import Action, Begun, End
+from backend.core import access
+from backend.core.access import SYSTEM, Actor, Permission
+from backend.core.database import Database, ReadSession
+from backend.ingestion import managed, recipes, runs, service
+from backend.ingestion.errors import StartFailed
+from backend.ingestion.schemas import Request
+from backend.jobs import service as jobs
+
+_RUN = Permission.INGESTION_RUN
+
+
+def start(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    """Start the run under the number that was reserved for it."""
+    access.require(actor, _RUN)
+    request = Request(environment=environment or None, **parameters)
+    try:
+        return Begun(runs.start(database, actor, request).run_id)
+    except StartFailed as exc:
+        status = "unknown" if exc.run.status == "unknown" else "failed"
+        return Begun(exc.run.run_id, End(status, exc.message))
+
+
+def ended(session: ReadSession, run_id: str) -> End | None:
+    """What became of the run, as far as anybody knows."""
+    run = service.get_run(session, SYSTEM, run_id=run_id)
+    if not run.settled:
+        return None
+    status = run.status if run.status in ("succeeded", "failed") else "unknown"
+    return End(status, f"Run {run_id}: {run.status}.")
+
+
+def run_source(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    access.require(actor, _RUN)
+    with database.write() as session:
+        return Begun(str(managed.run_source(session, actor, environment=environment, **parameters)))
+
+
+def run_recipe(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    access.require(actor, _RUN)
+    with database.write() as session:
+        return Begun(str(recipes.run_recipe(session, actor, environment=environment, **parameters)))
+
+
+def job_ended(session: ReadSession, job_id: str) -> End | None:
+    """A source's and a recipe's run is a job."""
+    view = jobs.get(session, SYSTEM, job_id=int(job_id))
+    if not view.ended:
+        return None
+    good = view.state == "succeeded"
+    return End("succeeded" if good else "failed", f"Job {job_id} {view.state}. {view.error or ''}")
+
+
+ACTIONS = (
+    Action(runs.RUN, "Start an ingestion", _RUN, start, ended=ended),
+    Action(managed.RUN, "Run a managed source", _RUN, run_source, ended=job_ended),
+    Action(recipes.RUN, "Run a recipe", _RUN, run_recipe, ended=job_ended),
+)

@@ -1,0 +1,46 @@
+"""How approved changes of mounts are carried out."""
+
+from functools import partial
+from typing import Any
+
+from backend.changes.actions import Action, Begun, End
+from backend.core import access
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
+from backend.mounts import actions
+
+_WRITE = Permission.MOUNTS_WRITE
+
+
+def operate(
+    kind: actions.Kind,
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str,
+    parameters: dict[str, Any],
+) -> Begun:
+    """Mount or unmount now; takes up to the DMS timeout."""
+    said = actions.run(
+        database, actor, environment=environment or None, kind=kind, request=parameters
+    )
+    operation = str(said["operation_id"] or "")
+    if said["status"] == "success":
+        return Begun(operation, End("succeeded", said["success_msg"]))
+    unknown = said["outcome"] == "unknown"
+    return Begun(operation, End("unknown" if unknown else "failed", said["error_msg"]))
+
+
+def delete(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    access.require(actor, _WRITE)
+    count = actions.delete(database, actor, environment=environment or None, **parameters)
+    return Begun(end=End("succeeded", f"{count} marked deleted."))
+
+
+ACTIONS = (
+    Action("mounts.mount", "Mount a target", _WRITE, partial(operate, "mount")),
+    Action("mounts.unmount", "Unmount a target", _WRITE, partial(operate, "unmount")),
+    Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete),
+)
