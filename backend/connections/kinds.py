@@ -278,8 +278,13 @@ _ALL = (
                 check=fields.prefix("arn:"),
                 directs=True,
             ),
+            Field("external_id", "External id", "Only when the role's owner asks for one."),
+            Field("profile", "Profile", "Of the AWS files on the portal's machine.", directs=True),
         ),
-        secrets=(Field("secret_access_key", "Secret access key", "Belongs to the access key id."),),
+        secrets=(
+            Field("secret_access_key", "Secret access key", "Belongs to the access key id."),
+            Field("session_token", "Session token", "Only beside temporary keys."),
+        ),
     ),
     Kind(
         "tokenization",
@@ -357,6 +362,10 @@ def _called(kind: Kind, names: Iterable[str]) -> str:
 
 
 def _check_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
+    if settings.get("access_key_id") and settings.get("profile"):
+        raise InvalidInput("aws takes access_key_id or profile, not both: each names an identity.")
+    if "session_token" in secrets_set and "secret_access_key" not in secrets_set:
+        raise InvalidInput("aws needs access_key_id and secret_access_key beside a session_token.")
     has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
     if has_id != has_secret:
         missing = "secret_access_key" if has_id else "access_key_id"

@@ -1,55 +1,117 @@
-"""boto3 clients, made once per configuration: starts without retries, reads with a few.
+"""boto3 clients, kept per configuration: starts without retries, reads with a few.
 
 boto3 retries a call whose answer it missed, and one click was seen to run a function eight times
 that way. So whatever starts or stops something goes through a client that sends once.
-Clients are thread-safe and slow to make (service models are parsed), hence the cache; making a
+Clients are thread-safe and slow to make (service models are parsed), hence they are kept; making a
 session is not thread-safe, hence the lock.
+
+A client lives as long as its credentials. What renews itself (a role, SSO, the machine's identity)
+botocore renews inside it; it is dropped when AWS refuses the credentials, when there were none,
+when the AWS files or variables of this machine have changed, and before a connection test.
 """
 
+import contextlib
+import os
 import threading
-from functools import lru_cache
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 from backend.core.errors import UpstreamError
 from backend.integrations.aws.config import AwsConfig
+from backend.integrations.aws.errors import AwsCredentials, AwsRefused, translated
 
 Service = Literal["lambda", "stepfunctions", "logs", "sts"]
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
+#: What a client keeps open is small; an environment's clients are some ten.
+MAX_KEPT = 64
 
 _lock = threading.RLock()
+_kept: dict[tuple[Any, ...], Any] = {}
 
 
-def client(config: AwsConfig, service: Service, *, region: str = "", once: bool = False) -> Any:
+def client(
+    config: AwsConfig,
+    service: Service,
+    *,
+    region: str = "",
+    once: bool = False,
+    read_timeout: float | None = None,
+) -> Any:
     """A client of `service` in `region` (default: the configuration's).
 
-    once: send every request exactly once. Raises UpstreamError when no region is known.
+    once: send every request exactly once. read_timeout: seconds, default READ_TIMEOUT. Raises
+    UpstreamError when no region is known.
     """
-    with _lock:
-        return _client(config, service, region, once)
+    wait = READ_TIMEOUT if read_timeout is None else read_timeout
+    key = (config, _on_this_machine(), service, region, once, wait)
+    return _keep(key, lambda: _client(config, service, region, once, wait))
 
 
 def region_of(config: AwsConfig) -> str:
     """The region in force: the configuration's, then boto3's profile. May be empty."""
     if config.region:
         return config.region
-    with _lock:
+    with calling(config, "AWS", subject="the region", region=""):
         return str(_session(config).region_name or "")
 
 
-def forget() -> None:
-    """Drop every cached client and session (credentials were rotated; tests)."""
+@contextlib.contextmanager
+def calling(
+    config: AwsConfig, system: str, *, subject: str, region: str, starting: bool = False
+) -> Iterator[None]:
+    """`errors.translated`; a client whose credentials AWS refused is not kept."""
+    try:
+        with translated(system, subject=subject, region=region, starting=starting):
+            yield
+    except AwsCredentials:
+        forget(config)
+        raise
+
+
+def forget(config: AwsConfig | None = None) -> None:
+    """Drop the clients and sessions of a configuration, or all."""
     with _lock:
-        _client.cache_clear()
-        _session.cache_clear()
+        for key in [key for key in _kept if config in (None, key[0])]:
+            del _kept[key]
 
 
-@lru_cache(maxsize=64)
-def _client(config: AwsConfig, service: Service, region: str, once: bool) -> Any:
+def _keep(key: tuple[Any, ...], make: Any) -> Any:
+    with _lock:
+        found = _kept.pop(key, None)
+        if found is None:
+            found = make()
+        _kept[key] = found  # the longest unused one stands first
+        while len(_kept) > MAX_KEPT:
+            del _kept[next(iter(_kept))]
+        return found
+
+
+def _on_this_machine() -> tuple[Any, ...]:
+    """What decides credentials beside the connection: the AWS variables, and the files' age."""
+    variables = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+    files = (
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+        os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+    )
+    return (variables, *(_age(Path(name).expanduser()) for name in files))
+
+
+def _age(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size)
+
+
+def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: float) -> Any:
     from botocore.config import Config
 
     session = _session(config)
+    _require_ca_file(session)
     where = region or config.region or session.region_name
     if not where:
         raise UpstreamError(
@@ -64,15 +126,18 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool) -> Any
         endpoint_url=config.endpoint_url or None,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
+            read_timeout=wait,
             retries={"total_max_attempts": attempts, "mode": "standard"},
             max_pool_connections=40,
         ),
     )
 
 
-@lru_cache(maxsize=16)
 def _session(config: AwsConfig) -> Any:
+    return _keep((config, _on_this_machine(), "session"), lambda: _new_session(config))
+
+
+def _new_session(config: AwsConfig) -> Any:
     import boto3
 
     if not config.role_arn:
@@ -80,12 +145,24 @@ def _session(config: AwsConfig) -> Any:
     return _assuming(config)
 
 
+def _require_ca_file(session: Any) -> None:
+    """urllib3 names no file when the one it was given is not there."""
+    bundle = session._session.get_config_variable("ca_bundle")
+    if bundle and not Path(bundle).is_file():
+        raise AwsRefused(
+            "AWS",
+            f"the CA file {bundle} does not exist",
+            "Correct AWS_CA_BUNDLE, or ca_bundle of the profile in the AWS config file.",
+        )
+
+
 def _keys(config: AwsConfig) -> dict[str, str]:
-    keys = {"region_name": config.region}
+    keys = {"region_name": config.region, "profile_name": config.profile}
     if config.access_key_id:
         keys |= {
             "aws_access_key_id": config.access_key_id,
             "aws_secret_access_key": config.secret_access_key,
+            "aws_session_token": config.session_token,
         }
     return {name: value for name, value in keys.items() if value}
 
@@ -123,7 +200,8 @@ def _assuming(config: AwsConfig) -> Any:
         client_creator=sts,
         source_credentials=source,
         role_arn=config.role_arn,
-        extra_args={"RoleSessionName": "steward-portal"},
+        extra_args={"RoleSessionName": "steward-portal"}
+        | ({"ExternalId": config.external_id} if config.external_id else {}),
     )
     assumed = get_session()
     assumed._credentials = DeferredRefreshableCredentials(

@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 class AwsConfig:
     """How to reach AWS. Every part may be empty: then boto3's own chain decides.
 
-    role_arn: assumed with the other credentials before any call.
+    profile: of the AWS files of the portal's machine. session_token: beside temporary keys.
+    role_arn: assumed with the other credentials before any call; external_id: what its owner asks
+    for with it.
     """
 
     region: str = ""
     endpoint_url: str = ""
     access_key_id: str = ""
     role_arn: str = ""
+    external_id: str = ""
+    profile: str = ""
     secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
 
 
 def from_connection(
@@ -30,5 +35,8 @@ def from_connection(
         endpoint_url=(settings.get("endpoint_url") or "").strip().rstrip("/"),
         access_key_id=(settings.get("access_key_id") or "").strip(),
         role_arn=(settings.get("role_arn") or "").strip(),
+        external_id=(settings.get("external_id") or "").strip(),
+        profile=(settings.get("profile") or "").strip(),
         secret_access_key=secrets.get("secret_access_key") or "",
+        session_token=secrets.get("session_token") or "",
     )

@@ -82,6 +82,11 @@ _CREDENTIALS = {
     "AuthFailure",
     "TokenRefreshRequired",
 }
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
+_EXPIRED_ADVICE = (
+    "Temporary credentials have ended: sign in again (`aws sso login`) or set new ones on the aws "
+    "connection, all three parts. They are read anew at the next call."
+)
 _DENIED = {
     "AccessDenied",
     "AccessDeniedException",
@@ -111,6 +116,11 @@ def translated(system: str, *, subject: str, region: str, starting: bool = False
         raise _from_answer(exc, system, subject, region, starting) from exc
     except (BotoCoreError, ResponseParserError, UndefinedModelAttributeError) as exc:
         raise _from_transport(exc, system, subject, region, starting) from exc
+    except OSError as exc:
+        if exc.filename is None:
+            raise _from_broken_answer(exc, system, subject, starting) from exc
+        # A credential that this machine keeps in a file or gets from a program: read before a call.
+        raise _from_machine(exc, system) from exc
     except KeyError as exc:
         # Well-formed XML of a web page: botocore's parser looks up what only AWS puts into it.
         raise _from_broken_answer(exc, system, subject, starting) from exc
@@ -141,7 +151,9 @@ def _from_answer(exc: Any, system: str, subject: str, region: str, starting: boo
         return AwsCredentials(
             system,
             f"the credentials were refused ({code})",
-            "Check the aws connection's keys and role, and the clock of this machine.",
+            _EXPIRED_ADVICE
+            if code in _EXPIRED
+            else "Check the aws connection's keys and role, and the clock of this machine.",
         )
     if code in _DENIED or status == 403:
         return AwsDenied(
@@ -225,22 +237,40 @@ def _from_settings(exc: Exception, system: str) -> UpstreamError | None:
 
     no_credentials = (
         b.NoCredentialsError
-        | b.PartialCredentialsError
         | b.CredentialRetrievalError
-        | b.NoAuthTokenError
-        | b.TokenRetrievalError
-        | b.SSOError
-        | b.LoginError
-        | b.ProfileNotFound
         | b.MetadataRetrievalError
         | b.RefreshWithMFAUnsupportedError
     )
+    if isinstance(exc, b.ProfileNotFound):
+        profile = getattr(exc, "kwargs", {}).get("profile", "")
+        return AwsCredentials(
+            system,
+            f"this machine's AWS files have no profile {profile}",
+            "Correct the connection's profile (or AWS_PROFILE), or add it to ~/.aws/config.",
+        )
+    if isinstance(exc, b.ConfigParseError | b.ConfigNotFound | b.InvalidConfigError):
+        return AwsCredentials(
+            system, f"this machine's AWS files cannot be used ({_first_line(exc)})", "Correct them."
+        )
+    signed_out = b.SSOError | b.TokenRetrievalError | b.NoAuthTokenError | b.LoginError
+    if isinstance(exc, signed_out):
+        return AwsCredentials(
+            system,
+            f"the sign-in that the AWS profile depends on is missing or has expired "
+            f"({_first_line(exc)})",
+            "Run `aws sso login` (or `aws login`) for that profile as the portal's own user; the "
+            "next call takes it.",
+        )
+    if isinstance(exc, b.PartialCredentialsError):
+        return AwsCredentials(
+            system, f"half of the credentials is missing ({_first_line(exc)})", "Set both halves."
+        )
     if isinstance(exc, no_credentials):
         return AwsCredentials(
             system,
-            f"no usable credentials were found ({type(exc).__name__})",
+            f"no usable credentials were found ({_first_line(exc)})",
             "Set access_key_id and secret_access_key on the aws connection, or give this machine "
-            "a role, profile or AWS_ACCESS_KEY_ID.",
+            "a role, profile or AWS_ACCESS_KEY_ID. It is looked for anew at the next call.",
         )
     if isinstance(exc, b.NoRegionError | b.UnknownRegionError | b.InvalidRegionError):
         return AwsRefused(
@@ -249,6 +279,17 @@ def _from_settings(exc: Exception, system: str) -> UpstreamError | None:
             "Set `region` on the aws connection or DATAHUB_INGESTION_LAMBDA_REGION.",
         )
     return None
+
+
+def _from_machine(exc: OSError, system: str) -> UpstreamError:
+    path = exc.filename or "a file"
+    why = (exc.strerror or type(exc).__name__).lower()
+    return AwsCredentials(
+        system,
+        f"{path}, which the credentials of this machine come from, cannot be used: {why}",
+        "Correct AWS_WEB_IDENTITY_TOKEN_FILE, or the profile's web_identity_token_file or "
+        "credential_process.",
+    )
 
 
 def _from_broken_answer(exc: Exception, system: str, subject: str, starting: bool) -> UpstreamError:

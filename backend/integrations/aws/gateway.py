@@ -14,7 +14,6 @@ from backend.integrations.aws.errors import (
     AwsExists,
     AwsNotFound,
     AwsRefused,
-    translated,
 )
 
 LAMBDA = "AWS Lambda"
@@ -95,7 +94,7 @@ class Gateway:
 
     def _function(self, name: str) -> TargetFacts:
         region, subject = self.region(name), f"the function {name}"
-        with translated(LAMBDA, subject=subject, region=region):
+        with clients.calling(self.config, LAMBDA, subject=subject, region=region):
             lambda_ = clients.client(self.config, "lambda", region=region)
             told = lambda_.invoke(FunctionName=name, InvocationType="DryRun")
             told["Payload"].close()
@@ -106,7 +105,7 @@ class Gateway:
                 "Check endpoint_url: what answers there is not Lambda, and may have run it.",
             )
         try:
-            with translated(LAMBDA, subject=subject, region=region):
+            with clients.calling(self.config, LAMBDA, subject=subject, region=region):
                 facts = lambda_.get_function_configuration(FunctionName=name)
         except AwsDenied:
             # The right to invoke is enough to run it; only timeout and log group stay unknown.
@@ -130,7 +129,9 @@ class Gateway:
         if kept and now - kept[1] < RUNTIME_SECONDS:
             return kept[0]
         try:
-            with translated(LAMBDA, subject=f"the function {name}", region=region):
+            with clients.calling(
+                self.config, LAMBDA, subject=f"the function {name}", region=region
+            ):
                 lambda_ = clients.client(self.config, "lambda", region=region)
                 told = str(lambda_.get_function_configuration(FunctionName=name).get("Runtime", ""))
         except (AwsDenied, AwsNotFound):
@@ -142,7 +143,9 @@ class Gateway:
 
     def _attempts(self, lambda_: Any, name: str, region: str) -> int:
         try:
-            with translated(LAMBDA, subject=f"the retry setting of {name}", region=region):
+            with clients.calling(
+                self.config, LAMBDA, subject=f"the retry setting of {name}", region=region
+            ):
                 setting = lambda_.get_function_event_invoke_config(FunctionName=name)
         except (AwsNotFound, AwsRefused):
             return 3
@@ -150,7 +153,9 @@ class Gateway:
 
     def _machine(self, name: str) -> TargetFacts:
         region = self.region(name)
-        with translated(STEP_FUNCTIONS, subject=f"the state machine {name}", region=region):
+        with clients.calling(
+            self.config, STEP_FUNCTIONS, subject=f"the state machine {name}", region=region
+        ):
             states = clients.client(self.config, "stepfunctions", region=region)
             facts = states.describe_state_machine(stateMachineArn=name)
         if facts.get("status") == "DELETING":
@@ -175,7 +180,7 @@ class Gateway:
         Raises OutcomeUnknown when AWS may have taken it and did not say so.
         """
         region, subject = self.region(name), f"the function {name}"
-        with translated(LAMBDA, subject=subject, region=region, starting=True):
+        with clients.calling(self.config, LAMBDA, subject=subject, region=region, starting=True):
             lambda_ = clients.client(self.config, "lambda", region=region, once=True)
             answer = lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
             answer["Payload"].close()
@@ -194,7 +199,9 @@ class Gateway:
         """
         region, subject = self.region(machine_arn), f"the state machine {machine_arn}"
         try:
-            with translated(STEP_FUNCTIONS, subject=subject, region=region, starting=True):
+            with clients.calling(
+                self.config, STEP_FUNCTIONS, subject=subject, region=region, starting=True
+            ):
                 states = clients.client(self.config, "stepfunctions", region=region, once=True)
                 answer = states.start_execution(
                     stateMachineArn=machine_arn, name=name, input=payload
@@ -212,14 +219,16 @@ class Gateway:
     def stop_execution(self, arn: str, *, cause: str) -> None:
         """Ask a STANDARD execution to stop. Raises AwsNotFound, OutcomeUnknown and the like."""
         region = self.region(arn)
-        with translated(STEP_FUNCTIONS, subject="the execution", region=region, starting=True):
+        with clients.calling(
+            self.config, STEP_FUNCTIONS, subject="the execution", region=region, starting=True
+        ):
             states = clients.client(self.config, "stepfunctions", region=region, once=True)
             states.stop_execution(executionArn=arn, error="Stopped", cause=cause[:1000])
 
     def execution(self, arn: str) -> Execution:
         """How an execution stands. AWS is eventually consistent: a new one may be unknown."""
         region = self.region(arn)
-        with translated(STEP_FUNCTIONS, subject="the execution", region=region):
+        with clients.calling(self.config, STEP_FUNCTIONS, subject="the execution", region=region):
             states = clients.client(self.config, "stepfunctions", region=region)
             told = states.describe_execution(executionArn=arn)
         return Execution(

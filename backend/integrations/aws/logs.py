@@ -16,7 +16,6 @@ from typing import Any
 from backend.core.errors import UpstreamError
 from backend.integrations.aws import clients, outcome
 from backend.integrations.aws.config import AwsConfig
-from backend.integrations.aws.errors import translated
 from backend.integrations.aws.outcome import Outcome, json_record
 
 SYSTEM = "CloudWatch Logs"
@@ -82,7 +81,7 @@ def read_call(
     Raises AwsNotFound when the log group does not exist, AwsDenied when it may not be read,
     LogTooLong when it could not be read to its end.
     """
-    with translated(SYSTEM, subject=f"the log group {log_group}", region=region):
+    with clients.calling(config, SYSTEM, subject=f"the log group {log_group}", region=region):
         log = _Log(clients.client(config, "logs", region=region), log_group)
         starts, first = [], None
         for event in log.find(f'"{request_id}"', since):
@@ -104,7 +103,7 @@ def find_request(
     For a start whose answer was lost: functions that log their event tell us who they are.
     Raises as `read_call` does.
     """
-    with translated(SYSTEM, subject=f"the log group {log_group}", region=region):
+    with clients.calling(config, SYSTEM, subject=f"the log group {log_group}", region=region):
         log = _Log(clients.client(config, "logs", region=region), log_group)
         for stream in dict.fromkeys(hit["logStreamName"] for hit in log.find(f'"{text}"', since)):
             begun = ""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from backend.core.errors import UpstreamError
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig
-from backend.integrations.aws.errors import translated
 from backend.integrations.aws.gateway import Gateway, Kind
 
 
@@ -49,9 +48,10 @@ def probe(
     """
     begun = time.monotonic()
     region = ""
+    clients.forget(config)  # a test judges the credentials of now
     try:
         region = clients.region_of(config)
-        with translated("AWS", subject="the caller's identity", region=region):
+        with clients.calling(config, "AWS", subject="the caller's identity", region=region):
             who = clients.client(config, "sts", once=True).get_caller_identity()
     except UpstreamError as exc:
         return ProbeResult(False, region, _ms_since(begun), cause=exc.cause, advice=exc.advice)

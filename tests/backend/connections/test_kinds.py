@@ -32,7 +32,10 @@ DESIGN = {
         {"server_hostname", "http_path", "catalog", "jdbc_url"},
         {"access_token"},
     ),
-    "aws": ({"region", "endpoint_url", "access_key_id", "role_arn"}, {"secret_access_key"}),
+    "aws": (
+        {"region", "endpoint_url", "access_key_id", "role_arn", "external_id", "profile"},
+        {"secret_access_key", "session_token"},
+    ),
     "tokenization": ({"scheme"}, {"key"}),
 }
 
