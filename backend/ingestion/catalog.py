@@ -1,6 +1,7 @@
 """What ingestion asks DataHub: does it exist, which tags, which state machine does a job name."""
 
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from backend.ingestion.schemas import Existence
 
 if TYPE_CHECKING:
     from backend.integrations.datahub.client import DataHubClient
+    from backend.integrations.datahub.schemas import Dataset
 
 #: A dataset that was there a minute ago is taken to be there; one that was not is asked again.
 REMEMBER_SECONDS = 60.0
@@ -20,6 +22,11 @@ class Catalog:
 
     def __init__(self, config: ConnectionConfig | None) -> None:
         self._config = config
+        self._tags: dict[str, tuple[str, ...]] = {}
+
+    def know(self, datasets: Iterable["Dataset"]) -> None:
+        """Keep the tags of datasets that were read just now, so that they are not read again."""
+        self._tags = {dataset.urn: dataset.tags for dataset in datasets}
 
     @property
     def connected(self) -> bool:
@@ -49,6 +56,8 @@ class Catalog:
         """The dataset's tags, () for one that DataHub does not know; None without a connection."""
         if self._config is None:
             return None
+        if dataset_urn in self._tags:
+            return self._tags[dataset_urn]
         try:
             return self.client().dataset(dataset_urn).tags
         except NotFound:

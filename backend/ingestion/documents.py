@@ -7,7 +7,8 @@ The seed's flat form, dataset URN to function name, and our sections:
     prefixes: {AwsDataCatalog.financial_data.: <target>}
     default:  <target>
 
-A target is a function's name or ARN, a state machine's ARN, or {kind, name}. A blank one is as good
+A target is a function's name or ARN, a state machine's ARN, or {kind?, name, invocation?}, where
+invocation is async (the default) or sync. A blank one is as good
 as no entry: the next rule is asked. In the flat form a
 key `urn:li:tag:…` is a tag, a key that ends in `*` a prefix, and `default` (or `*`) the default.
 """
@@ -18,7 +19,7 @@ from typing import Any
 
 from backend.core.errors import InvalidInput
 from backend.ingestion import targets
-from backend.ingestion.ruleset import Rule, RuleKind, Source, normalise
+from backend.ingestion.ruleset import BadRule, Rule, RuleKind, Source, invocation, normalise
 from backend.ingestion.targets import BadTarget, Target
 
 MAX_RULES = 20_000
@@ -91,10 +92,16 @@ def write(rules: Iterable[Rule]) -> dict[str, Any]:
     names = {"exact": "exact", "tag": "tags", "prefix": "prefixes"}
     for rule in sorted(rules, key=lambda item: (item.kind, item.pattern)):
         if rule.kind == "default":
-            document["default"] = rule.target.name
+            document["default"] = _written(rule)
         else:
-            document[names[rule.kind]][rule.pattern] = rule.target.name
+            document[names[rule.kind]][rule.pattern] = _written(rule)
     return {key: value for key, value in document.items() if value}
+
+
+def _written(rule: Rule) -> Any:
+    if rule.invocation == "async":
+        return rule.target.name
+    return {"name": rule.target.name, "invocation": rule.invocation}
 
 
 def to_json(rules: Iterable[Rule]) -> str:
@@ -129,7 +136,11 @@ def _rule(kind: RuleKind, pattern: Any, value: Any, source: Source) -> Rule:
     except InvalidInput as exc:
         raise InvalidInput(f"the entry {pattern!r}: {exc.message}") from exc
     try:
-        return Rule(kind, wanted, targets.read(value), source)
+        target = targets.read(value)
+        called = value.get("invocation", "async") if isinstance(value, dict) else "async"
+        return Rule(kind, wanted, target, source, "", invocation(called, target))
+    except BadRule as exc:
+        raise InvalidInput(f"the entry {pattern!r}: {exc.message}") from exc
     except BadTarget as exc:
         problem = f"the entry {pattern!r}: {exc.message}"
         return Rule(kind, wanted, Target("lambda", exc.target), source, problem)

@@ -9,9 +9,11 @@ class Finding:
     """Fields that stay None or empty do not change the row.
 
     settled: no further look will change anything, and the dataset may be run again.
+    note: beside what is known already, which stays: why nothing could be learned now.
     """
 
     status: str | None = None
+    note: str = ""
     detail: str = ""
     public_detail: str = ""
     settled: bool = False

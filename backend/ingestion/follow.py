@@ -31,6 +31,10 @@ CLAIM_SECONDS = 120
 #: Somebody who watches a run gets a look this often.
 WATCH_SECONDS = 2.0
 BATCH = 50
+#: How long a failed execution can be redriven (AWS's limit), and how often that is looked for.
+REDRIVE = timedelta(days=14)
+REDRIVE_PAUSE = timedelta(minutes=10)
+NOTE = " At the last status check: "
 
 
 def watch(database: Database, actor: Actor, *, run_id: str) -> RunView:
@@ -43,7 +47,8 @@ def watch(database: Database, actor: Actor, *, run_id: str) -> RunView:
         row = _row(session, run_id)
         since = row.looked_at or row.sent_at or row.created_at
         recent = clock.now() - since < timedelta(seconds=WATCH_SECONDS)
-        if row.settled or not row.answered or recent:
+        over = row.settled and not redrivable(row)
+        if over or not row.answered or recent:
             return views.run_view(row, actor)
     look(database, run_id)
     with database.read() as session:
@@ -69,7 +74,8 @@ def look(database: Database, run_id: str) -> bool:
             raise RunNotFound(run_id)
         now = clock.now()
         until = now + timedelta(seconds=CLAIM_SECONDS)
-        if row.settled or _claimed(row.next_look_at, now):
+        over = row.settled and not redrivable(row)
+        if over or _claimed(row, now):
             return False
         if not repository.claim_look(session, run_id, row.looks, until):
             return False
@@ -77,7 +83,7 @@ def look(database: Database, run_id: str) -> bool:
     try:
         finding = looking.look(config, row)
     except PortalError as exc:
-        finding = Finding(detail=exc.message, public_detail="AWS could not be asked just now.")
+        finding = Finding(note=exc.message, settled=row.settled)
     with database.write() as session:
         _write(session, run_id, finding)
     return True
@@ -109,33 +115,72 @@ def _row(session: Any, run_id: str) -> IngestionRun:
     return row
 
 
+def redrivable(row: IngestionRun) -> bool:
+    """Whether somebody may yet redrive the failed execution in AWS, which makes it go on."""
+    return (
+        row.status == "failed"
+        and row.machine_type == "STANDARD"
+        and row.started_at is not None
+        and clock.now() - (row.finished_at or row.created_at) < REDRIVE
+    )
+
+
 def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
     row = repository.lock_run(session, run_id)
-    if row is None or row.settled:
+    if row is None or (row.settled and not redrivable(row)):
         return
     now = clock.now()
+    if row.settled and not finding.settled and not _taken_again(session, row):
+        finding = Finding(settled=True, note="It was redriven in AWS while another run goes on.")
     if finding.started_at is not None or finding.status in ("running", "succeeded"):
         row.error_status = 0  # the start whose answer was lost did arrive
     elif not row.answered:
         row.error_status = OutcomeUnknown.status  # the sender died: nobody was told it started
     row.looked_at, row.answered = now, True
     row.status = finding.status or row.status
-    row.detail = finding.detail or row.detail
-    row.public_detail = (finding.public_detail or row.public_detail)[:500]
+    _say(row, finding)
     for name in ("request_id", "execution_arn", "attempts", "started_at", "finished_at"):
         value = getattr(finding, name)
         if value is not None:
             setattr(row, name, value)
+    if finding.status == "running":
+        row.finished_at = None
     if finding.log_tail is not None:
         row.log_tail = "\n".join(finding.log_tail)[-30_000:]
     if finding.settled:
         row.active_key = None
     row.settled = finding.settled
     row.next_look_at = None if finding.settled else now + _pause(row.looks)
+    if finding.settled and redrivable(row):
+        row.next_look_at = now + REDRIVE_PAUSE
 
 
-def _claimed(next_look_at: datetime | None, now: datetime) -> bool:
-    return next_look_at is not None and next_look_at > now + timedelta(seconds=PAUSES[-1] + 1)
+def _taken_again(session: WriteSession, row: IngestionRun) -> bool:
+    """Give the dataset back to a run that goes on after a redrive; False when another has it."""
+    key = repository.active_key(row.environment_id, row.dataset_urn or row.job_urn or "")
+    holder = repository.find_active(session, key)
+    if holder is not None and holder.id != row.id:
+        return False
+    row.active_key, row.stop_outcome, row.stop_requested_by = key, "", None
+    return True
+
+
+def _say(row: IngestionRun, finding: Finding) -> None:
+    """The finding's words; a note stands behind what is known, in the place of an earlier one."""
+    row.detail = finding.detail or row.detail.partition(NOTE)[0]
+    row.public_detail = (finding.public_detail or row.public_detail.partition(NOTE)[0])[:400]
+    if finding.note:
+        row.detail += f"{NOTE}{finding.note}"
+        row.public_detail += f"{NOTE}AWS could not be asked."
+
+
+def _claimed(row: IngestionRun, now: datetime) -> bool:
+    until = row.next_look_at
+    if until is None or until <= now:
+        return False
+    if row.settled and row.looked_at is not None:
+        return until < row.looked_at + REDRIVE_PAUSE
+    return until > now + timedelta(seconds=PAUSES[-1] + 1)
 
 
 def _pause(looks: int) -> timedelta:

@@ -7,6 +7,7 @@ versions name no environment; they are ours, too.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ from backend.integrations.datahub.schemas import Dataset
 
 LABEL = "Run ingestion"
 PAGE = 100
+#: Datasets that one query reads.
+BATCH = 50
 #: DataHub's search shows no more than this; exact rules and tags are found beyond it.
 WINDOW = 10_000
 
@@ -98,18 +101,34 @@ def apply(
             if dataset_urns
             else _all(scene, catalog, report)
         )
-        for done, (urn, total) in enumerate(wanted, start=1):
-            _one(scene, catalog, urn, report)
-            if progress is not None:
-                progress(done, total, urn)
+        done = 0
+        while batch := list(islice(wanted, BATCH)):
+            known = _read(catalog, [urn for urn, _total in batch])
+            for urn, total in batch:
+                done += 1
+                _one(scene, catalog, urn, known.get(urn), report)
+                if progress is not None:
+                    progress(done, total, urn)
     finally:
         _record(database, actor, scene, report, "outcome", list(dataset_urns))
     return report
 
 
-def _one(scene: Scene, catalog: Catalog, urn: str, report: LinkReport) -> None:
+def _read(catalog: Catalog, dataset_urns: list[str]) -> dict[str, Dataset]:
+    """The datasets that could be read together; {} when that failed: each is asked for alone."""
     try:
-        dataset = catalog.client().dataset(urn)
+        known = catalog.client().datasets_with_links(dataset_urns)
+    except PortalError:
+        known = {}
+    catalog.know(known.values())
+    return known
+
+
+def _one(
+    scene: Scene, catalog: Catalog, urn: str, known: Dataset | None, report: LinkReport
+) -> None:
+    try:
+        dataset = known or catalog.client().dataset(urn)
         if report.mode == "put" and not _has_target(scene, catalog, urn):
             report.without_target += 1
             return

@@ -20,6 +20,11 @@ EXPRESS_LIMIT = timedelta(minutes=5)
 #: DescribeExecution is eventually consistent: this young, "does not exist" means nothing.
 CONSISTENT_AFTER = timedelta(seconds=45)
 
+#: A run that may not be described keeps its dataset for as long as a Lambda call could.
+UNDESCRIBED = timedelta(seconds=LAMBDA_LIMIT)
+#: Letters of an execution's own error and cause (AWS takes 32,768 of a cause).
+MAX_CAUSE = 8_000
+
 _EXECUTION = {
     "RUNNING": "running",
     "PENDING_REDRIVE": "running",
@@ -48,30 +53,62 @@ def _execution(config: AwsConfig, row: IngestionRun) -> Finding:
         told = Gateway(config).execution(arn)
     except AwsNotFound:
         return _no_execution(row)
+    except AwsDenied as exc:
+        return _not_described(row, exc)
     status = _EXECUTION.get(told.status, "unknown")
-    why = ": ".join(part for part in (told.error, told.cause) if part)
     by = row.stop_requested_by if told.status == "ABORTED" else None
-    stopped = f" {by} asked for it." if by else ""
+    public = f"Step Functions says {told.status}."
+    public += f" {by} asked for it." if by else ""
+    public += f" It was redriven {_times(told.redrives)}." if told.redrives else ""
+    why = _cut(": ".join(part for part in (told.error, told.cause) if part))
     return Finding(
         status=status,
-        detail=f"Step Functions says {told.status}.{stopped}" + (f" {why[:2000]}" if why else ""),
-        public_detail=f"Step Functions says {told.status}.{stopped}",
+        detail=f"{public} {why}".strip(),
+        public_detail=public,
         settled=status in ("succeeded", "failed"),
         execution_arn=arn,
-        attempts=1,
+        attempts=1 + told.redrives,
         started_at=told.started_at,
         finished_at=told.stopped_at,
     )
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_CAUSE:
+        return text
+    return f"{text[:MAX_CAUSE]} … (cut; {len(text):,} characters in all)"
+
+
+def _not_described(row: IngestionRun, exc: AwsDenied) -> Finding:
+    """Nobody can tell how it goes, and in time it must not keep the dataset for ever."""
+    settled = _age(row) > UNDESCRIBED
+    free = "The dataset may be run again." if settled else "Its dataset can be released by hand."
+    return Finding(
+        "unknown",
+        f"The portal lacks the right states:DescribeExecution, so the outcome cannot be seen: "
+        f"{exc.cause}. Look at the execution in AWS. {free}",
+        f"The portal may not see executions, so the outcome cannot be known. {free}",
+        settled=settled,
+    )
+
+
 def _no_execution(row: IngestionRun) -> Finding:
-    if _age(row) < CONSISTENT_AFTER:
+    if row.started_at is None and _age(row) < CONSISTENT_AFTER:
         sentence = "Step Functions does not show the execution yet."
         return Finding(detail=sentence, public_detail=sentence)
-    if row.status == "unknown":
+    if row.started_at is None and row.status == "unknown":
         sentence = "Step Functions has no such execution: the start never arrived."
         return Finding("failed", sentence, sentence, settled=True, finished_at=clock.now())
-    sentence = "Step Functions no longer knows the execution; its outcome cannot be known."
+    if row.status == "failed":
+        return Finding(settled=True)  # asked for a redrive only; what was known stays
+    sentence = (
+        "Step Functions no longer knows the execution: its state machine may have been deleted, or "
+        "it ended more than 90 days ago. Its outcome cannot be known."
+    )
     return Finding("unknown", sentence, sentence, settled=True)
 
 
@@ -188,6 +225,9 @@ def _never_seen(row: IngestionRun) -> Finding:
 
 def _no_lines(row: IngestionRun, detail: str, public: str) -> Finding:
     over = _age(row) > _limit(row) + LOG_GRACE
+    if row.status == "failed":
+        # It failed, as the log said before; whether Lambda's next try did better stays open.
+        return Finding(note=detail, settled=over)
     return Finding("unknown", detail, public, settled=over)
 
 

@@ -11,10 +11,10 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
-from backend.ingestion import documents, lint, repository, targets
+from backend.ingestion import documents, lint, repository, ruleset, targets
 from backend.ingestion import scene as scenes
 from backend.ingestion.errors import RuleNotFound
-from backend.ingestion.ruleset import RULE_KINDS, Rule, RuleKind, normalise
+from backend.ingestion.ruleset import RULE_KINDS, Invocation, Rule, RuleKind, normalise
 from backend.ingestion.schemas import MappingView, RuleView
 from backend.ingestion.targets import Target
 from backend.models.ingestion import IngestionRule
@@ -59,7 +59,9 @@ def view(
         wanted = [rule for rule in rules if _matches(rule, text, kind)]
         total += len(wanted)
         shown += [
-            RuleView(0, rule.kind, rule.pattern, rule.target, rule.source)
+            RuleView(
+                0, rule.kind, rule.pattern, rule.target, rule.source, invocation=rule.invocation
+            )
             for rule in wanted[: limit - len(shown) if len(shown) < limit else 0]
         ]
     return MappingView(
@@ -82,6 +84,7 @@ def put(
     kind: RuleKind,
     pattern: str,
     target: str,
+    invocation: Invocation = "async",
     note: str = "",
     environment: str | None = None,
     rule_id: int | None = None,
@@ -100,6 +103,7 @@ def put(
     where = connections.environment(session, environment)
     wanted = normalise(kind, pattern)
     aim = targets.parse(target)
+    called = ruleset.invocation(invocation, aim)
     _moved(session, actor, where, revision)
     row = repository.find_rule_by_pattern(session, where.id, kind, wanted)
     if rule_id is not None:
@@ -115,6 +119,7 @@ def put(
         session.add(row)
     row.kind, row.pattern = kind, wanted
     row.target_kind, row.target = aim.kind, aim.name
+    row.invocation = called
     row.note, row.problem, row.checked_at = note.strip(), "", None
     row.updated_at, row.updated_by = clock.now(), actor.name
     session.flush()
@@ -169,7 +174,7 @@ def import_text(
     where = connections.environment(session, environment)
     revision = _moved(session, actor, where, None)
     kept = {(r.kind, r.pattern): r for r in repository.load_rules(session, where.id)}
-    changed = [key for key in given if key in kept and given[key].target != kept[key].target]
+    changed = [key for key in given if key in kept and _moved_to(given[key], kept[key])]
     added = [key for key in given if key not in kept]
     removed = [key for key in kept if key not in given] if replace_all else []
     for kind, patterns in _by_kind([*changed, *removed]).items():
@@ -245,6 +250,10 @@ def _record(
     )
 
 
+def _moved_to(given: Rule, kept: Rule) -> bool:
+    return (given.target, given.invocation) != (kept.target, kept.invocation)
+
+
 def _by_kind(keys: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for kind, pattern in keys:
@@ -259,7 +268,8 @@ def _matches(rule: Rule, text: str, kind: str) -> bool:
 
 
 def _document(row: IngestionRule) -> dict[str, str]:
-    return {"kind": row.kind, "pattern": row.pattern, "target": row.target}
+    found = {"kind": row.kind, "pattern": row.pattern, "target": row.target}
+    return found | ({"invocation": row.invocation} if row.invocation != "async" else {})
 
 
 def _view(row: IngestionRule) -> RuleView:
@@ -270,6 +280,7 @@ def _view(row: IngestionRule) -> RuleView:
         # mypy: written from a Literal, read back as str
         target=Target(row.target_kind, row.target),  # type: ignore[arg-type]
         source="portal",
+        invocation=row.invocation,  # type: ignore[arg-type]  # written from a Literal
         note=row.note,
         updated_at=row.updated_at,
         updated_by=row.updated_by,

@@ -1,5 +1,6 @@
 """All SQL of the ingestion room."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -54,11 +55,12 @@ def load_rules(session: ReadSession, environment_id: int) -> list[Rule]:
             IngestionRule.pattern,
             IngestionRule.target_kind,
             IngestionRule.target,
+            IngestionRule.invocation,
         ).where(IngestionRule.environment_id == environment_id)
     )
     return [
-        Rule(kind, pattern, Target(target_kind, target), "portal")
-        for kind, pattern, target_kind, target in rows
+        Rule(kind, pattern, Target(target_kind, target), "portal", "", invocation)
+        for kind, pattern, target_kind, target, invocation in rows
     ]
 
 
@@ -115,6 +117,7 @@ def insert_rules(
             "pattern": rule.pattern,
             "target_kind": rule.target.kind,
             "target": rule.target.name,
+            "invocation": rule.invocation,
             "note": "",
             "updated_at": now,
             "updated_by": actor_name,
@@ -165,6 +168,11 @@ def lock_run(session: WriteSession, run_id: str) -> IngestionRun | None:
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one_or_none()
+
+
+def active_key(environment_id: int, subject: str) -> str:
+    """What a run of this dataset (or job) holds while it may be going."""
+    return hashlib.sha256(f"{environment_id}\0{subject}".encode()).hexdigest()
 
 
 def find_active(session: ReadSession, active_key: str) -> IngestionRun | None:
@@ -256,7 +264,7 @@ def due_runs(session: ReadSession, now: datetime, limit: int) -> list[str]:
     return list(
         session.scalars(
             select(IngestionRun.run_id)
-            .where(IngestionRun.settled.is_(False), IngestionRun.next_look_at <= now)
+            .where(IngestionRun.settled.in_((False, True)), IngestionRun.next_look_at <= now)
             .order_by(IngestionRun.next_look_at)
             .limit(limit)
         )
@@ -270,7 +278,6 @@ def claim_look(session: WriteSession, run_id: str, looks: int, until: datetime) 
         .where(
             IngestionRun.run_id == run_id,
             IngestionRun.looks == looks,
-            IngestionRun.settled.is_(False),
         )
         .values(looks=looks + 1, next_look_at=until)
         .execution_options(synchronize_session=False)

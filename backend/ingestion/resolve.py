@@ -141,7 +141,7 @@ def _candidate(name: RuleName, rule: Rule) -> Candidate:
     if rule.problem:
         where = {"env": ENV, "file": f"The mapping file ({FILE})"}.get(rule.source, "The mapping")
         raise MappingBroken(f"{where} cannot be used here: {rule.problem}")
-    return Candidate(name, rule.source, rule.pattern, rule.target)
+    return Candidate(name, rule.source, rule.pattern, rule.target, rule.invocation)
 
 
 def _job_property(

@@ -14,6 +14,8 @@ from backend.integrations.datahub import urns
 
 RuleKind = Literal["exact", "tag", "prefix", "default"]
 Source = Literal["portal", "env", "file", "job"]
+Invocation = Literal["async", "sync"]
+INVOCATIONS: tuple[Invocation, ...] = ("async", "sync")
 RULE_KINDS: tuple[RuleKind, ...] = ("exact", "tag", "prefix", "default")
 
 _TAG = "urn:li:tag:"
@@ -29,6 +31,7 @@ class BadRule(InvalidInput):
 class Rule:
     """One mapping rule. pattern: dataset URN, tag URN, prefix of a URN or of a dataset's name.
 
+    invocation: sync holds a Lambda call until the function has ended, whose answer is the truth.
     problem: why its target cannot be used; whoever it answers for is refused with that.
     """
 
@@ -37,6 +40,17 @@ class Rule:
     target: Target
     source: Source
     problem: str = ""
+    invocation: Invocation = "async"
+
+
+def invocation(value: object, target: Target) -> Invocation:
+    """How the target is called. Raises BadRule."""
+    if value not in INVOCATIONS:
+        raise BadRule(f"{value!r} is no invocation: {' or '.join(INVOCATIONS)}.")
+    if value == "sync" and target.kind != "lambda":
+        raise BadRule("Only a Lambda function can be called with invocation sync.")
+    # mypy: one of INVOCATIONS
+    return value  # type: ignore[return-value]
 
 
 def normalise(kind: RuleKind, pattern: str) -> str:

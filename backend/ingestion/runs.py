@@ -21,7 +21,7 @@ from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
 from backend.core.errors import InvalidInput, InvalidPayload, OutcomeUnknown, PortalError
-from backend.ingestion import aws, repository, resolve, sending, views
+from backend.ingestion import aws, follow, repository, resolve, sending, views
 from backend.ingestion import scene as scenes
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import (
@@ -70,6 +70,7 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
     answer, resolution = resolve.first(scene, catalog, request.dataset_urn, request.job_urn)
     _require_expected(request, answer)
     row = _new_row(scene, actor, request, answer, resolution)
+    _notice_redrive(database, scene, request)
     try:
         with database.write() as session:
             gate.check(session, actor, _intent(request, row))
@@ -111,11 +112,7 @@ def preview(database: Database, actor: Actor, request: Request) -> Preview:
         scene = scenes.load(session, request.environment)
         last = repository.list_runs(
             session,
-            RunFilter(
-                dataset_urn=request.dataset_urn,
-                job_urn="" if request.dataset_urn else request.job_urn or "",
-                environment=scene.environment,
-            ),
+            _same_subject(scene, request),
             limit=3,
             before=None,
         )
@@ -181,6 +178,19 @@ def _checked(request: Request) -> Request:
     return replace(request, dataset_urn=dataset, job_urn=job, idempotency_key=key)
 
 
+def _notice_redrive(database: Database, scene: Scene, request: Request) -> None:
+    """A failed execution that somebody redrove in AWS goes on, and holds its dataset again."""
+    with database.read() as session:
+        last = repository.list_runs(session, _same_subject(scene, request), limit=1, before=None)
+    if last and follow.redrivable(last[0]):
+        follow.look(database, last[0].run_id)
+
+
+def _same_subject(scene: Scene, request: Request) -> RunFilter:
+    job = "" if request.dataset_urn else request.job_urn or ""
+    return RunFilter(request.dataset_urn, job_urn=job, environment=scene.environment)
+
+
 def _require_expected(request: Request, answer: Candidate) -> None:
     """What somebody confirmed is started, or nothing is."""
     target = request.expected_target not in (None, answer.target.name)
@@ -218,8 +228,7 @@ def new_run_id(kind: str, at: Any) -> str:
 
 
 def _active_key(scene: Scene, request: Request) -> str:
-    subject = request.dataset_urn or request.job_urn
-    return hashlib.sha256(f"{scene.environment_id}\0{subject}".encode()).hexdigest()
+    return repository.active_key(scene.environment_id, request.dataset_urn or request.job_urn or "")
 
 
 def _new_row(
@@ -228,7 +237,7 @@ def _new_row(
     now = clock.now()
     run_id = request.run_id or new_run_id(answer.target.kind, now)
     payload = _serialised(_payload(actor, request, answer, run_id))
-    size, limit = len(payload.encode()), names.payload_limit(answer.target.kind)
+    size, limit = len(payload.encode()), _limit(answer)
     if size > limit:
         raise PayloadTooLarge(size, limit)
     return IngestionRun(
@@ -242,6 +251,7 @@ def _new_row(
         rule_pattern=answer.pattern,
         target_kind=answer.target.kind,
         target=answer.target.name,
+        invocation=answer.invocation,
         machine_type="",
         region="",
         reason=request.reason,
@@ -271,6 +281,10 @@ def _new_row(
         next_look_at=now + timedelta(seconds=sending.SENDING_SECONDS),
         looks=0,
     )
+
+
+def _limit(answer: Candidate) -> int:
+    return names.payload_limit(answer.target.kind, waits=answer.invocation == "sync")
 
 
 def _serialised(payload: dict[str, Any]) -> str:

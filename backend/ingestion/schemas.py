@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from backend.core import clock
-from backend.ingestion.ruleset import RuleKind, Source
+from backend.ingestion.ruleset import Invocation, RuleKind, Source
 from backend.ingestion.targets import Target
 
 RuleName = Literal["job_property", "portal", "env", "file", "tag", "prefix", "default"]
@@ -32,6 +32,7 @@ class Candidate:
     source: Source
     pattern: str
     target: Target
+    invocation: Invocation = "async"
 
     def document(self) -> dict[str, Any]:
         return {
@@ -39,6 +40,7 @@ class Candidate:
             "source": self.source,
             "pattern": self.pattern,
             "target": self.target.document(),
+            "invocation": self.invocation,
         }
 
 
@@ -68,6 +70,7 @@ class Resolution:
             "rule": answer.rule if answer else None,
             "source": answer.source if answer else None,
             "pattern": answer.pattern if answer else None,
+            "invocation": answer.invocation if answer else None,
             "existence": self.existence,
             "others": [other.document() for other in self.others],
             "notes": list(self.notes),
@@ -92,6 +95,7 @@ class RuleView:
     checked_at: datetime | None = None
     problem: str = ""
     remark: str = ""
+    invocation: Invocation = "async"
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ class RunView:
     payload_hash: str
     stop_requested_by: str | None
     can_stop: bool
+    invocation: str = "async"
     error_status: int = 0
     answered: bool = True
     target: Target | None = None
@@ -163,11 +168,14 @@ class RunView:
             "jobUrn": self.job_urn,
             "rule": self.rule,
             "target": self.target.document() if self.target else None,
+            "invocation": self.invocation,
             "reason": self.reason,
             "actor": self.actor_name,
             "existence": self.existence,
             "settled": self.settled,
             "attempts": self.attempts,
+            "stopRequestedBy": self.stop_requested_by,
+            "canStop": self.can_stop,
             "rerunOf": self.rerun_of,
             "createdAt": clock.iso(self.created_at),
             "sentAt": clock.iso(self.sent_at),

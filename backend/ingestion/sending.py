@@ -7,7 +7,7 @@ from backend.core import audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, StateDatabaseDown, WriteSession
 from backend.core.errors import OutcomeUnknown, PortalError, UpstreamTimeout
-from backend.ingestion import aws, repository, views
+from backend.ingestion import aws, held, repository, views
 from backend.ingestion.errors import RunNotFound, StartFailed
 from backend.ingestion.scene import Scene
 from backend.ingestion.schemas import RunView
@@ -29,6 +29,8 @@ def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> R
     try:
         facts = aws.facts(scene.aws, target)
         _claim(database, row, facts)
+        if row.invocation == "sync":
+            return _hand_over(database, actor, row, facts)
         accepted = _call(scene, row, facts)
     except OutcomeUnknown as exc:
         view = _write_unknown(database, actor, row, facts, exc)
@@ -64,6 +66,14 @@ def _claim(database: Database, row: IngestionRun, facts: TargetFacts) -> None:
         _note(stored, facts)
         stored.sent_at = clock.now()
         stored.next_look_at = stored.sent_at + timedelta(seconds=SENDING_SECONDS)
+
+
+def _hand_over(database: Database, actor: Actor, row: IngestionRun, facts: TargetFacts) -> RunView:
+    with database.write() as session:
+        stored = _stored(session, row, facts)
+        held.hand_over(session, actor, stored)
+        record(session, actor, stored, "outcome", "accepted")
+        return views.run_view(stored, actor)
 
 
 def _call(scene: Scene, row: IngestionRun, facts: TargetFacts) -> Accepted:

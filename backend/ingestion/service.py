@@ -14,6 +14,11 @@ from backend.integrations.aws.gateway import Gateway
 
 MAX_PAGE = 200
 MAX_MOMENTS = 10_000
+_STOPPED = {
+    "accepted": "{} asked for a stop, and Step Functions took it. Its last status is on its way.",
+    "unknown": "{} asked for a stop; whether Step Functions took it is not known. Its status is "
+    "looked at; stop it again when it goes on.",
+}
 
 
 def list_runs(
@@ -68,7 +73,7 @@ def get_run(session: ReadSession, actor: Actor, *, run_id: str) -> RunView:
 
 
 def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
-    """Ask a STANDARD execution to stop; its status follows.
+    """Ask a STANDARD execution to stop; its status follows. A stop that AWS took is sent once.
 
     Raises CannotStop, RunNotFound, and AWS's errors: OutcomeUnknown when it may stop all the same.
     """
@@ -77,6 +82,8 @@ def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
         row = repository.lock_run(session, run_id)
         if row is None:
             raise RunNotFound(run_id)
+        if row.stop_outcome == "accepted":
+            return views.run_view(row, actor)
         if not views.can_stop(row):
             raise CannotStop(
                 f"Run {run_id} cannot be stopped: only STANDARD Step Functions executions that "
@@ -105,6 +112,9 @@ def _asked_to_stop(
         if row is None:
             raise RunNotFound(run_id)
         row.stop_requested_by = by
+        if outcome != "failed":
+            row.stop_outcome = outcome
+            row.detail = row.public_detail = _STOPPED[outcome].format(by)
         if not row.settled:
             row.next_look_at = clock.now() + timedelta(seconds=1)
         _record(

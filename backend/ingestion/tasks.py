@@ -6,7 +6,7 @@ from typing import Any
 from backend.core.database import Database
 from backend.core.errors import JobError, UpstreamError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import aws, checks, follow, links, managed, recipes
+from backend.ingestion import aws, checks, follow, held, links, managed, recipes
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 
@@ -30,6 +30,12 @@ def _sweep(database: Database) -> None:
         log_unexpected(log, "Following ingestion runs failed.", exc)
     finally:
         _sweeping.release()
+
+
+@job(held.KIND, title="Hold a Lambda call until it ends")
+def hold_call(ctx: JobContext, *, run_id: str) -> dict[str, Any]:
+    """Call a function and wait for its answer; the run's own record says how it ended."""
+    return held.hold(ctx.database, run_id=run_id)
 
 
 @job("ingestion.links", title="Links on DataHub pages", resumable=True)

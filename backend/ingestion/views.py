@@ -36,6 +36,7 @@ def run_view(row: IngestionRun, actor: Actor) -> RunView:
         payload_hash=row.payload_hash,
         stop_requested_by=row.stop_requested_by,
         can_stop=can_stop(row),
+        invocation=row.invocation,
         error_status=row.error_status,
         answered=row.answered,
         # mypy: written from a Literal, read back as str
@@ -58,4 +59,5 @@ def can_stop(row: IngestionRun) -> bool:
         and row.machine_type == "STANDARD"
         and not row.settled
         and bool(row.execution_arn)
+        and row.stop_outcome != "accepted"
     )

@@ -12,6 +12,7 @@ class IngestionRule(Base):
     """One rule of an environment's mapping.
 
     kind: exact, tag, prefix or default. pattern: dataset URN, tag URN, prefix; "" for the default.
+    invocation: async hands a function's call over, sync holds it until the function has ended.
     problem: what the last check found wrong with the target or the pattern, "" when nothing.
     """
 
@@ -29,6 +30,7 @@ class IngestionRule(Base):
     pattern: Mapped[str] = mapped_column(String(512))
     target_kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(300))
+    invocation: Mapped[str] = mapped_column(String(10), default="async")
     note: Mapped[str] = mapped_column(String(300))
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(255))
@@ -57,7 +59,8 @@ class IngestionRun(Base):
     """One asked-for run, written before AWS is called, so that nothing is ever forgotten.
 
     active_key: set while the run may still be going; unique, so one dataset has one run at a time.
-    settled: no further look will change the status. next_look_at: when to look again.
+    settled: no further look will change the status, but for a failed execution that is redriven.
+    next_look_at: when to look again. stop_outcome: of a stop that was sent: accepted or unknown.
     """
 
     __tablename__ = "ingestion_runs"
@@ -82,6 +85,7 @@ class IngestionRun(Base):
     rule_pattern: Mapped[str] = mapped_column(String(512))
     target_kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(300))
+    invocation: Mapped[str] = mapped_column(String(10), default="async")
     machine_type: Mapped[str] = mapped_column(String(20))
     region: Mapped[str] = mapped_column(String(40))
     reason: Mapped[str] = mapped_column(LongText)
@@ -115,3 +119,4 @@ class IngestionRun(Base):
     next_look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     looks: Mapped[int] = mapped_column(Integer)
     stop_requested_by: Mapped[str | None] = mapped_column(String(255))
+    stop_outcome: Mapped[str] = mapped_column(String(20), default="")

@@ -8,7 +8,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.errors import PortalError
 from backend.ingestion import background, mapping, resolve
-from backend.ingestion.ruleset import PLATFORM, RULE_KINDS
+from backend.ingestion.ruleset import INVOCATIONS, PLATFORM, RULE_KINDS
 from backend.ingestion.schemas import MappingView, RuleView
 from pages.ingestion import run_view
 from pages.shared import confirm, filters, job_progress, times
@@ -113,7 +113,7 @@ def _short(rule: RuleView) -> str:
 def _target(rule: RuleView) -> str:
     """A function, or a state machine by its name instead of its whole ARN."""
     if rule.target.kind == "lambda":
-        return rule.target.name
+        return rule.target.name + (" (sync)" if rule.invocation == "sync" else "")
     return f"{rule.target.name.rpartition(':')[2]} (Step Functions)"
 
 
@@ -153,13 +153,24 @@ def _editor(actor: Actor, found: MappingView, chosen: RuleView | None, environme
             key=f"{key}.target",
             help="A Lambda function's name or ARN, or a state machine's ARN.",
         )
-        note = st.text_input("Note", chosen.note if chosen else "", key=f"{key}.note")
+        fourth, fifth = st.columns([1, 5])
+        invocation = fourth.selectbox(
+            "Invocation",
+            INVOCATIONS,
+            index=INVOCATIONS.index(chosen.invocation) if chosen else 0,
+            key=f"{key}.invocation",
+            help="**async** hands the call over; its outcome is read from the function's log.  \n"
+            "**sync** holds the call until the function has ended: its answer is the truth for "
+            "every runtime, and Lambda does not try again.",
+        )
+        note = fifth.text_input("Note", chosen.note if chosen else "", key=f"{key}.note")
         if st.form_submit_button("Save rule", type="primary", key=f"{key}.save"):
             saved = calls.write(
                 mapping.put,
                 kind=kind,
                 pattern=pattern,
                 target=target,
+                invocation=invocation,
                 note=note,
                 environment=environment,
                 rule_id=chosen.id if chosen else None,

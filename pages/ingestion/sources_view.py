@@ -35,13 +35,18 @@ def sources(actor: Actor, environment: str) -> None:
         st.info("DataHub has no ingestion source.")
     for source in page.items:
         text, last, button = st.columns([4, 3, 2], vertical_alignment="center")
-        text.markdown(f"**{escape(source.name)}** · {escape(source.type)}")
+        text.markdown(
+            f"**{escape(source.name)}** · {escape(source.type)}  \n"
+            f"{escape(source.schedule) if source.schedule else 'No schedule'}"
+        )
         if source.last_status:
             last.markdown(
                 f"{status.markdown(_word(source.last_status), label=escape(source.last_status))} "
                 f"{times.relative(source.last_requested_at)}",
                 help=times.exact(source.last_requested_at) or None,
             )
+        else:
+            last.markdown("Never run")
         if actor.may(Permission.INGESTION_RUN) and button.button(
             "Run now", key=f"ingestion.managed.{source.urn}", width="stretch"
         ):

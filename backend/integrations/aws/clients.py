@@ -60,11 +60,17 @@ def region_of(config: AwsConfig) -> str:
 
 @contextlib.contextmanager
 def calling(
-    config: AwsConfig, system: str, *, subject: str, region: str, starting: bool = False
+    config: AwsConfig,
+    system: str,
+    *,
+    subject: str,
+    region: str,
+    starting: bool = False,
+    undone: str = "",
 ) -> Iterator[None]:
     """`errors.translated`; a client whose credentials AWS refused is not kept."""
     try:
-        with translated(system, subject=subject, region=region, starting=starting):
+        with translated(system, subject=subject, region=region, starting=starting, undone=undone):
             yield
     except AwsCredentials:
         forget(config)
@@ -129,6 +135,7 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: 
             read_timeout=wait,
             retries={"total_max_attempts": attempts, "mode": "standard"},
             max_pool_connections=40,
+            tcp_keepalive=True,  # a held call is silent for minutes
         ),
     )
 

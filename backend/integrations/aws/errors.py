@@ -100,22 +100,27 @@ _TOO_LARGE = {"RequestTooLargeException", "RequestEntityTooLargeException"}
 
 
 @contextlib.contextmanager
-def translated(system: str, *, subject: str, region: str, starting: bool = False) -> Iterator[None]:
+def translated(
+    system: str, *, subject: str, region: str, starting: bool = False, undone: str = ""
+) -> Iterator[None]:
     """Turn what botocore raises inside into the portal's errors.
 
     system: "AWS Lambda". subject: what was asked for, in words. starting: the call changes things.
+    undone: what is then so when AWS did not take it.
     """
     from botocore.exceptions import BotoCoreError, ClientError, UndefinedModelAttributeError
     from botocore.parsers import ResponseParserError
 
+    if starting and not undone:
+        undone = "Nothing was started."
     try:
         yield
     except PortalError:
         raise
     except ClientError as exc:
-        raise _from_answer(exc, system, subject, region, starting) from exc
+        raise _from_answer(exc, system, subject, region, starting, undone) from exc
     except (BotoCoreError, ResponseParserError, UndefinedModelAttributeError) as exc:
-        raise _from_transport(exc, system, subject, region, starting) from exc
+        raise _from_transport(exc, system, subject, region, starting, undone) from exc
     except OSError as exc:
         if exc.filename is None:
             raise _from_broken_answer(exc, system, subject, starting) from exc
@@ -131,7 +136,9 @@ def error_code(exc: Any) -> str:
     return str(exc.response.get("Error", {}).get("Code", ""))
 
 
-def _from_answer(exc: Any, system: str, subject: str, region: str, starting: bool) -> UpstreamError:
+def _from_answer(
+    exc: Any, system: str, subject: str, region: str, starting: bool, undone: str
+) -> UpstreamError:
     code = error_code(exc)
     status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     said = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:300]
@@ -139,7 +146,7 @@ def _from_answer(exc: Any, system: str, subject: str, region: str, starting: boo
         return AwsThrottled(
             system,
             f"{subject} was refused by the rate limit ({code or status})",
-            "Nothing was started. Wait a moment and try again.",
+            f"{undone} Wait a moment and try again.".strip(),
         )
     if code in _MISSING:
         return AwsNotFound(
@@ -193,12 +200,12 @@ def _from_5xx(
     return AwsRefused(
         system,
         f"{subject} failed inside AWS ({code or status}: {said})",
-        "Nothing was started as far as AWS says. Try again later.",
+        "It was not done as far as AWS says. Try again later." if starting else "Try again later.",
     )
 
 
 def _from_transport(
-    exc: Exception, system: str, subject: str, region: str, starting: bool
+    exc: Exception, system: str, subject: str, region: str, starting: bool, undone: str
 ) -> UpstreamError:
     from botocore import exceptions as b
     from botocore.parsers import ResponseParserError
@@ -213,12 +220,12 @@ def _from_transport(
         asked = str(getattr(exc, "kwargs", {}).get("endpoint_url", ""))
         found = network.explain(exc, system, Place.of(asked or f"{system} in {region}"))
         if found is not None:
-            advice = f"Nothing was started. {found.advice}"
+            advice = f"{undone} {found.advice}".strip()
             return type(found)(system, found.cause, advice)
         return UpstreamUnavailable(
             system,
             f"it cannot be reached in {region} ({_first_line(exc)})",
-            "Nothing was started. Check the network, the proxy, the region and endpoint_url.",
+            f"{undone} Check the network, the proxy, the region and endpoint_url.".strip(),
         )
     if isinstance(exc, b.HTTPClientError | b.ConnectionError | ResponseParserError):
         return _from_broken_answer(exc, system, subject, starting)

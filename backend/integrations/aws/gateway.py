@@ -1,5 +1,7 @@
 """What the portal asks of Lambda and Step Functions; every start is sent at most once."""
 
+import base64
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -54,6 +56,17 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Called:
+    """What a synchronous call ended with. failed: the function ended with an error, or did not end
+    in its time. error: `errorType: errorMessage`. log: its last 4 KB of log."""
+
+    request_id: str
+    failed: bool
+    error: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
 class Execution:
     """One Step Functions execution as DescribeExecution tells it."""
 
@@ -63,6 +76,7 @@ class Execution:
     stopped_at: datetime | None
     error: str = ""
     cause: str = ""
+    redrives: int = 0
 
 
 RUNTIME_SECONDS = 600.0
@@ -192,6 +206,38 @@ class Gateway:
             )
         return Accepted(request_id=answer["ResponseMetadata"].get("RequestId", ""))
 
+    def call_lambda(self, name: str, payload: bytes, *, seconds: float) -> Called:
+        """Call a function and wait for its end, once; for every runtime the answer is the truth.
+
+        seconds: how long its answer is awaited. Raises OutcomeUnknown when none came: the function
+        may have run to its end.
+        """
+        region, subject = self.region(name), f"the function {name}"
+        with clients.calling(self.config, LAMBDA, subject=subject, region=region, starting=True):
+            lambda_ = clients.client(
+                self.config, "lambda", region=region, once=True, read_timeout=seconds
+            )
+            answer = lambda_.invoke(
+                FunctionName=name,
+                InvocationType="RequestResponse",
+                LogType="Tail",
+                Payload=payload,
+            )
+            body = answer["Payload"].read()
+        if answer.get("StatusCode") != 200:
+            raise OutcomeUnknown(
+                LAMBDA,
+                f"{subject} was answered with {answer.get('StatusCode')} instead of 200",
+                "Check endpoint_url: something that is not Lambda may have answered.",
+            )
+        kind = str(answer.get("FunctionError") or "")
+        return Called(
+            request_id=answer["ResponseMetadata"].get("RequestId", ""),
+            failed=bool(kind),
+            error=_said(body, kind) if kind else "",
+            log=base64.b64decode(answer.get("LogResult") or "").decode(errors="replace"),
+        )
+
     def start_execution(self, machine_arn: str, name: str, payload: str) -> Accepted:
         """Start an execution called `name`; one that exists already is looked up, not an error.
 
@@ -220,7 +266,12 @@ class Gateway:
         """Ask a STANDARD execution to stop. Raises AwsNotFound, OutcomeUnknown and the like."""
         region = self.region(arn)
         with clients.calling(
-            self.config, STEP_FUNCTIONS, subject="the execution", region=region, starting=True
+            self.config,
+            STEP_FUNCTIONS,
+            subject="the execution",
+            region=region,
+            starting=True,
+            undone="The execution goes on.",
         ):
             states = clients.client(self.config, "stepfunctions", region=region, once=True)
             states.stop_execution(executionArn=arn, error="Stopped", cause=cause[:1000])
@@ -238,7 +289,20 @@ class Gateway:
             stopped_at=_utc(told.get("stopDate")),
             error=str(told.get("error") or ""),
             cause=str(told.get("cause") or ""),
+            redrives=int(told.get("redriveCount") or 0),
         )
+
+
+def _said(body: bytes, kind: str) -> str:
+    """The function's own words about its error; `kind` (Handled, Unhandled) when it has none."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not (told.get("errorType") or told.get("errorMessage")):
+        return f"{kind}: {body[:500].decode(errors='replace')}".rstrip(": ")
+    parts = (str(told.get("errorType") or ""), str(told.get("errorMessage") or ""))
+    return ": ".join(part for part in parts if part)[:2000]
 
 
 def default_log_group(name: str) -> str:

@@ -60,6 +60,27 @@ mutation portalUpsertStructuredProperties($input: UpsertStructuredPropertiesInpu
 }
 """
 
+#: A dataset as `datasets_with_links` asks for it, many in one query.
+DATASET_LINKS = """
+    urn
+    exists
+    name
+    origin
+    platform { urn name }
+    tags { tags { tag { urn } } }
+    institutionalMemory { elements { url label created { time actor } } }
+"""
+
+
+def datasets_with_links(count: int) -> str:
+    """A query for `count` datasets, the variables $u0, $u1, … and the answers d0, d1, …"""
+    variables = ", ".join(f"$u{number}: String!" for number in range(count))
+    asked = "\n".join(
+        f"  d{number}: dataset(urn: $u{number}) {{ {DATASET_LINKS} }}" for number in range(count)
+    )
+    return f"query portalDatasetLinks({variables}) {{\n{asked}\n}}"
+
+
 SEARCH_DATASETS = """
 query portalSearchDatasets($input: SearchAcrossEntitiesInput!) {
   searchAcrossEntities(input: $input) {

@@ -1,11 +1,15 @@
 """DataHub's names: taking URNs apart and addressing an entity's page, without the SDK."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from backend.core.errors import InvalidInput
 
 _MAX_LENGTH = 512  # DataHub's own limit, counted after percent-encoding
+
+# What DataHub's UrnEncoder escapes inside a part: comma, parentheses and its own separator.
+_ESCAPED = re.compile("%2C|%28|%29|%E2%90%9F", re.IGNORECASE)
 
 # Where the UI's path differs from the entity type.
 _UI_PATHS = {
@@ -61,7 +65,7 @@ def parse_dataset(urn: str) -> DatasetUrn:
         raise InvalidInput(
             f"{urn!r} names no data platform: its first part must be {prefix}<name>."
         )
-    return DatasetUrn(platform.removeprefix(prefix), unquote(name), origin)
+    return DatasetUrn(platform.removeprefix(prefix), _decoded(name), origin)
 
 
 def parse_data_job(urn: str) -> DataJobUrn:
@@ -79,6 +83,11 @@ def ui_url(frontend_url: str, urn: str) -> str:
     """The page of this entity in DataHub's UI."""
     kind = entity_type(urn)
     return f"{frontend_url.rstrip('/')}/{_UI_PATHS.get(kind, kind)}/{quote(urn, safe='')}/"
+
+
+def _decoded(name: str) -> str:
+    """The name without DataHub's own escapes (its UrnEncoder's); another %20 is part of it."""
+    return _ESCAPED.sub(lambda found: unquote(found[0]), name)
 
 
 def _split(urn: str) -> tuple[str, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """The "Run ingestion" link on DataHub's pages: ours comes and goes, everybody else's stays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +11,9 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotFound, NotPermitted
 from backend.ingestion import links, mapping
+from backend.integrations.datahub.client import DataHubClient
+from backend.integrations.datahub.reads import ReadCalls
+from backend.integrations.datahub.schemas import Dataset
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 
@@ -95,6 +98,28 @@ class TestPut:
         assert _links(datahub, URN) == {(links.link_url(URN, "dev"), links.LABEL)}
         links.apply(database, actors.admin, mode="remove")
         assert _links(datahub, URN) == _links(datahub, OTHER) == set()
+
+    def test_many_datasets_are_read_together_their_tags_included(
+        self, database: Database, datahub: StandIn, add_rule: AddRule, actors: SimpleNamespace,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        for number in range(links.BATCH + 1):
+            urn = f"urn:li:dataset:(urn:li:dataPlatform:athena,db.t{number},PROD)"
+            datahub.seed_dataset(urn, fields={"id": "int"}, tags=["urn:li:tag:layer/source"])
+        add_rule("tag", "layer/source", "f")
+        links.apply(database, actors.admin, mode="put")
+        reads: list[int] = []
+        together = DataHubClient.datasets_with_links
+
+        def counted(self: DataHubClient, urns: Sequence[str]) -> dict[str, Dataset]:
+            reads.append(len(urns))
+            return together(self, urns)
+
+        monkeypatch.setattr(DataHubClient, "datasets_with_links", counted)
+        monkeypatch.delattr(ReadCalls, "dataset")  # one by one is not asked
+        report = links.apply(database, actors.admin, mode="put")
+        assert (report.unchanged, report.without_target, report.failed) == (links.BATCH + 1, 2, [])
+        assert reads == [links.BATCH, 3]
 
     def test_one_dataset_that_fails_is_named_and_the_others_go_on(
         self, database: Database, linked: StandIn, add_rule: AddRule, actors: SimpleNamespace

@@ -67,15 +67,27 @@ def test_a_refused_stop_is_audited_and_bears_no_name_when_somebody_else_ends_the
     assert "asked for it" not in seen.detail
 
 
-def test_a_refused_stop_keeps_the_name_of_the_one_that_aws_took(
-    database: Database, run: RunView, actors: SimpleNamespace, refused: Callable[..., None]
+def test_a_stop_that_aws_took_is_sent_once_and_keeps_its_name(
+    database: Database, aws: AwsStandIn, run: RunView, actors: SimpleNamespace
 ) -> None:
-    service.stop(database, actors.operator, run_id=run.run_id)
-    refused(DENIED, who="admin")
-    with database.read() as session:
-        seen = service.get_run(session, actors.admin, run_id=run.run_id)
-    assert seen.stop_requested_by == actors.operator.name
-    assert _outcomes(database) == ["accepted", "failed"]
+    first = service.stop(database, actors.operator, run_id=run.run_id)
+    assert "asked for a stop, and Step Functions took it" in first.detail
+    assert (first.document()["stopRequestedBy"], first.can_stop) == (actors.operator.name, False)
+    with aws.faults.inject(operation="StopExecution", **DENIED):  # would be seen if it were sent
+        again = service.stop(database, actors.admin, run_id=run.run_id)
+    assert again.stop_requested_by == actors.operator.name
+    assert _outcomes(database) == ["accepted"]
+
+
+def test_a_throttled_stop_says_that_the_execution_goes_on(
+    database: Database, aws: AwsStandIn, run: RunView, actors: SimpleNamespace
+) -> None:
+    with (
+        aws.faults.inject(operation="StopExecution", status=400, code="ThrottlingException"),
+        pytest.raises(UpstreamError, match="The execution goes on") as refusal,
+    ):
+        service.stop(database, actors.operator, run_id=run.run_id)
+    assert "Nothing was started" not in refusal.value.message
 
 
 def test_a_stop_whose_answer_was_lost_is_unknown_and_keeps_the_name(
@@ -85,4 +97,5 @@ def test_a_stop_whose_answer_was_lost_is_unknown_and_keeps_the_name(
     with database.read() as session:
         seen = service.get_run(session, actors.admin, run_id=run.run_id)
     assert (seen.stop_requested_by, seen.settled) == (actors.operator.name, False)
+    assert (seen.can_stop, "is not known" in seen.detail) == (True, True)
     assert _outcomes(database) == ["unknown"]

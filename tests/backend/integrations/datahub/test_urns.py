@@ -21,6 +21,10 @@ class TestParseDataset:
 
         assert parsed.name == "shop.public.a,b"
 
+    @pytest.mark.parametrize("name", ["a%20b", "100%", "a%25b", "a%2Fb"])
+    def test_leaves_what_datahub_does_not_encode(self, name):
+        assert urns.parse_dataset(DATASET.replace("customer", name)).name == f"shop.public.{name}"
+
     @pytest.mark.parametrize(
         "urn",
         [
