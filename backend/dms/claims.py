@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, column, insert, select, table, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from backend.core.words import counted
-from backend.dms import schema
+from backend.dms import schema, shape
 from backend.dms.ledger import Ledger
 from backend.dms.requests import MountRequest
+
+log = logging.getLogger(__name__)
 
 State = Literal["in_flight", "succeeded", "failed", "not_delivered", "shared", "unknown", "settled"]
 MAX_REQUEST = 16_000
@@ -91,6 +95,7 @@ def take(
         connection.execute(insert(schema.operation).values(record))
     except IntegrityError as exc:
         raise Busy from exc
+    _refuse_unwritable(connection, ledger, request)
     held = _mounted(connection, ledger, request)
     mine = [row for row in held if row.jobid == request.jobid and _exact(row, request)]
     others = len({row.jobid for row in held} - {request.jobid})
@@ -98,6 +103,67 @@ def take(
     decide = _mount if request.action == "mount" else _unmount
     claim = Claim("send", operation_id, others, bool(mine), unresolved)
     return decide(connection, ledger, request, claim)
+
+
+def _refuse_unwritable(connection: Connection, ledger: Ledger, request: MountRequest) -> None:
+    """Raise Refused for what the ledger would refuse after the server has acted."""
+    values = {
+        "jobid": request.jobid,
+        "backup_target_id": request.backup_target_id,
+        "host": request.host,
+    }
+    for name, text in ledger.shape.texts.items():
+        value = str(values[name])
+        if not text.takes(value):
+            raise Refused(
+                f"The ledger's column {name} has the character set {text.charset}, which cannot "
+                f"hold {value!r}"
+            )
+        if text.length is not None and len(value) > text.length:
+            raise Refused(
+                f"The ledger's column {name} holds {text.length} characters, and this name has "
+                f"{len(value)}"
+            )
+    if request.action == "mount":
+        for reference in ledger.shape.references:
+            _refuse_orphaned(connection, reference, values)
+        if not ledger.shape.has_id:
+            _refuse_twin(connection, ledger, request)
+
+
+def _refuse_orphaned(
+    connection: Connection, reference: shape.Reference, values: Mapping[str, object]
+) -> None:
+    parent = table(reference.table, *map(column, reference.referred), schema=reference.schema)
+    pairs = list(zip(reference.referred, reference.columns, strict=True))
+    query = select(parent.c[pairs[0][0]]).limit(1)
+    for referred, name in pairs:
+        query = query.where(parent.c[referred] == values[name])
+    try:
+        with connection.begin_nested():
+            found = connection.execute(query).first()
+    except DBAPIError:  # a table that this user may not read; the ledger's own answer decides
+        log.info("The table %s of a foreign key could not be read.", reference.table)
+        return
+    if found is None:
+        what = ", ".join(f"{_NOUNS[name]} {values[name]}" for _referred, name in pairs)
+        raise Refused(f"{what} is not in {reference.table}, and the ledger requires it")
+
+
+def _refuse_twin(connection: Connection, ledger: Ledger, request: MountRequest) -> None:
+    """A row of the job in a spelling that the key takes for the same: there is room for one."""
+    t = ledger.t
+    query = select(t.jobid, t.backup_target_id, t.host).where(
+        t.jobid == request.jobid,
+        t.backup_target_id == request.backup_target_id,
+        t.host == request.host,
+    )
+    row = connection.execute(query).first()
+    if row is not None and not _exact(row, request):
+        raise Refused(_other_spelling(request, row, "has an entry of"))
+
+
+_NOUNS = {"jobid": "Job", "backup_target_id": "Target", "host": "Host"}
 
 
 def _mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> list[Any]:
@@ -134,12 +200,12 @@ def _exact(row: Any, request: MountRequest) -> bool:
     return (row.backup_target_id, row.host) == (request.backup_target_id, request.host)
 
 
-def _other_spelling(request: MountRequest, row: Any) -> str:
+def _other_spelling(request: MountRequest, row: Any, held: str = "has mounted") -> str:
     asked, found = request.backup_target_id, row.backup_target_id
     if found == asked:
         asked, found = request.host, row.host
     return (
-        f"The ledger has {found!r} mounted for job {row.jobid} on {row.host}, and its database "
+        f"The ledger {held} {found!r} for job {row.jobid} on {row.host}, and its database "
         f"takes {asked!r} for the same: use the ledger's spelling, or unmount that one first"
     )
 
@@ -211,7 +277,7 @@ def set_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -
     There is one row per job, target and host: a later mount revives it. Of rows that earlier
     versions doubled, the mounted one or the newest.
     """
-    t, table = ledger.t, ledger.shape.table
+    t, entries = ledger.t, ledger.shape.table
     now = ledger.now(whole=True)
     columns = [t.mounted, t.deleted] + ([t.id] if ledger.shape.has_id else [])
     query = select(*columns).where(*_mine(ledger, request))
@@ -220,13 +286,13 @@ def set_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -
     if row is None:
         made = {"created_at": now, "updated_at": now, "deleted": False, "mounted": True}
         made |= {"backup_target_id": request.backup_target_id, "jobid": request.jobid}
-        done = connection.execute(insert(table).values(**made, host=request.host))
+        done = connection.execute(insert(entries).values(**made, host=request.host))
         key = done.inserted_primary_key
         return int(key[0]) if ledger.shape.has_id and key else None
     which = [t.id == row.id] if ledger.shape.has_id else _mine(ledger, request)
     if not row.mounted or row.deleted:
         revived = {"mounted": True, "deleted": False, "deleted_at": None, "updated_at": now}
-        connection.execute(update(table).where(*which).values(**revived))
+        connection.execute(update(entries).where(*which).values(**revived))
     return int(row.id) if ledger.shape.has_id else None
 
 

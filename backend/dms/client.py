@@ -349,6 +349,8 @@ class DMSClient:
         try:
             return self._written(request, claim, result)
         except DatabaseException as exc:
+            if exc.permanent:
+                raise unknown.refused(self.operations, request, claim, result, exc) from exc
             self._unknown_left = True
             self._late.leave(claim.operation_id, result)
             raise DatabaseException(

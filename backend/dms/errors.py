@@ -60,9 +60,10 @@ class RequestTimeoutException(DMSClientException):
 
 
 class DatabaseException(DMSClientException):
-    """The ledger's database."""
+    """The ledger's database. permanent: waiting changes nothing, the row or a right is at fault."""
 
     status = 503
+    permanent = False
 
 
 class RabbitMQException(DMSClientException):

@@ -11,7 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, inspect, or_, select, text, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    false,
+    inspect,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -21,7 +32,7 @@ from backend.dms.database_errors import (
     created_by_another,
     explained,
     is_deadlock,
-    is_gone,
+    is_passing,
     translated,
     unusable,
 )
@@ -90,7 +101,8 @@ class Ledger:
     def write(self, work: Callable[[Connection], T], *, patience: float = 0.0) -> T:
         """Run `work` in one transaction; repeated after a deadlock.
 
-        patience: for how many seconds a lost or absent database is tried again. `work` must
+        patience: for how many seconds what passes is waited for: a database that is away, fails
+        over and is read-only meanwhile, or is full. `work` must
         recognise its own earlier success: a commit whose answer was lost is repeated too.
         """
         started = time.monotonic()
@@ -103,7 +115,7 @@ class Ledger:
             except DBAPIError as exc:
                 spent = time.monotonic() - started
                 again = (is_deadlock(exc) and spent < _COLLIDING_SECONDS) or (
-                    is_gone(exc) and spent < patience
+                    is_passing(exc) and spent < patience
                 )
                 if not again:
                     raise explained(exc, self.address) from exc
@@ -114,9 +126,11 @@ class Ledger:
     def now(self, seconds: float = 0.0, *, whole: bool = False) -> Any:
         return schema.now(self.dialect, seconds, whole=whole)
 
-    def exactly(self, column: ColumnElement[Any], *values: str) -> ColumnElement[bool]:
+    def exactly(self, column: Column[Any], *values: str) -> ColumnElement[bool]:
         """`column` holds one of `values` byte for byte, whatever the database's collation."""
-        return schema.exactly(self.dialect, column, *values)
+        text = self.shape.texts.get(column.name) if column.table is self.shape.table else None
+        held = [value for value in values if text is None or text.takes(value)]
+        return schema.exactly(self.dialect, column, *held) if held else false()
 
     def spelling(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """`column` as something that compares and groups byte by byte."""

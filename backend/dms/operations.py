@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.dms import claims, schema
 from backend.dms.claims import Busy, Claim, State, pair_key
+from backend.dms.errors import DatabaseException
 from backend.dms.ledger import Ledger
 from backend.dms.requests import MountRequest, Reply
 
@@ -162,10 +163,18 @@ class Operations:
         client took the pair meanwhile; then nothing was written but the reply.
         """
         said = reply.text()
+
+        def work(connection: Connection) -> None:
+            self._confirm(connection, request, claim, reply, said, known)
+
         try:
-            self.ledger.write(
-                lambda c: self._confirm(c, request, claim, reply, said, known), patience=patience
-            )
+            try:
+                self.ledger.write(work, patience=patience)
+            except DatabaseException as exc:
+                if not exc.permanent:
+                    raise
+                # Another program may have made the row between our look and our write.
+                self.ledger.write(work, patience=patience)
         except LeaseLost:
             self.store_reply(claim.operation_id, said, patience=patience)
             raise

@@ -6,6 +6,7 @@ connection; everything that reads or writes asks the shape.
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, unquote
@@ -19,6 +20,7 @@ from sqlalchemy import (
     cast,
     false,
     literal_column,
+    text,
     true,
     type_coerce,
 )
@@ -53,6 +55,48 @@ class NotALedger(Exception):
 
 
 @dataclass(frozen=True)
+class Text:
+    """What a text column takes: at most `length` characters (None: any), of `charset` ("": any)."""
+
+    length: int | None
+    charset: str
+
+    def takes(self, value: str) -> bool:
+        """Whether the character set has every character of `value`; where unknown, it has."""
+        codec = _CODECS.get(self.charset)
+        if codec == "bmp":
+            return all(ord(character) <= 0xFFFF for character in value)
+        try:
+            value.encode(codec or "utf-8", "surrogatepass" if codec is None else "strict")
+        except UnicodeEncodeError:
+            return False
+        return True
+
+
+#: MySQL's and PostgreSQL's names of character sets that lack something; its latin1 is cp1252.
+_CODECS = {
+    **{"latin1": "cp1252", "utf8": "bmp", "utf8mb3": "bmp", "ucs2": "bmp", "ascii": "ascii"},
+    **{"latin2": "iso8859_2", "latin5": "iso8859_9", "latin7": "iso8859_13", "greek": "iso8859_7"},
+    **{"cp1250": "cp1250", "cp1251": "cp1251", "cp1256": "cp1256", "cp1257": "cp1257"},
+    **{"hebrew": "iso8859_8", "koi8r": "koi8_r", "koi8u": "koi8_u", "cp850": "cp850"},
+    **{"cp852": "cp852", "cp866": "cp866", "macroman": "mac_roman", "tis620": "tis_620"},
+    **{"gbk": "gbk", "gb2312": "gb2312", "big5": "big5", "sjis": "shift_jis", "cp932": "cp932"},
+    **{"ujis": "euc_jp", "euckr": "euc_kr", "LATIN1": "latin_1", "LATIN2": "iso8859_2"},
+    **{"LATIN9": "iso8859_15", "WIN1250": "cp1250", "WIN1251": "cp1251", "WIN1252": "cp1252"},
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key of the ledger: `columns` must be `referred` of a row of `table`."""
+
+    columns: tuple[str, ...]
+    schema: str | None
+    table: str
+    referred: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Shape:
     """indexes: names of those the table has. leading: columns that one of them begins with."""
 
@@ -62,6 +106,8 @@ class Shape:
     indexes: frozenset[str]
     leading: frozenset[str]
     nullable: frozenset[str]
+    texts: Mapping[str, Text]
+    references: tuple[Reference, ...]
 
     @property
     def has_id(self) -> bool:
@@ -124,6 +170,44 @@ def find(inspector: Inspector) -> Shape:
         indexes=frozenset(str(i["name"]) for i in indexes if i["name"]),
         leading=frozenset(begins),
         nullable=frozenset(name for name, column in columns.items() if column["nullable"]),
+        texts={name: _text(inspector, columns[name]) for name in ("backup_target_id", "host")},
+        references=_references(inspector),
+    )
+
+
+def _text(inspector: Inspector, column: Any) -> Text:
+    charset = str(getattr(column["type"], "charset", "") or "")
+    if inspector.dialect.name in ("mysql", "mariadb"):
+        charset = charset or _mysql_charset(inspector, column["name"])
+    elif inspector.dialect.name == "postgresql":
+        with inspector._operation_context() as connection:
+            charset = str(connection.scalar(text("SHOW server_encoding")))
+    length = getattr(column["type"], "length", None)
+    # SQLite keeps to no length
+    return Text(None if inspector.dialect.name == "sqlite" else length, charset)
+
+
+def _mysql_charset(inspector: Inspector, column: str) -> str:
+    query = text(
+        "SELECT character_set_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "AND table_name = :name AND column_name = :column"
+    )
+    with inspector._operation_context() as connection:
+        found = connection.scalar(query, {"name": schema.LEDGER_NAME, "column": column})
+    return str(found or "")
+
+
+def _references(inspector: Inspector) -> tuple[Reference, ...]:
+    """Foreign keys on what a mount writes."""
+    return tuple(
+        Reference(
+            tuple(key["constrained_columns"]),
+            key["referred_schema"],
+            key["referred_table"],
+            tuple(key["referred_columns"]),
+        )
+        for key in inspector.get_foreign_keys(schema.LEDGER_NAME)
+        if set(key["constrained_columns"]) <= set(KEY)
     )
 
 

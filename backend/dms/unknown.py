@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from backend.dms import requests
 from backend.dms.claims import Busy, Claim
-from backend.dms.errors import DMSClientException
+from backend.dms.errors import DatabaseException, DMSClientException
 from backend.dms.ledger import Ledger
 from backend.dms.operations import Operation, Operations, Overtaken
 from backend.dms.requests import MountRequest, Reply
@@ -97,8 +97,36 @@ def _apply(operations: Operations, operation: Operation, reply: Reply, patience:
                 return BUSY
             time.sleep(0.1)
     claim = Claim("send", operation.operation_id, unresolved=True)
-    operations.confirm(_rebuilt(operation), claim, reply, patience=30.0, known=True)
+    try:
+        operations.confirm(_rebuilt(operation), claim, reply, patience=30.0, known=True)
+    except DatabaseException as exc:
+        if not exc.permanent:
+            raise
+        refused = f"the ledger refuses the row: {exc.message}"
+        operations.finish(operation.operation_id, "unknown", refused, patience=30.0)
+        return f"The server answered ({reply.status}), but {refused}"
     return ""
+
+
+def refused(
+    operations: Operations,
+    request: MountRequest,
+    claim: Claim,
+    result: Replied,
+    exc: DatabaseException,
+) -> DatabaseException:
+    """The server acted, and the ledger will never take the row: free the pair and say so."""
+    note = f"the server answered, but the ledger refuses the row: {exc.message}"
+    reply = requests.parse_reply(result.body)
+    said = reply.shown(request.scrub).text() if reply else None
+    operations.finish(claim.operation_id, "unknown", note, said=said, patience=30.0)
+    result.keep()
+    return DatabaseException(
+        f"The DMS server on {request.host} answered the {request.action}, but the ledger refuses "
+        f"the row: {exc.message} Correct it, then re-check operation {claim.operation_id}.",
+        outcome="unknown",
+        operation_id=claim.operation_id,
+    )
 
 
 def _rebuilt(operation: Operation) -> MountRequest:

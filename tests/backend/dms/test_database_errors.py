@@ -1,0 +1,161 @@
+"""What a ledger refuses is told from what passes, and known before sending if it can be."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from backend.dms import database_errors
+from backend.dms.client import DatabaseException, DMSClient
+from backend.dms.ledger import Ledger
+from tests.fixtures import server_ledger
+from tests.fixtures.dms_responder import mount_request
+
+TABLE = "backup_target_mount_ledger"
+
+
+class _Numbered(Exception):
+    pass
+
+
+class _Stated(Exception):
+    def __init__(self, state: str) -> None:
+        super().__init__("said in the server's language")
+        self.sqlstate = state
+
+
+@pytest.mark.parametrize(
+    ("original", "permanent", "words"),
+    [
+        (_Numbered(1452, "x"), True, "foreign key"),
+        (_Numbered(1062, "x"), True, "unique key"),
+        (_Numbered(1267, "x"), True, "character set"),
+        (_Numbered(1205, "x"), False, "too long"),
+        (_Numbered(1290, "x"), False, "read-only"),
+        (_Numbered(1040, "x"), False, "no more connections"),
+        (_Numbered(1047, "x"), False, "not ready"),
+        (_Stated("23503"), True, "foreign key"),
+        (_Stated("23505"), True, "unique key"),
+        (_Stated("22P05"), True, "character set"),
+        (_Stated("25006"), False, "read-only"),
+        (_Stated("53300"), False, "no more connections"),
+        (_Stated("55P03"), False, "too long"),
+        (Exception("FOREIGN KEY constraint failed"), True, "foreign key"),
+        (Exception("UNIQUE constraint failed: t.a"), True, "unique key"),
+        (Exception("attempt to write a readonly database"), False, "read-only"),
+    ],
+    ids=str,
+)
+def test_errors_by_number(original: Exception, permanent: bool, words: str):
+    kind = IntegrityError if permanent else OperationalError
+    found = kind("INSERT", {}, original)
+    said = database_errors.explained(found, "here")
+    assert words in said.message
+    assert said.permanent is permanent
+    assert database_errors.is_passing(found) is not permanent
+
+
+@pytest.fixture(params=server_ledger.KINDS)
+def with_jobs(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A deployed ledger whose jobid refers to the backup application's jobs."""
+    url = server_ledger.empty_database(request.param, request, tmp_path)
+    moment = "TIMESTAMP" if request.param == "postgresql" else "DATETIME"
+    flag = "BOOLEAN" if request.param == "postgresql" else "TINYINT(1)"
+    table = server_ledger.CREATE.format(moment=moment, flag=flag)
+    server_ledger.run(
+        url,
+        "CREATE TABLE jobs (jobid INT NOT NULL PRIMARY KEY)",
+        "INSERT INTO jobs VALUES (401)",
+        table.removesuffix(")") + ", FOREIGN KEY (jobid) REFERENCES jobs (jobid))",
+    )
+    return url
+
+
+def test_a_job_that_is_not_there_is_refused_before_anything_is_sent(
+    with_jobs: str, start_responder: Callable[..., Any]
+):
+    broker = f"memory://{with_jobs[-12:].replace('/', '-')}"
+    server = start_responder(broker)
+    with DMSClient(with_jobs, broker, 10) as client:
+        response = client.mount(mount_request(jobid=999_999))
+        assert response["outcome"] == "not_delivered"
+        assert response["error_msg"].startswith("Job 999999 is not in jobs")
+        assert server.actions == []
+        assert client.mount(mount_request(jobid=401))["outcome"] == "replied"
+
+
+@pytest.mark.parametrize(("target", "fits"), [("t-🚀", False), ("t-ж", False), ("t-é", True)])
+def test_a_target_that_a_latin1_ledger_cannot_hold_is_refused_before(
+    mariadb_url: str, start_responder: Callable[..., Any], target: str, fits: bool
+):
+    Ledger(mariadb_url).close()
+    server_ledger.run(mariadb_url, f"ALTER TABLE {TABLE} CONVERT TO CHARACTER SET latin1")
+    broker = f"memory://{mariadb_url[-12:]}"
+    server = start_responder(broker)
+    with DMSClient(mariadb_url, broker, 10) as client:
+        response = client.mount(mount_request(target=target))
+        assert response["outcome"] == ("replied" if fits else "not_delivered")
+        if not fits:
+            assert "latin1" in response["error_msg"]
+            assert client.get_mount_status(1, target) is None
+            assert client.get_ledger_history(target) == []
+    assert len(server.actions) == (1 if fits else 0)
+
+
+def test_a_name_longer_than_its_column_is_refused_before(
+    mariadb_url: str, start_responder: Callable[..., Any]
+):
+    Ledger(mariadb_url).close()
+    server_ledger.run(mariadb_url, f"ALTER TABLE {TABLE} MODIFY backup_target_id VARCHAR(8)")
+    broker = f"memory://{mariadb_url[-12:]}"
+    server = start_responder(broker)
+    with DMSClient(mariadb_url, broker, 10) as client:
+        response = client.mount(mount_request(target="123456789"))
+    assert response["outcome"] == "not_delivered"
+    assert "holds 8 characters" in response["error_msg"]
+    assert server.actions == []
+
+
+def test_what_the_ledger_never_takes_frees_the_pair_and_says_why(
+    mariadb_url: str, start_responder: Callable[..., Any]
+):
+    """A rule that cannot be known before: the server has acted, and the row is refused."""
+    Ledger(mariadb_url).close()
+    server_ledger.run(mariadb_url, f"ALTER TABLE {TABLE} ADD CONSTRAINT c CHECK (jobid <> 666)")
+    broker = f"memory://{mariadb_url[-12:]}"
+    server = start_responder(broker)
+    with DMSClient(mariadb_url, broker, 10, lease=3600.0) as client:
+        with pytest.raises(DatabaseException, match="a rule of its own") as caught:
+            client.mount(mount_request(jobid=666))
+        assert caught.value.outcome == "unknown"
+        operation = str(caught.value.operation_id)
+        # with the pair still locked, this would wait for the lease and give up
+        assert client.recheck(operation)["outcome"] == "unknown"
+        assert "a rule of its own" in client.recheck(operation)["error_msg"]
+        assert client.mount(mount_request(jobid=2))["outcome"] == "replied"
+    assert server.actions == ["mount", "mount"]
+
+
+def test_a_database_that_is_read_only_for_a_moment_is_waited_for(
+    mariadb_url: str, start_responder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    """As during a failover: the reply has come, and the commit must wait. Never unknown."""
+    server = start_responder(f"memory://{mariadb_url[-12:]}")
+    with DMSClient(mariadb_url, f"memory://{mariadb_url[-12:]}", 10) as client:
+        refused = threading.Event()
+        confirm = client.operations._confirm
+
+        def failing_over(*arguments: Any) -> None:
+            if not refused.is_set():
+                refused.set()
+                raise OperationalError("UPDATE", {}, _Numbered(1290, "--read-only"))
+            confirm(*arguments)
+
+        monkeypatch.setattr(client.operations, "_confirm", failing_over)
+        assert client.mount(mount_request())["outcome"] == "replied"
+        assert refused.is_set()
+        assert client.get_mount_status(1, "target-1") is not None
+    assert server.actions == ["mount"]
