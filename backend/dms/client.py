@@ -8,6 +8,7 @@ import os
 import socket
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +28,7 @@ from backend.dms.errors import (
 from backend.dms.ledger import MAX_ACTIVE, Ledger
 from backend.dms.operations import LeaseLost, Operations
 from backend.dms.requests import MountRequest
-from backend.dms.responses import Response, response, shared
+from backend.dms.responses import Response, response, shared, unreadable
 from backend.dms.transport import (
     Closed,
     NotDelivered,
@@ -88,7 +89,6 @@ class DMSClient:
         self.operations = Operations(self.ledger, owner=owner, lease=lease)
         self._late = unknown.LateReplies(self.operations)
         self._transport: Transport | None = None
-        self._unknown_left = False
         self._process = os.getpid()
         if self.config.rabbitmq_url:
             try:
@@ -96,6 +96,9 @@ class DMSClient:
             except BaseException:
                 self.ledger.close()
                 raise
+        # Nobody may call close(), and a durable queue would be left each time.
+        left = (self._transport, self._late, self.ledger, self._process)
+        self._finalizer = weakref.finalize(self, unknown.close_forgotten, *left)
 
     # -- mounts ---------------------------------------------------------------------------------
 
@@ -190,9 +193,10 @@ class DMSClient:
         """
         if self._forked():
             return  # the sockets are the parent's: to close them politely would end its sessions
+        self._finalizer.detach()
         transport, self._transport = self._transport, None
         if transport is not None:
-            transport.close(keep_replies=self._unknown_left)
+            transport.close(keep_replies=self._late.owed)
         self._late.close()
         self.ledger.close()
 
@@ -324,7 +328,7 @@ class DMSClient:
 
     def _interrupted(self, call: PendingCall, transport: Transport) -> None:
         """Nobody waits any more; the answer is kept for a re-check, as a late one is."""
-        self._unknown_left = True
+        self._late.owed = True
         result = transport.abandon(call)
         if isinstance(result, Replied):
             self._late.leave(call.correlation_id, result)
@@ -332,7 +336,7 @@ class DMSClient:
     def _unanswered(
         self, request: MountRequest, operation_id: str, what: str
     ) -> RequestTimeoutException:
-        self._unknown_left = True
+        self._late.owed = True
         note = f"the server {what}"
         try:
             self.operations.finish(operation_id, "unknown", note)
@@ -351,7 +355,7 @@ class DMSClient:
         except DatabaseException as exc:
             if exc.permanent:
                 raise unknown.refused(self.operations, request, claim, result, exc) from exc
-            self._unknown_left = True
+            self._late.owed = True
             self._late.leave(claim.operation_id, result)
             raise DatabaseException(
                 f"The server answered, but the ledger could not be written: {exc.message} "
@@ -387,7 +391,6 @@ class DMSClient:
         result.keep()
         return response(
             "unknown",
-            error_msg=f"The answer of the DMS server on {request.host} could not be read; whether "
-            f"the {request.action} happened is unknown.",
+            error_msg=unreadable(request.action, request.host),
             operation=claim.operation_id,
         )

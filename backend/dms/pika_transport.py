@@ -16,13 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pika
+from pika.adapters.select_connection import SelectConnection
 from pika.exceptions import AMQPError
 
-from backend.dms import pika_collect
+from backend.dms import pika_collect, pika_rights
 from backend.dms.errors import RabbitMQException
 from backend.dms.pika_acks import Acknowledgements
-from backend.dms.pika_connection import JoiningConnection
 from backend.dms.pika_looks import Looks
+from backend.dms.pika_rights import ACCESS_REFUSED
 from backend.dms.transport import (
     CLOSED,
     Closed,
@@ -41,8 +42,7 @@ from backend.integrations.rabbitmq.parameters import parameters
 log = logging.getLogger(__name__)
 
 #: An unused reply queue, and what is in it, goes away after this long (milliseconds).
-REPLY_QUEUE_EXPIRES = 24 * 3600 * 1000
-ACCESS_REFUSED = 403
+_KEPT = {"x-expires": 24 * 3600 * 1000}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -69,7 +69,7 @@ class PikaTransport:
         self._url = url
         self._on_late = on_late
         self._connect_timeout = connect_timeout
-        self.reply_queue = f"dms.reply.{uuid.uuid4()}"
+        self.reply_queue = self._durable = f"dms.reply.{uuid.uuid4()}"
         self._own_queue = True  # False: the broker named an exclusive one for us
         self._calls: dict[str, _Sending] = {}
         self._calls_lock = threading.Lock()
@@ -95,8 +95,7 @@ class PikaTransport:
     # -- for callers, from any thread -----------------------------------------------------------
 
     def send(self, host: str, body: bytes, *, correlation_id: str, expires: float) -> PendingCall:
-        call = PendingCall(correlation_id)
-        sending = _Sending(host, body, expires, call)
+        sending = _Sending(host, body, expires, call := PendingCall(correlation_id))
         self._await_ready(min(expires, self._connect_timeout))
         with self._calls_lock:
             if self._stop.is_set():
@@ -184,7 +183,7 @@ class PikaTransport:
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                self._connection = JoiningConnection(
+                self._connection = SelectConnection(
                     self._parameters,
                     on_open_callback=self._on_open,
                     on_open_error_callback=self._on_open_error,
@@ -222,6 +221,7 @@ class PikaTransport:
             return [sending for sending in self._calls.values() if not sending.published]
 
     def _on_open(self, connection: Any) -> None:
+        self._own_queue = True  # rights may have returned
         self._acks.attach(connection)
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
@@ -268,14 +268,12 @@ class PikaTransport:
         channel.add_on_return_callback(self._on_return)
         channel.confirm_delivery(self._on_confirm)
         if self._own_queue:
-            channel.queue_declare(
-                self.reply_queue,
-                durable=True,
-                arguments={"x-expires": REPLY_QUEUE_EXPIRES},
-                callback=self._on_queue,
-            )
+            self._declare_durable(channel, self._on_queue)
         else:
             channel.queue_declare("", exclusive=True, callback=self._on_queue)
+
+    def _declare_durable(self, channel: Any, then: Callable[[Any], None]) -> None:
+        channel.queue_declare(self._durable, durable=True, arguments=_KEPT, callback=then)
 
     def _on_queue(self, frame: Any) -> None:
         self.reply_queue = frame.method.queue
@@ -284,7 +282,17 @@ class PikaTransport:
         )
 
     def _on_consuming(self, _frame: Any) -> None:
-        self._looks.attach(self._connection)
+        if not self._ready.is_set():
+            self._looks.attach(self._connection)
+
+    def _take_durable(self) -> None:
+        """The broker has made the durable queue after all: replies go there from now on."""
+        connection = self._connection
+        if connection is not None and connection.is_open and self._unconfirmed:
+            connection.ioloop.call_later(0.1, self._take_durable)  # they are counted by channel
+        elif connection is not None and connection.is_open:
+            self._own_queue = True  # the old channel stays: replies to its queue may still come
+            connection.channel(on_open_callback=self._on_replies_channel)
 
     def _on_looks_ready(self) -> None:
         self._ready.set()
@@ -299,10 +307,11 @@ class PikaTransport:
             # Surely this one's publish; of several, earlier ones may have been routed already.
             _tag, sending = self._unconfirmed.popitem()
             self._resolve(sending, NotDelivered(f"the broker refused to take it ({said})"))
-        if refused and self._own_queue and self.reply_queue in said:
+        if refused and self._own_queue and self._durable in said:
             # A user that may only make queues the broker names: replies then end with us.
             self._own_queue = False
             channel.connection.channel(on_open_callback=self._on_replies_channel)
+            pika_rights.ask(channel.connection, self._declare_durable, self._take_durable)
             return
         self._failure = reason
         channel.connection.close()

@@ -78,14 +78,16 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
     problems: list[str] = []
     _object(wire, "context", "user_id, tenant_id …", problems)
     if not wire.get("keystone_token"):
-        wire["keystone_token"] = keystone_token
-    _text(wire, "keystone_token", "keystone_token", problems)
+        wire["keystone_token"] = keystone_token  # servers look for the key in any case
     jobid = _jobid(wire, problems)
     host = _host(wire, problems)
     if wire.get("action", action) not in ACTIONS:
         problems.append("action must be mount or unmount")
     wire["action"] = action
     target = _target(wire, problems)
+    if target.get("type") != "nfs" or wire["keystone_token"] != "":
+        # nfs needs no secret, so nobody has to be asked for one
+        _text(wire, "keystone_token", "keystone_token", problems)
     if not problems:
         _sendable(wire, problems)
     if problems:
@@ -263,7 +265,7 @@ def parse_reply(body: bytes) -> Reply | None:
     What no database can hold is replaced: an answer must not get lost over one character.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body.decode(json.detect_encoding(body), "replace"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not {"status", "error_msg", "success_msg"} <= set(

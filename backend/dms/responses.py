@@ -22,6 +22,14 @@ def shared(request: MountRequest, claim: Claim) -> str:
     return f"{where} is already mounted for {others}; job {request.jobid} shares it."
 
 
+def unreadable(action: str, host: str) -> str:
+    """The sentence for an answer that is none, the same whenever it is looked at."""
+    return (
+        f"The answer of the DMS server on {host} could not be read; whether the {action} happened "
+        "is unknown."
+    )
+
+
 def told(operation: Operation) -> Response:
     """The response that a finished operation stands for."""
     reply = requests.parse_reply((operation.reply or "").encode())

@@ -1,6 +1,7 @@
 """Unknown outcomes: replies that came late, and what they settle."""
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -13,7 +14,7 @@ from backend.dms.errors import DatabaseException, DMSClientException
 from backend.dms.ledger import Ledger
 from backend.dms.operations import Operation, Operations, Overtaken
 from backend.dms.requests import MountRequest, Reply
-from backend.dms.responses import Response, response, told
+from backend.dms.responses import Response, response, told, unreadable
 from backend.dms.transport import Replied, Transport
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,12 @@ def settle(
         operation = find(ledger, operations, operation_id)
     if operation.state == "unknown":
         reply = requests.parse_reply((operation.reply or "").encode())
-        open_still = _apply(operations, operation, reply, patience) if reply else STILL_OPEN
+        if reply:
+            open_still = _apply(operations, operation, reply, patience)
+        elif operation.reply:
+            open_still = unreadable(operation.action, operation.host)
+        else:
+            open_still = STILL_OPEN
         if open_still:
             return response("unknown", error_msg=open_still, operation=operation_id), operation
         operation = find(ledger, operations, operation_id)
@@ -141,6 +147,20 @@ def _rebuilt(operation: Operation) -> MountRequest:
     )
 
 
+def close_forgotten(
+    transport: Transport | None, late: "LateReplies", ledger: Ledger, process: int
+) -> None:
+    """What `DMSClient.close` does, for a client that nobody closed: dropped, or the program ends.
+
+    Its reply queue goes, unless an answer is owed to it.
+    """
+    if os.getpid() == process:  # after a fork the sockets are the parent's
+        if transport is not None:
+            transport.close(keep_replies=late.owed)
+        late.close()
+        ledger.close()
+
+
 class LateReplies:
     """Stores late replies on a thread of its own, so that a slow ledger stops no heartbeat.
 
@@ -153,6 +173,8 @@ class LateReplies:
         self._left: deque[_Late] = deque()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        #: An operation of this client is unknown: its answer may still come.
+        self.owed = False
 
     def put(self, correlation_id: str, body: bytes, keep: Callable[[], None]) -> None:
         """Called by the transport; returns at once."""

@@ -48,7 +48,6 @@ def test_the_example_script_runs(
         "unmounted: success",
         "backing up to /var/lib/trilio/triliovault-mounts/xxx",
         "history: job 12345, mounted=False",
-        "history: job 12345, mounted=False",
         "active: 0",
         "deleted: True",
     ]

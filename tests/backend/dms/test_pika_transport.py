@@ -1,11 +1,18 @@
 """The RabbitMQ transport by itself, on a real broker."""
 
+import gc
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pika
+import pytest
 
+from backend.dms.client import DMSClient
 from backend.dms.pika_acks import ACKNOWLEDGE_AT_ONCE
 from backend.dms.pika_transport import PikaTransport
 from backend.dms.transport import NotDelivered, Replied
@@ -63,3 +70,62 @@ def test_a_refused_publish_is_known_at_once_and_keeps_the_durable_reply_queue(
     answered.keep()
     assert transport.reply_queue == queue
     transport.close()
+
+
+def test_the_durable_reply_queue_comes_back_with_the_rights(
+    own_rabbitmq_server: RabbitMQServer,
+    start_responder: Start,
+) -> None:
+    server = own_rabbitmq_server
+    url = server.url("/")
+    start_responder(url)
+    grant = ("set_permissions", "-p", "/", server.user)
+    server.control(*grant, "^(?!dms[.]reply).*", ".*", ".*")
+    transport = PikaTransport(url, on_late=lambda *_: None)
+    assert transport.reply_queue.startswith("amq.gen"), "an exclusive one, as long as it must be"
+    body = json.dumps(mount_request()).encode()
+    server.control(*grant, ".*", ".*", ".*")
+    until = time.monotonic() + 60
+    while not transport.reply_queue.startswith("dms.reply.") and time.monotonic() < until:
+        answered = transport.send("compute-01", body, correlation_id="without", expires=60).wait(60)
+        assert isinstance(answered, Replied), "requests are answered all the while"
+        answered.keep()
+    assert transport.reply_queue.startswith("dms.reply.")
+    answered = transport.send("compute-01", body, correlation_id="with", expires=60).wait(60)
+    assert isinstance(answered, Replied)
+    answered.keep()
+    transport.close()
+
+
+def test_a_client_that_nobody_closed_leaves_no_reply_queue(
+    rabbitmq_url: str, start_responder: Start, tmp_path: Path
+) -> None:
+    start_responder(rabbitmq_url)
+    client = DMSClient(f"sqlite:///{tmp_path / 'ledger.sqlite'}", rabbitmq_url, 60)
+    queue = client.transport.reply_queue
+    client.mount(mount_request())
+    assert replies_kept_by_the_broker(rabbitmq_url, queue) == 0
+    del client
+    gc.collect()
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
+        replies_kept_by_the_broker(rabbitmq_url, queue)
+
+
+def test_a_program_that_ends_without_closing_leaves_none_either(
+    rabbitmq_url: str, tmp_path: Path
+) -> None:
+    script = (
+        "import sys; from backend.dms.client import DMSClient\n"
+        "client = DMSClient(sys.argv[1], sys.argv[2], 60)\n"
+        "print(client.transport.reply_queue)"
+    )
+    ledger = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    ended = subprocess.run(
+        [sys.executable, "-c", script, ledger, rabbitmq_url],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
+        replies_kept_by_the_broker(rabbitmq_url, ended.stdout.strip())

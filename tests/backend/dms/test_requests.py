@@ -136,3 +136,20 @@ class TestParseReply:
     )
     def test_anything_else_is_nothing(self, body: bytes):
         assert parse_reply(body) is None
+
+
+class TestTheToken:
+    """Only s3 needs it, for its secret; its key travels in any case."""
+
+    def test_s3_needs_one(self):
+        request = {**mount_request(), "keystone_token": ""}
+        with pytest.raises(RequestValidationException, match="keystone_token is missing"):
+            parse(request, "mount")
+
+    @pytest.mark.parametrize("token", [None, "", "absent"])
+    def test_nfs_does_not_and_its_key_travels(self, token: str | None):
+        request = mount_request(type="nfs", filesystem_export="192.0.2.1:/x", secret_ref=None)
+        request["keystone_token"] = token
+        if token == "absent":
+            del request["keystone_token"]
+        assert parse(request, "mount").wire["keystone_token"] == ""
