@@ -74,9 +74,9 @@ def get(session: ReadSession, actor: Actor, *, change_id: int) -> ChangeView:
 
 
 def waiting_for(
-    session: ReadSession, actor: Actor, *, environment: str, domain: str, limit: int = 5
+    session: ReadSession, actor: Actor, *, environment: str | None, domain: str, limit: int = 5
 ) -> tuple[ChangeView, ...]:
-    """What waits or is on its way in an environment for a job's page ("user_sync")."""
+    """What waits or is on its way for a job's page ("user_sync"); environment None: in all."""
     access.require(actor, Permission.CHANGES_READ)
     rows = repository.list_changes(
         session,

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.connections import environments
 from backend.core.access import Actor, Permission
 from pages.ingestion import history_view, mapping_view, run_view, sources_view
-from pages.shared import filters
+from pages.shared import filters, waiting
 from pages.shell import calls, flash, guard, head
 
 VIEWS = {
@@ -49,6 +49,7 @@ environment = ask_environment()
 guard.allowed(actor, Permission.INGESTION_RUN, "start runs")
 view = ask_view(actor)
 # load, present, act
+waiting.draw("ingestion", environment)
 if view == "run":
     request = run_view.form(environment)
     if request is not None:

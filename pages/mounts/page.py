@@ -3,6 +3,7 @@
 from backend.core.access import Permission
 from pages.mounts import action_dialogs as act
 from pages.mounts import detail_view, filter_bar, views
+from pages.shared import waiting
 from pages.shell import flash, guard, head
 
 # gate
@@ -12,6 +13,7 @@ flash.show()
 # ask
 wanted = filter_bar.ask()
 if guard.allowed(actor, Permission.MOUNTS_WRITE, "mount and unmount"):
+    waiting.draw("mounts", wanted.where)
     act.toolbar(wanted)
     act.progress()
 # load and present

@@ -26,6 +26,7 @@ class Page:
 
 PAGES: tuple[Page, ...] = (
     Page("overview/page.py", "Overview", ":material/dashboard:", "", Permission.OVERVIEW_READ, ""),
+    Page("changes/page.py", "Changes", ":material/rule:", "", Permission.CHANGES_READ, "changes"),
     Page(
         "user_sync/page.py",
         "User sync",

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.connections import environments
 from backend.core.access import Permission
-from pages.shared import filters
+from pages.shared import filters, waiting
 from pages.shell import calls, flash, guard, head
 from pages.tokenization import check_view, pick_form, preview_view, runs_view
 
@@ -40,6 +40,7 @@ view = filters.view(
     VIEWS, "runs" if st.query_params.get("run") else "tokenize", key="tokenization.view"
 )
 # load, present, act
+waiting.draw("tokenization", environment)
 if view == "tokenize":
     guard.allowed(actor, Permission.TOKENIZATION_RUN, "preview and run tokenizations")
     dataset = pick_form.dataset(environment)

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
-from pages.shared import filters
+from pages.shared import filters, waiting
 from pages.shell import calls, flash, guard, head
 from pages.user_sync import directory_view, history_view, plan_view, run_view, settings_view
 
@@ -45,6 +45,7 @@ def start_plan(environment: str) -> None:
 
 def draw_plan(actor: Actor, environment: str) -> None:
     """The plan of the address, or the environment's newest."""
+    waiting.draw("user_sync", environment)
     may_plan = guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes")
     if may_plan:
         if st.session_state.pop("user_sync.accepted", False):

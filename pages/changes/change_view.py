@@ -1,0 +1,197 @@
+"""One change request: what was asked, whether it would still do the same, and the decision."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from backend.changes import service
+from backend.changes.schemas import ChangeView
+from backend.core.access import Permission
+from pages.shared import confirm, status, times
+from pages.shell import calls, flash, guard
+from pages.shell.errors import code, escape
+
+#: Where the work of an action is looked at: first word of the action → the page's address.
+_PAGES = {
+    "user_sync": "user-sync",
+    "mounts": "mounts",
+    "tokenization": "tokenization",
+    "ingestion": "ingestion",
+}
+_NOW = "changes.now"
+
+
+def draw(change_id: int) -> None:
+    """The request with its history and the buttons that this person may press."""
+    view = calls.read(service.get, change_id=change_id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"#{view.id} · {view.label}", anchor=False, width="content")
+        status.badge(view.status)
+        if view.is_open and view.status == "waiting":
+            times.caption("expires", view.expires_at)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _intent(view)
+    with right:
+        _people(view)
+    if view.status in ("waiting", "approved"):
+        _now(view)
+    if view.status == "waiting":
+        _decide(view)
+    with st.expander("History"):
+        _history(view)
+
+
+def _intent(view: ChangeView) -> None:
+    shown = {
+        "about": view.subject,
+        "environment": view.environment or "none",
+        **view.shown,
+        "size": "" if view.size is None else f"{view.size:,} {view.unit}".strip(),
+        "run": "" if view.run_id.startswith("change-") else view.run_id,
+    }
+    rows = [(name.replace("_", " "), _said(value)) for name, value in shown.items() if value]
+    st.dataframe(
+        pd.DataFrame(rows, columns=["What was asked", "Frozen"]),
+        hide_index=True,
+        width="stretch",
+        key="changes.intent",
+    )
+    address = _PAGES.get(view.action.partition(".")[0])
+    if address:
+        st.markdown(f"[Open the page where it was asked](/{address})")
+
+
+def _said(value: Any) -> str:
+    return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+
+
+def _people(view: ChangeView) -> None:
+    asked = times.relative(view.created_at)
+    st.markdown(f"**{escape(view.requester)}** asked {asked}")
+    if view.reason:
+        st.markdown(f"**Why** {escape(view.reason)}")
+    st.markdown(f"**Needs** {escape(view.rule)}; given: {len(view.approvals)} of {view.needed}")
+    if view.approvals:
+        st.markdown(f"**Approved by** {escape(', '.join(view.approvals))}")
+    if view.outcome:
+        st.markdown(f"**Outcome** {escape(view.outcome)}")
+    st.markdown(f"**Digest** {code(view.digest[:12])}", help=view.digest)
+
+
+def _now(view: ChangeView) -> None:
+    if st.button("Would it still do the same?", key="changes.probe", icon=":material/sync:"):
+        st.session_state[_NOW] = (view.id, calls.run(service.would_do, change_id=view.id))
+    asked, found = st.session_state.get(_NOW, (0, None))
+    if asked != view.id or found is None:
+        return
+    if found.same:
+        st.success("It would still do the same now.", icon=":material/check:")
+    else:
+        moved = f"Moved since it was asked: {', '.join(found.moved)}."
+        st.warning(escape(found.error or moved), icon=":material/sync_problem:")
+
+
+def _decide(view: ChangeView) -> None:
+    session = guard.signed_in()
+    mine = session is not None and view.requester == session.actor.name
+    why_not = calls.read(service.why_not, change_id=view.id)
+    if why_not:
+        st.caption(f":material/lock: {escape(why_not)}")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if mine and st.button("Withdraw …", key="changes.withdraw"):
+            confirm.open_dialog("changes.withdraw.sure")
+        if not why_not and st.button("Reject …", key="changes.reject"):
+            confirm.open_dialog("changes.reject.sure")
+        if not why_not and st.button("Approve …", key="changes.approve", type="primary"):
+            confirm.open_dialog("changes.approve.sure")
+    confirm.ask(
+        "changes.approve.sure",
+        title=f"Approve change {view.id}",
+        body=lambda: _approval(view),
+        action="Approve",
+        danger=False,
+        on_confirm=lambda: _approve(view),
+    )
+    confirm.ask(
+        "changes.reject.sure",
+        title=f"Reject change {view.id}",
+        body=lambda: _reason("Why, for the one who asked"),
+        action="Reject",
+        on_confirm=lambda: _end(service.reject, view, "rejected"),
+    )
+    confirm.ask(
+        "changes.withdraw.sure",
+        title=f"Withdraw change {view.id}",
+        body=lambda: _reason("Why (may be left out)"),
+        action="Withdraw",
+        on_confirm=lambda: _end(service.withdraw, view, "withdrawn"),
+    )
+
+
+def _approval(view: ChangeView) -> None:
+    last = len(view.approvals) + 1 >= view.needed
+    st.markdown(
+        f"**{escape(view.label)}**: {escape(view.subject)} in {escape(view.environment)}. "
+        + (
+            "It begins at once, exactly as shown, or is refused if something moved."
+            if last
+            else "Another person has to approve it, too."
+        )
+    )
+    st.text_input("Comment (may be left out)", key="changes.comment", max_chars=service.MAX_TEXT)
+    st.text_input(
+        "Your password",
+        type="password",
+        key="changes.password",
+        help="Needed when you signed in more than 15 minutes ago.",
+    )
+
+
+def _reason(label: str) -> None:
+    st.text_area(label, key="changes.reason", max_chars=service.MAX_TEXT)
+
+
+def _approve(view: ChangeView) -> bool:
+    comment = st.session_state.get("changes.comment", "")
+    password = st.session_state.get("changes.password", "")
+    if password:
+        done = calls.run(
+            service.approve_with_password, change_id=view.id, password=password, comment=comment
+        )
+    else:
+        session = guard.signed_in()
+        done = calls.write(
+            service.approve,
+            change_id=view.id,
+            comment=comment,
+            session_id=session.session_id if session else None,
+        )
+    if done is not None:
+        begins = "It is being carried out." if done.status == "approved" else "One more is needed."
+        flash.success(f"Change {view.id} approved. {begins}")
+    return True
+
+
+def _end(function: Any, view: ChangeView, word: str) -> bool:
+    reason = st.session_state.get("changes.reason", "")
+    if calls.write(function, change_id=view.id, reason=reason) is not None:
+        flash.success(f"Change {view.id} {word}.")
+    return True
+
+
+def _history(view: ChangeView) -> None:
+    for step in view.steps:
+        said = f": {escape(step.text)}" if step.text else ""
+        st.markdown(f"{times.exact(step.at)} **{escape(step.actor_name)}** {step.what}{said}")
+    if not view.is_open or not guard.allowed(
+        guard.require(Permission.CHANGES_READ), Permission.CHANGES_DECIDE, "comment"
+    ):
+        return
+    with st.form("changes.say", clear_on_submit=True, border=False):
+        text = st.text_input("Comment", key="changes.say.text", max_chars=service.MAX_TEXT)
+        if st.form_submit_button("Add comment"):
+            done = calls.write(service.comment, change_id=view.id, text=text)
+            if done is not None:
+                st.rerun()

@@ -1,0 +1,117 @@
+"""The Changes page: what waits, deciding, policies, and the note on the job's own page."""
+
+from collections.abc import Callable
+
+import pytest
+
+from backend.accounts.schemas import SignedIn
+from tests.backend.changes.conftest import ONE, PASSWORD, World, world  # noqa: F401 - a fixture
+from tests.fixtures.pages import OpenPage
+
+PAGE = "changes/page.py"
+
+
+@pytest.fixture
+def as_(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:  # noqa: F811 - as above
+    """The browser is that of one of the world's people."""
+
+    def become(name: str) -> None:
+        signed_in = SignedIn(
+            actor=world.people[name], session_id=world.browsers[name], must_change_password=False
+        )
+        monkeypatch.setattr("auth.current.signed_in", lambda: signed_in)
+
+    return become
+
+
+@pytest.fixture
+def number(world: World) -> int:  # noqa: F811 - as above
+    world.rule(ONE)
+    found = world.ask()
+    assert found is not None
+    return found
+
+
+def test_an_approver_decides_from_the_link(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+) -> None:
+    app = open_page(PAGE, role="viewer", change=str(number))
+    as_("bob")
+    app.run()
+    assert any(f"#{number} · Write a line" in each.value for each in app.subheader)
+    app.button(key="changes.probe").click().run()
+    assert "would still do the same" in app.success[0].value
+    app.button(key="changes.approve").click().run()
+    app.button(key="changes.approve.sure.confirm").click().run()
+    assert not app.exception
+    assert world.view(number).status == "approved"
+    assert f"Change {number} approved" in app.success[0].value
+
+
+def test_an_old_sign_in_needs_the_password(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+) -> None:
+    world.let_pass("bob", minutes=20)
+    app = open_page(PAGE, role="viewer", change=str(number))
+    as_("bob")
+    app.run()
+    app.button(key="changes.approve").click().run()
+    app.button(key="changes.approve.sure.confirm").click().run()
+    assert "Type your password, or sign in again" in app.warning[0].value
+    app.button(key="changes.approve").click().run()
+    app.text_input(key="changes.password").set_value(PASSWORD).run()
+    app.button(key="changes.approve.sure.confirm").click().run()
+    assert world.view(number).status == "approved"
+
+
+def test_who_asked_may_withdraw_and_not_approve(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+) -> None:
+    app = open_page(PAGE, role="viewer", view="mine", change=str(number))
+    as_("ann")
+    app.run()
+    assert any("asked for by you" in each.value for each in app.caption)
+    assert not [each for each in app.button if each.key == "changes.approve"]
+    app.button(key="changes.withdraw").click().run()
+    app.button(key="changes.withdraw.sure.confirm").click().run()
+    assert world.view(number).status == "withdrawn"
+
+
+def test_a_rejection_without_a_reason_is_told_so(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+) -> None:
+    app = open_page(PAGE, role="viewer", change=str(number))
+    as_("bob")
+    app.run()
+    app.button(key="changes.reject").click().run()
+    app.button(key="changes.reject.sure.confirm").click().run()
+    assert "Say why it is rejected" in app.warning[0].value
+    assert world.view(number).status == "waiting"
+
+
+def test_an_admin_sets_a_rule_and_a_weaker_one_waits(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+) -> None:
+    app = open_page(PAGE, role="viewer", view="policy")
+    as_("cat")
+    app.run()
+    app.selectbox(key="changes.action").set_value("Write a line").run()
+    app.button_group(key="changes.prod.demo.write.mode").set_value("confirm").run()
+    app.button(key="changes.save").click().run()
+    assert not app.exception
+    assert "needs somebody else's approval" in app.info[0].value
