@@ -5,9 +5,21 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.common import Failed, Json, actor, database, emit, new_app, table
+from backend.cli.common import (
+    Failed,
+    Json,
+    actor,
+    database,
+    emit,
+    new_app,
+    table,
+    unit_read,
+    unit_write,
+)
 from backend.core.errors import PortalError
-from backend.tokenization import inline, preview, service, watch
+from backend.jobs import runner
+from backend.jobs import service as jobs
+from backend.tokenization import check, comparison, inline, preview, service, watch, write_back
 from backend.tokenization.schemas import Preview, RunState, RunView, Trigger, refused_document
 
 app = new_app("Find columns with personal data, preview and run tokenizations.")
@@ -77,6 +89,49 @@ def run_command(
     emit(view.document(), json, _run_text(view))
     if view.state not in (RunState.SUCCEEDED, RunState.SKIPPED):
         raise Failed(f"Run {view.id} {view.state.value}: {view.details}")
+
+
+@app.command("compare")
+def compare_command(
+    environment: Environment = "",
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what a run or another write-back mends.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare DataHub's tags with the tables. Exit status 1 while they disagree."""
+    found = _compare(environment or None)
+    if repair:
+        for each in found.open:
+            if each["repair"] != check.BY_HAND:
+                view = comparison.repair(
+                    database(),
+                    actor(),
+                    dataset=each["dataset"],
+                    finding=each["finding"],
+                    environment=environment or None,
+                    trigger=Trigger.CLI,
+                )
+                inline.complete(database(), view)
+                if each["repair"] == check.WRITE_AGAIN:
+                    write_back.attempt(database(), view.id)
+        found = _compare(environment or None)
+    lines = [f"{each['dataset']}: {each['finding']}. {each['detail']}" for each in found.open]
+    emit(found.document(), json, "\n".join(lines) or "DataHub and the tables agree.")
+    if found.open:
+        raise Failed(f"DataHub and the tables disagree in {len(found.open)} places.")
+
+
+def _compare(environment: str | None) -> comparison.Comparison:
+    with unit_write() as (session, who):
+        job_id = comparison.start(session, who, environment=environment)
+    if not runner.run(job_id, database()):
+        jobs.wait(database(), job_id, timeout=inline.LONGEST)
+    with unit_read() as (reading, who):
+        found = comparison.latest(reading, who, environment=environment)
+    if found is None or found.result is None:
+        raise Failed(f"The comparison (job {job_id}) did not end; see the jobs page.")
+    return found
 
 
 @app.command("watch")

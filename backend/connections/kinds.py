@@ -299,6 +299,20 @@ _ALL = (
                 default="hmac-sha256",
                 choices=("hmac-sha256", "hmac-sha256-144", "hmac-sha256-96", "base64"),
             ),
+            Field(
+                "dataset_tag",
+                "Tag on a dataset without tagged fields",
+                "suggest writes the likely columns into DataHub; run tokenizes them.",
+                default="suggest",
+                choices=("suggest", "run"),
+            ),
+            Field(
+                "compare",
+                "Compare with DataHub",
+                "How often the tables are counted and compared with DataHub's tags.",
+                default="weekly",
+                choices=("daily", "weekly", "never"),
+            ),
         ),
         secrets=(
             Field(

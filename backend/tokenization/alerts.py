@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from datetime import timedelta
 
-from backend.connections import resolve
+from backend.connections import environments, resolve
 from backend.core import clock
-from backend.core.access import Actor, Permission
+from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession
-from backend.tokenization import repository
+from backend.core.words import counted
+from backend.tokenization import comparison, repository
 from backend.tokenization.schemas import RunState
 
 PAGE = "tokenization"
@@ -30,6 +31,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         *_failed(session, known),
         *_unwritten(session, known),
         *_unanswered(session, known),
+        *_differences(session, actor),
     ]
 
 
@@ -78,6 +80,26 @@ def _unwritten(session: ReadSession, known: Collection[int]) -> list[Alert]:
             (("view", "runs"), ("run", str(stuck[0].id))),
         )
     ]
+
+
+def _differences(session: ReadSession, actor: Actor) -> list[Alert]:
+    """Environments whose newest comparison found what nothing has mended."""
+    found = []
+    for each in environments.list_all(session, SYSTEM):
+        newest = comparison.latest(session, actor, environment=each.name)
+        if newest is None or not newest.open:
+            continue
+        found.append(
+            Alert(
+                "warning",
+                f"DataHub and the tables of {each.name} disagree in "
+                f"{counted(len(newest.open), 'place')}: {newest.open[0]['finding']}.",
+                PAGE,
+                newest.finished_at,
+                (("view", "check"), ("environment", each.name)),
+            )
+        )
+    return found[:_MOST]
 
 
 def _unanswered(session: ReadSession, known: Collection[int]) -> list[Alert]:

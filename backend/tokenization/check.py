@@ -1,6 +1,7 @@
 """Compare what DataHub says about tokenization with what the tables hold, dataset by dataset."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from backend.connections import resolve
@@ -9,81 +10,188 @@ from backend.core.errors import NotFound, PortalError
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import Dataset
 from backend.jobs.registry import JobContext
-from backend.tokenization import detection, patterns, repository, sources, tags
+from backend.models import TokenizationRun
+from backend.tokenization import detection, patterns, repository, sources, tags, write_back
 from backend.tokenization.engines import engine_for
+from backend.tokenization.engines.base import Engine, NoSuchColumn
+from backend.tokenization.schemas import RunView
 
 #: The result is kept on the job's row, so it is bounded.
 MAX_FINDINGS = 200
 MAX_DATASETS = 1_000
 
 PLAIN_BUT_DONE = "DataHub says done, but the table holds plain values"
+PLAIN_AFTER_RUN = "A run tokenized these columns, and plain values have come since"
 TOKENS_BUT_NOT_DONE = "The table holds tokens only, but DataHub does not say done"
+COLUMN_GONE = "A tokenized column is not in the table any more"
+PROOF_LOST = "DataHub has lost the proof of the last run"
 NOT_CHECKED = "Could not be checked"
+
+#: What mends a difference: another run, writing the last run's outcome again, or a person's eyes.
+RUN_AGAIN, WRITE_AGAIN, BY_HAND = "run", "write", "none"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """finding: its name. repair: what mends it. run_id: the run to write again. repaired: done."""
+
+    dataset: str
+    finding: str
+    columns: list[str]
+    rows_plain: int | None
+    detail: str
+    repair: str = BY_HAND
+    run_id: int | None = None
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
+class _Past:
+    """Every column that a run of the portal tokenized, and the run whose outcome counts now."""
+
+    columns: list[str]
+    latest: TokenizationRun | None = None
 
 
 def run(ctx: JobContext, *, environment: str | None) -> dict[str, Any]:
-    """{"checked": n, "agree": n, "findings": [{dataset, finding, columns, rows_plain, detail}]}.
+    """{"checked": n, "agree": n, "findings": [{dataset, finding, columns, rows_plain, detail,
+    repair, run_id, repaired}]}.
 
     Looks at every dataset that is tagged done and at every one that a run of the portal
-    succeeded on. Raises NotFound when the environment has no DataHub connection.
+    succeeded on, and at every column that any of these runs tokenized. A lost proof is written
+    again at once, if whoever asks may run. Raises NotFound when there is no DataHub connection.
     """
     require(ctx.actor, Permission.TOKENIZATION_PREVIEW)
     with ctx.database.read() as session:
         config = resolve.connection(session, environment=environment, kind="datahub")
-        rows = repository.latest_succeeded(session, config.environment.id)
-    columns = {row.dataset: [each["name"] for each in row.columns] for row in rows}
-    findings: list[dict[str, Any]] = []
+        past = _past(repository.list_succeeded(session, config.environment.id))
+    found: list[Difference] = []
     checked = agree = 0
     with sources.datahub_client(config) as client:
-        datasets = list(
-            dict.fromkeys([*client.datasets_with_tag(tags.DONE, limit=MAX_DATASETS), *columns])
-        )
+        tagged = client.datasets_with_tag(tags.DONE, limit=MAX_DATASETS)
+        datasets = list(dict.fromkeys([*tagged, *past]))
         for number, dataset in enumerate(datasets):
             ctx.progress(number, len(datasets), note=dataset)
             checked += 1
-            found = list(
-                _findings(ctx, client, config.environment.name, dataset, columns.get(dataset))
-            )
-            findings += found
-            agree += not found
+            known = past.get(dataset, _Past([]))
+            here = list(_differences(ctx, client, config.environment.name, dataset, known))
+            found += here
+            agree += not any(not each.repaired for each in here)
     return {
         "environment": config.environment.name,
         "checked": checked,
         "agree": agree,
-        "findings": findings[:MAX_FINDINGS],
-        "more": max(0, len(findings) - MAX_FINDINGS),
+        "findings": [asdict(each) for each in found[:MAX_FINDINGS]],
+        "more": max(0, len(found) - MAX_FINDINGS),
     }
 
 
-def _findings(
-    ctx: JobContext,
-    client: DataHubClient,
-    environment: str,
-    dataset: str,
-    columns: list[str] | None,
-) -> Iterator[dict[str, Any]]:
+def _past(rows: list[TokenizationRun]) -> dict[str, _Past]:
+    """rows: newest first."""
+    found: dict[str, _Past] = {}
+    for row in rows:
+        past = found.setdefault(row.dataset, _Past([], row))
+        past.columns.extend(
+            choice.name for choice in repository.choices(row) if choice.name not in past.columns
+        )
+    return found
+
+
+def _differences(
+    ctx: JobContext, client: DataHubClient, environment: str, dataset: str, past: _Past
+) -> Iterator[Difference]:
     try:
         known = _dataset(client, dataset)
-        names = columns or (_tagged(known) if known else [])
+        tagged = _tagged(known) if known and tags.DONE in known.tags and not past.columns else []
+        names = past.columns or tagged
         if not names:
-            yield _finding(dataset, NOT_CHECKED, [], None, "No column is known to be tokenized.")
+            yield Difference(dataset, NOT_CHECKED, [], None, "No column is known to be tokenized.")
             return
         with ctx.database.read() as session:
             source = sources.locate(session, dataset=dataset, environment=environment)
         if not source.runnable:
-            yield _finding(dataset, NOT_CHECKED, names, None, f"{sources.NOT_CONFIGURED}.")
+            yield Difference(dataset, NOT_CHECKED, names, None, f"{sources.NOT_CONFIGURED}.")
             return
-        counted = engine_for(source).count_plain(names)
+        yield from _of_table(engine_for(source), dataset, names, past, known)
+        if known is not None and past.latest is not None:
+            yield from _of_proof(ctx, client, past.latest, known)
     except PortalError as exc:
-        yield _finding(dataset, NOT_CHECKED, columns or [], None, exc.message)
+        yield Difference(dataset, NOT_CHECKED, past.columns, None, exc.message)
+
+
+def _of_table(
+    engine: Engine, dataset: str, names: list[str], past: _Past, known: Dataset | None
+) -> Iterator[Difference]:
+    gone = _gone(engine, names)
+    if gone:
+        yield Difference(
+            dataset,
+            COLUMN_GONE,
+            gone,
+            None,
+            "It was dropped or renamed; under another name its values are not looked at. Preview "
+            "the dataset and run it on the new column.",
+        )
+    left = [name for name in names if name not in gone]
+    if not left:
         return
+    counted = engine.count_plain(left)
     done = known is not None and tags.DONE in known.tags
-    if done and counted.rows_plain:
-        detail = f"{counted.rows_plain:,} of {counted.rows_total:,} rows hold a plain value."
-        yield _finding(dataset, PLAIN_BUT_DONE, names, counted.rows_plain, detail)
-    elif not done and not counted.rows_plain and counted.rows_total:
+    if counted.rows_plain:
+        plain = [name for name in left if engine.count_plain([name]).rows_plain]
+        yield Difference(
+            dataset,
+            PLAIN_BUT_DONE if done else PLAIN_AFTER_RUN,
+            plain,
+            counted.rows_plain,
+            f"{counted.rows_plain:,} of {counted.rows_total:,} rows hold a plain value.",
+            RUN_AGAIN,
+        )
+    elif not done and counted.rows_total:
         detail = "DataHub does not know the dataset." if known is None else "The tag is missing."
-        yield _finding(dataset, TOKENS_BUT_NOT_DONE, names, 0, detail)
+        latest = past.latest.id if past.latest else None
+        repair = WRITE_AGAIN if known is not None and latest else BY_HAND
+        yield Difference(dataset, TOKENS_BUT_NOT_DONE, left, 0, detail, repair, latest)
+
+
+def _gone(engine: Engine, names: list[str]) -> list[str]:
+    try:
+        engine.require_columns(names)
+    except NoSuchColumn as exc:
+        return list(exc.missing)
+    return []
+
+
+def _of_proof(
+    ctx: JobContext, client: DataHubClient, row: TokenizationRun, known: Dataset
+) -> Iterator[Difference]:
+    """Ingestion replaces custom properties as a whole; what the portal put there is put back."""
+    with ctx.database.read() as session:
+        newest = repository.latest_ended(session, row)
+    view = repository.view(newest)
+    wanted = write_back.proof(view)
+    if known.custom_properties.get(tags.LAST_RUN_PROPERTY) == wanted:
+        return
+    repaired = ctx.actor.may(Permission.TOKENIZATION_RUN)
+    if repaired:
+        _restore(client, view, wanted)
+    columns = [column.name for column in view.columns]
+    yield Difference(
+        row.dataset,
+        PROOF_LOST,
+        columns,
+        None,
+        f"The custom property {tags.LAST_RUN_PROPERTY} is not that of run {view.id}"
+        + ("; it was written again." if repaired else "."),
+        WRITE_AGAIN,
+        view.id,
+        repaired,
+    )
+
+
+def _restore(client: DataHubClient, view: RunView, proof: str) -> None:
+    client.set_custom_property(view.dataset, tags.LAST_RUN_PROPERTY, proof)
+    write_back.keep(client, view)
 
 
 def _dataset(client: DataHubClient, dataset: str) -> Dataset | None:
@@ -95,15 +203,3 @@ def _dataset(client: DataHubClient, dataset: str) -> Dataset | None:
 
 def _tagged(dataset: Dataset) -> list[str]:
     return list(detection.tagged_columns(dataset, patterns.load()))
-
-
-def _finding(
-    dataset: str, finding: str, columns: list[str], rows_plain: int | None, detail: str
-) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "finding": finding,
-        "columns": columns,
-        "rows_plain": rows_plain,
-        "detail": detail,
-    }

@@ -5,6 +5,7 @@ survive editing: its heading and its last line.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from backend.tokenization.schemas import ColumnChoice, RunState, RunView
@@ -68,6 +69,28 @@ def section(view: RunView, portal_url: str, *, hides: bool = False) -> str:
 def _column(column: ColumnChoice, scheme: str) -> str:
     own = f" ({column.scheme})" if column.scheme not in ("", scheme) else ""
     return f"`{_code(column.name)}`{own}"
+
+
+def refusal_section(*, waiting: bool, reason: str, suggested: Mapping[str, str], link: str) -> str:
+    """The section for a tag that started no run. suggested: likely columns with their reasons."""
+    named = [f"  - `{_code(name)}`: {_plain(why)}" for name, why in suggested.items()]
+    columns = ["- Likely columns:", *named] if named else []
+    todo = (
+        "tag the fields that hold personal data with `tokenize/run`, or "
+        if waiting
+        else "mend this and put the tag `tokenize/run` on again, or "
+    )
+    lines = [
+        HEADING,
+        "",
+        f"- Status: **{'WAITING' if waiting else 'FAILED'}**",
+        f"- Reason: {_plain(reason)}",
+        *columns,
+        f"- Next: {todo}[open the dataset in Steward Portal]({link})",
+        "",
+        LAST_LINE,
+    ]
+    return "\n".join(lines)
 
 
 def _instant(value: datetime | None) -> str:

@@ -110,19 +110,31 @@ def latest_succeeded(
     session: ReadSession, environment_id: int, *, limit: int = 1000
 ) -> list[TokenizationRun]:
     """The newest successful run of each dataset, at most `limit` datasets."""
-    rows = session.scalars(
-        select(TokenizationRun)
-        .where(
-            TokenizationRun.environment_id == environment_id,
-            TokenizationRun.state == RunState.SUCCEEDED,
-        )
-        .order_by(TokenizationRun.id.desc())
-        .limit(10 * limit)
-    )
     newest: dict[str, TokenizationRun] = {}
-    for row in rows:
+    for row in list_succeeded(session, environment_id):
         newest.setdefault(row.dataset, row)
     return list(newest.values())[:limit]
+
+
+def list_succeeded(session: ReadSession, environment_id: int) -> list[TokenizationRun]:
+    """The successful runs of an environment, newest first, at most 10,000."""
+    return list(
+        session.scalars(
+            select(TokenizationRun)
+            .where(
+                TokenizationRun.environment_id == environment_id,
+                TokenizationRun.state == RunState.SUCCEEDED,
+            )
+            .order_by(TokenizationRun.id.desc())
+            .limit(10_000)
+        )
+    )
+
+
+def latest_ended(session: ReadSession, row: TokenizationRun) -> TokenizationRun:
+    """The run of the same dataset whose outcome DataHub should show."""
+    later = newer_finished(session, row)
+    return row if later is None else get(session, later)
 
 
 def latest_by_dataset(session: ReadSession, *, since: datetime) -> list[TokenizationRun]:

@@ -169,18 +169,6 @@ def retry_write_back(session: WriteSession, actor: Actor, *, run_id: int) -> Run
     return repository.view(row)
 
 
-def start_check(session: WriteSession, actor: Actor, *, environment: str | None = None) -> int:
-    """Queue the comparison of DataHub's tags with the tables; returns the job's id."""
-    access.require(actor, Permission.TOKENIZATION_PREVIEW)
-    return enqueue(
-        session,
-        actor,
-        "tokenization.check",
-        {"environment": environment},
-        subject=f"catalog and tables of {environment or 'the default environment'}",
-    )
-
-
 def _require_confirmation(
     source: Source, rows_expected: int | None, confirmation: str | None
 ) -> None:

@@ -9,7 +9,7 @@ from backend.core.database import Database
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
-from backend.tokenization import check, execution, repository, settle, write_back
+from backend.tokenization import check, comparison, execution, repository, settle, write_back
 from backend.tokenization.schemas import RunState, WriteBackState
 
 MOST_ATTEMPTS = 12
@@ -33,6 +33,12 @@ def write(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
 @job("tokenization.check", title="Compare DataHub's tags with the tables", resumable=True)
 def compare(ctx: JobContext, *, environment: str | None = None) -> dict[str, Any]:
     return check.run(ctx, environment=environment)
+
+
+@every("tokenization.compare", hours=1)
+def compare_on_schedule(database: Database) -> list[int]:
+    """Queue the comparison of each environment that asks for one and whose last is long ago."""
+    return comparison.start_due(database)
 
 
 @every("tokenization.settle", minutes=1)

@@ -17,7 +17,17 @@ from backend.core.database import Database
 from backend.core.errors import Conflict, NotFound, PortalError, UpstreamError, Waiting
 from backend.core.log import get_logger
 from backend.integrations.datahub.client import DataHubClient
-from backend.tokenization import repository, service, sources, tags
+from backend.integrations.datahub.schemas import Dataset
+from backend.tokenization import (
+    detection,
+    patterns,
+    refusal,
+    repository,
+    service,
+    sources,
+    tags,
+)
+from backend.tokenization.errors import NothingChosen
 from backend.tokenization.schemas import RunView, Trigger
 
 log = get_logger(__name__)
@@ -108,11 +118,12 @@ def _poll(
 ) -> list[Answer]:
     tagged = list(client.datasets_with_tag(tags.RUN, limit=MAX_DATASETS))
     with database.read() as session:
-        known = {row.dataset for row in repository.list_tags(session, config.environment.id)}
-    _forget_gone(database, config, client, known - set(tagged), trouble)
+        known = {r.dataset: r.run_id for r in repository.list_tags(session, config.environment.id)}
+    _forget_gone(database, config, client, set(known) - set(tagged), trouble)
     answers = []
     for dataset in tagged:
-        if dataset in known:
+        # A tag without a run was refused; what it needed may have come since.
+        if known.get(dataset) is not None:
             continue
         try:
             found = _answer(database, actor, config, client, dataset, Trigger.WATCH)
@@ -134,11 +145,14 @@ def _forget_gone(
     """Forget the tags that were taken off. The search index lags, so the dataset itself is read."""
     for dataset in sorted(missing):
         try:
-            tagged = _is_tagged(client, dataset)
+            found = _dataset(client, dataset)
+            gone = found is None or not _is_tagged(found)
+            if found is not None and gone:
+                refusal.withdraw(client, found)
         except UpstreamError as exc:
             trouble(f"{dataset} waits for the next look: {exc.message}")
             continue
-        if not tagged:
+        if gone:
             with database.write() as session:
                 repository.forget_tag(session, config.environment.id, dataset)
 
@@ -152,12 +166,14 @@ def _answer(
     trigger: Trigger,
 ) -> Answer | None:
     environment = config.environment
-    if not _is_tagged(client, dataset) or not _claim(database, environment.id, dataset):
+    current = _dataset(client, dataset)
+    if current is None or not _is_tagged(current):
+        return None
+    refused = _reopen(database, environment.id, current)
+    if not _claim(database, environment.id, dataset):
         return None
     try:
-        run = service.start(
-            database, actor, dataset=dataset, environment=environment.name, trigger=trigger
-        )
+        run = _start(database, actor, environment.name, dataset, trigger)
     except Waiting as exc:
         _note(database, environment.id, dataset, None, exc.message)
         return Answer(dataset, None, exc.message)
@@ -167,18 +183,83 @@ def _answer(
             repository.forget_tag(session, environment.id, dataset)
         raise
     except PortalError as exc:
-        log.warning("A tag cannot be answered by a run.", dataset=dataset, error=exc.message)
         _note(database, environment.id, dataset, None, exc.message)
+        if exc.message == refused and {tags.WAITING, tags.FAILED} & set(current.tags):
+            return None
+        log.warning("A tag cannot be answered by a run.", dataset=dataset, error=exc.message)
+        _refuse(database, actor, environment.name, client, current, exc)
         return Answer(dataset, None, exc.message)
     _note(database, environment.id, dataset, run.id, "")
     return Answer(dataset, run)
 
 
-def _is_tagged(client: DataHubClient, dataset: str) -> bool:
+def _start(
+    database: Database, actor: Actor, environment: str, dataset: str, trigger: Trigger
+) -> RunView:
+    """A run of the tagged columns, or of the likely ones where the environment says so."""
     try:
-        found = client.dataset(dataset)
+        return service.start(
+            database, actor, dataset=dataset, environment=environment, trigger=trigger
+        )
+    except NothingChosen:
+        if not refusal.runs_likely_columns(database, environment):
+            raise
+        likely = refusal.likely_columns(database, actor, dataset=dataset, environment=environment)
+        if not likely:
+            raise
+    return service.start(
+        database,
+        actor,
+        dataset=dataset,
+        columns=list(likely),
+        environment=environment,
+        trigger=trigger,
+        reasons=likely,
+    )
+
+
+def _reopen(database: Database, environment_id: int, current: Dataset) -> str:
+    """Let a refused tag be answered again once something may have changed; its last reason.
+
+    One that waits for columns is asked again when a field carries a tag; any other one each time.
+    """
+    with database.write() as session:
+        row = repository.find_tag(session, environment_id, current.urn)
+        if row is None or row.run_id is not None or not row.note:
+            return ""
+        waits = tags.WAITING in current.tags
+        if waits and not detection.choose(None, current, patterns.load()):
+            return ""
+        repository.forget_tag(session, environment_id, current.urn)
+        return row.note
+
+
+def _refuse(
+    database: Database,
+    actor: Actor,
+    environment: str,
+    client: DataHubClient,
+    current: Dataset,
+    error: PortalError,
+) -> None:
+    """Say it in DataHub; the tag counts as answered even when that fails."""
+    try:
+        found = refusal.explain(
+            database, actor, dataset=current.urn, environment=environment, error=error
+        )
+        refusal.write(client, current, found)
+    except PortalError as exc:
+        log.warning("A refusal is not in DataHub.", dataset=current.urn, error=exc.message)
+
+
+def _dataset(client: DataHubClient, dataset: str) -> Dataset | None:
+    try:
+        return client.dataset(dataset)
     except NotFound:
-        return False
+        return None
+
+
+def _is_tagged(found: Dataset) -> bool:
     on_fields = (tag for field_tags in found.field_tags.values() for tag in field_tags)
     return not found.removed and (tags.RUN in found.tags or tags.RUN in on_fields)
 

@@ -1,53 +1,63 @@
-"""Compare DataHub's tags with the tables: who says done and is not, and the reverse."""
+"""Compare DataHub's tags with the tables: what differs, and the repair of each difference."""
+
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
-from backend.jobs import service as jobs
-from backend.tokenization import service
+from backend.tokenization import check, comparison
+from backend.tokenization.comparison import Comparison
+from backend.tokenization.schemas import Trigger
 from pages.shared import job_progress, times
-from pages.shell import calls
+from pages.shell import calls, flash
 from pages.shell.errors import escape
 
-KIND = "tokenization.check"
+KIND = comparison.KIND
+_REPAIRS = {
+    check.RUN_AGAIN: "Run again",
+    check.WRITE_AGAIN: "Write to DataHub again",
+    check.BY_HAND: "by hand",
+}
 
 
 def draw(actor: Actor, environment: str) -> None:
-    """Start a comparison, watch it, and read the newest one."""
+    """Start a comparison, watch it, read the newest one, and mend what it found."""
     st.markdown(
-        "Counts plain values in every table that DataHub calls done, and in every table that a "
-        "run succeeded on. Nothing is changed."
+        "Counts plain values in every column that a run tokenized or DataHub calls done. No table "
+        "is changed; a proof that an ingestion dropped from DataHub is written again."
     )
     if actor.may(Permission.TOKENIZATION_PREVIEW) and st.button(
         "Compare now", key="tokenization.compare", type="primary", icon=":material/rule:"
     ):
-        calls.write(service.start_check, environment=environment or None)
-    page = calls.read(jobs.list_jobs, kind=KIND, limit=1)
-    if not page.items:
+        calls.write(comparison.start, environment=environment or None)
+    found = calls.read(comparison.latest, environment=environment or None)
+    if found is None:
         st.info("No comparison has been made yet.")
         return
-    view = job_progress.show(page.items[0].id, key=KIND)
+    view = job_progress.show(found.job_id, key=KIND)
     if view.result is not None:
         times.caption("Made", view.finished_at)
-        _result(view.result)
+        _result(actor, environment, found)
 
 
-def _result(result: dict[str, object]) -> None:
+def _result(actor: Actor, environment: str, found: Comparison) -> None:
+    result = found.result or {}
     checked, agree = st.columns(2)
     checked.metric("Datasets compared", str(result.get("checked", 0)))
     agree.metric("Agree", str(result.get("agree", 0)))
-    findings = result.get("findings")
-    if not isinstance(findings, list) or not findings:
+    findings = result.get("findings") or []
+    if not findings:
         st.success("DataHub and the tables agree.")
         return
     st.dataframe(
         pd.DataFrame(
             {
-                "Finding": [each["finding"] for each in findings],
+                "Difference": [each["finding"] for each in findings],
                 "Dataset": [each["dataset"] for each in findings],
                 "Columns": [", ".join(each["columns"]) for each in findings],
                 "Detail": [each["detail"] for each in findings],
+                "Repair": [_repair(each) for each in findings],
             }
         ),
         hide_index=True,
@@ -56,3 +66,40 @@ def _result(result: dict[str, object]) -> None:
     )
     if result.get("more"):
         st.caption(escape(f"… and {result['more']} more."))
+    mendable = [each for each in found.open if each.get("repair") in _MENDS]
+    if mendable and actor.may(Permission.TOKENIZATION_RUN):
+        _mend(environment, mendable)
+
+
+_MENDS = (check.RUN_AGAIN, check.WRITE_AGAIN)
+
+
+def _repair(finding: dict[str, Any]) -> str:
+    done = "done" if finding.get("repaired") else ""
+    return done or _REPAIRS.get(finding.get("repair", ""), "")
+
+
+def _mend(environment: str, mendable: list[dict[str, Any]]) -> None:
+    choice, button = st.columns([5, 2], vertical_alignment="bottom")
+    place = choice.selectbox(
+        "Difference to mend",
+        range(len(mendable)),
+        format_func=lambda each: f"{mendable[each]['finding']} · {mendable[each]['dataset']}",
+        key="tokenization.difference",
+    )
+    chosen = mendable[place or 0]
+    if not button.button(
+        _REPAIRS[chosen["repair"]], key="tokenization.mend", icon=":material/build:"
+    ):
+        return
+    run = calls.run(
+        comparison.repair,
+        dataset=chosen["dataset"],
+        finding=chosen["finding"],
+        environment=environment or None,
+        trigger=Trigger.PAGE,
+    )
+    if run is not None:
+        flash.info(f"Run {run.id} mends it; compare again when it has ended.")
+        st.query_params.update({"view": "runs", "run": str(run.id)})
+        st.rerun()

@@ -308,8 +308,8 @@ class TestCompare:
         self.work(catalogued)
         app.run()
 
-        (frame,) = [f.value for f in app.dataframe if "Finding" in f.value]
-        assert list(frame["Finding"]) == ["DataHub says done, but the table holds plain values"]
+        (frame,) = [f.value for f in app.dataframe if "Difference" in f.value]
+        assert list(frame["Difference"]) == ["DataHub says done, but the table holds plain values"]
         assert list(frame["Detail"]) == ["1 of 50 rows hold a plain value."]
 
         catalogued.source.run("UPDATE customers SET email = '' WHERE id = 7")
@@ -320,8 +320,8 @@ class TestCompare:
         self.work(catalogued)
         app.run()
 
-        (frame,) = [f.value for f in app.dataframe if "Finding" in f.value]
-        assert list(frame["Finding"]) == [
+        (frame,) = [f.value for f in app.dataframe if "Difference" in f.value]
+        assert list(frame["Difference"]) == [
             "The table holds tokens only, but DataHub does not say done"
         ]
 

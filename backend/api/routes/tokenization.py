@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State
+from backend.api.deps import Caller, Reader, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
-from backend.tokenization import detection, inline, preview, service
+from backend.core.errors import NotFound
+from backend.tokenization import comparison, detection, inline, preview, service
 from backend.tokenization.schemas import RunFilters, Trigger
 
 router = APIRouter(tags=["tokenization"])
@@ -18,6 +19,7 @@ trigger_router = APIRouter(tags=["tokenization"])
 #: Seconds that /trigger waits for a run; a longer one goes on and is answered as `running`.
 WAIT_SECONDS = 240.0
 
+EnvironmentName = Annotated[str | None, Query(max_length=80)]
 Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
 
@@ -43,6 +45,16 @@ class NewRun(RunRequest):
 
     dry_run: bool = Field(default=False, alias="dryRun")
     wait: float = Field(default=0.0, ge=0, le=WAIT_SECONDS)
+
+
+class Repair(BaseModel):
+    """A difference as the newest comparison names it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str = Field(max_length=512)
+    finding: str = Field(max_length=100)
+    environment: str | None = Field(default=None, max_length=80)
 
 
 @trigger_router.post("/trigger", responses=errors.WAITS)
@@ -93,6 +105,34 @@ def list_runs(
 def get_run(run_id: int, caller: Caller, session: Reader) -> dict[str, Any]:
     """One run."""
     return service.get(session, caller, run_id=run_id).document()
+
+
+@router.post("/tokenization/comparisons", status_code=202)
+def start_comparison(caller: Caller, session: Writer, environment: EnvironmentName = None) -> Any:
+    """Compare DataHub's tags with the tables of an environment, in the background."""
+    return {"job_id": comparison.start(session, caller, environment=environment)}
+
+
+@router.get("/tokenization/comparisons/latest")
+def latest_comparison(caller: Caller, session: Reader, environment: EnvironmentName = None) -> Any:
+    """The newest comparison: each difference with its name, and what repairs it."""
+    found = comparison.latest(session, caller, environment=environment)
+    if found is None:
+        raise NotFound("No comparison of this environment was made yet.")
+    return found.document()
+
+
+@router.post("/tokenization/comparisons/latest/repair")
+def repair_difference(body: Repair, caller: Caller, database: State) -> dict[str, Any]:
+    """Mend one difference of the newest comparison, by a run or another write-back."""
+    return comparison.repair(
+        database,
+        caller,
+        dataset=body.dataset,
+        finding=body.finding,
+        environment=body.environment,
+        trigger=Trigger.API,
+    ).document()
 
 
 def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) -> dict[str, Any]:
