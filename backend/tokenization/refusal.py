@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from backend.connections import resolve
-from backend.core.access import Actor
+from backend.core import access
+from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
@@ -43,6 +44,7 @@ def likely_columns(
     database: Database, actor: Actor, *, dataset: str, environment: str
 ) -> dict[str, str]:
     """Columns that names and values speak for and nothing blocks, with their reasons."""
+    access.require(actor, Permission.TOKENIZATION_PREVIEW)
     found = preview.preview(database, actor, dataset=dataset, columns=None, environment=environment)
     return {
         column.name: column.reason
@@ -55,6 +57,7 @@ def explain(
     database: Database, actor: Actor, *, dataset: str, environment: str, error: PortalError
 ) -> Refusal:
     """The refusal with what a person could do about it."""
+    access.require(actor, Permission.TOKENIZATION_PREVIEW)
     if not isinstance(error, NothingChosen):
         return Refusal(error.message)
     try:

@@ -26,6 +26,12 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "POST /api/tokenization/runs": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
     "GET /api/tokenization/runs": (P.TOKENIZATION_READ, None),
     "GET /api/tokenization/runs/{run_id}": (P.TOKENIZATION_READ, None),
+    "POST /api/tokenization/comparisons": (P.TOKENIZATION_PREVIEW, None),
+    "GET /api/tokenization/comparisons/latest": (P.TOKENIZATION_READ, None),
+    "POST /api/tokenization/comparisons/latest/repair": (
+        P.TOKENIZATION_RUN,
+        {"dataset": URN, "finding": "x"},
+    ),
     "POST /api/ingestion/run": (P.INGESTION_RUN, {"datasetUrn": URN}),
     "GET /api/ingestion/runs": (P.INGESTION_READ, None),
     "GET /api/ingestion/runs/{run_id}": (P.INGESTION_READ, None),
