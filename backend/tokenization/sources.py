@@ -123,7 +123,7 @@ def split_name(name: str, database: str) -> TableName | None:
     starts = [
         start
         for start in range(len(parts) - width - 1)
-        if ".".join(parts[start : start + width]) == database
+        if ".".join(parts[start : start + width]).casefold() == database.casefold()
     ]
     # The reading with exactly <schema>.<table> behind the database wins.
     for start in sorted(starts, key=lambda start: len(parts) - start - width != 2):

@@ -5,6 +5,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from backend.core.errors import InvalidInput
+from backend.tokenization.engines.postgres import reach
 from backend.tokenization.engines.postgres.facts import (
     ColumnFacts,
     Constraint,
@@ -31,6 +32,14 @@ _TABLE = """
 SELECT c.oid, c.relkind::text, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE n.nspname = %(schema)s AND c.relname = %(table)s
+"""
+
+_SPELT_OTHERWISE = """
+SELECT n.nspname, c.relname
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE pg_catalog.lower(n.nspname) = pg_catalog.lower(%(schema)s)
+   AND pg_catalog.lower(c.relname) = pg_catalog.lower(%(table)s)
+   AND c.relkind IN ('r', 'p', 'v', 'm', 'f') LIMIT 2
 """
 
 _NAMES = """
@@ -116,7 +125,8 @@ SELECT 'k', 'partition key', p.partrelid::pg_catalog.regclass::text, a.attname
 _INDEXES = """
 SELECT DISTINCT c.relname, i.indisunique, m.amname, a.attname,
        i.indexprs IS NOT NULL OR a.attnum <> ALL (i.indkey::pg_catalog.int2[]),
-       i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL
+       i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL,
+       COALESCE(pg_catalog.pg_get_expr(i.indexprs, i.indrelid), '')
   FROM pg_catalog.pg_index AS i
        JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
        JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
@@ -150,17 +160,6 @@ SELECT DISTINCT r.rulename FROM pg_catalog.pg_rewrite AS r
  WHERE r.ev_class = ANY (%(oids)s) AND r.ev_type = '2' AND r.ev_enabled <> 'D'
 """
 
-_MATERIALIZED_VIEWS = """
-SELECT DISTINCT v.oid::pg_catalog.regclass::text, a.attname
-  FROM pg_catalog.pg_depend AS d
-       JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
-       JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'm'
-       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
- WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-   AND d.refobjid = ANY (%(oids)s) AND d.refobjsubid > 0
-"""
-
 _GENERATED_FROM = """
 SELECT DISTINCT g.attname, a.attname
   FROM pg_catalog.pg_depend AS d
@@ -170,19 +169,6 @@ SELECT DISTINCT g.attname, a.attname
        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
  WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
    AND d.refobjid = %(oid)s AND d.refobjsubid > 0 AND a.attnum <> g.attnum
-"""
-
-# The server's own list knows tables that are published by name, by schema, or by their root.
-_PUBLICATION = """
-SELECT p.pubname
-  FROM pg_catalog.pg_publication AS p, pg_catalog.pg_class AS c
- WHERE c.oid = ANY (%(oids)s) AND c.relkind = 'r' AND p.pubupdate
-   AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary))
-   AND EXISTS (SELECT FROM pg_catalog.pg_get_publication_tables(p.pubname::text) AS r
-                WHERE r.relid = c.oid OR r.relid IN (
-                      SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid)))
- LIMIT 1
 """
 
 # A run's EXCLUSIVE waits for everything but readers. No pid: a prepared transaction.
@@ -256,6 +242,18 @@ class NoSuchTable(InvalidInput):
         )
 
 
+def resolve(cursor: Cursor, table: TableName) -> TableName:
+    """The table that is meant: this one, or the only one whose name differs in case alone.
+
+    Ingestion may write names in lower case. What is not there, or there twice, stays as it is.
+    """
+    about = {"schema": table.schema, "table": table.table}
+    if _rows(cursor, _TABLE, about):
+        return table
+    found = _rows(cursor, _SPELT_OTHERWISE, about)
+    return TableName(table.database, *found[0]) if len(found) == 1 else table
+
+
 def read(cursor: Cursor, table: TableName) -> TableFacts:
     """The facts of `table`. Raises NoSuchTable."""
     server = _server(cursor)
@@ -265,7 +263,8 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
     oid, kind, usable = row[0]
     members = tuple(Member(*member) for member in _rows(cursor, _MEMBERS, {"oid": oid}))
     about: dict[str, Any] = {"oid": oid, "oids": [member.oid for member in members]}
-    publication = _rows(cursor, _PUBLICATION, about)
+    publication = _rows(cursor, reach.PUBLICATION, about)
+    partly = _rows(cursor, reach.PUBLISHED_IN_PART, about) if server.version >= 150_000 else []
     return TableFacts(
         server=server,
         oid=oid,
@@ -280,9 +279,11 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
             for found in _rows(cursor, _TRIGGERS, about)
         ),
         update_rules=tuple(found[0] for found in _rows(cursor, _RULES, about)),
-        materialized_views=tuple(_rows(cursor, _MATERIALIZED_VIEWS, about)),
+        materialized_views=tuple(_rows(cursor, reach.MATERIALIZED_VIEWS, about)),
         generated_from=tuple(_rows(cursor, _GENERATED_FROM, about)),
         publication_without_identity=publication[0][0] if publication else "",
+        published_in_part=tuple(partly),
+        copies=tuple(_rows(cursor, reach.COPIES, {**about, "table": table.table})),
         lock_holders=lock_holders(cursor, about["oids"]),
         user_code=tuple(_rows(cursor, _USER_CODE, about)),
     )

@@ -50,36 +50,36 @@ class PostgresEngine:
 
     def require_columns(self, names: Sequence[str]) -> None:
         with self._connect("look", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
-            require_known(self._table, names, catalog.column_names(cursor, self._table))
+            table = catalog.resolve(cursor, self._table)
+            require_known(table, names, catalog.column_names(cursor, table))
 
     def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
         with (
             self._connect("preview", PREVIEW_STATEMENT) as connection,
             connection.cursor() as cursor,
         ):
-            facts = catalog.read(cursor, self._table)
+            table = catalog.resolve(cursor, self._table)
+            facts = catalog.read(cursor, table)
             readable = facts.kind in ("r", "p") and all(
                 member.may_select and member.kind != "f" for member in facts.members
             )
             texts = [c.name for c in facts.columns.values() if c.base_type in TEXT_TYPES]
             values = (
-                measure.sample_values(cursor, self._table, facts, texts, sample_rows)
-                if readable
-                else {}
+                measure.sample_values(cursor, table, facts, texts, sample_rows) if readable else {}
             )
             found = detector(values)
             report = inspect.report(
                 cursor,
-                self._table,
+                table,
                 tokenizer=tokenizer,
                 chosen=found.chosen,
                 suggested=found.suggested,
                 facts=facts,
             )
-        return inspect.with_blockers(report, self._entered_again(tokenizer, facts, report))
+        return inspect.with_blockers(report, self._entered_again(table, tokenizer, facts, report))
 
     def _entered_again(
-        self, tokenizer: Tokenizer, facts: TableFacts, report: TableReport
+        self, table: TableName, tokenizer: Tokenizer, facts: TableFacts, report: TableReport
     ) -> dict[str, str]:
         """Unique columns that hold a plain value and its token, with the sentence for each.
 
@@ -101,9 +101,7 @@ class PostgresEngine:
             expressions.load_key(cursor, tokenizer)
             cursor.execute("SET TRANSACTION READ ONLY")
             rows = {
-                name: measure.count_entered_again(
-                    cursor, self._table, name, tokenizer.scheme_of(name)
-                )
+                name: measure.count_entered_again(cursor, table, name, tokenizer.scheme_of(name))
                 for name in unique
             }
         return {
@@ -133,14 +131,15 @@ class PostgresEngine:
 
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         with self._connect("check", PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
-            facts = catalog.read(cursor, self._table)
+            table = catalog.resolve(cursor, self._table)
+            facts = catalog.read(cursor, table)
             known = [
                 name
                 for name in columns
                 if name in facts.columns and facts.columns[name].base_type in TEXT_TYPES
             ]
-            total = measure.count_rows(cursor, self._table)
-            plain = measure.count_plain(cursor, self._table, known) if known else 0
+            total = measure.count_rows(cursor, table)
+            plain = measure.count_plain(cursor, table, known) if known else 0
             return PlainCount(total, plain)
 
     def _transaction_status(self, transaction_id: str) -> Outcome:

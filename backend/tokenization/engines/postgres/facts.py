@@ -42,7 +42,7 @@ class Index:
     """A column's part in an index.
 
     computed: its expression or condition uses the column. alone: the column is all that it holds,
-    of every row.
+    of every row. expression: what it computes, "" for columns alone.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Index:
     column: str
     computed: bool
     alone: bool
+    expression: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,10 @@ class TableFacts:
     materialized_views: tuple[tuple[str, str], ...] = ()
     generated_from: tuple[tuple[str, str], ...] = ()
     publication_without_identity: str = ""
+    #: (publication, what it leaves out) that make PostgreSQL refuse an UPDATE.
+    published_in_part: tuple[tuple[str, str], ...] = ()
+    #: (what, its name): where plain values go or stay apart from the table.
+    copies: tuple[tuple[str, str], ...] = ()
     lock_holders: tuple[LockHolder, ...] = ()
     #: (where it stands, the function): code that a write of a row runs.
     user_code: tuple[tuple[str, str], ...] = ()

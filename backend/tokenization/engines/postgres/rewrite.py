@@ -60,6 +60,7 @@ def rewrite(
     """
     names = list(dict.fromkeys(column.name for column in columns))
     with connection.cursor() as cursor:
+        table = catalog.resolve(cursor, table)
         facts = _claim(cursor, table, columns, tokenizer)
         # Known before the first change, so that the server can later be asked how it ended.
         control.started(witness.name_transaction(cursor))
@@ -182,6 +183,11 @@ def _batches(
                     if facts.user_code
                     else _update(member, names, tokenizer, first, last)
                 )
+            except psycopg2.errors.UniqueViolation as exc:
+                clash = rules.expression_clash(facts, exc.diag.constraint_name)
+                if clash is None:
+                    raise
+                raise Blocked(f"Nothing was changed: {clash}.") from exc
             except psycopg2.DataError as exc:
                 raise _does_not_fit(facts, names, exc) from exc
             seconds = time.monotonic() - began

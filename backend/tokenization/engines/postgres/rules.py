@@ -25,6 +25,32 @@ _KINDS = {
     "i": "it is an index",
     "c": "it is a composite type",
 }
+_NOT_TEXT = {
+    "json": "a token cannot replace a value inside a document: keep the personal part in a text "
+    "column of its own and tokenize that",
+    "array": "keep the elements as rows of a table of their own, and tokenize its text column",
+    "hstore": "keep the personal keys in text columns of their own, and tokenize those",
+    "inet": "change the column to text first (ALTER COLUMN … TYPE text USING host(…)), or truncate "
+    "the addresses",
+    "xml": "keep the personal part in a text column of its own and tokenize that",
+    "uuid": "change the column to text first (ALTER COLUMN … TYPE text)",
+}
+_NOT_TEXT |= {"jsonb": _NOT_TEXT["json"], "cidr": _NOT_TEXT["inet"]}
+_PUBLISHED = (
+    "The publication {name} of this table has {what}, which does not go with the replica identity, "
+    "so PostgreSQL refuses the write (42P10); change the publication, or set REPLICA IDENTITY to "
+    "what it needs."
+)
+_COPIES = {
+    "foreign table": "The foreign table {names} reads a table of this name; where it is copied "
+    "from there, plain values live on.",
+    "publication": "The publication {names} sends changes on: subscribers get the tokens, but what "
+    "they copied elsewhere, their logs and back-ups keep the plain values.",
+    "replication slot": "The logical replication slot {names} may still send the old row versions "
+    "to whoever reads it.",
+    "snapshot": "Open transactions with older snapshots keep the plain row versions from VACUUM: "
+    "{names}.",
+}
 _CONSTRAINTS = {
     "p": "is part of the primary key {name}; rows would lose their identity",
     "f": "is part of the foreign key {name}; its values must match another table's",
@@ -57,6 +83,7 @@ def table_blockers(facts: TableFacts, schema: str, scheme: Scheme) -> tuple[str,
             "has no replica identity, so PostgreSQL refuses UPDATE; set one with ALTER TABLE … "
             "REPLICA IDENTITY."
         )
+    found += [_PUBLISHED.format(name=name, what=what) for name, what in facts.published_in_part]
     return tuple(found)
 
 
@@ -115,7 +142,7 @@ def column_blockers(
     """
     found = []
     if column.base_type not in TEXT_TYPES:
-        found.append(f"its type {column.type} is not text")
+        found.append(_not_text(column))
     if column.generated:
         found.append("it is a generated column; tokenize the columns it is computed from")
     if column.domain_checked:
@@ -127,6 +154,13 @@ def column_blockers(
         if constraint.kind in _CONSTRAINTS
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _not_text(column: ColumnFacts) -> str:
+    sentence = f"its type {column.type} is not text"
+    kind = "array" if column.type.endswith("[]") else column.base_type
+    advice = _NOT_TEXT.get(kind)
+    return f"{sentence}; {advice}" if advice else sentence
 
 
 def _unique_constraints(facts: TableFacts, column: str) -> list[Constraint]:
@@ -164,9 +198,10 @@ def _index_warning(index: Index) -> str:
     if index.computed:
         clash = ", or two tokens should give the same," if index.unique else ","
         kind = "unique index" if index.unique else "index"
+        shown = f" ({index.expression})" if index.expression else ""
         return (
-            f"the {kind} {index.name} is rewritten; it is computed from this column, and should "
-            f"that fail on a token{clash} the run fails and nothing is changed"
+            f"the {kind} {index.name} is rewritten; it is computed from this column{shown}, and "
+            f"should that fail on a token{clash} the run fails and nothing is changed"
         )
     if not index.unique:
         return f"the index {index.name} is rewritten, and searches by plain value miss"
@@ -195,6 +230,18 @@ def entered_again(rows: int, index: str) -> str:
     return (
         f"{rows:,} values were tokenized before and entered again, and the unique index {index} "
         "holds their tokens already; merge or remove these rows first"
+    )
+
+
+def expression_clash(facts: TableFacts, name: str | None) -> str | None:
+    """Why an index refused two tokens, where it is unique in what it computes from them."""
+    found = next((i for i in facts.indexes if i.name == name and i.unique and i.computed), None)
+    if found is None:
+        return None
+    return (
+        f"the unique index {found.name} is on the expression {found.expression or 'of its rows'}, "
+        "and two different tokens give the same there (all tokens begin with tok_). Drop the "
+        "index, or leave the column out"
     )
 
 
@@ -241,6 +288,11 @@ def table_warnings(facts: TableFacts, selected: list[str]) -> tuple[str, ...]:
             "temporary table first and the key is gone before the first row is written; the run "
             "takes longer, and needs temporary disk for a copy of the columns."
         )
+    found += [
+        sentence.format(names=", ".join(name for what, name in facts.copies if what == kind))
+        for kind, sentence in _COPIES.items()
+        if any(what == kind for what, _ in facts.copies)
+    ]
     if facts.bytes_total >= 1 << 30:
         found.append(
             f"The table has {facts.bytes_total / (1 << 30):.1f} GB with its indexes; it needs "
