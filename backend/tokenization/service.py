@@ -91,6 +91,7 @@ def _intent(
     rows: int | None,
 ) -> gate.Intent:
     columns = [choice.name for choice in choices]
+    schemes = {each.name: each.scheme for each in choices if each.scheme != source.scheme}
     return gate.Intent(
         action=RUN,
         environment=source.environment.name,
@@ -98,6 +99,7 @@ def _intent(
         parameters={
             "dataset": source.dataset,
             "columns": columns,
+            "schemes": schemes,
             "reasons": {choice.name: choice.reason for choice in choices},
             "trigger": trigger.value,
             "rows_expected": rows,
@@ -108,6 +110,7 @@ def _intent(
             "table": str(source.table),
             "columns": columns,
             "scheme": source.scheme.value,
+            **({"schemes": schemes} if schemes else {}),
         },
         size=rows,
         digest=fingerprint,

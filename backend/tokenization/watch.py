@@ -227,6 +227,9 @@ def _reopen(database: Database, environment_id: int, current: Dataset) -> str:
         row = repository.find_tag(session, environment_id, current.urn)
         if row is None or row.run_id is not None or not row.note:
             return ""
+        # A change request that waits for its approval is no refusal, and wrote no tag.
+        if not {tags.WAITING, tags.FAILED} & set(current.tags):
+            return ""
         waits = tags.WAITING in current.tags
         if waits and not detection.choose(None, current, patterns.load()):
             return ""
