@@ -1,4 +1,4 @@
-"""What a setting is, and the checks that turn what people type into what is stored."""
+"""What a kind of connection and its settings are, and the checks of what people type."""
 
 import base64
 import binascii
@@ -64,6 +64,34 @@ class Field:
             return self.address(value)
         except ValueError as exc:
             raise InvalidInput(f"{kind}: {self.called} {exc}.") from exc
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind. implicit: usable with its defaults when nothing is stored (tokenization).
+
+    one_of: groups of settings of which at least one group must be complete.
+    """
+
+    name: str
+    label: str
+    purpose: str
+    settings: tuple[Field, ...]
+    secrets: tuple[Field, ...]
+    implicit: bool = False
+    one_of: tuple[tuple[str, ...], ...] = ()
+
+    def setting(self, name: str) -> Field | None:
+        return next((item for item in self.settings if item.name == name), None)
+
+    def secret(self, name: str) -> Field | None:
+        return next((item for item in self.secrets if item.name == name), None)
+
+    def names(self) -> str:
+        """The allowed names as a person reads them."""
+        plain = ", ".join(item.name for item in self.settings)
+        sealed = ", ".join(item.name for item in self.secrets)
+        return f"settings {plain}; secrets {sealed}"
 
 
 def number(low: float, high: float, *, whole: bool = False) -> Check:

@@ -1,41 +1,12 @@
 """The nine kinds of connection with their settings and secrets (DESIGN 5.3), in one table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from backend.connections import addresses, fields
 from backend.connections.errors import UnknownKind
 from backend.connections.fields import Field
+from backend.connections.fields import Kind as Kind
 from backend.core.errors import InvalidInput
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind. implicit: usable with its defaults when nothing is stored (tokenization).
-
-    one_of: groups of settings of which at least one group must be complete.
-    """
-
-    name: str
-    label: str
-    purpose: str
-    settings: tuple[Field, ...]
-    secrets: tuple[Field, ...]
-    implicit: bool = False
-    one_of: tuple[tuple[str, ...], ...] = ()
-
-    def setting(self, name: str) -> Field | None:
-        return next((item for item in self.settings if item.name == name), None)
-
-    def secret(self, name: str) -> Field | None:
-        return next((item for item in self.secrets if item.name == name), None)
-
-    def names(self) -> str:
-        """The allowed names as a person reads them."""
-        plain = ", ".join(item.name for item in self.settings)
-        sealed = ", ".join(item.name for item in self.secrets)
-        return f"settings {plain}; secrets {sealed}"
-
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
 _ALL = (
