@@ -1,17 +1,16 @@
 """All SQL of the background jobs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core import clock
 from backend.core.database import ReadSession, UtcDateTime, WriteSession, database_now
 from backend.jobs.errors import JobNotFound
-from backend.jobs.schemas import DayCount, JobView, KindCount, LogLine
+from backend.jobs.schemas import DayCount, JobView, LogLine
 from backend.models.jobs import Job, JobLine
 
 
@@ -62,32 +61,30 @@ def list_jobs(
 def count_by_day(session: ReadSession, *, since: datetime, newest: int) -> list[DayCount]:
     """Jobs per UTC day of creation and state, oldest first; only the `newest` jobs are looked at,
     so that an old portal answers as fast as a new one."""
-    found = _by_day(session, Job.state, since, newest)
-    return [DayCount(day, state, count) for day, state, count in found]
-
-
-def count_by_kind(session: ReadSession, *, since: datetime, newest: int) -> list[KindCount]:
-    """Jobs per UTC day of creation and kind, as count_by_day counts them."""
-    found = _by_day(session, Job.kind, since, newest)
-    return [KindCount(day, kind, count) for day, kind, count in found]
-
-
-def _by_day(
-    session: ReadSession, by: InstrumentedAttribute[Any], since: datetime, newest: int
-) -> Iterator[tuple[date, Any, int]]:
-    recent = (
-        select(Job.created_at, by.label("part")).order_by(Job.id.desc()).limit(newest).subquery()
-    )
+    recent = select(Job.created_at, Job.state).order_by(Job.id.desc()).limit(newest).subquery()
     day = func.date(recent.c.created_at)
     query = (
-        select(day, recent.c.part, func.count())
+        select(day, recent.c.state, func.count())
         .where(recent.c.created_at >= since)
-        .group_by(day, recent.c.part)
-        .order_by(day, recent.c.part)
+        .group_by(day, recent.c.state)
+        .order_by(day, recent.c.state)
     )
-    for at, part, count in session.execute(query):
-        # SQLite tells a day as text, the others as a date.
-        yield date.fromisoformat(str(at)), part, count
+    # SQLite tells a day as text, the others as a date.
+    return [
+        DayCount(date.fromisoformat(str(at)), state, count)
+        for at, state, count in session.execute(query)
+    ]
+
+
+def count_by_kind(session: ReadSession, *, since: datetime, newest: int) -> dict[str, int]:
+    """Jobs per kind since then, of the `newest` as count_by_day."""
+    recent = select(Job.created_at, Job.kind).order_by(Job.id.desc()).limit(newest).subquery()
+    query = (
+        select(recent.c.kind, func.count())
+        .where(recent.c.created_at >= since)
+        .group_by(recent.c.kind)
+    )
+    return {str(row[0]): int(row[1]) for row in session.execute(query)}
 
 
 def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:

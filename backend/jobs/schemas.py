@@ -60,15 +60,6 @@ class DayCount:
 
 
 @dataclass(frozen=True)
-class KindCount:
-    """How many jobs of a kind were asked for on a (UTC) day."""
-
-    day: date
-    kind: str
-    count: int
-
-
-@dataclass(frozen=True)
 class JobPage:
     """items: newest first. next_cursor: pass as `before` for the page after, None at the end."""
 

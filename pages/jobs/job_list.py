@@ -1,38 +1,28 @@
-"""The Runs page's filters, its list, and what ran per day."""
+"""The Runs page's filters and its list."""
 
-from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from backend.core import clock
-from backend.core.words import counted
 from backend.jobs import registry
 from backend.jobs import service as jobs
-from backend.jobs.schemas import DayCount, JobPage
-from pages.shared import charts, filters, rows, tables, times
+from backend.jobs.schemas import JobPage
+from pages.jobs import runs_per_day
+from pages.shared import filters, rows, tables, times
 from pages.shell import calls
 
-DAYS = 14
 EXPORTED = 5_000
-_COLOURS = {
-    "queued": charts.GREY,
-    "running": charts.BLUE,
-    "succeeded": charts.GREEN,
-    "failed": charts.RED,
-    "cancelled": charts.VIOLET,
-    "interrupted": charts.ORANGE,
-}
-STATES = ("queued", "running", "succeeded", "failed", "cancelled", "interrupted")
 
 
 def ask() -> dict[str, Any]:
     """The filters of the URL as arguments of the service."""
     state, domain, who = st.columns(3)
     with state:
-        states = filters.choices("State", "state", STATES, key="jobs.state", empty="All")
+        states = filters.choices(
+            "State", "state", runs_per_day.STATES, key="jobs.state", empty="All"
+        )
     with domain:
         kind = filters.choice("Area", "room", registry.domains(), key="jobs.room")
     with who:
@@ -70,7 +60,7 @@ def table(page: JobPage, current: int | None) -> int | None:
         key="jobs.table",
         column_config={
             "Created": times.column("Created"),
-            "State": tables.states("State", STATES),
+            "State": tables.states("State", runs_per_day.STATES),
         },
         on_select="rerun",
         selection_mode="single-row",
@@ -110,24 +100,3 @@ def _exported(wanted: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         if page.next_cursor is None:
             return
         before = page.next_cursor
-
-
-def per_day(counts: Sequence[DayCount]) -> None:
-    """A bar per day of the last two weeks, by outcome; nothing when nothing ran."""
-    if not counts:
-        return
-    today = clock.now().date()
-    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    found: dict[tuple[date, str], int] = {(item.day, item.state): item.count for item in counts}
-    total = sum(item.count for item in counts)
-    not_well = sum(item.count for item in counts if item.state in ("failed", "interrupted"))
-    charts.stacked_bars(
-        f"Runs per day, last {DAYS} days (UTC)",
-        [f"{day:%d %b}" for day in days],
-        {state: [found.get((day, state), 0) for day in days] for state in STATES},
-        _COLOURS,
-        bar="Day",
-        said=f"{counted(total, 'run')} in {DAYS} days; {not_well:,} of them failed or were "
-        "interrupted.",
-        height=180,
-    )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.core.access import Permission
 from backend.jobs import service as jobs
-from pages.jobs import job_list
+from pages.jobs import job_list, runs_per_day
 from pages.shared import filters, job_progress, rows
 from pages.shell import calls, flash, guard, head
 
@@ -26,7 +26,7 @@ head.draw("Runs", "Background work: plans, applies, scans and checks, and how ea
 flash.show()
 # ask
 open_jobs()
-job_list.per_day(calls.read(jobs.count_by_day, days=job_list.DAYS))
+runs_per_day.draw(calls.read(jobs.count_by_day, days=runs_per_day.DAYS))
 st.subheader("All runs", anchor=False)
 wanted = job_list.ask()
 # load
