@@ -1,18 +1,23 @@
-"""API tokens: bound to a role, shown once, stored hashed, revocable, with last use.
+"""API tokens: bound to a role, limited if wanted to some of its actions and to environments, shown
+once, stored hashed, ending by themselves, revocable, with last use.
 
 A raw token reads `spt_<prefix>_<secret>`; the prefix finds the row, the hash decides.
 """
 
 import hmac
+import json
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from backend.accounts import last_seen, repository, tokens
 from backend.accounts.names import checked_name, checked_role
 from backend.accounts.schemas import ApiTokenPage, ApiTokenView, NewApiToken
+from backend.connections import resolve
 from backend.core import access, audit, clock
-from backend.core.access import Actor, Permission, Role
+from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotAuthenticated, NotFound
 from backend.models.accounts import ApiToken
@@ -20,21 +25,36 @@ from backend.models.accounts import ApiToken
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
 SEEN_EVERY = timedelta(minutes=1)
 MAX_PAGE = 500
-MAX_DAYS = 3650
+MAX_DAYS = 366
+DEFAULT_DAYS = 90
 
 
 def add(
-    session: WriteSession, actor: Actor, *, name: str, role: Role | str, days: int | None = None
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role | str,
+    days: int = DEFAULT_DAYS,
+    actions: Sequence[str] = (),
+    environments: Sequence[str] = (),
+    ask_only: bool = False,
 ) -> NewApiToken:
     """Make a token; its raw value is in the answer and nowhere else.
 
-    days: how long it is valid; None: until revoked. Raises InvalidInput for a bad name, role or
-    number of days, NotPermitted.
+    days: how long it is valid. actions: permissions, or the area that some begin with
+    ("tokenization"), of those that the role holds; none: all of them. environments: their names;
+    none: every one. ask_only: what it asks for waits for a person's approval.
+
+    Raises InvalidInput for a bad name, role, number of days or action,
+    EnvironmentNotFound, NotPermitted.
     """
     access.require(actor, Permission.API_TOKENS_WRITE)
     name, role, now = checked_name(name), checked_role(role), clock.now()
-    if days is not None and not 1 <= days <= MAX_DAYS:
+    if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"A token is valid for 1 to {MAX_DAYS} days, not {days}.")
+    only = _permissions(role, actions)
+    reach = [resolve.environment(session, each) for each in environments]
     prefix = secrets.token_hex(6)
     raw = f"spt_{prefix}_{tokens.new_token()}"
     row = ApiToken(
@@ -44,8 +64,12 @@ def add(
         role=role.value,
         created_at=now,
         created_by=actor.name[:255],
-        expires_at=now + timedelta(days=days) if days else None,
+        expires_at=now + timedelta(days=days),
         last_used_at=None,
+        last_address="",
+        actions=json.dumps(only) if only else "",
+        environments=json.dumps([each.id for each in reach]) if reach else "",
+        ask_only=ask_only,
         revoked_at=None,
         revoked_by="",
     )
@@ -57,13 +81,22 @@ def add(
         "accounts:api_token:create",
         subject=f"API token {name}",
         outcome="succeeded",
-        details={"token_id": row.id, "role": role.value, "days": days},
+        details={
+            "token_id": row.id,
+            "role": role.value,
+            "days": days,
+            "actions": only,
+            "environments": [each.name for each in reach],
+            "ask_only": ask_only,
+        },
     )
-    return NewApiToken(view=_view(row), raw=raw)
+    return NewApiToken(view=_view(row, {each.id: each.name for each in reach}), raw=raw)
 
 
-def authenticate(session: ReadSession, raw_token: str) -> Actor:
-    """The actor behind a token; raises NotAuthenticated, one sentence for every reason."""
+def authenticate(session: ReadSession, raw_token: str, *, address: str = "") -> Actor:
+    """The actor behind a token, with the token's limits.
+
+    address: where it is used from. Raises NotAuthenticated, one sentence for every reason."""
     refused = NotAuthenticated("The API token is missing, unknown, expired or revoked.")
     shape = _SHAPE.match(raw_token)
     row = repository.find_api_token(session, shape.group(1)) if shape else None
@@ -74,9 +107,17 @@ def authenticate(session: ReadSession, raw_token: str) -> Actor:
         raise refused
     if row.last_used_at is None or now - row.last_used_at > SEEN_EVERY:
         last_seen.in_short_write(
-            session, lambda short: repository.set_last_used(short, row.id, now)
+            session, lambda short: repository.set_last_used(short, row.id, now, address)
         )
-    return Actor(id=row.id, name=row.name, role=Role(row.role), kind="api_token")
+    return Actor(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        kind="api_token",
+        ask_only=row.ask_only,
+        only=frozenset(map(Permission, _listed(row.actions))) if row.actions else None,
+        environments=frozenset(_listed(row.environments)) if row.environments else None,
+    )
 
 
 def list_tokens(
@@ -86,9 +127,9 @@ def list_tokens(
     access.require(actor, Permission.ACCOUNTS_READ)
     limit = max(1, min(limit, MAX_PAGE))
     rows = repository.list_api_tokens(session, before=cursor, limit=limit + 1)
-    items = rows[:limit]
+    items, known = rows[:limit], resolve.names(session)
     return ApiTokenPage(
-        items=[_view(row) for row in items],
+        items=[_view(row, known) for row in items],
         next_cursor=items[-1].id if len(rows) > limit else None,
     )
 
@@ -109,10 +150,29 @@ def revoke(session: WriteSession, actor: Actor, *, token_id: int) -> ApiTokenVie
             outcome="succeeded",
             details={"token_id": row.id},
         )
-    return _view(row)
+    return _view(row, resolve.names(session))
 
 
-def _view(row: ApiToken) -> ApiTokenView:
+def _permissions(role: Role, actions: Sequence[str]) -> list[str]:
+    """The role's permissions that `actions` name; raises InvalidInput for one that names none."""
+    held = sorted(p.value for p in PERMISSIONS[role])
+    found: set[str] = set()
+    for action in actions:
+        named = {p for p in held if p == action or p.startswith(f"{action.rstrip(':')}:")}
+        if not named:
+            raise InvalidInput(
+                f"The role {role.value} has no action {action!r}. Its actions are: "
+                f"{', '.join(held)}; or an area such as {held[0].split(':')[0]}."
+            )
+        found |= named
+    return sorted(found)
+
+
+def _listed(text: str) -> list[Any]:
+    return list(json.loads(text)) if text else []
+
+
+def _view(row: ApiToken, environments: Mapping[int, str]) -> ApiTokenView:
     return ApiTokenView(
         id=row.id,
         name=row.name,
@@ -122,6 +182,12 @@ def _view(row: ApiToken) -> ApiTokenView:
         created_by=row.created_by,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
+        last_address=row.last_address,
+        actions=_listed(row.actions),
+        environments=[
+            environments.get(number, f"deleted ({number})") for number in _listed(row.environments)
+        ],
+        ask_only=row.ask_only,
         revoked_at=row.revoked_at,
         revoked_by=row.revoked_by,
     )

@@ -248,8 +248,9 @@ def list_expiring_api_tokens(
     return list(session.scalars(query))
 
 
-def set_last_used(session: Session, token_id: int, now: datetime) -> None:
-    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
+def set_last_used(session: Session, token_id: int, now: datetime, address: str) -> None:
+    values = {"last_used_at": now, "last_address": address[:64]}
+    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(values))
 
 
 def lock_backoff(session: WriteSession, keys: list[str], now: datetime) -> dict[str, SignInBackoff]:

@@ -67,7 +67,7 @@ class SessionView:
 
 
 class ApiTokenView(View):
-    """One API token, without the token."""
+    """One API token, without the token. actions, environments: its limits; empty: none."""
 
     id: int
     name: str
@@ -77,6 +77,10 @@ class ApiTokenView(View):
     created_by: str
     expires_at: datetime | None
     last_used_at: datetime | None
+    last_address: str
+    actions: list[str]
+    environments: list[str]
+    ask_only: bool
     revoked_at: datetime | None
     revoked_by: str
 

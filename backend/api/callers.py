@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.api.errors import refusal
+from backend.core import access
 from backend.core.access import Actor
 from backend.core.database import get_database
 from backend.core.errors import NotAuthenticated, PortalError
@@ -33,7 +34,9 @@ class Callers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in FREE_PATHS:
-            scope[_FOUND] = await self._found(scope)
+            found = scope[_FOUND] = await self._found(scope)
+            # the endpoints' threads are given a copy of this task's context
+            access.limit_environments(found if isinstance(found, Actor) else None)
         await self.app(scope, receive, send)
 
     async def _found(self, scope: Scope) -> Actor | PortalError:
@@ -41,7 +44,8 @@ class Callers:
         if not raw:
             return NotAuthenticated(_MISSING)
         async with self._lookups:
-            return await run_in_threadpool(_authenticated, raw)
+            client = scope.get("client")
+            return await run_in_threadpool(_authenticated, raw, client[0] if client else "")
 
 
 class StrangersWriteNothing:
@@ -83,11 +87,11 @@ def _token(scope: Scope) -> str:
     return raw.strip() if scheme.lower() == "bearer" else ""
 
 
-def _authenticated(raw: str) -> Actor | PortalError:
+def _authenticated(raw: str, address: str) -> Actor | PortalError:
     from backend.accounts import api_tokens
 
     try:
         with get_database().read() as session:
-            return api_tokens.authenticate(session, raw)
+            return api_tokens.authenticate(session, raw, address=address)
     except PortalError as exc:
         return exc

@@ -8,6 +8,7 @@ import typer
 from backend.accounts import api_tokens, service
 from backend.cli import common as cli
 from backend.cli.common import Json, new_app
+from backend.core import clock
 from backend.core.errors import InvalidInput
 
 app = new_app("Accounts: who may sign in, with which role.")
@@ -94,12 +95,39 @@ def reset_password(name: Name) -> None:
 def add_token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the token is for.")],
     role: RoleName,
-    days: Annotated[int | None, typer.Option("--days", help="Valid for so many days.")] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=api_tokens.MAX_DAYS, help="Valid for so many days.")
+    ] = api_tokens.DEFAULT_DAYS,
+    action: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--action", help="Only this action, or area such as tokenization; repeatable."
+        ),
+    ] = None,
+    environment: Annotated[
+        list[str] | None,
+        typer.Option("--environment", help="Only in this environment; repeatable."),
+    ] = None,
+    ask_only: Annotated[
+        bool, typer.Option("--ask-only", help="What it asks for waits for a person's approval.")
+    ] = False,
 ) -> None:
     """Make an API token and print it alone on the last line; it is shown only this once."""
     with cli.unit_write() as (session, actor):
-        made = api_tokens.add(session, actor, name=name, role=role, days=days)
-    typer.echo(f"API token {made.view.name} with the role {made.view.role}:", err=True)
+        made = api_tokens.add(
+            session,
+            actor,
+            name=name,
+            role=role,
+            days=days,
+            actions=action or (),
+            environments=environment or (),
+            ask_only=ask_only,
+        )
+    ends = clock.to_the_second(made.view.expires_at)
+    typer.echo(
+        f"API token {made.view.name} with the role {made.view.role}, until {ends}:", err=True
+    )
     typer.echo(made.raw)
 
 
@@ -120,10 +148,24 @@ def list_tokens(
             view.state,
             view.expires_at or "never",
             view.last_used_at or "never",
+            view.last_address,
+            ", ".join(["ask only"] * view.ask_only + view.actions) or "all",
+            ", ".join(view.environments) or "all",
         ]
         for view in page.items
     ]
-    text = cli.table(["ID", "NAME", "ROLE", "STATE", "ENDS", "LAST USED"], rows)
+    headers = [
+        "ID",
+        "NAME",
+        "ROLE",
+        "STATE",
+        "ENDS",
+        "LAST USED",
+        "FROM",
+        "ACTIONS",
+        "ENVIRONMENTS",
+    ]
+    text = cli.table(headers, rows)
     cli.emit(page, as_json, text + cli.more(page.next_cursor))
 
 

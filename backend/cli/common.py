@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.core import clock, log, private, secret_store, startup
+from backend.core import access, clock, log, private, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import InvalidInput, PortalError, SettingsError, Waiting
@@ -82,7 +82,17 @@ def database() -> Database:
 
 
 def actor() -> Actor:
-    """Whoever can run commands on this machine is an admin; the audit log names the login."""
+    """The API token of PORTAL_API_TOKEN with its limits; without it an admin, as whoever can run
+    commands on this machine is, and the audit log names the login.
+    """
+    raw = get_settings().api_token.get_secret_value()
+    if raw:
+        from backend.accounts import api_tokens
+
+        with database().read() as session:
+            found = api_tokens.authenticate(session, raw, address="command line")
+        access.limit_environments(found)
+        return found
     try:
         login = getpass.getuser()
     except (KeyError, OSError):
@@ -99,15 +109,17 @@ def create() -> tuple[Database, bool]:
 
 @contextlib.contextmanager
 def unit_read() -> Iterator[tuple[ReadSession, Actor]]:
+    who = actor()
     with database().read() as session:
-        yield session, actor()
+        yield session, who
 
 
 @contextlib.contextmanager
 def unit_write() -> Iterator[tuple[WriteSession, Actor]]:
     """Committed when the block ends."""
+    who = actor()
     with database().write() as session:
-        yield session, actor()
+        yield session, who
 
 
 def emit(document: Any, as_json: bool, text: str | None = None) -> None:

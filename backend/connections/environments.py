@@ -19,9 +19,10 @@ _NAME = re.compile(r"^[^\W_][\w .()-]*$")
 
 
 def list_all(session: ReadSession, actor: Actor) -> tuple[EnvironmentView, ...]:
-    """Every environment, the default one first."""
+    """Every environment that is in reach, the default one first."""
     access.require(actor, Permission.CONNECTIONS_READ)
-    return tuple(view(row) for row in repository.list_environments(session))
+    rows = repository.list_environments(session)
+    return tuple(view(row) for row in rows if access.in_reach(row.id))
 
 
 def get(session: ReadSession, actor: Actor, *, name: str) -> EnvironmentView:
@@ -177,6 +178,7 @@ def require_row(session: ReadSession, name: str) -> Environment:
     if row is None:
         known = [item.name for item in repository.list_environments(session)][:20]
         raise EnvironmentNotFound(name[:MAX_NAME], known)
+    access.require_environment(row.id, row.name)
     return row
 
 

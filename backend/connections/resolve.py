@@ -4,6 +4,7 @@
     cfg.settings["host"], cfg.secrets.get("password"), cfg.environment.is_production, cfg.version
 
 Nothing here checks a permission: the calling service has done that for what it is about to do.
+Which environments an API token is limited to is checked here, since all work passes here.
 """
 
 from backend.connections import credentials, environments, guard, kinds, repository, secrets
@@ -13,6 +14,7 @@ from backend.connections.errors import (
     NoDefaultEnvironment,
 )
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
+from backend.core import access
 from backend.core.database import ReadSession
 from backend.models import Environment
 
@@ -48,6 +50,7 @@ def find_in(session: ReadSession, environment_id: int, *, kind: str) -> Connecti
     row = session.get(Environment, environment_id)
     if row is None:
         raise EnvironmentDeleted
+    access.require_environment(row.id, row.name)
     return _config(session, row, kind)
 
 
@@ -90,9 +93,8 @@ def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConf
 
 
 def _row(session: ReadSession, name: str | None) -> Environment:
-    if name:
-        return environments.require_row(session, name)
-    row = repository.find_default(session)
+    row = environments.require_row(session, name) if name else repository.find_default(session)
     if row is None:
         raise NoDefaultEnvironment()
+    access.require_environment(row.id, row.name)
     return row

@@ -3,6 +3,7 @@
 The role table is DESIGN section 4, kept here once; pages, API, CLI and jobs all ask `require`.
 """
 
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -115,6 +116,9 @@ class Actor:
 
     id: the account's or token's row id; 0 for the system and for the CLI without an account.
     ask_only: a machine that may look and ask; what it asks for waits for a person's approval.
+    only: of the role's permissions, those an API token is limited to; None: all. environments: the
+    numbers of those it is limited to; None: all. Both hold while the request lasts
+    (`limit_environments`); what a job does later was allowed when it was asked for.
     """
 
     id: int
@@ -122,11 +126,14 @@ class Actor:
     role: Role
     kind: ActorKind
     ask_only: bool = False
+    only: frozenset[Permission] | None = None
+    environments: frozenset[int] | None = None
 
     def may(self, permission: Permission) -> bool:
         if self.ask_only and permission not in _LOOKING:
             return False
-        return permission in PERMISSIONS[self.role]
+        limited = self.only is not None and permission not in self.only
+        return permission in PERMISSIONS[self.role] and not limited
 
 
 #: What changes nothing, and so is open to those who may only ask.
@@ -145,16 +152,47 @@ def require(actor: Actor, permission: Permission) -> None:
             actor_kind=actor.kind,
             role=actor.role.value,
         )
-        raise NotPermitted(
+        raise NotPermitted(_why_not(actor, permission))
+
+
+def _why_not(actor: Actor, permission: Permission) -> str:
+    if permission not in PERMISSIONS[actor.role]:
+        return (
             f"{actor.name} has the role {actor.role.value}, which may not do this "
             f"({permission.value}). Ask an admin for a role that may."
-            if permission not in PERMISSIONS[actor.role]
-            else f"{actor.name} may look and ask for changes only, not do this "
-            f"({permission.value})."
         )
+    if actor.ask_only and permission not in _LOOKING:
+        return f"{actor.name} may look and ask for changes only, not do this ({permission.value})."
+    return (
+        f"The API token {actor.name} is limited to other actions and may not do this "
+        f"({permission.value}). Ask an admin for a token that may."
+    )
 
 
 def require_to_ask(actor: Actor, permission: Permission) -> None:
     """`require` for what those who may only ask can call, too: it ends in a change request for
     them (`backend.changes.gate`), or changes nothing outside the portal."""
     require(replace(actor, ask_only=False), permission)
+
+
+_environments: ContextVar[frozenset[int] | None] = ContextVar("access.environments", default=None)
+
+
+def limit_environments(actor: Actor | None) -> None:
+    """From now on, in this request or command, only the actor's environments can be resolved."""
+    _environments.set(actor.environments if actor is not None else None)
+
+
+def in_reach(environment_id: int) -> bool:
+    """Whether the request's API token reaches this environment."""
+    allowed = _environments.get()
+    return allowed is None or environment_id in allowed
+
+
+def require_environment(environment_id: int, name: str) -> None:
+    """Raise NotPermitted (403) when the request's API token is limited to other environments."""
+    if not in_reach(environment_id):
+        raise NotPermitted(
+            f"This API token is limited to other environments than {name}. Ask an admin for one "
+            "that reaches it, or name an environment of the token."
+        )

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         alias="PORTAL_API_REQUESTS_PER_MINUTE",
         description="REST requests a minute of one API token, or of one address without; 0: any.",
     )
+    api_token: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_API_TOKEN",
+        description="API token that commands act as, with its role and limits; empty: as an admin.",
+    )
     public_url: str = Field(
         default="http://localhost:8501",
         alias="PORTAL_PUBLIC_URL",

@@ -126,6 +126,11 @@ class ApiToken(Base):
     created_by: Mapped[str] = mapped_column(String(255))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_address: Mapped[str] = mapped_column(String(64))
+    #: JSON lists of permissions and of environments' numbers that it is limited to; "": all.
+    actions: Mapped[str] = mapped_column(Text)
+    environments: Mapped[str] = mapped_column(Text)
+    ask_only: Mapped[bool] = mapped_column(Boolean)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_by: Mapped[str] = mapped_column(String(255))
 

@@ -1,5 +1,6 @@
 """API tokens: shown once, stored hashed, bound to a role, revocable, with last use."""
 
+import contextvars
 from datetime import timedelta
 
 import pytest
@@ -10,15 +11,17 @@ from sqlalchemy import event, select
 from backend.accounts import api_tokens, audit_log
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import ApiTokenView, NewApiToken
-from backend.core.access import SYSTEM, Actor, Role
+from backend.connections import environments, resolve
+from backend.core import access
+from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
-from backend.core.errors import InvalidInput, NotAuthenticated, NotFound
+from backend.core.errors import InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from backend.core.log import mask_text
 from backend.models.accounts import ApiToken
 from tests.backend.accounts.conftest import MoveClock
 
 
-def add(database: Database, role: str = "operator", days: int | None = None) -> NewApiToken:
+def add(database: Database, role: str = "operator", days: int = 90) -> NewApiToken:
     with database.write() as session:
         return api_tokens.add(session, SYSTEM, name="nightly job", role=role, days=days)
 
@@ -154,3 +157,87 @@ class TestRevoke:
     def test_an_unknown_one_is_not_found(self, database: Database) -> None:
         with pytest.raises(NotFound), database.write() as session:
             api_tokens.revoke(session, SYSTEM, token_id=77)
+
+
+class TestLimits:
+    @pytest.fixture(autouse=True)
+    def _environments(self, database: Database) -> None:
+        with database.write() as session:
+            for name in ("Staging", "Production"):
+                environments.add(session, SYSTEM, name=name)
+
+    def made(self, database: Database, **limits: list[str]) -> NewApiToken:
+        with database.write() as session:
+            return api_tokens.add(session, SYSTEM, name="narrow", role="steward", **limits)
+
+    def test_an_area_stands_for_its_actions_of_the_role(self, database: Database) -> None:
+        made = self.made(database, actions=["tokenization", "user_sync:plan:read"])
+        assert made.view.actions == [
+            "tokenization:run:read",
+            "tokenization:table:preview",
+            "tokenization:table:run",
+            "user_sync:plan:read",
+        ]
+        actor = use(database, made.raw)
+        access.require(actor, Permission.TOKENIZATION_RUN)
+        with pytest.raises(NotPermitted, match=r"other actions.*user_sync:plan:apply"):
+            access.require(actor, Permission.USER_SYNC_APPLY)
+
+    def test_one_that_may_only_ask_does_nothing_by_itself(self, database: Database) -> None:
+        with database.write() as session:
+            made = api_tokens.add(session, SYSTEM, name="bot", role="steward", ask_only=True)
+        actor = use(database, made.raw)
+        access.require(actor, Permission.TOKENIZATION_PREVIEW)
+        with pytest.raises(NotPermitted, match="may look and ask for changes only"):
+            access.require(actor, Permission.TOKENIZATION_RUN)
+        access.require_to_ask(actor, Permission.TOKENIZATION_RUN)
+
+    @pytest.mark.parametrize("action", ["mounts:mount:write", "tokenizatio", "nonsense", ":"])
+    def test_one_that_the_role_has_not_is_refused(self, database: Database, action: str) -> None:
+        with pytest.raises(InvalidInput, match="The role steward has no action"):
+            self.made(database, actions=[action])
+        with database.read() as session:
+            assert api_tokens.list_tokens(session, SYSTEM).items == []
+
+    def test_only_its_environments_can_be_resolved(self, database: Database) -> None:
+        actor = use(database, self.made(database, environments=["staging"]).raw)
+        assert listed(database).environments == ["Staging"]
+
+        def look() -> None:
+            access.limit_environments(actor)
+            with database.read() as session:
+                assert resolve.environment(session, "Staging").name == "Staging"
+                names = [each.name for each in environments.list_all(session, actor)]
+                assert names == ["Staging"]
+                for name in ("Production", "production"):
+                    with pytest.raises(
+                        NotPermitted, match="limited to other environments than Pro"
+                    ):
+                        resolve.environment(session, name)
+                other = environments.get(session, SYSTEM, name="Staging").id + 1
+                with pytest.raises(NotPermitted, match="limited to other environments"):
+                    resolve.find_in(session, other, kind="datahub")
+
+        contextvars.copy_context().run(look)
+        with database.read() as session:  # the limit is that request's alone
+            assert resolve.environment(session, "Production").name == "Production"
+
+    def test_an_environment_that_is_gone_opens_no_other(self, database: Database) -> None:
+        actor = use(database, self.made(database, environments=["Staging"]).raw)
+        with database.write() as session:
+            environments.remove(session, SYSTEM, name="Staging", confirm_name="Staging")
+            environments.add(session, SYSTEM, name="Staging")
+        assert listed(database).environments[0].startswith("deleted (")
+
+        def look() -> None:
+            access.limit_environments(actor)
+            with database.read() as session, pytest.raises(NotPermitted):
+                resolve.environment(session, "Staging")
+
+        contextvars.copy_context().run(look)
+
+    def test_remembers_where_it_was_used_from(self, database: Database) -> None:
+        made = add(database)
+        with database.read() as session:
+            api_tokens.authenticate(session, made.raw, address="10.1.2.3")
+        assert listed(database).last_address == "10.1.2.3"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
+from backend.accounts import api_tokens
 from backend.connections import environments, service
 from backend.core.access import SYSTEM
 from backend.core.database import Database
@@ -87,3 +88,31 @@ class TestErrors:
         wrong = client.post("/api/environments/prod/test?kind=nope", headers=headers)
         assert wrong.status_code == 400
         assert "datahub" in wrong.json()["detail"]
+
+
+def test_a_token_of_one_environment_is_refused_in_another(
+    client: TestClient, prod: StandIn, database: Database
+) -> None:
+    with database.write() as session:
+        environments.add(session, SYSTEM, name="Staging")
+        made = api_tokens.add(
+            session,
+            SYSTEM,
+            name="narrow",
+            role="operator",
+            actions=["connections"],
+            environments=["Staging"],
+        )
+    headers = {"Authorization": f"Bearer {made.raw}"}
+    allowed = client.post("/api/environments/Staging/test", headers=headers)
+    assert allowed.status_code == 200, allowed.text
+    refused = client.post("/api/environments/Prod/test", headers=headers)
+    assert refused.status_code == 403
+    assert "limited to other environments than Prod" in refused.json()["detail"]
+    shown = client.get("/api/environments", headers=headers).json()["items"]
+    assert [item["name"] for item in shown] == ["Staging"]
+    other = client.get("/api/jobs", headers=headers)
+    assert other.status_code == 403
+    assert "limited to other actions" in other.json()["detail"]
+    with database.read() as session:
+        assert api_tokens.list_tokens(session, SYSTEM).items[0].last_address == "testclient"

@@ -2,15 +2,19 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text, update
 
 from backend.accounts import api_tokens, passwords, service, sign_in
+from backend.connections import environments
+from backend.core import access
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated
+from backend.core.settings import get_settings
 from backend.models import ApiToken
 from tests.backend.cli.conftest import RunCli
 
@@ -125,7 +129,7 @@ class TestTokenList:
     def test_says_when_each_token_ends_and_which_has_ended(
         self, run_cli: RunCli, database: Database
     ) -> None:
-        for name, days in (("for-ever", ()), ("a-day", ("--days", "1")), ("past", ("--days", "1"))):
+        for name, days in (("default", ()), ("a-day", ("--days", "1")), ("past", ("--days", "1"))):
             run_cli("tokens", "add", name, "--role", "viewer", *days)
         with database.write() as session:
             session.execute(
@@ -137,11 +141,51 @@ class TestTokenList:
         assert head.split("  ")[0] == "ID"
         assert "ENDS" in head
         said = {line.split()[1]: line.split()[3:] for line in lines}
-        assert said["for-ever"] == ["valid", "never", "never"]
-        assert said["past"] == ["ended", "2020-01-02T03:04:05Z", "never"]
-        state, ends, _ = said["a-day"]
-        assert state == "valid"
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ends)
+        assert said["past"] == ["ended", "2020-01-02T03:04:05Z", "never", "all", "all"]
+        for name in ("default", "a-day"):
+            state, ends, *_ = said[name]
+            assert state == "valid"
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ends)
+
+
+class TestActingAsAToken:
+    """PORTAL_API_TOKEN: the same limits as over REST, from the same place."""
+
+    @pytest.fixture
+    def act_as(
+        self, run_cli: RunCli, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Callable[..., None]]:
+        with database.write() as session:
+            for name in ("Staging", "Production"):
+                environments.add(session, SYSTEM, name=name)
+
+        def act(*arguments: str) -> None:
+            made = run_cli("tokens", "add", "narrow", "--role", "operator", *arguments)
+            monkeypatch.setenv("PORTAL_API_TOKEN", made.out.split()[-1])
+            get_settings.cache_clear()
+
+        yield act
+        monkeypatch.undo()
+        get_settings.cache_clear()
+        access.limit_environments(None)
+
+    def test_only_where_and_what_it_may(self, run_cli: RunCli, act_as: Callable[..., None]) -> None:
+        act_as("--environment", "Staging", "--action", "connections")
+        reached = run_cli("connections", "test", "Staging").err
+        assert reached == "'Staging' has no connections to test yet.\n"
+        refused = run_cli("connections", "test", "Production").err
+        assert refused.startswith("This API token is limited to other environments than Production")
+        assert "is limited to other actions" in run_cli("ingest", "runs").err
+        assert "(accounts:account:read)" in run_cli("accounts", "list").err
+
+    def test_a_bad_one_is_no_admin(
+        self, run_cli: RunCli, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PORTAL_API_TOKEN", "spt_nonsense")
+        get_settings.cache_clear()
+        assert "missing, unknown, expired or revoked" in run_cli("accounts", "list").err
+        monkeypatch.undo()
+        get_settings.cache_clear()
 
 
 class TestLongLists:
