@@ -10,7 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 # Kept out of the tests' way when they start in a folder of their own.
 export DATAHUB_TELEMETRY_ENABLED := false
 
-.PHONY: help setup run worker test check format docs lock screenshots audit bench mutants need-python
+.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots audit bench mutants need-python
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ setup: .venv/.ready-dev ## Install everything for development
 
 test: .venv/.ready-dev ## Run the whole suite, and print the thirty slowest tests
 	@.ci/suite
+
+test-openmetadata: .venv/.ready-dev ## Run user sync's journey at a real server (TEST_OPENMETADATA_URL, TEST_OPENMETADATA_{ADMIN,BOT,USER}_JWT_FILE)
+	$(PYTEST) -q -rs -n0 --timeout=3600 tests/openmetadata_server
 
 check: .venv/.ready-dev ## Formatting, lint, types, architecture
 	.venv/bin/ruff format --check .

@@ -24,11 +24,12 @@ from backend.cli.common import (
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
 from backend.user_sync import documents, service
-from backend.user_sync.difference import marked, written_out
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
-from backend.user_sync.schemas import PlanView, RowFilter, RowView, RunView
+from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, TEXTS
+from backend.user_sync.schemas import DomainRef, PlanView, RowFilter, RowView, RunView
+from backend.user_sync.validation import marked, written_out
 
-app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, undo them.")
+app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, revert them.")
 
 SHOWN = 40
 NAME_SHOWN = 80
@@ -203,23 +204,28 @@ def _plan_text(plan: PlanView, rows: list[RowView], *, applied_now: bool = False
 
 def _row_line(row: RowView) -> str:
     parts = []
-    if row.sets_name:
-        names = _names(row)
-        parts.append(f"{_quoted(names[0])} → {_quoted(names[1])}")
-    if row.sets_domains:
-        old = ", ".join(ref.fqn for ref in row.old_domains) or "no domain"
-        parts.append(f"{old} → {', '.join(ref.fqn for ref in row.new_domains) or 'no domain'}")
+    for name, (old, new) in row.changes.items():
+        if name == DOMAINS.name:
+            parts.append(f"{_domains(old)} → {_domains(new)}")
+        else:
+            was, is_now = _texts(old, new, alike=row.look_alike and name == DISPLAY_NAME.name)
+            label = f"{ATTRIBUTES[name].label.lower()} " if name in TEXTS else ""
+            parts.append(f"{label}{_quoted(was)} → {_quoted(is_now)}")
     return f"  {row.email}: {'; '.join(parts)}"
 
 
-def _names(row: RowView) -> tuple[str, str]:
-    """Old and new name as a terminal may show them; where they look alike, written out."""
-    old, new = (row.old_name or "")[:NAME_SHOWN], (row.new_name or "")[:NAME_SHOWN]
-    return written_out(old, new) if row.look_alike else (marked(old), marked(new))
+def _texts(old: str | None, new: str | None, *, alike: bool) -> tuple[str, str]:
+    """Both texts as a terminal may show them; where they look alike, written out."""
+    was, is_now = (old or "")[:NAME_SHOWN], (new or "")[:NAME_SHOWN]
+    return written_out(was, is_now) if alike else (marked(was), marked(is_now))
 
 
-def _quoted(name: str) -> str:
-    return f"“{name}”" if name else "no name"
+def _quoted(text: str) -> str:
+    return f"“{text}”" if text else "nothing"
+
+
+def _domains(refs: tuple[DomainRef, ...]) -> str:
+    return ", ".join(DOMAINS.document(refs)) or "no domain"
 
 
 def _run_text(document: dict[str, object]) -> str:

@@ -9,8 +9,8 @@ from backend.cli.common import Failed, Json, actor, database, emit, table, unit_
 from backend.cli.users import app, counts, refusals_printed, see_through
 from backend.core.words import counted
 from backend.user_sync import documents, service
-from backend.user_sync.difference import visible
 from backend.user_sync.schemas import RunView
+from backend.user_sync.validation import visible
 
 __all__ = ["app"]
 
@@ -66,7 +66,7 @@ def upload_command(
 def ignore_command(
     plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
     email: Annotated[str, typer.Option("--email", help="Whose difference.")],
-    field: Annotated[str, typer.Option("--field", help="displayName or domains.")],
+    field: Annotated[str, typer.Option("--field", help="displayName, domains …")],
     reason: Annotated[str, typer.Option("--reason", help="Why; others will read it.")],
     json: Json = False,
 ) -> None:
@@ -175,9 +175,15 @@ def map_command(
     ] = "",
     end: Annotated[int | None, typer.Option("--end", help="Number of a mapping to end.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Ended ones, too.")] = False,
+    choices: Annotated[
+        bool, typer.Option("--choices", help="The domains of OpenMetadata instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Which domain is meant by what the directory says: show, add, end."""
+    if choices:
+        names = service.list_domains(database(), actor(), environment=environment)
+        return emit({"items": names}, json, "\n".join(names))
     if end is not None:
         with unit_write() as (session, who):
             service.unmap_domain(session, who, map_id=end)

@@ -80,6 +80,10 @@ class SyncRow(Base):
     #: For filters: the domains concerned as "|finance|marketing|", and the text people search in.
     domain_keys: Mapped[str] = mapped_column(LongText)
     search: Mapped[str] = mapped_column(LongText)
+    #: Further texts that would change as JSON, {"description": [old, new]}; None where none would.
+    texts: Mapped[str | None] = mapped_column(LongText)
+    #: What the directory calls domains that nobody has, one a line.
+    unknown: Mapped[str | None] = mapped_column(LongText)
 
 
 class SyncRun(Base):

@@ -1,4 +1,4 @@
-"""User sync: directory users against OpenMetadata users: plan, review, apply, undo.
+"""User sync: directory users against OpenMetadata users: plan, review, apply, revert.
 
 Who does what:
     matching.py    pure: directory and users in, plan rows out (no I/O, no database)

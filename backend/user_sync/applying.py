@@ -21,7 +21,7 @@ from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.models import SyncPlan, SyncRun
-from backend.user_sync import left_alone, repository, rules_repository, run_repository
+from backend.user_sync import repository, rules, rules_repository, run_repository
 from backend.user_sync.errors import ElsewhereNow, PlanExpired
 from backend.user_sync.planning import Control
 from backend.user_sync.schemas import Change, ItemState, Outcome, RunState, RunView
@@ -31,7 +31,7 @@ from backend.user_sync.writing import Writer
 log = get_logger(__name__)
 
 #: This many users in a row without OpenMetadata being there end the run.
-STRIKES = 3
+MOST_AWAY = 3
 BEAT_SECONDS = 5.0
 #: A run asked for in time may begin so long after its plan expired, and go on after a crash; one
 #: that lay there longer than that (a portal switched off) must not write what was true long ago.
@@ -50,7 +50,7 @@ def execute(database: Database, run_id: int, control: Control, *, token: str) ->
     with database.write() as session:
         if not run_repository.claim(session, run_id, token):
             return run_repository.view(session, run_repository.get_run(session, run_id))
-        left_alone.skip(session, run_id)
+        rules.skip_ignored(session, run_id)
     try:
         config, concurrency = _prepare(database, run_id)
         with gateway_for(config, connections=concurrency + 1) as gateway:
@@ -120,7 +120,7 @@ class _Work:
         self._concurrency = concurrency
         self._flying: dict[Future[Outcome], _Task] = {}
         self._again: deque[_Task] = deque()
-        self._strikes = 0
+        self._away = 0
         self._why = ""
         with database.read() as session:
             view = run_repository.view(session, run_repository.get_run(session, run_id))
@@ -156,7 +156,7 @@ class _Work:
 
     def _batch(self, source: "_Source") -> list["_Task"]:
         # While OpenMetadata is away one user at a time asks whether it is back.
-        most = 1 if self._strikes else self._concurrency
+        most = 1 if self._away else self._concurrency
         room = most - sum(not future.done() for future in self._flying)
         batch = _take(self._again, room) if room > 0 else []
         return batch + (source.take(room - len(batch)) if room > len(batch) else [])
@@ -182,15 +182,15 @@ class _Work:
         if outcome.stops:
             self._why = outcome.reason
         elif outcome.away:
-            self._strikes += 1
-            if self._strikes >= STRIKES:
+            self._away += 1
+            if self._away >= MOST_AWAY:
                 self._why = outcome.reason
             elif outcome.state == "pending":
                 self._again.append(task._replace(work=self._writer.write))
             elif outcome.state == "sending":
                 self._again.append(task._replace(work=self._writer.settle))
         else:
-            self._strikes = 0
+            self._away = 0
         return task.position, outcome
 
     def _land(self) -> None:

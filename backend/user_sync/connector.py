@@ -7,9 +7,10 @@ PUTs. Address, token, headers and TLS are those of the workflow's own client.
 Options (`connectionOptions`, all text): see `Options`; docs/user-sync.md explains each.
 """
 
+import dataclasses
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from metadata.generated.schema.entity.services.connections.database.customDatabaseConnection import (  # noqa: E501
@@ -26,10 +27,13 @@ from backend.core.log import get_logger
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import StoredUser
+from backend.user_sync import fields
+from backend.user_sync.comparing import PlanRow
 from backend.user_sync.documents import status
+from backend.user_sync.domain_names import Rules
 from backend.user_sync.errors import FewMatched
-from backend.user_sync.matching import PlanRow, match
-from backend.user_sync.schemas import Change, Field, Outcome, Settings
+from backend.user_sync.matching import match
+from backend.user_sync.schemas import Change, Outcome, Settings
 from backend.user_sync.writing import Writer
 
 log = get_logger(__name__)
@@ -60,6 +64,7 @@ class Options:
     min_users: int = 1
     max_changes_percent: float = Settings.limit_percent
     dry_run: bool = False
+    attributes: str = fields.DEFAULT
     update_display_name: bool = True
     update_domains: bool = True
 
@@ -67,7 +72,7 @@ class Options:
     def of(cls, given: dict[str, str]) -> "Options":
         given = dict(given)
         _check_mode(given.pop("update_mode", "patch"))
-        known = {field.name: field.type for field in fields(cls)}
+        known = {field.name: field.type for field in dataclasses.fields(cls)}
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise ValueError(
@@ -76,6 +81,12 @@ class Options:
         if not given.get("graphql_endpoint"):
             raise ValueError("connectionOptions: graphql_endpoint is needed")
         return cls(**{name: _read(name, known[name], value) for name, value in given.items()})
+
+    def rules(self) -> Rules:
+        """What is compared. Raises InvalidInput for an unknown attribute."""
+        off = {"displayName": self.update_display_name, "domains": self.update_domains}
+        chosen = fields.chosen(self.attributes)
+        return Rules(attributes=tuple(name for name in chosen if off.get(name, True)))
 
     def directory(self) -> DirectoryClient:
         settings = {name: getattr(self, name) for name in _OF_DIRECTORY}
@@ -128,6 +139,7 @@ def gateway_of(metadata: Any) -> OpenMetadataGateway:
         token or "",
         headers=rest.extra_headers or {},
         verify=_verify(rest.verify, rest.cert),
+        texts=tuple(fields.TEXTS),
     )
 
 
@@ -185,8 +197,8 @@ class UserUpdaterSource(Source):
                 f"({self._options.min_users}): nothing was changed."
             )
         users = (user for page in self._gateway.users() for user in page.users)
-        found = match(items, users, self._gateway.domains())
-        self._rows = [row for row in map(self._narrowed, found) if _wanted(row)]
+        found = match(items, users, self._gateway.domains(), rules=self._options.rules())
+        self._rows = [row for row in found if row.applicable]
         self._log_kinds(found)
         self._check_extent(found)
 
@@ -216,7 +228,7 @@ class UserUpdaterSource(Source):
         failures = 0
         for number, row in enumerate(self._rows, 1):
             if self._options.dry_run:
-                self.status.filter(row.email, f"would change {', '.join(_change(row).fields)}")
+                self.status.filter(row.email, f"would change {', '.join(row.changes)}")
                 continue
             outcome = self._written(_change(row))
             if outcome.state == "applied":
@@ -244,11 +256,6 @@ class UserUpdaterSource(Source):
             outcome = self._writer.settle(change)
         return outcome
 
-    def _narrowed(self, row: PlanRow) -> PlanRow:
-        row.sets_name = row.sets_name and self._options.update_display_name
-        row.sets_domains = row.sets_domains and self._options.update_domains
-        return row
-
     def _log_kinds(self, rows: list[PlanRow]) -> None:
         counts: dict[str, int] = {}
         for row in rows:
@@ -259,29 +266,10 @@ class UserUpdaterSource(Source):
         log.info("Compared.", changes=len(self._rows), **counts)
 
 
-def _wanted(row: PlanRow) -> bool:
-    return row.user is not None and (row.sets_name or row.sets_domains)
-
-
 def _change(row: PlanRow) -> Change:
     user = row.user
-    assert isinstance(user, StoredUser)  # noqa: S101 - _wanted rows have one
-    fields: list[Field] = []
-    if row.sets_name:
-        fields.append("displayName")
-    if row.sets_domains:
-        fields.append("domains")
-    return Change(
-        user_id=user.id,
-        email=row.email,
-        fields=tuple(fields),
-        old_name=user.display_name,
-        new_name=row.new_name if row.sets_name else user.display_name,
-        old_domains=user.domains,
-        new_domains=row.new_domains,
-        version=user.version,
-        updated_at=user.updated_at,
-    )
+    assert isinstance(user, StoredUser)  # noqa: S101 - rows with changes have one
+    return Change(user.id, row.email, row.changes, user.version, user.updated_at)
 
 
 def _failure(email: str, outcome: Outcome) -> Either:

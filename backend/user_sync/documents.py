@@ -1,12 +1,24 @@
-"""Plans and runs as the JSON documents that the CLI prints and REST answers."""
+"""Plans and runs as JSON documents (CLI, REST) and as CSV, safe to open in a spreadsheet."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from backend.core import csv_export
 from backend.core.clock import iso
+from backend.user_sync.fields import ATTRIBUTES, DOMAINS, TEXTS
 from backend.user_sync.schemas import OBSERVED, ItemView, PlanView, RowView, RunView
 
 _STATUS = {"pending": "not_tried", "sending": "unknown"}
+_CHANGE = (
+    "old display name",
+    "new display name",
+    "changes name",
+    "old domains",
+    "new domains",
+    "changes domains",
+    "inherited domains",
+    *(f"{age} {text.label.lower()}" for text in TEXTS.values() for age in ("old", "new")),
+)
 
 
 def status(state: str) -> str:
@@ -41,14 +53,6 @@ def plan_document(plan: PlanView, rows: Iterable[RowView] | None = None) -> dict
 
 def row_document(row: RowView) -> dict[str, Any]:
     """changes holds the fields that would be written, old and new."""
-    changes: dict[str, Any] = {}
-    if row.sets_name:
-        changes["displayName"] = {"old": row.old_name, "new": row.new_name}
-    if row.sets_domains:
-        changes["domains"] = {
-            "old": [ref.fqn for ref in row.old_domains],
-            "new": [ref.fqn for ref in row.new_domains],
-        }
     return {
         "email": row.email,
         "user_id": row.user_id,
@@ -57,7 +61,11 @@ def row_document(row: RowView) -> dict[str, Any]:
         "status": row.kind,
         "reason": row.why,
         "look_alike": row.look_alike,
-        "changes": changes,
+        "unknown_domains": list(row.unknown),
+        "changes": {
+            name: {"old": ATTRIBUTES[name].document(old), "new": ATTRIBUTES[name].document(new)}
+            for name, (old, new) in row.changes.items()
+        },
     }
 
 
@@ -98,3 +106,43 @@ def run_document(run: RunView, items: Iterable[ItemView]) -> dict[str, Any]:
             for item in items
         ],
     }
+
+
+def plan_csv(rows: Iterable[RowView]) -> str:
+    """One line per directory user."""
+    header = ("email", "user", "status", "reason", *_CHANGE)
+    cells = ([r.email, r.user_name or "", r.kind, r.why, *_change_cells(r)] for r in rows)
+    return csv_export.write(header, cells)
+
+
+def run_csv(items: Iterable[ItemView]) -> str:
+    """One line per user of a run, with what was asked for and how it ended."""
+    header = ("email", "user", "outcome", "reason", "stored", "finished at", *_CHANGE)
+    return csv_export.write(header, (_item_cells(item) for item in items))
+
+
+def _item_cells(item: ItemView) -> list[str]:
+    return [
+        item.email,
+        item.row.user_name or "",
+        item.state,
+        item.reason,
+        " ".join(item.stored),
+        iso(item.finished_at) or "",
+        *_change_cells(item.row),
+    ]
+
+
+def _change_cells(row: RowView) -> list[str]:
+    domains = (row.old_domains, row.new_domains, row.inherited)
+    old, new, inherited = ("; ".join(DOMAINS.document(refs)) for refs in domains)
+    return [
+        row.old_name or "",
+        row.new_name or "",
+        "yes" if row.sets_name else "",
+        old,
+        new,
+        "yes" if row.sets_domains else "",
+        inherited,
+        *(text or "" for name in TEXTS for text in row.texts.get(name, ("", ""))),
+    ]

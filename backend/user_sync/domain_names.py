@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from backend.integrations.openmetadata.schemas import Domain, DomainRef
-from backend.user_sync.fitness import shown
+from backend.user_sync import fields
+from backend.user_sync.validation import shown
 
 
 def folded(text: str) -> str:
@@ -27,13 +29,28 @@ def said_domains(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Rules:
-    """How domains are meant. mapping: what the directory says (folded) → full name of a domain.
+    """What is kept in step, and how domains are meant.
 
-    domain_mode: replace the user's direct domains, add to them, or only where there are none.
+    mapping: what the directory says (folded) → full name of a domain. domain_mode: replace the
+    user's direct domains, add to them, or only where there are none. attributes: see `fields`.
     """
 
     domain_mode: str = "replace"
     mapping: Mapping[str, str] = field(default_factory=dict)
+    attributes: tuple[str, ...] = fields.chosen(fields.DEFAULT)
+
+    @cached_property
+    def names(self) -> bool:
+        return fields.DISPLAY_NAME.name in self.attributes
+
+    @cached_property
+    def domains(self) -> bool:
+        return fields.DOMAINS.name in self.attributes
+
+    @cached_property
+    def texts(self) -> tuple[fields.Text, ...]:
+        """Those beside the display name."""
+        return tuple(text for name, text in fields.TEXTS.items() if name in self.attributes)
 
 
 class DomainNames:

@@ -108,9 +108,9 @@ class FewMatched(UpstreamError):
         )
 
 
-class NothingToUndo(InvalidInput):
+class NothingToRevert(InvalidInput):
     def __init__(self, run_id: int) -> None:
-        super().__init__(f"Run {run_id} stored nothing, so there is nothing to undo.")
+        super().__init__(f"Run {run_id} stored nothing, so there is nothing to revert.")
         self.run_id = run_id
 
 
@@ -129,10 +129,10 @@ class ElsewhereNow(Conflict):
         self.plan_id = plan_id
 
 
-class UndoElsewhere(Conflict):
+class RevertElsewhere(Conflict):
     def __init__(self, run_id: int, wrote_to: str, now: str) -> None:
         super().__init__(
             f"Run {run_id} wrote to {wrote_to}, but the environment's connection now points to "
-            f"{now}. Point it back to undo the run there."
+            f"{now}. Point it back to revert the run there."
         )
         self.run_id = run_id

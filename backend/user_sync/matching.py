@@ -1,71 +1,25 @@
 """Directory against OpenMetadata: two lists in, one row per directory user out. Pure.
 
-Users match by e-mail, domains by name, both whatever the case (`folded`). A directory that says
-nothing about a name or a domain (null, blank) has no opinion: what OpenMetadata has stays.
-Inherited domains are left out of the comparison. Nothing is ever wiped.
+Users match by e-mail, domains by name, both whatever the case (`folded`); how two users are
+compared says `comparing`.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, StoredUser
-from backend.user_sync.addresses import address_key, hidden, looks_alike, skeleton
+from backend.user_sync.addresses import address_key, skeleton
+from backend.user_sync.comparing import Decided, Ignores, PlanRow, compared
 from backend.user_sync.domain_names import DomainNames, Rules, folded, said_domains
-from backend.user_sync.fitness import MAX_EMAIL, MAX_NAME, UNFIT, shown, why_invalid, why_unfit
-
-_NO_REFS: tuple[DomainRef, ...] = ()
-ONLY_FORM = "the names differ only in white space or Unicode form"
-
-
-class PlanRow(msgspec.Struct, gc=False):
-    """A row before it is stored (models.SyncRow). domain: what the directory said."""
-
-    position: int
-    kind: str
-    reason: str
-    email: str
-    user: StoredUser | None = None
-    new_name: str | None = None
-    sets_name: bool = False
-    look_alike: bool = False
-    new_domains: tuple[DomainRef, ...] = _NO_REFS
-    sets_domains: bool = False
-    domain: str = ""
-
-
-#: Differences somebody decided to leave: (user id, field) → (digest of both values, the words).
-Ignores = Mapping[tuple[str, str], tuple[str, str]]
-
-
-class _Decided:
-    """The differences people left alone, and which of them are there no more.
-
-    outdated: (user id, field, digest) of those where a side has changed. A side without an
-    opinion, or an unknown domain, says nothing of the kind.
-    """
-
-    def __init__(self, ignores: Ignores) -> None:
-        self._ignores = ignores
-        self.outdated: list[tuple[str, str, str]] = []
-
-    def left(self, user: StoredUser, field: str, old: object, new: object) -> str:
-        """In whose words this very difference is left alone; "" when it is not."""
-        known = self._ignores.get((user.id, field)) if self._ignores else None
-        if known is None:
-            return ""
-        if known[0] == digest(field, old, new):
-            return known[1]
-        self.outdated.append((user.id, field, known[0]))
-        return ""
-
-    def left_domains(self, user: StoredUser, wanted: tuple[DomainRef, ...]) -> str:
-        if not self._ignores:
-            return ""
-        return self.left(user, "domains", domain_identity(user.domains), domain_identity(wanted))
+from backend.user_sync.validation import (
+    MAX_EMAIL,
+    MAX_NAME,
+    UNFIT,
+    shown,
+    why_invalid,
+    why_unfit,
+)
 
 
 class Matcher:
@@ -88,7 +42,7 @@ class Matcher:
         self._items = items
         self._rules = rules or Rules()
         self._known = DomainNames(domains, self._rules.mapping)
-        self._decided = _Decided(ignores or {})
+        self._decided = Decided(ignores or {})
         self.outdated = self._decided.outdated
         self._waiting: dict[str, int] = {}
         self._taken: dict[str, tuple[str, PlanRow]] = {}
@@ -189,7 +143,7 @@ class Matcher:
         reason = f"the e-mail belongs to the bot {user.name}" if user.is_bot else why_unfit(user)
         if reason:
             return self._said(position, PlanRow(position, "invalid", shown(reason, 500), ""))
-        return _compared(position, item, user, self._known, self._decided, self._rules)
+        return compared(position, item, user, self._known, self._decided, self._rules)
 
     def _not_found(self, key: str, position: int, alike: Mapping[str, str]) -> PlanRow:
         reason = "no such e-mail in OpenMetadata"
@@ -221,15 +175,16 @@ def match(
     return [rows[position] for position in range(len(items))]
 
 
-def digest(field: str, old: object, new: object) -> str:
-    """Identifies a difference: it changes when either side does."""
-    text = "\x00".join((field, repr(old), repr(new)))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def change_line(user_id: str, version: float | None, name: str | None, domains: set[str]) -> str:
+def change_line(
+    user_id: str,
+    version: float | None,
+    name: str | None,
+    domains: set[str],
+    texts: Mapping[str, tuple[str | None, str | None]] | None,
+) -> str:
     """One user's part of a plan's digest. name: None when it is not written."""
-    return f"{user_id}|{version}|{name!r}|{sorted(domains)}"
+    more = f"|{[(key, new) for key, (_, new) in sorted(texts.items())]!r}" if texts else ""
+    return f"{user_id}|{version}|{name!r}|{sorted(domains)}{more}"
 
 
 def changes_digest(lines: Iterable[str]) -> str:
@@ -238,10 +193,6 @@ def changes_digest(lines: Iterable[str]) -> str:
     for line in lines:
         whole.update(line.encode("utf-8", "surrogatepass") + b"\n")
     return whole.hexdigest()
-
-
-def domain_identity(refs: Sequence[DomainRef]) -> list[str]:
-    return sorted(ref.id for ref in refs)
 
 
 def _said_as(name: str | None, domains: Sequence[DomainRef]) -> tuple[str, frozenset[str]]:
@@ -307,91 +258,3 @@ def _agreeing_firsts(
         elif values[key] != said:
             firsts.pop(key, None)
     return firsts
-
-
-def _compared(
-    position: int,
-    item: Mapping[str, Any],
-    user: StoredUser,
-    known: DomainNames,
-    decided: _Decided,
-    rules: Rules,
-) -> PlanRow:
-    row = PlanRow(position, "unchanged", "", item["email"] or "", user)
-    left: list[str] = []
-    name = (item.get("displayName") or "").strip()
-    if name:
-        row.new_name = name
-        row.sets_name = name != user.display_name
-        if words := decided.left(user, "displayName", user.display_name, name):
-            row.sets_name = False
-            left.append(words)
-    remarks: list[str] = []
-    unknown = _compare_domains(row, said_domains(item), known, decided, rules, left, remarks)
-    if user.email != row.email and folded(user.email) != folded(row.email):
-        remarks.append(f"the same address is written {shown(user.email, MAX_EMAIL)} there")
-    if left:
-        remarks.append("ignored: " + "; ".join(left))
-    if row.sets_name:
-        row.look_alike = looks_alike(user.display_name or "", name)
-        if not name.isascii() and (marks := hidden(name)):
-            remarks.append(f"the new name holds invisible characters ({marks})")
-    if not row.email.isascii() and (marks := hidden(row.email)):
-        remarks.append(f"the directory's e-mail holds invisible characters ({marks})")
-    if unknown:
-        row.kind = "unknown_domain"
-        remarks.insert(0, unknown)
-    elif row.sets_name or row.sets_domains:
-        row.kind = "update"
-        if row.look_alike and not row.sets_domains:
-            remarks.insert(0, ONLY_FORM)
-    if remarks:
-        row.reason = "; ".join(remarks)[:500]
-    return row
-
-
-def _compare_domains(
-    row: PlanRow,
-    said: tuple[str, ...],
-    known: DomainNames,
-    decided: _Decided,
-    rules: Rules,
-    left: list[str],
-    remarks: list[str],
-) -> str:
-    """Set the row's new domains; returns why the directory's cannot be taken, or "". Adds the
-    words of who ignored the difference, and which rule decided unless it is the usual one."""
-    user = row.user
-    assert user is not None  # noqa: S101 - compared with one
-    row.new_domains = user.domains
-    if not said:
-        return ""
-    row.domain = said[0] if len(said) == 1 else ", ".join(said)
-    wanted, note = known.find_all(said)
-    if not wanted:
-        return note
-    if note:
-        remarks.append(note)
-    if rules.domain_mode == "add":
-        wanted = _joined(user.domains, wanted)
-    elif rules.domain_mode == "only_when_empty" and user.domains:
-        if _differ(user.domains, wanted):
-            remarks.append("the domains stay: only users without any are given some")
-        return ""
-    if words := decided.left_domains(user, wanted):
-        left.append(words)
-    elif _differ(user.domains, wanted):
-        row.new_domains, row.sets_domains = wanted, True
-    return ""
-
-
-def _differ(old: tuple[DomainRef, ...], new: tuple[DomainRef, ...]) -> bool:
-    if len(old) == len(new) == 1:  # by far the usual case
-        return old[0].id != new[0].id
-    return domain_identity(old) != domain_identity(new)
-
-
-def _joined(old: tuple[DomainRef, ...], more: tuple[DomainRef, ...]) -> tuple[DomainRef, ...]:
-    held = {ref.id for ref in old}
-    added = [ref for ref in more if ref.id not in held]
-    return tuple(sorted((*old, *added), key=lambda ref: ref.id)) if added else old

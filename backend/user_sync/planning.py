@@ -26,18 +26,13 @@ from backend.user_sync import (
     rules_repository,
     sources,
 )
+from backend.user_sync.comparing import Ignores, PlanRow, domain_identity
 from backend.user_sync.domain_names import Rules
 from backend.user_sync.errors import FewMatched, ShortAnswer
-from backend.user_sync.fitness import storable
-from backend.user_sync.matching import (
-    Ignores,
-    Matcher,
-    PlanRow,
-    change_line,
-    changes_digest,
-    domain_identity,
-)
+from backend.user_sync.fields import ATTRIBUTES, chosen
+from backend.user_sync.matching import Matcher, change_line, changes_digest
 from backend.user_sync.schemas import KINDS, PlanView, SettingsView
+from backend.user_sync.validation import storable
 
 log = get_logger(__name__)
 
@@ -110,7 +105,11 @@ def _prepare(database: Database, plan_id: int) -> Sides:
         name, key = plan.environment, plan.environment_id
         view = rules_repository.settings_view(session, key, name)
         return Sides(
-            rules=Rules(view.settings.domain_mode, domain_map.mapping(session, key)),
+            rules=Rules(
+                view.settings.domain_mode,
+                domain_map.mapping(session, key),
+                chosen(view.settings.attributes),
+            ),
             openmetadata=resolve.connection(session, kind="openmetadata", environment=name),
             directory=resolve.connection(session, kind="directory", environment=name),
             settings=view,
@@ -125,7 +124,11 @@ def _fill(
     control.progress(0, None, note="Asking the directory and OpenMetadata.")
     options = sides.settings.settings
     with (
-        sources.gateway_for(sides.openmetadata, timeout=options.timeout) as gateway,
+        sources.gateway_for(
+            sides.openmetadata,
+            timeout=options.timeout,
+            texts=[text.name for text in sides.rules.texts],
+        ) as gateway,
         Listing(gateway, options.page_size) as listing,
     ):
         items = sources.client(database, sides.directory).users()
@@ -191,7 +194,7 @@ class Tally:
         self._name(row.new_domains)
         if row.domain and not row.new_domains:
             self.domains.add(row.domain.strip())
-        if row.sets_name or row.sets_domains:
+        if row.applicable:
             self._change(row, sign)
 
     def _name(self, refs: tuple[DomainRef, ...]) -> None:
@@ -206,14 +209,15 @@ class Tally:
         self._name(user.domains)
         old, new = set(domain_identity(user.domains)), set(domain_identity(row.new_domains))
         self.fields["users"] += sign
-        self.fields["displayName"] += sign * row.sets_name
-        self.fields["domains"] += sign * row.sets_domains
+        changes = row.changes
+        for name in ATTRIBUTES:
+            self.fields[name] += sign * (name in changes)
         self.fields["domains_added"] += sign * bool(row.sets_domains and new - old)
         self.fields["domains_removed"] += sign * bool(row.sets_domains and old - new)
         self.fields["look_alike"] += sign * row.look_alike
         if sign > 0:
             wanted = row.new_name if row.sets_name else None
-            self._changes[row.position] = change_line(user.id, user.version, wanted, new)
+            self._changes[row.position] = change_line(user.id, user.version, wanted, new, row.texts)
         else:
             self._changes.pop(row.position, None)
 

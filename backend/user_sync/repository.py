@@ -79,7 +79,7 @@ def last_matched_share(session: ReadSession, environment_id: int, host_port: str
             SyncPlan.environment_id == environment_id,
             SyncPlan.host_port == host_port,
             SyncPlan.state == "ready",
-            SyncPlan.origin != "undo",
+            SyncPlan.origin != "revert",
         )
         .order_by(SyncPlan.id.desc())
         .limit(1)
@@ -121,10 +121,10 @@ def fail_abandoned(session: WriteSession, before: datetime) -> list[int]:
 
 
 def newest_ready(session: ReadSession) -> Iterator[SyncPlan]:
-    """The newest plan of each environment that is ready, undo plans left out."""
+    """The newest plan of each environment that is ready, revert plans left out."""
     newest: Select[tuple[int]] = (
         select(func.max(SyncPlan.id))
-        .where(SyncPlan.state == "ready", SyncPlan.origin != "undo")
+        .where(SyncPlan.state == "ready", SyncPlan.origin != "revert")
         .group_by(SyncPlan.environment_id)
     )
     yield from session.scalars(

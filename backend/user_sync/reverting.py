@@ -11,15 +11,16 @@ from backend.integrations.openmetadata.schemas import StoredUser
 from backend.models import SyncPlan, SyncRun
 from backend.user_sync import (
     plans,
+    reaper,
     repository,
     row_repository,
     rules_repository,
     run_repository,
-    upkeep,
 )
 from backend.user_sync.addresses import looks_alike
-from backend.user_sync.errors import NothingToUndo, UndoElsewhere
-from backend.user_sync.matching import ONLY_FORM, PlanRow
+from backend.user_sync.comparing import ONLY_FORM, PlanRow
+from backend.user_sync.errors import NothingToRevert, RevertElsewhere
+from backend.user_sync.fields import TEXTS, Changes
 from backend.user_sync.planning import Tally
 from backend.user_sync.schemas import TAKES_BACK, ItemView, PlanView
 
@@ -29,16 +30,16 @@ def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
 
     Takes back only the fields that were really stored, and unknown writes as far as they turn out
     to be stored; users changed since then become conflicts when the plan is applied.
-    Raises RunNotFound, RunActive, UndoElsewhere, NothingToUndo.
+    Raises RunNotFound, RunActive, RevertElsewhere, NothingToRevert.
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
-    run = upkeep.at_rest(session, run_id)
+    run = reaper.at_rest(session, run_id)
     source = repository.get_plan(session, run.plan_id)
     _check_home(session, run, source)
-    plan = plans.create(session, actor, environment=run.environment, origin="undo")
+    plan = plans.create(session, actor, environment=run.environment, origin="revert")
     rows = _inverse(run_repository.all_items(session, run, source.host_port))
     if not rows:
-        raise NothingToUndo(run_id)
+        raise NothingToRevert(run_id)
     tally = Tally()
     for row in rows:
         tally.add(row)
@@ -49,46 +50,52 @@ def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
 def _check_home(session: WriteSession, run: SyncRun, source: SyncPlan) -> None:
     """A clone of the server knows the same user ids, so nothing later would notice.
 
-    Raises UndoElsewhere.
+    Raises RevertElsewhere.
     """
     config = resolve.connection(session, kind="openmetadata", environment=run.environment)
     now = config.settings["host_port"].rstrip("/")
     if now != source.host_port:
-        raise UndoElsewhere(run.id, source.host_port, now)
+        raise RevertElsewhere(run.id, source.host_port, now)
 
 
 def _inverse(items: Iterator[ItemView]) -> list[PlanRow]:
     rows: list[PlanRow] = []
     for item in items:
         unknown = item.state == "unknown"
-        row = item.row
-        name = row.sets_name if unknown else "displayName" in item.stored
-        domains = row.sets_domains if unknown else "domains" in item.stored
-        if not (name or domains):
-            continue
-        user = StoredUser(
-            id=item.user_id,
-            name=row.user_name or "",
-            email=row.email,
-            display_name=row.new_name if name else row.old_name,
-            version=item.version_after,
-            updated_at=None,
-            updated_by=None,
-            is_bot=False,
-            deleted=False,
-            domains=row.new_domains if domains else row.old_domains,
-            inherited=row.inherited,
-        )
-        reason = TAKES_BACK + (", if it was stored" if unknown else "")
-        inverse = PlanRow(len(rows), "update", reason, row.email, user)
-        inverse.sets_name, inverse.new_name = name, row.old_name if name else user.display_name
-        inverse.look_alike = name and looks_alike(user.display_name or "", row.old_name or "")
-        if inverse.look_alike:
-            inverse.reason += f"; {ONLY_FORM}"
-        inverse.sets_domains = domains
-        inverse.new_domains = row.old_domains if domains else user.domains
-        rows.append(inverse)
+        taken = {n: c for n, c in item.row.changes.items() if unknown or n in item.stored}
+        if taken:
+            rows.append(_taken_back(len(rows), item, taken, unknown=unknown))
     return rows
+
+
+def _taken_back(position: int, item: ItemView, taken: Changes, *, unknown: bool) -> PlanRow:
+    """From what the run stored back to what was there."""
+    row = item.row
+    old, name = taken.get("displayName", (row.old_name, row.old_name))
+    before, domains = taken.get("domains", (row.old_domains, row.old_domains))
+    user = StoredUser(
+        id=item.user_id,
+        name=row.user_name or "",
+        email=row.email,
+        display_name=name,
+        version=item.version_after,
+        updated_at=None,
+        updated_by=None,
+        is_bot=False,
+        deleted=False,
+        domains=domains,
+        inherited=row.inherited,
+    )
+    reason = TAKES_BACK + (", if it was stored" if unknown else "")
+    inverse = PlanRow(position, "update", reason, row.email, user)
+    inverse.sets_name, inverse.new_name = "displayName" in taken, old
+    inverse.look_alike = inverse.sets_name and looks_alike(name or "", old or "")
+    if inverse.look_alike:
+        inverse.reason += f"; {ONLY_FORM}"
+    inverse.sets_domains, inverse.new_domains = "domains" in taken, before
+    texts = {key: (new, was) for key, (was, new) in taken.items() if key in TEXTS}
+    inverse.texts = texts or None
+    return inverse
 
 
 def _ready(

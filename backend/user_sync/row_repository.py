@@ -12,9 +12,11 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.models import SyncPlan, SyncRow
-from backend.user_sync.fitness import UNSTORABLE
-from backend.user_sync.matching import PlanRow, change_line, changes_digest
+from backend.user_sync.comparing import PlanRow
+from backend.user_sync.fields import DISPLAY_NAME, DOMAINS, dumped, loaded
+from backend.user_sync.matching import change_line, changes_digest
 from backend.user_sync.schemas import OBSERVED, RowFilter, RowPage, RowView
+from backend.user_sync.validation import UNSTORABLE
 
 _COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
 _SQLITE_ROWS = 100
@@ -141,6 +143,8 @@ def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> tuple[Any, ...]:
         row.sets_domains,
         encode.keys(old, row.new_domains, row.domain),
         f"{row.email}\n{name or ''}\n{old_name or ''}\n{new_name or ''}".casefold(),
+        dumped(row.texts),
+        row.unknown,
     )
 
 
@@ -221,13 +225,14 @@ def digest_of_rows(session: ReadSession, plan_id: int) -> str:
             SyncRow.version,
             case((SyncRow.sets_name, SyncRow.new_name)),
             case((SyncRow.sets_domains, SyncRow.new_domains), else_=SyncRow.old_domains),
+            SyncRow.texts,
         )
         .where(SyncRow.plan_id == plan_id, _APPLICABLE)
         .order_by(SyncRow.position)
     )
     return changes_digest(
-        change_line(str(user_id), version, name, {ref.id for ref in refs(domains)})
-        for user_id, version, name, domains in session.execute(query)
+        change_line(str(user_id), version, name, {ref.id for ref in refs(domains)}, loaded(texts))
+        for user_id, version, name, domains, texts in session.execute(query)
     )
 
 
@@ -239,7 +244,19 @@ def get_row(session: ReadSession, plan_id: int, user_id: str) -> SyncRow | None:
     return session.scalars(query).first()
 
 
-_APPLICABLE = or_(SyncRow.sets_name.is_(True), SyncRow.sets_domains.is_(True))
+_APPLICABLE = or_(
+    SyncRow.sets_name.is_(True), SyncRow.sets_domains.is_(True), SyncRow.texts.is_not(None)
+)
+
+
+def keep(row: SyncRow, field: str) -> None:
+    """Take the change of an attribute out of a row: what OpenMetadata holds stays."""
+    if field == DISPLAY_NAME.name:
+        row.sets_name = row.look_alike = False
+    elif field == DOMAINS.name:
+        row.sets_domains, row.new_domains = False, row.old_domains
+    else:
+        row.texts = dumped({n: pair for n, pair in loaded(row.texts).items() if n != field})
 
 
 def _conditions(plan_id: int, wanted: RowFilter) -> list[ColumnElement[bool]]:
@@ -283,6 +300,8 @@ def row_view(row: SyncRow, host_port: str) -> RowView:
         new_domains=refs(row.new_domains if row.sets_domains else row.old_domains),
         inherited=refs(row.inherited),
         sets_domains=row.sets_domains,
+        texts=loaded(row.texts),
+        unknown=tuple(row.unknown.split("\n")) if row.unknown else (),
     )
 
 

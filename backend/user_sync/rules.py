@@ -1,4 +1,4 @@
-"""Settings of an environment, its schedule, and the differences people decided to leave."""
+"""Settings of an environment, its schedule, and the differences that people ignore."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -12,15 +12,15 @@ from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
 from backend.models import SyncIgnore, SyncRow
 from backend.user_sync import (
-    left_alone,
     plans,
     repository,
     row_repository,
     rules_repository,
     run_repository,
 )
+from backend.user_sync.comparing import domain_identity, mark
 from backend.user_sync.errors import NotInPlan
-from backend.user_sync.matching import domain_identity
+from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, chosen
 from backend.user_sync.schemas import DOMAIN_MODES, IgnoreView, PlanView, Settings, SettingsView
 
 
@@ -98,42 +98,24 @@ def next_time(cron: str, now: datetime) -> datetime | None:
 
     Raises InvalidInput with an example.
     """
-    from apscheduler.triggers.cron import CronTrigger
+    from croniter import CroniterError, croniter
 
-    fields = cron.split()
-    if not fields:
+    if not cron.strip():
         return None
     try:
-        fields[4:] = [_weekdays(field) for field in fields[4:]]
-        due: datetime | None = CronTrigger.from_crontab(
-            " ".join(fields), timezone="UTC"
-        ).get_next_fire_time(None, now)
-    except (ValueError, IndexError) as exc:
+        if len(cron.split()) != 5:
+            raise ValueError("it has not five fields")
+        due: datetime = croniter(cron, now, ret_type=datetime).get_next()
+    except (CroniterError, ValueError) as exc:
         raise InvalidInput(
             f"The schedule {cron!r} is no cron expression ({exc}). For example: 0 6 * * 1-5."
         ) from exc
     return due
 
 
-def _weekdays(field: str) -> str:
-    """Crontab's numbers (0 and 7 are Sunday) as names: APScheduler counts from Monday."""
-    names = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    found: list[str] = []
-    for part in field.split(","):
-        span, _, step = part.partition("/")
-        if span == "*" and step:
-            span = "0-6"
-        low, _, high = span.partition("-")
-        if not low.isdigit():
-            found.append(part)
-            continue
-        last = int(high or low)
-        found.extend(names[day] for day in range(int(low), last + 1, int(step or 1)))
-    return ",".join(dict.fromkeys(found))
-
-
 def _check(settings: Settings) -> None:
     next_time(settings.plan_cron, clock.now())
+    chosen(settings.attributes)
     for label, value, low, high in (
         ("The share of the last good answer", settings.min_share, 0.0, 1.0),
         ("The limit in percent", settings.limit_percent, 0.0, 100.0),
@@ -173,21 +155,32 @@ def ignore(
     plan = repository.get_plan(session, plan_id, lock=True)
     if run_repository.find_by_plan(session, plan_id) is not None:
         raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
-    if field not in ("displayName", "domains"):
-        raise InvalidInput(f"The field is displayName or domains, not {field!r}.")
+    if field not in ATTRIBUTES:
+        raise InvalidInput(f"The field is one of {', '.join(ATTRIBUTES)}, not {field!r}.")
     if email and not user_id:
         found, missing = plans.resolve_ids(session, plan_id, [email])
         if missing:
             raise NotInPlan(plan_id, missing)
         user_id = found[0]
     row = row_repository.get_row(session, plan_id, user_id)
-    if row is None or not (row.sets_name if field == "displayName" else row.sets_domains):
+    changes = row_repository.row_view(row, "").changes if row is not None else {}
+    if row is None or field not in changes:
         raise NotInPlan(plan_id, [user_id])
-    note = f"{actor.name}: {reason.strip()}"[:480]
-    rules_repository.put_ignore(
-        session, _ignored(plan.environment_id, row, field, actor, reason.strip()[:500])
+    old, new = changes[field]
+    shown = ATTRIBUTES[field].shown
+    ignored = SyncIgnore(
+        environment_id=plan.environment_id,
+        user_id=str(row.user_id),
+        field=field,
+        digest=mark(field, old, new),
+        email=row.email,
+        difference=f"{shown(old)} → {shown(new)}",
+        author=actor.name[:255],
+        reason=reason.strip()[:500],
+        created_at=clock.now(),
     )
-    _leave(session, plan_id, row, field, note)
+    rules_repository.put_ignore(session, ignored)
+    _take_out(session, plan_id, row, field, f"{actor.name}: {reason.strip()}"[:480])
     audit.record(
         session,
         actor,
@@ -198,42 +191,20 @@ def ignore(
     return repository.plan_view(session, plan)
 
 
-def _ignored(
-    environment_id: int, row: SyncRow, field: str, actor: Actor, reason: str
-) -> SyncIgnore:
-    if field == "displayName":
-        shown = f"{row.old_name or ''} → {row.new_name or ''}"
-    else:
-        old, new = row_repository.refs(row.old_domains), row_repository.refs(row.new_domains)
-        shown = f"{', '.join(r.fqn for r in old)} → {', '.join(r.fqn for r in new)}"
-    return SyncIgnore(
-        environment_id=environment_id,
-        user_id=str(row.user_id),
-        field=field,
-        digest=left_alone.mark(row, field),
-        email=row.email,
-        difference=shown,
-        author=actor.name[:255],
-        reason=reason,
-        created_at=clock.now(),
-    )
-
-
-def _leave(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: str) -> None:
+def _take_out(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: str) -> None:
     """Take the difference out of the plan's row and counts."""
     plan = repository.get_plan(session, plan_id)
     fields, kinds = dict(plan.fields), dict(plan.kinds)
     fields[field] = fields.get(field, 1) - 1
-    if field == "displayName":
+    if field == DISPLAY_NAME.name:
         fields["look_alike"] = fields.get("look_alike", 0) - int(row.look_alike)
-        row.sets_name = row.look_alike = False
-    else:
+    elif field == DOMAINS.name:
         old = set(domain_identity(row_repository.refs(row.old_domains)))
         new = set(domain_identity(row_repository.refs(row.new_domains)))
         fields["domains_added"] = fields.get("domains_added", 0) - bool(new - old)
         fields["domains_removed"] = fields.get("domains_removed", 0) - bool(old - new)
-        row.sets_domains, row.new_domains = False, row.old_domains
-    if not (row.sets_name or row.sets_domains):
+    row_repository.keep(row, field)
+    if not row_repository.row_view(row, "").applicable:
         fields["users"] = fields.get("users", 1) - 1
         if row.kind == "update":
             kinds["update"], kinds["unchanged"] = kinds["update"] - 1, kinds["unchanged"] + 1
@@ -244,10 +215,31 @@ def _leave(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: 
     plan.digest = row_repository.digest_of_rows(session, plan_id)
 
 
+def skip_ignored(session: WriteSession, run_id: int) -> None:
+    """Take users out of a run whose difference was ignored after its plan was made.
+
+    Another plan may have been open meanwhile, or the run lay stopped: the decision is the newer
+    word. The whole user becomes a conflict, so that a person sees it and plans again; one that may
+    have been written already stays unknown, so that a revert still looks at it.
+    """
+    run = run_repository.get_run(session, run_id)
+    known = rules_repository.ignores(session, run.environment_id)
+    for item, row in run_repository.open_rows_of(session, run_id, {user for user, _ in known}):
+        words = [
+            known[item.user_id, field][1]
+            for field, (old, new) in row_repository.row_view(row, "").changes.items()
+            if known.get((item.user_id, field), ("",))[0] == mark(field, old, new)
+        ]
+        if words:
+            item.state = "unknown" if item.state == "sending" else "conflict"
+            item.finished_at = clock.now()
+            item.reason = f"ignored since this was planned: {'; '.join(words)}"
+
+
 def list_ignores(
     session: ReadSession, actor: Actor, *, environment: str | None = None
 ) -> tuple[IgnoreView, ...]:
-    """The differences left alone in an environment, newest first."""
+    """The ignored differences of an environment, newest first."""
     access.require(actor, Permission.USER_SYNC_READ)
     found = resolve.environment(session, environment)
     return rules_repository.list_ignores(session, found.id)

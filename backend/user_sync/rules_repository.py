@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
 from backend.models import SyncIgnore, SyncSettings
-from backend.user_sync.matching import Ignores
+from backend.user_sync.comparing import Ignores
 from backend.user_sync.schemas import IgnoreView, Settings, SettingsView
 
 MOST_IGNORES = 10_000

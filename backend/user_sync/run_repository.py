@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +14,8 @@ from backend.core.database import ReadSession, WriteSession, database_now
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
-from backend.user_sync.fitness import storable
-from backend.user_sync.schemas import ENDED, Change, Field, ItemView, Outcome, RunView
+from backend.user_sync.schemas import ENDED, Change, ItemView, Outcome, RunView
+from backend.user_sync.validation import storable
 
 #: A run whose worker has not been heard of for this long may be taken over.
 STALE = timedelta(seconds=120)
@@ -141,20 +141,32 @@ def next_changes(
     return [(position, change_of(row)) for position, row in session.execute(query)]
 
 
+def open_rows_of(
+    session: WriteSession, run_id: int, user_ids: Collection[str]
+) -> Iterator[tuple[SyncItem, SyncRow]]:
+    """Items of these users that have not ended, with what was asked for; read 500 at a time."""
+    users = sorted(user_ids)
+    for start in range(0, len(users), 500):
+        query = (
+            select(SyncItem, SyncRow)
+            .join(
+                SyncRow,
+                (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position),
+            )
+            .where(
+                SyncItem.run_id == run_id,
+                SyncItem.state.in_(("pending", "sending")),
+                SyncItem.user_id.in_(users[start : start + 500]),
+            )
+        )
+        yield from ((item, row) for item, row in session.execute(query).all())
+
+
 def change_of(row: SyncRow) -> Change:
-    fields: list[Field] = []
-    if row.sets_name:
-        fields.append("displayName")
-    if row.sets_domains:
-        fields.append("domains")
     return Change(
         user_id=str(row.user_id),
         email=row.email,
-        fields=tuple(fields),
-        old_name=row.old_name,
-        new_name=row.new_name,
-        old_domains=row_repository.refs(row.old_domains),
-        new_domains=row_repository.refs(row.new_domains if row.sets_domains else row.old_domains),
+        changes=row_repository.row_view(row, "").changes,
         version=row.version,
         updated_at=row.updated_at,
     )
@@ -252,7 +264,7 @@ def item_page(
 
 
 def all_items(session: ReadSession, run: SyncRun, host_port: str) -> Iterator[ItemView]:
-    """Every item, read in steps, for exports and the undo."""
+    """Every item, read in steps, for exports and the revert."""
     after = -1
     while True:
         items = item_page(session, run, host_port, states=(), text="", after=after, limit=2_000)

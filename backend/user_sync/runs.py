@@ -1,4 +1,4 @@
-"""Apply a plan, watch the run, continue it, undo it."""
+"""Apply a plan, watch the run, continue it, revert it."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from backend.jobs.enqueue import enqueue
 from backend.models import SyncPlan, SyncRun
 from backend.user_sync import (
     applying,
-    exports,
+    documents,
     plans,
+    reaper,
     repository,
     row_repository,
     rules_repository,
     run_repository,
-    upkeep,
 )
 from backend.user_sync.errors import (
     AppliedWithout,
@@ -204,7 +204,7 @@ def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool
     Raises RunActive, NothingToContinue, PlanExpired (the directory may say something else by now).
     """
     access.require(actor, Permission.USER_SYNC_APPLY)
-    run = upkeep.at_rest(session, run_id)
+    run = reaper.at_rest(session, run_id)
     view = run_repository.view(session, run)
     if not view.unsettled:
         raise NothingToContinue(run_id, view.counts)
@@ -229,8 +229,8 @@ def cancel(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:
     """Ask a run's job to stop between two users. Raises RunNotFound, InvalidInput, JobFinished."""
     access.require(actor, Permission.USER_SYNC_APPLY)
     run = run_repository.get_run(session, run_id)
-    if upkeep.abandoned(session, run):
-        return run_repository.view(session, upkeep.at_rest(session, run_id))
+    if reaper.abandoned(session, run):
+        return run_repository.view(session, reaper.at_rest(session, run_id))
     if run.job_id is None:
         raise InvalidInput(f"Run {run_id} was started from a command line; stop it there.")
     jobs.cancel(session, actor, job_id=run.job_id)
@@ -296,4 +296,4 @@ def all_items(session: ReadSession, actor: Actor, *, run_id: int) -> Iterator[It
 
 def run_csv(session: ReadSession, actor: Actor, *, run_id: int) -> str:
     """The whole run as CSV."""
-    return exports.run_csv(all_items(session, actor, run_id=run_id))
+    return documents.run_csv(all_items(session, actor, run_id=run_id))

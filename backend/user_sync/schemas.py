@@ -1,11 +1,14 @@
 """What user sync hands out: plans, rows, runs, items, settings; and what its filters take."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from backend.integrations.directory.graphql.presets import Preset as Preset  # handed out here
 from backend.integrations.openmetadata.schemas import DomainRef as DomainRef  # handed out here
 from backend.integrations.openmetadata.schemas import Preflight
+from backend.user_sync.fields import DEFAULT, Changes, differing, labels
 
 Kind = Literal[
     "update",
@@ -30,7 +33,6 @@ OBSERVED: tuple[Kind, ...] = ("leaver", "renamed")
 #: How the reasons of a revert's rows begin.
 TAKES_BACK = "takes back a change"
 DOMAIN_MODES = ("replace", "add", "only_when_empty")
-Field = Literal["displayName", "domains"]
 ItemState = Literal["pending", "sending", "applied", "conflict", "failed", "unknown"]
 ITEM_STATES: tuple[ItemState, ...] = (
     "applied",
@@ -90,8 +92,9 @@ class PlanView:
 class RowView:
     """One directory user of a plan. old_domains never holds inherited ones.
 
-    sets_name and sets_domains say what would be written; look_alike: the two names differ only in
-    white space, invisible characters or Unicode form.
+    changes says what would be written: attribute → (old, new); look_alike: the two names differ
+    only in white space, invisible characters or Unicode form. unknown: what the directory calls
+    domains that nobody has.
     """
 
     plan_id: int
@@ -112,10 +115,20 @@ class RowView:
     new_domains: tuple[DomainRef, ...]
     inherited: tuple[DomainRef, ...]
     sets_domains: bool
+    texts: Mapping[str, tuple[str | None, str | None]]
+    unknown: tuple[str, ...]
+
+    @property
+    def changes(self) -> Changes:
+        return differing(
+            (self.old_name, self.new_name) if self.sets_name else None,
+            (self.old_domains, self.new_domains) if self.sets_domains else None,
+            self.texts,
+        )
 
     @property
     def applicable(self) -> bool:
-        return self.sets_name or self.sets_domains
+        return bool(self.changes)
 
     @property
     def why(self) -> str:
@@ -124,15 +137,10 @@ class RowView:
             TAKES_BACK
         ):
             return self.reason
-        differ = [
-            name
-            for name, sets in (("display name", self.sets_name), ("domains", self.sets_domains))
-            if sets
-        ]
+        differ = self.changes
         found = f"matched by e-mail with {self.user_name}"
-        said = f"{' and '.join(differ)} {'differ' if self.sets_domains else 'differs'}"
-        if not differ:
-            said = "nothing to change"
+        verb = "differ" if self.sets_domains or len(differ) > 1 else "differs"
+        said = f"{labels(differ)} {verb}" if differ else "nothing to change"
         return "; ".join(filter(None, (found, said, self.reason)))
 
 
@@ -216,7 +224,8 @@ class Settings:
     of the last good one stops planning. limit_percent of the matched users, from limit_from
     matched users up, may change without a typed confirmation. page_size: users of OpenMetadata a
     page, halved while one takes longer than `timeout` seconds; directory_timeout: seconds for one
-    answer of the directory. domain_mode: see `matching.Rules`.
+    answer of the directory. domain_mode: see `domain_names.Rules`. attributes: what is kept in
+    step, names of `fields.ATTRIBUTES` with commas between.
     """
 
     plan_cron: str = ""
@@ -230,6 +239,7 @@ class Settings:
     timeout: float = 30.0
     directory_timeout: float = 120.0
     domain_mode: str = "replace"
+    attributes: str = DEFAULT
 
     def exceeded_by(self, users: int, matched: int) -> bool:
         """Whether so many changed users need a typed confirmation."""
@@ -294,16 +304,6 @@ class TryView:
 
 
 @dataclass(frozen=True)
-class PresetView:
-    """A query with its mapping and paging that fits the directory's schema."""
-
-    label: str
-    query: str
-    mapping: str
-    paging: str
-
-
-@dataclass(frozen=True)
 class UploadView:
     environment: str
     name: str
@@ -364,17 +364,13 @@ class Waiting:
 class Change:
     """What one write is to do, and what the user looked like when it was planned.
 
-    fields: which of displayName and domains are written. email guards against a user id that has
+    changes: attribute → (old, new) of what is written. email guards against a user id that has
     become somebody else.
     """
 
     user_id: str
     email: str
-    fields: tuple[Field, ...]
-    old_name: str | None
-    new_name: str | None
-    old_domains: tuple[DomainRef, ...]
-    new_domains: tuple[DomainRef, ...]
+    changes: Changes
     version: float | None
     updated_at: int | None
 

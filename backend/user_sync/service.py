@@ -36,7 +36,7 @@ from backend.user_sync.runs import (
     resume,
     run_csv,
 )
-from backend.user_sync.sources import preflight, suggest, try_it, upload, uploaded
+from backend.user_sync.sources import list_domains, preflight, suggest, try_it, upload, uploaded
 
 __all__ = [
     "all_items",
@@ -54,6 +54,7 @@ __all__ = [
     "ignore",
     "leavers",
     "list_domain_map",
+    "list_domains",
     "list_ignores",
     "list_items",
     "list_plans",

@@ -1,5 +1,7 @@
 """The directory of an environment: its client, its uploaded file, and a try of its settings."""
 
+from collections.abc import Sequence
+
 from backend.connections import resolve
 from backend.connections.schemas import ConnectionConfig
 from backend.core import access, audit, clock
@@ -8,12 +10,14 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.directory.graphql import presets
+from backend.integrations.directory.graphql.presets import Preset
 from backend.integrations.directory.upload import UploadSource
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.models import SyncUpload
 from backend.user_sync import rules_repository
+from backend.user_sync.fields import TEXTS
 from backend.user_sync.matching import refusal
-from backend.user_sync.schemas import PreflightView, PresetView, Tried, TryView, UploadView
+from backend.user_sync.schemas import PreflightView, Tried, TryView, UploadView
 
 MAX_UPLOAD = 8 * 1024 * 1024
 TRIED = 10
@@ -39,13 +43,18 @@ def client(
 
 
 def gateway_for(
-    config: ConnectionConfig, *, connections: int = 4, timeout: float = 30.0
+    config: ConnectionConfig,
+    *,
+    connections: int = 4,
+    timeout: float = 30.0,
+    texts: Sequence[str] = tuple(TEXTS),
 ) -> OpenMetadataGateway:
     return OpenMetadataGateway(
         config.settings["host_port"],
         config.secrets.get("jwt_token", ""),
         max_connections=connections,
         timeout=timeout,
+        texts=texts,
     )
 
 
@@ -72,15 +81,14 @@ def _tried(item: object) -> Tried:
 
 def suggest(
     database: Database, actor: Actor, *, environment: str | None = None
-) -> tuple[PresetView, ...]:
+) -> tuple[Preset, ...]:
     """Queries with mappings that fit the directory's schema, read by introspection.
 
     Raises QueryRefused where introspection is closed.
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
     config = _config(database, environment)
-    found = presets.of(client(database, config, timeout=TRY_TIMEOUT))
-    return tuple(PresetView(p.label, p.query, p.mapping, p.paging) for p in found)
+    return tuple(presets.of(client(database, config, timeout=TRY_TIMEOUT)))
 
 
 def preflight(database: Database, actor: Actor, *, environment: str | None = None) -> PreflightView:
@@ -91,6 +99,17 @@ def preflight(database: Database, actor: Actor, *, environment: str | None = Non
     with gateway_for(config) as gateway:
         found = gateway.preflight()
     return PreflightView(environment=config.environment.name, **vars(found))
+
+
+def list_domains(
+    database: Database, actor: Actor, *, environment: str | None = None
+) -> tuple[str, ...]:
+    """The full names of OpenMetadata's domains, to choose from; asked now."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    with database.read() as session:
+        config = resolve.connection(session, kind="openmetadata", environment=environment)
+    with gateway_for(config) as gateway:
+        return tuple(sorted((domain.fqn for domain in gateway.domains()), key=str.casefold))
 
 
 def _config(database: Database, environment: str | None) -> ConnectionConfig:

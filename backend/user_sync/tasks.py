@@ -14,11 +14,11 @@ from backend.user_sync import (
     applying,
     planning,
     plans,
+    reaper,
     repository,
     row_repository,
     rules_repository,
     runs,
-    upkeep,
 )
 
 log = get_logger(__name__)
@@ -84,7 +84,7 @@ def plan_by_schedule(database: Database) -> None:
 @every("user_sync.abandoned", minutes=1)
 def stop_abandoned_runs(database: Database) -> None:
     """A run whose process died would say that it is at work for ever."""
-    upkeep.stop_abandoned(database)
+    reaper.stop_abandoned(database)
 
 
 @every("user_sync.cleanup", hours=6)

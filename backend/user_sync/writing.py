@@ -25,9 +25,10 @@ from backend.integrations.openmetadata.errors import (
     TokenRefused,
 )
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
-from backend.integrations.openmetadata.schemas import DomainRef, StoredUser
+from backend.integrations.openmetadata.schemas import StoredUser
 from backend.user_sync.addresses import address_key
-from backend.user_sync.schemas import Change, Field, ItemState, Outcome
+from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, labels
+from backend.user_sync.schemas import Change, ItemState, Outcome
 
 TRIES = 5
 
@@ -84,10 +85,9 @@ class Writer:
 
     def _lost_domains(self, change: Change) -> str:
         """Which domains to be written were deleted since the plan; "" when none."""
-        if "domains" not in change.fields:
-            return ""
-        lost = [ref for ref in change.new_domains if not self._gateway.has_domain(ref.id)]
-        return f"the domain {_names(tuple(lost))} was deleted since the plan" if lost else ""
+        _, wanted = change.changes.get(DOMAINS.name, ((), ()))
+        lost = tuple(ref for ref in wanted if not self._gateway.has_domain(ref.id))
+        return f"the domain {DOMAINS.shown(lost)} was deleted since the plan" if lost else ""
 
     def _patch(self, change: Change, now: StoredUser, *, guarded: bool) -> Outcome:
         """Send it and see what became of it. Raises only what proves that nothing was stored:
@@ -130,7 +130,7 @@ class Writer:
             return Outcome("unknown", f"It was sent, but could not be read back: {_cause(exc)}")
 
     def _guards(self, change: Change) -> bool:
-        if "domains" in change.fields and not (
+        if DOMAINS.name in change.changes and not (
             self._gateway.version().stores_domains_with_if_match
         ):
             return False
@@ -142,7 +142,7 @@ class Writer:
         seen = self._read_back(change)
         if isinstance(seen, Outcome):
             return replace(seen, state="unknown", reason=exc.message) if lost else seen
-        if any(_has(change, name, seen) for name in change.fields):
+        if any(_has(change, name, seen) for name in change.changes):
             what = "the answer was lost" if lost else "the answer was an error"
             return self._compared(change, seen, f"{what}, but the change is stored")
         if lost:
@@ -151,10 +151,10 @@ class Writer:
         return Outcome("failed", exc.message)
 
     def _compared(self, change: Change, answer: StoredUser, reason: str) -> Outcome:
-        stored = tuple(name for name in change.fields if _has(change, name, answer))
-        if stored == change.fields:
+        stored = tuple(name for name in change.changes if _has(change, name, answer))
+        kept = [name for name in change.changes if name not in stored]
+        if not kept:
             return _applied(change, answer, reason)
-        kept = [name for name in change.fields if name not in stored]
         return Outcome(
             "failed",
             self._why_kept(kept),
@@ -163,10 +163,9 @@ class Writer:
             updated_after=answer.updated_at,
         )
 
-    def _why_kept(self, kept: list[Field]) -> str:
-        what = " and ".join("display name" if name == "displayName" else "domains" for name in kept)
-        said = f"OpenMetadata accepted the change but kept the old {what}"
-        if self._is_bot and "displayName" in kept:
+    def _why_kept(self, kept: list[str]) -> str:
+        said = f"OpenMetadata accepted the change but kept the old {labels(kept)}"
+        if self._is_bot and DISPLAY_NAME.name in kept:
             return (
                 f"{said}: {self._principal or 'this account'} is a bot, and policy "
                 "DefaultBotPolicy denies EditDisplayName. Use a technical admin account."
@@ -195,22 +194,12 @@ def _cause(exc: PortalError) -> str:
 
 
 def operations(change: Change) -> list[dict[str, Any]]:
-    """JSON Patch of whole values: `add` replaces a member that is there and creates one that is
-    not; never positions in a list, which the server fills with inherited domains, too."""
-    found: list[dict[str, Any]] = []
-    if "displayName" in change.fields:
-        if change.new_name is None:
-            found.append({"op": "remove", "path": "/displayName"})
-        else:
-            found.append({"op": "add", "path": "/displayName", "value": change.new_name})
-    if "domains" in change.fields:
-        refs = [{"id": ref.id, "type": "domain"} for ref in change.new_domains]
-        found.append({"op": "add", "path": "/domains", "value": refs})
-    return found
+    """JSON Patch of whole values."""
+    return [ATTRIBUTES[name].operation(new) for name, (_, new) in change.changes.items()]
 
 
 def wanted_is_there(change: Change, now: StoredUser) -> bool:
-    return all(_has(change, name, now) for name in change.fields)
+    return all(_has(change, name, now) for name in change.changes)
 
 
 def what_moved(change: Change, now: StoredUser) -> str:
@@ -218,58 +207,43 @@ def what_moved(change: Change, now: StoredUser) -> str:
     if change.email and address_key(now.email) != address_key(change.email):
         return f"the user's e-mail is now {now.email}; it was {change.email}"
     moved = []
-    if "displayName" in change.fields and (now.display_name or "") != (change.old_name or ""):
-        moved.append(
-            f"the display name is now {_quoted(now.display_name)}, "
-            f"it was {_quoted(change.old_name)}"
-        )
-    if "domains" in change.fields and _ids(now.domains) != _ids(change.old_domains):
-        if change.updated_at is not None and (now.version, now.updated_at) == (
-            change.version,
-            change.updated_at,
-        ):
+    untouched = change.updated_at is not None and (now.version, now.updated_at) == (
+        change.version,
+        change.updated_at,
+    )
+    for name, (old, _) in change.changes.items():
+        attribute = ATTRIBUTES[name]
+        held = attribute.stored(now)
+        if attribute.same(held, old):
+            continue
+        was, there = attribute.shown(old), attribute.shown(held)
+        if name == DOMAINS.name and untouched:
             return (
-                f"the server's list showed the domains {_names(change.old_domains)}, but asked for "
-                f"the user alone it shows {_names(now.domains)}, and nobody changed the user: one "
-                "of them comes from a team. Give the domain to the user or take it from the team"
+                f"the server's list showed the domains {was}, but asked for the user alone it "
+                f"shows {there}, and nobody changed the user: one of them comes from a team. "
+                "Give the domain to the user or take it from the team"
             )
-        moved.append(
-            f"the domains are now {_names(now.domains)}, they were {_names(change.old_domains)}"
-        )
+        is_now, it_was = ("are", "they were") if name == DOMAINS.name else ("is", "it was")
+        moved.append(f"the {labels([name])} {is_now} now {there}, {it_was} {was}")
     if not moved:
         return ""
     who = f"; changed by {now.updated_by}" if now.updated_by else ""
     return " and ".join(moved) + who + _when(now.updated_at)
 
 
-def _has(change: Change, name: Field, now: StoredUser) -> bool:
-    if name == "displayName":
-        return (now.display_name or "") == (change.new_name or "")
-    return _ids(now.domains) == _ids(change.new_domains)
+def _has(change: Change, name: str, now: StoredUser) -> bool:
+    attribute = ATTRIBUTES[name]
+    return attribute.same(attribute.stored(now), change.changes[name][1])
 
 
 def _applied(change: Change, now: StoredUser, reason: str, *, stored: bool = True) -> Outcome:
     return Outcome(
         "applied",
         reason,
-        stored=change.fields if stored else (),
+        stored=tuple(change.changes) if stored else (),
         version_after=now.version,
         updated_after=now.updated_at,
     )
-
-
-def _ids(refs: tuple[DomainRef, ...]) -> set[str]:
-    return {ref.id for ref in refs}
-
-
-def _names(refs: tuple[DomainRef, ...]) -> str:
-    return ", ".join(sorted(ref.fqn for ref in refs)) or "none"
-
-
-def _quoted(text: str | None) -> str:
-    if text is None:
-        return "empty"
-    return f"“{text}”" if len(text) <= 120 else f"“{text[:120]}…”"
 
 
 def _when(milliseconds: int | None) -> str:

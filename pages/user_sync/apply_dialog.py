@@ -1,22 +1,23 @@
-"""What is done with ticked users: apply them, or leave a difference alone."""
+"""What is done with ticked users: apply them, or ignore a difference."""
 
 import streamlit as st
 
 from backend.core.access import Permission
 from backend.core.words import counted
 from backend.user_sync import service
-from backend.user_sync.schemas import PlanView, RowView
+from backend.user_sync.fields import ATTRIBUTES, labels
+from backend.user_sync.fields import chosen as chosen_of
+from backend.user_sync.schemas import PlanView, RowView, Settings
 from pages.shared import confirm
 from pages.shell import calls, flash, guard
 from pages.shell.errors import code
 from pages.user_sync import ticks
 
 _DIALOG = "user_sync.apply"
-FIELDS = {"displayName": "Display name", "domains": "Domains"}
 
 
 def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
-    """The button with its dialog, and beside it the popover for differences to leave alone."""
+    """The button with its dialog, and beside it the popover for differences to ignore."""
     chosen = sorted(ticks.ticked(plan.id))
     st.button(
         f"Apply {len(chosen):,} ticked",
@@ -28,36 +29,36 @@ def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
         on_click=confirm.open_dialog,
         args=(_DIALOG,),
     )
-    _leave_alone(plan, rows)
+    _ignore(plan, rows)
     view = calls.read(service.get_settings, environment=plan.environment)
     over = service.over_limit(len(chosen), plan.matched_count, view.settings)
     confirm.ask(
         _DIALOG,
         title=f"Change {counted(len(chosen), 'user')} in {plan.environment}?",
-        body=lambda: _words(plan, chosen, over, view.settings.limit_percent),
+        body=lambda: _words(plan, chosen, over, view.settings),
         action=f"Change {counted(len(chosen), 'user')}",
         typed=str(len(chosen)) if over else None,
         on_confirm=lambda: _apply(plan, chosen),
     )
 
 
-def _words(plan: PlanView, chosen: list[str], over: bool, percent: float) -> None:
+def _words(plan: PlanView, chosen: list[str], over: bool, settings: Settings) -> None:
     """What will happen, in numbers and words."""
     st.markdown(
         f"**{len(chosen):,}** of {counted(plan.matched_count, 'matched user')} will be changed "
-        f"in OpenMetadata at {code(plan.host_port)}. Only display names and domains are written; "
-        "roles, teams and everything else stay."
+        f"in OpenMetadata at {code(plan.host_port)}. Only {labels(chosen_of(settings.attributes))} "
+        "are written; roles, teams and everything else stay."
     )
     st.markdown(
         "Each user is read again just before. Whoever was changed by somebody else since the plan "
         "is left alone and listed as a conflict. The run can be cancelled between two users and "
-        "undone afterwards."
+        "reverted afterwards."
     )
     lose = calls.read(service.count_losing_domains, plan_id=plan.id, user_ids=chosen)
     if lose:
         st.markdown(f"{counted(lose, 'of them loses', 'of them lose')} a direct domain.")
     if over:
-        st.warning(f"This is more than the limit of {percent:g} % of the users.")
+        st.warning(f"This is more than the limit of {settings.limit_percent:g} % of the users.")
     st.caption(f"Plan digest `{plan.digest[:12]}`.")
 
 
@@ -71,12 +72,11 @@ def _apply(plan: PlanView, chosen: list[str]) -> None:
     st.query_params["run"] = str(run.id)
 
 
-def _leave_alone(plan: PlanView, rows: tuple[RowView, ...]) -> None:
+def _ignore(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     found: dict[tuple[str, str], str] = {
-        (str(row.user_id), field): f"{row.email} · {FIELDS[field]}"
+        (str(row.user_id), field): f"{row.email} · {ATTRIBUTES[field].label}"
         for row in rows
-        for field, sets in (("displayName", row.sets_name), ("domains", row.sets_domains))
-        if sets
+        for field in row.changes
     }
     session = guard.signed_in()
     if not found or session is None or not session.actor.may(Permission.USER_SYNC_PLAN):

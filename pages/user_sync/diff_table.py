@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from backend.user_sync.difference import segments, visible
+from backend.user_sync.fields import ATTRIBUTES
 from backend.user_sync.schemas import DomainRef, RowView
+from backend.user_sync.validation import segments, visible
 
 SHOWN = 160
 _OLD = (
@@ -31,6 +32,8 @@ def row_html(row: RowView) -> str:
         parts.append(_line("Domains", f"{old} → {new}"))
     elif row.old_domains:
         parts.append(_line("Domains", _names(row.old_domains)))
+    for name, (before, after) in row.texts.items():
+        parts.append(_line(ATTRIBUTES[name].label, name_html(before, after)))
     if row.inherited:
         parts.append(_line("Inherited from teams", _names(row.inherited)))
     return "".join(parts)

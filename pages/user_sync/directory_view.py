@@ -6,7 +6,12 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.words import counted
 from backend.user_sync import service
-from backend.user_sync.schemas import DomainMapView, PreflightView, PresetView, TryView
+from backend.user_sync.schemas import (
+    DomainMapView,
+    PreflightView,
+    Preset,
+    TryView,
+)
 from pages.shared import times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
@@ -60,7 +65,7 @@ def _people(found: TryView) -> None:
     )
 
 
-def _presets(presets: tuple[PresetView, ...]) -> None:
+def _presets(presets: tuple[Preset, ...]) -> None:
     if not presets:
         st.info("Nothing in the schema lists people with an e-mail; write the query by hand.")
     for preset in presets:

@@ -32,7 +32,7 @@ _MADE = {
     "cli": "command line",
     "api": "REST",
     "schedule": "by schedule",
-    "undo": "undo of a run",
+    "revert": "revert of a run",
 }
 
 
@@ -43,7 +43,7 @@ def draw(environment: str) -> None:
     _charts(plans, runs)
     st.subheader("Runs", anchor=False)
     if runs:
-        st.caption("Choose a run to see what became of each user, to continue or to undo it.")
+        st.caption("Choose a run to see what became of each user, to continue or to revert it.")
         _choose("run", [run.id for run in runs], _runs(runs), key="user_sync.runs")
     else:
         st.caption("Nothing was applied yet. A run begins when ticked rows of a plan are applied.")
@@ -57,7 +57,7 @@ def draw(environment: str) -> None:
 
 def _charts(plans: Sequence[PlanView], runs: Sequence[RunView]) -> None:
     """What plans found and what runs did, oldest on the left; a single one is no history."""
-    found = [p for p in reversed(plans) if p.state == "ready" and p.origin != "undo"][-_BARS:]
+    found = [p for p in reversed(plans) if p.state == "ready" and p.origin != "revert"][-_BARS:]
     done = [run for run in reversed(runs) if run.ended][-_BARS:]
     left, right = st.columns(2)
     if len(found) > 1:
@@ -111,7 +111,7 @@ def _choose(what: str, ids: list[int], frame: pd.DataFrame, *, key: str) -> None
         on_select="rerun",
         selection_mode="single-row",
         column_config={
-            "When": times.column("When"),
+            "Created": times.column("Created"),
             **{
                 name: st.column_config.NumberColumn(name, width="small")
                 for name in frame.select_dtypes("number").columns
@@ -138,7 +138,7 @@ def _runs(runs: Sequence[RunView]) -> pd.DataFrame:
             "Unknown": _settled(runs, "unknown"),
             "Not tried": _settled(runs, "not tried"),
             "By": [run.actor_name for run in runs],
-            "When": [run.created_at for run in runs],
+            "Created": [run.created_at for run in runs],
         }
     )
 
@@ -153,11 +153,11 @@ def _plans(plans: Sequence[PlanView]) -> pd.DataFrame:
         {
             "Plan": [plan.id for plan in plans],
             "State": [_state(plan) for plan in plans],
-            "Made": [_MADE.get(plan.origin, plan.origin) for plan in plans],
+            "Planned": [_MADE.get(plan.origin, plan.origin) for plan in plans],
             "Changes": [plan.changes for plan in plans],
             "Run": [str(plan.run_id or "") for plan in plans],
             "By": [plan.actor_name for plan in plans],
-            "When": [plan.created_at for plan in plans],
+            "Created": [plan.created_at for plan in plans],
         }
     )
 

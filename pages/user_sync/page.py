@@ -1,4 +1,4 @@
-"""Plan, review, apply and undo user changes between the directory and OpenMetadata."""
+"""Plan, review, apply and revert user changes between the directory and OpenMetadata."""
 
 import streamlit as st
 

@@ -9,7 +9,7 @@ from backend.user_sync.schemas import KINDS, OBSERVED, PlanView, RowFilter, RowV
 from pages.shared import filters, job_progress, rows, times
 from pages.shell import calls
 from pages.shell.errors import code, escape
-from pages.user_sync import apply_dialog, diff_table, ticks
+from pages.user_sync import apply_dialog, diff_table, mapping, ticks
 
 PAGE_SIZES = (25, 50, 100)
 LABELS = {
@@ -69,14 +69,15 @@ def draw(actor: Actor, plan: PlanView) -> None:
     if found.total == 0:
         st.info("No row fits these filters.")
     else:
-        _table(found.items, may_apply)
+        _table(plan, found.items, may_apply, actor.may(Permission.USER_SYNC_PLAN))
         _pager(found.total, page, size)
     _download(plan)
+    mapping.dialog(plan)
 
 
 def _head(plan: PlanView) -> None:
     made = f"Created {times.relative(plan.created_at)} by {escape(plan.actor_name)}"
-    if plan.origin == "undo":
+    if plan.origin == "revert":
         made += f", takes back run {plan.reverts_run_id}"
     elif plan.origin == "schedule":
         made += ", by schedule"
@@ -92,8 +93,8 @@ def _head(plan: PlanView) -> None:
 
 
 def _sides(plan: PlanView) -> str:
-    """What was compared; an undo asks OpenMetadata only."""
-    if plan.origin == "undo":
+    """What was compared; a revert asks OpenMetadata only."""
+    if plan.origin == "revert":
         written = counted(plan.directory_count, "change")
         return f"{written} of that run, compared with OpenMetadata {escape(plan.server_version)}"
     return (
@@ -166,7 +167,7 @@ def _paging() -> tuple[int, int]:
     return max(0, (filters.number("page") or 1) - 1), size
 
 
-def _table(shown: tuple[RowView, ...], may_apply: bool) -> None:
+def _table(plan: PlanView, shown: tuple[RowView, ...], may_apply: bool, may_map: bool) -> None:
     with st.container(border=True, gap="small"):
         for row in shown:
             if may_apply:
@@ -177,6 +178,9 @@ def _table(shown: tuple[RowView, ...], may_apply: bool) -> None:
                 who, what = st.columns([4, 6], vertical_alignment="center")
             who.markdown(_who(row))
             what.html(diff_table.row_html(row) + _reason(row))
+            if may_map:
+                with what:
+                    mapping.buttons(plan, row)
 
 
 def _who(row: RowView) -> str:

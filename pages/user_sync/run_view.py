@@ -1,4 +1,4 @@
-"""One run: live, then the outcome of each user, continue, undo, download."""
+"""One run: live, then the outcome of each user, continue, revert, download."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.jobs import service as jobs
 from backend.user_sync import service
+from backend.user_sync.fields import TEXTS
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
 from pages.shared import filters, job_progress, rows, status, times
 from pages.shell import calls, flash
@@ -108,7 +109,7 @@ def _items(run: RunView) -> None:
         key="user_sync.items",
         placeholder="",
         column_config={
-            "When": times.column("When"),
+            "Ended": times.column("Ended"),
             "OpenMetadata": st.column_config.LinkColumn(display_text="Open"),
         },
     )
@@ -137,11 +138,25 @@ def _frame(run: RunView, items: tuple[ItemView, ...]) -> pd.DataFrame:
             "New name": [_name(item.row.new_name, item) for item in items],
             "Old domains": [_domains(item.row.old_domains, item) for item in items],
             "New domains": [_domains(item.row.new_domains, item) for item in items],
-            "When": [item.finished_at for item in items],
+            **_texts(items),
+            "Ended": [item.finished_at for item in items],
             "OpenMetadata": [item.row.user_url for item in items],
         }
     )
     return frame if any(item.reason for item in items) else frame.drop(columns="Reason")
+
+
+def _texts(items: tuple[ItemView, ...]) -> dict[str, list[str]]:
+    """Two columns for each further attribute that somebody here was to get."""
+    return {
+        f"{age} {text.label.lower()}": [
+            item.row.texts[name][at] or "(empty)" if name in item.row.texts else ""
+            for item in items
+        ]
+        for name, text in TEXTS.items()
+        if any(name in item.row.texts for item in items)
+        for at, age in enumerate(("Old", "New"))
+    }
 
 
 def _name(name: str | None, item: ItemView) -> str:
@@ -158,8 +173,8 @@ def _actions(actor: Actor, run: RunView) -> None:
             again = st.button("Continue", key="user_sync.resume", icon=":material/play_arrow:")
             if again and calls.write(service.resume, run_id=run.id) is not None:
                 st.rerun()
-        may_undo = actor.may(Permission.USER_SYNC_PLAN)
-        if may_undo and st.button("Undo …", key="user_sync.revert", icon=":material/undo:"):
+        may_revert = actor.may(Permission.USER_SYNC_PLAN)
+        if may_revert and st.button("Revert …", key="user_sync.revert", icon=":material/undo:"):
             _revert(run)
         st.download_button(
             "Download the result (CSV)",

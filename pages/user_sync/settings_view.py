@@ -8,10 +8,10 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
+from backend.user_sync.fields import ATTRIBUTES, chosen
 from backend.user_sync.schemas import DOMAIN_MODES, Settings
 from pages.shared import times
 from pages.shell import calls, flash, guard
-from pages.user_sync.apply_dialog import FIELDS
 
 _MODES = {
     "replace": "replace a user's own domains",
@@ -112,7 +112,16 @@ def _limits(now: Settings, locked: bool) -> Settings:
 
 
 def _reading(now: Settings, locked: bool) -> Settings:
-    """What domains mean, and how patiently both sides are asked."""
+    """What is kept in step, what domains mean, and how patiently both sides are asked."""
+    kept = st.multiselect(
+        "Kept in step with the directory",
+        list(ATTRIBUTES),
+        chosen(now.attributes),
+        format_func=_label,
+        key="user_sync.attributes",
+        help="Another attribute needs its own name in the directory's answer, or in the mapping.",
+        disabled=locked,
+    )
     mode = st.selectbox(
         "The directory's domains",
         DOMAIN_MODES,
@@ -124,6 +133,7 @@ def _reading(now: Settings, locked: bool) -> Settings:
     size, wait, wait_directory = st.columns(3, vertical_alignment="bottom")
     return replace(
         now,
+        attributes=",".join(kept),
         domain_mode=mode,
         page_size=int(
             size.number_input(
@@ -143,6 +153,10 @@ def _reading(now: Settings, locked: bool) -> Settings:
     )
 
 
+def _label(attribute: str) -> str:
+    return ATTRIBUTES[attribute].label if attribute in ATTRIBUTES else attribute
+
+
 def _seconds(column: Any, label: str, value: float, most: float, locked: bool) -> float:
     return float(column.number_input(label, 1.0, most, float(value), format="%g", disabled=locked))
 
@@ -157,23 +171,23 @@ def _ignores(actor: Actor, environment: str) -> None:
         pd.DataFrame(
             {
                 "User": [item.email for item in kept],
-                "Field": [FIELDS.get(item.field, item.field) for item in kept],
+                "Field": [_label(item.field) for item in kept],
                 "Difference": [item.difference[:300] for item in kept],
                 "Why": [item.reason for item in kept],
                 "By": [item.author for item in kept],
-                "When": [item.created_at for item in kept],
+                "Created": [item.created_at for item in kept],
             }
         ),
         hide_index=True,
         width="stretch",
-        column_config={"When": times.column("When")},
+        column_config={"Created": times.column("Created")},
     )
     if not actor.may(Permission.USER_SYNC_PLAN):
         return
     which = st.selectbox(
         "Compare again",
         kept,
-        format_func=lambda item: f"{item.email} · {FIELDS.get(item.field, item.field)}",
+        format_func=lambda item: f"{item.email} · {_label(item.field)}",
         key="user_sync.forget",
     )
     if st.button("Compare it again", key="user_sync.forget_do") and which is not None:

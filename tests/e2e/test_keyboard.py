@@ -69,7 +69,7 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
     keys.press("Enter")
     reach(page, page.get_by_role("dialog").get_by_role("button", name="Change 1 user"))
     keys.press("Enter")
-    expect(page.get_by_role("button", name="Undo").last).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
 
     # The parts of a page are one stop for Tab; the arrow keys go from part to part.
     parts = page.get_by_role("radiogroup", name="Part of the page")

@@ -63,7 +63,7 @@ def change_a_user(page: Page, role: str) -> None:
     box.last.check(force=True)
     press(page, "Apply 1 ticked")
     press(dialog(page), "Change 1 user")
-    expect(page.get_by_role("button", name="Undo").last).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
     settle(page)
     applied = page.get_by_test_id("stMetric").filter(has_text="Applied")
     expect(applied).to_contain_text("1")
@@ -135,7 +135,7 @@ JOBS = (
         "User sync",
         ("steward", "admin"),
         "Only stewards and admins plan and apply changes",
-        ("Plan now", "Apply", "Tick this page", "Undo"),
+        ("Plan now", "Apply", "Tick this page", "Revert"),
         "/user-sync?view=plan&plan=1",
         "user_sync:",
         change_a_user,

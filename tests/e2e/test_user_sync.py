@@ -1,4 +1,4 @@
-"""A new user: plan the sandbox, tick, provoke a conflict, apply live, undo; then the CLI."""
+"""A new user: plan the sandbox, tick, provoke a conflict, apply live, revert; then the CLI."""
 
 import json
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     press(page, "Apply 2 ticked")
     page.get_by_text("roles, teams and everything else stay").first.wait_for()
     press(page, "Change 2 users")
-    page.get_by_role("button", name="Undo").last.wait_for()
+    page.get_by_role("button", name="Revert").last.wait_for()
     both = [f"--email={email}" for email in ("aaron_johnson0@example.com", LENA)]
     run = sandbox_portal.cli_json("users", "apply", plan, *both, check=False)
     states = {row["email"]: row["status"] for row in run["rows"]}
@@ -65,7 +65,7 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     assert "carla.chen" in conflict
 
     settle(page)
-    press(page, "Undo")
+    press(page, "Revert")
     page.get_by_text("takes back run").first.wait_for()
     settle(page)
     undo = number_in_address(page, "plan")
@@ -73,7 +73,7 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     press(page, "Apply 1 ticked")
     press(page, "Change 1 user")
     page.get_by_text(f"of plan {undo},").first.wait_for()
-    page.get_by_role("button", name="Undo").last.wait_for()
+    page.get_by_role("button", name="Revert").last.wait_for()
 
 
 def test_ticks_made_while_the_page_is_redrawn_are_kept(

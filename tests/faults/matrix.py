@@ -179,7 +179,7 @@ PROVEN: dict[Cell, str] = {
         "TestOrder::test_datahub_down_is_an_error_and_not_a_later_rule"
     ),
     Cell("user sync plan", "Process", "killed"): (
-        "tests/backend/user_sync/test_upkeep.py::TestCleanup::test_plans_of_dead_processes_fail"
+        "tests/backend/user_sync/test_reaper.py::TestCleanup::test_plans_of_dead_processes_fail"
     ),
     Cell("user sync apply", "Process", "killed"): (
         "tests/integration/test_many_machines.py::"

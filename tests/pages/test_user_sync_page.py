@@ -1,4 +1,4 @@
-"""The user sync page: plan, filter, tick over pages, confirm, follow, undo, leave alone."""
+"""The user sync page: plan, filter, tick over pages, confirm, follow, revert, ignore."""
 
 import json
 
@@ -338,7 +338,7 @@ class TestHistory:
     def test_times_are_instants_for_the_browser_to_put_into_words(self, open_page, world):
         plan = world.plan()
         (table,) = open_page(PAGE, role="viewer", view="history").dataframe
-        assert table.value["When"].tolist() == [plan.created_at]
+        assert table.value["Created"].tolist() == [plan.created_at]
         assert table.value["State"].tolist() == ["waiting"]
 
 

@@ -25,7 +25,7 @@ from backend.user_sync.schemas import (
     LeaverView,
     PlanView,
     PreflightView,
-    PresetView,
+    Preset,
     RowFilter,
     RunView,
     SettingsView,
@@ -270,7 +270,7 @@ def try_directory(database: State, caller: Caller, environment: Environment = No
 @router.get("/presets")
 def presets(
     database: State, caller: Caller, environment: Environment = None
-) -> dict[str, list[PresetView]]:
+) -> dict[str, list[Preset]]:
     """Queries with mappings that fit the directory's GraphQL schema."""
     return {"items": list(service.suggest(database, caller, environment=environment))}
 

@@ -1,7 +1,5 @@
 """What user sync's endpoints are sent."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -30,13 +28,13 @@ class ApplyRequest(BaseModel):
 
 
 class IgnoreRequest(BaseModel):
-    """userId or email: whose difference; reason: others will read it."""
+    """userId or email: whose difference; field: an attribute; reason: others will read it."""
 
     model_config = ConfigDict(extra="forbid")
 
     userId: str = Field(default="", max_length=64)
     email: str = Field(default="", max_length=320)
-    field: Literal["displayName", "domains"]
+    field: str = Field(max_length=40)
     reason: str = Field(max_length=500)
 
 

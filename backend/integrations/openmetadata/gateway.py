@@ -65,7 +65,10 @@ class OpenMetadataGateway:
         sleep: Callable[[float], None] | None = None,
         headers: Mapping[str, str] | None = None,
         verify: bool | ssl.SSLContext = True,
+        texts: Sequence[str] = (),
     ) -> None:
+        """texts: attributes of users to be read beside name, e-mail and domains."""
+        self._texts = texts
         self.host_port = checked_address(host_port)
         token = bare_token(token)
         self._expires = tokens.expiry(token)
@@ -204,9 +207,7 @@ class OpenMetadataGateway:
             self._version = found
         return self._version
 
-    def users(
-        self, page_size: int = PAGE_SIZE, *, extra_fields: Sequence[str] = ()
-    ) -> Iterator[UserPage]:
+    def users(self, page_size: int = PAGE_SIZE) -> Iterator[UserPage]:
         """Every user that is not deleted, in pages; a page is halved when it takes too long.
 
         Raises UpstreamError when the pages end early or go round in circles: a part of the users
@@ -215,7 +216,7 @@ class OpenMetadataGateway:
         Raises EmailsMasked when the server hides addresses from this caller.
         """
         seen, totals = 0, list[int]()
-        for page in self._pages(page_size, extra_fields=extra_fields):
+        for page in self._pages(page_size):
             seen += len(page.users) + page.unreadable
             if page.total is not None:
                 totals.append(page.total)
@@ -225,12 +226,10 @@ class OpenMetadataGateway:
                 SYSTEM, f"the list ended after {seen} of {totals[-1]} users", "Try again."
             )
 
-    def _pages(
-        self, size: int, principal: str = "", *, extra_fields: Sequence[str] = ()
-    ) -> Iterator[UserPage]:
-        fields = ",".join(("domains", *extra_fields))
+    def _pages(self, size: int, principal: str = "") -> Iterator[UserPage]:
+        read = wire.UserReader(self._texts).page
         try:
-            for page in self._paged("users", size, {"fields": fields}, wire.UserReader().page):
+            for page in self._paged("users", size, {"fields": "domains"}, read):
                 if any(is_masked(user.email) for user in page.users):
                     raise EmailsMasked(principal)
                 yield page
@@ -254,7 +253,7 @@ class OpenMetadataGateway:
 
     def user(self, user_id: str, fields: str = "domains") -> StoredUser:
         """One user as it is now. Raises NotThere when unknown or deleted."""
-        user = wire.stored_user(self.raw_user(user_id, fields))
+        user = wire.stored_user(self.raw_user(user_id, fields), self._texts)
         if user is None:
             raise UpstreamError(SYSTEM, "a user without id or name", "Check its version.")
         if user.deleted:
@@ -302,7 +301,9 @@ class OpenMetadataGateway:
         Raises Moved (somebody was faster; only with if_match), Denied, TokenRefused, NotThere,
         Throttled, OutcomeUnknown (sent, no answer), and the upstream errors.
         """
-        user = wire.stored_user(wire.document(self._patch(user_id, operations, if_match)))
+        user = wire.stored_user(
+            wire.document(self._patch(user_id, operations, if_match)), self._texts
+        )
         if user is None:
             raise UpstreamError(SYSTEM, "the answer to a change is no user", "Check its version.")
         return user

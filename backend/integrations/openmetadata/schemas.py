@@ -20,7 +20,8 @@ class StoredUser(msgspec.Struct, frozen=True, gc=False):
     """A user as OpenMetadata stores it.
 
     domains: the direct ones, sorted by id; inherited: those that come from teams (read-only here).
-    version grows by 0.1 with most changes; updated_at is in milliseconds since 1970.
+    version grows by 0.1 with most changes; updated_at is in milliseconds since 1970. texts: further
+    attributes that the gateway was asked to read.
     """
 
     id: str
@@ -34,6 +35,7 @@ class StoredUser(msgspec.Struct, frozen=True, gc=False):
     deleted: bool
     domains: tuple[DomainRef, ...]
     inherited: tuple[DomainRef, ...]
+    texts: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)

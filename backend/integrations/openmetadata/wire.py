@@ -7,6 +7,8 @@ again with `json` and judged user by user, so that one odd entry never costs a p
 
 import json
 import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -48,26 +50,38 @@ class _Paging(msgspec.Struct, gc=False):
     total: int | None = None
 
 
-class _Page(msgspec.Struct, gc=False):
-    data: list[_User]
-    paging: _Paging
-
-
-_decoder = msgspec.json.Decoder(_Page)
 _NO_DOMAINS: tuple[DomainRef, ...] = ()
+_NO_TEXTS: dict[str, str] = {}
+
+
+@cache
+def _decoder(texts: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    """Of a page whose users have these further texts."""
+    user = msgspec.defstruct(
+        "_UserWithTexts",
+        [(name, str | None, None) for name in texts],
+        bases=(_User,),
+        gc=False,
+        rename="camel",
+    )
+    page = msgspec.defstruct("_Page", [("data", list[user]), ("paging", _Paging)], gc=False)  # type: ignore[valid-type]  # made here
+    return msgspec.json.Decoder(page)
 
 
 class UserReader:
     """Decodes pages; references are shared between users, so 100,000 users stay small."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        """texts: further attributes of a user to be read."""
+        self._texts = texts
+        self._decoder = _decoder(tuple(texts))
         self._refs: dict[str, DomainRef] = {}
         self._alone: dict[str, tuple[DomainRef, ...]] = {}
 
     def page(self, body: bytes) -> tuple[UserPage, str | None]:
         """The page and the cursor of the next one."""
         try:
-            page = _decoder.decode(body)
+            page = self._decoder.decode(body)
         except msgspec.DecodeError:
             return self._tolerant(body)
         convert = self._user
@@ -89,6 +103,9 @@ class UserReader:
             bool(user.deleted),
             direct,
             inherited,
+            {name: text for name in self._texts if (text := getattr(user, name))}
+            if self._texts
+            else _NO_TEXTS,
         )
 
     def _domains(self, refs: list[_Ref]) -> tuple[tuple[DomainRef, ...], tuple[DomainRef, ...]]:
@@ -109,7 +126,7 @@ class UserReader:
 
     def _tolerant(self, body: bytes) -> tuple[UserPage, str | None]:
         data, after, total = _parts(body)
-        users = [user for user in map(stored_user, data) if user is not None]
+        users = [user for raw in data if (user := stored_user(raw, self._texts)) is not None]
         return UserPage(users, total, unreadable=len(data) - len(users)), after
 
 
@@ -143,8 +160,8 @@ def document(body: bytes) -> dict[str, Any]:
     return raw
 
 
-def stored_user(raw: object) -> StoredUser | None:
-    """A user from any JSON; None when id or name is missing."""
+def stored_user(raw: object, texts: Sequence[str] = ()) -> StoredUser | None:
+    """A user from any JSON, with these further texts; None when id or name is missing."""
     if not isinstance(raw, dict) or not raw.get("id") or not raw.get("name"):
         return None
     refs = [r for r in raw.get("domains") or () if isinstance(r, dict) and r.get("id")]
@@ -163,6 +180,7 @@ def stored_user(raw: object) -> StoredUser | None:
         deleted=bool(raw.get("deleted")),
         domains=tuple(direct),
         inherited=tuple(domain_ref(r) for r in refs if r.get("inherited")),
+        texts={name: str(raw[name]) for name in texts if raw.get(name)},
     )
 
 

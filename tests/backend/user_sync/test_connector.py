@@ -20,7 +20,7 @@ from backend.sandbox import directory as directory_standin
 from backend.sandbox.directory import seeding as people
 from backend.sandbox.openmetadata import StandIn, seeding
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = (ROOT / "data" / "user_updater.yaml").read_text()
@@ -71,7 +71,7 @@ def prepare(case: Case, folder: Path) -> tuple[Path, dict[str, str]]:
 
 def run(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=170,
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=540,
         check=False, env={**os.environ, **env},
     )  # fmt: skip
 

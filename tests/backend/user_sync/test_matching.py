@@ -6,12 +6,8 @@ from hypothesis import strategies as st
 
 from backend.integrations.openmetadata.schemas import Domain, DomainRef, StoredUser
 from backend.user_sync.addresses import looks_alike
-from backend.user_sync.matching import (
-    Matcher,
-    digest,
-    domain_identity,
-    match,
-)
+from backend.user_sync.comparing import domain_identity, mark
+from backend.user_sync.matching import Matcher, match
 from backend.user_sync.schemas import KINDS
 
 FINANCE = Domain("d1", "Finance", "Finance", None)
@@ -265,8 +261,8 @@ class TestDuplicates:
 
 class TestIgnored:
     def test_a_difference_is_left_alone_until_either_side_changes(self):
-        mark = digest("displayName", "Ann", "Ann B.")
-        ignores = {("id-ann", "displayName"): (mark, "eve: on leave")}
+        known = mark("displayName", "Ann", "Ann B.")
+        ignores = {("id-ann", "displayName"): (known, "eve: on leave")}
         row = one(said(name="Ann B."), ignores=ignores)
         assert (row.kind, row.sets_name, row.reason) == (
             "unchanged",
@@ -278,8 +274,8 @@ class TestIgnored:
 
     def outdated(self, item, stored):
         ignores = {
-            ("id-ann", "displayName"): (digest("displayName", "Ann", "Ann B."), "eve: x"),
-            ("id-ann", "domains"): (digest("domains", ["d1"], ["d2"]), "eve: x"),
+            ("id-ann", "displayName"): (mark("displayName", "Ann", "Ann B."), "eve: x"),
+            ("id-ann", "domains"): (mark("domains", refs(FINANCE), refs(MARKETING)), "eve: x"),
         }
         matcher = Matcher([item], DOMAINS, ignores)
         matcher.feed([stored])
@@ -301,8 +297,8 @@ class TestIgnored:
         assert self.outdated(said(email="bob@example.com"), other) == []
 
     def test_ignoring_the_domains_leaves_the_name_to_be_written(self):
-        mark = digest("domains", ["d1"], ["d2"])
-        ignores = {("id-ann", "domains"): (mark, "eve: x")}
+        known = mark("domains", refs(FINANCE), refs(MARKETING))
+        ignores = {("id-ann", "domains"): (known, "eve: x")}
         row = one(said(name="Ann B.", domain="Marketing"), ignores=ignores)
         assert (row.kind, row.sets_name, row.sets_domains) == ("update", True, False)
 

@@ -7,7 +7,7 @@ import pytest
 from backend.core.errors import InvalidInput
 from backend.sandbox.openmetadata import StandIn
 from backend.user_sync import service
-from backend.user_sync.errors import NothingToUndo, UndoElsewhere
+from backend.user_sync.errors import NothingToRevert, RevertElsewhere
 from tests.backend.user_sync.conftest import lose
 
 
@@ -28,7 +28,7 @@ class TestRevert:
         before = {k: fields(v) for k, v in world.om.store.users.items()}
         run = world.apply(world.plan())
         inverse = self.revert(world, run)
-        assert (inverse.origin, inverse.reverts_run_id) == ("undo", run.id)
+        assert (inverse.origin, inverse.reverts_run_id) == ("revert", run.id)
         assert inverse.changes == run.total
         undone = world.apply(inverse)
         assert undone.state == "succeeded"
@@ -96,14 +96,14 @@ class TestRevert:
         plan = world.plan()
         world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
         run = world.apply(plan, emails=["dana.fox@example.com"])
-        with pytest.raises(NothingToUndo):
+        with pytest.raises(NothingToRevert):
             self.revert(world, run)
 
     def test_never_writes_to_another_server_that_knows_the_same_users(self, world):
         run, home = world.apply(world.plan()), world.om
         with StandIn(seed=lambda store: store.__dict__.update(copied(home.store))) as clone:
             world.use(clone)
-            with pytest.raises(UndoElsewhere, match="Point it back") as caught:
+            with pytest.raises(RevertElsewhere, match="Point it back") as caught:
                 self.revert(world, run)
             assert home.url in caught.value.message
             assert clone.url in caught.value.message

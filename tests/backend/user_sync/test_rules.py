@@ -52,7 +52,7 @@ class TestIgnore:
         with world.database.read() as session:
             (kept,) = service.list_ignores(session, world.steward, environment=world.env)
         assert (kept.author, kept.reason) == (world.steward.name, "agreed with HR")
-        assert kept.difference == "Lena Novak → Lena Novak-Horvat"
+        assert kept.difference == "“Lena Novak” → “Lena Novak-Horvat”"
         with world.database.write() as session:
             service.forget_ignore(session, world.steward, ignore_id=kept.id)
         assert world.plan().changes == plan.changes

@@ -11,21 +11,21 @@ from backend.user_sync.schemas import Change
 from backend.user_sync.writing import TRIES, Writer, operations
 
 
-def change_of(gateway, name, *, display=..., domains=...):
+def change_of(gateway, name, *, display=..., domains=..., more=""):
     users = {u.name: u for page in gateway.users() for u in page.users}
     known = {d.fqn: d.ref for d in gateway.domains()}
     user = users[name]
-    fields = (("displayName",) if display is not ... else ()) + (
-        ("domains",) if domains is not ... else ()
-    )
+    changes = {}
+    if display is not ...:
+        changes["displayName"] = (user.display_name, display)
+    if domains is not ...:
+        changes["domains"] = (user.domains, tuple(known[d] for d in domains))
+    if more:
+        changes["description"] = (user.texts.get("description"), more)
     return Change(
         user_id=user.id,
         email=user.email,
-        fields=fields,
-        old_name=user.display_name,
-        new_name=display if display is not ... else user.display_name,
-        old_domains=user.domains,
-        new_domains=user.domains if domains is ... else tuple(known[d] for d in domains),
+        changes=changes,
         version=user.version,
         updated_at=user.updated_at,
     )
@@ -137,7 +137,8 @@ class TestConflicts:
     def test_a_list_and_a_read_that_disagree_are_told_apart_from_an_edit(self, server, ready):
         """Servers show a team's domain in one of the two and do not call it inherited."""
         gateway, written = ready
-        change = replace(change_of(gateway, "carla.chen", domains=["Research"]), old_domains=())
+        change = change_of(gateway, "carla.chen", domains=["Research"])
+        change = replace(change, changes={"domains": ((), change.changes["domains"][1])})
         outcome = written.write(change)
         assert (outcome.state, patches(server)) == ("conflict", 0)
         assert (
