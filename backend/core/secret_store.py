@@ -10,13 +10,20 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import String, Text, select
+from sqlalchemy import String, Text, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core import clock
 from backend.core.crypto import KEY_FILE, SEALED, SecretUnreadable, Vault, load_vault
-from backend.core.database import MYSQL_TABLE, Base, Database, ReadSession, UtcDateTime
+from backend.core.database import (
+    MYSQL_TABLE,
+    Base,
+    Database,
+    ReadSession,
+    UtcDateTime,
+    WriteSession,
+)
 from backend.core.errors import SettingsError
 from backend.core.settings import get_settings
 
@@ -106,3 +113,35 @@ def read(session: ReadSession, vault: Vault, name: str) -> bytes:
         select(SystemSecret.ciphertext).where(SystemSecret.name == name)
     ).one()
     return base64.b64decode(vault.decrypt(ciphertext, binding=binding(name)))
+
+
+def keep(session: WriteSession, name: str, value: str) -> None:
+    """Keep a secret under this name until `take`; at most 64 letters."""
+    vault = get_vault()
+    session.add(
+        SystemSecret(
+            name=name,
+            ciphertext=vault.encrypt(value, binding=binding(name)),
+            key_id=vault.key_id,
+            updated_at=clock.now(),
+        )
+    )
+
+
+def take(session: WriteSession, name: str) -> str | None:
+    """The secret of this name, which is gone afterwards; None when there is none."""
+    row = session.get(SystemSecret, name)
+    if row is None:
+        return None
+    value = get_vault().decrypt(row.ciphertext, binding=binding(name))
+    session.delete(row)
+    return value
+
+
+def drop_older(session: WriteSession, prefix: str, before: datetime) -> None:
+    """Remove what was kept under a prefix and never taken."""
+    session.execute(
+        delete(SystemSecret).where(
+            SystemSecret.name.startswith(prefix, autoescape=True), SystemSecret.updated_at < before
+        )
+    )

@@ -81,7 +81,12 @@ def run_managed(ctx: JobContext, *, source_urn: str, environment: str) -> dict[s
 
 @job("ingestion.recipe", title="Run a DataHub recipe")
 def run_recipe(
-    ctx: JobContext, *, name: str, environment: str, values: dict[str, str] | None = None
+    ctx: JobContext,
+    *,
+    name: str,
+    environment: str,
+    values: dict[str, str] | None = None,
+    sealed: str = "",
 ) -> dict[str, Any]:
     """Run a local recipe with DataHub's command line."""
-    return recipes.run(ctx, name=name, environment=environment, values=values)
+    return recipes.run(ctx, name=name, environment=environment, values=values, sealed=sealed)

@@ -101,7 +101,10 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
             name,
             default or "",
             key=f"ingestion.recipe.{recipe.name}.{name}",
-            help="Shown with the job to everybody who may see jobs: no secrets here.",
+            type="password" if name in recipe.secret else "default",
+            help="Kept sealed until the job has read it."
+            if name in recipe.secret
+            else "Shown with the job to everybody who may see jobs: no secrets here.",
         )
         for name, default in recipe.asked.items()
     }
@@ -144,7 +147,8 @@ def _what_runs(recipe: recipes.RecipeView, values: dict[str, str], environment: 
         "and writes what the recipe says."
     )
     for name, value in values.items():
-        st.markdown(f"**{escape(name)}** {escape(value)}")
+        shown = "•••" if value and name in recipe.secret else value
+        st.markdown(f"**{escape(name)}** {escape(shown)}")
     st.code(recipe.text, language="yaml", height=300)
 
 

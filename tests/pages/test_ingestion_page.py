@@ -311,7 +311,7 @@ class TestDataHub:
         assert not app.exception
 
     def test_a_recipe_is_shown_before_it_is_queued(
-        self, open_page: OpenPage, database: Database, environment: str
+        self, open_page: OpenPage, database: Database, datahub: StandIn
     ) -> None:
         app = open_page(PAGE, role="operator", view="datahub")
         app.selectbox(key="ingestion.recipe").select("sample_file.yml").run()
