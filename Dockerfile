@@ -10,7 +10,7 @@ RUN python -m uv pip install --no-cache --compile-bytecode --require-hashes --py
 
 FROM python:3.11-slim-bookworm
 RUN python -m pip uninstall --yes pip setuptools wheel
-RUN useradd --system --uid 10001 --home-dir /var/lib/portal --create-home portal
+RUN groupadd --system --gid 10001 portal && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/portal --create-home portal && chmod 700 /var/lib/portal
 WORKDIR /app
 COPY --from=build /app/.venv /app/.venv
 COPY .streamlit .streamlit
@@ -24,9 +24,10 @@ ENV PORTAL_DATA_DIR=/var/lib/portal \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin
-USER portal
+# By number, so that an orchestrator that forbids root can tell.
+USER 10001:10001
 VOLUME /var/lib/portal
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
-    CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"]
+    CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('STREAMLIT_SERVER_PORT', '8501') + '/readyz', timeout=4)"]
 CMD ["/app/.venv/bin/streamlit", "run", "app.py", "--server.address", "0.0.0.0"]

@@ -26,8 +26,9 @@ SWITCH_SECONDS = 0.0005
 @contextlib.asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
     """Refuses to start with one line per problem; everything slow starts behind first paint."""
+    held = contextlib.ExitStack()
     try:
-        database = await asyncio.to_thread(_open)
+        database = await asyncio.to_thread(_open, held)
     except PortalError as exc:
         for problem in exc.problems if isinstance(exc, SettingsError) else [exc.message]:
             print(f"The portal does not start. {problem}", file=sys.stderr)  # noqa: T201
@@ -42,14 +43,18 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
         yield None
     finally:
         await asyncio.to_thread(background.stop)
+        held.close()
 
 
-def _open() -> Database:
+def _open(held: contextlib.ExitStack) -> Database:
+    """held: what this process keeps until it ends."""
     settings = get_settings()
     composition.install()
     log.configure(settings.log_level)
     private.umask()
     private.state_folder(settings.data_dir)
+    with contextlib.suppress(OSError):  # a folder that cannot be used is said by who needs it
+        held.enter_context(private.only_portal(settings.data_dir))
     database = get_database()
     startup.prepare(database, secret_store.get_vault())
     from backend.accounts import first_start

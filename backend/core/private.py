@@ -1,10 +1,17 @@
 """The state folder is its owner's alone, and so is every file this process makes."""
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from backend.core.crypto import KEY_FILE
+from backend.core.errors import PortalError
+from backend.core.log import get_logger
+
+LOCK_FILE = "portal.lock"
+log = get_logger(__name__)
 
 #: What shows that a folder is the portal's own, so that PORTAL_DATA_DIR=/tmp shuts nobody out.
 _OURS = (KEY_FILE, "portal.sqlite", "audit.checkpoint", "sandbox")
@@ -26,6 +33,34 @@ def state_folder(folder: Path) -> None:
             folder.mkdir(parents=True, mode=0o700)
         elif open_to_others(folder) and _is_ours(folder):
             folder.chmod(0o700)
+
+
+class FolderInUse(PortalError):
+    """Two portals would start one embedded PostgreSQL twice on the same files."""
+
+    status = 503
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"PORTAL_DATA_DIR: another portal runs on {folder.absolute()}. Stop it first, or give "
+            "this one a data folder of its own; more processes for jobs are `worker`s."
+        )
+
+
+@contextlib.contextmanager
+def only_portal(folder: Path) -> Iterator[None]:
+    """Hold the data folder for this portal; raises FolderInUse. The lock dies with its process."""
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise FolderInUse(folder) from exc
+        except OSError as exc:  # some network file systems know no locks
+            log.info("The data folder cannot be locked.", reason=str(exc))
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_to_others(folder: Path) -> bool:

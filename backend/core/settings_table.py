@@ -14,6 +14,7 @@ _COMPOSE = {
     "POSTGRES_PASSWORD": "password of the state database",
     "RABBITMQ_PASSWORD": "password of the jobs' broker",
     "MARIADB_PASSWORD": "password of the account dms on the empty mount ledger",
+    "PORTAL_PUBLISH": "address and port of this machine for the portal (127.0.0.1:8501)",
 }
 
 

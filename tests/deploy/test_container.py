@@ -49,7 +49,7 @@ class TestDockerfile:
 
     def test_the_process_is_not_root(self):
         names = [name for name, _ in FINAL.steps]
-        assert FINAL.last("USER") == "portal"
+        assert FINAL.last("USER") == "10001:10001"
         assert names.index("USER") < names.index("CMD")
         assert any("useradd --system" in step and "portal" in step for step in FINAL.all("RUN"))
 
@@ -64,6 +64,36 @@ class TestDockerfile:
         known = {name for field in Settings.model_fields for name in variable_names(field)}
         given = {name for name in containerfile.variables(FINAL) if name.startswith("PORTAL_")}
         assert given <= known
+
+
+class TestWhatGoesIn:
+    IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
+
+    def test_only_what_is_named(self):
+        rules = [line for line in self.IGNORED if line and not line.startswith("#")]
+        assert rules[0] == "*"
+        named = {rule[1:] for rule in rules if rule.startswith("!")}
+        copied = {
+            source
+            for stage in STAGES
+            for origin, sources, _ in containerfile.copies(stage)
+            for source in sources
+            if origin is None
+        }
+        assert named == copied
+
+    @pytest.mark.parametrize(
+        "rule", [".streamlit/secrets.toml", "data/state", "**/*.keys", "**/*.backup", "**/.env"]
+    )
+    def test_no_secret_that_lies_beside(self, rule):
+        last_named = max(i for i, line in enumerate(self.IGNORED) if line.startswith("!"))
+        assert rule in self.IGNORED[last_named:]
+
+    def test_the_secrets_of_sign_in_are_in_no_commit(self):
+        done = subprocess.run(
+            ["git", "check-ignore", "-q", "--no-index", ".streamlit/secrets.toml"], cwd=ROOT
+        )
+        assert done.returncode == 0
 
 
 class TestCompose:
@@ -103,6 +133,16 @@ class TestCompose:
                 source = volume.split(":")[0]
                 assert source in COMPOSE["volumes"] or (ROOT / source).exists(), source
 
+    def test_plain_http_is_for_this_machine_alone_unless_said_otherwise(self):
+        assert SERVICES["portal"]["ports"] == ["${PORTAL_PUBLISH:-127.0.0.1:8501}:8501"]
+        others = {name: service.get("ports") for name, service in SERVICES.items()}
+        assert {name for name, ports in others.items() if ports} == {"portal"}
+
+    def test_a_stop_reaches_the_process_and_has_time(self):
+        for service in ("portal", "worker"):
+            assert SERVICES[service]["init"] is True
+            assert SERVICES[service]["stop_grace_period"] == "30s"
+
     def test_the_portal_runs_with_few_rights(self):
         for service in ("portal", "worker"):
             assert SERVICES[service]["read_only"] is True
@@ -129,16 +169,14 @@ def test_the_dockerfiles_steps_give_a_portal_that_answers(tmp_path: Path):
         "STREAMLIT_SERVER_PORT": str(port),
     }
     command = [_placed(word, places) for word in containerfile.exec_form(FINAL.last("CMD"))]
-    health = [
-        _placed(word, places).replace(":8501", f":{port}")
-        for word in containerfile.exec_form(FINAL.last("HEALTHCHECK"))
-    ]
+    health = [_placed(word, places) for word in containerfile.exec_form(FINAL.last("HEALTHCHECK"))]
+    asking = {"env": {"STREAMLIT_SERVER_PORT": str(port)}, "capture_output": True}
     portal = processes.Process(
         command, log=tmp_path / "portal.log", env=environment, folder=application
     )
     try:
         portal.wait_until(
-            lambda: time.sleep(0.3) or subprocess.run(health, capture_output=True).returncode == 0,
+            lambda: time.sleep(0.3) or subprocess.run(health, **asking).returncode == 0,
             seconds=120,
         )
         with urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:

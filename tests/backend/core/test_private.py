@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from backend.core import private
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,3 +56,25 @@ def test_a_command_leaves_no_file_that_others_may_read(tmp_path: Path) -> None:
     assert (state / "audit.checkpoint").exists()
     found = {path.name: oct(_mode(path)) for path in (state, *state.rglob("*"))}
     assert {name: mode for name, mode in found.items() if mode not in ("0o600", "0o700")} == {}
+
+
+class TestOnlyPortal:
+    def test_a_second_portal_on_the_folder_is_told(self, tmp_path: Path) -> None:
+        with (
+            private.only_portal(tmp_path),
+            pytest.raises(private.FolderInUse, match=f"another portal runs on {tmp_path}"),
+            private.only_portal(tmp_path),
+        ):
+            pass
+        with private.only_portal(tmp_path):
+            assert _mode(tmp_path / private.LOCK_FILE) == 0o600
+
+    def test_one_that_was_killed_holds_nothing(self, tmp_path: Path) -> None:
+        hold = (
+            "import os, pathlib, sys; from backend.core import private;"
+            "private.only_portal(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
+        )
+        done = subprocess.run([sys.executable, "-c", hold, str(tmp_path)], cwd=ROOT, check=False)
+        assert done.returncode == -9
+        with private.only_portal(tmp_path):
+            pass
