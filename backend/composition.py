@@ -209,9 +209,9 @@ class Ingestion(Domain):
         return alerts.alerts
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import ingestion
+        from backend.api.routes import ingestion, ingestion_sources
 
-        return (("/api", ingestion.router),)
+        return (("/api", ingestion.router), ("/api", ingestion_sources.router))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import ingest

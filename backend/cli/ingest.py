@@ -9,6 +9,7 @@ import typer
 
 import backend.ingestion  # noqa: F401  # tells `connections test` which targets are mapped
 from backend.cli import common as cli
+from backend.cli import ingest_sources
 from backend.core.errors import InvalidInput, PortalError
 
 app = cli.new_app("Run the ingestion of datasets through Lambda and Step Functions.")
@@ -16,6 +17,8 @@ links_app = cli.new_app('The "Run ingestion" link on DataHub\'s dataset pages.')
 mapping_app = cli.new_app("The mapping kept in the portal.")
 app.add_typer(links_app, name="links")
 app.add_typer(mapping_app, name="mapping")
+app.add_typer(ingest_sources.recipes_app, name="recipes")
+app.add_typer(ingest_sources.sources_app, name="sources")
 
 DatasetUrn = Annotated[
     str,

@@ -2,13 +2,13 @@
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backend.changes import gate
 from backend.connections import resolve as connections
-from backend.core import access, audit
+from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, StateDatabaseDown, WriteSession
 from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError, UpstreamError
@@ -54,6 +54,14 @@ class SourceView:
 class SourcePage:
     items: tuple[SourceView, ...]
     total: int
+
+    def document(self) -> dict[str, Any]:
+        """The page as REST and `--json` print it."""
+        items = [
+            asdict(item) | {"last_requested_at": clock.iso(item.last_requested_at)}
+            for item in self.items
+        ]
+        return {"items": items, "total": self.total}
 
 
 def list_sources(

@@ -87,6 +87,19 @@ class RecipeView:
     text: str = ""
     problem: str = ""
 
+    def document(self) -> dict[str, Any]:
+        """The recipe as REST and `--json` print it."""
+        return {
+            "name": self.name,
+            "source": self.source_type,
+            "filled": list(self.filled),
+            "asked": [
+                {"name": name, "default": default, "secret": name in self.secret}
+                for name, default in self.asked.items()
+            ],
+            "problem": self.problem or None,
+        }
+
 
 def list_recipes(
     _session: ReadSession, actor: Actor, *, folder: Path | None = None

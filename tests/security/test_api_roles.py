@@ -36,6 +36,13 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /api/ingestion/runs": (P.INGESTION_READ, None),
     "GET /api/ingestion/runs/{run_id}": (P.INGESTION_READ, None),
     "POST /api/ingestion/runs/{run_id}/stop": (P.INGESTION_RUN, None),
+    "GET /api/ingestion/recipes": (P.INGESTION_READ, None),
+    "POST /api/ingestion/recipes/{name}/run": (P.INGESTION_RUN, {}),
+    "GET /api/ingestion/sources": (P.INGESTION_READ, None),
+    "POST /api/ingestion/sources/run": (
+        P.INGESTION_RUN,
+        {"sourceUrn": "urn:li:dataHubIngestionSource:1"},
+    ),
     "GET /api/accounts": (P.ACCOUNTS_READ, None),
     "GET /api/tokens": (P.ACCOUNTS_READ, None),
     "GET /api/audit": (P.AUDIT_READ, None),

@@ -1,14 +1,18 @@
 """An environment whose AWS is moto's server and whose DataHub, where asked for, is the stand-in."""
 
+import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 from fastapi.testclient import TestClient
 
 from backend.accounts import api_tokens
 from backend.api.app import create_app
+from backend.cli import common, main
 from backend.connections import environments, service
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
@@ -27,6 +31,15 @@ ARN_PROPERTY = "urn:li:structuredProperty:io.example.stateMachineArn"
 
 AddRule = Callable[..., None]
 Headers = Callable[[str], dict[str, str]]
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +149,21 @@ def token(database: Database) -> Headers:
         return {"Authorization": f"Bearer {raw}"}
 
     return make
+
+
+@pytest.fixture
+def run(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """run("resolve", "--dataset-urn", URN, "--json") → exit status, stdout, stderr."""
+
+    def do(*arguments: str, stdin: str = "") -> Ended:
+        common.database.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["backend", "ingest", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status = main.main()
+        out, err = capsys.readouterr()
+        return Ended(status, out, err)
+
+    return do

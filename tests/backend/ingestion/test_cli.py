@@ -1,47 +1,13 @@
 """`python -m backend ingest …`: shapes, exit status, one clear line on stderr."""
 
-import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import pytest
-
-from backend.cli import common, main
-from backend.core.database import Database
 from backend.ingestion import links
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
-from tests.backend.ingestion.conftest import OTHER, URN, AddRule
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """run("resolve", "--dataset-urn", URN, "--json") → exit status, stdout, stderr."""
-
-    def do(*arguments: str, stdin: str = "") -> Ended:
-        common.database.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["backend", "ingest", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status = main.main()
-        out, err = capsys.readouterr()
-        return Ended(status, out, err)
-
-    return do
+from tests.backend.ingestion.conftest import OTHER, URN, AddRule, Run
 
 
 class TestResolve:

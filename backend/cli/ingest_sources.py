@@ -1,0 +1,126 @@
+"""`python -m backend ingest recipes` and `ingest sources`: what DataHub itself ingests."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from backend.cli import common as cli
+from backend.core.errors import InvalidInput
+
+recipes_app = cli.new_app("Recipes kept under data/recipes, run by DataHub's own command.")
+sources_app = cli.new_app("Ingestion sources that DataHub manages and runs itself.")
+
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="Default: the default one.")
+]
+
+
+@recipes_app.command("list")
+def list_recipes(json: cli.Json = False) -> None:
+    """The recipes, what each asks for, and why one cannot be run here."""
+    from backend.ingestion import recipes
+
+    with cli.unit_read() as (session, actor):
+        found = recipes.list_recipes(session, actor)
+    rows: list[list[Any]] = [
+        [r.name, r.source_type, ", ".join(r.asked), r.problem or "-"] for r in found
+    ]
+    text = cli.table(["recipe", "source", "asks for", "cannot run because"], rows)
+    cli.emit({"items": [recipe.document() for recipe in found]}, json, text)
+
+
+@recipes_app.command("run")
+def run_recipe(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    value: Annotated[
+        list[str] | None, typer.Option("--value", metavar="KEY=VALUE", help="A variable's value.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="KEY", help="Read this variable's value from stdin."),
+    ] = None,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Run a recipe here and wait for its end; a worker that is faster runs it instead."""
+    from backend.ingestion import recipes
+
+    with cli.unit_read() as (session, actor):
+        known = {recipe.name: recipe for recipe in recipes.list_recipes(session, actor)}
+    hidden = known[name].secret if name in known else frozenset()
+    values = _values(value or [], hidden)
+    values |= {key: cli.read_secret(key) for key in secret or []}
+    with cli.unit_write() as (session, actor):
+        job_id = recipes.run_recipe(
+            session, actor, name=name, environment=environment, values=values
+        )
+    _follow(job_id, json)
+
+
+@sources_app.command("list")
+def list_sources(
+    environment: Environment = None,
+    start: Annotated[int, typer.Option("--start", min=0)] = 0,
+    json: cli.Json = False,
+) -> None:
+    """DataHub's sources with their schedule and last run."""
+    from backend.ingestion import managed
+
+    page = managed.list_sources(cli.database(), cli.actor(), environment=environment, start=start)
+    rows: list[list[Any]] = [
+        [s.name, s.type, s.schedule or "none", s.last_status or "never run", s.urn]
+        for s in page.items
+    ]
+    cli.emit(
+        page.document(), json, cli.table(["source", "type", "schedule", "last run", "urn"], rows)
+    )
+
+
+@sources_app.command("run")
+def run_source(
+    urn: Annotated[str, typer.Argument(metavar="URN")],
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Have DataHub run a source, and follow it to its end."""
+    from backend.ingestion import managed
+
+    with cli.unit_write() as (session, actor):
+        job_id = managed.run_source(session, actor, source_urn=urn, environment=environment)
+    _follow(job_id, json)
+
+
+def _values(given: list[str], hidden: frozenset[str]) -> dict[str, str]:
+    values = {}
+    for each in given:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise InvalidInput(f"--value takes KEY=VALUE, not {each!r}.")
+        if key in hidden:
+            raise InvalidInput(
+                f"{key} is a secret and may not stand in the argument list, where others can read "
+                f"it. Pipe it in with --secret {key}."
+            )
+        values[key] = value
+    return values
+
+
+def _follow(job_id: int, json: bool) -> None:
+    """Run the queued job in this process, or wait for the worker that has it."""
+    from backend.core.access import SYSTEM
+    from backend.jobs import runner, service
+
+    runner.run(job_id, cli.database())
+    while True:
+        with cli.database().read() as session:
+            job = service.get(session, SYSTEM, job_id=job_id)
+            lines = service.lines(session, SYSTEM, job_id=job_id)
+        if job.ended:
+            break
+        time.sleep(1)
+    document = {"job_id": job.id, "status": job.state, "error": job.error, "result": job.result}
+    text = "\n".join([*(line.line for line in lines), f"Job {job.id} {job.state}."])
+    cli.emit(document, json, text)
+    if job.state != "succeeded":
+        raise cli.Failed(job.error or f"Job {job.id} ended as {job.state}.")
