@@ -76,12 +76,13 @@ def local_recipes(actor: Actor, environment: str) -> None:
             "Recipe": [recipe.name for recipe in found],
             "Source": [recipe.source_type for recipe in found],
             "Asked for": [", ".join(recipe.asked) for recipe in found],
-            "Problem": [recipe.problem for recipe in found],
+            "Runs here": ["no" if recipe.problem else "yes" for recipe in found],
         }
     )
-    if not frame["Problem"].any():
-        frame = frame.drop(columns="Problem")
     st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
+    for recipe in found:
+        if recipe.problem:
+            st.caption(f"**{escape(recipe.name)}** cannot run here: {escape(recipe.problem)}.")
     good = {recipe.name: recipe for recipe in found if not recipe.problem}
     if actor.may(Permission.INGESTION_RUN) and good:
         name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
