@@ -19,8 +19,24 @@ from backend.cli.common import (
 from backend.core.errors import PortalError
 from backend.jobs import runner
 from backend.jobs import service as jobs
-from backend.tokenization import check, comparison, inline, preview, service, watch, write_back
-from backend.tokenization.schemas import Preview, RunState, RunView, Trigger, refused_document
+from backend.tokenization import (
+    check,
+    cleaning,
+    comparison,
+    inline,
+    preview,
+    service,
+    watch,
+    write_back,
+)
+from backend.tokenization.schemas import (
+    CleanUpState,
+    Preview,
+    RunState,
+    RunView,
+    Trigger,
+    refused_document,
+)
 
 app = new_app("Find columns with personal data, preview and run tokenizations.")
 
@@ -37,6 +53,9 @@ Schemes = Annotated[
         help="Another keyed scheme for one column; can be given more than once.",
     ),
 ]
+Method = Annotated[
+    str, typer.Option("--method", help="in-place, or rewrite: the whole table anew, readers wait.")
+]
 Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataHub URN.")]
 
 
@@ -45,6 +64,7 @@ def preview_command(
     dataset: Dataset,
     columns: Columns = None,
     scheme: Schemes = None,
+    method: Method = "in-place",
     environment: Environment = "",
     json: Json = False,
 ) -> None:
@@ -56,6 +76,7 @@ def preview_command(
         columns=_names(columns),
         environment=environment or None,
         schemes=_schemes(scheme),
+        method=method,
     )
     emit(found.document(), json, _preview_text(found))
     if found.report.all_blockers:
@@ -67,7 +88,11 @@ def run_command(
     dataset: Dataset,
     columns: Columns = None,
     scheme: Schemes = None,
+    method: Method = "in-place",
     environment: Environment = "",
+    clean_up: Annotated[
+        bool, typer.Option("--clean-up", help="VACUUM, ANALYZE and REFRESH afterwards, checked.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Tokenize now, in this process, and write the outcome into DataHub."""
@@ -81,14 +106,31 @@ def run_command(
             environment=environment or None,
             trigger=Trigger.CLI,
             schemes=schemes,
+            method=method,
+            clean_up=clean_up,
         )
     except PortalError as exc:
         emit(refused_document(dataset, named or (), exc.message), json)
         raise
     view = inline.complete(database(), view)
     emit(view.document(), json, _run_text(view))
+    if view.clean_up in (CleanUpState.LEFT, CleanUpState.FAILED):
+        raise Failed(f"Run {view.id} {view.state.value}, cleaned up: {view.clean_up_details}")
     if view.state not in (RunState.SUCCEEDED, RunState.SKIPPED):
         raise Failed(f"Run {view.id} {view.state.value}: {view.details}")
+
+
+@app.command("clean-up")
+def clean_up_command(
+    run_id: Annotated[int, typer.Argument(metavar="RUN")], json: Json = False
+) -> None:
+    """VACUUM, ANALYZE and REFRESH after a run, and check it. Exit status 1 when something stays."""
+    with unit_write() as (session, who):
+        cleaning.start(session, who, run_id=run_id)
+    view = cleaning.attempt(database(), actor(), run_id)
+    emit(view.document(), json, view.clean_up_details)
+    if view.clean_up is not CleanUpState.SUCCEEDED:
+        raise Failed(view.clean_up_details)
 
 
 @app.command("compare")
@@ -225,6 +267,7 @@ def _run_text(view: RunView) -> str:
     return (
         f"Run {view.id} {view.state.value}: {view.details}\n"
         f"DataHub: {view.write_back.value}. {view.write_back_details}"
+        + (f"\nClean-up: {view.clean_up_details}" if view.clean_up_details else "")
     )
 
 

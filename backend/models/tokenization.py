@@ -52,6 +52,9 @@ class TokenizationRun(Base):
     write_back_details: Mapped[str] = mapped_column(Text)
     write_back_attempts: Mapped[int] = mapped_column(Integer)
     write_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    method: Mapped[str] = mapped_column(String(20), server_default="in-place", default="in-place")
+    clean_up: Mapped[str] = mapped_column(String(20), server_default="", default="")
+    clean_up_details: Mapped[str | None] = mapped_column(Text)
 
 
 class TokenizationTag(Base):

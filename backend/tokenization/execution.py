@@ -14,11 +14,11 @@ from backend.core.log import get_logger, log_unexpected
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.jobs.registry import JobContext
 from backend.models import TokenizationRun
-from backend.tokenization import repository, settle, sources, write_back
+from backend.tokenization import cleaning, repository, settle, sources, write_back
 from backend.tokenization.engines import engine_for
 from backend.tokenization.engines.base import CommitUnknown, Control, RewriteResult
 from backend.tokenization.errors import ChangedSinceAsked
-from backend.tokenization.schemas import RunState, RunView
+from backend.tokenization.schemas import CleanUpState, Method, RunState, RunView
 from backend.tokenization.settle import Ending
 from backend.tokenization.sources import NOT_CONFIGURED, Source
 from backend.tokenization.tokens import Scheme, Tokenizer
@@ -50,7 +50,11 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
 
 
 def _written(ctx: JobContext, run_id: int) -> RunView:
-    return write_back.attempt(ctx.database, run_id)
+    """The proof in DataHub, then the clean-up that was asked for with the run."""
+    view = write_back.attempt(ctx.database, run_id)
+    if view.state is RunState.SUCCEEDED and view.clean_up is CleanUpState.WANTED:
+        return cleaning.attempt(ctx.database, ctx.actor, run_id)
+    return view
 
 
 def _begin(ctx: JobContext, run_id: int) -> TokenizationRun | None:
@@ -94,7 +98,8 @@ def _on_engine(ctx: JobContext, row: TokenizationRun, control: Control) -> Rewri
     if not source.runnable:
         raise PortalError(f"{NOT_CONFIGURED}.")
     tokenizer = _require_unchanged(ctx, row, source)
-    return engine_for(source).rewrite(repository.choices(row), tokenizer, control)
+    engine = engine_for(source)
+    return engine.rewrite(repository.choices(row), tokenizer, control, Method(row.method))
 
 
 def _require_unchanged(ctx: JobContext, row: TokenizationRun, source: Source) -> Tokenizer:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.tokenization import detection, joins, patterns, repository, sources
+from backend.tokenization import detection, joins, patterns, repository, service, sources
 from backend.tokenization.engines import engine_for
-from backend.tokenization.schemas import Preview, TableReport
+from backend.tokenization.schemas import Method, Preview, TableReport
 from backend.tokenization.sources import NOT_CONFIGURED, Source
 
 
@@ -20,13 +20,15 @@ def preview(
     columns: Sequence[str] | None = None,
     environment: str | None = None,
     schemes: Mapping[str, str] | None = None,
+    method: str = Method.IN_PLACE,
 ) -> Preview:
     """Blockers, warnings, exact counts and masked samples, read in a read-only transaction.
 
     columns: None takes what DataHub's tags speak for; an empty list takes nothing, and only shows
-    what is there. schemes: keyed schemes of single columns. DataHub being away is a note, not an
-    error. Raises InvalidInput for a dataset that cannot be found, and the errors of the source
-    system.
+    what is there. schemes: keyed schemes of single columns. method: as `service.start` takes it;
+    whether a rewrite is possible, and what it means, is said with either. DataHub being away is
+    a note, not an error. Raises InvalidInput for a dataset that cannot be found, and the errors of
+    the source system.
     """
     access.require(actor, Permission.TOKENIZATION_PREVIEW)
     detection.check_names(columns or ())
@@ -36,6 +38,7 @@ def preview(
         last_key = repository.last_fingerprint(session, source.environment.id, dataset)
     if not source.runnable:
         return _shown(source, TableReport(columns=(), blockers=(f"{NOT_CONFIGURED}.",)))
+    how = service.parse_method(method)
     chosen = sources.column_schemes(source, schemes or {})
     tokenizer = sources.tokenizer(database, actor, source, chosen)
     rules = patterns.load()
@@ -44,6 +47,7 @@ def preview(
         tokenizer,
         rules.sample_rows,
         lambda values: detection.detect(columns, seen.dataset, rules, values),
+        how,
     )
     report = joins.explained(report, tokenizer, dataset, earlier)
     warnings = report.warnings

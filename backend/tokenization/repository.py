@@ -10,7 +10,9 @@ from backend.models import TokenizationRun, TokenizationTag
 from backend.tokenization.errors import RunNotFound
 from backend.tokenization.schemas import (
     ACTIVE,
+    CleanUpState,
     ColumnChoice,
+    Method,
     RunFilters,
     RunState,
     RunView,
@@ -49,6 +51,9 @@ def view(row: TokenizationRun) -> RunView:
         write_back=WriteBackState(row.write_back),
         write_back_details=row.write_back_details,
         write_back_at=row.write_back_at,
+        method=Method(row.method or Method.IN_PLACE),
+        clean_up=CleanUpState(row.clean_up or ""),
+        clean_up_details=row.clean_up_details or "",
     )
 
 

@@ -22,6 +22,34 @@ class RunState(StrEnum):
     SKIPPED = "skipped"
 
 
+class Method(StrEnum):
+    """How a run writes: row by row where the rows are, or the whole table anew."""
+
+    IN_PLACE = "in-place"
+    REWRITE = "rewrite"
+
+
+#: What a rewrite means, for whoever chooses it.
+REWRITE_MEANS = (
+    "Nobody reads or writes the table until the run ends (ACCESS EXCLUSIVE).",
+    "The table is written once, in about half the time of an UPDATE, and no plain row version "
+    "stays in its file; meanwhile it needs its own size again of free disk.",
+    "Row triggers do not fire, and columns that are too short are widened.",
+    "Transactions in repeatable read that began before see the table as empty afterwards.",
+    "Once the rewrite is under way it shows no progress and cannot be stopped.",
+)
+
+
+class CleanUpState(StrEnum):
+    """Where the clean-up after a run is. left: it was done, and something stays behind."""
+
+    NONE = ""
+    WANTED = "wanted"
+    SUCCEEDED = "succeeded"
+    LEFT = "left"
+    FAILED = "failed"
+
+
 #: States in which a run still holds its table.
 ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.UNKNOWN)
 
@@ -108,6 +136,9 @@ class TableReport:
     rows_total: int | None = None
     rows_to_update: int | None = None
     bytes_total: int | None = None
+    method: Method = Method.IN_PLACE
+    #: Why a rewrite is not possible; empty where it is.
+    rewrite_blockers: tuple[str, ...] = ("only PostgreSQL tables can be rewritten",)
 
     @property
     def all_blockers(self) -> tuple[str, ...]:
@@ -152,6 +183,12 @@ class Preview:
             "table": str(self.table),
             "scheme": self.scheme,
             "reversible": self.reversible,
+            "method": self.report.method.value,
+            "rewrite": {
+                "possible": not self.report.rewrite_blockers,
+                "reasons": list(self.report.rewrite_blockers),
+                "means": list(REWRITE_MEANS),
+            },
             "rows_total": self.report.rows_total,
             "rows_to_update": self.report.rows_to_update,
             "blockers": list(self.report.all_blockers),
@@ -204,6 +241,9 @@ class RunView:
     write_back_details: str
     write_back_at: datetime | None
     warnings: tuple[str, ...] = ()
+    method: Method = Method.IN_PLACE
+    clean_up: CleanUpState = CleanUpState.NONE
+    clean_up_details: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -225,6 +265,9 @@ class RunView:
             "reasons": {column.name: column.reason for column in self.columns},
             "scheme": self.scheme,
             "schemes": {column.name: column.scheme or self.scheme for column in self.columns},
+            "method": self.method.value,
+            "clean_up": self.clean_up.value,
+            "clean_up_details": self.clean_up_details,
             "rows_scanned": self.rows_scanned or 0,
             "rows_updated": self.rows_updated or 0,
             "started_at": clock.iso(self.started_at),

@@ -1,7 +1,7 @@
 """Start a run, look at runs. The three faces and the watchers all come in through here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy.exc import IntegrityError
 
@@ -16,7 +16,9 @@ from backend.tokenization import detection, patterns, repository, settle, source
 from backend.tokenization.engines import engine_for
 from backend.tokenization.errors import NotConfirmed, NothingChosen, TableBusy
 from backend.tokenization.schemas import (
+    CleanUpState,
     ColumnChoice,
+    Method,
     RunFilters,
     RunState,
     RunView,
@@ -43,6 +45,8 @@ def start(
     trigger: Trigger,
     reasons: dict[str, str] | None = None,
     schemes: Mapping[str, str] | None = None,
+    method: str = Method.IN_PLACE,
+    clean_up: bool = False,
     rows_expected: int | None = None,
     confirmation: str | None = None,
 ) -> RunView:
@@ -51,6 +55,8 @@ def start(
     Without `columns` the fields that DataHub's tags speak for are taken; guesses never are.
     reasons: why each named column was chosen, when the page showed more than "by name".
     schemes: keyed schemes of single columns; the others get the environment's.
+    method: "in-place" or "rewrite"; a rewrite that is not possible makes the run fail unchanged.
+    clean_up: VACUUM, ANALYZE and REFRESH once it has succeeded, and a check of all three.
     rows_expected, confirmation: from the page; a large or production table needs its name typed.
     Raises InvalidInput (URN, table, columns), TableBusy, and the errors of the outside systems.
     What the request itself gets wrong (a URN, a table or a named column that is not there) starts
@@ -62,6 +68,7 @@ def start(
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
     chosen = sources.column_schemes(source, schemes or {})
+    how = How(parse_method(method), clean_up)
     if trigger is Trigger.PAGE:
         _require_confirmation(source, rows_expected, confirmation)
     if not source.runnable:
@@ -75,12 +82,29 @@ def start(
     try:
         with database.write() as session:
             gate.check(
-                session, actor, _intent(source, trigger, choices, fingerprint, rows_expected)
+                session, actor, _intent(source, trigger, choices, fingerprint, rows_expected, how)
             )
-            return _queue(session, actor, source, trigger, choices, fingerprint)
+            return _queue(session, actor, source, trigger, choices, fingerprint, how)
     except IntegrityError as exc:
         # Two processes asked for the same table in the same instant.
         raise TableBusy(str(source.table), None) from exc
+
+
+@dataclass(frozen=True)
+class How:
+    """By which method a run writes, and whether a clean-up follows."""
+
+    method: Method
+    clean_up: bool
+
+
+def parse_method(text: str) -> Method:
+    """Raises InvalidInput."""
+    try:
+        return Method(text)
+    except ValueError as exc:
+        known = ", ".join(each.value for each in Method)
+        raise InvalidInput(f"'{text}' is no method; choose one of: {known}.") from exc
 
 
 def _intent(
@@ -89,6 +113,7 @@ def _intent(
     choices: list[ColumnChoice],
     fingerprint: str,
     rows: int | None,
+    how: "How",
 ) -> gate.Intent:
     columns = [choice.name for choice in choices]
     schemes = {each.name: each.scheme for each in choices if each.scheme != source.scheme}
@@ -100,6 +125,8 @@ def _intent(
             "dataset": source.dataset,
             "columns": columns,
             "schemes": schemes,
+            "method": how.method.value,
+            "clean_up": how.clean_up,
             "reasons": {choice.name: choice.reason for choice in choices},
             "trigger": trigger.value,
             "rows_expected": rows,
@@ -111,6 +138,8 @@ def _intent(
             "columns": columns,
             "scheme": source.scheme.value,
             **({"schemes": schemes} if schemes else {}),
+            "method": how.method.value,
+            "clean_up": how.clean_up,
         },
         size=rows,
         digest=fingerprint,
@@ -216,6 +245,7 @@ def _queue(
     trigger: Trigger,
     choices: list[ColumnChoice],
     fingerprint: str,
+    how: How,
 ) -> RunView:
     key = sources.active_key(source)
     holder = repository.find_active(session, key)
@@ -223,6 +253,8 @@ def _queue(
         raise TableBusy(str(source.table), holder.id)
     row = _row(actor, source, trigger, choices)
     row.state, row.active_key, row.key_fingerprint = RunState.QUEUED, key, fingerprint
+    row.method = how.method.value
+    row.clean_up = (CleanUpState.WANTED if how.clean_up else CleanUpState.NONE).value
     row.write_back = WriteBackState.PENDING if source.datahub else WriteBackState.SKIPPED
     row.write_back_details = (
         ""
@@ -250,6 +282,7 @@ def _queue(
             "columns": [choice.name for choice in choices],
             "scheme": source.scheme.value,
             "schemes": {choice.name: choice.scheme for choice in choices},
+            "method": how.method.value,
             "trigger": trigger.value,
         },
     )

@@ -9,8 +9,16 @@ from backend.core.database import Database
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
-from backend.tokenization import check, comparison, execution, repository, settle, write_back
-from backend.tokenization.schemas import RunState, WriteBackState
+from backend.tokenization import (
+    check,
+    cleaning,
+    comparison,
+    execution,
+    repository,
+    settle,
+    write_back,
+)
+from backend.tokenization.schemas import CleanUpState, RunState, WriteBackState
 
 MOST_ATTEMPTS = 12
 _LONGEST_WAIT_MINUTES = 60
@@ -28,6 +36,14 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
 @job("tokenization.write_back", title="Write a tokenization's outcome to DataHub", resumable=True)
 def write(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
     return write_back.attempt(ctx.database, run_id).document()
+
+
+@job("tokenization.clean_up", title="Clean up after a tokenization", resumable=True)
+def clean_up(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
+    document = cleaning.attempt(ctx.database, ctx.actor, run_id).document()
+    if document["clean_up"] != CleanUpState.SUCCEEDED:
+        document[FAILED] = document["clean_up_details"]
+    return document
 
 
 @job("tokenization.check", title="Compare DataHub's tags with the tables", resumable=True)

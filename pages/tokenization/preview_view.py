@@ -9,7 +9,8 @@ from backend.core.access import Actor, Permission
 from backend.core.errors import PortalError
 from backend.core.words import counted
 from backend.tokenization import preview, service
-from backend.tokenization.schemas import ColumnReport, Preview, Trigger
+from backend.tokenization.schemas import REWRITE_MEANS, ColumnReport, Method, Preview, Trigger
+from backend.tokenization.sources import POSTGRES
 from backend.tokenization.tokens import KEYED, Scheme
 from pages.shared import confirm
 from pages.shell import calls, flash
@@ -19,6 +20,8 @@ DIALOG = "tokenization.confirm"
 _PREVIEW = "tokenization.preview.shown"
 _COLUMNS = "tokenization.columns"
 _SCHEME = "tokenization.scheme."
+_METHOD = "tokenization.method"
+_METHODS = {Method.IN_PLACE: "In place, readers go on", Method.REWRITE: "Rewrite the table"}
 
 
 def draw(actor: Actor, environment: str, dataset: str) -> None:
@@ -33,7 +36,7 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
         help="Looks at the real table in a read-only transaction; nothing is changed.",
     ):
         _forget_choice()
-        _load(environment, dataset, None, {})
+        _load(environment, dataset, None, {}, Method.IN_PLACE)
     found = current(environment, dataset)
     if found is None:
         return
@@ -42,14 +45,16 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
     _samples(found)
     wanted = _ask_columns(found)
     schemes = _ask_schemes(found, wanted)
+    method, clean_up = _ask_method(found)
     shown = {choice.name: choice.scheme for choice in found.choices}
-    if {name: schemes.get(name, found.scheme) for name in wanted} != shown:
+    asked = {name: schemes.get(name, found.scheme) for name in wanted}
+    if (asked, method) != (shown, found.report.method):
         st.info("The choice of columns has changed; preview it before it can run.")
         if st.button("Preview this choice", key="tokenization.again", icon=":material/refresh:"):
-            _load(environment, dataset, wanted, schemes)
+            _load(environment, dataset, wanted, schemes, method)
             st.rerun()
         return
-    _run(actor, found)
+    _run(actor, found, clean_up=clean_up)
 
 
 def current(environment: str, dataset: str) -> Preview | None:
@@ -64,12 +69,16 @@ def forget() -> None:
 
 def _forget_choice() -> None:
     for key in [str(key) for key in st.session_state]:
-        if key == _COLUMNS or key.startswith(_SCHEME):
+        if key in (_COLUMNS, _METHOD) or key.startswith(_SCHEME):
             del st.session_state[key]
 
 
 def _load(
-    environment: str, dataset: str, columns: list[str] | None, schemes: dict[str, str]
+    environment: str,
+    dataset: str,
+    columns: list[str] | None,
+    schemes: dict[str, str],
+    method: Method,
 ) -> None:
     with st.spinner("Looking at the table; a large one takes a while to count …"):
         found = calls.run(
@@ -78,6 +87,7 @@ def _load(
             columns=columns,
             environment=environment or None,
             schemes=schemes,
+            method=method,
         )
     if found is None:
         forget()
@@ -207,11 +217,40 @@ def _ask_schemes(found: Preview, wanted: list[str]) -> dict[str, str]:
     return {name: scheme for name, scheme in chosen.items() if scheme != found.scheme}
 
 
+def _ask_method(found: Preview) -> tuple[Method, bool]:
+    """How to write, and whether to clean up afterwards; PostgreSQL only."""
+    if found.engine != POSTGRES:
+        return Method.IN_PLACE, False
+    reasons = found.report.rewrite_blockers
+    how, after = st.columns(2, vertical_alignment="bottom")
+    method = how.radio(
+        "Method",
+        list(_METHODS),
+        format_func=_METHODS.__getitem__,
+        index=list(_METHODS).index(found.report.method),
+        key=_METHOD,
+        horizontal=True,
+        disabled=bool(reasons) and found.report.method is Method.IN_PLACE,
+        help="\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS),
+    )
+    if reasons:
+        st.caption(escape(f"The table cannot be rewritten: {'; '.join(reasons)}."))
+    elif method is Method.REWRITE:
+        st.info("\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS))
+    clean_up = after.checkbox(
+        "Clean up afterwards (VACUUM, ANALYZE, REFRESH)",
+        key="tokenization.clean_up",
+        help="Removes dead row versions and statistics, refreshes the materialized views named "
+        "above, and checks all three.",
+    )
+    return method, clean_up
+
+
 def _length(scheme: str) -> str:
     return f"{scheme} ({Scheme(scheme).length} characters)"
 
 
-def _run(actor: Actor, found: Preview) -> None:
+def _run(actor: Actor, found: Preview, *, clean_up: bool) -> None:
     rows = found.report.rows_to_update
     if not found.choices or found.report.all_blockers:
         return
@@ -235,7 +274,7 @@ def _run(actor: Actor, found: Preview) -> None:
         title="Replace the values by tokens?" if rows != 0 else "Run without a row to change?",
         body=lambda: _sure(found),
         action="Tokenize now" if rows != 0 else "Run now",
-        on_confirm=lambda: _start(actor, found),
+        on_confirm=lambda: _start(actor, found, clean_up=clean_up),
         typed=typed,
     )
 
@@ -268,7 +307,7 @@ def _sure(found: Preview) -> None:
     )
 
 
-def _start(actor: Actor, found: Preview) -> None:
+def _start(actor: Actor, found: Preview, *, clean_up: bool) -> None:
     """Queue the run; whatever happens is said after the dialog's rerun."""
     try:
         run = service.start(
@@ -284,6 +323,8 @@ def _start(actor: Actor, found: Preview) -> None:
                 for choice in found.choices
                 if choice.scheme != found.scheme
             },
+            method=found.report.method,
+            clean_up=clean_up,
             rows_expected=found.report.rows_to_update,
             confirmation=found.table.table,
         )

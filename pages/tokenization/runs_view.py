@@ -4,9 +4,17 @@ import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
-from backend.tokenization import catalog, service
+from backend.tokenization import catalog, cleaning, service
 from backend.tokenization.leftovers import LEFT_BEHIND
-from backend.tokenization.schemas import CatalogStatus, RunFilters, RunState, RunView, Trigger
+from backend.tokenization.schemas import (
+    CatalogStatus,
+    CleanUpState,
+    RunFilters,
+    RunState,
+    RunView,
+    Trigger,
+)
+from backend.tokenization.sources import POSTGRES
 from pages.shared import filters, job_progress, rows, status, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -107,7 +115,7 @@ def chosen(actor: Actor) -> None:
             return
         _result(run)
         _catalog(actor, run)
-        _left_behind(run)
+        _left_behind(actor, run)
         rows.show(run.id, key="tokenization.chosen")
 
 
@@ -135,7 +143,7 @@ def _result(run: RunView) -> None:
     )
     st.caption(
         f"Asked for by {escape(run.actor)} ({run.trigger.value}), environment "
-        f"{escape(run.environment)}, scheme {run.scheme}."
+        f"{escape(run.environment)}, scheme {run.scheme}, {run.method.value}."
     )
 
 
@@ -187,8 +195,26 @@ def _says(found: CatalogStatus) -> None:
             st.code(found.description, language="markdown", wrap_lines=True)
 
 
-def _left_behind(run: RunView) -> None:
+def _left_behind(actor: Actor, run: RunView) -> None:
     if run.state is not RunState.SUCCEEDED:
         return
+    if run.clean_up_details:
+        good = run.clean_up is CleanUpState.SUCCEEDED
+        (st.success if good else st.warning)(escape(run.clean_up_details))
+    elif run.clean_up is CleanUpState.WANTED:
+        st.caption("The clean-up is under way.")
+    if (
+        run.engine == POSTGRES
+        and actor.may(Permission.TOKENIZATION_RUN)
+        and st.button(
+            "Clean up",
+            key="tokenization.clean_up_run",
+            icon=":material/cleaning_services:",
+            help="VACUUM, ANALYZE, REFRESH of the named materialized views, and a check of all.",
+        )
+        and calls.write(cleaning.start, run_id=run.id) is not None
+    ):
+        flash.info(f"Run {run.id} is cleaned up in the background.")
+        st.rerun()
     with st.expander("What this run cannot erase", icon=":material/history:"):
         st.markdown("\n".join(f"- {escape(each)}" for each in LEFT_BEHIND.get(run.engine, ())))

@@ -26,6 +26,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "POST /api/tokenization/runs": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
     "GET /api/tokenization/runs": (P.TOKENIZATION_READ, None),
     "GET /api/tokenization/runs/{run_id}": (P.TOKENIZATION_READ, None),
+    "POST /api/tokenization/runs/{run_id}/clean-up": (P.TOKENIZATION_RUN, None),
     "POST /api/tokenization/comparisons": (P.TOKENIZATION_PREVIEW, None),
     "GET /api/tokenization/comparisons/latest": (P.TOKENIZATION_READ, None),
     "POST /api/tokenization/comparisons/latest/repair": (

@@ -138,8 +138,17 @@ class TestValuesThatBreakDrivers:
 
 _MOUNT = ("keystone_token", "job", "jobid", "host", "action", "backup_target", "context")
 BODIES = {
-    "/trigger": ("dataset", "columns", "environment", "schemes"),
-    "/api/tokenization/runs": ("dataset", "columns", "environment", "schemes", "dryRun", "wait"),
+    "/trigger": ("dataset", "columns", "environment", "schemes", "method", "cleanUp"),
+    "/api/tokenization/runs": (
+        "dataset",
+        "columns",
+        "environment",
+        "schemes",
+        "method",
+        "cleanUp",
+        "dryRun",
+        "wait",
+    ),
     "/api/ingestion/run": ("datasetUrn", "jobUrn", "reason", "metadata", "environment"),
     "/api/mounts/mount": _MOUNT,
     "/api/mounts/unmount": _MOUNT,

@@ -10,8 +10,8 @@ from backend.api.deps import Caller, Reader, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
-from backend.tokenization import comparison, detection, inline, preview, service
-from backend.tokenization.schemas import RunFilters, Trigger
+from backend.tokenization import cleaning, comparison, detection, inline, preview, service
+from backend.tokenization.schemas import Method, RunFilters, Trigger
 
 router = APIRouter(tags=["tokenization"])
 trigger_router = APIRouter(tags=["tokenization"])
@@ -26,7 +26,8 @@ Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 class RunRequest(BaseModel):
     """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for; an empty list
     is refused, because whoever sends it hardly means every tagged column. schemes: another keyed
-    scheme (hmac-sha256, hmac-sha256-144, hmac-sha256-96) by column."""
+    scheme (hmac-sha256, hmac-sha256-144, hmac-sha256-96) by column. method: in-place, or rewrite:
+    the whole table anew while readers wait. cleanUp: VACUUM, ANALYZE and REFRESH afterwards."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,6 +39,8 @@ class RunRequest(BaseModel):
     schemes: dict[Column, Annotated[str, Field(max_length=20)]] = Field(
         default_factory=dict, max_length=detection.MAX_COLUMNS
     )
+    method: Method = Method.IN_PLACE
+    clean_up: bool = Field(default=False, alias="cleanUp")
 
 
 class NewRun(RunRequest):
@@ -77,6 +80,7 @@ def create_run(body: NewRun, caller: Caller, database: State) -> dict[str, Any]:
             columns=body.columns,
             environment=body.environment,
             schemes=body.schemes,
+            method=body.method,
         ).document()
     return _run(body, caller, database, wait=body.wait)
 
@@ -105,6 +109,12 @@ def list_runs(
 def get_run(run_id: int, caller: Caller, session: Reader) -> dict[str, Any]:
     """One run."""
     return service.get(session, caller, run_id=run_id).document()
+
+
+@router.post("/tokenization/runs/{run_id}/clean-up", status_code=202)
+def clean_up(run_id: int, caller: Caller, session: Writer) -> dict[str, Any]:
+    """VACUUM, ANALYZE and REFRESH after a run that succeeded, in the background, and check it."""
+    return cleaning.start(session, caller, run_id=run_id).document()
 
 
 @router.post("/tokenization/comparisons", status_code=202)
@@ -144,5 +154,7 @@ def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) ->
         environment=body.environment,
         trigger=Trigger.API,
         schemes=body.schemes,
+        method=body.method,
+        clean_up=body.clean_up,
     )
     return inline.wait(database, view, timeout=wait).document()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from backend.core.errors import Conflict, InvalidInput, UpstreamError
 from backend.tokenization.detection import Detection
-from backend.tokenization.schemas import ColumnChoice, TableName, TableReport
+from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
 from backend.tokenization.tokens import Tokenizer
 
 #: Columns that an error names, so that it stays one sentence.
@@ -76,6 +76,14 @@ class PlainCount:
     rows_plain: int
 
 
+@dataclass(frozen=True)
+class CleanUp:
+    """done: what was done, for a person. left: where plain values still are, and why."""
+
+    done: tuple[str, ...]
+    left: tuple[str, ...] = ()
+
+
 class Control(Protocol):
     """What a run tells the outside, and how it is stopped. Each call may raise to stop the run."""
 
@@ -101,11 +109,21 @@ class Engine(Protocol):
     def require_columns(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless the table is there, can be seen, and has these columns."""
 
-    def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
+    def preview(
+        self,
+        tokenizer: Tokenizer,
+        sample_rows: int,
+        detector: Detector,
+        method: Method = Method.IN_PLACE,
+    ) -> TableReport:
         """What a run would do; changes nothing."""
 
     def rewrite(
-        self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control
+        self,
+        columns: Sequence[ColumnChoice],
+        tokenizer: Tokenizer,
+        control: Control,
+        method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
         """Put tokens into the columns, all rows or none.
 
@@ -117,6 +135,9 @@ class Engine(Protocol):
 
         patience: seconds during which a source that cannot say yet is asked again.
         """
+
+    def clean_up(self, columns: Sequence[str]) -> CleanUp:
+        """Remove what a committed run left behind, and check it. Raises the adapter's errors."""
 
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         """How many rows still hold a plain value in one of the columns."""

@@ -5,10 +5,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from backend.core import clock
+from backend.core.errors import InvalidInput
 from backend.integrations.databricks.client import DatabricksClient, DatabricksConfig
 from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import (
     Blocked,
+    CleanUp,
     Control,
     Detector,
     Outcome,
@@ -21,6 +23,7 @@ from backend.tokenization.masking import mask_token, mask_value
 from backend.tokenization.schemas import (
     ColumnChoice,
     ColumnReport,
+    Method,
     Sample,
     TableName,
     TableReport,
@@ -53,7 +56,14 @@ class DatabricksEngine:
             found = facts.read(client, self._table)
             require_known(self._table, names, [column.name for column in found.columns])
 
-    def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
+    def preview(
+        self,
+        tokenizer: Tokenizer,
+        sample_rows: int,
+        detector: Detector,
+        method: Method = Method.IN_PLACE,
+    ) -> TableReport:
+        _require_in_place(method)
         with self._connect(PREVIEW_SECONDS) as client:
             found = facts.read(client, self._table)
             blockers = facts.table_blockers(found)
@@ -63,8 +73,13 @@ class DatabricksEngine:
             return report if blockers else self._with_rows(client, found, report, tokenizer)
 
     def rewrite(
-        self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control
+        self,
+        columns: Sequence[ColumnChoice],
+        tokenizer: Tokenizer,
+        control: Control,
+        method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
+        _require_in_place(method)
         names = list(dict.fromkeys(column.name for column in columns))
         with self._connect(RUN_SECONDS) as client:
             found = facts.read(client, self._table)
@@ -97,6 +112,13 @@ class DatabricksEngine:
         until = transaction_id.removeprefix(_ASK_THE_CONTENT)
         running = until.isdecimal() and clock.now().timestamp() < int(until)
         return Outcome.MAY_BE_RUNNING if running else Outcome.UNKNOWN
+
+    def clean_up(self, columns: Sequence[str]) -> CleanUp:
+        del columns
+        raise InvalidInput(
+            "A Delta table is not cleaned up from here: run REORG TABLE … APPLY (PURGE), then "
+            "VACUUM after the retention period."
+        )
 
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         with self._connect(PREVIEW_SECONDS) as client:
@@ -201,6 +223,11 @@ class DatabricksEngine:
                 for row in values
             ),
         )
+
+
+def _require_in_place(method: Method) -> None:
+    if method is not Method.IN_PLACE:
+        raise InvalidInput("Only PostgreSQL tables can be rewritten; leave the method out.")
 
 
 def _report(found: facts.Facts, detection: Detection, tokenizer: Tokenizer) -> TableReport:

@@ -12,6 +12,7 @@ from backend.tokenization.engines.postgres.facts import (
     Index,
     LockHolder,
     Member,
+    RewritingFacts,
     ServerFacts,
     TableFacts,
     UpdateTrigger,
@@ -181,7 +182,7 @@ SELECT DISTINCT ON (l.pid) l.pid, COALESCE(s.application_name, ''), COALESCE(s.u
    AND l.database = (SELECT oid FROM pg_catalog.pg_database
                       WHERE datname = pg_catalog.current_database())
    AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-   AND l.mode <> 'AccessShareLock'
+   AND (%(readers)s OR l.mode <> 'AccessShareLock')
  ORDER BY l.pid LIMIT 5
 """
 
@@ -283,7 +284,8 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
         generated_from=tuple(_rows(cursor, _GENERATED_FROM, about)),
         publication_without_identity=publication[0][0] if publication else "",
         published_in_part=tuple(partly),
-        copies=tuple(_rows(cursor, reach.COPIES, {**about, "table": table.table})),
+        copies=_copies(cursor, about["oids"], table),
+        rewriting=_rewriting(cursor, about),
         lock_holders=lock_holders(cursor, about["oids"]),
         user_code=tuple(_rows(cursor, _USER_CODE, about)),
     )
@@ -297,9 +299,34 @@ def column_names(cursor: Cursor, table: TableName) -> list[str]:
     return [name for (name,) in found if name is not None]
 
 
-def lock_holders(cursor: Cursor, oids: list[int]) -> tuple[LockHolder, ...]:
-    """Who holds a lock that a run would have to wait for, at most five."""
-    return tuple(LockHolder(*found) for found in _rows(cursor, _LOCK_HOLDERS, {"oids": oids}))
+def lock_holders(
+    cursor: Cursor, oids: list[int], *, readers: bool = False
+) -> tuple[LockHolder, ...]:
+    """Who holds a lock that a run would have to wait for, at most five. readers: those, too."""
+    about = {"oids": oids, "readers": readers}
+    return tuple(LockHolder(*found) for found in _rows(cursor, _LOCK_HOLDERS, about))
+
+
+def copies(cursor: Cursor, facts: TableFacts, table: TableName) -> tuple[tuple[str, str], ...]:
+    """(what, its name): where plain values go or stay apart from the table, as of now."""
+    return _copies(cursor, [member.oid for member in facts.members], table)
+
+
+def _copies(cursor: Cursor, oids: list[int], table: TableName) -> tuple[tuple[str, str], ...]:
+    return tuple(_rows(cursor, reach.COPIES, {"oids": oids, "table": table.table}))
+
+
+def _rewriting(cursor: Cursor, about: dict[str, Any]) -> RewritingFacts:
+    owned, inherits = _rows(cursor, reach.OWNED, about)[0]
+    columns = _rows(cursor, reach.COLUMNS, about)
+    return RewritingFacts(
+        owned=owned,
+        inherits=inherits,
+        event_triggers=tuple(name for (name,) in _rows(cursor, reach.EVENT_TRIGGERS, about)),
+        dependents=tuple(_rows(cursor, reach.DEPENDENTS, about)),
+        kept_apart=tuple(name for name, _, _, apart in columns if apart),
+        collations={name: (schema, found) for name, schema, found, _ in columns if found},
+    )
 
 
 def _server(cursor: Cursor) -> ServerFacts:

@@ -9,6 +9,7 @@ from backend.core.errors import Conflict, UpstreamError
 from backend.core.log import get_logger
 from backend.integrations.postgres.connection import Connection, address, connect
 from backend.tokenization.engines.base import (
+    CleanUp,
     Control,
     Detector,
     Outcome,
@@ -17,16 +18,18 @@ from backend.tokenization.engines.base import (
     require_known,
 )
 from backend.tokenization.engines.postgres import (
+    alter,
     catalog,
     expressions,
     inspect,
     measure,
+    residual,
     rewrite,
     rules,
     witness,
 )
 from backend.tokenization.engines.postgres.facts import TEXT_TYPES, TableFacts
-from backend.tokenization.schemas import ColumnChoice, TableName, TableReport
+from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
 from backend.tokenization.tokens import Tokenizer
 
 log = get_logger(__name__)
@@ -34,6 +37,8 @@ log = get_logger(__name__)
 #: Seconds that one statement may take. A preview counts exactly, which reads the whole table.
 PREVIEW_STATEMENT = 600.0
 RUN_STATEMENT = 1_800.0
+#: One statement over the whole table and its indexes.
+REWRITE_STATEMENT = 4 * 3_600.0
 QUICK_STATEMENT = 15.0
 LOCK = 5.0
 
@@ -53,7 +58,13 @@ class PostgresEngine:
             table = catalog.resolve(cursor, self._table)
             require_known(table, names, catalog.column_names(cursor, table))
 
-    def preview(self, tokenizer: Tokenizer, sample_rows: int, detector: Detector) -> TableReport:
+    def preview(
+        self,
+        tokenizer: Tokenizer,
+        sample_rows: int,
+        detector: Detector,
+        method: Method = Method.IN_PLACE,
+    ) -> TableReport:
         with (
             self._connect("preview", PREVIEW_STATEMENT) as connection,
             connection.cursor() as cursor,
@@ -75,6 +86,7 @@ class PostgresEngine:
                 chosen=found.chosen,
                 suggested=found.suggested,
                 facts=facts,
+                method=method,
             )
         return inspect.with_blockers(report, self._entered_again(table, tokenizer, facts, report))
 
@@ -111,10 +123,21 @@ class PostgresEngine:
         }
 
     def rewrite(
-        self, columns: Sequence[ColumnChoice], tokenizer: Tokenizer, control: Control
+        self,
+        columns: Sequence[ColumnChoice],
+        tokenizer: Tokenizer,
+        control: Control,
+        method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
-        with self._connect("run", RUN_STATEMENT, readonly=False) as connection:
-            return rewrite.rewrite(connection, self._table, columns, tokenizer, control)
+        whole = method is Method.REWRITE
+        patience = REWRITE_STATEMENT if whole else RUN_STATEMENT
+        write = alter.rewrite_table if whole else rewrite.rewrite
+        with self._connect("run", patience, readonly=False) as connection:
+            return write(connection, self._table, columns, tokenizer, control)
+
+    def clean_up(self, columns: Sequence[str]) -> CleanUp:
+        with self._connect("clean up", REWRITE_STATEMENT, readonly=False) as connection:
+            return residual.clean_up(connection, self._table, columns)
 
     def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
         """PostgreSQL remembers how its transactions ended, for millions of later ones."""

@@ -23,6 +23,8 @@ from backend.tokenization.tokens import (
     Tokenizer,
 )
 
+#: Where an expression finds the two padded keys: inner, outer.
+Blocks = tuple[sql.Composable, sql.Composable]
 _KEY_TABLE = sql.SQL("pg_temp.portal_tokenization_key")
 
 
@@ -48,7 +50,13 @@ def is_plain(value: sql.Composable) -> sql.Composable:
     )
 
 
-def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
+FROM_TABLE: Blocks = (
+    sql.SQL("(SELECT inner_block FROM {})").format(_KEY_TABLE),
+    sql.SQL("(SELECT outer_block FROM {})").format(_KEY_TABLE),
+)
+
+
+def token_of(value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE) -> sql.Composable:
     """The token of a plain value. A keyed scheme needs `load_key` in the same transaction.
 
     textsend() gives the text's bytes in the client's encoding, which `connect` sets to UTF8; it
@@ -57,9 +65,9 @@ def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
     data = sql.SQL("pg_catalog.textsend({})").format(value)
     if scheme.keyed:
         data = sql.SQL(
-            "pg_catalog.sha256((SELECT outer_block FROM {table}) OPERATOR(pg_catalog.||) "
-            "pg_catalog.sha256((SELECT inner_block FROM {table}) OPERATOR(pg_catalog.||) {data}))"
-        ).format(table=_KEY_TABLE, data=data)
+            "pg_catalog.sha256({outer} OPERATOR(pg_catalog.||) "
+            "pg_catalog.sha256({inner} OPERATOR(pg_catalog.||) {data}))"
+        ).format(inner=blocks[0], outer=blocks[1], data=data)
         if scheme is not Scheme.HMAC_SHA256:
             data = sql.SQL("pg_catalog.substr({}, 1, {})").format(
                 data, sql.Literal(scheme.bits // 8)
@@ -74,10 +82,10 @@ def token_of(value: sql.Composable, scheme: Scheme) -> sql.Composable:
     ).format(prefix=sql.Literal(PREFIX), suffix=sql.Literal(SUFFIX), encoded=encoded)
 
 
-def after(value: sql.Composable, scheme: Scheme) -> sql.Composable:
+def after(value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE) -> sql.Composable:
     """What a run leaves of any value: the token of a plain one, everything else as it is."""
     return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
-        is_plain(value), token_of(value, scheme), value
+        is_plain(value), token_of(value, scheme, blocks), value
     )
 
 

@@ -1,7 +1,7 @@
 """What PostgreSQL's catalog says about a table, as plain data that the rules judge."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: What may be a value in a statement: quoted (also unfinished or dollar-quoted), or a number.
 _LITERAL = re.compile(
@@ -109,6 +109,22 @@ class LockHolder:
 
 
 @dataclass(frozen=True)
+class RewritingFacts:
+    """What decides whether ALTER TABLE … TYPE may rewrite the table.
+
+    dependents: (column, what depends on it) of what PostgreSQL refuses it for. kept_apart: columns
+    with a storage or compression of their own, which it would undo. collations: (schema, name).
+    """
+
+    owned: bool = False
+    inherits: bool = False
+    event_triggers: tuple[str, ...] = ()
+    dependents: tuple[tuple[str, str], ...] = ()
+    kept_apart: tuple[str, ...] = ()
+    collations: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TableFacts:
     """Everything the rules need; members[0] is the table that was named."""
 
@@ -129,6 +145,7 @@ class TableFacts:
     published_in_part: tuple[tuple[str, str], ...] = ()
     #: (what, its name): where plain values go or stay apart from the table.
     copies: tuple[tuple[str, str], ...] = ()
+    rewriting: RewritingFacts = RewritingFacts()
     lock_holders: tuple[LockHolder, ...] = ()
     #: (where it stands, the function): code that a write of a row runs.
     user_code: tuple[tuple[str, str], ...] = ()

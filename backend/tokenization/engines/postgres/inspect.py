@@ -1,6 +1,6 @@
 """Look at a table and say what a run would do: one code path for the preview and the run itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from psycopg2.extensions import cursor as Cursor
@@ -8,8 +8,8 @@ from psycopg2.extensions import cursor as Cursor
 from backend.tokenization.engines.postgres import catalog, measure, rules
 from backend.tokenization.engines.postgres.facts import ColumnFacts, TableFacts
 from backend.tokenization.masking import mask_token, mask_value
-from backend.tokenization.schemas import ColumnReport, Sample, TableName, TableReport
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.schemas import ColumnReport, Method, Sample, TableName, TableReport
+from backend.tokenization.tokens import Scheme, Tokenizer
 
 
 def report(
@@ -21,6 +21,7 @@ def report(
     suggested: Mapping[str, str] | None = None,
     facts: TableFacts | None = None,
     with_rows: bool = True,
+    method: Method = Method.IN_PLACE,
 ) -> TableReport:
     """What a run over the `chosen` columns (name → reason) would do.
 
@@ -30,20 +31,32 @@ def report(
     """
     facts = facts or catalog.read(cursor, table)
     guesses = suggested or {}
+    rewriting = rules.rewrite_blockers(facts, list(chosen))
     found = TableReport(
         columns=tuple(
-            _column(facts, column, tokenizer, chosen.get(column.name), guesses.get(column.name))
+            _column(
+                facts, column, tokenizer, chosen.get(column.name), guesses.get(column.name), method
+            )
             for column in facts.columns.values()
         )
         + tuple(
             _missing(name, reason) for name, reason in chosen.items() if name not in facts.columns
         ),
-        blockers=rules.table_blockers(facts, table.schema, tokenizer.scheme),
+        blockers=rules.table_blockers(facts, table.schema, tokenizer.scheme)
+        + _method_blockers(method, rewriting),
         warnings=rules.table_warnings(facts, list(chosen)),
         bytes_total=facts.bytes_total,
+        method=method,
+        rewrite_blockers=rewriting,
     )
     readable = not found.blockers and facts.server.version >= rules.MINIMUM_VERSION
     return _with_rows(cursor, table, facts, tokenizer, found) if with_rows and readable else found
+
+
+def _method_blockers(method: Method, rewriting: Sequence[str]) -> tuple[str, ...]:
+    if method is Method.IN_PLACE:
+        return ()
+    return tuple(f"It cannot be rewritten, only be done in place: {why}." for why in rewriting)
 
 
 def _column(
@@ -52,6 +65,7 @@ def _column(
     tokenizer: Tokenizer,
     reason: str | None,
     guess: str | None,
+    method: Method,
 ) -> ColumnReport:
     scheme = tokenizer.scheme_of(column.name)
     return ColumnReport(
@@ -60,10 +74,15 @@ def _column(
         selected=reason is not None,
         suggested=reason is None and guess is not None,
         reason=reason or guess or "",
-        blockers=rules.column_blockers(facts, column, scheme, None),
-        warnings=rules.column_warnings(facts, column, scheme),
+        blockers=rules.column_blockers(facts, column, scheme, None, method),
+        warnings=rules.column_warnings(facts, column, scheme) + _widening(column, scheme, method),
         length=column.length,
     )
+
+
+def _widening(column: ColumnFacts, scheme: Scheme, method: Method) -> tuple[str, ...]:
+    wider = rules.widened(column, scheme) if method is Method.REWRITE else None
+    return (f"it is widened from {column.type} to {wider}",) if wider else ()
 
 
 def _missing(name: str, reason: str) -> ColumnReport:
@@ -104,6 +123,7 @@ def _with_rows(
                     facts.columns[column.name],
                     tokenizer.scheme_of(column.name),
                     counts.longest_token.get(column.name),
+                    found.method,
                 ),
             )
         columns.append(column)

@@ -98,3 +98,36 @@ SELECT DISTINCT pubname, 'a column list'
   FROM published WHERE prattrs IS NOT NULL AND (whole OR NOT names <@ listed)
  ORDER BY 1, 2
 """
+
+# What ALTER TABLE … TYPE depends on, and is refused for.
+OWNED = """
+SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+       EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid)
+  FROM pg_catalog.pg_class AS c WHERE c.oid = %(oid)s
+"""
+EVENT_TRIGGERS = """
+SELECT evtname::text FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1
+"""
+DEPENDENTS = """
+SELECT DISTINCT a.attname, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+  FROM pg_catalog.pg_depend AS d
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+       LEFT JOIN pg_catalog.pg_attrdef AS f ON f.oid = d.objid
+            AND d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+ WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = %(oid)s
+   AND (d.classid IN ('pg_catalog.pg_rewrite'::pg_catalog.regclass,
+                      'pg_catalog.pg_policy'::pg_catalog.regclass,
+                      'pg_catalog.pg_trigger'::pg_catalog.regclass,
+                      'pg_catalog.pg_proc'::pg_catalog.regclass,
+                      'pg_catalog.pg_publication_rel'::pg_catalog.regclass)
+        OR f.adnum <> a.attnum)
+ ORDER BY 1, 2
+"""
+COLUMNS = """
+SELECT a.attname, n.nspname, l.collname, a.attstorage <> t.typstorage
+       OR COALESCE(pg_catalog.to_jsonb(a) ->> 'attcompression', '') <> ''
+  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+       LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
+       LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = l.collnamespace
+ WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+"""

@@ -32,11 +32,12 @@ from backend.tokenization.engines.postgres import (
     witness,
 )
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
-from backend.tokenization.schemas import ColumnChoice, TableName
+from backend.tokenization.schemas import ColumnChoice, Method, TableName
 from backend.tokenization.tokens import Tokenizer
 
 #: First key of the advisory lock; the second is the table's oid.
 _ADVISORY_CLASS = 0x53_50_54_4F
+_LOCKS = {Method.IN_PLACE: sql.SQL("EXCLUSIVE"), Method.REWRITE: sql.SQL("ACCESS EXCLUSIVE")}
 #: Values whose tokens are compared before row 1; other encodings than UTF8 may lack the bird.
 _CANARY = "Kanarienvogel 🐤 tok_ß"
 _ASCII_CANARY = "canary tok_"
@@ -61,7 +62,7 @@ def rewrite(
     names = list(dict.fromkeys(column.name for column in columns))
     with connection.cursor() as cursor:
         table = catalog.resolve(cursor, table)
-        facts = _claim(cursor, table, columns, tokenizer)
+        facts = claim(cursor, table, columns, tokenizer)
         # Known before the first change, so that the server can later be asked how it ended.
         control.started(witness.name_transaction(cursor))
         scanned = measure.count_rows(cursor, table)
@@ -70,23 +71,27 @@ def rewrite(
             expected = _stage(cursor, facts, table, names, tokenizer)
         else:
             expressions.load_key(cursor, tokenizer)
-            _prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
+            prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
         updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
         # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        _require_tokens(cursor, facts, table, names, expected)
+        require_tokens(cursor, facts, table, names, expected)
         result = RewriteResult(scanned, updated)
         control.committing(result)
-    _commit(connection)
+    commit(connection)
     return result
 
 
-def _claim(
-    cursor: Cursor, table: TableName, columns: Sequence[ColumnChoice], tokenizer: Tokenizer
+def claim(
+    cursor: Cursor,
+    table: TableName,
+    columns: Sequence[ColumnChoice],
+    tokenizer: Tokenizer,
+    method: Method = Method.IN_PLACE,
 ) -> TableFacts:
     """Take the table for this run, or say who has it, or what forbids it."""
     facts = catalog.read(cursor, table)
-    _refuse_blocked(cursor, table, columns, tokenizer, facts)
+    _refuse_blocked(cursor, table, columns, tokenizer, facts, method)
     cursor.execute(
         "SELECT pg_catalog.pg_try_advisory_xact_lock(%s, %s)",
         (_ADVISORY_CLASS, facts.oid - (1 << 32) if facts.oid >= 1 << 31 else facts.oid),
@@ -94,12 +99,14 @@ def _claim(
     if not (cursor.fetchone() or (False,))[0]:
         raise AlreadyRunning(f"Another tokenization of {table} is under way; wait for it to end.")
     try:
-        cursor.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(measure.qualified(table)))
+        cursor.execute(
+            sql.SQL("LOCK TABLE {} IN {} MODE").format(measure.qualified(table), _LOCKS[method])
+        )
     except psycopg2.errors.LockNotAvailable as exc:
-        raise _locked(cursor, table, facts) from exc
+        raise _locked(cursor, table, facts, method) from exc
     # What was true before the lock may have changed while waiting for it.
     facts = catalog.read(cursor, table)
-    _refuse_blocked(cursor, table, columns, tokenizer, facts)
+    _refuse_blocked(cursor, table, columns, tokenizer, facts, method)
     return facts
 
 
@@ -109,6 +116,7 @@ def _refuse_blocked(
     columns: Sequence[ColumnChoice],
     tokenizer: Tokenizer,
     facts: TableFacts,
+    method: Method,
 ) -> None:
     found = inspect.report(
         cursor,
@@ -117,14 +125,18 @@ def _refuse_blocked(
         chosen={column.name: column.reason for column in columns},
         facts=facts,
         with_rows=False,
+        method=method,
     )
     if found.all_blockers:
         raise Blocked("Nothing was changed: " + "; ".join(found.all_blockers))
 
 
-def _locked(cursor: Cursor, table: TableName, facts: TableFacts) -> LockNotAvailable:
+def _locked(
+    cursor: Cursor, table: TableName, facts: TableFacts, method: Method
+) -> LockNotAvailable:
     cursor.connection.rollback()
-    holders = catalog.lock_holders(cursor, [member.oid for member in facts.members])
+    oids = [member.oid for member in facts.members]
+    holders = catalog.lock_holders(cursor, oids, readers=method is Method.REWRITE)
     names = ", ".join(str(holder) for holder in holders)
     return LockNotAvailable(
         f"{SYSTEM}: {names or 'another session'} holds a lock on {table} and did not let go in "
@@ -132,13 +144,17 @@ def _locked(cursor: Cursor, table: TableName, facts: TableFacts) -> LockNotAvail
     )
 
 
-def _prove_same_bytes(
-    cursor: Cursor, tokenizer: Tokenizer, names: Sequence[str], encoding: str
+def prove_same_bytes(
+    cursor: Cursor,
+    tokenizer: Tokenizer,
+    names: Sequence[str],
+    encoding: str,
+    blocks: expressions.Blocks = expressions.FROM_TABLE,
 ) -> None:
     """Before row 1: the server computes the tokens of a known value just as Python does."""
     canary = _CANARY if encoding == "UTF8" else _ASCII_CANARY
     value = sql.SQL("{}::pg_catalog.text").format(sql.Placeholder("canary"))
-    tokens = [expressions.token_of(value, tokenizer.scheme_of(name)) for name in names]
+    tokens = [expressions.token_of(value, tokenizer.scheme_of(name), blocks) for name in names]
     cursor.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(tokens)), {"canary": canary})
     if cursor.fetchone() != tuple(tokenizer.of(name).token(canary) for name in names):
         raise UpstreamError(
@@ -260,14 +276,14 @@ def _stage(
     """
     staging.take(cursor, table, names)
     expressions.load_key(cursor, tokenizer)
-    _prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
+    prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
     staging.compute(cursor, names, tokenizer)
     if tokenizer.scheme.keyed:
         expressions.drop_key(cursor)
     return staging.expected(cursor, table, names)
 
 
-def _require_tokens(
+def require_tokens(
     cursor: Cursor,
     facts: TableFacts,
     table: TableName,
@@ -298,7 +314,7 @@ def _require_tokens(
         )
 
 
-def _commit(connection: Connection) -> None:
+def commit(connection: Connection) -> None:
     try:
         connection.commit()
     except psycopg2.Error as exc:

@@ -3,6 +3,8 @@
 Pure functions; the sentences are what pages, CLI and API show.
 """
 
+from collections.abc import Sequence
+
 from backend.tokenization.engines.postgres.facts import (
     TEXT_TYPES,
     ColumnFacts,
@@ -10,9 +12,11 @@ from backend.tokenization.engines.postgres.facts import (
     Index,
     TableFacts,
 )
+from backend.tokenization.schemas import Method
 from backend.tokenization.tokens import Scheme, too_long
 
 MINIMUM_VERSION = 120_000
+_WIDER = {"varchar": "character varying", "bpchar": "character"}
 #: From here on a block range is read without reading the whole table.
 TID_RANGE_VERSION = 140_000
 _BTREE_LIMIT = 2_704
@@ -133,7 +137,11 @@ def _member_blockers(facts: TableFacts) -> list[str]:
 
 
 def column_blockers(
-    facts: TableFacts, column: ColumnFacts, scheme: Scheme, longest_token: int | None
+    facts: TableFacts,
+    column: ColumnFacts,
+    scheme: Scheme,
+    longest_token: int | None,
+    method: Method = Method.IN_PLACE,
 ) -> tuple[str, ...]:
     """Why this column cannot be tokenized.
 
@@ -147,12 +155,43 @@ def column_blockers(
         found.append("it is a generated column; tokenize the columns it is computed from")
     if column.domain_checked:
         found.append(f"its domain {column.type} has a check constraint, which tokens may break")
-    found += too_long(scheme.length or longest_token, column.type, column.length)
+    if method is Method.IN_PLACE or widened(column, scheme) is None:
+        found += too_long(scheme.length or longest_token, column.type, column.length)
     found += [
         _CONSTRAINTS[constraint.kind].format(name=constraint.name, table=constraint.table)
         for constraint in _unique_constraints(facts, column.name)
         if constraint.kind in _CONSTRAINTS
     ]
+    return tuple(dict.fromkeys(found))
+
+
+def widened(column: ColumnFacts, scheme: Scheme) -> str | None:
+    """The type that a rewrite gives a column too short for its tokens; None where it is not."""
+    kind = _WIDER.get(column.base_type)
+    if column.length is None or scheme.length is None or scheme.length <= column.length:
+        return None
+    # A domain's length belongs to the domain, and to its other columns.
+    return f"{kind}({scheme.length})" if kind and column.type.startswith(kind) else None
+
+
+def rewrite_blockers(facts: TableFacts, names: Sequence[str]) -> tuple[str, ...]:
+    """Why these columns cannot be rewritten by ALTER TABLE; in place may still be possible."""
+    found, rewriting = [], facts.rewriting
+    if facts.kind != "r" or rewriting.inherits or len(facts.members) > 1:
+        found.append("partitioned and inherited tables are only done in place")
+    if not rewriting.owned:
+        found.append(f"the login {facts.server.user} does not own the table")
+    found += [f"{function} in {place} would be run" for place, function in facts.user_code]
+    if rewriting.event_triggers:
+        named = ", ".join(rewriting.event_triggers)
+        found.append(f"the event trigger {named} would see the rewrite")
+    found += [f"{what} uses {name}" for name, what in rewriting.dependents if name in names]
+    found += [f"{name} has its own storage" for name in rewriting.kept_apart if name in names]
+    published = [name for what, name in facts.copies if what == "publication"]
+    if published:
+        found.append(
+            f"the publication {', '.join(published)} does not send a rewrite to its subscribers"
+        )
     return tuple(dict.fromkeys(found))
 
 
