@@ -238,7 +238,13 @@ def _preview_text(found: Preview) -> str:
                 [
                     column.name,
                     column.type,
-                    "yes" if column.selected else "tick?" if column.suggested else "",
+                    "yes"
+                    if column.selected
+                    else "tick?"
+                    if column.suggested
+                    else "maybe"
+                    if column.possible
+                    else "",
                     _count(column.rows_to_update),
                     column.reason,
                 ]

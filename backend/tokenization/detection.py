@@ -32,10 +32,11 @@ class CatalogView:
 
 @dataclass(frozen=True)
 class Detection:
-    """Columns with their reasons; `suggested` needs a person's tick."""
+    """Columns with their reasons; `suggested` (likely) and `possible` need a person's tick."""
 
     chosen: Mapping[str, str] = field(default_factory=dict)
     suggested: Mapping[str, str] = field(default_factory=dict)
+    possible: Mapping[str, str] = field(default_factory=dict)
 
 
 def look_up(source: Source) -> CatalogView:
@@ -55,7 +56,7 @@ def look_up(source: Source) -> CatalogView:
 
 
 def tagged_columns(dataset: Dataset, patterns: Patterns) -> dict[str, str]:
-    """Columns whose field carries a tag for personal data, with the tags as the reason."""
+    """Columns whose field carries a tag or glossary term for personal data, with the reason."""
     found = {}
     for path, field_tags in dataset.field_tags.items():
         personal = [
@@ -63,6 +64,10 @@ def tagged_columns(dataset: Dataset, patterns: Patterns) -> dict[str, str]:
         ]
         if personal:
             found[column_of(path)] = f"tagged {', '.join(personal)} in DataHub"
+    for path, terms in dataset.field_terms.items():
+        named = [rules.term_name(term) for term in terms if patterns.is_personal_term(term)]
+        if named:
+            found.setdefault(column_of(path), f"glossary term {', '.join(named)} in DataHub")
     return found
 
 
@@ -101,10 +106,13 @@ def detect(
     """
     chosen = choose(columns, dataset, patterns)
     suggested = tagged_columns(dataset, patterns) if dataset is not None else {}
+    possible: dict[str, str] = {}
     for column, sampled in values.items():
         guess = rules.guess(patterns, column, sampled)
-        if guess is not None and guess.convincing:
-            suggested.setdefault(column, guess.reason)
+        if guess is not None:
+            (suggested if guess.convincing else possible).setdefault(column, guess.reason)
     return Detection(
-        chosen, {name: reason for name, reason in suggested.items() if name not in chosen}
+        chosen,
+        {name: reason for name, reason in suggested.items() if name not in chosen},
+        {k: v for k, v in possible.items() if k not in chosen and k not in suggested},
     )

@@ -19,6 +19,22 @@ SHIPPED = Path(__file__).resolve().parents[2] / "data" / "pii_patterns.yaml"
 FILE_NAME = "pii_patterns.yaml"
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+#: Of the shortest national numbers; anything below is a code or a count.
+_FEWEST_DIGITS = 6
+_REGIONS = ("US", "GB", "DE", "FR", "IN")
+#: What joined names are made of.
+_KNOWN_WORDS = frozenset(
+    re.findall(
+        "[a-z]+",
+        """
+        account address billing birth card cell code contact credit customer date debit display
+        driver driving email employee family fax first full given home house id iban ip last
+        licence license line login mail maiden middle mobile name national nick no number owner
+        passport patient payment person phone post postal screen security ship shipping social
+        ssn state street surname tax telephone user username work zip
+        """,
+    )
+)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -40,14 +56,20 @@ class Kind(BaseModel):
 
     columns: tuple[Expression, ...]
     values: Expression | None = None
-    check: Literal["luhn", "iban", "ip"] | None = None
+    words: tuple[str, ...] = ()
+    check: Literal["luhn", "iban", "ip", "phone"] | None = None
     share: float = Field(default=0.6, gt=0, le=1)
     by_value: bool = False
 
     def names(self, column: str) -> bool:
         """Whether the column's name, as a whole, says so."""
-        name = normalised(column)
-        return any(re.fullmatch(pattern, name) for pattern in self.columns)
+        spelt = {normalised(column), "_".join(words_of(column))}
+        return any(re.fullmatch(pattern, name) for pattern in self.columns for name in spelt)
+
+    def mentions(self, column: str) -> str:
+        """The phrase that stands in the column's name as whole words, "" if none does."""
+        name = f" {' '.join(words_of(column))} "
+        return next((phrase for phrase in self.words if f" {phrase} " in name), "")
 
     def accepts(self, value: str) -> bool:
         text = value.strip()
@@ -66,6 +88,7 @@ class Patterns(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     field_tags: tuple[str, ...]
+    field_terms: tuple[str, ...] = ()
     sample_rows: int = Field(default=500, ge=10, le=10_000)
     kinds: dict[str, Kind]
 
@@ -74,10 +97,15 @@ class Patterns(BaseModel):
         name = tag_urn.removeprefix("urn:li:tag:").casefold()
         return any(fnmatchcase(name, pattern.casefold()) for pattern in self.field_tags)
 
+    def is_personal_term(self, term_urn: str) -> bool:
+        """Whether a glossary term on a field means the same; the last part of its name counts."""
+        name = term_name(term_urn).casefold()
+        return any(fnmatchcase(name, pattern.casefold()) for pattern in self.field_terms)
+
 
 @dataclass(frozen=True)
 class Guess:
-    """What heuristics say about a column. convincing: enough to suggest it to a person."""
+    """What heuristics say about a column. convincing: likely; else it is only possible."""
 
     reason: str
     convincing: bool
@@ -87,6 +115,29 @@ def normalised(column: str) -> str:
     """`eMailAddress`, `E-Mail Address` → `e_mail_address`."""
     words = _SEPARATORS.sub("_", _CAMEL.sub("_", column))
     return words.strip("_").lower()
+
+
+def words_of(column: str) -> list[str]:
+    """The words of a name in snake, camel and joined spelling: `emailaddress` → email, address."""
+    return [part for word in normalised(column).split("_") for part in _split(word)]
+
+
+def _split(word: str) -> list[str]:
+    """The word as known words, if it is made of nothing else; the longest first."""
+    if word in _KNOWN_WORDS or not word:
+        return [word] if word else []
+    for size in range(len(word) - 1, 1, -1):
+        if word[:size] in _KNOWN_WORDS:
+            rest = _split(word[size:])
+            if all(part in _KNOWN_WORDS for part in rest):
+                return [word[:size], *rest]
+    return [word]
+
+
+def term_name(term_urn: str) -> str:
+    """`urn:li:glossaryTerm:Classification.Phone Number` → `Phone_Number`."""
+    last = term_urn.rpartition(":")[2].rpartition(".")[2]
+    return _SEPARATORS.sub("_", last)
 
 
 def guess(patterns: Patterns, column: str, values: Sequence[str]) -> Guess | None:
@@ -100,7 +151,22 @@ def guess(patterns: Patterns, column: str, values: Sequence[str]) -> Guess | Non
                 f"{_share(kind, values):.0%} of {len(values)} sampled values look like: {label}",
                 True,
             )
+    for label, kind in patterns.kinds.items():
+        phrase = kind.mentions(column)
+        if phrase:
+            return _by_phrase(label, kind, phrase, values)
     return None
+
+
+def _by_phrase(label: str, kind: Kind, phrase: str, values: Sequence[str]) -> Guess:
+    """A longer name that holds a phrase: likely when a check of the values, too, says so."""
+    if kind.check and values and _share(kind, values) >= kind.share:
+        return Guess(
+            f"its name holds '{phrase}': {label}; {_share(kind, values):.0%} of {len(values)} "
+            "values agree",
+            True,
+        )
+    return Guess(f"its name holds '{phrase}': {label}", False)
 
 
 def _by_name(label: str, kind: Kind, values: Sequence[str]) -> Guess:
@@ -151,10 +217,29 @@ def _luhn(text: str) -> bool:
 
 
 def _iban(text: str) -> bool:
-    compact = text.replace(" ", "").upper()
-    if not re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", compact):
+    from schwifty import IBAN
+    from schwifty.exceptions import SchwiftyException
+
+    try:
+        IBAN(text)
+    except SchwiftyException:
         return False
-    return int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+    return True
+
+
+def _phone(text: str) -> bool:
+    """A possible number somewhere: national spellings are tried for a few large regions."""
+    import phonenumbers
+
+    if sum(character.isdigit() for character in text) < _FEWEST_DIGITS:
+        return False
+    for region in _REGIONS:
+        try:
+            if phonenumbers.is_possible_number(phonenumbers.parse(text, region)):
+                return True
+        except phonenumbers.NumberParseException:
+            continue
+    return False
 
 
 def _ip(text: str) -> bool:
@@ -165,4 +250,9 @@ def _ip(text: str) -> bool:
     return True
 
 
-_CHECKS: dict[str, Callable[[str], bool]] = {"luhn": _luhn, "iban": _iban, "ip": _ip}
+_CHECKS: dict[str, Callable[[str], bool]] = {
+    "luhn": _luhn,
+    "iban": _iban,
+    "ip": _ip,
+    "phone": _phone,
+}

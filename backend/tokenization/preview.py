@@ -43,12 +43,19 @@ def preview(
     tokenizer = sources.tokenizer(database, actor, source, chosen)
     rules = patterns.load()
     seen = detection.look_up(source)
+    guesses: list[detection.Detection] = []
+
+    def detect(values: Mapping[str, Sequence[str]]) -> detection.Detection:
+        guesses.append(detection.detect(columns, seen.dataset, rules, values))
+        return guesses[-1]
+
     report = engine_for(source).preview(
         tokenizer,
         rules.sample_rows,
-        lambda values: detection.detect(columns, seen.dataset, rules, values),
+        detect,
         how,
     )
+    report = _with_possible(report, guesses)
     report = joins.explained(report, tokenizer, dataset, earlier)
     warnings = report.warnings
     if last_key is not None and last_key != tokenizer.fingerprint():
@@ -57,6 +64,18 @@ def preview(
             "other tokens than before.",
         )
     return _shown(source, replace(report, warnings=warnings), seen.note)
+
+
+def _with_possible(report: TableReport, guesses: Sequence[detection.Detection]) -> TableReport:
+    """The report with the guesses that are only possible; none is dropped silently."""
+    possible = guesses[-1].possible if guesses else {}
+    columns = tuple(
+        replace(column, possible=True, reason=possible[column.name])
+        if column.name in possible and not (column.selected or column.suggested)
+        else column
+        for column in report.columns
+    )
+    return replace(report, columns=columns)
 
 
 def _shown(source: Source, report: TableReport, catalog_note: str = "") -> Preview:

@@ -121,6 +121,13 @@ class ColumnReport:
     length: int | None = None
     scheme: str = ""
     fits: str = ""
+    #: A guess the values do not bear out, or a name that merely holds the word.
+    possible: bool = False
+
+    @property
+    def tier(self) -> str:
+        """ "likely" or "possible" for a guess, "" for all others."""
+        return "likely" if self.suggested else "possible" if self.possible else ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +207,7 @@ class Preview:
                     "type": column.type,
                     "selected": column.selected,
                     "suggested": column.suggested,
+                    "tier": column.tier,
                     "reason": column.reason,
                     "scheme": column.scheme,
                     "fits": column.fits,

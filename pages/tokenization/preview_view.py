@@ -158,7 +158,7 @@ def _blocked(blockers: Sequence[str]) -> str:
 
 
 def _why(column: ColumnReport) -> str:
-    return f"guess, needs your tick: {column.reason}" if column.suggested else column.reason
+    return f"{column.tier}, needs your tick: {column.reason}" if column.tier else column.reason
 
 
 def _samples(found: Preview) -> None:
@@ -175,7 +175,8 @@ def _samples(found: Preview) -> None:
 def _ask_columns(found: Preview) -> list[str]:
     """The person's ticks; guesses are offered first and never ticked beforehand."""
     columns = sorted(
-        found.report.columns, key=lambda column: (not column.selected, not column.suggested)
+        found.report.columns,
+        key=lambda column: (not column.selected, not column.suggested, not column.possible),
     )
     possible = [column.name for column in columns if column.selected or not column.blockers]
     chosen = [choice.name for choice in found.choices]

@@ -29,6 +29,7 @@ query portalDataset($urn: String!) {
         type
         nativeDataType
         tags { tags { tag { urn } } }
+        glossaryTerms { terms { term { urn } } }
       }
     }
     editableSchemaMetadata {
@@ -36,6 +37,7 @@ query portalDataset($urn: String!) {
         fieldPath
         description
         tags { tags { tag { urn } } }
+        glossaryTerms { terms { term { urn } } }
       }
     }
     structuredProperties {
@@ -96,6 +98,7 @@ query portalSearchDatasets($input: SearchAcrossEntitiesInput!) {
           properties { name description }
           editableProperties { description }
           tags { tags { tag { urn } } }
+        glossaryTerms { terms { term { urn } } }
         }
       }
     }

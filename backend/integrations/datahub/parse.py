@@ -62,6 +62,11 @@ def tags(holder: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each["tag"]["urn"] for each in associations if each.get("tag")))
 
 
+def _terms(holder: Json) -> tuple[str, ...]:
+    associations = (holder.get("glossaryTerms") or {}).get("terms") or []
+    return tuple(each["term"]["urn"] for each in associations if each.get("term"))
+
+
 def ingestion_source(found: Json) -> IngestionSource:
     schedule: Json = found.get("schedule") or {}
     runs = (found.get("executions") or {}).get("executionRequests") or []
@@ -114,6 +119,7 @@ def _fields(found: Json) -> Iterable[Field]:
             editable_description=by_people.get("description"),
             ingested_tags=tags(each),
             editable_tags=tags(by_people),
+            terms=tuple(dict.fromkeys(_terms(each) + _terms(by_people))),
         )
 
 

@@ -53,6 +53,7 @@ class Field:
     editable_description: str | None = None
     ingested_tags: tuple[str, ...] = ()
     editable_tags: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -85,6 +86,11 @@ class Dataset:
     def field_tags(self) -> dict[str, tuple[str, ...]]:
         """Tags by field path, fields without tags left out."""
         return {each.path: each.tags for each in self.fields if each.tags}
+
+    @property
+    def field_terms(self) -> dict[str, tuple[str, ...]]:
+        """Glossary terms by field path, ingested and editable ones."""
+        return {each.path: each.terms for each in self.fields if each.terms}
 
 
 @dataclass(frozen=True)

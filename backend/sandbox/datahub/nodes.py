@@ -125,6 +125,7 @@ class Dataset(Entity):
                     "fieldPath": each["fieldPath"],
                     "description": each.get("description"),
                     "tags": tags(self._store, self.urn, each.get("globalTags")),
+                    "glossaryTerms": terms(each.get("glossaryTerms")),
                 }
                 for each in found["editableSchemaFieldInfo"]
             ]
@@ -141,6 +142,7 @@ class Dataset(Entity):
             "nativeDataType": field.get("nativeDataType"),
             "isPartOfKey": field.get("isPartOfKey"),
             "tags": tags(self._store, self.urn, field.get("globalTags")),
+            "glossaryTerms": terms(field.get("glossaryTerms")),
         }
 
 
@@ -260,6 +262,13 @@ def entity(store: Store, urn: str) -> Entity:
 def searchable() -> set[str]:
     """EntityType words that a search may return here."""
     return {graphql_type(kind) for kind in _CLASSES}
+
+
+def terms(holder: Json | None) -> Json | None:
+    """Glossary terms of a field."""
+    if holder is None:
+        return None
+    return {"terms": [{"term": {"urn": each["urn"]}} for each in holder.get("terms") or []]}
 
 
 def tags(store: Store, urn: str, holder: Json | None) -> Json | None:

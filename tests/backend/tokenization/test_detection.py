@@ -1,5 +1,6 @@
 """Which columns are taken, which are suggested, and by which rules."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,75 @@ class TestGuess:
         assert yes is not None
         assert no is not None
         assert (yes.convincing, no.convincing) == (True, False)
+
+
+LIKELY = {
+    "emailaddress": ["anna@example.org"],
+    "phonenumber": ["608-271-9000x11", "1 (11) 500 555-0162"],
+    "middlename": ["J.", "R"],
+    "username": ["anna.b"],
+    "display_name": ["Anna B."],
+    "nationalidnumber": ["295847284"],
+    "loginid": ["adventure-works\\ken0"],
+    "ship_name": ["Anna B."],
+    "postal_code": ["98011"],
+    "address_of_origin": ["2001:db8::1", "2001:db8::2"],
+}
+
+
+class TestTiers:
+    @pytest.mark.parametrize(("column", "values"), LIKELY.items())
+    def test_likely(self, rules: Patterns, column: str, values: list[str]) -> None:
+        found = detection.detect(None, None, rules, {column: values})
+
+        assert list(found.suggested) == [column], found
+        assert found.possible == {}
+
+    @pytest.mark.parametrize(
+        ("column", "values"),
+        [
+            ("Card_Number", ["4539 1488 0343 6468"]),
+            ("email_verified_by", ["anna"]),
+            ("email", ["yes", "no"]),
+        ],
+    )
+    def test_possible_is_shown_with_its_reason_and_never_dropped(
+        self, rules: Patterns, column: str, values: list[str]
+    ) -> None:
+        found = detection.detect(None, None, rules, {column: values})
+
+        assert found.suggested == {}
+        assert list(found.possible) == [column]
+        assert found.possible[column].startswith("its name ")
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("EmailAddress", ["email", "address"]),
+            ("nationalIDNumber", ["national", "id", "number"]),
+            ("PHONENUMBER", ["phone", "number"]),
+            ("filename", ["filename"]),
+            ("emailed", ["emailed"]),
+        ],
+    )
+    def test_words_of_every_spelling(self, name: str, words: list[str]) -> None:
+        assert patterns.words_of(name) == words
+
+
+class TestTerms:
+    @pytest.mark.parametrize(
+        "term", ["PII", "Classification.PII", "Email_Address", "Phone Number", "IP_Address_v6"]
+    )
+    def test_count_as_tags_do(self, rules: Patterns, term: str) -> None:
+        field = Field(path="mail", type="STRING", terms=(f"urn:li:glossaryTerm:{term}",))
+        found = detection.choose(None, replace(dataset(), fields=(field,)), rules)
+
+        assert list(found) == ["mail"]
+        assert found["mail"].startswith("glossary term ")
+
+    def test_others_do_not(self, rules: Patterns) -> None:
+        assert not rules.is_personal_term("urn:li:glossaryTerm:Gold")
+        assert not rules.is_personal_term("urn:li:glossaryTerm:Revenue.Emailing")
 
 
 class TestDetect:
