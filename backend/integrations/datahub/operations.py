@@ -98,7 +98,6 @@ query portalSearchDatasets($input: SearchAcrossEntitiesInput!) {
           properties { name description }
           editableProperties { description }
           tags { tags { tag { urn } } }
-        glossaryTerms { terms { term { urn } } }
         }
       }
     }

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014_rewrite_mode"
-down_revision = "0013_ingestion_calls"
+revision = "0016_rewrite_mode"
+down_revision = "0015_attributes"
 
 
 def upgrade() -> None:
