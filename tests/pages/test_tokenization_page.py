@@ -126,7 +126,7 @@ class TestPreview:
         assert ticks.options[:2] == ["email", "phone"]
         why = app.dataframe[0].value.set_index("Column")["Why"]
         assert why["email"] == (
-            "guess, needs your tick: its name says: e-mail address; 100% of 50 values agree"
+            "likely, needs your tick: its name says: e-mail address; 100% of 50 values agree"
         )
 
         ticks.set_value(["email"]).run()
