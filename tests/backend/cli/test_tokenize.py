@@ -171,3 +171,45 @@ class TestWatch:
 
         assert run("watch", "--once").out == ""
         assert catalogued.work(answer.run).rows_updated == 50
+
+
+class TestRewriteAndCompare:
+    def test_a_run_by_rewriting_in_another_scheme_with_its_clean_up(
+        self, run: Run, catalogued: World
+    ) -> None:
+        urn = catalogued.source.urn("customers")
+        named = ("--columns", "email", "--scheme", "email=hmac-sha256-96")
+
+        ended = run("run", urn, *named, "--method", "rewrite", "--clean-up", "--json")
+
+        document = json.loads(ended.out)
+        assert ended.status == 0, ended.err
+        assert (document["method"], document["schemes"]) == (
+            "rewrite",
+            {"email": "hmac-sha256-96"},
+        )
+        assert document["clean_up"] == "succeeded", document["clean_up_details"]
+        again = run("clean-up", str(document["run_id"]))
+        assert again.status == 0, again.err
+        assert "VACUUM and ANALYZE" in again.out
+
+    def test_a_scheme_without_its_column_is_wrong_usage(self, run: Run, catalogued: World) -> None:
+        ended = run("preview", catalogued.source.urn("customers"), "--scheme", "hmac-sha256-96")
+
+        assert ended.status == 2
+        assert "COLUMN=SCHEME" in ended.err
+
+    def test_compare_fails_while_they_disagree_and_repairs(
+        self, run: Run, catalogued: World
+    ) -> None:
+        assert run("run", catalogued.source.urn("customers"), "--columns", "email").status == 0
+        catalogued.source.run("UPDATE customers SET email = 'a@example.org' WHERE id = 1")
+
+        ended = run("compare", "--json")
+
+        (finding,) = json.loads(ended.out)["findings"]
+        assert (ended.status, finding["repair"], finding["columns"]) == (1, "run", ["email"])
+        assert "disagree" in ended.err
+        mended = run("compare", "--repair")
+        assert mended.status == 0, mended.err
+        assert "agree" in mended.out
