@@ -27,6 +27,7 @@ def start(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:
 
 def attempt(database: Database, actor: Actor, run_id: int) -> RunView:
     """Do it once and record how it went; never raises for what the source database does."""
+    access.require(actor, Permission.TOKENIZATION_RUN)
     with database.write() as session:
         row = repository.get_locked(session, run_id)
         audit.record(
