@@ -137,7 +137,6 @@ def configure(level: str = "INFO") -> None:
         "httpx",
         "httpx2",
         "httpcore",
-        "gql",
         "alembic",
         "apscheduler",
         "watchdog",

@@ -138,9 +138,22 @@ def gateway_of(metadata: Any) -> OpenMetadataGateway:
         str(server.hostPort),
         token or "",
         headers=rest.extra_headers or {},
-        verify=_verify(rest.verify, rest.cert),
+        verify=_verify(rest.verify, rest.cert or _certificate(server.sslConfig)),
         texts=tuple(fields.TEXTS),
     )
+
+
+def _certificate(config: Any) -> tuple[str, str] | None:
+    """The client's certificate and key that sslConfig names; the official client leaves them out.
+
+    Raises InvalidSourceException for one without the other.
+    """
+    given = getattr(config, "root", config)
+    files = [getattr(given, name, None) for name in ("sslCertificate", "sslKey")]
+    certificate, key = (file.get_secret_value() if file else "" for file in files)
+    if bool(certificate) != bool(key):
+        raise InvalidSourceException("sslConfig needs both sslCertificate and sslKey, or neither")
+    return (certificate, key) if certificate else None
 
 
 def _verify(verify: bool | str | None, cert: str | tuple[str, str] | None) -> bool | ssl.SSLContext:

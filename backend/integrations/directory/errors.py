@@ -36,7 +36,7 @@ class Forbidden(UpstreamError):
     def __init__(self, said: str) -> None:
         super().__init__(
             SYSTEM,
-            f"the token is valid, but may not list people ({said})",
+            f"the account of this token, or nobody's, may not list people ({said})",
             "Give its account that right in the directory, or enter another token.",
         )
 

@@ -1,6 +1,7 @@
 """A directory over GraphQL: the user's query, its paging, the server's refusals as sentences."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,9 @@ QUERY = "{ users { email displayName domain } }"
 _SIZES = ("first", "limit", "take", "pageSize", "perPage")
 _CURSORS = ("after", "cursor")
 _OFFSETS = ("offset", "skip")
+_BAD_TOKEN = re.compile(
+    r"\bjwt (malformed|expired|not active|audience|issuer)|\binvalid (jwt|token|signature)\b"
+)
 _UNAUTHENTICATED = frozenset(
     {"UNAUTHENTICATED", "UNAUTHORIZED", "INVALID_JWT", "INVALID_HEADERS", "ACCESS_DENIED"}
 )
@@ -108,9 +112,10 @@ def refusal(errors: list[Any], status: int, data: object) -> UpstreamError:
     path: list[object] = raw if isinstance(raw, list) else []
     word, words = code.upper().replace("-", "_"), said.lower()
     told = f"{code}: {said}" if code else said
-    if status == 401 or word in _UNAUTHENTICATED:
+    # PostGraphile answers 403 to a token that is none ("jwt malformed", "invalid signature").
+    if status == 401 or word in _UNAUTHENTICATED or _BAD_TOKEN.search(words):
         return TokenRefused(status, told)
-    if status == 403 or word in _FORBIDDEN:
+    if status == 403 or word in _FORBIDDEN or words.startswith("permission denied"):
         return Forbidden(told)
     if status == 429 or word in _LIMITED or "rate limit" in words or "too many requests" in words:
         return RateLimited(told)

@@ -257,6 +257,8 @@ NULL = "Cannot return null for non-nullable field User.email."
             UnknownField,
             'Cannot query field "domain"',
         ),
+        (403, {"message": "jwt malformed"}, TokenRefused, "HTTP 403: jwt malformed"),
+        (200, {"message": "permission denied for table users"}, Forbidden, "may not list"),
         (200, {"message": NULL, "path": ["users", 4, "email"]}, NullField, "person number 5"),
         (200, {"message": "x", "extensions": {"code": "RATE_LIMITED"}}, RateLimited, "limits"),
         (429, {"message": "slow down"}, RateLimited, "slow down"),
