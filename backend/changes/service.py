@@ -61,6 +61,7 @@ def list_changes(
         limit=limit + 1,
     )
     shown = rows[:limit]
+    shown = [row for row in shown if access.in_reach(row.environment_id)]
     if which == "to_approve":
         shown = [row for row in shown if _refusal(session, actor, row) is None]
     next_cursor = rows[limit - 1].id if len(rows) > limit else None
@@ -70,7 +71,9 @@ def list_changes(
 def get(session: ReadSession, actor: Actor, *, change_id: int) -> ChangeView:
     """One request with its history. Raises NotFound."""
     access.require(actor, Permission.CHANGES_READ)
-    return views.one(session, repository.get(session, change_id))
+    row = repository.get(session, change_id)
+    _in_reach(row)
+    return views.one(session, row)
 
 
 def waiting_for(
@@ -103,6 +106,7 @@ def would_do(database: Database, actor: Actor, *, change_id: int) -> Now:
     access.require(actor, Permission.CHANGES_READ)
     with database.read() as session:
         row = repository.get(session, change_id)
+        _in_reach(row)
         access.require(actor, actions.get(row.action).permission)
         if row.state not in ("waiting", "approved"):
             return Now(same=False, error=f"The change is {row.state}.")
@@ -181,6 +185,7 @@ def withdraw(
         actor.id,
         actor.name,
     )
+    _in_reach(row)
     if not own:
         access.require(actor, Permission.CHANGES_CONFIGURE)
     _is_waiting(session, row)
@@ -192,6 +197,7 @@ def comment(session: WriteSession, actor: Actor, *, change_id: int, text: str) -
     """Say something about an open request."""
     access.require_to_ask(actor, Permission.CHANGES_DECIDE)
     row = repository.lock(session, change_id)
+    _in_reach(row)
     access.require_to_ask(actor, actions.get(row.action).permission)
     if row.state not in repository.OPEN:
         raise Conflict(f"Change {row.id} is {row.state}; nothing more can be said to it.")
@@ -236,6 +242,7 @@ def _refusal(session: ReadSession, actor: Actor, row: Change) -> PortalError | N
     """Why the actor cannot decide about it now, sign-in aside."""
     try:
         access.require(actor, actions.get(row.action).permission)
+        _in_reach(row)
         _is_waiting(session, row)
         if actor.kind == "system":
             raise NotPermitted("Only a person approves.")
@@ -248,6 +255,12 @@ def _refusal(session: ReadSession, actor: Actor, row: Change) -> PortalError | N
     except PortalError as exc:
         return exc
     return None
+
+
+def _in_reach(row: Change) -> None:
+    """A token that is limited to other environments neither sees nor touches it."""
+    if row.environment_id:
+        access.require_environment(row.environment_id, row.environment)
 
 
 def _is_waiting(session: ReadSession, row: Change) -> None:
