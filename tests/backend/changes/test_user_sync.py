@@ -1,0 +1,98 @@
+"""A user plan under approval, from the command line's 202 to the users that were changed."""
+
+import json
+
+import pytest
+
+from backend.changes import lifecycle, policy
+from backend.changes import service as changes
+from backend.changes.rules import Rule
+from backend.changes.schemas import ChangeView
+from backend.core.access import SYSTEM, Actor, Role
+from backend.core.errors import Waiting
+from backend.jobs import broker, runner
+from backend.models import Job
+from backend.user_sync import service as sync
+from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
+from tests.backend.user_sync.conftest import *  # noqa: F403 - the world of user sync
+from tests.backend.user_sync.conftest import World
+
+SHELL = Actor(0, "cli:root", Role.ADMIN, "cli")
+
+
+@pytest.fixture(autouse=True)
+def _under_approval(world: World) -> None:
+    broker.reset()
+    runner.stopping.clear()
+    with world.database.write() as session:
+        policy.save(
+            session,
+            SYSTEM,
+            environment=world.env,
+            action="user_sync.apply",
+            rule=Rule(mode="approve"),
+        )
+
+
+def _approve(world: World, number: int) -> None:
+    with world.database.write() as session:
+        changes.approve(session, Actor(0, "cli:eve", Role.ADMIN, "cli"), change_id=number)
+
+
+def _view(world: World, number: int) -> ChangeView:
+    with world.database.read() as session:
+        return changes.get(session, SYSTEM, change_id=number)
+
+
+def _work(world: World) -> None:
+    """Run every queued job as a worker does, those that they queue included."""
+    while True:
+        with world.database.read() as session:
+            waiting = [job.id for job in session.query(Job).filter_by(state="queued")]
+        if not waiting:
+            return
+        for job_id in waiting:
+            runner.run(job_id, world.database)
+
+
+def test_the_command_prints_the_address_and_the_approved_plan_is_applied(
+    world: World,
+    run_cli: RunCli,  # noqa: F811 - as above
+) -> None:
+    plan = world.plan()
+    ended = run_cli("users", "apply", str(plan.id), "--yes", "--json")
+    answer = json.loads(ended.out)
+    assert (ended.status, answer["status"]) == (0, "waiting")
+    assert answer["change"].endswith(f"/changes?change={answer['change_id']}")
+
+    number = answer["change_id"]
+    assert _view(world, number).size == plan.changes
+    _approve(world, number)
+    _work(world)
+    lifecycle.follow(world.database)
+    view = _view(world, number)
+    assert view.status == "succeeded", view.outcome
+    items = world.items(world.start(plan))
+    assert {item.state for item in items.values()} == {"applied"}
+
+
+def test_a_plan_applied_meanwhile_is_not_applied_twice(world: World) -> None:
+    plan = world.plan()
+    with pytest.raises(Waiting) as caught, world.database.write() as session:
+        sync.apply(session, SHELL, plan_id=plan.id)
+    number = caught.value.document["change_id"]
+    with world.database.write() as session:
+        weaker = Rule(mode="confirm")
+        with pytest.raises(Waiting):
+            policy.save(
+                session, SHELL, environment=world.env, action="user_sync.apply", rule=weaker
+            )
+    _approve(world, number)
+    assert _view(world, number + 1).action == "changes.policy"
+    _approve(world, number + 1)
+    lifecycle.carry_out(world.database, number + 1)
+    world.start(plan)
+    lifecycle.carry_out(world.database, number)
+    view = _view(world, number)
+    assert view.status == "refused"
+    assert "It was done already" in view.outcome
