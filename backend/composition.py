@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Packages that serve the domains and bring nothing of their own.
 FOUNDATION = frozenset(
-    {"api", "cli", "core", "dms", "integrations", "migrations", "models", "sandbox"}
+    {"api", "cli", "core", "dms", "integrations", "mcp", "migrations", "models", "sandbox"}
 )
 
 

@@ -1,5 +1,8 @@
 """init, worker, migrate, doctor, secrets rotate."""
 
+from typing import Annotated
+
+import typer
 from cryptography.fernet import Fernet
 
 from backend.cli import common
@@ -76,7 +79,19 @@ def doctor(json: Json = False) -> None:
         raise common.Failed(f"{count} problem{'' if count == 1 else 's'} found.")
 
 
+def mcp(
+    role: Annotated[str, typer.Option(help="What it may look at and ask for.")] = "steward",
+) -> None:
+    """Serve the Model Context Protocol on stdin and stdout: look, and ask for changes."""
+    from backend.accounts.names import checked_role
+    from backend.mcp import server
+
+    who = server.actor(common.actor().name.removeprefix("cli:"), checked_role(role))
+    server.build(common.database(), who).run("stdio")
+
+
 COMMANDS = {
+    "mcp": mcp,
     "init": init,
     "secrets": secrets_app,
     "worker": worker,

@@ -17,7 +17,7 @@ DOMAINS = {
     "backend.tokenization",
     "backend.ingestion",
 }
-EDGES = {"backend.api", "backend.cli", "backend.sandbox"}
+EDGES = {"backend.api", "backend.cli", "backend.mcp", "backend.sandbox"}
 LOW = {"backend.models", "backend.core"}
 
 #: room → rooms it may import, its own excepted (a room may always import itself).
@@ -34,7 +34,9 @@ ALLOWED: dict[str, set[str]] = {
     "pages": {"auth", "backend.core", "backend.jobs", "backend.sandbox", *DOMAINS},
     "auth": {"backend.core", "backend.accounts"},
     "backend.api": {"backend.composition", "backend.core", "backend.jobs", *DOMAINS},
+    "backend.mcp": {"backend.core", "backend.jobs", *DOMAINS},
     "backend.cli": {
+        "backend.mcp",
         "backend.composition",
         "backend.core",
         "backend.jobs",

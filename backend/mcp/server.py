@@ -1,0 +1,223 @@
+"""The MCP server: every tool reads, or files a change request that a person decides about.
+
+Its actor is `ask_only`: whatever the policy says, nothing that a tool asks for happens without an
+approval, and services that do not end in a request refuse it. Answers are bounded and say how to
+get more; they hold no secrets and no unmasked personal values.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from mcp.server import MCPServer
+
+from backend.changes import service as changes
+from backend.connections import health
+from backend.core import alerts
+from backend.core.access import Actor, Role
+from backend.core.database import Database
+from backend.core.errors import PortalError, Waiting
+from backend.core.log import get_logger, log_unexpected, mask_text
+from backend.ingestion import resolve, runs
+from backend.ingestion.schemas import Request
+from backend.jobs import service as jobs
+from backend.mounts import documents, explorer
+from backend.mounts.schemas import Filters
+from backend.tokenization import preview
+from backend.tokenization import service as tokenization
+from backend.tokenization.schemas import Trigger
+from backend.user_sync import service as user_sync
+from backend.user_sync.schemas import RowFilter
+
+log = get_logger(__name__)
+MAX_ITEMS = 50
+_ABOUT = (
+    "Steward Portal. Tools whose name begins with ask_ file a change request: a person approves it "
+    "in the portal, and only then something happens. Follow it with show_change."
+)
+
+
+def actor(login: str, role: Role) -> Actor:
+    """The actor of a server started by this login. It may ask, and decide nothing."""
+    return Actor(id=0, name=f"mcp:{login}", role=role, kind="cli", ask_only=True)
+
+
+def build(database: Database, who: Actor) -> MCPServer:
+    """A server with every tool, acting as `who`."""
+    server = MCPServer("steward-portal", instructions=_ABOUT, log_level="ERROR")
+    for tool in (*_looking(database, who), *_asking(database, who)):
+        server.tool(structured_output=False)(_safe(tool))
+    return server
+
+
+def _safe(tool: Callable[..., Any]) -> Callable[..., Any]:
+    """Refusals and requests that wait as documents; a bug as its reference only."""
+
+    @functools.wraps(tool)
+    def call(*arguments: Any, **named: Any) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = tool(*arguments, **named)
+        except Waiting as exc:
+            return {**exc.document, "detail": exc.message}
+        except PortalError as exc:
+            return {"error": type(exc).__name__, "detail": mask_text(exc.message)}
+        except Exception as exc:
+            reference = log_unexpected(log, "An MCP tool failed.", exc, tool=tool.__name__)
+            return {"error": "InternalError", "detail": f"Something went wrong. ({reference})"}
+        return found
+
+    return call
+
+
+def _looking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
+    def list_environments() -> dict[str, Any]:
+        """The environments with the health of their connections, as they were last tested."""
+        with database.read() as session:
+            found = health.overview(session, who)
+        return {
+            "items": [
+                {
+                    "name": each.environment.name,
+                    "production": each.environment.is_production,
+                    "default": each.environment.is_default,
+                    "connections": {item.kind: item.state for item in each.connections},
+                }
+                for each in found
+            ]
+        }
+
+    def needs_attention() -> dict[str, Any]:
+        """What needs somebody to act, the worst first."""
+        with database.read() as session:
+            found = alerts.collect(session, who)
+        return {"items": [{"severity": each.severity, "text": each.text} for each in found]}
+
+    def list_runs(cursor: int | None = None, limit: int = 20) -> dict[str, Any]:
+        """The portal's background runs, newest first; pass next_cursor as cursor for more."""
+        with database.read() as session:
+            page = jobs.list_jobs(session, who, limit=_bounded(limit), before=cursor)
+        items = [
+            {"id": each.id, "title": each.title, "subject": each.subject, "status": each.state}
+            for each in page.items
+        ]
+        return {"items": items, "next_cursor": page.next_cursor}
+
+    def list_changes(which: str = "all", cursor: int | None = None) -> dict[str, Any]:
+        """Change requests, newest first. which: all, mine or done."""
+        kind: changes.Which = "mine" if which == "mine" else "done" if which == "done" else "all"
+        with database.read() as session:
+            page = changes.list_changes(session, who, which=kind, cursor=cursor, limit=MAX_ITEMS)
+        return page.model_dump(mode="json")
+
+    def show_change(change_id: int) -> dict[str, Any]:
+        """One change request with its history."""
+        with database.read() as session:
+            return changes.get(session, who, change_id=change_id).model_dump(mode="json")
+
+    def make_user_plan(environment: str = "") -> dict[str, Any]:
+        """Compare the directory's people with OpenMetadata's and store a plan; changes nothing."""
+        plan = user_sync.plan_now(database, who, environment=environment or None, origin="mcp")
+        return {"plan_id": plan.id, "status": plan.state, "summary": plan.kinds}
+
+    def read_user_plan(plan_id: int, offset: int = 0, limit: int = 20) -> dict[str, Any]:
+        """What a plan would change, by user id; people's names and addresses are left out."""
+        wanted = RowFilter(only_applicable=True)
+        with database.read() as session:
+            plan = user_sync.get_plan(session, who, plan_id=plan_id)
+            page = user_sync.list_rows(
+                session, who, plan_id=plan_id, wanted=wanted, offset=offset, limit=_bounded(limit)
+            )
+        rows = [
+            {"user_id": row.user_id, "status": row.kind, "sets": _fields(row)} for row in page.items
+        ]
+        end = offset + len(rows)
+        more = end if end < page.total else None
+        return {"plan_id": plan.id, "summary": plan.kinds, "rows": rows, "next_offset": more}
+
+    def preview_tokenization(
+        dataset: str, columns: list[str] | None = None, environment: str = ""
+    ) -> dict[str, Any]:
+        """Which columns of a dataset hold personal data, and what a run would change; masked."""
+        found = preview.preview(
+            database, who, dataset=dataset, columns=columns, environment=environment or None
+        )
+        return found.document()
+
+    def list_mounts(environment: str = "", host: str = "", cursor: str = "") -> dict[str, Any]:
+        """Active mounts of the ledger; pass next_cursor as cursor for more."""
+        with database.read() as session:
+            page = explorer.list_mounts(
+                session,
+                who,
+                environment=environment or None,
+                filters=Filters(host=host, mounted=True, deleted=False),
+                cursor=cursor,
+                limit=MAX_ITEMS,
+            )
+        return documents.mount_page(page)
+
+    def resolve_ingestion(dataset_urn: str, environment: str = "") -> dict[str, Any]:
+        """Which target would ingest a dataset, and by which rule."""
+        found = resolve.resolve(
+            database, who, dataset_urn=dataset_urn, environment=environment or None
+        )
+        return found.document()
+
+    return (
+        list_environments,
+        needs_attention,
+        list_runs,
+        list_changes,
+        show_change,
+        make_user_plan,
+        read_user_plan,
+        preview_tokenization,
+        list_mounts,
+        resolve_ingestion,
+    )
+
+
+def _asking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
+    def ask_to_apply_user_plan(
+        plan_id: int, user_ids: list[str] | None = None, confirm: str = ""
+    ) -> dict[str, Any]:
+        """Ask for a plan, or some of its users, to be applied. A person approves."""
+        with database.write() as session:
+            run = user_sync.apply(session, who, plan_id=plan_id, user_ids=user_ids, confirm=confirm)
+        return {"run_id": run.id, "status": run.state, "detail": "It was applied before."}
+
+    def ask_to_tokenize(
+        dataset: str, columns: list[str] | None = None, environment: str = ""
+    ) -> dict[str, Any]:
+        """Ask for columns of a dataset to be tokenized. A person approves."""
+        view = tokenization.start(
+            database,
+            who,
+            dataset=dataset,
+            columns=columns,
+            environment=environment or None,
+            trigger=Trigger.API,
+        )
+        return view.document()
+
+    def ask_to_ingest(dataset_urn: str, reason: str = "", environment: str = "") -> dict[str, Any]:
+        """Ask for a dataset's ingestion to be started. A person approves."""
+        wanted = Request(dataset_urn=dataset_urn, reason=reason, environment=environment or None)
+        view = runs.start(database, who, wanted)
+        return {"runId": view.run_id, "status": view.status}
+
+    def withdraw_change(change_id: int, reason: str = "") -> dict[str, Any]:
+        """Take back a request that this server filed."""
+        with database.write() as session:
+            view = changes.withdraw(session, who, change_id=change_id, reason=reason)
+        return view.model_dump(mode="json")
+
+    return ask_to_apply_user_plan, ask_to_tokenize, ask_to_ingest, withdraw_change
+
+
+def _fields(row: Any) -> list[str]:
+    return ["displayName"] * row.sets_name + ["domains"] * row.sets_domains
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, MAX_ITEMS))
