@@ -20,6 +20,7 @@ app = st.App(
         *auth_routes,
         Route("/healthz", endpoint=api),
         Route("/readyz", endpoint=api),
+        Route("/metrics", endpoint=api),
         Route("/trigger", endpoint=api),
         Route("/api", endpoint=api),
         Mount("/api", app=api),

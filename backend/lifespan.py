@@ -29,7 +29,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any] | None]:
     held = contextlib.ExitStack()
     try:
         database = await asyncio.to_thread(_open, held)
-    except PortalError as exc:
+    except (PortalError, SettingsError) as exc:
         for problem in exc.problems if isinstance(exc, SettingsError) else [exc.message]:
             print(f"The portal does not start. {problem}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()

@@ -8,8 +8,9 @@ from backend.api import docs, errors
 from backend.api.bodies import Bodies
 from backend.api.callers import Callers, StrangersWriteNothing
 from backend.api.lanes import Lanes
+from backend.api.measured import Measured
 from backend.api.rate import RateLimit
-from backend.api.routes import health
+from backend.api.routes import health, metrics
 from backend.api.trigger import TriggerRefusals
 from backend.core.settings import get_settings
 
@@ -43,7 +44,9 @@ def create_app() -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
             max_age=600,
         )
+    app.add_middleware(Measured)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     for domain in composition.DOMAINS:
         for prefix, router in domain.routers():
             app.include_router(router, prefix=prefix, responses=errors.RESPONSES)

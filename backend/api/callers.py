@@ -18,7 +18,7 @@ from backend.core.errors import NotAuthenticated, PortalError
 from backend.core.words import COMMAND
 
 #: Load balancers ask often, and the answer costs next to nothing.
-FREE_PATHS = ("/healthz", "/api/healthz", "/readyz", "/api/readyz")
+FREE_PATHS = ("/healthz", "/api/healthz", "/readyz", "/api/readyz", "/metrics")
 READING = ("GET", "HEAD", "OPTIONS")
 #: Tokens looked up in the database at the same time, so that guesses take few threads.
 _LOOKUPS = 8

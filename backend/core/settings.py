@@ -16,6 +16,8 @@ from pydantic_settings import (
 
 from backend.core.errors import SettingsError
 
+LOOPBACK = "loopback"
+
 
 class Settings(BaseSettings):
     """The portal's environment. Unknown variables are ignored, wrong values all named at once."""
@@ -72,6 +74,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         alias="PORTAL_API_TOKEN",
         description="API token that commands act as, with its role and limits; empty: as an admin.",
+    )
+    metrics: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_METRICS",
+        description="/metrics for Prometheus: empty: off; loopback; or the token that it sends.",
     )
     public_url: str = Field(
         default="http://localhost:8501",
@@ -178,6 +185,13 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("metrics")
+    @classmethod
+    def _is_a_long_token(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 16 and value.get_secret_value() != LOOPBACK:
+            raise ValueError("must be empty, loopback, or a token of at least 16 characters")
+        return value
 
     @field_validator("broker_url")
     @classmethod

@@ -7,13 +7,13 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from backend.core import startup
 from backend.core.database import Database, database_now
 from backend.core.errors import PortalError
 from backend.jobs import broker, schedule
-from backend.models.jobs import ScheduleMark
+from backend.models.jobs import Job, ScheduleMark
 
 DEADLINE = 4.0
 #: Seconds an answer is good for: strangers may ask, and each asking writes.
@@ -98,3 +98,18 @@ def _leader(database: Database) -> str:
     with database.read() as session:
         held = schedule.leader(session)
     return OK if held else "No process of the portal runs the schedule."
+
+
+def queue(database: Database) -> tuple[dict[str, int], float]:
+    """How many jobs wait and run, by state, and the seconds that the oldest one waits."""
+    with database.read() as session:
+        found = session.execute(
+            select(Job.state, func.count(), func.min(Job.id))
+            .where(Job.state.in_(("queued", "running")))
+            .group_by(Job.state)
+        ).all()
+        oldest = next((first for state, _, first in found if state == "queued"), None)
+        since = session.scalar(select(Job.created_at).where(Job.id == oldest)) if oldest else None
+        waits = (database_now(session) - since).total_seconds() if since else 0.0
+    counts = {"queued": 0, "running": 0} | {state: count for state, count, _ in found}
+    return counts, max(waits, 0.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from backend.core import clock
+from backend.core import clock, metrics
 from backend.core.access import Actor, Role
 from backend.core.database import Database, StateDatabaseDown, get_database
 from backend.core.errors import PortalError, Waiting
@@ -44,6 +44,7 @@ class Context:
 
     def __init__(self, database: Database, row: Job, worker: str) -> None:
         self.job_id = row.id
+        self.kind = row.kind
         # mypy: written from a Literal, read back as str
         self.actor = Actor(row.actor_id, row.actor_name, Role(row.actor_role), row.actor_kind)  # type: ignore[arg-type]
         self.attempt = row.attempt
@@ -162,6 +163,7 @@ def _finish(context: Context, values: dict[str, Any]) -> None:
         except PortalError as exc:
             log.warning("A job's end could not be recorded yet.", error=exc.message)
     log.info("Job ended.", state=values["state"])
+    metrics.JOBS_ENDED.labels(context.kind, values["state"]).inc()
 
 
 def _record_end(context: Context, values: dict[str, Any]) -> None:

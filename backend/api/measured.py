@@ -1,0 +1,46 @@
+"""Counts each REST request under its route's pattern, never under what a client wrote."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.core import metrics
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+class Measured:
+    """Pure ASGI middleware, the outermost."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            route = _pattern(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            metrics.REQUESTS.labels(method, route, str(status)).inc()
+            metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - began)
+
+
+def _pattern(scope: Scope) -> str:
+    """ "/api/jobs/{job_id}"; "other" for what no route answers. A route of FastAPI knows its path
+    in its own router only, and all routers of the API are either below /api or at the top."""
+    path = getattr(scope.get("route"), "path", "")
+    if not path:
+        return "other"
+    below = scope["path"].startswith("/api/") and not path.startswith("/api/")
+    return f"/api{path}" if below else str(path)
