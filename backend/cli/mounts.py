@@ -195,6 +195,34 @@ def recheck(
     _operate("recheck", environment, file=file, operation_id=operation_id)
 
 
+@app.command("verify")
+def verify(
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
+    target: TargetId,
+    host: Annotated[str, typer.Option("--host", help="Where the job has several.")] = "",
+    file: Annotated[
+        str, typer.Option("--request", help="The complete request; without it, the template's.")
+    ] = "",
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Ask the DMS server whether an entry is true; the host is set right if it is not."""
+    from backend.mounts import actions
+
+    response = actions.verify(
+        cli.database(),
+        cli.actor(),
+        environment=environment,
+        job=job,
+        target=target,
+        host=host,
+        request=_read(file) if file else None,
+    )
+    cli.emit(response, json, response["finding"])
+    if response["verdict"] == "unsettled":
+        raise cli.Failed(response["finding"])
+
+
 @app.command("delete")
 def delete(
     job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],

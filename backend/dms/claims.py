@@ -71,10 +71,12 @@ def take(
     actor: str | None,
     reply_queue: str,
     lease: float,
+    ask: bool = False,
 ) -> Claim:
     """Write the record that locks the pair, read the ledger, decide.
 
-    Raises Busy (another client holds the pair) or Refused; both roll the record back.
+    ask: the server is asked whatever the ledger says. Raises Busy (another client holds the pair)
+    or Refused; both roll the record back.
     """
     record = {
         "operation_id": operation_id,
@@ -102,7 +104,22 @@ def take(
     unresolved = _unresolved(connection, request)
     decide = _mount if request.action == "mount" else _unmount
     claim = Claim("send", operation_id, others, bool(mine), unresolved)
+    if ask:
+        return _asked(request, claim, held)
     return decide(connection, ledger, request, claim)
+
+
+def _asked(request: MountRequest, claim: Claim, held: list[Any]) -> Claim:
+    """Ask the server to do what the ledger says: it answers "already" when that is so.
+
+    Raises Refused where the ledger and the request disagree, as they do when another operation
+    came in between: an unmount for somebody's mount must never be sent.
+    """
+    if request.action == "mount" and not claim.already:
+        raise Refused(f"The ledger no longer says mounted for job {request.jobid}")
+    if request.action == "unmount" and held:
+        raise Refused(f"The ledger says mounted for job {held[0].jobid} by now")
+    return claim
 
 
 def _refuse_unwritable(connection: Connection, ledger: Ledger, request: MountRequest) -> None:
@@ -160,7 +177,7 @@ def _refuse_twin(connection: Connection, ledger: Ledger, request: MountRequest) 
     )
     row = connection.execute(query).first()
     if row is not None and not _exact(row, request):
-        raise Refused(_other_spelling(request, row, "has an entry of"))
+        raise Refused(_other_spelling(request, row, "already"))
 
 
 _NOUNS = {"jobid": "Job", "backup_target_id": "Target", "host": "Host"}
@@ -200,12 +217,12 @@ def _exact(row: Any, request: MountRequest) -> bool:
     return (row.backup_target_id, row.host) == (request.backup_target_id, request.host)
 
 
-def _other_spelling(request: MountRequest, row: Any, held: str = "has mounted") -> str:
+def _other_spelling(request: MountRequest, row: Any, held: str = "mounted") -> str:
     asked, found = request.backup_target_id, row.backup_target_id
     if found == asked:
         asked, found = request.host, row.host
     return (
-        f"The ledger {held} {found!r} for job {row.jobid} on {row.host}, and its database "
+        f"The ledger has {found!r} {held} for job {row.jobid} on {row.host}, and its database "
         f"takes {asked!r} for the same: use the ledger's spelling, or unmount that one first"
     )
 

@@ -10,7 +10,6 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from backend.dms import config, requests, unknown
@@ -28,7 +27,7 @@ from backend.dms.errors import (
 from backend.dms.ledger import MAX_ACTIVE, Ledger
 from backend.dms.operations import LeaseLost, Operations
 from backend.dms.requests import MountRequest
-from backend.dms.responses import Response, response, shared, unreadable
+from backend.dms.responses import Response, response, shared, unreadable, verified
 from backend.dms.transport import (
     Closed,
     NotDelivered,
@@ -50,7 +49,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
 DEFAULT_LEASE = 30.0
 
 
@@ -155,6 +153,19 @@ class DMSClient:
             )
         return self._run(request, action, actor)
 
+    def verify(self, request: dict[str, Any], *, actor: str | None = None) -> Response:
+        """Ask the server whether the job's entry is true, and make it so: to mount what the ledger
+        says is mounted, to unmount what nobody holds by the ledger.
+
+        Returns as `mount`, with "verdict" ("agreed", "host_corrected": the host was
+        wrong and now is as the ledger says, "unsettled") and "finding", a sentence.
+        """
+        asked = requests.parse(request, "mount", keystone_token=self.config.keystone_token)
+        held = self.get_active_mounts(asked.host, asked.backup_target_id)
+        mine = any(entry.jobid == asked.jobid for entry in held)
+        action: requests.Action = "mount" if mine else "unmount"
+        return verified(self._run(request, action, actor, ask=True), action)
+
     # -- the ledger -----------------------------------------------------------------------------
 
     def get_mount_status(self, job_id: int, backup_target_id: str) -> LedgerEntry | None:
@@ -203,12 +214,7 @@ class DMSClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.close()
 
     def _forked(self) -> bool:
@@ -234,12 +240,14 @@ class DMSClient:
             )
         return self._transport
 
-    def _run(self, document: Any, action: requests.Action, actor: str | None) -> Response:
+    def _run(
+        self, document: Any, action: requests.Action, actor: str | None, *, ask: bool = False
+    ) -> Response:
         self._refuse_after_fork()
         request = requests.parse(document, action, keystone_token=self.config.keystone_token)
         transport = self.transport
         self.ledger.ensure_operations()
-        claim = self._claim(request, transport, actor)
+        claim = self._claim(request, transport, actor, ask)
         if claim is None:
             return response(
                 "not_delivered",
@@ -247,10 +255,7 @@ class DMSClient:
                 f"still ran after {self.config.timeout:g} s; nothing was sent.",
             )
         if claim.decision == "nothing":
-            return response(
-                "not_delivered",
-                error_msg=f"{claim.why}; nothing was sent.",
-            )
+            return response("not_delivered", error_msg=f"{claim.why}; nothing was sent.")
         if claim.decision == "shared":
             return response(
                 "shared", success_msg=shared(request, claim), operation=claim.operation_id
@@ -258,15 +263,14 @@ class DMSClient:
         return self._send(request, claim, transport)
 
     def _claim(
-        self, request: MountRequest, transport: Transport, actor: str | None
+        self, request: MountRequest, transport: Transport, actor: str | None, ask: bool
     ) -> Claim | None:
         """Wait for the pair, at most the timeout; None when it stayed busy."""
         until, pause = time.monotonic() + self.config.timeout, 0.01
         while True:
             try:
-                return self.operations.claim(
-                    request, reply_queue=transport.reply_queue, actor=actor
-                )
+                queue = transport.reply_queue
+                return self.operations.claim(request, reply_queue=queue, actor=actor, ask=ask)
             except Busy:
                 pair = (request.backup_target_id, request.host)
                 if self.operations.take_over_expired(*pair):

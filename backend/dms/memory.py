@@ -178,17 +178,28 @@ def broker(name: str) -> MemoryBroker:
 
 
 def agent(*, latency: float = 0.0, failing: frozenset[str] = frozenset()) -> Handler:
-    """A DMS server's side: mounts what it is asked to, refuses what is in `failing`."""
+    """A DMS server's side: mounts what it is asked to, refuses what is in `failing`.
+
+    Its words are those seen of deployed servers, also where it has nothing to do.
+    """
+    mounted: set[str] = set()
 
     def handle(body: bytes) -> Iterable[bytes]:
         time.sleep(latency)
         request = json.loads(body)
         target = request["backup_target"]
-        path = target["filesystem_export_mount_path"]
-        if request["action"] == "mount" and target["id"] in failing:
-            return [_reply(error_msg=f"Mount failed: permission denied on {path}")]
-        done = f"{target['type'].upper()} target {request['action']}ed successfully at {path}"
-        return [_reply(success_msg=done)]
+        path, kind = target["filesystem_export_mount_path"], target["type"].upper()
+        if request["action"] == "mount":
+            if target["id"] in failing:
+                return [_reply(error_msg=f"Mount failed: permission denied on {path}")]
+            if path in mounted:
+                return [_reply(success_msg=f"Already mounted at {path}")]
+            mounted.add(path)
+            return [_reply(success_msg=f"{kind} target mounted successfully at {path}")]
+        if path not in mounted:
+            return [_reply(success_msg=f"Target not mounted at {path}")]
+        mounted.discard(path)
+        return [_reply(success_msg=f"Target unmounted successfully from {path}")]
 
     return handle
 

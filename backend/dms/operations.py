@@ -78,8 +78,10 @@ class Operations:
         self.owner = owner
         self.lease = lease
 
-    def claim(self, request: MountRequest, *, reply_queue: str, actor: str | None) -> Claim:
-        """Lock the pair, look at its ledger rows, decide.
+    def claim(
+        self, request: MountRequest, *, reply_queue: str, actor: str | None, ask: bool = False
+    ) -> Claim:
+        """Lock the pair, look at its ledger rows, decide. ask: the server is asked in any case.
 
         Raises Busy while another client holds the pair.
         """
@@ -95,6 +97,7 @@ class Operations:
                     actor=actor,
                     reply_queue=reply_queue,
                     lease=self.lease,
+                    ask=ask,
                 ),
                 patience=5.0,
             )

@@ -52,6 +52,28 @@ def told(operation: Operation) -> Response:
     return response(outcome, error_msg=why, operation=operation.operation_id)
 
 
+#: What servers answer when they had nothing to do (seen: "Already mounted at …", "Target not
+#: mounted at …"); both are successes.
+_ALREADY = {"mount": "already mounted", "unmount": "not mounted"}
+
+
+def verified(answer: Response, action: str = "") -> Response:
+    """The response of a verification: what it proves about ledger and host."""
+    said = (answer["success_msg"] or "").lower()
+    if answer["outcome"] != "replied" or answer["status"] != "success":
+        verdict, finding = "unsettled", "Nothing is proven: " + (answer["error_msg"] or "no answer")
+    elif _ALREADY[action] in said:
+        verdict = "agreed"
+        finding = f"Ledger and host agree: {'mounted' if action == 'mount' else 'not mounted'}."
+    elif action == "mount":
+        verdict = "host_corrected"
+        finding = "The host was wrong: it had lost the mount, and has mounted it again."
+    else:
+        verdict = "host_corrected"
+        finding = "The host was wrong: it still held a mount of nobody, and has unmounted it."
+    return {**answer, "verdict": verdict, "finding": finding}
+
+
 def response(
     outcome: str,
     *,

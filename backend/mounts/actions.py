@@ -19,18 +19,19 @@ from backend.dms import requests
 from backend.dms.client import DMSClient
 from backend.dms.errors import DMSClientException, RequestValidationException
 from backend.dms.requests import MountRequest
-from backend.dms.responses import Response
+from backend.dms.responses import Response, verified
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, ledger_repository, repository, settings, targets
 from backend.mounts.errors import MountNotFound, OperationNotFound, RequestGone, StillMounted
 from backend.mounts.explorer import subject_of
 from backend.mounts.schemas import MountView, OperationView, UnmountPreview
 
-Kind = Literal["mount", "unmount", "recheck"]
+Kind = Literal["mount", "unmount", "recheck", "verify"]
 AUDIT = {
     "mount": "mounts:mount:mount",
     "unmount": "mounts:mount:unmount",
     "recheck": "mounts:operation:recheck",
+    "verify": "mounts:mount:verify",
     "delete": "mounts:entry:delete",
 }
 SANDBOX_SECRET = "sandbox"  # noqa: S105 - what the sandbox's agents take for a token
@@ -45,7 +46,7 @@ def run(
     request: dict[str, Any] | None = None,
     operation_id: str = "",
 ) -> Response:
-    """Mount, unmount or re-check now; returns the DMS response, also for a failed one.
+    """Mount, unmount, re-check or verify now; returns the DMS response, also for a failed one.
 
     Raises NotPermitted, RequestValidationException (nothing was sent or written), and what
     LedgerNotConfigured and OperationNotFound say. Takes up to the DMS timeout.
@@ -148,6 +149,48 @@ def submit_form(
     )
 
 
+def verify(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    job: int,
+    target: str,
+    host: str = "",
+    request: dict[str, Any] | None = None,
+) -> Response:
+    """Ask the DMS server whether the job's entry is true, and set the host right if it is not.
+
+    host: needed where the job has entries of the target on several. request: the complete one;
+    without it, one is made from the target's template or its last operation. Returns what
+    `DMSClient.verify` does. Raises MountNotFound, InvalidInput, TargetNotFound.
+    """
+    access.require(actor, Permission.MOUNTS_WRITE)
+    with database.read() as session:
+        where = settings.find(session, environment)
+        found = ledger_repository.of_job(settings.open_ledger(where), job, target)
+        hosts = sorted({entry.host for entry in found if not host or entry.host == host})
+        if not hosts:
+            raise MountNotFound(f"job {job} and target {target}" + (f" on {host}" if host else ""))
+        if len(hosts) > 1:
+            raise InvalidInput(f"Name the host: the job has entries on {', '.join(hosts[:10])}.")
+        if request is None:
+            request = targets.document(
+                session,
+                where,
+                target_id=target,
+                host=hosts[0],
+                jobid=job,
+                keystone_token="",
+                actor_name=actor.name,
+            )
+    asked = (request.get("job") or {}).get("jobid", request.get("jobid"))
+    named = (asked, (request.get("backup_target") or {}).get("id"), request.get("host"))
+    if named != (job, target, hosts[0]):
+        raise InvalidInput(f"The request is not one of job {job} for {target} on {hosts[0]}.")
+    return run(database, actor, environment=environment, kind="verify", request=request)
+
+
 def run_submitted(database: Database, actor: Actor, *, request_id: int) -> Response:
     """What the job does: take the request out of its box, then `run`. Raises RequestGone."""
     access.require(actor, Permission.MOUNTS_WRITE)
@@ -216,7 +259,7 @@ def _check(
     session: WriteSession,
     actor: Actor,
     where: settings.DmsSettings,
-    kind: Literal["mount", "unmount", "recheck", "delete"],
+    kind: Literal["mount", "unmount", "recheck", "verify", "delete"],
     subject: str,
     request: dict[str, Any] | None,
 ) -> None:
@@ -275,7 +318,7 @@ def _subject(
 ) -> str:
     """The audit log's name for it; checks the request on the way, before anything is written."""
     if kind != "recheck":
-        parsed = _parsed(request, kind)
+        parsed = _parsed(request, "mount" if kind == "verify" else kind)
         where.require_broker()
         return subject_of(parsed.jobid, parsed.backup_target_id, parsed.host)
     operation = _operation(where, operation_id)
@@ -317,10 +360,10 @@ def _call(
         with DMSClient(where.db_url, where.rabbitmq_url or None, where.timeout) as client:
             if kind == "recheck":
                 return client.recheck(operation_id, request, actor=actor.name)
-            step = client.mount if kind == "mount" else client.unmount
-            return step(request or {}, actor=actor.name)
+            steps = {"mount": client.mount, "unmount": client.unmount, "verify": client.verify}
+            return steps[kind](request or {}, actor=actor.name)
     except DMSClientException as exc:
-        return exc.response
+        return verified(exc.response) if kind == "verify" else exc.response
 
 
 def _where(where: settings.DmsSettings) -> dict[str, Any]:

@@ -42,5 +42,6 @@ def delete(
 ACTIONS = (
     Action("mounts.mount", "Mount a target", _WRITE, partial(operate, "mount")),
     Action("mounts.unmount", "Unmount a target", _WRITE, partial(operate, "unmount")),
+    Action("mounts.verify", "Verify a mount", _WRITE, partial(operate, "verify")),
     Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete),
 )

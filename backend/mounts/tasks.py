@@ -36,7 +36,8 @@ def operate(ctx: JobContext, *, request_id: int) -> dict[str, Any]:
     if response["status"] != "success":
         raise MountJobFailed(response)
     ctx.progress(1, 1)
-    return {key: response[key] for key in ("status", "success_msg", "outcome", "operation_id")}
+    told = ("status", "success_msg", "outcome", "operation_id", "verdict", "finding")
+    return {key: response[key] for key in told if key in response}
 
 
 class MountJobFailed(JobError):

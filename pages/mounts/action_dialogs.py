@@ -1,29 +1,28 @@
 """What operators do on the mounts page: dialogs that collect, then one call that starts a job."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from backend.core.access import Permission
-from backend.core.errors import PortalError
 from backend.core.words import counted
 from backend.mounts import actions, orphans, targets
 from backend.mounts.schemas import MountView, OperationView
+from pages.mounts import dialog_calls
+from pages.mounts.dialog_calls import JOB
 from pages.mounts.filter_bar import Wanted
 from pages.shared import confirm, job_progress
-from pages.shell import calls, flash, guard
+from pages.shell import calls, flash
 from pages.shell.errors import escape
 
-JOB = "mounts.job"
 ENTRY = "mounts.action.entry"
 OPERATION = "mounts.action.operation"
-MOUNT, UNMOUNT, DELETE, RECHECK, TARGET = (
+MOUNT, UNMOUNT, DELETE, RECHECK, VERIFY, TARGET = (
     "mounts.mount",
     "mounts.unmount",
     "mounts.delete",
     "mounts.recheck",
+    "mounts.verify",
     "mounts.template",
 )
 _BY_NAME, _BY_JSON = "By target", "As JSON"
@@ -61,8 +60,10 @@ def progress() -> None:
     with st.container(border=True):
         view = job_progress.show(job_id, key=JOB, log_lines=0)
         if view.ended:
-            if view.state == "succeeded" and view.result and view.result.get("success_msg"):
-                st.success(escape(str(view.result["success_msg"])))
+            result = view.result or {}
+            said = result.get("finding") or result.get("success_msg")
+            if view.state == "succeeded" and said:
+                st.success(escape(str(said)))
             if st.button("Close", key="mounts.job.close"):
                 del st.session_state[JOB]
                 st.rerun()
@@ -70,13 +71,14 @@ def progress() -> None:
 
 def dialogs(wanted: Wanted) -> None:
     """Draw the dialog that is open, if any."""
-    if not any(confirm.is_open(name) for name in (MOUNT, UNMOUNT, DELETE, RECHECK, TARGET)):
+    if not any(confirm.is_open(name) for name in (MOUNT, UNMOUNT, DELETE, RECHECK, VERIFY, TARGET)):
         return
     defaults = calls.read(actions.form_defaults, environment=wanted.where)
     _mount_dialog(wanted, defaults)
     _unmount_dialog(wanted, defaults)
     _delete_dialog(wanted)
     _recheck_dialog(wanted, defaults)
+    _verify_dialog(wanted, defaults)
     _template_dialog(wanted)
 
 
@@ -112,13 +114,13 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
     def act() -> bool:
         state = st.session_state
         if state.get(f"{MOUNT}.way") == _BY_JSON:
-            return _submit_json(wanted, "mount", state.get(f"{MOUNT}.json") or "")
+            return dialog_calls.submit_json(wanted, "mount", state.get(f"{MOUNT}.json") or "")
         host = (state.get(f"{MOUNT}.host") or "").strip()
         target, jobid = state.get(f"{MOUNT}.target"), state.get(f"{MOUNT}.jobid")
         if not target or not host or jobid is None:
             st.warning("A mount needs a target, a host and a job id.", icon=":material/warning:")
             return False
-        return _submit(
+        return dialog_calls.submit(
             actions.submit_form,
             environment=wanted.where,
             kind="mount",
@@ -204,7 +206,7 @@ def _unmount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         _secrets_form(UNMOUNT, defaults)
 
     def act() -> bool:
-        return _submit(
+        return dialog_calls.submit(
             actions.submit_form,
             environment=wanted.where,
             kind="unmount",
@@ -232,7 +234,7 @@ def _delete_dialog(wanted: Wanted) -> None:
         return
 
     def act() -> bool:
-        count = _try(
+        count = dialog_calls.attempt(
             actions.delete,
             environment=wanted.where,
             job=entry.jobid,
@@ -270,8 +272,8 @@ def _recheck_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         common: dict[str, Any] = {"environment": wanted.where, "kind": "recheck"}
         common["operation_id"] = operation.operation_id
         if not st.session_state.get(f"{RECHECK}.again"):
-            return _submit(actions.submit, **common)
-        return _submit(
+            return dialog_calls.submit(actions.submit, **common)
+        return dialog_calls.submit(
             actions.submit_form,
             **common,
             target_id=operation.backup_target_id,
@@ -286,6 +288,42 @@ def _recheck_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         title=f"Re-check the {operation.action} of job {operation.jobid}",
         body=body,
         action="Re-check",
+        on_confirm=act,
+        danger=False,
+    )
+
+
+def _verify_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
+    entry: MountView | None = st.session_state.get(ENTRY)
+    if not confirm.is_open(VERIFY) or entry is None:
+        return
+
+    def body() -> None:
+        action = "mount" if entry.mounted else "unmount"
+        st.markdown(
+            f"The DMS server on {escape(entry.host)} is asked to {action}: if the ledger is right, "
+            f"it has nothing to do and says so. If the host is wrong, it is set right."
+        )
+        _secrets_form(VERIFY, defaults)
+        _production_note(defaults)
+
+    def act() -> bool:
+        return dialog_calls.submit(
+            actions.submit_form,
+            environment=wanted.where,
+            kind="verify",
+            target_id=entry.backup_target_id,
+            host=entry.host,
+            jobid=entry.jobid,
+            keystone_token=st.session_state.get(f"{VERIFY}.token") or "",
+            secret_ref=st.session_state.get(f"{VERIFY}.secret") or "",
+        )
+
+    confirm.ask(
+        VERIFY,
+        title=f"Verify job {entry.jobid}",
+        body=body,
+        action="Ask the server",
         on_confirm=act,
         danger=False,
     )
@@ -309,7 +347,7 @@ def _template_dialog(wanted: Wanted) -> None:
 
     def act() -> bool:
         state = st.session_state
-        saved = _try_write(
+        saved = dialog_calls.write(
             targets.save,
             environment=wanted.where,
             target_id=(state.get(f"{TARGET}.id") or "").strip(),
@@ -331,46 +369,3 @@ def _template_dialog(wanted: Wanted) -> None:
         on_confirm=act,
         danger=False,
     )
-
-
-# -- calls -----------------------------------------------------------------------------------------
-
-
-def _submit_json(wanted: Wanted, kind: str, text: str) -> bool:
-    try:
-        document = json.loads(text)
-    except ValueError as exc:
-        st.warning(f"The request is not JSON: {escape(str(exc))}", icon=":material/warning:")
-        return False
-    return _submit(actions.submit, environment=wanted.where, kind=kind, request=document)
-
-
-def _submit(function: Callable[..., int], **arguments: Any) -> bool:
-    job_id = _try(function, **arguments)
-    if job_id is not None:
-        st.session_state[JOB] = job_id
-    return job_id is not None
-
-
-def _try(function: Callable[..., Any], **arguments: Any) -> Any:
-    """`calls.run` for code inside a dialog: a refusal is drawn there, and None returned."""
-    try:
-        return function(calls.database(), guard.require(Permission.MOUNTS_WRITE), **arguments)
-    except PortalError as exc:
-        _refused(exc)
-        return None
-
-
-def _try_write(function: Callable[..., Any], **arguments: Any) -> Any:
-    actor = guard.require(Permission.MOUNTS_WRITE)
-    try:
-        with calls.database().write() as session:
-            return function(session, actor, **arguments)
-    except PortalError as exc:
-        _refused(exc)
-        return None
-
-
-def _refused(exc: PortalError) -> None:
-    """In the dialog, which stays open: nobody types a request twice."""
-    st.warning(escape(exc.message), icon=":material/warning:")

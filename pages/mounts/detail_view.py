@@ -45,7 +45,8 @@ def entry(actor: Actor, wanted: Wanted, key: str | None) -> None:
             jobs = ", ".join(str(other.jobid) for other in story.others[:30])
             st.markdown(f"Also mounted there for job {jobs}.")
         if actor.may(Permission.MOUNTS_WRITE):
-            _buttons(story)
+            with st.container(horizontal=True):
+                _buttons(story)
         asked, logged = st.columns([3, 2])
         with asked:
             _operations(actor, story)
@@ -62,6 +63,13 @@ def one_operation(actor: Actor, found: OperationView) -> None:
 
 
 def _buttons(story: Story) -> None:
+    st.button(
+        "Verify …",
+        key="mounts.open.verify",
+        icon=":material/fact_check:",
+        help="Ask the DMS server whether this entry is true.",
+        on_click=action_dialogs.open_for(action_dialogs.VERIFY, action_dialogs.ENTRY, story.mount),
+    )
     if story.mount.mounted:
         st.button(
             "Unmount …",

@@ -71,6 +71,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "POST /api/mounts/mount": (P.MOUNTS_WRITE, {}),
     "POST /api/mounts/unmount": (P.MOUNTS_WRITE, {}),
     "POST /api/mounts/operations/{operation_id}/recheck": (P.MOUNTS_WRITE, {}),
+    "POST /api/mounts/{job}/{target}/verify": (P.MOUNTS_WRITE, None),
     "DELETE /api/mounts/{job}/{target}": (P.MOUNTS_WRITE, None),
     "GET /api/user-sync/plans": (P.USER_SYNC_READ, None),
     "POST /api/user-sync/plans": (P.USER_SYNC_PLAN, {}),

@@ -246,6 +246,30 @@ def recheck(
     )
 
 
+@router.post("/{job}/{target}/verify", response_model=Answer, responses=_FAILURES)
+def verify(
+    database: State,
+    caller: Caller,
+    job: JobInPath,
+    target: str,
+    request: Annotated[dict[str, Any] | None, Body()] = None,
+    host: Host = "",
+    environment: Environment = None,
+) -> Any:
+    """Ask the DMS server whether the job's entry is true; `verdict` and `finding` say what came of
+    it. Without a request, one is made from the target's template."""
+    response = actions.verify(
+        database,
+        caller,
+        environment=environment,
+        job=job,
+        target=target,
+        host=host,
+        request=request,
+    )
+    return _answer(response, request or {})
+
+
 @router.delete("/{job}/{target}", responses=errors.WAITS)
 def delete(
     database: State, caller: Caller, job: JobInPath, target: str, environment: Environment = None

@@ -156,3 +156,15 @@ class TestActing:
         assert (answer.status_code, answer.json()["outcome"]) == (504, "unknown")
         missing = client.post("/api/mounts/operations/nobody/recheck", headers=operator)
         assert missing.status_code == 404
+
+    def test_verify(self, client: TestClient, operator: Headers) -> None:
+        request = mount_request(jobid=88)
+        client.post("/api/mounts/mount", headers=operator, json=request)
+        path = "/api/mounts/88/target-1/verify"
+        answer = client.post(path, headers=operator, json=request)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["verdict"] == "agreed"
+        other = client.post(path, headers=operator, json=mount_request(jobid=89))
+        assert other.status_code == 400
+        missing = client.post("/api/mounts/89/target-1/verify", headers=operator)
+        assert missing.status_code == 404

@@ -178,3 +178,27 @@ class TestActions:
         assert "s3-prod-eu" in said
         assert run("targets", "remove", "by-name").status == 0
         assert run("targets", "list").out.startswith("No template.\nKnown from")
+
+
+class TestVerify:
+    def test_the_server_is_asked_about_an_entry(self, run: Run, tmp_path: Path) -> None:
+        request = mount_request(jobid=77)
+        assert run("mount", _file(tmp_path, request)).status == 0
+        arguments = ("verify", "77", "target-1", "--request", _file(tmp_path, request))
+        ended = run(*arguments, "--json")
+        assert ended.status == 0, ended.err
+        assert ended.json()["verdict"] == "agreed"
+        assert ended.json()["outcome"] == "replied"
+        assert "agree" in run(*arguments).out
+
+    def test_an_entry_that_is_not_there_is_said(self, run: Run) -> None:
+        ended = run("verify", "424242", "target-1")
+        assert (ended.status, ended.out) == (1, "")
+        assert "job 424242 and target target-1" in ended.err
+
+    def test_a_request_of_another_job_is_refused(self, run: Run, tmp_path: Path) -> None:
+        assert run("mount", _file(tmp_path, mount_request(jobid=77))).status == 0
+        other = _file(tmp_path, mount_request(jobid=78))
+        ended = run("verify", "77", "target-1", "--request", other)
+        assert ended.status == 1
+        assert "not one of job 77" in ended.err
