@@ -52,7 +52,7 @@ def dialog(plan: PlanView) -> None:
 
 def _choose(word: str, domains: tuple[str, ...]) -> None:
     names = {name.rsplit(".", 1)[-1].casefold(): name for name in reversed(domains)}
-    near = difflib.get_close_matches(word.casefold(), names, 1, 0.5)
+    near = difflib.get_close_matches(word.casefold(), names, 1, 0.8)
     st.selectbox(
         "Domain of OpenMetadata",
         domains,
