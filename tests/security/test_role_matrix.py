@@ -32,6 +32,7 @@ NEEDS_NONE = {
     "backend.connections.client_info.after_test": "part of a test, which has asked",
     "backend.connections.secrets.ensure_tokenization_key": "part of a run, which has asked",
     "backend.connections.secrets.seal": "part of saving a connection, which has asked",
+    "backend.ingestion.held.hand_over": "part of starting a run, which has asked",
     "backend.ingestion.managed.only_one": "part of starting a source, which has asked",
     "backend.ingestion.sending.record": "part of a run, which has asked",
     "backend.ingestion.sending.send": "part of a run, which has asked",
