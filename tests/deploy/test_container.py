@@ -194,7 +194,7 @@ def _build(stage: containerfile.Stage, application: Path, places: dict[str, str]
             *sources, target = argument.split()
             for source in sources:
                 _copy(ROOT / source, application / target)
-        elif instruction == "RUN" and not argument.startswith(("useradd", "python -m pip uninst")):
+        elif instruction == "RUN" and not argument.startswith(("groupadd", "python -m pip uninst")):
             done = subprocess.run(
                 ["bash", "-ec", _placed(_quicker(argument), places)],
                 cwd=application,
