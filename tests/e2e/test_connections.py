@@ -157,6 +157,6 @@ class TestSandbox:
         self, sandbox_portal: Portal, browser_page: Page
     ) -> None:
         sandbox_portal.sign_in(browser_page)
-        tap(browser_page.get_by_role("link", name="Sandbox").first)
+        tap(browser_page.get_by_role("link", name="Sandbox", exact=True).first)
         expect(browser_page).to_have_url(re.compile("environment=Sandbox"))
         expect(browser_page.get_by_role("button", name="Test all").last).to_be_visible()
