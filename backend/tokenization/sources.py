@@ -123,7 +123,8 @@ def split_name(name: str, database: str) -> TableName | None:
     starts = [
         start
         for start in range(len(parts) - width - 1)
-        if ".".join(parts[start : start + width]).casefold() == database.casefold()
+        # DataHub's sources may write a whole name in lower case; nobody writes it in upper case.
+        if ".".join(parts[start : start + width]) in (database, database.lower())
     ]
     # The reading with exactly <schema>.<table> behind the database wins.
     for start in sorted(starts, key=lambda start: len(parts) - start - width != 2):

@@ -243,13 +243,13 @@ def test_tokenize(
     customers(source)
     world = make_world(database, source)
     run = world.start("customers", "email")
-    original = rewrite._commit
+    original = rewrite.commit
 
     def commit(connection: Any) -> None:
         original(connection)
         breaker.break_(fault)
 
-    monkeypatch.setattr(rewrite, "_commit", commit)
+    monkeypatch.setattr(rewrite, "commit", commit)
     ended = finished(database, run.job_id)
     assert ended.state == "failed"
     left = world.view(run.id).state

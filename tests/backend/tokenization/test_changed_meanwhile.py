@@ -56,7 +56,7 @@ def elsewhere(source: Source, second_server: PostgresServer) -> Source:
 def cut_off(world: World, monkeypatch: pytest.MonkeyPatch, *, committed: bool = False) -> int:
     """Leave a run as a killed process would: running, its transaction ended either way."""
     view = world.start("customers", "email")
-    original = rewrite._commit
+    original = rewrite.commit
 
     def die(connection: Any) -> None:
         if committed:
@@ -64,7 +64,7 @@ def cut_off(world: World, monkeypatch: pytest.MonkeyPatch, *, committed: bool = 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rewrite, "_commit", die)
+        patch.setattr(rewrite, "commit", die)
         with pytest.raises(KeyboardInterrupt):
             world.work(view)
     return view.id

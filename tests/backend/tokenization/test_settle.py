@@ -30,17 +30,17 @@ class TestSettle:
         from backend.tokenization import execution
 
         view = world.start("customers", "email")
-        original = rewrite._commit
+        original = rewrite.commit
 
         def die(connection: Any) -> None:
             if committed:
                 original(connection)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(rewrite, "_commit", die)
+        monkeypatch.setattr(rewrite, "commit", die)
         with pytest.raises(KeyboardInterrupt):
             world.work(view)
-        monkeypatch.setattr(rewrite, "_commit", original)
+        monkeypatch.setattr(rewrite, "commit", original)
         assert world.view(view.id).state is RunState.RUNNING
         assert execution
         return view.id
@@ -106,13 +106,13 @@ class TestSettle:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         customers(world.source)
-        original = rewrite._commit
+        original = rewrite.commit
 
         def lose_the_answer(connection: Any) -> None:
             original(connection)
             raise CommitUnknown("PostgreSQL", "the connection broke")
 
-        monkeypatch.setattr(rewrite, "_commit", lose_the_answer)
+        monkeypatch.setattr(rewrite, "commit", lose_the_answer)
 
         view = world.work(world.start("customers", "email"))
 
