@@ -63,7 +63,7 @@ mutation portalUpsertStructuredProperties($input: UpsertStructuredPropertiesInpu
 """
 
 #: A dataset as `datasets_with_links` asks for it, many in one query.
-DATASET_LINKS = """
+_LINKS = """
     urn
     exists
     name
@@ -78,7 +78,7 @@ def datasets_with_links(count: int) -> str:
     """A query for `count` datasets, the variables $u0, $u1, … and the answers d0, d1, …"""
     variables = ", ".join(f"$u{number}: String!" for number in range(count))
     asked = "\n".join(
-        f"  d{number}: dataset(urn: $u{number}) {{ {DATASET_LINKS} }}" for number in range(count)
+        f"  d{number}: dataset(urn: $u{number}) {{ {_LINKS} }}" for number in range(count)
     )
     return f"query portalDatasetLinks({variables}) {{\n{asked}\n}}"
 
@@ -174,4 +174,8 @@ mutation portalCancelExecutionRequest($input: CancelIngestionExecutionRequestInp
 }
 """
 
-ALL = {name: value for name, value in dict(globals()).items() if name.isupper()}
+ALL = {
+    name: value
+    for name, value in dict(globals()).items()
+    if name.isupper() and not name.startswith("_")
+} | {"datasets_with_links": datasets_with_links(2)}
