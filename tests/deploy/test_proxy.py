@@ -142,7 +142,7 @@ def test_a_person_signs_in_through_nginx(behind: Behind, visitor: Page) -> None:
     visitor.get_by_label("Password", exact=True).fill(PASSWORD)
     visitor.get_by_role("button", name="Sign in").click()
     visitor.get_by_role("button", name="Sign out").wait_for()
-    expect(visitor.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(visitor.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
     assert f"wss://{NAME}/_stcore/stream" in sockets
 
     cookies = {cookie["name"]: cookie for cookie in visitor.context.cookies()}

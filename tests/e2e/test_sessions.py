@@ -60,7 +60,7 @@ class TestEnding:
         self, portal: Portal, browser_page: Page, second_page: Page
     ) -> None:
         portal.sign_in(second_page, "viewer", path="/jobs")
-        expect(second_page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(second_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
         portal.sign_in(browser_page, path="/accounts")
         table = browser_page.get_by_test_id("stDataFrame").first
         table.hover()

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser]
 class TestSignIn:
     def test_a_deep_link_survives_it(self, portal: Portal, browser_page: Page) -> None:
         portal.sign_in(browser_page, path="/jobs?state=failed")
-        expect(browser_page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(browser_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
         assert browser_page.url.endswith("/jobs?state=failed")
 
     def test_the_cookie_is_out_of_reach_of_scripts_and_no_secret_is_in_the_address(
@@ -73,9 +73,9 @@ class TestAPasswordAnAdminKnows:
         page.get_by_label("New password", exact=True).fill("a pass phrase of my own")
         page.get_by_label("New password once more").fill("a pass phrase of my own")
         press(page, "Change password")
-        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
         page.reload()
-        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
 
 
 class TestStart:
@@ -109,7 +109,7 @@ class TestTwoBrowsers:
         self, portal: Portal, second_page: Page
     ) -> None:
         portal.sign_in(second_page, "operator", path="/jobs")
-        expect(second_page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(second_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
         portal.cli("accounts", "disable", portal.account("operator")[0])
         second_page.get_by_label("Started by").first.fill("x")
         second_page.get_by_label("Started by").first.press("Enter")
@@ -135,5 +135,5 @@ class TestHeaders:
             lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None,
         )
         portal.sign_in(browser_page, path="/jobs")
-        expect(browser_page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(browser_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
         assert complaints == []
