@@ -8,7 +8,7 @@ from backend.connections import kinds
 from backend.core.errors import InvalidInput
 from tests.backend.connections.conftest import VALID
 
-#: DESIGN 5.3, word for word.
+#: DESIGN 5.3, and what came beside it.
 DESIGN = {
     "datahub": ({"server", "frontend_url", "timeout"}, {"token"}),
     "openmetadata": ({"host_port"}, {"jwt_token"}),
@@ -36,7 +36,7 @@ DESIGN = {
         {"region", "endpoint_url", "access_key_id", "role_arn", "external_id", "profile"},
         {"secret_access_key", "session_token"},
     ),
-    "tokenization": ({"scheme"}, {"key"}),
+    "tokenization": ({"scheme", "dataset_tag", "compare"}, {"key"}),
 }
 
 
