@@ -44,6 +44,13 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
         with _translated(engine.url), engine.connect() as connection:
             connection.execute(text("SELECT 1"))
             version = _version(connection)
+            if not engine.url.database:
+                return Finding(
+                    False,
+                    version,
+                    "the URL names no database",
+                    "Add its name at the end, as in mysql+pymysql://user@host:3306/dms.",
+                )
             return _table(connection, version)
     finally:
         engine.dispose()
