@@ -123,7 +123,7 @@ class SyncItem(Base):
     """One user of a run. state: pending, sending, applied, conflict, failed, unknown.
 
     sending is written before the PATCH leaves. stored names the fields that were really stored
-    ("displayName,domains"): the undo takes them back.
+    ("displayName,domains"): the revert takes them back.
     """
 
     __tablename__ = "user_sync_items"

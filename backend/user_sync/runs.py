@@ -84,7 +84,7 @@ def _intent(
     """asked: the users that were named, None for every change of the plan."""
     users = "\0".join(user_id for _, user_id, _ in rows)
     return gate.Intent(
-        action=REVERT if plan.origin == "undo" else APPLY,
+        action=REVERT if plan.origin == "revert" else APPLY,
         environment=plan.environment,
         environment_id=plan.environment_id,
         subject=f"plan {plan.id}",

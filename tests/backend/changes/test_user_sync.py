@@ -13,6 +13,7 @@ from backend.core.errors import Waiting
 from backend.jobs import broker, runner
 from backend.models import Job
 from backend.user_sync import service as sync
+from backend.user_sync.schemas import PlanView
 from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
 from tests.backend.user_sync.conftest import *  # noqa: F403 - the world of user sync
 from tests.backend.user_sync.conftest import World
@@ -96,3 +97,29 @@ def test_a_plan_applied_meanwhile_is_not_applied_twice(world: World) -> None:
     view = _view(world, number)
     assert view.status == "refused"
     assert "It was done already" in view.outcome
+
+
+def test_a_revert_is_judged_by_its_own_rule(world: World) -> None:
+    run = world.start(_applied_plan(world))
+    with world.database.write() as session:
+        inverse = sync.revert(session, world.steward, run_id=run.id)
+        policy.save(
+            session,
+            SYSTEM,
+            environment=world.env,
+            action="user_sync.revert",
+            rule=Rule(mode="approve", approvers=2),
+        )
+    with pytest.raises(Waiting) as caught:
+        world.start(inverse)
+    view = _view(world, caught.value.document["change_id"])
+    assert (view.action, view.needed) == ("user_sync.revert", 2)
+
+
+def _applied_plan(world: World) -> PlanView:
+    plan = world.plan()
+    with pytest.raises(Waiting) as caught, world.database.write() as session:
+        sync.apply(session, SHELL, plan_id=plan.id)
+    _approve(world, caught.value.document["change_id"])
+    _work(world)
+    return plan
