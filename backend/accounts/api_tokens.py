@@ -17,7 +17,7 @@ from backend.accounts.names import checked_name, checked_role
 from backend.accounts.schemas import ApiTokenPage, ApiTokenView, NewApiToken
 from backend.connections import resolve
 from backend.core import access, audit, clock
-from backend.core.access import PERMISSIONS, Actor, Permission, Role
+from backend.core.access import HAND_OUT_RIGHTS, PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotAuthenticated, NotFound
 from backend.models.accounts import ApiToken
@@ -154,14 +154,17 @@ def revoke(session: WriteSession, actor: Actor, *, token_id: int) -> ApiTokenVie
 
 
 def _permissions(role: Role, actions: Sequence[str]) -> list[str]:
-    """The role's permissions that `actions` name; raises InvalidInput for one that names none."""
-    held = sorted(p.value for p in PERMISSIONS[role])
+    """The role's permissions that `actions` name; raises InvalidInput for one that names none.
+
+    What hands out rights is none of them: see access.HAND_OUT_RIGHTS.
+    """
+    held = sorted(p.value for p in PERMISSIONS[role] - HAND_OUT_RIGHTS)
     found: set[str] = set()
     for action in actions:
         named = {p for p in held if p == action or p.startswith(f"{action.rstrip(':')}:")}
         if not named:
             raise InvalidInput(
-                f"The role {role.value} has no action {action!r}. Its actions are: "
+                f"A limited token of the role {role.value} has no action {action!r}. It may have: "
                 f"{', '.join(held)}; or an area such as {held[0].split(':')[0]}."
             )
         found |= named

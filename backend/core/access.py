@@ -133,8 +133,13 @@ class Actor:
         if self.ask_only and permission not in _LOOKING:
             return False
         limited = self.only is not None and permission not in self.only
+        if self.only is not None or self.environments is not None:
+            limited = limited or permission in HAND_OUT_RIGHTS
         return permission in PERMISSIONS[self.role] and not limited
 
+
+#: Whoever holds these can give anybody every right: a limit beside them would be none.
+HAND_OUT_RIGHTS = frozenset({Permission.ACCOUNTS_WRITE, Permission.API_TOKENS_WRITE})
 
 #: What changes nothing, and so is open to those who may only ask.
 _LOOKING = frozenset(p for p in Permission if p.value.endswith((":read", ":preview")))
@@ -166,6 +171,9 @@ def _why_not(actor: Actor, permission: Permission) -> str:
     return (
         f"The API token {actor.name} is limited to other actions and may not do this "
         f"({permission.value}). Ask an admin for a token that may."
+        if permission not in HAND_OUT_RIGHTS
+        else f"The API token {actor.name} is limited, and a limited token makes no accounts and no "
+        f"tokens ({permission.value}): they could be without its limits."
     )
 
 

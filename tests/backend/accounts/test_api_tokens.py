@@ -192,9 +192,27 @@ class TestLimits:
             access.require(actor, Permission.TOKENIZATION_RUN)
         access.require_to_ask(actor, Permission.TOKENIZATION_RUN)
 
+    @pytest.mark.parametrize("limits", [{"environments": ["Staging"]}, {"actions": ["accounts"]}])
+    def test_an_admins_limited_one_makes_none_without_limits(
+        self, database: Database, limits: dict[str, list[str]]
+    ) -> None:
+        with database.write() as session:
+            made = api_tokens.add(session, SYSTEM, name="narrow", role="admin", **limits)
+        actor = use(database, made.raw)
+        with (
+            database.write() as session,
+            pytest.raises(NotPermitted, match="a limited token makes no accounts and no tokens"),
+        ):
+            api_tokens.add(session, actor, name="wide", role="admin")
+        with pytest.raises(NotPermitted, match="a limited token makes no accounts"):
+            access.require(actor, Permission.ACCOUNTS_WRITE)
+        with database.write() as session, pytest.raises(InvalidInput, match="has no action"):
+            action = Permission.API_TOKENS_WRITE.value
+            api_tokens.add(session, SYSTEM, name="x", role="admin", actions=[action])
+
     @pytest.mark.parametrize("action", ["mounts:mount:write", "tokenizatio", "nonsense", ":"])
     def test_one_that_the_role_has_not_is_refused(self, database: Database, action: str) -> None:
-        with pytest.raises(InvalidInput, match="The role steward has no action"):
+        with pytest.raises(InvalidInput, match="token of the role steward has no action"):
             self.made(database, actions=[action])
         with database.read() as session:
             assert api_tokens.list_tokens(session, SYSTEM).items == []
