@@ -222,7 +222,6 @@ def _row(
         expires_at=now + EXPIRES,
         run_id=intent.run_id,
         outcome="",
-        position=0,
     )
 
 

@@ -187,7 +187,7 @@ def _look(session: WriteSession, row: Change) -> None:
 
 def _job_ended(session: ReadSession, row: Change) -> bool:
     if row.job_id is None:
-        return False  # a later part of a basket: its turn has not come
+        return True
     try:
         return jobs.get(session, SYSTEM, job_id=row.job_id).ended
     except JobNotFound:

@@ -75,7 +75,6 @@ class ChangeView(BaseModel):
     run_id: str
     job_id: int | None
     outcome: str
-    basket_id: int | None
     steps: tuple[StepView, ...] = ()
 
     @property

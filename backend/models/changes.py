@@ -56,7 +56,6 @@ class Change(Base):
     __table_args__ = (
         Index("ix_changes_state", "state", "id"),
         Index("ix_changes_environment", "environment_id", "id"),
-        Index("ix_changes_basket", "basket_id", "position"),
         UniqueConstraint("open_key", name="uq_changes_open_key"),
         MYSQL_TABLE,
     )
@@ -85,8 +84,6 @@ class Change(Base):
     run_id: Mapped[str] = mapped_column(String(100))
     job_id: Mapped[int | None] = mapped_column(BigInteger)
     outcome: Mapped[str] = mapped_column(Text)
-    basket_id: Mapped[int | None] = mapped_column(BigInteger)
-    position: Mapped[int] = mapped_column(Integer)
 
 
 class ChangeStep(Base):

@@ -56,14 +56,11 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(100), nullable=False),
         sa.Column("job_id", sa.BigInteger),
         sa.Column("outcome", sa.Text, nullable=False),
-        sa.Column("basket_id", sa.BigInteger),
-        sa.Column("position", sa.Integer, nullable=False),
         sa.UniqueConstraint("open_key", name="uq_changes_open_key"),
         **MYSQL_TABLE,
     )
     op.create_index("ix_changes_state", "changes", ["state", "id"])
     op.create_index("ix_changes_environment", "changes", ["environment_id", "id"])
-    op.create_index("ix_changes_basket", "changes", ["basket_id", "position"])
     op.create_table(
         "change_steps",
         sa.Column("id", BigId, primary_key=True),
