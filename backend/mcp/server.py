@@ -45,8 +45,10 @@ def actor(login: str, role: Role) -> Actor:
 def build(database: Database, who: Actor) -> MCPServer:
     """A server with every tool, acting as `who`."""
     server = MCPServer("steward-portal", instructions=_ABOUT, log_level="ERROR")
-    for tool in (*_looking(database, who), *_asking(database, who)):
-        server.tool(structured_output=False)(_safe(tool))
+    tools = _Tools(database, who)
+    for name in sorted(vars(_Tools)):
+        if not name.startswith("_"):
+            server.tool(structured_output=False)(_safe(getattr(tools, name)))
     return server
 
 
@@ -69,11 +71,17 @@ def _safe(tool: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _looking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
-    def list_environments() -> dict[str, Any]:
+class _Tools:
+    """Every tool by its name; what begins with ask_ ends in a change request."""
+
+    def __init__(self, database: Database, who: Actor) -> None:
+        self._database = database
+        self._who = who
+
+    def list_environments(self) -> dict[str, Any]:
         """The environments with the health of their connections, as they were last tested."""
-        with database.read() as session:
-            found = health.overview(session, who)
+        with self._database.read() as session:
+            found = health.overview(session, self._who)
         return {
             "items": [
                 {
@@ -86,69 +94,85 @@ def _looking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
             ]
         }
 
-    def needs_attention() -> dict[str, Any]:
+    def needs_attention(self) -> dict[str, Any]:
         """What needs somebody to act, the worst first."""
-        with database.read() as session:
-            found = alerts.collect(session, who)
+        with self._database.read() as session:
+            found = alerts.collect(session, self._who)
         return {"items": [{"severity": each.severity, "text": each.text} for each in found]}
 
-    def list_runs(cursor: int | None = None, limit: int = 20) -> dict[str, Any]:
+    def list_runs(self, cursor: int | None = None, limit: int = 20) -> dict[str, Any]:
         """The portal's background runs, newest first; pass next_cursor as cursor for more."""
-        with database.read() as session:
-            page = jobs.list_jobs(session, who, limit=_bounded(limit), before=cursor)
+        with self._database.read() as session:
+            page = jobs.list_jobs(session, self._who, limit=_bounded(limit), before=cursor)
         items = [
             {"id": each.id, "title": each.title, "subject": each.subject, "status": each.state}
             for each in page.items
         ]
         return {"items": items, "next_cursor": page.next_cursor}
 
-    def list_changes(which: str = "all", cursor: int | None = None) -> dict[str, Any]:
+    def list_changes(self, which: str = "all", cursor: int | None = None) -> dict[str, Any]:
         """Change requests, newest first. which: all, mine or done."""
         kind: changes.Which = "mine" if which == "mine" else "done" if which == "done" else "all"
-        with database.read() as session:
-            page = changes.list_changes(session, who, which=kind, cursor=cursor, limit=MAX_ITEMS)
+        with self._database.read() as session:
+            page = changes.list_changes(
+                session, self._who, which=kind, cursor=cursor, limit=MAX_ITEMS
+            )
         return page.model_dump(mode="json")
 
-    def show_change(change_id: int) -> dict[str, Any]:
+    def show_change(self, change_id: int) -> dict[str, Any]:
         """One change request with its history."""
-        with database.read() as session:
-            return changes.get(session, who, change_id=change_id).model_dump(mode="json")
+        with self._database.read() as session:
+            return changes.get(session, self._who, change_id=change_id).model_dump(mode="json")
 
-    def make_user_plan(environment: str = "") -> dict[str, Any]:
+    def make_user_plan(self, environment: str = "") -> dict[str, Any]:
         """Compare the directory's people with OpenMetadata's and store a plan; changes nothing."""
-        plan = user_sync.plan_now(database, who, environment=environment or None, origin="mcp")
+        plan = user_sync.plan_now(
+            self._database, self._who, environment=environment or None, origin="mcp"
+        )
         return {"plan_id": plan.id, "status": plan.state, "summary": plan.kinds}
 
-    def read_user_plan(plan_id: int, offset: int = 0, limit: int = 20) -> dict[str, Any]:
+    def read_user_plan(self, plan_id: int, offset: int = 0, limit: int = 20) -> dict[str, Any]:
         """What a plan would change, by user id; people's names and addresses are left out."""
         wanted = RowFilter(only_applicable=True)
-        with database.read() as session:
-            plan = user_sync.get_plan(session, who, plan_id=plan_id)
+        with self._database.read() as session:
+            plan = user_sync.get_plan(session, self._who, plan_id=plan_id)
             page = user_sync.list_rows(
-                session, who, plan_id=plan_id, wanted=wanted, offset=offset, limit=_bounded(limit)
+                session,
+                self._who,
+                plan_id=plan_id,
+                wanted=wanted,
+                offset=offset,
+                limit=_bounded(limit),
             )
         rows = [
-            {"user_id": row.user_id, "status": row.kind, "sets": _fields(row)} for row in page.items
+            {"user_id": row.user_id, "status": row.kind, "sets": list(row.changes)}
+            for row in page.items
         ]
         end = offset + len(rows)
         more = end if end < page.total else None
         return {"plan_id": plan.id, "summary": plan.kinds, "rows": rows, "next_offset": more}
 
     def preview_tokenization(
-        dataset: str, columns: list[str] | None = None, environment: str = ""
+        self, dataset: str, columns: list[str] | None = None, environment: str = ""
     ) -> dict[str, Any]:
         """Which columns of a dataset hold personal data, and what a run would change; masked."""
         found = preview.preview(
-            database, who, dataset=dataset, columns=columns, environment=environment or None
+            self._database,
+            self._who,
+            dataset=dataset,
+            columns=columns,
+            environment=environment or None,
         )
         return found.document()
 
-    def list_mounts(environment: str = "", host: str = "", cursor: str = "") -> dict[str, Any]:
+    def list_mounts(
+        self, environment: str = "", host: str = "", cursor: str = ""
+    ) -> dict[str, Any]:
         """Active mounts of the ledger; pass next_cursor as cursor for more."""
-        with database.read() as session:
+        with self._database.read() as session:
             page = explorer.list_mounts(
                 session,
-                who,
+                self._who,
                 environment=environment or None,
                 filters=Filters(host=host, mounted=True, deleted=False),
                 cursor=cursor,
@@ -156,43 +180,30 @@ def _looking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
             )
         return documents.mount_page(page)
 
-    def resolve_ingestion(dataset_urn: str, environment: str = "") -> dict[str, Any]:
+    def resolve_ingestion(self, dataset_urn: str, environment: str = "") -> dict[str, Any]:
         """Which target would ingest a dataset, and by which rule."""
         found = resolve.resolve(
-            database, who, dataset_urn=dataset_urn, environment=environment or None
+            self._database, self._who, dataset_urn=dataset_urn, environment=environment or None
         )
         return found.document()
 
-    return (
-        list_environments,
-        needs_attention,
-        list_runs,
-        list_changes,
-        show_change,
-        make_user_plan,
-        read_user_plan,
-        preview_tokenization,
-        list_mounts,
-        resolve_ingestion,
-    )
-
-
-def _asking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
     def ask_to_apply_user_plan(
-        plan_id: int, user_ids: list[str] | None = None, confirm: str = ""
+        self, plan_id: int, user_ids: list[str] | None = None, confirm: str = ""
     ) -> dict[str, Any]:
         """Ask for a plan, or some of its users, to be applied. A person approves."""
-        with database.write() as session:
-            run = user_sync.apply(session, who, plan_id=plan_id, user_ids=user_ids, confirm=confirm)
+        with self._database.write() as session:
+            run = user_sync.apply(
+                session, self._who, plan_id=plan_id, user_ids=user_ids, confirm=confirm
+            )
         return {"run_id": run.id, "status": run.state, "detail": "It was applied before."}
 
     def ask_to_tokenize(
-        dataset: str, columns: list[str] | None = None, environment: str = ""
+        self, dataset: str, columns: list[str] | None = None, environment: str = ""
     ) -> dict[str, Any]:
         """Ask for columns of a dataset to be tokenized. A person approves."""
         view = tokenization.start(
-            database,
-            who,
+            self._database,
+            self._who,
             dataset=dataset,
             columns=columns,
             environment=environment or None,
@@ -200,23 +211,19 @@ def _asking(database: Database, who: Actor) -> tuple[Callable[..., Any], ...]:
         )
         return view.document()
 
-    def ask_to_ingest(dataset_urn: str, reason: str = "", environment: str = "") -> dict[str, Any]:
+    def ask_to_ingest(
+        self, dataset_urn: str, reason: str = "", environment: str = ""
+    ) -> dict[str, Any]:
         """Ask for a dataset's ingestion to be started. A person approves."""
         wanted = Request(dataset_urn=dataset_urn, reason=reason, environment=environment or None)
-        view = runs.start(database, who, wanted)
+        view = runs.start(self._database, self._who, wanted)
         return {"runId": view.run_id, "status": view.status}
 
-    def withdraw_change(change_id: int, reason: str = "") -> dict[str, Any]:
+    def withdraw_change(self, change_id: int, reason: str = "") -> dict[str, Any]:
         """Take back a request that this server filed."""
-        with database.write() as session:
-            view = changes.withdraw(session, who, change_id=change_id, reason=reason)
+        with self._database.write() as session:
+            view = changes.withdraw(session, self._who, change_id=change_id, reason=reason)
         return view.model_dump(mode="json")
-
-    return ask_to_apply_user_plan, ask_to_tokenize, ask_to_ingest, withdraw_change
-
-
-def _fields(row: Any) -> list[str]:
-    return ["displayName"] * row.sets_name + ["domains"] * row.sets_domains
 
 
 def _bounded(limit: int) -> int:
