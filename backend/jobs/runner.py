@@ -127,7 +127,8 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
         }
     except Waiting as exc:
         log.info("What the job asked for waits for an approval.", change=exc.document["change_id"])
-        return {"state": "succeeded", "result": exc.document, "note": exc.message[:500]}
+        # Not succeeded: nothing of what the job is called was done.
+        return {"state": "failed", "result": exc.document, "error": exc.message}
     except JobLost:
         log.warning("Another worker took this job over; this attempt stops.")
         return None

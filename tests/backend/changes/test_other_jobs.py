@@ -14,6 +14,7 @@ from backend.core.errors import Waiting
 from backend.ingestion import runs
 from backend.ingestion.schemas import Request
 from backend.jobs import broker, runner
+from backend.jobs import service as jobs
 from backend.models import Job
 from backend.mounts import actions, explorer
 from backend.mounts.errors import MountNotFound
@@ -101,6 +102,20 @@ def test_a_mount_is_made(database: Database, lab: MountsEnvironment) -> None:
     with database.read() as session:
         (entry,) = explorer.status(session, SYSTEM, job=7, target="fresh")
     assert entry.mounted
+
+
+def test_a_mount_submitted_before_the_policy_became_stricter_waits_and_its_job_says_so(
+    database: Database, lab: MountsEnvironment
+) -> None:
+    request = mount_request(jobid=7, target="fresh", host="compute-02")
+    job = actions.submit(database, ANN, kind="mount", request=request)
+    _rule(database, lab.name, "mounts.mount")
+    runner.run(job, database)
+    with database.read() as session:
+        ended = jobs.get(session, SYSTEM, job_id=job)
+        (change,) = changes.list_changes(session, SYSTEM).items
+    assert (ended.state, change.status) == ("failed", "waiting")
+    assert f"Change {change.id} waits at" in str(ended.error)
 
 
 def test_an_ingestion_is_started_once_under_its_reserved_number(
