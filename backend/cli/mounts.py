@@ -87,7 +87,6 @@ def orphans(
 ) -> None:
     """Mounted entries with evidence against them, gathered now."""
     from backend.mounts import orphans
-    from backend.mounts.documents import orphan_page
     from backend.mounts.schemas import Filters
 
     with cli.unit_read() as (session, actor):
@@ -100,10 +99,10 @@ def orphans(
             cursor=cursor,
             limit=limit,
         )
-    found = [(o.mount, " ".join(o.reasons.values())) for o in page.items]
+    found = [(o, " ".join(o.evidence.values())) for o in page.items]
     rows = [[m.key, m.jobid, m.backup_target_id, m.host, why] for m, why in found]
     text = cli.table(["Entry", "Job", "Target", "Host", "Why"], rows)
-    cli.emit(orphan_page(page), json, "\n".join(filter(None, [text, page.problem])))
+    cli.emit(page, json, "\n".join(filter(None, [text, page.problem])))
 
 
 @app.command("status")
@@ -115,7 +114,6 @@ def status(
 ) -> None:
     """The job's entries for the target."""
     from backend.mounts import explorer
-    from backend.mounts.documents import status as document
     from backend.mounts.errors import MountNotFound
 
     try:
@@ -124,7 +122,7 @@ def status(
     except MountNotFound:
         cli.emit({"items": [], "next_cursor": None}, json)
         raise
-    cli.emit(document(found), json, _table(found))
+    cli.emit(found, json, _table(found.items))
 
 
 @app.command("operations")
@@ -132,7 +130,7 @@ def operations(
     host: Host = "",
     target: Target = "",
     job: Job = None,
-    state: Annotated[str, typer.Option("--state", help="For example unknown.")] = "",
+    status: Annotated[str, typer.Option("--status", help="For example unknown.")] = "",
     cursor: Cursor = "",
     limit: Limit = 50,
     environment: Environment = None,
@@ -140,7 +138,6 @@ def operations(
 ) -> None:
     """Requests to DMS servers and what came of them."""
     from backend.mounts import explorer
-    from backend.mounts.documents import operation_page
 
     with cli.unit_read() as (session, actor):
         page = explorer.list_operations(
@@ -150,16 +147,16 @@ def operations(
             host=host,
             target=target,
             job=job,
-            state=state,
+            status=status,
             cursor=cursor,
             limit=limit,
         )
     rows = [
-        [o.operation_id, o.action, o.jobid, o.backup_target_id, o.host, o.state, o.note]
+        [o.operation_id, o.action, o.jobid, o.backup_target_id, o.host, o.status, o.note]
         for o in page.items
     ]
-    text = cli.table(["Operation", "Action", "Job", "Target", "Host", "State", "Note"], rows)
-    cli.emit(operation_page(page), json, text)
+    text = cli.table(["Operation", "Action", "Job", "Target", "Host", "Status", "Note"], rows)
+    cli.emit(page, json, text)
 
 
 @app.command("mount")
@@ -300,7 +297,6 @@ def _list(
     as_json: bool,
 ) -> None:
     from backend.mounts import explorer
-    from backend.mounts.documents import mount_page
     from backend.mounts.schemas import Filters
 
     with cli.unit_read() as (session, actor):
@@ -314,7 +310,7 @@ def _list(
             limit=limit,
         )
     more = f"\nMore: --cursor {page.next_cursor}" if page.next_cursor else ""
-    cli.emit(mount_page(page), as_json, _table(page.items) + more)
+    cli.emit(page, as_json, _table(page.items) + more)
 
 
 def _table(items: Any) -> str:

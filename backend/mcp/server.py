@@ -21,7 +21,7 @@ from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.ingestion import resolve, runs
 from backend.ingestion.schemas import Request
 from backend.jobs import service as jobs
-from backend.mounts import documents, explorer
+from backend.mounts import explorer
 from backend.mounts.schemas import Filters
 from backend.tokenization import preview
 from backend.tokenization import service as tokenization
@@ -178,7 +178,7 @@ class _Tools:
                 cursor=cursor,
                 limit=MAX_ITEMS,
             )
-        return documents.mount_page(page)
+        return page.model_dump(mode="json")
 
     def resolve_ingestion(self, dataset_urn: str, environment: str = "") -> dict[str, Any]:
         """Which target would ingest a dataset, and by which rule."""

@@ -22,8 +22,8 @@ from backend.mounts.schemas import (
     Charts,
     Facets,
     Filters,
+    MountEntries,
     MountPage,
-    MountView,
     OperationPage,
     OperationView,
     Sort,
@@ -59,7 +59,7 @@ def list_mounts(
     filters = ledger_repository.with_hosts(ledger, filters)
     items, following, used = paging.page(ledger, filters, wanted, cursor, limit)
     complete = following is None or len(items) == limit
-    return MountPage(tuple(items), following, used, complete)
+    return MountPage(items=tuple(items), next_cursor=following, sort=used, complete=complete)
 
 
 def facets(
@@ -82,13 +82,14 @@ def charts(session: ReadSession, actor: Actor, *, environment: str | None = None
 
 def status(
     session: ReadSession, actor: Actor, *, environment: str | None = None, job: int, target: str
-) -> tuple[MountView, ...]:
+) -> MountEntries:
     """The job's entries for the target: mounted ones first, then newest first."""
     ledger = _open(session, actor, environment)
     found = [m for m in ledger_repository.of_job(ledger, job, target) if not m.deleted]
     if not found:
         raise MountNotFound(f"job {job} and target {target}")
-    return tuple(sorted(found, key=lambda m: not m.mounted))
+    found.sort(key=lambda m: not m.mounted)
+    return MountEntries(**dict(found[0]), items=tuple(found))
 
 
 def story(session: ReadSession, actor: Actor, *, environment: str | None = None, key: str) -> Story:
@@ -121,7 +122,7 @@ def list_operations(
     host: str = "",
     target: str = "",
     job: int | None = None,
-    state: str = "",
+    status: str = "",
     cursor: str = "",
     limit: int = 50,
 ) -> OperationPage:
@@ -135,12 +136,14 @@ def list_operations(
         host=host,
         target=target,
         job=job,
-        state=state,
+        status=status,
         before=before,
         limit=limit + 1,
     )
     more = len(rows) > limit
-    return OperationPage(tuple(rows[:limit]), str(rows[limit - 1].id) if more else None)
+    return OperationPage(
+        items=tuple(rows[:limit]), next_cursor=str(rows[limit - 1].id) if more else None
+    )
 
 
 def operation(

@@ -191,7 +191,7 @@ def operations(
     host: str = "",
     target: str = "",
     job: int | None = None,
-    state: str = "",
+    status: str = "",
     before: int | None = None,
     limit: int,
 ) -> list[OperationView]:
@@ -199,7 +199,7 @@ def operations(
     if not ledger.has_operations():
         return []
     query = select(*OPERATION_COLUMNS).order_by(o.id.desc()).limit(limit)
-    for column, value in ((o.host, host), (o.backup_target_id, target), (o.state, state)):
+    for column, value in ((o.host, host), (o.backup_target_id, target), (o.state, status)):
         if value:
             query = query.where(column == value)
     if job is not None:
@@ -236,7 +236,7 @@ def operation_view(found: Operation) -> OperationView:
         backup_target_id=found.backup_target_id,
         host=found.host,
         jobid=found.jobid,
-        state=found.state,
+        status=found.state,
         actor=found.actor or "",
         owner=found.owner,
         note=found.note or "",

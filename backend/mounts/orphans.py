@@ -32,6 +32,7 @@ from backend.mounts.schemas import (
     OrphanPage,
     OrphanView,
     WatchView,
+    orphan,
 )
 from backend.mounts.settings import DmsSettings
 
@@ -76,18 +77,18 @@ def find_now(
     fitting = [
         item
         for item in found.orphans
-        if _fits(item.mount, wanted) and (not reason or reason in item.reasons)
+        if _fits(item, wanted) and (not reason or reason in item.evidence)
     ]
-    fitting.sort(key=lambda item: -item.mount.number)
-    rest = [item for item in fitting if not after or item.mount.number < after]
-    counts = Counter(kind for item in fitting for kind in item.reasons)
+    fitting.sort(key=lambda item: -item.number)
+    rest = [item for item in fitting if not after or item.number < after]
+    counts = Counter(kind for item in fitting for kind in item.evidence)
     return OrphanPage(
-        tuple(rest[:limit]),
-        str(rest[limit - 1].mount.number) if len(rest) > limit else None,
-        clock.now(),
-        found.complete,
-        dict(counts),
-        found.problem,
+        items=tuple(rest[:limit]),
+        next_cursor=str(rest[limit - 1].number) if len(rest) > limit else None,
+        found_at=clock.now(),
+        complete=found.complete,
+        counts=dict(counts),
+        problem=found.problem,
     )
 
 
@@ -119,13 +120,13 @@ def list_found(
     )
     more = len(rows) > limit
     return OrphanPage(
-        tuple(rows[:limit]),
-        str(rows[limit - 1].mount.number) if more else None,
-        known.scanned_at if known else None,
-        known.complete if known else True,
-        repository.count_reasons(session, where.environment_id),
-        known.problem if known else "",
-        known.failing_since if known else None,
+        items=tuple(rows[:limit]),
+        next_cursor=str(rows[limit - 1].number) if more else None,
+        found_at=known.scanned_at if known else None,
+        complete=known.complete if known else True,
+        counts=repository.count_reasons(session, where.environment_id),
+        problem=known.problem if known else "",
+        failing_since=known.failing_since if known else None,
     )
 
 
@@ -204,7 +205,7 @@ def scan(database: Database, actor: Actor, *, environment: str | None = None) ->
         repository.replace_orphans(session, where.environment_id, found.orphans)
         row.scanned_at = clock.now()
         row.active, row.orphans = found.active, len(found.orphans)
-        row.too_old = sum("too_old" in item.reasons for item in found.orphans)
+        row.too_old = sum("too_old" in item.evidence for item in found.orphans)
         row.unknown, row.complete = found.unknown, found.complete
         row.problem, row.failing_since = found.problem[:500], None
         return repository.watch_view(row)
@@ -221,7 +222,7 @@ def gather(where: DmsSettings, max_age_hours: int) -> Found:
     open_pairs = {(op.backup_target_id, op.host): op.operation_id for op in unknown}
     copies = Counter((m.jobid, m.backup_target_id, m.host) for m in mounts)
     evidence = _Evidence(clock.now(), max_age_hours, seen, queues, copies, open_pairs)
-    orphans = [OrphanView(m, reasons) for m in mounts if (reasons := evidence.against(m))]
+    orphans = [orphan(m, said) for m in mounts if (said := evidence.against(m))]
     return Found(tuple(orphans), len(mounts), len(unknown), complete, problem)
 
 

@@ -14,11 +14,11 @@ from backend.models.connections import Environment
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.mounts.schemas import (
     EMPTY,
-    MountView,
     OrphanView,
     StoryEvent,
     TargetView,
     WatchView,
+    reasons_of,
 )
 
 DEFAULT_MAX_AGE_HOURS = 24
@@ -166,15 +166,15 @@ def replace_orphans(
     rows = [
         {
             "environment_id": environment_id,
-            "ledger_id": item.mount.number,
-            "backup_target_id": item.mount.backup_target_id,
-            "jobid": item.mount.jobid,
-            "host": item.mount.host,
-            "created_at": item.mount.created_at,
-            "updated_at": item.mount.updated_at,
-            "reasons": ",".join(item.reasons),
+            "ledger_id": item.number,
+            "backup_target_id": item.backup_target_id,
+            "jobid": item.jobid,
+            "host": item.host,
+            "created_at": item.created_at,
+            "updated_at": item.updated_at,
+            "reasons": ",".join(item.evidence),
             "evidence": json.dumps(
-                {"id": item.mount.id, "problem": item.mount.problem, "reasons": item.reasons},
+                {"id": item.id, "problem": item.problem, "reasons": item.evidence},
                 ensure_ascii=False,
             ),
         }
@@ -231,7 +231,7 @@ def _orphan_view(row: MountOrphan) -> OrphanView:
     if "reasons" not in evidence:  # of a scan before the ledgers of DMS servers were known
         evidence = {"id": row.ledger_id, "problem": "", "reasons": evidence}
     reasons: dict[str, str] = evidence["reasons"]
-    mount = MountView(
+    return OrphanView(
         id=evidence["id"],
         backup_target_id=row.backup_target_id,
         jobid=row.jobid,
@@ -243,5 +243,5 @@ def _orphan_view(row: MountOrphan) -> OrphanView:
         deleted_at=None,
         version=None,
         problem=evidence["problem"],
+        reasons=reasons_of(reasons),
     )
-    return OrphanView(mount, reasons)

@@ -1,10 +1,14 @@
-"""What the mounts room hands out: frozen, times aware UTC, requests masked."""
+"""What the mounts package hands out: frozen, times aware UTC, requests masked."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import MINYEAR, UTC, datetime
 from typing import Any, Literal
 from zlib import crc32
 
+from pydantic import Field, computed_field
+
+from backend.core.views import View
 from backend.dms.entries import LedgerEntry
 from backend.dms.shape import key_of
 
@@ -77,8 +81,7 @@ def _utc(moment: datetime) -> datetime:
     return min(max(moment, EARLIEST), LATEST)
 
 
-@dataclass(frozen=True)
-class MountView:
+class MountView(View):
     """One entry of the ledger: one job's hold on one target at one host.
 
     id: None where the ledger has none. jobid, created_at: None when they cannot be read; `problem`
@@ -97,6 +100,7 @@ class MountView:
     version: str | None
     problem: str = ""
 
+    @computed_field  # type: ignore[prop-decorator]  # pydantic documents it so; mypy has no such rule
     @property
     def key(self) -> str:
         """What names the entry in addresses: its id, or job, target and host."""
@@ -136,8 +140,7 @@ def view(entry: LedgerEntry) -> MountView:
     )
 
 
-@dataclass(frozen=True)
-class MountPage:
+class MountPage(View):
     """next_cursor: for the page after, None at the end.
 
     complete False: the search stopped at its limit of entries; the cursor goes on from there.
@@ -168,16 +171,40 @@ class Facets:
     estimated: bool = False
 
 
-@dataclass(frozen=True)
-class OrphanView:
-    """A mounted entry with evidence against it: kind of reason → one sentence."""
+class MountEntries(MountView):
+    """A job's entries for a target, mounted ones first; the first one's fields on top as well."""
 
-    mount: MountView
-    reasons: dict[str, str]
+    items: tuple[MountView, ...]
+    next_cursor: None = None
 
 
-@dataclass(frozen=True)
-class OrphanPage:
+class Reason(View):
+    """A kind of evidence against an entry, and the sentence that says it."""
+
+    kind: OrphanKind
+    evidence: str
+
+
+class OrphanView(MountView):
+    """A mounted entry with evidence against it."""
+
+    reasons: tuple[Reason, ...]
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        return {reason.kind: reason.evidence for reason in self.reasons}
+
+
+def reasons_of(said: Mapping[str, str]) -> tuple[Reason, ...]:
+    return tuple(Reason.model_validate({"kind": k, "evidence": text}) for k, text in said.items())
+
+
+def orphan(mount: MountView, said: Mapping[str, str]) -> OrphanView:
+    """The entry with its evidence: kind of reason → one sentence."""
+    return OrphanView(**dict(mount), reasons=reasons_of(said))
+
+
+class OrphanPage(View):
     """found_at: when the evidence was gathered, None: never. complete False: the scan stopped at
     its limit. problem: what could not be looked at. failing_since: no scan has succeeded since.
     """
@@ -186,24 +213,23 @@ class OrphanPage:
     next_cursor: str | None
     found_at: datetime | None
     complete: bool = True
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict)
     problem: str = ""
     failing_since: datetime | None = None
 
 
-@dataclass(frozen=True)
-class OperationView:
+class OperationView(View):
     """One request to a DMS server and what came of it. request and reply are masked."""
 
-    id: int
+    id: int = Field(exclude=True)
     operation_id: str
     action: str
     backup_target_id: str
     host: str
     jobid: int
-    state: str
+    status: str
     actor: str
-    owner: str
+    owner: str = Field(exclude=True)
     note: str
     request: dict[str, Any]
     reply: str
@@ -214,8 +240,7 @@ class OperationView:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True)
-class OperationPage:
+class OperationPage(View):
     items: tuple[OperationView, ...]
     next_cursor: str | None
 

@@ -100,10 +100,12 @@ def _operations(actor: Actor, story: Story) -> None:
 
 def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = False) -> None:
     """One request to a DMS server, masked, and what came of it."""
-    label = f"{found.action} · {found.state.replace('_', ' ')} · {times.relative(found.created_at)}"
+    label = (
+        f"{found.action} · {found.status.replace('_', ' ')} · {times.relative(found.created_at)}"
+    )
     with st.expander(label, expanded=expanded):
         st.markdown(
-            f"{status.markdown(found.state)} started by {escape(found.actor or 'a script')} "
+            f"{status.markdown(found.status)} started by {escape(found.actor or 'a script')} "
             f"{times.relative(found.created_at)}; "
             f"ended {times.relative(found.finished_at, never='not yet')}",
             help=f"Started {times.exact(found.created_at)}, "
@@ -119,7 +121,7 @@ def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = 
             st.caption(f"Settled by operation {found.settled_by}")
         st.caption(f"Operation {found.operation_id} · request, secrets masked")
         st.code(json.dumps(found.request, indent=1, ensure_ascii=False), language="json")
-        if found.state in ("unknown", "in_flight") and actor.may(Permission.MOUNTS_WRITE):
+        if found.status in ("unknown", "in_flight") and actor.may(Permission.MOUNTS_WRITE):
             st.button(
                 "Re-check …",
                 key=f"{key}.recheck",

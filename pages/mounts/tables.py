@@ -34,12 +34,12 @@ def orphans(items: Sequence[OrphanView], current: str | None, *, key: str) -> st
 
     The sentences of evidence are too long for a table; they are drawn for the open entry.
     """
-    entry = rows.opened([o.mount.key for o in items], current, key=key)
+    entry = rows.opened([o.key for o in items], current, key=key)
     frame = pd.DataFrame(
         {
-            **_subject([o.mount for o in items]),
-            "Created": [o.mount.created_at for o in items],
-            "Why": [[REASONS[kind] for kind in o.reasons] for o in items],
+            **_subject(items),
+            "Created": [o.created_at for o in items],
+            "Why": [[REASONS[kind] for kind in o.evidence] for o in items],
         }
     )
     _table(frame, key)
@@ -56,7 +56,7 @@ def operations(items: Sequence[OperationView], current: str, *, key: str) -> str
             "Job": [o.jobid for o in items],
             "Target": [o.backup_target_id or EMPTY for o in items],
             "Host": [o.host or EMPTY for o in items],
-            "Outcome": [o.state.replace("_", " ") for o in items],
+            "Outcome": [o.status.replace("_", " ") for o in items],
             "By": [o.actor for o in items],
             "Note": [o.note for o in items],
         }

@@ -90,9 +90,9 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
     entry = tables.orphans(page.items, wanted.entry, key="mounts.table.orphans")
     filter_bar.pager(page.next_cursor)
     for item in page.items:
-        if item.mount.key == entry:
+        if item.key == entry:
             st.markdown("**Why it looks orphaned**")
-            st.markdown("\n".join(f"- {escape(said)}" for said in item.reasons.values()))
+            st.markdown("\n".join(f"- {escape(said)}" for said in item.evidence.values()))
     return entry
 
 
@@ -126,7 +126,7 @@ def operations(actor: Actor, wanted: Wanted) -> None:
         host=wanted.filters.host,
         target=wanted.filters.target,
         job=wanted.filters.job,
-        state=wanted.state,
+        status=wanted.state,
         cursor=wanted.cursor if filters.number("cursor") is not None else "",
     )
     chosen = st.query_params.get("operation", "")

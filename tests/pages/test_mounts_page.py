@@ -352,10 +352,10 @@ class TestActions:
 
     def test_an_unknown_outcome_can_be_rechecked(self, page: OpenPage, database: Database) -> None:
         with database.read() as session:
-            [unknown] = explorer.list_operations(session, SYSTEM, state="unknown").items
+            [unknown] = explorer.list_operations(session, SYSTEM, status="unknown").items
             entry = explorer.status(
                 session, SYSTEM, job=unknown.jobid, target=unknown.backup_target_id
-            )[0]
+            )
         app = page(PAGE, role="operator", entry=str(entry.id))
         app.button(key=f"mounts.story.{unknown.operation_id}.recheck").click().run()
         app.button(key="mounts.recheck.confirm").click().run()

@@ -10,8 +10,15 @@ from pydantic import BaseModel, ConfigDict
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import mask_text, new_reference
-from backend.mounts import actions, documents, explorer, orphans
-from backend.mounts.schemas import MOST_JOB, Filters
+from backend.mounts import actions, explorer, orphans
+from backend.mounts.schemas import (
+    MOST_JOB,
+    Filters,
+    MountEntries,
+    MountPage,
+    OperationPage,
+    OrphanPage,
+)
 
 router = APIRouter(prefix="/mounts", tags=["mounts"])
 
@@ -23,41 +30,6 @@ Target = Annotated[str, Query(max_length=255)]
 #: Whatever some table's column may hold, not only what a mount may ask for.
 Job = Annotated[int | None, Query(ge=-MOST_JOB, le=MOST_JOB)]
 JobInPath = Annotated[int, Path(ge=-MOST_JOB, le=MOST_JOB)]
-
-
-class Mount(BaseModel):
-    """One entry of the ledger. Times are UTC.
-
-    id: null where the ledger's entries have none; `key` names every one. jobid, created_at: null
-    when the row holds none, `problem` says what it holds.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    id: int | None
-    key: str
-    backup_target_id: str
-    jobid: int | None
-    host: str
-    mounted: bool
-    deleted: bool
-    created_at: datetime | None
-    updated_at: datetime | None
-    problem: str
-
-
-class Mounts(BaseModel):
-    """complete false: the page ended after a bounded search; next_cursor goes on."""
-
-    model_config = ConfigDict(extra="allow")
-
-    items: list[Mount]
-    next_cursor: str | None
-
-
-class Operations(BaseModel):
-    items: list[dict[str, Any]]
-    next_cursor: str | None
 
 
 class Answer(BaseModel):
@@ -111,9 +83,9 @@ def list_mounts(
     cursor: Cursor = "",
     limit: Limit = 50,
     environment: Environment = None,
-) -> Mounts:
+) -> MountPage:
     """Entries of the ledger, page by page."""
-    page = explorer.list_mounts(
+    return explorer.list_mounts(
         session,
         caller,
         environment=environment,
@@ -122,7 +94,6 @@ def list_mounts(
         cursor=cursor,
         limit=limit,
     )
-    return Mounts.model_validate(documents.mount_page(page))
 
 
 @router.get("/orphans")
@@ -136,9 +107,9 @@ def list_orphans(
     cursor: Cursor = "",
     limit: Limit = 50,
     environment: Environment = None,
-) -> Mounts:
+) -> OrphanPage:
     """Mounted entries with evidence against them, gathered now."""
-    page = orphans.find_now(
+    return orphans.find_now(
         session,
         caller,
         environment=environment,
@@ -147,7 +118,6 @@ def list_orphans(
         cursor=cursor,
         limit=limit,
     )
-    return Mounts.model_validate(documents.orphan_page(page))
 
 
 @router.get("/operations")
@@ -157,24 +127,23 @@ def list_operations(
     host: Host = "",
     target: Target = "",
     job: Job = None,
-    state: Annotated[str, Query(max_length=20)] = "",
+    status: Annotated[str, Query(max_length=20)] = "",
     cursor: Cursor = "",
     limit: Limit = 50,
     environment: Environment = None,
-) -> Operations:
+) -> OperationPage:
     """Requests to DMS servers, newest first, masked."""
-    page = explorer.list_operations(
+    return explorer.list_operations(
         session,
         caller,
         environment=environment,
         host=host,
         target=target,
         job=job,
-        state=state,
+        status=status,
         cursor=cursor,
         limit=limit,
     )
-    return Operations.model_validate(documents.operation_page(page))
 
 
 @router.get("/export.csv", response_class=StreamingResponse)
@@ -282,10 +251,9 @@ def delete(
 @router.get("/{job}/{target}")
 def status(
     session: Reader, caller: Caller, job: JobInPath, target: str, environment: Environment = None
-) -> Mounts:
+) -> MountEntries:
     """The job's entries for the target, mounted ones first."""
-    found = explorer.status(session, caller, environment=environment, job=job, target=target)
-    return Mounts.model_validate(documents.status(found))
+    return explorer.status(session, caller, environment=environment, job=job, target=target)
 
 
 _STATUS = {"replied": 502, "not_delivered": 503, "unknown": 504}

@@ -60,7 +60,7 @@ class TestReading:
     def test_orphans_operations_and_status(self, client: TestClient, viewer: Headers) -> None:
         orphans = client.get("/api/mounts/orphans", headers=viewer).json()
         assert {r["kind"] for o in orphans["items"] for r in o["reasons"]} >= {"no_queue"}
-        found = client.get("/api/mounts/operations?state=unknown", headers=viewer).json()
+        found = client.get("/api/mounts/operations?status=unknown", headers=viewer).json()
         assert len(found["items"]) == 1
         status = client.get("/api/mounts/20103/s3-prod-us", headers=viewer).json()
         assert status["items"][0]["mounted"]
@@ -149,7 +149,7 @@ class TestActing:
             assert field in answer.json()["detail"]
 
     def test_recheck(self, client: TestClient, operator: Headers) -> None:
-        found = client.get("/api/mounts/operations?state=unknown", headers=operator).json()
+        found = client.get("/api/mounts/operations?status=unknown", headers=operator).json()
         operation = found["items"][0]["operation_id"]
         path = f"/api/mounts/operations/{operation}/recheck"
         answer = client.post(path, headers=operator)

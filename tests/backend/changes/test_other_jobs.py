@@ -100,7 +100,7 @@ def test_a_mount_is_made(database: Database, lab: MountsEnvironment) -> None:
     view = _approved(database, number)
     assert view.status == "succeeded", view.outcome
     with database.read() as session:
-        (entry,) = explorer.status(session, SYSTEM, job=7, target="fresh")
+        (entry,) = explorer.status(session, SYSTEM, job=7, target="fresh").items
     assert entry.mounted
 
 

@@ -155,7 +155,7 @@ class TestActions:
         assert ended.err == "The ledger has no entry for job 99 and target never.\n"
 
     def test_recheck(self, run: Run) -> None:
-        [operation] = run("operations", "--state", "unknown", "--json").json()["items"]
+        [operation] = run("operations", "--status", "unknown", "--json").json()["items"]
         ended = run("recheck", operation["operation_id"])
         assert (ended.status, ended.json()["outcome"]) == (1, "unknown")
 

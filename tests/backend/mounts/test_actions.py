@@ -45,7 +45,7 @@ class TestRun:
         ]
         with database.read() as session:
             assert audit.verify(session).ok
-            [entry] = explorer.status(session, SYSTEM, job=1, target="fresh")
+            [entry] = explorer.status(session, SYSTEM, job=1, target="fresh").items
             story = explorer.story(session, SYSTEM, key=entry.key)
         assert [event.phase for event in story.events] == ["outcome", "intent"]
         assert story.operations[0].actor == "system"
@@ -192,7 +192,7 @@ class TestPreview:
         for jobid in (1, 2):
             _mount(database, jobid)
         with database.read() as session:
-            [entry] = explorer.status(session, SYSTEM, job=1, target="fresh")
+            [entry] = explorer.status(session, SYSTEM, job=1, target="fresh").items
             plan = actions.preview_unmount(session, SYSTEM, key=entry.key)
         assert not plan.sends
         assert [other.jobid for other in plan.others] == [2]
@@ -207,7 +207,7 @@ class TestPreview:
 class TestRecheck:
     def test_an_unknown_operation_is_looked_up(self, database: Database, lab: MountsEnvironment):
         with database.read() as session:
-            [unknown] = explorer.list_operations(session, SYSTEM, state="unknown").items
+            [unknown] = explorer.list_operations(session, SYSTEM, status="unknown").items
         response = actions.run(database, SYSTEM, kind="recheck", operation_id=unknown.operation_id)
         assert response["outcome"] == "unknown"
         again = mount_request(
@@ -219,7 +219,7 @@ class TestRecheck:
         assert (response["status"], response["outcome"]) == ("success", "replied")
         with database.read() as session:
             settled = explorer.operation(session, SYSTEM, operation_id=unknown.operation_id)
-        assert settled.state == "settled"
+        assert settled.status == "settled"
 
     def test_an_operation_that_is_not_there_is_said(
         self, database: Database, lab: MountsEnvironment

@@ -109,10 +109,10 @@ def test_a_scan_shows_what_it_could_not_read(database: Database, odd: str):
     watch = orphans.scan(database, SYSTEM)
     assert watch.active == 5
     with database.read() as session:
-        found = {o.mount.jobid: o for o in orphans.list_found(session, SYSTEM).items}
-    assert {job for job, o in found.items() if "unreadable" in o.reasons} == {2, 3, 4}
-    assert found[4_000_000_000].mount.created_at is not None
-    assert found[2].mount.created_at is None
+        found = {o.jobid: o for o in orphans.list_found(session, SYSTEM).items}
+    assert {job for job, o in found.items() if "unreadable" in o.evidence} == {2, 3, 4}
+    assert found[4_000_000_000].created_at is not None
+    assert found[2].created_at is None
 
 
 def test_a_scan_that_fails_for_whatever_reason_is_an_alert(

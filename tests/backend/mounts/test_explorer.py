@@ -359,7 +359,7 @@ class TestService:
 
     def test_status_puts_what_is_mounted_first(self, database: Database, lab: MountsEnvironment):
         with database.read() as session:
-            found = explorer.status(session, SYSTEM, job=20_105, target="s3-prod-eu")
+            found = explorer.status(session, SYSTEM, job=20_105, target="s3-prod-eu").items
             assert [m.mounted for m in found] == [True], "doubled rows are read as one"
             with pytest.raises(MountNotFound):
                 explorer.status(session, SYSTEM, job=1, target="none")

@@ -25,7 +25,7 @@ from tests.fixtures.mounts import MountsEnvironment, add_environment
 def _found(database: Database, **arguments: object) -> dict[int, dict[str, str]]:
     with database.read() as session:
         page = orphans.find_now(session, SYSTEM, limit=500, **arguments)  # type: ignore[arg-type]
-    return {item.mount.jobid: item.reasons for item in page.items}
+    return {item.jobid: item.evidence for item in page.items}
 
 
 class TestEvidence:
@@ -67,7 +67,7 @@ class TestEvidence:
             first = orphans.find_now(session, SYSTEM, limit=3)
             assert first.next_cursor
             rest = orphans.find_now(session, SYSTEM, limit=500, cursor=first.next_cursor)
-        ids = [item.mount.id for item in (*first.items, *rest.items)]
+        ids = [item.id for item in (*first.items, *rest.items)]
         assert ids == sorted(set(ids), reverse=True)
         assert len(ids) == 8
 
@@ -77,7 +77,7 @@ class TestEvidence:
         where = mount_settings.DmsSettings("", 0, False, seeded_ledger, "", 1.0)
         found = orphans.gather(where, 24)
         assert "queues were not looked at" in found.problem
-        assert {kind for o in found.orphans for kind in o.reasons} >= {"too_old", "duplicate"}
+        assert {kind for o in found.orphans for kind in o.evidence} >= {"too_old", "duplicate"}
         mount_settings.forget_ledgers()
 
     def test_a_host_with_an_impossible_name_hides_no_other(
@@ -116,7 +116,7 @@ class TestScan:
             assert len(page.items) == 8
             assert page.counts["too_old"] == 3
             only = orphans.list_found(session, SYSTEM, reason="no_queue")
-            assert [item.mount.host for item in only.items] == [GONE_HOST]
+            assert [item.host for item in only.items] == [GONE_HOST]
 
     def test_a_failed_scan_keeps_the_last_result_and_alerts(
         self, database: Database, lab: MountsEnvironment, monkeypatch: pytest.MonkeyPatch

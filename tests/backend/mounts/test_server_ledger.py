@@ -208,12 +208,12 @@ class TestService:
             assert first.next_cursor is not None
             second = orphans.list_found(session, SYSTEM, limit=1, cursor=first.next_cursor)
             now = orphans.find_now(session, SYSTEM)
-        assert [o.mount.key for o in (*first.items, *second.items)] == [
+        assert [o.key for o in (*first.items, *second.items)] == [
             "2:t-a:compute-01",
             "1:t-a:compute-01",
         ]
-        assert [o.mount.key for o in now.items] == ["2:t-a:compute-01", "1:t-a:compute-01"]
-        assert "no_queue" in first.items[0].reasons
+        assert [o.key for o in now.items] == ["2:t-a:compute-01", "1:t-a:compute-01"]
+        assert "no_queue" in first.items[0].evidence
 
     def test_charts_facets_and_csv(self, database: Database, server_lab: str):
         with database.read() as session:
