@@ -1,6 +1,8 @@
 """Whether a call failed, from streams that AWS's own runtime clients printed.
 
-The recorded streams stand beside the checkout (shared/cases/lambda); a few of each kind are here.
+Each runtime has a file in `recorded`, stack traces cut short: a heading with the truth, then one
+event a line, its line breaks and tabs escaped. Ruby cannot be run here; the others are run anew
+by tests/integration/lambda_runtimes.
 """
 
 import re
@@ -11,7 +13,7 @@ import pytest
 from backend.integrations.aws import outcome
 from backend.integrations.aws.outcome import Outcome
 
-CASES = Path(__file__).resolve().parents[5] / "shared" / "cases" / "lambda"
+CASES = Path(__file__).parent / "recorded"
 RUNTIMES = {
     "python": ("python3.13", ""),
     "node": ("nodejs22.x", ""),
