@@ -23,7 +23,7 @@ from backend.cli.common import (
 )
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
-from backend.user_sync import documents, service
+from backend.user_sync import answers, service
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, TEXTS
 from backend.user_sync.schemas import DomainRef, PlanView, RowFilter, RowView, RunView
@@ -81,7 +81,8 @@ def plan_command(
     wanted = RowFilter() if json else RowFilter(only_applicable=True)
     with unit_read() as (session, who):
         rows = list(service.all_rows(session, who, plan_id=plan.id, wanted=wanted))
-    emit(documents.plan_document(plan, rows), json, _plan_text(plan, rows))
+    document = answers.WholePlan.of(plan, rows=[answers.PlanRow.of(row) for row in rows])
+    emit(document, json, _plan_text(plan, rows))
 
 
 @app.command("apply")
@@ -105,7 +106,7 @@ def apply_command(
         if plan.state == "ready" and not plan.changes and not emails:
             # What a nightly script finds on most days is no failure.
             nothing = NothingToApply(plan_id, chosen=False)
-            document = documents.refusal_document(plan_id, "", nothing.message)
+            document = answers.Refusal(plan_id=plan_id, error="", detail=nothing.message)
             return emit(document, json, nothing.message)
         if plan.run_id is None:
             users = len(set(emails)) if emails else plan.changes
@@ -143,7 +144,8 @@ def refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
     try:
         yield
     except PortalError as exc:
-        emit(documents.refusal_document(plan_id, type(exc).__name__, exc.message), json)
+        error = type(exc).__name__
+        emit(answers.Refusal(plan_id=plan_id, error=error, detail=exc.message), json)
         raise
 
 
@@ -157,10 +159,10 @@ def see_through(run: RunView, json: bool) -> None:
         run = RunView(**{**run.__dict__, "reused": reused})
     with unit_read() as (session, who):
         items = list(service.all_items(session, who, run_id=run.id))
-    document = documents.run_document(run, items)
+    document = answers.Run.of(run, items)
     emit(document, json, _run_text(document))
     if not run.clean:
-        raise Failed(f"Run {run.id} {run.state}: {counts(document['summary'])}. {run.note}")
+        raise Failed(f"Run {run.id} {run.state}: {counts(document.summary)}. {run.note}")
 
 
 def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
@@ -228,14 +230,12 @@ def _domains(refs: tuple[DomainRef, ...]) -> str:
     return ", ".join(DOMAINS.document(refs)) or "no domain"
 
 
-def _run_text(document: dict[str, object]) -> str:
-    rows = document["rows"]
-    assert isinstance(rows, list)  # noqa: S101 - run_document makes it one
-    shown = [[r["email"], r["status"], r["reason"]] for r in rows[:SHOWN]]
-    more = f"\n… and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    before = " (the plan was applied before; this is that run)" if document["reused"] else ""
+def _run_text(run: answers.Run) -> str:
+    shown = [[row.email, row.status, row.reason] for row in run.rows[:SHOWN]]
+    more = f"\n… and {len(run.rows) - SHOWN} more" if len(run.rows) > SHOWN else ""
+    before = " (the plan was applied before; this is that run)" if run.reused else ""
     return (
-        f"Run {document['run_id']} of plan {document['plan_id']}: {document['state']}{before}\n"
+        f"Run {run.run_id} of plan {run.plan_id}: {run.status}{before}\n"
         + table(["E-MAIL", "STATUS", "REASON"], shown)
         + more
     )

@@ -8,8 +8,7 @@ import typer
 from backend.cli.common import Failed, Json, actor, database, emit, table, unit_read, unit_write
 from backend.cli.users import app, counts, refusals_printed, see_through
 from backend.core.words import counted
-from backend.user_sync import documents, service
-from backend.user_sync.schemas import RunView
+from backend.user_sync import answers, service
 from backend.user_sync.validation import visible
 
 __all__ = ["app"]
@@ -75,7 +74,7 @@ def ignore_command(
         plan = service.ignore(
             session, who, plan_id=plan_id, email=email, field=field, reason=reason
         )
-    emit(documents.plan_document(plan), json, f"Ignored; plan {plan.id}: {counts(plan.kinds)}.")
+    emit(answers.Plan.of(plan), json, f"Ignored; plan {plan.id}: {counts(plan.kinds)}.")
 
 
 @app.command("ignored")
@@ -105,7 +104,7 @@ def cancel_command(run_id: RunId, json: Json = False) -> None:
     """Ask a run to stop between two users."""
     with unit_write() as (session, who):
         run = service.cancel(session, who, run_id=run_id)
-    emit(_run_head(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
+    emit(answers.Run.of(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
 
 
 @app.command("resume")
@@ -218,7 +217,3 @@ def _pairs(given: list[str]) -> dict[str, str]:
 
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _run_head(run: RunView) -> dict[str, object]:
-    return {**documents.run_document(run, ()), "rows": []}

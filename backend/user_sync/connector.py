@@ -28,8 +28,8 @@ from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import StoredUser
 from backend.user_sync import fields
+from backend.user_sync.answers import status
 from backend.user_sync.comparing import PlanRow
-from backend.user_sync.documents import status
 from backend.user_sync.domain_names import Rules
 from backend.user_sync.errors import FewMatched
 from backend.user_sync.matching import match

@@ -9,7 +9,7 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.jobs.enqueue import enqueue
 from backend.models import SyncPlan
-from backend.user_sync import documents, planning, repository, row_repository
+from backend.user_sync import exports, planning, repository, row_repository
 from backend.user_sync.addresses import address_key
 from backend.user_sync.errors import PlanNotReady
 from backend.user_sync.planning import Control, Silent
@@ -133,7 +133,7 @@ def list_rows(
 def all_rows(
     session: ReadSession, actor: Actor, *, plan_id: int, wanted: RowFilter | None = None
 ) -> Iterator[RowView]:
-    """Every row of a ready plan, for documents and exports. Raises PlanNotReady."""
+    """Every row of a ready plan, for exports and exports. Raises PlanNotReady."""
     access.require(actor, Permission.USER_SYNC_READ)
     plan = repository.get_plan(session, plan_id)
     if plan.state != "ready":
@@ -159,7 +159,7 @@ def count_losing_domains(
 
 def plan_csv(session: ReadSession, actor: Actor, *, plan_id: int) -> str:
     """The whole plan as CSV; cells that a spreadsheet would run as formulas are defused."""
-    return documents.plan_csv(all_rows(session, actor, plan_id=plan_id))
+    return exports.plan_csv(all_rows(session, actor, plan_id=plan_id))
 
 
 def waiting(session: ReadSession, actor: Actor) -> tuple[Waiting, ...]:

@@ -14,7 +14,7 @@ from backend.jobs.enqueue import enqueue
 from backend.models import SyncPlan, SyncRun
 from backend.user_sync import (
     applying,
-    documents,
+    exports,
     plans,
     reaper,
     repository,
@@ -287,7 +287,7 @@ def list_items(
 
 
 def all_items(session: ReadSession, actor: Actor, *, run_id: int) -> Iterator[ItemView]:
-    """Every user of a run, for documents and exports."""
+    """Every user of a run, for exports and exports."""
     access.require(actor, Permission.USER_SYNC_READ)
     run = run_repository.get_run(session, run_id)
     plan = repository.get_plan(session, run.plan_id)
@@ -296,4 +296,4 @@ def all_items(session: ReadSession, actor: Actor, *, run_id: int) -> Iterator[It
 
 def run_csv(session: ReadSession, actor: Actor, *, run_id: int) -> str:
     """The whole run as CSV."""
-    return documents.run_csv(all_items(session, actor, run_id=run_id))
+    return exports.run_csv(all_items(session, actor, run_id=run_id))

@@ -4,7 +4,7 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from backend.api.deps import Caller, Reader, State, Writer
 from backend.api.errors import Waits
@@ -17,7 +17,8 @@ from backend.api.routes.user_sync_requests import (
 )
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession
-from backend.user_sync import documents, service
+from backend.user_sync import service
+from backend.user_sync.answers import Plan, PlanList, PlanPage, Run, RunList
 from backend.user_sync.schemas import (
     DomainMapView,
     IgnoreView,
@@ -43,48 +44,8 @@ RunId = Annotated[int, Path(ge=1, le=2**53)]
 Environment = Annotated[str | None, Query(max_length=80)]
 
 
-class Plan(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    plan_id: int
-    environment: str
-    state: str
-    summary: dict[str, int]
-
-
-class Plans(BaseModel):
-    items: list[Plan]
-    next_cursor: int | None
-
-
-class PlanWithRows(Plan):
-    """rows: at most `limit` of `total`, from `offset` on."""
-
-    rows: list[dict[str, Any]]
-    total: int
-    next_cursor: int | None
-
-
-class Run(BaseModel):
-    """rows: at most 1,000; with a `next_cursor` there are more. summary counts them all."""
-
-    model_config = ConfigDict(extra="allow")
-
-    run_id: int
-    plan_id: int
-    state: str
-    summary: dict[str, int]
-    rows: list[dict[str, Any]]
-    next_cursor: int | None = None
-
-
-class Runs(BaseModel):
-    items: list[Run]
-    next_cursor: int | None
-
-
-@router.post("/plans", response_model=PlanWithRows)
-def make_plan(database: State, caller: Caller, body: PlanRequest | None = None) -> Any:
+@router.post("/plans")
+def make_plan(database: State, caller: Caller, body: PlanRequest | None = None) -> PlanPage:
     """Compare the directory with OpenMetadata and store a plan; changes nothing there."""
     wanted = body or PlanRequest()
     plan = service.plan_now(
@@ -98,26 +59,24 @@ def make_plan(database: State, caller: Caller, body: PlanRequest | None = None) 
         return _plan_page(session, caller, plan, RowFilter(), 0, MOST_ROWS)
 
 
-@router.get("/plans", response_model=Plans)
+@router.get("/plans")
 def list_plans(
     session: Reader,
     caller: Caller,
     environment: Annotated[str | None, Query(max_length=80)] = None,
     cursor: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-) -> Any:
+) -> PlanList:
     """Plans without their rows, newest first; `cursor` is the last answer's `next_cursor`."""
     found = service.list_plans(
         session, caller, environment=environment, limit=limit + 1, before=cursor
     )
     page = found[:limit]
-    return {
-        "items": [documents.plan_document(plan) for plan in page],
-        "next_cursor": page[-1].id if len(found) > limit else None,
-    }
+    following = page[-1].id if len(found) > limit else None
+    return PlanList(items=[Plan.of(plan) for plan in page], next_cursor=following)
 
 
-@router.get("/plans/{plan_id}", response_model=PlanWithRows)
+@router.get("/plans/{plan_id}")
 def get_plan(
     session: Reader,
     caller: Caller,
@@ -127,7 +86,7 @@ def get_plan(
     text: Annotated[str, Query(max_length=200)] = "",
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
-) -> Any:
+) -> PlanPage:
     """A plan with a page of its rows, filtered by kind, domain and text."""
     plan = service.get_plan(session, caller, plan_id=plan_id)
     wanted = RowFilter(kinds=tuple(kind or ()), domain=domain, text=text)
@@ -136,7 +95,6 @@ def get_plan(
 
 @router.post(
     "/plans/{plan_id}/apply",
-    response_model=Run,
     responses={202: {"model": Run | Waits, "description": "At work, or waits for an approval."}},
 )
 def apply_plan(
@@ -145,7 +103,7 @@ def apply_plan(
     plan_id: PlanId,
     response: Response,
     body: ApplyRequest | None = None,
-) -> Any:
+) -> Run:
     """Apply a plan in the background and wait a while for its end.
 
     A plan is applied once: asked again, the answer is its first run, with `reused` true.
@@ -163,58 +121,58 @@ def apply_plan(
     return _answer(database, caller, response, _wait(database, caller, run, wanted.wait))
 
 
-@router.get("/runs/{run_id}", response_model=Run)
+@router.get("/runs/{run_id}")
 def get_run(
     session: Reader,
     caller: Caller,
     run_id: RunId,
     cursor: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
-) -> Any:
+) -> Run:
     """A run with the outcome of its users, a page of them."""
     run = service.get_run(session, caller, run_id=run_id)
     return _run_page(session, caller, run, cursor, limit)
 
 
-@router.post("/runs/{run_id}/revert", response_model=PlanWithRows)
-def revert_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
+@router.post("/runs/{run_id}/revert")
+def revert_run(session: Writer, caller: Caller, run_id: RunId) -> PlanPage:
     """The inverse of a run as a plan, to be applied like any other."""
     plan = service.revert(session, caller, run_id=run_id)
     return _plan_page(session, caller, plan, RowFilter(), 0, MOST_ROWS)
 
 
-@router.post("/runs/{run_id}/resume", response_model=Run, status_code=202)
-def resume_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
+@router.post("/runs/{run_id}/resume", status_code=202)
+def resume_run(session: Writer, caller: Caller, run_id: RunId) -> Run:
     """Go on with a run that stopped."""
     return _run_page(session, caller, service.resume(session, caller, run_id=run_id))
 
 
-@router.post("/runs/{run_id}/cancel", response_model=Run, status_code=202)
-def cancel_run(session: Writer, caller: Caller, run_id: RunId) -> Any:
+@router.post("/runs/{run_id}/cancel", status_code=202)
+def cancel_run(session: Writer, caller: Caller, run_id: RunId) -> Run:
     """Ask a run to stop between two users."""
-    return documents.run_document(service.cancel(session, caller, run_id=run_id), ())
+    return Run.of(service.cancel(session, caller, run_id=run_id))
 
 
-@router.get("/runs", response_model=Runs)
+@router.get("/runs")
 def list_runs(
     session: Reader,
     caller: Caller,
     environment: Environment = None,
     cursor: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-) -> Any:
+) -> RunList:
     """Runs without their users, newest first; `cursor` is the last answer's `next_cursor`."""
     found = service.list_runs(
         session, caller, environment=environment, limit=limit + 1, before=cursor
     )
-    return {
-        "items": [documents.run_document(run, ()) for run in found[:limit]],
-        "next_cursor": found[limit - 1].id if len(found) > limit else None,
-    }
+    following = found[limit - 1].id if len(found) > limit else None
+    return RunList(items=[Run.of(run) for run in found[:limit]], next_cursor=following)
 
 
-@router.post("/plans/{plan_id}/ignore", response_model=Plan)
-def ignore_difference(session: Writer, caller: Caller, plan_id: PlanId, body: IgnoreRequest) -> Any:
+@router.post("/plans/{plan_id}/ignore")
+def ignore_difference(
+    session: Writer, caller: Caller, plan_id: PlanId, body: IgnoreRequest
+) -> Plan:
     """Ignore a difference until either side changes; it leaves the plan at once."""
     plan = service.ignore(
         session,
@@ -225,7 +183,7 @@ def ignore_difference(session: Writer, caller: Caller, plan_id: PlanId, body: Ig
         field=body.field,
         reason=body.reason,
     )
-    return documents.plan_document(plan)
+    return Plan.of(plan)
 
 
 @router.get("/ignores")
@@ -333,16 +291,11 @@ def upload_people(
 
 def _plan_page(
     session: Any, caller: Actor, plan: PlanView, wanted: RowFilter, offset: int, limit: int
-) -> dict[str, Any]:
+) -> PlanPage:
     page = service.list_rows(
         session, caller, plan_id=plan.id, wanted=wanted, offset=offset, limit=limit
     )
-    end = offset + len(page.items)
-    return {
-        **documents.plan_document(plan, page.items),
-        "total": page.total,
-        "next_cursor": end if end < page.total else None,
-    }
+    return PlanPage.page(plan, page)
 
 
 def _wait(database: Database, caller: Actor, run: RunView, seconds: float) -> RunView:
@@ -354,7 +307,7 @@ def _wait(database: Database, caller: Actor, run: RunView, seconds: float) -> Ru
     return RunView(**{**run.__dict__, "reused": reused})
 
 
-def _answer(database: Database, caller: Actor, response: Response, run: RunView) -> dict[str, Any]:
+def _answer(database: Database, caller: Actor, response: Response, run: RunView) -> Run:
     if not run.ended:
         response.status_code = 202
     with database.read() as session:
@@ -363,7 +316,7 @@ def _answer(database: Database, caller: Actor, response: Response, run: RunView)
 
 def _run_page(
     session: ReadSession, caller: Actor, run: RunView, after: int = -1, limit: int = MOST_ROWS
-) -> dict[str, Any]:
+) -> Run:
     items = service.list_items(session, caller, run_id=run.id, after=after, limit=limit)
     following = items[-1].position if len(items) == limit else None
-    return {**documents.run_document(run, items), "next_cursor": following}
+    return Run.of(run, items, next_cursor=following)

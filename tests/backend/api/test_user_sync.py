@@ -13,13 +13,13 @@ RUNS = "/api/user-sync/runs"
 def test_plan_apply_and_revert(client, world, workers, bearer):
     steward = bearer("steward")
     plan = client.post(PLANS, headers=steward).json()
-    assert plan["state"] == "ready"
+    assert plan["status"] == "ready"
     assert len(plan["rows"]) == plan["total"] == len(world.directory.users)
 
     applied = client.post(f"{PLANS}/{plan['plan_id']}/apply", headers=steward)
     assert applied.status_code == 200, applied.text
     run = applied.json()
-    assert (run["state"], run["summary"]["applied"]) == ("succeeded", plan["fields"]["users"])
+    assert (run["status"], run["summary"]["applied"]) == ("succeeded", plan["fields"]["users"])
     assert client.get(f"{RUNS}/{run['run_id']}", headers=steward).json()["rows"] == run["rows"]
 
     rows, cursor = [], -1
@@ -36,7 +36,7 @@ def test_plan_apply_and_revert(client, world, workers, bearer):
     inverse = client.post(f"{RUNS}/{run['run_id']}/revert", headers=steward).json()
     assert inverse["fields"]["users"] == run["summary"]["applied"]
     undone = client.post(f"{PLANS}/{inverse['plan_id']}/apply", headers=steward).json()
-    assert undone["state"] == "succeeded"
+    assert undone["status"] == "succeeded"
     assert world.stored("lena.novak")["displayName"] == "Lena Novak"
 
 
@@ -66,7 +66,7 @@ def test_without_a_worker_the_answer_is_202_and_the_run_waits(client, world, bea
     steward = bearer("steward")
     plan = client.post(PLANS, headers=steward).json()
     answer = client.post(f"{PLANS}/{plan['plan_id']}/apply", json={"wait": 0}, headers=steward)
-    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
     assert answer.json()["summary"]["not_tried"] == plan["fields"]["users"]
 
 

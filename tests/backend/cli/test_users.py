@@ -80,7 +80,7 @@ class TestApply:
     def test_applies_everything_with_yes(self, run_cli, planned, world):
         ended = run_cli("users", "apply", str(planned["plan_id"]), "--yes", "--json")
         document = json.loads(ended.out)
-        assert (ended.status, document["state"]) == (0, "succeeded"), ended.err
+        assert (ended.status, document["status"]) == (0, "succeeded"), ended.err
         assert document["summary"] == {"applied": len(document["rows"]), "conflict": 0, "failed": 0}
         assert world.stored("aaron_johnson0")["displayName"] == "Aaron Johnson"
 
@@ -165,7 +165,7 @@ class TestRevert:
         plan = str(planned["plan_id"])
         run = json.loads(run_cli("users", "apply", plan, "--yes", "--json").out)["run_id"]
         ended = run_cli("users", "revert", str(run), "--yes", "--json")
-        assert (ended.status, json.loads(ended.out)["state"]) == (0, "succeeded"), ended.err
+        assert (ended.status, json.loads(ended.out)["status"]) == (0, "succeeded"), ended.err
         assert world.stored("aaron_johnson0")["displayName"] == "Aaron Jonson"
 
     def test_shows_the_inverse_to_a_person(self, run_cli, planned, world):

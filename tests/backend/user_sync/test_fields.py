@@ -8,7 +8,8 @@ from backend.connections import service as connections
 from backend.core.errors import InvalidInput
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.user_sync import fields, service
-from backend.user_sync.documents import plan_csv, row_document
+from backend.user_sync.answers import PlanRow
+from backend.user_sync.exports import plan_csv
 
 WHO = "dana.fox@example.com"
 
@@ -58,7 +59,7 @@ class TestDescription:
         assert row.changes["description"] == (None, "Buys things\nand pays them")
         assert "description" in row.why
         assert plan.fields["description"] == 1
-        assert row_document(row)["changes"]["description"]["new"].startswith("Buys")
+        assert str(PlanRow.of(row).changes["description"].new).startswith("Buys")
         assert "new description" in plan_csv([row])
         run = world.apply(plan, emails=[WHO])
         assert (run.state, "description" in world.items(run)[WHO].stored) == ("succeeded", True)
