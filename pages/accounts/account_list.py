@@ -4,15 +4,16 @@ What was seen decides: buttons carry the version of the account as it was drawn,
 whose page is old is told instead of overwriting.
 """
 
-import pandas as pd
+from typing import Any
+
 import streamlit as st
 
 from backend.accounts import service
 from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
-from backend.accounts.schemas import AccountView
+from backend.accounts.schemas import AccountPage, AccountView
 from backend.core.access import Role
 from backend.core.words import counted
-from pages.shared import confirm, shown_once, times
+from pages.shared import confirm, filters, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -20,31 +21,46 @@ ROLES = tuple(role.value for role in Role)
 _MADE = "accounts.create.made"
 
 
-def table(views: list[AccountView]) -> AccountView | None:
-    """Draw the list; returns the chosen account."""
-    frame = pd.DataFrame(
-        {
-            "Name": [view.name for view in views],
-            "Role": [view.role.value for view in views],
-            "State": ["disabled" if view.disabled else "enabled" for view in views],
-            "Signs in with": ["identity provider" if v.external else "password" for v in views],
-            "Last sign-in": [times.relative(view.last_sign_in_at) for view in views],
-            "Live sessions": [view.live_sessions for view in views],
-            "Made": [view.created_at for view in views],
-            "Made by": [view.created_by for view in views],
-        }
-    )
-    event = st.dataframe(
-        frame,
-        hide_index=True,
+def table(page: AccountPage, part: str) -> AccountView | None:
+    """Draw the list; returns the chosen account, which the address names.
+
+    part: of a name, what the list was filtered with.
+    """
+    if not page.items:
+        st.info("No account fits this name.")
+        return None
+    opened = tables.choose(
+        page.items,
+        _row,
+        id_of=lambda view: view.id,
+        current=filters.number("account"),
         key="accounts.table",
-        column_config={"Made": times.column("Made")},
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
+        alt="Accounts",
+        states=("State",),
+        file="accounts",
+        placeholder="never",
+        everything=lambda: tables.walk(lambda after: _page(part, after)),
     )
-    rows = event["selection"]["rows"]
-    return views[rows[0]] if rows and rows[0] < len(views) else None
+    filters.put("account", opened)
+    return next((view for view in page.items if view.id == opened), None)
+
+
+def _row(view: AccountView) -> dict[str, Any]:
+    return {
+        "Name": view.name,
+        "Role": view.role.value,
+        "State": "disabled" if view.disabled else "enabled",
+        "Signs in with": "identity provider" if view.external else "password",
+        "Last sign-in": view.last_sign_in_at,
+        "Live sessions": view.live_sessions,
+        "Created": view.created_at,
+        "Created by": view.created_by,
+    }
+
+
+def _page(part: str, after: str | None) -> tuple[list[AccountView], str | None]:
+    page = calls.fetch(service.list_accounts, part=part, cursor=after or "")
+    return page.items, page.next_cursor
 
 
 def create_form() -> None:
@@ -70,7 +86,7 @@ def create_form() -> None:
             if made is not None:
                 if made.raw:
                     shown_once.keep(f"The password of {escape(made.account.name)}.", made.raw)
-                flash.success(f"The account {escape(made.account.name)} was made.")
+                flash.success(f"The account {escape(made.account.name)} is created.")
                 st.session_state[_MADE] = True
                 st.rerun()
 
@@ -81,7 +97,7 @@ def head(view: AccountView) -> None:
     signed_in = times.exact(view.last_sign_in_at)
     last = f"Last sign-in {signed_in}" if signed_in else "Never signed in"
     made = f"{times.exact(view.created_at)} by {escape(view.created_by)}"
-    st.caption(f"{last}. Made {made}.")
+    st.caption(f"{last}. Created {made}.")
 
 
 def actions(view: AccountView, *, own_id: int) -> None:

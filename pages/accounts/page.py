@@ -18,7 +18,7 @@ def accounts_view(actor: Actor, own_session_id: int) -> None:
     name = filters.text("Name", "name", key="accounts.name", placeholder="part of it")
     after = st.query_params.get("after", "")
     page = calls.read(service.list_accounts, part=name, cursor=after, limit=SHOWN)
-    chosen = account_list.table(page.items)
+    chosen = account_list.table(page, name)
     filters.pages(page.next_cursor, parameter="after", key="accounts")
     if chosen is None:
         st.caption(
@@ -66,5 +66,5 @@ else:
     if changes:
         token_list.create_form()
     listed = calls.read(api_tokens.list_tokens, cursor=filters.number("before"), limit=SHOWN)
-    token_list.show(listed.items, changes=changes)
+    token_list.show(listed, changes=changes)
     filters.pages(listed.next_cursor, parameter="before", key="tokens")

@@ -1,13 +1,14 @@
 """API tokens: make one (shown once), see when each was used, revoke."""
 
-import pandas as pd
+from typing import Any
+
 import streamlit as st
 
 from backend.accounts import api_tokens
-from backend.accounts.schemas import ApiTokenView
+from backend.accounts.schemas import ApiTokenPage, ApiTokenView
 from backend.connections import environments as all_environments
 from backend.core.access import Permission, Role
-from pages.shared import confirm, shown_once, times
+from pages.shared import confirm, filters, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -65,49 +66,59 @@ def create_form() -> None:
                 st.rerun()
 
 
-def show(views: list[ApiTokenView], *, changes: bool) -> None:
+def show(page: ApiTokenPage, *, changes: bool) -> None:
     """The list, and for who may change tokens a button for the chosen one."""
-    if not views:
+    if not page.items:
         st.info("There is no API token yet. Programs that call the REST API need one each.")
         return
-    frame = pd.DataFrame(
-        {
-            "ID": [view.id for view in views],
-            "Name": [view.name for view in views],
-            "Role": [view.role.value for view in views],
-            "State": [_state(view) for view in views],
-            "Last used": [times.relative(view.last_used_at) for view in views],
-            "From": [view.last_address for view in views],
-            "Limited to": [_limits(view) for view in views],
-            "Made": [view.created_at for view in views],
-            "Made by": [view.created_by for view in views],
-            "Begins with": [f"spt_{view.prefix}_…" for view in views],
-        }
-    )
-    event = st.dataframe(
-        frame,
-        hide_index=True,
+    opened = tables.choose(
+        page.items,
+        _row,
+        id_of=lambda view: view.id,
+        current=filters.number("token"),
         key="tokens.table",
-        column_config={
-            "ID": st.column_config.NumberColumn("ID", width="small"),
-            "Made": times.column("Made"),
-        },
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
+        alt="API tokens, newest first",
+        states=("State",),
+        hidden=("Revoked by",),
+        file="api-tokens",
+        everything=lambda: tables.walk(_page),
+        config={"ID": st.column_config.NumberColumn("ID", width="small")},
     )
-    rows = event["selection"]["rows"]
-    if rows and rows[0] < len(views):
-        _details(views[rows[0]])
-        if changes:
-            _revoke_button(views[rows[0]])
+    filters.put("token", opened)
+    for view in page.items:
+        if view.id == opened:
+            _details(view)
+            if changes:
+                _revoke_button(view)
+
+
+def _row(view: ApiTokenView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "Name": view.name,
+        "Role": view.role.value,
+        "State": view.state,
+        "Ends": view.expires_at,
+        "Last used": view.last_used_at,
+        "From": view.last_address,
+        "Limited to": _limits(view),
+        "Created": view.created_at,
+        "Created by": view.created_by,
+        "Revoked by": view.revoked_by,
+        "Begins with": f"spt_{view.prefix}_…",
+    }
+
+
+def _page(before: int | None) -> tuple[list[ApiTokenView], int | None]:
+    page = calls.fetch(api_tokens.list_tokens, cursor=before)
+    return page.items, page.next_cursor
 
 
 def _details(view: ApiTokenView) -> None:
     ends = f" Ends {times.exact(view.expires_at)}." if view.expires_at else ""
     used = times.exact(view.last_used_at)
     last = f"Last used {used} from {escape(view.last_address)}" if used else "Never used"
-    st.caption(f"{last}. Made {times.exact(view.created_at)}.{ends}")
+    st.caption(f"{last}. Created {times.exact(view.created_at)}.{ends}")
     actions, reach = ", ".join(view.actions), ", ".join(view.environments)
     st.caption(
         f"Actions: {escape(actions or 'all of its role')}. "
@@ -141,12 +152,3 @@ def _revoke(token_id: int) -> None:
 
 def _limits(view: ApiTokenView) -> str:
     return ", ".join([*["ask only"] * view.ask_only, *view.environments, *view.actions])
-
-
-def _state(view: ApiTokenView) -> str:
-    if view.state == "revoked":
-        return f"revoked by {view.revoked_by}"
-    if view.expires_at:
-        word = "ended" if view.state == "ended" else "ends"
-        return f"{word} {times.relative(view.expires_at)}"
-    return "valid"

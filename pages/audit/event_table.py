@@ -1,14 +1,14 @@
 """The audit log's filters, its list, and one event in full."""
 
 from datetime import timedelta
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import clock
-from pages.shared import filters, rows, status, times
+from pages.shared import filters, rows, status, tables, times
 from pages.shell.errors import escape
 
 PERIODS = {"last_hour": 1, "last_day": 24, "last_7_days": 168, "last_30_days": 720}
@@ -34,33 +34,30 @@ def ask() -> AuditFilter:
 
 def table(page: AuditPage, current: int | None) -> int | None:
     """Draw the list; returns the number of the open event. current: what the address names."""
-    opened = rows.opened([row.number for row in page.items], current, key="audit.table")
-    frame = pd.DataFrame(
-        {
-            "No.": [row.number for row in page.items],
-            "When": [row.at for row in page.items],
-            "Exact time": [times.exact(row.at) for row in page.items],
-            "By": [row.actor_name for row in page.items],
-            "Action": [row.action for row in page.items],
-            "About": [row.subject for row in page.items],
-            "Phase": [row.phase for row in page.items],
-            "Outcome": [row.outcome for row in page.items],
-        }
-    )
-    st.dataframe(
-        frame,
-        hide_index=True,
+    return tables.choose(
+        page.items,
+        _row,
+        id_of=lambda row: row.number,
+        current=current,
         key="audit.table",
-        column_config={
-            "When": times.column("When"),
-            # A whole URN would push the outcome out of sight; the details have it in full.
-            "About": st.column_config.TextColumn("About", width=190),
-        },
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
+        alt="Events of the audit log, newest first",
+        states=("Outcome",),
+        # A whole URN would push the outcome out of sight; the details have it in full.
+        config={"About": st.column_config.TextColumn("About", width=190)},
     )
-    return opened
+
+
+def _row(row: AuditRow) -> dict[str, Any]:
+    return {
+        "No.": row.number,
+        "When": row.at,
+        "Exact time": times.exact(row.at),
+        "By": row.actor_name,
+        "Action": row.action,
+        "About": row.subject,
+        "Phase": row.phase,
+        "Outcome": row.outcome,
+    }
 
 
 def details(row: AuditRow) -> None:

@@ -7,7 +7,7 @@ from backend.accounts.audit_log import AuditFilter
 from backend.core import clock
 from backend.core.access import Permission
 from pages.audit import event_table
-from pages.shared import filters, rows
+from pages.shared import filters, rows, tables
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
@@ -26,21 +26,9 @@ def verify() -> None:
         )
 
 
-def export(asked: AuditFilter) -> None:
-    """Make the CSV and offer it."""
-    made = calls.write(audit_log.export_csv, filters=asked)
-    if made is None:
-        return
-    if made.truncated:
-        st.warning(f"Only the newest {made.rows:,} rows are in the file. Narrow the filters.")
-    st.download_button(
-        f"Download {made.rows:,} rows",
-        made.text.encode("utf-8-sig"),
-        file_name=f"audit-{clock.now():%Y%m%d-%H%M%S}.csv",
-        mime="text/csv",
-        key="audit.download",
-        on_click="ignore",
-    )
+def exported(asked: AuditFilter) -> str:
+    """The CSV of what the filters find; that it was made is itself an event."""
+    return calls.fetch_write(audit_log.export_csv, filters=asked).text
 
 
 # gate
@@ -58,13 +46,11 @@ if not listed.items:
     st.info("No event fits these filters.")
 else:
     current = event_table.table(listed, current)
-if current is None:
-    st.query_params.pop("event", None)
-    if listed.items:
-        st.caption("Choose an event to see its details.")
-else:
+filters.put("event", current)
+if current is None and listed.items:
+    st.caption("Choose an event to see its details.")
+elif current is not None:
     # The address of one event shows it, also when the list has moved on.
-    st.query_params["event"] = str(current)
     event_table.details(calls.read(audit_log.get, number=current))
 # act
 newest, older, check, csv = st.columns(4)
@@ -87,9 +73,11 @@ if check.button("Verify the log", key="audit.verify", icon=":material/verified:"
     with st.container():
         verify()
         rows.show(clock.now(), key="audit.outcome")
-if actor.may(Permission.AUDIT_EXPORT) and csv.button(
-    "Prepare CSV", key="audit.export", icon=":material/table:", width="stretch"
-):
-    with st.container():
-        export(asked)
-        rows.show(clock.now(), key="audit.outcome")
+if actor.may(Permission.AUDIT_EXPORT) and listed.items:
+    with csv:
+        tables.download_text(
+            f"audit-{clock.now():%Y%m%d-%H%M%S}",
+            lambda: exported(asked),
+            key="audit.csv",
+            help=f"What the filters find, the newest {audit_log.MAX_EXPORT:,} events at most.",
+        )

@@ -1,10 +1,9 @@
 """The list of change requests."""
 
-import pandas as pd
-import streamlit as st
+from typing import Any
 
-from backend.changes.schemas import DONE, OPEN, ChangePage
-from pages.shared import rows, tables, times
+from backend.changes.schemas import ChangePage, ChangeView
+from pages.shared import tables
 
 EMPTY = {
     "to_approve": "Nothing waits for you.",
@@ -15,34 +14,27 @@ EMPTY = {
 
 def table(page: ChangePage, current: int | None) -> int | None:
     """Draw the list; returns the number of the open change. current: what the address names."""
-    opened = rows.opened([view.id for view in page.items], current, key="changes.table")
-    frame = pd.DataFrame(
-        {
-            "Change": [view.id for view in page.items],
-            "What": [view.label for view in page.items],
-            "About": [view.subject for view in page.items],
-            "Environment": [view.environment for view in page.items],
-            "Size": [
-                "" if view.size is None else f"{view.size:,} {view.unit}".strip()
-                for view in page.items
-            ],
-            "Asked by": [view.requester for view in page.items],
-            "Asked": [view.created_at for view in page.items],
-            "Expires": [view.expires_at for view in page.items],
-            "State": tables.chips(view.status for view in page.items),
-        }
-    )
-    st.dataframe(
-        frame,
-        hide_index=True,
+    return tables.choose(
+        page.items,
+        _row,
+        id_of=lambda view: view.id,
+        current=current,
         key="changes.table",
-        column_config={
-            "Asked": times.column("Asked"),
-            "Expires": times.column("Expires"),
-            "State": tables.states("State", (*OPEN, *DONE)),
-        },
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
+        alt="Change requests, newest first",
+        states=("State",),
+        file="changes",
     )
-    return opened
+
+
+def _row(view: ChangeView) -> dict[str, Any]:
+    return {
+        "Change": view.id,
+        "What": view.label,
+        "About": view.subject,
+        "Environment": view.environment,
+        "Size": "" if view.size is None else f"{view.size:,} {view.unit}".strip(),
+        "Asked by": view.requester,
+        "Asked": view.created_at,
+        "Expires": view.expires_at,
+        "State": view.status,
+    }

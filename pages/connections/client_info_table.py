@@ -1,12 +1,13 @@
 """Client info of every environment, for admins: find, correct by hand, delete, export."""
 
-import pandas as pd
+from typing import Any
+
 import streamlit as st
 
 from backend.connections import client_info_admin
 from backend.connections.client_info_admin import EDITABLE, STATUSES
 from backend.connections.schemas import ClientInfoView
-from pages.shared import confirm, filters, status, times
+from pages.shared import confirm, filters, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -23,18 +24,15 @@ def draw(environments: list[str], *, admin: bool) -> None:
     """Filters, the table, and what an admin can do with the chosen row."""
     wanted = _ask(environments)
     found = calls.read(client_info_admin.search, **wanted)
-    st.download_button(
-        "Download CSV",
-        data=calls.read(client_info_admin.export, **wanted),
-        file_name="client-info.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        key="connections.client_info.csv",
-    )
     if not found:
         st.info("No environment fits these filters.")
         return
     chosen = _table(found)
+    tables.download_text(
+        "client-info",
+        lambda: calls.fetch(client_info_admin.export, **wanted),
+        key="connections.client_info.csv",
+    )
     if chosen is not None:
         _chosen(chosen, admin=admin)
 
@@ -62,30 +60,29 @@ def _ask(environments: list[str]) -> dict[str, str]:
 
 
 def _table(found: tuple[ClientInfoView, ...]) -> ClientInfoView | None:
-    frame = pd.DataFrame(
-        {
-            "Environment": [item.environment for item in found],
-            "Status": [item.connection_status for item in found],
-            "Client ID": [item.client_id for item in found],
-            "Server ID": [item.server_id for item in found],
-            "Frontend base URL": [item.frontend_base_url for item in found],
-            "Last updated": [item.last_updated for item in found],
-            "Error": [item.error_message for item in found],
-            "Edited by": [item.edited_by for item in found],
-        }
-    )
-    event = st.dataframe(
-        frame,
-        hide_index=True,
-        width="stretch",
+    opened = tables.choose(
+        found,
+        _row,
+        id_of=lambda item: item.environment,
+        current=tables.remembered(_TABLE),
         key=_TABLE,
-        column_config={"Last updated": times.column("Last updated")},
-        on_select="rerun",
-        selection_mode="single-row",
-        alt="Client info, one row per environment; Shift and Space choose a row",
+        alt="Client info, one row per environment",
+        states=("Status",),
     )
-    rows = event["selection"]["rows"]
-    return found[rows[0]] if rows and rows[0] < len(found) else None
+    return next((item for item in found if item.environment == opened), None)
+
+
+def _row(item: ClientInfoView) -> dict[str, Any]:
+    return {
+        "Environment": item.environment,
+        "Status": item.connection_status,
+        "Client ID": item.client_id,
+        "Server ID": item.server_id,
+        "Frontend base URL": item.frontend_base_url,
+        "Last updated": item.last_updated,
+        "Error": item.error_message,
+        "Edited by": item.edited_by,
+    }
 
 
 def _chosen(item: ClientInfoView, *, admin: bool) -> None:

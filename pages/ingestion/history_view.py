@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core import clock
@@ -12,7 +13,7 @@ from backend.core.access import Actor, Permission
 from backend.ingestion import follow, service
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.ingestion import run_view
-from pages.shared import charts, filters, names, rows, status, times
+from pages.shared import charts, filters, names, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -92,41 +93,45 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
             else "No run yet. Runs appear here when a dataset's ingestion is started."
         )
         return
-    frame = pd.DataFrame(
-        {
-            "Asked": [run.created_at for run in page.items],
-            "Dataset": [names.urn_name(run.subject) for run in page.items],
-            "Status": [run.status for run in page.items],
-            "Rule": [run.rule.replace("_", " ") for run in page.items],
-            "By": [run.actor_name for run in page.items],
-            "Took": [_took(run) for run in page.items],
-            "Reason": [run.reason[:200] for run in page.items],
-            "Run": [run.run_id for run in page.items],
-        }
-    )
-    if of_one_dataset:
-        frame = frame.drop(columns="Dataset")
-    current = st.query_params.get("run") or None
-    opened = rows.opened([run.run_id for run in page.items], current, key="ingestion.table")
-    st.dataframe(
-        frame,
-        hide_index=True,
+    opened = tables.choose(
+        page.items,
+        _row,
+        id_of=lambda run: run.run_id,
+        current=st.query_params.get("run") or None,
         key="ingestion.table",
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
-        column_config={"Asked": times.column("Asked")},
+        alt="Runs of ingestion, newest first",
+        states=("Status",),
+        hidden=("Environment", "URN", *(("Dataset",) if of_one_dataset else ())),
+        file="ingestion-runs",
+        everything=lambda: tables.walk(lambda cursor: _page(wanted, cursor)),
     )
-    if opened is not None:
-        st.query_params["run"] = opened
-    elif current is not None:
-        st.query_params.pop("run")
+    filters.put("run", opened)
     if page.next_cursor is not None:
         st.button(
             "Older runs",
             key="ingestion.older",
             on_click=lambda: st.query_params.update({"before": str(page.next_cursor)}),
         )
+
+
+def _row(run: RunView) -> dict[str, Any]:
+    return {
+        "Created": run.created_at,
+        "Dataset": names.urn_name(run.subject),
+        "Status": run.status,
+        "Rule": run.rule.replace("_", " "),
+        "By": run.actor_name,
+        "Took": _took(run),
+        "Reason": run.reason[:200],
+        "Run": run.run_id,
+        "Environment": run.environment,
+        "URN": run.subject,
+    }
+
+
+def _page(wanted: RunFilter, cursor: int | None) -> tuple[Sequence[RunView], int | None]:
+    page = calls.fetch(service.list_runs, wanted=wanted, cursor=cursor)
+    return page.items, page.next_cursor
 
 
 def chosen(actor: Actor) -> None:

@@ -1,8 +1,8 @@
 """The mapping editor: rules of all sources, a test of a URN, import and export."""
 
 from functools import partial
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
@@ -11,11 +11,12 @@ from backend.ingestion import background, mapping, resolve
 from backend.ingestion.ruleset import INVOCATIONS, PLATFORM, RULE_KINDS
 from backend.ingestion.schemas import MappingView, RuleView
 from pages.ingestion import run_view
-from pages.shared import confirm, filters, job_progress, times
+from pages.shared import confirm, filters, job_progress, tables
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
 PAGE = 200
+_TABLE = "ingestion.rules.table"
 REMOVE = "ingestion.rule.remove"
 _JOB = "ingestion.check.job"
 _HELP = {
@@ -60,44 +61,47 @@ def _table(found: MappingView) -> RuleView | None:
     if not found.rules:
         st.info("No rule fits. Without a rule a dataset cannot be run from here.")
         return None
-    frame = pd.DataFrame(
-        {
-            "Kind": [rule.kind for rule in found.rules],
-            "Pattern": [_short(rule) for rule in found.rules],
-            "Target": [_target(rule) for rule in found.rules],
-            "Remark": [rule.problem or rule.remark for rule in found.rules],
-            "Note": [rule.note for rule in found.rules],
-            "Kept in": [rule.source for rule in found.rules],
-            "Changed": [rule.updated_at for rule in found.rules],
-            "By": [rule.updated_by for rule in found.rules],
-        }
-    )
-    # Long names leave no room for columns that say nothing.
-    empty = [name for name in ("Remark", "Note", "By") if not frame[name].any()]
-    frame = frame.drop(columns=[*empty, *(["Changed"] if "By" in empty else [])])
-    event = st.dataframe(
-        frame,
-        hide_index=True,
-        key="ingestion.rules.table",
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
-        column_config={
+    opened = tables.choose(
+        found.rules,
+        _row,
+        id_of=_identity,
+        current=tables.remembered(_TABLE),
+        key=_TABLE,
+        alt="Rules of the mapping, in the order in which they are asked",
+        optional=("Remark", "Note", "Changed", "By"),
+        file="ingestion-mapping",
+        config={
             "Pattern": st.column_config.TextColumn("Pattern", width=380),
             "Target": st.column_config.TextColumn("Target", width=230),
-            "Changed": times.column("Changed"),
         },
     )
     if found.total > len(found.rules):
         st.caption(f"{len(found.rules):,} of {found.total:,} rules; search to see others.")
-    rows = event["selection"]["rows"]
-    chosen = found.rules[rows[0]] if rows and rows[0] < len(found.rules) else None
+    chosen = next((rule for rule in found.rules if _identity(rule) == opened), None)
     if chosen is not None:
         st.code(f"{chosen.pattern or 'default'}\n→ {chosen.target.name}", language=None)
     if chosen is not None and not chosen.id:
         st.caption("This rule comes from outside the portal; change it where it is kept.")
         return None
     return chosen
+
+
+def _identity(rule: RuleView) -> tuple[int, str, str]:
+    """Rules from outside the portal have no number of their own."""
+    return (rule.id, rule.kind, rule.pattern)
+
+
+def _row(rule: RuleView) -> dict[str, Any]:
+    return {
+        "Kind": rule.kind,
+        "Pattern": _short(rule),
+        "Target": _target(rule),
+        "Remark": rule.problem or rule.remark,
+        "Note": rule.note,
+        "Kept in": rule.source,
+        "Changed": rule.updated_at,
+        "By": rule.updated_by,
+    }
 
 
 def _short(rule: RuleView) -> str:

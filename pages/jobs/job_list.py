@@ -1,19 +1,16 @@
 """The Runs page's filters and its list."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.jobs import registry
 from backend.jobs import service as jobs
-from backend.jobs.schemas import JobPage
+from backend.jobs.schemas import JobPage, JobView
 from pages.jobs import runs_per_day
-from pages.shared import filters, rows, tables, times
+from pages.shared import filters, tables, times
 from pages.shell import calls
-
-EXPORTED = 5_000
 
 
 def ask() -> dict[str, Any]:
@@ -35,68 +32,41 @@ def ask() -> dict[str, Any]:
     }
 
 
-def table(page: JobPage, current: int | None) -> int | None:
+def table(page: JobPage, wanted: dict[str, Any], current: int | None) -> int | None:
     """Draw the list; returns the id of the open job. current: what the address names."""
-    opened = rows.opened([view.id for view in page.items], current, key="jobs.table")
-    frame = pd.DataFrame(
-        {
-            "Run": [view.id for view in page.items],
-            "What": [view.title for view in page.items],
-            "About": [view.subject for view in page.items],
-            "State": tables.chips(view.state for view in page.items),
-            "By": [view.actor_name for view in page.items],
-            "Created": [view.created_at for view in page.items],
-            "Took": [
-                times.duration((view.finished_at - view.started_at).total_seconds())
-                if view.finished_at and view.started_at
-                else ""
-                for view in page.items
-            ],
-        }
-    )
-    st.dataframe(
-        frame,
-        hide_index=True,
+    return tables.choose(
+        page.items,
+        _row,
+        id_of=lambda view: view.id,
+        current=current,
         key="jobs.table",
-        column_config={
-            "Created": times.column("Created"),
-            "State": tables.states("State", runs_per_day.STATES),
-        },
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
-    )
-    return opened
-
-
-def download(wanted: dict[str, Any]) -> None:
-    """The CSV of what the filters find, the newest 5,000."""
-    tables.download(
-        "runs",
-        ("run", "kind", "title", "about", "state", "by", "created", "started", "finished", "error"),
-        lambda: _exported(wanted),
-        key="jobs.csv",
+        alt="Background runs, newest first",
+        states=("State",),
+        hidden=("Kind", "Started", "Ended", "Error"),
+        file="runs",
+        everything=lambda: tables.walk(lambda before: _page(wanted, before)),
     )
 
 
-def _exported(wanted: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    before, left = None, EXPORTED
-    while left > 0:
-        page = calls.fetch(jobs.list_jobs, **{**wanted, "before": before, "limit": 200})
-        for view in page.items:
-            yield (
-                view.id,
-                view.kind,
-                view.title,
-                view.subject,
-                view.state,
-                view.actor_name,
-                view.created_at,
-                view.started_at,
-                view.finished_at,
-                view.error,
-            )
-        left -= len(page.items)
-        if page.next_cursor is None:
-            return
-        before = page.next_cursor
+def _row(view: JobView) -> dict[str, Any]:
+    return {
+        "Run": view.id,
+        "Kind": view.kind,
+        "What": view.title,
+        "About": view.subject,
+        "State": view.state,
+        "By": view.actor_name,
+        "Created": view.created_at,
+        "Took": times.duration((view.finished_at - view.started_at).total_seconds())
+        if view.finished_at and view.started_at
+        else "",
+        "Started": view.started_at,
+        "Ended": view.finished_at,
+        "Error": view.error,
+    }
+
+
+def _page(wanted: dict[str, Any], before: int | None) -> tuple[Sequence[JobView], int | None]:
+    """Two hundred of what the filters find; the page's own place in the list counts no more."""
+    page = calls.fetch(jobs.list_jobs, **{**wanted, "before": before, "limit": 200})
+    return page.items, page.next_cursor

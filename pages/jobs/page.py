@@ -35,13 +35,8 @@ listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 if not listed.items:
     st.info("No run fits these filters. Runs appear here when a plan, a scan or a test is started.")
 else:
-    current = filters.number("job")
-    chosen = job_list.table(listed, current)
-    job_list.download(wanted)
-    if chosen is not None:
-        st.query_params["job"] = str(chosen)
-    elif current is not None:
-        st.query_params.pop("job")
+    chosen = job_list.table(listed, wanted, filters.number("job"))
+    filters.put("job", chosen)
     if listed.next_cursor is not None:
         st.button(
             "Older runs",

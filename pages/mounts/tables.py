@@ -1,6 +1,6 @@
 """Tables of the mounts page; they draw and return what was chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import altair as alt
 import pandas as pd
@@ -9,72 +9,123 @@ import streamlit as st
 from backend.core import clock
 from backend.mounts.schemas import EMPTY, Charts, MountView, OperationView, OrphanView
 from pages.mounts.filter_bar import REASONS
-from pages.shared import rows, times
+from pages.shared import tables, times
 
+_CONFIG = {
+    "Entry": st.column_config.NumberColumn(format="%d", width="small"),
+    "Job": st.column_config.NumberColumn(format="%d", width="small"),
+    "Action": st.column_config.TextColumn(width=80),
+    "By": st.column_config.TextColumn(width=130),
+    "Note": st.column_config.TextColumn(width="large"),
+}
 _CHART_HEIGHT, _BAR_HEIGHT = 240, 22
 
 
 def mounts(items: Sequence[MountView], current: str | None, *, key: str) -> str | None:
     """Draw entries; returns the key of the open one. current: what the address names."""
-    entry = rows.opened([m.key for m in items], current, key=key)
-    frame = pd.DataFrame(
-        {
-            **_subject(items),
-            "State": [state_of(m) for m in items],
-            "Created": [m.created_at for m in items],
-            "For": [times.duration(_seconds(m)) for m in items],
-        }
+    return tables.choose(
+        items,
+        _mount,
+        id_of=lambda m: m.key,
+        current=current,
+        key=key,
+        alt="Entries of the ledger",
+        states=("State",),
+        optional=("Entry",),
+        config=_CONFIG,
     )
-    _table(frame, key)
-    return entry
 
 
-def orphans(items: Sequence[OrphanView], current: str | None, *, key: str) -> str | None:
+def _mount(m: MountView) -> dict[str, object]:
+    return {
+        **_subject(m),
+        "State": state_of(m),
+        "Created": m.created_at,
+        "For": times.duration(_seconds(m)),
+    }
+
+
+def orphans(
+    items: Sequence[OrphanView],
+    current: str | None,
+    *,
+    key: str,
+    everything: Callable[[], Iterable[OrphanView]],
+) -> str | None:
     """Draw orphans; returns the key of the open entry. current: what the address names.
 
-    The sentences of evidence are too long for a table; they are drawn for the open entry.
+    everything: those of all pages, for the CSV. The sentences of evidence are too long for a
+    table; they are drawn for the open entry.
     """
-    entry = rows.opened([o.key for o in items], current, key=key)
-    frame = pd.DataFrame(
-        {
-            **_subject(items),
-            "Created": [o.created_at for o in items],
-            "Why": [[REASONS[kind] for kind in o.evidence] for o in items],
-        }
+    return tables.choose(
+        items,
+        _orphan,
+        id_of=lambda o: o.key,
+        current=current,
+        key=key,
+        alt="Mounted entries that look orphaned",
+        optional=("Entry",),
+        hidden=("Evidence",),
+        file="orphans",
+        everything=everything,
+        config={**_CONFIG, "Why": st.column_config.ListColumn("Why")},
     )
-    _table(frame, key)
-    return entry
 
 
-def operations(items: Sequence[OperationView], current: str, *, key: str) -> str:
-    """Draw operations; returns the id of the open one, "". current: what the address names."""
-    operation = rows.opened([o.operation_id for o in items], current or None, key=key)
-    frame = pd.DataFrame(
-        {
-            "Started": [o.created_at for o in items],
-            "Action": [o.action for o in items],
-            "Job": [o.jobid for o in items],
-            "Target": [o.backup_target_id or EMPTY for o in items],
-            "Host": [o.host or EMPTY for o in items],
-            "Outcome": [o.status.replace("_", " ") for o in items],
-            "By": [o.actor for o in items],
-            "Note": [o.note for o in items],
-        }
-    )
-    _table(frame, key)
-    return operation or ""
-
-
-def _subject(items: Sequence[MountView]) -> dict[str, list[object]]:
-    """The columns that name an entry; its id only where the ledger has ids."""
-    ids: dict[str, list[object]] = {}
-    if any(m.id is not None for m in items):
-        ids = {"Entry": [m.id for m in items]}
+def _orphan(o: OrphanView) -> dict[str, object]:
     return {
-        **ids,
-        "Job": [m.jobid for m in items],
-        "Target": [m.backup_target_id or EMPTY for m in items],
-        "Host": [m.host or EMPTY for m in items],
+        **_subject(o),
+        "Created": o.created_at,
+        "Why": [REASONS[kind] for kind in o.evidence],
+        "Evidence": " ".join(o.evidence.values()),
+    }
+
+
+def operations(
+    items: Sequence[OperationView],
+    current: str,
+    *,
+    key: str,
+    everything: Callable[[], Iterable[OperationView]],
+) -> str:
+    """Draw operations; returns the id of the open one, "". current: what the address names.
+
+    everything: those of all pages, for the CSV."""
+    opened = tables.choose(
+        items,
+        _operation,
+        id_of=lambda o: o.operation_id,
+        current=current or None,
+        key=key,
+        alt="Requests to DMS servers, newest first",
+        states=("Outcome",),
+        file="operations",
+        everything=everything,
+        config=_CONFIG,
+    )
+    return opened or ""
+
+
+def _operation(o: OperationView) -> dict[str, object]:
+    return {
+        "Started": o.created_at,
+        "Action": o.action,
+        "Job": o.jobid,
+        "Target": o.backup_target_id or EMPTY,
+        "Host": o.host or EMPTY,
+        "Outcome": o.status,
+        "By": o.actor,
+        "Note": o.note,
+    }
+
+
+def _subject(m: MountView) -> dict[str, object]:
+    """What names an entry; its id only where the ledger has ids."""
+    return {
+        "Entry": m.id,
+        "Job": m.jobid,
+        "Target": m.backup_target_id or EMPTY,
+        "Host": m.host or EMPTY,
     }
 
 
@@ -89,28 +140,6 @@ def _seconds(mount: MountView) -> float | None:
     """How long it has been mounted, or was."""
     end = clock.now() if mount.mounted else mount.updated_at
     return max(0.0, (end - mount.since).total_seconds()) if end and mount.since else None
-
-
-def _table(frame: pd.DataFrame, key: str) -> None:
-    st.dataframe(
-        frame,
-        hide_index=True,
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
-        width="stretch",
-        column_config={
-            "Created": times.column("Created"),
-            "Started": times.column("Started"),
-            "Entry": st.column_config.NumberColumn(format="%d", width="small"),
-            "Job": st.column_config.NumberColumn(format="%d", width="small"),
-            "Action": st.column_config.TextColumn(width=80),
-            "Outcome": st.column_config.TextColumn(width=110),
-            "By": st.column_config.TextColumn(width=130),
-            "Note": st.column_config.TextColumn(width="large"),
-            "Why": st.column_config.ListColumn("Why"),
-        },
-    )
 
 
 def charts(found: Charts) -> None:

@@ -1,6 +1,8 @@
 """The parts of the mounts page: entries, orphans, operations; each draws itself."""
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +13,7 @@ from backend.mounts.schemas import ORPHAN_KINDS, Filters, OrphanPage
 from pages.mounts import detail_view, filter_bar, tables
 from pages.mounts.filter_bar import Wanted
 from pages.shared import filters, times
+from pages.shared import tables as shared_tables
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -37,7 +40,7 @@ def entries(actor: Actor, wanted: Wanted) -> str | None:
     entry = tables.mounts(page.items, wanted.entry, key=f"mounts.table.{wanted.view}")
     filter_bar.pager(page.next_cursor, complete=page.complete)
     st.download_button(
-        "Download as CSV",
+        "Download CSV",
         data=partial(_export, calls.database(), actor, wanted),
         file_name=f"mounts-{wanted.view}.csv",
         mime="text/csv",
@@ -62,13 +65,12 @@ def _export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
 
 def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
     """What the last scan found, with its evidence; returns the open entry."""
-    page = calls.read(
-        orphans.list_found,
-        environment=wanted.where,
-        filters=wanted.filters,
-        reason=wanted.reason,
-        cursor=wanted.cursor,
-    )
+    asked = {
+        "environment": wanted.where,
+        "filters": wanted.filters,
+        "reason": wanted.reason,
+    }
+    page = calls.read(orphans.list_found, **asked, cursor=wanted.cursor)
     watch = calls.read(orphans.watch, environment=wanted.where)
     times.caption("Last scan", page.found_at, never="never; the schedule will look soon")
     if page.failing_since is not None:
@@ -87,13 +89,28 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
     if not page.items:
         _none(page)
         return wanted.entry
-    entry = tables.orphans(page.items, wanted.entry, key="mounts.table.orphans")
+    entry = tables.orphans(
+        page.items,
+        wanted.entry,
+        key="mounts.table.orphans",
+        everything=lambda: _all(orphans.list_found, **asked),
+    )
     filter_bar.pager(page.next_cursor)
     for item in page.items:
         if item.key == entry:
             st.markdown("**Why it looks orphaned**")
             st.markdown("\n".join(f"- {escape(said)}" for said in item.evidence.values()))
     return entry
+
+
+def _all(function: Callable[..., Any], **asked: Any) -> Iterator[Any]:
+    """What the filters find, page by page, for the CSV."""
+
+    def load(cursor: str | None) -> tuple[Sequence[Any], str | None]:
+        page = calls.fetch(function, **asked, cursor=cursor or "")
+        return page.items, page.next_cursor
+
+    return shared_tables.walk(load)
 
 
 def _none(page: OrphanPage) -> None:
@@ -120,25 +137,30 @@ def _max_age(wanted: Wanted, hours: int) -> None:
 
 def operations(actor: Actor, wanted: Wanted) -> None:
     """Requests to DMS servers, and the story of the chosen one."""
-    page = calls.read(
-        explorer.list_operations,
-        environment=wanted.where,
-        host=wanted.filters.host,
-        target=wanted.filters.target,
-        job=wanted.filters.job,
-        status=wanted.state,
-        cursor=wanted.cursor if filters.number("cursor") is not None else "",
-    )
+    asked = {
+        "environment": wanted.where,
+        "host": wanted.filters.host,
+        "target": wanted.filters.target,
+        "job": wanted.filters.job,
+        "status": wanted.state,
+    }
+    cursor = wanted.cursor if filters.number("cursor") is not None else ""
+    page = calls.read(explorer.list_operations, **asked, cursor=cursor)
     chosen = st.query_params.get("operation", "")
     if page.items:
-        chosen = tables.operations(page.items, chosen, key="mounts.table.operations")
+        chosen = tables.operations(
+            page.items,
+            chosen,
+            key="mounts.table.operations",
+            everything=lambda: _all(explorer.list_operations, **asked),
+        )
         filter_bar.put("operation", chosen)
         filter_bar.pager(page.next_cursor)
     else:
-        asked = wanted.state or wanted.cursor or wanted.filters != Filters()
+        filtered = wanted.state or wanted.cursor or wanted.filters != Filters()
         st.info(
             "No operation fits. Clear a filter."
-            if asked
+            if filtered
             else "No operation was made yet. They appear here when somebody mounts through this "
             "client."
         )

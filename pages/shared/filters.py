@@ -92,6 +92,14 @@ def number(parameter: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
 
 
+def put(parameter: str, value: object) -> None:
+    """`?parameter=value`, or none of it without a value; what a table's open row is kept in."""
+    if value:
+        st.query_params[parameter] = str(value)
+    else:
+        st.query_params.pop(parameter, None)
+
+
 def forget(parameter: str) -> None:
     """Take `?parameter=` out of the address; for a button's on_click."""
     st.query_params.pop(parameter, None)

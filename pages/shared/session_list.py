@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.accounts import sessions
 from backend.accounts.schemas import SessionView
-from pages.shared import times
+from pages.shared import tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -46,7 +46,18 @@ def show(
                 args=(view.id,),
             )
     if len(views) > SHOWN:
-        st.caption(f"{len(views) - SHOWN} more live sessions are not shown.")
+        st.caption(f"{len(views) - SHOWN} more live sessions are only in the CSV.")
+    if views:
+        tables.download("sessions", _HEADERS, lambda: map(_line, views), key=f"{key}.csv")
+
+
+_HEADERS = ("account", "browser", "address", "signed_in", "last_seen", "ends")
+
+
+def _line(view: SessionView) -> tuple[object, ...]:
+    browser = _browser(view.user_agent)
+    instants = (view.created_at, view.last_seen_at, view.expires_at)
+    return (view.account_name, browser, view.address, *instants)
 
 
 def _end(session_id: int) -> None:

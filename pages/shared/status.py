@@ -32,6 +32,19 @@ _LOOKS: dict[str, tuple[Colour, str]] = {
     "refused": ("orange", ":material/block:"),
     "cancelled": ("gray", ":material/block:"),
     "skipped": ("gray", ":material/skip_next:"),
+    "partial": ("orange", ":material/sync_problem:"),
+    "stopped": ("orange", ":material/power_off:"),
+    "planning": ("blue", ":material/autorenew:"),
+    "under way": ("blue", ":material/autorenew:"),
+    "asking": ("blue", ":material/autorenew:"),
+    "enabled": ("green", ":material/check:"),
+    "valid": ("green", ":material/check:"),
+    "disabled": ("gray", ":material/block:"),
+    "revoked": ("gray", ":material/block:"),
+    "ended": ("gray", ":material/timer_off:"),
+    "unmounted": ("gray", ":material/eject:"),
+    "not tried": ("gray", ":material/skip_next:"),
+    "nothing to do": ("gray", ":material/check:"),
 }
 
 #: Chips in tables, readable on both themes: the same meanings as the badges.
@@ -43,6 +56,11 @@ COLOURS: dict[str, str] = {
     "violet": "#7c3aed",
     "gray": "#6b7280",
 }
+
+
+def words() -> tuple[str, ...]:
+    """Every status word that has a colour of its own."""
+    return tuple(_LOOKS)
 
 
 def colour(word: str) -> Colour:

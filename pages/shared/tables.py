@@ -1,46 +1,171 @@
-"""What every list of the portal shows in the same way: states as coloured chips, and its CSV."""
+"""The one table of the portal: coloured states, relative times, a row that opens, its CSV."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict, TypeVar, Unpack
 
+import pandas as pd
 import streamlit as st
 
 from backend.core import csv_export
-from pages.shared import status
+from pages.shared import rows, status, times
+
+T = TypeVar("T")
+Id = TypeVar("Id", bound=Hashable)
+
+#: Rows of a list that one "Download CSV" may read; a longer one is the command line's.
+EXPORTED = 5_000
 
 
-def states(label: str, words: Sequence[str]) -> Any:
-    """The column of a status: a chip in the colour that the word has everywhere.
+class Look(TypedDict, total=False):
+    """How a list is drawn.
 
-    words: every status that can stand in it. The cells are made by `chips`.
+    states: the columns that hold a status word. hidden: columns that only the CSV has. optional:
+    columns that are hidden while they say nothing, for long names need the room. file: the name of
+    the CSV without its ending, none without it. everything: the items of the CSV when they are more
+    than those drawn, called when the button is pressed. config, placeholder: of `st.dataframe`.
     """
-    return st.column_config.MultiselectColumn(
-        label,
-        options=list(words),
-        color=[status.COLOURS[status.colour(word)] for word in words],
-    )
+
+    states: Collection[str]
+    hidden: Collection[str]
+    optional: Collection[str]
+    file: str
+    everything: Callable[[], Iterable[Any]]
+    config: Mapping[str, Any]
+    placeholder: str
 
 
-def chips(words: Iterable[str]) -> list[list[str]]:
-    """The cells of such a column."""
-    return [[word] for word in words]
+Row = Callable[[T], Mapping[str, Any]]
+
+
+def show(items: Sequence[T], row: Row[T], *, key: str, alt: str, **look: Unpack[Look]) -> None:
+    """Draw a list that nothing is chosen from, and below it "Download CSV".
+
+    row: an item as column → value; instants are drawn as relative times. alt: the list in a few
+    words, for those who cannot see it.
+    """
+    _draw(items, row, key, alt, look)
+    _download(items, row, key, look)
+
+
+def choose(
+    items: Sequence[T],
+    row: Row[T],
+    *,
+    id_of: Callable[[T], Id],
+    current: Id | None,
+    key: str,
+    alt: str,
+    **look: Unpack[Look],
+) -> Id | None:
+    """Like `show`, with rows that open: returns the id of the open one.
+
+    current: the open one so far: what the address names, or `remembered`.
+    """
+    opened = rows.opened([id_of(item) for item in items], current, key=key)
+    alt += "; Shift and Space open a row"
+    _draw(items, row, key, alt, look, on_select="rerun", selection_mode="single-row")
+    _download(items, row, key, look)
+    st.session_state[f"{key}.open"] = opened
+    return opened
+
+
+def remembered(key: str) -> Any:
+    """The open row of a table whose choice no address names."""
+    return st.session_state.get(f"{key}.open")
+
+
+def walk(load: Callable[[Any], tuple[Sequence[T], Any]], *, most: int = EXPORTED) -> Iterator[T]:
+    """The items of a paged list for its CSV, at most `most` of them.
+
+    load: a cursor, None for the first page → its items and the cursor of the next page or None.
+    """
+    cursor, left = None, most
+    while left > 0:
+        items, cursor = load(cursor)
+        yield from items[:left]
+        left -= len(items)
+        if cursor is None:
+            return
 
 
 def download(
     name: str, headers: Sequence[str], rows: Callable[[], Iterable[Sequence[Any]]], *, key: str
 ) -> None:
-    """ "Download CSV" of a list: what the filters find, read when it is pressed.
+    """ "Download CSV" of what is not drawn with `show`: rows are read when it is pressed.
 
     name: of the file, without its ending. rows: bounded by the one who brings them.
     """
+    download_text(name, lambda: csv_export.write(headers, rows()), key=key)
+
+
+def download_text(name: str, text: Callable[[], str], *, key: str, help: str | None = None) -> None:
+    """ "Download CSV" of a text that a service makes when it is pressed."""
     st.download_button(
         "Download CSV",
-        data=lambda: csv_export.write(headers, rows()).encode(
-            "utf-8-sig"
-        ),  # Excel asks for the mark
+        data=lambda: text().encode("utf-8-sig"),  # Excel asks for the mark
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",
         key=key,
+        help=help,
         on_click="ignore",
     )
+
+
+def _draw(
+    items: Sequence[T], row: Row[T], key: str, alt: str, look: Look, **selection: Any
+) -> None:
+    frame = pd.DataFrame([row(item) for item in items])
+    hidden = [*look.get("hidden", ())]
+    hidden += [
+        name for name in look.get("optional", ()) if not any(_says(cell) for cell in frame[name])
+    ]
+    columns = {name: times.column(name) for name in frame if _holds_times(frame[name])}
+    for name in look.get("states", ()):
+        columns[name] = _chips(name)
+        frame[name] = [[word.replace("_", " ")] if word else [] for word in frame[name]]
+    st.dataframe(
+        frame.drop(columns=hidden),
+        hide_index=True,
+        width="stretch",
+        key=key,
+        alt=alt,
+        placeholder=look.get("placeholder", "–"),
+        column_config={**columns, **look.get("config", {})},
+        **selection,
+    )
+
+
+def _says(cell: Any) -> bool:
+    return bool(cell) and cell is not pd.NaT
+
+
+def _holds_times(cells: "pd.Series[Any]") -> bool:
+    return any(isinstance(cell, datetime) for cell in cells)
+
+
+def _chips(label: str) -> Any:
+    """The column of a status: a chip in the colour that the word has everywhere."""
+    words = status.words()
+    return st.column_config.MultiselectColumn(
+        label,
+        options=[word.replace("_", " ") for word in words],
+        color=[status.COLOURS[status.colour(word)] for word in words],
+    )
+
+
+def _download(items: Sequence[T], row: Row[T], key: str, look: Look) -> None:
+    everything = look.get("everything", lambda: items)
+
+    def text() -> str:
+        lines = [row(item) for item in everything()]
+        headers = list(lines[0]) if lines else []
+        return csv_export.write(headers, ([_cell(v) for v in line.values()] for line in lines))
+
+    if file := look.get("file"):
+        download_text(file, text, key=f"{key}.csv")
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -37,12 +37,18 @@ def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
         return function(session, actor, **arguments)
 
 
+def fetch_write(function: Callable[..., T], /, **arguments: Any) -> T:
+    """Like `write`, but the PortalError is raised: for what a download makes at the click, where no
+    page is drawn that could show it."""
+    actor = _actor()
+    with get_database().write() as session:
+        return function(session, actor, **arguments)
+
+
 def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
     """`function(session, actor, **arguments)` and commit; a PortalError is shown, None returned."""
-    actor = _actor()
     try:
-        with get_database().write() as session:
-            return function(session, actor, **arguments)
+        return fetch_write(function, **arguments)
     except Waiting as exc:
         errors.show_waiting(exc)
         return None

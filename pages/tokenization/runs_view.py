@@ -1,5 +1,7 @@
 """The history of runs, and one run: live, then its result and what DataHub says now."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -15,7 +17,7 @@ from backend.tokenization.schemas import (
     Trigger,
 )
 from backend.tokenization.sources import POSTGRES
-from pages.shared import filters, job_progress, rows, status, times
+from pages.shared import filters, job_progress, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -29,7 +31,7 @@ def history(environment: str) -> None:
     before = filters.number("before")
     runs = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
     if runs:
-        _table(runs)
+        _table(runs, wanted)
     elif before is not None or wanted.state or wanted.trigger or wanted.text:
         st.info("No run fits these filters. Clear one.")
     else:
@@ -65,40 +67,45 @@ def _ask_filters(environment: str) -> RunFilters:
     return RunFilters(environment or None, wanted_state, wanted_trigger, wanted_text)
 
 
-def _table(runs: tuple[RunView, ...]) -> None:
+def _table(runs: tuple[RunView, ...], wanted: RunFilters) -> None:
     current = filters.number("run")
-    opened = rows.opened([run.id for run in runs], current, key="tokenization.history")
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Run": [run.id for run in runs],
-                "Table": [run.table for run in runs],
-                "State": [run.state.value for run in runs],
-                "Changed": [run.rows_updated for run in runs],
-                "Columns": [", ".join(c.name for c in run.columns) for run in runs],
-                "By": [f"{run.actor} ({run.trigger.value})" for run in runs],
-                "When": [run.created_at for run in runs],
-                "Took": [times.duration(run.seconds) for run in runs],
-                "DataHub": [run.write_back.value for run in runs],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    opened = tables.choose(
+        runs,
+        _row,
+        id_of=lambda run: run.id,
+        current=current,
         key="tokenization.history",
+        alt="Runs of tokenization, newest first",
+        states=("State", "DataHub"),
+        hidden=("Environment",),
+        file="tokenization-runs",
+        everything=lambda: tables.walk(lambda before: _page(wanted, before)),
         placeholder="",
-        column_config={
-            "When": times.column("When"),
-            "Changed": st.column_config.NumberColumn("Changed", format="localized"),
-        },
-        on_select="rerun",
-        selection_mode="single-row",
+        config={"Changed": st.column_config.NumberColumn("Changed", format="localized")},
     )
     if opened != current:
-        if opened is None:
-            st.query_params.pop("run")
-        else:
-            st.query_params["run"] = str(opened)
+        filters.put("run", opened)
         st.rerun()
+
+
+def _row(run: RunView) -> dict[str, Any]:
+    return {
+        "Run": run.id,
+        "Table": run.table,
+        "State": run.state.value,
+        "Changed": run.rows_updated,
+        "Columns": ", ".join(c.name for c in run.columns),
+        "By": f"{run.actor} ({run.trigger.value})",
+        "Created": run.created_at,
+        "Took": times.duration(run.seconds),
+        "DataHub": run.write_back.value,
+        "Environment": run.environment,
+    }
+
+
+def _page(wanted: RunFilters, before: int | None) -> tuple[tuple[RunView, ...], int | None]:
+    runs = calls.fetch(service.list_runs, filters=wanted, limit=PAGE, before=before)
+    return runs, runs[-1].id if len(runs) == PAGE else None
 
 
 def chosen(actor: Actor) -> None:

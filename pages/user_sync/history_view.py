@@ -1,13 +1,13 @@
 """The newest plans and runs of an environment: what they found and did, each line a link."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.user_sync import service
 from backend.user_sync.schemas import KINDS, PlanView, RunView
-from pages.shared import charts, times
+from pages.shared import charts, filters, tables
 from pages.shell import calls
 from pages.user_sync.plan_view import LABELS
 
@@ -44,13 +44,33 @@ def draw(environment: str) -> None:
     st.subheader("Runs", anchor=False)
     if runs:
         st.caption("Choose a run to see what became of each user, to continue or to revert it.")
-        _choose("run", [run.id for run in runs], _runs(runs), key="user_sync.runs")
+        chosen = tables.choose(
+            runs,
+            _run,
+            id_of=lambda run: run.id,
+            current=filters.number("run"),
+            key="user_sync.runs",
+            alt="Runs of user sync, newest first",
+            states=("State",),
+            file="user-sync-runs",
+        )
+        _open("run", chosen)
     else:
         st.caption("Nothing was applied yet. A run begins when ticked rows of a plan are applied.")
     st.subheader("Plans", anchor=False)
     if plans:
         st.caption("Choose a plan to review it.")
-        _choose("plan", [plan.id for plan in plans], _plans(plans), key="user_sync.plans")
+        chosen = tables.choose(
+            plans,
+            _plan,
+            id_of=lambda plan: plan.id,
+            current=filters.number("plan"),
+            key="user_sync.plans",
+            alt="Plans of user sync, newest first",
+            states=("State",),
+            file="user-sync-plans",
+        )
+        _open("plan", chosen)
     else:
         st.caption("No plan was made yet.")
 
@@ -102,64 +122,45 @@ def _count(run: RunView, outcome: str) -> int:
     return run.total - run.done if outcome == "not tried" else run.counts.get(outcome, 0)
 
 
-def _choose(what: str, ids: list[int], frame: pd.DataFrame, *, key: str) -> None:
-    event = st.dataframe(
-        frame,
-        hide_index=True,
-        width="stretch",
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "Created": times.column("Created"),
-            **{
-                name: st.column_config.NumberColumn(name, width="small")
-                for name in frame.select_dtypes("number").columns
-            },
-        },
-    )
-    rows = event["selection"]["rows"]
-    if not rows or rows[0] >= len(ids) or st.query_params.get(what) == str(ids[rows[0]]):
+def _open(what: str, number: int | None) -> None:
+    """Go to a run or plan that was chosen just now, or away from one."""
+    if number == filters.number(what):
         return
-    st.query_params[what] = str(ids[rows[0]])
-    st.query_params["view"] = "plan" if what == "plan" else "history"
+    filters.put(what, number)
+    st.query_params["view"] = "plan" if what == "plan" and number else "history"
     st.rerun()
 
 
-def _runs(runs: Sequence[RunView]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "Run": [run.id for run in runs],
-            "Plan": [run.plan_id for run in runs],
-            "State": [run.state for run in runs],
-            "Applied": _settled(runs, "applied"),
-            "Conflicts": _settled(runs, "conflict"),
-            "Failed": _settled(runs, "failed"),
-            "Unknown": _settled(runs, "unknown"),
-            "Not tried": _settled(runs, "not tried"),
-            "By": [run.actor_name for run in runs],
-            "Created": [run.created_at for run in runs],
-        }
-    )
+def _run(run: RunView) -> dict[str, Any]:
+    return {
+        "Run": run.id,
+        "Plan": run.plan_id,
+        "State": run.state,
+        "Applied": _settled(run, "applied"),
+        "Conflicts": _settled(run, "conflict"),
+        "Failed": _settled(run, "failed"),
+        "Unknown": _settled(run, "unknown"),
+        "Not tried": _settled(run, "not tried"),
+        "By": run.actor_name,
+        "Created": run.created_at,
+    }
 
 
-def _settled(runs: Sequence[RunView], outcome: str) -> "pd.Series[int]":
+def _settled(run: RunView, outcome: str) -> int | None:
     """Numbers of what has ended; a run at work is counted where it is drawn anew."""
-    return pd.Series([_count(run, outcome) if run.ended else None for run in runs], dtype="Int64")
+    return _count(run, outcome) if run.ended else None
 
 
-def _plans(plans: Sequence[PlanView]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "Plan": [plan.id for plan in plans],
-            "State": [_state(plan) for plan in plans],
-            "Planned": [_MADE.get(plan.origin, plan.origin) for plan in plans],
-            "Changes": [plan.changes for plan in plans],
-            "Run": [str(plan.run_id or "") for plan in plans],
-            "By": [plan.actor_name for plan in plans],
-            "Created": [plan.created_at for plan in plans],
-        }
-    )
+def _plan(plan: PlanView) -> dict[str, Any]:
+    return {
+        "Plan": plan.id,
+        "State": _state(plan),
+        "Planned": _MADE.get(plan.origin, plan.origin),
+        "Changes": plan.changes,
+        "Run": str(plan.run_id or ""),
+        "By": plan.actor_name,
+        "Created": plan.created_at,
+    }
 
 
 def _state(plan: PlanView) -> str:

@@ -6,7 +6,7 @@ from backend.core.access import Actor, Permission
 from backend.core.words import counted
 from backend.user_sync import service
 from backend.user_sync.schemas import KINDS, OBSERVED, PlanView, RowFilter, RowView
-from pages.shared import filters, job_progress, rows, times
+from pages.shared import filters, job_progress, rows, tables, times
 from pages.shell import calls
 from pages.shell.errors import code, escape
 from pages.user_sync import apply_dialog, diff_table, mapping, ticks
@@ -236,12 +236,8 @@ def _ticks(plan: PlanView, wanted: RowFilter, shown: tuple[RowView, ...]) -> Non
 
 
 def _download(plan: PlanView) -> None:
-    st.download_button(
-        "Download the plan (CSV)",
-        data=lambda: calls.fetch(service.plan_csv, plan_id=plan.id).encode("utf-8-sig"),
-        file_name=f"user-sync-plan-{plan.id}.csv",
-        mime="text/csv",
+    tables.download_text(
+        f"user-sync-plan-{plan.id}",
+        lambda: calls.fetch(service.plan_csv, plan_id=plan.id),
         key="user_sync.plan_csv",
-        on_click="ignore",
-        icon=":material/download:",
     )

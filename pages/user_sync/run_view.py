@@ -1,8 +1,9 @@
 """One run: live, then the outcome of each user, continue, revert, download."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
@@ -10,7 +11,7 @@ from backend.jobs import service as jobs
 from backend.user_sync import service
 from backend.user_sync.fields import TEXTS
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
-from pages.shared import filters, job_progress, rows, status, times
+from pages.shared import filters, job_progress, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -102,16 +103,21 @@ def _items(run: RunView) -> None:
     if not items:
         st.info("No user of this run fits these filters.")
         return
-    st.dataframe(
-        _frame(run, items),
-        hide_index=True,
-        width="stretch",
+    texts = [name for name in TEXTS if any(name in item.row.texts for item in items)]
+    tables.show(
+        items,
+        lambda item: _row(run, item, texts),
         key="user_sync.items",
+        alt=f"Users of run {run.id} with what became of each",
+        states=("Outcome",),
+        optional=("Reason",),
         placeholder="",
-        column_config={
-            "Ended": times.column("Ended"),
-            "OpenMetadata": st.column_config.LinkColumn(display_text="Open"),
-        },
+        config={"OpenMetadata": st.column_config.LinkColumn(display_text="Open")},
+    )
+    tables.download_text(
+        f"user-sync-run-{run.id}",
+        lambda: calls.fetch(service.run_csv, run_id=run.id),
+        key="user_sync.run_csv",
     )
     if len(items) == PAGE:
         st.button(
@@ -128,34 +134,26 @@ def _items(run: RunView) -> None:
         )
 
 
-def _frame(run: RunView, items: tuple[ItemView, ...]) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "E-mail": [item.email for item in items],
-            "Outcome": [_word(item.state, run) for item in items],
-            "Reason": [item.reason for item in items],
-            "Old name": [_name(item.row.old_name, item) for item in items],
-            "New name": [_name(item.row.new_name, item) for item in items],
-            "Old domains": [_domains(item.row.old_domains, item) for item in items],
-            "New domains": [_domains(item.row.new_domains, item) for item in items],
-            **_texts(items),
-            "Ended": [item.finished_at for item in items],
-            "OpenMetadata": [item.row.user_url for item in items],
-        }
-    )
-    return frame if any(item.reason for item in items) else frame.drop(columns="Reason")
-
-
-def _texts(items: tuple[ItemView, ...]) -> dict[str, list[str]]:
-    """Two columns for each further attribute that somebody here was to get."""
-    return {
-        f"{age} {text.label.lower()}": [
-            item.row.texts[name][at] or "(empty)" if name in item.row.texts else ""
-            for item in items
-        ]
-        for name, text in TEXTS.items()
-        if any(name in item.row.texts for item in items)
+def _row(run: RunView, item: ItemView, texts: Iterable[str]) -> dict[str, Any]:
+    """texts: the further attributes that somebody on this page was to get."""
+    changed = {
+        f"{age} {TEXTS[name].label.lower()}": item.row.texts[name][at] or "(empty)"
+        if name in item.row.texts
+        else ""
+        for name in texts
         for at, age in enumerate(("Old", "New"))
+    }
+    return {
+        "E-mail": item.email,
+        "Outcome": _word(item.state, run),
+        "Reason": item.reason,
+        "Old name": _name(item.row.old_name, item),
+        "New name": _name(item.row.new_name, item),
+        "Old domains": _domains(item.row.old_domains, item),
+        "New domains": _domains(item.row.new_domains, item),
+        **changed,
+        "Ended": item.finished_at,
+        "OpenMetadata": item.row.user_url,
     }
 
 
@@ -176,15 +174,6 @@ def _actions(actor: Actor, run: RunView) -> None:
         may_revert = actor.may(Permission.USER_SYNC_PLAN)
         if may_revert and st.button("Revert …", key="user_sync.revert", icon=":material/undo:"):
             _revert(run)
-        st.download_button(
-            "Download the result (CSV)",
-            data=lambda: calls.fetch(service.run_csv, run_id=run.id).encode("utf-8-sig"),
-            file_name=f"user-sync-run-{run.id}.csv",
-            mime="text/csv",
-            key="user_sync.run_csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
 
 
 def _revert(run: RunView) -> None:

@@ -66,7 +66,7 @@ class TestEnding:
         table.hover()
         expect(table.get_by_role("button", name="Search")).to_be_visible()
         # Streamlit's own download escapes no formulas.
-        expect(table.get_by_role("button", name="Download as CSV")).to_be_hidden()
+        expect(table.get_by_role("button", name="Download CSV")).to_be_hidden()
         tap(browser_page.get_by_role("radio", name="Live sessions").last)
         ends = browser_page.get_by_role("button", name="End")
         expect(ends.first).to_be_visible()

@@ -235,8 +235,8 @@ class TestHistory:
 
         app = open_page(PAGE, role="viewer", view="runs", run=str(run.id))
 
-        (frame,) = [each.value for each in app.dataframe if "When" in each.value]
-        assert list(frame["When"]) == [run.created_at]
+        (frame,) = [each.value for each in app.dataframe if "Created" in each.value]
+        assert list(frame["Created"]) == [run.created_at]
         ended = next(each for each in app.metric if each.label == "Ended")
         assert ended.value.endswith(("now", "ago"))
         assert str(run.finished_at.year if run.finished_at else "") in ended.help
@@ -254,12 +254,12 @@ class TestHistory:
         app.run()
         assert app.subheader[0].value == f"Run {second.id}", "what was ticked is open"
         app.button(key="tokenization.older").click().run()
-        (frame,) = [each.value for each in app.dataframe if "When" in each.value]
+        (frame,) = [each.value for each in app.dataframe if "Created" in each.value]
         assert list(frame["Run"]) == [first.id]
         assert app.subheader[0].value == f"Run {second.id}", "the list moved on, what is open not"
         app.button(key="tokenization.newest").click().run()
 
-        (frame,) = [each.value for each in app.dataframe if "When" in each.value]
+        (frame,) = [each.value for each in app.dataframe if "Created" in each.value]
         assert list(frame["Run"]) == [second.id]
         assert "before" not in app.query_params
 

@@ -33,6 +33,11 @@ def shown(app) -> str:
     return "\n".join(str(e.value) for kind in kinds for e in getattr(app, kind))
 
 
+def words(app, column) -> list[str]:
+    """The chips of a column."""
+    return [word for cell in app.dataframe[0].value[column] for word in cell]
+
+
 def html(app) -> str:
     return "\n".join(str(e.proto.body) for e in app.get("html"))
 
@@ -208,12 +213,11 @@ class TestApply:
         assert bar.proto.text == "0 of 2", "by the run's own counts, as the tiles"
         assert "took" not in shown(app)
         assert {m.label: m.value for m in app.metric}["Waiting"] == "2", "nobody was passed over"
-        assert set(app.dataframe[0].value["Outcome"]) == {"waiting"}
+        assert set(words(app, "Outcome")) == {"waiting"}
         work(world)
         app.run()
         assert not app.exception
-        outcomes = dict(zip(app.dataframe[0].value["E-mail"], app.dataframe[0].value["Outcome"],
-                            strict=True))  # fmt: skip
+        outcomes = dict(zip(app.dataframe[0].value["E-mail"], words(app, "Outcome"), strict=True))
         assert outcomes == {"dana.fox@example.com": "conflict", "lena.novak@example.com": "applied"}
         assert world.stored("lena.novak")["displayName"] == "Lena Novak-Horvat"
 

@@ -1,0 +1,76 @@
+"""The one table: states in colour, what a row opens, and the CSV of what the filters find."""
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import tables
+
+Saved = dict[str, Callable[[], bytes]]
+
+
+def drawn() -> None:
+    """A page with one table, as AppTest runs it."""
+    from datetime import UTC, datetime
+
+    import streamlit as st
+
+    from pages.shared import tables
+
+    items = [(7, "failed", datetime(2026, 1, 2, tzinfo=UTC), ""), (8, "under_way", None, "")]
+    opened = tables.choose(
+        items,
+        lambda item: {
+            "No.": item[0],
+            "State": item[1],
+            "At": item[2],
+            "Note": item[3],
+            "Why": ["=1+1", "b"],
+        },
+        id_of=lambda item: item[0],
+        current=tables.remembered("t"),
+        key="t",
+        alt="Some runs",
+        states=("State",),
+        hidden=("Why",),
+        optional=("Note",),
+        file="runs",
+    )
+    st.text(f"open: {opened}")
+
+
+class TestTable:
+    def test_states_are_chips_and_what_says_nothing_is_left_out(self, saved: Saved) -> None:
+        app = AppTest.from_function(drawn, default_timeout=60).run()
+        assert not app.exception
+        frame = app.dataframe[0].value
+        assert list(frame.columns) == ["No.", "State", "At"]
+        assert [*map(list, frame["State"])] == [["failed"], ["under way"]]
+        assert app.dataframe[0].proto.alt.startswith("Some runs")
+
+    def test_the_csv_has_words_and_exact_times_and_no_formula(self, saved: Saved) -> None:
+        AppTest.from_function(drawn, default_timeout=60).run()
+        lines = saved["Download CSV"]().decode("utf-8-sig").splitlines()
+        assert lines[0] == "No.,State,At,Note,Why"
+        assert lines[1] == '7,failed,2026-01-02T00:00:00Z,,"\'=1+1, b"'
+        assert lines[2] == '8,under_way,,,"\'=1+1, b"'
+
+    def test_a_ticked_row_stays_open(self, saved: Saved) -> None:
+        app = AppTest.from_function(drawn, default_timeout=60).run()
+        app.session_state["t"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+        assert app.run().text[0].value == "open: 8"
+        assert app.run().text[0].value == "open: 8"
+
+
+class TestWalk:
+    def test_ends_with_the_list_or_at_the_bound(self) -> None:
+        asked: list[int | None] = []
+
+        def load(cursor: int | None) -> tuple[list[int], int | None]:
+            asked.append(cursor)
+            first = cursor or 0
+            return list(range(first, first + 3)), first + 3 if first < 6 else None
+
+        assert list(tables.walk(load)) == list(range(9))
+        assert asked == [None, 3, 6]
+        assert list(tables.walk(load, most=4)) == [0, 1, 2, 3]
