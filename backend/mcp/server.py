@@ -163,7 +163,7 @@ class _Tools:
             columns=columns,
             environment=environment or None,
         )
-        return found.document()
+        return dict(found.document())
 
     def list_mounts(
         self, environment: str = "", host: str = "", cursor: str = ""
@@ -185,7 +185,7 @@ class _Tools:
         found = resolve.resolve(
             self._database, self._who, dataset_urn=dataset_urn, environment=environment or None
         )
-        return found.document()
+        return dict(found.document())
 
     def ask_to_apply_user_plan(
         self, plan_id: int, user_ids: list[str] | None = None, confirm: str = ""
@@ -209,7 +209,7 @@ class _Tools:
             environment=environment or None,
             trigger=Trigger.API,
         )
-        return view.document()
+        return dict(view.document())
 
     def ask_to_ingest(
         self, dataset_urn: str, reason: str = "", environment: str = ""

@@ -34,7 +34,8 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
     row = _begin(ctx, run_id)
     if row is None:
         view = settle.settle(ctx.database, run_id)
-        return (view if view.state is RunState.UNKNOWN else _written(ctx, run_id)).document()
+        view = view if view.state is RunState.UNKNOWN else _written(ctx, run_id)
+        return dict(view.document())
     control = _Control(ctx, run_id)
     try:
         ending = _rewrite(ctx, row, control)
@@ -46,7 +47,8 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
         raise
     view = settle.finish(ctx.database, run_id, ending)
     ctx.log(f"Run {run_id}: {view.state.value}. {view.details}")
-    return (view if view.state is RunState.UNKNOWN else _written(ctx, run_id)).document()
+    view = view if view.state is RunState.UNKNOWN else _written(ctx, run_id)
+    return dict(view.document())
 
 
 def _written(ctx: JobContext, run_id: int) -> RunView:

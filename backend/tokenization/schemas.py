@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from backend.core import clock
+from backend.tokenization.answers import PreviewAnswer, RefusedAnswer, RunAnswer
 
 
 class RunState(StrEnum):
@@ -181,7 +181,7 @@ class Preview:
             if column.selected
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> PreviewAnswer:
         """The shape of DESIGN 5.3. blockers: whatever stops a run, selected columns' too."""
         return {
             "dataset": self.dataset,
@@ -259,7 +259,7 @@ class RunView:
             return None
         return (self.finished_at - self.started_at).total_seconds()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> RunAnswer:
         """The shape of DESIGN 5.3 and 5.4."""
         return {
             "run_id": self.id,
@@ -289,7 +289,7 @@ class RunView:
         }
 
 
-def refused_document(dataset: str, columns: Sequence[str], details: str) -> dict[str, Any]:
+def refused_document(dataset: str, columns: Sequence[str], details: str) -> RefusedAnswer:
     """The same shape for a run that was never begun: no id, nothing read, nothing written."""
     return {
         "run_id": None,

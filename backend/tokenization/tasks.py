@@ -35,12 +35,12 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
 
 @job("tokenization.write_back", title="Write a tokenization's outcome to DataHub", resumable=True)
 def write(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
-    return write_back.attempt(ctx.database, run_id).document()
+    return dict(write_back.attempt(ctx.database, run_id).document())
 
 
 @job("tokenization.clean_up", title="Clean up after a tokenization", resumable=True)
 def clean_up(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
-    document = cleaning.attempt(ctx.database, ctx.actor, run_id).document()
+    document = dict(cleaning.attempt(ctx.database, ctx.actor, run_id).document())
     if document["clean_up"] != CleanUpState.SUCCEEDED:
         document[FAILED] = document["clean_up_details"]
     return document

@@ -172,7 +172,7 @@ def proof(view: RunView) -> str:
 
 def payload(view: RunView) -> dict[str, object]:
     """What the custom property holds, as JSON."""
-    document = view.document()
+    document = dict(view.document())
     kept = (
         "run_id",
         "dataset",

@@ -1,5 +1,6 @@
 """Tokenization over REST."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,9 @@ from backend.api.deps import Caller, Reader, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
+from backend.core.views import Document
 from backend.tokenization import cleaning, comparison, detection, inline, preview, service
+from backend.tokenization.answers import PreviewAnswer, Queued, RunAnswer, RunList
 from backend.tokenization.schemas import Method, RunFilters, Trigger
 
 router = APIRouter(tags=["tokenization"])
@@ -60,8 +63,18 @@ class Repair(BaseModel):
     environment: str | None = Field(default=None, max_length=80)
 
 
+class Comparison(Document):
+    """The newest comparison; once it ended, with what it found (`findings`) and counted."""
+
+    job_id: int
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    findings: list[dict[str, Any]] = Field(default_factory=list)
+
+
 @trigger_router.post("/trigger", responses=errors.WAITS)
-def trigger(body: RunRequest, caller: Caller, database: State) -> dict[str, Any]:
+def trigger(body: RunRequest, caller: Caller, database: State) -> RunAnswer:
     """Tokenize a dataset and wait for the outcome (at most four minutes, then `running`).
 
     Running it again changes nothing: `rows_updated` is 0.
@@ -70,7 +83,7 @@ def trigger(body: RunRequest, caller: Caller, database: State) -> dict[str, Any]
 
 
 @router.post("/tokenization/runs", responses=errors.WAITS)
-def create_run(body: NewRun, caller: Caller, database: State) -> dict[str, Any]:
+def create_run(body: NewRun, caller: Caller, database: State) -> PreviewAnswer | RunAnswer:
     """Start a run and answer at once (or after `wait` seconds), or preview it with `dryRun`."""
     if body.dry_run:
         return preview.preview(
@@ -90,15 +103,15 @@ def list_runs(
     caller: Caller,
     session: Reader,
     environment: str | None = None,
-    state: str | None = None,
+    status: str | None = None,
     trigger: str | None = None,
     text: Annotated[str, Query(max_length=500)] = "",
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
-    before: Annotated[int | None, Query(ge=1)] = None,
-) -> dict[str, Any]:
-    """Runs, newest first; `next_cursor` asks for the page after."""
-    filters = RunFilters(environment=environment, state=state, trigger=trigger, text=text)
-    found = service.list_runs(session, caller, filters=filters, limit=limit, before=before)
+    cursor: Annotated[int | None, Query(ge=1)] = None,
+) -> RunList:
+    """Runs, newest first; `cursor` is the last answer's `next_cursor`."""
+    filters = RunFilters(environment=environment, state=status, trigger=trigger, text=text)
+    found = service.list_runs(session, caller, filters=filters, limit=limit, before=cursor)
     return {
         "items": [run.document() for run in found],
         "next_cursor": found[-1].id if len(found) == limit else None,
@@ -106,34 +119,38 @@ def list_runs(
 
 
 @router.get("/tokenization/runs/{run_id}")
-def get_run(run_id: int, caller: Caller, session: Reader) -> dict[str, Any]:
+def get_run(run_id: int, caller: Caller, session: Reader) -> RunAnswer:
     """One run."""
     return service.get(session, caller, run_id=run_id).document()
 
 
 @router.post("/tokenization/runs/{run_id}/clean-up", status_code=202)
-def clean_up(run_id: int, caller: Caller, session: Writer) -> dict[str, Any]:
+def clean_up(run_id: int, caller: Caller, session: Writer) -> RunAnswer:
     """VACUUM, ANALYZE and REFRESH after a run that succeeded, in the background, and check it."""
     return cleaning.start(session, caller, run_id=run_id).document()
 
 
 @router.post("/tokenization/comparisons", status_code=202)
-def start_comparison(caller: Caller, session: Writer, environment: EnvironmentName = None) -> Any:
+def start_comparison(
+    caller: Caller, session: Writer, environment: EnvironmentName = None
+) -> Queued:
     """Compare DataHub's tags with the tables of an environment, in the background."""
     return {"job_id": comparison.start(session, caller, environment=environment)}
 
 
 @router.get("/tokenization/comparisons/latest")
-def latest_comparison(caller: Caller, session: Reader, environment: EnvironmentName = None) -> Any:
+def latest_comparison(
+    caller: Caller, session: Reader, environment: EnvironmentName = None
+) -> Comparison:
     """The newest comparison: each difference with its name, and what repairs it."""
     found = comparison.latest(session, caller, environment=environment)
     if found is None:
         raise NotFound("No comparison of this environment was made yet.")
-    return found.document()
+    return Comparison.model_validate(found.document())
 
 
 @router.post("/tokenization/comparisons/latest/repair")
-def repair_difference(body: Repair, caller: Caller, database: State) -> dict[str, Any]:
+def repair_difference(body: Repair, caller: Caller, database: State) -> RunAnswer:
     """Mend one difference of the newest comparison, by a run or another write-back."""
     return comparison.repair(
         database,
@@ -145,7 +162,7 @@ def repair_difference(body: Repair, caller: Caller, database: State) -> dict[str
     ).document()
 
 
-def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) -> dict[str, Any]:
+def _run(body: RunRequest, caller: Actor, database: Database, *, wait: float) -> RunAnswer:
     view = service.start(
         database,
         caller,

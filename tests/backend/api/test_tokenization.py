@@ -212,7 +212,7 @@ class TestRuns:
         seen: list[int] = []
         before = None
         while True:
-            asked = {"limit": 2, **({"before": before} if before else {})}
+            asked = {"limit": 2, **({"cursor": before} if before else {})}
             page = client.get(RUNS, params=asked, headers=steward).json()
             seen += [each["run_id"] for each in page["items"]]
             before = page["next_cursor"]
@@ -231,7 +231,7 @@ class TestRuns:
 
         assert made["status"] == "queued"
         assert client.get(f"{RUNS}/{made['run_id']}", headers=steward).json() == made
-        listed = client.get(RUNS, params={"state": "queued"}, headers=steward).json()
+        listed = client.get(RUNS, params={"status": "queued"}, headers=steward).json()
         assert [each["run_id"] for each in listed["items"]] == [made["run_id"]]
 
     def test_unknown_run_is_404_and_viewers_may_look(
