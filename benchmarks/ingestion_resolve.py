@@ -32,8 +32,7 @@ def _measure(count: int) -> tuple[float, float, float]:
     from backend.core import secret_store, startup
     from backend.core.access import SYSTEM
     from backend.core.database import get_database
-    from backend.ingestion import mapping, resolve
-    from backend.ingestion import scene as scenes
+    from backend.ingestion import mapping, resolve, run_context
     from backend.ingestion.catalog import Catalog
 
     database = get_database()
@@ -48,20 +47,20 @@ def _measure(count: int) -> tuple[float, float, float]:
             environments.add(session, SYSTEM, name="bench", default=True)
         mapping.import_text(session, SYSTEM, text=json.dumps(document), replace_all=True)
     with database.read() as session:
-        scene = scenes.load(session)
+        context = run_context.load(session)
         catalog = Catalog(None)
 
         def alone() -> object:
-            return next(resolve.candidates(scene, catalog, URN, None, []), None)
+            return next(resolve.candidates(context, catalog, URN, None, []), None)
 
         def asked() -> object:
-            rules = scenes.portal_rules(session, scene.environment_id)
+            rules = run_context.portal_rules(session, context.environment_id)
             assert len(rules) == count
             return alone()
 
         def walked() -> object:
             name = "db.schema_7.table"
-            best = [r for r in scene.portal if r.kind == "prefix" and name.startswith(r.pattern)]
+            best = [r for r in context.portal if r.kind == "prefix" and name.startswith(r.pattern)]
             return max(best, key=lambda rule: len(rule.pattern), default=None)
 
         result = _median(alone), _median(asked), _median(walked, 20)

@@ -75,7 +75,7 @@ def run(
     json: cli.Json = False,
 ) -> None:
     """Start the ingestion of a dataset."""
-    from backend.ingestion import follow, runs
+    from backend.ingestion import runs, tracker
     from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
     from backend.ingestion.schemas import Request
 
@@ -101,7 +101,7 @@ def run(
     deadline = time.monotonic() + wait
     while not view.settled and view.status != "failed" and time.monotonic() < deadline:
         time.sleep(1)
-        view = follow.watch(cli.database(), cli.actor(), run_id=view.run_id)
+        view = tracker.watch(cli.database(), cli.actor(), run_id=view.run_id)
     document = _document(view, "failed" if view.status == "failed" else "started")
     cli.emit(document, json, f"{view.run_id}: {view.status}. {view.detail}")
     if view.status == "failed":
@@ -113,9 +113,9 @@ def status(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False
 ) -> None:
     """How a run stands, asked of AWS now."""
-    from backend.ingestion import follow
+    from backend.ingestion import tracker
 
-    view = follow.watch(cli.database(), cli.actor(), run_id=run_id)
+    view = tracker.watch(cli.database(), cli.actor(), run_id=run_id)
     text = "\n".join([f"{view.run_id}: {view.status}. {view.detail}", *view.log_tail[-20:]])
     cli.emit(view.document(), json, text)
 

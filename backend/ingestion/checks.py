@@ -4,8 +4,7 @@ from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.errors import UpstreamError
-from backend.ingestion import aws
-from backend.ingestion import scene as scenes
+from backend.ingestion import aws, run_context
 from backend.ingestion.links import Progress
 from backend.ingestion.repository import set_problem
 from backend.ingestion.targets import Target
@@ -27,25 +26,25 @@ def check_targets(
     """
     access.require(actor, Permission.INGESTION_MAPPING_WRITE)
     with database.read() as session:
-        scene = scenes.load(session, environment)
+        context = run_context.load(session, environment)
     wanted = sorted(
-        {rule.target for rules in scene.sources for rule in rules if not rule.problem},
+        {rule.target for rules in context.sources for rule in rules if not rule.problem},
         key=lambda target: (target.kind, target.name),
     )
     dead = 0
     for done, target in enumerate(wanted[:MAX_TARGETS], start=1):
-        problem = _problem(scene, target)
+        problem = _problem(context, target)
         dead += bool(problem)
         with database.write() as session:
-            set_problem(session, scene.environment_id, target, problem, clock.now())
+            set_problem(session, context.environment_id, target, problem, clock.now())
         if progress is not None:
             progress(done, min(len(wanted), MAX_TARGETS), "")
     return {"checked": min(len(wanted), MAX_TARGETS), "dead": dead, "targets": len(wanted)}
 
 
-def _problem(scene: scenes.Scene, target: Target) -> str:
+def _problem(context: run_context.RunContext, target: Target) -> str:
     try:
-        aws.facts(scene.aws, target, fresh=True)
+        aws.facts(context.aws, target, fresh=True)
     except (AwsNotFound, AwsDenied) as exc:
         return exc.message
     except UpstreamError as exc:

@@ -11,8 +11,7 @@ from backend.core import clock
 from backend.core.access import Actor
 from backend.core.database import Database, WriteSession
 from backend.core.errors import OutcomeUnknown, PortalError
-from backend.ingestion import aws, repository
-from backend.ingestion import scene as scenes
+from backend.ingestion import aws, repository, run_context
 from backend.integrations.aws.gateway import Called, Gateway
 from backend.jobs.enqueue import enqueue
 from backend.models.ingestion import IngestionRun
@@ -45,7 +44,7 @@ def hold(database: Database, *, run_id: str) -> dict[str, Any]:
         row.status, row.detail, row.public_detail = "running", HOLDING, HOLDING
         row.sent_at = row.started_at = clock.now()
         row.next_look_at = clock.now() + timedelta(seconds=seconds + SPARE_SECONDS)
-        config = scenes.load(session, row.environment_name or None).aws
+        config = run_context.load(session, row.environment_name or None).aws
         target, payload = row.target, row.payload.encode()
     try:
         called = Gateway(config).call_lambda(target, payload, seconds=seconds)

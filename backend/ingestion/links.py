@@ -16,11 +16,10 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotFound, PortalError
 from backend.core.settings import get_settings
-from backend.ingestion import resolve
-from backend.ingestion import scene as scenes
+from backend.ingestion import resolve, run_context
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import MappingBroken
-from backend.ingestion.scene import Scene
+from backend.ingestion.run_context import RunContext
 from backend.integrations.datahub import urns
 from backend.integrations.datahub.schemas import Dataset
 
@@ -90,27 +89,27 @@ def apply(
     for urn in dataset_urns:
         urns.parse_dataset(urn)
     with database.read() as session:
-        scene = scenes.load(session, environment)
-    catalog = Catalog(scene.datahub)
+        context = run_context.load(session, environment)
+    catalog = Catalog(context.datahub)
     catalog.client()
     report = LinkReport(mode)
-    _record(database, actor, scene, report, "intent", list(dataset_urns))
+    _record(database, actor, context, report, "intent", list(dataset_urns))
     try:
         wanted: Iterator[tuple[str, int | None]] = (
             ((urn, len(dataset_urns)) for urn in dataset_urns)
             if dataset_urns
-            else _all(scene, catalog, report)
+            else _all(context, catalog, report)
         )
         done = 0
         while batch := list(islice(wanted, BATCH)):
             known = _read(catalog, [urn for urn, _total in batch])
             for urn, total in batch:
                 done += 1
-                _one(scene, catalog, urn, known.get(urn), report)
+                _one(context, catalog, urn, known.get(urn), report)
                 if progress is not None:
                     progress(done, total, urn)
     finally:
-        _record(database, actor, scene, report, "outcome", list(dataset_urns))
+        _record(database, actor, context, report, "outcome", list(dataset_urns))
     return report
 
 
@@ -125,15 +124,15 @@ def _read(catalog: Catalog, dataset_urns: list[str]) -> dict[str, Dataset]:
 
 
 def _one(
-    scene: Scene, catalog: Catalog, urn: str, known: Dataset | None, report: LinkReport
+    context: RunContext, catalog: Catalog, urn: str, known: Dataset | None, report: LinkReport
 ) -> None:
     try:
         dataset = known or catalog.client().dataset(urn)
-        if report.mode == "put" and not _has_target(scene, catalog, urn):
+        if report.mode == "put" and not _has_target(context, catalog, urn):
             report.without_target += 1
             return
         change = _put if report.mode == "put" else _remove
-        changed = change(catalog, dataset, scene.environment)
+        changed = change(catalog, dataset, context.environment)
     except NotFound:
         report.failed.append((urn, "DataHub does not know this dataset."))
     except MappingBroken:
@@ -146,8 +145,8 @@ def _one(
         report.unchanged += not changed
 
 
-def _has_target(scene: Scene, catalog: Catalog, urn: str) -> bool:
-    return next(resolve.candidates(scene, catalog, urn, None, []), None) is not None
+def _has_target(context: RunContext, catalog: Catalog, urn: str) -> bool:
+    return next(resolve.candidates(context, catalog, urn, None, []), None) is not None
 
 
 def _put(catalog: Catalog, dataset: Dataset, environment: str) -> bool:
@@ -177,7 +176,9 @@ def _ours(dataset: Dataset, environment: str) -> list[str]:
     ]
 
 
-def _all(scene: Scene, catalog: Catalog, report: LinkReport) -> Iterator[tuple[str, int | None]]:
+def _all(
+    context: RunContext, catalog: Catalog, report: LinkReport
+) -> Iterator[tuple[str, int | None]]:
     """Every dataset that search shows, then those of exact and tag rules that it did not."""
     client, seen = catalog.client(), set[str]()
     start, total = 0, None
@@ -196,14 +197,14 @@ def _all(scene: Scene, catalog: Catalog, report: LinkReport) -> Iterator[tuple[s
             f"DataHub has {total:,} datasets and shows the first {WINDOW:,} to a search. Beyond "
             "these only datasets of exact and tag rules were visited."
         )
-        for urn in _named(scene, catalog):
+        for urn in _named(context, catalog):
             if urn not in seen:
                 seen.add(urn)
                 yield urn, None
 
 
-def _named(scene: Scene, catalog: Catalog) -> Iterator[str]:
-    for rules in scene.sources:
+def _named(context: RunContext, catalog: Catalog) -> Iterator[str]:
+    for rules in context.sources:
         yield from rules.exact
         for tag in rules.tags:
             yield from catalog.client().datasets_with_tag(tag, limit=WINDOW)
@@ -220,7 +221,7 @@ def check_mode(text: str) -> Mode:
 def _record(
     database: Database,
     actor: Actor,
-    scene: Scene,
+    context: RunContext,
     report: LinkReport,
     phase: audit.Phase,
     dataset_urns: list[str],
@@ -233,7 +234,7 @@ def _record(
             session,
             actor,
             f"ingestion:links:{report.mode}",
-            subject=f"DataHub links of {scene.environment}",
+            subject=f"DataHub links of {context.environment}",
             phase=phase,
             outcome=outcome,
             details={

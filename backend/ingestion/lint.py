@@ -1,19 +1,19 @@
 """Rules that never answer: shadowed by an equal one that is asked earlier, or dead."""
 
 from backend.ingestion.ruleset import PLATFORM, Rule, RuleKind, RuleSet, Source
-from backend.ingestion.scene import Scene
+from backend.ingestion.run_context import RunContext
 
 Key = tuple[Source, RuleKind, str]
 _NAMES = {"portal": "the portal's mapping", "env": "the environment variable", "file": "the file"}
 
 
-def remarks(scene: Scene) -> dict[Key, str]:
+def remarks(context: RunContext) -> dict[Key, str]:
     """Why a rule never answers, for those that never do."""
     found: dict[Key, str] = {}
-    for position, rules in enumerate(scene.sources):
-        earlier = scene.sources[:position]
+    for position, rules in enumerate(context.sources):
+        earlier = context.sources[:position]
         for rule in rules:
-            text = rule.problem or _shadowed(rule, earlier) or _dead(rule, scene)
+            text = rule.problem or _shadowed(rule, earlier) or _dead(rule, context)
             if text:
                 found[(rule.source, rule.kind, rule.pattern)] = text
     return found
@@ -32,8 +32,8 @@ def _shadowed(rule: Rule, earlier: tuple[RuleSet, ...]) -> str:
     return ""
 
 
-def _dead(rule: Rule, scene: Scene) -> str:
-    if rule.kind == "tag" and scene.datahub is None:
+def _dead(rule: Rule, context: RunContext) -> str:
+    if rule.kind == "tag" and context.datahub is None:
         return "Dead: tags are read from DataHub, and this environment has no DataHub connection."
     if rule.kind == "prefix" and "," in rule.pattern and not rule.pattern.startswith("urn:"):
         # Usually the middle of a URN: it looks like "all of a platform", and answers nothing.

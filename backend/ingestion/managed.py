@@ -12,8 +12,7 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, StateDatabaseDown, WriteSession
 from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError, UpstreamError
-from backend.ingestion import repository
-from backend.ingestion import scene as scenes
+from backend.ingestion import repository, run_context
 from backend.ingestion.catalog import Catalog
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
@@ -241,4 +240,4 @@ def _pause(ctx: JobContext, seconds: float) -> None:
 
 def _catalog(database: Database, environment: str | None) -> Catalog:
     with database.read() as session:
-        return Catalog(scenes.load(session, environment).datahub)
+        return Catalog(run_context.load(session, environment).datahub)

@@ -11,8 +11,7 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
-from backend.ingestion import documents, lint, repository, ruleset, targets
-from backend.ingestion import scene as scenes
+from backend.ingestion import documents, lint, repository, ruleset, run_context, targets
 from backend.ingestion.errors import RuleNotFound
 from backend.ingestion.ruleset import RULE_KINDS, Invocation, Rule, RuleKind, normalise
 from backend.ingestion.schemas import MappingView, RuleView
@@ -48,14 +47,14 @@ def view(
 ) -> MappingView:
     """Rules of all three sources, the portal's a page at a time, with remarks on useless ones."""
     access.require(actor, Permission.INGESTION_MAPPING_READ)
-    scene = scenes.load(session, environment)
+    context = run_context.load(session, environment)
     limit = max(1, min(limit, MAX_LISTED))
     rows, total = repository.list_rules(
-        session, scene.environment_id, text=text, kind=kind, limit=limit, offset=offset
+        session, context.environment_id, text=text, kind=kind, limit=limit, offset=offset
     )
-    remarks = lint.remarks(scene)
+    remarks = lint.remarks(context)
     shown = [_view(row) for row in rows]
-    for rules in (scene.static.env, scene.static.file):
+    for rules in (context.static.env, context.static.file):
         wanted = [rule for rule in rules if _matches(rule, text, kind)]
         total += len(wanted)
         shown += [
@@ -65,15 +64,15 @@ def view(
             for rule in wanted[: limit - len(shown) if len(shown) < limit else 0]
         ]
     return MappingView(
-        environment=scene.environment,
-        revision=repository.revision(session, scene.environment_id),
+        environment=context.environment,
+        revision=repository.revision(session, context.environment_id),
         rules=tuple(
             replace(rule, remark=remarks.get((rule.source, rule.kind, rule.pattern), ""))
             for rule in shown
         ),
         total=total,
-        problems=scene.static.problems,
-        warnings=scene.static.warnings,
+        problems=context.static.problems,
+        warnings=context.static.warnings,
     )
 
 
@@ -212,8 +211,8 @@ def mapped_targets(
     session: ReadSession, *, environment: str | None = None, limit: int = 50
 ) -> tuple[Target, ...]:
     """The distinct targets that rules point at, for connection tests; no permission is checked."""
-    scene = scenes.load(session, environment)
-    found = Counter(rule.target for rules in scene.sources for rule in rules if not rule.problem)
+    context = run_context.load(session, environment)
+    found = Counter(rule.target for rules in context.sources for rule in rules if not rule.problem)
     return tuple(target for target, _count in found.most_common(limit))
 
 

@@ -12,12 +12,11 @@ from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.errors import PortalError
-from backend.ingestion import scene as scenes
-from backend.ingestion import targets
+from backend.ingestion import run_context, targets
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import MappingBroken, NoMapping, UnknownDataset
 from backend.ingestion.ruleset import Rule, merged_prefixes
-from backend.ingestion.scene import Scene
+from backend.ingestion.run_context import RunContext
 from backend.ingestion.schemas import Candidate, Resolution, RuleName
 from backend.ingestion.static_mapping import ENV, FILE
 from backend.ingestion.targets import BadTarget
@@ -40,8 +39,8 @@ def resolve(
     access.require(actor, Permission.INGESTION_MAPPING_READ)
     dataset_urn, job_urn = checked_urns(dataset_urn, job_urn)
     with database.read() as session:
-        scene = scenes.load(session, environment)
-    return explain(scene, Catalog(scene.datahub), dataset_urn, job_urn)
+        context = run_context.load(session, environment)
+    return explain(context, Catalog(context.datahub), dataset_urn, job_urn)
 
 
 def checked_urns(dataset_urn: str, job_urn: str | None) -> tuple[str, str | None]:
@@ -57,9 +56,11 @@ def checked_urns(dataset_urn: str, job_urn: str | None) -> tuple[str, str | None
     return dataset, job
 
 
-def explain(scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None) -> Resolution:
+def explain(
+    context: RunContext, catalog: Catalog, dataset_urn: str, job_urn: str | None
+) -> Resolution:
     """Every rule that answers, in order, with notes on what could not be asked."""
-    notes: list[str] = list(scene.static.warnings)
+    notes: list[str] = list(context.static.warnings)
     existence = catalog.existence(dataset_urn or job_urn or "")
     if existence == "unchecked":
         notes.append("Existence is unchecked: this environment has no DataHub connection.")
@@ -67,7 +68,7 @@ def explain(scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | Non
         notes.append("DataHub does not know it; a run would be refused.")
     found: list[Candidate] = []
     try:
-        for candidate in candidates(scene, catalog, dataset_urn, job_urn, notes):
+        for candidate in candidates(context, catalog, dataset_urn, job_urn, notes):
             found.append(candidate)
     except PortalError as exc:
         if not found:
@@ -76,7 +77,7 @@ def explain(scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | Non
     return Resolution(
         dataset_urn=dataset_urn,
         job_urn=job_urn,
-        environment=scene.environment,
+        environment=context.environment,
         answer=found[0] if found else None,
         others=tuple(found[1:]),
         existence=existence,
@@ -85,7 +86,7 @@ def explain(scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | Non
 
 
 def first(
-    scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None
+    context: RunContext, catalog: Catalog, dataset_urn: str, job_urn: str | None
 ) -> tuple[Candidate, Resolution]:
     """The answer for a run: later rules are not asked, unknown URNs are refused.
 
@@ -97,30 +98,30 @@ def first(
     if job_urn and catalog.existence(job_urn) == "missing":
         raise UnknownDataset(job_urn)
     notes: list[str] = []
-    answer = next(candidates(scene, catalog, dataset_urn, job_urn, notes), None)
+    answer = next(candidates(context, catalog, dataset_urn, job_urn, notes), None)
     if answer is None:
         raise NoMapping(dataset_urn or job_urn or "", notes)
     return answer, Resolution(
-        dataset_urn, job_urn, scene.environment, answer, (), existence, tuple(notes)
+        dataset_urn, job_urn, context.environment, answer, (), existence, tuple(notes)
     )
 
 
 def candidates(
-    scene: Scene, catalog: Catalog, dataset_urn: str, job_urn: str | None, notes: list[str]
+    context: RunContext, catalog: Catalog, dataset_urn: str, job_urn: str | None, notes: list[str]
 ) -> Iterator[Candidate]:
     """Rules that answer, in order, asked one after the other as the caller wants more.
 
     A mapping that cannot be read raises MappingBroken at its place in the order.
     """
     if job_urn:
-        yield from _job_property(scene, catalog, job_urn, notes)
+        yield from _job_property(context, catalog, job_urn, notes)
     if not dataset_urn:
         notes.append("Only a job was named, so no rule about datasets was asked.")
         return
     for rules, problem in (
-        (scene.portal, ""),
-        (scene.static.env, scene.static.env_problem),
-        (scene.static.file, scene.static.file_problem),
+        (context.portal, ""),
+        (context.static.env, context.static.env_problem),
+        (context.static.file, context.static.file_problem),
     ):
         if problem:
             raise MappingBroken(problem)
@@ -128,11 +129,11 @@ def candidates(
         if exact is not None:
             # mypy: the sources of exact rules are names of rules
             yield _candidate(rules.source, exact)  # type: ignore[arg-type]
-    yield from _by_tag(scene, catalog, dataset_urn, notes)
+    yield from _by_tag(context, catalog, dataset_urn, notes)
     name = urns.parse_dataset(dataset_urn).name
-    for rule in merged_prefixes(scene.sources, dataset_urn, name):
+    for rule in merged_prefixes(context.sources, dataset_urn, name):
         yield _candidate("prefix", rule)
-    for rules in scene.sources:
+    for rules in context.sources:
         if rules.default is not None:
             yield _candidate("default", rules.default)
 
@@ -145,39 +146,39 @@ def _candidate(name: RuleName, rule: Rule) -> Candidate:
 
 
 def _job_property(
-    scene: Scene, catalog: Catalog, job_urn: str, notes: list[str]
+    context: RunContext, catalog: Catalog, job_urn: str, notes: list[str]
 ) -> Iterator[Candidate]:
-    if not scene.job_property_urn:
+    if not context.job_property_urn:
         notes.append(
             "The job's property was not asked: DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN is not set."
         )
         return
-    values = catalog.job_property(job_urn, scene.job_property_urn)
+    values = catalog.job_property(job_urn, context.job_property_urn)
     if values is None:
         notes.append("The job's property was not asked: there is no DataHub connection.")
         return
     values = tuple(value for value in values if value.strip())
     if not values:
-        notes.append(f"The job has no value for {scene.job_property_urn}.")
+        notes.append(f"The job has no value for {context.job_property_urn}.")
         return
     try:
         target = targets.of_job(values[0])
     except BadTarget as exc:
-        where = f"(the value of {scene.job_property_urn} on the job)"
+        where = f"(the value of {context.job_property_urn} on the job)"
         raise BadTarget(values[0], f"{where} {exc.why}") from exc
-    yield Candidate("job_property", "job", scene.job_property_urn, target)
+    yield Candidate("job_property", "job", context.job_property_urn, target)
 
 
 def _by_tag(
-    scene: Scene, catalog: Catalog, dataset_urn: str, notes: list[str]
+    context: RunContext, catalog: Catalog, dataset_urn: str, notes: list[str]
 ) -> Iterator[Candidate]:
-    if not any(rules.tags for rules in scene.sources):
+    if not any(rules.tags for rules in context.sources):
         return
     tags = catalog.tags(dataset_urn)
     if tags is None:
         notes.append("Tag rules were not asked: this environment has no DataHub connection.")
         return
-    for rules in scene.sources:
+    for rules in context.sources:
         for tag in sorted(set(tags)):
             rule = rules.tags.get(tag)
             if rule is not None:
@@ -188,5 +189,5 @@ def mapping_answer(
     session: ReadSession, *, dataset_urn: str, environment: str | None = None
 ) -> Candidate | None:
     """The answer of the rules that need nobody outside (tags and jobs are not asked)."""
-    scene = scenes.load(session, environment)
-    return next(candidates(scene, Catalog(None), dataset_urn, None, []), None)
+    context = run_context.load(session, environment)
+    return next(candidates(context, Catalog(None), dataset_urn, None, []), None)

@@ -1,6 +1,6 @@
 """Start a run: recorded first, sent to AWS once, its answer recorded after. Nothing runs twice.
 
-Three short units of work around two conversations with the outside: (1) read the scene, ask
+Three short units of work around two conversations with the outside: (1) read the context, ask
 DataHub; (2) write the row, whose unique `active_key` and idempotency key are what makes double
 clicks and double posts one run; (3) call AWS without any session; (4) write what it said. A crash
 between (2) and (4) leaves "unknown, being sent", which the follow-up clears.
@@ -21,8 +21,7 @@ from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
 from backend.core.errors import InvalidInput, InvalidPayload, OutcomeUnknown, PortalError
-from backend.ingestion import aws, follow, repository, resolve, sending, views
-from backend.ingestion import scene as scenes
+from backend.ingestion import aws, dispatch, repository, resolve, run_context, tracker, views
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import (
     AlreadyRunning,
@@ -32,7 +31,7 @@ from backend.ingestion.errors import (
     RunNotFound,
     StartFailed,
 )
-from backend.ingestion.scene import Scene
+from backend.ingestion.run_context import RunContext
 from backend.ingestion.schemas import (
     Candidate,
     Preview,
@@ -62,22 +61,22 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
     access.require_to_ask(actor, Permission.INGESTION_RUN)
     request = _checked(request)
     with database.read() as session:
-        scene = scenes.load(session, request.environment)
-        known = _known(session, scene, request)
+        context = run_context.load(session, request.environment)
+        known = _known(session, context, request)
     if known is not None:
         return _replayed(database, actor, known, request)
-    catalog = Catalog(scene.datahub)
-    answer, resolution = resolve.first(scene, catalog, request.dataset_urn, request.job_urn)
+    catalog = Catalog(context.datahub)
+    answer, resolution = resolve.first(context, catalog, request.dataset_urn, request.job_urn)
     _require_expected(request, answer)
-    row = _new_row(scene, actor, request, answer, resolution)
-    _notice_redrive(database, scene, request)
+    row = _new_row(context, actor, request, answer, resolution)
+    _notice_redrive(database, context, request)
     try:
         with database.write() as session:
             gate.check(session, actor, _intent(request, row))
             _insert(session, actor, row)
     except IntegrityError:
-        return _lost_race(database, actor, scene, request, row.active_key or "")
-    return sending.send(database, actor, scene, row)
+        return _lost_race(database, actor, context, request, row.active_key or "")
+    return dispatch.send(database, actor, context, row)
 
 
 def _intent(request: Request, row: IngestionRun) -> gate.Intent:
@@ -109,29 +108,29 @@ def preview(database: Database, actor: Actor, request: Request) -> Preview:
     access.require(actor, Permission.INGESTION_RUN)
     request = _checked(request)
     with database.read() as session:
-        scene = scenes.load(session, request.environment)
+        context = run_context.load(session, request.environment)
         last = repository.list_runs(
             session,
-            _same_subject(scene, request),
+            _same_subject(context, request),
             limit=3,
             before=None,
         )
-        active = repository.find_active(session, _active_key(scene, request))
+        active = repository.find_active(session, _active_key(context, request))
     resolution = resolve.explain(
-        scene, Catalog(scene.datahub), request.dataset_urn, request.job_urn
+        context, Catalog(context.datahub), request.dataset_urn, request.job_urn
     )
     payload = _payload(actor, request, resolution.answer, "given when it starts")
     problem, machine_type = "", ""
     if resolution.answer is not None:
         try:
-            machine_type = aws.facts(scene.aws, resolution.answer.target, fresh=True).machine_type
+            machine_type = aws.facts(context.aws, resolution.answer.target, fresh=True).machine_type
         except PortalError as exc:
             problem = exc.message
     return Preview(
         resolution=resolution,
         payload=payload,
         payload_bytes=len(json.dumps(payload, ensure_ascii=False).encode()),
-        is_production=scene.is_production,
+        is_production=context.is_production,
         last_runs=tuple(views.run_view(row, actor) for row in last),
         running=views.run_view(active, actor) if active is not None else None,
         target_problem=problem,
@@ -178,17 +177,17 @@ def _checked(request: Request) -> Request:
     return replace(request, dataset_urn=dataset, job_urn=job, idempotency_key=key)
 
 
-def _notice_redrive(database: Database, scene: Scene, request: Request) -> None:
+def _notice_redrive(database: Database, context: RunContext, request: Request) -> None:
     """A failed execution that somebody redrove in AWS goes on, and holds its dataset again."""
     with database.read() as session:
-        last = repository.list_runs(session, _same_subject(scene, request), limit=1, before=None)
-    if last and follow.redrivable(last[0]):
-        follow.look(database, last[0].run_id)
+        last = repository.list_runs(session, _same_subject(context, request), limit=1, before=None)
+    if last and tracker.redrivable(last[0]):
+        tracker.check(database, last[0].run_id)
 
 
-def _same_subject(scene: Scene, request: Request) -> RunFilter:
+def _same_subject(context: RunContext, request: Request) -> RunFilter:
     job = "" if request.dataset_urn else request.job_urn or ""
-    return RunFilter(request.dataset_urn, job_urn=job, environment=scene.environment)
+    return RunFilter(request.dataset_urn, job_urn=job, environment=context.environment)
 
 
 def _require_expected(request: Request, answer: Candidate) -> None:
@@ -227,12 +226,14 @@ def new_run_id(kind: str, at: Any) -> str:
     return f"{prefix}-{at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}"
 
 
-def _active_key(scene: Scene, request: Request) -> str:
-    return repository.active_key(scene.environment_id, request.dataset_urn or request.job_urn or "")
+def _active_key(context: RunContext, request: Request) -> str:
+    return repository.active_key(
+        context.environment_id, request.dataset_urn or request.job_urn or ""
+    )
 
 
 def _new_row(
-    scene: Scene, actor: Actor, request: Request, answer: Candidate, resolution: Resolution
+    context: RunContext, actor: Actor, request: Request, answer: Candidate, resolution: Resolution
 ) -> IngestionRun:
     now = clock.now()
     run_id = request.run_id or new_run_id(answer.target.kind, now)
@@ -242,8 +243,8 @@ def _new_row(
         raise PayloadTooLarge(size, limit)
     return IngestionRun(
         run_id=run_id,
-        environment_id=scene.environment_id,
-        environment_name=scene.environment,
+        environment_id=context.environment_id,
+        environment_name=context.environment,
         dataset_urn=request.dataset_urn,
         job_urn=request.job_urn,
         rule=answer.rule,
@@ -263,7 +264,7 @@ def _new_row(
         actor_kind=actor.kind,
         rerun_of=request.rerun_of,
         idempotency_key=request.idempotency_key,
-        active_key=_active_key(scene, request),
+        active_key=_active_key(context, request),
         status="unknown",
         answered=False,
         settled=False,
@@ -278,7 +279,7 @@ def _new_row(
         max_attempts=3,
         created_at=now,
         sent_at=now,
-        next_look_at=now + timedelta(seconds=sending.SENDING_SECONDS),
+        next_look_at=now + timedelta(seconds=dispatch.SENDING_SECONDS),
         looks=0,
     )
 
@@ -299,16 +300,16 @@ def _serialised(payload: dict[str, Any]) -> str:
 def _insert(session: WriteSession, actor: Actor, row: IngestionRun) -> None:
     session.add(row)
     session.flush()
-    sending.record(session, actor, row, "intent", "")
+    dispatch.record(session, actor, row, "intent", "")
 
 
 # -- the same request again ------------------------------------------------------------------------
 
 
-def _known(session: Any, scene: Scene, request: Request) -> IngestionRun | None:
+def _known(session: Any, context: RunContext, request: Request) -> IngestionRun | None:
     if not request.idempotency_key:
         return None
-    return repository.find_by_key(session, scene.environment_id, request.idempotency_key)
+    return repository.find_by_key(session, context.environment_id, request.idempotency_key)
 
 
 def _replayed(database: Database, actor: Actor, row: IngestionRun, request: Request) -> RunView:
@@ -336,11 +337,11 @@ def _asked(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lost_race(
-    database: Database, actor: Actor, scene: Scene, request: Request, active_key: str
+    database: Database, actor: Actor, context: RunContext, request: Request, active_key: str
 ) -> RunView:
     """Another request was first: the same one (its key), or one for the same dataset."""
     with database.read() as session:
-        same = _known(session, scene, request)
+        same = _known(session, context, request)
         active = repository.find_active(session, active_key)
     if same is not None:
         return _replayed(database, actor, same, request)

@@ -1,11 +1,11 @@
-"""Finding a dataset by words instead of by its URN."""
+"""Observation a dataset by words instead of by its URN."""
 
 from dataclasses import dataclass
 
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.ingestion import scene as scenes
+from backend.ingestion import run_context
 from backend.ingestion.catalog import Catalog
 
 
@@ -27,6 +27,6 @@ def find_datasets(
     """Datasets that DataHub's search finds. Raises NotFound without a DataHub connection."""
     access.require(actor, Permission.INGESTION_READ)
     with database.read() as session:
-        catalog = Catalog(scenes.load(session, environment).datahub)
+        catalog = Catalog(run_context.load(session, environment).datahub)
     page = catalog.client().search_datasets(text, count=max(1, min(limit, 100)))
     return tuple(Hit(hit.urn, hit.name, hit.platform) for hit in page.items)

@@ -6,8 +6,7 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, OutcomeUnknown, PortalError
-from backend.ingestion import repository, views
-from backend.ingestion import scene as scenes
+from backend.ingestion import repository, run_context, views
 from backend.ingestion.errors import CannotStop, RunNotFound
 from backend.ingestion.schemas import STATUSES, Recent, RunFilter, RunPage, RunView
 from backend.integrations.aws.gateway import Gateway
@@ -89,7 +88,7 @@ def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
                 f"Run {run_id} cannot be stopped: only STANDARD Step Functions executions that "
                 "are still going can."
             )
-        arn, config = row.execution_arn, scenes.load(session, row.environment_name or None).aws
+        arn, config = row.execution_arn, run_context.load(session, row.environment_name or None).aws
         earlier, row.stop_requested_by = row.stop_requested_by, actor.name[:255]
         _record(session, actor, run_id, row.dataset_urn or row.job_urn or "", "stop", "intent")
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from backend.core.database import Database
 from backend.core.errors import JobError, UpstreamError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import aws, checks, follow, held, links, managed, recipes
+from backend.ingestion import aws, checks, held, links, managed, recipes, tracker
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 
@@ -24,7 +24,7 @@ def follow_runs(database: Database) -> None:
 
 def _sweep(database: Database) -> None:
     try:
-        follow.sweep(database)
+        tracker.sweep(database)
     except Exception as exc:
         # Nobody waits for this thread; the next tick tries again.
         log_unexpected(log, "Following ingestion runs failed.", exc)

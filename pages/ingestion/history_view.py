@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.core import clock
 from backend.core.access import Actor, Permission
-from backend.ingestion import follow, service
+from backend.ingestion import service, tracker
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.ingestion import run_view
 from pages.shared import charts, filters, names, rows, status, tables, times
@@ -140,7 +140,7 @@ def chosen(actor: Actor) -> None:
     if not run_id:
         return
     with st.container(border=True):
-        run = calls.run(follow.watch, run_id=run_id)
+        run = calls.run(tracker.watch, run_id=run_id)
         if run is None:
             return
         if run.settled:
@@ -153,7 +153,7 @@ def chosen(actor: Actor) -> None:
 
 @st.fragment(run_every=POLL_SECONDS)
 def _live(run_id: str) -> None:
-    run = calls.run(follow.watch, run_id=run_id)
+    run = calls.run(tracker.watch, run_id=run_id)
     if run is None:
         return
     _details(run)

@@ -301,18 +301,18 @@ def test_ingestion_run(
     database: Database, aws: AwsStandIn, add_rule: AddRule, breaker: Breaker, note: Note,
     fault: str, actors: SimpleNamespace, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from backend.ingestion import sending
+    from backend.ingestion import dispatch
 
     aws.add_function("earnings-lambda", seconds=30)
     add_rule("exact", URN, "earnings-lambda")
-    original = sending._call
+    original = dispatch._call
 
     def call(*arguments: Any) -> Any:
         accepted = original(*arguments)
         breaker.break_(fault)
         return accepted
 
-    monkeypatch.setattr(sending, "_call", call)
+    monkeypatch.setattr(dispatch, "_call", call)
     with pytest.raises(PortalError) as told:
         runs.start(database, actors.operator, Request(URN))
     breaker.mend()

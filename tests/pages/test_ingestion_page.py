@@ -10,7 +10,7 @@ import pytest
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.ingestion import follow, mapping, runs, service
+from backend.ingestion import mapping, runs, service, tracker
 from backend.ingestion.schemas import Request, RunView
 from backend.jobs import broker
 from backend.jobs import service as jobs
@@ -186,7 +186,7 @@ class TestRun:
         run = runs.start(database, actors.operator, Request(URN))
         deadline = time.monotonic() + 20
         while _runs(database)[0].status != "failed" and time.monotonic() < deadline:
-            follow.look(database, run.run_id)
+            tracker.check(database, run.run_id)
         assert _runs(database)[0].active
         app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
         app.button(key="ingestion.release").click().run()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import get_logger, mask_text, new_reference
-from backend.ingestion import follow, runs, service
+from backend.ingestion import runs, service, tracker
 from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
 from backend.ingestion.schemas import Request, RunFilter, RunView
 
@@ -136,7 +136,7 @@ def list_runs(
 @router.get("/runs/{run_id}")
 def get_run(database: State, caller: Caller, run_id: str) -> Run:
     """One run, looked up in AWS when the last look is older than two seconds."""
-    return _run(follow.watch(database, caller, run_id=run_id))
+    return _run(tracker.watch(database, caller, run_id=run_id))
 
 
 @router.post("/runs/{run_id}/stop")

@@ -21,7 +21,7 @@ from backend.core.errors import UpstreamError
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsCredentials, AwsRefused, translated
 
-Service = Literal["lambda", "stepfunctions", "logs", "sts"]
+Service = Literal["lambda", "stepfunctions", "logs", "sts", "cloudwatch"]
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0

@@ -32,7 +32,7 @@ class TargetFacts:
     """What AWS says about a target that exists.
 
     machine_type: STANDARD or EXPRESS, for state machines. timeout_seconds: how long one run may
-    take; None when AWS does not say. log_group: where a function's lines go.
+    take; None when AWS does not say. log_group: where its lines go, "" for nowhere.
     max_attempts: how often AWS tries an asynchronous call that fails.
     """
 
@@ -184,6 +184,7 @@ class Gateway:
             arn=facts.get("stateMachineArn", name),
             region=region,
             machine_type=facts.get("type", "STANDARD"),
+            log_group=_log_group(facts.get("loggingConfiguration") or {}),
         )
 
     # -- start and stop --------------------------------------------------------------------------
@@ -293,6 +294,17 @@ class Gateway:
         )
 
 
+def _log_group(logging: dict[str, Any]) -> str:
+    """Where a state machine logs its executions; "" when it does not."""
+    if logging.get("level", "OFF") == "OFF":
+        return ""
+    for destination in logging.get("destinations") or ():
+        arn = str(destination.get("cloudWatchLogsLogGroup", {}).get("logGroupArn") or "")
+        if ":log-group:" in arn:
+            return arn.partition(":log-group:")[2].removesuffix(":*")
+    return ""
+
+
 def _said(body: bytes, kind: str) -> str:
     """The function's own words about its error; `kind` (Handled, Unhandled) when it has none."""
     try:
@@ -307,8 +319,12 @@ def _said(body: bytes, kind: str) -> str:
 
 def default_log_group(name: str) -> str:
     """Where a function logs unless told otherwise. Takes a name, name:alias or ARN."""
-    plain = name.split(":function:")[-1].split(":")[0]
-    return f"/aws/lambda/{plain}"
+    return f"/aws/lambda/{function_name(name)}"
+
+
+def function_name(name: str) -> str:
+    """The function's own name. Takes a name, name:alias or ARN."""
+    return name.split(":function:")[-1].split(":")[0]
 
 
 def execution_arn(machine_arn: str, name: str) -> str:

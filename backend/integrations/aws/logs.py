@@ -27,6 +27,13 @@ SEARCH_SECONDS = 40.0
 
 _REQUEST = re.compile(r"RequestId: ?([0-9A-Za-z-]{8,})")
 _REPORT = re.compile(r"REPORT RequestId: ID\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms")
+#: The last event of an execution, and how it ended.
+EXECUTION_ENDS = {
+    "ExecutionSucceeded": "succeeded",
+    "ExecutionFailed": "failed",
+    "ExecutionTimedOut": "failed",
+    "ExecutionAborted": "failed",
+}
 #: How far before START the failures of a function's own loading stand (it may take ten seconds,
 #: and is tried twice).
 INIT_MS = 60_000
@@ -43,13 +50,14 @@ class CallLog:
     """What the lines say about a call.
 
     state: missing (no line yet), running, succeeded, failed, or ended (it is over, and nothing in
-    the log tells how). attempts: how often it was begun. error: the runtime's own words for why it
-    failed. tail: the last lines, oldest first.
+    the log tells how). attempts: how often it was begun; last_begun_at: the last of them. error:
+    the runtime's own words for why it failed. tail: the last lines, oldest first.
     """
 
     state: str
     attempts: int = 0
     started_at: datetime | None = None
+    last_begun_at: datetime | None = None
     finished_at: datetime | None = None
     error: str = ""
     tail: tuple[str, ...] = ()
@@ -114,6 +122,26 @@ def find_request(
     return ""
 
 
+def find_execution_end(
+    config: AwsConfig, *, log_group: str, region: str, name: str, since: datetime
+) -> tuple[dict[str, Any] | None, bool]:
+    """(the event with which an EXPRESS execution of this name ended, whether its log names it).
+
+    A payload may hold the name, too: what counts is the execution's own ARN. Raises as `read_call`.
+    """
+    with clients.calling(config, SYSTEM, subject=f"the log group {log_group}", region=region):
+        log = _Log(clients.client(config, "logs", region=region), log_group)
+        seen = False
+        for event in log.find(f'"{name}"', since):
+            record = json_record(event["message"])
+            if record is None or name not in str(record.get("execution_arn")).split(":"):
+                continue
+            seen = True
+            if record.get("type") in EXECUTION_ENDS:
+                return record, True
+    return None, seen
+
+
 def start_of(line: str) -> str:
     """The request id of a START line (text or JSON), else empty."""
     record = json_record(line)
@@ -143,6 +171,7 @@ def _summary(
         state=states[found.failed] if last.ended_at is not None else "running",
         attempts=len(starts),
         started_at=_when(_at(starts[0])),
+        last_begun_at=_when(_at(starts[-1])),
         finished_at=_when(last.ended_at),
         error=found.error,
         tail=tuple(last.events[-MAX_LINES:]),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backend.sandbox.aws import wire
-from backend.sandbox.aws.afterlife import Afterlife, Behaviour
 from backend.sandbox.aws.faults import Faults
+from backend.sandbox.aws.outcome_simulator import Behaviour, OutcomeSimulator
 
 ACCOUNT = "123456789012"
 Outcome = Literal["succeed", "fail", "timeout", "silent"]
@@ -38,7 +38,7 @@ class AwsStandIn:
         self._port = port
         self._server: Any = None
         self._thread: threading.Thread | None = None
-        self._afterlife = Afterlife(ACCOUNT)
+        self._simulator = OutcomeSimulator(ACCOUNT)
         self._starts: list[Start] = []
         self._lock = threading.Lock()
 
@@ -70,7 +70,7 @@ class AwsStandIn:
         self._server = make_server(
             "127.0.0.1", self._port, self._application, threaded=True, request_handler=Quiet
         )
-        self._afterlife.start()
+        self._simulator.start()
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="aws-stand-in", daemon=True
         )
@@ -78,7 +78,7 @@ class AwsStandIn:
 
     def stop(self) -> None:
         """Stop serving and forget everything that was created."""
-        self._afterlife.stop()
+        self._simulator.stop()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -95,7 +95,7 @@ class AwsStandIn:
         from moto.stepfunctions.models import stepfunctions_backends
 
         self.faults.clear()
-        self._afterlife.clear()
+        self._simulator.clear()
         for backends in (
             lambda_simple_backends,
             stepfunctions_backends,
@@ -132,17 +132,18 @@ class AwsStandIn:
         outcome: Outcome = "succeed",
         timeout: int = 60,
         chatter: int = 0,
+        runtime: str = "python3.11",
     ) -> str:
         """Create a function; its calls take `seconds` and end as `outcome` says. Returns its ARN.
 
         outcome "silent" writes no log lines at all, as a function without logs rights does.
         chatter: how many lines of its own a call writes.
         """
-        self._afterlife.behaviours[name] = Behaviour(seconds, outcome, chatter)
+        self._simulator.behaviours[name] = Behaviour(seconds, outcome, chatter)
         lambda_ = self._client("lambda")
         created = lambda_.create_function(
             FunctionName=name,
-            Runtime="python3.11",
+            Runtime=runtime,
             Role=self._role(),
             Handler="handler.handle",
             Code={"ZipFile": _empty_zip()},
@@ -159,7 +160,7 @@ class AwsStandIn:
         kind: Literal["STANDARD", "EXPRESS"] = "STANDARD",
     ) -> str:
         """Create a state machine and return its ARN."""
-        self._afterlife.behaviours[name] = Behaviour(seconds, outcome)
+        self._simulator.behaviours[name] = Behaviour(seconds, outcome)
         states = self._client("stepfunctions")
         definition = {"StartAt": "Ingest", "States": {"Ingest": {"Type": "Pass", "End": True}}}
         created = states.create_state_machine(
@@ -172,11 +173,11 @@ class AwsStandIn:
 
         begins, ends: only its first or last lines.
         """
-        self._afterlife.attempt(name, self.region, request_id, begins=begins, ends=ends)
+        self._simulator.attempt(name, self.region, request_id, begins=begins, ends=ends)
 
     def hurry(self) -> None:
         """Let every call and execution that is still going end now."""
-        self._afterlife.hurry()
+        self._simulator.hurry()
 
     def starts(self, operation: str = "") -> list[Start]:
         """What was really started, in order, whether or not the caller was told."""
@@ -238,13 +239,13 @@ class AwsStandIn:
         if call.operation == "Invoke" and call.invocation == "Event" and "202" in call.status:
             request_id = call.header("x-amzn-requestid")
             self._remember("Invoke", call.name, wire.document(call.body), call.region, request_id)
-            self._afterlife.function(call.name, call.region, request_id, call.body.decode())
+            self._simulator.function(call.name, call.region, request_id, call.body.decode())
         if call.operation == "StartExecution" and call.status.startswith("200"):
             asked = wire.document(call.body) or {}
             arn = (wire.document(b"".join(answer)) or {}).get("executionArn", "")
             machine = str(asked.get("stateMachineArn", ""))
             self._remember("StartExecution", machine, asked, call.region, arn)
-            self._afterlife.execution(machine.split(":")[-1], call.region, arn)
+            self._simulator.execution(machine.split(":")[-1], call.region, arn)
 
     def _remember(self, *parts: Any) -> None:
         with self._lock:

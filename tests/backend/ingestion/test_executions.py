@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from backend.core import clock
 from backend.core.database import Database
-from backend.ingestion import follow, looking, service
+from backend.ingestion import service, status_check, tracker
 from backend.ingestion.errors import AlreadyRunning
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.gateway import Execution, Gateway
@@ -38,7 +38,7 @@ def look(database: Database, run: RunView, actors: SimpleNamespace) -> Look:
     def go() -> RunView:
         with database.write() as session:
             session.execute(update(IngestionRun).values(next_look_at=clock.now()))
-        follow.look(database, run.run_id)
+        tracker.check(database, run.run_id)
         with database.read() as session:
             return service.get_run(session, actors.admin, run_id=run.run_id)
 
@@ -76,7 +76,7 @@ class TestNotSeen:
             assert "lacks the right states:DescribeExecution" in seen.detail
             with pytest.raises(AlreadyRunning, match="or release the dataset"):
                 start()
-            aged(looking.UNDESCRIBED + timedelta(seconds=1))
+            aged(status_check.UNDESCRIBED + timedelta(seconds=1))
             over = look()
         assert (over.status, over.settled, over.active) == ("unknown", True, False)
         assert start().status == "accepted"
@@ -89,8 +89,8 @@ class TestNotSeen:
             look()
             throttled = look()
         assert throttled.status == known.status == "running"
-        assert throttled.detail.startswith(known.detail + follow.NOTE)
-        assert throttled.detail.count(follow.NOTE) == 1
+        assert throttled.detail.startswith(known.detail + tracker.NOTE)
+        assert throttled.detail.count(tracker.NOTE) == 1
         assert "Nothing was started" not in throttled.detail
         assert look().detail == known.detail
 
@@ -107,7 +107,7 @@ class TestNotSeen:
         says("FAILED", error="Lambda.Unknown", cause="x" * 32_000, stopped=clock.now())
         seen = look()
         assert seen.detail.endswith("… (cut; 32,016 characters in all)")
-        assert len(seen.detail) < looking.MAX_CAUSE + 200
+        assert len(seen.detail) < status_check.MAX_CAUSE + 200
 
 
 class TestRedriven:
@@ -134,10 +134,10 @@ class TestRedriven:
         says("FAILED", error="Boom", stopped=clock.now())
         look()
         says("RUNNING", redrives=1)
-        assert follow.sweep(database) == 0  # not yet due
+        assert tracker.sweep(database) == 0  # not yet due
         with database.write() as session:
             session.execute(update(IngestionRun).values(next_look_at=clock.now()))
-        assert follow.sweep(database) == 1
+        assert tracker.sweep(database) == 1
         assert look().status == "running"
 
     def test_beside_another_run_of_its_dataset_it_stays_as_it_was(
@@ -155,7 +155,7 @@ class TestRedriven:
     def test_after_two_weeks_nobody_asks_any_more(
         self, database: Database, look: Look, says: Say
     ) -> None:
-        says("FAILED", error="Boom", stopped=clock.now() - follow.REDRIVE)
+        says("FAILED", error="Boom", stopped=clock.now() - tracker.REDRIVE)
         look()
         says("RUNNING", redrives=1)
         assert look().status == "failed"

@@ -11,7 +11,7 @@ from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, OutcomeUnknown, PortalError
-from backend.ingestion import documents, follow, held, mapping, service
+from backend.ingestion import documents, held, mapping, service, tracker
 from backend.ingestion.errors import AlreadyRunning
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.errors import AwsThrottled
@@ -122,7 +122,7 @@ def test_a_broken_connection_is_unknown_and_its_log_is_looked_at(
     seen = _seen(database, run, actors)
     assert (seen.status, seen.settled, seen.active) == ("unknown", False, True)
     assert "may have run to its end" in seen.detail
-    follow.look(database, run.run_id)
+    tracker.check(database, run.run_id)
     looked = _seen(database, run, actors)
     assert (looked.status, looked.settled) == ("unknown", False)
     assert "log" in looked.detail
@@ -136,8 +136,8 @@ def test_while_the_worker_holds_it_nobody_else_judges_it(
     def call(*_args: object, **_more: object) -> Called:
         with database.write() as session:
             session.execute(update(IngestionRun).values(looked_at=None))
-        follow.sweep(database)
-        during.append(follow.watch(database, actors.admin, run_id=run.run_id))
+        tracker.sweep(database)
+        during.append(tracker.watch(database, actors.admin, run_id=run.run_id))
         return Called("r-1", False)
 
     monkeypatch.setattr(Gateway, "call_lambda", call)
@@ -157,7 +157,7 @@ def test_a_worker_that_died_leaves_a_run_that_is_looked_for(
     assert held.hold(database, run_id=run.run_id)["sent"] is False
     with database.write() as session:
         session.execute(update(IngestionRun).values(next_look_at=clock.now()))
-    assert follow.sweep(database) == 1
+    assert tracker.sweep(database) == 1
     assert _seen(database, run, actors).status == "unknown"
 
 

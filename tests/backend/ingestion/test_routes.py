@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from backend.api.app import create_app
 from backend.core.database import Database
-from backend.ingestion import runs, sending
+from backend.ingestion import dispatch, runs
 from backend.ingestion.schemas import Request
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
@@ -97,7 +97,7 @@ class TestRun:
 
         monkeypatch.setattr(runs, "REPLAY_SECONDS", 0.2)
         with monkeypatch.context() as patch, pytest.raises(SystemExit):
-            patch.setattr(sending, "_call", die)
+            patch.setattr(dispatch, "_call", die)
             runs.start(database, actors.operator, Request(URN, idempotency_key="k-1"))
         headers = token("operator") | {"Idempotency-Key": "k-1"}
         answer = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": URN})

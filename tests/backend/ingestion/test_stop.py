@@ -10,7 +10,7 @@ from sqlalchemy import select
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
 from backend.core.errors import UpstreamError
-from backend.ingestion import follow, service
+from backend.ingestion import service, tracker
 from backend.ingestion.schemas import RunView
 from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
@@ -51,7 +51,7 @@ def _outcomes(database: Database) -> list[str]:
 def _aborted(database: Database, aws: AwsStandIn, run: RunView, actors: SimpleNamespace) -> RunView:
     """Somebody ends the execution in AWS's console, and the run is looked at."""
     aws._client("stepfunctions").stop_execution(executionArn=run.execution_arn)
-    follow.look(database, run.run_id)
+    tracker.check(database, run.run_id)
     with database.read() as session:
         return service.get_run(session, actors.admin, run_id=run.run_id)
 

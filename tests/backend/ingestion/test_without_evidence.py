@@ -1,16 +1,24 @@
 """Calls whose end the log shows and whose outcome it does not tell."""
 
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backend.core import clock
 from backend.core.database import Database
-from backend.ingestion import looking
+from backend.ingestion import service, status_check, tracker
+from backend.ingestion.schemas import RunView
+from backend.integrations.aws import metrics
 from backend.integrations.aws.logs import CallLog
 from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
-from tests.backend.ingestion.test_follow import Start
+from tests.backend.ingestion.test_tracker import Start
 
 
 class TestWithoutEvidence:
@@ -28,6 +36,164 @@ class TestWithoutEvidence:
         call = CallLog("ended", attempts=attempts, started_at=now, finished_at=now)
         with database.read() as session:
             row = session.scalars(select(IngestionRun).where(IngestionRun.run_id == run.run_id))
-            found = looking._from_lines(row.one(), call)
+            found = status_check._from_lines(row.one(), call)
         assert (found.status, found.settled) == ("unknown", settled)
         assert "its log does not tell whether it succeeded" in found.detail
+
+    @pytest.mark.parametrize(
+        ("tries", "errors", "status", "words"),
+        [
+            (1, 0, "succeeded", "without an error, says its Errors metric"),
+            (2, 2, "failed", "with an error, says its Errors metric"),
+            (2, 1, "unknown", "The metric of that minute does not tell it either"),
+            (0, 0, "unknown", "The metric of that minute does not tell it either"),
+        ],
+    )
+    def test_the_errors_metric_is_the_second_witness(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        monkeypatch: pytest.MonkeyPatch, tries: int, errors: int, status: str, words: str,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(metrics, "COUNTED_AFTER", timedelta(0))
+        run = _ended_without_a_trace(aws, add_rule, start)
+        begun = clock.now()
+        counts = {"Invocations": tries, "Errors": errors} if tries else {}
+        for name, count in counts.items():
+            aws._client("cloudwatch").put_metric_data(
+                Namespace="AWS/Lambda",
+                MetricData=[
+                    {
+                        "MetricName": name,
+                        "Dimensions": [{"Name": "FunctionName", "Value": "f"}],
+                        "Timestamp": moment,
+                        "Value": count,
+                    }
+                    # The log's line may stand in the minute before.
+                    for moment in (begun, begun - timedelta(minutes=1))
+                ],
+            )
+        found = check(run.run_id)
+        assert found.status == status
+        assert words in found.detail
+
+    def test_the_metric_is_awaited_before_the_run_is_over(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView]
+    ) -> None:
+        found = check(_ended_without_a_trace(aws, add_rule, start).run_id)
+        assert (found.status, found.settled) == ("unknown", False)
+
+    def test_without_the_right_to_the_metric_it_stays_unknown(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(metrics, "COUNTED_AFTER", timedelta(0))
+        run = _ended_without_a_trace(aws, add_rule, start)
+        with aws.faults.inject(operation="GetMetricStatistics", status=403, code="AccessDenied"):
+            found = check(run.run_id)
+        assert found.status == "unknown"
+        assert "The metric cannot be read" in found.detail
+
+
+class TestExpress:
+    """The machine's own log has the outcome; its events in the form that Step Functions writes."""
+
+    @pytest.mark.parametrize(
+        ("kinds", "status", "words"),
+        [
+            (["ExecutionStarted"], "running", ""),
+            (["ExecutionStarted", "ExecutionSucceeded"], "succeeded", "ExecutionSucceeded"),
+            (["ExecutionFailed"], "failed", "ExecutionFailed. Lost: no table"),
+            (["ExecutionTimedOut"], "failed", "ExecutionTimedOut"),
+        ],
+    )
+    def test_the_outcome_is_the_logs(
+        self, express: RunView, aws: AwsStandIn, check: Callable[..., RunView],
+        kinds: list[str], status: str, words: str,
+    ) -> None:  # fmt: skip
+        _log(aws, *(_event(kind, express.run_id) for kind in kinds))
+        found = check(express.run_id)
+        assert (found.status, found.settled) == (status, status != "running")
+        assert words in found.detail
+
+    def test_another_execution_that_mentions_the_run_proves_nothing(
+        self, express: RunView, aws: AwsStandIn, check: Callable[..., RunView],
+        database: Database,
+    ) -> None:  # fmt: skip
+        other = _event("ExecutionSucceeded", "another", output=express.run_id)
+        _log(aws, other, f"not JSON: {express.run_id}")
+        assert check(express.run_id).status == "accepted"
+        with database.write() as session:
+            session.execute(update(IngestionRun).values(sent_at=clock.now() - timedelta(minutes=8)))
+        over = check(express.run_id)
+        assert (over.status, over.settled) == ("unknown", True)
+        assert "Below the level ALL it names failures only" in over.detail
+
+    def test_a_log_that_may_not_be_read(
+        self, express: RunView, aws: AwsStandIn, check: Callable[..., RunView],
+        database: Database, actors: SimpleNamespace,
+    ) -> None:  # fmt: skip
+        denied = {"status": 400, "code": "AccessDeniedException"}
+        with aws.faults.inject(operation="FilterLogEvents", **denied):  # type: ignore[arg-type]
+            found = check(express.run_id)
+        assert found.status == "unknown"
+        assert "may not use the log group /states/fast" in found.detail
+        with database.read() as session:
+            shown = service.get_run(session, actors.viewer, run_id=express.run_id)
+        assert shown.detail == status_check.NO_MACHINE_LOG  # names nothing of AWS
+
+
+@pytest.fixture
+def check(database: Database, actors: SimpleNamespace) -> Callable[..., RunView]:
+    """One status check of a run, and what it made of it."""
+
+    def go(run_id: str) -> RunView:
+        with database.write() as session:
+            session.execute(update(IngestionRun).values(next_look_at=clock.now()))
+        tracker.check(database, run_id)
+        with database.read() as session:
+            return service.get_run(session, actors.admin, run_id=run_id)
+
+    return go
+
+
+@pytest.fixture
+def express(add_rule: AddRule, start: Start, aws: AwsStandIn, database: Database) -> RunView:
+    add_rule("exact", URN, aws.add_machine("fast", kind="EXPRESS"))
+    aws._client("logs").create_log_group(logGroupName="/states/fast")
+    aws._client("logs").create_log_stream(logGroupName="/states/fast", logStreamName="s")
+    run = start()
+    with database.write() as session:
+        session.execute(update(IngestionRun).values(log_group="/states/fast"))
+    return run
+
+
+def _event(kind: str, name: str, **details: str) -> str:
+    if kind == "ExecutionFailed":
+        details = {"error": "Lost", "cause": "no table"}
+    return json.dumps(
+        {
+            "id": "6",
+            "type": kind,
+            "details": details,
+            "previous_event_id": "5",
+            "event_timestamp": "1790000000000",
+            "execution_arn": f"arn:aws:states:us-east-1:123456789012:express:fast:{name}:0a1b",
+        }
+    )
+
+
+def _log(aws: AwsStandIn, *messages: str) -> None:
+    now = int(time.time() * 1000)
+    aws._client("logs").put_log_events(
+        logGroupName="/states/fast",
+        logStreamName="s",
+        logEvents=[{"timestamp": now + i, "message": m} for i, m in enumerate(messages)],
+    )
+
+
+def _ended_without_a_trace(aws: AwsStandIn, add_rule: AddRule, start: Start) -> RunView:
+    """A run of a custom runtime that has ended."""
+    aws.add_function("f", outcome="silent", runtime="provided.al2023")
+    add_rule("exact", URN, "f")
+    run = start()
+    aws.retry("f", run.request_id or "")
+    return run

@@ -1,10 +1,12 @@
-"""One look at a run in AWS: what the log lines or the execution say, in honest words."""
+"""One status check of a run in AWS: what the log or the execution says, in honest words."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from backend.core import clock
-from backend.ingestion.finding import Finding
-from backend.integrations.aws import logs
+from backend.core.errors import UpstreamError
+from backend.integrations.aws import logs, metrics
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsDenied, AwsNotFound
 from backend.integrations.aws.gateway import Gateway, default_log_group, execution_arn
@@ -25,6 +27,8 @@ UNDESCRIBED = timedelta(seconds=LAMBDA_LIMIT)
 #: Letters of an execution's own error and cause (AWS takes 32,768 of a cause).
 MAX_CAUSE = 8_000
 
+NO_MACHINE_LOG = "The state machine's log cannot be read, so the outcome cannot be seen."
+
 _EXECUTION = {
     "RUNNING": "running",
     "PENDING_REDRIVE": "running",
@@ -35,19 +39,40 @@ _EXECUTION = {
 }
 
 
-def look(config: AwsConfig, row: IngestionRun) -> Finding:
+@dataclass
+class Observation:
+    """What a status check saw. Fields that stay None or empty do not change the row.
+
+    settled: no further look will change anything, and the dataset may be run again.
+    note: beside what is known already, which stays: why nothing could be learned now.
+    """
+
+    status: str | None = None
+    detail: str = ""
+    public_detail: str = ""
+    settled: bool = False
+    request_id: str | None = None
+    execution_arn: str | None = None
+    attempts: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    log_tail: tuple[str, ...] | None = None
+    note: str = ""
+
+
+def check(config: AwsConfig, row: IngestionRun) -> Observation:
     """Ask AWS about a run. Raises the adapter's errors when AWS cannot be asked."""
     if row.target_kind == "lambda":
         return _lambda(config, row)
     if row.machine_type == "EXPRESS":
-        return _express(row)
+        return _express(config, row)
     return _execution(config, row)
 
 
 # -- Step Functions --------------------------------------------------------------------------------
 
 
-def _execution(config: AwsConfig, row: IngestionRun) -> Finding:
+def _execution(config: AwsConfig, row: IngestionRun) -> Observation:
     arn = row.execution_arn or execution_arn(row.target, row.run_id)
     try:
         told = Gateway(config).execution(arn)
@@ -61,7 +86,7 @@ def _execution(config: AwsConfig, row: IngestionRun) -> Finding:
     public += f" {by} asked for it." if by else ""
     public += f" It was redriven {_times(told.redrives)}." if told.redrives else ""
     why = _cut(": ".join(part for part in (told.error, told.cause) if part))
-    return Finding(
+    return Observation(
         status=status,
         detail=f"{public} {why}".strip(),
         public_detail=public,
@@ -83,11 +108,11 @@ def _cut(text: str) -> str:
     return f"{text[:MAX_CAUSE]} … (cut; {len(text):,} characters in all)"
 
 
-def _not_described(row: IngestionRun, exc: AwsDenied) -> Finding:
+def _not_described(row: IngestionRun, exc: AwsDenied) -> Observation:
     """Nobody can tell how it goes, and in time it must not keep the dataset for ever."""
     settled = _age(row) > UNDESCRIBED
     free = "The dataset may be run again." if settled else "Its dataset can be released by hand."
-    return Finding(
+    return Observation(
         "unknown",
         f"The portal lacks the right states:DescribeExecution, so the outcome cannot be seen: "
         f"{exc.cause}. Look at the execution in AWS. {free}",
@@ -96,36 +121,72 @@ def _not_described(row: IngestionRun, exc: AwsDenied) -> Finding:
     )
 
 
-def _no_execution(row: IngestionRun) -> Finding:
+def _no_execution(row: IngestionRun) -> Observation:
     if row.started_at is None and _age(row) < CONSISTENT_AFTER:
         sentence = "Step Functions does not show the execution yet."
-        return Finding(detail=sentence, public_detail=sentence)
+        return Observation(detail=sentence, public_detail=sentence)
     if row.started_at is None and row.status == "unknown":
         sentence = "Step Functions has no such execution: the start never arrived."
-        return Finding("failed", sentence, sentence, settled=True, finished_at=clock.now())
+        return Observation("failed", sentence, sentence, settled=True, finished_at=clock.now())
     if row.status == "failed":
-        return Finding(settled=True)  # asked for a redrive only; what was known stays
+        return Observation(settled=True)  # asked for a redrive only; what was known stays
     sentence = (
         "Step Functions no longer knows the execution: its state machine may have been deleted, or "
         "it ended more than 90 days ago. Its outcome cannot be known."
     )
-    return Finding("unknown", sentence, sentence, settled=True)
+    return Observation("unknown", sentence, sentence, settled=True)
 
 
-def _express(row: IngestionRun) -> Finding:
-    if _age(row) < EXPRESS_LIMIT:
-        return Finding()
+def _express(config: AwsConfig, row: IngestionRun) -> Observation:
+    """EXPRESS executions cannot be described; the machine's own log has how they ended."""
+    over = _age(row) > EXPRESS_LIMIT + LOG_GRACE
+    if not row.log_group:
+        sentence = (
+            "EXPRESS executions cannot be described, and this state machine keeps no log. Set its "
+            "log level to ALL to see outcomes here."
+        )
+        return Observation("unknown", sentence, sentence, settled=True) if over else Observation()
+    try:
+        event, seen = logs.find_execution_end(
+            config,
+            log_group=row.log_group,
+            region=row.region or Gateway(config).region(row.target),
+            name=row.run_id,
+            since=row.created_at - timedelta(minutes=2),
+        )
+    except (AwsNotFound, AwsDenied, LogTooLong) as exc:
+        return Observation("unknown", exc.message, NO_MACHINE_LOG, settled=over)
+    if event is not None:
+        return _express_end(event)
+    if not over:
+        return Observation("running" if seen else None)
     sentence = (
-        "EXPRESS executions cannot be described. It has ended (they last five minutes at most); "
-        "its outcome is in the state machine's own log."
+        "The execution has ended (EXPRESS ones last five minutes at most); the state machine's log "
+        "does not tell how. Below the level ALL it names failures only."
     )
-    return Finding("unknown", sentence, sentence, settled=True)
+    return Observation("unknown", sentence, sentence, settled=True)
+
+
+def _express_end(event: dict[str, Any]) -> Observation:
+    public = f"The state machine's log says {event['type']}."
+    told = event.get("details")
+    told = told if isinstance(told, dict) else {}
+    why = _cut(": ".join(str(told[part]) for part in ("error", "cause") if told.get(part)))
+    at = str(event.get("event_timestamp") or "")
+    return Observation(
+        logs.EXECUTION_ENDS[event["type"]],
+        detail=f"{public} {why}".strip(),
+        public_detail=public,
+        settled=True,
+        execution_arn=str(event["execution_arn"]),
+        finished_at=datetime.fromtimestamp(int(at) / 1000, tz=UTC) if at.isdigit() else None,
+    )
 
 
 # -- Lambda ----------------------------------------------------------------------------------------
 
 
-def _lambda(config: AwsConfig, row: IngestionRun) -> Finding:
+def _lambda(config: AwsConfig, row: IngestionRun) -> Observation:
     group = row.log_group or default_log_group(row.target)
     region = row.region or Gateway(config).region(row.target)
     since = row.created_at - timedelta(minutes=2)
@@ -160,11 +221,41 @@ def _lambda(config: AwsConfig, row: IngestionRun) -> Finding:
         return _no_lines(
             row, exc.message, "The function's log is too long to be searched for the outcome here."
         )
-    return _from_lines(row, call)
+    return _witnessed(config, row, region, call, _from_lines(row, call))
 
 
-def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
-    found = Finding(
+def _witnessed(
+    config: AwsConfig, row: IngestionRun, region: str, call: CallLog, found: Observation
+) -> Observation:
+    """Where the log does not tell how the call ended, the function's Errors metric may."""
+    if call.state != "ended" or call.last_begun_at is None:
+        return found
+    counted = clock.now() - call.last_begun_at > metrics.COUNTED_AFTER
+    try:
+        failed = counted and metrics.failed(
+            config, function=row.target, region=region, begun=call.last_begun_at
+        )
+    except UpstreamError as exc:
+        found.detail += f" The metric cannot be read: {exc.message}"
+        found.settled = found.settled and counted
+        return found
+    if not counted:
+        found.settled = False
+    elif failed is None:
+        found.detail += " The metric of that minute does not tell it either."
+    else:
+        found.status, found.settled = ("failed", found.settled) if failed else ("succeeded", True)
+        found.detail = found.public_detail = _tries(
+            "The function ended with an error, says its Errors metric; its log does not"
+            if failed
+            else "The function ended without an error, says its Errors metric",
+            call,
+        )
+    return found
+
+
+def _from_lines(row: IngestionRun, call: CallLog) -> Observation:
+    found = Observation(
         request_id=call.request_id,
         attempts=call.attempts,
         started_at=call.started_at,
@@ -203,7 +294,7 @@ def _from_lines(row: IngestionRun, call: CallLog) -> Finding:
     return found
 
 
-def _waiting(row: IngestionRun, found: Finding) -> Finding:
+def _waiting(row: IngestionRun, found: Observation) -> Observation:
     found.detail = found.public_detail = "Accepted by AWS; the function has not logged its start."
     if _age(row) > _limit(row) + LOG_GRACE:
         found.status, found.settled = "unknown", True
@@ -214,21 +305,21 @@ def _waiting(row: IngestionRun, found: Finding) -> Finding:
     return found
 
 
-def _never_seen(row: IngestionRun) -> Finding:
+def _never_seen(row: IngestionRun) -> Observation:
     sentence = (
         "AWS's answer to the start was lost, and the function's log does not mention this run."
     )
     if _age(row) > _limit(row) + LOG_GRACE:
-        return Finding("unknown", sentence, sentence, settled=True)
-    return Finding("unknown", f"{sentence} Still looking.", f"{sentence} Still looking.")
+        return Observation("unknown", sentence, sentence, settled=True)
+    return Observation("unknown", f"{sentence} Still looking.", f"{sentence} Still looking.")
 
 
-def _no_lines(row: IngestionRun, detail: str, public: str) -> Finding:
+def _no_lines(row: IngestionRun, detail: str, public: str) -> Observation:
     over = _age(row) > _limit(row) + LOG_GRACE
     if row.status == "failed":
         # It failed, as the log said before; whether Lambda's next try did better stays open.
-        return Finding(note=detail, settled=over)
-    return Finding("unknown", detail, public, settled=over)
+        return Observation(note=detail, settled=over)
+    return Observation("unknown", detail, public, settled=over)
 
 
 def _tries(sentence: str, call: CallLog) -> str:

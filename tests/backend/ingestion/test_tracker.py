@@ -13,10 +13,10 @@ from sqlalchemy import update
 from backend.core import clock
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
-from backend.ingestion import follow, looking, service
+from backend.ingestion import dispatch, service, status_check, tracker
 from backend.ingestion.errors import AlreadyRunning, CannotStop, StartFailed
-from backend.ingestion.finding import Finding
 from backend.ingestion.schemas import RunView
+from backend.ingestion.status_check import Observation
 from backend.integrations.aws import logs
 from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
@@ -32,7 +32,7 @@ def look(database: Database, actors: SimpleNamespace) -> Callable[..., RunView]:
     def go(run_id: str, *statuses: str, seconds: float = 20.0) -> RunView:
         deadline = time.monotonic() + seconds
         while True:
-            follow.look(database, run_id)
+            tracker.check(database, run_id)
             with database.read() as session:
                 run = service.get_run(session, actors.admin, run_id=run_id)
             if not statuses or run.status in statuses or time.monotonic() > deadline:
@@ -114,7 +114,7 @@ class TestLambda:
         aws.add_function("f", seconds=0.1, outcome="fail")
         add_rule("exact", URN, "f")
         run = look(start().run_id, "failed")
-        monkeypatch.setattr(looking, "RETRY_GRACE", timedelta(0))
+        monkeypatch.setattr(status_check, "RETRY_GRACE", timedelta(0))
         over = look(run.run_id)
         assert (over.status, over.settled, over.active) == ("failed", True, False)
 
@@ -292,16 +292,17 @@ class TestStepFunctions:
         assert (run.status, run.settled, run.active) == ("failed", True, False)
         assert "never arrived" in run.detail
 
-    def test_an_express_execution_ends_as_unknown(
+    def test_an_express_execution_without_a_log_ends_as_unknown(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,
         age: Callable[..., None],
     ) -> None:  # fmt: skip
         add_rule("exact", URN, aws.add_machine("fast", kind="EXPRESS"))
         run = start()
         assert look(run.run_id).status == "accepted"
-        age(run.run_id, minutes=6)
+        age(run.run_id, minutes=8)
         run = look(run.run_id)
         assert (run.status, run.settled) == ("unknown", True)
+        assert "this state machine keeps no log" in run.detail
 
 
 class TestLooking:
@@ -311,12 +312,12 @@ class TestLooking:
         aws.add_function("f", seconds=60)
         add_rule("exact", URN, "f")
         run = start()
-        assert follow.sweep(database) == 0
+        assert tracker.sweep(database) == 0
         pauses = []
         for _ in range(3):
             with database.write() as session:
                 session.execute(update(IngestionRun).values(next_look_at=clock.now()))
-            assert follow.sweep(database) == 1
+            assert tracker.sweep(database) == 1
             with database.read() as session:
                 row = session.query(IngestionRun).filter_by(run_id=run.run_id).one()
             assert row.next_look_at is not None
@@ -333,25 +334,24 @@ class TestLooking:
         run = start()
         inside, go_on = threading.Event(), threading.Event()
 
-        def slow(*_: object) -> Finding:
+        def slow(*_: object) -> Observation:
             inside.set()
             go_on.wait(20)
-            return Finding()
+            return Observation()
 
-        monkeypatch.setattr(looking, "look", slow)
-        first = threading.Thread(target=follow.look, args=(database, run.run_id))
+        monkeypatch.setattr(status_check, "check", slow)
+        first = threading.Thread(target=tracker.check, args=(database, run.run_id))
         first.start()
         assert inside.wait(20)
-        assert follow.look(database, run.run_id) is False
+        assert tracker.check(database, run.run_id) is False
         go_on.set()
         first.join()
-        assert follow.look(database, run.run_id) is True
+        assert tracker.check(database, run.run_id) is True
 
     def test_a_process_that_died_while_sending_leaves_a_run_that_is_cleared(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start, database: Database,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        from backend.ingestion import sending
 
         aws.add_function("f", seconds=0.1)
         add_rule("exact", URN, "f")
@@ -359,7 +359,7 @@ class TestLooking:
         def die(*_: object) -> None:
             raise SystemExit
 
-        monkeypatch.setattr(sending, "_write_accepted", die)
+        monkeypatch.setattr(dispatch, "_write_accepted", die)
         with pytest.raises(SystemExit):
             start()
         with database.read() as session:
@@ -375,6 +375,6 @@ class TestLooking:
         aws.add_function("f", seconds=0.1)
         add_rule("exact", URN, "f")
         run = look(start().run_id, "succeeded")
-        seen = follow.watch(database, actors.viewer, run_id=run.run_id)
+        seen = tracker.watch(database, actors.viewer, run_id=run.run_id)
         assert (seen.status, seen.log_tail, seen.log_group) == ("succeeded", (), None)
         assert "arn:aws" not in json.dumps(seen.document())

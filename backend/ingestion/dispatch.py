@@ -9,7 +9,7 @@ from backend.core.database import Database, StateDatabaseDown, WriteSession
 from backend.core.errors import OutcomeUnknown, PortalError, UpstreamTimeout
 from backend.ingestion import aws, held, repository, views
 from backend.ingestion.errors import RunNotFound, StartFailed
-from backend.ingestion.scene import Scene
+from backend.ingestion.run_context import RunContext
 from backend.ingestion.schemas import RunView
 from backend.ingestion.targets import Target
 from backend.integrations.aws.gateway import Accepted, Gateway, TargetFacts, execution_arn
@@ -21,22 +21,22 @@ FIRST_LOOK_SECONDS = 2
 SENDING_SECONDS = 60
 
 
-def send(database: Database, actor: Actor, scene: Scene, row: IngestionRun) -> RunView:
+def send(database: Database, actor: Actor, context: RunContext, row: IngestionRun) -> RunView:
     """Start what the committed row asks for. Raises StartFailed with the run as recorded."""
     # mypy: written from a Literal, read back as str
     target = Target(row.target_kind, row.target)  # type: ignore[arg-type]
     facts: TargetFacts | None = None
     try:
-        facts = aws.facts(scene.aws, target)
+        facts = aws.facts(context.aws, target)
         _claim(database, row, facts)
         if row.invocation == "sync":
             return _hand_over(database, actor, row, facts)
-        accepted = _call(scene, row, facts)
+        accepted = _call(context, row, facts)
     except OutcomeUnknown as exc:
         view = _write_unknown(database, actor, row, facts, exc)
         raise StartFailed(view, exc.status, exc.message) from exc
     except PortalError as exc:
-        aws.doubt(scene.aws, target)
+        aws.doubt(context.aws, target)
         view = _write_failure(database, actor, row, facts, exc)
         raise StartFailed(view, exc.status, exc.message) from exc
     try:
@@ -76,8 +76,8 @@ def _hand_over(database: Database, actor: Actor, row: IngestionRun, facts: Targe
         return views.run_view(stored, actor)
 
 
-def _call(scene: Scene, row: IngestionRun, facts: TargetFacts) -> Accepted:
-    gateway = Gateway(scene.aws)
+def _call(context: RunContext, row: IngestionRun, facts: TargetFacts) -> Accepted:
+    gateway = Gateway(context.aws)
     if facts.kind == "stepfunctions":
         return gateway.start_execution(row.target, row.run_id, row.payload)
     return gateway.start_lambda(row.target, row.payload.encode())

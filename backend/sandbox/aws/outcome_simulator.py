@@ -22,7 +22,7 @@ class Behaviour:
 
 
 @dataclass
-class Afterlife:
+class OutcomeSimulator:
     """One thread that does things when their time has come."""
 
     account: str
@@ -34,7 +34,7 @@ class Afterlife:
 
     def start(self) -> None:
         self._running = True
-        threading.Thread(target=self._loop, name="aws-stand-in-afterlife", daemon=True).start()
+        threading.Thread(target=self._loop, name="aws-stand-in-outcomes", daemon=True).start()
 
     def stop(self) -> None:
         with self._wake:

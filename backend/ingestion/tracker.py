@@ -1,7 +1,7 @@
 """What became of a run: looked up with growing pauses until it is known or cannot be known.
 
-A look is claimed in the database, made without a session, and its finding written; two processes
-never look at the same time. A person who watches a run makes it be looked at sooner.
+A status check is claimed in the database, made without a session, and what it observed written; two
+processes never check at the same time. A person who watches a run makes it be checked sooner.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +13,10 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
 from backend.core.errors import NotFound, OutcomeUnknown, PortalError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import looking, repository, views
-from backend.ingestion import scene as scenes
+from backend.ingestion import repository, run_context, status_check, views
 from backend.ingestion.errors import RunNotFound
-from backend.ingestion.finding import Finding
 from backend.ingestion.schemas import RunView
+from backend.ingestion.status_check import Observation
 from backend.integrations.aws.config import AwsConfig
 from backend.models.ingestion import IngestionRun
 
@@ -50,7 +49,7 @@ def watch(database: Database, actor: Actor, *, run_id: str) -> RunView:
         over = row.settled and not redrivable(row)
         if over or not row.answered or recent:
             return views.run_view(row, actor)
-    look(database, run_id)
+    check(database, run_id)
     with database.read() as session:
         return views.run_view(_row(session, run_id), actor)
 
@@ -65,8 +64,8 @@ def sweep(database: Database, *, limit: int = BATCH) -> int:
         return sum(pool.map(lambda run_id: _quietly(database, run_id), due))
 
 
-def look(database: Database, run_id: str) -> bool:
-    """Look at one run and write what was found; False when somebody else is looking."""
+def check(database: Database, run_id: str) -> bool:
+    """Check one run and write what was observed; False when somebody else is at it."""
     with database.write() as session:
         # Locked, so that a sender that is about to send and a look never miss each other.
         row = repository.lock_run(session, run_id)
@@ -81,17 +80,17 @@ def look(database: Database, run_id: str) -> bool:
             return False
         config = _config(session, row)
     try:
-        finding = looking.look(config, row)
+        observation = status_check.check(config, row)
     except PortalError as exc:
-        finding = Finding(note=exc.message, settled=row.settled)
+        observation = Observation(note=exc.message, settled=row.settled)
     with database.write() as session:
-        _write(session, run_id, finding)
+        _write(session, run_id, observation)
     return True
 
 
 def _quietly(database: Database, run_id: str) -> bool:
     try:
-        return look(database, run_id)
+        return check(database, run_id)
     except PortalError as exc:
         log.warning("A run could not be looked at.", run_id=run_id, error=exc.message)
     except Exception as exc:
@@ -102,7 +101,7 @@ def _quietly(database: Database, run_id: str) -> bool:
 
 def _config(session: Any, row: IngestionRun) -> AwsConfig:
     try:
-        return scenes.load(session, row.environment_name or None).aws
+        return run_context.load(session, row.environment_name or None).aws
     except NotFound:
         # The environment was removed; AWS is asked as the machine itself.
         return AwsConfig(region=row.region)
@@ -125,33 +124,35 @@ def redrivable(row: IngestionRun) -> bool:
     )
 
 
-def _write(session: WriteSession, run_id: str, finding: Finding) -> None:
+def _write(session: WriteSession, run_id: str, observation: Observation) -> None:
     row = repository.lock_run(session, run_id)
     if row is None or (row.settled and not redrivable(row)):
         return
     now = clock.now()
-    if row.settled and not finding.settled and not _taken_again(session, row):
-        finding = Finding(settled=True, note="It was redriven in AWS while another run goes on.")
-    if finding.started_at is not None or finding.status in ("running", "succeeded"):
+    if row.settled and not observation.settled and not _taken_again(session, row):
+        observation = Observation(
+            settled=True, note="It was redriven in AWS while another run goes on."
+        )
+    if observation.started_at is not None or observation.status in ("running", "succeeded"):
         row.error_status = 0  # the start whose answer was lost did arrive
     elif not row.answered:
         row.error_status = OutcomeUnknown.status  # the sender died: nobody was told it started
     row.looked_at, row.answered = now, True
-    row.status = finding.status or row.status
-    _say(row, finding)
+    row.status = observation.status or row.status
+    _say(row, observation)
     for name in ("request_id", "execution_arn", "attempts", "started_at", "finished_at"):
-        value = getattr(finding, name)
+        value = getattr(observation, name)
         if value is not None:
             setattr(row, name, value)
-    if finding.status == "running":
+    if observation.status == "running":
         row.finished_at = None
-    if finding.log_tail is not None:
-        row.log_tail = "\n".join(finding.log_tail)[-30_000:]
-    if finding.settled:
+    if observation.log_tail is not None:
+        row.log_tail = "\n".join(observation.log_tail)[-30_000:]
+    if observation.settled:
         row.active_key = None
-    row.settled = finding.settled
-    row.next_look_at = None if finding.settled else now + _pause(row.looks)
-    if finding.settled and redrivable(row):
+    row.settled = observation.settled
+    row.next_look_at = None if observation.settled else now + _pause(row.looks)
+    if observation.settled and redrivable(row):
         row.next_look_at = now + REDRIVE_PAUSE
 
 
@@ -165,12 +166,12 @@ def _taken_again(session: WriteSession, row: IngestionRun) -> bool:
     return True
 
 
-def _say(row: IngestionRun, finding: Finding) -> None:
-    """The finding's words; a note stands behind what is known, in the place of an earlier one."""
-    row.detail = finding.detail or row.detail.partition(NOTE)[0]
-    row.public_detail = (finding.public_detail or row.public_detail.partition(NOTE)[0])[:400]
-    if finding.note:
-        row.detail += f"{NOTE}{finding.note}"
+def _say(row: IngestionRun, observation: Observation) -> None:
+    """What was observed, in words; a note stands behind what is known, replacing an earlier one."""
+    row.detail = observation.detail or row.detail.partition(NOTE)[0]
+    row.public_detail = (observation.public_detail or row.public_detail.partition(NOTE)[0])[:400]
+    if observation.note:
+        row.detail += f"{NOTE}{observation.note}"
         row.public_detail += f"{NOTE}AWS could not be asked."
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from backend.core import clock
 from backend.core.database import Database
 from backend.ingestion import aws as target_facts
-from backend.ingestion import follow, runs, sending, service
+from backend.ingestion import dispatch, runs, service, tracker
 from backend.ingestion.errors import StartFailed
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.gateway import Accepted
@@ -40,10 +40,10 @@ def overdue(database: Database) -> Callable[[], None]:
     """The one run was written more than a minute ago and is swept."""
 
     def go() -> None:
-        then = clock.now() - timedelta(seconds=sending.SENDING_SECONDS + 10)
+        then = clock.now() - timedelta(seconds=dispatch.SENDING_SECONDS + 10)
         with database.write() as session:
             session.execute(update(IngestionRun).values(sent_at=then, next_look_at=then))
-        assert follow.sweep(database) == 1
+        assert tracker.sweep(database) == 1
 
     return go
 
@@ -96,7 +96,7 @@ def test_the_minute_in_which_an_answer_is_awaited_begins_when_it_is_sent(
     database: Database, start: Start, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    real = sending._call
+    real = dispatch._call
 
     def call(*arguments: Any) -> Accepted:
         with database.read() as session:
@@ -104,11 +104,13 @@ def test_the_minute_in_which_an_answer_is_awaited_begins_when_it_is_sent(
             assert row.sent_at is not None
             assert row.next_look_at is not None
             seen.append(row.sent_at > row.created_at)
-            seen.append((row.next_look_at - row.sent_at).total_seconds() == sending.SENDING_SECONDS)
+            seen.append(
+                (row.next_look_at - row.sent_at).total_seconds() == dispatch.SENDING_SECONDS
+            )
             seen.append(bool(row.region))  # what a follow-up needs is there before the call
         return real(*arguments)
 
-    monkeypatch.setattr(sending, "_call", call)
+    monkeypatch.setattr(dispatch, "_call", call)
     start()
     assert seen == [True, True, True]
 
@@ -118,17 +120,17 @@ def test_an_acceptance_that_comes_after_the_follow_up_gave_up_is_followed(
     database: Database, aws: AwsStandIn, actors: SimpleNamespace, start: Start, target: str,
     overdue: Callable[[], None], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    real = sending._call
+    real = dispatch._call
 
     def asleep(*arguments: Any) -> Accepted:
         overdue()
         return real(*arguments)
 
-    monkeypatch.setattr(sending, "_call", asleep)
+    monkeypatch.setattr(dispatch, "_call", asleep)
     start()
     run = _only(database, actors)
     assert (run.status, run.settled, run.can_stop) == ("accepted", False, True)
-    follow.look(database, run.run_id)
+    tracker.check(database, run.run_id)
     assert _only(database, actors).status == "running"
 
 
@@ -141,7 +143,7 @@ def died(start: Start, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             raise SystemExit
 
         with monkeypatch.context() as patch:
-            patch.setattr(sending, "_write_accepted" if after else "_call", die)
+            patch.setattr(dispatch, "_write_accepted" if after else "_call", die)
             with pytest.raises(SystemExit):
                 start(idempotency_key=key)
 

@@ -17,7 +17,7 @@ NO_ENVIRONMENT = 0
 
 
 @dataclass(frozen=True)
-class Scene:
+class RunContext:
     """An environment as ingestion sees it. environment_id 0: none is configured at all, and only
     the mapping of the environment variables and boto3's own credentials are there."""
 
@@ -36,8 +36,8 @@ class Scene:
         return (self.portal, self.static.env, self.static.file)
 
 
-def load(session: ReadSession, environment: str | None = None) -> Scene:
-    """The scene of an environment, or of the default one.
+def load(session: ReadSession, environment: str | None = None) -> RunContext:
+    """The context of an environment, or of the default one.
 
     Raises NotFound for an environment that does not exist.
     """
@@ -47,7 +47,7 @@ def load(session: ReadSession, environment: str | None = None) -> Scene:
         view = connections.environment(session, environment)
     except NoDefaultEnvironment:
         aws = from_connection({}, {}, default_region=settings.lambda_region)
-        return Scene(
+        return RunContext(
             NO_ENVIRONMENT,
             "",
             False,
@@ -58,7 +58,7 @@ def load(session: ReadSession, environment: str | None = None) -> Scene:
             settings.job_arn_property_urn,
         )
     configured = connections.find(session, kind="aws", environment=view.name)
-    return Scene(
+    return RunContext(
         environment_id=view.id,
         environment=view.name,
         is_production=view.is_production,
