@@ -10,7 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 # Kept out of the tests' way when they start in a folder of their own.
 export DATAHUB_TELEMETRY_ENABLED := false
 
-.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots audit bench mutants need-python
+.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots wheel audit bench mutants need-python
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=-
 
 screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite
 	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py -k drawn
+
+wheel: .venv/.ready-dev ## Build the DMS client as a wheel of its own (dist/dms_client-*.whl)
+	@$(PYTHON) .ci/wheel.py dist
 
 audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
 	.venv/bin/bandit -q -ll -r app.py auth backend pages -c pyproject.toml

@@ -40,7 +40,7 @@ from tests.fixtures.mariadb import MariaDBServer
 HOSTS, TARGETS = 100, 1_000
 LIMIT = 50
 PROMISE_MS, PROMISE_FACETS_MS = 50.0, 300.0
-INDEXES_FILE = SCHEMA_FILE.with_name("ledger_indexes.sql")
+INDEXES_FILE = SCHEMA_FILE.parents[2] / "data" / "ledger_indexes.sql"
 
 
 class Stopwatch:

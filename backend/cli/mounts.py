@@ -332,6 +332,7 @@ def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any)
     """Run and print the response, whatever it says; a failed one ends with exit status 1."""
     from backend.dms.errors import DMSClientException
     from backend.mounts import actions
+    from backend.mounts.errors import ClientError
 
     try:
         request = _read(file) if file else None
@@ -343,7 +344,7 @@ def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any)
             request=request,
             **arguments,
         )
-    except DMSClientException as exc:
+    except ClientError as exc:
         response = exc.response
     except PortalError as exc:
         if kind == "recheck":

@@ -8,7 +8,9 @@ file or a service is refused here, since a driver takes it before what the URL's
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from backend.dms import brokers
 
 _HOST = re.compile(r"^\w([\w.-]*\w)?\.?$")
 _IP6 = re.compile(r"^[0-9A-Fa-f:.]+(%\w+)?$")
@@ -35,16 +37,6 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "mysql+pymysql": _TLS_MYSQL | _TIMEOUTS_MYSQL | {"charset"},
     "mariadb+pymysql": _TLS_MYSQL | _TIMEOUTS_MYSQL | {"charset"},
     "postgresql+psycopg2": _TLS_POSTGRES | {"connect_timeout", "application_name"},
-    "amqp": frozenset(
-        {
-            "heartbeat",
-            "blocked_connection_timeout",
-            "connection_attempts",
-            "retry_delay",
-            "channel_max",
-            "frame_max",
-        }
-    ),
     "jdbc": frozenset(
         {
             "httppath",
@@ -130,15 +122,28 @@ def database(text: str) -> Address:
 
 
 def broker(text: str) -> Address:
-    """An AMQP URL; `memory://` is the sandbox's."""
-    parts = _parts(text)
-    if parts.scheme == "memory":
+    """The AMQP URL of one broker or several; `memory://` is the sandbox's."""
+    if text.startswith("memory://"):
         return Address(text, (), text)
-    if parts.scheme not in ("amqp", "amqps"):
-        raise ValueError("must start with one of amqp://, amqps://, memory://")
-    _allowed("amqp", dict(_query(parts.query)))
-    name = _checked(parts.hostname) if parts.hostname else "localhost"
-    return Address(text, (name,), f"{parts.scheme}://{name.lower()}:{parts.port or ''}")
+    try:
+        found = brokers.read(brokers.rewrite(text, lambda place: place.rpartition("@")[2]))
+    except ValueError as exc:
+        said = str(exc)
+        raise ValueError(said[3:] if said.startswith("it ") else "is not a URL") from exc
+    hosts = tuple(dict.fromkeys(_checked(each.host) for each in found))
+    return Address(text, hosts, _sent_to(text, found))
+
+
+def _sent_to(text: str, found: tuple[brokers.Broker, ...]) -> str:
+    """Also whether the broker has to prove itself, and by which files."""
+    options = {item for each in found for item in each.options.items()}
+    tls = {(name, value) for name, value in options if name.startswith("ssl") and value}
+    places = [f"{each.host.lower()}:{each.port}" for each in found]
+    if len(found) == 1:  # as it was stored when one address was all there was
+        parts = urlsplit(text)
+        places = [f"{parts.scheme}://{_checked(found[0].host).lower()}:{parts.port or ''}"]
+        tls -= {("ssl", "1")} if parts.scheme == "amqps" else set()
+    return f"{','.join(places)} {sorted(tls) or ''}".strip()
 
 
 def jdbc(text: str) -> Address:
@@ -169,10 +174,6 @@ def _checked(name: str) -> str:
             else "has no readable host name"
         )
     return name.rstrip(".")
-
-
-def _query(text: str) -> list[tuple[str, str]]:
-    return parse_qsl(text, keep_blank_values=True)
 
 
 def _parts(text: str) -> SplitResult:

@@ -141,7 +141,8 @@ _ALL = (
             Field(
                 "url",
                 "Broker URL",
-                "amqp:// or amqps://; a password in it is moved into the secret.",
+                "amqp:// or amqps://, several brokers with commas between them; "
+                "a password in it is moved into the secret.",
                 required=True,
                 placeholder="amqp://dms@broker.example.com:5672/",
                 address=addresses.broker,

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, column, insert, select, table, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from backend.core.words import counted
-from backend.dms import schema, shape
-from backend.dms.ledger import Ledger
-from backend.dms.requests import MountRequest
+from . import schema, shape
+from .ledger import Ledger
+from .requests import MountRequest, counted
 
 log = logging.getLogger(__name__)
 

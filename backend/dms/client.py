@@ -1,7 +1,4 @@
-"""The client: one object, safe from many threads, for mounts, unmounts and the ledger.
-
-`DMSClient`, `MountContext` and the exceptions are all importable from here.
-"""
+"""The client: one object, safe from many threads, for mounts, unmounts and the ledger."""
 
 import logging
 import os
@@ -12,23 +9,23 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Self
 
-from backend.dms import config, requests, unknown
-from backend.dms.claims import Busy, Claim
-from backend.dms.connect import open_transport
-from backend.dms.context import MountContext
-from backend.dms.entries import LedgerEntry
-from backend.dms.errors import (
+from . import config, requests, unknown
+from .claims import Busy, Claim
+from .connect import open_transport
+from .context import MountContext
+from .entries import LedgerEntry
+from .errors import (
     DatabaseException,
     DMSClientException,
     RabbitMQException,
     RequestTimeoutException,
     RequestValidationException,
 )
-from backend.dms.ledger import MAX_ACTIVE, Ledger
-from backend.dms.operations import LeaseLost, Operations
-from backend.dms.requests import MountRequest
-from backend.dms.responses import Response, response, shared, unreadable, verified
-from backend.dms.transport import (
+from .ledger import MAX_ACTIVE, Ledger
+from .operations import LeaseLost, Operations
+from .requests import MountRequest
+from .responses import Response, response, shared, unreadable, verified
+from .transport import (
     Closed,
     NotDelivered,
     PendingCall,
@@ -55,9 +52,10 @@ DEFAULT_LEASE = 30.0
 class DMSClient:
     """Mounts through DMS servers, and the ledger of it.
 
-    db_url: SQLAlchemy URL of the ledger. rabbitmq_url: amqp://, amqps:// or memory://NAME.
-    timeout: seconds to wait for a server. What is not given comes from the environment, then from
-    ~/.trilio-dms/client.conf. Without a broker address the ledger can still be read.
+    db_url: SQLAlchemy URL of the ledger. rabbitmq_url: amqp://, amqps:// or rabbit://, one broker
+    or several (`brokers` says how). timeout: seconds to wait for a server. What is not given comes
+    from the environment, then from ~/.trilio-dms/client.conf. Without a broker the ledger can
+    still be read.
     lease: seconds after which another client may take over from one that vanished.
 
     Raises DMSClientException for wrong settings, DatabaseException when no ledger is configured or
@@ -81,7 +79,7 @@ class DMSClient:
                 "No mount ledger is configured: pass db_url, set DMS_DB_URL, or put db_url into "
                 f"the [client] section of ~/{config.CONFIG_FILE}."
             )
-        logging.getLogger("backend.dms").setLevel(self.config.log_level)
+        logging.getLogger(__package__).setLevel(self.config.log_level)
         self.ledger = Ledger(self.config.db_url)
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.operations = Operations(self.ledger, owner=owner, lease=lease)
@@ -90,13 +88,16 @@ class DMSClient:
         self._process = os.getpid()
         if self.config.rabbitmq_url:
             try:
-                self._transport = open_transport(self.config.rabbitmq_url, on_late=self._late.put)
+                self._transport = open_transport(
+                    self.config.rabbitmq_url, on_late=self._late.put, tls=self.config.tls
+                )
             except BaseException:
                 self.ledger.close()
                 raise
         # Nobody may call close(), and a durable queue would be left each time.
-        left = (self._transport, self._late, self.ledger, self._process)
-        self._finalizer = weakref.finalize(self, unknown.close_forgotten, *left)
+        self._finalizer = weakref.finalize(
+            self, unknown.close_forgotten, self._transport, self._late, self.ledger, self._process
+        )
 
     # -- mounts ---------------------------------------------------------------------------------
 
@@ -227,8 +228,6 @@ class DMSClient:
                 "This DMS client belongs to the process that made it, before a fork. Make a new "
                 "DMSClient in this process; nothing was sent."
             )
-
-    # -- one operation --------------------------------------------------------------------------
 
     @property
     def transport(self) -> Transport:

@@ -1,36 +1,48 @@
 """Where the client finds its settings: arguments > environment > client.conf > defaults."""
 
 import configparser
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.dms.errors import DMSClientException
+from .errors import DMSClientException
+
+log = logging.getLogger(__name__)
 
 CONFIG_FILE = Path(".trilio-dms") / "client.conf"
 SECTION = "client"
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_LOG_LEVEL = "INFO"
 
+#: The file's keys, and the variables that win over them.
 _VARIABLES = {
     "db_url": "DMS_DB_URL",
     "rabbitmq_url": "DMS_RABBITMQ_URL",
     "timeout": "DMS_REQUEST_TIMEOUT",
     "log_level": "DMS_LOG_LEVEL",
+    "keystone_token": "KEYSTONE_TOKEN",
+    "ssl_ca_file": "DMS_SSL_CA_FILE",
+    "ssl_cert_file": "DMS_SSL_CERT_FILE",
+    "ssl_key_file": "DMS_SSL_KEY_FILE",
 }
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass(frozen=True)
 class DMSConfig:
-    """timeout: seconds to wait for a DMS server. Empty strings: not configured."""
+    """timeout: seconds to wait for a DMS server. Empty strings: not configured.
+
+    tls: files for brokers that are spoken to with TLS and whose address names none.
+    """
 
     db_url: str = field(repr=False)
     rabbitmq_url: str = field(repr=False)
     timeout: float
     log_level: str
     keystone_token: str = field(repr=False)
+    tls: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(
@@ -59,11 +71,12 @@ def load(
             found[name] = (stored[name], f"{name} in {path}")
     problems: list[str] = []
     config = DMSConfig(
-        db_url=found.get("db_url", ("", ""))[0].strip(),
-        rabbitmq_url=found.get("rabbitmq_url", ("", ""))[0].strip(),
+        db_url=_text(found, "db_url"),
+        rabbitmq_url=_text(found, "rabbitmq_url"),
         timeout=_seconds(found.get("timeout"), problems),
         log_level=_level(found.get("log_level"), problems),
-        keystone_token=environ.get("KEYSTONE_TOKEN", ""),
+        keystone_token=_text(found, "keystone_token"),
+        tls={name: _text(found, name) for name in _VARIABLES if name.startswith("ssl_")},
     )
     if problems:
         raise DMSClientException("The DMS client's settings are wrong: " + "; ".join(problems))
@@ -79,7 +92,23 @@ def _read_file(path: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError, configparser.Error) as exc:
         raise DMSClientException(f"{path} cannot be read ({type(exc).__name__}).") from exc
-    return dict(parser[SECTION]) if parser.has_section(SECTION) else {}
+    if not parser.has_section(SECTION):
+        return {}
+    stored = dict(parser[SECTION])
+    unknown = sorted(set(stored) - set(_VARIABLES))
+    if unknown:
+        log.warning(
+            "%s: [%s] knows no %s; it knows %s.",
+            path,
+            SECTION,
+            ", ".join(unknown),
+            ", ".join(_VARIABLES),
+        )
+    return stored
+
+
+def _text(found: Mapping[str, tuple[str, str]], name: str) -> str:
+    return found.get(name, ("", ""))[0].strip()
 
 
 def _seconds(found: tuple[str, str] | None, problems: list[str]) -> float:

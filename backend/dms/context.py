@@ -5,8 +5,8 @@ import logging
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from backend.dms.errors import DMSClientException
-from backend.dms.responses import Response
+from .errors import DMSClientException
+from .responses import Response
 
 log = logging.getLogger(__name__)
 

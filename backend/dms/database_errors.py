@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from backend.core.database import ValueDoesNotFit
-from backend.dms.errors import DatabaseException
+from .engine import ValueDoesNotFit
+from .errors import DatabaseException
 
 
 @contextlib.contextmanager
@@ -37,8 +37,8 @@ def _exists(exc: DBAPIError) -> bool:
 
 def unusable(exc: ValueDoesNotFit) -> DatabaseException:
     """A value of the caller's or the server's, not the database, is at fault."""
-    found = DatabaseException(exc.message)
-    found.status = exc.status
+    found = DatabaseException(str(exc))
+    found.unusable = True
     return found
 
 
@@ -54,8 +54,7 @@ def explained(exc: SQLAlchemyError, address: str) -> DatabaseException:
         cause = f"it cannot be used right now{shown}; check that the database runs."
     found = DatabaseException(f"The ledger at {address}: {cause}")
     found.permanent = is_permanent(exc)
-    if "timed out" in said:
-        found.status = 504
+    found.timed_out = "timed out" in said
     return found
 
 

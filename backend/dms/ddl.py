@@ -1,7 +1,7 @@
-"""The tables as SQL for administrators: `python -m backend.dms.ddl DIALECT` prints it.
+"""The tables as SQL for administrators: `python -m backend.dms.ddl DIALECT [TABLE]` prints it.
 
-data/ledger_schema.sql is the guide's own text and the source; the other files of data/ are what
-this prints, and a test keeps them so.
+ledger_schema.sql is the guide's own text and the source; the files of the portal's data/ are the
+same and what this prints, and a test keeps them so.
 """
 
 import sys
@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from backend.dms import schema
+from . import schema
 
 DIALECTS = {"mysql": mysql.dialect, "postgresql": postgresql.dialect, "sqlite": sqlite.dialect}
 
@@ -27,4 +27,5 @@ def script(table: Table, dialect: str) -> str:
 
 if __name__ == "__main__":
     for each in (schema.ledger, schema.operation):
-        sys.stdout.write(script(each, sys.argv[1]) + "\n")
+        if each.name in (sys.argv[2:] or [each.name]):
+            sys.stdout.write(script(each, sys.argv[1]) + "\n")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from backend.dms import shape
+from . import shape
 
 
 @dataclass(frozen=True)

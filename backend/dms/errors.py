@@ -13,18 +13,15 @@ DMSClientException                 base; also: wrong settings, a failed mount in
 from collections.abc import Sequence
 from typing import Any
 
-from backend.core.errors import PortalError
 
-
-class DMSClientException(PortalError):
-    """Base of every error of the library."""
-
-    status = 502
+class DMSClientException(Exception):
+    """Base of every error of the library. message: one sentence for a person."""
 
     def __init__(
         self, message: str, *, outcome: str = "not_delivered", operation_id: str | None = None
     ) -> None:
         super().__init__(message)
+        self.message = message
         self.outcome = outcome
         self.operation_id = operation_id
 
@@ -43,8 +40,6 @@ class DMSClientException(PortalError):
 class RequestValidationException(DMSClientException):
     """problems: one sentence for each missing or wrong field."""
 
-    status = 422
-
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)
         super().__init__("The request was not sent: " + "; ".join(self.problems) + ".")
@@ -53,20 +48,21 @@ class RequestValidationException(DMSClientException):
 class RequestTimeoutException(DMSClientException):
     """The request was sent and nobody answered in time."""
 
-    status = 504
-
     def __init__(self, message: str, *, operation_id: str | None = None) -> None:
         super().__init__(message, outcome="unknown", operation_id=operation_id)
 
 
 class DatabaseException(DMSClientException):
-    """The ledger's database. permanent: waiting changes nothing, the row or a right is at fault."""
+    """The ledger's database.
 
-    status = 503
+    permanent: waiting changes nothing, the row or a right is at fault. unusable: a value of the
+    caller's is at fault. timed_out: it did not answer in time.
+    """
+
     permanent = False
+    unusable = False
+    timed_out = False
 
 
 class RabbitMQException(DMSClientException):
     """The broker."""
-
-    status = 503

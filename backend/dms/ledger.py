@@ -26,9 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from backend.core.database import ValueDoesNotFit, make_engine
-from backend.dms import entries, schema, shape
-from backend.dms.database_errors import (
+from . import entries, schema, shape
+from .database_errors import (
     created_by_another,
     explained,
     is_deadlock,
@@ -36,12 +35,13 @@ from backend.dms.database_errors import (
     translated,
     unusable,
 )
-from backend.dms.entries import LedgerEntry
-from backend.dms.errors import DatabaseException
+from .engine import ValueDoesNotFit, open_engine
+from .entries import LedgerEntry
+from .errors import DatabaseException
 
 T = TypeVar("T")
 
-SCHEMA_FILE = Path(__file__).parents[2] / "data" / "ledger_schema.sql"
+SCHEMA_FILE = Path(__file__).with_name("ledger_schema.sql")
 MAX_ACTIVE = 10_000
 READ_TIMEOUT = 60
 _COLLIDING_SECONDS = 20.0
@@ -66,14 +66,14 @@ class Ledger:
                     "client; it looks like sqlite:////folder/ledger.sqlite."
                 )
             self.address = parsed.render_as_string(hide_password=True).split("?")[0]
-            self.engine = make_engine(parsed.render_as_string(hide_password=False))
+            self.engine = open_engine(parsed)
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
             raise DatabaseException(
                 "The ledger's address cannot be read; it looks like "
                 "mysql+pymysql://user:password@host:3306/database."
             ) from exc
         self.dialect = self.engine.dialect.name
-        self._writer = self.engine.execution_options(portal_write=True)
+        self._writer = self.engine.execution_options(ledger_write=True)
         self._operations_ready = False
         self._lock = threading.Lock()
         try:
@@ -170,7 +170,7 @@ class Ledger:
                 if found.get_table_names():
                     raise DatabaseException(
                         f"{self.address} has other tables but no {schema.LEDGER_NAME}. Load "
-                        "data/ledger_schema.sql there, or check that this is the right database."
+                        "ledger_schema.sql there, or check that this is the right database."
                     )
                 self._create_ledger()
                 found = inspect(self.engine)
@@ -179,7 +179,7 @@ class Ledger:
             except shape.NotALedger as exc:
                 raise DatabaseException(
                     f"{schema.LEDGER_NAME} at {self.address} lacks the columns {exc}; compare it "
-                    "with data/ledger_schema.sql."
+                    "with ledger_schema.sql."
                 ) from exc
 
     def _create_ledger(self) -> None:
@@ -217,7 +217,8 @@ class Ledger:
             raise DatabaseException(
                 f"Mounting needs the table {schema.OPERATION_NAME} beside the ledger at "
                 f"{self.address}, and this user may not create it. Ask its administrator to load "
-                f"data/dms_operation.{self.dialect.replace('mariadb', 'mysql')}.sql."
+                f"what `python -m {__package__}.ddl "
+                f"{self.dialect.replace('mariadb', 'mysql')} {schema.OPERATION_NAME}` prints."
             ) from exc
 
     # -- reads ----------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from backend.dms import claims, schema
-from backend.dms.claims import Busy, Claim, State, pair_key
-from backend.dms.errors import DatabaseException
-from backend.dms.ledger import Ledger
-from backend.dms.requests import MountRequest, Reply
+from . import claims, schema
+from .claims import Busy, Claim, State, pair_key
+from .errors import DatabaseException
+from .ledger import Ledger
+from .requests import MountRequest, Reply
 
 _o = schema.operation.c
 

@@ -3,28 +3,27 @@
 import pika
 from pika.exceptions import AMQPError
 
-from backend.dms.errors import RabbitMQException
-from backend.dms.transport import Store
-from backend.integrations.rabbitmq.errors import explain
-from backend.integrations.rabbitmq.parameters import parameters
+from .broker_errors import NOT_FOUND, explain
+from .brokers import Broker
+from .errors import RabbitMQException
+from .transport import Store
 
-NOT_FOUND = 404
 MOST = 10_000
 
 
-def collect(url: str, reply_queue: str, store: Store, *, timeout: float) -> None:
+def collect(broker: Broker, reply_queue: str, store: Store, *, timeout: float) -> None:
     """`store` what waits in `reply_queue`, at most MOST; each is taken from it once it is stored.
 
     Nothing when there is no such queue. Raises RabbitMQException, and what `store` raises.
     """
     try:
-        _collect(url, reply_queue, store, timeout)
+        _collect(broker, reply_queue, store, timeout)
     except (AMQPError, ValueError) as exc:
-        raise RabbitMQException(explain(exc, url).message) from exc
+        raise RabbitMQException(explain(exc, broker.address).sentence) from exc
 
 
-def _collect(url: str, reply_queue: str, store: Store, timeout: float) -> None:
-    connection = pika.BlockingConnection(parameters(url, timeout=timeout))
+def _collect(broker: Broker, reply_queue: str, store: Store, timeout: float) -> None:
+    connection = pika.BlockingConnection(broker.parameters(timeout=timeout))
     try:
         channel = connection.channel()
         for _ in range(MOST):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from backend.dms.transport import QueueState, queue_of
+from .transport import QueueState, queue_of
 
 NOT_FOUND = 404
 #: Seconds for which what a look found may be used; only good news is kept at all.

@@ -12,19 +12,21 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pika
 from pika.adapters.select_connection import SelectConnection
 from pika.exceptions import AMQPError
 
-from backend.dms import pika_collect, pika_rights
-from backend.dms.errors import RabbitMQException
-from backend.dms.pika_acks import Acknowledgements
-from backend.dms.pika_looks import Looks
-from backend.dms.pika_rights import ACCESS_REFUSED
-from backend.dms.transport import (
+from . import brokers, pika_collect, pika_rights
+from .broker_errors import explain
+from .errors import RabbitMQException
+from .pika_acks import Acknowledgements
+from .pika_looks import Looks
+from .pika_rights import ACCESS_REFUSED
+from .requests import counted
+from .transport import (
     CLOSED,
     Closed,
     LateReply,
@@ -33,11 +35,10 @@ from backend.dms.transport import (
     QueueState,
     Replied,
     Result,
+    Sending,
     Store,
     queue_of,
 )
-from backend.integrations.rabbitmq.errors import explain
-from backend.integrations.rabbitmq.parameters import parameters
 
 log = logging.getLogger(__name__)
 
@@ -46,35 +47,31 @@ _KEPT = {"x-expires": 24 * 3600 * 1000}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
-class _Sending:
-    """A request on its way: waiting for its look, its confirm or its reply."""
-
-    def __init__(self, host: str, body: bytes, expires: float, call: PendingCall) -> None:
-        self.host = host
-        self.body = body
-        self.deadline = time.monotonic() + expires
-        self.call = call
-        self.published = False
-        self.given_up = False
-
-
 class PikaTransport:
     """See `backend.dms.transport.Transport`."""
 
-    def __init__(self, url: str, *, on_late: LateReply, connect_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        on_late: LateReply,
+        connect_timeout: float = 10.0,
+        tls: Mapping[str, str] | None = None,
+    ) -> None:
         try:
-            self._parameters = parameters(url, timeout=connect_timeout)
+            self._brokers = brokers.read(url, tls)
+            self._parameters = [b.parameters(timeout=connect_timeout) for b in self._brokers]
         except ValueError as exc:
-            raise RabbitMQException(explain(exc, url).message) from exc
-        self._url = url
+            raise RabbitMQException(explain(exc, url).sentence) from exc
+        self._turn = 0  # which of them is tried or used
         self._on_late = on_late
         self._connect_timeout = connect_timeout
         self.reply_queue = self._durable = f"dms.reply.{uuid.uuid4()}"
         self._own_queue = True  # False: the broker named an exclusive one for us
-        self._calls: dict[str, _Sending] = {}
+        self._calls: dict[str, Sending] = {}
         self._calls_lock = threading.Lock()
         self._looks = Looks(self._on_looks_ready)
-        self._unconfirmed: dict[int, _Sending] = {}
+        self._unconfirmed: dict[int, Sending] = {}
         self._acks = Acknowledgements()
         self._published = 0
         self._blocked = ""  # the sentence that says so, while the broker takes no requests
@@ -87,7 +84,7 @@ class PikaTransport:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._own, name="dms-rabbitmq", daemon=True)
         self._thread.start()
-        self._attempted.wait(connect_timeout + 1.0)
+        self._attempted.wait(len(self._brokers) * connect_timeout + 1.0)
         if not self._ready.is_set():
             self.close()
             raise self._unreachable()
@@ -95,7 +92,7 @@ class PikaTransport:
     # -- for callers, from any thread -----------------------------------------------------------
 
     def send(self, host: str, body: bytes, *, correlation_id: str, expires: float) -> PendingCall:
-        sending = _Sending(host, body, expires, call := PendingCall(correlation_id))
+        sending = Sending(host, body, expires, call := PendingCall(correlation_id))
         self._await_ready(min(expires, self._connect_timeout))
         with self._calls_lock:
             if self._stop.is_set():
@@ -133,7 +130,7 @@ class PikaTransport:
 
     def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:
         if reply_queue != self.reply_queue:  # its own this client consumes already
-            pika_collect.collect(self._url, reply_queue, store, timeout=timeout)
+            pika_collect.collect(self._brokers[self._turn], reply_queue, store, timeout=timeout)
 
     def close(self, *, keep_replies: bool = False) -> None:
         with self._calls_lock:
@@ -168,7 +165,10 @@ class PikaTransport:
             raise self._unreachable()
 
     def _unreachable(self) -> RabbitMQException:
-        return RabbitMQException(explain(self._failure or TimeoutError(), self._url).message)
+        found = explain(self._failure or TimeoutError(), self._brokers[self._turn].address)
+        others = len(self._brokers) - 1
+        more = f" So did {counted(others, 'other broker')}." if others else ""
+        return RabbitMQException(found.sentence + more)
 
     def _in_owner(self, work: Callable[[], None]) -> None:
         connection = self._connection
@@ -184,7 +184,7 @@ class PikaTransport:
         while not self._stop.is_set():
             try:
                 self._connection = SelectConnection(
-                    self._parameters,
+                    self._parameters[self._turn],
                     on_open_callback=self._on_open,
                     on_open_error_callback=self._on_open_error,
                     on_close_callback=self._on_close,
@@ -197,9 +197,11 @@ class PikaTransport:
             if self._ready.is_set():
                 pause = _FIRST_PAUSE
             self._forget_connection()
-            self._attempted.set()
-            self._stop.wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            self._turn = (self._turn + 1) % len(self._brokers)
+            if self._turn == 0:  # the last of them was tried
+                self._attempted.set()
+                self._stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
         self._ready.clear()
 
     def _forget_connection(self) -> None:
@@ -216,7 +218,7 @@ class PikaTransport:
         for sending in self._unpublished():  # handed to a loop that had ended already
             self._looked(sending, None)
 
-    def _unpublished(self) -> list[_Sending]:
+    def _unpublished(self) -> list[Sending]:
         with self._calls_lock:
             return [sending for sending in self._calls.values() if not sending.published]
 
@@ -316,16 +318,14 @@ class PikaTransport:
         self._failure = reason
         channel.connection.close()
 
-    # -- one request ----------------------------------------------------------------------------
-
-    def _begin(self, sending: _Sending) -> None:
+    def _begin(self, sending: Sending) -> None:
         if self._blocked:
             self._resolve(sending, NotDelivered(self._blocked))
             return
         self._acks.before_request()
         self._looks.ask_for_request(sending.host, lambda state: self._looked(sending, state))
 
-    def _looked(self, sending: _Sending, state: QueueState | None) -> None:
+    def _looked(self, sending: Sending, state: QueueState | None) -> None:
         queue = queue_of(sending.host)
         if state is None:
             reason = "the connection to the broker was lost before the request was sent"
@@ -338,7 +338,7 @@ class PikaTransport:
             return
         self._resolve(sending, NotDelivered(reason))
 
-    def _publish(self, sending: _Sending, queue: str) -> None:
+    def _publish(self, sending: Sending, queue: str) -> None:
         left = sending.deadline - time.monotonic()
         if left <= 0:
             self._resolve(sending, NotDelivered("its time was over before it could be sent"))
@@ -394,7 +394,7 @@ class PikaTransport:
         else:
             self._on_late(correlation_id, body, keep)
 
-    def _resolve(self, sending: _Sending, result: Result) -> None:
+    def _resolve(self, sending: Sending, result: Result) -> None:
         with self._calls_lock:
             self._calls.pop(sending.call.correlation_id, None)
             sending.call.resolve(result)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-from backend.core.log import MASK, mask, mask_text, names_secret
-from backend.dms.errors import RequestValidationException
+from .errors import RequestValidationException
+from .masking import MASK, mask, mask_text, names_secret
 
 Action = Literal["mount", "unmount"]
 ACTIONS: tuple[str, ...] = ("mount", "unmount")
@@ -247,6 +247,11 @@ class Reply:
             "success_msg": self.success_msg,
         }
         return json.dumps(document, ensure_ascii=False)
+
+
+def counted(count: int, one: str) -> str:
+    """ "1 other job", "2 other jobs"."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 def cut(text: str, most: int) -> str:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from backend.core.words import counted
-from backend.dms import requests
-from backend.dms.claims import Claim
-from backend.dms.operations import Operation
-from backend.dms.requests import MountRequest
+from . import requests
+from .claims import Claim
+from .operations import Operation
+from .requests import MountRequest, counted
 
 Response = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """The two tables in the ledger's database, and its own clock.
 
 `backup_target_mount_ledger` belongs to the deployment and is never altered; it has one of two
-shapes: that of data/ledger_schema.sql (`ledger`), or that of deployed DMS servers
+shapes: that of ledger_schema.sql (`ledger`), or that of deployed DMS servers
 (`server_ledger`). `dms_operation` is ours: what was asked, sent and answered; it is the lock and
 the memory that a crash cannot erase. All times are naive UTC by the database's clock, so that
 clients on machines with different clocks agree.
@@ -10,6 +10,7 @@ clients on machines with different clocks agree.
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -31,12 +32,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-from backend.core.database import MYSQL_TABLE, BigId
-
 LEDGER_NAME = "backup_target_mount_ledger"
 OPERATION_NAME = "dms_operation"
 
 metadata = MetaData()
+
+#: Our own table compares bytes: names differ by case.
+MYSQL_TABLE: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
+#: 64 bit everywhere, and SQLite's rowid alias so that it auto-increments.
+BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 def now(dialect: str, seconds: float = 0.0, *, whole: bool = False) -> ColumnElement[Any]:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import NullType
 
-from backend.dms import schema
+from . import schema
 
 #: In the order of `LedgerEntry`.
 COLUMNS = (

@@ -1,5 +1,6 @@
 """How requests travel: the interface both transports keep."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -70,6 +71,18 @@ class PendingCall:
     def resolve(self, result: Result) -> None:
         """The first result counts."""
         self._box.put(result)
+
+
+class Sending:
+    """A request on its way: waiting for its look, its confirm or its reply."""
+
+    def __init__(self, host: str, body: bytes, expires: float, call: PendingCall) -> None:
+        self.host = host
+        self.body = body
+        self.deadline = time.monotonic() + expires
+        self.call = call
+        self.published = False
+        self.given_up = False
 
 
 class Transport(Protocol):

@@ -8,14 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from backend.dms import requests
-from backend.dms.claims import Busy, Claim
-from backend.dms.errors import DatabaseException, DMSClientException
-from backend.dms.ledger import Ledger
-from backend.dms.operations import Operation, Operations, Overtaken
-from backend.dms.requests import MountRequest, Reply
-from backend.dms.responses import Response, response, told, unreadable
-from backend.dms.transport import Replied, Transport
+from . import requests
+from .claims import Busy, Claim
+from .errors import DatabaseException, DMSClientException
+from .ledger import Ledger
+from .operations import Operation, Operations, Overtaken
+from .requests import MountRequest, Reply
+from .responses import Response, response, told, unreadable
+from .transport import Replied, Transport
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,13 @@ from backend.dms.requests import MountRequest
 from backend.dms.responses import Response, verified
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, ledger_repository, repository, settings, targets
-from backend.mounts.errors import MountNotFound, OperationNotFound, RequestGone, StillMounted
+from backend.mounts.errors import (
+    MountNotFound,
+    OperationNotFound,
+    RequestGone,
+    StillMounted,
+    translated,
+)
 from backend.mounts.explorer import subject_of
 from backend.mounts.schemas import MountView, OperationView, UnmountPreview
 
@@ -48,7 +54,7 @@ def run(
 ) -> Response:
     """Mount, unmount, re-check or verify now; returns the DMS response, also for a failed one.
 
-    Raises NotPermitted, RequestValidationException (nothing was sent or written), and what
+    Raises NotPermitted, ClientError for a wrong request (nothing was sent or written), and what
     LedgerNotConfigured and OperationNotFound say. Takes up to the DMS timeout.
     """
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
@@ -329,10 +335,11 @@ def _subject(
 
 
 def _parsed(request: Any, action: requests.Action) -> MountRequest:
-    if request is None:
-        raise RequestValidationException(["the request is missing"])
     token = get_settings().keystone_token.get_secret_value()
-    return requests.parse(request, action, keystone_token=token)
+    with translated():
+        if request is None:
+            raise RequestValidationException(["the request is missing"])
+        return requests.parse(request, action, keystone_token=token)
 
 
 def _operation(where: settings.DmsSettings, operation_id: str) -> OperationView:

@@ -1,6 +1,60 @@
-"""What can go wrong in the mounts room, besides the DMS client's own errors."""
+"""What can go wrong with mounts; the DMS client's own errors become the portal's here."""
 
-from backend.core.errors import Conflict, InvalidInput, NotFound
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from backend.core.errors import Conflict, InvalidInput, NotFound, PortalError
+from backend.dms.errors import (
+    DatabaseException,
+    DMSClientException,
+    RabbitMQException,
+    RequestTimeoutException,
+    RequestValidationException,
+)
+
+
+class ClientError(PortalError):
+    """What the DMS client raised. response: in the shape that mounts and unmounts return."""
+
+    def __init__(self, exc: DMSClientException) -> None:
+        super().__init__(exc.message, status=_status(exc))
+        self.response: dict[str, Any] = exc.response
+
+
+def _status(exc: DMSClientException) -> int:
+    match exc:
+        case RequestValidationException():
+            return 422
+        case DatabaseException() if exc.unusable:
+            return 400
+        case DatabaseException() if exc.timed_out:
+            return 504
+        case DatabaseException() | RabbitMQException():
+            return 503
+        case RequestTimeoutException():
+            return 504
+        case _:
+            return 502
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """The client's exceptions as ClientError; also a decorator."""
+    try:
+        yield
+    except DMSClientException as exc:
+        raise ClientError(exc) from exc
+
+
+class BrokerNotConfigured(ClientError):
+    def __init__(self) -> None:
+        super().__init__(
+            RabbitMQException(
+                "No broker is configured: add the environment's rabbitmq connection, or set "
+                "DMS_RABBITMQ_URL. Nothing was sent."
+            )
+        )
 
 
 class LedgerNotConfigured(NotFound):

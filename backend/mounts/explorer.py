@@ -51,7 +51,7 @@ def list_mounts(
     cursor: str = "",
     limit: int = 50,
 ) -> MountPage:
-    """A page of entries. Raises LedgerNotConfigured, DatabaseException, BadCursor."""
+    """A page of entries. Raises LedgerNotConfigured, ClientError, BadCursor."""
     ledger = _open(session, actor, environment)
     wanted = _sort(sort)
     if not 1 <= limit <= MAX_PAGE:

@@ -15,10 +15,9 @@ from backend.connections.errors import NoDefaultEnvironment
 from backend.connections.schemas import EnvironmentView
 from backend.core.database import ReadSession
 from backend.dms import config
-from backend.dms.errors import RabbitMQException
-from backend.dms.ledger import Ledger
 from backend.mounts import repository
-from backend.mounts.errors import LedgerNotConfigured
+from backend.mounts.errors import BrokerNotConfigured, LedgerNotConfigured, translated
+from backend.mounts.ledger import PortalLedger
 
 #: Seconds one query of the explorer may take on the ledger's server.
 QUERY_SECONDS = 5
@@ -37,10 +36,7 @@ class DmsSettings:
 
     def require_broker(self) -> str:
         if not self.rabbitmq_url:
-            raise RabbitMQException(
-                "No broker is configured: add the environment's rabbitmq connection, or set "
-                "DMS_RABBITMQ_URL. Nothing was sent."
-            )
+            raise BrokerNotConfigured
         return self.rabbitmq_url
 
 
@@ -54,7 +50,10 @@ def find(session: ReadSession, environment: str | None) -> DmsSettings:
     if where is not None:
         ledger = _url(session, where.name, "ledger")
         broker = _url(session, where.name, "rabbitmq")
-    effective = config.load(db_url=ledger or None, rabbitmq_url=broker or None)
+    with translated():
+        effective = config.load(db_url=ledger or None, rabbitmq_url=broker or None)
+    if effective.rabbitmq_url.startswith("memory:"):
+        import backend.sandbox.dms_broker  # noqa: F401 - makes the scheme known to the client
     found = DmsSettings(
         environment=where.name if where else "",
         environment_id=where.id if where else 0,
@@ -83,20 +82,20 @@ def _url(session: ReadSession, environment: str, kind: str) -> str:
 
 
 _lock = threading.Lock()
-_ledgers: dict[str, Ledger] = {}
+_ledgers: dict[str, PortalLedger] = {}
 _MOST = 16
 
 
-def open_ledger(settings: DmsSettings) -> Ledger:
+def open_ledger(settings: DmsSettings) -> PortalLedger:
     """The process's reading connection pool for this ledger; queries are limited in time.
 
-    Raises DatabaseException when it cannot be reached.
+    Raises ClientError when it cannot be reached.
     """
     with _lock:
         known = _ledgers.get(settings.db_url)
     if known is not None:
         return known
-    opened = Ledger(settings.db_url)
+    opened = PortalLedger(settings.db_url)
     _limit_queries(opened)
     with _lock:
         while len(_ledgers) >= _MOST:
@@ -111,7 +110,7 @@ def forget_ledgers() -> None:
             _ledgers.popitem()[1].close()
 
 
-def _limit_queries(ledger: Ledger) -> None:
+def _limit_queries(ledger: PortalLedger) -> None:
     statements = {
         "postgresql": (f"SET statement_timeout = {QUERY_SECONDS * 1000}",),
         "mysql": (

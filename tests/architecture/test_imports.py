@@ -1,5 +1,6 @@
 """Imports point one way: app → pages → auth → backend; in backend: edges → domains → … → core."""
 
+import sys
 from collections import defaultdict
 
 import pytest
@@ -82,12 +83,19 @@ HEAVY = {
 #: at the top, and nothing of the portal may import them.
 PLUGINS = {"backend.user_sync.connector", "backend.tokenization.action"}
 
+#: What the DMS client library may import besides the standard library; its wheel says so.
+LIBRARY = {"pika", "pymysql", "sqlalchemy"}
+
 #: (importing module, imported module) → why this arrow is right although the table has it not.
 REASONS: dict[tuple[str, str], str] = {
     (
         "backend.core.startup",
         "backend.migrations.runner",
     ): "a new database is migrated at its start",
+    (
+        "backend.mounts.settings",
+        "backend.sandbox.dms_broker",
+    ): "the sandbox's broker lives in the process that mounts",
     (
         "backend.tokenization.action",
         "backend.composition",
@@ -133,6 +141,25 @@ def test_arrows_point_one_way():
 def test_reasons_are_still_needed():
     used = {(module.name, imported.target) for module, imported in arrows()}
     assert not set(REASONS) - used
+
+
+def test_the_dms_client_is_a_library():
+    """It is built as a wheel of its own, so it imports nothing of the portal, not even its name."""
+    wrong = [
+        f"{module.place}:{imported.line} imports {imported.target}"
+        for module in modules().values()
+        if room(module.name) == "backend.dms"
+        for imported in module.imports
+        for package in [imported.target.split(".")[0]]
+        if package not in LIBRARY | sys.stdlib_module_names
+        and not imported.target.startswith("backend.dms")
+    ]
+    absolute = [
+        module.place
+        for module in modules().values()
+        if room(module.name) == "backend.dms" and "from backend" in module.path.read_text()
+    ]
+    assert not wrong + absolute, "\n".join(wrong + absolute)
 
 
 def test_no_module_circles():

@@ -26,9 +26,9 @@ from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.core.errors import PortalError
 from backend.core.settings import get_settings
-from backend.dms import memory
 from backend.jobs import runner
 from backend.mounts import actions
+from backend.sandbox import dms_broker as memory
 from pages.shell import registry
 from tests.fixtures.pages import OpenPage
 

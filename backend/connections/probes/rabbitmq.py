@@ -1,25 +1,85 @@
-"""RabbitMQ: a connection, a login and a channel."""
+"""RabbitMQ: a connection, a login and a channel on each broker of the connection."""
 
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from backend.connections import resolve
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig
-from backend.core.errors import UpstreamError
+from backend.core.errors import (
+    CredentialsRefused,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from backend.dms import brokers
+
+if TYPE_CHECKING:
+    from backend.dms.broker_errors import Meaning
+
+SYSTEM = "RabbitMQ"
+
+
+class LoginRefused(CredentialsRefused):
+    """The broker does not know the user, or another password is right."""
 
 
 def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
+    """Every broker is asked: one that is away would be found out on the day it is needed."""
     url = resolve.url(config)
     if url.startswith("memory://"):
         return Finding(server_version="in-memory transport of the sandbox")
-    parts = urlsplit(url)
-    if parts.username and parts.password is None:
-        raise UpstreamError(
-            "RabbitMQ",
-            f"the URL names the user {parts.username} and no password is stored",
-            "Set the password of this connection.",
-        )
-    from backend.integrations.rabbitmq.probe import probe as probe_broker
+    try:
+        found = brokers.read(url)
+    except ValueError as exc:
+        raise _raised(exc, url) from exc
+    versions: list[str] = []
+    away: list[str] = []
+    error: UpstreamError | None = None
+    for each in found:
+        try:
+            versions.append(ask(each, timeout=deadline * 0.9 / len(found)))
+        except UpstreamError as exc:
+            away.append(exc.message)
+            error = exc
+    if error is not None and not versions:
+        raise error
+    said = ", ".join(dict.fromkeys(versions))
+    return Finding(server_version=said, warnings=tuple(away))
 
-    found = probe_broker(url, timeout=deadline * 0.9)
-    return Finding(server_version=f"{found.product} {found.version}".strip())
+
+def ask(broker: brokers.Broker, *, timeout: float) -> str:
+    """Log in, open a channel and close both; what the broker says that it is."""
+    import pika
+
+    from backend.dms.broker_errors import RAISED
+
+    try:
+        connection = pika.BlockingConnection(broker.parameters(timeout=timeout))
+        try:
+            connection.channel().close()
+            said = connection._impl.server_properties or {}
+        finally:
+            connection.close()
+    except RAISED as exc:
+        raise _raised(exc, broker.address) from exc
+    return f"{_text(said.get('product'))} {_text(said.get('version'))}".strip()
+
+
+def _raised(exc: BaseException, where: str) -> UpstreamError:
+    from backend.dms.broker_errors import explain
+
+    return _error(explain(exc, where))
+
+
+def _error(found: "Meaning") -> UpstreamError:
+    kinds = {
+        "unavailable": UpstreamUnavailable,
+        "timeout": UpstreamTimeout,
+        "refused": UpstreamError,
+        "login": LoginRefused,
+    }
+    return kinds[found.kind](SYSTEM, found.cause, found.advice)
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")

@@ -17,9 +17,9 @@ from backend.core import resolving
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
+from backend.dms import brokers
 from backend.dms.errors import DatabaseException
 from backend.dms.ledger import Ledger
-from backend.integrations.rabbitmq.parameters import parameters
 from backend.models import Connection, ConnectionSecret
 from tests.backend.connections.conftest import VALID, Save
 from tests.fixtures.rogue_mysql import RogueMySQL
@@ -91,6 +91,12 @@ class TestRogueServer:
         ("ledger", {"url": "postgresql://u@db/dms?options=-c%20x"}, "option options"),
         ("rabbitmq", {"url": "amqp://u@mq/?ssl_options={'cafile':'/etc/passwd'}"}, "ssl_options"),
         ("rabbitmq", {"url": "amqp://u@mq/?backpressure_detection=t"}, "backpressure"),
+        ("rabbitmq", {"url": "amqp://u@mq,169.254.169.254/"}, "metadata"),
+        ("rabbitmq", {"url": "amqp://u@mq/,rabbit://u@169.254.169.254/"}, "metadata"),
+        ("rabbitmq", {"url": "amqp://u:one@mq,u:two@mq2/"}, "several passwords"),
+        ("rabbitmq", {"url": "amqp://u@mq/?ssl_ca_file=/ca.pem"}, "TLS files without TLS"),
+        ("rabbitmq", {"url": "http://mq/"}, "must start with amqp"),
+        ("rabbitmq", {"url": "amqp://u@mq:port/"}, "port is no number"),
         ("postgres", {"host": "db host=127.0.0.77"}, "not a host name"),
         ("postgres", {"host": "a,169.254.169.254"}, "not a host name"),
         ("databricks", {"jdbc_url": "jdbc:databricks://h:443;httpPath=/x;LogPath=/etc"}, "logpath"),
@@ -160,7 +166,7 @@ def test_the_sandbox_may_use_a_file(database: Database, tmp_path: Path) -> None:
 
 def test_a_broker_user_without_a_password_is_a_sentence() -> None:
     with pytest.raises(ValueError, match="names the user u and no password is stored"):
-        parameters("amqp://u@127.0.0.1:9/")
+        brokers.read("amqp://u@127.0.0.1:9/")
 
 
 def test_libpq_takes_a_database_name_for_nothing_else() -> None:

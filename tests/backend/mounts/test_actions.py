@@ -12,14 +12,19 @@ from backend.core.access import SYSTEM
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
-from backend.dms.errors import RabbitMQException, RequestValidationException
-from backend.dms.memory import broker
 from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.models import Job, MountRequestBox
 from backend.mounts import actions, explorer, targets
-from backend.mounts.errors import MountNotFound, OperationNotFound, RequestGone, StillMounted
+from backend.mounts.errors import (
+    ClientError,
+    MountNotFound,
+    OperationNotFound,
+    RequestGone,
+    StillMounted,
+)
 from backend.mounts.schemas import Filters
+from backend.sandbox.dms_broker import broker
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
 
@@ -68,8 +73,9 @@ class TestRun:
         assert _events(database)[-1] == ("mounts:mount:mount", "outcome", "succeeded")
 
     def test_a_wrong_request_leaves_no_trace(self, database: Database, lab: MountsEnvironment):
-        with pytest.raises(RequestValidationException):
+        with pytest.raises(ClientError, match="The request was not sent") as refused:
             actions.run(database, SYSTEM, kind="mount", request={"host": "x"})
+        assert refused.value.status == 422
         assert _events(database) == []
 
     def test_no_audit_row_holds_a_secret(self, database: Database, lab: MountsEnvironment):
@@ -101,7 +107,7 @@ class TestRun:
 
         monkeypatch.setenv("DMS_DB_URL", seeded_ledger)
         get_settings.cache_clear()
-        with pytest.raises(RabbitMQException, match="No broker is configured"):
+        with pytest.raises(ClientError, match="No broker is configured"):
             _mount(database, 1)
 
 

@@ -27,7 +27,7 @@ from tests.fixtures.mounts import MountsEnvironment
 
 START = datetime(2026, 1, 1)  # noqa: DTZ001 - the ledger's own times are naive UTC
 ENTRIES = 1_200
-INDEXES_FILE = SCHEMA_FILE.with_name("ledger_indexes.sql")
+INDEXES_FILE = SCHEMA_FILE.parents[2] / "data" / "ledger_indexes.sql"
 
 
 def _fill(ledger: Ledger) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import orphans, tasks
 from backend.mounts import settings as mount_settings
+from backend.mounts.errors import ClientError
 from backend.mounts.schemas import ORPHAN_KINDS, Filters
 from backend.sandbox.dms_agent import GONE_HOST, IDLE_HOST
 from tests.fixtures.mounts import MountsEnvironment, add_environment
@@ -124,10 +125,10 @@ class TestScan:
         orphans.scan(database, SYSTEM)
 
         def away(*_: object) -> None:
-            raise DatabaseException("The ledger is away.")
+            raise ClientError(DatabaseException("The ledger is away."))
 
         monkeypatch.setattr(orphans, "gather", away)
-        with pytest.raises(DatabaseException):
+        with pytest.raises(ClientError, match="is away"):
             orphans.scan(database, SYSTEM)
         with database.read() as session:
             assert len(orphans.list_found(session, SYSTEM, limit=500).items) == 8

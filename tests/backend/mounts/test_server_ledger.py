@@ -24,7 +24,7 @@ from tests.fixtures import server_ledger
 from tests.fixtures.mounts import add_environment
 
 ENTRIES = 400
-INDEXES_FILE = SCHEMA_FILE.with_name("ledger_indexes.server.sql")
+INDEXES_FILE = SCHEMA_FILE.parents[2] / "data" / "ledger_indexes.server.sql"
 
 
 def _fill(ledger: Ledger) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from sqlalchemy import text
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.dms.errors import DatabaseException
 from backend.mounts import explorer
 from backend.mounts import settings as mount_settings
+from backend.mounts.errors import ClientError
 from backend.mounts.settings import DmsSettings, open_ledger
 from tests.fixtures.mounts import add_environment
 
@@ -33,7 +33,7 @@ class TestQueriesAreLimited:
     ):
         monkeypatch.setattr(mount_settings, "QUERY_SECONDS", 1)
         ledger = open_ledger(_settings(request.getfixturevalue(fixture)))
-        with pytest.raises(DatabaseException, match="took too long"):
+        with pytest.raises(ClientError, match="took too long"):
             ledger.read(lambda c: c.execute(text(query)).all())
         mount_settings.forget_ledgers()
 
@@ -50,9 +50,7 @@ class TestOpenLedger:
         for _ in range(2):
             with (
                 database.read() as session,
-                pytest.raises(
-                    DatabaseException, match=r"nothing listens|cannot be reached"
-                ) as caught,
+                pytest.raises(ClientError, match=r"nothing listens|cannot be reached") as caught,
             ):
                 explorer.list_mounts(session, SYSTEM)
             assert "hidden" not in str(caught.value)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from backend.dms import connect
 from backend.dms.errors import RabbitMQException
 from backend.dms.transport import (
     CLOSED,
@@ -305,3 +306,10 @@ class MemoryTransport:
 
 def _split(values: list[Any]) -> list[str]:
     return [part.strip() for value in values for part in str(value).split(",") if part.strip()]
+
+
+def _opened(url: str, on_late: LateReply) -> MemoryTransport:
+    return MemoryTransport(url, on_late=on_late)
+
+
+connect.register("memory", _opened)

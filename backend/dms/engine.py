@@ -1,0 +1,97 @@
+"""The connection pool of a ledger's database, with the rules that each kind of server needs."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.exc import DataError
+
+
+class ValueDoesNotFit(Exception):
+    """A value that no column can hold: a number beyond 64 bits, a NUL or half a character."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A value does not fit the database: a number is too large, a text too long, "
+            "or it holds a NUL or a broken character. Correct it and try again."
+        )
+
+
+def open_engine(url: URL) -> Engine:
+    """A pool whose sessions speak UTC; drivers' refusals of a value raise ValueDoesNotFit."""
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        engine = _sqlite(url)
+    elif backend in ("mysql", "mariadb"):
+        engine = _mysql(url.update_query_dict({"charset": "utf8mb4"}))
+    else:
+        arguments = {"connect_timeout": 10, "options": "-c timezone=UTC"}
+        engine = _pool(url, connect_args=arguments)
+    event.listen(engine, "handle_error", _refuse_unusable_values)
+    return engine
+
+
+def _pool(url: URL, **more: Any) -> Engine:
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, **more)
+
+
+def _mysql(url: URL) -> Engine:
+    engine = _pool(
+        url,
+        pool_recycle=1800,
+        isolation_level="READ COMMITTED",
+        # A server may ask for any file of this machine; it gets none, whatever the URL says.
+        connect_args={"connect_timeout": 10, "local_infile": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _utc(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00'")
+
+    return engine
+
+
+def _sqlite(url: URL) -> Engine:
+    # A connection is an open file here; threads are what is limited, so none shall wait for one.
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=-1,
+        connect_args={"check_same_thread": False, "timeout": 15},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _private(*_arguments: Any) -> None:
+        """A new file is its owner's alone; SQLite says at the first use what cannot be made."""
+        with contextlib.suppress(OSError):
+            path = Path(url.database or "")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, see _begin
+        for pragma in ("journal_mode=WAL", "busy_timeout=15000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        write = connection.get_execution_options().get("ledger_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _refuse_unusable_values(context: ExceptionContext) -> None:
+    """Drivers differ in what they raise for a value no column can hold; people get one sentence."""
+    exc = context.original_exception
+    if (
+        isinstance(exc, OverflowError | UnicodeEncodeError)
+        or isinstance(context.sqlalchemy_exception, DataError)
+        or (isinstance(exc, ValueError) and "NUL" in str(exc))
+    ):
+        raise ValueDoesNotFit from exc
