@@ -150,9 +150,7 @@ def _port(parts: SplitResult, place: str) -> int | None:
         if "@" in place or place.rpartition(":")[2].isdigit():
             raise
         # What stands there may be a part of a password with a comma in it.
-        raise ValueError(
-            "it has a host whose port is no number"
-        ) from None
+        raise ValueError("it has a host whose port is no number") from None
 
 
 def _broker(place: str, tail: str, options: Mapping[str, str]) -> Broker:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backend.dms.broker_errors import Meaning
 
 SYSTEM = "RabbitMQ"
+_FORM = "It looks like amqp://user@host:5672/vhost."
 
 
 class LoginRefused(CredentialsRefused):
@@ -31,7 +32,9 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
     try:
         found = brokers.read(url)
     except ValueError as exc:
-        raise _raised(exc, url) from exc
+        cause = str(exc).replace("it ", "the URL ", 1)
+        advice = "Set the password of this connection." if "no password" in cause else _FORM
+        raise UpstreamError(SYSTEM, cause, advice) from exc
     versions: list[str] = []
     away: list[str] = []
     error: UpstreamError | None = None

@@ -165,15 +165,25 @@ class TestLedgerAway:
 def test_a_reply_in_the_very_moment_of_the_timeout_is_not_lost(
     broker_url: str, server: Server, start_client: Start, monkeypatch: pytest.MonkeyPatch
 ):
+    """The transport is about to hand the reply over while its caller is giving up."""
+    came, given_up = threading.Event(), threading.Event()
     resolve = transports.PendingCall.resolve
 
-    def slow(self: transports.PendingCall, result: transports.Result) -> None:
-        time.sleep(0.4)
+    def late(self: transports.PendingCall, result: transports.Result) -> None:
+        came.set()
+        assert given_up.wait(60)
         resolve(self, result)
 
-    monkeypatch.setattr(transports.PendingCall, "resolve", slow)
-    server.delay = 0.7
-    client = start_client(broker_url, 0.9)
+    monkeypatch.setattr(transports.PendingCall, "resolve", late)
+    client = start_client(broker_url, 60)
+    abandon = client.transport.abandon
+
+    def abandoned(call: transports.PendingCall) -> transports.Result | None:
+        given_up.set()
+        return abandon(call)
+
+    monkeypatch.setattr(client.transport, "abandon", abandoned)
+    monkeypatch.setattr(client, "_await", lambda *_: came.wait(60) and None)
     assert client.mount(mount_request())["outcome"] == "replied"
     assert _jobs(client) == [1]
 

@@ -81,7 +81,7 @@ class TestCharacters:
         ):
             with pytest.raises(DatabaseException, match="does not fit") as caught:
                 look()
-            assert caught.value.status == 400
+            assert caught.value.unusable
 
     def test_an_answer_that_cannot_be_written_leaves_the_outcome_unknown(
         self, start_client: Start, start_responder: Start, monkeypatch: pytest.MonkeyPatch
