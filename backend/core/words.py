@@ -1,4 +1,6 @@
-"""Words in sentences for people: counted ones, and commands to copy."""
+"""Words in sentences for people: counted ones, lists of names, and commands to copy."""
+
+from collections.abc import Sequence
 
 #: How a sentence starts a command that its reader copies: from the portal's folder it just runs.
 COMMAND = ".venv/bin/python -m backend"
@@ -7,3 +9,9 @@ COMMAND = ".venv/bin/python -m backend"
 def counted(count: int, one: str, many: str = "") -> str:
     """ "1 mount is", "2 mounts are": the number and its words; `many` is `one` with an s."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def named(names: Sequence[str], most: int = 3) -> str:
+    """ "a, b, c and 4 more": the first few by name."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

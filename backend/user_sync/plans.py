@@ -149,12 +149,13 @@ def applicable_user_ids(
     return tuple(row_repository.applicable_ids(session, plan_id, wanted or RowFilter()))
 
 
-def count_losing_domains(
+def list_losing_domains(
     session: ReadSession, actor: Actor, *, plan_id: int, user_ids: Collection[str]
-) -> int:
-    """How many of these users would lose a direct domain by the plan."""
+) -> tuple[str, ...]:
+    """E-mails of those of these users who would lose a direct domain by the plan."""
     access.require(actor, Permission.USER_SYNC_READ)
-    return len(row_repository.losing_domains(session, plan_id).intersection(user_ids))
+    found = row_repository.losing_domains(session, plan_id)
+    return tuple(sorted(found[user_id] for user_id in found.keys() & set(user_ids)))
 
 
 def plan_csv(session: ReadSession, actor: Actor, *, plan_id: int) -> str:

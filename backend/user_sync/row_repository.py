@@ -202,18 +202,18 @@ def applicable_rows(session: ReadSession, plan_id: int) -> list[tuple[int, str, 
     return [(position, str(user), email) for position, user, email in session.execute(query)]
 
 
-def losing_domains(session: ReadSession, plan_id: int) -> set[str]:
-    """User ids of the rows that would take a direct domain away."""
-    query = select(SyncRow.user_id, SyncRow.old_domains, SyncRow.new_domains).where(
+def losing_domains(session: ReadSession, plan_id: int) -> dict[str, str]:
+    """User id → e-mail of the rows that would take a direct domain away."""
+    query = select(SyncRow.user_id, SyncRow.email, SyncRow.old_domains, SyncRow.new_domains).where(
         SyncRow.plan_id == plan_id, SyncRow.sets_domains.is_(True)
     )
     known: dict[tuple[str, str], bool] = {}  # users share few lists
-    found = set()
-    for user_id, old, new in session.execute(query):
+    found = {}
+    for user_id, email, old, new in session.execute(query):
         if (old, new) not in known:
             known[old, new] = bool({ref.id for ref in refs(old)} - {ref.id for ref in refs(new)})
         if known[old, new]:
-            found.add(str(user_id))
+            found[str(user_id)] = email
     return found
 
 

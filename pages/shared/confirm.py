@@ -46,7 +46,7 @@ def ask(
     if not is_open(name):
         return
 
-    @st.dialog(title, width="large", on_dismiss=close)
+    @st.dialog(title, width="medium", on_dismiss=close)
     def _dialog() -> None:
         if callable(body):
             body()
@@ -54,15 +54,19 @@ def ask(
             st.markdown(escape(body))
         ready = True
         if typed is not None:
-            given = st.text_input(f"Type {escape(typed)} to confirm", key=f"{name}.typed")
+            given = st.text_input(
+                f"Type {escape(typed)} to confirm",
+                key=f"{name}.typed",
+                live=True,
+                autocomplete="off",
+            )
             ready = given.strip() == typed
-        yes, no = st.columns(2)
-        if yes.button(
+        buttons = st.container(horizontal=True, key=f"{'danger' if danger else 'harmless'}-{name}")
+        if buttons.button(
             action,
             key=f"{name}.confirm",
             type="primary",
             disabled=not ready,
-            width="stretch",
             icon=":material/warning:" if danger else ":material/check:",
         ):
             close()
@@ -71,7 +75,7 @@ def ask(
             if done is not False:
                 st.rerun()
             open_dialog(name)
-        if no.button("Keep things as they are", key=f"{name}.cancel", width="stretch"):
+        if buttons.button("Cancel", key=f"{name}.cancel"):
             close()
             st.rerun()
 

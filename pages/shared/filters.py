@@ -1,19 +1,30 @@
 """Filters that live in the URL, so that a view can be linked, reloaded and gone back to."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import streamlit as st
 
 from pages.shell.errors import escape
 
+Visibility = Literal["visible", "collapsed"]
 
-def text(label: str, parameter: str, *, key: str, placeholder: str = "") -> str:
+
+def text(
+    label: str,
+    parameter: str,
+    *,
+    key: str,
+    placeholder: str = "",
+    label_visibility: Visibility = "visible",
+) -> str:
     """A text filter kept in `?parameter=`."""
     value = st.text_input(
         label,
         value=st.query_params.get(parameter, ""),
         key=_prepare(key, st.query_params.get(parameter, "")),
         placeholder=placeholder,
+        label_visibility=label_visibility,
         on_change=_store(key, parameter, str),
     )
     return value.strip()
@@ -27,6 +38,7 @@ def choice(
     key: str,
     empty: str = "All",
     shown: Callable[[str], str] = lambda option: option.replace("_", " "),
+    label_visibility: Visibility = "visible",
 ) -> str:
     """One of `options` or "" (shown as `empty`), kept in `?parameter=`; shown: one in words."""
     wanted = st.query_params.get(parameter, "")
@@ -37,6 +49,7 @@ def choice(
         index=every.index(wanted) if wanted in every else 0,
         format_func=lambda option: shown(option) if option else empty,
         key=_prepare(key, wanted if wanted in every else ""),
+        label_visibility=label_visibility,
         on_change=_store(key, parameter, str),
     )
     return value or ""
@@ -58,6 +71,8 @@ def environment(names: Sequence[str], *, key: str) -> str:
         "Environment",
         names,
         index=names.index(wanted),
+        label_visibility="collapsed",
+        width=220,
         key=_prepare(key, wanted),
         on_change=_store(key, "environment", str),
     )
@@ -84,6 +99,29 @@ def choices(
         on_change=_store(key, parameter, list),
     )
     return tuple(value)
+
+
+def pills(
+    label: str, parameter: str, options: Mapping[str, str], first: str, *, key: str, help: str
+) -> str:
+    """One of a few choices that are all seen, kept in `?parameter=`; `first` when it names none.
+
+    options: name in the address → what is shown, with its count.
+    """
+    wanted = st.query_params.get(parameter, "")
+    wanted = wanted if wanted in options else first
+    value = st.pills(
+        label,
+        list(options),
+        default=wanted,
+        required=True,
+        format_func=options.__getitem__,
+        key=_prepare(key, wanted),
+        label_visibility="collapsed",
+        help=help,
+        on_change=_store(key, parameter, str),
+    )
+    return str(value or wanted)
 
 
 def number(parameter: str) -> int | None:

@@ -17,15 +17,18 @@ from pages.shell.registry import FOLDER
 
 _LEAVE = "chrome.leave_sandbox"
 
-#: What the theme has no setting for. Where nothing hovers, a table's tools are always there, and
-#: get room above it.
+#: What the theme has no setting for. What has the focus is not hidden by a bar at the lower edge.
+#: Where nothing hovers, a table's tools are always there, and get room above it.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {max-width: 1500px}
 [data-testid="stElementContainer"]:has(.portal-show) {display: none}
+[data-testid="stMain"]:has([data-testid="stBottom"]) {scroll-padding-bottom: 10rem}
 [data-testid="stMetric"] {min-width: 7rem}
 [data-testid="stMetricLabel"], [data-testid="stMetricLabel"] * {white-space: normal !important}
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
   color: light-dark(#ffffff, #0b1220)}
+[class*="st-key-danger-"] [data-testid="stBaseButton-primary"]:not([disabled]) {
+  background: #c0392b; border-color: #c0392b; color: #ffffff}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
 @media (hover: none) {[data-testid="stElementContainer"]:has([data-testid="stDataFrame"]) {
   margin-top: 1.75rem}}

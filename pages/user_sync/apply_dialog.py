@@ -3,46 +3,74 @@
 import streamlit as st
 
 from backend.core.access import Permission
-from backend.core.words import counted
+from backend.core.words import counted, named
 from backend.user_sync import service
 from backend.user_sync.fields import ATTRIBUTES, labels
 from backend.user_sync.fields import chosen as chosen_of
-from backend.user_sync.schemas import PlanView, RowView, Settings
+from backend.user_sync.schemas import PlanView, RowFilter, RowView, Settings
 from pages.shared import confirm
 from pages.shell import calls, flash, guard
-from pages.shell.errors import code
+from pages.shell.errors import code, escape
 from pages.user_sync import ticks
 
 _DIALOG = "user_sync.apply"
 
 
-def draw(plan: PlanView, rows: tuple[RowView, ...]) -> None:
-    """The button with its dialog, and beside it the popover for differences to ignore."""
+def draw(plan: PlanView, rows: tuple[RowView, ...], wanted: RowFilter) -> None:
+    """The bar at the window's lower edge: what is ticked, who loses something, and the buttons."""
     chosen = sorted(ticks.ticked(plan.id))
-    st.button(
-        f"Apply {len(chosen):,} ticked",
-        key="user_sync.apply_open",
-        type="primary",
-        icon=":material/play_arrow:",
-        disabled=not chosen,
-        help=None if chosen else "Tick the users to change first.",
-        on_click=confirm.open_dialog,
-        args=(_DIALOG,),
-    )
-    _ignore(plan, rows)
+    lose = calls.read(service.list_losing_domains, plan_id=plan.id, user_ids=chosen)
+    with (
+        st.bottom,
+        st.container(horizontal=True, vertical_alignment="center", key="user_sync.bar"),
+    ):
+        st.markdown(f"{ticks.count_text(plan.id, rows)}{_losing(lose)}")
+        _ignore(plan, rows)
+        ticks.buttons(
+            plan.id,
+            rows,
+            lambda: calls.fetch(service.applicable_user_ids, plan_id=plan.id, wanted=wanted),
+        )
+        st.button(
+            f"Apply {len(chosen):,} ticked",
+            key="user_sync.apply_open",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=not chosen,
+            shortcut="Ctrl+Enter",
+            help=None if chosen else "Tick the users to change first.",
+            on_click=confirm.open_dialog,
+            args=(_DIALOG,),
+        )
+    if confirm.is_open(_DIALOG):
+        _ask(plan, chosen, lose)
+
+
+def _ask(plan: PlanView, chosen: list[str], lose: tuple[str, ...]) -> None:
     view = calls.read(service.get_settings, environment=plan.environment)
     over = service.over_limit(len(chosen), plan.matched_count, view.settings)
     confirm.ask(
         _DIALOG,
         title=f"Change {counted(len(chosen), 'user')} in {plan.environment}?",
-        body=lambda: _words(plan, chosen, over, view.settings),
+        body=lambda: _words(plan, chosen, lose, over, view.settings),
         action=f"Change {counted(len(chosen), 'user')}",
         typed=str(len(chosen)) if over else None,
         on_confirm=lambda: _apply(plan, chosen),
     )
 
 
-def _words(plan: PlanView, chosen: list[str], over: bool, settings: Settings) -> None:
+def _losing(emails: tuple[str, ...]) -> str:
+    """Who loses a direct domain, the first few by name."""
+    if not emails:
+        return ""
+    lose = counted(len(emails), "loses", "lose")
+    users = [email.partition("@")[0] for email in emails]
+    return f" · :red[**{lose} a domain**]: {escape(named(users, 2))}"
+
+
+def _words(
+    plan: PlanView, chosen: list[str], lose: tuple[str, ...], over: bool, settings: Settings
+) -> None:
     """What will happen, in numbers and words."""
     st.markdown(
         f"**{len(chosen):,}** of {counted(plan.matched_count, 'matched user')} will be changed "
@@ -54,9 +82,10 @@ def _words(plan: PlanView, chosen: list[str], over: bool, settings: Settings) ->
         "is left alone and listed as a conflict. The run can be cancelled between two users and "
         "reverted afterwards."
     )
-    lose = calls.read(service.count_losing_domains, plan_id=plan.id, user_ids=chosen)
     if lose:
-        st.markdown(f"{counted(lose, 'of them loses', 'of them lose')} a direct domain.")
+        how_many = counted(len(lose), "of them loses", "of them lose")
+        # As code: a bare address would become a mailto link.
+        st.warning(f"{how_many} a direct domain: {named([*map(code, lose)], 5)}.")
     if over:
         st.warning(f"This is more than the limit of {settings.limit_percent:g} % of the users.")
     st.caption(f"Plan digest `{plan.digest[:12]}`.")
@@ -81,7 +110,7 @@ def _ignore(plan: PlanView, rows: tuple[RowView, ...]) -> None:
     session = guard.signed_in()
     if not found or session is None or not session.actor.may(Permission.USER_SYNC_PLAN):
         return
-    with st.popover("Ignore a difference", icon=":material/do_not_disturb_on:"):
+    with st.popover("Ignore …", icon=":material/do_not_disturb_on:"):
         st.caption("It leaves this plan now and later ones until either side changes.")
         which = st.selectbox(
             "Difference on this page",

@@ -43,25 +43,24 @@ def start_plan(environment: str) -> None:
         st.rerun()
 
 
+def plan_button(environment: str) -> None:
+    """Plan anew, and the leave to do so with fewer people."""
+    if st.session_state.pop("user_sync.accepted", False):
+        st.session_state["user_sync.accept_short"] = False
+    st.checkbox(
+        "Allow fewer users this once",
+        key="user_sync.accept_short",
+        help="A plan stops when the directory names far fewer people than last time, or "
+        "far fewer of them are found in OpenMetadata. Tick this when that is right.",
+    )
+    if st.button("Plan now", key="user_sync.plan", icon=":material/sync:"):
+        start_plan(environment)
+
+
 def draw_plan(actor: Actor, environment: str) -> None:
     """The plan of the address, or the environment's newest."""
     waiting.draw("user_sync", environment)
     may_plan = guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes")
-    if may_plan:
-        if st.session_state.pop("user_sync.accepted", False):
-            st.session_state["user_sync.accept_short"] = False
-        with st.container(horizontal=True, vertical_alignment="center"):
-            pressed = st.button(
-                "Plan now", key="user_sync.plan", type="primary", icon=":material/sync:"
-            )
-            st.checkbox(
-                "Allow fewer users this once",
-                key="user_sync.accept_short",
-                help="A plan stops when the directory names far fewer people than last time, or "
-                "far fewer of them are found in OpenMetadata. Tick this when that is right.",
-            )
-        if pressed:
-            start_plan(environment)
     number = filters.number("plan")
     if number is not None:
         plan_view.draw(actor, calls.read(service.get_plan, plan_id=number))
@@ -82,10 +81,14 @@ actor = guard.require(Permission.USER_SYNC_READ)
 head.draw("User sync", "Names and domains of people in OpenMetadata, as the directory has them.")
 flash.show()
 # ask
-environment = ask_environment()
-view = filters.view(
-    VIEWS, "history" if st.query_params.get("run") else "plan", key="user_sync.view"
-)
+with st.container(horizontal=True, vertical_alignment="center"):
+    environment = ask_environment()
+    view = filters.view(
+        VIEWS, "history" if st.query_params.get("run") else "plan", key="user_sync.view"
+    )
+    st.space("stretch")
+    if view == "plan" and actor.may(Permission.USER_SYNC_PLAN):
+        plan_button(environment)
 # load, present, act
 if view == "plan":
     draw_plan(actor, environment)

@@ -6,13 +6,14 @@ from backend.core.access import Actor, Permission
 from backend.core.words import counted
 from backend.user_sync import service
 from backend.user_sync.schemas import KINDS, OBSERVED, PlanView, RowFilter, RowView
-from pages.shared import filters, job_progress, rows, tables, times
+from pages.shared import filters, job_progress, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import code, escape
 from pages.user_sync import apply_dialog, diff_table, mapping, ticks
 
 PAGE_SIZES = (25, 50, 100)
 LABELS = {
+    "changes": "Will change",
     "update": "Will change",
     "unchanged": "Same",
     "not_found": "Not in OpenMetadata",
@@ -23,7 +24,7 @@ LABELS = {
     "renamed": "Probably renamed",
 }
 MEANINGS = {
-    "update": "The name or the domains differ; ticked rows are written when you apply.",
+    "changes": "The name or the domains differ; ticked rows are written when you apply.",
     "unknown_domain": "OpenMetadata has no such domain, or several of that name. The user's "
     "domains stay; a different name can still be written.",
     "not_found": "Nobody in OpenMetadata has this e-mail. Users are never created.",
@@ -37,59 +38,80 @@ MEANINGS = {
     "renamed": "Not in the directory, which has somebody of the same name and domain under another "
     "address. A suggestion: nothing is ever changed.",
 }
-_CHANGING = {"update", "unknown_domain"}
+#: Pills beside the kinds: what an apply can write, and every row.
+CHANGES, EVERY = "changes", "every"
 
 
 def draw(actor: Actor, plan: PlanView) -> None:
     """The plan as it is: being made, failed, or ready for review."""
-    with st.container():
-        st.subheader(f"Plan {plan.id} of {escape(plan.environment)}", anchor=False)
-        rows.show(plan.id, key="user_sync.plan_head")
     if plan.state == "planning":
+        st.caption(f"Plan {plan.id} of {escape(plan.environment)}")
         if plan.job_id is None:
             st.info("This plan is being made on a command line or over the API.")
         else:
             job_progress.show(plan.job_id, key="user_sync.planning")
         return
     if plan.state == "failed":
-        st.error(escape(plan.error or "It could not be made."), icon=":material/error:")
+        st.error(f"Plan {plan.id}: {escape(plan.error or 'It could not be made.')}")
         return
-    _head(plan)
-    _tiles(plan)
     wanted = _filters(plan)
+    _ended(plan)
     page, size = _paging()
     found = calls.read(
         service.list_rows, plan_id=plan.id, wanted=wanted, offset=page * size, limit=size
     )
-    may_apply = actor.may(Permission.USER_SYNC_APPLY) and plan.run_id is None and not plan.expired
-    if may_apply and plan.changes:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            apply_dialog.draw(plan, found.items)
-            _ticks(plan, wanted, found.items)
     if found.total == 0:
         st.info("No row fits these filters.")
-    else:
+    may_apply = actor.may(Permission.USER_SYNC_APPLY) and plan.run_id is None and not plan.expired
+    if found.total:
         _table(plan, found.items, may_apply, actor.may(Permission.USER_SYNC_PLAN))
         _pager(found.total, page, size)
     _download(plan)
     mapping.dialog(plan)
+    if may_apply and plan.changes:
+        apply_dialog.draw(plan, found.items, wanted)
 
 
-def _head(plan: PlanView) -> None:
-    made = f"Created {times.relative(plan.created_at)} by {escape(plan.actor_name)}"
+def _facts(plan: PlanView) -> None:
+    """Everything about the plan itself, on one line; the rest when one asks."""
+    age = times.relative(plan.created_at)
+    facts = [f"**Plan {plan.id} of {escape(plan.environment)}**", *_found(plan), age]
     if plan.origin == "revert":
-        made += f", takes back run {plan.reverts_run_id}"
-    elif plan.origin == "schedule":
-        made += ", by schedule"
-    sides = _sides(plan)
-    st.caption(f"{made}. {sides}. Digest `{plan.digest[:12]}`.", help=times.exact(plan.created_at))
+        facts.insert(1, f"takes back run {plan.reverts_run_id}")
+    by = f"{escape(plan.actor_name)}{', by schedule' if plan.origin == 'schedule' else ''}"
+    st.caption(
+        " · ".join(facts),
+        help=f"{_sides(plan)}. Created {times.exact(plan.created_at)} by {by}. "
+        f"Expires {times.exact(plan.expires_at) or 'never'}. Digest `{plan.digest[:12]}`.",
+    )
+
+
+def _found(plan: PlanView) -> list[str]:
+    fields = plan.fields
+    counts: list[tuple[int, str, str]] = [
+        (fields.get("displayName", 0), "name", "names"),
+        (fields.get("look_alike", 0), "only in white space", "only in white space"),
+        (fields.get("domains_added", 0), "gains a domain", "gain a domain"),
+        (fields.get("domains_removed", 0), "loses one", "lose one"),
+    ]
+    return [counted(count, one, many) for count, one, many in counts if count]
+
+
+def _ended(plan: PlanView) -> None:
+    """Why nothing of it can be applied any more."""
     if plan.run_id is not None:
-        st.info(f"This plan was applied: run {plan.run_id}.", icon=":material/done_all:")
-        st.button("Open the run", key="user_sync.open_run", on_click=_open_run, args=(plan.run_id,))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            status.badge("applied")
+            st.caption(f"This plan was applied: run {plan.run_id}.", width="content")
+            st.button(
+                f"Open run {plan.run_id}",
+                key="user_sync.open_run",
+                type="tertiary",
+                on_click=_open_run,
+                args=(plan.run_id,),
+            )
     elif plan.expired:
         st.warning("This plan has expired. Plan again to apply changes.")
-    elif plan.expires_at:
-        st.caption(f"Expires {times.relative(plan.expires_at)}.", help=times.exact(plan.expires_at))
 
 
 def _sides(plan: PlanView) -> str:
@@ -108,58 +130,50 @@ def _open_run(run_id: int) -> None:
     st.query_params["view"] = "history"
 
 
-def _tiles(plan: PlanView) -> None:
-    with st.container(horizontal=True):
-        for kind in KINDS:
-            count = f"{plan.kinds.get(kind, 0):,}"
-            st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
-        for kind in OBSERVED:
-            if plan.observed[kind]:
-                count = f"{plan.observed[kind]:,}"
-                st.metric(LABELS[kind], count, border=True, height="stretch", help=MEANINGS[kind])
-    fields = plan.fields
-    elsewhere = plan.changes - plan.kinds.get("update", 0)
-    only_in_name = f"of them only in name, under *{LABELS['unknown_domain']}*"
-    only_in_form = "of them only in white space or Unicode form"
-    parts: list[tuple[int, str, str]] = [
-        (plan.changes if elsewhere > 0 else 0, "user can be changed", "users can be changed"),
-        (elsewhere, only_in_name, only_in_name),
-        (fields.get("displayName", 0), "display name changes", "display names change"),
-        (fields.get("look_alike", 0), only_in_form, only_in_form),
-        (fields.get("domains_added", 0), "user gets a domain", "users get a domain"),
-        (fields.get("domains_removed", 0), "user loses one", "users lose one"),
-    ]
-    said = [
-        f"**{count:,}** {one if count == 1 else many}" for count, one, many in parts if count > 0
-    ]
-    st.markdown(" · ".join(said) or "Nothing would change.")
-
-
 def _filters(plan: PlanView) -> RowFilter:
-    kind, domain, text, only = st.columns([3, 2, 3, 2], vertical_alignment="bottom")
-    with kind:
-        kinds = filters.choices(
-            "Kind",
-            "kind",
-            (*KINDS, *OBSERVED),
-            key="user_sync.kind",
-            shown=LABELS.__getitem__,
-            empty="All",
-        )
+    """The plan's facts with what narrows its rows beside them; under them the counts, as pills."""
+    facts, domain, text = st.columns([7, 2, 2], vertical_alignment="center")
+    with facts:
+        _facts(plan)
     with domain:
-        found = filters.choice("Domain", "domain", plan.domain_names, key="user_sync.domain")
+        found = filters.choice(
+            "Domain",
+            "domain",
+            plan.domain_names,
+            key="user_sync.domain",
+            empty="All domains",
+            label_visibility="collapsed",
+        )
     with text:
         words = filters.text(
-            "E-mail or name", "text", key="user_sync.text", placeholder="part of it, any case"
+            "E-mail or name",
+            "text",
+            key="user_sync.text",
+            placeholder="name, e-mail",
+            label_visibility="collapsed",
         )
-    # Whoever asks for kinds that never change anything wants to see them.
-    possible = not kinds or not _CHANGING.isdisjoint(kinds)
-    only_changes = only.toggle(
-        "Only changes", key="user_sync.only", value=plan.changes > 0, disabled=not possible
+    kind = filters.pills(
+        "Rows",
+        "kind",
+        _pills(plan),
+        CHANGES if plan.changes else EVERY,
+        key="user_sync.kind",
+        help="  \n".join(f"**{LABELS[name]}** {said}" for name, said in MEANINGS.items()),
     )
     return RowFilter(
-        kinds=kinds, domain=found, text=words, only_applicable=possible and only_changes
+        kinds=() if kind in (CHANGES, EVERY) else (kind,),
+        domain=found,
+        text=words,
+        only_applicable=kind == CHANGES,
     )
+
+
+def _pills(plan: PlanView) -> dict[str, str]:
+    """What can be applied, every kind that the plan has, and all: each with its count."""
+    counts = {CHANGES: plan.changes, **plan.kinds, **plan.observed}
+    shown = {name: counts.get(name, 0) for name in (CHANGES, *KINDS[1:], *OBSERVED)}
+    labels = {name: f"{LABELS[name]} {count:,}" for name, count in shown.items() if count}
+    return {**labels, EVERY: f"All {sum(plan.kinds.values()):,}"}
 
 
 def _paging() -> tuple[int, int]:
@@ -189,7 +203,9 @@ def _who(row: RowView) -> str:
         # As code: a bare address would become a mailto link, beside links to OpenMetadata.
         email = row.email[:120]
         shown = f"[{escape(email)}]({row.user_url})" if row.user_url else code(email)
-    colour = {"update": "blue", "unchanged": "gray"}.get(row.kind, "orange")
+    if row.kind == "update":  # the diff beside it says so
+        return shown
+    colour = "gray" if row.kind == "unchanged" else "orange"
     return f"{shown} :{colour}-badge[{LABELS[row.kind]}]"
 
 
@@ -224,15 +240,6 @@ def _turn(page: int) -> None:
         st.query_params.pop("page", None)
     else:
         st.query_params["page"] = str(page)
-
-
-def _ticks(plan: PlanView, wanted: RowFilter, shown: tuple[RowView, ...]) -> None:
-    ticks.buttons(
-        plan.id,
-        shown,
-        lambda: calls.fetch(service.applicable_user_ids, plan_id=plan.id, wanted=wanted),
-    )
-    st.caption(ticks.count_text(plan.id, shown))
 
 
 def _download(plan: PlanView) -> None:

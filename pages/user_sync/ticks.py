@@ -73,12 +73,12 @@ def buttons(plan_id: int, page: Iterable[RowView], everything: Callable[[], Iter
         on_click=lambda: replace(plan_id, ticked(plan_id) | ids),
     )
     st.button(
-        "Tick all that the filters find",
+        "Tick all found",
         key="user_sync.tick_all",
         on_click=lambda: replace(plan_id, ticked(plan_id).union(everything())),
     )
     st.button(
-        "Untick all",
+        "Untick",
         key="user_sync.untick",
         disabled=not ticked(plan_id),
         on_click=lambda: replace(plan_id, ()),
@@ -86,8 +86,8 @@ def buttons(plan_id: int, page: Iterable[RowView], everything: Callable[[], Iter
 
 
 def count_text(plan_id: int, page: Iterable[RowView]) -> str:
-    """ "7 ticked, 3 of them not on this page"."""
+    """ "**7 ticked**, 3 of them not on this page"."""
     chosen = ticked(plan_id)
     hidden = len(chosen - {row.user_id for row in page if row.user_id})
     more = f", {hidden:,} of them not on this page or hidden by the filters" if hidden else ""
-    return f"{len(chosen):,} ticked{more}"
+    return f"**{len(chosen):,} ticked**{more}"

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-KINDS = ("Will change", "Unknown domain", "Not in OpenMetadata", "Duplicate", "Invalid", "Same")
+KINDS = (
+    "Will change",
+    "Unknown domain",
+    "Not in OpenMetadata",
+    "Duplicate",
+    "Invalid",
+    "Same",
+    "All",
+)
 LENA = "lena.novak@example.com"
 
 
@@ -43,7 +51,10 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     press(page, "Plan now")
     page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
     for kind in KINDS:
-        page.get_by_text(kind, exact=True).first.wait_for()
+        page.get_by_role("radio", name=kind).first.wait_for()
+    first = page.get_by_role("checkbox", name="Apply to").first.bounding_box()
+    assert first is not None
+    assert first["y"] <= 300, "the diff is the page: a row is seen without scrolling"
     tick(page, "aaron_johnson0@example.com")
     page.get_by_role("button", name="Apply 1 ticked").last.wait_for()
     tick(page, LENA)
@@ -69,7 +80,7 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     page.get_by_text("takes back run").first.wait_for()
     settle(page)
     undo = number_in_address(page, "plan")
-    press(page, "Tick all that the filters find")
+    press(page, "Tick all found")
     press(page, "Apply 1 ticked")
     press(page, "Change 1 user")
     page.get_by_text(f"of plan {undo},").first.wait_for()
