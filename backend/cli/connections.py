@@ -138,7 +138,7 @@ def _split(kind: Kind, pairs: list[str]) -> tuple[dict[str, str], dict[str, str]
         if kind.secret(name) is None:
             settings[name] = value
         elif value.startswith("@"):
-            from_files[name] = _read_file(name, value[1:])
+            from_files[name] = read_file(name, value[1:])
         else:
             raise _OpenSecret(name)
     return settings, from_files
@@ -151,7 +151,7 @@ def _secrets(kind: Kind, names: list[str]) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if equals and not value.startswith("@"):
             raise _OpenSecret(name)
-        found[name] = _read_file(name, value[1:]) if equals else common.read_secret(name)
+        found[name] = read_file(name, value[1:]) if equals else common.read_secret(name)
     return found
 
 
@@ -164,14 +164,15 @@ class _OpenSecret(InvalidInput):
         )
 
 
-def _read_file(name: str, path: str) -> str:
+def read_file(name: str, path: str, *, most: int = MAX_SECRET_FILE) -> str:
+    """The text of a file that an option names. Raises InvalidInput."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not text"
         raise InvalidInput(f"The file for {name} cannot be read: {path} ({reason}).") from exc
-    if not text.strip() or len(text) > MAX_SECRET_FILE:
-        raise InvalidInput(f"The file for {name}, {path}, is empty or too long to be a secret.")
+    if not text.strip() or len(text) > most:
+        raise InvalidInput(f"The file for {name}, {path}, is empty or too long.")
     return text.strip()
 
 

@@ -1,15 +1,18 @@
 """`python -m backend environments`: list, add, rename, default, remove."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backend.cli import common
 from backend.cli.common import Json, Yes, emit, new_app
+from backend.cli.connections import read_file
 from backend.connections import environments
 from backend.connections.schemas import EnvironmentView
 from backend.core import clock
+from backend.core.trust import MAX_PEM
 
 app = new_app("Named sets of connections; one is the default.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The environment's name.")]
@@ -69,6 +72,46 @@ def default_(name: Name, json: Json = False) -> None:
     emit(_document(made), json, f"'{made.name}' is the default environment.")
 
 
+@app.command("trust")
+def trust_(
+    name: Name,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option("--ca-file", help="PEM file of authorities, instead of those given before."),
+    ] = None,
+    clear_ca: Annotated[bool, typer.Option("--clear-ca", help="Forget those.")] = False,
+    verify: Annotated[
+        bool | None, typer.Option("--verify/--no-verify", help="Check certificates at all.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Whose TLS certificates the environment's connections trust, beside the machine's.
+
+    Without options: show it. With --no-verify whoever is between can pose as any server.
+    """
+    ca = (
+        ""
+        if clear_ca
+        else read_file("the authorities", str(ca_file), most=MAX_PEM)
+        if ca_file
+        else None
+    )
+    with common.unit_write() as (session, actor):
+        if ca is None and verify is None:
+            made = environments.get(session, actor, name=name)
+        else:
+            made = environments.set_trust(session, actor, name=name, ca=ca, verify=verify)
+    emit(_document(made), json, _trusted(made))
+
+
+def _trusted(item: EnvironmentView) -> str:
+    own = "".join(f"\n  {subject}" for subject in item.authorities)
+    beside = f" and of:{own}" if own else "."
+    if not item.trust.verify:
+        return f"'{item.name}' verifies NO certificate; whoever is between can read along."
+    return f"'{item.name}' trusts certificates of this machine's authorities{beside}"
+
+
 @app.command("remove")
 def remove(name: Name, yes: Yes = False) -> None:
     """Delete an environment with its connections, secrets, test history and client info.
@@ -97,6 +140,8 @@ def _document(item: EnvironmentView) -> dict[str, object]:
         "is_default": item.is_default,
         "is_sandbox": item.is_sandbox,
         "is_production": item.is_production,
+        "verify_tls": item.trust.verify,
+        "authorities": list(item.authorities),
         "updated_at": clock.iso(item.updated_at),
         "updated_by": item.updated_by,
     }

@@ -8,9 +8,13 @@ file or a service is refused here, since a driver takes it before what the URL's
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from backend.dms import brokers
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 _HOST = re.compile(r"^\w([\w.-]*\w)?\.?$")
 _IP6 = re.compile(r"^[0-9A-Fa-f:.]+(%\w+)?$")
@@ -18,19 +22,30 @@ _JDBC = re.compile(r"^jdbc:(?:databricks|spark)://([^:/;]+)(?::(\d+))?(?:/[^;]*)
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """Where TLS is spoken, and what is said in clear before it."""
+
+    host: str
+    port: int
+    speaks: Literal["tls", "postgres", "mysql"] = "tls"
+
+
+@dataclass(frozen=True)
 class Address:
     """text: to store. hosts: each host the driver connects to. sent_to: whom a secret reaches;
-    while it stays the same, other parts (user, database, timeouts) may change."""
+    while it stays the same, other parts (user, database, timeouts) may change. tls: None where
+    none is spoken."""
 
     text: str
     hosts: tuple[str, ...] = ()
     sent_to: str = ""
+    tls: Endpoint | None = None
 
 
 #: Returns the address; raises ValueError with the rest of a sentence ("has no host name").
 Parser = Callable[[str], Address]
 
-_TLS_MYSQL = frozenset({"ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"})
+_TLS_MYSQL = frozenset({"ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"})
 _TLS_POSTGRES = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey"})
 _TIMEOUTS_MYSQL = frozenset({"connect_timeout", "read_timeout", "write_timeout"})
 _OPTIONS: Mapping[str, frozenset[str]] = {
@@ -57,6 +72,14 @@ _DRIVERS = {
     "postgres": "postgresql+psycopg2",
     "postgresql": "postgresql+psycopg2",
 }
+_MODES_MYSQL = ("", "disabled", "preferred", "required", "verify_ca", "verify_identity")
+_MODES: Mapping[str, tuple[str, ...]] = {
+    "mysql+pymysql": _MODES_MYSQL,
+    "mariadb+pymysql": _MODES_MYSQL,
+    "postgresql+psycopg2": (
+        *("", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    ),
+}
 #: Schemes without a server: files and memory of the portal's own machine.
 EMBEDDED = ("sqlite", "memory")
 
@@ -73,7 +96,9 @@ def web(text: str) -> Address:
     if "\\" in text or any(each.isspace() for each in text):
         raise ValueError("must not hold blanks or backslashes")
     kept = text.rstrip("/")
-    return Address(kept, (_checked(parts.hostname),), kept)
+    name = _checked(parts.hostname)
+    tls = Endpoint(name, parts.port or 443) if parts.scheme == "https" else None
+    return Address(kept, (name,), kept, tls)
 
 
 def exact(text: str) -> Address:
@@ -118,7 +143,20 @@ def database(text: str) -> Address:
         raise ValueError("has no host name")
     tls = sorted((k, v) for k, v in url.query.items() if k in _TLS_MYSQL | _TLS_POSTGRES)
     sent_to = f"{scheme}://{url.host.lower()}:{url.port or ''} {tls or ''}".strip()
-    return Address(f"{scheme}://{rest}", (_checked(url.host),), sent_to)
+    name = _checked(url.host)
+    return Address(f"{scheme}://{rest}", (name,), sent_to, _of_a_database(scheme, name, url))
+
+
+def _of_a_database(scheme: str, name: str, url: "URL") -> Endpoint | None:
+    """Both drivers encrypt where the server can, unless they are told not to."""
+    mode = url.query.get("ssl_mode") or url.query.get("sslmode") or ""
+    if mode not in _MODES[scheme]:
+        raise ValueError(f"has a TLS mode that is none of {', '.join(_MODES[scheme][1:])}")
+    if mode in ("disabled", "disable"):
+        return None
+    if scheme.startswith("postgresql"):
+        return Endpoint(name, url.port or 5432, "postgres")
+    return Endpoint(name, url.port or 3306, "mysql")
 
 
 def broker(text: str) -> Address:
@@ -130,8 +168,11 @@ def broker(text: str) -> Address:
     except ValueError as exc:
         said = str(exc)
         raise ValueError(said[3:] if said.startswith("it ") else "is not a URL") from exc
+    if any("ssl_verify" in each.options for each in found):
+        raise ValueError("may not carry ssl_verify; the environment's TLS setting decides")
     hosts = tuple(dict.fromkeys(_checked(each.host) for each in found))
-    return Address(text, hosts, _sent_to(text, found))
+    first = next((Endpoint(each.host, each.port) for each in found if each.tls), None)
+    return Address(text, hosts, _sent_to(text, found), first)
 
 
 def _sent_to(text: str, found: tuple[brokers.Broker, ...]) -> str:
@@ -153,7 +194,9 @@ def jdbc(text: str) -> Address:
         raise ValueError("must look like jdbc:databricks://<host>:443;httpPath=<path>")
     pairs = [part.partition("=") for part in found[3].split(";") if part.strip()]
     _allowed("jdbc", {name.strip().lower(): value for name, _, value in pairs})
-    return Address(text, (_checked(found[1]),), f"{found[1].lower()}:{found[2] or ''}")
+    name = _checked(found[1])
+    tls = Endpoint(name, int(found[2] or 443))
+    return Address(text, (name,), f"{name.lower()}:{found[2] or ''}", tls)
 
 
 def _allowed(driver: str, options: Mapping[str, object]) -> None:

@@ -17,7 +17,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     environments = health.overview(session, actor)
     items = _missing(environments, actor)
     for environment in environments:
-        items += _tests(environment)
+        items += _unverified(environment) + _tests(environment)
     if actor.may(Permission.CLIENT_INFO_READ):
         items += _client_info(session, actor, environments)
     return items[:MAX_ITEMS]
@@ -33,6 +33,14 @@ def _missing(environments: tuple[EnvironmentHealth, ...], actor: Actor) -> list[
     return []
 
 
+def _unverified(item: EnvironmentHealth) -> list[Alert]:
+    if item.environment.trust.verify or not item.connections:
+        return []
+    name = item.environment.name
+    text = f"TLS certificates are not verified in {name}: whoever is between can read along."
+    return [Alert("warning", text, PAGE, None, (("environment", name),))]
+
+
 def _tests(item: EnvironmentHealth) -> list[Alert]:
     found = []
     name = item.environment.name
@@ -44,8 +52,11 @@ def _tests(item: EnvironmentHealth) -> list[Alert]:
         found += [
             Alert("warning", f"{connection.label} of {name}: {text}", PAGE, None, query)
             for text in connection.warnings
-            if "expire" in text
+            if "expire" in text and "TLS certificate" not in text
         ]
+        if connection.certificate:
+            text = f"{connection.label} of {name}: {connection.certificate}"
+            found.append(Alert("warning", text, PAGE, None, query))
     return found
 
 

@@ -192,6 +192,7 @@ def _fetch(config: ConnectionConfig, *, authenticated: bool) -> "ClientInfo":
                     config.secrets.get("token"),
                     frontend_url=config.settings.get("frontend_url") or None,
                     timeout=min(DEADLINE, float(config.settings["timeout"])),
+                    trust=config.trust,
                 ) as client,
             ):
                 if not authenticated:

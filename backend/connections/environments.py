@@ -8,10 +8,11 @@ from backend.changes import policy
 from backend.connections import repository
 from backend.connections.errors import ChangedMeanwhile, EnvironmentNotFound, NameTaken
 from backend.connections.schemas import EnvironmentView
-from backend.core import access, audit, clock
+from backend.core import access, audit, clock, trust
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
+from backend.core.trust import Trust
 from backend.models import Environment
 
 MAX_NAME = 80
@@ -114,6 +115,42 @@ def update(
     return view(row)
 
 
+def set_trust(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    ca: str | None = None,
+    verify: bool | None = None,
+    version: int | None = None,
+) -> EnvironmentView:
+    """Whose certificates its connections trust, beside the machine's and the portal's.
+
+    ca: PEM, "" for none; None leaves it. verify: False checks nothing, which pages, tests and
+    alerts then keep saying. Raises InvalidInput for what is no certificate, ChangedMeanwhile.
+    """
+    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    found = trust.authorities(ca or "")
+    row = _locked(session, name, version)
+    before = view(row).trust
+    row.ca = before.ca if ca is None else ca.strip()
+    row.verify_tls = before.verify if verify is None else verify
+    _touch(row, actor)
+    audit.record(
+        session,
+        actor,
+        "connections:environment:trust",
+        subject=row.name,
+        outcome="succeeded",
+        details={
+            "verify": {"before": before.verify, "after": row.verify_tls},
+            "authorities": [item.subject.rfc4514_string() for item in found][:20],
+            "changed_authorities": ca is not None and before.ca != row.ca,
+        },
+    )
+    return view(row)
+
+
 def make_default(session: WriteSession, actor: Actor, *, name: str) -> EnvironmentView:
     """Make this the one default environment."""
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
@@ -192,6 +229,7 @@ def view(row: Environment) -> EnvironmentView:
         version=row.version,
         updated_at=row.updated_at,
         updated_by=row.updated_by,
+        trust=Trust(row.ca or "", row.verify_tls),
     )
 
 

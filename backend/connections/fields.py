@@ -2,10 +2,10 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from backend.connections.addresses import Address, Parser
+from backend.connections.addresses import Address, Endpoint, Parser
 from backend.core.errors import InvalidInput
 
 Check = Callable[[str], str]
@@ -71,6 +71,7 @@ class Kind:
     """One kind. implicit: usable with its defaults when nothing is stored (tokenization).
 
     one_of: groups of settings of which at least one group must be complete.
+    tls: where the kind speaks TLS when no single address says it.
     """
 
     name: str
@@ -80,12 +81,21 @@ class Kind:
     secrets: tuple[Field, ...]
     implicit: bool = False
     one_of: tuple[tuple[str, ...], ...] = ()
+    tls: Callable[[Mapping[str, str]], Endpoint | None] | None = None
 
     def setting(self, name: str) -> Field | None:
         return next((item for item in self.settings if item.name == name), None)
 
     def secret(self, name: str) -> Field | None:
         return next((item for item in self.secrets if item.name == name), None)
+
+    def endpoint(self, settings: Mapping[str, str]) -> Endpoint | None:
+        """Where the kind speaks TLS with these settings; None where it does not."""
+        if self.tls is not None:
+            return self.tls(settings)
+        addressed = (item for item in self.settings if item.address and item.directs)
+        found = (item.parsed(self.label, settings.get(item.name, "")).tls for item in addressed)
+        return next((each for each in found if each), None)
 
     def names(self) -> str:
         """The allowed names as a person reads them."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from backend.connections import environments, kinds, repository, visibility
+from backend.connections import environments, kinds, repository, tls, visibility
 from backend.connections.schemas import EnvironmentView
 from backend.core import access
 from backend.core.access import Actor, Permission
@@ -16,7 +16,8 @@ State = Literal["ok", "failed", "untested"]
 
 @dataclass(frozen=True)
 class Health:
-    """One configured connection. cause: why it failed, "" otherwise."""
+    """One configured connection. cause: why it failed, "" otherwise. certificate: a sentence when
+    one of those that the server showed ends within three weeks."""
 
     kind: str
     label: str
@@ -25,6 +26,7 @@ class Health:
     latency_ms: int | None = None
     cause: str = ""
     warnings: tuple[str, ...] = ()
+    certificate: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def overview(session: ReadSession, actor: Actor) -> tuple[EnvironmentHealth, ...
                     test.latency_ms,
                     _cause(actor, test),
                     tuple(test.warnings) if visibility.may_name(actor, kind.name) else (),
+                    tls.expiring(test.tls),
                 )
             )
         found.append(EnvironmentHealth(environments.view(environment), tuple(items)))

@@ -3,10 +3,26 @@
 from collections.abc import Iterable, Mapping
 
 from backend.connections import addresses, fields
+from backend.connections.addresses import Endpoint
 from backend.connections.errors import UnknownKind
 from backend.connections.fields import Field
 from backend.connections.fields import Kind as Kind
 from backend.core.errors import InvalidInput
+
+
+def _tls_of_postgres(settings: Mapping[str, str]) -> Endpoint | None:
+    host = settings.get("host", "")
+    if not host or host.startswith("/") or settings.get("sslmode") == "disable":
+        return None
+    return Endpoint(host, int(settings.get("port") or 5432), "postgres")
+
+
+def _tls_of_databricks(settings: Mapping[str, str]) -> Endpoint | None:
+    if host := settings.get("server_hostname"):
+        return Endpoint(host, 443)
+    url = settings.get("jdbc_url", "")
+    return addresses.jdbc(url).tls if url else None
+
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
 _ALL = (
@@ -184,6 +200,7 @@ _ALL = (
             ),
         ),
         secrets=(Field("password", "Password", "Password of the user."),),
+        tls=_tls_of_postgres,
     ),
     Kind(
         "databricks",
@@ -217,6 +234,7 @@ _ALL = (
         ),
         secrets=(Field("access_token", "Access token", "Personal or service principal token."),),
         one_of=(("server_hostname", "http_path"), ("jdbc_url",)),
+        tls=_tls_of_databricks,
     ),
     Kind(
         "aws",

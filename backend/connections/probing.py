@@ -10,9 +10,11 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from types import ModuleType
 from urllib.parse import quote, quote_plus
 
-from backend.connections import guard, jwt
+from backend.connections import guard, jwt, kinds, tls
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
@@ -37,6 +39,13 @@ MAX_TEXT = 1000
 _running = threading.BoundedSemaphore(MAX_RUNNING)
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    finding: Finding
+    seconds: float
+    certificates: tls.Seen | None = None
+
+
 def run(config: ConnectionConfig, *, deadline: float = DEADLINE) -> TestResult:
     """Probe one connection; never raises for what the other side does.
 
@@ -44,7 +53,7 @@ def run(config: ConnectionConfig, *, deadline: float = DEADLINE) -> TestResult:
     TooManyAttempts when too many earlier probes still hang.
     """
     clock_started: Future[float] = Future()
-    outcome: Future[Finding] = Future()
+    outcome: Future[_Outcome] = Future()
     if not _running.acquire(blocking=False):
         raise TooManyAttempts(
             f"{MAX_RUNNING} connection tests are still waiting for an answer. "
@@ -59,21 +68,21 @@ def run(config: ConnectionConfig, *, deadline: float = DEADLINE) -> TestResult:
     started = time.monotonic()
     try:
         started = clock_started.result(timeout=LOAD_DEADLINE)
-        finding = outcome.result(timeout=deadline)
+        return _result(config, outcome.result(timeout=deadline))
     except FutureTimeout:
         finding = Finding(
             False,
             cause=f"no answer within {deadline:g} s",
             advice="Check address, port and the firewall between; the server may be overloaded.",
         )
-    return _result(config, finding, time.monotonic() - started)
+    return _result(config, _Outcome(finding, time.monotonic() - started))
 
 
 def _work(
     config: ConnectionConfig,
     deadline: float,
     clock_started: "Future[float]",
-    outcome: "Future[Finding]",
+    outcome: "Future[_Outcome]",
 ) -> None:
     try:
         module = importlib.import_module(f"backend.connections.probes.{config.kind}")
@@ -81,13 +90,32 @@ def _work(
             module.load()
         clock_started.set_result(time.monotonic())
         with guard.checked(config):
-            outcome.set_result(module.probe(config, deadline=deadline))
+            finding = _probed(module, config, deadline)
+            took = time.monotonic() - clock_started.result()
+            outcome.set_result(_Outcome(finding, took, _certificates(config, deadline - took)))
     except BaseException as exc:
         if not clock_started.done():
             clock_started.set_result(time.monotonic())
-        outcome.set_result(_explain(exc, config))
+        took = time.monotonic() - clock_started.result()
+        outcome.set_result(_Outcome(_explain(exc, config), took))
     finally:
         _running.release()
+
+
+def _probed(module: ModuleType, config: ConnectionConfig, deadline: float) -> Finding:
+    try:
+        found: Finding = module.probe(config, deadline=deadline)
+        return found
+    except Exception as exc:
+        return _explain(exc, config)
+
+
+def _certificates(config: ConnectionConfig, left: float) -> tls.Seen | None:
+    """What the server shows, where the kind speaks TLS and time is left for it."""
+    endpoint = kinds.get_kind(config.kind).endpoint(config.settings)
+    if endpoint is None or left < 1:
+        return None
+    return tls.look(endpoint, config.trust, timeout=left / 3)
 
 
 def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
@@ -134,7 +162,9 @@ def _place(config: ConnectionConfig) -> Place:
     return Place("the server")
 
 
-def _result(config: ConnectionConfig, finding: Finding, seconds: float) -> TestResult:
+def _result(config: ConnectionConfig, outcome: "_Outcome") -> TestResult:
+    finding = outcome.finding
+
     def clean(text: str) -> str:
         return _clean(text, config.secrets)
 
@@ -142,16 +172,22 @@ def _result(config: ConnectionConfig, finding: Finding, seconds: float) -> TestR
     known = {clean(text) for text in finding.warnings}
     # Adapters may warn about the same expiry in other words; one sentence is enough.
     own = tuple(text for text in sorted(known) if not (expiring and "expire" in text))
+    kept = tls.document(outcome.certificates)
+    if text := tls.expiring(kept):
+        own = (*own, text)
+    if outcome.certificates and not config.trust.verify:
+        own = (*own, tls.UNVERIFIED)
     return TestResult(
         kind=config.kind,
         ok=finding.ok,
-        latency_ms=max(0, round(seconds * 1000)),
+        latency_ms=max(0, round(outcome.seconds * 1000)),
         server_version=clean(finding.server_version)[:200],
         cause=_sentence(clean(finding.cause)),
         advice=_sentence(clean(finding.advice)),
         warnings=own + expiring,
         refused=finding.refused,
         tested_at=clock.now(),
+        tls=kept,
     )
 
 

@@ -7,7 +7,7 @@ Nothing here checks a permission: the calling service has done that for what it 
 Which environments an API token is limited to is checked here, since all work passes here.
 """
 
-from backend.connections import credentials, environments, guard, kinds, repository, secrets
+from backend.connections import credentials, environments, guard, kinds, repository, secrets, tls
 from backend.connections.errors import (
     ConnectionNotConfigured,
     EnvironmentDeleted,
@@ -75,7 +75,7 @@ def url(config: ConnectionConfig) -> str:
     guard.check_literal(config.kind, config.settings)
     made = credentials.with_password(config.settings["url"], config.secrets.get("password"))
     guard.check_literal(config.kind, {"url": made})
-    return made
+    return tls.with_trust(made, config.trust)
 
 
 def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConfig | None:
@@ -86,10 +86,14 @@ def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConf
     return ConnectionConfig(
         environment=environments.view(row),
         kind=kind,
-        settings=kinds.with_defaults(known, stored.settings if stored else {}),
+        settings=kinds.with_defaults(known, stored.settings if stored else {}) | _trust(row),
         secrets=secrets.opened(sealed, stored.settings if stored else {}),
         version=stored.version if stored else 0,
     )
+
+
+def _trust(row: Environment) -> dict[str, str]:
+    return environments.view(row).trust.as_settings()
 
 
 def _row(session: ReadSession, name: str | None) -> Environment:

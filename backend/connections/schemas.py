@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from backend.core.trust import DEFAULT, Trust, authorities
+
 ConnectionStatus = Literal["connected", "failed", "unknown"]
 
 
@@ -20,6 +22,12 @@ class EnvironmentView:
     version: int
     updated_at: datetime
     updated_by: str
+    trust: Trust = DEFAULT
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """The names of the authorities that it trusts beside the machine's."""
+        return tuple(item.subject.rfc4514_string() for item in authorities(self.trust.ca))
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class ConnectionConfig:
     """Settings and decrypted secrets of one connection, for adapters only; never shown or logged.
 
     settings: every setting of the kind as text, defaults filled in, "" when absent.
+    With them travels what the environment trusts (`core.trust`), for adapters that take a mapping.
     secrets: only those that are set. version: 0 when nothing is stored.
     """
 
@@ -35,6 +44,11 @@ class ConnectionConfig:
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     version: int
+
+    @property
+    def trust(self) -> Trust:
+        """Whose certificates the other side may show."""
+        return Trust.of(self.settings)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class ConnectionView:
 class TestResult:
     """One test of one kind. cause and advice are one sentence each, "" when all is well.
 
+    tls: `tls.document` of what the server showed, None where it speaks no TLS.
     refused: the server said that it does not accept the credentials; known only while the test
     runs, not kept.
     """
@@ -82,6 +97,7 @@ class TestResult:
     tested_by: str = ""
     draft: bool = False
     refused: bool = False
+    tls: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from backend.connections import (
     repository,
     resolve,
     service,
+    tls,
     visibility,
 )
 from backend.connections.errors import set_command
@@ -116,6 +117,7 @@ def view(row: ConnectionTest) -> TestResult:
         tested_at=row.tested_at,
         tested_by=row.tested_by,
         draft=row.draft,
+        tls=row.tls,
     )
 
 
@@ -139,7 +141,7 @@ def _config(
     return ConnectionConfig(
         environment=row,
         kind=kind,
-        settings=kinds.with_defaults(known, plain),
+        settings=kinds.with_defaults(known, plain) | row.trust.as_settings(),
         secrets={**stored, **sealed},
         version=saved.version if saved else 0,
     )
@@ -180,6 +182,7 @@ def _record(
             cause=result.cause,
             advice=result.advice,
             warnings=list(result.warnings),
+            tls=dict(result.tls) if result.tls else None,
         )
     )
     session.flush()
@@ -219,6 +222,7 @@ def document(environment: str, results: Sequence[TestResult]) -> dict[str, objec
                 "advice": item.advice,
                 "warnings": list(item.warnings),
                 "tested_at": clock.iso(item.tested_at),
+                "tls": dict(item.tls, days_left=tls.days_left(item.tls)) if item.tls else None,
             }
             for item in results
         ],

@@ -27,4 +27,5 @@ def shown_to(actor: Actor, result: TestResult) -> TestResult:
         cause="" if result.ok else CAUSE,
         advice="" if result.ok else ADVICE,
         warnings=(),
+        tls=None,
     )

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         alias="PORTAL_PUBLIC_URL",
         description="Address people reach the portal at; links and Secure cookies follow it.",
     )
+    ca_bundle: str = Field(
+        default="",
+        alias="PORTAL_CA_BUNDLE",
+        description="PEM file of authorities that every connection trusts beside the system's.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1", "::1"),
         alias="PORTAL_TRUSTED_PROXIES",

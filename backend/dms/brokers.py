@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 if TYPE_CHECKING:
     import pika
@@ -20,9 +20,11 @@ SCHEMES = ("amqp", "amqps", "rabbit")
 HEARTBEAT = 30
 BLOCKED_TIMEOUT = 30.0
 TLS_FILES = ("ssl_ca_file", "ssl_cert_file", "ssl_key_file")
-#: What an address may carry after its question mark; `ssl` switches TLS on as amqps:// does.
+#: What an address may carry after its question mark; `ssl` switches TLS on as amqps:// does, and
+#: `ssl_verify=off` takes any certificate.
 OPTIONS = frozenset(
     {"heartbeat", "blocked_connection_timeout", "channel_max", "frame_max", "ssl", *TLS_FILES}
+    | {"ssl_verify"}
 )
 #: Of the same drivers, and without a meaning here: brokers are tried again by our own clock.
 _IGNORED = frozenset({"connection_attempts", "retry_delay"})
@@ -73,7 +75,7 @@ class Broker:
         )
 
     def _context(self) -> ssl.SSLContext:
-        """The server's certificate and name are always checked."""
+        """The server's certificate and name are checked, unless the address says otherwise."""
         ca, cert, key = (os.path.expanduser(self.options.get(name, "")) for name in TLS_FILES)
         try:
             context = ssl.create_default_context(cafile=ca or None)
@@ -82,6 +84,8 @@ class Broker:
         except (OSError, ssl.SSLError) as exc:
             files = ", ".join(filter(None, (ca, cert, key)))
             raise ValueError(f"it names TLS files that cannot be used ({files}: {exc})") from exc
+        if self.options.get("ssl_verify") == "off":
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
 
 
@@ -112,6 +116,18 @@ def rewrite(text: str, change: Callable[[str], str]) -> str:
     for url in _urls(text):
         scheme, places, tail = _split(url)
         made.append(f"{scheme}://{','.join(change(place) for place in places.split(','))}{tail}")
+    return ",".join(made)
+
+
+def with_options(text: str, more: Mapping[str, str]) -> str:
+    """`text` with further options on each address that speaks TLS and does not name them."""
+    made = []
+    for url in _urls(text):
+        scheme, places, tail = _split(url)
+        own = _options(tail, scheme == "amqps", {})
+        new = {name: value for name, value in more.items() if own["ssl"] and not own.get(name)}
+        joint = "&" if "?" in tail else "?"
+        made.append(f"{scheme}://{places}{tail}{joint if new else ''}{urlencode(new)}")
     return ",".join(made)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend.connections.schemas import ConnectionConfig
 from backend.core.errors import NotFound
+from backend.core.trust import Trust
 from backend.ingestion.schemas import Existence
 
 if TYPE_CHECKING:
@@ -93,11 +94,16 @@ def client_for(config: ConnectionConfig) -> "DataHubClient":
         config.secrets.get("token", ""),
         config.settings.get("frontend_url", ""),
         float(config.settings.get("timeout") or 10),
+        config.trust,
     )
 
 
 @lru_cache(maxsize=16)
-def _client(server: str, token: str, frontend_url: str, timeout: float) -> "DataHubClient":
+def _client(
+    server: str, token: str, frontend_url: str, timeout: float, trust: Trust
+) -> "DataHubClient":
     from backend.integrations.datahub.client import DataHubClient
 
-    return DataHubClient(server, token or None, frontend_url=frontend_url or None, timeout=timeout)
+    return DataHubClient(
+        server, token or None, frontend_url=frontend_url or None, timeout=timeout, trust=trust
+    )

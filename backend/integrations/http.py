@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from backend.core.errors import InvalidInput
+from backend.core.trust import DEFAULT, Trust
 from backend.integrations.network import is_loopback
 
 MAX_REDIRECTS = 3
@@ -17,10 +18,15 @@ class AnswerTooLarge(Exception):
     """More bytes than the caller takes."""
 
 
-def client(address: str, *, timeout: float, **options: Any) -> httpx.Client:
+def client(
+    address: str, *, timeout: float, trust: Trust | None = None, **options: Any
+) -> httpx.Client:
     """A client for one address: proxies of the environment are for other machines only, and
     without TLS nothing is verified (reading the trust store costs 0.1 s)."""
-    options.setdefault("verify", not address.startswith("http://"))
+    if address.startswith("http://"):
+        options["verify"] = False
+    elif options.get("verify", True) is True:
+        options["verify"] = (trust or DEFAULT).context()
     return httpx.Client(
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         trust_env=not is_loopback(urlsplit(address).hostname or ""),

@@ -12,11 +12,12 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core.crypto import SEALED
-from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
+from backend.core.database import MYSQL_TABLE, Base, BigId, LongText, UtcDateTime
 
 
 class Environment(Base):
@@ -24,6 +25,8 @@ class Environment(Base):
 
     name_key is the name folded for comparison. default_marker is 1 on the default environment
     and NULL on all others: a unique index over it lets the database itself keep "one default".
+    ca: PEM of the authorities that its connections trust beside the system's; verify_tls: whether
+    certificates are checked at all.
     A number is never used twice: plans and runs outlive their environment, under its number.
     """
 
@@ -40,6 +43,8 @@ class Environment(Base):
     default_marker: Mapped[int | None] = mapped_column(Integer)
     is_sandbox: Mapped[bool] = mapped_column(Boolean)
     is_production: Mapped[bool] = mapped_column(Boolean)
+    ca: Mapped[str | None] = mapped_column(LongText)
+    verify_tls: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
     version: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -90,6 +95,7 @@ class ConnectionTest(Base):
     """One past test of a connection; the newest per kind is its health.
 
     version: of the settings that were tested; a test of other settings says nothing about health.
+    tls: `connections.tls.Seen` as a document; None where no certificate was shown.
     """
 
     __tablename__ = "connection_tests"
@@ -111,6 +117,7 @@ class ConnectionTest(Base):
     cause: Mapped[str] = mapped_column(Text)
     advice: Mapped[str] = mapped_column(Text)
     warnings: Mapped[list[str]] = mapped_column(JSON)
+    tls: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
 class DataHubClientInfo(Base):

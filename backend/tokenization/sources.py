@@ -213,4 +213,5 @@ def datahub_client(config: ConnectionConfig) -> DataHubClient:
         config.secrets.get("token"),
         frontend_url=config.settings.get("frontend_url") or None,
         timeout=float(config.settings.get("timeout") or 10),
+        trust=config.trust,
     )

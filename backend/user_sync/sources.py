@@ -55,6 +55,7 @@ def gateway_for(
         max_connections=connections,
         timeout=timeout,
         texts=texts,
+        verify=config.trust.context(),
     )
 
 

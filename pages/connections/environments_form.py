@@ -56,6 +56,7 @@ def manage(environment: EnvironmentView) -> None:
         pressed = st.form_submit_button("Save", key="connections.edit.submit", type="primary")
     if pressed:
         _update(environment, seen, name, production)
+    _trust(environment, seen)
     if not environment.is_default and st.button(
         "Make it the default", key="connections.default", icon=":material/star:"
     ):
@@ -65,6 +66,40 @@ def manage(environment: EnvironmentView) -> None:
     st.button(
         "Delete …", key="connections.delete", icon=":material/delete:", on_click=_ask_to_delete
     )
+
+
+def _trust(environment: EnvironmentView, seen: EnvironmentView) -> None:
+    """Whose certificates count; they are shown as names and replaced as a whole."""
+    base = f"connections.trust.{seen.id}.{seen.version}"
+    st.markdown("**TLS certificates**")
+    own = ", ".join(escape(name) for name in seen.authorities)
+    st.caption(
+        f"Trusted: this machine's authorities{f' and {own}' if own else ''}."
+        if seen.trust.verify
+        else "Nothing is verified: whoever is between can pose as any of the servers."
+    )
+    with st.form(base, border=False):
+        verify = st.checkbox("Verify certificates", value=seen.trust.verify, key=f"{base}.verify")
+        pem = st.text_area(
+            "Authorities of your own (PEM)",
+            placeholder="-----BEGIN CERTIFICATE----- …; blank: as it is",
+            key=f"{base}.ca",
+        )
+        clear = own and st.checkbox("Forget those given before", key=f"{base}.clear")
+        pressed = st.form_submit_button("Save certificates", key=f"{base}.submit")
+    if not pressed:
+        return
+    done = calls.write(
+        environments.set_trust,
+        name=environment.name,
+        ca=pem if pem.strip() else "" if clear else None,
+        verify=verify,
+        version=seen.version,
+    )
+    if done is not None:
+        _forget()
+        flash.success(f"{escape(done.name)} trusts these certificates from now on.")
+        st.rerun()
 
 
 def _ask_to_delete() -> None:

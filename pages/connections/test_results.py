@@ -6,6 +6,7 @@ from statistics import median
 import pandas as pd
 import streamlit as st
 
+from backend.connections import tls
 from backend.connections.kinds import KINDS
 from backend.connections.schemas import TestResult
 from pages.shared import charts, status, times
@@ -29,8 +30,30 @@ def result(item: TestResult) -> None:
         st.error(text, icon=":material/error:")
     for warning in item.warnings:
         st.warning(escape(warning), icon=":material/warning:")
+    _certificates(item)
     if item.tested_at:
         times.caption("Tested" if item.ok else f"Took {took}{version}, tested", item.tested_at)
+
+
+def _certificates(item: TestResult) -> None:
+    """The chain that the server showed, its own first."""
+    if not item.tls:
+        return
+    left = tls.days_left(item.tls)
+    word = "trusted" if item.tls["trusted"] else f"not trusted: {item.tls['problem']}"
+    with st.expander(f"{item.tls['version']} certificate, {left} days left, {escape(word)}"):
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "Certificate": [each["subject"] for each in item.tls["chain"]],
+                    "Issued by": [each["issuer"] for each in item.tls["chain"]],
+                    "Names": [", ".join(each["names"]) for each in item.tls["chain"]],
+                    "Ends": [each["not_after"][:10] for each in item.tls["chain"]],
+                }
+            ),
+            hide_index=True,
+            width="stretch",
+        )
 
 
 def results(items: Sequence[TestResult]) -> None:

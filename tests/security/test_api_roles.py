@@ -21,6 +21,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /readyz": (None, None),
     "GET /api/environments": (P.CONNECTIONS_READ, None),
     "GET /api/environments/{name}/client-info": (P.CLIENT_INFO_READ, None),
+    "PUT /api/environments/{name}/trust": (P.ENVIRONMENTS_WRITE, {}),
     "POST /api/environments/{name}/test": (P.CONNECTIONS_TEST, None),
     "POST /trigger": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
     "POST /api/tokenization/runs": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),

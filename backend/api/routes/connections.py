@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from backend.api.deps import Caller, Reader, State
+from backend.api.deps import Caller, Reader, State, Writer
 from backend.connections import client_info, environments, resolve, testing
-from backend.connections.schemas import TestResult
+from backend.connections.schemas import EnvironmentView, TestResult
 from backend.core import clock
+from backend.core.trust import MAX_PEM
 
 router = APIRouter(tags=["connections"])
 Name = Annotated[str, Path(min_length=1, max_length=200, description="The environment's name.")]
@@ -19,11 +20,23 @@ class EnvironmentOut(BaseModel):
     is_default: bool
     is_sandbox: bool
     is_production: bool
+    verify_tls: bool
+    authorities: list[str]
     updated_at: str | None
 
 
+class TrustIn(BaseModel):
+    """ca: PEM of authorities instead of those given before, "" for none. What is null stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ca: Annotated[str, Field(max_length=MAX_PEM)] | None = None
+    verify_tls: bool | None = None
+
+
 class TestOut(BaseModel):
-    """cause and advice are one sentence each, empty when all is well."""
+    """cause and advice are one sentence each, empty when all is well. tls: the certificates that
+    the server showed, with days_left of the first to end; null where it speaks no TLS."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,6 +47,7 @@ class TestOut(BaseModel):
     cause: str
     advice: str
     warnings: list[str] = []
+    tls: dict[str, object] | None = None
 
 
 class TestsOut(BaseModel):
@@ -66,17 +80,28 @@ class ClientInfoOut(BaseModel):
 @router.get("/environments")
 def list_environments(session: Reader, caller: Caller) -> EnvironmentsOut:
     """Every environment, the default one first."""
-    items = [
-        EnvironmentOut(
-            name=item.name,
-            is_default=item.is_default,
-            is_sandbox=item.is_sandbox,
-            is_production=item.is_production,
-            updated_at=clock.iso(item.updated_at),
-        )
-        for item in environments.list_all(session, caller)
-    ]
+    items = [_environment(item) for item in environments.list_all(session, caller)]
     return EnvironmentsOut(items=items, next_cursor=None)
+
+
+@router.put("/environments/{name}/trust")
+def set_trust(name: Name, body: TrustIn, session: Writer, caller: Caller) -> EnvironmentOut:
+    """Whose TLS certificates the environment's connections trust, beside the machine's."""
+    return _environment(
+        environments.set_trust(session, caller, name=name, ca=body.ca, verify=body.verify_tls)
+    )
+
+
+def _environment(item: EnvironmentView) -> EnvironmentOut:
+    return EnvironmentOut(
+        name=item.name,
+        is_default=item.is_default,
+        is_sandbox=item.is_sandbox,
+        is_production=item.is_production,
+        verify_tls=item.trust.verify,
+        authorities=list(item.authorities),
+        updated_at=clock.iso(item.updated_at),
+    )
 
 
 @router.get("/environments/{name}/client-info")

@@ -13,6 +13,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
         config.secrets.get("jwt_token", ""),
         timeout=deadline * 0.9,
         max_connections=2,
+        verify=config.trust.context(),
         sleep=lambda _seconds: None,  # a test tells what is now; it does not wait for better times
     )
     with gateway:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backend.core.errors import UpstreamError
+from backend.core.trust import DEFAULT
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsCredentials, AwsRefused, translated
 
@@ -130,6 +131,7 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: 
         service,
         region_name=where,
         endpoint_url=config.endpoint_url or None,
+        verify=_verify(config, session._session),
         config=Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=wait,
@@ -150,6 +152,13 @@ def _new_session(config: AwsConfig) -> Any:
     if not config.role_arn:
         return boto3.Session(**_keys(config))
     return _assuming(config)
+
+
+def _verify(config: AwsConfig, session: Any) -> str | bool | None:
+    """What botocore checks certificates against; None: its own AWS_CA_BUNDLE or ca_bundle."""
+    if config.trust == DEFAULT and session.get_config_variable("ca_bundle"):
+        return None
+    return config.trust.requests()
 
 
 def _require_ca_file(session: Any) -> None:
@@ -194,6 +203,7 @@ def _assuming(config: AwsConfig) -> Any:
             "sts",
             region_name=region,
             endpoint_url=config.endpoint_url or None,
+            verify=_verify(config, base),
             # boto3's own would be a minute and five tries: too long before a start.
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT,

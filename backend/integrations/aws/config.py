@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from backend.core.trust import DEFAULT, Trust
+
 
 @dataclass(frozen=True)
 class AwsConfig:
@@ -10,7 +12,7 @@ class AwsConfig:
 
     profile: of the AWS files of the portal's machine. session_token: beside temporary keys.
     role_arn: assumed with the other credentials before any call; external_id: what its owner asks
-    for with it.
+    for with it. trust: left alone, AWS_CA_BUNDLE and the profile's ca_bundle count.
     """
 
     region: str = ""
@@ -21,6 +23,7 @@ class AwsConfig:
     profile: str = ""
     secret_access_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
+    trust: Trust = DEFAULT
 
 
 def from_connection(
@@ -39,4 +42,5 @@ def from_connection(
         profile=(settings.get("profile") or "").strip(),
         secret_access_key=secrets.get("secret_access_key") or "",
         session_token=secrets.get("session_token") or "",
+        trust=Trust.of(settings),
     )

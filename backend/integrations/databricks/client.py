@@ -15,10 +15,11 @@ from backend.core.errors import (
     UpstreamUnavailable,
 )
 from backend.core.settings import Settings
+from backend.core.trust import DEFAULT, Trust
 
 SYSTEM = "Databricks"
 _JDBC = re.compile(
-    r"^jdbc:(?:databricks|spark)://(?P<host>[^:/;]+)(?::\d+)?(?:/[^;]*)?(?P<options>(?:;.*)?)$"
+    r"^jdbc:(?:databricks|spark)://(?P<host>[^:/;]+)(?::(?P<port>\d+))?(?:/[^;]*)?(?P<options>(?:;.*)?)$"
 )
 
 
@@ -30,6 +31,8 @@ class DatabricksConfig:
     http_path: str
     catalog: str
     access_token: str = field(repr=False)
+    trust: Trust = DEFAULT
+    port: int = 443
 
 
 def from_connection(
@@ -42,6 +45,7 @@ def from_connection(
         http_path=settings.get("http_path", ""),
         catalog=settings.get("catalog", ""),
         access_token=secrets.get("access_token", ""),
+        trust=Trust.of(settings),
     )
 
 
@@ -57,8 +61,15 @@ def from_settings(settings: Settings) -> DatabricksConfig | None:
 
 
 def _config(
-    *, jdbc_url: str, server_hostname: str, http_path: str, catalog: str, access_token: str
+    *,
+    jdbc_url: str,
+    server_hostname: str,
+    http_path: str,
+    catalog: str,
+    access_token: str,
+    trust: Trust = DEFAULT,
 ) -> DatabricksConfig | None:
+    port = 443
     if jdbc_url:
         found = _JDBC.match(jdbc_url.strip())
         if found is None:
@@ -67,6 +78,7 @@ def _config(
                 "jdbc:databricks://<host>:443;httpPath=<path>."
             )
         options = _options(found["options"])
+        port = int(found["port"] or 443)
         server_hostname = server_hostname or found["host"]
         http_path = http_path or options.get("httppath", "")
         catalog = catalog or options.get("conncatalog", "")
@@ -74,7 +86,7 @@ def _config(
     if not (server_hostname and http_path and access_token):
         return None
     host = server_hostname.removeprefix("https://").rstrip("/")
-    return DatabricksConfig(host, http_path, catalog, access_token)
+    return DatabricksConfig(host, http_path, catalog, access_token, trust, port)
 
 
 def _options(text: str) -> dict[str, str]:
@@ -92,9 +104,13 @@ class DatabricksClient:
     def __enter__(self) -> Self:
         from databricks import sql
 
+        trust = self._config.trust
         with translated():
             self._connection = sql.connect(
+                _tls_no_verify=not trust.verify,
+                _tls_trusted_ca_file=trust.bundle(),
                 server_hostname=self._config.server_hostname,
+                _port=self._config.port,
                 http_path=self._config.http_path,
                 access_token=self._config.access_token,
                 catalog=self._config.catalog or None,

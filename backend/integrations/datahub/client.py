@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Any, Self
 
+from backend.core.trust import Trust
 from backend.integrations.datahub import operations, urns
 from backend.integrations.datahub.gateway import Gateway
 from backend.integrations.datahub.ingestion import IngestionCalls
@@ -30,8 +31,9 @@ class DataHubClient(WriteCalls, IngestionCalls):
         *,
         frontend_url: str | None = None,
         timeout: float = 10.0,
+        trust: Trust | None = None,
     ) -> None:
-        self._gateway = Gateway(server, token, timeout)
+        self._gateway = Gateway(server, token, timeout, trust)
         self._frontend_url = (frontend_url or "").rstrip("/") or None
 
     def __repr__(self) -> str:

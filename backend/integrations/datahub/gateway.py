@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from backend.core.errors import OutcomeUnknown, UpstreamTimeout
 from backend.core.log import get_logger
+from backend.core.trust import DEFAULT, Trust
 from backend.integrations.datahub import errors, sdk
 
 T = TypeVar("T")
@@ -22,7 +23,10 @@ class Gateway:
     Safe to share between threads: the graph is one `requests` session that nobody changes.
     """
 
-    def __init__(self, server: str, token: str | None, timeout: float) -> None:
+    def __init__(
+        self, server: str, token: str | None, timeout: float, trust: Trust | None = None
+    ) -> None:
+        self._trust = trust or DEFAULT
         self.server = server.strip().rstrip("/")
         self._token = (token or "").strip()
         self.timeout = timeout
@@ -87,7 +91,7 @@ class Gateway:
                 # Checked here because the errors of `requests` about a header quote its value.
                 if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
                     raise errors.unusable_token()
-                self._graph = sdk.graph(self.server, self._token or None, self.timeout)
+                self._graph = sdk.graph(self.server, self._token or None, self.timeout, self._trust)
             return self._graph
 
     def _too_late(self, writing: bool) -> Exception:

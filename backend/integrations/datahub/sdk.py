@@ -18,7 +18,10 @@ import threading
 from typing import Any
 
 import requests
+from requests.adapters import BaseAdapter
 from requests.auth import AuthBase
+
+from backend.core.trust import Trust
 
 _TELEMETRY = "datahub.telemetry.telemetry"
 _importing = threading.Lock()
@@ -36,6 +39,23 @@ class BearerToken(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+class Trusting(BaseAdapter):
+    """The SDK's adapter, with certificates checked by the environment's trust alone.
+
+    `requests` lets REQUESTS_CA_BUNDLE replace what the session says, `verify=False` included.
+    """
+
+    def __init__(self, inner: Any, trust: Trust) -> None:
+        super().__init__()
+        self._inner, self._trust = inner, trust
+
+    def send(self, request: requests.PreparedRequest, *given: Any, **options: Any) -> Any:
+        return self._inner.send(request, *given, **{**options, "verify": self._trust.requests()})
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def load() -> None:
@@ -58,7 +78,7 @@ def _import_privately() -> None:
             config.DATAHUB_ROOT_FOLDER = person
 
 
-def graph(server: str, token: str | None, timeout: float) -> Any:
+def graph(server: str, token: str | None, timeout: float, trust: Trust) -> Any:
     """A DataHubGraph that sends nothing yet.
 
     It does not retry: the SDK would retry POSTs too, so a slow write could happen twice. It writes
@@ -83,6 +103,7 @@ def graph(server: str, token: str | None, timeout: float) -> Any:
     # A redirected POST becomes a GET, and a redirect to another host loses the token: both look
     # like other mistakes. The first redirect is an error that names the new address.
     made.session.max_redirects = 0
+    made.session.mount("https://", Trusting(made.session.get_adapter("https://"), trust))
     if token:
         made.session.auth = BearerToken(token)
     return made

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from backend.core.errors import InvalidInput
+from backend.core.trust import Trust
 from backend.integrations.directory.errors import EmptyAnswer, TooLarge
 from backend.integrations.directory.exchange import Exchange
 from backend.integrations.directory.graphql import GraphQLSource
@@ -47,7 +48,9 @@ class DirectoryClient:
         timeout: float = 60.0,
         max_bytes: int = MAX_BYTES,
         max_users: int = MAX_USERS,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust
         self._endpoint, self._token = endpoint, token
         self._source = source or "graphql"
         self.options = options or Options()
@@ -84,6 +87,7 @@ class DirectoryClient:
             options=options,
             upload=upload,
             timeout=timeout,
+            trust=Trust.of(settings),
         )
 
     def users(self) -> list[object]:
@@ -149,6 +153,7 @@ class DirectoryClient:
             self.options.headers,
             timeout=timeout,
             max_bytes=max_bytes,
+            trust=self._trust,
         )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from backend.core.errors import InvalidInput, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.core.trust import Trust
 from backend.integrations import http
 from backend.integrations.directory.errors import SYSTEM, NotGraphQL, TooLarge
 
@@ -28,7 +29,9 @@ class Exchange:
         *,
         timeout: float,
         max_bytes: int,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust
         self.endpoint = checked_endpoint(endpoint)
         self._timeout = timeout
         self._max_bytes = max_bytes
@@ -40,7 +43,10 @@ class Exchange:
     @contextlib.contextmanager
     def session(self) -> Iterator[httpx.Client]:
         """One connection for all pages."""
-        with http.client(self.endpoint, timeout=self._timeout, headers=self._headers) as client:
+        made = http.client(
+            self.endpoint, timeout=self._timeout, trust=self._trust, headers=self._headers
+        )
+        with made as client:
             yield client
 
     def ask(self, client: httpx.Client, method: str, **options: Any) -> tuple[int, bytes, str]:

@@ -74,7 +74,7 @@ class Transport:
             limits=httpx.Limits(
                 max_connections=max_connections, max_keepalive_connections=max_connections
             ),
-            **({} if host_port.startswith("http://") else {"verify": verify}),
+            verify=verify,
         )
 
     def close(self) -> None:

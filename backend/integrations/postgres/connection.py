@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection
 
 from backend.core import resolving
 from backend.core.errors import InvalidInput
+from backend.core.trust import Trust
 from backend.integrations.postgres import deadline
 from backend.integrations.postgres.errors import is_lost, translated
 
@@ -88,7 +89,7 @@ def open_connection(
         "dbname": settings.get("database") or "",
         "user": settings.get("user") or "",
         "password": secrets.get("password") or None,
-        "sslmode": _sslmode(settings.get("sslmode")),
+        **_tls(_sslmode(settings.get("sslmode")), Trust.of(settings)),
         "connect_timeout": max(1, round(connect_timeout)),
         "application_name": application[:60],
         "client_encoding": "UTF8",
@@ -133,6 +134,15 @@ def open_connection(
             (list(settled), list(settled.values())),
         )
     return connection
+
+
+def _tls(mode: str, trust: Trust) -> dict[str, str]:
+    """libpq's arguments: which authorities count, when certificates are checked at all."""
+    if not mode.startswith("verify-"):
+        return {"sslmode": mode}
+    if not trust.verify:
+        return {"sslmode": "require"}
+    return {"sslmode": mode, "sslrootcert": trust.bundle()}
 
 
 def _port(text: str | None) -> int:
