@@ -14,6 +14,7 @@ from pages.connections import (
 )
 from pages.shared import filters
 from pages.shell import calls, flash, guard, head
+from pages.shell.errors import escape
 
 _RESULTS = "connections.results"
 
@@ -86,6 +87,12 @@ if actor.may(Permission.CLIENT_INFO_READ):
         st.stop()
 environment = toolbar(known, may_test=may_test, admin=may_write)
 all_results(environment)
+if not environment.trust.verify:
+    st.warning(
+        f"TLS certificates are not verified in {escape(environment.name)}: whoever is between can "
+        "pose as any of its servers. An admin can switch verification on under Edit.",
+        icon=":material/gpp_bad:",
+    )
 # load
 views = {
     view.kind: view for view in calls.read(service.list_connections, environment=environment.name)

@@ -8,6 +8,7 @@ from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from tests.fixtures.certificates import Authority
 from tests.fixtures.pages import OpenPage
 
 PAGE = "connections/page.py"
@@ -245,6 +246,32 @@ class TestTests:
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "Last 2 tests, 0 of them failed." in chart.proto.spec
         assert any("Last 2 tests" in caption.value for caption in app.caption)
+
+
+class TestTrust:
+    def test_an_authority_is_given_and_named(
+        self, open_page: OpenPage, prod: None, database: Database
+    ) -> None:
+        app = open_page(PAGE, kind="postgres")
+        next(t for t in app.text_area if (t.key or "").startswith("connections.trust")).input(
+            Authority().pem
+        )
+        next(b for b in app.button if (b.key or "").startswith("connections.trust")).click().run()
+        assert not app.exception
+        assert "CN=Acme Test CA" in texts(app)
+        with database.read() as session:
+            assert environments.get(session, SYSTEM, name="Prod").authorities == (
+                "CN=Acme Test CA",
+            )
+
+    def test_verification_off_stays_visible(
+        self, open_page: OpenPage, prod: None, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.set_trust(session, SYSTEM, name="Prod", verify=False)
+        assert "not verified in Prod" in "".join(
+            item.value for item in open_page(PAGE, kind="postgres").warning
+        )
 
 
 class TestEnvironments:

@@ -10,6 +10,7 @@ from backend.connections import environments, service
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.sandbox.datahub import StandIn
+from tests.fixtures.certificates import Authority
 
 TOKEN = "planted-datahub-token"
 
@@ -29,6 +30,21 @@ def prod(database: Database) -> Iterator[StandIn]:
                 secrets_in={"token": TOKEN},
             )
         yield gms
+
+
+class TestTrust:
+    def test_an_authority_is_given(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        put = {"ca": Authority().pem, "verify_tls": False}
+        answer = client.put("/api/environments/prod/trust", json=put, headers=bearer("admin"))
+        assert answer.status_code == 200, answer.text
+        said = answer.json()
+        assert (said["verify_tls"], said["authorities"]) == (False, ["CN=Acme Test CA"])
+        refused = client.put(
+            "/api/environments/prod/trust", json={"ca": "nonsense"}, headers=bearer("admin")
+        )
+        assert (refused.status_code, "cannot be read" in refused.json()["detail"]) == (400, True)
 
 
 class TestTest:

@@ -9,6 +9,7 @@ from backend.connections import resolve
 from backend.core.database import Database
 from backend.sandbox.datahub import StandIn
 from tests.backend.cli.conftest import RunCli as Run
+from tests.fixtures.certificates import Authority
 
 
 @pytest.fixture
@@ -50,6 +51,33 @@ class TestEnvironments:
         assert run("environments", "rename", "stage", "Stage 2").status == 0
         assert run("environments", "default", "stage 2").status == 0
         assert run("environments", "list").out.splitlines()[1].startswith("Stage 2  yes")
+
+
+class TestTrust:
+    def test_an_authority_is_given_shown_and_forgotten(
+        self, run: Run, prod: None, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        file.write_text(Authority().pem)
+        assert "CN=Acme Test CA" in run("environments", "trust", "prod", "--ca-file", str(file)).out
+        shown = json.loads(run("environments", "trust", "prod", "--json").out)
+        assert (shown["verify_tls"], shown["authorities"]) == (True, ["CN=Acme Test CA"])
+        assert "Acme" not in run("environments", "trust", "prod", "--clear-ca").out
+
+    def test_no_verification_is_said(self, run: Run, prod: None) -> None:
+        assert "NO certificate" in run("environments", "trust", "prod", "--no-verify").out
+        assert "NO certificate" in run("environments", "trust", "prod").out
+        assert "NO certificate" not in run("environments", "trust", "prod", "--verify").out
+
+    def test_a_file_that_is_none_changes_nothing(
+        self, run: Run, prod: None, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        file.write_text("nonsense")
+        ended = run("environments", "trust", "prod", "--ca-file", str(file), "--no-verify")
+        assert ended.status == 1
+        assert "cannot be read" in ended.err
+        assert json.loads(run("environments", "trust", "prod", "--json").out)["verify_tls"] is True
 
 
 class TestSet:
