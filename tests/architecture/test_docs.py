@@ -52,7 +52,11 @@ def test_every_command_and_option_exists(page: str, line: str) -> None:
         name = words.pop(0)
         assert name in command.commands, f"{page}: {line}"
         command = command.commands[name]
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     told = {word.split("=")[0] for word in words if word.startswith("--")}
     assert not told - known, f"{page}: {line}"
 
