@@ -8,7 +8,7 @@ import typer
 
 from backend.cli import common
 from backend.cli.common import Json, emit, new_app
-from backend.connections import kinds, resolve, service, testing
+from backend.connections import kinds, resolve, rules, service, testing
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, TestResult
 from backend.core import clock
@@ -145,7 +145,7 @@ def _split(kind: Kind, pairs: list[str]) -> tuple[dict[str, str], dict[str, str]
 
 
 def _secrets(kind: Kind, names: list[str]) -> dict[str, str]:
-    kinds.check_names(kind, {}, {item.partition("=")[0]: "" for item in names})
+    rules.check_names(kind, {}, {item.partition("=")[0]: "" for item in names})
     found = {}
     for item in names:
         name, equals, value = item.partition("=")

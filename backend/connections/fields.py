@@ -71,7 +71,8 @@ class Kind:
     """One kind. implicit: usable with its defaults when nothing is stored (tokenization).
 
     one_of: groups of settings of which at least one group must be complete.
-    tls: where the kind speaks TLS when no single address says it.
+    check: raises InvalidInput when settings and the names of the secrets that are set do not fit
+    together. tls: where the kind speaks TLS when no single address says it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Kind:
     secrets: tuple[Field, ...]
     implicit: bool = False
     one_of: tuple[tuple[str, ...], ...] = ()
+    check: Callable[[Mapping[str, str], frozenset[str]], None] | None = None
     tls: Callable[[Mapping[str, str]], Endpoint | None] | None = None
 
     def setting(self, name: str) -> Field | None:

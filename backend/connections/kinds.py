@@ -1,6 +1,6 @@
 """The nine kinds of connection with their settings and secrets (DESIGN 5.3), in one table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from backend.connections import addresses, fields
 from backend.connections.addresses import Endpoint
@@ -22,6 +22,22 @@ def _tls_of_databricks(settings: Mapping[str, str]) -> Endpoint | None:
         return Endpoint(host, 443)
     url = settings.get("jdbc_url", "")
     return addresses.jdbc(url).tls if url else None
+
+
+def _needs_an_endpoint(settings: Mapping[str, str], _secrets_set: frozenset[str]) -> None:
+    if settings.get("source") != "upload" and not settings.get("endpoint"):
+        raise InvalidInput("Directory needs endpoint.")
+
+
+def _needs_a_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
+    if settings.get("access_key_id") and settings.get("profile"):
+        raise InvalidInput("aws takes access_key_id or profile, not both: each names an identity.")
+    if "session_token" in secrets_set and "secret_access_key" not in secrets_set:
+        raise InvalidInput("aws needs access_key_id and secret_access_key beside a session_token.")
+    has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
+    if has_id != has_secret:
+        missing = "secret_access_key" if has_id else "access_key_id"
+        raise InvalidInput(f"aws needs {missing} too: the two only work together.")
 
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
@@ -131,6 +147,7 @@ _ALL = (
                 "One a line, like “x-api-key: …” or “Authorization: Basic …”.",
             ),
         ),
+        check=_needs_an_endpoint,
     ),
     Kind(
         "ledger",
@@ -275,6 +292,7 @@ _ALL = (
             Field("secret_access_key", "Secret access key", "Belongs to the access key id."),
             Field("session_token", "Session token", "Only beside temporary keys."),
         ),
+        check=_needs_a_key_pair,
     ),
     Kind(
         "tokenization",
@@ -324,79 +342,3 @@ def get_kind(name: str) -> Kind:
     if name not in KINDS:
         raise UnknownKind(name, KINDS)
     return KINDS[name]
-
-
-def check_names(kind: Kind, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-    """Raise InvalidInput once, naming every unknown name and the allowed ones."""
-    misplaced = sorted(name for name in settings if kind.secret(name))
-    if misplaced:
-        raise InvalidInput(
-            f"{kind.name} {', '.join(misplaced)} is a secret and does not belong among the "
-            "settings; on the command line use --secret, which reads it from the input."
-        )
-    unknown = sorted(
-        {name for name in settings if not kind.setting(name)}
-        | {name for name in secrets if not kind.secret(name)}
-    )
-    if unknown:
-        raise InvalidInput(
-            f"{kind.name} has no {', '.join(repr(name) for name in unknown)}; "
-            f"allowed are {kind.names()}."
-        )
-
-
-def check_complete(kind: Kind, settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
-    """Raise InvalidInput naming everything that is missing at once."""
-    missing = [item.name for item in kind.settings if item.required and not settings.get(item.name)]
-    if missing:
-        raise InvalidInput(f"{kind.label} needs {_called(kind, missing)}.")
-    if kind.one_of and not any(all(settings.get(n) for n in group) for group in kind.one_of):
-        choices = ", or ".join(_called(kind, group) for group in kind.one_of)
-        raise InvalidInput(f"{kind.label} needs {choices}.")
-    typed = kind.name == "directory" and settings.get("source") != "upload"
-    if typed and not settings.get("endpoint"):
-        raise InvalidInput(f"{kind.label} needs {_called(kind, ['endpoint'])}.")
-    if kind.name == "aws":
-        _check_key_pair(settings, secrets_set)
-
-
-def _called(kind: Kind, names: Iterable[str]) -> str:
-    called = {item.name: item.called for item in kind.settings}
-    return " and ".join(called[name] for name in names)
-
-
-def _check_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
-    if settings.get("access_key_id") and settings.get("profile"):
-        raise InvalidInput("aws takes access_key_id or profile, not both: each names an identity.")
-    if "session_token" in secrets_set and "secret_access_key" not in secrets_set:
-        raise InvalidInput("aws needs access_key_id and secret_access_key beside a session_token.")
-    has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
-    if has_id != has_secret:
-        missing = "secret_access_key" if has_id else "access_key_id"
-        raise InvalidInput(f"aws needs {missing} too: the two only work together.")
-
-
-def with_defaults(kind: Kind, stored: Mapping[str, str]) -> dict[str, str]:
-    """Every setting of the kind: what is stored, else its default, else ""."""
-    return {item.name: stored.get(item.name) or item.default for item in kind.settings}
-
-
-def sent_to(kind: Kind, settings: Mapping[str, str]) -> dict[str, str]:
-    """Setting -> what of it decides whom the kind's secrets are sent to; {} for secrets that stay
-    here. A stored value that may not be used any more stands for itself."""
-    found = {}
-    for item in kind.settings:
-        if not item.directs:
-            continue
-        value = settings.get(item.name) or item.default
-        try:
-            found[item.name] = item.parsed(kind.label, value).sent_to
-        except InvalidInput:
-            found[item.name] = value
-    return found
-
-
-def moved(kind: Kind, old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What people call the settings whose change sends the secrets to somebody else."""
-    before, after = sent_to(kind, old), sent_to(kind, new)
-    return [item.called for item in kind.settings if before.get(item.name) != after.get(item.name)]

@@ -7,7 +7,16 @@ Nothing here checks a permission: the calling service has done that for what it 
 Which environments an API token is limited to is checked here, since all work passes here.
 """
 
-from backend.connections import credentials, environments, guard, kinds, repository, secrets, tls
+from backend.connections import (
+    credentials,
+    environments,
+    guard,
+    kinds,
+    repository,
+    rules,
+    secrets,
+    tls,
+)
 from backend.connections.errors import (
     ConnectionNotConfigured,
     EnvironmentDeleted,
@@ -86,7 +95,7 @@ def _config(session: ReadSession, row: Environment, kind: str) -> ConnectionConf
     return ConnectionConfig(
         environment=environments.view(row),
         kind=kind,
-        settings=kinds.with_defaults(known, stored.settings if stored else {}) | _trust(row),
+        settings=rules.with_defaults(known, stored.settings if stored else {}) | _trust(row),
         secrets=secrets.opened(sealed, stored.settings if stored else {}),
         version=stored.version if stored else 0,
     )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import select
 
-from backend.connections import kinds, repository
+from backend.connections import kinds, repository, rules
 from backend.connections.errors import EnvironmentDeleted
 from backend.core import clock, secret_store
 from backend.core.access import Actor
@@ -27,7 +27,7 @@ def binding(
     as secrets were bound before 0.3, to the place alone.
     """
     place = f"environment {environment_id}/{kind}/{field}"
-    receiver = kinds.sent_to(kinds.get_kind(kind), settings or {}) if settings is not None else {}
+    receiver = rules.sent_to(kinds.get_kind(kind), settings or {}) if settings is not None else {}
     if not receiver:
         return place
     text = json.dumps(receiver, sort_keys=True).encode()

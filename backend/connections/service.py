@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from backend.connections import credentials, environments, guard, kinds, repository, secrets
+from backend.connections import credentials, environments, guard, kinds, repository, rules, secrets
 from backend.connections.errors import ChangedMeanwhile, EnvironmentDeleted, SecretsAskedAgain
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
@@ -69,11 +69,11 @@ def save(
     _check_version(f"The {known.label} connection of '{row.name}'", stored, version)
     old = dict(stored.settings) if stored else {}
     plain, sealed = merge(known, old, settings, secrets_in or {})
-    kinds.check_names(known, {}, dict.fromkeys(clear_secrets, ""))
+    rules.check_names(known, {}, dict.fromkeys(clear_secrets, ""))
     kept = {item.field for item in repository.list_secrets(session, row.id, kind)}
     kept -= set(clear_secrets)
     check_addresses(known, old, plain, sandbox=row.is_sandbox, kept=kept - set(sealed))
-    kinds.check_complete(known, plain, frozenset(kept | set(sealed)))
+    rules.check_complete(known, plain, frozenset(kept | set(sealed)))
     if kind == "datahub" and old.get("server") != plain.get("server"):
         # What the server at the old address said of itself is not the new one's.
         repository.delete_client_info(session, row.id)
@@ -126,7 +126,7 @@ def merge(
 
     Raises InvalidInput for unknown names and for values that cannot be right.
     """
-    kinds.check_names(kind, settings, secrets_in)
+    rules.check_names(kind, settings, secrets_in)
     plain, sealed = credentials.take_out(kind.name, settings, secrets_in)
     merged = dict(stored)
     for name, value in plain.items():
@@ -152,7 +152,7 @@ def check_addresses(
     `kept` secrets, which are not given with `new`, would go to somebody else than until now."""
     guard.check_embedded(kind.name, new, sandbox=sandbox)
     guard.check_literal(kind.name, new)
-    changed = kinds.moved(kind, old, new)
+    changed = rules.moved(kind, old, new)
     if kept and changed:
         raise SecretsAskedAgain(kind.label, changed, kept)
 

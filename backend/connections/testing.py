@@ -15,6 +15,7 @@ from backend.connections import (
     probing,
     repository,
     resolve,
+    rules,
     service,
     tls,
     visibility,
@@ -137,11 +138,11 @@ def _config(
         sandbox=row.is_sandbox,
         kept=set(stored) - set(sealed),
     )
-    kinds.check_complete(known, plain, frozenset(stored | sealed))
+    rules.check_complete(known, plain, frozenset(stored | sealed))
     return ConnectionConfig(
         environment=row,
         kind=kind,
-        settings=kinds.with_defaults(known, plain) | row.trust.as_settings(),
+        settings=rules.with_defaults(known, plain) | row.trust.as_settings(),
         secrets={**stored, **sealed},
         version=saved.version if saved else 0,
     )

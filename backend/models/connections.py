@@ -44,7 +44,7 @@ class Environment(Base):
     is_sandbox: Mapped[bool] = mapped_column(Boolean)
     is_production: Mapped[bool] = mapped_column(Boolean)
     ca: Mapped[str | None] = mapped_column(LongText)
-    verify_tls: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    verify_tls: Mapped[bool] = mapped_column(Boolean, server_default=true())
     version: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from backend.connections import kinds
+from backend.connections import kinds, rules
 from backend.core.errors import InvalidInput
 from tests.backend.connections.conftest import VALID
 
@@ -51,13 +51,13 @@ def test_the_table_is_the_designs() -> None:
 @pytest.mark.parametrize("kind", kinds.KINDS.values(), ids=lambda kind: kind.name)
 class TestEveryKind:
     def test_takes_its_valid_settings(self, kind: kinds.Kind) -> None:
-        kinds.check_names(kind, VALID[kind.name], {})
+        rules.check_names(kind, VALID[kind.name], {})
         secrets = frozenset({"secret_access_key"}) if kind.name == "aws" else frozenset()
-        kinds.check_complete(kind, VALID[kind.name], secrets)
+        rules.check_complete(kind, VALID[kind.name], secrets)
 
     def test_names_all_unknown_names_and_the_allowed_ones_at_once(self, kind: kinds.Kind) -> None:
         with pytest.raises(InvalidInput) as caught:
-            kinds.check_names(kind, {"nope": "1", "other": "2"}, {"third": "3"})
+            rules.check_names(kind, {"nope": "1", "other": "2"}, {"third": "3"})
         for word in ("'nope'", "'other'", "'third'", *kind.names().replace(";", ",").split(", ")):
             assert word.split()[-1] in caught.value.message
 
@@ -140,10 +140,10 @@ class TestCompleteness:
         self, kind: str, settings: dict[str, str], words: str
     ) -> None:
         with pytest.raises(InvalidInput, match=words):
-            kinds.check_complete(kinds.get_kind(kind), settings, frozenset())
+            rules.check_complete(kinds.get_kind(kind), settings, frozenset())
 
     def test_aws_with_nothing_is_botos_own_chain(self) -> None:
-        kinds.check_complete(kinds.get_kind("aws"), {}, frozenset())
+        rules.check_complete(kinds.get_kind("aws"), {}, frozenset())
 
 
 def test_a_wrong_value_is_named_as_the_page_and_as_commands_call_it() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from backend.connections import environments, kinds, probing
+from backend.connections import environments, kinds, probing, rules
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
 from backend.core.access import SYSTEM
 from backend.core.database import Database
@@ -52,7 +52,7 @@ class Ask:
         config = ConnectionConfig(
             environment=self._environment,
             kind=self._kind,
-            settings=kinds.with_defaults(known, settings),
+            settings=rules.with_defaults(known, settings),
             secrets=secrets or {},
             version=1,
         )

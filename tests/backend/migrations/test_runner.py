@@ -147,21 +147,24 @@ def _sync_row(position: int, name: str) -> dict[str, object]:
 
 
 def _add_environment(database: Database, name: str) -> int:
+    """With the columns that every revision has."""
     now = clock.now()
-    row = Environment(
-        name=name,
-        name_key=name.casefold(),
-        default_marker=None,
-        is_sandbox=False,
-        is_production=False,
-        version=1,
-        created_at=now,
-        updated_at=now,
-        updated_by="test",
-    )
+    values = {
+        "name": name,
+        "name_key": name.casefold(),
+        "default_marker": None,
+        "is_sandbox": False,
+        "is_production": False,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+        "updated_by": "test",
+    }
     with database.write() as session:
-        session.add(row)
-    return row.id
+        session.execute(insert(Environment).values(values))
+        number = session.scalar(select(Environment.id).where(Environment.name == name))
+        assert number is not None
+        return number
 
 
 def _connection(environment_id: int) -> Connection:
