@@ -1,12 +1,13 @@
 """The REST face: FastAPI with every domain's routes, OpenAPI at /api/docs."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from backend import __version__, composition
 from backend.api import docs, errors
 from backend.api.bodies import Bodies
 from backend.api.callers import Callers, StrangersWriteNothing
+from backend.api.deps import only_known_parameters
 from backend.api.lanes import Lanes
 from backend.api.measured import Measured
 from backend.api.rate import RateLimit
@@ -49,5 +50,10 @@ def create_app() -> FastAPI:
     app.include_router(metrics.router)
     for domain in composition.DOMAINS:
         for prefix, router in domain.routers():
-            app.include_router(router, prefix=prefix, responses=errors.RESPONSES)
+            app.include_router(
+                router,
+                prefix=prefix,
+                dependencies=[Depends(only_known_parameters)],
+                responses=errors.RESPONSES,
+            )
     return app

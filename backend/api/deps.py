@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BeforeValidator
 
 from backend.api.callers import caller_of
 from backend.core.access import Actor
@@ -34,6 +38,29 @@ def _database() -> Database:
     return get_database()
 
 
+def only_known_parameters(request: Request, _actor: Annotated[Actor, Depends(_caller)]) -> None:
+    """Refuse a query parameter that the address does not take: a filter with a slip in its name
+    would be no filter, and nobody would notice."""
+    fields = get_flat_params(request.scope["route"].dependant)
+    known = {field.alias for field in fields if isinstance(field.field_info, Query)}
+    takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+    problems = [
+        {"type": "extra_forbidden", "loc": ("query", name), "msg": f"is no parameter here; {takes}"}
+        for name in dict.fromkeys(request.query_params)
+        if name not in known
+    ]
+    if problems:
+        raise RequestValidationError(problems)
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, str) and value.replace(".", "").lstrip("+-").isdigit():
+        raise ValueError("write an ISO date or time, for example 2026-08-01T14:30:00Z")
+    return value
+
+
+#: For moments: pydantic takes a number for seconds since 1970, so that 2026 was half past midnight.
+AsText = BeforeValidator(_no_number)
 #: The actor behind the bearer token; 401 without a good one.
 Caller = Annotated[Actor, Depends(_caller)]
 #: A session that never commits.

@@ -8,6 +8,7 @@ from backend.cli import common as cli
 from backend.cli.common import Json, Yes, emit, new_app
 from backend.core import alerts as core_alerts
 from backend.jobs import service
+from backend.jobs.answers import JobAnswer, JobList
 from backend.jobs.schemas import JobView
 
 app = new_app("Background jobs: what runs, what ended how.")
@@ -16,7 +17,7 @@ JobId = Annotated[int, typer.Argument(metavar="JOB", help="The number of the job
 
 @app.command("list")
 def list_jobs(
-    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state.")] = None,
+    status: Annotated[list[str] | None, typer.Option(help="Only jobs of this status.")] = None,
     kind: Annotated[str, typer.Option(help="A kind, or a domain such as user_sync.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = 50,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
@@ -25,10 +26,14 @@ def list_jobs(
     """Jobs, newest first."""
     with cli.unit_read() as (session, actor):
         page = service.list_jobs(
-            session, actor, limit=limit, before=cursor, states=state or (), kind=kind
+            session, actor, limit=limit, before=cursor, states=status or (), kind=kind
         )
     rows = [[view.id, view.state, view.title, view.subject, view.created_at] for view in page.items]
-    emit(page, json, cli.table(["Job", "State", "What", "About", "Created"], rows))
+    emit(
+        JobList.model_validate(page),
+        json,
+        cli.table(["Job", "Status", "What", "About", "Created"], rows),
+    )
 
 
 @app.command("show")
@@ -37,7 +42,7 @@ def show(job_id: JobId, json: Json = False) -> None:
     with cli.unit_read() as (session, actor):
         view = service.get(session, actor, job_id=job_id)
         lines = service.lines(session, actor, job_id=job_id)
-    document = {"job": view, "lines": lines}
+    document = {"job": JobAnswer.model_validate(view), "lines": lines}
     emit(document, json, "\n".join([_line(view), *(line.line for line in lines)]))
 
 
@@ -47,7 +52,7 @@ def cancel(job_id: JobId, yes: Yes = False, json: Json = False) -> None:
     cli.confirm(f"Stop job {job_id}?", yes=yes)
     with cli.unit_write() as (session, actor):
         view = service.cancel(session, actor, job_id=job_id)
-    emit(view, json, _line(view))
+    emit(JobAnswer.model_validate(view), json, _line(view))
 
 
 def alerts(json: Json = False) -> None:

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StrictBool
 
 from backend.accounts import audit_log
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.api.deps import Caller, Reader, Writer
+from backend.api.deps import AsText, Caller, Reader, Writer
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -21,7 +21,7 @@ class Verify(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    full: bool = False
+    full: StrictBool = False
     against: dict[str, Any] | None = None
 
 
@@ -46,8 +46,8 @@ def _filters(
     action: Text = "",
     about: Text = "",
     outcome: Text = "",
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Annotated[AwareDatetime | None, AsText] = None,
+    until: Annotated[AwareDatetime | None, AsText] = None,
 ) -> AuditFilter:
     return AuditFilter(by, action, about, outcome, since, until)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from backend.api.deps import Caller, Reader, Writer
 from backend.jobs import service
-from backend.jobs.schemas import JobPage, JobView
+from backend.jobs.answers import JobAnswer, JobList
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -16,23 +16,24 @@ def list_jobs(
     session: Reader,
     caller: Caller,
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
-    before: int | None = None,
-    state: Annotated[list[str] | None, Query()] = None,
+    cursor: int | None = None,
+    status: Annotated[list[str] | None, Query()] = None,
     kind: str = "",
-) -> JobPage:
-    """Jobs, newest first."""
-    return service.list_jobs(
-        session, caller, limit=limit, before=before, states=state or (), kind=kind
+) -> JobList:
+    """Jobs, newest first; `cursor` is the last answer's `next_cursor`."""
+    page = service.list_jobs(
+        session, caller, limit=limit, before=cursor, states=status or (), kind=kind
     )
+    return JobList.model_validate(page)
 
 
 @router.get("/{job_id}")
-def get_job(session: Reader, caller: Caller, job_id: int) -> JobView:
+def get_job(session: Reader, caller: Caller, job_id: int) -> JobAnswer:
     """One job."""
-    return service.get(session, caller, job_id=job_id)
+    return JobAnswer.model_validate(service.get(session, caller, job_id=job_id))
 
 
 @router.post("/{job_id}/cancel")
-def cancel_job(session: Writer, caller: Caller, job_id: int) -> JobView:
+def cancel_job(session: Writer, caller: Caller, job_id: int) -> JobAnswer:
     """Ask a job to stop at its next safe point."""
-    return service.cancel(session, caller, job_id=job_id)
+    return JobAnswer.model_validate(service.cancel(session, caller, job_id=job_id))

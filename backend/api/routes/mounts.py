@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State
+from backend.api.deps import AsText, Caller, Reader, State
 from backend.core.log import mask_text, new_reference
 from backend.mounts import actions, explorer, orphans
 from backend.mounts.schemas import (
@@ -56,8 +56,8 @@ def wanted(
     target: Target = "",
     job: Job = None,
     deleted: bool | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Annotated[datetime | None, AsText] = None,
+    until: Annotated[datetime | None, AsText] = None,
 ) -> Filters:
     """The filters of a list and of its export."""
     return Filters(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
@@ -43,13 +43,13 @@ class RunRequest(BaseModel):
         default_factory=dict, max_length=detection.MAX_COLUMNS
     )
     method: Method = Method.IN_PLACE
-    clean_up: bool = Field(default=False, alias="cleanUp")
+    clean_up: StrictBool = Field(default=False, alias="cleanUp")
 
 
 class NewRun(RunRequest):
     """dryRun: answer with the preview and change nothing. wait: seconds to wait for the end."""
 
-    dry_run: bool = Field(default=False, alias="dryRun")
+    dry_run: StrictBool = Field(default=False, alias="dryRun")
     wait: float = Field(default=0.0, ge=0, le=WAIT_SECONDS)
 
 

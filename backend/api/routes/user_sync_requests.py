@@ -1,6 +1,6 @@
 """What user sync's endpoints are sent."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 
 class PlanRequest(BaseModel):
@@ -9,7 +9,7 @@ class PlanRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     environment: str | None = Field(default=None, max_length=80)
-    acceptShort: bool = False
+    acceptShort: StrictBool = False
 
 
 class ApplyRequest(BaseModel):

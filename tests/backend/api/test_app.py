@@ -143,3 +143,23 @@ class TestCors:
                     headers={"Origin": origin, "Access-Control-Request-Method": "POST"},
                 )
                 assert answer.headers.get("access-control-allow-origin") == allowed
+
+
+class TestParameters:
+    def test_one_that_the_address_does_not_take_is_refused(
+        self, client: TestClient, bearer: Bearer
+    ) -> None:
+        answer = client.get("/api/jobs?state=failed&limit=1", headers=bearer("viewer"))
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == (
+            "query.state: is no parameter here; it takes cursor, kind, limit, status"
+        )
+        assert client.get("/api/jobs?state=failed").status_code == 401, "strangers learn nothing"
+
+    @pytest.mark.parametrize(("path", "role"), [("/api/mounts", "viewer"), ("/api/audit", "admin")])
+    def test_a_number_is_no_moment(
+        self, client: TestClient, bearer: Bearer, path: str, role: str
+    ) -> None:
+        answer = client.get(f"{path}?since=2026", headers=bearer(role))
+        assert answer.status_code == 422
+        assert "write an ISO date or time" in answer.json()["detail"]

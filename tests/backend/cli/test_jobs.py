@@ -24,7 +24,7 @@ def test_list_pages_with_its_cursor(run_cli: RunCli, database: Database) -> None
     rest = json.loads(run_cli("jobs", "list", "--cursor", str(second), "--json").out)
     assert ([job["id"] for job in rest["items"]], rest["next_cursor"]) == ([first], None)
     assert "one" in run_cli("jobs", "list", "--kind", "connections").out
-    assert "one" not in run_cli("jobs", "list", "--state", "failed").out
+    assert "one" not in run_cli("jobs", "list", "--status", "failed").out
 
 
 def test_cancel_ends_a_waiting_job_and_refuses_an_ended_one(
@@ -36,7 +36,7 @@ def test_cancel_ends_a_waiting_job_and_refuses_an_ended_one(
     assert f"Job {job_id}: Refresh DataHub client info (all) is cancelled." in ended.out
     again = run_cli("jobs", "cancel", str(job_id), "--yes")
     assert (again.status, "has already ended" in again.err or "cancelled" in again.err) == (1, True)
-    assert json.loads(run_cli("jobs", "show", str(job_id), "--json").out)["job"]["state"] == (
+    assert json.loads(run_cli("jobs", "show", str(job_id), "--json").out)["job"]["status"] == (
         "cancelled"
     )
     missing = run_cli("jobs", "show", "99")
