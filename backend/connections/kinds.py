@@ -1,4 +1,4 @@
-"""The nine kinds of connection with their settings and secrets (DESIGN 5.3), in one table."""
+"""The ten kinds of connection with their settings and secrets (DESIGN 5.3), in one table."""
 
 from collections.abc import Mapping
 
@@ -41,6 +41,15 @@ def _needs_a_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) 
 
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
+_DATABASES = (
+    Field("database", "Database", "The database of the dataset URNs.", required=True),
+    Field(
+        "databases",
+        "Further databases",
+        "On the same server, for the same user; separated by commas.",
+        placeholder="sales, support",
+    ),
+)
 _ALL = (
     Kind(
         "datahub",
@@ -205,7 +214,7 @@ _ALL = (
                 check=fields.number(1, 65535, whole=True),
                 directs=True,
             ),
-            Field("database", "Database", "The database of the dataset URNs.", required=True),
+            *_DATABASES,
             Field("user", "User", "Needs SELECT and UPDATE on the tables.", required=True),
             Field(
                 "sslmode",
@@ -218,6 +227,45 @@ _ALL = (
         ),
         secrets=(Field("password", "Password", "Password of the user."),),
         tls=_tls_of_postgres,
+    ),
+    Kind(
+        "mysql",
+        "MySQL or MariaDB",
+        "Source database whose columns are tokenized.",
+        settings=(
+            Field(
+                "host",
+                "Host",
+                "Host name or address.",
+                required=True,
+                address=addresses.host,
+                directs=True,
+            ),
+            Field(
+                "port",
+                "Port",
+                "",
+                default="3306",
+                check=fields.number(1, 65535, whole=True),
+                directs=True,
+            ),
+            *_DATABASES,
+            Field(
+                "user",
+                "User",
+                "Needs SELECT, UPDATE and TRIGGER on the tables, and CREATE TEMPORARY TABLES.",
+                required=True,
+            ),
+            Field(
+                "ssl",
+                "TLS",
+                "verify-full checks the server's certificate and name.",
+                default="prefer",
+                choices=("disable", "prefer", "require", "verify-full"),
+                directs=True,
+            ),
+        ),
+        secrets=(Field("password", "Password", "Password of the user."),),
     ),
     Kind(
         "databricks",
@@ -338,7 +386,7 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
 
 
 def get_kind(name: str) -> Kind:
-    """The kind; raises UnknownKind naming the nine."""
+    """The kind; raises UnknownKind naming the ten."""
     if name not in KINDS:
         raise UnknownKind(name, KINDS)
     return KINDS[name]

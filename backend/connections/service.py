@@ -16,7 +16,7 @@ from backend.models import Connection, ConnectionSecret, Environment
 def list_connections(
     session: ReadSession, actor: Actor, *, environment: str
 ) -> tuple[ConnectionView, ...]:
-    """All nine kinds of an environment, configured or not.
+    """All ten kinds of an environment, configured or not.
 
     Settings are filled only for those who may change them; secrets never are.
     """

@@ -10,7 +10,7 @@ from backend.core.errors import InvalidInput, NotFound
 from backend.integrations.datahub import urns
 from backend.tokenization import repository, sources, tags, write_back
 from backend.tokenization.schemas import CatalogStatus
-from backend.tokenization.sources import DATABRICKS, POSTGRES
+from backend.tokenization.sources import PLATFORMS
 
 MAX_CANDIDATES = 50
 
@@ -83,6 +83,6 @@ def _named(urn: str) -> Candidate | None:
         parsed = urns.parse_dataset(urn)
     except InvalidInput:
         return None
-    if parsed.platform not in (POSTGRES, DATABRICKS):
+    if parsed.platform not in PLATFORMS:
         return None
     return Candidate(urn, parsed.name, parsed.platform)

@@ -73,14 +73,14 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True)
 class TableName:
-    """Where a dataset lies: a PostgreSQL database or Databricks catalog, schema, table."""
+    """Where a dataset lies: a database or Databricks catalog, schema ("" on MySQL), table."""
 
     database: str
     schema: str
     table: str
 
     def __str__(self) -> str:
-        return f"{self.database}.{self.schema}.{self.table}"
+        return ".".join(part for part in (self.database, self.schema, self.table) if part)
 
 
 @dataclass(frozen=True)

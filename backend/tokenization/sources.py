@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backend.connections import environments, resolve
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
@@ -18,28 +18,35 @@ from backend.models import TokenizationRun
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import KEYED, Scheme, Tokenizer, parse_key, parse_scheme
 
-POSTGRES = "postgres"
-DATABRICKS = "databricks"
+POSTGRES, MYSQL, DATABRICKS = "postgres", "mysql", "databricks"
+#: DataHub's platforms, and the kind of connection (and engine) that leads to their tables.
+PLATFORMS: Mapping[str, str] = {
+    "postgres": POSTGRES,
+    "mysql": MYSQL,
+    "mariadb": MYSQL,
+    "databricks": DATABRICKS,
+}
+#: How a dataset of a kind is named in its URN.
+_NAMES = {POSTGRES: "<database>.<schema>.<table>", MYSQL: "<database>.<table>"}
 NOT_CONFIGURED = "Databricks connection not configured"
 _LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset in its environment. databricks None: that connection is not configured."""
+    """A dataset in its environment. connection None: it is not configured."""
 
     dataset: str
     environment: EnvironmentView
     engine: str
     table: TableName
     scheme: Scheme
-    postgres: ConnectionConfig | None = field(default=None, repr=False)
-    databricks: DatabricksConfig | None = field(default=None, repr=False)
+    connection: ConnectionConfig | DatabricksConfig | None = field(default=None, repr=False)
     datahub: ConnectionConfig | None = field(default=None, repr=False)
 
     @property
     def runnable(self) -> bool:
-        return self.postgres is not None or self.databricks is not None
+        return self.connection is not None
 
 
 def locate(session: ReadSession, *, dataset: str, environment: str | None = None) -> Source:
@@ -49,14 +56,15 @@ def locate(session: ReadSession, *, dataset: str, environment: str | None = None
     when the URN is malformed, of another platform, or of a database nobody is connected to.
     """
     urn = parse_dataset(dataset)
-    if urn.platform == POSTGRES:
-        return _on_postgres(session, dataset, urn.name, environment)
-    if urn.platform == DATABRICKS:
+    kind = PLATFORMS.get(urn.platform)
+    if kind is None:
+        raise InvalidInput(
+            f"Datasets of the platform {urn.platform} cannot be tokenized; only those of "
+            f"{', '.join(PLATFORMS)} can."
+        )
+    if kind == DATABRICKS:
         return _on_databricks(session, dataset, urn.name, environment)
-    raise InvalidInput(
-        f"Datasets of the platform {urn.platform} cannot be tokenized; only postgres and "
-        "databricks can."
-    )
+    return _on_server(session, dataset, kind, urn.name, environment)
 
 
 def locate_run(session: ReadSession, run: TokenizationRun) -> Source:
@@ -73,22 +81,32 @@ def environment_of(session: ReadSession, run: TokenizationRun) -> str:
     return names.get(run.environment_id, run.environment)
 
 
-def _on_postgres(session: ReadSession, dataset: str, name: str, environment: str | None) -> Source:
+def _on_server(
+    session: ReadSession, dataset: str, kind: str, name: str, environment: str | None
+) -> Source:
     asked = []
     for each in _environments(session, environment):
-        found = resolve.find(session, environment=each.name, kind=POSTGRES)
+        found = resolve.find(session, environment=each.name, kind=kind)
         if found is None:
-            asked.append(f"{each.name} (no postgres connection)")
+            asked.append(f"{each.name} (no {kind} connection)")
             continue
-        database = found.settings.get("database", "")
-        table = split_name(name, database)
-        if table is not None:
-            return _source(session, dataset, each, POSTGRES, table, postgres=found)
-        asked.append(f"{each.name} ({database})")
+        known = databases(found.settings)
+        for database in known:
+            table = split_name(name, database, schemas=kind == POSTGRES)
+            if table is not None:
+                there = replace(found, settings={**found.settings, "database": database})
+                return _source(session, dataset, each, kind, table, there)
+        asked.append(f"{each.name} ({', '.join(known)})")
     raise InvalidInput(
-        f"No postgres connection fits {name}: a dataset's name is <database>.<schema>.<table>, "
+        f"No {kind} connection fits {name}: a dataset's name is {_NAMES[kind]}, "
         f"and the databases that are connected are: {', '.join(asked) or 'none'}."
     )
+
+
+def databases(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """The databases of a connection: its own, and further ones on the same server."""
+    named = [settings.get("database", ""), *settings.get("databases", "").split(",")]
+    return tuple(dict.fromkeys(each.strip() for each in named if each.strip()))
 
 
 def _on_databricks(
@@ -104,33 +122,35 @@ def _on_databricks(
         found = resolve.find(session, environment=each.name, kind=DATABRICKS)
         config = from_connection(found.settings, found.secrets) if found else None
         if config is not None and config.catalog in ("", table.database):
-            return _source(session, dataset, each, DATABRICKS, table, databricks=config)
+            return _source(session, dataset, each, DATABRICKS, table, config)
     if first is None:
         raise InvalidInput("There is no environment yet; add one on the connections page.")
     config = from_settings(get_settings())
-    return _source(session, dataset, first, DATABRICKS, table, databricks=config)
+    return _source(session, dataset, first, DATABRICKS, table, config)
 
 
-def split_name(name: str, database: str) -> TableName | None:
-    """`<database>.<schema>.<table>` for that database, or None.
+def split_name(name: str, database: str, *, schemas: bool = True) -> TableName | None:
+    """`<database>.<schema>.<table>`, or without schemas `<database>.<table>`, for that database;
+    else None.
 
     A platform instance may stand in front, and the table's own name may hold dots.
     """
     parts = name.split(".")
     if not database or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         return None
-    width = database.count(".") + 1
+    width, behind = database.count(".") + 1, 2 if schemas else 1
     starts = [
         start
-        for start in range(len(parts) - width - 1)
+        for start in range(len(parts) - width - behind + 1)
         # DataHub's sources may write a whole name in lower case; nobody writes it in upper case.
         if ".".join(parts[start : start + width]) in (database, database.lower())
     ]
-    # The reading with exactly <schema>.<table> behind the database wins.
-    for start in sorted(starts, key=lambda start: len(parts) - start - width != 2):
-        schema, *table = parts[start + width :]
-        if schema and all(table):
-            return TableName(database, schema, ".".join(table))
+    # The reading with exactly the parts of a plain table's name behind the database wins.
+    for start in sorted(starts, key=lambda start: len(parts) - start - width != behind):
+        rest = parts[start + width :]
+        schema = rest.pop(0) if schemas else ""
+        if all(rest) and (schema or not schemas):
+            return TableName(database, schema, ".".join(rest))
     return None
 
 
@@ -147,9 +167,7 @@ def _source(
     environment: EnvironmentView,
     engine: str,
     table: TableName,
-    *,
-    postgres: ConnectionConfig | None = None,
-    databricks: DatabricksConfig | None = None,
+    connection: ConnectionConfig | DatabricksConfig | None,
 ) -> Source:
     tokenization = resolve.connection(session, environment=environment.name, kind="tokenization")
     return Source(
@@ -158,19 +176,18 @@ def _source(
         engine=engine,
         table=table,
         scheme=parse_scheme(tokenization.settings.get("scheme")),
-        postgres=postgres,
-        databricks=databricks,
+        connection=connection,
         datahub=resolve.find(session, environment=environment.name, kind="datahub"),
     )
 
 
 def active_key(source: Source) -> str:
     """Names the table, whichever environment or URN it is reached through."""
-    if source.postgres is not None:
-        settings = source.postgres.settings
+    if isinstance(source.connection, ConnectionConfig):
+        settings = source.connection.settings
         where = f"{settings.get('host')}:{settings.get('port')}"
     else:
-        where = source.databricks.server_hostname if source.databricks else ""
+        where = source.connection.server_hostname if source.connection else ""
     return hashlib.sha256(f"{source.engine}|{where}|{source.table!r}".encode()).hexdigest()
 
 

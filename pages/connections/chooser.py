@@ -32,7 +32,7 @@ def _named(environment: EnvironmentView) -> str:
 
 
 def kind_of(views: dict[str, ConnectionView], latest: dict[str, TestResult]) -> str:
-    """The list of the nine kinds with their state; returns the chosen one."""
+    """The list of the ten kinds with their state; returns the chosen one."""
 
     def state(kind: str) -> str:
         view = views[kind]

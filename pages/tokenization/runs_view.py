@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.tokenization import catalog, cleaning, service
-from backend.tokenization.leftovers import LEFT_BEHIND
+from backend.tokenization.engines import left_behind
 from backend.tokenization.schemas import (
     CatalogStatus,
     CleanUpState,
@@ -224,4 +224,4 @@ def _left_behind(actor: Actor, run: RunView) -> None:
         flash.info(f"Run {run.id} is cleaned up in the background.")
         st.rerun()
     with st.expander("What this run cannot erase", icon=":material/history:"):
-        st.markdown("\n".join(f"- {escape(each)}" for each in LEFT_BEHIND.get(run.engine, ())))
+        st.markdown("\n".join(f"- {escape(each)}" for each in left_behind(run.engine)))

@@ -4,9 +4,14 @@ Numbers: MariaDB's error code reference and MySQL's server error reference. The 
 may quote values, so only those of refused log-ins (no rows are near) are passed on.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pymysql
+
 from backend.core.errors import (
+    Conflict,
     CredentialsRefused,
     UpstreamError,
     UpstreamTimeout,
@@ -14,6 +19,12 @@ from backend.core.errors import (
 )
 from backend.integrations import network
 from backend.integrations.network import Place
+
+SYSTEM = "MySQL"
+
+
+class LockNotAvailable(Conflict):
+    """Another session holds a lock that this one needs, or won a deadlock."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +48,26 @@ MEANINGS: dict[int, Meaning] = {
         "the user name or password was refused",
         "Set the user and the password again; the account may be limited to other hosts, too.",
     ),
-    1046: Meaning(UpstreamError, "the URL names no database", "Add it to the end of the URL."),
+    1046: Meaning(
+        UpstreamError, "the connection names no database", "Add its name to the connection."
+    ),
     1047: Meaning(
         UpstreamUnavailable,
         "this node of the cluster takes no statements now (not synced)",
         "Try again when it has joined, or name another node.",
     ),
     1049: Meaning(
-        UpstreamError, "that database does not exist on the server", "Check the end of the URL."
+        UpstreamError,
+        "that database does not exist on the server",
+        "Check its name in the connection.",
     ),
     1053: Meaning(UpstreamUnavailable, "the server is shutting down", "Try again when it is back."),
+    1062: Meaning(
+        UpstreamError,
+        "a unique index refused a token",
+        "Nothing was changed; perhaps a value was tokenized before and entered again: merge or "
+        "remove such rows, or leave that column out.",
+    ),
     1129: Meaning(
         UpstreamError,
         "the server has blocked the portal's machine after too many broken connections",
@@ -59,7 +80,9 @@ MEANINGS: dict[int, Meaning] = {
     ),
     1142: Meaning(UpstreamError, "this user lacks a right on the table", _GRANT),
     1143: Meaning(UpstreamError, "this user lacks a right on a column", _GRANT),
-    1146: Meaning(UpstreamError, "the table does not exist", "Check the database of the URL."),
+    1146: Meaning(
+        UpstreamError, "the table does not exist", "Check the database in the connection."
+    ),
     1203: Meaning(UpstreamUnavailable, "this user has too many connections open", _LATER),
     1205: Meaning(UpstreamUnavailable, "a row stayed locked by somebody else", _LATER),
     1226: Meaning(
@@ -76,7 +99,12 @@ MEANINGS: dict[int, Meaning] = {
     1290: Meaning(
         UpstreamError,
         "the database is read-only (a replica, or switched to read-only)",
-        "Point the URL at the primary server.",
+        "Point the connection at the primary server.",
+    ),
+    1406: Meaning(
+        UpstreamError,
+        "a token is longer than its column",
+        "Nothing was changed; widen the column.",
     ),
     1698: Meaning(
         CredentialsRefused,
@@ -84,7 +112,7 @@ MEANINGS: dict[int, Meaning] = {
         "Use an account with a password; root often has none.",
     ),
     1792: Meaning(
-        UpstreamError, "the transaction is read-only", "Point the URL at the primary server."
+        UpstreamError, "the transaction is read-only", "Point the connection at the primary server."
     ),
     1820: Meaning(
         CredentialsRefused,
@@ -92,7 +120,7 @@ MEANINGS: dict[int, Meaning] = {
         "Change it on the server, then set it here.",
     ),
     1836: Meaning(
-        UpstreamError, "the database is read-only", "Point the URL at the primary server."
+        UpstreamError, "the database is read-only", "Point the connection at the primary server."
     ),
     1862: Meaning(
         CredentialsRefused, "the password has expired", "Change it on the server, then set it here."
@@ -114,11 +142,14 @@ MEANINGS: dict[int, Meaning] = {
     3159: Meaning(
         UpstreamError,
         "the server only takes encrypted connections",
-        "Add ssl=true to the URL.",
+        "Switch TLS on in the connection.",
     ),
     3168: Meaning(UpstreamUnavailable, "the server is not available", _LATER),
     4151: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
 }
+#: A row stayed locked, this session lost a deadlock, a metadata lock stayed.
+_LOCKED = frozenset({1205, 1213})
+_LOST = frozenset({1053, 1927, 2006, 2013, 4031})
 #: The client library's own "cannot connect"; what lies under it says why.
 _CANNOT_CONNECT = frozenset({2002, 2003, 2005, 2026})
 
@@ -139,7 +170,7 @@ def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
                 system, "what answers there is not a MySQL server", "Check host and port."
             )
         return UpstreamUnavailable(
-            system, f"{place.host} cannot be reached", "Check host and port in the URL."
+            system, f"{place.host} cannot be reached", "Check host and port in the connection."
         )
     if number == 3024 or number == 1969:
         return UpstreamTimeout(system, "a statement took longer than its limit", "Try again.")
@@ -148,6 +179,26 @@ def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
         f"the server refused with its error {number}",
         "Look the number and the time up in the server's log.",
     )
+
+
+@contextlib.contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn pymysql's errors into the portal's; where: `database on host:port`, for the text."""
+    try:
+        yield
+    except pymysql.err.Error as exc:
+        if number_of(exc) in _LOCKED:
+            raise LockNotAvailable(
+                f"{SYSTEM} {where}: another session holds a lock on the table or its rows and did "
+                "not let go in time. Nothing was changed; try again when it has finished."
+            ) from exc
+        raise explain(exc, f"{SYSTEM} {where}", Place(where.rpartition(" on ")[2])) from exc
+
+
+def is_lost(exc: BaseException) -> bool:
+    """Whether the connection broke, so that what the server did last is not known here."""
+    number = number_of(exc)
+    return number in _LOST or (number is None and isinstance(exc, pymysql.err.Error))
 
 
 def number_of(exc: BaseException) -> int | None:

@@ -1,17 +1,32 @@
-"""Engines compute the tokens where the table is: PostgreSQL and Databricks."""
+"""Engines compute the tokens where the table is. A new one is a folder here and a line below."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from backend.tokenization.engines.base import Engine
 from backend.tokenization.engines.databricks.engine import DatabricksEngine
+from backend.tokenization.engines.mysql.engine import MySqlEngine
 from backend.tokenization.engines.postgres.engine import PostgresEngine
-from backend.tokenization.sources import Source
+from backend.tokenization.schemas import TableName
+from backend.tokenization.sources import DATABRICKS, MYSQL, POSTGRES, Source
 
-__all__ = ["Engine", "engine_for"]
+__all__ = ["Engine", "engine_for", "left_behind"]
+
+#: By kind of connection. Each takes that connection and a table, and says what it cannot erase.
+_ENGINES: Mapping[str, Callable[[Any, TableName], Engine]] = {
+    DATABRICKS: DatabricksEngine,
+    MYSQL: MySqlEngine,
+    POSTGRES: PostgresEngine,
+}
 
 
 def engine_for(source: Source) -> Engine:
     """The engine of a source that has a connection (`source.runnable`)."""
-    if source.databricks is not None:
-        return DatabricksEngine(source.databricks, source.table)
-    if source.postgres is not None:
-        return PostgresEngine(source.postgres, source.table)
-    raise LookupError(f"{source.table} has no connection")
+    if source.connection is None:
+        raise LookupError(f"{source.table} has no connection")
+    return _ENGINES[source.engine](source.connection, source.table)
+
+
+def left_behind(engine: str) -> tuple[str, ...]:
+    """Where plain values live on after a run that succeeded, in sentences."""
+    return getattr(_ENGINES.get(engine), "LEFT_BEHIND", ())

@@ -41,6 +41,12 @@ def require_known(table: TableName, names: Sequence[str], known: Sequence[str]) 
         raise NoSuchColumn(table, missing, known)
 
 
+def require_in_place(method: Method) -> None:
+    """Raise InvalidInput for a method that only PostgreSQL has."""
+    if method is not Method.IN_PLACE:
+        raise InvalidInput("Only PostgreSQL tables can be rewritten; leave the method out.")
+
+
 class CommitUnknown(UpstreamError):
     """The connection broke while the commit was under way; the server has to be asked."""
 

@@ -18,6 +18,7 @@ VALID: dict[str, dict[str, str]] = {
     "ledger": {"url": "mysql+pymysql://u@127.0.0.1:1/dms"},
     "rabbitmq": {"url": "amqp://u@127.0.0.1:1/"},
     "postgres": {"host": "127.0.0.1", "port": "1", "database": "d", "user": "u"},
+    "mysql": {"host": "127.0.0.1", "port": "1", "database": "d", "user": "u"},
     "databricks": {"server_hostname": "127.0.0.1", "http_path": "/sql/x", "catalog": "c"},
     "aws": {"region": "eu-central-1", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AK"},
     "tokenization": {"scheme": "hmac-sha256"},

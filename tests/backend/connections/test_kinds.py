@@ -27,7 +27,8 @@ DESIGN = {
     ),
     "ledger": ({"url"}, {"password"}),
     "rabbitmq": ({"url"}, {"password"}),
-    "postgres": ({"host", "port", "database", "user", "sslmode"}, {"password"}),
+    "postgres": ({"host", "port", "database", "databases", "user", "sslmode"}, {"password"}),
+    "mysql": ({"host", "port", "database", "databases", "user", "ssl"}, {"password"}),
     "databricks": (
         {"server_hostname", "http_path", "catalog", "jdbc_url"},
         {"access_token"},

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import ClassVar
 
 from backend.core import clock
 from backend.core.errors import InvalidInput
@@ -16,6 +17,7 @@ from backend.tokenization.engines.base import (
     Outcome,
     PlainCount,
     RewriteResult,
+    require_in_place,
     require_known,
 )
 from backend.tokenization.engines.databricks import expressions, facts
@@ -45,6 +47,13 @@ Connect = Callable[[float], AbstractContextManager[DatabricksClient]]
 class DatabricksEngine:
     """One Delta table. connect: opens a session for so many seconds (tests put Spark there)."""
 
+    LEFT_BEHIND: ClassVar = (
+        "Delta's time travel keeps the old files: REORG TABLE … APPLY (PURGE), then VACUUM after "
+        "the retention period (7 days unless changed).",
+        "Clones, materialized views, caches and downstream tables keep their copies.",
+        "Cloud storage versioning and backups are as they were.",
+    )
+
     def __init__(
         self, config: DatabricksConfig, table: TableName, connect: Connect | None = None
     ) -> None:
@@ -63,7 +72,7 @@ class DatabricksEngine:
         detector: Detector,
         method: Method = Method.IN_PLACE,
     ) -> TableReport:
-        _require_in_place(method)
+        require_in_place(method)
         with self._connect(PREVIEW_SECONDS) as client:
             found = facts.read(client, self._table)
             blockers = facts.table_blockers(found)
@@ -79,7 +88,7 @@ class DatabricksEngine:
         control: Control,
         method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
-        _require_in_place(method)
+        require_in_place(method)
         names = list(dict.fromkeys(column.name for column in columns))
         with self._connect(RUN_SECONDS) as client:
             found = facts.read(client, self._table)
@@ -223,11 +232,6 @@ class DatabricksEngine:
                 for row in values
             ),
         )
-
-
-def _require_in_place(method: Method) -> None:
-    if method is not Method.IN_PLACE:
-        raise InvalidInput("Only PostgreSQL tables can be rewritten; leave the method out.")
 
 
 def _report(found: facts.Facts, detection: Detection, tokenizer: Tokenizer) -> TableReport:

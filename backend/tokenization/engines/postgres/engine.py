@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 from backend.connections.schemas import ConnectionConfig
 from backend.core.errors import Conflict, UpstreamError
@@ -45,6 +46,15 @@ LOCK = 5.0
 
 class PostgresEngine:
     """One table of one PostgreSQL database."""
+
+    LEFT_BEHIND: ClassVar = (
+        "Dead row versions keep the plain values in the table's files until VACUUM has run; "
+        "VACUUM FULL or pg_repack rewrites the files.",
+        "The write-ahead log, replicas that lag, and archived log segments hold the old rows.",
+        "Backups and dumps taken before the run are as they were.",
+        "Planner statistics (pg_stats) quote frequent values until ANALYZE has run.",
+        "Materialized views, other tables, exports and downstream systems keep their copies.",
+    )
 
     def __init__(
         self, config: ConnectionConfig, table: TableName, *, lock_timeout: float = LOCK

@@ -1,0 +1,81 @@
+"""What the MySQL engine's tests share: a fresh database on a real MariaDB, and its engine."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from sqlalchemy.engine import make_url
+
+from backend.connections.schemas import ConnectionConfig, EnvironmentView
+from backend.core import clock
+from backend.tokenization.engines.mysql.engine import MySqlEngine
+from backend.tokenization.schemas import TableName
+
+
+@dataclass
+class MySource:
+    """A fresh database on a real server."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        parsed = make_url(self.url)
+        self.settings = {
+            "host": str(parsed.host),
+            "port": str(parsed.port),
+            "database": str(parsed.database),
+            "user": str(parsed.username),
+            "ssl": "prefer",
+        }
+        self.secrets = {"password": str(parsed.password or "")}
+        self.database = str(parsed.database)
+
+    @contextlib.contextmanager
+    def connection(self, **more: Any) -> Iterator["pymysql.connections.Connection[Any]"]:
+        """A plain connection, autocommit, as somebody else would use."""
+        arguments = {
+            "host": self.settings["host"],
+            "port": int(self.settings["port"]),
+            "user": self.settings["user"],
+            "password": self.secrets["password"],
+            "database": self.database,
+            "charset": "utf8mb4",
+            "autocommit": True,
+        }
+        with contextlib.closing(pymysql.connect(**{**arguments, **more})) as connection:
+            yield connection
+
+    def run(self, *statements: str) -> None:
+        with self.connection() as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def rows(
+        self, query: str, parameters: Sequence[Any] | None = None
+    ) -> tuple[tuple[Any, ...], ...]:
+        with self.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return tuple(cursor.fetchall())
+
+    def column(self, query: str) -> list[Any]:
+        return [row[0] for row in self.rows(query)]
+
+    def table(self, name: str) -> TableName:
+        return TableName(self.database, "", name)
+
+    def urn(self, table: str, platform: str = "mysql") -> str:
+        return f"urn:li:dataset:(urn:li:dataPlatform:{platform},{self.database}.{table},PROD)"
+
+    def engine(self, table: str, **more: Any) -> MySqlEngine:
+        config = ConnectionConfig(
+            environment=EnvironmentView(
+                1, "test", True, False, False, version=1, updated_at=clock.now(), updated_by=""
+            ),
+            kind="mysql",
+            settings={**self.settings, **more},
+            secrets=self.secrets,
+            version=1,
+        )
+        return MySqlEngine(config, self.table(table), lock_timeout=1.0)
