@@ -7,6 +7,8 @@ COPY requirements.txt requirements-dev.txt ./
 RUN sed -n '/^uv==/,/[^\\]$/p' requirements-dev.txt > /tmp/uv.txt && python -m pip install --no-cache-dir --require-hashes -r /tmp/uv.txt
 RUN python -m venv --without-pip /app/.venv
 RUN python -m uv pip install --no-cache --compile-bytecode --require-hashes --python /app/.venv/bin/python -r requirements.txt
+COPY .ci/environment.py .ci/environment.py
+RUN python .ci/environment.py steward
 
 FROM python:3.11-slim-bookworm
 RUN python -m pip uninstall --yes pip setuptools wheel

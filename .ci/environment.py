@@ -1,5 +1,7 @@
 """Build or refresh `.venv` from a lock file: python3 .ci/environment.py requirements.txt
 
+With `steward` instead of a file it only writes the command of that name into `.venv`.
+
 Uses only the standard library. pip brings uv (from pip's own index), uv brings the rest. Where uv
 has no setting of its own it is given pip's: index, certificate bundle, trusted hosts.
 """
@@ -113,6 +115,27 @@ def run(command: list, environment: "os._Environ[str] | dict[str, str]") -> None
         )
 
 
+#: The short name of the command line; run from anywhere it means this checkout's state.
+_STEWARD = """#!{python}
+import os
+import sys
+
+sys.path.insert(0, {root!r})
+os.environ.setdefault("PORTAL_DATA_DIR", os.path.join({root!r}, "data", "state"))
+os.umask(0o077)  # what a command writes is its owner's alone
+from backend.cli.main import main
+
+sys.exit(main())
+"""
+
+
+def write_steward() -> None:
+    """`steward` beside the environment's Python, the same as `python -m backend`."""
+    script = BIN / "steward"
+    script.write_text(_STEWARD.format(python=BIN / "python", root=str(ROOT)))
+    script.chmod(0o755)
+
+
 def say(sentence: str) -> None:
     sys.stderr.write(f"· {sentence}\n")
     sys.stderr.flush()
@@ -120,11 +143,15 @@ def say(sentence: str) -> None:
 
 def main() -> None:
     lock = sys.argv[1]
+    if lock == "steward":
+        write_steward()
+        return
     ensure_venv()
     ensure_uv()
     say(f"installing {lock}")
     install = [BIN / "uv", "pip", "install", "--quiet", "--require-hashes"]
     run([*install, "-r", ROOT / lock], environment_for_uv())
+    write_steward()
 
 
 if __name__ == "__main__":

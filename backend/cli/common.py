@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from backend.cli.terminal import Progress, table, watched
 from backend.core import access, clock, log, private, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
@@ -49,6 +50,12 @@ Json = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; do it.")]
 
 
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Draw it again every two seconds until Ctrl-C.")
+]
+__all__ = ["Progress", "table", "watched"]
+
+
 class Failed(PortalError):
     """The command's document was printed; the exit status is 1 and this is the line on stderr."""
 
@@ -59,7 +66,7 @@ def new_app(help_text: str) -> typer.Typer:
         help=help_text,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=False,  # the whole line's is added where all groups are known
         rich_markup_mode=None,
     )
 
@@ -131,27 +138,11 @@ def emit(document: Any, as_json: bool, text: str | None = None) -> None:
         typer.echo(text)
 
 
-def table(headers: list[str], rows: list[list[Any]]) -> str:
-    """Columns aligned by spaces, for people; times to the second, None as nothing."""
-    cells = [headers, *[[_cell(cell) for cell in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
-
-
 def more(next_cursor: int | str | None) -> str:
     """The line below a table that is not the whole list; "" below one that is."""
     return (
         "" if next_cursor is None else f"\nThere are more: --cursor {shlex.quote(str(next_cursor))}"
     )
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, datetime):
-        value = clock.to_the_second(value)
-    return "" if value is None else str(value)
 
 
 def read_secret(prompt: str) -> str:
@@ -174,8 +165,8 @@ def confirm(question: str, *, yes: bool) -> None:
         raise Failed("Nothing was done.")
 
 
-def run(app: typer.Typer) -> int:
-    """Run the command line; returns the exit status.
+def run(command: Any) -> int:
+    """Run the command line, a click command; returns the exit status.
 
     With --json a command that is refused before it has a document of its own prints
     {error, detail}, as the REST face does, besides its line on stderr.
@@ -187,7 +178,7 @@ def run(app: typer.Typer) -> int:
     arguments = [word for word in sys.argv[1:] if word != "--create"]
     _output.create = len(arguments) < len(sys.argv) - 1
     try:
-        app(arguments, standalone_mode=False)
+        command.main(arguments, prog_name=program(), standalone_mode=False)
     except typer.Exit as exc:
         return exc.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -205,6 +196,12 @@ def run(app: typer.Typer) -> int:
     except Exception as exc:
         return _other(exc)
     return 0
+
+
+def program() -> str:
+    """How the command line was called, for its own help and for the shell's completion."""
+    own = os.path.basename(sys.argv[0])
+    return own if own == "steward" else "python -m backend"
 
 
 def _refused(error: str, *sentences: str, **more: str) -> int:

@@ -232,18 +232,16 @@ def check_mapping(environment: Environment = None, json: cli.Json = False) -> No
 def _links(mode: str, dataset_urn: list[str] | None, environment: str | None, json: bool) -> None:
     from backend.ingestion import links
 
-    def tell(done: int, total: int | None, urn: str) -> None:
-        if not json and sys.stderr.isatty():
-            typer.echo(f"\r{done}/{total or '?'} {urn[:80]:80}", err=True, nl=False)
-
+    bar = cli.Progress()
     report = links.apply(
         cli.database(),
         cli.actor(),
         mode=links.check_mode(mode),
         environment=environment,
         dataset_urns=dataset_urn or (),
-        progress=tell,
+        progress=lambda done, total, urn: bar.progress(done, total, note=urn),
     )
+    bar.end()
     lines = [
         f"{report.changed} changed, {report.unchanged} unchanged, "
         f"{report.without_target} without a target, {len(report.failed)} failed."

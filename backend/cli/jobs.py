@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from backend.cli import common as cli
-from backend.cli.common import Json, Yes, emit, new_app
+from backend.cli.common import Json, Watch, Yes, emit, new_app
 from backend.core import alerts as core_alerts
 from backend.jobs import service
 from backend.jobs.answers import JobAnswer, JobList
-from backend.jobs.schemas import JobView
+from backend.jobs.schemas import JobPage, JobView
 
 app = new_app("Background jobs: what runs, what ended how.")
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="The number of the job.")]
@@ -21,19 +21,21 @@ def list_jobs(
     kind: Annotated[str, typer.Option(help="A kind, or a domain such as user_sync.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = 50,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
+    watch: Watch = False,
     json: Json = False,
 ) -> None:
     """Jobs, newest first."""
-    with cli.unit_read() as (session, actor):
-        page = service.list_jobs(
-            session, actor, limit=limit, before=cursor, states=status or (), kind=kind
-        )
-    rows = [[view.id, view.state, view.title, view.subject, view.created_at] for view in page.items]
-    emit(
-        JobList.model_validate(page),
-        json,
-        cli.table(["Job", "Status", "What", "About", "Created"], rows),
-    )
+
+    def page() -> JobPage:
+        with cli.unit_read() as (session, actor):
+            return service.list_jobs(
+                session, actor, limit=limit, before=cursor, states=status or (), kind=kind
+            )
+
+    if json:
+        emit(JobList.model_validate(page()), json)
+    else:
+        emit(None, json, cli.watched(lambda: _table(page()), watch))
 
 
 @app.command("show")
@@ -55,12 +57,27 @@ def cancel(job_id: JobId, yes: Yes = False, json: Json = False) -> None:
     emit(JobAnswer.model_validate(view), json, _line(view))
 
 
-def alerts(json: Json = False) -> None:
+def alerts(watch: Watch = False, json: Json = False) -> None:
     """What needs somebody to act, the worst first."""
-    with cli.unit_read() as (session, actor):
-        found = core_alerts.collect(session, actor)
-    lines = [f"{item.severity}: {item.text}" for item in found]
-    emit({"items": found}, json, "\n".join(lines) or "Nothing needs attention.")
+
+    def found() -> list[core_alerts.Alert]:
+        with cli.unit_read() as (session, actor):
+            return list(core_alerts.collect(session, actor))
+
+    if json:
+        emit({"items": found()}, json)
+    else:
+        emit(None, json, cli.watched(lambda: _alerts(found()), watch))
+
+
+def _alerts(items: list[core_alerts.Alert]) -> str:
+    lines = [f"{item.severity}: {item.text}" for item in items]
+    return "\n".join(lines) or "Nothing needs attention."
+
+
+def _table(page: JobPage) -> str:
+    rows = [[view.id, view.state, view.title, view.subject, view.created_at] for view in page.items]
+    return cli.table(["Job", "Status", "What", "About", "Created"], rows)
 
 
 def _line(view: JobView) -> str:

@@ -1,10 +1,18 @@
 """The command line's table of contents."""
 
+from typing import Any
+
 import typer
+import typer.core
+import typer.main
 
 from backend import composition
 from backend.cli import system
-from backend.cli.common import new_app, run
+from backend.cli.common import new_app, program, run, unit_read
+from backend.connections import environments
+from backend.core.errors import PortalError
+
+_NAMED = (typer.core.TyperArgument, typer.core.TyperOption)
 
 app = new_app(
     "Steward Portal: every job of the portal from the command line, on the state that "
@@ -15,10 +23,30 @@ app = new_app(
 
 def _add(name: str, command: object) -> None:
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name)
+        examples = [f"  {COMMAND_NAME} {line}" for line in EXAMPLES.get(name, ())]
+        epilog = "\n\n".join(["Examples:", *examples]) if examples else None
+        app.add_typer(command, name=name, epilog=epilog)
     elif callable(command):
         app.command(name)(command)
 
+
+#: Of each group, what people do most; shown under its help.
+EXAMPLES = {
+    "environments": ("environments list", "environments add staging --production"),
+    "connections": ("connections test prod datahub", "connections history prod datahub"),
+    "client_info": ("client_info list",),
+    "users": ("users plan prod", "users apply 41 --email ann@example.com", "users revert 7"),
+    "mounts": ("mounts active --environment prod", "mounts orphans --environment prod"),
+    "tokenize": ("tokenize preview URN", "tokenize run URN"),
+    "ingest": ("ingest run --dataset-urn URN", "ingest runs"),
+    "jobs": ("jobs list --watch", "jobs show 12"),
+    "changes": ("changes list", "changes approve 5"),
+    "accounts": ("accounts list", "accounts role ann steward"),
+    "tokens": ("tokens add nightly --role operator", "tokens list"),
+    "audit": ("audit list", "audit verify"),
+    "secrets": ("secrets rotate",),
+}
+COMMAND_NAME = "steward"
 
 composition.install()
 for domain in composition.DOMAINS:
@@ -28,6 +56,29 @@ for name, own in system.COMMANDS.items():
     _add(name, own)
 
 
+def _complete(command: Any) -> None:
+    """Names of environments, wherever a command asks for one, from the state at hand."""
+    for inner in getattr(command, "commands", {}).values():
+        _complete(inner)
+    for parameter in command.params:
+        if parameter.name == "environment" and isinstance(parameter, _NAMED):
+            parameter._custom_shell_complete = _environments
+
+
+def _environments(_context: object, _parameter: object, incomplete: str) -> list[str]:
+    """Nothing where there is no state yet, or none that this person may read."""
+    try:
+        with unit_read() as (session, actor):
+            names = [item.name for item in environments.list_all(session, actor)]
+    except PortalError:
+        return []
+    return [name for name in names if name.casefold().startswith(incomplete.casefold())]
+
+
 def main() -> int:
     """Run; returns the exit status."""
-    return run(app)
+    if program() == "steward":  # `python -m backend` is no command that a shell completes
+        app._add_completion = True
+    command = typer.main.get_command(app)
+    _complete(command)
+    return run(command)

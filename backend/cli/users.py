@@ -21,6 +21,7 @@ from backend.cli.common import (
     unit_read,
     unit_write,
 )
+from backend.cli.terminal import Progress
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
 from backend.user_sync import answers, service
@@ -40,25 +41,6 @@ Confirm = Annotated[
 ]
 
 
-class _Progress:
-    """Says on stderr how far it is, at a terminal only."""
-
-    def __init__(self) -> None:
-        self._visible = sys.stderr.isatty()
-
-    def progress(self, done: int, total: int | None = None, *, note: str = "") -> None:
-        if self._visible:
-            of = f" of {total}" if total else ""
-            typer.echo(f"\r{note} {done}{of}   ", nl=False, err=True)
-
-    def check_cancelled(self) -> None:
-        """Control-C stops it."""
-
-    def end(self) -> None:
-        if self._visible:
-            typer.echo(err=True)
-
-
 @app.command("plan")
 def plan_command(
     environment: Annotated[str, typer.Argument(metavar="ENV")],
@@ -68,7 +50,7 @@ def plan_command(
     json: Json = False,
 ) -> None:
     """Compare both sides and store a plan; changes nothing."""
-    progress = _Progress()
+    progress = Progress()
     plan = service.plan_now(
         database(),
         actor(),
@@ -151,7 +133,7 @@ def refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
 
 def see_through(run: RunView, json: bool) -> None:
     """Work through the run and print it; exit status 1 unless every user was applied."""
-    progress = _Progress()
+    progress = Progress()
     if not run.ended:
         reused = run.reused
         run = _until_ended(run, progress)
@@ -182,7 +164,7 @@ def _start_once(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
         )
 
 
-def _until_ended(run: RunView, progress: _Progress) -> RunView:
+def _until_ended(run: RunView, progress: Progress) -> RunView:
     """Work through the run; while another process has it, wait, and take over if that one dies."""
     until = time.monotonic() + WAIT_SECONDS
     while True:

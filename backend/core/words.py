@@ -15,3 +15,34 @@ def named(names: Sequence[str], most: int = 3) -> str:
     """ "a, b, c and 4 more": the first few by name."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+#: The colour of each status word, the same on a page and at a terminal; grey where none is named.
+STATUS_COLOURS: dict[str, str] = {
+    **dict.fromkeys(
+        ("ok", "connected", "succeeded", "applied", "mounted", "done", "enabled", "valid"), "green"
+    ),
+    **dict.fromkeys(
+        (
+            *("running", "accepted", "queued", "info", "approved"),
+            *("planning", "under way", "in_flight", "asking"),
+        ),
+        "blue",
+    ),
+    **dict.fromkeys(
+        (
+            *("warning", "conflict", "interrupted", "stale", "waiting", "refused"),
+            *("partial", "stopped", "pending"),
+        ),
+        "orange",
+    ),
+    **dict.fromkeys(("failed", "error", "rejected"), "red"),
+    "unknown": "violet",
+    **dict.fromkeys(
+        (
+            *("withdrawn", "expired", "cancelled", "skipped", "disabled", "revoked", "ended"),
+            *("unmounted", "not tried", "nothing to do"),
+        ),
+        "gray",
+    ),
+}

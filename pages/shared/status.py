@@ -1,50 +1,52 @@
 """Status badges: a colour and always a word beside it."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import streamlit as st
 
+from backend.core.words import STATUS_COLOURS
+
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "grey", "primary"]
 
-_LOOKS: dict[str, tuple[Colour, str]] = {
-    "ok": ("green", ":material/check:"),
-    "connected": ("green", ":material/check:"),
-    "succeeded": ("green", ":material/check:"),
-    "applied": ("green", ":material/check:"),
-    "mounted": ("green", ":material/check:"),
-    "done": ("green", ":material/check:"),
-    "running": ("blue", ":material/autorenew:"),
-    "accepted": ("blue", ":material/send:"),
-    "queued": ("blue", ":material/schedule:"),
-    "failed": ("red", ":material/close:"),
-    "error": ("red", ":material/error:"),
-    "warning": ("orange", ":material/warning:"),
-    "info": ("blue", ":material/info:"),
-    "conflict": ("orange", ":material/sync_problem:"),
-    "interrupted": ("orange", ":material/power_off:"),
-    "stale": ("orange", ":material/hourglass_bottom:"),
-    "unknown": ("violet", ":material/help:"),
-    "waiting": ("orange", ":material/hourglass_top:"),
-    "approved": ("blue", ":material/check:"),
-    "rejected": ("red", ":material/close:"),
-    "withdrawn": ("gray", ":material/undo:"),
-    "expired": ("gray", ":material/timer_off:"),
-    "refused": ("orange", ":material/block:"),
-    "cancelled": ("gray", ":material/block:"),
-    "skipped": ("gray", ":material/skip_next:"),
-    "partial": ("orange", ":material/sync_problem:"),
-    "stopped": ("orange", ":material/power_off:"),
-    "planning": ("blue", ":material/autorenew:"),
-    "under way": ("blue", ":material/autorenew:"),
-    "asking": ("blue", ":material/autorenew:"),
-    "enabled": ("green", ":material/check:"),
-    "valid": ("green", ":material/check:"),
-    "disabled": ("gray", ":material/block:"),
-    "revoked": ("gray", ":material/block:"),
-    "ended": ("gray", ":material/timer_off:"),
-    "unmounted": ("gray", ":material/eject:"),
-    "not tried": ("gray", ":material/skip_next:"),
-    "nothing to do": ("gray", ":material/check:"),
+_ICONS: dict[str, str] = {
+    "ok": ":material/check:",
+    "connected": ":material/check:",
+    "succeeded": ":material/check:",
+    "applied": ":material/check:",
+    "mounted": ":material/check:",
+    "done": ":material/check:",
+    "running": ":material/autorenew:",
+    "accepted": ":material/send:",
+    "queued": ":material/schedule:",
+    "failed": ":material/close:",
+    "error": ":material/error:",
+    "warning": ":material/warning:",
+    "info": ":material/info:",
+    "conflict": ":material/sync_problem:",
+    "interrupted": ":material/power_off:",
+    "stale": ":material/hourglass_bottom:",
+    "unknown": ":material/help:",
+    "waiting": ":material/hourglass_top:",
+    "approved": ":material/check:",
+    "rejected": ":material/close:",
+    "withdrawn": ":material/undo:",
+    "expired": ":material/timer_off:",
+    "refused": ":material/block:",
+    "cancelled": ":material/block:",
+    "skipped": ":material/skip_next:",
+    "partial": ":material/sync_problem:",
+    "stopped": ":material/power_off:",
+    "planning": ":material/autorenew:",
+    "under way": ":material/autorenew:",
+    "asking": ":material/autorenew:",
+    "enabled": ":material/check:",
+    "valid": ":material/check:",
+    "disabled": ":material/block:",
+    "revoked": ":material/block:",
+    "ended": ":material/timer_off:",
+    "unmounted": ":material/eject:",
+    "not tried": ":material/skip_next:",
+    "nothing to do": ":material/check:",
 }
 
 #: Chips in tables, readable on both themes: the same meanings as the badges.
@@ -58,23 +60,20 @@ COLOURS: dict[str, str] = {
 }
 
 
-def words() -> tuple[str, ...]:
-    """Every status word that has a colour of its own."""
-    return tuple(_LOOKS)
-
-
 def colour(word: str) -> Colour:
     """The colour of a status word, grey for one that has none."""
-    return _LOOKS.get(word, ("gray", ""))[0]
+    return cast(Colour, STATUS_COLOURS.get(word, "gray"))
 
 
 def badge(word: str, *, label: str | None = None) -> None:
     """Draw the badge of a status word."""
-    colour, icon = _LOOKS.get(word, ("gray", ":material/circle:"))
-    st.badge(label or word.replace("_", " "), color=colour, icon=icon)
+    st.badge(label or word.replace("_", " "), color=colour(word), icon=_icon(word))
 
 
 def markdown(word: str, *, label: str | None = None) -> str:
     """The same badge inside markdown text."""
-    colour, icon = _LOOKS.get(word, ("gray", ":material/circle:"))
-    return f":{colour}-badge[{icon} {label or word.replace('_', ' ')}]"
+    return f":{colour(word)}-badge[{_icon(word)} {label or word.replace('_', ' ')}]"
+
+
+def _icon(word: str) -> str:
+    return _ICONS.get(word, ":material/circle:")

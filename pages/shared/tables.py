@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from backend.core import csv_export
+from backend.core.words import STATUS_COLOURS
 from pages.shared import rows, status, times
 
 T = TypeVar("T")
@@ -147,11 +148,10 @@ def _holds_times(cells: "pd.Series[Any]") -> bool:
 
 def _chips(label: str) -> Any:
     """The column of a status: a chip in the colour that the word has everywhere."""
-    words = status.words()
     return st.column_config.MultiselectColumn(
         label,
-        options=[word.replace("_", " ") for word in words],
-        color=[status.COLOURS[status.colour(word)] for word in words],
+        options=[word.replace("_", " ") for word in STATUS_COLOURS],
+        color=[status.COLOURS[status.colour(word)] for word in STATUS_COLOURS],
     )
 
 

@@ -86,3 +86,26 @@ class TestMake:
         assert "make test" in text
         assert "CI=true" in text
         assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+class TestSteward:
+    def test_the_short_name_runs_from_any_folder_on_this_state(
+        self, environment, monkeypatch, tmp_path
+    ):
+        monkeypatch.setattr(environment, "BIN", tmp_path)
+        (tmp_path / "python").symlink_to(ROOT / ".venv" / "bin" / "python")
+        environment.write_steward()
+        text = (tmp_path / "steward").read_text()
+        # The venv's own interpreter, which a link elsewhere would not be.
+        text = text.replace(str(tmp_path / "python"), str(ROOT / ".venv" / "bin" / "python"))
+        (tmp_path / "steward").write_text(text)
+        done = subprocess.run(
+            [tmp_path / "steward", "jobs", "--help"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Usage: steward jobs" in done.stdout
