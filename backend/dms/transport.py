@@ -1,9 +1,9 @@
 """How requests travel: the interface both transports keep."""
 
-import time
+import contextlib
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
 #: What to do with a reply nobody waits for any more: (correlation id, body, keep).
@@ -51,38 +51,24 @@ class Closed:
 Result = NotDelivered | Replied | Closed
 
 
-class PendingCall:
+class PendingCall(Future[Result]):
     """A request on its way; filled by the transport's thread, awaited by the caller's."""
 
     def __init__(self, correlation_id: str) -> None:
+        super().__init__()
         self.correlation_id = correlation_id
-        self._box: SimpleQueue[Result] = SimpleQueue()  # a third of what an Event's wait costs
-        self._result: Result | None = None
 
     def wait(self, seconds: float) -> Result | None:
-        """The result, or None when `seconds` pass without one. One thread asks."""
-        if self._result is None:
-            try:
-                self._result = self._box.get(timeout=max(0.0, seconds))
-            except Empty:
-                return None
-        return self._result
+        """The result, or None when `seconds` pass without one."""
+        try:
+            return self.result(max(0.0, seconds))
+        except TimeoutError:
+            return None
 
     def resolve(self, result: Result) -> None:
         """The first result counts."""
-        self._box.put(result)
-
-
-class Sending:
-    """A request on its way: waiting for its look, its confirm or its reply."""
-
-    def __init__(self, host: str, body: bytes, expires: float, call: PendingCall) -> None:
-        self.host = host
-        self.body = body
-        self.deadline = time.monotonic() + expires
-        self.call = call
-        self.published = False
-        self.given_up = False
+        with contextlib.suppress(InvalidStateError):
+            self.set_result(result)
 
 
 class Transport(Protocol):

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from backend.dms import claims, pika_transport
+from backend.dms import claims
 from backend.dms.client import DMSClient
 from backend.dms.operations import Operations
+from backend.dms.pika_channel import Request
 
 
 def die(*_arguments: Any, **_named: Any) -> None:
@@ -37,7 +38,6 @@ def after(step: Callable[..., Any]) -> Callable[..., Any]:
 
 def arrange(step: str) -> None:
     """Put the death where `step` says."""
-    transport: Any = pika_transport.PikaTransport
     if step == "before the claim":
         Operations.claim = before(Operations.claim)  # type: ignore[method-assign]
     elif step == "while deciding":
@@ -45,7 +45,7 @@ def arrange(step: str) -> None:
     elif step == "after the claim":
         Operations.claim = after(Operations.claim)  # type: ignore[method-assign]
     elif step == "after the look":
-        transport._publish = before(transport._publish)
+        Request.publish = before(Request.publish)  # type: ignore[method-assign]
     elif step == "after the reply":
         Operations.confirm = before(Operations.confirm)  # type: ignore[method-assign]
     elif step == "inside the last transaction":

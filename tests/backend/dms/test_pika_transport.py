@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ import pika
 import pytest
 
 from backend.dms.client import DMSClient
-from backend.dms.pika_acks import ACKNOWLEDGE_AT_ONCE
+from backend.dms.pika_channel import Request
 from backend.dms.pika_transport import PikaTransport
-from backend.dms.transport import NotDelivered, Replied
+from backend.dms.transport import NotDelivered, PendingCall, QueueState, Replied
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.rabbitmq import RabbitMQServer
 
@@ -37,7 +38,7 @@ def test_the_broker_keeps_just_the_replies_that_nobody_stored(
     start_responder(rabbitmq_url)
     transport = PikaTransport(rabbitmq_url, on_late=lambda *_: None)
     body = json.dumps(mount_request()).encode()
-    many = 2 * ACKNOWLEDGE_AT_ONCE + 1
+    many = 40
     for number in range(many):
         call = transport.send("compute-01", body, correlation_id=f"c-{number}", expires=30)
         result = call.wait(30)
@@ -70,6 +71,43 @@ def test_a_refused_publish_is_known_at_once_and_keeps_the_durable_reply_queue(
     answered.keep()
     assert transport.reply_queue == queue
     transport.close()
+
+
+def test_of_several_requests_a_refusal_ends_just_those_that_it_concerned(
+    own_rabbitmq_server: RabbitMQServer, start_responder: Start
+) -> None:
+    """One is with the server already; five are refused, each on a channel of its own."""
+    server = own_rabbitmq_server
+    url = server.url("/")
+    responder, go_on = start_responder(url), threading.Event()
+    responder.before_reply = lambda: go_on.wait(120)
+    transport = PikaTransport(url, on_late=lambda *_: None)
+    body = json.dumps(mount_request()).encode()
+    working = transport.send("compute-01", body, correlation_id="working", expires=120)
+    assert responder.received.wait(60)
+    until = time.monotonic() + 60
+    while not transport._idle:
+        assert time.monotonic() < until, "the broker confirms what the server has"
+        time.sleep(0.02)
+    transport._in_owner(transport._idle.clear)  # the broker remembers a channel's rights a while
+    grant = ("set_permissions", "-p", "/", server.user, ".*")
+    server.control(*grant, "^(?!amq[.]default$).*", ".*")
+    calls = [
+        transport.send("compute-01", body, correlation_id=f"refused-{number}", expires=120)
+        for number in range(5)
+    ]
+    for call in calls:
+        refused = call.wait(60)
+        assert isinstance(refused, NotDelivered)
+        assert "ACCESS_REFUSED" in refused.reason
+    assert not working.done()
+    server.control(*grant, ".*", ".*")
+    go_on.set()
+    answered = working.wait(60)
+    assert isinstance(answered, Replied)
+    answered.keep()
+    transport.close()
+    assert len(responder.requests) == 1
 
 
 def test_the_durable_reply_queue_comes_back_with_the_rights(
@@ -129,3 +167,20 @@ def test_a_program_that_ends_without_closing_leaves_none_either(
     )
     with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
         replies_kept_by_the_broker(rabbitmq_url, ended.stdout.strip())
+
+
+def test_what_was_said_to_be_not_delivered_is_not_published_when_its_look_comes_back() -> None:
+    """A broker that blocks between look and publish answers the look once it is free again."""
+    told: list[NotDelivered] = []
+    transport = PikaTransport.__new__(PikaTransport)
+    transport._lock, transport._calls = threading.Lock(), {}
+    request = Request(
+        "compute-01", b"{}", 60, PendingCall("c"),
+        may_publish=transport._may_publish, resolve=transport._resolve,
+    )  # fmt: skip
+    transport._calls["c"] = request
+    transport._refuse_unpublished("the broker takes no requests at the moment")
+    told.append(request.call.result(0))  # type: ignore[arg-type]
+    assert told[0].reason == "the broker takes no requests at the moment"
+    assert not request.looked(QueueState(True, 1, 0))
+    assert not request.published
