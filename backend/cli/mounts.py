@@ -220,6 +220,29 @@ def verify(
         raise cli.Failed(response["finding"])
 
 
+@app.command("release")
+def release(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host that is dead.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Say unmounted for all entries of a dead host; without --yes, show what that would be."""
+    from backend.mounts import release as service
+
+    with cli.unit_read() as (session, actor):
+        plan = service.plan(session, actor, environment=environment, host=host)
+    if yes:
+        done = service.run(
+            cli.database(), cli.actor(), environment=environment, host=host, digest=plan.digest
+        )
+        cli.emit(done, json, service.sentence(done))
+        return
+    many = counted(len(plan.entries), "entry says", "entries say")
+    said = plan.refused or f"{plan.evidence} With --yes they say unmounted."
+    cli.emit(plan, json, f"{_table(plan.entries)}\n{many} mounted. {said}")
+
+
 @app.command("delete")
 def delete(
     job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],

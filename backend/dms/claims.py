@@ -16,7 +16,16 @@ from .requests import MountRequest, counted
 
 log = logging.getLogger(__name__)
 
-State = Literal["in_flight", "succeeded", "failed", "not_delivered", "shared", "unknown", "settled"]
+State = Literal[
+    "in_flight",
+    "succeeded",
+    "failed",
+    "not_delivered",
+    "shared",
+    "unknown",
+    "settled",
+    "released",
+]
 MAX_REQUEST = 16_000
 
 _o = schema.operation.c
@@ -77,6 +86,40 @@ def take(
     ask: the server is asked whatever the ledger says. Raises Busy (another client holds the pair)
     or Refused; both roll the record back.
     """
+    lock(
+        connection,
+        ledger,
+        request,
+        operation_id,
+        owner=owner,
+        actor=actor,
+        reply_queue=reply_queue,
+        lease=lease,
+    )
+    _refuse_unwritable(connection, ledger, request)
+    held = _mounted(connection, ledger, request)
+    mine = [row for row in held if row.jobid == request.jobid and _exact(row, request)]
+    others = len({row.jobid for row in held} - {request.jobid})
+    unresolved = _unresolved(connection, request)
+    decide = _mount if request.action == "mount" else _unmount
+    claim = Claim("send", operation_id, others, bool(mine), unresolved)
+    if ask:
+        return _asked(request, claim, held)
+    return decide(connection, ledger, request, claim)
+
+
+def lock(
+    connection: Connection,
+    ledger: Ledger,
+    request: MountRequest,
+    operation_id: str,
+    *,
+    owner: str,
+    actor: str | None,
+    reply_queue: str,
+    lease: float,
+) -> None:
+    """Write the record that locks the pair. Raises Busy while another one does."""
     record = {
         "operation_id": operation_id,
         "pair_lock": pair_key(request.backup_target_id, request.host),
@@ -96,16 +139,6 @@ def take(
         connection.execute(insert(schema.operation).values(record))
     except IntegrityError as exc:
         raise Busy from exc
-    _refuse_unwritable(connection, ledger, request)
-    held = _mounted(connection, ledger, request)
-    mine = [row for row in held if row.jobid == request.jobid and _exact(row, request)]
-    others = len({row.jobid for row in held} - {request.jobid})
-    unresolved = _unresolved(connection, request)
-    decide = _mount if request.action == "mount" else _unmount
-    claim = Claim("send", operation_id, others, bool(mine), unresolved)
-    if ask:
-        return _asked(request, claim, held)
-    return decide(connection, ledger, request, claim)
 
 
 def _asked(request: MountRequest, claim: Claim, held: list[Any]) -> Claim:
@@ -312,13 +345,14 @@ def set_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -
     return int(row.id) if ledger.shape.has_id else None
 
 
-def clear_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> None:
-    """The job's entries of the pair say unmounted."""
-    connection.execute(
+def clear_mounted(connection: Connection, ledger: Ledger, request: MountRequest) -> int:
+    """The job's entries of the pair say unmounted; how many were changed."""
+    done = connection.execute(
         update(ledger.shape.table)
         .where(*_mine(ledger, request), ledger.shape.flag("mounted", True))
         .values(mounted=False, updated_at=ledger.now(whole=True))
     )
+    return done.rowcount
 
 
 def _mine(ledger: Ledger, request: MountRequest) -> tuple[ColumnElement[bool], ...]:

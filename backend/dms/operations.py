@@ -8,8 +8,8 @@ DMS servers take requests of a host in order, so what the dead client sent is ca
 what the next one sends.
 
 States: in_flight · succeeded · failed (the server said no) · not_delivered · shared (only the
-ledger changed) · unknown (it may have happened) · settled (was unknown, until a later confirmed
-operation on the same pair made the question moot).
+ledger changed) · released (the same, for a dead host) · unknown (it may have happened) · settled
+(was unknown, until a later confirmed operation on the same pair made the question moot).
 """
 
 import uuid
@@ -135,6 +135,39 @@ class Operations:
             )
         )
         return bool(done.rowcount)
+
+    def release(
+        self, jobid: int, backup_target_id: str, host: str, *, actor: str | None, why: str
+    ) -> bool:
+        """The job's entry says unmounted from now on, without a server: its host is dead.
+
+        why: kept with the operation. What was unknown on the pair is settled by it. False when
+        the entry says unmounted already. Raises Busy while another client works on the pair.
+        """
+        request = MountRequest("unmount", jobid, backup_target_id, host, mount_path="", wire={})
+        operation_id = str(uuid.uuid4())
+
+        def work(connection: Connection) -> bool:
+            claims.lock(
+                connection,
+                self.ledger,
+                request,
+                operation_id,
+                owner=self.owner,
+                actor=actor,
+                reply_queue="",
+                lease=self.lease,
+            )
+            if not claims.clear_mounted(connection, self.ledger, request):
+                raise claims.Refused("nothing is mounted")
+            self._settle_older(connection, request, operation_id)
+            claims.close(connection, self.ledger, operation_id, "released", note=why)
+            return True
+
+        try:
+            return self.ledger.write(work)
+        except claims.Refused:
+            return False
 
     # -- while it runs --------------------------------------------------------------------------
 

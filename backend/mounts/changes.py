@@ -7,7 +7,7 @@ from backend.changes.actions import Action, Begun, End
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.mounts import actions
+from backend.mounts import actions, release
 
 _WRITE = Permission.MOUNTS_WRITE
 
@@ -39,9 +39,18 @@ def delete(
     return Begun(end=End("succeeded", f"{count} marked deleted."))
 
 
+def release_host(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    access.require(actor, _WRITE)
+    done = release.run(database, actor, environment=environment or None, **parameters)
+    return Begun(end=End("succeeded", release.sentence(done)))
+
+
 ACTIONS = (
     Action("mounts.mount", "Mount a target", _WRITE, partial(operate, "mount")),
     Action("mounts.unmount", "Unmount a target", _WRITE, partial(operate, "unmount")),
     Action("mounts.verify", "Verify a mount", _WRITE, partial(operate, "verify")),
+    Action("mounts.release", "Release a dead host", _WRITE, release_host),
     Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete),
 )

@@ -143,6 +143,15 @@ def holders(ledger: Ledger, target: str, host: str, limit: int = 200) -> list[Mo
     return [view(entry) for entry in distinct(ledger.entries(query))]
 
 
+def of_host(ledger: Ledger, host: str, limit: int) -> list[MountView]:
+    """Mounted entries of the host, oldest first, soft-deleted ones included."""
+    c = ledger.t
+    query = ledger.entry().where(ledger.shape.flag("mounted", True), ledger.exactly(c.host, host))
+    query = ledger.hinted(query, "idx_mounted_host")
+    query = query.order_by(*ledger.shape.order(newest_first=False)).limit(limit)
+    return [view(entry) for entry in distinct(ledger.entries(query))]
+
+
 def of_job(ledger: Ledger, jobid: int, target: str, limit: int = 100) -> list[MountView]:
     """The job's entries for the target, newest first; one per host, mounted ones preferred."""
     c = ledger.t

@@ -217,7 +217,7 @@ def gather(where: DmsSettings, max_age_hours: int) -> Found:
     mounts, complete = _mounted(ledger)
     hosts = sorted({m.host for m in mounts})
     seen = {host: ledger_repository.last_seen(ledger, host) for host in hosts}
-    queues, problem = _look(where, hosts)
+    queues, problem = look_at_queues(where, hosts)
     unknown = ledger_repository.unknown_operations(ledger, 5_000)
     open_pairs = {(op.backup_target_id, op.host): op.operation_id for op in unknown}
     copies = Counter((m.jobid, m.backup_target_id, m.host) for m in mounts)
@@ -238,7 +238,7 @@ def _mounted(ledger: Ledger) -> tuple[list[MountView], bool]:
     return found[:MAX_SCAN], False
 
 
-def _look(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, QueueState], str]:
+def look_at_queues(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, QueueState], str]:
     """The hosts' queues; without a broker none, and a word about it."""
     if not where.rabbitmq_url:
         return {}, "No broker is configured, so queues were not looked at."

@@ -195,6 +195,29 @@ class OrphanView(MountView):
         return {reason.kind: reason.evidence for reason in self.reasons}
 
 
+class ReleasePlan(View):
+    """What a release of a dead host would do.
+
+    refused: why it may not be done now, one sentence, else "". digest: of the entries; a release
+    is asked for with it, and refused when they changed.
+    """
+
+    host: str
+    evidence: str
+    refused: str
+    entries: tuple[MountView, ...]
+    digest: str
+
+
+class Released(View):
+    """What a release did. reasons: why entries were left as they were, at most 20."""
+
+    host: str
+    released: int
+    skipped: int
+    reasons: tuple[str, ...]
+
+
 def reasons_of(said: Mapping[str, str]) -> tuple[Reason, ...]:
     return tuple(Reason.model_validate({"kind": k, "evidence": text}) for k, text in said.items())
 

@@ -13,7 +13,7 @@ from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
-from backend.mounts import actions, orphans, repository
+from backend.mounts import actions, orphans, release, repository
 
 SCAN_EVERY = timedelta(minutes=15)
 #: What became of the request, for the job's log.
@@ -52,6 +52,25 @@ class MountJobFailed(JobError):
 
 def _said(response: Mapping[str, Any]) -> str:
     return response["error_msg"] or "no reason was given."
+
+
+@job("mounts.release", title="Release a dead host")
+def release_host(
+    ctx: JobContext, *, environment: str = "", host: str, digest: str
+) -> dict[str, Any]:
+    """Say unmounted for every entry of a dead host; can be stopped between two entries."""
+    done = release.run(
+        ctx.database,
+        ctx.actor,
+        environment=environment or None,
+        host=host,
+        digest=digest,
+        progress=lambda number, total: ctx.progress(number, total),
+    )
+    for reason in done.reasons:
+        ctx.log(reason)
+    ctx.progress(done.released + done.skipped, done.released + done.skipped)
+    return {**done.model_dump(mode="json"), "success_msg": release.sentence(done)}
 
 
 @job("mounts.scan", title="Look for orphaned mounts", resumable=True)

@@ -14,7 +14,16 @@ from pages.shell import calls
 from pages.shell.errors import escape
 
 VIEWS = ("active", "orphans", "history", "operations")
-STATES = ("in_flight", "succeeded", "failed", "not_delivered", "shared", "unknown", "settled")
+STATES = (
+    "in_flight",
+    "succeeded",
+    "failed",
+    "not_delivered",
+    "shared",
+    "unknown",
+    "settled",
+    "released",
+)
 #: Kinds of evidence against a mount, in words.
 REASONS = {
     "too_old": "too old",

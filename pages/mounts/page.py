@@ -2,7 +2,7 @@
 
 from backend.core.access import Permission
 from pages.mounts import action_dialogs as act
-from pages.mounts import detail_view, filter_bar, views
+from pages.mounts import detail_view, filter_bar, release_dialog, views
 from pages.shared import waiting
 from pages.shell import flash, guard, head
 
@@ -27,3 +27,4 @@ else:
 # act
 if actor.may(Permission.MOUNTS_WRITE):
     act.dialogs(wanted)
+    release_dialog.draw(wanted)

@@ -10,7 +10,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import ORPHAN_KINDS, Filters, OrphanPage
-from pages.mounts import detail_view, filter_bar, tables
+from pages.mounts import detail_view, filter_bar, release_dialog, tables
 from pages.mounts.filter_bar import Wanted
 from pages.shared import filters, times
 from pages.shared import tables as shared_tables
@@ -85,7 +85,9 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
     }
     filter_bar.facet("Why", "reason", counts)
     if actor.may(Permission.MOUNTS_WRITE):
-        _max_age(wanted, watch.max_age_hours)
+        with st.container(horizontal=True):
+            _max_age(wanted, watch.max_age_hours)
+            release_dialog.offer(page.items)
     if not page.items:
         _none(page)
         return wanted.entry

@@ -68,6 +68,8 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /api/mounts/orphans": (P.MOUNTS_READ, None),
     "GET /api/mounts/operations": (P.MOUNTS_READ, None),
     "GET /api/mounts/export.csv": (P.MOUNTS_READ, None),
+    "GET /api/mounts/hosts/{host}/release": (P.MOUNTS_READ, None),
+    "POST /api/mounts/hosts/{host}/release": (P.MOUNTS_WRITE, {"digest": "x"}),
     "GET /api/mounts/{job}/{target}": (P.MOUNTS_READ, None),
     "POST /api/mounts/mount": (P.MOUNTS_WRITE, {}),
     "POST /api/mounts/unmount": (P.MOUNTS_WRITE, {}),

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
 from backend.api.deps import AsText, Caller, Reader, State
 from backend.core.log import mask_text, new_reference
 from backend.mounts import actions, explorer, orphans
+from backend.mounts import release as releases
 from backend.mounts.schemas import (
     MOST_JOB,
     Filters,
@@ -18,6 +19,8 @@ from backend.mounts.schemas import (
     MountPage,
     OperationPage,
     OrphanPage,
+    Released,
+    ReleasePlan,
 )
 
 router = APIRouter(prefix="/mounts", tags=["mounts"])
@@ -237,6 +240,31 @@ def verify(
         request=request,
     )
     return _answer(response, request or {})
+
+
+class ReleaseOf(BaseModel):
+    """digest: the plan's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: Annotated[str, Field(max_length=64)]
+
+
+@router.get("/hosts/{host}/release")
+def plan_release(
+    session: Reader, caller: Caller, host: str, environment: Environment = None
+) -> ReleasePlan:
+    """What is mounted on a dead host by the ledger, and whether it may be released."""
+    return releases.plan(session, caller, environment=environment, host=host)
+
+
+@router.post("/hosts/{host}/release", responses=errors.WAITS)
+def release(
+    database: State, caller: Caller, host: str, body: ReleaseOf, environment: Environment = None
+) -> Released:
+    """Say unmounted for all entries of the plan; 409 while a DMS server reads the host's queue, or
+    when the entries changed since the plan."""
+    return releases.run(database, caller, environment=environment, host=host, digest=body.digest)
 
 
 @router.delete("/{job}/{target}", responses=errors.WAITS)

@@ -12,6 +12,7 @@ import pytest
 
 from backend.cli import common, main
 from backend.core.database import Database
+from backend.sandbox.dms_agent import GONE_HOST
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
 
@@ -202,3 +203,32 @@ class TestVerify:
         ended = run("verify", "77", "target-1", "--request", other)
         assert ended.status == 1
         assert "not one of job 77" in ended.err
+
+
+class TestRelease:
+    def test_without_yes_it_is_a_plan_and_with_it_the_host_has_nothing_mounted(
+        self, run: Run
+    ) -> None:
+        plan = run("release", GONE_HOST, "--json").json()
+        assert plan["evidence"] == f"The queue dms.{GONE_HOST} does not exist."
+        assert plan["entries"]
+        assert run("release", GONE_HOST).status == 0
+        done = run("release", GONE_HOST, "--yes", "--json").json()
+        assert done == {
+            "host": GONE_HOST,
+            "released": len(plan["entries"]),
+            "skipped": 0,
+            "reasons": [],
+        }
+        assert run("active", "--host", GONE_HOST, "--json").json()["items"] == []
+        again = run("release", GONE_HOST)
+        assert again.status == 1
+        assert "no entry for anything mounted on" in again.err
+
+    def test_a_host_that_is_served_is_refused(self, run: Run, tmp_path: Path) -> None:
+        file = _file(tmp_path, mount_request(jobid=71, target="served", host="compute-02"))
+        assert run("mount", file).status == 0
+        assert "A DMS server reads" in run("release", "compute-02", "--json").json()["refused"]
+        ended = run("release", "compute-02", "--yes")
+        assert ended.status == 1
+        assert "A DMS server reads dms.compute-02" in ended.err

@@ -11,7 +11,7 @@ from backend.dms.client import (
     RequestTimeoutException,
     RequestValidationException,
 )
-from tests.fixtures.dms_responder import mount_request
+from tests.fixtures.dms_responder import mount_request, silent
 
 Start = Callable[..., Any]
 
@@ -176,9 +176,8 @@ class TestTimeout:
     def test_no_answer_in_time_is_unknown_and_not_mounted(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
-        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
-        server.delay = 1.2
-        with pytest.raises(RequestTimeoutException) as caught:
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
+        with silent(client, server), pytest.raises(RequestTimeoutException) as caught:
             client.mount(mount_request())
         assert caught.value.outcome == "unknown"
         assert caught.value.response["outcome"] == "unknown"
@@ -188,9 +187,8 @@ class TestTimeout:
     def test_a_late_reply_is_kept_with_its_operation_and_applied_by_a_recheck(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
-        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
-        server.delay = 1.0
-        with pytest.raises(RequestTimeoutException) as caught:
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
+        with silent(client, server), pytest.raises(RequestTimeoutException) as caught:
             client.mount(mount_request())
         operation = _wait_for_reply(client, caught.value.operation_id)
         assert operation.state == "unknown", "a person decides when to re-check"
@@ -202,22 +200,18 @@ class TestTimeout:
     def test_a_late_reply_is_not_given_to_the_next_request(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
-        server, client = start_responder(broker_url), start_client(broker_url, 0.6)
-        server.delay = 0.8
-        with pytest.raises(RequestTimeoutException):
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
+        with silent(client, server), pytest.raises(RequestTimeoutException):
             client.mount(mount_request(target="late"))
-        server.delay = 0.0
         server.reply = {"status": "success", "error_msg": None, "success_msg": "second"}
         assert client.mount(mount_request(target="next"))["success_msg"] == "second"
 
     def test_after_an_unknown_mount_the_next_job_asks_the_server_again(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
-        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
-        server.delay = 0.8
-        with pytest.raises(RequestTimeoutException) as caught:
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
+        with silent(client, server), pytest.raises(RequestTimeoutException) as caught:
             client.mount(mount_request(jobid=1))
-        server.delay = 0.0
         _wait_for_reply(client, caught.value.operation_id)
         assert client.mount(mount_request(jobid=2))["outcome"] == "replied"
         assert server.actions == ["mount", "mount"]
@@ -227,12 +221,10 @@ class TestTimeout:
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
         """The ledger still says mounted, the server may have unmounted: sharing would be a lie."""
-        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
         client.mount(mount_request(jobid=1))
-        server.delay = 0.8
-        with pytest.raises(RequestTimeoutException) as caught:
+        with silent(client, server), pytest.raises(RequestTimeoutException) as caught:
             client.unmount(mount_request(jobid=1))
-        server.delay = 0.0
         _wait_for_reply(client, caught.value.operation_id)
         assert client.mount(mount_request(jobid=2))["outcome"] == "replied"
         assert server.mounted == {"target-1"}
@@ -240,7 +232,7 @@ class TestTimeout:
     def test_a_recheck_with_the_request_asks_again(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
-        server, client = start_responder(broker_url), start_client(broker_url, 0.5)
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
         server.mode = "garbage"
         response = client.mount(mount_request())
         server.mode = "good"

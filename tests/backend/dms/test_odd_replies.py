@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from backend.dms import schema
 from backend.dms.client import DatabaseException, DMSClient, RequestTimeoutException
-from tests.fixtures.dms_responder import Server, mount_request
+from tests.fixtures.dms_responder import Server, mount_request, silent
 
 Start = Callable[..., Any]
 
@@ -120,10 +120,10 @@ class TestLongMessages:
     def test_a_late_reply_in_many_words_is_applied(
         self, server: Server, start_client: Start, broker_url: str
     ):
-        client = start_client(broker_url, 0.5)
-        server.delay = 0.9
+        client = start_client(broker_url, 60)
         server.reply = {"status": "success", "error_msg": None, "success_msg": "x" * 9_000}
-        operation = _unknown(lambda: client.mount(mount_request()))
+        with silent(client, server):
+            operation = _unknown(lambda: client.mount(mount_request()))
         _until(lambda: client.operations.get(operation).reply is not None)
         assert client.recheck(operation)["outcome"] == "replied"
         assert _jobs(client) == [1]
@@ -146,12 +146,12 @@ class TestOvertaken:
     def test_an_answer_that_a_newer_operation_overtook_is_not_called_absent(
         self, server: Server, start_client: Start, broker_url: str
     ):
-        client = start_client(broker_url, 0.5)
+        client = start_client(broker_url, 60)
         client.mount(mount_request())
-        server.delay = 0.9
-        operation = _unknown(lambda: client.unmount(mount_request()))
+        with silent(client, server):
+            operation = _unknown(lambda: client.unmount(mount_request()))
         _until(lambda: client.operations.get(operation).reply is not None)
-        server.delay, server.mode = 0.0, "refuse"
+        server.mode = "refuse"
         newer = client.mount(mount_request())
         told = client.recheck(operation)
         assert (told["status"], told["outcome"]) == ("error", "unknown")
