@@ -168,3 +168,22 @@ class TestActing:
         assert other.status_code == 400
         missing = client.post("/api/mounts/89/target-1/verify", headers=operator)
         assert missing.status_code == 404
+
+
+class TestRelease:
+    PATH = "/api/mounts/hosts/compute-10/release"
+
+    def test_a_plan_and_its_digest_release_a_dead_host(
+        self, client: TestClient, viewer: Headers, operator: Headers
+    ) -> None:
+        plan = client.get(self.PATH, headers=viewer).json()
+        assert plan["refused"] == ""
+        many = len(plan["entries"])
+        assert many
+        wrong = client.post(self.PATH, json={"digest": "0"}, headers=operator)
+        assert wrong.status_code == 409
+        assert "changed since the plan" in wrong.json()["detail"]
+        done = client.post(self.PATH, json={"digest": plan["digest"]}, headers=operator)
+        assert done.status_code == 200
+        assert (done.json()["released"], done.json()["skipped"]) == (many, 0)
+        assert client.get(self.PATH, headers=viewer).status_code == 404
