@@ -11,12 +11,14 @@ imported; so does a permission that no domain owns. tests/backend/test_compositi
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 import backend
 from backend.changes import actions as change_actions
-from backend.core import alerts, secret_rotation
+from backend.core import alerts, events, secret_rotation
 from backend.core.access import Permission as P
 from backend.jobs import registry
 
@@ -43,11 +45,21 @@ class Domain:
     permissions: ClassVar[tuple[P, ...]] = ()
 
     def tasks(self) -> ModuleType | None:
-        """Its module of job functions (`@job`) and periodic tasks (`@every`)."""
-        return None
+        """Its module of job functions (`@job`) and periodic tasks (`@every`), when it has one."""
+        return self._module("tasks")
 
     def alerts(self) -> alerts.Source | None:
-        return None
+        module = self._module("alerts")
+        return module.alerts if module is not None else None
+
+    def events(self) -> "tuple[events.Kind, ...]":
+        """What it tells people of."""
+        module = self._module("event_kinds")
+        return module.EVENTS if module is not None else ()
+
+    def _module(self, part: str) -> ModuleType | None:
+        name = f"backend.{self.name}.{part}"
+        return import_module(name) if find_spec(name) is not None else None
 
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
         """Table with ciphertext → what puts its rows under a new key."""
@@ -72,16 +84,6 @@ class Connections(Domain):
         P.ENVIRONMENTS_WRITE,
         P.CLIENT_INFO_READ,
     )
-
-    def tasks(self) -> ModuleType:
-        from backend.connections import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.connections import alerts
-
-        return alerts.alerts
 
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
         from backend.connections import secrets
@@ -113,16 +115,6 @@ class UserSync(Domain):
         P.USER_SYNC_CONFIGURE,
     )
 
-    def tasks(self) -> ModuleType:
-        from backend.user_sync import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.user_sync import alerts
-
-        return alerts.alerts
-
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import user_sync
 
@@ -137,16 +129,6 @@ class UserSync(Domain):
 class Mounts(Domain):
     name = "mounts"
     permissions = (P.MOUNTS_READ, P.MOUNTS_WRITE)
-
-    def tasks(self) -> ModuleType:
-        from backend.mounts import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.mounts import alerts
-
-        return alerts.alerts
 
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
         from backend.mounts import actions, targets
@@ -168,16 +150,6 @@ class Tokenization(Domain):
     name = "tokenization"
     permissions = (P.TOKENIZATION_READ, P.TOKENIZATION_PREVIEW, P.TOKENIZATION_RUN)
 
-    def tasks(self) -> ModuleType:
-        from backend.tokenization import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.tokenization import alerts
-
-        return alerts.alerts
-
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import tokenization
 
@@ -198,16 +170,6 @@ class Ingestion(Domain):
         P.INGESTION_MAPPING_WRITE,
     )
 
-    def tasks(self) -> ModuleType:
-        from backend.ingestion import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.ingestion import alerts
-
-        return alerts.alerts
-
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import ingestion, ingestion_sources
 
@@ -223,16 +185,6 @@ class Jobs(Domain):
     name = "jobs"
     permissions = (P.JOBS_READ, P.JOBS_CANCEL)
 
-    def tasks(self) -> ModuleType:
-        from backend.jobs import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.jobs import alerts
-
-        return alerts.alerts
-
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import jobs
 
@@ -247,16 +199,6 @@ class Jobs(Domain):
 class Changes(Domain):
     name = "changes"
     permissions = (P.CHANGES_READ, P.CHANGES_DECIDE, P.CHANGES_CONFIGURE)
-
-    def tasks(self) -> ModuleType:
-        from backend.changes import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.changes import alerts
-
-        return alerts.alerts
 
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
         from backend.changes import lifecycle
@@ -286,16 +228,6 @@ class Accounts(Domain):
         P.SECRETS_ROTATE,
     )
 
-    def tasks(self) -> ModuleType:
-        from backend.accounts import tasks
-
-        return tasks
-
-    def alerts(self) -> alerts.Source:
-        from backend.accounts import alerts
-
-        return alerts.alerts
-
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
         from backend.accounts import provider_sessions
 
@@ -310,6 +242,26 @@ class Accounts(Domain):
         from backend.cli import accounts, audit
 
         return {"accounts": accounts.app, "tokens": accounts.tokens_app, "audit": audit.app}
+
+
+class Notifications(Domain):
+    name = "notifications"
+    permissions = (P.NOTIFICATIONS_READ, P.NOTIFICATIONS_WRITE)
+
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        from backend.notifications import channels
+
+        return {"notification_channels": channels.rotate}
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import notifications
+
+        return (("/api", notifications.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import notifications
+
+        return {"notifications": notifications.app}
 
 
 class Backup(Domain):
@@ -330,6 +282,7 @@ DOMAINS: tuple[Domain, ...] = (
     Ingestion(),
     Jobs(),
     Changes(),
+    Notifications(),
     Accounts(),
     Backup(),
 )
@@ -339,6 +292,7 @@ def install() -> None:
     """Hand `core` and `jobs` what the domains bring; every process does so before it works."""
     registry.provide({domain.name: domain.tasks for domain in DOMAINS})
     alerts.provide(_alert_sources)
+    events.provide(_events)
     secret_rotation.provide(_secret_owners)
     change_actions.provide(_actions)
 
@@ -354,6 +308,11 @@ def _actions() -> "dict[str, Action]":
 
     found = (*POLICY, *USER_SYNC, *MOUNTS, *TOKENIZATION, *INGESTION)
     return {action.name: action for action in found}
+
+
+@lru_cache(maxsize=1)
+def _events() -> dict[str, events.Kind]:
+    return {kind.name: kind for domain in DOMAINS for kind in domain.events()}
 
 
 def _alert_sources() -> dict[str, alerts.Source]:

@@ -1,6 +1,6 @@
 """API tokens that end soon, for the Overview page.
 
-A check of the audit chain that fails is a job that failed: backend/jobs/alerts.py tells of it.
+A check of the audit chain that fails is a job that failed: backend/jobs/alerts.py shows it.
 """
 
 from datetime import timedelta
@@ -16,7 +16,7 @@ PAGE = "accounts"
 AHEAD = timedelta(days=14)
 #: What stopped working lately is told as well: a job of somebody else may just have found out.
 BEHIND = timedelta(days=7)
-_MOST = 5
+_MOST = 200
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
@@ -34,5 +34,16 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         days = (row.expires_at - now).days
         when = "has expired" if row.expires_at <= now else f"expires in {counted(days, 'day')}"
         text = f"API token {row.name} {when}. Make a new one where it is used."
-        found.append(Alert("warning", text, PAGE, row.created_at, (("view", "tokens"),)))
+        found.append(
+            Alert(
+                "warning",
+                text,
+                PAGE,
+                row.created_at,
+                (("view", "tokens"),),
+                "accounts.token_ends",
+                str(row.id),
+                f"API token {row.id}",
+            )
+        )
     return found

@@ -10,9 +10,10 @@ from backend.accounts import (
     sessions,
     state_check,
 )
-from backend.core import clock
+from backend.core import clock, events
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.core.events import About
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
@@ -37,10 +38,18 @@ def ask_for_check(database: Database) -> None:
         enqueue(session, SYSTEM, state_check.KIND, {"full": full}, subject="the portal's state")
 
 
-@job(state_check.KIND, title="Check the state database and the audit log", resumable=True)
+@job(
+    state_check.KIND, title="Check the state database and the audit log", resumable=True, told=False
+)
 def check_state(ctx: JobContext, *, full: bool) -> dict[str, Any]:
     """A finding fails the job, and a failed job is an alert."""
     problem = state_check.problem(ctx.database, full=full)
+    with ctx.database.write() as session:
+        if problem:
+            about = About("The audit log or the state database is not whole", "audit")
+            events.raised(session, "accounts.state_damaged", "state", about)
+        else:
+            events.over(session, "accounts.state_damaged", "state", "The check finds all whole")
     return {FAILED: problem} if problem else {"full": full}
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from backend.changes import actions, repository, rules
+from backend.changes import actions, repository, rules, told
 from backend.core import audit, secret_store
 from backend.core.access import Actor
 from backend.core.database import WriteSession, database_now
@@ -184,6 +184,7 @@ def _file(
         return other
     row.run_id = row.run_id or f"change-{row.id}"
     repository.add_step(session, row.id, actor, "asked", row.reason)
+    told.waits(session, row)
     audit.record(
         session,
         actor,

@@ -6,7 +6,7 @@ from typing import Any
 
 from backend.accounts import identity
 from backend.accounts.identity import Identity
-from backend.changes import actions, gate, repository
+from backend.changes import actions, gate, repository, told
 from backend.changes.actions import Action, Begun
 from backend.core import audit, secret_store
 from backend.core.access import SYSTEM, Actor
@@ -200,6 +200,7 @@ def end(session: WriteSession, actor: Actor, row: Change, state: str, outcome: s
     row.finished_at, row.open_key, row.ciphertext = database_now(session), None, ""
     row.decided_at = row.decided_at or row.finished_at
     repository.add_step(session, row.id, actor, state, outcome)
+    told.ended(session, row, actor)
     audit.record(
         session,
         actor,

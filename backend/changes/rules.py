@@ -1,13 +1,13 @@
 """One rule of a policy: what an action needs in an environment, and when."""
 
-import re
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy import select
 
+from backend.core import windows
 from backend.core.access import Actor
 from backend.core.database import ReadSession
 from backend.core.words import counted
@@ -15,11 +15,6 @@ from backend.models.changes import ChangePolicy
 
 Mode = Literal["direct", "confirm", "approve"]
 MODES: tuple[Mode, ...] = ("direct", "confirm", "approve")
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WINDOW = re.compile(
-    r"(?:(?P<days>[a-z]{3}(?:[-,][a-z]{3})*) +)?"
-    r"(?P<start>[0-2]\d:[0-5]\d)-(?P<end>[0-2]\d:[0-5]\d)\Z"
-)
 
 
 class Rule(BaseModel):
@@ -41,10 +36,7 @@ class Rule(BaseModel):
     @field_validator("window")
     @classmethod
     def _is_window(cls, value: str) -> str:
-        value = " ".join(value.lower().split())
-        if value:
-            _parsed(value)
-        return value
+        return windows.checked(value)
 
     @model_validator(mode="after")
     def _conditions_need_an_approval(self) -> "Rule":
@@ -62,7 +54,7 @@ class Rule(BaseModel):
             return 0
         holds = (
             (self.above is not None and (size is None or size > self.above))
-            or (bool(self.window) and _covers(self.window, at))
+            or (bool(self.window) and windows.covers(self.window, at))
             or (self.by_token and actor.kind == "api_token")
         )
         return self.approvers if holds or not self.is_conditional else 0
@@ -114,40 +106,6 @@ def of_row(row: ChangePolicy) -> Rule:
         window=row.time_window,
         by_token=row.by_token,
     )
-
-
-def _parsed(window: str) -> tuple[frozenset[int], time, time]:
-    match = _WINDOW.match(window)
-    if match is None:
-        raise ValueError(f"{window!r} is no time window; write for example: mon-fri 18:00-08:00")
-    days = _days(match["days"]) if match["days"] else frozenset(range(7))
-    try:
-        start, end = time.fromisoformat(match["start"]), time.fromisoformat(match["end"])
-    except ValueError as exc:
-        raise ValueError(f"{window!r} names an hour that no day has") from exc
-    if start == end:
-        raise ValueError(f"{window!r} begins when it ends; leave it out to mean always")
-    return days, start, end
-
-
-def _days(text: str) -> frozenset[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
-            raise ValueError(f"{part!r} names no days: {', '.join(_DAYS)}")
-        start, end = _DAYS.index(first), _DAYS.index(last or first)
-        found |= {day % 7 for day in range(start, end + 1 if end >= start else end + 8)}
-    return frozenset(found)
-
-
-def _covers(window: str, at: datetime) -> bool:
-    """A window over midnight belongs to the day it begins on."""
-    days, start, end = _parsed(window)
-    today, moment = at.weekday(), at.time().replace(tzinfo=None)
-    if start < end:
-        return today in days and start <= moment < end
-    return (today in days and moment >= start) or ((today - 1) % 7 in days and moment < end)
 
 
 def values(rule: Rule) -> Mapping[str, object]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from backend.accounts import identity, sign_in
-from backend.changes import actions, gate, lifecycle, repository, views
+from backend.changes import actions, gate, lifecycle, repository, told, views
 from backend.changes.schemas import DONE, ChangePage, ChangeView, Now
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
@@ -227,6 +227,7 @@ def _approved(session: WriteSession, actor: Actor, row: Change, text: str) -> Ch
     )
     if len(given) >= row.needed:
         row.state, row.decided_at = "approved", database_now(session)
+        told.decided(session, row, actor)
         lifecycle.send(session, actor, row)
     session.flush()
     return views.one(session, row)

@@ -9,7 +9,7 @@ from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
 
 
-@job(lifecycle.KIND, title="Carry out an approved change", resumable=True)
+@job(lifecycle.KIND, title="Carry out an approved change", resumable=True, told=False)
 def carry_out(ctx: JobContext, *, change_id: int) -> dict[str, Any]:
     """Fails when the change was refused or did not end well."""
     lifecycle.carry_out(ctx.database, change_id)

@@ -7,11 +7,10 @@ from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 
 PAGE = "connections"
-MAX_ITEMS = 20
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
-    """At most 20 items; those about client info are for admins."""
+    """Those about client info are for admins."""
     if not actor.may(Permission.OVERVIEW_READ):
         return []
     environments = health.overview(session, actor)
@@ -20,7 +19,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         items += _unverified(environment) + _tests(environment)
     if actor.may(Permission.CLIENT_INFO_READ):
         items += _client_info(session, actor, environments)
-    return items[:MAX_ITEMS]
+    return items
 
 
 def _missing(environments: tuple[EnvironmentHealth, ...], actor: Actor) -> list[Alert]:
@@ -43,14 +42,27 @@ def _unverified(item: EnvironmentHealth) -> list[Alert]:
 
 def _tests(item: EnvironmentHealth) -> list[Alert]:
     found = []
-    name = item.environment.name
+    name, number = item.environment.name, item.environment.id
     for connection in item.connections:
         query = (("environment", name), ("kind", connection.kind))
+        told = (f"{number}:{connection.kind}", f"{connection.label} of {name}", number)
         if connection.state == "failed":
             text = f"{connection.label} of {name} failed its test: {connection.cause}"
-            found.append(Alert("error", text, PAGE, connection.tested_at, query))
+            found.append(
+                Alert(
+                    "error", text, PAGE, connection.tested_at, query, "connections.failing", *told
+                )
+            )
         found += [
-            Alert("warning", f"{connection.label} of {name}: {text}", PAGE, None, query)
+            Alert(
+                "warning",
+                f"{connection.label} of {name}: {text}",
+                PAGE,
+                None,
+                query,
+                "connections.expiring",
+                *told,
+            )
             for text in connection.warnings
             if "expire" in text and "TLS certificate" not in text
         ]
@@ -64,7 +76,7 @@ def _client_info(
     session: ReadSession, actor: Actor, environments: tuple[EnvironmentHealth, ...]
 ) -> list[Alert]:
     with_datahub = {
-        item.environment.name
+        item.environment.name: item.environment.id
         for item in environments
         if any(connection.kind == "datahub" for connection in item.connections)
     }
@@ -73,10 +85,12 @@ def _client_info(
         if info.environment not in with_datahub:
             continue
         query = (("environment", info.environment), ("kind", "datahub"))
+        number = with_datahub[info.environment]
+        told = ("connections.client_info", str(number), info.environment, number)
         if info.failing_since is not None:
             text = f"DataHub client info of {info.environment} cannot be refreshed."
-            found.append(Alert("warning", text, PAGE, info.failing_since, query))
+            found.append(Alert("warning", text, PAGE, info.failing_since, query, *told))
         elif info.stale and info.connection_status == "connected":
             text = f"DataHub client info of {info.environment} is older than a day."
-            found.append(Alert("warning", text, PAGE, info.last_updated, query))
+            found.append(Alert("warning", text, PAGE, info.last_updated, query, *told))
     return found

@@ -12,7 +12,7 @@ found: a name that changes between the check and the use changes nothing.
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from backend.connections import kinds
 from backend.connections.schemas import ConnectionConfig
@@ -54,6 +54,49 @@ def checked(config: ConnectionConfig) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def outbound(what: str, hosts: Iterable[str] = (), *, public: bool = False) -> Iterator[None]:
+    """`checked` for an address that is no connection, a channel of messages.
+
+    hosts: looked up at the start; every other name is looked at when it is used. public: private
+    addresses and this machine may not be reached either. Raises InvalidInput.
+    """
+    pins = {}
+    for host in hosts:
+        pins[host] = tuple(str(each) for each in _outbound_addresses(what, host, public=public))
+
+    def check(address: str) -> None:
+        _check_outbound(what, ipaddress.ip_address(address.partition("%")[0]), public=public)
+
+    with resolving.pinned({name: found for name, found in pins.items() if found}, check):
+        yield
+
+
+def check_outbound_literal(what: str, hosts: Iterable[str], *, public: bool = False) -> None:
+    """The same without asking DNS, for the moment of saving."""
+    for host in hosts:
+        _outbound_addresses(what, host, public=public, flags=socket.AI_NUMERICHOST)
+
+
+def _outbound_addresses(what: str, host: str, *, public: bool, flags: int = 0) -> list[Ip]:
+    if _forbidden_name(host):
+        raise InvalidInput(_FORBIDDEN.format(what=what))
+    found = _addresses(host, flags)
+    for address in found:
+        _check_outbound(what, address, public=public)
+    return found
+
+
+def _check_outbound(what: str, address: Ip, *, public: bool) -> None:
+    if _bad(address):
+        raise InvalidInput(_FORBIDDEN.format(what=what))
+    if public and not (_embedded(address) or address).is_global:
+        raise InvalidInput(
+            f"{what} leads to a private address. Only an admin's channel may do so; "
+            "ask an admin for one, or use an address on the Internet."
+        )
+
+
 def check_literal(kind: str, settings: Mapping[str, str]) -> None:
     """The same without asking DNS, for the moment of saving."""
     for name, host in hosts(kind, settings):
@@ -86,12 +129,15 @@ def check_embedded(kind: str, settings: Mapping[str, str], *, sandbox: bool) -> 
         )
 
 
+_FORBIDDEN = (
+    "{what} leads to a link-local or cloud metadata address, "
+    "which no connection may use. Enter the system's own address."
+)
+
+
 class _Forbidden(InvalidInput):
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(
-            f"{kind} {name} leads to a link-local or cloud metadata address, "
-            "which no connection may use. Enter the system's own address."
-        )
+        super().__init__(_FORBIDDEN.format(what=f"{kind} {name}"))
 
 
 def _forbidden_name(host: str) -> bool:

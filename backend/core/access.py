@@ -63,6 +63,9 @@ class Permission(StrEnum):
     CHANGES_DECIDE = "changes:request:decide"
     CHANGES_CONFIGURE = "changes:policy:write"
 
+    NOTIFICATIONS_READ = "notifications:event:read"
+    NOTIFICATIONS_WRITE = "notifications:channel:write"
+
     AUDIT_READ = "audit:event:read"
     AUDIT_EXPORT = "audit:event:export"
     SECRETS_ROTATE = "secrets:key:rotate"
@@ -75,6 +78,7 @@ _VIEWER = frozenset(
         Permission.OVERVIEW_READ,
         Permission.JOBS_READ,
         Permission.CHANGES_READ,
+        Permission.NOTIFICATIONS_READ,
         Permission.CONNECTIONS_READ,
         Permission.USER_SYNC_READ,
         Permission.MOUNTS_READ,

@@ -4,13 +4,13 @@ A domain brings one function, which backend/composition.py hands to `provide`:
 
     def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
 
-It reads the state database only (no outside system), is bounded (a handful of items, a count in
-the text instead of a hundred lines), returns [] for an actor who may not see the subject, and
+It reads the state database only (no outside system), names everything there is (the page shows the
+first 20 of a domain), returns [] for an actor who may not see the subject, and
 names the page where something can be done about it. One that fails is logged and shown as one
 alert; it never takes the Overview page down.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -24,6 +24,7 @@ log = get_logger(__name__)
 Severity = Literal["error", "warning", "info"]
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 MAX_ITEMS = 50
+_MAX_OF_A_DOMAIN = 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Alert:
 
     text: one sentence, plain text. page: url_path in pages/shell/registry ("mounts").
     query: that page's parameters, for example {"environment": "prod"}. since: when it began.
+    event: the kind of event (`backend.core.events`) that tells people who do not look at the page;
+    "": none does. cause: what tells it from others of the kind. subject: what the message says in
+    place of text, without personal values and errors. environment_id: 0 for none.
     """
 
     severity: Severity
@@ -39,6 +43,10 @@ class Alert:
     page: str
     since: datetime | None = None
     query: tuple[tuple[str, str], ...] = ()
+    event: str = ""
+    cause: str = ""
+    subject: str = ""
+    environment_id: int = 0
 
 
 Source = Callable[[ReadSession, Actor], list[Alert]]
@@ -53,20 +61,29 @@ def provide(sources: Callable[[], Mapping[str, Source]]) -> None:
 
 def collect(session: ReadSession, actor: Actor) -> tuple[Alert, ...]:
     """Every domain's alerts, the worst and newest first, at most 50."""
+    items: list[Alert] = []
+    for domain, found in by_domain(session, actor):
+        if isinstance(found, str):
+            text = f"{domain}: its state could not be read ({found})."
+            items.append(Alert("error", text, ""))
+        else:
+            items.extend(found[:_MAX_OF_A_DOMAIN])
+    return tuple(sorted(items, key=_rank)[:MAX_ITEMS])
+
+
+def by_domain(session: ReadSession, actor: Actor) -> Iterator[tuple[str, list[Alert] | str]]:
+    """Every domain's alerts, all of them, or the reference of why they could not be read."""
     if _sources is None:
         # An empty answer would say in green that nothing needs attention.
         raise RuntimeError("no alert sources: call backend.composition.install() first")
-    items: list[Alert] = []
     for domain, source in _sources().items():
         try:
-            items.extend(source(session, actor))
+            found: list[Alert] | str = source(session, actor)
         except Exception as exc:
             # One domain's trouble must not hide what the others have to say.
             session.rollback()  # a failed statement blocks the rest of its transaction
-            reference = log_unexpected(log, "A domain's alerts failed.", exc, domain=domain)
-            text = f"{domain}: its state could not be read ({reference})."
-            items.append(Alert("error", text, ""))
-    return tuple(sorted(items, key=_rank)[:MAX_ITEMS])
+            found = log_unexpected(log, "A domain's alerts failed.", exc, domain=domain)
+        yield domain, found
 
 
 def _rank(item: Alert) -> tuple[int, float]:

@@ -11,7 +11,6 @@ from backend.ingestion import repository
 
 PAGE = "ingestion"
 _RECENT = timedelta(days=7)
-_MOST = 5
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
@@ -30,8 +29,6 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         seen.add(subject)
         if row.status not in ("failed", "unknown") or row.environment_id not in known:
             continue
-        if len(found) == _MOST:
-            break
         ended = "failed" if row.status == "failed" else "has an unknown outcome"
         found.append(
             Alert(
@@ -40,6 +37,10 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
                 PAGE,
                 row.created_at,
                 (("view", "runs"), ("run", row.run_id)),
+                "ingestion.failed",
+                f"{row.environment_id}:{urn}",
+                f"Run {row.run_id} of {known[row.environment_id]}",
+                row.environment_id,
             )
         )
     return found

@@ -48,7 +48,17 @@ def _stuck(view: JobView) -> Alert:
         text = "its worker no longer answers"
     else:
         text = "it waits and no worker takes it"
-    return Alert("error", f"{_called(view)} is stuck: {text}.", PAGE, view.heartbeat_at, _to(view))
+    return Alert(
+        "error",
+        f"{_called(view)} is stuck: {text}.",
+        PAGE,
+        view.heartbeat_at,
+        _to(view),
+        # One message for all: where a worker is gone, everything it had stands still.
+        "jobs.stuck",
+        "any",
+        f"Job {view.id} and maybe others: {text}",
+    )
 
 
 def _ended(view: JobView) -> Alert:

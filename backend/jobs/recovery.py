@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from backend.core import clock
 from backend.core.database import Database, database_now
 from backend.core.log import get_logger
-from backend.jobs import broker, repository
+from backend.jobs import broker, repository, told
 from backend.models.jobs import Job
 
 log = get_logger(__name__)
@@ -56,6 +56,8 @@ def _take_back(database: Database, row: Job) -> bool:
             error=reason,
             finished_at=None if again else clock.now(),
         )
+        if moved:
+            told.ended(session, row, state, None)
     if moved:
         log.warning("Took back a job of a dead process.", job_id=row.id, kind=row.kind, state=state)
     return moved and again

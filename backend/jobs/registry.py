@@ -48,12 +48,14 @@ FAILED = "failed"
 
 @dataclass(frozen=True)
 class JobKind:
-    """resumable: after a crash the job is queued again; otherwise it is marked interrupted."""
+    """resumable: after a crash the job is queued again; otherwise it is marked interrupted. told:
+    its end is an event of its own; not where what it works for tells of itself."""
 
     name: str
     title: str
     resumable: bool
     function: JobFunction
+    told: bool
 
 
 _kinds: dict[str, JobKind] = {}
@@ -66,11 +68,13 @@ def provide(loaders: Mapping[str, Callable[[], object]]) -> None:
     _loaders.update(loaders)
 
 
-def job(name: str, *, title: str, resumable: bool = False) -> Callable[[JobFunction], JobFunction]:
+def job(
+    name: str, *, title: str, resumable: bool = False, told: bool = True
+) -> Callable[[JobFunction], JobFunction]:
     """Register a job function under `domain.verb`."""
 
     def register(function: JobFunction) -> JobFunction:
-        _kinds[name] = JobKind(name, title, resumable, function)
+        _kinds[name] = JobKind(name, title, resumable, function, told)
         return function
 
     return register

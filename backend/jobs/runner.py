@@ -16,7 +16,7 @@ from backend.core.access import Actor, Role
 from backend.core.database import Database, StateDatabaseDown, get_database
 from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text
-from backend.jobs import registry, repository
+from backend.jobs import registry, repository, told
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.models.jobs import Job
 
@@ -172,8 +172,9 @@ def _record_end(context: Context, values: dict[str, Any]) -> None:
     with context.database.write() as session:
         if values["state"] == "queued":
             repository.hand_back(session, *mine, error=values["error"])
-        else:
-            repository.update_owned(session, *mine, finished_at=clock.now(), **values)
+        elif repository.update_owned(session, *mine, finished_at=clock.now(), **values):
+            row = repository.get(session, context.job_id)
+            told.ended(session, row, values["state"], values.get("result"))
 
 
 @contextlib.contextmanager

@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from backend.core import clock
+from backend.core import clock, events
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import PortalError
+from backend.core.events import About
 from backend.core.log import get_logger, log_unexpected
 from backend.jobs import recovery, runner
 from backend.models.jobs import Lease, ScheduleMark
@@ -107,8 +108,11 @@ def _lead(session: WriteSession) -> bool:
     if lease is None:
         session.add(Lease(name=LEASE_NAME, holder=me, expires_at=expires))
         return True
-    if lease.holder != me and lease.expires_at > now:
-        return False
+    if lease.holder != me:
+        if lease.expires_at > now:
+            return False
+        # One that stops gives its lease back; this one ran out.
+        events.once(session, "jobs.leader_lost", About(f"{me} leads in its place", "jobs"))
     lease.holder, lease.expires_at = me, expires
     return True
 

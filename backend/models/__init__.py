@@ -1,6 +1,7 @@
 """Every table of the state database; importing this module makes `Base.metadata` complete."""
 
 from backend.core.audit import AuditEvent, AuditHead
+from backend.core.events import Event
 from backend.core.secret_store import SystemSecret
 from backend.models.accounts import (
     Account,
@@ -22,6 +23,11 @@ from backend.models.connections import (
 from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
+from backend.models.notifications import (
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationSeen,
+)
 from backend.models.tokenization import TokenizationRun, TokenizationTag
 from backend.models.user_sync import (
     SyncDomainMap,
@@ -48,6 +54,7 @@ __all__ = [
     "ConnectionTest",
     "DataHubClientInfo",
     "Environment",
+    "Event",
     "IngestionMapping",
     "IngestionRule",
     "IngestionRun",
@@ -58,6 +65,9 @@ __all__ = [
     "MountRequestBox",
     "MountTarget",
     "MountWatch",
+    "NotificationChannel",
+    "NotificationDelivery",
+    "NotificationSeen",
     "ProviderFlow",
     "ProviderSession",
     "ScheduleMark",

@@ -12,7 +12,7 @@ from backend.mounts.schemas import WatchView
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
-    """Old mounts, other orphans, unknown outcomes, and scans that fail; at most 12 items."""
+    """Old mounts, other orphans, unknown outcomes, and scans that fail."""
     if not actor.may(Permission.MOUNTS_READ):
         return []
     items: list[Alert] = []
@@ -21,32 +21,45 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         # What was found outlives its environment until the next scan.
         if watch.environment_id == 0 or watch.environment_id in known:
             items += _of(watch, known.get(watch.environment_id, ""))
-    return items[:12]
+    return items
 
 
 def _of(watch: WatchView, name: str) -> list[Alert]:
     where = name or "the DMS settings' ledger"
     view = {"environment": name} if name else {}
     found = []
+
+    def item(severity: Severity, text: str, since: datetime | None, event: str, **to: str) -> None:
+        told = text if event != "unwatched" else where
+        found.append(
+            Alert(
+                severity,
+                text,
+                "mounts",
+                since,
+                tuple({**view, **to}.items()),
+                f"mounts.{event}",
+                str(watch.environment_id),
+                told,
+                watch.environment_id,
+            )
+        )
+
     if watch.failing_since is not None:
         text = f"{where}: mounts are not being watched. {watch.problem}"
-        found.append(_item("error", text, watch.failing_since, {**view, "view": "orphans"}))
+        item("error", text, watch.failing_since, "unwatched", view="orphans")
     if watch.unknown:
         many = counted(watch.unknown, "mount operation has", "mount operations have")
         text = f"{where}: {many} an unknown outcome."
-        link = {**view, "view": "operations", "state": "unknown"}
-        found.append(_item("warning", text, watch.scanned_at, link))
+        link = {"view": "operations", "state": "unknown"}
+        item("warning", text, watch.scanned_at, "unknown", **link)
     if watch.too_old:
         many = counted(watch.too_old, "mount is", "mounts are")
         text = f"{where}: {many} older than {watch.max_age_hours} h."
-        link = {**view, "view": "orphans", "reason": "too_old"}
-        found.append(_item("warning", text, watch.scanned_at, link))
+        link = {"view": "orphans", "reason": "too_old"}
+        item("warning", text, watch.scanned_at, "too_old", **link)
     others = watch.orphans - watch.too_old
     if others > 0:
         text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
-        found.append(_item("info", text, watch.scanned_at, {**view, "view": "orphans"}))
+        item("info", text, watch.scanned_at, "orphans", view="orphans")
     return found
-
-
-def _item(severity: Severity, text: str, since: datetime | None, query: dict[str, str]) -> Alert:
-    return Alert(severity, text, "mounts", since, tuple(query.items()))

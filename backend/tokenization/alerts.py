@@ -44,10 +44,14 @@ def _unknown(session: ReadSession, known: Collection[int]) -> list[Alert]:
             PAGE,
             row.started_at,
             (("view", "runs"), ("run", str(row.id))),
+            "tokenization.unknown",
+            str(row.id),
+            f"Tokenization run {row.id}",
+            row.environment_id,
         )
         for row in repository.list_active(session)
         if row.state == RunState.UNKNOWN and row.environment_id in known
-    ][:_MOST]
+    ]
 
 
 def _failed(session: ReadSession, known: Collection[int]) -> list[Alert]:

@@ -19,6 +19,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     if not actor.may(Permission.USER_SYNC_READ):
         return []
     known = resolve.names(session)
+    numbers = {name: number for number, name in known.items()}
     waiting = [
         Alert(
             "info",
@@ -26,6 +27,10 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
             "user-sync",
             found.planned_at,
             (("environment", found.environment), ("plan", str(found.plan_id))),
+            "user_sync.plan_waiting",
+            str(found.plan_id),
+            f"Plan {found.plan_id} of {found.environment}: {found.changes:,} changes",
+            numbers.get(found.environment, 0),
         )
         for found in plans.waiting(session, actor)
     ]
@@ -63,6 +68,10 @@ def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
                     "user-sync",
                     plan.created_at,
                     (("environment", name), ("plan", str(plan.id))),
+                    "user_sync.failing",
+                    str(plan.environment_id),
+                    name,
+                    plan.environment_id,
                 )
             )
     return found

@@ -9,6 +9,7 @@ from auth import sign_out
 from backend.accounts.schemas import SignedIn
 from backend.connections import environments
 from backend.core.access import Permission
+from backend.notifications import inbox
 from backend.sandbox import control
 from pages.shared import confirm
 from pages.shell import calls, flash
@@ -55,11 +56,20 @@ def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> 
                 if heading:
                     st.caption(heading)
                 for page in pages:
-                    st.page_link(page, width="stretch")
+                    st.page_link(page, label=_label(page), width="stretch")
         st.divider()
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
     _strip(session)
+
+
+def _label(page: StreamlitPage) -> str:
+    """The bell: how much is unread, wherever one is."""
+    if page.url_path != "notifications":
+        return page.title
+    unread = calls.read(inbox.unread)
+    many = "99+" if unread >= inbox.MANY else str(unread)
+    return f"{page.title} **({many})**" if unread else page.title
 
 
 def _strip(session: SignedIn) -> None:

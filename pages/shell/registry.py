@@ -28,6 +28,14 @@ PAGES: tuple[Page, ...] = (
     Page("overview/page.py", "Overview", ":material/dashboard:", "", Permission.OVERVIEW_READ, ""),
     Page("changes/page.py", "Changes", ":material/rule:", "", Permission.CHANGES_READ, "changes"),
     Page(
+        "notifications/page.py",
+        "Notifications",
+        ":material/notifications:",
+        "",
+        Permission.NOTIFICATIONS_READ,
+        "notifications",
+    ),
+    Page(
         "user_sync/page.py",
         "User sync",
         ":material/group:",

@@ -17,6 +17,7 @@ DOMAINS = {
     "backend.mounts",
     "backend.tokenization",
     "backend.ingestion",
+    "backend.notifications",
 }
 EDGES = {"backend.api", "backend.cli", "backend.mcp", "backend.sandbox"}
 LOW = {"backend.models", "backend.core"}

@@ -56,6 +56,7 @@ def test_every_table_with_ciphertext_has_one_owner() -> None:
         "connection_secrets",
         "mount_requests",
         "mount_targets",
+        "notification_channels",
         "provider_sessions",
     } == set(owners)
 

@@ -1,0 +1,112 @@
+"""Send what is due on a channel: at least once, one message after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from backend.core.database import Database, WriteSession, database_now
+from backend.core.errors import PortalError
+from backend.core.log import get_logger, log_unexpected, mask_text
+from backend.models.notifications import NotificationChannel as Channel
+from backend.models.notifications import NotificationDelivery as Delivery
+from backend.notifications import channels, messages, repository
+from backend.notifications.channels import Target
+from backend.notifications.messages import Message
+from backend.notifications.schemas import EventView
+
+log = get_logger(__name__)
+
+#: After the first try, the second … failed; then the message is given up.
+AGAIN = tuple(timedelta(minutes=many) for many in (1, 5, 15, 60, 240, 720))
+#: As long as one try may take at most; then another process may take the message.
+LEASE = timedelta(minutes=5)
+#: So many at once are one message: a storm of them helps nobody.
+TOGETHER = 10
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Deliveries that go out as one message."""
+
+    deliveries: tuple[int, ...]
+    target: Target
+    message: Message
+    message_id: str
+
+
+def deliver(database: Database, channel_id: int) -> tuple[int, str]:
+    """Send until nothing is due, or one fails; returns how many messages went, and the reason of
+    the one that did not ("")."""
+    sent = 0
+    while True:
+        batch = _taken(database, channel_id)
+        if batch is None:
+            return sent, ""
+        error = _try(batch)
+        with database.write() as session:
+            _record(session, batch, error)
+        if error:
+            return sent, error
+        sent += 1
+
+
+def _taken(database: Database, channel_id: int) -> Batch | None:
+    """The next message, marked as tried before it is: whoever dies with it has tried."""
+    with database.write() as session:
+        channel = repository.locked(session, channel_id)
+        if channel is None or not channel.enabled:
+            return None
+        rows = repository.due(session, channel_id, _MOST)
+        if not rows:
+            return None
+        target = channels.opened(session, channel)
+        told = messages.views(session, [event for _, event in rows])
+        chosen = _together(channel, told)
+        mine = [rows[number][0] for number in chosen]
+        for row in mine:
+            row.attempts += 1
+            row.due_at = database_now(session) + LEASE
+        return Batch(
+            tuple(row.id for row in mine),
+            target,
+            messages.message([told[number] for number in chosen]),
+            f"delivery-{mine[0].id}-{len(mine)}",
+        )
+
+
+def _together(channel: Channel, told: Sequence[EventView]) -> list[int]:
+    """Which of them are the next message."""
+    if len(told) > TOGETHER:
+        return list(range(len(told)))
+    low = [number for number, each in enumerate(told) if each.severity == "info"]
+    if channel.digest and 0 in low:
+        return low
+    return [0]
+
+
+def _try(batch: Batch) -> str:
+    """Send it now; why it was not taken, "" when it was."""
+    try:
+        batch.target.send(batch.message, message_id=batch.message_id)
+    except PortalError as exc:
+        return mask_text(exc.message)
+    except Exception as exc:
+        reference = log_unexpected(log, "A message could not be sent.", exc)
+        return f"Something went wrong. Reference {reference}."
+    return ""
+
+
+def _record(session: WriteSession, batch: Batch, error: str) -> None:
+    now = database_now(session)
+    for number in batch.deliveries:
+        row = session.get(Delivery, number, with_for_update=True, populate_existing=True)
+        if row is None or row.state != "waiting":
+            continue
+        row.error = error
+        if not error:
+            row.state, row.sent_at = "sent", now
+        elif row.attempts > len(AGAIN):
+            row.state = "failed"
+        else:
+            row.due_at = now + AGAIN[row.attempts - 1]

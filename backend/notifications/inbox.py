@@ -1,0 +1,114 @@
+"""What a person has not seen yet: the bell."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from backend.connections import resolve
+from backend.core import access, events
+from backend.core.access import PERMISSIONS, Actor, Permission
+from backend.core.database import ReadSession, WriteSession, database_now
+from backend.core.errors import InvalidInput
+from backend.core.events import Event
+from backend.models.notifications import NotificationSeen
+from backend.notifications import messages, repository
+from backend.notifications.schemas import DeliveryPage, DeliveryView, Inbox
+
+MAX_PAGE = 200
+#: As far back as the bell counts.
+RECENT = timedelta(days=30)
+MANY = 100
+
+
+def inbox(
+    session: ReadSession, actor: Actor, *, limit: int = 50, cursor: int | None = None
+) -> Inbox:
+    """What this person may be told, newest first, and how much of it is unread."""
+    access.require(actor, Permission.NOTIFICATIONS_READ)
+    _checked(limit)
+    query = repository.events_for(_account(actor), PERMISSIONS[actor.role])
+    if cursor is not None:
+        query = query.where(Event.id < cursor)
+    rows = list(session.scalars(query.order_by(Event.id.desc()).limit(limit + 1)))
+    seen, names = _seen(session, actor), dict(resolve.names(session))
+    items = tuple(messages.view(row, names, unread=row.id > seen) for row in rows[:limit])
+    return Inbox(
+        items=items,
+        unread=unread(session, actor),
+        next_cursor=rows[limit - 1].id if len(rows) > limit else None,
+    )
+
+
+def unread(session: ReadSession, actor: Actor) -> int:
+    """How much of what still says something this person has not seen; at most 100."""
+    access.require(actor, Permission.NOTIFICATIONS_READ)
+    query = repository.events_for(_account(actor), PERMISSIONS[actor.role], Event.id).where(
+        Event.id > _seen(session, actor), Event.at > database_now(session) - RECENT
+    )
+    silent = [kind.name for kind in events.kinds().values() if kind.silent]
+    bounded = repository.lasting(query, silent).limit(MANY).subquery()
+    return session.scalar(select(func.count()).select_from(bounded)) or 0
+
+
+def mark_seen(session: WriteSession, actor: Actor, *, event_id: int) -> None:
+    """Everything up to this event is seen; never less than before."""
+    access.require(actor, Permission.OWN_ACCOUNT)
+    if actor.kind != "user":
+        raise InvalidInput("Only an account has seen something: sign in on the page.")
+    event_id = min(event_id, repository.newest_event(session))
+    row = session.get(NotificationSeen, actor.id, with_for_update=True)
+    if row is None:
+        session.add(NotificationSeen(account_id=actor.id, event_id=event_id))
+    else:
+        row.event_id = max(row.event_id, event_id)
+    session.flush()
+
+
+def deliveries(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    personal: bool = False,
+    limit: int = 50,
+    cursor: int | None = None,
+) -> DeliveryPage:
+    """What was sent, waits or was given up, newest first: of the portal's channels or one's own."""
+    access.require(
+        actor, Permission.NOTIFICATIONS_READ if personal else Permission.NOTIFICATIONS_WRITE
+    )
+    _checked(limit)
+    found = repository.deliveries(
+        session, owner_id=actor.id if personal else 0, before=cursor, limit=limit + 1
+    )
+    names = dict(resolve.names(session))
+    items = tuple(
+        DeliveryView(
+            id=row.id,
+            channel=channel,
+            event=messages.view(event, names),
+            status=row.state,
+            attempts=row.attempts,
+            due_at=row.due_at,
+            sent_at=row.sent_at,
+            error=row.error,
+        )
+        for row, event, channel in found[:limit]
+    )
+    return DeliveryPage(
+        items=items, next_cursor=found[limit - 1][0].id if len(found) > limit else None
+    )
+
+
+def _checked(limit: int) -> None:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+
+
+def _account(actor: Actor) -> int:
+    """0 is nobody's: a token and the command line are told what concerns no single person."""
+    return actor.id if actor.kind == "user" else 0
+
+
+def _seen(session: ReadSession, actor: Actor) -> int:
+    row = session.get(NotificationSeen, _account(actor))
+    return row.event_id if row is not None else 0

@@ -1,0 +1,99 @@
+"""What notifications hand out."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Digest = Literal["", "hourly", "daily"]
+
+
+class KindView(BaseModel):
+    """A kind of event. title: the first line of its messages."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    name: str
+    title: str
+    severity: str
+
+
+class ChannelView(BaseModel):
+    """Where messages go, without the address. kinds: of events, () for all. environment: "" for
+    all. personal: it gets only what concerns its owner. shown: the address as people may see it.
+    quiet: the window in which only errors are sent. digest: how often the rest of what is not
+    urgent is sent together. problem: why the last try failed, "" when it did not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    name: str
+    personal: bool
+    environment: str
+    kinds: tuple[str, ...]
+    service: str
+    shown: str
+    quiet: str
+    digest: Digest
+    enabled: bool
+    created_at: datetime
+    created_by: str
+    waiting: int
+    problem: str
+
+
+class NewChannel(ChannelView):
+    """signing_key: of a webhook, shown this once."""
+
+    signing_key: str = ""
+
+
+class EventView(BaseModel):
+    """One thing to tell. phase: once, raised (it lasts) or over. link: where to act on it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    kind: str
+    title: str
+    phase: str
+    severity: str
+    environment: str
+    subject: str
+    at: datetime
+    link: str
+    unread: bool = False
+
+
+class Inbox(BaseModel):
+    """items: newest first. unread: at most 100, which means "more"."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[EventView, ...]
+    unread: int
+    next_cursor: int | None
+
+
+class DeliveryView(BaseModel):
+    """One message to one channel. status: waiting, sent, failed or dropped."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    channel: str
+    event: EventView
+    status: str
+    attempts: int
+    due_at: datetime
+    sent_at: datetime | None
+    error: str
+
+
+class DeliveryPage(BaseModel):
+    """items: newest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[DeliveryView, ...]
+    next_cursor: int | None

@@ -1,0 +1,1 @@
+"""Notifications: what happened, and where messages go."""

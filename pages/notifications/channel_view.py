@@ -1,0 +1,157 @@
+"""Channels: what there is, the test, and the form of a new one."""
+
+import pandas as pd
+import streamlit as st
+
+from backend.connections import environments
+from backend.core.access import Actor, Permission
+from backend.notifications import channels
+from backend.notifications.schemas import ChannelView
+from pages.shared import confirm, shown_once
+from pages.shell import calls, flash, guard
+from pages.shell.errors import escape
+
+_DIGESTS = {"": "At once", "hourly": "Hourly", "daily": "Daily"}
+_ABOUT = {
+    True: "Messages that concern you: changes you asked for or may approve, your runs, and what "
+    "your role is told of.",
+    False: "Messages of the portal: everything that happens, or the events and the environment "
+    "that a channel names.",
+}
+
+
+def draw(actor: Actor, *, personal: bool) -> None:
+    """The channels of the portal, or of this person."""
+    if personal and not guard.allowed(actor, Permission.OWN_ACCOUNT, "have channels"):
+        return
+    st.caption(_ABOUT[personal])
+    shown_once.show()
+    found = calls.read(channels.list_channels, personal=personal)
+    if found:
+        _table(found)
+        _act({each.name: each for each in found}, personal)
+    with st.expander("Add a channel", expanded=not found, icon=":material/add:"):
+        _form(personal)
+
+
+def _table(found: tuple[ChannelView, ...]) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Channel": [each.name for each in found],
+                "Address": [each.shown for each in found],
+                "Environment": [each.environment or "all" for each in found],
+                "Events": [", ".join(each.kinds) or "all" for each in found],
+                "Quiet (UTC)": [each.quiet for each in found],
+                "Not urgent": [_DIGESTS[each.digest] for each in found],
+                "On": [each.enabled for each in found],
+                "Waiting": [each.waiting for each in found],
+                "Last problem": [each.problem for each in found],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+        key="notifications.channels",
+    )
+
+
+def _act(known: dict[str, ChannelView], personal: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Channel", list(known), key="notifications.channel", width=320)
+        if st.button("Send a test", key="notifications.test", icon=":material/send:"):
+            _test(name, personal)
+        word = "Turn off" if known[name].enabled else "Turn on"
+        if st.button(word, key="notifications.switch"):
+            enabled = not known[name].enabled
+            calls.write(channels.set_enabled, name=name, enabled=enabled, personal=personal)
+            st.rerun()
+        st.button(
+            "Remove …",
+            key="notifications.remove",
+            on_click=confirm.open_dialog,
+            args=("notifications.remove.sure",),
+        )
+    confirm.ask(
+        "notifications.remove.sure",
+        title=f"Remove the channel {name}?",
+        body="What waits for it is not sent. Its address has to be entered again to have it back.",
+        action="Remove",
+        on_confirm=lambda: _remove(name, personal),
+    )
+
+
+def _test(name: str, personal: bool) -> None:
+    with st.spinner("Sending …"):
+        done = calls.run(_tested, name=name, personal=personal)
+    if done:
+        st.success(f"{escape(name)} took the test message.", icon=":material/check:")
+
+
+def _tested(database: object, actor: Actor, **given: object) -> bool:
+    channels.send_test(database, actor, **given)  # type: ignore[arg-type]  # a page's own values
+    return True
+
+
+def _remove(name: str, personal: bool) -> bool:
+    calls.write(channels.remove, name=name, personal=personal)
+    flash.success(f"Channel {name} is removed.")
+    return True
+
+
+def _form(personal: bool) -> None:
+    kinds = {each.name: each.title for each in calls.read(channels.kinds)}
+    names = [each.name for each in calls.read(environments.list_all)]
+    with st.form("notifications.add", border=False):
+        left, right = st.columns(2)
+        name = left.text_input("Name", key="notifications.name", max_chars=80)
+        address = right.text_input(
+            "Address",
+            type="password",
+            key="notifications.address",
+            max_chars=channels.MAX_ADDRESS,
+            help="https://… is a webhook, signed as the Standard Webhooks specification says; "
+            "slack://…, msteams://…, mailtos://… and others as appriseit.com/services lists them. "
+            "It is never shown again.",
+        )
+        chosen = left.multiselect(
+            "Events",
+            list(kinds),
+            format_func=kinds.__getitem__,
+            placeholder="all",
+            key="notifications.kinds",
+        )
+        environment = right.selectbox(
+            "Environment",
+            ["", *names],
+            format_func=lambda each: each or "all",
+            key="notifications.environment",
+        )
+        quiet = left.text_input(
+            "Quiet hours (UTC)",
+            placeholder="mon-sun 20:00-07:00",
+            key="notifications.quiet",
+            help="Only errors are sent then; the rest when they are over.",
+        )
+        digest = right.selectbox(
+            "What is not urgent",
+            list(_DIGESTS),
+            format_func=_DIGESTS.__getitem__,
+            key="notifications.digest",
+        )
+        if not st.form_submit_button("Add", type="primary"):
+            return
+    made = calls.write(
+        channels.add,
+        name=name,
+        address=address,
+        personal=personal,
+        environment=environment,
+        kinds=chosen,
+        quiet=quiet,
+        digest=digest,
+    )
+    if made is not None:
+        if made.signing_key:
+            shown_once.keep(f"The key that {made.name} signs with.", made.signing_key)
+        flash.success(f"Channel {made.name} sends to {made.shown}.")
+        st.rerun()
