@@ -1,13 +1,14 @@
 """Channels: what there is, the test, and the form of a new one."""
 
-import pandas as pd
+from typing import Any
+
 import streamlit as st
 
 from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.notifications import channels
 from backend.notifications.schemas import ChannelView
-from pages.shared import confirm, shown_once
+from pages.shared import confirm, shown_once, tables
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
@@ -35,24 +36,27 @@ def draw(actor: Actor, *, personal: bool) -> None:
 
 
 def _table(found: tuple[ChannelView, ...]) -> None:
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Channel": [each.name for each in found],
-                "Address": [each.shown for each in found],
-                "Environment": [each.environment or "all" for each in found],
-                "Events": [", ".join(each.kinds) or "all" for each in found],
-                "Quiet (UTC)": [each.quiet for each in found],
-                "Not urgent": [_DIGESTS[each.digest] for each in found],
-                "On": [each.enabled for each in found],
-                "Waiting": [each.waiting for each in found],
-                "Last problem": [each.problem for each in found],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        found,
+        _row,
         key="notifications.channels",
+        alt="Channels",
+        optional=("Quiet (UTC)", "Last problem"),
     )
+
+
+def _row(each: ChannelView) -> dict[str, Any]:
+    return {
+        "Channel": each.name,
+        "Address": each.shown,
+        "Environment": each.environment or "all",
+        "Events": ", ".join(each.kinds) or "all",
+        "Quiet (UTC)": each.quiet,
+        "Not urgent": _DIGESTS[each.digest],
+        "On": each.enabled,
+        "Waiting": each.waiting,
+        "Last problem": each.problem,
+    }
 
 
 def _act(known: dict[str, ChannelView], personal: bool) -> None:

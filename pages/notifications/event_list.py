@@ -1,14 +1,13 @@
 """The lists of events and of messages on their way."""
 
-import pandas as pd
+from typing import Any
+
 import streamlit as st
 
 from backend.notifications import inbox as service
-from backend.notifications.schemas import DeliveryPage, EventView, Inbox
-from pages.shared import tables, times
+from backend.notifications.schemas import DeliveryPage, DeliveryView, EventView, Inbox
+from pages.shared import tables
 from pages.shell import calls
-
-_STATES = ("error", "warning", "info", "over")
 
 
 def inbox(page: Inbox) -> None:
@@ -25,25 +24,14 @@ def inbox(page: Inbox) -> None:
         ):
             calls.write(service.mark_seen, event_id=max(each.id for each in page.items))
             st.rerun()
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "New": ["●" if each.unread else "" for each in page.items],
-                "When": [each.at for each in page.items],
-                "State": tables.chips(_state(each) for each in page.items),
-                "What": [each.title for each in page.items],
-                "About": [each.subject for each in page.items],
-                "Environment": [each.environment for each in page.items],
-                "Open": [each.link for each in page.items],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        page.items,
+        _event,
         key="notifications.inbox",
-        column_config={
+        alt="What happened, newest first",
+        states=("State",),
+        config={
             "New": st.column_config.TextColumn("New", width=40),
-            "When": times.column("When"),
-            "State": tables.states("State", _STATES),
             "Open": st.column_config.LinkColumn("Open", display_text="Open", width="small"),
         },
     )
@@ -54,29 +42,36 @@ def deliveries(page: DeliveryPage) -> None:
     if not page.items:
         st.info("Nothing was sent yet.")
         return
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Channel": [each.channel for each in page.items],
-                "State": tables.chips(each.status for each in page.items),
-                "What": [each.event.title for each in page.items],
-                "About": [each.event.subject for each in page.items],
-                "Tries": [each.attempts for each in page.items],
-                "Due": [each.due_at for each in page.items],
-                "Sent": [each.sent_at for each in page.items],
-                "Error": [each.error for each in page.items],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        page.items,
+        _delivery,
         key="notifications.deliveries",
-        column_config={
-            "State": tables.states("State", ("waiting", "sent", "failed", "dropped")),
-            "Due": times.column("Due"),
-            "Sent": times.column("Sent"),
-        },
+        alt="Messages to channels, newest first",
+        states=("State",),
+        file="deliveries",
     )
 
 
-def _state(each: EventView) -> str:
-    return "over" if each.phase == "over" else each.severity
+def _event(each: EventView) -> dict[str, Any]:
+    return {
+        "New": "●" if each.unread else "",
+        "When": each.at,
+        "State": "over" if each.phase == "over" else each.severity,
+        "What": each.title,
+        "About": each.subject,
+        "Environment": each.environment,
+        "Open": each.link,
+    }
+
+
+def _delivery(each: DeliveryView) -> dict[str, Any]:
+    return {
+        "Channel": each.channel,
+        "State": each.status,
+        "What": each.event.title,
+        "About": each.event.subject,
+        "Tries": each.attempts,
+        "Due": each.due_at,
+        "Sent": each.sent_at,
+        "Error": each.error,
+    }
