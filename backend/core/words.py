@@ -20,7 +20,11 @@ def named(names: Sequence[str], most: int = 3) -> str:
 #: The colour of each status word, the same on a page and at a terminal; grey where none is named.
 STATUS_COLOURS: dict[str, str] = {
     **dict.fromkeys(
-        ("ok", "connected", "succeeded", "applied", "mounted", "done", "enabled", "valid"), "green"
+        (
+            *("ok", "connected", "succeeded", "applied", "mounted", "done", "enabled", "valid"),
+            *("over", "sent"),
+        ),
+        "green",
     ),
     **dict.fromkeys(
         (
@@ -41,7 +45,7 @@ STATUS_COLOURS: dict[str, str] = {
     **dict.fromkeys(
         (
             *("withdrawn", "expired", "cancelled", "skipped", "disabled", "revoked", "ended"),
-            *("unmounted", "not tried", "nothing to do"),
+            *("unmounted", "not tried", "nothing to do", "dropped"),
         ),
         "gray",
     ),
