@@ -2,9 +2,9 @@
 
 import contextlib
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backend.changes import gate
 from backend.connections import resolve as connections
@@ -13,6 +13,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database, StateDatabaseDown, WriteSession
 from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError, UpstreamError
 from backend.ingestion import repository, run_context
+from backend.ingestion.answers import SourceAnswer, SourceList
 from backend.ingestion.catalog import Catalog
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
@@ -48,19 +49,26 @@ class SourceView:
     last_requested_at: datetime | None
     last_request_urn: str | None
 
+    def document(self) -> SourceAnswer:
+        return {
+            "urn": self.urn,
+            "name": self.name,
+            "type": self.type,
+            "schedule": self.schedule,
+            "last_status": self.last_status,
+            "last_requested_at": clock.iso(self.last_requested_at),
+            "last_request_urn": self.last_request_urn,
+        }
+
 
 @dataclass(frozen=True)
 class SourcePage:
     items: tuple[SourceView, ...]
     total: int
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> SourceList:
         """The page as REST and `--json` print it."""
-        items = [
-            asdict(item) | {"last_requested_at": clock.iso(item.last_requested_at)}
-            for item in self.items
-        ]
-        return {"items": items, "total": self.total}
+        return {"items": [item.document() for item in self.items], "total": self.total}
 
 
 def list_sources(

@@ -25,6 +25,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, JobError
 from backend.core.log import names_secret
+from backend.ingestion.answers import RecipeAnswer
 from backend.ingestion.errors import RecipeNotFound
 from backend.ingestion.managed import only_one
 from backend.integrations.datahub import recipes
@@ -87,7 +88,7 @@ class RecipeView:
     text: str = ""
     problem: str = ""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> RecipeAnswer:
         """The recipe as REST and `--json` print it."""
         return {
             "name": self.name,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from backend.core import clock
+from backend.ingestion.answers import CandidateAnswer, ResolutionAnswer, RunAnswer
 from backend.ingestion.ruleset import Invocation, RuleKind, Source
 from backend.ingestion.targets import Target
 
@@ -34,7 +35,7 @@ class Candidate:
     target: Target
     invocation: Invocation = "async"
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> CandidateAnswer:
         return {
             "rule": self.rule,
             "source": self.source,
@@ -60,7 +61,7 @@ class Resolution:
     existence: Existence = "unchecked"
     notes: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ResolutionAnswer:
         answer = self.answer
         return {
             "datasetUrn": self.dataset_urn or None,
@@ -157,7 +158,7 @@ class RunView:
         """The dataset, or the job of a run that was asked for by its job alone."""
         return self.dataset_urn or self.job_urn or ""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> RunAnswer:
         """The run as REST and `--json` print it."""
         return {
             "runId": self.run_id,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backend.core.errors import InvalidInput
+from backend.ingestion.answers import TargetAnswer
 from backend.integrations.aws import names
 
 TargetKind = Literal["lambda", "stepfunctions"]
@@ -25,7 +26,7 @@ class Target:
     kind: TargetKind
     name: str
 
-    def document(self) -> dict[str, str]:
+    def document(self) -> TargetAnswer:
         return {"kind": self.kind, "name": self.name}
 
 

@@ -81,6 +81,61 @@ def hold_to_the_document(case: Case, response: Response, token: str) -> None:
         assert "Traceback" not in response.text
 
 
+#: What others define: a task's own result, a frozen intent, details by action, DataHub's /config,
+#: an operation's masked request, the findings of a comparison; probes of a load balancer; the
+#: reply of a DMS server.
+OPEN = {
+    "result",
+    "shown",
+    "details",
+    "server_config",
+    "request",
+    "findings",
+}
+OPEN_ANSWERS = {
+    "/readyz",
+    "/api/mounts/mount",
+    "/api/mounts/unmount",
+    "/api/mounts/operations/{operation_id}/recheck",
+    "/api/mounts/{job}/{target}/verify",
+    "/api/environments/{name}/test",
+    "/api/tokenization/comparisons/latest",
+}
+
+
+def test_the_document_names_every_key_of_every_answer(api: FastAPI) -> None:
+    document = api.openapi()
+    vague = {
+        f"{method} {path}: {place}"
+        for path, operations in document["paths"].items()
+        if path not in OPEN_ANSWERS
+        for method, operation in operations.items()
+        for content in operation["responses"].get("200", {}).get("content", {}).items()
+        if content[0] == "application/json"
+        for place in _vague(document, content[1].get("schema", {}), "answer", frozenset())
+    }
+    assert not vague
+
+
+def _vague(document: Any, schema: Any, place: str, seen: frozenset[str]) -> Iterator[str]:
+    """Where an answer may hold anything at all."""
+    if name := schema.get("$ref"):
+        if name not in seen:
+            shape = document["components"]["schemas"][name.split("/")[-1]]
+            yield from _vague(document, shape, place, seen | {name})
+        return
+    if not schema.keys() - {"title", "description"} or schema.get("additionalProperties") is True:
+        yield place
+    for kind in ("anyOf", "oneOf", "allOf"):
+        for inner in schema.get(kind, ()):
+            yield from _vague(document, inner, place, seen)
+    for name, inner in schema.get("properties", {}).items():
+        if name not in OPEN:
+            yield from _vague(document, inner, f"{place}.{name}", seen)
+    if isinstance(items := schema.get("items"), dict):
+        yield from _vague(document, items, f"{place}[]", seen)
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_operation_keeps_to_its_document(
     api: FastAPI, tokens: dict[str, str], mode: GenerationMode

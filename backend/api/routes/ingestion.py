@@ -10,8 +10,9 @@ from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import get_logger, mask_text, new_reference
 from backend.ingestion import runs, service, tracker
+from backend.ingestion.answers import RunAnswer, RunList
 from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
-from backend.ingestion.schemas import Request, RunFilter, RunView
+from backend.ingestion.schemas import Request, RunFilter
 
 log = get_logger(__name__)
 router = APIRouter(prefix="/ingestion", tags=["ingestion"])
@@ -46,7 +47,7 @@ class RunRequest(BaseModel):
         return {**(self.model_extra or {}), **(self.metadata or {})}
 
 
-class RunAnswer(BaseModel):
+class Started(BaseModel):
     """started: AWS has accepted it. failed: it has not. unknown: its answer was lost."""
 
     runId: str
@@ -54,25 +55,9 @@ class RunAnswer(BaseModel):
     message: str | None = None
 
 
-class Run(BaseModel):
-    """One run; fields that name AWS are null for roles that may not read the mapping."""
-
-    model_config = ConfigDict(extra="allow")
-
-    runId: str
-    status: Literal["accepted", "running", "succeeded", "failed", "unknown"]
-    message: str
-    datasetUrn: str | None
-
-
-class Runs(BaseModel):
-    items: list[Run]
-    next_cursor: int | None
-
-
 @router.post(
     "/run",
-    response_model=RunAnswer,
+    response_model=Started,
     responses={
         **errors.WAITS,
         409: {
@@ -107,7 +92,7 @@ def run(
         started = runs.start(database, caller, request)
     except (StartFailed, AlreadyRunning, KeyReused) as exc:
         return _refused(exc)
-    return RunAnswer(runId=started.run_id, status="started", message=started.detail)
+    return Started(runId=started.run_id, status="started", message=started.detail)
 
 
 @router.get("/runs")
@@ -121,7 +106,7 @@ def list_runs(
     status: Annotated[list[str] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
     cursor: int | None = None,
-) -> Runs:
+) -> RunList:
     """Runs, newest first."""
     page = service.list_runs(
         session,
@@ -130,23 +115,22 @@ def list_runs(
         limit=limit,
         cursor=cursor,
     )
-    return Runs(items=[_run(item) for item in page.items], next_cursor=page.next_cursor)
+    return {
+        "items": [item.document() for item in page.items],
+        "next_cursor": page.next_cursor,
+    }
 
 
 @router.get("/runs/{run_id}")
-def get_run(database: State, caller: Caller, run_id: str) -> Run:
+def get_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
     """One run, looked up in AWS when the last look is older than two seconds."""
-    return _run(tracker.watch(database, caller, run_id=run_id))
+    return tracker.watch(database, caller, run_id=run_id).document()
 
 
 @router.post("/runs/{run_id}/stop")
-def stop_run(database: State, caller: Caller, run_id: str) -> Run:
+def stop_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
     """Ask a STANDARD Step Functions execution to stop."""
-    return _run(service.stop(database, caller, run_id=run_id))
-
-
-def _run(view: RunView) -> Run:
-    return Run.model_validate(view.document())
+    return service.stop(database, caller, run_id=run_id).document()
 
 
 def asked_status(exc: StartFailed | AlreadyRunning | KeyReused) -> str:

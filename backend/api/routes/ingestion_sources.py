@@ -1,12 +1,13 @@
 """Recipes and DataHub's own ingestion sources over REST. What runs is a job: /api/jobs/{job_id}."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api.deps import Caller, Reader, State, Writer
 from backend.ingestion import managed, recipes
+from backend.ingestion.answers import RecipeList, SourceList
 
 router = APIRouter(prefix="/ingestion", tags=["ingestion"])
 
@@ -36,7 +37,7 @@ class Queued(BaseModel):
 
 
 @router.get("/recipes")
-def list_recipes(session: Reader, caller: Caller) -> dict[str, Any]:
+def list_recipes(session: Reader, caller: Caller) -> RecipeList:
     """The recipes kept with the portal, what each asks for, and why one cannot be run."""
     return {"items": [r.document() for r in recipes.list_recipes(session, caller)]}
 
@@ -57,7 +58,7 @@ def list_sources(
     environment: str | None = None,
     start: Annotated[int, Query(ge=0, le=100_000)] = 0,
     count: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> dict[str, Any]:
+) -> SourceList:
     """The ingestion sources that DataHub manages, with schedule and last run."""
     page = managed.list_sources(database, caller, environment=environment, start=start, count=count)
     return page.document()
