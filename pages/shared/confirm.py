@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shell import flash
+from pages.shell import flash, where
 from pages.shell.errors import escape
 
 _OPEN = "confirm.open"
@@ -48,6 +48,7 @@ def ask(
 
     @st.dialog(title, width="medium", on_dismiss=close)
     def _dialog() -> None:
+        where.badge()
         if callable(body):
             body()
         else:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import streamlit as st
 
+from pages.shell import where
 from pages.shell.errors import escape
 
 Visibility = Literal["visible", "collapsed"]
@@ -56,17 +57,20 @@ def choice(
 
 
 def environment(names: Sequence[str], *, key: str) -> str:
-    """The environment of `?environment=`, else the first of `names`, the default one; drawn when
-    there is a choice. An address with a name that does not exist is told so."""
-    asked = st.query_params.get("environment", "")
-    wanted = asked if asked in names else names[0]
+    """The environment of `?environment=`, else the one chosen last on any page, else the first of
+    `names`, the default one; drawn when there is a choice. An address with a name that does not
+    exist is told so."""
+    asked, wanted = st.query_params.get("environment", ""), where.chosen(names)
     if asked and asked != wanted:
         st.warning(
             f"There is no environment {escape(asked)} any more; this is {escape(wanted)}.",
             icon=":material/warning:",
         )
+    where.keep(wanted)
     if len(names) == 1:
         return wanted
+    if not asked and wanted != names[0]:
+        st.query_params["environment"] = wanted  # chosen on another page; a link must say so
     return st.selectbox(
         "Environment",
         names,

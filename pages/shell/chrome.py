@@ -12,7 +12,7 @@ from backend.core.access import Permission
 from backend.notifications import inbox
 from backend.sandbox import control
 from pages.shared import confirm
-from pages.shell import calls, flash
+from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER
 
@@ -77,10 +77,12 @@ def _strip(session: SignedIn) -> None:
     if not state.active:
         if state.message and session.actor.may(Permission.ENVIRONMENTS_WRITE):
             st.warning(state.message, icon=":material/science:")
+        where.badge()
         return
     with st.container(horizontal=True, vertical_alignment="center", key="chrome.sandbox"):
         st.badge("Sandbox", icon=":material/science:", color="blue")
         st.caption(state.message, width="content")
+        where.badge()
         st.space("stretch")
         if session.actor.may(Permission.ENVIRONMENTS_WRITE):
             st.button(

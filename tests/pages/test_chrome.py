@@ -1,6 +1,7 @@
 """The sandbox banner above every page: what it says, and that leaving is asked about first."""
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from backend.connections import environments
 from backend.core.access import SYSTEM
@@ -48,3 +49,31 @@ class TestLeavingTheSandbox:
     def test_only_admins_have_the_button(self, open_page: OpenPage, sandboxed: None) -> None:
         app = open_page("jobs/page.py", role="operator")
         assert not [b for b in app.button if b.key == LEAVE]
+
+
+class TestProduction:
+    def test_is_said_in_red_on_every_page_and_in_dialogs(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="staging", default=True)
+            environments.add(session, SYSTEM, name="prod", is_production=True)
+
+        def said(app: AppTest) -> list[str]:
+            return [item.value for item in app.markdown if "red-badge" in item.value]
+
+        assert said(open_page("user_sync/page.py")) == []
+        app = open_page("user_sync/page.py", environment="prod")
+        assert ["prod" in text for text in said(app)] == [True]
+        app.switch_page("ingestion/page.py").run()
+        assert app.query_params["environment"] in ("prod", ["prod"]), "chosen for the session"
+        assert ["prod" in text for text in said(app)] == [True]
+        assert ["prod" in text for text in said(app.switch_page("audit/page.py").run())] == [True]
+
+    def test_an_environment_that_is_gone_is_not_kept(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="staging", default=True)
+        app = open_page("user_sync/page.py", environment="gone")
+        assert "no environment gone" in app.warning[0].value

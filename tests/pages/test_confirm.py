@@ -1,6 +1,14 @@
 """Confirm dialogs: what fails inside one is still said after it has closed."""
 
+from collections.abc import Callable
+
+import pytest
 from streamlit.testing.v1 import AppTest
+
+
+@pytest.fixture(autouse=True)
+def _signed_in(sign_in_as: Callable[[str | None], None]) -> None:
+    sign_in_as("admin")
 
 
 def _script() -> None:
