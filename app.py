@@ -22,6 +22,7 @@ app = st.App(
         Route("/readyz", endpoint=api),
         Route("/metrics", endpoint=api),
         Route("/trigger", endpoint=api),
+        Route("/mcp", endpoint=api),
         Route("/api", endpoint=api),
         Mount("/api", app=api),
     ],

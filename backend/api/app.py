@@ -2,9 +2,10 @@
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from backend import __version__, composition
-from backend.api import docs, errors
+from backend.api import docs, errors, mcp
 from backend.api.bodies import Bodies
 from backend.api.callers import Callers, StrangersWriteNothing
 from backend.api.deps import only_known_parameters
@@ -48,6 +49,7 @@ def create_app() -> FastAPI:
     app.add_middleware(Measured)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.router.routes.append(Route(mcp.PATH, endpoint=mcp.Mcp(), methods=["POST"]))
     for domain in composition.DOMAINS:
         for prefix, router in domain.routers():
             app.include_router(

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "app": {"backend.lifespan", "pages", "auth", "backend.core", "backend.jobs", *EDGES, *DOMAINS},
     "pages": {"auth", "backend.core", "backend.jobs", "backend.sandbox", *DOMAINS},
     "auth": {"backend.core", "backend.accounts"},
-    "backend.api": {"backend.composition", "backend.core", "backend.jobs", *DOMAINS},
+    "backend.api": {"backend.composition", "backend.core", "backend.jobs", "backend.mcp", *DOMAINS},
     "backend.mcp": {"backend.core", "backend.jobs", *DOMAINS},
     "backend.cli": {
         "backend.mcp",
