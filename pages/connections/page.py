@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.connections import environments, service, testing
+from backend.connections import environments, health, service, testing
 from backend.connections.schemas import EnvironmentView
 from backend.core.access import Permission
 from pages.connections import (
@@ -10,6 +10,7 @@ from pages.connections import (
     client_info_table,
     environments_form,
     kind_panel,
+    matrix,
     test_results,
 )
 from pages.shared import filters
@@ -85,6 +86,7 @@ if actor.may(Permission.CLIENT_INFO_READ):
     if filters.view(views_of_page, "connections", key="connections.view") == "client_info":
         client_info_table.draw([item.name for item in known], admin=may_write)
         st.stop()
+matrix.draw(calls.read(health.overview))
 environment = toolbar(known, may_test=may_test, admin=may_write)
 all_results(environment)
 if not environment.trust.verify:

@@ -86,6 +86,19 @@ class TestFirstEnvironment:
         assert not app.text_input
 
 
+class TestMatrix:
+    def test_every_kind_in_every_environment(
+        self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig], database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Lab")
+        testing.run(database, SYSTEM, environment="Prod", kind="postgres")
+        frame = open_page(PAGE, role="viewer").dataframe[0].value.set_index("Connection")
+        assert list(frame.columns) == ["Prod", "Lab", "Needed for"]
+        assert frame.loc["PostgreSQL", "Prod"].startswith("✓ 12 ms")
+        assert frame.loc["PostgreSQL", "Lab"] == "not set"
+
+
 class TestKinds:
     def test_a_click_made_while_a_test_changes_the_states_is_not_lost(
         self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig]
@@ -233,7 +246,7 @@ class TestTests:
     ) -> None:
         testing.run(database, SYSTEM, environment=None, kind="postgres")
         app = open_page(PAGE, kind="postgres")
-        frame = app.dataframe[0].value
+        frame = app.dataframe[1].value
         assert list(frame["Outcome"]) == ["ok"]
         assert list(frame["By"]) == ["system"]
 
