@@ -1,6 +1,8 @@
 """A new admin in a real browser: an environment of real servers, tested, broken once, repaired."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,7 +10,7 @@ from sqlalchemy import create_engine, make_url
 
 from backend.dms.schema import LEDGER_NAME, metadata
 from tests.fixtures.browser import PATIENCE, fill, press, settle, tap
-from tests.fixtures.portal import Portal
+from tests.fixtures.portal import Portal, running_portal
 
 pytestmark = [pytest.mark.browser]
 
@@ -31,6 +33,12 @@ def save(page: Page, label: str) -> None:
 
 
 class TestRealServers:
+    @pytest.fixture
+    def portal(self, tmp_path: Path) -> Iterator[Portal]:
+        """Its own: the page begins without any environment."""
+        with running_portal(tmp_path) as portal:
+            yield portal
+
     def test_are_described_tested_broken_and_repaired(
         self,
         portal: Portal,

@@ -8,7 +8,6 @@ from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from tests.fixtures.certificates import Authority
 from tests.fixtures.pages import OpenPage
 
 PAGE = "connections/page.py"
@@ -84,19 +83,6 @@ class TestFirstEnvironment:
         app = open_page(PAGE, role="viewer")
         assert "An admin can add one" in app.info[0].value
         assert not app.text_input
-
-
-class TestMatrix:
-    def test_every_kind_in_every_environment(
-        self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig], database: Database
-    ) -> None:
-        with database.write() as session:
-            environments.add(session, SYSTEM, name="Lab")
-        testing.run(database, SYSTEM, environment="Prod", kind="postgres")
-        frame = open_page(PAGE, role="viewer").dataframe[0].value.set_index("Connection")
-        assert list(frame.columns) == ["Prod", "Lab", "Needed for"]
-        assert frame.loc["PostgreSQL", "Prod"].startswith("✓ 12 ms")
-        assert frame.loc["PostgreSQL", "Lab"] == "not set"
 
 
 class TestKinds:
@@ -259,32 +245,6 @@ class TestTests:
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "Last 2 tests, 0 of them failed." in chart.proto.spec
         assert any("Last 2 tests" in caption.value for caption in app.caption)
-
-
-class TestTrust:
-    def test_an_authority_is_given_and_named(
-        self, open_page: OpenPage, prod: None, database: Database
-    ) -> None:
-        app = open_page(PAGE, kind="postgres")
-        next(t for t in app.text_area if (t.key or "").startswith("connections.trust")).input(
-            Authority().pem
-        )
-        next(b for b in app.button if (b.key or "").startswith("connections.trust")).click().run()
-        assert not app.exception
-        assert "CN=Acme Test CA" in texts(app)
-        with database.read() as session:
-            assert environments.get(session, SYSTEM, name="Prod").authorities == (
-                "CN=Acme Test CA",
-            )
-
-    def test_verification_off_stays_visible(
-        self, open_page: OpenPage, prod: None, database: Database
-    ) -> None:
-        with database.write() as session:
-            environments.set_trust(session, SYSTEM, name="Prod", verify=False)
-        assert "not verified in Prod" in "".join(
-            item.value for item in open_page(PAGE, kind="postgres").warning
-        )
 
 
 class TestEnvironments:
