@@ -13,6 +13,7 @@ from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import Filters
+from backend.sandbox.dms_agent import GONE_HOST
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment, add_environment
 from tests.fixtures.pages import OpenPage
@@ -371,3 +372,27 @@ def test_a_ledger_that_is_away_is_said_on_the_page(open_page: OpenPage, database
     assert not app.exception
     assert "127.0.0.1:1" in _text(app).replace("\\", "")
     assert "hidden" not in _text(app)
+
+
+class TestDeadHosts:
+    def test_a_dead_host_is_released_once_its_name_is_typed(
+        self, page: OpenPage, lab: MountsEnvironment, database: Database
+    ) -> None:
+        orphans.scan(database, SYSTEM)
+        app = page(PAGE, role="operator", view="orphans")
+        app.button(key=f"mounts.release.{GONE_HOST}").click().run()
+        assert "1 entry says mounted" in _text(app)
+        assert f"The queue dms.{GONE_HOST} does not exist." in _text(app)
+        assert app.button(key="mounts.release.confirm").disabled
+        app.text_input(key="mounts.release.typed").set_value(GONE_HOST).run()
+        app.button(key="mounts.release.confirm").click().run()
+        assert not app.exception
+        assert _run_job(app, database).state == "succeeded"
+        assert _active(database, host=GONE_HOST) == ()
+
+    def test_a_viewer_is_offered_none(
+        self, page: OpenPage, lab: MountsEnvironment, database: Database
+    ) -> None:
+        orphans.scan(database, SYSTEM)
+        app = page(PAGE, role="viewer", view="orphans")
+        assert not [button for button in app.button if "release" in str(button.key)]
