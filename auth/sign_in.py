@@ -22,7 +22,7 @@ def page() -> None:
     """Everything a stranger sees. A right password hands the browser over to the cookie route."""
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
-        st.title("Steward Portal")
+        st.title("Steward Portal", anchor=False)
         if oidc.page():
             return
         form = _form()

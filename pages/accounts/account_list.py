@@ -93,7 +93,7 @@ def create_form() -> None:
 
 def head(view: AccountView) -> None:
     """Whose account is chosen."""
-    st.subheader(escape(view.name), divider="gray")
+    st.subheader(escape(view.name), divider="gray", anchor=False)
     signed_in = times.exact(view.last_sign_in_at)
     last = f"Last sign-in {signed_in}" if signed_in else "Never signed in"
     made = f"{times.exact(view.created_at)} by {escape(view.created_by)}"

@@ -12,7 +12,7 @@ from pages.shell import calls
 def draw(view: ConnectionView, last: TestResult | None, *, may_test: bool, admin: bool) -> None:
     """Everything about one connection."""
     kind = kinds.KINDS[view.kind]
-    st.subheader(kind.label)
+    st.subheader(kind.label, anchor=False)
     st.caption(kind.purpose)
     if view.version:
         times.caption(f"Changed by {view.updated_by},", view.updated_at)

@@ -18,10 +18,10 @@ own_session_id = session.session_id if session is not None else 0
 live = calls.read(sessions.list_live, account_id=actor.id)
 # present
 st.markdown(f"**{escape(actor.name)}**, role {actor.role.value}")
-st.subheader("Sessions")
+st.subheader("Sessions", anchor=False)
 session_list.show(live, own_session_id=own_session_id, key="profile", with_names=False)
 # ask and act
-st.subheader("Password")
+st.subheader("Password", anchor=False)
 if session is not None and session.external:
     st.info("You sign in with the identity provider; your password is kept there.")
 elif session is not None:

@@ -39,7 +39,7 @@ def must() -> None:
         st.rerun()
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
-        st.title("Choose your own password")
+        st.title("Choose your own password", anchor=False)
         flash.show()
         st.info(
             "An admin made the password you signed in with, so an admin knows it. "

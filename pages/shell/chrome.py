@@ -24,6 +24,7 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] {max-width: 1500px}
 [data-testid="stElementContainer"]:has(.portal-show) {display: none}
 [data-testid="stMain"]:has([data-testid="stBottom"]) {scroll-padding-bottom: 10rem}
+[data-testid="stPageLink-NavLink"]:focus-visible {outline: 2px solid; outline-offset: -2px}
 [data-testid="stMetric"] {min-width: 7rem}
 [data-testid="stMetricLabel"], [data-testid="stMetricLabel"] * {white-space: normal !important}
 [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
