@@ -36,7 +36,7 @@ from backend.user_sync.validation import storable
 
 log = get_logger(__name__)
 
-STORE_CHUNK = 2_000
+STORE_CHUNK = 1_000
 PAGES_AHEAD = 8
 MOST_OBSERVED = 10_000
 
@@ -254,6 +254,8 @@ class _Store:
         """Store what waits, never more than STORE_CHUNK rows in one transaction: the rest of a
         directory is a million rows, and SQLite has one writer."""
         for start in range(0, len(self._waiting), STORE_CHUNK):
+            if start:
+                row_repository.give_way()
             some = self._waiting[start : start + STORE_CHUNK]
             with self._database.write() as session:
                 row_repository.store_rows(session, self._plan_id, some, self._encode)
@@ -266,6 +268,8 @@ class _Store:
             tally.add(old, -1)
             tally.add(new)
         for start in range(0, len(pairs), STORE_CHUNK):
+            if start:
+                row_repository.give_way()
             rows = [new for _, new in pairs[start : start + STORE_CHUNK]]
             with self._database.write() as session:
                 row_repository.replace_rows(session, self._plan_id, rows, self._encode)

@@ -153,8 +153,9 @@ def test_no_transaction_of_planning_is_long(world, monkeypatch):
     from backend.user_sync import planning, row_repository
 
     monkeypatch.setattr(planning, "STORE_CHUNK", 100)
-    sizes = []
+    sizes, gaps = [], []
     store = row_repository.store_rows
+    monkeypatch.setattr(row_repository, "give_way", lambda: gaps.append(len(sizes)))
     monkeypatch.setattr(
         row_repository, "store_rows", lambda *a: (sizes.append(len(a[2])), store(*a))[1]
     )
@@ -163,4 +164,5 @@ def test_no_transaction_of_planning_is_long(world, monkeypatch):
     ]
     plan = world.plan()
     assert max(sizes) == 100
+    assert len(gaps) >= len(sizes) - 3, "others may write between two chunks"
     assert len(world.rows(plan)) == len(world.directory.users)
