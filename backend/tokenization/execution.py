@@ -2,7 +2,7 @@
 
 Short units of work around one long remote transaction: intent is on record before the first
 change, the source's transaction id too, and the row counts before COMMIT is sent. So after a
-crash at any instant `settle` can ask the source how it ended.
+crash at any instant `reconcile` can ask the source how it ended.
 """
 
 import time
@@ -14,12 +14,12 @@ from backend.core.log import get_logger, log_unexpected
 from backend.jobs.errors import JobCancelled, JobInterrupted, JobLost
 from backend.jobs.registry import JobContext
 from backend.models import TokenizationRun
-from backend.tokenization import cleaning, repository, settle, sources, write_back
+from backend.tokenization import cleaning, reconcile, repository, sources, write_back
 from backend.tokenization.engines import engine_for
 from backend.tokenization.engines.base import CommitUnknown, Control, RewriteResult
 from backend.tokenization.errors import ChangedSinceAsked
+from backend.tokenization.reconcile import Ending
 from backend.tokenization.schemas import CleanUpState, Method, RunState, RunView
-from backend.tokenization.settle import Ending
 from backend.tokenization.sources import NOT_CONFIGURED, Source
 from backend.tokenization.tokens import Scheme, Tokenizer
 
@@ -33,7 +33,7 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
     """
     row = _begin(ctx, run_id)
     if row is None:
-        view = settle.settle(ctx.database, run_id)
+        view = reconcile.reconcile(ctx.database, run_id)
         view = view if view.state is RunState.UNKNOWN else _written(ctx, run_id)
         return dict(view.document())
     control = _Control(ctx, run_id)
@@ -43,9 +43,9 @@ def run(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
         # The transaction was rolled back on the way here; whoever took over records that.
         raise
     except (JobCancelled, JobInterrupted) as exc:
-        settle.finish(ctx.database, run_id, _stopped(exc))
+        reconcile.finish(ctx.database, run_id, _stopped(exc))
         raise
-    view = settle.finish(ctx.database, run_id, ending)
+    view = reconcile.finish(ctx.database, run_id, ending)
     ctx.log(f"Run {run_id}: {view.state.value}. {view.details}")
     view = view if view.state is RunState.UNKNOWN else _written(ctx, run_id)
     return dict(view.document())
@@ -77,7 +77,7 @@ def _rewrite(ctx: JobContext, row: TokenizationRun, control: "_Control") -> Endi
         raise
     except (CommitUnknown, OutcomeUnknown) as exc:
         log.warning("A run's commit has to be looked up.", run_id=row.id, error=exc.message)
-        return settle.look_up(ctx.database, row.id, waiting=exc.message)
+        return reconcile.look_up(ctx.database, row.id, waiting=exc.message)
     except PortalError as exc:
         return Ending(RunState.FAILED, exc.message)
     except Exception as exc:
@@ -88,7 +88,7 @@ def _rewrite(ctx: JobContext, row: TokenizationRun, control: "_Control") -> Endi
         )
     return Ending(
         RunState.SUCCEEDED,
-        settle.success_words(result.rows_scanned, result.rows_updated),
+        reconcile.success_words(result.rows_scanned, result.rows_updated),
         result.rows_scanned,
         result.rows_updated,
     )

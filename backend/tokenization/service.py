@@ -12,7 +12,7 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.jobs.enqueue import enqueue
 from backend.models import TokenizationRun
-from backend.tokenization import detection, patterns, repository, settle, sources
+from backend.tokenization import detection, patterns, reconcile, repository, sources
 from backend.tokenization.engines import engine_for
 from backend.tokenization.errors import NotConfirmed, NothingChosen, TableBusy
 from backend.tokenization.schemas import (
@@ -151,7 +151,7 @@ def _free_abandoned(database: Database, source: Source) -> None:
     with database.read() as session:
         holder = repository.find_active(session, sources.active_key(source))
     if holder is not None:
-        settle.settle_one(database, holder.id)
+        reconcile.reconcile_one(database, holder.id)
 
 
 def needs_confirmation(is_production: bool, rows: int | None) -> bool:

@@ -14,8 +14,8 @@ from backend.tokenization import (
     cleaning,
     comparison,
     execution,
+    reconcile,
     repository,
-    settle,
     write_back,
 )
 from backend.tokenization.schemas import CleanUpState, RunState, WriteBackState
@@ -58,9 +58,9 @@ def compare_on_schedule(database: Database) -> list[int]:
 
 
 @every("tokenization.settle", minutes=1)
-def settle_abandoned(database: Database) -> None:
+def reconcile_abandoned(database: Database) -> None:
     """Runs whose end is not on record: the source database is asked again."""
-    settle.settle_abandoned(database)
+    reconcile.reconcile_abandoned(database)
 
 
 @every("tokenization.retry_write_back", minutes=1)

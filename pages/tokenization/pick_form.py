@@ -58,7 +58,7 @@ def _found(environment: str, text: str, *, tagged: bool, refresh: bool) -> tuple
         st.info(
             "No dataset carries the tag tokenize/run right now. Search for one, or give its URN."
             if tagged
-            else "DataHub finds no PostgreSQL or Databricks dataset for these words."
+            else "DataHub finds no PostgreSQL, MySQL or Databricks dataset for these words."
         )
     return tuple(remembered[1])
 

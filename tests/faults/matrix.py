@@ -193,7 +193,7 @@ PROVEN: dict[Cell, str] = {
         "test_at_twenty_random_instants_the_table_is_whole_and_the_next_start_says_what_happened"
     ),
     Cell("write-back", "Process", "killed"): (
-        "tests/backend/tokenization/test_settle.py::TestSettle::"
+        "tests/backend/tokenization/test_reconcile.py::TestReconcile::"
         "test_a_committed_run_is_recognised_and_written_back"
     ),
     Cell("ingestion run", "Process", "killed"): (

@@ -28,7 +28,7 @@ from backend.tokenization.schemas import RunState
 from backend.user_sync import service as user_sync
 from tests.backend.ingestion.conftest import URN, AddRule, add_rule, aws, aws_server, environment
 from tests.backend.tokenization.conftest import catalogued, gms, source
-from tests.backend.tokenization.test_settle import plain
+from tests.backend.tokenization.test_reconcile import plain
 from tests.backend.tokenization.world import Source, customers, make_world
 from tests.backend.tokenization.world import World as TokenWorld
 from tests.backend.user_sync.conftest import World, _no_pauses, directory, many, om, world
@@ -255,7 +255,7 @@ def test_tokenize(
     left = world.view(run.id).state
     assert left in (RunState.RUNNING, RunState.UNKNOWN)
     assert plain(world) == 0
-    tasks.settle_abandoned(database)
+    tasks.reconcile_abandoned(database)
     settled = world.view(run.id)
     assert (settled.state, settled.rows_updated) == (RunState.SUCCEEDED, 50)
     whole(database)

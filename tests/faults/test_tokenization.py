@@ -14,7 +14,7 @@ from backend.tokenization import write_back
 from backend.tokenization.engines.postgres import engine
 from backend.tokenization.schemas import RunState, RunView, WriteBackState
 from tests.backend.tokenization.conftest import catalogued, gms, source
-from tests.backend.tokenization.test_settle import plain
+from tests.backend.tokenization.test_reconcile import plain
 from tests.backend.tokenization.world import ADMIN, STEWARD, Source, World, customers, make_world
 from tests.faults.conftest import Note
 from tests.faults.matrix import Cell, faults

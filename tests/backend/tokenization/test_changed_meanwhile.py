@@ -9,9 +9,9 @@ import pytest
 from backend.connections import environments
 from backend.connections import service as connections
 from backend.models import TokenizationRun
-from backend.tokenization import catalog, settle, sources, tags, write_back
+from backend.tokenization import catalog, reconcile, sources, tags, write_back
 from backend.tokenization.engines.base import Outcome
-from backend.tokenization.engines.postgres import rewrite, witness
+from backend.tokenization.engines.postgres import identity, rewrite
 from backend.tokenization.schemas import RunState
 from tests.backend.tokenization.world import ADMIN, Source, World, customers, make_world
 from tests.fixtures.postgres import PostgresServer
@@ -154,7 +154,7 @@ class TestRenamed:
         run_id = cut_off(catalogued, monkeypatch, committed=True)
         self.rename(catalogued)
 
-        assert settle.settle(catalogued.database, run_id).state is RunState.SUCCEEDED
+        assert reconcile.reconcile(catalogued.database, run_id).state is RunState.SUCCEEDED
         assert write_back.attempt(catalogued.database, run_id).write_back == "succeeded"
 
     def test_one_that_was_deleted_and_made_anew_settles_its_runs(
@@ -165,7 +165,7 @@ class TestRenamed:
             environments.remove(session, ADMIN, name="test", confirm_name="test")
         make_world(catalogued.database, catalogued.source, catalogued.gms)
 
-        assert settle.settle(catalogued.database, run_id).state is RunState.SUCCEEDED
+        assert reconcile.reconcile(catalogued.database, run_id).state is RunState.SUCCEEDED
 
 
 class TestUnknown:
@@ -194,7 +194,7 @@ class TestUnknown:
         if same_address:
             monkeypatch.setattr(sources, "active_key", lambda _: active_key(catalogued, run_id))
 
-        ended = settle.settle(catalogued.database, run_id, patience=0.0)
+        ended = reconcile.reconcile(catalogued.database, run_id, patience=0.0)
 
         assert ended.state is RunState.INTERRUPTED
         assert "7 rows hold plain values" in ended.details
@@ -207,7 +207,7 @@ class TestUnknown:
         elsewhere.run("UPDATE customers SET email = 'tok_QUJD_poc'")
         save(world, "postgres", elsewhere.settings, elsewhere.secrets)
 
-        assert settle.settle(world.database, run_id, patience=0.0).state is RunState.SUCCEEDED
+        assert reconcile.reconcile(world.database, run_id, patience=0.0).state is RunState.SUCCEEDED
 
     def test_the_same_server_under_another_name_is_asked_for_the_content(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -221,7 +221,7 @@ class TestUnknown:
             dict(world.source.secrets),
         )
 
-        ended = settle.settle(world.database, run_id, patience=0.0)
+        ended = reconcile.reconcile(world.database, run_id, patience=0.0)
 
         assert ended.state is RunState.SUCCEEDED
         assert "holds tokens only" in ended.details
@@ -233,17 +233,17 @@ class TestWitness:
         with source.connection() as connection, connection.cursor() as cursor:
             cursor.execute("SET ROLE plain_login")
             cursor.execute("BEGIN")
-            name = witness.name_transaction(cursor)
+            name = identity.name_transaction(cursor)
             cursor.execute("COMMIT")
 
             assert len(name.partition("@")[2]) == 16
-            assert witness.outcome_of(cursor, name) is Outcome.COMMITTED
+            assert identity.outcome_of(cursor, name) is Outcome.COMMITTED
         source.run("DROP ROLE plain_login")
 
     def test_a_server_that_hides_its_identity_is_not_believed_and_can_still_say_busy(
         self, source: Source, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(witness, "_CLUSTER", "SELECT no_such_function()")
+        monkeypatch.setattr(identity, "_CLUSTER", "SELECT no_such_function()")
         with (
             source.connection() as connection,
             connection.cursor() as cursor,
@@ -251,9 +251,9 @@ class TestWitness:
             other.cursor() as asking,
         ):
             cursor.execute("BEGIN")
-            name = witness.name_transaction(cursor)
-            assert witness.outcome_of(asking, name) is Outcome.IN_PROGRESS
+            name = identity.name_transaction(cursor)
+            assert identity.outcome_of(asking, name) is Outcome.IN_PROGRESS
             cursor.execute("COMMIT")
 
             assert name.endswith("@")
-            assert witness.outcome_of(asking, name) is Outcome.UNKNOWN
+            assert identity.outcome_of(asking, name) is Outcome.UNKNOWN

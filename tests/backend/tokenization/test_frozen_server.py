@@ -17,10 +17,10 @@ import pytest
 
 from backend.core.errors import UpstreamTimeout
 from backend.integrations.postgres import connection, deadline
-from backend.tokenization import execution, settle
+from backend.tokenization import execution, reconcile
 from backend.tokenization.engines.postgres import engine
 from backend.tokenization.schemas import RunState
-from tests.backend.tokenization.test_settle import plain
+from tests.backend.tokenization.test_reconcile import plain
 from tests.backend.tokenization.world import Source, World, customers
 from tests.fixtures.servers import of_its_own
 
@@ -112,7 +112,7 @@ def test_at_the_commit_the_run_is_unknown_until_the_server_moves(
     assert ended.state is RunState.UNKNOWN
     assert "still busy with it" in ended.details
     frozen.go_on()
-    settled = settle.settle_one(world.database, ended.id)
+    settled = reconcile.reconcile_one(world.database, ended.id)
     assert (settled.state, settled.rows_updated, plain(world)) == (RunState.SUCCEEDED, 50, 0)
 
 

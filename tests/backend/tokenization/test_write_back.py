@@ -7,7 +7,7 @@ from backend.core.errors import InvalidInput, UpstreamError, UpstreamUnavailable
 from backend.integrations.datahub.client import DataHubClient
 from backend.jobs import service as jobs
 from backend.sandbox.datahub.refusals import Refused
-from backend.tokenization import service, settle, tags, tasks, write_back
+from backend.tokenization import reconcile, service, tags, tasks, write_back
 from backend.tokenization.schemas import RunState, WriteBackState
 from tests.backend.tokenization.world import (
     ADMIN,
@@ -167,7 +167,7 @@ class TestWriteBack:
         view = catalogued.start("customers")
         with catalogued.database.write() as session:
             jobs.cancel(session, ADMIN, job_id=view.job_id or 0)
-        assert settle.settle_one(catalogued.database, view.id).state is RunState.CANCELLED
+        assert reconcile.reconcile_one(catalogued.database, view.id).state is RunState.CANCELLED
 
         with (
             pytest.raises(InvalidInput, match="was cancelled; nothing to write"),

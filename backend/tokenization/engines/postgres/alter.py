@@ -15,10 +15,10 @@ from backend.tokenization.engines.base import Control, RewriteResult
 from backend.tokenization.engines.postgres import (
     catalog,
     expressions,
+    identity,
     measure,
     rewrite,
     rules,
-    witness,
 )
 from backend.tokenization.engines.postgres.facts import TableFacts
 from backend.tokenization.schemas import ColumnChoice, Method, TableName
@@ -42,7 +42,7 @@ def rewrite_table(
     with connection.cursor() as cursor:
         table = catalog.resolve(cursor, table)
         facts = rewrite.claim(cursor, table, columns, tokenizer, Method.REWRITE)
-        control.started(witness.name_transaction(cursor))
+        control.started(identity.name_transaction(cursor))
         scanned, changing = _count(cursor, table, names)
         control.progress(0.0, scanned, 0)
         control.check_cancelled()

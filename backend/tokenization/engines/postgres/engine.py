@@ -22,12 +22,12 @@ from backend.tokenization.engines.postgres import (
     alter,
     catalog,
     expressions,
+    identity,
     inspect,
     measure,
     residual,
     rewrite,
     rules,
-    witness,
 )
 from backend.tokenization.engines.postgres.facts import TEXT_TYPES, TableFacts
 from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
@@ -177,7 +177,7 @@ class PostgresEngine:
 
     def _transaction_status(self, transaction_id: str) -> Outcome:
         with self._connect("ask", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
-            return witness.outcome_of(cursor, transaction_id)
+            return identity.outcome_of(cursor, transaction_id)
 
     def _connect(
         self, purpose: str, statement_timeout: float, *, readonly: bool = True

@@ -25,11 +25,11 @@ from backend.tokenization.engines.base import (
 from backend.tokenization.engines.postgres import (
     catalog,
     expressions,
+    identity,
     inspect,
     measure,
     rules,
     staging,
-    witness,
 )
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
 from backend.tokenization.schemas import ColumnChoice, Method, TableName
@@ -64,7 +64,7 @@ def rewrite(
         table = catalog.resolve(cursor, table)
         facts = claim(cursor, table, columns, tokenizer)
         # Known before the first change, so that the server can later be asked how it ended.
-        control.started(witness.name_transaction(cursor))
+        control.started(identity.name_transaction(cursor))
         scanned = measure.count_rows(cursor, table)
         expected = None
         if facts.user_code:

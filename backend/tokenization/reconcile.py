@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 #: Seconds during which a source that cannot say yet is asked again.
 PATIENCE = 20.0
-#: Runs that one turn of the schedule settles.
+#: Runs that one turn of the schedule reconciles.
 MOST_AT_ONCE = 5
 _ROLLED_BACK = "it ended before the database committed: everything was rolled back"
 
@@ -78,7 +78,7 @@ def finish(database: Database, run_id: int, ending: Ending) -> RunView:
         return repository.view(row)
 
 
-def settle(database: Database, run_id: int, *, patience: float = PATIENCE) -> RunView:
+def reconcile(database: Database, run_id: int, *, patience: float = PATIENCE) -> RunView:
     """Find out how an abandoned run ended and record it; an ended run is returned as it is."""
     with database.read() as session:
         row = repository.get(session, run_id)
@@ -152,20 +152,20 @@ def _committed(row: TokenizationRun, sentence: str) -> Ending:
     )
 
 
-def settle_abandoned(database: Database) -> list[int]:
+def reconcile_abandoned(database: Database) -> list[int]:
     """Settle every run whose job has ended without saying how the run did; returns their ids."""
     with database.read() as session:
         abandoned = [row.id for row in repository.list_active(session) if _job_ended(session, row)]
-    settled = []
+    reconciled = []
     for run_id in abandoned[:MOST_AT_ONCE]:
-        view = settle_one(database, run_id)
+        view = reconcile_one(database, run_id)
         if view.state is not RunState.UNKNOWN:
-            settled.append(run_id)
-            log.warning("Settled an abandoned run.", run_id=run_id, state=view.state.value)
-    return settled
+            reconciled.append(run_id)
+            log.warning("Reconciled an abandoned run.", run_id=run_id, state=view.state.value)
+    return reconciled
 
 
-def settle_one(database: Database, run_id: int) -> RunView:
+def reconcile_one(database: Database, run_id: int) -> RunView:
     """Settle a run if its job has ended, without waiting for the source; else leave it alone."""
     with database.read() as session:
         row = repository.get(session, run_id)
@@ -173,7 +173,7 @@ def settle_one(database: Database, run_id: int) -> RunView:
             return repository.view(row)
     if row.state == RunState.QUEUED:
         return finish(database, run_id, Ending(RunState.CANCELLED, "It never started."))
-    return settle(database, run_id, patience=0.0)
+    return reconcile(database, run_id, patience=0.0)
 
 
 def _job_ended(session: ReadSession, row: TokenizationRun) -> bool:

@@ -22,7 +22,7 @@ def plain(world: World) -> int:
     return int(world.source.column("SELECT count(*) FROM customers WHERE email LIKE '%@%'")[0])
 
 
-class TestSettle:
+class TestReconcile:
     """The job's second call, after a crash: it finds out and does not run again."""
 
     def crash(self, world: World, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> int:
@@ -135,7 +135,7 @@ class TestSettle:
 
         # The job has ended without knowing; the schedule asks again.
         self.end_job(world, run_id)
-        tasks.settle_abandoned(world.database)
+        tasks.reconcile_abandoned(world.database)
         assert world.view(run_id).state is RunState.SUCCEEDED
 
     def end_job(self, world: World, run_id: int) -> None:
