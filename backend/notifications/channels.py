@@ -188,7 +188,8 @@ def rotate(session: WriteSession, vault: Vault) -> int:
 def _owner(actor: Actor, personal: bool, *, write: bool = False) -> int:
     """Whose channels these are; raises NotPermitted."""
     if not personal:
-        access.require(actor, Permission.NOTIFICATIONS_WRITE)
+        needed = Permission.NOTIFICATIONS_WRITE if write else Permission.NOTIFICATIONS_READ
+        access.require(actor, needed)
         return 0
     access.require(actor, Permission.OWN_ACCOUNT if write else Permission.NOTIFICATIONS_READ)
     if actor.kind != "user":

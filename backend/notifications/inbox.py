@@ -73,9 +73,7 @@ def deliveries(
     cursor: int | None = None,
 ) -> DeliveryPage:
     """What was sent, waits or was given up, newest first: of the portal's channels or one's own."""
-    access.require(
-        actor, Permission.NOTIFICATIONS_READ if personal else Permission.NOTIFICATIONS_WRITE
-    )
+    access.require(actor, Permission.NOTIFICATIONS_READ)
     _checked(limit)
     found = repository.deliveries(
         session, owner_id=actor.id if personal else 0, before=cursor, limit=limit + 1
