@@ -67,7 +67,7 @@ def collect(session: ReadSession, actor: Actor) -> tuple[Alert, ...]:
             text = f"{domain}: its state could not be read ({found})."
             items.append(Alert("error", text, ""))
         else:
-            items.extend(found[:_MAX_OF_A_DOMAIN])
+            items.extend(sorted(found, key=_rank)[:_MAX_OF_A_DOMAIN])
     return tuple(sorted(items, key=_rank)[:MAX_ITEMS])
 
 

@@ -188,7 +188,9 @@ class TestCollect:
         now = clock.now()
         items = [Alert("info", f"i{n}", "jobs", now) for n in range(60)]
         items += [Alert("error", "e", "jobs"), Alert("warning", "w", "jobs", now)]
-        monkeypatch.setattr(alerts, "_sources", lambda: {"connections": lambda *_: items})
+        noisy = {"mounts": items[:60], "jobs": items[:60], "connections": items}
+        sources = {name: lambda *_, found=found: found for name, found in noisy.items()}
+        monkeypatch.setattr(alerts, "_sources", lambda: sources)
         with database.read() as session:
             found = alerts.collect(session, SYSTEM)
         assert [item.text for item in found[:2]] == ["e", "w"]
