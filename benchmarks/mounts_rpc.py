@@ -99,6 +99,7 @@ class Floor:
         self._database = pymysql.connect(
             host=parts.host or "", port=parts.port or 3306, user=parts.username,
             password=str(parts.password), database=str(parts.database),
+            init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         )  # fmt: skip
 
     def turns(self, count: int) -> None:
@@ -127,7 +128,7 @@ class Floor:
                 "INSERT INTO backup_target_mount_ledger (backup_target_id, jobid, host, mounted)"
                 " VALUES (%s, %s, %s, 1)"
                 if mounted
-                else "UPDATE backup_target_mount_ledger SET mounted = 0"
+                else "UPDATE backup_target_mount_ledger FORCE INDEX (idx_job_target) SET mounted = 0"
                 " WHERE backup_target_id = %s AND jobid = %s AND host = %s AND mounted = 1"
             )
             cursor.execute(statement, (target, jobid, self._host))
