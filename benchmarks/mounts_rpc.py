@@ -128,8 +128,8 @@ class Floor:
                 "INSERT INTO backup_target_mount_ledger (backup_target_id, jobid, host, mounted)"
                 " VALUES (%s, %s, %s, 1)"
                 if mounted
-                else "UPDATE backup_target_mount_ledger FORCE INDEX (idx_job_target) SET mounted = 0"
-                " WHERE backup_target_id = %s AND jobid = %s AND host = %s AND mounted = 1"
+                else "UPDATE backup_target_mount_ledger FORCE INDEX (idx_job_target)"
+                " SET mounted = 0 WHERE backup_target_id = %s AND jobid = %s AND host = %s AND mounted = 1"
             )
             cursor.execute(statement, (target, jobid, self._host))
             self._database.commit()
