@@ -129,7 +129,8 @@ class Floor:
                 " VALUES (%s, %s, %s, 1)"
                 if mounted
                 else "UPDATE backup_target_mount_ledger FORCE INDEX (idx_job_target)"
-                " SET mounted = 0 WHERE backup_target_id = %s AND jobid = %s AND host = %s AND mounted = 1"
+                " SET mounted = 0"
+                " WHERE backup_target_id = %s AND jobid = %s AND host = %s AND mounted = 1"
             )
             cursor.execute(statement, (target, jobid, self._host))
             self._database.commit()
