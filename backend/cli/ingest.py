@@ -120,6 +120,70 @@ def status(
     cli.emit(view.document(), json, text)
 
 
+@app.command("datasets")
+def datasets_(
+    text: Annotated[str, typer.Option("--text", help="A part of the name or target.")] = "",
+    only: Annotated[str, typer.Option("--only", help="all, failed, running or never.")] = "all",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """The datasets that can be run, the most recently run first."""
+    from backend.ingestion import datasets
+
+    with cli.unit_read() as (session, actor):
+        page = datasets.list_datasets(
+            session, actor, environment=environment, text=text, only=only, limit=limit
+        )
+    rows: list[list[Any]] = [
+        [d.name, d.target.name if d.target else "", d.last_status, d.last_at] for d in page.items
+    ]
+    cli.emit(page.document(), json, cli.table(["dataset", "target", "last", "at"], rows))
+
+
+@app.command("show")
+def show(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False) -> None:
+    """A run with its steps, or with its tries, time and memory, asked of AWS now."""
+    from backend.ingestion import executions, tracker
+
+    view = tracker.watch(cli.database(), cli.actor(), run_id=run_id)
+    document: dict[str, Any] = dict(view.document())
+    lines = [f"{view.run_id}: {view.status}. {view.detail}"]
+    if view.machine_type == "STANDARD" and view.execution_arn:
+        found = executions.history(cli.database(), cli.actor(), run_id=run_id)
+        document |= executions.document(found)
+        rows: list[list[Any]] = [
+            [place, s.state, s.kind, s.status, s.started_at, s.finished_at, s.error]
+            for place, s in enumerate(found.steps)
+        ]
+        heads = ["step", "state", "kind", "status", "started", "ended", "error"]
+        lines.append(cli.table(heads, rows))
+    elif view.report is not None:
+        told = ", ".join(f"{name} {value}" for name, value in document["report"].items() if value)
+        lines.append(f"tries {view.attempts}, {told}")
+    cli.emit(document, json, "\n".join([*lines, *view.log_tail[-20:]]))
+
+
+@app.command("stop")
+def stop(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False) -> None:
+    """Ask a STANDARD execution to stop."""
+    from backend.ingestion import service
+
+    view = service.stop(cli.database(), cli.actor(), run_id=run_id)
+    cli.emit(view.document(), json, f"{view.run_id}: {view.status}. {view.detail}")
+
+
+@app.command("redrive")
+def redrive(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False
+) -> None:
+    """Let a failed STANDARD execution go on from the step that failed."""
+    from backend.ingestion import executions
+
+    view = executions.redrive(cli.database(), cli.actor(), run_id=run_id)
+    cli.emit(view.document(), json, f"{view.run_id}: {view.status}. {view.detail}")
+
+
 @app.command("runs")
 def runs_(
     dataset_urn: Annotated[str, typer.Option("--dataset-urn")] = "",

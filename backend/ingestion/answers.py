@@ -39,6 +39,16 @@ class ResolutionAnswer(TypedDict):
     notes: list[str]
 
 
+class ReportAnswer(TypedDict):
+    """Time (ms) and memory (MB) of a Lambda call's last try; init_ms: of a cold start."""
+
+    duration_ms: float
+    billed_ms: float | None
+    memory_mb: float | None
+    max_memory_mb: float | None
+    init_ms: float | None
+
+
 class RunAnswer(TypedDict):
     """A run. Times are UTC."""
 
@@ -58,6 +68,8 @@ class RunAnswer(TypedDict):
     attempts: int
     stopRequestedBy: str | None
     canStop: bool
+    canRedrive: bool
+    report: ReportAnswer | None
     rerunOf: str | None
     createdAt: str | None
     sentAt: str | None
@@ -73,6 +85,68 @@ class RunList(TypedDict):
     """Newest first."""
 
     items: list[RunAnswer]
+    next_cursor: int | None
+
+
+class StateAnswer(TypedDict):
+    """A state of the definition. following: pairs of the next state and why it is taken."""
+
+    name: str
+    kind: str
+    following: list[tuple[str, str]]
+    parent: str
+
+
+class StepAnswer(TypedDict):
+    """One pass through a state: running, succeeded, failed or cancelled."""
+
+    state: str
+    kind: str
+    status: str
+    started_at: str | None
+    finished_at: str | None
+    error: str
+    cause: str
+    function: str
+    tries: int
+
+
+class HistoryAnswer(TypedDict):
+    """An execution from inside; complete: all of its events were read."""
+
+    first: str
+    states: list[StateAnswer]
+    steps: list[StepAnswer]
+    complete: bool
+
+
+class LogAnswer(TypedDict):
+    lines: list[str]
+
+
+class DatasetAnswer(TypedDict):
+    """daily: runs per day of the last 14, oldest first. seconds: how long its last runs took."""
+
+    datasetUrn: str
+    name: str
+    target: TargetAnswer | None
+    lastRunId: str | None
+    lastStatus: str | None
+    lastAt: str | None
+    daily: list[int]
+    seconds: list[float]
+
+
+class DatasetCounts(TypedDict):
+    all: int
+    failed: int
+    running: int
+    never: int
+
+
+class DatasetList(TypedDict):
+    items: list[DatasetAnswer]
+    counts: DatasetCounts
     next_cursor: int | None
 
 

@@ -6,7 +6,7 @@ from backend.changes.actions import Action, Begun, End
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.ingestion import managed, recipes, runs, service
+from backend.ingestion import executions, managed, recipes, runs, service
 from backend.ingestion.errors import StartFailed
 from backend.ingestion.schemas import Request
 from backend.jobs import service as jobs
@@ -36,6 +36,18 @@ def ended(session: ReadSession, run_id: str) -> End | None:
     return End(status, f"Run {run_id}: {run.status}.")
 
 
+def redrive(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str,  # noqa: ARG001 - CarryOut's; a run knows its own
+    parameters: dict[str, Any],
+) -> Begun:
+    """Let the execution go on that was approved; it has its own run's number."""
+    access.require(actor, _RUN)
+    return Begun(executions.redrive(database, actor, run_id=parameters["redriven"]).run_id)
+
+
 def run_source(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Begun:
@@ -63,6 +75,7 @@ def job_ended(session: ReadSession, job_id: str) -> End | None:
 
 ACTIONS = (
     Action(runs.RUN, "Start an ingestion", _RUN, start, ended=ended),
+    Action(executions.REDRIVE, "Redrive an execution", _RUN, redrive, ended=ended),
     Action(managed.RUN, "Run a managed source", _RUN, run_source, ended=job_ended),
     Action(recipes.RUN, "Run a recipe", _RUN, run_recipe, ended=job_ended),
 )

@@ -99,6 +99,16 @@ class CannotStop(Conflict):
     """Lambda calls and EXPRESS executions cannot be stopped, and ended runs need not be."""
 
 
+class CannotRedrive(Conflict):
+    """Only a STANDARD execution that failed within the last 14 days can be redriven."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"Run {run_id} cannot be redriven: only a STANDARD Step Functions execution that has "
+            "failed within the last 14 days can."
+        )
+
+
 class RecipeNotFound(NotFound):
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no recipe {name} under data/recipes.")

@@ -1,7 +1,7 @@
 """All SQL of the ingestion room."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -228,6 +228,43 @@ def runs_since(session: ReadSession, since: datetime) -> Iterator[Row[Any]]:
         if len(step) < _STEP:
             return
         before = step[-1].id
+
+
+def last_of_each(
+    session: ReadSession, environment_id: int, *, limit: int = 5_000
+) -> dict[str, IngestionRun]:
+    """The newest run of each dataset, of those that were run last."""
+    newest = (
+        select(func.max(IngestionRun.id))
+        .where(IngestionRun.environment_id == environment_id, IngestionRun.dataset_urn != "")
+        .group_by(IngestionRun.dataset_urn)
+        .order_by(func.max(IngestionRun.id).desc())
+        .limit(limit)
+    )
+    ids = list(session.scalars(newest))
+    found: dict[str, IngestionRun] = {}
+    for start in range(0, len(ids), _STEP):
+        some = ids[start : start + _STEP]
+        for row in session.scalars(select(IngestionRun).where(IngestionRun.id.in_(some))):
+            found[row.dataset_urn] = row
+    return found
+
+
+def trends(
+    session: ReadSession, environment_id: int, *, since: datetime, limit: int
+) -> Sequence[Row[Any]]:
+    """(dataset_urn, created_at, started_at, finished_at) of runs since an instant, newest first."""
+    return session.execute(
+        select(
+            IngestionRun.dataset_urn,
+            IngestionRun.created_at,
+            IngestionRun.started_at,
+            IngestionRun.finished_at,
+        )
+        .where(IngestionRun.environment_id == environment_id, IngestionRun.created_at >= since)
+        .order_by(IngestionRun.id.desc())
+        .limit(limit)
+    ).all()
 
 
 def list_moments(

@@ -185,6 +185,16 @@ def _by_tag(
                 yield _candidate("tag", rule)
 
 
+def without_asking(context: RunContext, dataset_urn: str) -> Candidate | None:
+    """The answer where it needs nobody outside; None where a tag might answer before it, too.
+
+    Raises MappingBroken.
+    """
+    answer = next(candidates(context, Catalog(None), dataset_urn, None, []), None)
+    tagged = any(rules.tags for rules in context.sources)
+    return None if answer and tagged and answer.rule in ("prefix", "default") else answer
+
+
 def mapping_answer(
     session: ReadSession, *, dataset_urn: str, environment: str | None = None
 ) -> Candidate | None:

@@ -181,7 +181,7 @@ def _notice_redrive(database: Database, context: RunContext, request: Request) -
     """A failed execution that somebody redrove in AWS goes on, and holds its dataset again."""
     with database.read() as session:
         last = repository.list_runs(session, _same_subject(context, request), limit=1, before=None)
-    if last and tracker.redrivable(last[0]):
+    if last and views.redrivable(last[0]):
         tracker.check(database, last[0].run_id)
 
 

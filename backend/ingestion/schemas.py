@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from backend.core import clock
-from backend.ingestion.answers import CandidateAnswer, ResolutionAnswer, RunAnswer
+from backend.ingestion.answers import CandidateAnswer, ReportAnswer, ResolutionAnswer, RunAnswer
 from backend.ingestion.ruleset import Invocation, RuleKind, Source
 from backend.ingestion.targets import Target
+from backend.integrations.aws.executions import History as History
+from backend.integrations.aws.executions import Step as Step
+from backend.integrations.aws.reports import Report
 
 RuleName = Literal["job_property", "portal", "env", "file", "tag", "prefix", "default"]
 #: DESIGN 6.5: the order in which rules are asked.
@@ -140,6 +143,8 @@ class RunView:
     payload_hash: str
     stop_requested_by: str | None
     can_stop: bool
+    can_redrive: bool = False
+    report: Report | None = None
     invocation: str = "async"
     error_status: int = 0
     answered: bool = True
@@ -177,6 +182,8 @@ class RunView:
             "attempts": self.attempts,
             "stopRequestedBy": self.stop_requested_by,
             "canStop": self.can_stop,
+            "canRedrive": self.can_redrive,
+            "report": _report(self.report),
             "rerunOf": self.rerun_of,
             "createdAt": clock.iso(self.created_at),
             "sentAt": clock.iso(self.sent_at),
@@ -250,3 +257,15 @@ class Preview:
     running: RunView | None
     target_problem: str = ""
     machine_type: str = ""
+
+
+def _report(report: Report | None) -> ReportAnswer | None:
+    if report is None:
+        return None
+    return {
+        "duration_ms": report.duration_ms,
+        "billed_ms": report.billed_ms,
+        "memory_mb": report.memory_mb,
+        "max_memory_mb": report.max_memory_mb,
+        "init_ms": report.init_ms,
+    }

@@ -9,7 +9,7 @@ from backend.core.errors import UpstreamError
 from backend.integrations.aws import logs, metrics
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsDenied, AwsNotFound
-from backend.integrations.aws.gateway import Gateway, default_log_group, execution_arn
+from backend.integrations.aws.gateway import Execution, Gateway, default_log_group, execution_arn
 from backend.integrations.aws.logs import CallLog, LogTooLong
 from backend.models.ingestion import IngestionRun
 
@@ -80,6 +80,8 @@ def _execution(config: AwsConfig, row: IngestionRun) -> Observation:
         return _no_execution(row)
     except AwsDenied as exc:
         return _not_described(row, exc)
+    if _before_the_redrive(row, told):
+        return Observation()
     status = _EXECUTION.get(told.status, "unknown")
     by = row.stop_requested_by if told.status == "ABORTED" else None
     public = f"Step Functions says {told.status}."
@@ -95,6 +97,18 @@ def _execution(config: AwsConfig, row: IngestionRun) -> Observation:
         attempts=1 + told.redrives,
         started_at=told.started_at,
         finished_at=told.stopped_at,
+    )
+
+
+def _before_the_redrive(row: IngestionRun, told: Execution) -> bool:
+    """DescribeExecution lags: what ended before the redrive was sent is no news of it."""
+    return (
+        row.status in ("running", "unknown")
+        and told.stopped_at is not None
+        and row.sent_at is not None
+        and told.stopped_at < row.sent_at
+        and 1 + told.redrives <= row.attempts
+        and _age(row) < CONSISTENT_AFTER
     )
 
 

@@ -17,6 +17,7 @@ from backend.ingestion import repository, run_context, status_check, views
 from backend.ingestion.errors import RunNotFound
 from backend.ingestion.schemas import RunView
 from backend.ingestion.status_check import Observation
+from backend.ingestion.views import redrivable
 from backend.integrations.aws.config import AwsConfig
 from backend.models.ingestion import IngestionRun
 
@@ -30,8 +31,7 @@ CLAIM_SECONDS = 120
 #: Somebody who watches a run gets a look this often.
 WATCH_SECONDS = 2.0
 BATCH = 50
-#: How long a failed execution can be redriven (AWS's limit), and how often that is looked for.
-REDRIVE = timedelta(days=14)
+#: How often it is asked whether somebody redrove a failed execution in AWS.
 REDRIVE_PAUSE = timedelta(minutes=10)
 NOTE = " At the last status check: "
 
@@ -114,22 +114,12 @@ def _row(session: Any, run_id: str) -> IngestionRun:
     return row
 
 
-def redrivable(row: IngestionRun) -> bool:
-    """Whether somebody may yet redrive the failed execution in AWS, which makes it go on."""
-    return (
-        row.status == "failed"
-        and row.machine_type == "STANDARD"
-        and row.started_at is not None
-        and clock.now() - (row.finished_at or row.created_at) < REDRIVE
-    )
-
-
 def _write(session: WriteSession, run_id: str, observation: Observation) -> None:
     row = repository.lock_run(session, run_id)
     if row is None or (row.settled and not redrivable(row)):
         return
     now = clock.now()
-    if row.settled and not observation.settled and not _taken_again(session, row):
+    if row.settled and not observation.settled and not take_again(session, row):
         observation = Observation(
             settled=True, note="It was redriven in AWS while another run goes on."
         )
@@ -156,9 +146,14 @@ def _write(session: WriteSession, run_id: str, observation: Observation) -> None
         row.next_look_at = now + REDRIVE_PAUSE
 
 
-def _taken_again(session: WriteSession, row: IngestionRun) -> bool:
+def subject_key(row: IngestionRun) -> str:
+    """The key by which a run holds its dataset."""
+    return repository.active_key(row.environment_id, row.dataset_urn or row.job_urn or "")
+
+
+def take_again(session: WriteSession, row: IngestionRun) -> bool:
     """Give the dataset back to a run that goes on after a redrive; False when another has it."""
-    key = repository.active_key(row.environment_id, row.dataset_urn or row.job_urn or "")
+    key = subject_key(row)
     holder = repository.find_active(session, key)
     if holder is not None and holder.id != row.id:
         return False

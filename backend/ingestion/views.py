@@ -1,9 +1,16 @@
 """Rows of runs as views, with AWS names only for those who may read the mapping."""
 
+from datetime import timedelta
+
+from backend.core import clock
 from backend.core.access import Actor, Permission
 from backend.ingestion.schemas import RunView, Status
 from backend.ingestion.targets import Target
+from backend.integrations.aws import reports
 from backend.models.ingestion import IngestionRun
+
+#: How long a failed execution can be redriven: AWS's limit.
+REDRIVE = timedelta(days=14)
 
 
 def run_view(row: IngestionRun, actor: Actor) -> RunView:
@@ -36,6 +43,8 @@ def run_view(row: IngestionRun, actor: Actor) -> RunView:
         payload_hash=row.payload_hash,
         stop_requested_by=row.stop_requested_by,
         can_stop=can_stop(row),
+        can_redrive=row.settled and redrivable(row),
+        report=reports.last(row.log_tail.splitlines()) if row.log_tail else None,
         invocation=row.invocation,
         error_status=row.error_status,
         answered=row.answered,
@@ -60,4 +69,14 @@ def can_stop(row: IngestionRun) -> bool:
         and not row.settled
         and bool(row.execution_arn)
         and row.stop_outcome != "accepted"
+    )
+
+
+def redrivable(row: IngestionRun) -> bool:
+    """Whether somebody may yet redrive the failed execution in AWS, which makes it go on."""
+    return (
+        row.status == "failed"
+        and row.machine_type == "STANDARD"
+        and row.started_at is not None
+        and clock.now() - (row.finished_at or row.created_at) < REDRIVE
     )

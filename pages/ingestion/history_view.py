@@ -10,9 +10,9 @@ import streamlit as st
 
 from backend.core import clock
 from backend.core.access import Actor, Permission
-from backend.ingestion import service, tracker
+from backend.ingestion import executions, service, tracker
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
-from pages.ingestion import run_view
+from pages.ingestion import execution_view, run_view
 from pages.shared import charts, filters, names, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -171,17 +171,13 @@ def _details(run: RunView) -> None:
     with asked:
         times.caption(f"Asked by {escape(run.actor_name)}", run.created_at)
     with began:
-        times.caption("Began", run.started_at, never="not seen")
+        times.caption("Started", run.started_at, never="not seen")
     with ended:
         times.caption("Ended", run.finished_at, never="not seen")
     with looked:
-        times.caption("Last looked at", run.looked_at)
-    if run.log_tail:
-        st.code(
-            "\n".join(run.log_tail[-200:]),
-            language=None,
-            height=260 if len(run.log_tail) > 9 else "content",
-        )
+        times.caption("Last status check", run.looked_at)
+    execution_view.draw(run)
+    execution_view.log(run.log_tail, key="ingestion.log")
     with st.expander("What was sent, and where"):
         st.code(run.subject, language=None)
         st.json(json.loads(run.payload))
@@ -225,6 +221,21 @@ def _actions(actor: Actor, run: RunView) -> None:
         stopped = calls.run(service.stop, run_id=run.run_id)
         if stopped is not None:
             flash.info("Step Functions was asked to stop the execution.")
+            st.rerun()
+    if (
+        may_run
+        and run.can_redrive
+        and stop.button(
+            "Redrive",
+            key="ingestion.redrive",
+            icon=":material/restart_alt:",
+            help="The execution goes on from the step that failed.",
+            width="stretch",
+        )
+    ):
+        redriven = calls.run(executions.redrive, run_id=run.run_id)
+        if redriven is not None:
+            flash.info("Step Functions was asked to redrive the execution.")
             st.rerun()
     if may_run and run.active and run.status in ("unknown", "failed"):
         release.button(

@@ -4,13 +4,13 @@ import streamlit as st
 
 from backend.connections import environments
 from backend.core.access import Actor, Permission
-from pages.ingestion import history_view, mapping_view, run_view, sources_view
+from pages.ingestion import datasets_view, history_view, mapping_view, run_view, sources_view
 from pages.shared import filters, waiting
 from pages.shell import calls, flash, guard, head
 
 VIEWS = {
-    "run": "Run",
-    "runs": "All runs",
+    "run": "Datasets",
+    "runs": "Runs",
     "mapping": "Mapping",
     "datahub": "DataHub",
 }
@@ -33,8 +33,7 @@ def ask_view(actor: Actor) -> str:
     allowed = {
         name: label
         for name, label in VIEWS.items()
-        if (name != "run" or actor.may(Permission.INGESTION_RUN))
-        and (name != "mapping" or actor.may(Permission.INGESTION_MAPPING_READ))
+        if name != "mapping" or actor.may(Permission.INGESTION_MAPPING_READ)
     }
     return filters.view(allowed, next(iter(allowed)), key="ingestion.view")
 
@@ -51,12 +50,14 @@ view = ask_view(actor)
 # load, present, act
 waiting.draw("ingestion", environment)
 if view == "run":
-    request = run_view.form(environment)
+    request = run_view.form(environment) if actor.may(Permission.INGESTION_RUN) else None
+    request = request or datasets_view.asked(environment)
     if request is not None:
         run_view.review(request)
     run_view.dialog(actor)
     history_view.chosen(actor)
     history_view.last_of_dataset(environment)
+    datasets_view.draw(actor, environment)
 elif view == "runs":
     wanted = history_view.ask(actor, environment)
     history_view.chart(wanted)

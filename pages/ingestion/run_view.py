@@ -21,7 +21,14 @@ _RERUN_OF = "ingestion.rerun_of"
 
 
 def form(environment: str) -> Request | None:
-    """The form; returns the request once "Review" was pressed."""
+    """The form by URN, open when the address or an earlier run filled it; returns the request once
+    "Review" was pressed."""
+    named = any(st.query_params.get(name) for name in ("dataset_urn", "job_urn"))
+    with st.expander("By URN, or from DataHub's search", expanded=named):
+        return _form(environment)
+
+
+def _form(environment: str) -> Request | None:
     _finder(environment)
     dataset = filters.text(
         "Dataset URN",
@@ -229,12 +236,13 @@ def _finder(environment: str) -> None:
             st.button(
                 f"{escape(hit.name)} · {escape(hit.platform)}",
                 key=f"ingestion.find.{position}",
-                on_click=_choose,
+                on_click=choose,
                 args=(hit.urn,),
                 width="stretch",
             )
 
 
-def _choose(urn: str) -> None:
+def choose(urn: str) -> None:
+    """Fill in a dataset."""
     st.query_params["dataset_urn"] = urn
     st.session_state.pop(_RERUN_OF, None)

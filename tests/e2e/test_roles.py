@@ -98,6 +98,7 @@ def tokenize_a_table(page: Page, role: str) -> None:
 
 def ingest_a_dataset(page: Page, role: str) -> None:
     dataset = {"operator": STOCKS, "admin": PRICES}[role]
+    tap(page.get_by_text("By URN, or from DataHub's search").first)
     fill(page, Dataset_URN=dataset)
     press(page, "Review …")
     press(dialog(page), "Start the run")

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import get_logger, mask_text, new_reference
-from backend.ingestion import runs, service, tracker
-from backend.ingestion.answers import RunAnswer, RunList
+from backend.ingestion import datasets, executions, runs, service, tracker
+from backend.ingestion.answers import DatasetList, HistoryAnswer, LogAnswer, RunAnswer, RunList
 from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
 from backend.ingestion.schemas import Request, RunFilter
 
@@ -95,6 +95,23 @@ def run(
     return Started(runId=started.run_id, status="started", message=started.detail)
 
 
+@router.get("/datasets")
+def list_datasets(
+    session: Reader,
+    caller: Caller,
+    environment: str | None = None,
+    text: str = "",
+    only: Literal["all", "failed", "running", "never"] = "all",
+    limit: Annotated[int, Query(ge=1, le=datasets.MAX_PAGE)] = 50,
+    cursor: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> DatasetList:
+    """Datasets that can be run, the most recently run first, each with its outcome and trend."""
+    page = datasets.list_datasets(
+        session, caller, environment=environment, text=text, only=only, limit=limit, cursor=cursor
+    )
+    return page.document()
+
+
 @router.get("/runs")
 def list_runs(
     session: Reader,
@@ -131,6 +148,24 @@ def get_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
 def stop_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
     """Ask a STANDARD Step Functions execution to stop."""
     return service.stop(database, caller, run_id=run_id).document()
+
+
+@router.post("/runs/{run_id}/redrive", responses=errors.WAITS)
+def redrive_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
+    """Let a failed STANDARD execution go on from the step that failed."""
+    return executions.redrive(database, caller, run_id=run_id).document()
+
+
+@router.get("/runs/{run_id}/steps")
+def list_steps(database: State, caller: Caller, run_id: str) -> HistoryAnswer:
+    """The states and steps of a STANDARD execution."""
+    return executions.document(executions.history(database, caller, run_id=run_id))
+
+
+@router.get("/runs/{run_id}/steps/{step}/log")
+def step_log(database: State, caller: Caller, run_id: str, step: int) -> LogAnswer:
+    """What the Lambda function of a step logged while it ran, at most 500 lines."""
+    return {"lines": list(executions.task_log(database, caller, run_id=run_id, step=step))}
 
 
 def asked_status(exc: StartFailed | AlreadyRunning | KeyReused) -> str:

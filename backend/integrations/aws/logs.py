@@ -6,6 +6,7 @@ a REPORT counts with its END before it, a START only outside a call. CloudWatch 
 and a page may be short or empty with more to come: a verdict is given only after the last one.
 """
 
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -120,6 +121,22 @@ def find_request(
                 if begun and text in event["message"]:
                     return begun
     return ""
+
+
+def between(
+    config: AwsConfig,
+    *,
+    log_group: str,
+    region: str,
+    since: datetime,
+    until: datetime,
+    limit: int,
+) -> tuple[str, ...]:
+    """The first `limit` lines of a log group between two instants. Raises as `read_call` does."""
+    with clients.calling(config, SYSTEM, subject=f"the log group {log_group}", region=region):
+        log = _Log(clients.client(config, "logs", region=region), log_group)
+        lines = log.find("", since, until=until)
+        return tuple(event["message"].rstrip("\n") for event in itertools.islice(lines, limit))
 
 
 def find_execution_end(
@@ -245,9 +262,11 @@ class _Log:
         self._logs, self._group = logs, group
         self._until = time.monotonic() + SEARCH_SECONDS
 
-    def find(self, pattern: str, since: datetime) -> Iterator[dict[str, Any]]:
+    def find(
+        self, pattern: str, since: datetime, *, until: datetime | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Events of all streams that match, in AWS's order. Raises LogTooLong."""
-        token: dict[str, str] = {}
+        token: dict[str, Any] = {"endTime": _ms(until)} if until else {}
         while True:
             page = self._logs.filter_log_events(
                 logGroupName=self._group, filterPattern=pattern, startTime=_ms(since), **token
@@ -255,7 +274,7 @@ class _Log:
             yield from page.get("events", [])
             if not page.get("nextToken"):
                 return
-            token = self._next(page["nextToken"])
+            token |= self._next(page["nextToken"])
 
     def lines(self, stream: str, since: int) -> Iterator[dict[str, Any]]:
         """A stream's events from an instant (milliseconds) on, oldest first. Raises LogTooLong."""

@@ -68,7 +68,11 @@ class OutcomeSimulator:
     def _end(self, behaviour: Behaviour, request_id: str) -> list[str]:
         chatter = [f"[INFO]\t{request_id}\trow {number}" for number in range(behaviour.chatter)]
         end = [*chatter, *_ending(behaviour, request_id), f"END RequestId: {request_id}"]
-        duration = f"Duration: {behaviour.seconds * 1000:.2f} ms\tMemory Size: 128 MB"
+        took = behaviour.seconds * 1000
+        duration = (
+            f"Duration: {took:.2f} ms\tBilled Duration: {took:.0f} ms\tMemory Size: 128 MB\t"
+            "Max Memory Used: 61 MB"
+        )
         status = {
             "fail": "\tStatus: error\tError Type: IngestError",
             "timeout": "\tStatus: timeout",
@@ -90,6 +94,24 @@ class OutcomeSimulator:
         if behaviour.outcome != "silent" and arn:
             self._at(behaviour.seconds, lambda: self._finish(region, arn, behaviour))
 
+    def redrive(self, region: str, arn: str) -> bool:
+        """Let a failed execution go on, as RedriveExecution does; False when it did not fail."""
+        execution = self.find(region, arn)
+        if execution is None or execution.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
+            return False
+        execution.status, execution.stop_date, execution.error = "RUNNING", None, None
+        execution.cause = None
+        self.execution(arn.split(":")[6], region, arn)
+        return True
+
+    def find(self, region: str, arn: str) -> Any:
+        """moto's execution of that ARN, None when there is none."""
+        from moto.stepfunctions.models import stepfunctions_backends
+
+        machines = stepfunctions_backends[self.account][region].state_machines
+        found = (run for machine in machines for run in machine.executions)
+        return next((run for run in found if run.execution_arn == arn), None)
+
     def _write(self, name: str, region: str, stream: str, lines: list[str]) -> None:
         from moto.logs.models import logs_backends
 
@@ -101,11 +123,8 @@ class OutcomeSimulator:
 
     def _finish(self, region: str, arn: str, behaviour: Behaviour) -> None:
         from moto.core.utils import utcnow
-        from moto.stepfunctions.models import stepfunctions_backends
 
-        machines = stepfunctions_backends[self.account][region].state_machines
-        found = [run for machine in machines for run in machine.executions]
-        execution = next((run for run in found if run.execution_arn == arn), None)
+        execution = self.find(region, arn)
         if execution is None or execution.status != "RUNNING":
             return
         execution.stop_date = utcnow()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from backend.sandbox.aws import wire
+from backend.sandbox.aws import history, wire
 from backend.sandbox.aws.faults import Faults
 from backend.sandbox.aws.outcome_simulator import Behaviour, OutcomeSimulator
 
@@ -162,9 +162,8 @@ class AwsStandIn:
         """Create a state machine and return its ARN."""
         self._simulator.behaviours[name] = Behaviour(seconds, outcome)
         states = self._client("stepfunctions")
-        definition = {"StartAt": "Ingest", "States": {"Ingest": {"Type": "Pass", "End": True}}}
         created = states.create_state_machine(
-            name=name, definition=json.dumps(definition), roleArn=self._role(), type=kind
+            name=name, definition=json.dumps(history.DEFINITION), roleArn=self._role(), type=kind
         )
         return str(created["stateMachineArn"])
 
@@ -215,6 +214,13 @@ class AwsStandIn:
             early = wire.early_answer(fault, environ, start_response)
             if early is not None:
                 return early
+        if call.operation == "RedriveExecution":
+            arn = json.loads(call.body)["executionArn"]
+            return wire.redriven(self._simulator.redrive(call.region, arn), start_response)
+        if call.operation == "GetExecutionHistory":
+            found = self._simulator.find(call.region, json.loads(call.body)["executionArn"])
+            if found is not None:
+                return wire.answer({"events": history.events(found)}, start_response)
         if call.operation == "Invoke" and not self._function_exists(call):
             return wire.missing_function(call, ACCOUNT, start_response)
 

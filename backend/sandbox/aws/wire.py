@@ -96,6 +96,21 @@ def missing_function(call: Call, account: str, start_response: Callable[..., Any
     return [json.dumps({"Type": "User", "Message": f"Function not found: {arn}"}).encode()]
 
 
+def answer(document: Any, start_response: Callable[..., Any]) -> list[bytes]:
+    """A JSON document as Step Functions answers it."""
+    start_response("200 OK", [("Content-Type", "application/x-amz-json-1.0")])
+    return [json.dumps(document).encode()]
+
+
+def redriven(taken: bool, start_response: Callable[..., Any]) -> list[bytes]:
+    """What AWS answers for a redrive, which moto does not know."""
+    if taken:
+        return answer({"redriveDate": time.time()}, start_response)
+    start_response("400 Bad Request", [("Content-Type", "application/x-amz-json-1.0")])
+    kind = "com.amazonaws.swf.service.v2.model#ExecutionNotRedrivable"
+    return [json.dumps({"__type": kind, "message": "Execution is not redrivable"}).encode()]
+
+
 def cut(environ: dict[str, Any]) -> None:
     """End the connection without a word, as a broken network does."""
     connection = environ["werkzeug.socket"]

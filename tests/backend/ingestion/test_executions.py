@@ -1,21 +1,27 @@
 """Executions that cannot be seen, were deleted, or go on after they had failed."""
 
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import update
 
+from backend.cli import common, main
 from backend.core import clock
 from backend.core.database import Database
-from backend.ingestion import service, status_check, tracker
-from backend.ingestion.errors import AlreadyRunning
+from backend.core.errors import UpstreamError
+from backend.ingestion import executions, service, status_check, tracker, views
+from backend.ingestion.errors import AlreadyRunning, CannotRedrive
 from backend.ingestion.schemas import RunView
+from backend.integrations.aws.executions import History, Step
 from backend.integrations.aws.gateway import Execution, Gateway
 from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.aws.outcome_simulator import Behaviour
 from tests.backend.ingestion.conftest import URN, AddRule
 
 DENIED: dict[str, Any] = {"status": 400, "code": "AccessDeniedException"}
@@ -155,7 +161,118 @@ class TestRedriven:
     def test_after_two_weeks_nobody_asks_any_more(
         self, database: Database, look: Look, says: Say
     ) -> None:
-        says("FAILED", error="Boom", stopped=clock.now() - tracker.REDRIVE)
+        says("FAILED", error="Boom", stopped=clock.now() - views.REDRIVE)
         look()
         says("RUNNING", redrives=1)
         assert look().status == "failed"
+
+
+REDRIVE: dict[str, Any] = {"operation": "RedriveExecution"}
+
+
+class TestRedrive:
+    """Asked for in the portal, at the stand-in."""
+
+    @pytest.fixture
+    def failed(self, aws: AwsStandIn, add_rule: AddRule, start: Callable[..., RunView]) -> RunView:
+        add_rule("exact", URN, aws.add_machine("nightly", seconds=600, outcome="fail"))
+        return start()
+
+    @pytest.fixture
+    def ended(
+        self, failed: RunView, aws: AwsStandIn, database: Database, actors: SimpleNamespace
+    ) -> RunView:
+        aws._simulator._finish("us-east-1", failed.execution_arn or "", Behaviour(1, "fail"))
+        tracker.check(database, failed.run_id)
+        return self.seen(database, actors, failed)
+
+    def seen(self, database: Database, actors: SimpleNamespace, run: RunView) -> RunView:
+        with database.read() as session:
+            return service.get_run(session, actors.admin, run_id=run.run_id)
+
+    def test_it_goes_on_and_holds_its_dataset(
+        self, ended: RunView, database: Database, actors: SimpleNamespace, aws: AwsStandIn,
+        start: Callable[..., RunView],
+    ) -> None:  # fmt: skip
+        assert (ended.status, ended.can_redrive, ended.active) == ("failed", True, False)
+        run = executions.redrive(database, actors.operator, run_id=ended.run_id)
+        assert (run.status, run.settled, run.active) == ("running", False, True)
+        with pytest.raises(AlreadyRunning):
+            start()
+        with pytest.raises(CannotRedrive):
+            executions.redrive(database, actors.operator, run_id=ended.run_id)
+        aws._simulator._finish("us-east-1", ended.execution_arn or "", Behaviour(1, "succeed"))
+        with database.write() as session:
+            session.execute(update(IngestionRun).values(next_look_at=clock.now()))
+        tracker.check(database, ended.run_id)
+        done = self.seen(database, actors, ended)
+        assert (done.status, done.active, done.can_redrive) == ("succeeded", False, False)
+
+    def test_a_status_that_lags_behind_changes_nothing(
+        self, ended: RunView, database: Database, actors: SimpleNamespace, says: Say
+    ) -> None:
+        executions.redrive(database, actors.operator, run_id=ended.run_id)
+        says("FAILED", error="Boom", stopped=ended.finished_at)
+        with database.write() as session:
+            session.execute(update(IngestionRun).values(next_look_at=clock.now()))
+        tracker.check(database, ended.run_id)
+        run = self.seen(database, actors, ended)
+        assert (run.status, run.active) == ("running", True)
+
+    @pytest.mark.parametrize(
+        ("fault", "status", "active"), [(DENIED, "failed", False), (THROTTLED, "failed", False),
+                                        ({"drop": "before"}, "unknown", True)],
+    )  # fmt: skip
+    def test_what_aws_did_not_take_leaves_the_run_as_it_was(
+        self, ended: RunView, database: Database, actors: SimpleNamespace, aws: AwsStandIn,
+        fault: dict[str, Any], status: str, active: bool,
+    ) -> None:  # fmt: skip
+        with aws.faults.inject(**REDRIVE, **fault), pytest.raises(UpstreamError):
+            executions.redrive(database, actors.operator, run_id=ended.run_id)
+        run = self.seen(database, actors, ended)
+        assert (run.status, run.active) == (status, active)
+
+    def test_another_run_has_the_dataset(
+        self, ended: RunView, database: Database, actors: SimpleNamespace,
+        start: Callable[..., RunView],
+    ) -> None:  # fmt: skip
+        other = start()
+        with pytest.raises(AlreadyRunning) as refusal:
+            executions.redrive(database, actors.operator, run_id=ended.run_id)
+        assert refusal.value.run.run_id == other.run_id
+
+    def test_a_run_that_goes_well_cannot_be(
+        self, failed: RunView, database: Database, actors: SimpleNamespace
+    ) -> None:
+        with pytest.raises(CannotRedrive, match="cannot be redriven"):
+            executions.redrive(database, actors.operator, run_id=failed.run_id)
+
+    def test_its_steps_over_rest_and_command_line(
+        self, ended: RunView, client: TestClient, token: Callable[[str], dict[str, str]],
+        database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        address = f"/api/ingestion/runs/{ended.run_id}/steps"
+        told = client.get(address, headers=token("operator")).json()
+        assert [(step["state"], step["status"]) for step in told["steps"]] == [
+            ("Ingest", "succeeded"), ("Not loaded", "failed"),
+        ]  # fmt: skip
+        assert told["steps"][0]["error"] == "IngestError"
+        assert {state["name"] for state in told["states"]} == {"Ingest", "Loaded", "Not loaded"}
+        assert client.get(f"{address}/0/log", headers=token("admin")).status_code == 404
+        common.database.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["backend", "ingest", "show", ended.run_id])
+        capsys.readouterr()
+        assert main.main() == 0
+        assert "Not loaded" in capsys.readouterr().out
+
+
+def test_the_log_of_a_steps_function(
+    run: RunView, aws: AwsStandIn, database: Database, actors: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    step = Step("Load", "Task", "succeeded", clock.now(), clock.now(), function="loader")
+    told = History("Load", (), (step,))
+    monkeypatch.setattr(executions.executions, "history", lambda *_: told)
+    aws._simulator._write("loader", "us-east-1", "s", ["rows read: 5", "rows written: 5"])
+    lines = executions.task_log(database, actors.operator, run_id=run.run_id, step=0)
+    assert lines == ("rows read: 5", "rows written: 5")

@@ -1,0 +1,173 @@
+"""The datasets that can be run, each with its target, last outcome and trend.
+
+They are those of exact rules and those that have been run; what only a prefix, a tag or the default
+covers is known to DataHub alone and is found by its search. Nobody outside is asked.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from backend.core import access, clock
+from backend.core.access import Actor, Permission
+from backend.core.database import ReadSession
+from backend.core.errors import InvalidInput, PortalError
+from backend.ingestion import repository, resolve, run_context
+from backend.ingestion.answers import DatasetAnswer, DatasetCounts, DatasetList
+from backend.ingestion.run_context import RunContext
+from backend.ingestion.targets import Target
+from backend.integrations.datahub import urns
+
+DAYS = 14
+MAX_PAGE = 200
+#: Runs that are read for the trends, the newest.
+MAX_RUNS = 10_000
+Only = Literal["all", "failed", "running", "never"]
+ONLY: tuple[Only, ...] = ("all", "failed", "running", "never")
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """target: None for those who may not read the mapping, and where only DataHub knows its rule.
+
+    daily: runs per day of the last 14, oldest first. seconds: how long its last runs took, oldest
+    first. last_…: of its newest run, None and "" for one that was never run.
+    """
+
+    urn: str
+    name: str
+    target: Target | None
+    last_run_id: str | None
+    last_status: str
+    last_at: datetime | None
+    daily: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+    def document(self) -> DatasetAnswer:
+        """The dataset as REST and `--json` print it."""
+        return {
+            "datasetUrn": self.urn,
+            "name": self.name,
+            "target": self.target.document() if self.target else None,
+            "lastRunId": self.last_run_id,
+            "lastStatus": self.last_status or None,
+            "lastAt": clock.iso(self.last_at),
+            "daily": list(self.daily),
+            "seconds": list(self.seconds),
+        }
+
+
+@dataclass(frozen=True)
+class DatasetPage:
+    """counts: of each filter before paging. next_cursor: pass it for the page after, or None."""
+
+    items: tuple[DatasetView, ...]
+    counts: DatasetCounts
+    next_cursor: int | None
+
+    def document(self) -> DatasetList:
+        """The page as REST and `--json` print it."""
+        return {
+            "items": [item.document() for item in self.items],
+            "counts": self.counts,
+            "next_cursor": self.next_cursor,
+        }
+
+
+def list_datasets(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    text: str = "",
+    only: str = "all",
+    limit: int = 50,
+    cursor: int = 0,
+) -> DatasetPage:
+    """Datasets, the most recently run first, then those never run by name.
+
+    text: a part of the name or target. Raises InvalidInput for an unknown filter.
+    """
+    access.require(actor, Permission.INGESTION_READ)
+    if only not in ONLY:
+        raise InvalidInput(f"{only!r} is no filter of datasets: {', '.join(ONLY)}.")
+    if not 1 <= limit <= MAX_PAGE or cursor < 0:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}, and cursor not negative.")
+    context = run_context.load(session, environment)
+    named = actor.may(Permission.INGESTION_MAPPING_READ)
+    found = [item for item in _all(session, context, named) if _fits(item, text.strip().casefold())]
+    counts = DatasetCounts(
+        all=len(found),
+        failed=sum(_is(item, "failed") for item in found),
+        running=sum(_is(item, "running") for item in found),
+        never=sum(_is(item, "never") for item in found),
+    )
+    wanted = [item for item in found if _is(item, only)]
+    more = cursor + limit < len(wanted)
+    return DatasetPage(
+        tuple(wanted[cursor : cursor + limit]), counts, cursor + limit if more else None
+    )
+
+
+def _all(session: ReadSession, context: RunContext, named: bool) -> list[DatasetView]:
+    now = clock.now()
+    runs: dict[str, list[Any]] = {}
+    since = now - timedelta(days=DAYS)
+    for run in repository.trends(session, context.environment_id, since=since, limit=MAX_RUNS):
+        runs.setdefault(run.dataset_urn, []).append(run)
+    last = repository.last_of_each(session, context.environment_id)
+    exact = {urn for rules in context.sources for urn in rules.exact}
+    views = [
+        _view(context, urn, last.get(urn), runs.get(urn, ()), now, named)
+        for urn in exact | last.keys()
+    ]
+    views.sort(key=lambda item: item.name)
+    views.sort(key=lambda item: item.last_at.timestamp() if item.last_at else 0.0, reverse=True)
+    return views
+
+
+def _view(
+    context: RunContext, urn: str, last: Any, runs: Iterable[Any], now: datetime, named: bool
+) -> DatasetView:
+    daily = [0] * DAYS
+    seconds: list[float] = []
+    for run in runs:  # newest first
+        daily[-1 - min((now - run.created_at).days, DAYS - 1)] += 1
+        if run.started_at and run.finished_at and len(seconds) < DAYS:
+            seconds.append(round((run.finished_at - run.started_at).total_seconds(), 1))
+    return DatasetView(
+        urn=urn,
+        name=urns.parse_dataset(urn).name,
+        target=_target(context, urn, last) if named else None,
+        last_run_id=last.run_id if last else None,
+        last_status=last.status if last else "",
+        last_at=last.created_at if last else None,
+        daily=tuple(daily),
+        seconds=tuple(reversed(seconds)),
+    )
+
+
+def _target(context: RunContext, urn: str, last: Any) -> Target | None:
+    """What the mapping says now, as far as it tells without DataHub; else the last run's."""
+    try:
+        answer = resolve.without_asking(context, urn)
+    except PortalError:
+        return None  # a broken mapping is told where runs are reviewed
+    if answer is not None:
+        return answer.target
+    return Target(last.target_kind, last.target) if last else None
+
+
+def _fits(item: DatasetView, text: str) -> bool:
+    target = item.target.name if item.target else ""
+    return text in f"{item.urn} {target}".casefold()
+
+
+def _is(item: DatasetView, only: str) -> bool:
+    return {
+        "all": True,
+        "failed": item.last_status == "failed",
+        "running": item.last_status in ("running", "accepted"),
+        "never": not item.last_status,
+    }[only]

@@ -1,0 +1,106 @@
+"""The list of datasets: what is in it, in which order, and what each role sees."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from backend.core import clock
+from backend.core.access import Actor
+from backend.core.database import Database
+from backend.core.errors import InvalidInput
+from backend.ingestion import datasets
+from backend.ingestion.datasets import DatasetPage
+from backend.ingestion.schemas import RunView
+from backend.models.ingestion import IngestionRun
+from backend.sandbox.aws import AwsStandIn
+from tests.backend.ingestion.conftest import OTHER, URN, AddRule, Run
+
+List = Callable[..., DatasetPage]
+THIRD = URN.replace("prices", "abc")
+
+
+@pytest.fixture
+def listed(database: Database, actors: SimpleNamespace) -> List:
+    def go(actor: Actor | None = None, **given: object) -> DatasetPage:
+        with database.read() as session:
+            return datasets.list_datasets(session, actor or actors.operator, **given)  # type: ignore[arg-type]
+
+    return go
+
+
+@pytest.fixture
+def failed(
+    aws: AwsStandIn, add_rule: AddRule, start: Callable[..., RunView], database: Database
+) -> RunView:
+    """Three mapped datasets; one was run, took 90 seconds and failed."""
+    aws.add_function("f", outcome="silent")
+    for urn in (URN, OTHER, THIRD):
+        add_rule("exact", urn, "f")
+    run, now = start(), clock.now()
+    with database.write() as session:
+        session.execute(
+            update(IngestionRun).values(
+                status="failed", started_at=now - timedelta(seconds=90), finished_at=now
+            )
+        )
+    return run
+
+
+def test_the_last_run_comes_first_and_the_others_by_name(failed: RunView, listed: List) -> None:
+    page = listed()
+    assert [item.urn for item in page.items] == [URN, THIRD, OTHER]
+    first = page.items[0]
+    assert (first.last_run_id, first.last_status) == (failed.run_id, "failed")
+    assert (sum(first.daily), first.daily[-1], first.seconds) == (1, 1, (90.0,))
+    assert page.counts == {"all": 3, "failed": 1, "running": 0, "never": 2}
+    assert {item.target.name for item in page.items if item.target} == {"f"}
+
+
+def test_filters_and_pages(failed: RunView, listed: List) -> None:
+    assert [item.urn for item in listed(only="failed").items] == [URN]
+    assert [item.urn for item in listed(text="TRADES").items] == [OTHER]
+    page = listed(limit=2)
+    assert page.next_cursor == 2
+    assert [item.urn for item in listed(limit=2, cursor=2).items] == [OTHER]
+    with pytest.raises(InvalidInput, match="is no filter of datasets"):
+        listed(only="some")
+
+
+def test_who_may_not_read_the_mapping_sees_no_target(
+    failed: RunView, listed: List, actors: SimpleNamespace
+) -> None:
+    assert {item.target for item in listed(actors.viewer).items} == {None}
+    assert listed(actors.viewer, text="f-of-nobody").items == ()
+
+
+def test_a_prefix_is_not_shown_where_a_tag_may_answer_first(
+    failed: RunView, listed: List, add_rule: AddRule, start: Callable[..., RunView]
+) -> None:
+    unmapped = URN.replace("prices", "fx")
+    add_rule("prefix", "AwsDataCatalog.", "f")
+    start(unmapped)
+    add_rule("prefix", "AwsDataCatalog.financial_data.f", "g")
+    by_urn = {item.urn: item for item in listed().items}
+    assert by_urn[unmapped].target is not None
+    assert by_urn[unmapped].target.name == "g"
+    add_rule("tag", "layer/gold", "h")
+    by_urn = {item.urn: item for item in listed().items}
+    assert by_urn[unmapped].target is not None
+    assert by_urn[unmapped].target.name == "f", "the last run's, as the mapping cannot tell"
+
+
+class TestFaces:
+    def test_over_rest_and_command_line(
+        self, add_rule: AddRule, client: TestClient, token: Callable[[str], dict[str, str]],
+        run: Run,
+    ) -> None:  # fmt: skip
+        add_rule("exact", URN, "f")
+        answer = client.get("/api/ingestion/datasets", headers=token("viewer")).json()
+        assert [item["datasetUrn"] for item in answer["items"]] == [URN]
+        assert answer["counts"]["never"] == 1
+        shown = run("datasets", "--only", "never")
+        assert (shown.status, "financial_data.prices" in shown.out) == (0, True)
