@@ -54,6 +54,11 @@ def page() -> bool:
     return False
 
 
+def ask_again(provider: str) -> None:
+    """Send the browser to the provider, which asks the person again; it comes back to this page."""
+    handover.post(PROVIDER_PATH, {"provider": provider, "fresh": "1", "next": ""})
+
+
 def html_free(text: str) -> str:
     """The sentence as text: names from outside may hold Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
@@ -67,7 +72,7 @@ async def start(request: Request) -> Response:
     name = str(form.get("provider", ""))[:150]
     try:
         provider = providers.load().get(name)
-        started = await provider_trips.begin(provider)
+        started = await provider_trips.begin(provider, fresh=bool(form.get("fresh")))
         await run_in_threadpool(
             _remember, request, name, started, forms.local_path(str(form.get("next", "")))
         )

@@ -16,6 +16,7 @@ FIELDS = {
     "Password": "Password",
     "Login": "Sign in",
 }
+_HALF_WAY = "auth.half_way"
 
 
 def page() -> None:
@@ -25,11 +26,48 @@ def page() -> None:
         st.title("Steward Portal", anchor=False)
         if oidc.page():
             return
+        if _HALF_WAY in st.session_state:
+            _second_step()
+            return
         form = _form()
         try:
             form.login(fields=FIELDS, key="auth.sign_in")
+        except sign_in.CodeNeeded as exc:
+            st.session_state[_HALF_WAY] = exc.half_way
+            st.rerun()
         except PortalError as exc:
             st.error(exc.message, icon=":material/error:")
+
+
+def _second_step() -> None:
+    """The code of the second factor; a right one hands the browser over as a password does."""
+    with st.form("auth.code"):
+        st.subheader("Second factor")
+        code = st.text_input(
+            "Code of your authenticator app",
+            key="auth.code.typed",
+            autocomplete="one-time-code",
+            help="Six digits. One of your recovery codes does, too.",
+        )
+        sent = st.form_submit_button("Go on", type="primary", key="auth.code.send")
+    if st.button("Sign in as somebody else", type="tertiary", key="auth.code.back"):
+        del st.session_state[_HALF_WAY]
+        st.rerun()
+    if not sent:
+        return
+    try:
+        actor = sign_in.enter_code(
+            get_database(),
+            st.session_state[_HALF_WAY],
+            code=code,
+            address=current.address(),
+            device=current.device(),
+        )
+    except PortalError as exc:
+        st.error(exc.message, icon=":material/error:")
+        return
+    del st.session_state[_HALF_WAY]
+    handover.sign_in(actor)
 
 
 def _form() -> Any:

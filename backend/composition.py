@@ -229,9 +229,9 @@ class Accounts(Domain):
     )
 
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.accounts import provider_sessions
+        from backend.accounts import provider_sessions, totp
 
-        return {"provider_sessions": provider_sessions.rotate}
+        return {"provider_sessions": provider_sessions.rotate, "second_factors": totp.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import accounts, audit

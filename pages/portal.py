@@ -4,7 +4,7 @@ import streamlit as st
 
 from auth import sign_in
 from backend.core.errors import PortalError
-from pages.shared import password_form
+from pages.shared import password_form, second_factor_form, step_up
 from pages.shell import chrome, errors, guard, registry
 
 # No page_title: it would stand in place of every page's own in the browser's tabs and history.
@@ -25,12 +25,19 @@ try:
         ]
         st.navigation(forms, position="hidden").run()
         st.stop()
-    if session.must_change_password:
+    first = (
+        password_form.must
+        if session.must_change_password
+        else second_factor_form.must
+        if second_factor_form.must_be_drawn(session)
+        else None
+    )
+    if first is not None:
         # At every address too: afterwards the page of the link opens.
         only = [
             st.Page(
-                password_form.must,
-                title="Choose your own password",
+                first,
+                title="Before you go on",
                 url_path=page.url_path,
                 default=page.url_path == "",
             )
@@ -39,6 +46,7 @@ try:
         alone = st.navigation(only, position="hidden")
         chrome.draw(session, {})
         alone.run()
+        step_up.draw()
         st.stop()
     pages: list[st.Page] = []
     sections: dict[str, list[st.Page]] = {}
@@ -59,5 +67,6 @@ try:
     chosen = st.navigation(pages, position="hidden")
     chrome.draw(session, sections)
     chosen.run()
+    step_up.draw()
 except PortalError as exc:
     errors.show(exc)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from backend.accounts import last_seen, repository, tokens
+from backend.accounts import last_seen, repository, step_up, tokens
 from backend.accounts.names import checked_name, checked_role
 from backend.accounts.schemas import ApiTokenPage, ApiTokenView, NewApiToken
 from backend.connections import resolve
@@ -47,9 +47,10 @@ def add(
     none: every one. ask_only: what it asks for waits for a person's approval.
 
     Raises InvalidInput for a bad name, role, number of days or action,
-    EnvironmentNotFound, NotPermitted.
+    EnvironmentNotFound, NotPermitted, NotFresh.
     """
     access.require(actor, Permission.API_TOKENS_WRITE)
+    step_up.require(session, actor)
     name, role, now = checked_name(name), checked_role(role), clock.now()
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"A token is valid for 1 to {MAX_DAYS} days, not {days}.")

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import jmespath
@@ -86,6 +87,14 @@ def check_context(provider: Provider, claims: Claims) -> None:
                 "The sign-in at the identity provider is too long ago, or it does not say when "
                 "it was. Sign in there again."
             )
+
+
+def proven_at(claims: Claims) -> datetime | None:
+    """When the person last signed in at the provider; None when it does not say."""
+    at = claims.get("auth_time")
+    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at < 2**33:
+        return None
+    return datetime.fromtimestamp(at, UTC)
 
 
 def _by_path(provider: Provider, claims: Claims) -> Iterable[Role]:

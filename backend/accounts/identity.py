@@ -1,17 +1,14 @@
 """Who somebody who acted earlier is now: for approvals, which count only while their giver may."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from backend.accounts import repository
+from backend.accounts import repository, step_up
 from backend.accounts.names import name_key
 from backend.core import clock
 from backend.core.access import Actor, Role
 from backend.core.database import ReadSession
 from backend.models.accounts import Account, ApiToken
 
-#: Only from so recent a proof of who somebody is may they decide about others' changes.
-FRESH = timedelta(minutes=15)
 CLI = "cli:"
 
 
@@ -35,29 +32,18 @@ def of(session: ReadSession, *, kind: str, id: int, name: str) -> Identity:
     return Identity(role, frozenset({f"{kind}:{name}"}))
 
 
-def is_fresh(session: ReadSession, actor: Actor, *, session_id: int | None) -> bool:
-    """Whether the actor proved who they are within the last quarter of an hour.
+def is_fresh(session: ReadSession, actor: Actor) -> bool:
+    """Whether the actor proved who they are within the last minutes (PORTAL_STEP_UP_MINUTES).
 
-    An account by signing in (session_id: the browser's session); a token by being made, for then
-    a person with it in hand is there; the command line by being asked at all.
+    An account by signing in or by a step-up; a token by being made, for then a person with it in
+    hand is there; the command line by being asked at all.
     """
     if actor.kind == "cli":
         return True
     if actor.kind == "api_token":
         token = session.get(ApiToken, actor.id)
-        return token is not None and _recent(token.created_at)
-    row = repository.find_session(session, session_id) if session_id is not None else None
-    return (
-        actor.kind == "user"
-        and row is not None
-        and row.account_id == actor.id
-        and row.ended_at is None
-        and _recent(row.created_at)
-    )
-
-
-def _recent(moment: datetime) -> bool:
-    return clock.now() - moment < FRESH
+        return token is not None and clock.now() - token.created_at < step_up.lifetime()
+    return step_up.is_proven(session, actor)
 
 
 def _account(session: ReadSession, account_id: int) -> Identity:

@@ -7,9 +7,6 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.errors import PortalError
 
-#: Stands for the address in the counters: it is the open session that guesses.
-_PLACE = "own password"
-
 
 def change(database: Database, actor: Actor, *, current: str, new: str, session_id: int) -> int:
     """`service.change_own_password` for whoever sits at an open session; how many others ended.
@@ -19,8 +16,10 @@ def change(database: Database, actor: Actor, *, current: str, new: str, session_
     """
     access.require(actor, Permission.OWN_ACCOUNT)
     key = name_key(actor.name)
+    # Stands for the address in the counters: it is this account's open session that guesses.
+    place = f"own password of {actor.id}"
     with database.write() as session:
-        backoff.count_try(session, name_key=key, address=_PLACE)
+        backoff.count_try(session, name_key=key, address=place)
     try:
         with database.write() as session:
             ended = service.change_own_password(
@@ -29,12 +28,12 @@ def change(database: Database, actor: Actor, *, current: str, new: str, session_
     except service.WrongPassword:
         raise
     except PortalError:
-        _forgive(database, key)
+        _forgive(database, key, place)
         raise
-    _forgive(database, key)
+    _forgive(database, key, place)
     return ended
 
 
-def _forgive(database: Database, key: str) -> None:
+def _forgive(database: Database, key: str, place: str) -> None:
     with database.write() as session:
-        backoff.forgive(session, name_key=key, address=_PLACE)
+        backoff.forgive(session, name_key=key, address=place)

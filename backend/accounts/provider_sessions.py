@@ -12,8 +12,8 @@ from backend.accounts import claims as meaning
 from backend.accounts import external, providers, repository, sessions, tokens
 from backend.accounts.external import Identity
 from backend.accounts.providers import Provider
-from backend.core import audit, clock, secret_store
-from backend.core.access import SYSTEM
+from backend.core import access, audit, clock, secret_store
+from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.crypto import SecretUnreadable, Vault
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import NotAuthenticated, NotFound, NotPermitted, UpstreamError
@@ -45,7 +45,11 @@ def open_session(
         keep_role=provider.skip_role_sync,
     )
     raw = sessions.open_session(
-        session, account_id=actor.id, address=address, user_agent=user_agent
+        session,
+        account_id=actor.id,
+        address=address,
+        user_agent=user_agent,
+        proven_at=meaning.proven_at(answer.claims),
     )
     row = repository.find_session_by_hash(session, tokens.hashed(raw))
     if row is None:  # it was made a line above
@@ -98,6 +102,15 @@ def end_named(session: WriteSession, *, issuer: str, claims: Mapping[str, Any]) 
         which = ProviderSession.subject_hash == external.key_of(issuer, str(claims["sub"]))
     ids = list(session.scalars(select(ProviderSession.session_id).where(which)))
     return sum(_end_one(session, session_id, "signed out at the provider") for session_id in ids)
+
+
+def provider_of(session: ReadSession, actor: Actor) -> str:
+    """Name of the identity provider behind the actor's browser session; raises NotFound."""
+    access.require(actor, Permission.OWN_ACCOUNT)
+    row = session.get(ProviderSession, actor.session_id) if actor.session_id else None
+    if row is None:
+        raise NotFound("No identity provider vouched for this session. Sign in again.")
+    return row.provider
 
 
 def hint(session: ReadSession, raw: str) -> tuple[str, str] | None:

@@ -20,12 +20,16 @@ _ERRORS = {
 }
 
 
-async def begin(provider: Provider) -> Started:
-    """A new trip, with the level and age of the sign-in that the configuration asks for."""
-    extra = {}
+async def begin(provider: Provider, *, fresh: bool = False) -> Started:
+    """A new trip, with the level and age of the sign-in that the configuration asks for.
+
+    fresh: the provider asks the person again, whoever it still knows (a step-up). What it then
+    says of the time (auth_time) is what counts: who changes the address gains nothing.
+    """
+    extra = {"prompt": "login", "max_age": "0"} if fresh else {}
     if provider.acr_values:
         extra["acr_values"] = " ".join(provider.acr_values)
-    if provider.max_age is not None:
+    if provider.max_age is not None and not fresh:
         extra["max_age"] = str(provider.max_age)
     return await client.begin(provider.registration, redirect_uri=provider.redirect_uri, **extra)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from backend.models.accounts import (
     AccountSession,
     ApiToken,
     ProviderSession,
+    SecondFactor,
     SignInBackoff,
     SignInTicket,
 )
@@ -178,6 +179,39 @@ def delete_old_sessions(session: WriteSession, before: datetime) -> int:
     session.execute(delete(ProviderSession).where(ProviderSession.session_id.in_(old)))
     query = delete(AccountSession).where(AccountSession.expires_at < before)
     return cast(CursorResult[Any], session.execute(query)).rowcount
+
+
+def _factors(account_id: int, *, confirmed: bool | None) -> list[ColumnElement[bool]]:
+    which = [SecondFactor.account_id == account_id]
+    if confirmed is not None:
+        on = SecondFactor.confirmed_at
+        which.append(on.is_not(None) if confirmed else on.is_(None))
+    return which
+
+
+def find_factor(
+    session: ReadSession, account_id: int, *, confirmed: bool = True
+) -> SecondFactor | None:
+    """The account's second factor: the one that is on, or else the one being set up."""
+    query = select(SecondFactor).where(*_factors(account_id, confirmed=confirmed))
+    return session.scalars(query.execution_options(populate_existing=True)).first()
+
+
+def with_factor(session: ReadSession, account_ids: Sequence[int]) -> set[int]:
+    """Those of the accounts whose second factor is on."""
+    query = select(SecondFactor.account_id).where(
+        SecondFactor.account_id.in_(account_ids), SecondFactor.confirmed_at.is_not(None)
+    )
+    return set(session.scalars(query))
+
+
+def delete_factors(session: WriteSession, account_id: int, *, confirmed: bool | None = None) -> int:
+    query = delete(SecondFactor).where(*_factors(account_id, confirmed=confirmed))
+    return cast(CursorResult[Any], session.execute(query)).rowcount
+
+
+def lock_factors(session: WriteSession) -> list[SecondFactor]:
+    return list(session.scalars(select(SecondFactor).with_for_update()))
 
 
 def find_ticket_account(session: ReadSession, ticket_hash: str) -> int | None:

@@ -1,6 +1,6 @@
 """What the accounts package hands out: frozen views without hashes or secrets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ class SignedIn:
 
     must_change_password: an admin knows the password, so nothing else opens before it is changed.
     has_first_password: the one that the first start printed; a reminder is enough.
+    must_add_factor: the role asks for a second factor, and the account has none.
     """
 
     actor: Actor
@@ -23,6 +24,7 @@ class SignedIn:
     must_change_password: bool
     external: bool = False
     has_first_password: bool = False
+    must_add_factor: bool = False
 
 
 class View(BaseModel):
@@ -42,7 +44,25 @@ class AccountView(View):
     created_by: str
     last_sign_in_at: datetime | None
     live_sessions: int
+    second_factor: bool
     version: int
+
+
+class SecondFactorView(View):
+    """One's own second factor. required: the role asks for one."""
+
+    on: bool
+    since: datetime | None
+    recovery_codes_left: int
+    required: bool
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A second factor that is being set up. Both hold the secret, and are shown only now."""
+
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
 
 
 class AccountPage(View):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from backend.accounts import passwords, repository, sessions
+from backend.accounts import passwords, repository, sessions, step_up
 from backend.accounts.names import checked_name, checked_role, name_key
 from backend.accounts.schemas import AccountPage, AccountView
 from backend.core import access, audit, clock
@@ -69,8 +69,9 @@ def list_accounts(
     live = repository.count_live_sessions(
         session, [row.id for row in items], now=now, idle_since=now - sessions.IDLE_TIMEOUT
     )
+    factors = repository.with_factor(session, [row.id for row in items])
     return AccountPage(
-        items=[_view(row, live.get(row.id, 0)) for row in items],
+        items=[_view(row, live.get(row.id, 0), row.id in factors) for row in items],
         next_cursor=items[-1].name if len(rows) > limit else None,
     )
 
@@ -81,7 +82,7 @@ def get_by_name(session: ReadSession, actor: Actor, *, name: str) -> AccountView
     row = repository.find_account(session, name_key(name))
     if row is None:
         raise NotFound(f"There is no account named {name.strip()}.")
-    return _view(row, 0)
+    return _view(row, 0, bool(repository.with_factor(session, [row.id])))
 
 
 def create(
@@ -95,6 +96,7 @@ def create(
 ) -> AccountView:
     """Make an account; raises InvalidInput (name, role, password) and NameTaken."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
+    step_up.require(session, actor)
     name = checked_name(name)
     stored = passwords.hash_password(passwords.check_new(password, name=name))
     return add_account(
@@ -160,6 +162,7 @@ def set_role(
     Raises ChangedMeanwhile, LastAdmin, NotFound, InvalidInput.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
+    step_up.require(session, actor)
     wanted = checked_role(role)
     row = _locked(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
     before, row.role = row.role, wanted.value
@@ -178,6 +181,8 @@ def set_disabled(
     if disabled and actor.kind == "user" and account_id == actor.id:
         raise Conflict("You cannot disable your own account; another admin can.")
     row = _locked(session, account_id, version, losing_admin=disabled)
+    if not disabled:
+        step_up.require(session, actor)
     row.disabled = disabled
     ended = 0
     if disabled:
@@ -192,6 +197,7 @@ def reset_password(session: WriteSession, actor: Actor, *, account_id: int, vers
     Raises ChangedMeanwhile, NotFound; InvalidInput for accounts of the identity provider.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
+    step_up.require(session, actor)
     raw = passwords.random_password()
     stored = passwords.hash_password(raw)  # slow on purpose, so before the lock
     row = _locked(session, account_id, version, losing_admin=False)
@@ -202,6 +208,23 @@ def reset_password(session: WriteSession, actor: Actor, *, account_id: int, vers
     ended = sessions.end_all(session, account_id=account_id, reason="password reset")
     _changed(session, actor, "reset_password", row, {"sessions_ended": ended})
     return Reset(account=_view(row, 0), raw=raw)
+
+
+def reset_second_factor(
+    session: WriteSession, actor: Actor, *, account_id: int, version: int
+) -> AccountView:
+    """Remove the account's second factor, for who lost app and recovery codes; ends its sessions.
+
+    Raises ChangedMeanwhile, NotFound, NotFresh; Conflict when there is none.
+    """
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    step_up.require(session, actor)
+    row = _locked(session, account_id, version, losing_admin=False)
+    if not repository.delete_factors(session, row.id):
+        raise Conflict(f"The account {row.name} has no second factor.")
+    ended = sessions.end_all(session, account_id=account_id, reason="second factor reset")
+    _changed(session, actor, "reset_second_factor", row, {"sessions_ended": ended})
+    return _view(row, 0)
 
 
 def change_own_password(
@@ -266,7 +289,7 @@ def _record(
     )
 
 
-def _view(row: Account, live_sessions: int) -> AccountView:
+def _view(row: Account, live_sessions: int, second_factor: bool = False) -> AccountView:
     return AccountView(
         id=row.id,
         name=row.name,
@@ -278,5 +301,6 @@ def _view(row: Account, live_sessions: int) -> AccountView:
         created_by=row.created_by,
         last_sign_in_at=row.last_sign_in_at,
         live_sessions=live_sessions,
+        second_factor=second_factor,
         version=row.version,
     )

@@ -4,9 +4,9 @@ A session ends by sign-out, idle or absolute timeout, password change, disabling
 an admin. Every page run asks `actor_for`, so each of these and a changed role count at once.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from backend.accounts import last_seen, repository, tokens
+from backend.accounts import last_seen, repository, second_factor, tokens
 from backend.accounts.schemas import SessionView, SignedIn
 from backend.core import access, audit, clock
 from backend.core.access import SYSTEM, Actor, Permission, Role
@@ -23,11 +23,19 @@ KEEP_ENDED = timedelta(days=30)
 MAX_LISTED = 500
 
 
-def open_session(session: WriteSession, *, account_id: int, address: str, user_agent: str) -> str:
+def open_session(
+    session: WriteSession,
+    *,
+    account_id: int,
+    address: str,
+    user_agent: str,
+    proven_at: datetime | None = None,
+) -> str:
     """Start a session and return its raw token, which is stored nowhere.
 
     Only the sign-in calls this, right after the credentials were right: every sign-in gets a new
-    token (no fixation). address, user_agent: for the list of live sessions.
+    token (no fixation). address, user_agent: for the list of live sessions. proven_at: when the
+    person proved who they are, where that was earlier (at an identity provider).
     """
     raw, now = tokens.new_token(), clock.now()
     session.add(
@@ -35,6 +43,7 @@ def open_session(session: WriteSession, *, account_id: int, address: str, user_a
             account_id=account_id,
             token_hash=tokens.hashed(raw),
             created_at=now,
+            proven_at=min(proven_at or now, now),
             last_seen_at=now,
             expires_at=now + ABSOLUTE_TIMEOUT,
             address=address[:64],
@@ -67,11 +76,18 @@ def actor_for(session: ReadSession, raw: str, *, active: bool = True) -> SignedI
             session, lambda short: repository.set_last_seen(short, row.id, now)
         )
     return SignedIn(
-        actor=Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),
+        actor=Actor(
+            id=account.id,
+            name=account.name,
+            role=Role(account.role),
+            kind="user",
+            session_id=row.id,
+        ),
         session_id=row.id,
         must_change_password=account.must_change_password and not _is_first_start(account),
         external=account.password_hash is None,
         has_first_password=account.must_change_password and _is_first_start(account),
+        must_add_factor=second_factor.is_missing(session, account),
     )
 
 

@@ -1,14 +1,17 @@
-"""Is this name and password right? With back-off, audit, and nothing learned from a refusal."""
+"""Is this name and password right, and then the code of the second factor? With back-off, audit,
+and nothing learned from a refusal."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from backend.accounts import backoff, devices, passwords, repository
+from backend.accounts import backoff, devices, passwords, repository, totp
 from backend.accounts.names import name_key
 from backend.core import audit, clock
 from backend.core.access import Actor, Role
-from backend.core.database import Database
+from backend.core.database import Database, WriteSession
 from backend.core.errors import NotAuthenticated
 from backend.core.log import get_logger
+from backend.models.accounts import Account
 
 log = get_logger(__name__)
 
@@ -16,6 +19,28 @@ ACTION = "accounts:session:sign_in"
 #: Who a refused try is written down as. The typed name is not: people type passwords there.
 ANONYMOUS = Actor(id=0, name="anonymous", role=Role.VIEWER, kind="system")
 REFUSED = "The name or the password is wrong."
+WRONG_CODE = "The code is wrong, or was used already. Wait for the next one."
+#: How long a code may come after the password.
+HALF_WAY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class HalfWay:
+    """A right password whose second factor is still to come. Kept on the server."""
+
+    account_id: int
+    name_key: str
+    #: Both must still hold when the code comes.
+    password_changed_at: datetime | None
+    at: datetime
+
+
+class CodeNeeded(NotAuthenticated):
+    """The password was right, and the account has a second factor: `enter_code` goes on."""
+
+    def __init__(self, half_way: HalfWay) -> None:
+        super().__init__("Now type the code that your authenticator app shows.")
+        self.half_way = half_way
 
 
 @dataclass(frozen=True)
@@ -37,8 +62,9 @@ def authenticate(
     device: the cookie that an earlier sign-in left in this browser, "" when there is none.
 
     Takes the database and not a session: bcrypt's quarter second must not hold a lock.
-    Raises TooManyAttempts while a wait is on, and NotAuthenticated with the same sentence after
-    the same time for an unknown name, a wrong password and a disabled account.
+    Raises TooManyAttempts while a wait is on, CodeNeeded for who has a second factor, and
+    NotAuthenticated with the same sentence after the same time for an unknown name, a wrong
+    password and a disabled account.
     """
     key = name_key(name)
     with database.write() as session:
@@ -64,31 +90,68 @@ def authenticate(
         _refused(database, candidate, fits=fits, address=address, waits=counted.waits)
         raise NotAuthenticated(REFUSED)
     actor = _accepted(database, candidate, key=key, address=address, device=browser)
+    if isinstance(actor, HalfWay):
+        raise CodeNeeded(actor)
     if actor is None:
         _refused(database, candidate, fits=False, address=address, waits=counted.waits)
         raise NotAuthenticated(REFUSED)
     return actor
 
 
+def enter_code(
+    database: Database, half_way: HalfWay, *, code: str, address: str, device: str = ""
+) -> Actor:
+    """The second step: a code of the account's app, or one of its recovery codes.
+
+    Wrong codes are counted apart from wrong passwords. Raises TooManyAttempts, and
+    NotAuthenticated for a wrong or used code and when the password is too long ago.
+    """
+    key = f"{half_way.name_key}\0code"
+    with database.write() as session:
+        browser = devices.known(session, device, account_id=half_way.account_id)
+        browser += "\0code" if browser else ""
+        counted = backoff.count_try(session, name_key=key, address=address, device=browser)
+    with database.write() as session:
+        row = repository.get_account_locked(session, half_way.account_id)
+        if (
+            row.disabled
+            or row.password_changed_at != half_way.password_changed_at
+            or clock.now() - half_way.at > HALF_WAY
+        ):
+            raise NotAuthenticated("Your password is too long ago. Sign in again.")
+        used = totp.use(session, row.id, code)
+        if used is not None:
+            backoff.forgive(session, name_key=key, address=address, device=browser)
+            return _let_in(session, row, {"address": address, "way": f"password and {used}"})
+        _write_refusal(session, row.name, "wrong code", address=address, waits=counted.waits)
+    raise NotAuthenticated(WRONG_CODE)
+
+
 def _accepted(
     database: Database, candidate: _Candidate, *, key: str, address: str, device: str
-) -> Actor | None:
+) -> Actor | HalfWay | None:
     """None when the account was disabled or got another password while this one was looked at."""
-    actor = Actor(id=candidate.id, name=candidate.name, role=candidate.role, kind="user")
     with database.write() as session:
         row = repository.get_account_locked(session, candidate.id)
         if row.disabled or row.password_hash != candidate.password_hash:
             return None
         backoff.forgive(session, name_key=key, address=address, device=device)
-        row.last_sign_in_at = clock.now()
-        audit.record(
-            session,
-            actor,
-            ACTION,
-            subject=f"account {candidate.name}",
-            outcome="succeeded",
-            details={"address": address, "way": "password"},
-        )
+        if repository.find_factor(session, row.id) is not None:
+            return HalfWay(row.id, key, row.password_changed_at, clock.now())
+        return _let_in(session, row, {"address": address, "way": "password"})
+
+
+def _let_in(session: WriteSession, row: Account, details: dict[str, str]) -> Actor:
+    actor = Actor(id=row.id, name=row.name, role=Role(row.role), kind="user")
+    row.last_sign_in_at = clock.now()
+    audit.record(
+        session,
+        actor,
+        ACTION,
+        subject=f"account {row.name}",
+        outcome="succeeded",
+        details=details,
+    )
     return actor
 
 
@@ -97,12 +160,19 @@ def _refused(
 ) -> None:
     reason = "unknown name" if candidate is None else "disabled" if fits else "wrong credentials"
     with database.write() as session:
-        audit.record(
-            session,
-            ANONYMOUS,
-            ACTION,
-            subject=f"account {candidate.name}" if candidate else "unknown account",
-            outcome="refused",
-            details={"address": address, "reason": reason, "wait_started": waits},
-        )
+        name = candidate.name if candidate else ""
+        _write_refusal(session, name, reason, address=address, waits=waits)
+
+
+def _write_refusal(
+    session: WriteSession, name: str, reason: str, *, address: str, waits: bool
+) -> None:
+    audit.record(
+        session,
+        ANONYMOUS,
+        ACTION,
+        subject=f"account {name}" if name else "unknown account",
+        outcome="refused",
+        details={"address": address, "reason": reason, "wait_started": waits},
+    )
     log.warning("A sign-in was refused.", reason=reason, wait_started=waits)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from backend.accounts import identity, sign_in
+from backend.accounts import identity
+from backend.accounts.step_up import NotFresh
 from backend.changes import actions, gate, lifecycle, repository, told, views
 from backend.changes.schemas import DONE, ChangePage, ChangeView, Now
 from backend.core import access, audit
@@ -15,21 +16,6 @@ from backend.models.changes import Change
 MAX_PAGE = 200
 MAX_TEXT = 2_000
 Which = Literal["all", "to_approve", "mine", "done"]
-
-
-class NotFresh(NotPermitted):
-    """The sign-in is too old to decide about somebody else's change."""
-
-    def __init__(self, kind: str) -> None:
-        minutes = int(identity.FRESH.total_seconds() // 60)
-        how = (
-            "Approve on the page or at the command line, or with a token made just now."
-            if kind == "api_token"
-            else "Type your password, or sign in again."
-        )
-        super().__init__(
-            f"An approval needs proof of who you are from the last {minutes} minutes. {how}"
-        )
 
 
 def list_changes(
@@ -124,44 +110,22 @@ def would_do(database: Database, actor: Actor, *, change_id: int) -> Now:
 
 
 def approve(
-    session: WriteSession,
-    actor: Actor,
-    *,
-    change_id: int,
-    comment: str = "",
-    session_id: int | None = None,
+    session: WriteSession, actor: Actor, *, change_id: int, comment: str = ""
 ) -> ChangeView:
     """Approve; with the last approval needed the request is carried out by a job.
 
-    session_id: of the browser's session, whose sign-in must be fresh.
-    Raises NotFound, NotPermitted (role, one's own request, NotFresh), Conflict.
+    Raises NotFound, NotPermitted (role, one's own request, NotFresh: `accounts.step_up`), Conflict.
     """
     access.require(actor, Permission.CHANGES_DECIDE)
     row = repository.lock(session, change_id)
     _may_approve(session, actor, row)
-    if not identity.is_fresh(session, actor, session_id=session_id):
-        raise NotFresh(actor.kind)
+    if not identity.is_fresh(session, actor):
+        if actor.kind == "api_token":
+            raise NotFresh(
+                "Approve on the page or at the command line, or with a token made just now."
+            )
+        raise NotFresh()
     return _approved(session, actor, row, comment)
-
-
-def approve_with_password(
-    database: Database, actor: Actor, *, change_id: int, password: str, comment: str = ""
-) -> ChangeView:
-    """`approve` for an account whose sign-in is old: the password is typed once more, with the
-    sign-in's waits for guesses. Raises NotAuthenticated, TooManyAttempts and what `approve` does.
-    """
-    access.require(actor, Permission.CHANGES_DECIDE)
-    if actor.kind != "user":
-        raise NotFresh(actor.kind)
-    proven = sign_in.authenticate(
-        database, name=actor.name, password=password, address=f"change {change_id}"
-    )
-    if proven.id != actor.id:
-        raise NotFresh(actor.kind)
-    with database.write() as session:
-        row = repository.lock(session, change_id)
-        _may_approve(session, proven, row)
-        return _approved(session, proven, row, comment)
 
 
 def reject(session: WriteSession, actor: Actor, *, change_id: int, reason: str) -> ChangeView:

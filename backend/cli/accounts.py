@@ -47,10 +47,11 @@ def list_(
             "disabled" if view.disabled else "enabled",
             view.last_sign_in_at or "never",
             view.live_sessions,
+            "on" if view.second_factor else "off",
         ]
         for view in page.items
     ]
-    text = cli.table(["NAME", "ROLE", "STATE", "LAST SIGN-IN", "SESSIONS"], rows)
+    text = cli.table(["NAME", "ROLE", "STATE", "LAST SIGN-IN", "SESSIONS", "SECOND FACTOR"], rows)
     cli.emit(page, as_json, text + cli.more(page.next_cursor))
 
 
@@ -89,6 +90,15 @@ def reset_password(name: Name) -> None:
         made = service.reset_password(session, actor, account_id=view.id, version=view.version)
     typer.echo(f"The new password of {made.account.name}, shown only this once:", err=True)
     typer.echo(made.raw)
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(name: Name, as_json: Json = False) -> None:
+    """Remove an account's second factor (app and recovery codes lost); ends its sessions."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        view = service.reset_second_factor(session, actor, account_id=view.id, version=view.version)
+    cli.emit(view, as_json, f"The second factor of {view.name} is removed.")
 
 
 @tokens_app.command("add")

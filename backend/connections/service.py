@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from backend.accounts import step_up
 from backend.connections import credentials, environments, guard, kinds, repository, rules, secrets
 from backend.connections.errors import ChangedMeanwhile, EnvironmentDeleted, SecretsAskedAgain
 from backend.connections.kinds import Kind
@@ -57,7 +58,7 @@ def save(
     settings: the named ones change, others stay; "" clears one. secrets_in: a blank one keeps
     what is stored. version: the one the person saw (0: not configured); None: no check (CLI).
     Raises InvalidInput (names, values, incomplete), SecretsAskedAgain, ChangedMeanwhile,
-    EnvironmentNotFound, EnvironmentDeleted.
+    EnvironmentNotFound, EnvironmentDeleted, NotFresh.
     """
     access.require(actor, Permission.CONNECTIONS_WRITE)
     known = kinds.get_kind(kind)
@@ -69,6 +70,8 @@ def save(
     _check_version(f"The {known.label} connection of '{row.name}'", stored, version)
     old = dict(stored.settings) if stored else {}
     plain, sealed = merge(known, old, settings, secrets_in or {})
+    if sealed or clear_secrets:
+        step_up.require(session, actor)
     rules.check_names(known, {}, dict.fromkeys(clear_secrets, ""))
     kept = {item.field for item in repository.list_secrets(session, row.id, kind)}
     kept -= set(clear_secrets)

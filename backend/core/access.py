@@ -4,7 +4,7 @@ The role table is DESIGN section 4, kept here once; pages, API, CLI and jobs all
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -123,6 +123,7 @@ class Actor:
     only: of the role's permissions, those an API token is limited to; None: all. environments: the
     numbers of those it is limited to; None: all. Both hold while the request lasts
     (`limit_environments`); what a job does later was allowed when it was asked for.
+    session_id: the browser's session that acts; None for commands, programs and jobs.
     """
 
     id: int
@@ -132,6 +133,7 @@ class Actor:
     ask_only: bool = False
     only: frozenset[Permission] | None = None
     environments: frozenset[int] | None = None
+    session_id: int | None = field(default=None, compare=False)
 
     def may(self, permission: Permission) -> bool:
         if self.ask_only and permission not in _LOOKING:

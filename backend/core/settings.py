@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from backend.core.access import Role
 from backend.core.errors import SettingsError
 
 LOOPBACK = "loopback"
@@ -53,6 +54,18 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         alias="PORTAL_ADMIN_PASSWORD",
         description="Its password; empty: a random one, printed once.",
+    )
+    second_factor_roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        default=(),
+        alias="PORTAL_SECOND_FACTOR_ROLES",
+        description="Roles, comma separated, whose local accounts must have a second factor.",
+    )
+    step_up_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=720,
+        alias="PORTAL_STEP_UP_MINUTES",
+        description="How long a sign-in, or the password typed once more, lets dangerous acts by.",
     )
     sandbox: Literal["auto", "on", "off"] = Field(
         default="auto",
@@ -167,6 +180,15 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("second_factor_roles", mode="before")
+    @classmethod
+    def _roles(cls, value: Any) -> Any:
+        texts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        unknown = [text for text in texts if text not in set(Role)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no role; roles are {', '.join(Role)}")
+        return tuple(texts)
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core.crypto import SEALED
@@ -43,12 +43,33 @@ class AccountSession(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When the person last proved who they are: the sign-in, or a step-up after it.
+    proven_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     address: Mapped[str] = mapped_column(String(64))
     user_agent: Mapped[str] = mapped_column(String(300))
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_reason: Mapped[str] = mapped_column(String(40))
+
+
+class SecondFactor(Base):
+    """A TOTP generator (RFC 6238) of an account; counts from the first right code on."""
+
+    __tablename__ = "second_factors"
+    __table_args__ = (Index("ix_second_factors_account", "account_id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    #: The shared secret in base32.
+    ciphertext: Mapped[str] = mapped_column(Text, info=SEALED)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: None while nobody has typed a right code yet.
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Time step of the newest code that was accepted: it and older ones are refused.
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    #: JSON list of the keyed hashes of the recovery codes that are left.
+    recovery_hashes: Mapped[str] = mapped_column(Text)
 
 
 class SignInTicket(Base):

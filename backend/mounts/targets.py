@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backend.accounts import step_up
 from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
@@ -45,9 +46,11 @@ def save(
 ) -> TargetView:
     """Make or change a template; an empty secret_ref keeps the stored one.
 
-    Raises InvalidInput naming everything that is missing.
+    Raises InvalidInput naming everything that is missing, NotFresh.
     """
     access.require(actor, Permission.MOUNTS_WRITE)
+    if secret_ref:
+        step_up.require(session, actor)
     where = settings.find(session, environment)
     if not where.environment_id:
         raise InvalidInput("Templates belong to an environment; add one on the Connections page.")

@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.accounts import step_up
 from backend.connections import environments, service, testing
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
@@ -107,6 +108,7 @@ def leave(database: Database, actor: Actor) -> bool:
     """Remove the sandbox environment and stop its servers; real environments are untouched."""
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
     with database.write() as session:
+        step_up.require(session, actor)
         for environment in environments.list_all(session, actor):
             if environment.is_sandbox:
                 environments.remove(

@@ -51,11 +51,16 @@ def _row(view: AccountView) -> dict[str, Any]:
         "Role": view.role.value,
         "State": "disabled" if view.disabled else "enabled",
         "Signs in with": "identity provider" if view.external else "password",
+        "Second factor": _factor(view),
         "Last sign-in": view.last_sign_in_at,
         "Live sessions": view.live_sessions,
         "Created": view.created_at,
         "Created by": view.created_by,
     }
+
+
+def _factor(view: AccountView) -> str:
+    return "provider" if view.external else "on" if view.second_factor else "off"
 
 
 def _page(part: str, after: str | None) -> tuple[list[AccountView], str | None]:
@@ -102,7 +107,7 @@ def head(view: AccountView) -> None:
 
 def actions(view: AccountView, *, own_id: int) -> None:
     """Role, password and state of one account."""
-    role, save, reset, state = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
+    role, save, reset, factor, state = st.columns([2, 1, 1, 1, 1], vertical_alignment="bottom")
     role_key = f"accounts.role.{view.id}.{view.version}"
     role.selectbox("Role", ROLES, index=ROLES.index(view.role.value), key=role_key)
     save.button(
@@ -119,6 +124,15 @@ def actions(view: AccountView, *, own_id: int) -> None:
         help="The identity provider keeps it." if view.external else None,
         on_click=confirm.open_dialog,
         args=("accounts.reset.dialog",),
+        width="stretch",
+    )
+    factor.button(
+        "Reset second factor",
+        key="accounts.reset_factor",
+        disabled=not view.second_factor,
+        help=None if view.second_factor else "There is none.",
+        on_click=confirm.open_dialog,
+        args=("accounts.reset_factor.dialog",),
         width="stretch",
     )
     if view.disabled:
@@ -156,6 +170,20 @@ def _dialogs(view: AccountView) -> None:
         action="Reset password",
         on_confirm=lambda: _reset(view),
     )
+    confirm.ask(
+        "accounts.reset_factor.dialog",
+        title=f"Reset the second factor of {escape(view.name)}?",
+        body="App and recovery codes serve no more: the password alone opens the account, until a "
+        f"new app is set up. Be sure that it is {view.name} who asks. {ends}",
+        action="Reset second factor",
+        on_confirm=lambda: _reset_factor(view),
+    )
+
+
+def _reset_factor(view: AccountView) -> None:
+    done = calls.write(service.reset_second_factor, account_id=view.id, version=view.version)
+    if done:
+        flash.success(f"The second factor of {escape(view.name)} is removed.")
 
 
 def _save_role(view: AccountView, role_key: str) -> None:

@@ -141,12 +141,6 @@ def _approval(view: ChangeView) -> None:
         )
     )
     st.text_input("Comment (may be left out)", key="changes.comment", max_chars=service.MAX_TEXT)
-    st.text_input(
-        "Your password",
-        type="password",
-        key="changes.password",
-        help="Needed when you signed in more than 15 minutes ago.",
-    )
 
 
 def _reason(label: str) -> None:
@@ -155,19 +149,7 @@ def _reason(label: str) -> None:
 
 def _approve(view: ChangeView) -> bool:
     comment = st.session_state.get("changes.comment", "")
-    password = st.session_state.get("changes.password", "")
-    if password:
-        done = calls.run(
-            service.approve_with_password, change_id=view.id, password=password, comment=comment
-        )
-    else:
-        session = guard.signed_in()
-        done = calls.write(
-            service.approve,
-            change_id=view.id,
-            comment=comment,
-            session_id=session.session_id if session else None,
-        )
+    done = calls.write(service.approve, change_id=view.id, comment=comment)
     if done is not None:
         begins = "It is being carried out." if done.status == "approved" else "One more is needed."
         flash.success(f"Change {view.id} approved. {begins}")

@@ -4,13 +4,15 @@ import streamlit as st
 
 from backend.accounts import sessions
 from backend.core.access import Permission
-from pages.shared import password_form, session_list
+from pages.shared import password_form, second_factor_form, session_list
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
 # gate
 actor = guard.require(Permission.OWN_ACCOUNT)
-head.draw("My account", "Your password and the browsers you are signed in with.")
+head.draw(
+    "My account", "Your password, your second factor and the browsers you are signed in with."
+)
 flash.show()
 # load
 session = guard.signed_in()
@@ -26,3 +28,4 @@ if session is not None and session.external:
     st.info("You sign in with the identity provider; your password is kept there.")
 elif session is not None:
     password_form.draw(session)
+    second_factor_form.draw(session)

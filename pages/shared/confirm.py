@@ -12,6 +12,9 @@ from pages.shell import flash, where
 from pages.shell.errors import escape
 
 _OPEN = "confirm.open"
+#: The dialog that asks who acts (pages.shared.step_up), and the one that it came from.
+PROOF = "confirm.proof"
+_CAME_FROM = "confirm.came_from"
 
 
 def open_dialog(name: str) -> None:
@@ -25,6 +28,20 @@ def is_open(name: str) -> bool:
 
 def close() -> None:
     st.session_state.pop(_OPEN, None)
+
+
+def ask_for_proof() -> None:
+    """What was just asked for needs a fresh proof of who acts: that is asked first."""
+    open_dialog(PROOF)
+
+
+def go_back() -> bool:
+    """Open the dialog again that the proof was asked for in; False when there was none."""
+    before = st.session_state.pop(_CAME_FROM, None)
+    close()
+    if before is not None:
+        open_dialog(before)
+    return before is not None
 
 
 def ask(
@@ -73,9 +90,12 @@ def ask(
             close()
             with flash.deferring():
                 done = on_confirm()
-            if done is not False:
-                st.rerun()
-            open_dialog(name)
+            if is_open(PROOF):
+                st.session_state[_CAME_FROM] = name
+            elif done is False:
+                open_dialog(name)
+                return
+            st.rerun()
         if buttons.button("Cancel", key=f"{name}.cancel"):
             close()
             st.rerun()

@@ -1,7 +1,8 @@
 """The page's unit of work: open a session, call one service function, commit or roll back.
 
 Errors end as a sentence on the page; `read` then stops the script, `write` returns None. So it
-does when the policy asks for an approval: the sentence then names the change that waits.
+does when the policy asks for an approval: the sentence then names the change that waits. What
+needs a fresh proof of who acts opens the dialog that asks for it.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from backend.accounts.step_up import NotFresh
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, Waiting
+from pages.shared import confirm
 from pages.shell import errors, guard
 
 T = TypeVar("T")
@@ -52,6 +55,9 @@ def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
     except Waiting as exc:
         errors.show_waiting(exc)
         return None
+    except NotFresh:
+        confirm.ask_for_proof()
+        return None
     except PortalError as exc:
         errors.show(exc)
         return None
@@ -60,15 +66,22 @@ def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
 def run(function: Callable[..., T], /, **arguments: Any) -> T | None:
     """`function(database, actor, **arguments)` for services that call outside systems between
     short units of work of their own; a PortalError is shown, None returned."""
-    actor = _actor()
     try:
-        return function(get_database(), actor, **arguments)
+        return on_database(function, **arguments)
     except Waiting as exc:
         errors.show_waiting(exc)
+        return None
+    except NotFresh:
+        confirm.ask_for_proof()
         return None
     except PortalError as exc:
         errors.show(exc)
         return None
+
+
+def on_database(function: Callable[..., T], /, **arguments: Any) -> T:
+    """Like `run`, but the PortalError is raised for a page that has something better to do."""
+    return function(get_database(), _actor(), **arguments)
 
 
 def _actor() -> Any:

@@ -34,6 +34,9 @@ def require(permission: Permission) -> Actor:
     if session.must_change_password and permission is not Permission.OWN_ACCOUNT:
         st.warning("Choose a password of your own first.", icon=":material/key:")
         st.stop()
+    if session.must_add_factor and permission is not Permission.OWN_ACCOUNT:
+        st.warning("Set up your second factor first.", icon=":material/key:")
+        st.stop()
     if not session.actor.may(permission):
         errors.show(
             NotPermitted(

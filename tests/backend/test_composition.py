@@ -58,6 +58,7 @@ def test_every_table_with_ciphertext_has_one_owner() -> None:
         "mount_targets",
         "notification_channels",
         "provider_sessions",
+        "second_factors",
     } == set(owners)
 
 

@@ -17,7 +17,9 @@ def as_(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def become(name: str) -> None:
         signed_in = SignedIn(
-            actor=world.people[name], session_id=world.browsers[name], must_change_password=False
+            actor=world.in_browser(name),
+            session_id=world.browsers[name],
+            must_change_password=False,
         )
         monkeypatch.setattr("auth.current.signed_in", lambda: signed_in)
 
@@ -63,9 +65,13 @@ def test_an_old_sign_in_needs_the_password(
     app.run()
     app.button(key="changes.approve").click().run()
     app.button(key="changes.approve.sure.confirm").click().run()
-    assert "Type your password, or sign in again" in app.warning[0].value
-    app.button(key="changes.approve").click().run()
-    app.text_input(key="changes.password").set_value(PASSWORD).run()
+    assert world.view(number).status == "waiting"
+    assert any("proof of who you are from the last 15 minutes" in m.value for m in app.markdown)
+    app.text_input(key="step_up.typed").set_value("wrong")
+    app.button(key="step_up.confirm").click().run()
+    assert "The password is wrong" in app.warning[0].value
+    app.text_input(key="step_up.typed").set_value(PASSWORD)
+    app.button(key="step_up.confirm").click().run()
     app.button(key="changes.approve.sure.confirm").click().run()
     assert world.view(number).status == "approved"
 

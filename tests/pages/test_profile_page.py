@@ -1,14 +1,20 @@
 """My account: one's own sessions and password."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import pyotp
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from backend.accounts import passwords, repository, sessions
-from backend.core.access import Actor
+from backend.accounts import passwords, repository, second_factor, sessions, totp
+from backend.core import clock
+from backend.core.access import Actor, Role
 from backend.core.database import Database
+from backend.core.settings import Settings
+from backend.models.accounts import AccountSession
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "profile/page.py")
 PORTAL = PAGE.replace("profile/page.py", "portal.py")
@@ -124,3 +130,56 @@ class TestSessions:
         assert len(ends) == 2
         ends[0].click().run()
         assert live(database, ann) == 2
+
+
+class TestSecondFactor:
+    @pytest.fixture
+    def portal(self, ann: Actor) -> AppTest:
+        return AppTest.from_file(PORTAL, default_timeout=60).run().switch_page(PAGE).run()
+
+    def test_it_is_set_up_with_the_apps_code(
+        self, portal: AppTest, database: Database, ann: Actor
+    ) -> None:
+        portal.button(key="second_factor.begin").click().run()
+        secret = "".join(portal.code[0].value.split())
+        portal.text_input(key="second_factor.code").set_value("000000")
+        portal.button(key="second_factor.send").click().run()
+        assert "The code is wrong" in portal.warning[0].value
+        portal.text_input(key="second_factor.code").set_value(pyotp.TOTP(secret).now())
+        portal.button(key="second_factor.send").click().run()
+        assert len(portal.code[0].value.split()) == totp.RECOVERY_CODES
+        portal.button(key="second_factor.kept").click().run()
+        assert not portal.exception
+        assert not portal.code
+        with database.read() as session:
+            assert second_factor.status(session, ann).on
+
+    def test_an_old_sign_in_is_asked_for_the_password_first(
+        self, portal: AppTest, database: Database, ann: Actor
+    ) -> None:
+        with database.write() as session:
+            hour_ago = clock.now() - timedelta(hours=1)
+            session.execute(update(AccountSession).values(proven_at=hour_ago))
+        portal.button(key="second_factor.begin").click().run()
+        assert not portal.code
+        portal.text_input(key="step_up.typed").set_value(OLD)
+        portal.button(key="step_up.confirm").click().run()
+        assert "ask for it once more" in portal.success[0].value
+        portal.button(key="second_factor.begin").click().run()
+        assert portal.code
+        assert not portal.exception
+
+    def test_where_the_role_asks_for_one_it_stands_before_every_page(
+        self, ann: Actor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        must = Settings(second_factor_roles=(Role.VIEWER,))
+        monkeypatch.setattr(second_factor, "get_settings", lambda: must)
+        portal = AppTest.from_file(PORTAL, default_timeout=60).run()
+        assert portal.title[0].value == "Set up your second factor"
+        portal.button(key="second_factor.begin").click().run()
+        secret = "".join(portal.code[0].value.split())
+        portal.text_input(key="second_factor.code").set_value(pyotp.TOTP(secret).now())
+        portal.button(key="second_factor.send").click().run()
+        assert portal.title[0].value == "Set up your second factor"  # the codes are still unseen
+        portal.button(key="second_factor.kept").click().run()
+        assert portal.title[0].value == "Overview"

@@ -26,6 +26,8 @@ NEEDS_NONE = {
     "backend.accounts.service.add_account": "for its own room's callers, which have asked",
     "backend.accounts.sessions.end": "one's own session may be ended by anyone; others ask",
     "backend.accounts.identity.is_fresh": "about whoever acts, not what they may",
+    "backend.accounts.step_up.is_proven": "about whoever acts, not what they may",
+    "backend.accounts.step_up.require": "about whoever acts, not what they may",
     "backend.changes.gate.check": "the service that is about to act has asked already",
     "backend.changes.lifecycle.end": "part of deciding or carrying out, which has asked",
     "backend.changes.lifecycle.send": "part of an approval, which has asked",

@@ -1,7 +1,7 @@
 """Four people, a production environment, and an action that leaves one line in the audit log."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -73,12 +73,11 @@ class World:
 
     def approve(self, change_id: int, name: str = "bob") -> ChangeView:
         with self.database.write() as session:
-            return service.approve(
-                session,
-                self.people[name],
-                change_id=change_id,
-                session_id=self.browsers.get(name),
-            )
+            return service.approve(session, self.in_browser(name), change_id=change_id)
+
+    def in_browser(self, name: str) -> Actor:
+        """The person as their browser's session acts."""
+        return replace(self.people[name], session_id=self.browsers.get(name))
 
     def view(self, change_id: int) -> ChangeView:
         with self.database.read() as session:
@@ -122,7 +121,7 @@ class World:
             session.execute(
                 update(AccountSession)
                 .where(AccountSession.id == self.browsers[name])
-                .values(created_at=clock.now() - timedelta(**time))
+                .values(proven_at=clock.now() - timedelta(**time))
             )
 
     def expire(self, change_id: int) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from backend.accounts import api_tokens
+from backend.accounts import api_tokens, step_up
 from backend.changes import gate, repository, service
 from backend.changes.rules import Rule
 from backend.core import clock
@@ -128,15 +128,14 @@ class TestDeciding:
             world.approve(number)
 
     def test_the_password_typed_once_more_is_fresh(self, world: World) -> None:
-        number = _change(world)
-        with pytest.raises(NotAuthenticated):
-            service.approve_with_password(
-                world.database, world.people["bob"], change_id=number, password="wrong"
-            )
-        view = service.approve_with_password(
-            world.database, world.people["bob"], change_id=number, password=PASSWORD
-        )
-        assert view.status == "approved"
+        number, bob = _change(world), world.in_browser("bob")
+        world.let_pass("bob", minutes=16)
+        with pytest.raises(NotAuthenticated, match="The password is wrong"):
+            step_up.prove(world.database, bob, proof="wrong")
+        with pytest.raises(service.NotFresh):
+            world.approve(number)
+        step_up.prove(world.database, bob, proof=PASSWORD)
+        assert world.approve(number).status == "approved"
 
     def test_two_others_and_no_one_twice(self, world: World) -> None:
         world.rule(TWO)
