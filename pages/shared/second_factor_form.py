@@ -104,11 +104,13 @@ def _set_up(enrolment: Enrolment) -> None:
 
 
 def _picture(uri: str) -> str:
-    """The QR code as SVG inside the page: no file that has an address of its own."""
+    """The QR code inside the page: an st.image would be a file with an address of its own, and
+    Streamlit takes inline SVG out."""
     import segno
 
     made: Any = segno.make(uri, error="m")
-    return str(made.svg_inline(scale=4, border=4, dark="#000000", light="#ffffff"))
+    data = made.png_data_uri(scale=5, border=4)
+    return f'<img src="{data}" alt="QR code for an authenticator app" width="230">'
 
 
 def _begin() -> None:
