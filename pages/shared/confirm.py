@@ -10,29 +10,23 @@ import streamlit as st
 
 from pages.shell import flash, where
 from pages.shell.errors import escape
+from pages.shell.proof import OPEN, PROOF
 
-_OPEN = "confirm.open"
-#: The dialog that asks who acts (pages.shared.step_up), and the one that it came from.
-PROOF = "confirm.proof"
+#: The dialog in which a proof of who acts was asked for (pages.shared.step_up).
 _CAME_FROM = "confirm.came_from"
 
 
 def open_dialog(name: str) -> None:
     """Remember that the dialog `name` is open; call from a button's on_click or branch."""
-    st.session_state[_OPEN] = name
+    st.session_state[OPEN] = name
 
 
 def is_open(name: str) -> bool:
-    return st.session_state.get(_OPEN) == name
+    return st.session_state.get(OPEN) == name
 
 
 def close() -> None:
-    st.session_state.pop(_OPEN, None)
-
-
-def ask_for_proof() -> None:
-    """What was just asked for needs a fresh proof of who acts: that is asked first."""
-    open_dialog(PROOF)
+    st.session_state.pop(OPEN, None)
 
 
 def go_back() -> bool:

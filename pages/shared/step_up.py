@@ -7,13 +7,14 @@ from backend.accounts import provider_sessions, step_up
 from backend.core.errors import PortalError
 from pages.shared import confirm
 from pages.shell import calls, errors, flash
+from pages.shell.proof import PROOF
 
 _WORDS = {"password": "Your password", "code": "Code of your authenticator app"}
 
 
 def draw() -> None:
     """The dialog, while it is open; what was asked for is done again by the person."""
-    if confirm.is_open(confirm.PROOF):
+    if confirm.is_open(PROOF):
         _dialog()
 
 

@@ -13,8 +13,7 @@ import streamlit as st
 from backend.accounts.step_up import NotFresh
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, Waiting
-from pages.shared import confirm
-from pages.shell import errors, guard
+from pages.shell import errors, guard, proof
 
 T = TypeVar("T")
 
@@ -56,7 +55,7 @@ def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
         errors.show_waiting(exc)
         return None
     except NotFresh:
-        confirm.ask_for_proof()
+        proof.ask()
         return None
     except PortalError as exc:
         errors.show(exc)
@@ -72,7 +71,7 @@ def run(function: Callable[..., T], /, **arguments: Any) -> T | None:
         errors.show_waiting(exc)
         return None
     except NotFresh:
-        confirm.ask_for_proof()
+        proof.ask()
         return None
     except PortalError as exc:
         errors.show(exc)
