@@ -104,7 +104,7 @@ def enter_code(
     """The second step: a code of the account's app, or one of its recovery codes.
 
     Wrong codes are counted apart from wrong passwords. Raises TooManyAttempts, and
-    NotAuthenticated for a wrong or used code and when the password is too long ago.
+    NotAuthenticated for a wrong or used code and when the code came too late.
     """
     key = f"{half_way.name_key}\0code"
     with database.write() as session:
@@ -118,7 +118,9 @@ def enter_code(
             or row.password_changed_at != half_way.password_changed_at
             or clock.now() - half_way.at > HALF_WAY
         ):
-            raise NotAuthenticated("Your password is too long ago. Sign in again.")
+            raise NotAuthenticated(
+                "The code came too late, or the account changed meanwhile. Sign in again."
+            )
         used = totp.use(session, row.id, code)
         if used is not None:
             backoff.forgive(session, name_key=key, address=address, device=browser)

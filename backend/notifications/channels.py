@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from backend.accounts import step_up
 from backend.connections import guard, resolve
 from backend.core import access, audit, events, secret_store, windows
 from backend.core.access import PERMISSIONS, Actor, Permission, Role
@@ -87,9 +88,11 @@ def add(
     knows. kinds: of events, none for all that concern it. quiet: a window, UTC, in which only
     errors are sent. digest: "hourly" or "daily" gathers what is not urgent.
 
-    Raises InvalidInput, Conflict for a name that is taken, EnvironmentNotFound.
+    Raises InvalidInput, Conflict for a name that is taken, EnvironmentNotFound,
+    NotFresh (`accounts.step_up`).
     """
     owner_id = _owner(actor, personal, write=True)
+    step_up.require(session, actor)
     name, kinds = _checked_name(name), _checked_kinds(actor, kinds, personal)
     if digest not in _DIGESTS:
         raise InvalidInput("digest is hourly, daily or left out.")

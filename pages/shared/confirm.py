@@ -86,10 +86,11 @@ def ask(
                 done = on_confirm()
             if is_open(PROOF):
                 st.session_state[_CAME_FROM] = name
-            elif done is False:
-                open_dialog(name)
-                return
-            st.rerun()
+                st.rerun()
+            if done is not False:
+                st.rerun()
+            # Refused, and said why above: the dialog stays, with both of its buttons.
+            open_dialog(name)
         if buttons.button("Cancel", key=f"{name}.cancel"):
             close()
             st.rerun()
