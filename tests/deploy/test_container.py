@@ -224,6 +224,7 @@ def _copy(source: Path, target: Path) -> None:
         ignored = shutil.ignore_patterns("__pycache__", "state")
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
     else:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target / source.name if target.is_dir() else target)
 
 

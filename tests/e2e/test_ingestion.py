@@ -42,7 +42,7 @@ def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its
     assert field.input_value() == PRICES
     settle(page)
     press(page, "Review")
-    page.get_by_text("polygon-lambda").first.wait_for()
+    page.get_by_text("polygon-lambda").filter(visible=True).first.wait_for()
     settle(page)
     page.get_by_role("button", name="Start the run").last.dblclick()
     page.get_by_text("AWS accepted run").first.wait_for()

@@ -222,7 +222,8 @@ def _network(exc: BaseException, server: str) -> PortalError | None:
             SYSTEM,
             f"the certificate of {causes.shown(server)} is not trusted "
             f"({getattr(certificate, 'verify_message', '') or 'verification failed'})",
-            "Put the issuer's certificate into a file and name it in REQUESTS_CA_BUNDLE.",
+            "Add the issuer's certificate to those of the environment (Connections, Edit), or name "
+            "it in PORTAL_CA_BUNDLE.",
         )
     if causes.find(exc, ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
         return UpstreamUnavailable(

@@ -169,13 +169,13 @@ class TestPoll:
         assert poll(catalogued) == []
 
     def test_a_tag_nobody_can_answer_is_said_once(self, catalogued: World) -> None:
-        foreign = "urn:li:dataset:(urn:li:dataPlatform:mysql,shop.customers,PROD)"
+        foreign = "urn:li:dataset:(urn:li:dataPlatform:snowflake,shop.customers,PROD)"
         catalogued.gms.seed_dataset(foreign, fields={"a": "text"}, tags=[tags.RUN])
 
         answers = {answer.dataset: answer for answer in poll(catalogued)}
 
         assert answers[foreign].run is None
-        assert "platform mysql" in answers[foreign].note
+        assert "platform snowflake" in answers[foreign].note
         assert poll(catalogued) == []
 
     def test_datahub_away_is_survived(self, catalogued: World) -> None:

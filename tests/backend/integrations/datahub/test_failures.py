@@ -9,6 +9,7 @@ import traceback
 import pytest
 
 from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.core.trust import Trust
 from backend.integrations.datahub.client import DataHubClient
 from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
@@ -181,12 +182,13 @@ class TestTls:
 
         assert isinstance(failed, UpstreamUnavailable)
         assert "certificate" in failed.cause
-        assert "REQUESTS_CA_BUNDLE" in failed.advice
+        assert "those of the environment" in failed.advice
 
-    def test_the_advice_works(self, tmp_path, monkeypatch):
+    def test_the_advice_works(self, tmp_path):
         with StandIn(tls=_nobody_trusts(tmp_path)) as gms:
-            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "server.pem"))
-            with DataHubClient(gms.url.replace("127.0.0.1", "localhost"), gms.token) as client:
+            url = gms.url.replace("127.0.0.1", "localhost")
+            trust = Trust(ca=(tmp_path / "server.pem").read_text())
+            with DataHubClient(url, gms.token, trust=trust) as client:
                 assert client.probe().server_version == "v1.7.0"
 
     def test_https_on_a_plain_port(self, gms):
