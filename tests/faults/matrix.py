@@ -197,7 +197,7 @@ PROVEN: dict[Cell, str] = {
         "test_a_committed_run_is_recognised_and_written_back"
     ),
     Cell("ingestion run", "Process", "killed"): (
-        "tests/backend/ingestion/test_follow.py::"
+        "tests/backend/ingestion/test_tracker.py::"
         "TestLooking::test_a_process_that_died_while_sending_leaves_a_run_that_is_cleared"
     ),
     Cell("ingestion run", "AWS", "401"): _REFUSED_START,
