@@ -41,6 +41,7 @@ EXAMPLES = {
     "ingest": ("ingest run --dataset-urn URN", "ingest runs"),
     "jobs": ("jobs list --watch", "jobs show 12"),
     "changes": ("changes list", "changes approve 5"),
+    "notifications": ("notifications list", "notifications test operators"),
     "accounts": ("accounts list", "accounts role ann steward"),
     "tokens": ("tokens add nightly --role operator", "tokens list"),
     "audit": ("audit list", "audit verify"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.core.errors import PortalError
+from backend.core.errors import InvalidInput, PortalError
 from backend.ingestion import run_context, targets
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import MappingBroken, NoMapping, UnknownDataset
@@ -46,9 +46,13 @@ def resolve(
 def checked_urns(dataset_urn: str, job_urn: str | None) -> tuple[str, str | None]:
     """Both URNs without the blanks around them; the dataset's may be "" beside a job's.
 
-    Raises InvalidInput for a malformed one.
+    Raises InvalidInput for a malformed one, and when there is none.
     """
     dataset, job = dataset_urn.strip(), (job_urn or "").strip() or None
+    if not dataset and not job:
+        raise InvalidInput(
+            "Name the dataset (datasetUrn, --dataset-urn) or its data job (jobUrn, --job-urn)."
+        )
     if dataset or not job:
         urns.parse_dataset(dataset)
     if job:

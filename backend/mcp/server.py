@@ -131,7 +131,7 @@ class _Tools:
         )
         return {"plan_id": plan.id, "status": plan.state, "summary": plan.kinds}
 
-    def read_user_plan(self, plan_id: int, offset: int = 0, limit: int = 20) -> dict[str, Any]:
+    def read_user_plan(self, plan_id: int, cursor: int = 0, limit: int = 20) -> dict[str, Any]:
         """What a plan would change, by user id; people's names and addresses are left out."""
         wanted = RowFilter(only_applicable=True)
         with self._database.read() as session:
@@ -141,16 +141,16 @@ class _Tools:
                 self._who,
                 plan_id=plan_id,
                 wanted=wanted,
-                offset=offset,
+                offset=cursor,
                 limit=_bounded(limit),
             )
         rows = [
             {"user_id": row.user_id, "status": row.kind, "sets": list(row.changes)}
             for row in page.items
         ]
-        end = offset + len(rows)
+        end = cursor + len(rows)
         more = end if end < page.total else None
-        return {"plan_id": plan.id, "summary": plan.kinds, "rows": rows, "next_offset": more}
+        return {"plan_id": plan.id, "summary": plan.kinds, "rows": rows, "next_cursor": more}
 
     def preview_tokenization(
         self, dataset: str, columns: list[str] | None = None, environment: str = ""
