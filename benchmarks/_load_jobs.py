@@ -50,8 +50,10 @@ class Jobs:
             run = self._follow(client, f"/api/user-sync/runs/{run['run_id']}")
             work.seconds["apply"] = time.perf_counter() - begun
         work.applied = [row["email"] for row in run["rows"] if row["status"] == "applied"]
-        if run["state"] != "succeeded" or len(work.applied) != len(ids):
-            work.problems.append(f"applying ended as {run['state']} {run['summary']} {run['note']}")
+        if run["status"] != "succeeded" or len(work.applied) != len(ids):
+            work.problems.append(
+                f"applying ended as {run['status']} {run['summary']} {run['note']}"
+            )
 
     def tokenize_round(self, work: Work, table: str) -> None:
         """Tokenize both columns and write back to DataHub, then once more for nothing."""
@@ -90,7 +92,7 @@ class Jobs:
         until = time.monotonic() + LONGEST
         while time.monotonic() < until:
             found = self._get(client, path, {})
-            state = found.get("state") or found.get("status")
+            state = found.get("status")
             if state not in _UNDER_WAY and found.get("writeback") != "pending":
                 return found
             time.sleep(0.25)

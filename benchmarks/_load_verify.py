@@ -139,6 +139,6 @@ def wait_for_quiet(portal: Portal, token: str, seconds: float) -> None:
     with httpx.Client(base_url=portal.url, headers=headers, timeout=60, trust_env=False) as client:
         while time.monotonic() < until:
             jobs = client.get("/api/jobs", params={"limit": 50}).json()["items"]
-            if not any(job["state"] in ("queued", "running") for job in jobs):
+            if not any(job["status"] in ("queued", "running") for job in jobs):
                 return
             time.sleep(0.5)

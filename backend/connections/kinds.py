@@ -17,6 +17,12 @@ def _tls_of_postgres(settings: Mapping[str, str]) -> Endpoint | None:
     return Endpoint(host, int(settings.get("port") or 5432), "postgres")
 
 
+def _tls_of_mysql(settings: Mapping[str, str]) -> Endpoint | None:
+    if not settings.get("host") or settings.get("ssl", "prefer") in ("prefer", "disable"):
+        return None
+    return Endpoint(settings["host"], int(settings.get("port") or 3306), "mysql")
+
+
 def _tls_of_databricks(settings: Mapping[str, str]) -> Endpoint | None:
     if host := settings.get("server_hostname"):
         return Endpoint(host, 443)
@@ -266,6 +272,7 @@ _ALL = (
             ),
         ),
         secrets=(Field("password", "Password", "Password of the user."),),
+        tls=_tls_of_mysql,
     ),
     Kind(
         "databricks",

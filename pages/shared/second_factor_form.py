@@ -82,7 +82,7 @@ def _set_up(enrolment: Enrolment) -> None:
     )
     picture, manual = st.columns([1, 2], vertical_alignment="center")
     with picture:
-        st.html(_picture(enrolment.uri))
+        st.image(_picture(enrolment.uri), width=230, alt="QR code for an authenticator app")
     with manual:
         st.caption("No camera? Type this key into the app:")
         st.code(" ".join(_in_fours(enrolment.secret)), language=None)
@@ -104,13 +104,11 @@ def _set_up(enrolment: Enrolment) -> None:
 
 
 def _picture(uri: str) -> str:
-    """The QR code inside the page: an st.image would be a file with an address of its own, and
-    Streamlit takes inline SVG out."""
+    """The QR code as SVG, which Streamlit puts into the page itself: no file with an address."""
     import segno
 
     made: Any = segno.make(uri, error="m")
-    data = made.png_data_uri(scale=5, border=4)
-    return f'<img src="{data}" alt="QR code for an authenticator app" width="230">'
+    return str(made.svg_inline(scale=5, border=4, dark="#000000", light="#ffffff"))
 
 
 def _begin() -> None:

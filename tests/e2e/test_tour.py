@@ -49,6 +49,8 @@ VIEWS = (
     View("overview/page.py", "/", picture="overview"),
     View("changes/page.py", "/changes", picture="changes"),
     View("changes/page.py", "/changes?view=policy", (("Policy", ""),)),
+    View("notifications/page.py", "/notifications", picture="notifications"),
+    View("notifications/page.py", "/notifications?view=channels", (("Channels", ""),)),
     View("user_sync/page.py", "/user-sync?view=plan&text=fox", (("E-mail or name", "fox"),)),
     View("user_sync/page.py", "/user-sync", picture="user_sync"),
     View("user_sync/page.py", "/user-sync?view=history", (("History", ""),)),

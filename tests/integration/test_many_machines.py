@@ -119,7 +119,7 @@ def test_a_run_survives_the_death_of_a_portal_and_of_the_worker_that_had_it(
 
 def _state(portal: Portal, api: httpx.Client, plan_id: int) -> str:
     answer = api.post(f"{portal.url}/api/user-sync/plans/{plan_id}/apply", json={"wait": 0})
-    state = str(answer.json().get("state", ""))
+    state = str(answer.json().get("status", ""))
     return "running" if state in ("queued", "running", "") else state
 
 

@@ -1,13 +1,13 @@
 """Open a connection to a source MySQL or MariaDB, with every deadline set."""
 
 import contextlib
-import ssl
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pymysql
 
 from backend.core.errors import InvalidInput
+from backend.core.trust import Trust
 from backend.integrations.mysql.errors import translated
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _open(
         read_timeout=statement_timeout + min(_GRACE, statement_timeout),
         write_timeout=60,
         local_infile=False,
-        **_tls(settings.get("ssl")),
+        **_tls(settings.get("ssl"), Trust.of(settings)),
     )
 
 
@@ -124,7 +124,7 @@ def _port(text: str | None) -> int:
     return port
 
 
-def _tls(text: str | None) -> dict[str, Any]:
+def _tls(text: str | None, trust: Trust) -> dict[str, Any]:
     """pymysql's own default is TLS where the server offers it, unchecked."""
     match text or "prefer":
         case "prefer":
@@ -132,9 +132,7 @@ def _tls(text: str | None) -> dict[str, Any]:
         case "disable":
             return {"ssl_disabled": True}
         case "require":
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            return {"ssl": context}
+            return {"ssl": Trust(verify=False).context()}
         case "verify-full":
-            return {"ssl": ssl.create_default_context()}
+            return {"ssl": trust.context()}
     raise InvalidInput(f"The mysql connection's ssl '{text}' is none of {', '.join(TLS_MODES)}.")

@@ -171,6 +171,22 @@ class TestRealServers:
         assert not is_trusted(refused)
         self._pass(once, "ledger", settings)
 
+    def test_source_on_mariadb(
+        self, once: TestOnce, mariadb_server: MariaDBServer, tmp_path: Path
+    ) -> None:
+        speak_tls_mariadb(mariadb_server)
+        settings = {
+            "host": HOST,
+            "port": str(mariadb_server.port),
+            "database": mariadb_server.create_database(),
+            "user": mariadb_server.user,
+            "ssl": "verify-full",
+        }
+        refused = once("mysql", settings, {"password": mariadb_server.password})
+        assert "certificate" in refused.cause
+        assert not is_trusted(refused)
+        self._pass(once, "mysql", settings)
+
     def test_rabbitmq(
         self, once: TestOnce, rabbitmq_server: RabbitMQServer, tmp_path: Path
     ) -> None:
