@@ -20,13 +20,18 @@ from backend.tokenization.engines.base import (
     require_in_place,
     require_known,
 )
+from backend.tokenization.engines.columns import (
+    SAMPLE_CHARACTERS,
+    SAMPLES_SHOWN,
+    by_column,
+    not_there,
+    samples,
+)
 from backend.tokenization.engines.databricks import expressions, facts
-from backend.tokenization.masking import mask_token, mask_value
 from backend.tokenization.schemas import (
     ColumnChoice,
     ColumnReport,
     Method,
-    Sample,
     TableName,
     TableReport,
 )
@@ -35,8 +40,6 @@ from backend.tokenization.tokens import Tokenizer
 PREVIEW_SECONDS = 120.0
 #: Also how long an UPDATE whose answer was lost may still be at work.
 RUN_SECONDS = 2 * 3_600.0
-SAMPLES_SHOWN = 5
-SAMPLE_CHARACTERS = 400
 #: A Delta table has no transaction that could be asked about; its content is asked instead. The
 #: epoch second behind the mark is when the warehouse gives the statement up at the latest.
 _ASK_THE_CONTENT = "content until "
@@ -161,10 +164,7 @@ class DatabricksEngine:
             f"SELECT {columns} FROM {table} LIMIT {int(rows)}",  # noqa: S608  # quoted
             expressions.pattern_only(),
         )
-        return {
-            name: [str(row[place]) for row in rows_found if row[place] is not None]
-            for place, name in enumerate(names)
-        }
+        return by_column(names, rows_found)
 
     def _with_rows(
         self,
@@ -224,13 +224,7 @@ class DatabricksEngine:
             column,
             rows_to_update=int(plain or 0),
             blockers=facts.column_blockers(found, about, tokenizer.scheme, token_length),
-            samples=tuple(
-                Sample(
-                    mask_value(str(row[0])),
-                    mask_token(tokenizer.token(str(row[0])) or "", tokenizer.scheme),
-                )
-                for row in values
-            ),
+            samples=samples((str(row[0]) for row in values), tokenizer),
         )
 
 
@@ -248,13 +242,8 @@ def _report(found: facts.Facts, detection: Detection, tokenizer: Tokenizer) -> T
         )
         for column in found.columns
     )
-    missing = tuple(
-        ColumnReport(name, "", True, reason, ("the table has no such column",))
-        for name, reason in detection.chosen.items()
-        if name not in known
-    )
     return TableReport(
-        columns=columns + missing,
+        columns=columns + not_there(detection, known),
         warnings=(
             "The run is one statement: it cannot be stopped once it was sent, and a writer at the "
             "same moment makes it fail without a change.",

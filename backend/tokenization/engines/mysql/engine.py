@@ -22,14 +22,19 @@ from backend.tokenization.engines.base import (
     require_in_place,
     require_known,
 )
+from backend.tokenization.engines.columns import (
+    SAMPLE_CHARACTERS,
+    SAMPLES_SHOWN,
+    by_column,
+    not_there,
+    samples,
+)
 from backend.tokenization.engines.mysql import expressions, facts, rules, run
 from backend.tokenization.engines.mysql.facts import Facts
-from backend.tokenization.masking import mask_token, mask_value
 from backend.tokenization.schemas import (
     ColumnChoice,
     ColumnReport,
     Method,
-    Sample,
     TableName,
     TableReport,
 )
@@ -41,8 +46,6 @@ PREVIEW_STATEMENT = 600.0
 RUN_STATEMENT = 4 * 3_600.0
 QUICK_STATEMENT = 15.0
 LOCK = 5.0
-SAMPLES_SHOWN = 5
-SAMPLE_CHARACTERS = 400
 
 
 class MySqlEngine:
@@ -188,13 +191,8 @@ def _report(
         )
         for column in found.columns
     )
-    missing = tuple(
-        ColumnReport(name, "", True, reason, ("the table has no such column",))
-        for name, reason in detection.chosen.items()
-        if name not in known
-    )
     return TableReport(
-        columns=columns + missing,
+        columns=columns + not_there(detection, known),
         blockers=rules.table_blockers(found, table.database),
         warnings=rules.table_warnings(found),
         bytes_total=found.bytes_total,
@@ -241,10 +239,7 @@ def _with_values(
         column,
         rows_to_update=int(rows),
         blockers=rules.column_blockers(found, about, tokenizer.scheme, token_length),
-        samples=tuple(
-            Sample(mask_value(value), mask_token(tokenizer.token(value) or "", tokenizer.scheme))
-            for (value,) in cursor.fetchall()
-        ),
+        samples=samples((value for (value,) in cursor.fetchall()), tokenizer),
     )
 
 
@@ -260,8 +255,4 @@ def _sample(cursor: Any, table: TableName, found: Facts, rows: int) -> Mapping[s
     cursor.execute(
         f"SELECT {parts} FROM {expressions.qualified(table)} AS t LIMIT {int(rows)}"  # noqa: S608
     )
-    found_rows = cursor.fetchall()
-    return {
-        name: [row[place] for row in found_rows if row[place] is not None]
-        for place, name in enumerate(names)
-    }
+    return by_column(names, cursor.fetchall())

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from psycopg2.extensions import cursor as Cursor
 
+from backend.tokenization.engines.columns import samples
 from backend.tokenization.engines.postgres import catalog, measure, rules
 from backend.tokenization.engines.postgres.facts import ColumnFacts, TableFacts
-from backend.tokenization.masking import mask_token, mask_value
 from backend.tokenization.schemas import ColumnReport, Method, Sample, TableName, TableReport
 from backend.tokenization.tokens import Scheme, Tokenizer
 
@@ -148,8 +148,4 @@ def with_blockers(found: TableReport, more: Mapping[str, str]) -> TableReport:
 def _samples(
     cursor: Cursor, table: TableName, column: str, tokenizer: Tokenizer
 ) -> tuple[Sample, ...]:
-    tokenizer = tokenizer.of(column)
-    return tuple(
-        Sample(mask_value(value), mask_token(tokenizer.token(value) or "", tokenizer.scheme))
-        for value in measure.first_plain_values(cursor, table, column)
-    )
+    return samples(measure.first_plain_values(cursor, table, column), tokenizer.of(column))

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
+from backend.tokenization.engines.columns import SAMPLE_CHARACTERS, SAMPLES_SHOWN, by_column
 from backend.tokenization.engines.postgres.expressions import is_plain, text_of, token_of
 from backend.tokenization.engines.postgres.facts import TableFacts
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import Scheme, Tokenizer
 
 #: Characters of a value that leave the database for looking at it.
-SAMPLE_CHARACTERS = 400
-SAMPLES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -178,8 +177,4 @@ def sample_values(
             rows=sql.Literal(rows),
         )
     )
-    found = cursor.fetchall()
-    return {
-        column: [row[position] for row in found if row[position] is not None]
-        for position, column in enumerate(columns)
-    }
+    return by_column(columns, cursor.fetchall())
