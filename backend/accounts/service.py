@@ -76,6 +76,19 @@ def list_accounts(
     )
 
 
+def get(session: ReadSession, actor: Actor, *, account_id: int) -> AccountView:
+    """Raises NotFound."""
+    access.require(actor, Permission.ACCOUNTS_READ)
+    row = session.get(Account, account_id)
+    if row is None:
+        raise NotFound(f"There is no account {account_id}.")
+    now = clock.now()
+    live = repository.count_live_sessions(
+        session, [row.id], now=now, idle_since=now - sessions.IDLE_TIMEOUT
+    )
+    return _view(row, live.get(row.id, 0), bool(repository.with_factor(session, [row.id])))
+
+
 def get_by_name(session: ReadSession, actor: Actor, *, name: str) -> AccountView:
     """Raises NotFound."""
     access.require(actor, Permission.ACCOUNTS_READ)

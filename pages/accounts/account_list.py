@@ -21,14 +21,14 @@ ROLES = tuple(role.value for role in Role)
 _MADE = "accounts.create.made"
 
 
-def table(page: AccountPage, part: str) -> AccountView | None:
-    """Draw the list; returns the chosen account, which the address names.
+def table(page: AccountPage, part: str) -> int | None:
+    """Draw the list; returns the id of the chosen account, which the address names.
 
     part: of a name, what the list was filtered with.
     """
     if not page.items:
         st.info("No account fits this name.")
-        return None
+        return filters.number("account")
     opened = tables.choose(
         page.items,
         _row,
@@ -42,7 +42,7 @@ def table(page: AccountPage, part: str) -> AccountView | None:
         everything=lambda: tables.walk(lambda after: _page(part, after)),
     )
     filters.put("account", opened)
-    return next((view for view in page.items if view.id == opened), None)
+    return opened
 
 
 def _row(view: AccountView) -> dict[str, Any]:
@@ -97,8 +97,7 @@ def create_form() -> None:
 
 
 def head(view: AccountView) -> None:
-    """Whose account is chosen."""
-    st.subheader(escape(view.name), divider="gray", anchor=False)
+    """Since when there is the account, and when it was used last."""
     signed_in = times.exact(view.last_sign_in_at)
     last = f"Last sign-in {signed_in}" if signed_in else "Never signed in"
     made = f"{times.exact(view.created_at)} by {escape(view.created_by)}"
@@ -107,7 +106,8 @@ def head(view: AccountView) -> None:
 
 def actions(view: AccountView, *, own_id: int) -> None:
     """Role, password and state of one account."""
-    role, save, reset, factor, state = st.columns([2, 1, 1, 1, 1], vertical_alignment="bottom")
+    role, save = st.columns([2, 1], vertical_alignment="bottom")
+    reset, factor, state = st.columns(3)
     role_key = f"accounts.role.{view.id}.{view.version}"
     role.selectbox("Role", ROLES, index=ROLES.index(view.role.value), key=role_key)
     save.button(
@@ -150,10 +150,10 @@ def actions(view: AccountView, *, own_id: int) -> None:
             args=("accounts.disable.dialog",),
             width="stretch",
         )
-    _dialogs(view)
 
 
-def _dialogs(view: AccountView) -> None:
+def dialogs(view: AccountView) -> None:
+    """What is asked before an account is disabled or loses its password or second factor."""
     live = counted(view.live_sessions, "live session")
     ends = f"{live} of this account {'ends' if view.live_sessions == 1 else 'end'} at once."
     confirm.ask(
@@ -188,14 +188,17 @@ def _reset_factor(view: AccountView) -> None:
 
 def _save_role(view: AccountView, role_key: str) -> None:
     role = st.session_state[role_key]
-    if calls.write(service.set_role, account_id=view.id, role=role, version=view.version):
+    with flash.deferring():
+        done = calls.write(service.set_role, account_id=view.id, role=role, version=view.version)
+    if done:
         flash.success(f"{escape(view.name)} has the role {role} now.")
 
 
 def _set_disabled(view: AccountView, disabled: bool) -> None:
-    done = calls.write(
-        service.set_disabled, account_id=view.id, disabled=disabled, version=view.version
-    )
+    with flash.deferring():
+        done = calls.write(
+            service.set_disabled, account_id=view.id, disabled=disabled, version=view.version
+        )
     if done:
         flash.success(f"{escape(view.name)} is {'disabled' if disabled else 'enabled'}.")
 

@@ -5,8 +5,9 @@ import streamlit as st
 from backend.accounts import api_tokens, service, sessions
 from backend.core.access import Actor, Permission
 from pages.accounts import account_list, token_list
-from pages.shared import filters, rows, session_list, shown_once
+from pages.shared import drawer, filters, session_list, shown_once
 from pages.shell import calls, flash, guard, head
+from pages.shell.errors import escape
 
 SHOWN = 200
 VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tokens"}
@@ -20,33 +21,41 @@ def accounts_view(actor: Actor, own_session_id: int) -> None:
     page = calls.read(service.list_accounts, part=name, cursor=after, limit=SHOWN)
     chosen = account_list.table(page, name)
     filters.pages(page.next_cursor, parameter="after", key="accounts")
-    if chosen is None:
-        st.caption(
-            "Choose an account to change its role, reset its password or disable it."
-            if changes
-            else "Choose an account to see its live sessions."
-        )
-    else:
-        with st.container():
-            account_list.head(chosen)
-            if changes:
-                account_list.actions(chosen, own_id=actor.id)
-            session_list.show(
-                calls.read(sessions.list_live, account_id=chosen.id),
-                own_session_id=own_session_id,
-                key="accounts.chosen",
-                may_end=changes,
-            )
-            rows.show(chosen.id, key="accounts.chosen")
     if changes:
         account_list.create_form()
+    if chosen is None:
+        return
+    view = calls.read(service.get, account_id=chosen)
+    drawer.show(
+        escape(view.name),
+        lambda: account_details(chosen, actor, own_session_id),
+        parameter="account",
+        dialogs=lambda: account_list.dialogs(view) if changes else None,
+    )
+
+
+def account_details(account_id: int, actor: Actor, own_session_id: int) -> None:
+    """One account: what it may do, its live sessions, and what an admin may change."""
+    shown_once.show()
+    view = calls.read(service.get, account_id=account_id)
+    account_list.head(view)
+    if actor.may(Permission.ACCOUNTS_WRITE):
+        account_list.actions(view, own_id=actor.id)
+    st.subheader("Live sessions", anchor=False)
+    session_list.show(
+        calls.read(sessions.list_live, account_id=account_id),
+        own_session_id=own_session_id,
+        key="accounts.chosen",
+        may_end=actor.may(Permission.ACCOUNTS_WRITE),
+    )
 
 
 # gate
 actor = guard.require(Permission.ACCOUNTS_READ)
 head.draw("Accounts", "Who may sign in, with which role, and what programs may do.")
 flash.show()
-shown_once.show()
+if filters.number("account") is None:
+    shown_once.show()  # else the drawer does, which stands over the page
 # ask
 view = filters.view(VIEWS, "accounts", key="accounts.view")
 session = guard.signed_in()

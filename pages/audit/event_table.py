@@ -8,7 +8,7 @@ import streamlit as st
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import clock
-from pages.shared import filters, rows, status, tables, times
+from pages.shared import filters, status, tables, times
 from pages.shell.errors import escape
 
 PERIODS = {"last_hour": 1, "last_day": 24, "last_7_days": 168, "last_30_days": 720}
@@ -62,9 +62,8 @@ def _row(row: AuditRow) -> dict[str, Any]:
 
 def details(row: AuditRow) -> None:
     """Everything about one event."""
-    with st.container(border=True):
-        outcome = status.markdown(row.outcome) if row.outcome else ""
-        st.markdown(f"**{escape(row.action)}** {escape(row.subject)} {outcome}")
-        st.caption(f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}")
-        st.json(row.details)
-        rows.show(row.number, key="audit.chosen")
+    if row.outcome:
+        status.badge(row.outcome)
+    st.markdown(f"**{escape(row.action)}** {escape(row.subject)}")
+    st.caption(f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}")
+    st.json(row.details)

@@ -7,7 +7,7 @@ from backend.accounts.audit_log import AuditFilter
 from backend.core import clock
 from backend.core.access import Permission
 from pages.audit import event_table
-from pages.shared import filters, rows, tables
+from pages.shared import drawer, filters, rows, tables
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
@@ -47,11 +47,10 @@ if not listed.items:
 else:
     current = event_table.table(listed, current)
 filters.put("event", current)
-if current is None and listed.items:
-    st.caption("Choose an event to see its details.")
-elif current is not None:
+if current is not None:
     # The address of one event shows it, also when the list has moved on.
-    event_table.details(calls.read(audit_log.get, number=current))
+    row = calls.read(audit_log.get, number=current)
+    drawer.show(f"Event {row.number}", lambda: event_table.details(row), parameter="event")
 # act
 newest, older, check, csv = st.columns(4)
 if before is not None:

@@ -1,11 +1,13 @@
 """Watch background jobs: what runs, what ended how, and stop what should not go on."""
 
+from functools import partial
+
 import streamlit as st
 
 from backend.core.access import Permission
 from backend.jobs import service as jobs
 from pages.jobs import job_list, runs_per_day
-from pages.shared import filters, job_progress, rows
+from pages.shared import drawer, filters, job_progress
 from pages.shell import calls, flash, guard, head
 
 
@@ -13,39 +15,38 @@ from pages.shell import calls, flash, guard, head
 def open_jobs() -> None:
     """Everything queued or running, live."""
     page = calls.read(jobs.list_jobs, states=("running", "queued"), limit=20)
-    if not page.items:
-        st.caption("Nothing is running or waiting right now.")
     for view in page.items:
         with st.container(border=True):
             job_progress.draw(view, key="jobs.open")
+
+
+def run_details(job_id: int) -> None:
+    """How it goes and what it wrote; live while it runs."""
+    job_progress.show(job_id, key="jobs.chosen", log_lines=200)
 
 
 # gate
 guard.require(Permission.JOBS_READ)
 head.draw("Runs", "Background work: plans, applies, scans and checks, and how each ended.")
 flash.show()
-# ask
 open_jobs()
-runs_per_day.draw(calls.read(jobs.count_by_day, days=runs_per_day.DAYS))
-st.subheader("All runs", anchor=False)
+# ask
 wanted = job_list.ask()
+chosen = filters.number("job")
 # load
 listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 # present
 if not listed.items:
     st.info("No run fits these filters. Runs appear here when a plan, a scan or a test is started.")
 else:
-    chosen = job_list.table(listed, wanted, filters.number("job"))
-    filters.put("job", chosen)
+    chosen = job_list.table(listed, wanted, chosen)
     if listed.next_cursor is not None:
         st.button(
             "Older runs",
             key="jobs.older",
             on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
         )
-    if chosen is None:
-        st.caption("Choose a run to see its log.")
-    else:
-        with st.container(border=True):
-            job_progress.show(chosen, key="jobs.chosen", log_lines=200)
-            rows.show(chosen, key="jobs.chosen")
+filters.put("job", chosen)
+if chosen is not None:
+    drawer.show(f"Run {chosen}", partial(run_details, chosen), parameter="job")
+runs_per_day.draw(calls.read(jobs.count_by_day, days=runs_per_day.DAYS))

@@ -25,6 +25,11 @@ def is_open(name: str) -> bool:
     return st.session_state.get(OPEN) == name
 
 
+def any_open() -> bool:
+    """Whether any question is open: Streamlit draws one dialog at a time."""
+    return OPEN in st.session_state
+
+
 def close() -> None:
     st.session_state.pop(OPEN, None)
 

@@ -4,6 +4,8 @@ import streamlit as st
 
 from backend.accounts import sessions
 from backend.accounts.schemas import SessionView
+from backend.core.access import Actor
+from backend.core.database import WriteSession
 from pages.shared import tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -61,8 +63,15 @@ def _line(view: SessionView) -> tuple[object, ...]:
 
 
 def _end(session_id: int) -> None:
-    calls.write(sessions.end, session_id=session_id)
-    flash.success("The session is ended.")
+    with flash.deferring():
+        ended = calls.write(_ended, session_id=session_id)
+    if ended:
+        flash.success("The session is ended.")
+
+
+def _ended(session: WriteSession, actor: Actor, *, session_id: int) -> bool:
+    sessions.end(session, actor, session_id=session_id)
+    return True
 
 
 def _browser(user_agent: str) -> str:

@@ -9,6 +9,8 @@ import streamlit as st
 
 Kind = Literal["success", "info", "warning", "error"]
 _KEY = "shell.flash"
+#: What the page at hand has drawn, for the drawer over it.
+_SAID = "shell.flash.said"
 _deferred: ContextVar[bool] = ContextVar("shell.flash.deferred", default=False)
 _ICONS: dict[Kind, str] = {
     "success": ":material/check_circle:",
@@ -51,8 +53,18 @@ def is_deferring() -> bool:
 
 def show() -> None:
     """Draw and forget what earlier runs left."""
-    for kind, text in st.session_state.pop(_KEY, []):
+    st.session_state[_SAID] = _draw(st.session_state.pop(_KEY, []))
+
+
+def repeat() -> None:
+    """In a drawer: what `show` drew on the page behind it, and what a click inside left."""
+    _draw([*st.session_state.pop(_SAID, []), *st.session_state.pop(_KEY, [])])
+
+
+def _draw(said: list[tuple[Kind, str]]) -> list[tuple[Kind, str]]:
+    for kind, text in said:
         getattr(st, kind)(text, icon=_ICONS[kind])
+    return said
 
 
 def _add(kind: Kind, text: str) -> None:

@@ -60,7 +60,7 @@ class TestJobsPage:
         app = open_page("jobs/page.py")
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "1 run in 14 days; 0 of them failed" in chart.proto.spec
-        assert app.dataframe[0].value["succeeded"].sum() == 1
+        assert app.dataframe[-1].value["succeeded"].sum() == 1
 
     def test_a_list_that_moves_on_leaves_the_tick_on_the_open_job(
         self, open_page: OpenPage, queued: int, database: Database

@@ -1,0 +1,43 @@
+"""What every page shares, seen in a browser: the drawer, the strip, the focus, what it costs."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures.browser import press, settle, violations
+from tests.fixtures.portal import PASSWORD, Portal
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+class TestDrawer:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_opens_at_its_address_and_leaves_the_list_where_it_was(
+        self, portal: Portal, browser_page: Page, scheme: str
+    ) -> None:
+        page = browser_page
+        page.emulate_media(color_scheme=scheme)
+        portal.sign_in(page, path="/audit?event=1")
+        drawer = page.get_by_role("dialog", name="Event 1")
+        expect(drawer).to_contain_text("No. 1,")
+        settle(page)
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        expect(drawer).to_have_count(0)
+        expect(page).to_have_url(portal.url + "/audit")
+
+    def test_steps_back_for_a_question_and_tells_what_came_of_it(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        page = browser_page
+        portal.cli("accounts", "add", "drawn", "--role", "viewer", stdin=PASSWORD + "\n")
+        ids = {each["name"]: each["id"] for each in portal.cli_json("accounts", "list")["items"]}
+        portal.sign_in(page, path=f"/accounts?account={ids['drawn']}")
+        drawer = page.get_by_role("dialog", name="drawn")
+        press(drawer, "Reset password")
+        question = page.get_by_role("dialog", name="Reset the password of drawn?")
+        press(question, "Reset password")
+        expect(drawer).to_contain_text("it is shown only this once")
+        press(drawer, "Disable")
+        press(page.get_by_role("dialog", name="Disable drawn?"), "Disable")
+        expect(drawer).to_contain_text("drawn is disabled")
+        expect(drawer.get_by_role("button", name="Enable")).to_be_visible()
