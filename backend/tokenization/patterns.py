@@ -17,6 +17,7 @@ from backend.core.settings import get_settings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "pii_patterns.yaml"
 FILE_NAME = "pii_patterns.yaml"
+GIVEN_NAMES = SHIPPED.with_name("given_names.txt")
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 #: Of the shortest national numbers; anything below is a code or a count.
@@ -28,13 +29,18 @@ _KNOWN_WORDS = frozenset(
         "[a-z]+",
         """
         account address billing birth card cell code contact credit customer date debit display
-        driver driving email employee family fax first full given home house id iban ip last
+        driver driving display email employee family fax first full given home house id iban ip last
         licence license line login mail maiden middle mobile name national nick no number owner
         passport patient payment person phone post postal screen security ship shipping social
         ssn state street surname tax telephone user username work zip
         """,
     )
 )
+_VIN = re.compile("[A-HJ-NPR-Z0-9]{17}")
+_VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+_VIN_WORTH = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "12345678123457923456789"), strict=True))
+_WORD = re.compile(r"[^\W\d_]+")
+_NO_PERSON = re.compile(r"[0-9@/\\]")
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -57,7 +63,7 @@ class Kind(BaseModel):
     columns: tuple[Expression, ...]
     values: Expression | None = None
     words: tuple[str, ...] = ()
-    check: Literal["luhn", "iban", "ip", "phone"] | None = None
+    check: Literal["luhn", "iban", "ip", "phone", "vin", "person"] | None = None
     share: float = Field(default=0.6, gt=0, le=1)
     by_value: bool = False
 
@@ -142,19 +148,29 @@ def term_name(term_urn: str) -> str:
 
 def guess(patterns: Patterns, column: str, values: Sequence[str]) -> Guess | None:
     """What the column's name and its sampled values (plain ones only) suggest."""
+    named = [
+        _by_name(label, kind, values)
+        for label, kind in patterns.kinds.items()
+        if kind.names(column)
+    ]
+    convincing = next((found for found in named if found.convincing), None)
+    found = convincing or _by_values(patterns, values)
+    if found or named:
+        return found or named[0]
     for label, kind in patterns.kinds.items():
-        if kind.names(column):
-            return _by_name(label, kind, values)
+        phrase = kind.mentions(column)
+        if phrase:
+            return _by_phrase(label, kind, phrase, values)
+    return None
+
+
+def _by_values(patterns: Patterns, values: Sequence[str]) -> Guess | None:
     for label, kind in patterns.kinds.items():
         if kind.by_value and values and _share(kind, values) >= kind.share:
             return Guess(
                 f"{_share(kind, values):.0%} of {len(values)} sampled values look like: {label}",
                 True,
             )
-    for label, kind in patterns.kinds.items():
-        phrase = kind.mentions(column)
-        if phrase:
-            return _by_phrase(label, kind, phrase, values)
     return None
 
 
@@ -250,9 +266,38 @@ def _ip(text: str) -> bool:
     return True
 
 
+def _vin(text: str) -> bool:
+    """17 characters and the check digit of 49 CFR 565 in the ninth place."""
+    if not _VIN.fullmatch(text.upper()):
+        return False
+    worth = sum(
+        weight * (int(letter) if letter.isdigit() else _VIN_WORTH[letter])
+        for letter, weight in zip(text.upper(), _VIN_WEIGHTS, strict=True)
+    )
+    return "0123456789X"[worth % 11] == text[8].upper()
+
+
+def _person(text: str) -> bool:
+    """Two to five words without digits, one of them a common given name or a form of address."""
+    words = _WORD.findall(text)
+    return (
+        2 <= len(words) <= 5
+        and not _NO_PERSON.search(text)
+        and any(word[0].isupper() and word.lower() in _given() for word in words)
+    )
+
+
+@lru_cache(maxsize=1)
+def _given() -> frozenset[str]:
+    lines = GIVEN_NAMES.read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "luhn": _luhn,
     "iban": _iban,
     "ip": _ip,
     "phone": _phone,
+    "vin": _vin,
+    "person": _person,
 }

@@ -171,6 +171,21 @@ LIKELY = {
     "ship_name": ["Anna B."],
     "postal_code": ["98011"],
     "address_of_origin": ["2001:db8::1", "2001:db8::2"],
+    "Source Address": ["2001:db8::1", "2001:db8::2"],
+    "name": ["Anna Abel", "Bruno Brandt", "Xiu Q. Y"],
+    "assigned_to": ["Brandt, Mr. Bruno", "Carla Cole"],
+    "reviewer_name": ["David", "Jill"],
+    "DL num Illinois": ["D592-8353-0187"],
+    "frame": ["1HGCM82633A004352"],
+    "cust_gender": ["F", "M"],
+    "Age Group": ["22-23", "65 and older"],
+}
+
+SILENT = {
+    "name": ["Mountain Bike", "Road Bike", "Anna Bike Shop", "Helmet"],
+    "title": ["ACADEMY DINOSAUR", "john is here"],
+    "serial": ["1HGCM82633A004353"],
+    "message": ["F", "M"],
 }
 
 
@@ -182,9 +197,14 @@ class TestTiers:
         assert list(found.suggested) == [column], found
         assert found.possible == {}
 
+    @pytest.mark.parametrize(("column", "values"), SILENT.items())
+    def test_nothing(self, rules: Patterns, column: str, values: list[str]) -> None:
+        assert guess(rules, column, values) is None
+
     @pytest.mark.parametrize(
         ("column", "values"),
         [
+            ("web_address", ["http://www.example.org", "https://example.com/about"]),
             ("Card_Number", ["4539 1488 0343 6468"]),
             ("email_verified_by", ["anna"]),
             ("email", ["yes", "no"]),
