@@ -9,8 +9,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Self
 
-from . import config, requests, unknown
-from .claims import Busy, Claim
+from . import config, requests
+from .claims import Claim
 from .connect import open_transport
 from .context import MountContext
 from .entries import LedgerEntry
@@ -21,18 +21,20 @@ from .errors import (
     RequestTimeoutException,
     RequestValidationException,
 )
+from .late import LateReplies, close
 from .ledger import MAX_ACTIVE, Ledger
-from .operations import LeaseLost, Operations
-from .requests import MountRequest
-from .responses import Response, response, shared, unreadable, verified
-from .transport import (
-    Closed,
-    NotDelivered,
-    PendingCall,
-    Replied,
-    Result,
-    Transport,
+from .operations import (
+    LeaseLost,
+    Operations,
+    Response,
+    response,
+    unreadable,
+    verified,
 )
+from .records import Busy
+from .requests import MountRequest
+from .schema import Operation
+from .transport import Closed, NotDelivered, PendingCall, Replied, Result, Transport
 
 __all__ = [
     "DMSClient",
@@ -83,7 +85,7 @@ class DMSClient:
         self.ledger = Ledger(self.config.db_url)
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.operations = Operations(self.ledger, owner=owner, lease=lease)
-        self._late = unknown.LateReplies(self.operations)
+        self._late = LateReplies(self.operations.store)
         self._transport: Transport | None = None
         self._process = os.getpid()
         if self.config.rabbitmq_url:
@@ -96,7 +98,7 @@ class DMSClient:
                 raise
         # Nobody may call close(), and a durable queue would be left each time.
         self._finalizer = weakref.finalize(
-            self, unknown.close_forgotten, self._transport, self._late, self.ledger, self._process
+            self, close, self._transport, self._late, self.ledger, self._process
         )
 
     # -- mounts ---------------------------------------------------------------------------------
@@ -135,13 +137,8 @@ class DMSClient:
         raises as `mount`; DMSClientException when there is no such operation.
         """
         self._refuse_after_fork()
-        answer, operation = unknown.settle(
-            self.ledger,
-            self.operations,
-            self._transport,
-            self._late,
-            operation_id,
-            patience=self.config.timeout,
+        answer, operation = self.operations.settle(
+            operation_id, self._collect, patience=self.config.timeout
         )
         if operation.state != "unknown" or request is None:
             return answer
@@ -153,6 +150,11 @@ class DMSClient:
                 [f"this request is not the one of operation {operation_id}"]
             )
         return self._run(request, action, actor)
+
+    def _collect(self, operation: Operation) -> None:
+        self._late.store_left()
+        if operation.reply_queue and self._transport:
+            self._transport.collect(operation.reply_queue, self.operations.store)
 
     def verify(self, request: dict[str, Any], *, actor: str | None = None) -> Response:
         """Ask the server whether the job's entry is true, and make it so: to mount what the ledger
@@ -203,14 +205,8 @@ class DMSClient:
 
         Replies to them, and to unknown operations, stay collectable for a day.
         """
-        if self._forked():
-            return  # the sockets are the parent's: to close them politely would end its sessions
-        self._finalizer.detach()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.close(keep_replies=self._late.owed)
-        self._late.close()
-        self.ledger.close()
+        self._transport = None
+        self._finalizer()
 
     def __enter__(self) -> Self:
         return self
@@ -248,17 +244,13 @@ class DMSClient:
         self.ledger.ensure_operations()
         claim = self._claim(request, transport, actor, ask)
         if claim is None:
-            return response(
-                "not_delivered",
-                error_msg=f"Another operation on {request.backup_target_id} at {request.host} "
-                f"still ran after {self.config.timeout:g} s; nothing was sent.",
-            )
+            said = f"Another operation on {request.backup_target_id} at {request.host} still ran"
+            said += f" after {self.config.timeout:g} s; nothing was sent."
+            return response("not_delivered", error_msg=said)
         if claim.decision == "nothing":
-            return response("not_delivered", error_msg=f"{claim.why}; nothing was sent.")
+            return response("not_delivered", error_msg=f"{claim.said}; nothing was sent.")
         if claim.decision == "shared":
-            return response(
-                "shared", success_msg=shared(request, claim), operation=claim.operation_id
-            )
+            return response("shared", success_msg=claim.said, operation=claim.operation_id)
         return self._send(request, claim, transport)
 
     def _claim(
@@ -292,28 +284,20 @@ class DMSClient:
             self.operations.finish(operation_id, "not_delivered", exc.message)
             raise RabbitMQException(exc.message, operation_id=operation_id) from exc
         try:
-            result = self._await(operation_id, call.wait)
+            result = self._await(operation_id, call.wait) or transport.abandon(call)
         except BaseException:  # Ctrl-C, mostly: the server works on
             self._interrupted(call, transport)
             raise
-        if result is None:
-            result = transport.abandon(call)
-        if result is None:
-            raise self._unanswered(
-                request, operation_id, f"gave no answer within {self.config.timeout:g} s"
-            )
-        if isinstance(result, Closed):
-            raise self._unanswered(
-                request, operation_id, "had not answered when the client was closed"
-            )
+        if isinstance(result, Replied):
+            return self._replied(request, claim, result)
         if isinstance(result, NotDelivered):
             self.operations.finish(operation_id, "not_delivered", result.reason)
-            return response(
-                "not_delivered",
-                error_msg=f"Nothing was sent: {result.reason}.",
-                operation=operation_id,
-            )
-        return self._replied(request, claim, result)
+            said = f"Nothing was sent: {result.reason}."
+            return response("not_delivered", error_msg=said, operation=operation_id)
+        what = f"gave no answer within {self.config.timeout:g} s"
+        if isinstance(result, Closed):
+            what = "had not answered when the client was closed"
+        raise self._unanswered(request, operation_id, what)
 
     def _await(self, operation_id: str, wait: Callable[[float], Result | None]) -> Result | None:
         """Wait for the result in slices, holding the pair meanwhile."""
@@ -357,7 +341,7 @@ class DMSClient:
             return self._written(request, claim, result)
         except DatabaseException as exc:
             if exc.permanent:
-                raise unknown.refused(self.operations, request, claim, result, exc) from exc
+                raise self._refused(request, claim, result, exc) from exc
             self._late.owed = True
             self._late.leave(claim.operation_id, result)
             raise DatabaseException(
@@ -367,13 +351,30 @@ class DMSClient:
                 operation_id=claim.operation_id,
             ) from exc
 
+    def _refused(
+        self, request: MountRequest, claim: Claim, result: Replied, exc: DatabaseException
+    ) -> DatabaseException:
+        """The server acted, and the ledger will never take the row: free the pair and say so."""
+        note = f"the server answered, but the ledger refuses the row: {exc.message}"
+        reply = requests.parse_reply(result.body)
+        said = reply.shown(request.scrub).text() if reply else None
+        self.operations.finish(claim.operation_id, "unknown", note, said=said, patience=30.0)
+        result.keep()
+        return DatabaseException(
+            f"The DMS server on {request.host} answered the {request.action}, but the ledger "
+            f"refuses the row: {exc.message} Correct it, then re-check operation "
+            f"{claim.operation_id}.",
+            outcome="unknown",
+            operation_id=claim.operation_id,
+        )
+
     def _written(self, request: MountRequest, claim: Claim, result: Replied) -> Response:
         reply = requests.parse_reply(result.body)
         if reply is None:
             return self._unreadable(request, claim, result)
         reply = reply.shown(request.scrub)
-        patience = max(self.operations.lease, 30.0)
         try:
+            patience = max(self.operations.lease, 30.0)
             self.operations.confirm(request, claim, reply, patience=patience)
         except LeaseLost:
             result.keep()
@@ -392,8 +393,5 @@ class DMSClient:
         note = "the server's answer could not be read"
         self.operations.finish(claim.operation_id, "unknown", note, said=said, patience=30.0)
         result.keep()
-        return response(
-            "unknown",
-            error_msg=unreadable(request.action, request.host),
-            operation=claim.operation_id,
-        )
+        what = unreadable(request.action, request.host)
+        return response("unknown", error_msg=what, operation=claim.operation_id)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from .errors import DMSClientException
-from .responses import Response
+from .operations import Response
 
 log = logging.getLogger(__name__)
 

@@ -160,6 +160,11 @@ def is_deadlock(exc: DBAPIError) -> bool:
     return code_of(exc) in _RETRY_CODES or "database is locked" in str(exc.orig)
 
 
+def died_idle(exc: DBAPIError) -> bool:
+    """The pooled connection was dead already; a server that is silent is not asked twice."""
+    return exc.connection_invalidated and "timed out" not in str(exc.orig).lower()
+
+
 def is_gone(exc: DBAPIError) -> bool:
     """The server went away, or is not back yet (1053, 1927: shutting down; 2xxx: client side)."""
     code = next(iter(getattr(exc.orig, "args", ())), None)

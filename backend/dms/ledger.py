@@ -29,6 +29,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from . import entries, schema, shape
 from .database_errors import (
     created_by_another,
+    died_idle,
     explained,
     is_deadlock,
     is_passing,
@@ -95,8 +96,15 @@ class Ledger:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a connection that changes nothing."""
-        with translated(self.address), self.engine.connect() as connection:
-            return work(connection)
+        with translated(self.address):
+            try:
+                with self.engine.connect() as connection:
+                    return work(connection)
+            except DBAPIError as exc:
+                if not died_idle(exc):
+                    raise
+            with self.engine.connect() as connection:
+                return work(connection)
 
     def write(self, work: Callable[[Connection], T], *, patience: float = 0.0) -> T:
         """Run `work` in one transaction; repeated after a deadlock.
@@ -114,8 +122,10 @@ class Ledger:
                 raise unusable(exc) from exc
             except DBAPIError as exc:
                 spent = time.monotonic() - started
-                again = (is_deadlock(exc) and spent < _COLLIDING_SECONDS) or (
-                    is_passing(exc) and spent < patience
+                again = (
+                    (is_deadlock(exc) and spent < _COLLIDING_SECONDS)
+                    or (is_passing(exc) and spent < patience)
+                    or (died_idle(exc) and attempt == 1)
                 )
                 if not again:
                     raise explained(exc, self.address) from exc

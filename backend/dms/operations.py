@@ -1,4 +1,4 @@
-"""Operation records: the lock of a (target, host), and the memory that survives a crash.
+"""Operations: the lock of a (target, host), the memory that survives a crash, and what came of it.
 
 An operation is one row of `dms_operation`. While it runs, `pair_lock` holds the hash of its target
 and host under a unique index, so the ledger's own database lets only one client anywhere work on
@@ -12,69 +12,57 @@ ledger changed) · released (the same, for a dead host) · unknown (it may have 
 (was unknown, until a later confirmed operation on the same pair made the question moot).
 """
 
+import logging
+import time
 import uuid
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection
 
-from . import claims, schema
-from .claims import Busy, Claim, State, pair_key
-from .errors import DatabaseException
+from . import claims, requests, schema
+from .claims import Claim, Refused
+from .errors import DatabaseException, DMSClientException
 from .ledger import Ledger
+from .records import Busy, Found, Records, pair_key
 from .requests import MountRequest, Reply
+from .schema import Operation, State
 
-_o = schema.operation.c
+log = logging.getLogger(__name__)
 
+#: Every answer: `{status, error_msg, success_msg, outcome, operation_id}`.
+Response = dict[str, Any]
 
-@dataclass(frozen=True)
-class Operation:
-    """One record. Times are naive UTC; request is masked; reply is what the server said, masked."""
-
-    id: int
-    operation_id: str
-    action: str
-    backup_target_id: str
-    host: str
-    jobid: int
-    state: str
-    owner: str
-    actor: str | None
-    ledger_id: int | None
-    request: str
-    reply: str | None
-    reply_queue: str | None
-    replies: int
-    note: str | None
-    settled_by: str | None
-    created_at: datetime
-    reply_at: datetime | None
-    finished_at: datetime | None
-    lease_until: datetime | None
-
-
-COLUMNS = [schema.operation.c[f.name] for f in fields(Operation)]
+STILL_OPEN = (
+    "No answer has come. Send the same request again to settle it: servers answer success for "
+    "what is done already."
+)
+BUSY = "An answer has come, but another operation works on the mount; re-check in a moment."
+OVERTAKEN = (
+    "An answer came late ({status}), and operation {newer} came after it, so that it does not say "
+    "what holds now. Send the request that you need now once more to settle it: servers answer "
+    "success for what is done already."
+)
 
 
 class LeaseLost(Exception):
     """The record was taken over while its owner was silent."""
 
 
-class Overtaken(Exception):
-    """A newer operation was sent on the pair: its own outcome decides."""
+class _Written(Exception):
+    """An earlier try of the same write had succeeded; its answer was lost."""
 
-    def __init__(self, newer: str) -> None:
-        super().__init__(newer)
-        self.newer = newer
+
+class _Overtaken(Exception):
+    """A newer operation was sent on the pair: its own outcome decides."""
 
 
 class Operations:
-    """Records of one client. lease: seconds the lock outlives a silent owner."""
+    """The operations of one client. lease: seconds the lock outlives a silent owner."""
 
     def __init__(self, ledger: Ledger, *, owner: str, lease: float) -> None:
         self.ledger = ledger
+        self.records = Records(ledger)
         self.owner = owner
         self.lease = lease
 
@@ -86,55 +74,39 @@ class Operations:
         Raises Busy while another client holds the pair.
         """
         operation_id = str(uuid.uuid4())
+
+        def work(connection: Connection) -> Claim:
+            self._lock(connection, request, operation_id, reply_queue, actor)
+            return claims.decide(connection, self.records, request, operation_id, ask=ask)
+
         try:
-            return self.ledger.write(
-                lambda c: claims.take(
-                    c,
-                    self.ledger,
-                    request,
-                    operation_id,
-                    owner=self.owner,
-                    actor=actor,
-                    reply_queue=reply_queue,
-                    lease=self.lease,
-                    ask=ask,
-                ),
-                patience=5.0,
-            )
-        except claims.Refused as refused:
-            return Claim("nothing", operation_id, why=refused.why)
+            return self.ledger.write(work, patience=5.0)
+        except Refused as refused:
+            return Claim("nothing", operation_id, refused.why)
         except Busy:
-            self._release_own(operation_id)
+            # A commit whose answer was lost may have left our own lock; nothing was sent under it.
+            own = self.get(operation_id)
+            if own is not None and own.state == "in_flight":
+                self.finish(operation_id, "not_delivered", "the claim's answer was lost")
             raise
 
-    def _release_own(self, operation_id: str) -> None:
-        """A commit whose answer was lost may have left our own lock; nothing was sent under it."""
-        own = self.get(operation_id)
-        if own is not None and own.state == "in_flight":
-            self.finish(operation_id, "not_delivered", "the claim's answer was lost")
-
-    def take_over_expired(self, backup_target_id: str, host: str) -> bool:
-        """Turn the record of a vanished owner into `unknown`; True when the pair is free now."""
-        key = pair_key(backup_target_id, host)
-        return self.ledger.write(lambda c: self._expire(c, _o.pair_lock == key))
-
-    def expire(self, operation_id: str) -> bool:
-        """The same for one record."""
-        return self.ledger.write(lambda c: self._expire(c, _o.operation_id == operation_id))
-
-    def _expire(self, connection: Connection, which: Any) -> bool:
-        done = connection.execute(
-            update(schema.operation)
-            .where(which, _o.pair_lock.is_not(None), _o.lease_until < self.ledger.now())
-            .values(
-                state="unknown",
-                pair_lock=None,
-                lease_until=None,
-                finished_at=self.ledger.now(),
-                note="its client vanished before the outcome was written",
-            )
+    def _lock(
+        self,
+        connection: Connection,
+        request: MountRequest,
+        operation_id: str,
+        reply_queue: str,
+        actor: str | None,
+    ) -> None:
+        self.records.open(
+            connection,
+            request,
+            operation_id,
+            reply_queue=reply_queue,
+            actor=actor,
+            owner=self.owner,
+            lease=self.lease,
         )
-        return bool(done.rowcount)
 
     def release(
         self, jobid: int, backup_target_id: str, host: str, *, actor: str | None, why: str
@@ -148,38 +120,28 @@ class Operations:
         operation_id = str(uuid.uuid4())
 
         def work(connection: Connection) -> bool:
-            claims.lock(
-                connection,
-                self.ledger,
-                request,
-                operation_id,
-                owner=self.owner,
-                actor=actor,
-                reply_queue="",
-                lease=self.lease,
-            )
-            if not claims.clear_mounted(connection, self.ledger, request):
-                raise claims.Refused("nothing is mounted")
-            self._settle_older(connection, request, operation_id)
-            claims.close(connection, self.ledger, operation_id, "released", note=why)
+            self._lock(connection, request, operation_id, "", actor)
+            if not self.records.clear_mounted(connection, request):
+                raise Refused("nothing is mounted")
+            self.records.settle_older(connection, request, operation_id)
+            self.records.close(connection, operation_id, "released", note=why)
             return True
 
         try:
             return self.ledger.write(work)
-        except claims.Refused:
+        except Refused:
             return False
 
-    # -- while it runs --------------------------------------------------------------------------
+    def take_over_expired(self, backup_target_id: str, host: str) -> bool:
+        """Turn the record of a vanished owner into `unknown`; True when the pair is free now."""
+        return self._expire(schema.operation.c.pair_lock == pair_key(backup_target_id, host))
+
+    def _expire(self, which: ColumnElement[bool]) -> bool:
+        return self.ledger.write(lambda c: self.records.expire(c, which))
 
     def renew(self, operation_id: str) -> None:
         """Hold the pair for another lease."""
-        self.ledger.write(
-            lambda c: c.execute(
-                update(schema.operation)
-                .where(_o.operation_id == operation_id, _o.pair_lock.is_not(None))
-                .values(lease_until=self.ledger.now(self.lease))
-            )
-        )
+        self.ledger.write(lambda c: self.records.renew(c, operation_id, self.lease))
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -199,18 +161,21 @@ class Operations:
         client took the pair meanwhile; then nothing was written but the reply.
         """
         said = reply.text()
+        news = None if known else said
 
-        def work(connection: Connection) -> None:
-            self._confirm(connection, request, claim, reply, said, known)
+        def write(found: Found | None) -> None:
+            work = lambda c: self._confirm(c, request, claim, reply, news, found)  # noqa: E731
+            self.ledger.write(work, patience=patience)
 
         try:
             try:
-                self.ledger.write(work, patience=patience)
+                write(claim.found)
             except DatabaseException as exc:
                 if not exc.permanent:
                     raise
-                # Another program may have made the row between our look and our write.
-                self.ledger.write(work, patience=patience)
+                write(None)  # another program may have made the row since our look
+        except _Written:
+            return
         except LeaseLost:
             self.store_reply(claim.operation_id, said, patience=patience)
             raise
@@ -221,38 +186,25 @@ class Operations:
         request: MountRequest,
         claim: Claim,
         reply: Reply,
-        said: str,
-        known: bool,
+        said: str | None,
+        found: Found | None,
     ) -> None:
         state: State = "succeeded" if reply.succeeded else "failed"
         ledger_id = None
-        if not self._fenced(connection, claim.operation_id, state):
-            return
         if reply.succeeded and request.action == "mount":
-            ledger_id = claims.set_mounted(connection, self.ledger, request)
-        if reply.succeeded and request.action == "unmount":
-            claims.clear_mounted(connection, self.ledger, request)
+            if found is None or (found.own is not None and found.own.mounted):
+                # Nobody but us should have touched it since our look, and other programs may have.
+                found = self.records.look(connection, request)
+            ledger_id = self.records.set_mounted(connection, request, found.own)
+        elif reply.succeeded:
+            self.records.clear_mounted(connection, request)
         if reply.succeeded and claim.unresolved:
-            self._settle_older(connection, request, claim.operation_id)
-        claims.close(
-            connection,
-            self.ledger,
-            claim.operation_id,
-            state,
-            said=None if known else said,
-            ledger_id=ledger_id,
-        )
-
-    def _fenced(self, connection: Connection, operation_id: str, state: State) -> bool:
-        """Hold the record's row; False when an earlier try of the same write had succeeded."""
-        row = connection.execute(
-            select(_o.pair_lock, _o.state).where(_o.operation_id == operation_id).with_for_update()
-        ).one()
-        if row.pair_lock is None:
-            if row.state == state:
-                return False
-            raise LeaseLost
-        return True
+            self.records.settle_older(connection, request, claim.operation_id)
+        if not self.records.close(
+            connection, claim.operation_id, state, said=said, ledger_id=ledger_id
+        ):  # either way what was done here is rolled back
+            now = self.records.get(connection, claim.operation_id)
+            raise _Written if now is not None and now.state == state else LeaseLost
 
     def finish(
         self,
@@ -265,74 +217,177 @@ class Operations:
     ) -> None:
         """End without touching the ledger: not delivered, or unknown."""
         self.ledger.write(
-            lambda c: claims.close(c, self.ledger, operation_id, state, note=note, said=said),
+            lambda c: self.records.close(c, operation_id, state, note=note, said=said),
             patience=patience,
         )
 
-    def _settle_older(
-        self, connection: Connection, request: MountRequest, operation_id: str
-    ) -> None:
-        connection.execute(
-            update(schema.operation)
-            .where(*claims.unknown_of(self.ledger, request), _o.operation_id != operation_id)
-            .values(state="settled", settled_by=operation_id)
+    def get(self, operation_id: str) -> Operation | None:
+        return self.ledger.read(lambda c: self.records.get(c, operation_id))
+
+    def store_reply(self, operation_id: str, said: str, *, patience: float = 60.0) -> bool:
+        """Keep a late (or second) reply with its operation; False when there is no such record."""
+        return self.ledger.write(
+            lambda c: self.records.store_reply(c, operation_id, said), patience=patience
         )
 
     # -- unknown outcomes -----------------------------------------------------------------------
 
-    def store_reply(self, operation_id: str, said: str, *, patience: float = 60.0) -> bool:
-        """Keep a late (or second) reply with its operation; False when there is no such record."""
-        changed = self.ledger.write(
-            lambda c: (
-                c.execute(
-                    update(schema.operation)
-                    .where(_o.operation_id == operation_id)
-                    .values(
-                        reply=func.coalesce(_o.reply, said),
-                        reply_at=func.coalesce(_o.reply_at, self.ledger.now()),
-                        replies=_o.replies + 1,
-                    )
-                ).rowcount
-            ),
-            patience=patience,
-        )
-        return bool(changed)
+    def find(self, operation_id: str) -> Operation:
+        """The operation; raises DMSClientException when there is none."""
+        operation = self.get(operation_id) if self.ledger.has_operations() else None
+        if operation is None:
+            raise DMSClientException(f"There is no operation {operation_id} in this ledger.")
+        return operation
 
-    def get(self, operation_id: str) -> Operation | None:
-        query = select(*COLUMNS).where(_o.operation_id == operation_id)
-        row = self.ledger.read(lambda c: c.execute(query).first())
-        return Operation(*row) if row is not None else None
+    def store(self, correlation_id: str, body: bytes) -> None:
+        """Keep a reply with its operation, and with no other."""
+        # The record holds its request masked, so the reply is masked by what secrets look like.
+        if not self.store_reply(correlation_id, requests.masked_reply(body)):
+            log.warning("A reply to nobody's operation was dropped: %s", correlation_id)
 
-    def reclaim(self, operation: Operation) -> bool:
-        """Lock the pair again for an unknown operation whose reply is to be applied.
+    def settle(
+        self, operation_id: str, collect: Callable[[Operation], None], *, patience: float
+    ) -> tuple[Response, Operation]:
+        """Apply what is known by now; the response, and the operation as it stands afterwards.
 
-        False when its outcome became known meanwhile. Raises Busy or Overtaken.
+        collect: stores replies that wait elsewhere. patience: seconds to wait for the pair. Raises
+        DMSClientException when there is no such operation.
         """
+        operation = self.find(operation_id)
+        if operation.state == "in_flight":
+            if not self._expire(schema.operation.c.operation_id == operation_id):
+                return response(
+                    "unknown", error_msg="The operation is still running.", operation=operation_id
+                ), operation
+            operation = self.find(operation_id)
+        if operation.state == "unknown" and not operation.reply:
+            collect(operation)
+            operation = self.find(operation_id)
+        if operation.state == "unknown":
+            open_still = self._settled_by_reply(operation, patience)
+            if open_still:
+                return response("unknown", error_msg=open_still, operation=operation_id), operation
+            operation = self.find(operation_id)
+        return told(operation), operation
+
+    def _settled_by_reply(self, operation: Operation, patience: float) -> str:
+        """Apply the reply that is stored; "", or the sentence that says why it settles nothing."""
+        reply = requests.parse_reply((operation.reply or "").encode())
+        if not reply:
+            return unreadable(operation.action, operation.host) if operation.reply else STILL_OPEN
+        until = time.monotonic() + min(patience, 30.0)
+        while True:
+            try:
+                if not self._reclaim(operation):
+                    return ""
+                break
+            except _Overtaken as overtaken:
+                return OVERTAKEN.format(status=reply.status, newer=overtaken)
+            except Busy:
+                if time.monotonic() > until:
+                    return BUSY
+                time.sleep(0.1)
+        return self._applied(operation, reply)
+
+    def _reclaim(self, operation: Operation) -> bool:
+        """Lock the pair again; False when the outcome became known meanwhile."""
 
         def work(connection: Connection) -> bool:
-            newer = connection.execute(
-                select(_o.operation_id).where(
-                    self.ledger.exactly(_o.backup_target_id, operation.backup_target_id),
-                    self.ledger.exactly(_o.host, operation.host),
-                    _o.id > operation.id,
-                    _o.state.in_(("succeeded", "failed", "unknown", "in_flight")),
-                )
-            ).first()
-            if newer is not None:
-                raise Overtaken(newer.operation_id)
-            try:
-                done = connection.execute(
-                    update(schema.operation)
-                    .where(_o.operation_id == operation.operation_id, _o.state == "unknown")
-                    .values(
-                        state="in_flight",
-                        pair_lock=pair_key(operation.backup_target_id, operation.host),
-                        lease_until=self.ledger.now(self.lease),
-                        owner=self.owner,
-                    )
-                )
-            except IntegrityError as exc:
-                raise Busy from exc
-            return bool(done.rowcount)
+            if newer := self.records.newer(connection, operation):
+                raise _Overtaken(newer)
+            return self.records.reopen(connection, operation, owner=self.owner, lease=self.lease)
 
         return self.ledger.write(work)
+
+    def _applied(self, operation: Operation, reply: Reply) -> str:
+        request = MountRequest(
+            "mount" if operation.action == "mount" else "unmount",
+            operation.jobid,
+            operation.backup_target_id,
+            operation.host,
+            mount_path="",
+            wire={},
+        )
+        claim = Claim("send", operation.operation_id, unresolved=True)
+        try:
+            self.confirm(request, claim, reply, patience=30.0, known=True)
+        except DatabaseException as exc:
+            if not exc.permanent:
+                raise
+            refused = f"the ledger refuses the row: {exc.message}"
+            self.finish(operation.operation_id, "unknown", refused, patience=30.0)
+            return f"The server answered ({reply.status}), but {refused}"
+        return ""
+
+
+# -- what callers are told -------------------------------------------------------------------------
+
+
+def unreadable(action: str, host: str) -> str:
+    """The sentence for an answer that is none, the same whenever it is looked at."""
+    return (
+        f"The answer of the DMS server on {host} could not be read; whether the {action} happened "
+        "is unknown."
+    )
+
+
+def told(operation: Operation) -> Response:
+    """The response that a finished operation stands for."""
+    reply = requests.parse_reply((operation.reply or "").encode())
+    if operation.state == "shared":
+        return response("shared", success_msg=operation.note, operation=operation.operation_id)
+    if operation.state in ("succeeded", "failed"):
+        # The state was read from the whole answer; of its words the record may lack some.
+        return response(
+            "replied",
+            status="success" if operation.state == "succeeded" else "error",
+            error_msg=reply.error_msg if reply else operation.reply or operation.note,
+            success_msg=reply.success_msg if reply else None,
+            operation=operation.operation_id,
+        )
+    if operation.state == "settled":
+        note = f"Its outcome stays unknown, but operation {operation.settled_by} settled the mount."
+        return response("unknown", error_msg=note, operation=operation.operation_id)
+    outcome = "not_delivered" if operation.state == "not_delivered" else "unknown"
+    why = operation.note or f"The operation is {operation.state.replace('_', ' ')}."
+    return response(outcome, error_msg=why, operation=operation.operation_id)
+
+
+#: What servers answer when they had nothing to do (seen: "Already mounted at …", "Target not
+#: mounted at …"); both are successes.
+_ALREADY = {"mount": "already mounted", "unmount": "not mounted"}
+
+
+def verified(answer: Response, action: str = "") -> Response:
+    """The response of a verification: what it proves about ledger and host."""
+    said = (answer["success_msg"] or "").lower()
+    if answer["outcome"] != "replied" or answer["status"] != "success":
+        verdict, finding = "unsettled", "Nothing is proven: " + (answer["error_msg"] or "no answer")
+    elif _ALREADY[action] in said:
+        verdict = "agreed"
+        finding = f"Ledger and host agree: {'mounted' if action == 'mount' else 'not mounted'}."
+    elif action == "mount":
+        verdict = "host_corrected"
+        finding = "The host was wrong: it had lost the mount, and has mounted it again."
+    else:
+        verdict = "host_corrected"
+        finding = "The host was wrong: it still held a mount of nobody, and has unmounted it."
+    return {**answer, "verdict": verdict, "finding": finding}
+
+
+def response(
+    outcome: str,
+    *,
+    status: str | None = None,
+    error_msg: str | None = None,
+    success_msg: str | None = None,
+    operation: str | None = None,
+) -> Response:
+    """The one shape of every answer; an error_msg makes it an error unless `status` says so."""
+    return {
+        "status": status or ("error" if error_msg else "success"),
+        "error_msg": error_msg,
+        "success_msg": success_msg,
+        "outcome": outcome,
+        "operation_id": operation,
+    }

@@ -7,7 +7,9 @@ the memory that a crash cannot erase. All times are naive UTC by the database's 
 clients on machines with different clocks agree.
 """
 
-from typing import Any
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -165,3 +167,43 @@ operation = Table(
     Index("ix_dms_operation_host", "host", "id"),
     **MYSQL_TABLE,
 )
+
+State = Literal[
+    "in_flight",
+    "succeeded",
+    "failed",
+    "not_delivered",
+    "shared",
+    "unknown",
+    "settled",
+    "released",
+]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One record. Times are naive UTC; request is masked; reply is what the server said, masked."""
+
+    id: int
+    operation_id: str
+    action: str
+    backup_target_id: str
+    host: str
+    jobid: int
+    state: str
+    owner: str
+    actor: str | None
+    ledger_id: int | None
+    request: str
+    reply: str | None
+    reply_queue: str | None
+    replies: int
+    note: str | None
+    settled_by: str | None
+    created_at: datetime
+    reply_at: datetime | None
+    finished_at: datetime | None
+    lease_until: datetime | None
+
+
+COLUMNS = [operation.c[f.name] for f in fields(Operation)]

@@ -18,8 +18,8 @@ from backend.core.settings import get_settings
 from backend.dms import requests
 from backend.dms.client import DMSClient
 from backend.dms.errors import DMSClientException, RequestValidationException
+from backend.dms.operations import Response, verified
 from backend.dms.requests import MountRequest
-from backend.dms.responses import Response, verified
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, ledger_repository, repository, settings, targets
 from backend.mounts.errors import (

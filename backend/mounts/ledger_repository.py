@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, sel
 from backend.dms import schema
 from backend.dms.entries import LedgerEntry, distinct
 from backend.dms.ledger import Ledger
-from backend.dms.operations import COLUMNS as OPERATION_COLUMNS
-from backend.dms.operations import Operation
+from backend.dms.schema import COLUMNS as OPERATION_COLUMNS
+from backend.dms.schema import Operation
 from backend.dms.shape import read_key
 from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks

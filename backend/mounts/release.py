@@ -14,8 +14,8 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.errors import Conflict, InvalidInput, PortalError
 from backend.core.words import counted
-from backend.dms.claims import Busy
 from backend.dms.operations import Operations
+from backend.dms.records import Busy
 from backend.dms.transport import queue_of
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, ledger_repository, orphans, settings

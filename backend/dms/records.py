@@ -1,0 +1,396 @@
+"""The SQL of an operation: its record in `dms_operation`, and the job's entry of the ledger.
+
+A mount waits for each of these statements, so there is one for each step, compiled once: to build
+it anew for every call costs more than the database needs to answer it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    bindparam,
+    column,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    table,
+    union_all,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from . import schema, shape
+from .engine import Prepared
+from .ledger import Ledger
+from .requests import MountRequest
+from .schema import COLUMNS, Operation, State
+
+MAX_REQUEST = 16_000
+
+_o = schema.operation.c
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a mount must know of a row of the ledger. id: None where the table has none."""
+
+    jobid: int
+    backup_target_id: str
+    host: str
+    mounted: bool
+    deleted: bool
+    id: int | None
+
+    def exact(self, request: MountRequest) -> bool:
+        """Spelt as the request; databases take more for the same."""
+        return (self.backup_target_id, self.host) == (request.backup_target_id, request.host)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one look at a pair found.
+
+    held: mounted entries, of any job and in any spelling that the database takes for the same.
+    own: the job's in just this spelling, the mounted one or the newest. twin: the job's in another
+    spelling, where the table's key has room for one of the two. unresolved: an earlier operation on
+    the pair has an unknown outcome.
+    """
+
+    held: tuple[Entry, ...]
+    own: Entry | None
+    twin: Entry | None
+    unresolved: bool
+
+
+class Busy(Exception):
+    """Another client works on this pair."""
+
+
+def pair_key(backup_target_id: str, host: str) -> str:
+    """The lock's name, the same in every release: clients of several may share a ledger.
+
+    Case is folded, so that spellings which MySQL takes for the same mostly wait for each other.
+    """
+    return hashlib.sha256(f"{backup_target_id}\0{host}".casefold().encode()).hexdigest()
+
+
+class Records:
+    """Statements on one ledger. Each method is one round trip, inside the caller's transaction."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._prepared: dict[object, Prepared] = {}
+
+    def _run(
+        self,
+        connection: Connection,
+        key: object,
+        build: Callable[[], Any],
+        values: Mapping[str, Any],
+    ) -> Any:
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._prepared[key] = Prepared(build(), connection.dialect)
+        return prepared.execute(connection, values)
+
+    # -- the record ------------------------------------------------------------------------------
+
+    def open(
+        self,
+        connection: Connection,
+        request: MountRequest,
+        operation_id: str,
+        *,
+        reply_queue: str,
+        actor: str | None,
+        owner: str,
+        lease: float,
+    ) -> None:
+        """Write the record, which locks the pair. Raises Busy while another one does."""
+        record = {
+            "operation_id": operation_id,
+            "pair_lock": pair_key(request.backup_target_id, request.host),
+            "owner": owner,
+            "actor": actor,
+            "action": request.action,
+            "backup_target_id": request.backup_target_id,
+            "host": request.host,
+            "jobid": request.jobid,
+            "request": json.dumps(request.masked(), ensure_ascii=False)[:MAX_REQUEST],
+            "reply_queue": reply_queue,
+        }
+        try:
+            self._run(connection, ("open", lease), lambda: self._open(lease), record)
+        except IntegrityError as exc:
+            raise Busy from exc
+
+    def _open(self, lease: float) -> Any:
+        names = "operation_id pair_lock owner actor action backup_target_id host jobid request"
+        return (
+            insert(schema.operation)
+            .inline()
+            .values(
+                {name: bindparam(name) for name in (*names.split(), "reply_queue")}
+                | {"state": "in_flight", "created_at": self.ledger.now()}
+                | {"lease_until": self.ledger.now(lease)}
+            )
+        )
+
+    def close(
+        self,
+        connection: Connection,
+        operation_id: str,
+        state: State,
+        *,
+        note: str | None = None,
+        said: str | None = None,
+        ledger_id: int | None = None,
+    ) -> bool:
+        """End the record and free the pair; False when it no longer held it. said: a reply."""
+        values = {"which": operation_id, "as": state, "why": note, "entry": ledger_id, "said": said}
+        key = ("close", said is None)
+        done = self._run(connection, key, lambda: self._close(said is not None), values)
+        return bool(done.rowcount)
+
+    def _close(self, replied: bool) -> Any:
+        ended: dict[str, Any] = {"state": bindparam("as"), "note": bindparam("why")}
+        ended |= {"pair_lock": null(), "lease_until": null(), "finished_at": self.ledger.now()}
+        ended["ledger_id"] = bindparam("entry")
+        if replied:
+            ended |= {"reply": bindparam("said"), "reply_at": self.ledger.now()}
+            ended["replies"] = _o.replies + literal_column("1")
+        which = (_o.operation_id == bindparam("which"), _o.pair_lock.is_not(None))
+        return update(schema.operation).where(*which).values(ended)
+
+    def settle_older(
+        self, connection: Connection, request: MountRequest, operation_id: str
+    ) -> None:
+        """Unknown operations of the pair are settled by this one."""
+        connection.execute(
+            update(schema.operation)
+            .where(
+                self.ledger.exactly(_o.backup_target_id, request.backup_target_id),
+                self.ledger.exactly(_o.host, request.host),
+                _o.state == "unknown",
+                _o.operation_id != operation_id,
+            )
+            .values(state="settled", settled_by=operation_id)
+        )
+
+    def expire(self, connection: Connection, which: ColumnElement[bool]) -> bool:
+        """The record of a vanished owner becomes unknown; False when it was none."""
+        done = connection.execute(
+            update(schema.operation)
+            .where(which, _o.pair_lock.is_not(None), _o.lease_until < self.ledger.now())
+            .values(
+                state="unknown",
+                pair_lock=None,
+                lease_until=None,
+                finished_at=self.ledger.now(),
+                note="its client vanished before the outcome was written",
+            )
+        )
+        return bool(done.rowcount)
+
+    def renew(self, connection: Connection, operation_id: str, lease: float) -> None:
+        """Hold the pair for another lease."""
+        connection.execute(
+            update(schema.operation)
+            .where(_o.operation_id == operation_id, _o.pair_lock.is_not(None))
+            .values(lease_until=self.ledger.now(lease))
+        )
+
+    def store_reply(self, connection: Connection, operation_id: str, said: str) -> bool:
+        """Keep a reply; the first one counts. False when there is no such record."""
+        done = connection.execute(
+            update(schema.operation)
+            .where(_o.operation_id == operation_id)
+            .values(
+                reply=func.coalesce(_o.reply, said),
+                reply_at=func.coalesce(_o.reply_at, self.ledger.now()),
+                replies=_o.replies + 1,
+            )
+        )
+        return bool(done.rowcount)
+
+    def get(self, connection: Connection, operation_id: str) -> Operation | None:
+        query = select(*COLUMNS).where(_o.operation_id == operation_id)
+        row = connection.execute(query).first()
+        return Operation(*row) if row is not None else None
+
+    def newer(self, connection: Connection, operation: Operation) -> str | None:
+        """An operation of the same pair that was sent, or is, after `operation`; its id."""
+        query = select(_o.operation_id).where(
+            self.ledger.exactly(_o.backup_target_id, operation.backup_target_id),
+            self.ledger.exactly(_o.host, operation.host),
+            _o.id > operation.id,
+            _o.state.in_(("succeeded", "failed", "unknown", "in_flight")),
+        )
+        found: str | None = connection.scalar(query)
+        return found
+
+    def reopen(
+        self, connection: Connection, operation: Operation, *, owner: str, lease: float
+    ) -> bool:
+        """Lock the pair again for an unknown operation; False when it is no longer unknown.
+
+        Raises Busy while another record holds the pair.
+        """
+        lock = pair_key(operation.backup_target_id, operation.host)
+        statement = (
+            update(schema.operation)
+            .where(_o.operation_id == operation.operation_id, _o.state == "unknown")
+            .values(
+                state="in_flight", pair_lock=lock, lease_until=self.ledger.now(lease), owner=owner
+            )
+        )
+        try:
+            return bool(connection.execute(statement).rowcount)
+        except IntegrityError as exc:
+            raise Busy from exc
+
+    # -- the ledger ------------------------------------------------------------------------------
+
+    def look(self, connection: Connection, request: MountRequest) -> Found:
+        """What the ledger and the records say of the request's pair, in one query."""
+        rows = self._run(connection, "look", self._look, self._names(request)).all()
+        held = tuple(Entry(*row[1:]) for row in rows if row[0] == _HELD)
+        own = [Entry(*row[1:]) for row in rows if row[0] == _OWN]
+        exact = [entry for entry in own if entry.exact(request)]
+        return Found(
+            held=held,
+            own=max(exact, key=lambda entry: (bool(entry.mounted), entry.id or 0), default=None),
+            twin=own[0] if own and not exact and not self.ledger.shape.has_id else None,
+            unresolved=any(row[0] == _UNKNOWN for row in rows),
+        )
+
+    def _look(self) -> Any:
+        t, hinted = self.ledger.t, self.ledger.hinted
+        pair = (t.host == bindparam("host"), t.backup_target_id == bindparam("target"))
+        held = self._rows(_HELD).where(self.ledger.shape.flag("mounted", True), *pair)
+        own = self._rows(_OWN).where(t.jobid == bindparam("jobid"), *pair)
+        unknown = select(literal_column(str(_UNKNOWN)), *[null()] * 6).where(
+            self._same(_o.host, "host"),
+            self._same(_o.backup_target_id, "target"),
+            _o.state == "unknown",
+        )
+        return union_all(hinted(held, "idx_mounted_host"), hinted(own, "idx_job_target"), unknown)
+
+    def _rows(self, kind: int) -> Select[Any]:
+        t = self.ledger.t
+        ledger_id = t.id if self.ledger.shape.has_id else null()
+        columns = (t.jobid, t.backup_target_id, t.host, t.mounted, t.deleted, ledger_id)
+        return select(literal_column(str(kind)), *columns)
+
+    def set_mounted(
+        self, connection: Connection, request: MountRequest, own: Entry | None
+    ) -> int | None:
+        """The job's one entry of the pair says mounted; its id, None where entries have none.
+
+        There is one row per job, target and host: a later mount revives it. own: as `look` found
+        it.
+        """
+        if own is None:
+            done = self._run(connection, "insert", self._insert, self._names(request))
+            if not self.ledger.shape.has_id:
+                return None
+            return int(done.scalar() if done.returns_rows else done.lastrowid)
+        if not own.mounted or own.deleted:
+            self._run(connection, "revive", self._revive, self._names(request, own.id))
+        return own.id
+
+    def _insert(self) -> Any:
+        now = self.ledger.now(whole=True)
+        made: dict[str, Any] = {
+            "jobid": bindparam("jobid"),
+            "backup_target_id": bindparam("target"),
+        }
+        made |= {"host": bindparam("host"), "created_at": now, "updated_at": now}
+        made |= {"mounted": literal_column(self._yes), "deleted": literal_column(self._no)}
+        statement = insert(self.ledger.shape.table).inline().values(made)
+        if self.ledger.shape.has_id and self.ledger.engine.dialect.insert_returning:
+            return statement.returning(self.ledger.t.id)
+        return statement
+
+    def _revive(self) -> Any:
+        has_id = self.ledger.shape.has_id
+        which = [self.ledger.t.id == bindparam("entry")] if has_id else self._mine()
+        changed: dict[str, Any] = {
+            "mounted": literal_column(self._yes),
+            "deleted": literal_column(self._no),
+        }
+        changed |= {"deleted_at": null(), "updated_at": self.ledger.now(whole=True)}
+        return update(self.ledger.shape.table).where(*which).values(changed)
+
+    def clear_mounted(self, connection: Connection, request: MountRequest) -> int:
+        """The job's entries of the pair say unmounted; how many were changed."""
+        return int(self._run(connection, "clear", self._clear, self._names(request)).rowcount)
+
+    def _clear(self) -> Any:
+        mounted = self.ledger.shape.flag("mounted", True)
+        changed: dict[str, Any] = {
+            "mounted": literal_column(self._no),
+            "updated_at": self.ledger.now(whole=True),
+        }
+        return update(self.ledger.shape.table).where(*self._mine(), mounted).values(changed)
+
+    def has_parent(
+        self, connection: Connection, reference: shape.Reference, values: Mapping[str, object]
+    ) -> bool:
+        """Whether a foreign key of the ledger holds; True where this user may not read it."""
+        parent = table(reference.table, *map(column, reference.referred), schema=reference.schema)
+        query = select(parent.c[reference.referred[0]]).limit(1)
+        for referred, name in zip(reference.referred, reference.columns, strict=True):
+            query = query.where(parent.c[referred] == values[name])
+        try:
+            with connection.begin_nested():
+                return connection.execute(query).first() is not None
+        except DBAPIError:  # the ledger's own answer decides
+            return True
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    @property
+    def _yes(self) -> str:
+        return "true" if self.ledger.dialect == "postgresql" else "1"
+
+    @property
+    def _no(self) -> str:
+        return "false" if self.ledger.dialect == "postgresql" else "0"
+
+    def _same(self, held: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """As `schema.exactly`, for the parameter `name`."""
+        plain = held == bindparam(name)
+        if self.ledger.dialect not in ("mysql", "mariadb"):
+            return plain
+        return plain & (self.ledger.spelling(held) == bindparam(f"{name}_bytes", type_=LargeBinary))
+
+    def _mine(self) -> list[ColumnElement[bool]]:
+        t = self.ledger.t
+        pair = [self._same(t.backup_target_id, "target"), self._same(t.host, "host")]
+        return [t.jobid == bindparam("jobid"), *pair]
+
+    @staticmethod
+    def _names(request: MountRequest, entry: int | None = None) -> dict[str, Any]:
+        target, host = request.backup_target_id, request.host
+        return {
+            "jobid": request.jobid,
+            "target": target,
+            "host": host,
+            "target_bytes": target.encode(),
+            "host_bytes": host.encode(),
+            "entry": entry,
+        }
+
+
+#: What a row of `look` is.
+_HELD, _OWN, _UNKNOWN = 1, 2, 3
