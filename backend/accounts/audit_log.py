@@ -1,15 +1,16 @@
 """Reading the audit log: filtered pages, verification, export."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.core import access, audit, csv_export
+from backend.core import access, audit, csv_export, newest
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
@@ -17,6 +18,10 @@ from backend.core.errors import InvalidInput, NotFound
 
 MAX_PAGE = 500
 MAX_EXPORT = 50_000
+#: How far the clocks of the machines that write may be apart.
+SKEW = timedelta(minutes=5)
+#: No event has this number.
+AFTER_ALL = 2**63 - 1
 HEADERS = ("number", "at", "actor", "kind", "action", "subject", "phase", "outcome", "details")
 
 
@@ -50,15 +55,13 @@ def list_events(
     before: int | None = None,
     limit: int = 100,
 ) -> AuditPage:
-    """A page of events, newest first; raises InvalidInput for naive times."""
+    """A page of events, newest first; raises InvalidInput for naive times.
+
+    A search for what few events have may give a short or empty page with a `next_cursor`.
+    """
     access.require(actor, Permission.AUDIT_READ)
-    limit = max(1, min(limit, MAX_PAGE))
-    rows = list(session.scalars(_query(filters, before).limit(limit + 1)))
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return AuditPage(
-        items=[_row(row) for row in rows], next_cursor=rows[-1].number if more else None
-    )
+    found = _page(session, filters, before, max(1, min(limit, MAX_PAGE)))
+    return AuditPage(items=[_row(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
 def get(session: ReadSession, actor: Actor, *, number: int) -> AuditRow:
@@ -115,7 +118,7 @@ def accept(session: WriteSession, actor: Actor) -> None:
 def export_csv(session: WriteSession, actor: Actor, *, filters: AuditFilter) -> Export:
     """The newest matching rows, at most 50,000, as CSV. The export itself is audited."""
     access.require(actor, Permission.AUDIT_EXPORT)
-    found = list(session.scalars(_query(filters, None).limit(MAX_EXPORT + 1)))
+    found = list(_newest(session, filters, MAX_EXPORT + 1))
     rows = [_row(row) for row in found[:MAX_EXPORT]]
     text = csv_export.write(
         HEADERS,
@@ -145,26 +148,62 @@ def export_csv(session: WriteSession, actor: Actor, *, filters: AuditFilter) -> 
     return Export(text=text, rows=len(rows), truncated=len(found) > MAX_EXPORT)
 
 
-def _query(filters: AuditFilter, before: int | None) -> Select[tuple[AuditEvent]]:
-    query = select(AuditEvent).order_by(AuditEvent.number.desc())
-    if before is not None:
-        query = query.where(AuditEvent.number < before)
-    if filters.actor:
-        query = query.where(AuditEvent.actor_name == filters.actor)
-    if filters.action:
-        query = query.where(AuditEvent.action.startswith(filters.action, autoescape=True))
-    if filters.subject:
-        query = query.where(AuditEvent.subject.contains(filters.subject, autoescape=True))
-    if filters.outcome:
-        query = query.where(AuditEvent.outcome == filters.outcome)
+def _newest(session: ReadSession, filters: AuditFilter, most: int) -> Iterator[AuditEvent]:
+    """The newest matching events of the whole log, at most so many."""
+    before: int | None = None
+    while most > 0:
+        found = _page(session, filters, before, min(most, MAX_PAGE))
+        yield from found.rows
+        most, before = most - len(found.rows), found.next_cursor
+        if before is None:
+            return
+
+
+def _page(
+    session: ReadSession, filters: AuditFilter, before: int | None, limit: int
+) -> newest.Found[AuditEvent]:
     for moment in (filters.since, filters.until):
         if moment is not None and moment.tzinfo is None:
             raise InvalidInput("The times of an audit filter need a time zone.")
+    exact: dict[InstrumentedAttribute[Any], list[str]] = {}
+    if filters.actor:
+        exact[AuditEvent.actor_name] = [filters.actor]
+    if filters.outcome:
+        exact[AuditEvent.outcome] = [filters.outcome]
+    if filters.action:
+        known = newest.distinct(session, AuditEvent.action)
+        exact[AuditEvent.action] = [name for name in known if name.startswith(filters.action)]
+        if not exact[AuditEvent.action]:
+            return newest.Found([], None)
+    rest = []
+    if filters.subject:
+        rest.append(AuditEvent.subject.contains(filters.subject, autoescape=True))
+    bounds, nearly = [before] if before is not None else [], []
+    since = None
     if filters.since is not None:
-        query = query.where(AuditEvent.at >= filters.since)
+        since = _number_at(session, filters.since - SKEW)
+        nearly.append(AuditEvent.at >= filters.since)
     if filters.until is not None:
-        query = query.where(AuditEvent.at < filters.until)
-    return query
+        bounds.append(_number_at(session, filters.until + SKEW))
+        nearly.append(AuditEvent.at < filters.until)
+    return newest.page(
+        session,
+        select(AuditEvent),
+        AuditEvent.number,
+        exact=exact,
+        rest=rest,
+        nearly=nearly,
+        limit=limit,
+        before=min(bounds, default=None),
+        since=since,
+    )
+
+
+def _number_at(session: ReadSession, moment: datetime) -> int:
+    """The number of the first event from this time on."""
+    query = select(AuditEvent.number).where(AuditEvent.at >= moment).order_by(AuditEvent.at)
+    found = session.scalar(query.limit(1))
+    return found if found is not None else AFTER_ALL
 
 
 def _row(row: AuditEvent) -> AuditRow:

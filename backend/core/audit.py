@@ -56,9 +56,10 @@ class AuditEvent(Base):
 
     __tablename__ = "audit_events"
     __table_args__ = (
-        Index("ix_audit_events_at", "at"),
-        Index("ix_audit_events_action", "action"),
-        Index("ix_audit_events_actor", "actor_name"),
+        Index("ix_audit_events_at", "at", "number"),
+        Index("ix_audit_events_action", "action", "number"),
+        Index("ix_audit_events_actor", "actor_name", "number"),
+        Index("ix_audit_events_outcome", "outcome", "number"),
         Index("ix_audit_events_subject", "subject"),
         MYSQL_TABLE,
     )

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
-from backend.core import clock
+from backend.core import clock, newest
 from backend.core.database import ReadSession, WriteSession
 from backend.ingestion.ruleset import Rule
 from backend.ingestion.schemas import RunFilter
@@ -194,12 +195,16 @@ def find_by_key(
 
 def list_runs(
     session: ReadSession, wanted: RunFilter, *, limit: int, before: int | None
-) -> list[IngestionRun]:
+) -> newest.Found[IngestionRun]:
     """Newest first."""
-    query = select(IngestionRun).where(*_wanted(wanted)).order_by(IngestionRun.id.desc())
-    if before is not None:
-        query = query.where(IngestionRun.id < before)
-    return list(session.scalars(query.limit(limit)))
+    return newest.page(
+        session,
+        select(IngestionRun),
+        IngestionRun.id,
+        exact=_wanted(wanted),
+        limit=limit,
+        before=before,
+    )
 
 
 def runs_since(session: ReadSession, since: datetime) -> Iterator[Row[Any]]:
@@ -234,18 +239,18 @@ def last_of_each(
     session: ReadSession, environment_id: int, *, limit: int = 5_000
 ) -> dict[str, IngestionRun]:
     """The newest run of each dataset, of those that were run last."""
-    newest = (
-        select(func.max(IngestionRun.id))
-        .where(IngestionRun.environment_id == environment_id, IngestionRun.dataset_urn != "")
-        .group_by(IngestionRun.dataset_urn)
-        .order_by(func.max(IngestionRun.id).desc())
-        .limit(limit)
-    )
-    ids = list(session.scalars(newest))
+    here = IngestionRun.environment_id == environment_id
+    ids: list[int] = []
+    urns = [urn for urn in newest.distinct(session, IngestionRun.dataset_urn, here) if urn]
+    for start in range(0, len(urns), _STEP):
+        some = IngestionRun.dataset_urn.in_(urns[start : start + _STEP])
+        query = select(func.max(IngestionRun.id)).where(here, some)
+        ids += session.scalars(query.group_by(IngestionRun.dataset_urn))
+    ids = sorted(ids, reverse=True)[:limit]
     found: dict[str, IngestionRun] = {}
     for start in range(0, len(ids), _STEP):
-        some = ids[start : start + _STEP]
-        for row in session.scalars(select(IngestionRun).where(IngestionRun.id.in_(some))):
+        chosen = ids[start : start + _STEP]
+        for row in session.scalars(select(IngestionRun).where(IngestionRun.id.in_(chosen))):
             found[row.dataset_urn] = row
     return found
 
@@ -262,7 +267,7 @@ def trends(
             IngestionRun.finished_at,
         )
         .where(IngestionRun.environment_id == environment_id, IngestionRun.created_at >= since)
-        .order_by(IngestionRun.id.desc())
+        .order_by(IngestionRun.created_at.desc())
         .limit(limit)
     ).all()
 
@@ -271,29 +276,27 @@ def list_moments(
     session: ReadSession, wanted: RunFilter, *, since: datetime, limit: int
 ) -> list[tuple[datetime, str]]:
     """(asked at, status) of the runs since an instant, newest first."""
+    chosen = [column.in_(values) for column, values in _wanted(wanted).items() if values]
     query = (
         select(IngestionRun.created_at, IngestionRun.status)
-        .where(*_wanted(wanted), IngestionRun.created_at >= since)
-        .order_by(IngestionRun.id.desc())
+        .where(*chosen, IngestionRun.created_at >= since)
+        .order_by(IngestionRun.created_at.desc())
         .limit(limit)
     )
     return [(at, status) for at, status in session.execute(query)]
 
 
-def _wanted(wanted: RunFilter) -> list[ColumnElement[bool]]:
-    chosen = [
-        column == value
-        for column, value in (
-            (IngestionRun.dataset_urn, wanted.dataset_urn),
-            (IngestionRun.job_urn, wanted.job_urn),
-            (IngestionRun.actor_name, wanted.actor_name),
-            (IngestionRun.environment_name, wanted.environment),
-        )
-        if value
-    ]
-    if wanted.statuses:
-        chosen.append(IngestionRun.status.in_(wanted.statuses))
-    return chosen
+def _wanted(wanted: RunFilter) -> dict[InstrumentedAttribute[Any], Sequence[str]]:
+    one = {
+        IngestionRun.dataset_urn: wanted.dataset_urn,
+        IngestionRun.job_urn: wanted.job_urn,
+        IngestionRun.actor_name: wanted.actor_name,
+        IngestionRun.environment_name: wanted.environment,
+    }
+    return {
+        **{column: [value] if value else () for column, value in one.items()},
+        IngestionRun.status: wanted.statuses,
+    }
 
 
 def due_runs(session: ReadSession, now: datetime, limit: int) -> list[str]:

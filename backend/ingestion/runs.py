@@ -131,7 +131,7 @@ def preview(database: Database, actor: Actor, request: Request) -> Preview:
         payload=payload,
         payload_bytes=len(json.dumps(payload, ensure_ascii=False).encode()),
         is_production=context.is_production,
-        last_runs=tuple(views.run_view(row, actor) for row in last),
+        last_runs=tuple(views.run_view(row, actor) for row in last.rows),
         running=views.run_view(active, actor) if active is not None else None,
         target_problem=problem,
         machine_type=machine_type,
@@ -180,9 +180,9 @@ def _checked(request: Request) -> Request:
 def _notice_redrive(database: Database, context: RunContext, request: Request) -> None:
     """A failed execution that somebody redrove in AWS goes on, and holds its dataset again."""
     with database.read() as session:
-        last = repository.list_runs(session, _same_subject(context, request), limit=1, before=None)
-    if last and views.redrivable(last[0]):
-        tracker.check(database, last[0].run_id)
+        found = repository.list_runs(session, _same_subject(context, request), limit=1, before=None)
+    if found.rows and views.redrivable(found.rows[0]):
+        tracker.check(database, found.rows[0].run_id)
 
 
 def _same_subject(context: RunContext, request: Request) -> RunFilter:

@@ -33,12 +33,8 @@ def list_runs(
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
     wanted = _checked(wanted)
-    rows = repository.list_runs(session, wanted, limit=limit + 1, before=cursor)
-    shown = rows[:limit]
-    return RunPage(
-        tuple(views.run_view(row, actor) for row in shown),
-        shown[-1].id if len(rows) > limit else None,
-    )
+    found = repository.list_runs(session, wanted, limit=limit, before=cursor)
+    return RunPage(tuple(views.run_view(row, actor) for row in found.rows), found.next_cursor)
 
 
 def recent(

@@ -34,7 +34,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         session, silent_since=now - SILENT, waiting_since=now - WAITING, limit=_MOST
     )
     ended = repository.list_last_ended(
-        session, states=tuple(_ENDED), since=now - RECENT, newest=_NEWEST
+        session, states=tuple(_ENDED), since=now - RECENT, most=_NEWEST
     )
     found = [_stuck(view) for view in stuck] + [_ended(view) for view in ended[:_MOST]]
     if len(ended) > _MOST:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import Subquery, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from backend.core import clock
+from backend.core import clock, newest
 from backend.core.database import ReadSession, UtcDateTime, WriteSession, database_now
 from backend.jobs.errors import JobNotFound
 from backend.jobs.schemas import DayCount, JobView, LogLine
@@ -43,29 +44,26 @@ def list_jobs(
     kind: str = "",
     actor_name: str = "",
     subject: str = "",
-) -> list[JobView]:
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(Job.id < before)
-    if states:
-        query = query.where(Job.state.in_(states))
+) -> newest.Found[Job]:
+    exact: dict[InstrumentedAttribute[Any], Sequence[str]] = {
+        Job.state: states,
+        Job.actor_name: [actor_name] if actor_name else (),
+        Job.subject: [subject] if subject else (),
+    }
     if kind:
-        query = query.where(or_(Job.kind == kind, Job.kind.startswith(kind + ".", autoescape=True)))
-    if actor_name:
-        query = query.where(Job.actor_name == actor_name)
-    if subject:
-        query = query.where(Job.subject.contains(subject, autoescape=True))
-    return [view(row) for row in session.scalars(query)]
+        known = newest.distinct(session, Job.kind)
+        exact[Job.kind] = [each for each in known if each == kind or each.startswith(f"{kind}.")]
+        if not exact[Job.kind]:
+            return newest.Found([], None)
+    return newest.page(session, select(Job), Job.id, exact=exact, limit=limit, before=before)
 
 
-def count_by_day(session: ReadSession, *, since: datetime, newest: int) -> list[DayCount]:
-    """Jobs per UTC day of creation and state, oldest first; only the `newest` jobs are looked at,
-    so that an old portal answers as fast as a new one."""
-    recent = select(Job.created_at, Job.state).order_by(Job.id.desc()).limit(newest).subquery()
+def count_by_day(session: ReadSession, *, since: datetime, most: int) -> list[DayCount]:
+    """Jobs per UTC day of creation and state, oldest first, of the newest `most` jobs."""
+    recent = _recent(since, most)
     day = func.date(recent.c.created_at)
     query = (
         select(day, recent.c.state, func.count())
-        .where(recent.c.created_at >= since)
         .group_by(day, recent.c.state)
         .order_by(day, recent.c.state)
     )
@@ -76,15 +74,22 @@ def count_by_day(session: ReadSession, *, since: datetime, newest: int) -> list[
     ]
 
 
-def count_by_kind(session: ReadSession, *, since: datetime, newest: int) -> dict[str, int]:
-    """Jobs per kind since then, of the `newest` as count_by_day."""
-    recent = select(Job.created_at, Job.kind).order_by(Job.id.desc()).limit(newest).subquery()
-    query = (
-        select(recent.c.kind, func.count())
-        .where(recent.c.created_at >= since)
-        .group_by(recent.c.kind)
-    )
+def count_by_kind(session: ReadSession, *, since: datetime, most: int) -> dict[str, int]:
+    """Jobs per kind since then, of the newest `most` jobs."""
+    recent = _recent(since, most)
+    query = select(recent.c.kind, func.count()).group_by(recent.c.kind)
     return {str(row[0]): int(row[1]) for row in session.execute(query)}
+
+
+def _recent(since: datetime, most: int) -> Subquery:
+    """The newest jobs since then: ix_jobs_created has all of these columns."""
+    return (
+        select(Job.created_at, Job.state, Job.kind)
+        .where(Job.created_at >= since)
+        .order_by(Job.created_at.desc())
+        .limit(most)
+        .subquery()
+    )
 
 
 def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:
@@ -170,22 +175,26 @@ def list_stuck(
 
 
 def list_last_ended(
-    session: ReadSession, *, states: Sequence[str], since: datetime, newest: int
+    session: ReadSession, *, states: Sequence[str], since: datetime, most: int
 ) -> list[JobView]:
-    """The last job of each kind and subject where it ended like this, newest first; only the
-    `newest` jobs are looked at."""
-    recent = (
-        select(Job.id, Job.kind, Job.subject)
-        .where(Job.state.notin_(("queued", "running")))
-        .order_by(Job.id.desc())
-        .limit(newest)
-        .subquery()
+    """The newest jobs that ended like this since then and that no later job of their kind and
+    subject has followed to its end, newest first."""
+    later = aliased(Job)
+    answered = (
+        select(later.id)
+        .where(
+            later.subject == Job.subject,
+            later.id > Job.id,
+            later.kind == Job.kind,
+            later.state.notin_(("queued", "running")),
+        )
+        .exists()
     )
-    last = select(func.max(recent.c.id)).group_by(recent.c.kind, recent.c.subject)
     query = (
         select(Job)
-        .where(Job.id.in_(last), Job.state.in_(states), Job.finished_at >= since)
-        .order_by(Job.id.desc())
+        .where(Job.state.in_(states), Job.finished_at >= since, ~answered)
+        .order_by(Job.finished_at.desc(), Job.id.desc())
+        .limit(most)
     )
     return [view(row) for row in session.scalars(query)]
 

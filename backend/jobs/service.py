@@ -35,22 +35,21 @@ def list_jobs(
     actor_name: str = "",
     subject: str = "",
 ) -> JobPage:
-    """Jobs newest first, at most 200 a page. kind: a kind or a domain ("user_sync")."""
+    """Jobs newest first, at most 200 a page. kind: a kind or a domain ("user_sync"). subject:
+    all of it. A search with several filters may give a short page with a `next_cursor`."""
     access.require(actor, Permission.JOBS_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    rows = repository.list_jobs(
+    found = repository.list_jobs(
         session,
-        limit=limit + 1,
+        limit=limit,
         before=before,
         states=states,
         kind=kind,
         actor_name=actor_name,
         subject=subject,
     )
-    more = len(rows) > limit
-    items = tuple(rows[:limit])
-    return JobPage(items, items[-1].id if more else None)
+    return JobPage(tuple(map(repository.view, found.rows)), found.next_cursor)
 
 
 def count_by_day(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple[DayCount, ...]:
@@ -59,13 +58,13 @@ def count_by_day(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple
     Of the newest 20,000 jobs.
     """
     access.require(actor, Permission.JOBS_READ)
-    return tuple(repository.count_by_day(session, since=_first_of(days), newest=COUNTED))
+    return tuple(repository.count_by_day(session, since=_first_of(days), most=COUNTED))
 
 
 def count_by_kind(session: ReadSession, actor: Actor, *, days: int = 14) -> dict[str, int]:
     """Jobs per kind, over the same days and jobs as count_by_day."""
     access.require(actor, Permission.JOBS_READ)
-    return repository.count_by_kind(session, since=_first_of(days), newest=COUNTED)
+    return repository.count_by_kind(session, since=_first_of(days), most=COUNTED)
 
 
 def _first_of(days: int) -> datetime:

@@ -70,6 +70,11 @@ class IngestionRun(Base):
         Index("uq_ingestion_runs_idempotency", "environment_id", "idempotency_key", unique=True),
         Index("ix_ingestion_runs_dataset", "environment_id", "dataset_urn", "id"),
         Index("ix_ingestion_runs_actor", "actor_name", "id"),
+        Index("ix_ingestion_runs_urn", "dataset_urn", "id"),
+        Index("ix_ingestion_runs_job", "job_urn", "id"),
+        Index("ix_ingestion_runs_environment", "environment_name", "id"),
+        Index("ix_ingestion_runs_status", "status", "id"),
+        Index("ix_ingestion_runs_created", "created_at", "environment_name", "status"),
         Index("ix_ingestion_runs_look", "settled", "next_look_at"),
         MYSQL_TABLE,
     )

@@ -17,6 +17,9 @@ class Job(Base):
         Index("ix_jobs_state", "state", "id"),
         Index("ix_jobs_kind", "kind", "id"),
         Index("ix_jobs_subject", "subject", "id"),
+        Index("ix_jobs_actor", "actor_name", "id"),
+        Index("ix_jobs_created", "created_at", "state", "kind"),
+        Index("ix_jobs_ended", "state", "finished_at"),
         MYSQL_TABLE,
     )
 

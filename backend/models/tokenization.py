@@ -22,6 +22,10 @@ class TokenizationRun(Base):
     __table_args__ = (
         Index("ix_tokenization_runs_dataset", "dataset", "id"),
         Index("ix_tokenization_runs_state", "state", "id"),
+        Index("ix_tokenization_runs_environment", "environment", "id"),
+        Index("ix_tokenization_runs_trigger", "trigger_kind", "id"),
+        Index("ix_tokenization_runs_write_back", "write_back", "write_back_attempts"),
+        Index("ix_tokenization_runs_finished", "finished_at"),
         MYSQL_TABLE,
     )
 

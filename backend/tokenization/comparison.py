@@ -128,7 +128,7 @@ def _is_due(session: ReadSession, name: str) -> bool:
     if newest is not None and clock.now() - newest.started_at < interval:
         return False
     # Nothing was ever tokenized: nothing to compare.
-    return bool(repository.latest_succeeded(session, config.environment.id, limit=1))
+    return repository.any_succeeded(session, config.environment.id)
 
 
 def _schemes(database: Database, dataset: str, environment: str) -> dict[str, str]:

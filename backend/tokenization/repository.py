@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import delete, or_, select, update
 
+from backend.core import newest
 from backend.core.database import ReadSession, WriteSession
 from backend.models import TokenizationRun, TokenizationTag
 from backend.tokenization.errors import RunNotFound
@@ -83,42 +84,46 @@ def find_active(session: ReadSession, active_key: str) -> TokenizationRun | None
 
 def list_runs(
     session: ReadSession, filters: RunFilters, *, limit: int, before: int | None
-) -> Sequence[TokenizationRun]:
+) -> newest.Found[TokenizationRun]:
     """Newest first."""
-    query = select(TokenizationRun).order_by(TokenizationRun.id.desc()).limit(limit)
-    for condition in _conditions(filters):
-        query = query.where(condition)
-    if before is not None:
-        query = query.where(TokenizationRun.id < before)
-    return session.scalars(query).all()
-
-
-def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
-    found = []
-    if filters.environment:
-        found.append(TokenizationRun.environment == filters.environment)
-    if filters.state:
-        found.append(TokenizationRun.state == filters.state)
-    if filters.trigger:
-        found.append(TokenizationRun.trigger_kind == filters.trigger)
-    if filters.text:
-        found.append(
-            or_(
-                TokenizationRun.dataset.icontains(filters.text, autoescape=True),
-                TokenizationRun.actor_name.icontains(filters.text, autoescape=True),
-            )
+    exact = {
+        TokenizationRun.environment: [filters.environment] if filters.environment else (),
+        TokenizationRun.state: [filters.state] if filters.state else (),
+        TokenizationRun.trigger_kind: [filters.trigger] if filters.trigger else (),
+    }
+    text = [
+        or_(
+            TokenizationRun.dataset.icontains(filters.text, autoescape=True),
+            TokenizationRun.actor_name.icontains(filters.text, autoescape=True),
         )
-    return found
+    ]
+    return newest.page(
+        session,
+        select(TokenizationRun),
+        TokenizationRun.id,
+        exact=exact,
+        rest=text if filters.text else (),
+        limit=limit,
+        before=before,
+    )
 
 
 def latest_succeeded(
     session: ReadSession, environment_id: int, *, limit: int = 1000
 ) -> list[TokenizationRun]:
     """The newest successful run of each dataset, at most `limit` datasets."""
-    newest: dict[str, TokenizationRun] = {}
+    found: dict[str, TokenizationRun] = {}
     for row in list_succeeded(session, environment_id):
-        newest.setdefault(row.dataset, row)
-    return list(newest.values())[:limit]
+        found.setdefault(row.dataset, row)
+    return list(found.values())[:limit]
+
+
+def any_succeeded(session: ReadSession, environment_id: int) -> bool:
+    query = select(TokenizationRun.id).where(
+        TokenizationRun.environment_id == environment_id,
+        TokenizationRun.state == RunState.SUCCEEDED,
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def list_succeeded(session: ReadSession, environment_id: int) -> list[TokenizationRun]:
@@ -143,17 +148,17 @@ def latest_ended(session: ReadSession, row: TokenizationRun) -> TokenizationRun:
 
 
 def latest_by_dataset(session: ReadSession, *, since: datetime) -> list[TokenizationRun]:
-    """The newest ended run of each dataset and environment that ended after `since`."""
+    """The newest run of each dataset and environment, of the 1,000 that ended last since then."""
     rows = session.scalars(
         select(TokenizationRun)
         .where(TokenizationRun.finished_at >= since)
-        .order_by(TokenizationRun.id.desc())
+        .order_by(TokenizationRun.finished_at.desc())
         .limit(1000)
-    )
-    newest: dict[tuple[int, str], TokenizationRun] = {}
-    for row in rows:
-        newest.setdefault((row.environment_id, row.dataset), row)
-    return list(newest.values())
+    ).all()
+    found: dict[tuple[int, str], TokenizationRun] = {}
+    for row in sorted(rows, key=lambda row: row.id, reverse=True):
+        found.setdefault((row.environment_id, row.dataset), row)
+    return list(found.values())
 
 
 def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) -> str | None:

@@ -316,6 +316,14 @@ class RunFilters:
 
 
 @dataclass(frozen=True)
+class RunPage:
+    """items: newest first. next_cursor: pass as `before` for the page after, None at the end."""
+
+    items: tuple[RunView, ...]
+    next_cursor: int | None
+
+
+@dataclass(frozen=True)
 class CatalogStatus:
     """What DataHub says about a dataset now."""
 

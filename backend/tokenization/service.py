@@ -20,6 +20,7 @@ from backend.tokenization.schemas import (
     ColumnChoice,
     Method,
     RunFilters,
+    RunPage,
     RunState,
     RunView,
     Trigger,
@@ -172,13 +173,16 @@ def list_runs(
     filters: RunFilters | None = None,
     limit: int = 50,
     before: int | None = None,
-) -> tuple[RunView, ...]:
-    """Runs newest first, at most 200; `before` is the id that the last page ended with."""
+) -> RunPage:
+    """Runs newest first, at most 200; `before` is the `next_cursor` of the page before.
+
+    A search for what few runs have may give a short or empty page with a `next_cursor`.
+    """
     access.require(actor, Permission.TOKENIZATION_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    rows = repository.list_runs(session, filters or RunFilters(), limit=limit, before=before)
-    return tuple(repository.view(row) for row in rows)
+    found = repository.list_runs(session, filters or RunFilters(), limit=limit, before=before)
+    return RunPage(tuple(map(repository.view, found.rows)), found.next_cursor)
 
 
 def retry_write_back(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:

@@ -43,7 +43,7 @@ before = filters.number("before")
 listed = calls.read(audit_log.list_events, filters=asked, before=before)
 # present
 if not listed.items:
-    st.info("No event fits these filters.")
+    st.info(tables.SEARCH_ON if listed.next_cursor else "No event fits these filters.")
 else:
     current = event_table.table(listed, current)
 filters.put("event", current)

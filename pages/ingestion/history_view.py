@@ -87,11 +87,13 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
     """Draw the list that `wanted` found; choosing a row opens that run."""
     if not page.items:
         everything = RunFilter(environment=wanted.environment)
-        st.info(
-            "No run fits these filters. Clear one."
-            if wanted != everything or st.query_params.get("before")
-            else "No run yet. Runs appear here when a dataset's ingestion is started."
-        )
+        if page.next_cursor is not None:
+            st.info(tables.SEARCH_ON)
+        elif wanted != everything or st.query_params.get("before"):
+            st.info("No run fits these filters. Clear one.")
+        else:
+            st.info("No run yet. Runs appear here when a dataset's ingestion is started.")
+        _older(page)
         return
     opened = tables.choose(
         page.items,
@@ -106,6 +108,10 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
         everything=lambda: tables.walk(lambda cursor: _page(wanted, cursor)),
     )
     filters.put("run", opened)
+    _older(page)
+
+
+def _older(page: RunPage) -> None:
     if page.next_cursor is not None:
         st.button(
             "Older runs",

@@ -7,7 +7,7 @@ import streamlit as st
 from backend.core.access import Permission
 from backend.jobs import service as jobs
 from pages.jobs import job_list, runs_per_day
-from pages.shared import drawer, filters, job_progress
+from pages.shared import drawer, filters, job_progress, tables
 from pages.shell import calls, flash, guard, head
 
 
@@ -37,15 +37,16 @@ chosen = filters.number("job")
 listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 # present
 if not listed.items:
-    st.info("No run fits these filters. Runs appear here when a plan, a scan or a test is started.")
+    none = "No run fits these filters. Runs appear here when a plan, a scan or a test is started."
+    st.info(tables.SEARCH_ON if listed.next_cursor else none)
 else:
     chosen = job_list.table(listed, wanted, chosen)
-    if listed.next_cursor is not None:
-        st.button(
-            "Older runs",
-            key="jobs.older",
-            on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
-        )
+if listed.next_cursor is not None:
+    st.button(
+        "Older runs",
+        key="jobs.older",
+        on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
+    )
 filters.put("job", chosen)
 if chosen is not None:
     drawer.show(f"Run {chosen}", partial(run_details, chosen), parameter="job")

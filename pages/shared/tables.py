@@ -16,6 +16,8 @@ Id = TypeVar("Id", bound=Hashable)
 
 #: Rows of a list that one "Download CSV" may read; a longer one is the command line's.
 EXPORTED = 5_000
+#: Of an empty page that is not the last one, see backend/core/newest.py.
+SEARCH_ON = "None of the newest ones fits these filters. The button below looks through older ones."
 
 
 class Look(TypedDict, total=False):

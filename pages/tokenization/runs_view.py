@@ -29,9 +29,11 @@ def history(environment: str) -> None:
     """The list with its filters; a chosen row is shown below it."""
     wanted = _ask_filters(environment)
     before = filters.number("before")
-    runs = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
-    if runs:
-        _table(runs, wanted)
+    page = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
+    if page.items:
+        _table(page.items, wanted)
+    elif page.next_cursor is not None:
+        st.info(tables.SEARCH_ON)
     elif before is not None or wanted.state or wanted.trigger or wanted.text:
         st.info("No run fits these filters. Clear one.")
     else:
@@ -44,11 +46,11 @@ def history(environment: str) -> None:
                 on_click=filters.forget,
                 args=("before",),
             )
-        if len(runs) == PAGE:
+        if page.next_cursor is not None:
             st.button(
                 "Older runs",
                 key="tokenization.older",
-                on_click=lambda: st.query_params.update({"before": str(runs[-1].id)}),
+                on_click=lambda: st.query_params.update({"before": str(page.next_cursor)}),
             )
 
 
@@ -104,8 +106,8 @@ def _row(run: RunView) -> dict[str, Any]:
 
 
 def _page(wanted: RunFilters, before: int | None) -> tuple[tuple[RunView, ...], int | None]:
-    runs = calls.fetch(service.list_runs, filters=wanted, limit=PAGE, before=before)
-    return runs, runs[-1].id if len(runs) == PAGE else None
+    page = calls.fetch(service.list_runs, filters=wanted, limit=PAGE, before=before)
+    return page.items, page.next_cursor
 
 
 def chosen(actor: Actor) -> None:

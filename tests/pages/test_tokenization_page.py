@@ -30,7 +30,7 @@ def texts(app: "AppTest", kind: str) -> str:
 
 def runs(world: World) -> tuple[RunView, ...]:
     with world.database.read() as session:
-        return service.list_runs(session, STEWARD)
+        return service.list_runs(session, STEWARD).items
 
 
 def previewed(open_page: OpenPage, world: World, role: str = "steward") -> "AppTest":

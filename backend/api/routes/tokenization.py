@@ -113,8 +113,8 @@ def list_runs(
     filters = RunFilters(environment=environment, state=status, trigger=trigger, text=text)
     found = service.list_runs(session, caller, filters=filters, limit=limit, before=cursor)
     return {
-        "items": [run.document() for run in found],
-        "next_cursor": found[-1].id if len(found) == limit else None,
+        "items": [run.document() for run in found.items],
+        "next_cursor": found.next_cursor,
     }
 
 

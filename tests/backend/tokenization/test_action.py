@@ -111,8 +111,8 @@ def test_tags_on_datasets_and_fields_start_runs_once(catalogued: World, tmp_path
 
     assert done.returncode == 0, done.stderr[-3000:]
     with catalogued.database.read() as session:
-        found = {run.dataset: run for run in service.list_runs(session, STEWARD)}
-        count = len(service.list_runs(session, STEWARD))
+        found = {run.dataset: run for run in service.list_runs(session, STEWARD).items}
+        count = len(service.list_runs(session, STEWARD).items)
     assert count == 2
     for run in found.values():
         assert (run.state, run.trigger) == (RunState.SUCCEEDED, Trigger.ACTION)

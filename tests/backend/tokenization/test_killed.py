@@ -38,7 +38,7 @@ def plain_and_tokens(source: Source) -> tuple[int, int]:
 
 def newest(world: World) -> RunView | None:
     with world.database.read() as session:
-        found = service.list_runs(session, STEWARD, limit=1)
+        found = service.list_runs(session, STEWARD, limit=1).items
     return found[0] if found else None
 
 
@@ -173,7 +173,7 @@ def test_two_workers_at_once_run_one_table_once(database: Database, source: Sour
     statuses = sorted(ended(process, 120) for process in processes)
 
     with world.database.read() as session:
-        runs = service.list_runs(session, STEWARD)
+        runs = service.list_runs(session, STEWARD).items
     assert plain_and_tokens(source) == (0, ROWS)
     assert sum(run.rows_updated or 0 for run in runs) == ROWS
     # Either one was refused as a conflict, or it came so late that it had nothing left to do.

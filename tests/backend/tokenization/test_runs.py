@@ -293,7 +293,7 @@ class TestHistory:
 
         def ids(**wanted: Any) -> list[int]:
             with world.database.read() as session:
-                return [run.id for run in service.list_runs(session, STEWARD, **wanted)]
+                return [run.id for run in service.list_runs(session, STEWARD, **wanted).items]
 
         assert ids(limit=2) == [3, 2]
         assert ids(limit=2, before=2) == [1]

@@ -52,7 +52,7 @@ def test_a_run_from_tag_to_proof(elsewhere: World) -> None:
     assert (view.state, view.rows_updated) == (RunState.SUCCEEDED, 50)
     assert elsewhere.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
     with elsewhere.database.read() as session:
-        found = service.list_runs(session, STEWARD, filters=RunFilters(text="CUSTOMERS"))
+        found = service.list_runs(session, STEWARD, filters=RunFilters(text="CUSTOMERS")).items
         assert [run.id for run in found] == [view.id]
         assert alerts(session, STEWARD) == []
 

@@ -18,7 +18,7 @@ def poll(world: World) -> list[Any]:
 
 def runs(world: World) -> list[Any]:
     with world.database.read() as session:
-        return list(service.list_runs(session, STEWARD))
+        return list(service.list_runs(session, STEWARD).items)
 
 
 def put_tag(world: World) -> None:

@@ -1,0 +1,120 @@
+"""Pages of long tables, newest first, that cost the same however long the table has grown.
+
+One exact filter is answered by its index, over all of the history. Filters that no index answers
+(a part of a text, two filters together) look through a bounded stretch of rows for each page: the
+page may then be short or empty and still have a `next_cursor`, from which the search goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, select, union_all
+from sqlalchemy.orm import InstrumentedAttribute
+
+from backend.core.database import ReadSession
+
+T = TypeVar("T")
+#: An exact filter: a column with an index (column, key), and the values it may have.
+Exact = Mapping[InstrumentedAttribute[Any], Sequence[Any]]
+
+#: Rows that one page looks through at most.
+STRETCH = 5_000
+_STEP = 500
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """rows: newest first. next_cursor: the key before which to go on; None at the end."""
+
+    rows: list[T]
+    next_cursor: int | None
+
+
+def page(
+    session: ReadSession,
+    query: Select[tuple[T]],
+    key: InstrumentedAttribute[int],
+    *,
+    exact: Exact | None = None,
+    rest: Sequence[ColumnElement[bool]] = (),
+    nearly: Sequence[ColumnElement[bool]] = (),
+    limit: int,
+    before: int | None = None,
+    since: int | None = None,
+) -> Found[T]:
+    """query: what to read of the rows, without conditions. key: unique and growing.
+
+    rest: conditions that no index answers; nearly: those that almost all rows between `since` and
+    `before` fulfil (the key from which on, and the one below which to read).
+    """
+    chosen = {column: values for column, values in (exact or {}).items() if values}
+    searched = len(chosen) > 1 or bool(rest)
+    most = STRETCH if searched else limit + 1
+    keys = _newest_keys(session, key, chosen, most, before, since)
+    conditions = [*rest, *nearly, *(column.in_(values) for column, values in chosen.items())]
+    rows: list[tuple[int, T]] = []
+    for start in range(0, len(keys), _STEP):
+        some = query.where(key.in_(keys[start : start + _STEP]), *conditions)
+        found = session.execute(some.add_columns(key).order_by(key.desc()).limit(limit + 1))
+        rows += [(row[1], row[0]) for row in found]
+        if len(rows) > limit:
+            return Found([row for _, row in rows[:limit]], rows[limit - 1][0])
+    return Found([row for _, row in rows], keys[-1] if len(keys) == most else None)
+
+
+def _newest_keys(
+    session: ReadSession,
+    key: InstrumentedAttribute[int],
+    exact: Exact,
+    most: int,
+    before: int | None,
+    since: int | None,
+) -> list[int]:
+    """The newest keys, of the filter that leaves the fewest."""
+    within = [key < before] if before is not None else []
+    within += [key >= since] if since is not None else []
+    fewest: list[int] | None = None
+    for column, values in exact.items():
+        found = list(session.scalars(_keys(key, column, values, within, most)))
+        if fewest is None or len(found) < len(fewest):
+            fewest = found
+    if fewest is None:
+        fewest = list(session.scalars(select(key).where(*within).order_by(key.desc()).limit(most)))
+    return fewest
+
+
+def _keys(
+    key: InstrumentedAttribute[int],
+    column: InstrumentedAttribute[Any],
+    values: Sequence[Any],
+    within: Sequence[ColumnElement[bool]],
+    most: int,
+) -> Select[tuple[int]]:
+    """The newest of each value, each from its own stretch of the index, put together."""
+    parts = [
+        select(key.label("k")).where(column == value, *within).order_by(key.desc()).limit(most)
+        for value in dict.fromkeys(values)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    every = union_all(*(select(part.subquery().c.k) for part in parts)).subquery()
+    return select(every.c.k).order_by(every.c.k.desc()).limit(most)
+
+
+def distinct(
+    session: ReadSession,
+    column: InstrumentedAttribute[str],
+    *within: ColumnElement[bool],
+) -> list[str]:
+    """Every value that the column has, from one step into its index per value.
+
+    within: equalities that the index begins with. DISTINCT reads the whole index instead.
+    """
+    first = select(func.min(column).label("value")).where(*within)
+    values = first.cte("every_value", recursive=True)
+    following = select(func.min(column)).where(column > values.c.value, *within)
+    values = values.union_all(
+        select(following.scalar_subquery()).where(values.c.value.is_not(None))
+    )
+    return list(session.scalars(select(values.c.value).where(values.c.value.is_not(None))))

@@ -1,0 +1,411 @@
+"""What two years of history cost: every page's reads, list, filter without a hit, scheduled task.
+
+Two portals of the same density: one after its first month, one after two years with 1,000,000
+audit events, 300,000 jobs, 100,000 runs of ingestion and as many of tokenization, 3,000 accounts.
+Each call is made on both by turns; its ratio is that of the medians. Goal: at most 1.2.
+
+    python -m benchmarks.history [--scale 1.0] [--rounds 15] [--databases sqlite,postgresql]
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+DAYS = 730
+FIRST_MONTH = 30
+LIMIT = 1.2
+#: What a difference below this many milliseconds says nothing about.
+NOISE_MS = 0.3
+EVENTS, JOBS, INGESTIONS, TOKENIZATIONS, ACCOUNTS = 1_000_000, 300_000, 100_000, 100_000, 3_000
+_STEP = 5_000
+_ACTIONS = [f"{area}:{what}" for area in ("accounts", "mounts", "jobs") for what in ("add", "end")]
+_KINDS = ("mounts.scan", "user_sync.plan", "tokenization.run", "connections.refresh_client_info")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many rows there are, spread evenly over the newest `days`."""
+
+    days: int
+    share: float
+
+    def of(self, whole: int) -> int:
+        return max(1, round(whole * self.share))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--databases", default="sqlite,postgresql")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="portal-history-") as folder, ExitStack() as servers:
+        os.environ.update(PORTAL_DATA_DIR=folder, PORTAL_SANDBOX="off")
+        from backend import composition
+
+        composition.install()
+        failed = 0
+        for name in chosen.databases.split(","):
+            pair = [Path(folder) / f"{name}-{part}" for part in ("month", "years")]
+            urls = _urls(name, pair, servers)
+            failed += compare(urls, scale=chosen.scale, rounds=chosen.rounds, name=name)
+    raise SystemExit(1 if failed else 0)
+
+
+def _urls(name: str, folders: list[Path], servers: ExitStack) -> list[str]:
+    if name == "sqlite":
+        return [f"sqlite:///{folder}.db" for folder in folders]
+    from tests.fixtures.postgres import PostgresServer
+
+    server = PostgresServer.launch()
+    servers.callback(server.close)
+    return [server.url(server.create_database()) for _ in folders]
+
+
+def compare(urls: list[str], *, scale: float, rounds: int, name: str) -> int:
+    """Print every call's line; how many are above the limit."""
+    month = Size(FIRST_MONTH, scale * FIRST_MONTH / DAYS)
+    young, old = (
+        fill(url, size) for url, size in zip(urls, (month, Size(DAYS, scale)), strict=True)
+    )
+    print(f"\n{name}: {Size(DAYS, scale).of(EVENTS):,} events against {month.of(EVENTS):,}")
+    above = 0
+    for title, call in calls():
+        one, two = _times(young, old, call, rounds)
+        ratio = two / one if one else float("inf")
+        bad = ratio > LIMIT and two - one > NOISE_MS
+        above += bad
+        mark = "  ABOVE" if bad else ""
+        print(f"{title:>46}: {one:8.2f} ms {two:8.2f} ms  ratio {ratio:5.2f}{mark}", flush=True)
+    print(f"{name}: {above} above {LIMIT}")
+    return above
+
+
+def _times(young: Any, old: Any, call: Callable[[Any], object], rounds: int) -> tuple[float, float]:
+    """Medians in milliseconds."""
+    spent: list[list[float]] = [[], []]
+    for number in range(rounds + 2):
+        for place, database in enumerate((young, old)):
+            begun = time.perf_counter()
+            call(database)
+            if number >= 2:
+                spent[place].append(1000 * (time.perf_counter() - begun))
+    return statistics.median(spent[0]), statistics.median(spent[1])
+
+
+def calls() -> Iterator[tuple[str, Callable[[Any], object]]]:
+    """What pages, REST and the schedule do, by name; each is given the database."""
+    from backend.accounts import api_tokens, audit_log
+    from backend.accounts import service as accounts
+    from backend.accounts.audit_log import AuditFilter
+    from backend.changes import service as changes
+    from backend.connections import health
+    from backend.core import alerts, clock
+    from backend.core.access import SYSTEM
+    from backend.ingestion import datasets
+    from backend.ingestion import repository as ingestion_sql
+    from backend.ingestion import service as ingestion
+    from backend.ingestion.schemas import RunFilter
+    from backend.jobs import schedule
+    from backend.jobs import service as jobs
+    from backend.tokenization import comparison
+    from backend.tokenization import service as tokenization
+    from backend.tokenization.schemas import RunFilters
+    from backend.user_sync import service as user_sync
+
+    def reads(function: Callable[..., object], **arguments: Any) -> Callable[[Any], object]:
+        def call(database: Any) -> object:
+            with database.read() as session:
+                return function(session, SYSTEM, **arguments)
+
+        return call
+
+    yield "overview: alerts", reads(alerts.collect)
+    yield "overview: health", reads(health.overview)
+    yield "overview: jobs by kind", reads(jobs.count_by_kind)
+    yield "overview: ingestion", reads(ingestion.recent, days=14)
+    yield "audit", reads(audit_log.list_events, filters=AuditFilter())
+    ago = clock.now() - timedelta(days=7)
+    none = "such a thing never was"
+    for title, found in {
+        "by a person who did nothing": AuditFilter(actor=none),
+        "by an action that never was": AuditFilter(action=none),
+        "by an area": AuditFilter(action="accounts:"),
+        "by an outcome that never was": AuditFilter(outcome=none),
+        "by a rare outcome": AuditFilter(outcome="refused"),
+        "by a subject without a hit": AuditFilter(subject=none),
+        "by person and outcome without a hit": AuditFilter(actor="admin", outcome="refused"),
+        "of a week": AuditFilter(since=ago),
+    }.items():
+        yield f"audit {title}", reads(audit_log.list_events, filters=found)
+    yield "runs", reads(jobs.list_jobs)
+    yield "runs per day", reads(jobs.count_by_day)
+    yield "runs by a kind that never was", reads(jobs.list_jobs, kind="accounts")
+    yield "runs by an area", reads(jobs.list_jobs, kind="mounts")
+    yield "runs by a person who did nothing", reads(jobs.list_jobs, actor_name=none)
+    yield "runs that are open", reads(jobs.list_jobs, states=("queued", "running"))
+    yield (
+        "runs by kind and state without a hit",
+        reads(jobs.list_jobs, kind="mounts", states=("failed",)),
+    )
+    for title, wanted in {
+        "": RunFilter(),
+        "by a status without a hit": RunFilter(statuses=("unknown",)),
+        "by environment and rare status": RunFilter(environment="prod", statuses=("failed",)),
+        "by a person who did nothing": RunFilter(actor_name=none),
+        "by a job": RunFilter(job_urn=none),
+        "by a dataset": RunFilter(dataset_urn=none),
+    }.items():
+        yield f"ingestion runs {title}".strip(), reads(ingestion.list_runs, wanted=wanted)
+    yield "ingestion chart", reads(ingestion.recent, wanted=RunFilter(environment="prod"))
+    yield "ingestion datasets", reads(datasets.list_datasets, environment="prod")
+    yield "tokenization runs", reads(tokenization.list_runs)
+    for title, filters in {
+        "a text without a hit": RunFilters(text=none),
+        "a state without a hit": RunFilters(state="unknown"),
+        "a trigger without a hit": RunFilters(trigger="tag"),
+    }.items():
+        yield f"tokenization by {title}", reads(tokenization.list_runs, filters=filters)
+    yield "tokenization compare page", reads(comparison.latest, environment="prod")
+    yield "accounts", reads(accounts.list_accounts, limit=50)
+    yield "accounts by a name without a hit", reads(accounts.list_accounts, part=none)
+    yield "tokens", reads(api_tokens.list_tokens)
+    yield "user sync runs", reads(user_sync.list_runs)
+    yield "changes", reads(changes.list_changes)
+    yield (
+        "tick ingestion: due runs",
+        lambda database: _with(database, ingestion_sql.due_runs, clock.now(), 50),
+    )
+    for name, task in sorted(schedule._tasks.items()):
+        if name not in _OUTSIDE:
+            yield f"tick {name}", task.function
+
+
+#: Tasks that start a thread or a job of their own; what they read is above.
+_OUTSIDE = (
+    "ingestion.follow",
+    "connections.client_info",
+    "accounts.check_state",
+    "mounts.orphans",
+)
+
+
+def _with(database: Any, function: Callable[..., object], *arguments: Any) -> object:
+    with database.read() as session:
+        return function(session, *arguments)
+
+
+def fill(url: str, size: Size) -> Any:
+    """A migrated portal with so much history; returns its Database."""
+    from backend.connections import environments
+    from backend.core import secret_store, startup
+    from backend.core.access import SYSTEM
+    from backend.core.database import get_database
+
+    begun = time.perf_counter()
+    database = get_database(url)
+    startup.prepare(database, secret_store.get_vault())
+    with database.write() as session:
+        number = environments.add(session, SYSTEM, name="prod").id
+    _audit(database, size)
+    for table, rows in _tables(size, number):
+        _insert(database, table, rows)
+    if database.engine.dialect.name == "postgresql":
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as open_:
+            open_.exec_driver_sql("VACUUM ANALYZE")
+    print(f"filled {size.days} days in {time.perf_counter() - begun:.0f} s", flush=True)
+    return database
+
+
+def _insert(database: Any, table: Any, rows: Iterator[dict[str, Any]]) -> None:
+    from itertools import islice
+
+    from sqlalchemy import insert
+
+    while some := list(islice(rows, _STEP)):
+        with database.write() as session:
+            session.execute(insert(table), some)
+
+
+def _moments(count: int, days: int) -> Iterator[Any]:
+    from backend.core import clock
+
+    first, step = clock.now() - timedelta(days=days), timedelta(days=days) / count
+    for number in range(count):
+        yield number, first + number * step
+
+
+def _audit(database: Any, size: Size) -> None:
+    """A chain that verifies."""
+    from backend.core import audit
+
+    with database.read() as session:
+        head, key = audit._head(session), audit._key(session)
+    start, previous = (head.count, head.hash) if head else (0, audit.GENESIS)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal previous
+        for number, at in _moments(size.of(EVENTS), size.days):
+            row = {
+                "number": start + 1 + number,
+                "at": at,
+                "actor_id": number % 50,
+                "actor_name": "admin" if number % 2 else f"person-{number % 50}",
+                "actor_kind": "user",
+                "action": _ACTIONS[number % len(_ACTIONS)],
+                "subject": f"subject {number % 5000} of prod",
+                "phase": "event",
+                # One that only other people have, and not lately.
+                "outcome": "refused" if number and number % 20_000 == 0 else "succeeded",
+                "details": "{}",
+                "previous_hash": previous,
+            }
+            previous = row["hash"] = audit._row_hash(key, SimpleNamespace(**row))
+            yield row
+
+    _insert(database, audit.AuditEvent, rows())
+    count = start + size.of(EVENTS)
+    with database.write() as session:
+        row = session.get(audit.AuditHead, 1)
+        row.count, row.hash, row.mac = count, previous, audit._head_mac(key, count, previous)
+        session.flush()
+        audit.rewind_checkpoint(session)
+
+
+def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[str, Any]]]]:
+    from backend.models import Account, IngestionRun, Job, TokenizationRun
+
+    # Few start over a week of an account's life, so both sizes have as many in use.
+    moments = _moments
+    yield (
+        Account,
+        (
+            {
+                "name": f"person-{number}",
+                "name_key": f"person-{number}",
+                "role": "viewer",
+                "must_change_password": False,
+                "disabled": False,
+                "created_at": at,
+                "created_by": "admin",
+                "version": 1,
+            }
+            for number, at in moments(size.of(ACCOUNTS), size.days)
+        ),
+    )
+    yield Job, (_job(n, at) for n, at in moments(size.of(JOBS), size.days))
+    yield (
+        IngestionRun,
+        (_ingestion(n, at, environment) for n, at in moments(size.of(INGESTIONS), size.days)),
+    )
+    yield (
+        TokenizationRun,
+        (_tokenization(n, at, environment) for n, at in moments(size.of(TOKENIZATIONS), size.days)),
+    )
+
+
+def _job(number: int, at: Any) -> dict[str, Any]:
+    kind = "tokenization.check" if number % 400 == 0 else _KINDS[number % len(_KINDS)]
+    subject = f"environment {number % 20}"
+    return {
+        "kind": kind,
+        "title": "Some work",
+        "subject": "catalog and tables of prod" if kind == "tokenization.check" else subject,
+        "arguments": {},
+        # What fails is done again.
+        "state": "failed" if number % 1_000 == 501 else "succeeded",
+        "resumable": True,
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_role": "admin",
+        "actor_kind": "user",
+        "created_at": at,
+        "started_at": at,
+        "finished_at": at + timedelta(seconds=20),
+        "heartbeat_at": at,
+        "attempt": 1,
+        "cancel_requested": False,
+        "progress_done": 1,
+        "note": "",
+    }
+
+
+def _urn(number: int) -> str:
+    return f"urn:li:dataset:(urn:li:dataPlatform:postgres,shop.public.t{number % 200},PROD)"
+
+
+def _ingestion(number: int, at: Any, environment: int) -> dict[str, Any]:
+    texts = ("region", "public_detail", "detail", "request_id", "execution_arn", "log_group")
+    return {
+        **dict.fromkeys(texts, ""),
+        "run_id": f"run-{number}",
+        "environment_id": environment,
+        "environment_name": "prod",
+        "dataset_urn": _urn(number),
+        "rule": "exact",
+        "rule_source": "portal",
+        "rule_pattern": "",
+        "target_kind": "lambda",
+        "target": "ingest",
+        "invocation": "async",
+        "machine_type": "",
+        "reason": "nightly",
+        "payload": "{}",
+        "payload_hash": "0" * 64,
+        "existence": "exists",
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_kind": "user",
+        "status": "failed" if number % 2_000 == 1 else "succeeded",
+        "answered": True,
+        "settled": True,
+        "error_status": 0,
+        "log_tail": "",
+        "attempts": 1,
+        "max_attempts": 3,
+        "created_at": at,
+        "finished_at": at + timedelta(minutes=1),
+        "looks": 3,
+    }
+
+
+def _tokenization(number: int, at: Any, environment: int) -> dict[str, Any]:
+    return {
+        "environment_id": environment,
+        "environment": "prod",
+        "dataset": _urn(number),
+        "engine": "postgres",
+        "source_table": f"shop.public.t{number % 200}",
+        "columns": [{"name": "email", "reason": "tag", "scheme": "v1"}],
+        "scheme": "v1",
+        "key_fingerprint": "0" * 16,
+        "trigger_kind": "page",
+        "state": "failed" if number % 2_000 == 1 else "succeeded",
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_kind": "user",
+        "created_at": at,
+        "started_at": at,
+        "finished_at": at + timedelta(minutes=1),
+        "rows_scanned": 100,
+        "rows_updated": 100,
+        "details": "",
+        "write_back": "succeeded",
+        "write_back_details": "",
+        "write_back_attempts": 1,
+        "method": "in-place",
+        "clean_up": "",
+    }
+
+
+if __name__ == "__main__":
+    main()
