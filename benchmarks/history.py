@@ -2,14 +2,13 @@
 
 Two portals of the same density: one after its first month, one after two years with 1,000,000
 audit events, 300,000 jobs, 100,000 runs of ingestion and as many of tokenization, 3,000 accounts.
-Each call is made on both by turns; its ratio is that of the medians. Goal: at most 1.2.
+Each call is made on both by turns; its ratio is that of the fastest ones. Goal: at most 1.2.
 
     python -m benchmarks.history [--scale 1.0] [--rounds 15] [--databases sqlite,postgresql]
 """
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from benchmarks import _history_rows
+
 DAYS = 730
 FIRST_MONTH = 30
 LIMIT = 1.2
@@ -28,7 +29,6 @@ NOISE_MS = 0.3
 EVENTS, JOBS, INGESTIONS, TOKENIZATIONS, ACCOUNTS = 1_000_000, 300_000, 100_000, 100_000, 3_000
 _STEP = 5_000
 _ACTIONS = [f"{area}:{what}" for area in ("accounts", "mounts", "jobs") for what in ("add", "end")]
-_KINDS = ("mounts.scan", "user_sync.plan", "tokenization.run", "connections.refresh_client_info")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def compare(urls: list[str], *, scale: float, rounds: int, name: str) -> int:
 
 
 def _times(young: Any, old: Any, call: Callable[[Any], object], rounds: int) -> tuple[float, float]:
-    """Medians in milliseconds."""
+    """The fastest of each in milliseconds: what else the machine does only adds."""
     spent: list[list[float]] = [[], []]
     for number in range(rounds + 2):
         for place, database in enumerate((young, old)):
@@ -99,7 +99,7 @@ def _times(young: Any, old: Any, call: Callable[[Any], object], rounds: int) -> 
             call(database)
             if number >= 2:
                 spent[place].append(1000 * (time.perf_counter() - begun))
-    return statistics.median(spent[0]), statistics.median(spent[1])
+    return min(spent[0]), min(spent[1])
 
 
 def calls() -> Iterator[tuple[str, Callable[[Any], object]]]:
@@ -115,7 +115,7 @@ def calls() -> Iterator[tuple[str, Callable[[Any], object]]]:
     from backend.ingestion import repository as ingestion_sql
     from backend.ingestion import service as ingestion
     from backend.ingestion.schemas import RunFilter
-    from backend.jobs import schedule
+    from backend.jobs import registry, schedule
     from backend.jobs import service as jobs
     from backend.tokenization import comparison
     from backend.tokenization import service as tokenization
@@ -185,6 +185,7 @@ def calls() -> Iterator[tuple[str, Callable[[Any], object]]]:
         "tick ingestion: due runs",
         lambda database: _with(database, ingestion_sql.due_runs, clock.now(), 50),
     )
+    registry.load_all()
     for name, task in sorted(schedule._tasks.items()):
         if name not in _OUTSIDE:
             yield f"tick {name}", task.function
@@ -249,7 +250,7 @@ def _audit(database: Any, size: Size) -> None:
     from backend.core import audit
 
     with database.read() as session:
-        head, key = audit._head(session), audit._key(session)
+        head, key = audit.head_of(session), audit.key_of(session)
     start, previous = (head.count, head.hash) if head else (0, audit.GENESIS)
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -302,109 +303,21 @@ def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[s
             for number, at in moments(size.of(ACCOUNTS), size.days)
         ),
     )
-    yield Job, (_job(n, at) for n, at in moments(size.of(JOBS), size.days))
+    yield Job, (_history_rows.job(n, at) for n, at in moments(size.of(JOBS), size.days))
     yield (
         IngestionRun,
-        (_ingestion(n, at, environment) for n, at in moments(size.of(INGESTIONS), size.days)),
+        (
+            _history_rows.ingestion(n, at, environment)
+            for n, at in moments(size.of(INGESTIONS), size.days)
+        ),
     )
     yield (
         TokenizationRun,
-        (_tokenization(n, at, environment) for n, at in moments(size.of(TOKENIZATIONS), size.days)),
+        (
+            _history_rows.tokenization(n, at, environment)
+            for n, at in moments(size.of(TOKENIZATIONS), size.days)
+        ),
     )
-
-
-def _job(number: int, at: Any) -> dict[str, Any]:
-    kind = "tokenization.check" if number % 400 == 0 else _KINDS[number % len(_KINDS)]
-    subject = f"environment {number % 20}"
-    return {
-        "kind": kind,
-        "title": "Some work",
-        "subject": "catalog and tables of prod" if kind == "tokenization.check" else subject,
-        "arguments": {},
-        # What fails is done again.
-        "state": "failed" if number % 1_000 == 501 else "succeeded",
-        "resumable": True,
-        "actor_id": 1,
-        "actor_name": "admin",
-        "actor_role": "admin",
-        "actor_kind": "user",
-        "created_at": at,
-        "started_at": at,
-        "finished_at": at + timedelta(seconds=20),
-        "heartbeat_at": at,
-        "attempt": 1,
-        "cancel_requested": False,
-        "progress_done": 1,
-        "note": "",
-    }
-
-
-def _urn(number: int) -> str:
-    return f"urn:li:dataset:(urn:li:dataPlatform:postgres,shop.public.t{number % 200},PROD)"
-
-
-def _ingestion(number: int, at: Any, environment: int) -> dict[str, Any]:
-    texts = ("region", "public_detail", "detail", "request_id", "execution_arn", "log_group")
-    return {
-        **dict.fromkeys(texts, ""),
-        "run_id": f"run-{number}",
-        "environment_id": environment,
-        "environment_name": "prod",
-        "dataset_urn": _urn(number),
-        "rule": "exact",
-        "rule_source": "portal",
-        "rule_pattern": "",
-        "target_kind": "lambda",
-        "target": "ingest",
-        "invocation": "async",
-        "machine_type": "",
-        "reason": "nightly",
-        "payload": "{}",
-        "payload_hash": "0" * 64,
-        "existence": "exists",
-        "actor_id": 1,
-        "actor_name": "admin",
-        "actor_kind": "user",
-        "status": "failed" if number % 2_000 == 1 else "succeeded",
-        "answered": True,
-        "settled": True,
-        "error_status": 0,
-        "log_tail": "",
-        "attempts": 1,
-        "max_attempts": 3,
-        "created_at": at,
-        "finished_at": at + timedelta(minutes=1),
-        "looks": 3,
-    }
-
-
-def _tokenization(number: int, at: Any, environment: int) -> dict[str, Any]:
-    return {
-        "environment_id": environment,
-        "environment": "prod",
-        "dataset": _urn(number),
-        "engine": "postgres",
-        "source_table": f"shop.public.t{number % 200}",
-        "columns": [{"name": "email", "reason": "tag", "scheme": "v1"}],
-        "scheme": "v1",
-        "key_fingerprint": "0" * 16,
-        "trigger_kind": "page",
-        "state": "failed" if number % 2_000 == 1 else "succeeded",
-        "actor_id": 1,
-        "actor_name": "admin",
-        "actor_kind": "user",
-        "created_at": at,
-        "started_at": at,
-        "finished_at": at + timedelta(minutes=1),
-        "rows_scanned": 100,
-        "rows_updated": 100,
-        "details": "",
-        "write_back": "succeeded",
-        "write_back_details": "",
-        "write_back_attempts": 1,
-        "method": "in-place",
-        "clean_up": "",
-    }
 
 
 if __name__ == "__main__":

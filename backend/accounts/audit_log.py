@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.core import access, audit, csv_export, newest
+from backend.core import access, audit, audit_digest, csv_export, newest
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
@@ -82,13 +82,14 @@ def verify(
 ) -> Verification:
     """Walk the chain; names the first broken row, and a cut tail. See `audit.verify`."""
     access.require(actor, Permission.AUDIT_READ)
-    return audit.verify(session, full=full, against=against)
+    kept = audit_digest.kept(session, against) if against is not None else None
+    return audit.verify(session, full=full, kept=kept)
 
 
 def digest(session: WriteSession, actor: Actor) -> dict[str, Any]:
     """A signed digest to keep elsewhere; making one is audited."""
     access.require(actor, Permission.AUDIT_EXPORT)
-    found = audit.digest(session)
+    found = audit_digest.digest(session)
     audit.record(
         session,
         actor,

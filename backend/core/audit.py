@@ -5,7 +5,7 @@ encrypted in the database, so that somebody with the database alone cannot forge
 (count and last hash, itself authenticated) shows a cut tail; a checkpoint file in the data folder,
 authenticated too, shows a tail cut together with its head and an older database put back: it only
 moves on while the row it names is still there, and is never made anew beside rows that exist.
-Digests that are kept elsewhere (`digest`, `verify(against=…)`) show both put back together.
+Digests that are kept elsewhere (`audit_digest`) show both put back together.
 `record` writes in the same transaction as the action's own row and holds the head's lock until
 commit, so rows of many processes form one chain.
 """
@@ -33,7 +33,6 @@ from backend.core.database import (
     WriteSession,
     after_commit,
 )
-from backend.core.errors import InvalidInput
 from backend.core.log import get_logger, mask
 from backend.core.settings import get_settings
 
@@ -46,9 +45,6 @@ VERIFIED_FILE = "audit.verified"
 MAX_DETAILS = 8_000
 #: Up to so many rows a verification walks all of them, in about a second.
 ALWAYS_WHOLE = 20_000
-DIGEST_FORMAT = "steward-portal-audit-digest/1"
-#: Rows between two entries of a digest.
-DIGEST_STEP = 1_000
 
 
 class AuditEvent(Base):
@@ -115,7 +111,7 @@ def record(
 
     action: `area:thing:verb`. details: small JSON without personal values; secrets are masked.
     """
-    key = _key(session)
+    key = key_of(session)
     head = session.scalars(
         select(AuditHead)
         .where(AuditHead.id == 1)
@@ -146,21 +142,21 @@ def record(
 
 
 def verify(
-    session: ReadSession, *, full: bool = True, against: Mapping[str, Any] | None = None
+    session: ReadSession, *, full: bool = True, kept: Mapping[int, str] | None = None
 ) -> Verification:
     """Walk the chain; names the first broken row, a cut tail and a missing checkpoint.
 
     full: False starts a long chain at the row up to which it was last found whole.
-    against: a digest that was kept elsewhere; raises InvalidInput when it is none of this portal.
+    kept: hashes of rows by their numbers, from a digest that was kept elsewhere.
     Others may write meanwhile, and on the servers each statement sees what is committed by then.
     So the witnesses are read first: what they vouch for is there when the rows are read. Give a
     fresh session: SQLite shows one moment to all of it, and the checkpoint must not be newer.
     """
     text = _text_of(CHECKPOINT_FILE)
-    key = _key(session)
+    key = key_of(session)
     checkpoint, said = _witness(key, CHECKPOINT_FILE, text)
-    kept = _kept(key, against) if against is not None else {}
-    head = _head(session)
+    kept = dict(kept or {})
+    head = head_of(session)
     start = (0, GENESIS)
     if not full and not kept and head is not None and head.count > ALWAYS_WHOLE:
         start = _last_good(session, key) or start
@@ -193,40 +189,6 @@ def verify(
     return found
 
 
-def digest(session: ReadSession) -> dict[str, Any]:
-    """What to keep elsewhere: the hash of every thousandth row and of the last, signed."""
-    key, head = _key(session), _head(session)
-    count = head.count if head else 0
-    found = session.execute(
-        select(AuditEvent.number, AuditEvent.hash)
-        .where(AuditEvent.number <= count)
-        .where((AuditEvent.number % DIGEST_STEP == 0) | (AuditEvent.number == count))
-        .order_by(AuditEvent.number)
-    )
-    rows = {str(number): row_hash for number, row_hash in found}
-    document = {"format": DIGEST_FORMAT, "made_at": clock.iso(clock.now()), "rows": rows}
-    return {**document, "signature": _signature(key, document)}
-
-
-def _kept(key: bytes, against: Mapping[str, Any]) -> dict[int, str]:
-    """Number -> hash of the rows that a digest vouches for."""
-    document = {name: against.get(name) for name in ("format", "made_at", "rows")}
-    rows = document["rows"]
-    if document["format"] != DIGEST_FORMAT or not isinstance(rows, dict):
-        raise InvalidInput("This is no digest of an audit log; make one with: audit export FILE.")
-    if not hmac.compare_digest(ascii(against.get("signature"))[1:-1], _signature(key, document)):
-        raise InvalidInput(
-            "The digest's signature is not this portal's: the file was changed, or it belongs to "
-            "another portal, or this database has another audit key than then."
-        )
-    return {int(number): str(row_hash) for number, row_hash in rows.items()}
-
-
-def _signature(key: bytes, document: Mapping[str, Any]) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, f"digest:{text}".encode(), hashlib.sha256).hexdigest()
-
-
 def _last_good(session: ReadSession, key: bytes) -> tuple[int, str] | None:
     """The row up to which the chain was last found whole, while it is still there."""
     found, _ = _witness(key, VERIFIED_FILE, _text_of(VERIFIED_FILE))
@@ -240,7 +202,7 @@ def _hash_at(session: ReadSession, number: int) -> str | None:
 def _verify_end(
     session: ReadSession,
     key: bytes,
-    head: "_Head | None",
+    head: "Head | None",
     seen: int,
     at_head: str,
     witnessed: int,
@@ -259,7 +221,7 @@ def _verify_end(
     fits = at_head == head.hash
     if seen > head.count:
         # Written while this looked, then the head has moved on too; or an old head was put back.
-        now = _head(session)
+        now = head_of(session)
         fits = fits and now is not None and now.count >= seen
     if not fits:
         return Verification(False, seen, seen or 1, "the last row does not match the head")
@@ -267,20 +229,20 @@ def _verify_end(
 
 
 @dataclass(frozen=True)
-class _Head:
+class Head:
     count: int
     hash: str
     mac: str
 
 
-def _head(session: ReadSession) -> _Head | None:
+def head_of(session: ReadSession) -> Head | None:
     row = session.execute(
         select(AuditHead.count, AuditHead.hash, AuditHead.mac).where(AuditHead.id == 1)
     ).one_or_none()
-    return _Head(*row) if row is not None else None
+    return Head(*row) if row is not None else None
 
 
-def _key(session: ReadSession) -> bytes:
+def key_of(session: ReadSession) -> bytes:
     cached = session.info.get("audit_key")
     if cached is None:
         cached = secret_store.read(session, secret_store.get_vault(), secret_store.AUDIT_KEY)
@@ -326,7 +288,7 @@ def _checkpoint_after_commit(session: WriteSession, number: int, row_hash: str) 
     session.info["audit_checkpoint"] = (number, row_hash)
     if pending is not None:
         return
-    key = _key(session)
+    key = key_of(session)
     known, said = _witness(key, CHECKPOINT_FILE, _text_of(CHECKPOINT_FILE))
     if known is None and number > 1:
         log.error("The audit checkpoint stays as it is.", problem=said)
@@ -350,7 +312,7 @@ def rewind_checkpoint(session: ReadSession) -> None:
     checkpoint_path().with_name(VERIFIED_FILE).unlink(missing_ok=True)
     head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one_or_none()
     if head is not None and head.count:
-        _store_witness(_key(session), CHECKPOINT_FILE, head.count, head.hash)
+        _store_witness(key_of(session), CHECKPOINT_FILE, head.count, head.hash)
 
 
 def _move(key: bytes, number: int, row_hash: str) -> None:

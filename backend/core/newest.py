@@ -49,18 +49,35 @@ def page(
     `before` fulfil (the key from which on, and the one below which to read).
     """
     chosen = {column: values for column, values in (exact or {}).items() if values}
-    searched = len(chosen) > 1 or bool(rest)
-    most = STRETCH if searched else limit + 1
-    keys = _newest_keys(session, key, chosen, most, before, since)
     conditions = [*rest, *nearly, *(column.in_(values) for column, values in chosen.items())]
+    searched = len(chosen) > 1 or bool(rest)
+    found: Found[T] = Found([], None)
+    # What many rows have is near; what few have is worth the whole stretch.
+    for most in (min(2 * limit, STRETCH), STRETCH) if searched else (limit + 1,):
+        keys = _newest_keys(session, key, chosen, most, before, since)
+        found = _fitting(session, query.where(*conditions), key, keys, limit, len(keys) == most)
+        if len(found.rows) == limit or found.next_cursor is None:
+            break
+    return found
+
+
+def _fitting(
+    session: ReadSession,
+    query: Select[tuple[T]],
+    key: InstrumentedAttribute[int],
+    keys: Sequence[int],
+    limit: int,
+    more: bool,
+) -> Found[T]:
+    """Those of the keys' rows that the query finds. more: there are rows below the keys."""
     rows: list[tuple[int, T]] = []
     for start in range(0, len(keys), _STEP):
-        some = query.where(key.in_(keys[start : start + _STEP]), *conditions)
-        found = session.execute(some.add_columns(key).order_by(key.desc()).limit(limit + 1))
+        some = query.where(key.in_(keys[start : start + _STEP])).add_columns(key)
+        found = session.execute(some.order_by(key.desc()).limit(limit + 1))
         rows += [(row[1], row[0]) for row in found]
         if len(rows) > limit:
             return Found([row for _, row in rows[:limit]], rows[limit - 1][0])
-    return Found([row for _, row in rows], keys[-1] if len(keys) == most else None)
+    return Found([row for _, row in rows], keys[-1] if more and keys else None)
 
 
 def _newest_keys(

@@ -11,6 +11,7 @@ from backend.ingestion import repository
 
 PAGE = "ingestion"
 _RECENT = timedelta(days=7)
+_MOST = 500
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
@@ -19,16 +20,11 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         return []
     since = clock.now() - _RECENT
     known = resolve.names(session)
-    seen: set[tuple[int, str]] = set()
     found: list[Alert] = []
-    for row in repository.runs_since(session, since):
+    for row in repository.last_in(session, ("failed", "unknown"), since=since, limit=_MOST):
+        if row.environment_id not in known:
+            continue
         urn = row.dataset_urn or row.job_urn or ""
-        subject = (row.environment_id, urn)
-        if subject in seen:
-            continue
-        seen.add(subject)
-        if row.status not in ("failed", "unknown") or row.environment_id not in known:
-            continue
         ended = "failed" if row.status == "failed" else "has an unknown outcome"
         found.append(
             Alert(

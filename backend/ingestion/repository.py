@@ -1,12 +1,12 @@
 """All SQL of the ingestion room."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from backend.core import clock, newest
 from backend.core.database import ReadSession, WriteSession
@@ -207,32 +207,35 @@ def list_runs(
     )
 
 
-def runs_since(session: ReadSession, since: datetime) -> Iterator[Row[Any]]:
-    """The runs since an instant, newest first, in steps by number: nothing older is read."""
-    columns = (
-        IngestionRun.id,
-        IngestionRun.run_id,
-        IngestionRun.environment_id,
-        IngestionRun.dataset_urn,
-        IngestionRun.job_urn,
-        IngestionRun.status,
-        IngestionRun.created_at,
+def last_in(
+    session: ReadSession, statuses: Sequence[str], *, since: datetime, limit: int
+) -> list[IngestionRun]:
+    """Runs since an instant with such a status that no later run of their dataset (or job) has
+    followed, newest first."""
+    later = aliased(IngestionRun)
+    followed = (
+        select(later.id)
+        .where(
+            later.environment_id == IngestionRun.environment_id,
+            later.dataset_urn == IngestionRun.dataset_urn,
+            later.id > IngestionRun.id,
+            or_(later.dataset_urn != "", later.job_urn == IngestionRun.job_urn),
+        )
+        .exists()
     )
-    before = 2**63 - 1
-    while True:
-        step = session.execute(
-            select(*columns)
-            .where(IngestionRun.id < before)
-            .order_by(IngestionRun.id.desc())
-            .limit(_STEP)
-        ).all()
-        for row in step:
-            if row.created_at < since:
-                return
-            yield row
-        if len(step) < _STEP:
-            return
-        before = step[-1].id
+    query = select(IngestionRun).where(
+        IngestionRun.status.in_(statuses), IngestionRun.id >= _first_since(session, since)
+    )
+    return list(
+        session.scalars(query.where(~followed).order_by(IngestionRun.id.desc()).limit(limit))
+    )
+
+
+def _first_since(session: ReadSession, since: datetime) -> int:
+    """The number from which on runs are that new; each index of a filter is in its order."""
+    query = select(IngestionRun.id).where(IngestionRun.created_at >= since)
+    found = session.scalar(query.order_by(IngestionRun.created_at).limit(1))
+    return found if found is not None else 2**63 - 1
 
 
 def last_of_each(
@@ -266,7 +269,8 @@ def trends(
             IngestionRun.started_at,
             IngestionRun.finished_at,
         )
-        .where(IngestionRun.environment_id == environment_id, IngestionRun.created_at >= since)
+        # Not by the index of the environment, which holds all of its years.
+        .where(IngestionRun.environment_id + 0 == environment_id, IngestionRun.created_at >= since)
         .order_by(IngestionRun.created_at.desc())
         .limit(limit)
     ).all()
@@ -279,8 +283,8 @@ def list_moments(
     chosen = [column.in_(values) for column, values in _wanted(wanted).items() if values]
     query = (
         select(IngestionRun.created_at, IngestionRun.status)
-        .where(*chosen, IngestionRun.created_at >= since)
-        .order_by(IngestionRun.created_at.desc())
+        .where(*chosen, IngestionRun.id >= _first_since(session, since))
+        .order_by(IngestionRun.id.desc())
         .limit(limit)
     )
     return [(at, status) for at, status in session.execute(query)]

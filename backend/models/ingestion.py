@@ -74,7 +74,7 @@ class IngestionRun(Base):
         Index("ix_ingestion_runs_job", "job_urn", "id"),
         Index("ix_ingestion_runs_environment", "environment_name", "id"),
         Index("ix_ingestion_runs_status", "status", "id"),
-        Index("ix_ingestion_runs_created", "created_at", "environment_name", "status"),
+        Index("ix_ingestion_runs_created", "created_at"),
         Index("ix_ingestion_runs_look", "settled", "next_look_at"),
         MYSQL_TABLE,
     )

@@ -25,7 +25,7 @@ class TokenizationRun(Base):
         Index("ix_tokenization_runs_environment", "environment", "id"),
         Index("ix_tokenization_runs_trigger", "trigger_kind", "id"),
         Index("ix_tokenization_runs_write_back", "write_back", "write_back_attempts"),
-        Index("ix_tokenization_runs_finished", "finished_at"),
+        Index("ix_tokenization_runs_ended", "state", "finished_at"),
         MYSQL_TABLE,
     )
 

@@ -55,7 +55,7 @@ def _unknown(session: ReadSession, known: Collection[int]) -> list[Alert]:
 
 
 def _failed(session: ReadSession, known: Collection[int]) -> list[Alert]:
-    since = clock.now() - _RECENT
+    since, bad = clock.now() - _RECENT, (RunState.FAILED, RunState.INTERRUPTED)
     return [
         Alert(
             "warning",
@@ -64,8 +64,8 @@ def _failed(session: ReadSession, known: Collection[int]) -> list[Alert]:
             row.finished_at,
             (("view", "runs"), ("run", str(row.id))),
         )
-        for row in repository.latest_by_dataset(session, since=since)
-        if row.state in (RunState.FAILED, RunState.INTERRUPTED) and row.environment_id in known
+        for row in repository.last_ended(session, bad, since=since, limit=_LOOKED_AT)
+        if row.environment_id in known
     ][:_MOST]
 
 

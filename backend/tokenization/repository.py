@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import aliased
 
 from backend.core import newest
 from backend.core.database import ReadSession, WriteSession
@@ -147,18 +148,26 @@ def latest_ended(session: ReadSession, row: TokenizationRun) -> TokenizationRun:
     return row if later is None else get(session, later)
 
 
-def latest_by_dataset(session: ReadSession, *, since: datetime) -> list[TokenizationRun]:
-    """The newest run of each dataset and environment, of the 1,000 that ended last since then."""
-    rows = session.scalars(
-        select(TokenizationRun)
-        .where(TokenizationRun.finished_at >= since)
-        .order_by(TokenizationRun.finished_at.desc())
-        .limit(1000)
-    ).all()
-    found: dict[tuple[int, str], TokenizationRun] = {}
-    for row in sorted(rows, key=lambda row: row.id, reverse=True):
-        found.setdefault((row.environment_id, row.dataset), row)
-    return list(found.values())
+def last_ended(
+    session: ReadSession, states: Sequence[RunState], *, since: datetime, limit: int
+) -> list[TokenizationRun]:
+    """Runs that ended like this since then and that no later ended run of their dataset has
+    followed, newest first."""
+    later = aliased(TokenizationRun)
+    followed = (
+        select(later.id)
+        .where(
+            later.dataset == TokenizationRun.dataset,
+            later.id > TokenizationRun.id,
+            later.environment_id == TokenizationRun.environment_id,
+            later.finished_at.is_not(None),
+        )
+        .exists()
+    )
+    query = select(TokenizationRun).where(
+        TokenizationRun.state.in_(states), TokenizationRun.finished_at >= since, ~followed
+    )
+    return list(session.scalars(query.order_by(TokenizationRun.id.desc()).limit(limit)))
 
 
 def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) -> str | None:

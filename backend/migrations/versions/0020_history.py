@@ -23,13 +23,13 @@ NEW = {
         "ix_ingestion_runs_job": ["job_urn", "id"],
         "ix_ingestion_runs_environment": ["environment_name", "id"],
         "ix_ingestion_runs_status": ["status", "id"],
-        "ix_ingestion_runs_created": ["created_at", "environment_name", "status"],
+        "ix_ingestion_runs_created": ["created_at"],
     },
     "tokenization_runs": {
         "ix_tokenization_runs_environment": ["environment", "id"],
         "ix_tokenization_runs_trigger": ["trigger_kind", "id"],
         "ix_tokenization_runs_write_back": ["write_back", "write_back_attempts"],
-        "ix_tokenization_runs_finished": ["finished_at"],
+        "ix_tokenization_runs_ended": ["state", "finished_at"],
     },
 }
 OLD = {

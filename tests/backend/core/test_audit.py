@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from backend.core import audit
+from backend.core import audit, audit_digest
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
@@ -221,7 +221,7 @@ class TestCheckpoint:
 class TestVerifyWhileOthersWrite:
     """A live portal's log is whole while it grows, at whatever moment somebody writes."""
 
-    @pytest.mark.parametrize("moment", ["_key", "_row_hash", "_verify_end"])
+    @pytest.mark.parametrize("moment", ["key_of", "_row_hash", "_verify_end"])
     def test_rows_written_meanwhile_are_no_alarm(
         self, any_database: Database, monkeypatch: pytest.MonkeyPatch, moment: str
     ) -> None:
@@ -273,26 +273,32 @@ class TestDigest:
         older, witness = _head(database), audit.checkpoint_path().read_text()
         _write(database, 3)
         with database.read() as session:
-            kept = audit.digest(session)
+            made = audit_digest.digest(session)
         _write(database, 1)
         with database.read() as session:
-            assert audit.verify(session, against=kept).ok
+            assert audit.verify(session, kept=audit_digest.kept(session, made)).ok
         _roll_back(database, older)
         audit.checkpoint_path().write_text(witness)
         assert _verify(database).ok, "nothing on this machine can know"
         with database.read() as session:
-            assert "5 rows were written" in audit.verify(session, against=kept).problem
+            assert (
+                "5 rows were written"
+                in audit.verify(session, kept=audit_digest.kept(session, made)).problem
+            )
         _write(database, 9)
         with database.read() as session:
-            assert audit.verify(session, against=kept).problem == "row 5 was replaced"
+            assert (
+                audit.verify(session, kept=audit_digest.kept(session, made)).problem
+                == "row 5 was replaced"
+            )
 
     def test_that_was_changed_is_refused(self, database: Database) -> None:
         _write(database, 3)
         with database.read() as session:
-            kept = audit.digest(session)
-            kept["rows"]["3"] = "0" * 64
+            made = audit_digest.digest(session)
+            made["rows"]["3"] = "0" * 64
             with pytest.raises(InvalidInput, match="signature is not this portal's"):
-                audit.verify(session, against=kept)
+                audit.verify(session, kept=audit_digest.kept(session, made))
 
 
 class TestFromTheLastGoodRow:

@@ -1,0 +1,100 @@
+"""The rows that benchmarks/history.py fills tables with."""
+
+from datetime import timedelta
+from typing import Any
+
+_KINDS = ("mounts.scan", "user_sync.plan", "tokenization.run", "connections.refresh_client_info")
+
+
+def job(number: int, at: Any) -> dict[str, Any]:
+    kind = "tokenization.check" if number % 400 == 0 else _KINDS[number % len(_KINDS)]
+    subject = f"environment {number % 20}"
+    return {
+        "kind": kind,
+        "title": "Some work",
+        "subject": "catalog and tables of prod" if kind == "tokenization.check" else subject,
+        "arguments": {},
+        # What fails is done again.
+        "state": "failed" if number % 1_000 == 501 else "succeeded",
+        "resumable": True,
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_role": "admin",
+        "actor_kind": "user",
+        "created_at": at,
+        "started_at": at,
+        "finished_at": at + timedelta(seconds=20),
+        "heartbeat_at": at,
+        "attempt": 1,
+        "cancel_requested": False,
+        "progress_done": 1,
+        "note": "",
+    }
+
+
+def _urn(number: int) -> str:
+    return f"urn:li:dataset:(urn:li:dataPlatform:postgres,shop.public.t{number % 200},PROD)"
+
+
+def ingestion(number: int, at: Any, environment: int) -> dict[str, Any]:
+    texts = ("region", "public_detail", "detail", "request_id", "execution_arn", "log_group")
+    return {
+        **dict.fromkeys(texts, ""),
+        "run_id": f"run-{number}",
+        "environment_id": environment,
+        "environment_name": "prod",
+        "dataset_urn": _urn(number),
+        "rule": "exact",
+        "rule_source": "portal",
+        "rule_pattern": "",
+        "target_kind": "lambda",
+        "target": "ingest",
+        "invocation": "async",
+        "machine_type": "",
+        "reason": "nightly",
+        "payload": "{}",
+        "payload_hash": "0" * 64,
+        "existence": "exists",
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_kind": "user",
+        "status": "failed" if number % 2_000 == 1 else "succeeded",
+        "answered": True,
+        "settled": True,
+        "error_status": 0,
+        "log_tail": "",
+        "attempts": 1,
+        "max_attempts": 3,
+        "created_at": at,
+        "finished_at": at + timedelta(minutes=1),
+        "looks": 3,
+    }
+
+
+def tokenization(number: int, at: Any, environment: int) -> dict[str, Any]:
+    return {
+        "environment_id": environment,
+        "environment": "prod",
+        "dataset": _urn(number),
+        "engine": "postgres",
+        "source_table": f"shop.public.t{number % 200}",
+        "columns": [{"name": "email", "reason": "tag", "scheme": "v1"}],
+        "scheme": "v1",
+        "key_fingerprint": "0" * 16,
+        "trigger_kind": "page",
+        "state": "failed" if number % 2_000 == 1 else "succeeded",
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_kind": "user",
+        "created_at": at,
+        "started_at": at,
+        "finished_at": at + timedelta(minutes=1),
+        "rows_scanned": 100,
+        "rows_updated": 100,
+        "details": "",
+        "write_back": "succeeded",
+        "write_back_details": "",
+        "write_back_attempts": 1,
+        "method": "in-place",
+        "clean_up": "",
+    }
