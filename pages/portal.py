@@ -44,12 +44,12 @@ try:
             for page in registry.PAGES
         ]
         alone = st.navigation(only, position="hidden")
-        chrome.draw(session, {})
+        chrome.draw(session, alone=True)
         alone.run()
         step_up.draw()
         st.stop()
+    # Without headings: Streamlit puts them inside a list, which screen readers announce wrongly.
     pages: list[st.Page] = []
-    sections: dict[str, list[st.Page]] = {}
     for page in registry.PAGES:
         # Every page has its address for everybody: who follows a link to one that the role does
         # not have reads so from the page's own guard, instead of "Page not found".
@@ -60,12 +60,11 @@ try:
                 icon=page.icon,
                 url_path=page.url_path,
                 default=page.url_path == "",
+                visibility="visible" if session.actor.may(page.permission) else "hidden",
             )
         )
-        if session.actor.may(page.permission):
-            sections.setdefault(page.section, []).append(pages[-1])
-    chosen = st.navigation(pages, position="hidden")
-    chrome.draw(session, sections)
+    chosen = st.navigation(pages, expanded=True)
+    chrome.draw(session)
     chosen.run()
     step_up.draw()
 except PortalError as exc:

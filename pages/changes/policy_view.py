@@ -19,7 +19,7 @@ def draw(actor: Actor) -> None:
     if not names:
         st.info("There is no environment yet, so there is nothing to set.")
         return
-    environment = filters.environment(names, key="changes.environment")
+    environment = filters.environment(names)
     found = calls.read(policy.list_policies, environment=environment)
     st.dataframe(
         pd.DataFrame(

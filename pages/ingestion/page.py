@@ -25,7 +25,7 @@ def ask_environment() -> str:
             "the machine's own AWS identity are there. An admin adds one under Connections."
         )
         return ""
-    return filters.environment([item.name for item in known], key="ingestion.environment")
+    return filters.environment([item.name for item in known])
 
 
 def ask_view(actor: Actor) -> str:

@@ -62,10 +62,8 @@ def ask() -> Wanted:
     """Draw the filters of the chosen view and read them."""
     view = _view()
     names = [item.name for item in calls.read(environments.list_all)]
-    columns = st.columns([2, 2, 2, 1.4, 2] if len(names) > 1 else [2, 2, 1.4, 2])
-    with columns[0]:
-        environment = filters.environment(names, key="mounts.environment") if names else ""
-    columns = columns[-4:]
+    environment = filters.environment(names) if names else ""
+    columns = st.columns([2, 2, 1.4, 2])
     with columns[0]:
         host = filters.text("Host", "host", key="mounts.host", placeholder="compute-01")
     with columns[1]:

@@ -56,10 +56,9 @@ def choice(
     return value or ""
 
 
-def environment(names: Sequence[str], *, key: str) -> str:
-    """The environment of `?environment=`, else the one chosen last on any page, else the first of
-    `names`, the default one; drawn when there is a choice. An address with a name that does not
-    exist is told so."""
+def environment(names: Sequence[str]) -> str:
+    """The environment that the strip on top says, also in the address; an address with a name that
+    does not exist is told so."""
     asked, wanted = st.query_params.get("environment", ""), where.chosen(names)
     if asked and asked != wanted:
         st.warning(
@@ -67,19 +66,9 @@ def environment(names: Sequence[str], *, key: str) -> str:
             icon=":material/warning:",
         )
     where.keep(wanted)
-    if len(names) == 1:
-        return wanted
     if not asked and wanted != names[0]:
         st.query_params["environment"] = wanted  # chosen on another page; a link must say so
-    return st.selectbox(
-        "Environment",
-        names,
-        index=names.index(wanted),
-        label_visibility="collapsed",
-        width=220,
-        key=_prepare(key, wanted),
-        on_change=_store(key, "environment", str),
-    )
+    return wanted
 
 
 def choices(

@@ -1,40 +1,34 @@
-"""What surrounds every page: logo, who is signed in, sign-out, the strip on top."""
-
-from collections.abc import Mapping, Sequence
+"""What surrounds every page: logo, who is signed in, sign-out, the line on top."""
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from auth import sign_out
 from backend.accounts.schemas import SignedIn
 from backend.connections import environments
-from backend.core.access import Permission
+from backend.core.access import Actor, Permission
 from backend.notifications import inbox
 from backend.sandbox import control
 from pages.shared import confirm
 from pages.shell import calls, flash, where
 from pages.shell.errors import escape
-from pages.shell.registry import FOLDER
+from pages.shell.registry import FOLDER, find
 
 _LEAVE = "chrome.leave_sandbox"
 
-#: What the theme has no setting for. What has the focus is not hidden by a bar at the lower edge.
+#: What the theme has no setting for. What has the focus is seen, and is not hidden by a bar at the
+#: lower edge; a menu that is closed has no stops. Primary buttons are readable in the dark theme.
 #: Where nothing hovers, a table's tools are always there, and get room above it.
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] {max-width: 1500px}
-[data-testid="stElementContainer"]:has(.portal-show) {display: none}
-[data-testid="stMain"]:has([data-testid="stBottom"]) {scroll-padding-bottom: 10rem}
-[data-testid="stPageLink-NavLink"]:focus-visible {outline: 2px solid; outline-offset: -2px}
-[data-testid="stMetric"] {min-width: 7rem}
-[data-testid="stMetricLabel"], [data-testid="stMetricLabel"] * {white-space: normal !important}
-[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
-  color: light-dark(#ffffff, #0b1220)}
-[class*="st-key-danger-"] [data-testid="stBaseButton-primary"]:not([disabled]) {
+a:focus-visible {outline: 2px solid; outline-offset: -2px}
+section {scroll-padding-bottom: 10rem}
+.stSidebar[data-collapsed="true"] {visibility: hidden}
+button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
+[class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {
   background: #c0392b; border-color: #c0392b; color: #ffffff}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
-@media (hover: none) {[data-testid="stElementContainer"]:has([data-testid="stDataFrame"]) {
-  margin-top: 1.75rem}}
-[data-testid="stCaptionContainer"] code {color: inherit; background: transparent}
+@media (hover: none) {.stDataFrame {margin-top: 1.75rem}}
+@media (forced-colors: active) {
+  [aria-checked="true"], [aria-current="page"] {outline: 2px solid Highlight; outline-offset: -2px}}
 [class*="st-key-mounts-facet-"] button {min-height: 2rem; padding: 0 0.75rem; border-radius: 1rem}
 .st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
   display: flex; flex-direction: row; flex-wrap: wrap; justify-content: space-between;
@@ -44,48 +38,43 @@ STYLE = """<style>
 </style>"""
 
 
-def draw(session: SignedIn, sections: Mapping[str, Sequence[StreamlitPage]]) -> None:
-    """Sidebar and strip. sections: heading → pages, "" for those without a heading.
+def draw(session: SignedIn, *, alone: bool = False) -> None:
+    """Below the menu who is signed in, and on every page one line: where one works, what is new.
 
-    Streamlit's own menu puts headings inside a list, which screen readers announce wrongly.
+    alone: before the first page, when there is nothing else to see.
     """
     st.html(STYLE)
     st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
     with st.sidebar:
-        for heading, pages in sections.items():
-            with st.container(gap="xsmall"):
-                if heading:
-                    st.caption(heading)
-                for page in pages:
-                    st.page_link(page, label=_label(page), width="stretch")
-        st.divider()
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
-    _strip(session)
+    if alone:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="chrome.strip"):
+        where.choose()
+        where.badge()
+        _sandbox(session.actor)
+        st.space("stretch")
+        if session.actor.may(Permission.NOTIFICATIONS_READ):
+            _bell()
+    if session.actor.may(Permission.ENVIRONMENTS_WRITE):
+        _leave_dialog()
 
 
-def _label(page: StreamlitPage) -> str:
-    """The bell: how much is unread, wherever one is."""
-    if page.url_path != "notifications":
-        return page.title
+def _bell() -> None:
+    """How much is unread, wherever one is."""
     unread = calls.read(inbox.unread)
     many = "99+" if unread >= inbox.MANY else str(unread)
-    return f"{page.title} **({many})**" if unread else page.title
+    page = find("notifications/page.py")
+    st.page_link(page.path, label=f"**{many}** unread" if unread else "0 unread", icon=page.icon)
 
 
-def _strip(session: SignedIn) -> None:
+def _sandbox(actor: Actor) -> None:
     state = calls.read(control.state)
-    if not state.active:
-        if state.message and session.actor.may(Permission.ENVIRONMENTS_WRITE):
-            st.warning(state.message, icon=":material/science:")
-        where.badge()
-        return
-    with st.container(horizontal=True, vertical_alignment="center", key="chrome.sandbox"):
-        st.badge("Sandbox", icon=":material/science:", color="blue")
-        st.caption(state.message, width="content")
-        where.badge()
-        st.space("stretch")
-        if session.actor.may(Permission.ENVIRONMENTS_WRITE):
+    writes = actor.may(Permission.ENVIRONMENTS_WRITE)
+    if state.active:
+        st.badge("Sandbox", icon=":material/science:", color="blue", help=state.message)
+        if writes:
             st.button(
                 "Leave sandbox …",
                 key=_LEAVE,
@@ -94,8 +83,8 @@ def _strip(session: SignedIn) -> None:
                 on_click=confirm.open_dialog,
                 args=(_LEAVE,),
             )
-    if session.actor.may(Permission.ENVIRONMENTS_WRITE):
-        _leave_dialog()
+    elif state.message and writes:
+        st.badge(state.message, icon=":material/science:", color="orange")
 
 
 def _leave_dialog() -> None:

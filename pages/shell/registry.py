@@ -1,4 +1,4 @@
-"""Navigation as data: which pages there are, in which section, and what they need."""
+"""Navigation as data: which pages there are, in their order, and what they need."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ class Page:
     file: str
     title: str
     icon: str
-    section: str
     permission: Permission
     url_path: str
 
@@ -25,13 +24,12 @@ class Page:
 
 
 PAGES: tuple[Page, ...] = (
-    Page("overview/page.py", "Overview", ":material/dashboard:", "", Permission.OVERVIEW_READ, ""),
-    Page("changes/page.py", "Changes", ":material/rule:", "", Permission.CHANGES_READ, "changes"),
+    Page("overview/page.py", "Overview", ":material/dashboard:", Permission.OVERVIEW_READ, ""),
+    Page("changes/page.py", "Changes", ":material/rule:", Permission.CHANGES_READ, "changes"),
     Page(
         "notifications/page.py",
         "Notifications",
         ":material/notifications:",
-        "",
         Permission.NOTIFICATIONS_READ,
         "notifications",
     ),
@@ -39,18 +37,14 @@ PAGES: tuple[Page, ...] = (
         "user_sync/page.py",
         "User sync",
         ":material/group:",
-        "Jobs",
         Permission.USER_SYNC_READ,
         "user-sync",
     ),
-    Page(
-        "mounts/page.py", "Mounts", ":material/storage:", "Jobs", Permission.MOUNTS_READ, "mounts"
-    ),
+    Page("mounts/page.py", "Mounts", ":material/storage:", Permission.MOUNTS_READ, "mounts"),
     Page(
         "tokenization/page.py",
         "Tokenization",
         ":material/lock:",
-        "Jobs",
         Permission.TOKENIZATION_READ,
         "tokenization",
     ),
@@ -58,7 +52,6 @@ PAGES: tuple[Page, ...] = (
         "ingestion/page.py",
         "Ingestion",
         ":material/play_circle:",
-        "Jobs",
         Permission.INGESTION_READ,
         "ingestion",
     ),
@@ -66,7 +59,6 @@ PAGES: tuple[Page, ...] = (
         "connections/page.py",
         "Connections",
         ":material/lan:",
-        "Platform",
         Permission.CONNECTIONS_READ,
         "connections",
     ),
@@ -74,7 +66,6 @@ PAGES: tuple[Page, ...] = (
         "jobs/page.py",
         "Runs",
         ":material/pending_actions:",
-        "Platform",
         Permission.JOBS_READ,
         "jobs",
     ),
@@ -82,7 +73,6 @@ PAGES: tuple[Page, ...] = (
         "accounts/page.py",
         "Accounts",
         ":material/manage_accounts:",
-        "Administration",
         Permission.ACCOUNTS_READ,
         "accounts",
     ),
@@ -90,7 +80,6 @@ PAGES: tuple[Page, ...] = (
         "audit/page.py",
         "Audit log",
         ":material/history:",
-        "Administration",
         Permission.AUDIT_READ,
         "audit",
     ),
@@ -98,7 +87,6 @@ PAGES: tuple[Page, ...] = (
         "profile/page.py",
         "My account",
         ":material/person:",
-        "Administration",
         Permission.OWN_ACCOUNT,
         "profile",
     ),

@@ -1,4 +1,4 @@
-"""Which environment this browser works in: said on every page, in red where it is production."""
+"""Which environment this browser works in: chosen on every page, in red where it is production."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,7 @@ from pages.shell import calls, guard
 from pages.shell.errors import escape
 
 _KEPT = "shell.environment"
+_CHOICE = "shell.environment.choice"
 
 
 def chosen(names: Sequence[str]) -> str:
@@ -29,12 +30,38 @@ def keep(name: str) -> None:
     st.session_state[_KEPT] = name
 
 
+def choose() -> None:
+    """The environment of the whole session, to be chosen; its name alone where there is one."""
+    known = _known()
+    if not known:
+        return
+    names = [item.name for item in known]
+    name = chosen(names)
+    if len(names) == 1:
+        st.caption(f"Environment **{escape(name)}**", width="content")
+        return
+    # Said in every run: a link wins over what the widget remembers.
+    st.session_state[_CHOICE] = name
+    st.selectbox(
+        "Environment",
+        names,
+        key=_CHOICE,
+        label_visibility="collapsed",
+        width=220,
+        on_change=_choose,
+    )
+
+
+def _choose() -> None:
+    name = st.session_state[_CHOICE]
+    keep(name)
+    if "environment" in st.query_params:
+        st.query_params["environment"] = name
+
+
 def production() -> EnvironmentView | None:
     """The environment of this page when it is a production one."""
-    session = guard.signed_in()
-    if session is None or not session.actor.may(Permission.CONNECTIONS_READ):
-        return None
-    known = calls.read(environments.list_all)
+    known = _known()
     if not known:
         return None
     name = chosen([item.name for item in known])
@@ -46,3 +73,10 @@ def badge() -> None:
     found = production()
     if found is not None:
         st.badge(f"Production: {escape(found.name)}", icon=":material/warning:", color="red")
+
+
+def _known() -> Sequence[EnvironmentView]:
+    session = guard.signed_in()
+    if session is None or not session.actor.may(Permission.CONNECTIONS_READ):
+        return ()
+    return calls.read(environments.list_all)

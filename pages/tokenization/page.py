@@ -12,20 +12,12 @@ VIEWS = {"tokenize": "Tokenize", "runs": "Runs", "check": "Compare with DataHub"
 
 
 def ask_environment() -> str | None:
-    """The environment of the address, "" for whichever fits; None when there is none at all."""
+    """The environment that the strip on top says; None when there is none at all."""
     names = [item.name for item in calls.read(environments.list_all)]
     if not names:
         st.info("No environment is configured yet. An admin adds one under Connections.")
         return None
-    if len(names) == 1:
-        return names[0]
-    return filters.choice(
-        "Environment",
-        "environment",
-        names,
-        key="tokenization.environment",
-        empty="The one that fits the dataset",
-    )
+    return filters.environment(names)
 
 
 # gate

@@ -24,7 +24,7 @@ def ask_environment() -> str:
     if not names:
         st.info("No environment is configured yet. An admin adds one under Connections.")
         st.stop()
-    return filters.environment(names, key="user_sync.environment")
+    return filters.environment(names)
 
 
 def start_plan(environment: str) -> None:

@@ -214,7 +214,7 @@ def overflow(page: Page) -> int:
     return int(
         page.evaluate(
             """() => Math.max(0, ...[...document.querySelectorAll(
-                'html, [data-testid=stMain], [aria-expanded=true] [data-testid=stSidebarContent]')]
+                'html, [data-testid=stMain], .stSidebar:not([data-collapsed=true]) > div')]
                 .map(box => box.scrollWidth - box.clientWidth - 1))"""
         )
     )

@@ -60,11 +60,11 @@ class TestEnvironment:
             for known in ("Alpha", "Production"):
                 environments.add(session, SYSTEM, name=known, default=known == "Production")
         app = open_page(f"{name}/page.py", role="viewer")
-        chosen = app.selectbox(key=f"{name}.environment")
+        chosen = app.selectbox(key="shell.environment.choice")
         assert (chosen.value, chosen.options) == ("Production", ["Production", "Alpha"])
         chosen.set_value("Alpha").run()
         assert app.query_params["environment"] in ("Alpha", ["Alpha"])
-        assert app.selectbox(key=f"{name}.environment").value == "Alpha"
+        assert app.selectbox(key="shell.environment.choice").value == "Alpha"
 
 
 class TestRoleChange:
