@@ -176,7 +176,7 @@ def _until_ended(run: RunView, progress: Progress) -> RunView:
 
 def _plan_text(plan: PlanView, rows: list[RowView], *, applied_now: bool = False) -> str:
     lines = [
-        f"Plan {plan.id} of {plan.environment}: {counts(plan.kinds)}.",
+        f"Plan {plan.id} of {plan.environment}: {plan.told}.",
         *[_row_line(row) for row in rows[:SHOWN]],
     ]
     if len(rows) > SHOWN:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from backend.cli.common import Failed, Json, actor, database, emit, table, unit_read, unit_write
-from backend.cli.users import app, counts, refusals_printed, see_through
+from backend.cli.users import app, refusals_printed, see_through
 from backend.core.words import counted
 from backend.user_sync import answers, service
 from backend.user_sync.validation import visible
@@ -74,7 +74,7 @@ def ignore_command(
         plan = service.ignore(
             session, who, plan_id=plan_id, email=email, field=field, reason=reason
         )
-    emit(answers.Plan.of(plan), json, f"Ignored; plan {plan.id}: {counts(plan.kinds)}.")
+    emit(answers.Plan.of(plan), json, f"Ignored; plan {plan.id}: {plan.told}.")
 
 
 @app.command("ignored")

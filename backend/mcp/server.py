@@ -129,7 +129,12 @@ class _Tools:
         plan = user_sync.plan_now(
             self._database, self._who, environment=environment or None, origin="mcp"
         )
-        return {"plan_id": plan.id, "status": plan.state, "summary": plan.kinds}
+        return {
+            "plan_id": plan.id,
+            "status": plan.state,
+            "summary": plan.kinds,
+            "counts": plan.counts,
+        }
 
     def read_user_plan(self, plan_id: int, cursor: int = 0, limit: int = 20) -> dict[str, Any]:
         """What a plan would change, by user id; people's names and addresses are left out."""
@@ -150,7 +155,13 @@ class _Tools:
         ]
         end = cursor + len(rows)
         more = end if end < page.total else None
-        return {"plan_id": plan.id, "summary": plan.kinds, "rows": rows, "next_cursor": more}
+        return {
+            "plan_id": plan.id,
+            "summary": plan.kinds,
+            "counts": plan.counts,
+            "rows": rows,
+            "next_cursor": more,
+        }
 
     def preview_tokenization(
         self, dataset: str, columns: list[str] | None = None, environment: str = ""

@@ -46,7 +46,8 @@ class PlanRow(View):
 
 class Plan(View):
     """summary counts rows per kind, fields users per field; observed: users of OpenMetadata whom
-    the directory does not name."""
+    the directory does not name. counts: what the page's filters show (`PlanView.counts`), of
+    which `changes` are the users that applying would write."""
 
     plan_id: int = Field(validation_alias="id")
     environment: str
@@ -56,6 +57,7 @@ class Plan(View):
     reverts_run_id: int | None
     run_id: int | None
     summary: dict[str, int] = Field(validation_alias="kinds")
+    counts: dict[str, int]
     fields: dict[str, int]
     observed: dict[str, int]
     directory_users: int = Field(validation_alias="directory_count")
@@ -68,7 +70,7 @@ class Plan(View):
     @classmethod
     def of(cls, plan: PlanView, **more: Any) -> Self:
         fields = {name: count for name, count in plan.fields.items() if name not in OBSERVED}
-        named = {"fields": fields, "observed": plan.observed}
+        named = {"fields": fields, "observed": plan.observed, "counts": plan.counts}
         return cls.model_validate({**vars(plan), **named, **more})
 
 

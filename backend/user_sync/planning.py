@@ -36,7 +36,6 @@ from backend.user_sync.validation import storable
 
 log = get_logger(__name__)
 
-STORE_CHUNK = 1_000
 PAGES_AHEAD = 8
 MOST_OBSERVED = 10_000
 
@@ -63,6 +62,7 @@ class Silent:
 class Sides:
     """What planning needs to know about its environment."""
 
+    environment_id: int
     openmetadata: ConnectionConfig
     directory: ConnectionConfig
     settings: SettingsView
@@ -105,6 +105,7 @@ def _prepare(database: Database, plan_id: int) -> Sides:
         name, key = plan.environment, plan.environment_id
         view = rules_repository.settings_view(session, key, name)
         return Sides(
+            environment_id=key,
             rules=Rules(
                 view.settings.domain_mode,
                 domain_map.mapping(session, key),
@@ -233,16 +234,14 @@ class _Store:
     """Stores rows in short units of work while the next pages are on their way."""
 
     def __init__(self, database: Database, plan_id: int) -> None:
-        self._database = database
-        self._plan_id = plan_id
-        self._encode = row_repository.RefEncoder()
+        self._rows = row_repository.RowStore(database, plan_id)
         self._waiting: list[PlanRow] = []
 
     def add(self, rows: list[PlanRow], tally: Tally) -> None:
         for row in rows:
             tally.add(row)
         self._waiting.extend(rows)
-        if len(self._waiting) >= STORE_CHUNK:
+        if len(self._waiting) >= row_repository.STORED_TOGETHER:
             self.flush()
 
     def observe(self, rows: list[PlanRow]) -> None:
@@ -251,28 +250,14 @@ class _Store:
         self.flush()
 
     def flush(self) -> None:
-        """Store what waits, never more than STORE_CHUNK rows in one transaction: the rest of a
-        directory is a million rows, and SQLite has one writer."""
-        for start in range(0, len(self._waiting), STORE_CHUNK):
-            if start:
-                row_repository.give_way()
-            some = self._waiting[start : start + STORE_CHUNK]
-            with self._database.write() as session:
-                row_repository.store_rows(session, self._plan_id, some, self._encode)
+        self._rows.add(self._waiting)
         self._waiting = []
 
     def correct(self, pairs: list[tuple[PlanRow, PlanRow]], tally: Tally) -> None:
-        if not pairs:
-            return
         for old, new in pairs:
             tally.add(old, -1)
             tally.add(new)
-        for start in range(0, len(pairs), STORE_CHUNK):
-            if start:
-                row_repository.give_way()
-            rows = [new for _, new in pairs[start : start + STORE_CHUNK]]
-            with self._database.write() as session:
-                row_repository.replace_rows(session, self._plan_id, rows, self._encode)
+        self._rows.replace([new for _, new in pairs])
 
 
 class Listing:
@@ -350,6 +335,8 @@ class Listing:
 
 def _finish(database: Database, actor: Actor, plan_id: int, sides: Sides, tally: Tally) -> PlanView:
     now = clock.now()
+    digest = tally.digest()  # of a million changes: nobody shall wait for it
+    rules_repository.drop_outdated(database, sides.environment_id, tally.outdated)
     with database.write() as session:
         plan = repository.get_plan(session, plan_id, lock=True)
         plan.state, plan.ready_at, plan.error = "ready", now, None
@@ -360,8 +347,7 @@ def _finish(database: Database, actor: Actor, plan_id: int, sides: Sides, tally:
         plan.matched_count = tally.matched
         plan.kinds, plan.fields = tally.kind_counts(), dict(tally.fields)
         plan.domain_names = sorted(tally.domains)[:1000]
-        plan.digest = tally.digest()
-        rules_repository.drop_outdated(session, plan.environment_id, tally.outdated)
+        plan.digest = digest
         rules_repository.record_good_answer(session, plan.environment_id, tally.directory)
         audit.record(
             session,

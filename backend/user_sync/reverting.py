@@ -43,7 +43,8 @@ def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
     tally = Tally()
     for row in rows:
         tally.add(row)
-    row_repository.store_rows(session, plan.id, rows, row_repository.RefEncoder())
+    made = row_repository.values(plan.id, rows, row_repository.RefEncoder())
+    row_repository.insert_rows(session, made)
     return _ready(session, actor, plan.id, run, source, tally)
 
 

@@ -1,7 +1,6 @@
 """The SQL of a plan's rows: written by the hundred thousand, read by the page."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -9,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 
-from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, Turns, WriteSession
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.models import SyncPlan, SyncRow
@@ -21,23 +20,48 @@ from backend.user_sync.validation import UNSTORABLE
 
 _COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
 _SQLITE_ROWS = 100
-_DROPPED = 5_000
-#: Between two transactions of many. SQLite has no queue for its one writer: who waits asks again
-#: after 25 ms (later 100 ms), and would miss every gap that is shorter, for seconds.
-GAP_SECONDS = 0.025
+#: Rows of one transaction: other writers wait for its end.
+STORED_TOGETHER, DROPPED_TOGETHER = 500, 2_000
+
+_Values = tuple[Any, ...]
 
 
-def give_way() -> None:
-    """Let other writers in, before the next of many transactions."""
-    time.sleep(GAP_SECONDS)
+class RowStore:
+    """Stores a plan's rows; what can be done before a transaction begins is done before."""
+
+    def __init__(self, database: Database, plan_id: int) -> None:
+        self._turns = Turns(database)
+        self._plan_id = plan_id
+        self._encode = RefEncoder()
+
+    def add(self, rows: Sequence[PlanRow]) -> None:
+        for some in _together(rows):
+            made = values(self._plan_id, some, self._encode)
+            with self._turns.write() as session:
+                insert_rows(session, made)
+
+    def replace(self, rows: Sequence[PlanRow]) -> None:
+        """Store rows again that turned out differently."""
+        for some in _together(rows):
+            made = values(self._plan_id, some, self._encode)
+            positions = [row.position for row in some]
+            with self._turns.write() as session:
+                session.execute(
+                    delete(SyncRow).where(
+                        SyncRow.plan_id == self._plan_id, SyncRow.position.in_(positions)
+                    )
+                )
+                insert_rows(session, made)
 
 
-def store_rows(
-    session: WriteSession, plan_id: int, rows: Sequence[PlanRow], encode: "RefEncoder"
-) -> None:
-    """Insert a plan's rows past the ORM: 100,000 of them are the usual case."""
+def _together(rows: Sequence[PlanRow]) -> Iterator[Sequence[PlanRow]]:
+    for start in range(0, len(rows), STORED_TOGETHER):
+        yield rows[start : start + STORED_TOGETHER]
+
+
+def insert_rows(session: WriteSession, values: Sequence[_Values]) -> None:
+    """Past the ORM: 100,000 rows are the usual case."""
     connection = session.connection()
-    values = [_values(plan_id, row, encode) for row in rows]
     if connection.dialect.name != "sqlite":
         connection.execute(
             # mypy: declared as FromClause, is a Table
@@ -61,33 +85,20 @@ def _sqlite_insert(rows: int) -> str:
     )
 
 
-def replace_rows(
-    session: WriteSession, plan_id: int, rows: Sequence[PlanRow], encode: "RefEncoder"
-) -> None:
-    """Store rows again that turned out differently."""
-    positions = [row.position for row in rows]
-    session.execute(
-        delete(SyncRow).where(SyncRow.plan_id == plan_id, SyncRow.position.in_(positions))
-    )
-    store_rows(session, plan_id, rows, encode)
-
-
 def drop_rows(database: Database, plan_id: int) -> None:
     """Delete a plan's rows in short transactions: a million at once would keep others waiting."""
-    start = 0
+    turns, start = Turns(database), 0
     with database.read() as session:
         last = session.scalar(select(func.max(SyncRow.position)).where(SyncRow.plan_id == plan_id))
     while last is not None and start <= last:
-        with database.write() as session:
+        end = start + DROPPED_TOGETHER
+        with turns.write() as session:
             session.execute(
                 delete(SyncRow).where(
-                    SyncRow.plan_id == plan_id,
-                    SyncRow.position >= start,
-                    SyncRow.position < start + _DROPPED,
+                    SyncRow.plan_id == plan_id, SyncRow.position >= start, SyncRow.position < end
                 )
             )
-        start += _DROPPED
-        give_way()
+        start = end
 
 
 class RefEncoder:
@@ -120,7 +131,12 @@ class RefEncoder:
         return known
 
 
-def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> tuple[Any, ...]:
+def values(plan_id: int, rows: Sequence[PlanRow], encode: RefEncoder) -> list[_Values]:
+    """What `insert_rows` takes."""
+    return [_values(plan_id, row, encode) for row in rows]
+
+
+def _values(plan_id: int, row: PlanRow, encode: RefEncoder) -> _Values:
     """In the order of the table's columns."""
     user = row.user
     if user is None:

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 
 from backend.core import clock
-from backend.core.database import ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, Turns, WriteSession
 from backend.models import SyncIgnore, SyncSettings
 from backend.user_sync.comparing import Ignores
 from backend.user_sync.schemas import IgnoreView, Settings, SettingsView
 
 MOST_IGNORES = 10_000
+_TOGETHER = 200
 
 
 def settings_view(session: ReadSession, environment_id: int, environment: str) -> SettingsView:
@@ -84,21 +85,23 @@ def ignores(session: ReadSession, environment_id: int) -> Ignores:
 
 
 def drop_outdated(
-    session: WriteSession, environment_id: int, outdated: Sequence[tuple[str, str, str]]
+    database: Database, environment_id: int, outdated: Sequence[tuple[str, str, str]]
 ) -> None:
     """Forget ignores whose difference has changed, or they would count again when it is back.
 
     outdated: (user id, field, digest); one that was decided anew meanwhile has another digest.
     """
-    for user_id, field, mark in outdated:
-        session.execute(
-            delete(SyncIgnore).where(
-                SyncIgnore.environment_id == environment_id,
-                SyncIgnore.user_id == user_id,
-                SyncIgnore.field == field,
-                SyncIgnore.digest == mark,
+    turns = Turns(database)
+    for start in range(0, len(outdated), _TOGETHER):
+        with turns.write() as session:
+            session.execute(
+                delete(SyncIgnore).where(
+                    SyncIgnore.environment_id == environment_id,
+                    tuple_(SyncIgnore.user_id, SyncIgnore.field, SyncIgnore.digest).in_(
+                        outdated[start : start + _TOGETHER]
+                    ),
+                )
             )
-        )
 
 
 def list_ignores(session: ReadSession, environment_id: int) -> tuple[IgnoreView, ...]:

@@ -30,6 +30,19 @@ KINDS: tuple[Kind, ...] = (
 )
 #: Kinds of rows about users of OpenMetadata, to be looked at only: nothing is ever written to them.
 OBSERVED: tuple[Kind, ...] = ("leaver", "renamed")
+#: What people read for each of `PlanView.counts`, everywhere the same.
+LABELS = {
+    "changes": "Will change",
+    "update": "Will change",
+    "unchanged": "Same",
+    "not_found": "Not in OpenMetadata",
+    "unknown_domain": "Unknown domain",
+    "invalid": "Invalid",
+    "duplicate": "Duplicate",
+    "leaver": "Not in the directory",
+    "renamed": "Probably renamed",
+    "rows": "All",
+}
 #: How the reasons of a revert's rows begin.
 TAKES_BACK = "takes back a change"
 DOMAIN_MODES = ("replace", "add", "only_when_empty")
@@ -86,6 +99,33 @@ class PlanView:
     def observed(self) -> dict[str, int]:
         """Users of OpenMetadata the directory does not name, per kind of OBSERVED."""
         return {kind: self.fields.get(kind, 0) for kind in OBSERVED}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What page, command line and REST say of a plan, one count for each filter of its rows.
+
+        `changes` are all users that an apply can write; of them, those with an unknown domain
+        (whose name differs) are among `unknown_domain`, too. `rows`: people of the directory.
+        """
+        kinds = {kind: self.kinds.get(kind, 0) for kind in KINDS if kind != "update"}
+        rows = sum(self.kinds.values())
+        return {"changes": self.changes, **kinds, **self.observed, "rows": rows}
+
+    @property
+    def told(self) -> str:
+        """The counts as a sentence's part, those that are zero left out."""
+        said = [
+            f"{count:,} {_small(LABELS[name])}"
+            for name, count in self.counts.items()
+            if count and name not in ("changes", "rows")
+        ]
+        both = self.changes - self.kinds.get("update", 0)
+        too = f" (of them {both:,} with an unknown domain)" if both > 0 else ""
+        return ", ".join([f"{self.changes:,} will change{too}", *said])
+
+
+def _small(label: str) -> str:
+    return label[0].lower() + label[1:]
 
 
 @dataclass(frozen=True)

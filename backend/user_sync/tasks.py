@@ -34,7 +34,7 @@ def make_plan(
     if known.state == "ready":
         return {"plan_id": plan_id, "kinds": known.kinds}  # delivered twice
     plan = planning.run(ctx.database, ctx.actor, plan_id, ctx, accept_short=accept_short)
-    ctx.log(f"{plan.changes} users would change; {plan.kinds}")
+    ctx.log(f"Plan {plan_id}: {plan.told}.")
     result: dict[str, Any] = {"plan_id": plan_id, "kinds": plan.kinds}
     if plan.origin == "schedule" and plan.changes:
         result["run_id"] = _apply_by_schedule(ctx, plan_id, plan.environment_id)

@@ -6,19 +6,19 @@ from typing import Any
 import streamlit as st
 
 from backend.user_sync import service
-from backend.user_sync.schemas import KINDS, PlanView, RunView
+from backend.user_sync.schemas import LABELS, PlanView, RunView
 from pages.shared import charts, filters, tables
 from pages.shell import calls
-from pages.user_sync.plan_view import LABELS
 
 SHOWN = 50
 _BARS = 30
-_KINDS = {
-    "update": charts.BLUE,
-    "unknown_domain": charts.VIOLET,
-    "not_found": charts.GREY,
-    "duplicate": charts.ORANGE,
-    "invalid": charts.RED,
+#: A bar's parts, of which none holds another: who will change is counted there only.
+_PARTS = {
+    "Will change": charts.BLUE,
+    "Unknown domain, nothing else": charts.VIOLET,
+    "Not in OpenMetadata": charts.GREY,
+    "Duplicate": charts.ORANGE,
+    "Invalid": charts.RED,
 }
 _OUTCOMES = {
     "applied": charts.GREEN,
@@ -90,18 +90,22 @@ def _charts(plans: Sequence[PlanView], runs: Sequence[RunView]) -> None:
 
 def _found(plans: list[PlanView]) -> None:
     last = plans[-1]
-    said = ", ".join(
-        f"{last.kinds[kind]:,} {LABELS[kind].lower()}" for kind in _KINDS if last.kinds.get(kind)
-    )
     charts.stacked_bars(
         "Differences each plan found",
         [str(plan.id) for plan in plans],
-        {LABELS[k]: [p.kinds.get(k, 0) for p in plans] for k in KINDS if k in _KINDS},
-        {LABELS[kind]: colour for kind, colour in _KINDS.items()},
+        {part: [_parts(plan)[part] for plan in plans] for part in _PARTS},
+        _PARTS,
         bar="Plan",
         said=f"Rows by kind of the last {len(plans)} plans. The newest, plan {last.id}: "
-        f"{said or 'nothing to do'}.",
+        f"{last.told}.",
     )
+
+
+def _parts(plan: PlanView) -> dict[str, int]:
+    counts = {LABELS[name]: count for name, count in plan.counts.items()}
+    both = plan.changes - plan.kinds.get("update", 0)
+    counts["Unknown domain, nothing else"] = counts["Unknown domain"] - both
+    return counts
 
 
 def _done(runs: list[RunView]) -> None:

@@ -5,24 +5,13 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.words import counted
 from backend.user_sync import service
-from backend.user_sync.schemas import KINDS, OBSERVED, PlanView, RowFilter, RowView
+from backend.user_sync.schemas import LABELS, PlanView, RowFilter, RowView
 from pages.shared import filters, job_progress, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import code, escape
 from pages.user_sync import apply_dialog, diff_table, mapping, ticks
 
 PAGE_SIZES = (25, 50, 100)
-LABELS = {
-    "changes": "Will change",
-    "update": "Will change",
-    "unchanged": "Same",
-    "not_found": "Not in OpenMetadata",
-    "unknown_domain": "Unknown domain",
-    "invalid": "Invalid",
-    "duplicate": "Duplicate",
-    "leaver": "Not in the directory",
-    "renamed": "Probably renamed",
-}
 MEANINGS = {
     "changes": "The name or the domains differ; ticked rows are written when you apply.",
     "unknown_domain": "OpenMetadata has no such domain, or several of that name. The user's "
@@ -39,7 +28,7 @@ MEANINGS = {
     "address. A suggestion: nothing is ever changed.",
 }
 #: Pills beside the kinds: what an apply can write, and every row.
-CHANGES, EVERY = "changes", "every"
+CHANGES, EVERY = "changes", "rows"
 
 
 def draw(actor: Actor, plan: PlanView) -> None:
@@ -170,10 +159,7 @@ def _filters(plan: PlanView) -> RowFilter:
 
 def _pills(plan: PlanView) -> dict[str, str]:
     """What can be applied, every kind that the plan has, and all: each with its count."""
-    counts = {CHANGES: plan.changes, **plan.kinds, **plan.observed}
-    shown = {name: counts.get(name, 0) for name in (CHANGES, *KINDS[1:], *OBSERVED)}
-    labels = {name: f"{LABELS[name]} {count:,}" for name, count in shown.items() if count}
-    return {**labels, EVERY: f"All {sum(plan.kinds.values()):,}"}
+    return {name: f"{LABELS[name]} {count:,}" for name, count in plan.counts.items() if count}
 
 
 def _paging() -> tuple[int, int]:

@@ -6,8 +6,8 @@ import pytest
 
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
-from backend.user_sync import run_repository, service
-from backend.user_sync.schemas import Outcome
+from backend.user_sync import answers, run_repository, service
+from backend.user_sync.schemas import LABELS, Outcome
 from tests.backend.user_sync import conftest as rooms
 
 directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
@@ -136,12 +136,25 @@ class TestPlan:
 
 
 class TestFilters:
+    def test_every_pill_counts_the_rows_it_shows_and_what_rest_and_command_line_say(
+        self, open_page, world
+    ):
+        plan = world.plan()
+        said = answers.Plan.of(plan).counts
+        pills = counts(open_page(PAGE, role="steward"))
+        assert pills == [f"{LABELS[name]} {count:,}" for name, count in said.items() if count]
+        for name, count in said.items():
+            kinds = () if name in ("changes", "rows") else (name,)
+            found = world.rows(plan, kinds=kinds, only_applicable=name == "changes")
+            assert len(found) == count, name
+        assert f"{said['changes']} will change" in plan.told
+
     def test_without_any_every_kind_of_row_is_drawn(self, open_page, world):
         world.plan()
         app = open_page(PAGE, role="steward")
-        app.button_group(key="user_sync.kind").set_value("every").run()
+        app.button_group(key="user_sync.kind").set_value("rows").run()
         assert not app.exception
-        assert app.query_params["kind"] == "every"
+        assert app.query_params["kind"] == "rows"
         said = shown(app).replace("\\", "")
         for person in world.directory.users:
             assert person["email"] is None or person["email"] in said
@@ -320,10 +333,10 @@ class TestHistory:
         app = open_page(PAGE, role="viewer", view="history")
         assert not app.exception
         found, ended = charts(app)
-        assert "last 2 plans. The newest, plan 2: 8 will change" in found["description"]
+        assert "last 2 plans. The newest, plan 2: 9 will change (of them 1" in found["description"]
         assert "run 2: 9 applied." in ended["description"]
         tables = [frame.value for frame in app.dataframe]
-        assert tables[0]["Will change"].tolist() == [9, 8]
+        assert tables[0]["Will change"].tolist() == [10, 9]
         assert tables[1]["applied"].tolist() == [1, 9]
 
     def test_one_plan_is_no_history(self, open_page, world):

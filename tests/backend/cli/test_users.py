@@ -40,6 +40,20 @@ class TestPlan:
         assert "“Aaron Jonson” → “Aaron Johnson”; Operations → Marketing" in out
         assert "users apply 1" in out
 
+    def test_says_the_same_numbers_as_the_document_and_its_rows(self, run_cli, world):
+        document = json.loads(run_cli("users", "plan", "test", "--json").out)
+        rows, counts = document["rows"], document["counts"]
+        changing = [row for row in rows if row["changes"]]
+        both = [row for row in changing if row["status"] == "unknown_domain"]
+        assert counts["changes"] == len(changing) == document["fields"]["users"]
+        assert counts["rows"] == len(rows)
+        assert counts["unknown_domain"] == document["summary"]["unknown_domain"]
+        assert both, "somebody's name differs and his domain is unknown"
+        out = run_cli("users", "plan", "test").out
+        changed = f"{len(changing)} will change (of them {len(both)} with an unknown domain)"
+        assert f": {changed}, " in out
+        assert f"{counts['unknown_domain']} unknown domain" in out
+
     def test_names_that_look_alike_are_told_apart(self, run_cli, world):
         world.om.store.edit_user("lena.novak", by="x", display_name="Lena\u00a0Novak")
         for person in world.directory.users:

@@ -1,15 +1,20 @@
 """Units of work, times and locks on all three databases."""
 
 import contextlib
+import itertools
+import sqlite3
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.core import audit
+from backend.core import database as core_database
 from backend.core.access import SYSTEM
 from backend.core.database import (
     Database,
@@ -117,3 +122,41 @@ class TestDown:
         gone = Database("postgresql+psycopg2://nobody:x@127.0.0.1:1/x")
         with pytest.raises(StateDatabaseDown, match="not available"), gone.read() as session:
             session.execute(select(Lease))
+
+
+class TestBusySqlite:
+    """SQLite has one writer at a time; these hold the file from a connection of their own."""
+
+    def test_a_write_begins_as_soon_as_the_other_ends(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = str(database.engine.url.database)
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        asked, began = [], core_database._began
+
+        def asking(connection: Any, *, last: bool) -> bool:
+            asked.append(last)
+            if len(asked) == 3:
+                holder.execute("COMMIT")
+            return began(connection, last=last)
+
+        monkeypatch.setattr(core_database, "_began", asking)
+        with database.write() as session:
+            session.execute(text("DELETE FROM leases"))
+            (left,) = session.execute(text("PRAGMA busy_timeout")).one()
+        holder.close()
+        assert asked == [False, False, False], "twice in vain, then at once"
+        assert left == core_database.BUSY_SECONDS * 1000, "as statements after it need it"
+
+    def test_what_stays_locked_is_an_error_in_the_end(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        holder = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(
+            core_database, "time", SimpleNamespace(monotonic=itertools.count(0, 6).__next__)
+        )
+        with pytest.raises(StateDatabaseDown, match="not available"), database.write() as session:
+            session.execute(text("DELETE FROM leases"))
+        holder.close()

@@ -1,11 +1,16 @@
 """The directory tried, uploaded, mapped; both sides before a plan; observations of a plan."""
 
 import pytest
+from sqlalchemy import event, text
 
 from backend.connections import service as connections
+from backend.core import database as core_database
+from backend.core.database import Turns
 from backend.core.errors import InvalidInput, NotPermitted, PortalError, UpstreamError
-from backend.user_sync import service
+from backend.jobs.errors import JobCancelled
+from backend.user_sync import planning, row_repository, service
 from backend.user_sync.errors import FewMatched
+from tests.backend.user_sync.conftest import StopAt
 
 
 def connect(world, **settings):
@@ -148,21 +153,54 @@ class TestBothSides:
         assert all(user["version"] == 0.1 for user in world.om.store.users.values())
 
 
-def test_no_transaction_of_planning_is_long(world, monkeypatch):
-    """Other writers wait for one transaction at most, so none may hold many rows."""
-    from backend.user_sync import planning, row_repository
+class Transactions:
+    """How many rows each write transaction on SQLite changed, and in how many statements."""
 
-    monkeypatch.setattr(planning, "STORE_CHUNK", 100)
-    sizes, gaps = [], []
-    store = row_repository.store_rows
-    monkeypatch.setattr(row_repository, "give_way", lambda: gaps.append(len(sizes)))
-    monkeypatch.setattr(
-        row_repository, "store_rows", lambda *a: (sizes.append(len(a[2])), store(*a))[1]
-    )
+    def __init__(self, database):
+        self.rows, self.statements = [], [0]
+        self._before = 0
+        event.listen(database.engine, "begin", self._begin)
+        event.listen(database.engine, "before_cursor_execute", self._statement)
+        event.listen(database.engine, "commit", self._commit)
+
+    def _begin(self, connection):
+        self._before = connection.connection.driver_connection.total_changes
+        self.statements.append(0)
+
+    def _statement(self, *_arguments):
+        self.statements[-1] += 1
+
+    def _commit(self, connection):
+        self.rows.append(connection.connection.driver_connection.total_changes - self._before)
+
+
+def test_no_transaction_of_planning_is_long(world, monkeypatch):
+    """Other writers wait for one transaction at most, so none may change many rows: not while a
+    plan is filled, corrected, given up, or made again over the rows of a crashed attempt."""
+    monkeypatch.setattr(row_repository, "STORED_TOGETHER", 100)
+    monkeypatch.setattr(row_repository, "DROPPED_TOGETHER", 100)
     world.directory.users += [
         {"email": f"new{n}@example.com", "displayName": "N", "domain": None} for n in range(950)
     ]
+    seen = Transactions(world.database)
     plan = world.plan()
-    assert max(sizes) == 100
-    assert len(gaps) >= len(sizes) - 3, "others may write between two chunks"
     assert len(world.rows(plan)) == len(world.directory.users)
+    planning.run(world.database, world.steward, plan.id, planning.Silent())
+    with pytest.raises(JobCancelled):
+        world.plan(control=StopAt(1, JobCancelled()))
+    assert sum(seen.rows) > 3 * 950, "stored, dropped and stored again"
+    assert max(seen.rows) <= 110
+    assert max(seen.statements) <= 20
+
+
+def test_a_transaction_waits_for_its_turn(database):
+    """Between two of many a writer that asks every few milliseconds gets in."""
+    pauses = []
+    turns = Turns(database)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core_database.time, "sleep", pauses.append)
+        patch.setattr(core_database.time, "monotonic", lambda: 1000.0)
+        for _ in range(3):
+            with turns.write() as session:
+                session.execute(text("DELETE FROM user_sync_ignores"))
+    assert pauses == pytest.approx([0.0, *[core_database._GAP_SECONDS] * 2])
