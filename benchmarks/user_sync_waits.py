@@ -26,6 +26,7 @@ def writer(url: str, stop: Path) -> None:
     from backend.core.database import Database
 
     database, waits = Database(url), []
+    print("ready", flush=True)
     while not stop.exists():
         started = time.perf_counter()
         with database.write() as session:
@@ -46,6 +47,8 @@ class Other:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
 
     def end(self) -> str:
         self._stop.touch()
