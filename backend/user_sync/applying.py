@@ -24,9 +24,9 @@ from backend.models import SyncPlan, SyncRun
 from backend.user_sync import repository, rules, rules_repository, run_repository
 from backend.user_sync.errors import ElsewhereNow, PlanExpired
 from backend.user_sync.planning import Control
-from backend.user_sync.schemas import Change, ItemState, Outcome, RunState, RunView
+from backend.user_sync.schemas import ItemState, RunState, RunView
 from backend.user_sync.sources import gateway_for
-from backend.user_sync.writing import Writer
+from backend.user_sync.writing import Change, Outcome, Writer
 
 log = get_logger(__name__)
 

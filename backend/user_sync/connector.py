@@ -33,8 +33,8 @@ from backend.user_sync.comparing import PlanRow
 from backend.user_sync.domain_names import Rules
 from backend.user_sync.errors import FewMatched
 from backend.user_sync.matching import match
-from backend.user_sync.schemas import Change, Outcome, Settings
-from backend.user_sync.writing import Writer
+from backend.user_sync.schemas import Settings
+from backend.user_sync.writing import Change, Outcome, Writer
 
 log = get_logger(__name__)
 

@@ -14,8 +14,9 @@ from backend.core.database import ReadSession, WriteSession, database_now
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
-from backend.user_sync.schemas import ENDED, Change, ItemView, Outcome, RunView
+from backend.user_sync.schemas import ENDED, ItemView, RunView
 from backend.user_sync.validation import storable
+from backend.user_sync.writing import Change, Outcome
 
 #: A run whose worker has not been heard of for this long may be taken over.
 STALE = timedelta(seconds=120)

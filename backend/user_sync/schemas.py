@@ -1,7 +1,7 @@
 """What user sync hands out: plans, rows, runs, items, settings; and what its filters take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -398,35 +398,3 @@ class Waiting:
     plan_id: int
     changes: int
     planned_at: datetime
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one write is to do, and what the user looked like when it was planned.
-
-    changes: attribute → (old, new) of what is written. email guards against a user id that has
-    become somebody else.
-    """
-
-    user_id: str
-    email: str
-    changes: Changes
-    version: float | None
-    updated_at: int | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one write ended.
-
-    away: OpenMetadata was not there for it. stops: the rest would fail the same way (a refused
-    token), the run ends here. Both leave the item as it was: pending, or still to be settled.
-    """
-
-    state: ItemState
-    reason: str = ""
-    stored: tuple[str, ...] = field(default=())
-    version_after: float | None = None
-    updated_after: int | None = None
-    away: bool = False
-    stops: bool = False

@@ -4,7 +4,7 @@ Shared by the apply job and the connector, so both follow the same rules. Never 
 roles, teams, personas and the admin flag.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,10 +27,42 @@ from backend.integrations.openmetadata.errors import (
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.integrations.openmetadata.schemas import StoredUser
 from backend.user_sync.addresses import address_key
-from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, labels
-from backend.user_sync.schemas import Change, ItemState, Outcome
+from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, Changes, labels
+from backend.user_sync.schemas import ItemState
 
 TRIES = 5
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one write is to do, and what the user looked like when it was planned.
+
+    changes: attribute → (old, new) of what is written. email guards against a user id that has
+    become somebody else.
+    """
+
+    user_id: str
+    email: str
+    changes: Changes
+    version: float | None
+    updated_at: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one write ended.
+
+    away: OpenMetadata was not there for it. stops: the rest would fail the same way (a refused
+    token), the run ends here. Both leave the item as it was: pending, or still to be settled.
+    """
+
+    state: ItemState
+    reason: str = ""
+    stored: tuple[str, ...] = field(default=())
+    version_after: float | None = None
+    updated_after: int | None = None
+    away: bool = False
+    stops: bool = False
 
 
 class Writer:

@@ -7,7 +7,8 @@ import pytest
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
 from backend.user_sync import answers, run_repository, service
-from backend.user_sync.schemas import LABELS, Outcome
+from backend.user_sync.schemas import LABELS
+from backend.user_sync.writing import Outcome
 from tests.backend.user_sync import conftest as rooms
 
 directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many

@@ -7,8 +7,7 @@ import pytest
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.sandbox.loopback import Response
 from backend.sandbox.openmetadata import StandIn, seeding
-from backend.user_sync.schemas import Change
-from backend.user_sync.writing import TRIES, Writer, operations
+from backend.user_sync.writing import TRIES, Change, Writer, operations
 
 
 def change_of(gateway, name, *, display=..., domains=..., more=""):
