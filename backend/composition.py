@@ -300,13 +300,23 @@ def install() -> None:
 @lru_cache(maxsize=1)
 def _actions() -> "dict[str, Action]":
     """What a policy may put under approval, by name."""
+    from backend.accounts.changes import ACTIONS as ACCOUNTS
     from backend.changes.policy import ACTIONS as POLICY
+    from backend.connections.changes import ACTIONS as CONNECTIONS
     from backend.ingestion.changes import ACTIONS as INGESTION
     from backend.mounts.changes import ACTIONS as MOUNTS
     from backend.tokenization.changes import ACTIONS as TOKENIZATION
     from backend.user_sync.changes import ACTIONS as USER_SYNC
 
-    found = (*POLICY, *USER_SYNC, *MOUNTS, *TOKENIZATION, *INGESTION)
+    found = (
+        *POLICY,
+        *USER_SYNC,
+        *MOUNTS,
+        *TOKENIZATION,
+        *INGESTION,
+        *CONNECTIONS,
+        *ACCOUNTS,
+    )
     return {action.name: action for action in found}
 
 

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from backend.accounts import last_seen, repository, step_up, tokens
+from backend.accounts import approval, last_seen, repository, step_up, tokens
 from backend.accounts.names import checked_name, checked_role
 from backend.accounts.schemas import ApiTokenPage, ApiTokenView, NewApiToken
 from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import HAND_OUT_RIGHTS, PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput, NotAuthenticated, NotFound
+from backend.core.errors import InvalidInput, NotAuthenticated, NotFound, Waiting
 from backend.models.accounts import ApiToken
 
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
@@ -47,21 +47,73 @@ def add(
     none: every one. ask_only: what it asks for waits for a person's approval.
 
     Raises InvalidInput for a bad name, role, number of days or action,
-    EnvironmentNotFound, NotPermitted, NotFresh.
+    EnvironmentNotFound, NotPermitted, NotFresh; Waiting where a policy asks for an approval: then
+    the raw value is in it, and works once the change is carried out.
     """
     access.require(actor, Permission.API_TOKENS_WRITE)
     step_up.require(session, actor)
+    prefix = secrets.token_hex(6)
+    raw = f"spt_{prefix}_{tokens.new_token()}"
+    try:
+        view = insert(
+            session,
+            actor,
+            name=name,
+            role=role,
+            days=days,
+            actions=actions,
+            environments=environments,
+            ask_only=ask_only,
+            prefix=prefix,
+            token_hash=tokens.hashed(raw),
+        )
+    except Waiting as exc:
+        exc.secret = raw
+        raise
+    return NewApiToken(view=view, raw=raw)
+
+
+def insert(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role | str,
+    days: int,
+    actions: Sequence[str],
+    environments: Sequence[str],
+    ask_only: bool,
+    prefix: str,
+    token_hash: str,
+) -> ApiTokenView:
+    """`add` with the hash of the raw token, which alone may wait for an approval."""
+    access.require(actor, Permission.API_TOKENS_WRITE)
     name, role, now = checked_name(name), checked_role(role), clock.now()
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"A token is valid for 1 to {MAX_DAYS} days, not {days}.")
     only = _permissions(role, actions)
     reach = [resolve.environment(session, each) for each in environments]
-    prefix = secrets.token_hex(6)
-    raw = f"spt_{prefix}_{tokens.new_token()}"
+    limits = {
+        "role": role.value,
+        "days": days,
+        "actions": only,
+        "environments": [each.name for each in reach],
+        "ask_only": ask_only,
+    }
+    approval.check(
+        session,
+        actor,
+        approval.TOKEN,
+        "add",
+        f"API token {name}",
+        parameters={"name": name, **limits, "prefix": prefix, "token_hash": token_hash},
+        shown={"token": name, **limits},
+        only_in=tuple(each.id for each in reach),
+    )
     row = ApiToken(
         name=name,
         prefix=prefix,
-        token_hash=tokens.hashed(raw),
+        token_hash=token_hash,
         role=role.value,
         created_at=now,
         created_by=actor.name[:255],
@@ -82,16 +134,9 @@ def add(
         "accounts:api_token:create",
         subject=f"API token {name}",
         outcome="succeeded",
-        details={
-            "token_id": row.id,
-            "role": role.value,
-            "days": days,
-            "actions": only,
-            "environments": [each.name for each in reach],
-            "ask_only": ask_only,
-        },
+        details={"token_id": row.id, **limits},
     )
-    return NewApiToken(view=_view(row, {each.id: each.name for each in reach}), raw=raw)
+    return _view(row, {each.id: each.name for each in reach})
 
 
 def authenticate(session: ReadSession, raw_token: str, *, address: str = "") -> Actor:

@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from backend.accounts import passwords, repository, sessions, step_up
+from backend.accounts import approval, passwords, repository, sessions, step_up
 from backend.accounts.names import checked_name, checked_role, name_key
 from backend.accounts.schemas import AccountPage, AccountView
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import Conflict, InvalidInput, NotFound
+from backend.core.errors import Conflict, InvalidInput, NotFound, Waiting
 from backend.models.accounts import Account
 
 MAX_PAGE = 500
@@ -107,13 +107,41 @@ def create(
     password: str,
     must_change: bool = False,
 ) -> AccountView:
-    """Make an account; raises InvalidInput (name, role, password) and NameTaken."""
+    """Make an account; raises InvalidInput (name, role, password), NameTaken; Waiting where a
+    policy asks for an approval."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
     name = checked_name(name)
     stored = passwords.hash_password(passwords.check_new(password, name=name))
+    return insert(session, actor, name=name, role=role, stored=stored, must_change=must_change)
+
+
+def insert(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role | str,
+    stored: str,
+    must_change: bool,
+) -> AccountView:
+    """`create` with the password's hash, which alone may wait for an approval."""
+    access.require(actor, Permission.ACCOUNTS_WRITE)
+    wanted = checked_role(role)
+    if repository.find_account(session, name_key(name)) is not None:
+        raise NameTaken(name)
+    approval.check(
+        session,
+        actor,
+        approval.ROLE,
+        "create",
+        f"account {name}",
+        parameters={"name": name, "role": wanted.value, "must_change": must_change},
+        shown={"new account": name, "role": wanted.value},
+        secrets={"stored": stored},
+    )
     return add_account(
-        session, actor, name=name, role=checked_role(role), stored=stored, must_change=must_change
+        session, actor, name=name, role=wanted, stored=stored, must_change=must_change
     )
 
 
@@ -126,7 +154,12 @@ def create_for(
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     raw = "" if password else passwords.random_password()
-    view = create(session, actor, name=name, role=role, password=password or raw, must_change=True)
+    given = password or raw
+    try:
+        view = create(session, actor, name=name, role=role, password=given, must_change=True)
+    except Waiting as exc:
+        exc.secret = raw
+        raise
     return Reset(account=view, raw=raw)
 
 
@@ -140,7 +173,7 @@ def add_account(
     must_change: bool = False,
     external_key: str | None = None,
 ) -> AccountView:
-    """Insert and audit an account; for this room's own callers, which have checked. NameTaken."""
+    """Insert and audit an account; for callers that have checked. Raises NameTaken."""
     now = clock.now()
     row = Account(
         name=name,
@@ -172,12 +205,14 @@ def set_role(
 ) -> AccountView:
     """Change a role; it counts at the account's next page run and next action.
 
-    Raises ChangedMeanwhile, LastAdmin, NotFound, InvalidInput.
+    Raises ChangedMeanwhile, LastAdmin, NotFound, InvalidInput; Waiting where a policy asks for an
+    approval.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
     wanted = checked_role(role)
     row = _locked(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
+    _ask(session, actor, row, "role", {"role": wanted.value}, {"role after": wanted.value})
     before, row.role = row.role, wanted.value
     _changed(session, actor, "role", row, {"before": before, "after": wanted.value})
     return _view(row, 0)
@@ -188,7 +223,8 @@ def set_disabled(
 ) -> AccountView:
     """Disable (ends every session at once) or enable an account.
 
-    Raises ChangedMeanwhile, LastAdmin, NotFound; Conflict for one's own account.
+    Raises ChangedMeanwhile, LastAdmin, NotFound; Conflict for one's own account; Waiting where a
+    policy asks for an approval to enable. To disable never waits: it may be urgent.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     if disabled and actor.kind == "user" and account_id == actor.id:
@@ -196,6 +232,7 @@ def set_disabled(
     row = _locked(session, account_id, version, losing_admin=disabled)
     if not disabled:
         step_up.require(session, actor)
+        _ask(session, actor, row, "enable", {"disabled": False}, {"enable": "yes"})
     row.disabled = disabled
     ended = 0
     if disabled:
@@ -207,20 +244,35 @@ def set_disabled(
 def reset_password(session: WriteSession, actor: Actor, *, account_id: int, version: int) -> Reset:
     """Give the account a random password, shown once; ends its sessions.
 
-    Raises ChangedMeanwhile, NotFound; InvalidInput for accounts of the identity provider.
+    Raises ChangedMeanwhile, NotFound; InvalidInput for accounts of the identity provider; Waiting
+    where a policy asks for an approval: whoever has the password could approve as somebody else.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
     raw = passwords.random_password()
     stored = passwords.hash_password(raw)  # slow on purpose, so before the lock
+    try:
+        view = set_password(session, actor, account_id=account_id, version=version, stored=stored)
+    except Waiting as exc:
+        exc.secret = raw
+        raise
+    return Reset(account=view, raw=raw)
+
+
+def set_password(
+    session: WriteSession, actor: Actor, *, account_id: int, version: int, stored: str
+) -> AccountView:
+    """`reset_password` with the password's hash, which alone may wait for an approval."""
+    access.require(actor, Permission.ACCOUNTS_WRITE)
     row = _locked(session, account_id, version, losing_admin=False)
     if row.external_key is not None:
         raise InvalidInput(f"{row.name} signs in with the identity provider and has no password.")
+    _ask(session, actor, row, "password", {}, {"password": "reset"}, {"stored": stored})
     row.password_hash, row.password_changed_at = stored, clock.now()
     row.must_change_password = True
     ended = sessions.end_all(session, account_id=account_id, reason="password reset")
     _changed(session, actor, "reset_password", row, {"sessions_ended": ended})
-    return Reset(account=_view(row, 0), raw=raw)
+    return _view(row, 0)
 
 
 def reset_second_factor(
@@ -228,13 +280,16 @@ def reset_second_factor(
 ) -> AccountView:
     """Remove the account's second factor, for who lost app and recovery codes; ends its sessions.
 
-    Raises ChangedMeanwhile, NotFound, NotFresh; Conflict when there is none.
+    Raises ChangedMeanwhile, NotFound, NotFresh; Conflict when there is none; Waiting where a policy
+    asks for an approval.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
     row = _locked(session, account_id, version, losing_admin=False)
-    if not repository.delete_factors(session, row.id):
+    if not repository.with_factor(session, [row.id]):
         raise Conflict(f"The account {row.name} has no second factor.")
+    _ask(session, actor, row, "second_factor", {}, {"second factor": "remove"})
+    repository.delete_factors(session, row.id)
     ended = sessions.end_all(session, account_id=account_id, reason="second factor reset")
     _changed(session, actor, "reset_second_factor", row, {"sessions_ended": ended})
     return _view(row, 0)
@@ -262,6 +317,28 @@ def change_own_password(
     )
     _changed(session, actor, "change_password", row, {"sessions_ended": ended})
     return ended
+
+
+def _ask(
+    session: WriteSession,
+    actor: Actor,
+    row: Account,
+    verb: str,
+    parameters: dict[str, Any],
+    shown: dict[str, Any],
+    secrets: dict[str, Any] | None = None,
+) -> None:
+    """Go on, or wait for an approval: before the first write."""
+    approval.check(
+        session,
+        actor,
+        approval.ROLE,
+        verb,
+        f"account {row.name}",
+        parameters={"account_id": row.id, "version": row.version, **parameters},
+        shown={"account": row.name, "role": row.role, **shown},
+        secrets=secrets,
+    )
 
 
 def _locked(session: WriteSession, account_id: int, version: int, *, losing_admin: bool) -> Account:

@@ -13,6 +13,7 @@ does one of four things there:
 
 import contextlib
 import hashlib
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -23,9 +24,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from backend.changes import actions, repository, rules, told
+from backend.changes.rules import Rule
 from backend.core import audit, secret_store
 from backend.core.access import Actor
-from backend.core.database import WriteSession, database_now
+from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidPayload, Waiting
 from backend.core.settings import get_settings
 from backend.models.changes import Change
@@ -33,6 +35,8 @@ from backend.models.changes import Change
 #: A request that nobody decided about in this time has to be made again.
 EXPIRES = timedelta(hours=24)
 MAX_PARAMETERS = 8_000_000
+#: Beside the sealed parameters: what those see who could ask for the same.
+DETAILS = "_details"
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,14 @@ class Intent:
     """What a service is about to do.
 
     parameters: what its CarryOut needs to do exactly this later; sealed at rest.
-    shown: what an approver sees, the resolved target and numbers; no personal values, no secrets.
+    secrets: more of them, of which only a keyed fingerprint counts in the digest.
+    shown: what everybody sees, the resolved target and numbers; no personal values, no secrets.
+    details: what only those see who could ask for the same; sealed as the parameters are.
     size: users or rows, None when nobody knows. digest: of the plan, preview or mapping behind it.
     run_id: reserved for its run, when it can be known before; its CarryOut gets it as a parameter.
     environment "": none is configured. environment_id: for what may bear an old name.
+    also: other actions that this amounts to; the strictest rule decides.
+    everywhere: it is about every environment, or only_in these: the strictest of them decides.
     """
 
     action: str
@@ -56,15 +64,32 @@ class Intent:
     run_id: str = ""
     reason: str = ""
     environment_id: int | None = None
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    everywhere: bool = False
+    only_in: tuple[int, ...] = ()
 
-    def frozen(self, environment_id: int) -> str:
+    def frozen(self, session: ReadSession, environment_id: int) -> str:
         """SHA-256 over everything that decides what is done, and where."""
-        text = json.dumps(
-            [self.action, environment_id, self.parameters, self.shown, self.digest],
-            sort_keys=True,
-            ensure_ascii=False,
-        )
+        parts: list[Any] = [
+            self.action,
+            environment_id,
+            self.parameters,
+            self.shown,
+            self.digest,
+        ]
+        if self.secrets:
+            parts.append(_fingerprint(session, self.secrets))
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fingerprint(session: ReadSession, secrets: Mapping[str, Any]) -> str:
+    """Keyed, so that nobody can try passwords against a digest that people see."""
+    key = secret_store.read(session, secret_store.get_vault(), secret_store.AUDIT_KEY)
+    text = json.dumps(secrets, sort_keys=True, ensure_ascii=False)
+    return hmac.digest(key, f"secrets of a change {text}".encode(), "sha256").hex()
 
 
 class MovedSince(Conflict):
@@ -122,16 +147,27 @@ def check(session: WriteSession, actor: Actor, intent: Intent, *, at_least: int 
     if carried is not None:
         _go_on(session, intent, environment_id, carried)
         return
-    rule = rules.find(session, environment_id, intent.action)
-    needed = max(
-        rule.approvers_for(actor, intent.size, database_now(session)),
-        at_least,
-        1 if actor.ask_only else 0,
-    )
+    asking = _asking(session, actor, intent, environment_id)
+    needed = max([at_least, int(actor.ask_only), *asking])
     if needed:
-        words = rule.in_words(actions.get(intent.action).unit) if rule.mode == "approve" else ""
+        unit = actions.get(intent.action).unit
+        words = asking[max(asking)].in_words(unit) if asking else ""
         row = _file(session, actor, intent, environment_id, needed, words)
         raise waiting(row)
+
+
+def _asking(
+    session: WriteSession, actor: Actor, intent: Intent, environment_id: int
+) -> dict[int, Rule]:
+    """The rules that ask for an approval of this, by how many they ask for."""
+    names = (intent.action, *intent.also)
+    if intent.everywhere:
+        found = rules.of_environments(session, names, intent.only_in)
+    else:
+        found = [rules.find(session, environment_id, name) for name in names]
+    now = database_now(session)
+    counted = {rule.approvers_for(actor, intent.size, now): rule for rule in found}
+    return {many: rule for many, rule in counted.items() if many}
 
 
 def waiting(row: Change) -> Waiting:
@@ -166,7 +202,7 @@ def _file(
     needed: int,
     words: str,
 ) -> Change:
-    digest = intent.frozen(environment_id)
+    digest = intent.frozen(session, environment_id)
     known = repository.find_open(session, digest)
     if known is not None:
         return known
@@ -200,7 +236,10 @@ def _row(
     session: WriteSession, actor: Actor, intent: Intent, environment_id: int, digest: str
 ) -> Change:
     reserved = {"run_id": intent.run_id} if intent.run_id else {}
-    text = json.dumps({**intent.parameters, **reserved}, ensure_ascii=False)
+    sealed = {**intent.parameters, **intent.secrets, **reserved}
+    if intent.details:
+        sealed[DETAILS] = dict(intent.details)
+    text = json.dumps(sealed, ensure_ascii=False)
     if len(text) > MAX_PARAMETERS:
         raise InvalidPayload("The change is too large to wait for an approval. Ask in parts.")
     now = database_now(session)
@@ -228,7 +267,7 @@ def _row(
 
 def _go_on(session: WriteSession, intent: Intent, environment_id: int, carried: _Carried) -> None:
     row = repository.lock(session, carried.change_id)
-    moved = _moved(row, intent, environment_id)
+    moved = _moved(session, row, intent, environment_id)
     if carried.probe:
         raise Probed(moved)
     if row.state != "approved":
@@ -239,9 +278,9 @@ def _go_on(session: WriteSession, intent: Intent, environment_id: int, carried: 
     session.flush()
 
 
-def _moved(row: Change, intent: Intent, environment_id: int) -> list[str]:
+def _moved(session: ReadSession, row: Change, intent: Intent, environment_id: int) -> list[str]:
     """In words, what differs; [] when nothing does."""
-    if intent.frozen(environment_id) == row.digest:
+    if intent.frozen(session, environment_id) == row.digest:
         return []
     if environment_id != row.environment_id:
         return ["the environment"]

@@ -76,8 +76,19 @@ def prepared(session: ReadSession, row: Change) -> Call | str:
     actor = requester(session, row).actor
     if actor is None or not actor.may(action.permission):
         return f"{row.requester_name}, who asked, may not do this any more."
+    parameters = _opened(row)
+    parameters.pop(gate.DETAILS, None)
+    return Call(action, actor, environment, parameters)
+
+
+def details(row: Change) -> dict[str, Any]:
+    """What those see of it who could ask for the same; {} when it has ended."""
+    return dict(_opened(row).get(gate.DETAILS, {})) if row.ciphertext else {}
+
+
+def _opened(row: Change) -> dict[str, Any]:
     text = secret_store.get_vault().decrypt(row.ciphertext, binding=gate.binding(row.digest))
-    return Call(action, actor, environment, json.loads(text))
+    return dict(json.loads(text))
 
 
 def send(session: WriteSession, actor: Actor, row: Change) -> None:
@@ -90,7 +101,7 @@ def send(session: WriteSession, actor: Actor, row: Change) -> None:
 def carry_out(database: Database, change_id: int) -> None:
     """Carry an approved request out, or end it with the reason. Safe to be called again.
 
-    Raises StateDatabaseDown: `follow` looks at what is left.
+    Raises StateDatabaseDown: `track` looks at what is left.
     """
     call = _taken(database, change_id)
     if call is None:
@@ -153,7 +164,7 @@ def _begun(database: Database, change_id: int, begun: Begun) -> None:
             end(session, SYSTEM, row, begun.end.status, begun.end.detail)
 
 
-def follow(database: Database) -> None:
+def track(database: Database) -> None:
     """Expire what waited too long, end what has ended, send again what a dead process left."""
     with database.read() as session:
         overdue = repository.overdue(session)

@@ -1,6 +1,6 @@
 """One rule of a policy: what an action needs in an environment, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -96,6 +96,21 @@ def find(session: ReadSession, environment_id: int, action: str) -> Rule:
         .execution_options(populate_existing=True)
     ).one_or_none()
     return of_row(row) if row is not None else CONFIRM
+
+
+def of_environments(
+    session: ReadSession, actions: Sequence[str], numbers: Sequence[int]
+) -> list[Rule]:
+    """The rules of several actions in these environments; numbers (): in every one."""
+    query = (
+        select(ChangePolicy)
+        .where(ChangePolicy.action.in_(actions))
+        .order_by(ChangePolicy.id)
+        .execution_options(populate_existing=True)
+    )
+    if numbers:
+        query = query.where(ChangePolicy.environment_id.in_(numbers))
+    return [of_row(row) for row in session.scalars(query)]
 
 
 def of_row(row: ChangePolicy) -> Rule:

@@ -45,7 +45,8 @@ class StepView(BaseModel):
 
 
 class ChangeView(BaseModel):
-    """A request. shown: the frozen intent as people may see it. approvals: by whom so far; needed:
+    """A request. shown: the frozen intent as people may see it. details: more of it, for those who
+    could ask for the same, while it is open. approvals: by whom so far; needed:
     how many there must be. run_id: of its run, or what stands for it until it begins. outcome: how
     it ended, or why nothing was done. change: its address."""
 
@@ -60,6 +61,7 @@ class ChangeView(BaseModel):
     subject: str
     reason: str
     shown: dict[str, Any]
+    details: dict[str, Any] = {}
     size: int | None
     unit: str
     digest: str

@@ -1,6 +1,7 @@
 """Change requests for pages, CLI and REST: look, decide, comment, withdraw."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from backend.accounts import identity
@@ -55,11 +56,14 @@ def list_changes(
 
 
 def get(session: ReadSession, actor: Actor, *, change_id: int) -> ChangeView:
-    """One request with its history. Raises NotFound."""
+    """One request with its history; its details for who could ask for the same. Raises NotFound."""
     access.require(actor, Permission.CHANGES_READ)
     row = repository.get(session, change_id)
     _in_reach(row)
-    return views.one(session, row)
+    known = actions.everything().get(row.action)
+    may = known is not None and replace(actor, ask_only=False).may(known.permission)
+    view = views.one(session, row)
+    return view.model_copy(update={"details": lifecycle.details(row)}) if may else view
 
 
 def waiting_for(

@@ -21,6 +21,6 @@ def carry_out(ctx: JobContext, *, change_id: int) -> dict[str, Any]:
     return result
 
 
-@every("changes.follow", seconds=5)
-def follow(database: Database) -> None:
-    lifecycle.follow(database)
+@every("changes.track", seconds=5)
+def track(database: Database) -> None:
+    lifecycle.track(database)

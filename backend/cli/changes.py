@@ -159,7 +159,10 @@ def _lines(view: ChangeView) -> list[str]:
     lines = [
         f"Change {view.id}: {view.label}, {view.subject} ({view.environment}{size})",
         _line(view),
-        *[f"  {key.replace('_', ' ')}: {value}" for key, value in view.shown.items()],
+        *[
+            f"  {key.replace('_', ' ')}: {value}"
+            for key, value in (view.shown | view.details).items()
+        ],
         f"Needs {view.rule}; expires {clock.to_the_second(view.expires_at)}. {view.change}",
     ]
     for step in view.steps:

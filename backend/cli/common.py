@@ -184,7 +184,11 @@ def run(command: Any) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _refused("Stopped", "Stopped.")
     except Waiting as exc:
-        emit(exc.document, _output.document_wanted, exc.message)
+        once = {"secret": exc.secret} if exc.secret else {}
+        emit({**exc.document, **once}, _output.document_wanted, exc.message)
+        if once and not _output.document_wanted:
+            typer.echo("Shown only this once; it works when the change is carried out:", err=True)
+            typer.echo(exc.secret)
         return 0
     except SettingsError as exc:
         return _refused(type(exc).__name__, *exc.problems)

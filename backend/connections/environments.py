@@ -5,7 +5,7 @@ import re
 from sqlalchemy.exc import IntegrityError
 
 from backend.changes import policy
-from backend.connections import repository
+from backend.connections import approval, repository
 from backend.connections.errors import ChangedMeanwhile, EnvironmentNotFound, NameTaken
 from backend.connections.schemas import EnvironmentView
 from backend.core import access, audit, clock, trust
@@ -127,12 +127,26 @@ def set_trust(
     """Whose certificates its connections trust, beside the machine's and the portal's.
 
     ca: PEM, "" for none; None leaves it. verify: False checks nothing, which pages, tests and
-    alerts then keep saying. Raises InvalidInput for what is no certificate, ChangedMeanwhile.
+    alerts then keep saying. Raises InvalidInput for what is no certificate, ChangedMeanwhile;
+    Waiting where the policy asks for an approval to change connections.
     """
-    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    access.require_to_ask(actor, Permission.ENVIRONMENTS_WRITE)
     found = trust.authorities(ca or "")
     row = _locked(session, name, version)
     before = view(row).trust
+    names = [item.subject.rfc4514_string() for item in found][:20]
+    approval.check(
+        session,
+        actor,
+        row,
+        "trust",
+        f"trust of {row.name}",
+        parameters={"ca": ca, "verify": verify, "version": row.version},
+        shown={
+            "verify certificates": "as before" if verify is None else ("yes" if verify else "no"),
+            "authorities": "as before" if ca is None else (names or "none"),
+        },
+    )
     row.ca = before.ca if ca is None else ca.strip()
     row.verify_tls = before.verify if verify is None else verify
     _touch(row, actor)
@@ -144,7 +158,7 @@ def set_trust(
         outcome="succeeded",
         details={
             "verify": {"before": before.verify, "after": row.verify_tls},
-            "authorities": [item.subject.rfc4514_string() for item in found][:20],
+            "authorities": names,
             "changed_authorities": ca is not None and before.ca != row.ca,
         },
     )
@@ -178,13 +192,24 @@ def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str)
 
     confirm_name: the name typed once more; raises InvalidInput when it differs. When the default
     one goes there is no default until an admin chooses: work must not move silently elsewhere.
+    Raises Waiting where its policy asks for an approval to change connections.
     """
-    access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    access.require_to_ask(actor, Permission.ENVIRONMENTS_WRITE)
     row = _locked(session, name, None)
     if confirm_name.strip() != row.name:
         raise InvalidInput(
             f"Type the environment's name exactly ('{row.name}') to delete it. Nothing was deleted."
         )
+    approval.check(
+        session,
+        actor,
+        row,
+        "delete",
+        f"environment {row.name}",
+        parameters={},
+        shown={"delete": "the environment with its connections, secrets and policies"},
+        touches_secrets=True,
+    )
     audit.record(
         session,
         actor,

@@ -3,7 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from backend.accounts import step_up
-from backend.connections import credentials, environments, guard, kinds, repository, rules, secrets
+from backend.connections import (
+    approval,
+    credentials,
+    environments,
+    guard,
+    kinds,
+    repository,
+    rules,
+    secrets,
+)
 from backend.connections.errors import ChangedMeanwhile, EnvironmentDeleted, SecretsAskedAgain
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
@@ -58,9 +67,9 @@ def save(
     settings: the named ones change, others stay; "" clears one. secrets_in: a blank one keeps
     what is stored. version: the one the person saw (0: not configured); None: no check (CLI).
     Raises InvalidInput (names, values, incomplete), SecretsAskedAgain, ChangedMeanwhile,
-    EnvironmentNotFound, EnvironmentDeleted, NotFresh.
+    EnvironmentNotFound, EnvironmentDeleted, NotFresh; Waiting where the policy asks for approval.
     """
-    access.require(actor, Permission.CONNECTIONS_WRITE)
+    access.require_to_ask(actor, Permission.CONNECTIONS_WRITE)
     known = kinds.get_kind(kind)
     row = environments.require_row(session, environment)
     # Two first saves: one after the other.
@@ -77,6 +86,29 @@ def save(
     kept -= set(clear_secrets)
     check_addresses(known, old, plain, sandbox=row.is_sandbox, kept=kept - set(sealed))
     rules.check_complete(known, plain, frozenset(kept | set(sealed)))
+    changed = sorted(n for n in plain.keys() | old if plain.get(n) != old.get(n))
+    approval.check(
+        session,
+        actor,
+        row,
+        "save",
+        f"{kind} of {row.name}",
+        parameters={
+            "kind": kind,
+            "settings": dict(settings),
+            "clear_secrets": list(clear_secrets),
+            "version": stored.version if stored else 0,
+        },
+        secrets={"secrets_in": dict(secrets_in or {})},
+        shown={
+            "connection": known.label,
+            "settings changed": changed,
+            "secrets set": sorted(sealed),
+            "secrets cleared": sorted(clear_secrets),
+        },
+        details={name: f"{old.get(name, '')} → {plain.get(name, '')}" for name in changed},
+        touches_secrets=bool(sealed or clear_secrets),
+    )
     if kind == "datahub" and old.get("server") != plain.get("server"):
         # What the server at the old address said of itself is not the new one's.
         repository.delete_client_info(session, row.id)
@@ -91,7 +123,7 @@ def save(
         subject=f"{kind} of {row.name}",
         outcome="succeeded",
         details={
-            "changed": sorted(n for n in plain.keys() | old if plain.get(n) != old.get(n)),
+            "changed": changed,
             "secrets_set": sorted(sealed),
             "secrets_cleared": sorted(clear_secrets),
         },
@@ -100,11 +132,24 @@ def save(
 
 
 def remove(session: WriteSession, actor: Actor, *, environment: str, kind: str) -> None:
-    """Forget the settings and secrets of one kind; nothing happens when there are none."""
-    access.require(actor, Permission.CONNECTIONS_WRITE)
-    kinds.get_kind(kind)
+    """Forget the settings and secrets of one kind; nothing happens when there are none.
+
+    Raises Waiting where the policy asks for an approval.
+    """
+    access.require_to_ask(actor, Permission.CONNECTIONS_WRITE)
+    known = kinds.get_kind(kind)
     row = environments.require_row(session, environment)
     stored = repository.lock_connection(session, row.id, kind)
+    approval.check(
+        session,
+        actor,
+        row,
+        "remove",
+        f"{kind} of {row.name}",
+        parameters={"kind": kind},
+        shown={"forget": known.label, "version": stored.version if stored else 0},
+        touches_secrets=bool(repository.list_secrets(session, row.id, kind)),
+    )
     repository.delete_secrets(session, row.id, kind)
     if kind == "datahub":
         repository.delete_client_info(session, row.id)

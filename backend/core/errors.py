@@ -125,9 +125,11 @@ class Waiting(Exception):
     edge (page, REST, command, job), whose unit of work commits, because the request is in it.
 
     message: for a person. document: {status: "waiting", change, change_id, runId, …} for machines.
+    secret: what was just made for whoever asks, shown this once; "" nearly always.
     """
 
     status = 202
+    secret = ""
 
     def __init__(self, message: str, document: Mapping[str, Any]) -> None:
         super().__init__(message)

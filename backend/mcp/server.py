@@ -13,7 +13,7 @@ from mcp.server import MCPServer
 
 from backend.changes import service as changes
 from backend.connections import health
-from backend.core import alerts
+from backend.core import alerts as core_alerts
 from backend.core.access import Actor, Role
 from backend.core.database import Database
 from backend.core.errors import PortalError, Waiting
@@ -94,10 +94,10 @@ class _Tools:
             ]
         }
 
-    def needs_attention(self) -> dict[str, Any]:
+    def alerts(self) -> dict[str, Any]:
         """What needs somebody to act, the worst first."""
         with self._database.read() as session:
-            found = alerts.collect(session, self._who)
+            found = core_alerts.collect(session, self._who)
         return {"items": [{"severity": each.severity, "text": each.text} for each in found]}
 
     def list_runs(self, cursor: int | None = None, limit: int = 20) -> dict[str, Any]:

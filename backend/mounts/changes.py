@@ -7,7 +7,7 @@ from backend.changes.actions import Action, Begun, End
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.mounts import actions, release
+from backend.mounts import actions, release, targets
 
 _WRITE = Permission.MOUNTS_WRITE
 
@@ -47,7 +47,18 @@ def release_host(
     return Begun(end=End("succeeded", release.sentence(done)))
 
 
+def change_target(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    access.require(actor, _WRITE)
+    service: Any = targets.save if parameters.pop("verb") == "save" else targets.remove
+    with database.write() as session:
+        service(session, actor, environment=environment, **parameters)
+    return Begun(end=End("succeeded"))
+
+
 ACTIONS = (
+    Action(targets.ACTION, "Change a mount target's template", _WRITE, change_target),
     Action("mounts.mount", "Mount a target", _WRITE, partial(operate, "mount")),
     Action("mounts.unmount", "Unmount a target", _WRITE, partial(operate, "unmount")),
     Action("mounts.verify", "Verify a mount", _WRITE, partial(operate, "verify")),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from backend.accounts import step_up
+from backend.changes import gate
 from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
@@ -13,6 +14,8 @@ from backend.models.mounts import MountTarget
 from backend.mounts import ledger_repository, repository, settings
 from backend.mounts.errors import TargetNotFound
 from backend.mounts.schemas import OperationView, TargetView
+
+ACTION = "mounts.target"
 
 
 def binding(environment_id: int, target_id: str) -> str:
@@ -46,9 +49,10 @@ def save(
 ) -> TargetView:
     """Make or change a template; an empty secret_ref keeps the stored one.
 
-    Raises InvalidInput naming everything that is missing, NotFresh.
+    Raises InvalidInput naming everything that is missing, NotFresh; Waiting where the policy asks
+    for an approval.
     """
-    access.require(actor, Permission.MOUNTS_WRITE)
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
     if secret_ref:
         step_up.require(session, actor)
     where = settings.find(session, environment)
@@ -57,6 +61,14 @@ def save(
     row = repository.find_target(session, where.environment_id, target_id)
     _check(target_id, type, mount_path, filesystem_export, secret_ref or (row and row.secret_ref))
     changed = row is not None
+    asked = {
+        "target_id": target_id,
+        "type": type,
+        "mount_path": mount_path,
+        "filesystem_export": filesystem_export,
+        "nfs_mount_opts": nfs_mount_opts,
+    }
+    _approved(session, actor, where, {"verb": "save", **asked}, secret_ref)
     if row is None:
         row = MountTarget(environment_id=where.environment_id, target_id=target_id, secret_ref="")
         session.add(row)
@@ -74,14 +86,40 @@ def save(
 def remove(
     session: WriteSession, actor: Actor, *, environment: str | None = None, target_id: str
 ) -> None:
-    """Forget a template; mounts of the target are not touched. Raises TargetNotFound."""
-    access.require(actor, Permission.MOUNTS_WRITE)
+    """Forget a template; mounts of the target are not touched.
+
+    Raises TargetNotFound; Waiting where the policy asks for an approval.
+    """
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
     where = settings.find(session, environment)
     row = repository.find_target(session, where.environment_id, target_id)
     if row is None:
         raise TargetNotFound(target_id)
+    _approved(session, actor, where, {"verb": "remove", "target_id": target_id}, "")
     session.delete(row)
     _audited(session, actor, target_id, "removed")
+
+
+def _approved(
+    session: WriteSession,
+    actor: Actor,
+    where: settings.DmsSettings,
+    asked: dict[str, Any],
+    secret_ref: str,
+) -> None:
+    """Go on, or wait. Export and options may name machines, which not everybody may read."""
+    intent = gate.Intent(
+        ACTION,
+        where.environment,
+        f"target {asked['target_id']}",
+        asked,
+        {"target": asked["target_id"], "secret set": bool(secret_ref)},
+        environment_id=where.environment_id,
+        secrets={"secret_ref": secret_ref} if secret_ref else {},
+        details={name: value for name, value in asked.items() if value},
+        also=("connections.secret",) if secret_ref else (),
+    )
+    gate.check(session, actor, intent)
 
 
 def document(

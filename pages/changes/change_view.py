@@ -48,6 +48,7 @@ def _intent(view: ChangeView) -> None:
         "about": view.subject,
         "environment": view.environment or "none",
         **view.shown,
+        **view.details,
         "size": "" if view.size is None else f"{view.size:,} {view.unit}".strip(),
         "run": "" if view.run_id.startswith("change-") else view.run_id,
     }

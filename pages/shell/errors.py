@@ -6,6 +6,7 @@ import streamlit as st
 
 from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text
+from pages.shared import shown_once
 from pages.shell import flash
 
 log = get_logger(__name__)
@@ -29,6 +30,8 @@ def show_waiting(exc: Waiting) -> None:
         f"Nothing was done yet: this needs somebody else's approval. [Change {number}]"
         f"(/changes?change={number}) waits for it."
     )
+    if exc.secret:
+        shown_once.keep(f"It works when change {number} is carried out.", exc.secret)
     if not flash.is_deferring():
         flash.show()
 

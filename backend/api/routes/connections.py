@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
 from backend.connections import client_info, environments, resolve, testing
 from backend.connections.schemas import EnvironmentView, TestResult
@@ -84,7 +85,7 @@ def list_environments(session: Reader, caller: Caller) -> EnvironmentsOut:
     return EnvironmentsOut(items=items, next_cursor=None)
 
 
-@router.put("/environments/{name}/trust")
+@router.put("/environments/{name}/trust", responses=errors.WAITS)
 def set_trust(name: Name, body: TrustIn, session: Writer, caller: Caller) -> EnvironmentOut:
     """Whose TLS certificates the environment's connections trust, beside the machine's."""
     return _environment(

@@ -211,7 +211,7 @@ class TestOnce:
         with world.database.write() as session:
             session.execute(update(Job).values(state="interrupted"))
         first = world.view(number).job_id
-        lifecycle.follow(world.database)
+        lifecycle.track(world.database)
         assert world.view(number).job_id != first
         world.run_job(number)
         assert world.written() == [("hello", "ann")]
@@ -226,7 +226,7 @@ class TestOnce:
         with world.database.write() as session:
             session.execute(update(Job).values(state="interrupted"))
         world.carry_out(number)
-        lifecycle.follow(world.database)
+        lifecycle.track(world.database)
         view = world.view(number)
         assert view.status == "unknown"
         assert "ended before it could say how it went" in view.outcome
@@ -237,7 +237,7 @@ class TestOnce:
         world.expire(number)
         with pytest.raises(Conflict, match="has expired"):
             world.approve(number)
-        lifecycle.follow(world.database)
+        lifecycle.track(world.database)
         assert world.view(number).status == "expired"
 
 

@@ -65,7 +65,7 @@ def _approved(database: Database, number: int) -> ChangeView:
             break
         for job_id in waiting:
             runner.run(job_id, database)
-    lifecycle.follow(database)
+    lifecycle.track(database)
     with database.read() as session:
         return changes.get(session, SYSTEM, change_id=number)
 

@@ -70,7 +70,7 @@ def test_the_command_prints_the_address_and_the_approved_plan_is_applied(
     assert _view(world, number).size == plan.changes
     _approve(world, number)
     _work(world)
-    lifecycle.follow(world.database)
+    lifecycle.track(world.database)
     view = _view(world, number)
     assert view.status == "succeeded", view.outcome
     items = world.items(world.start(plan))

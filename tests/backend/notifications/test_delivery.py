@@ -105,7 +105,7 @@ class TestChanges:
         world.expire(number)
         from backend.changes import lifecycle
 
-        lifecycle.follow(world.database)
+        lifecycle.track(world.database)
         pump(world.database)
         assert receiver.told == [("changes.expired", "once", f"Change {number} is expired")]
 
