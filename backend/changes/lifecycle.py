@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from backend.accounts import identity
 from backend.accounts.identity import Identity
@@ -126,6 +126,8 @@ def _taken(database: Database, change_id: int) -> Call | None:
         row = repository.lock(session, change_id)
         if row.state != "approved":
             return None  # delivered twice, or a former attempt began it
+        if _turn(session, row) == "later":
+            return None  # `track` sends it again
         call = prepared(session, row)
         problem = call if isinstance(call, str) else _objection(session, row)
         if problem:
@@ -142,7 +144,20 @@ def _objection(session: ReadSession, row: Change) -> str:
     for name, given in approvers(session, row):
         if given.actor is None or not given.actor.may(permission):
             return f"{name}, who approved it, may not do this any more."
-    return ""
+    return _stopped(session, row) if _turn(session, row) == "never" else ""
+
+
+def _turn(session: ReadSession, row: Change) -> Literal["now", "later", "never"]:
+    """Whether what comes before it in its release lets it begin."""
+    if row.after_id is None:
+        return "now"
+    state = repository.get(session, row.after_id).state
+    return "now" if state == "succeeded" else "later" if state in repository.OPEN else "never"
+
+
+def _stopped(session: ReadSession, row: Change) -> str:
+    before = repository.get(session, row.after_id or 0)
+    return f"The release stopped: change {before.id}, which comes before it, is {before.state}."
 
 
 def _failed(database: Database, change_id: int, sentence: str, *, unknown: bool) -> None:
@@ -172,7 +187,7 @@ def track(database: Database) -> None:
             row.id
             for state in ("approved", "running")
             for row in repository.in_state(session, state)
-        ]
+        ] + repository.waiting_in_turn(session)
     for change_id in overdue:
         with database.write() as session:
             row = repository.lock(session, change_id)
@@ -184,7 +199,9 @@ def track(database: Database) -> None:
 
 
 def _look(session: WriteSession, row: Change) -> None:
-    if row.state == "approved" and _job_ended(session, row):
+    if row.state in ("waiting", "approved") and _turn(session, row) == "never":
+        end(session, SYSTEM, row, "refused", _stopped(session, row))
+    elif row.state == "approved" and _turn(session, row) == "now" and _job_ended(session, row):
         send(session, SYSTEM, row)
     elif row.state == "running":
         begun = row.run_id and row.run_id != f"change-{row.id}"

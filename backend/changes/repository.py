@@ -111,6 +111,18 @@ def in_state(session: ReadSession, state: str, limit: int = 500) -> list[Change]
     )
 
 
+def waiting_in_turn(session: ReadSession, limit: int = 500) -> list[int]:
+    """Requests of a release that wait for an approval still."""
+    return list(
+        session.scalars(
+            select(Change.id)
+            .where(Change.state == "waiting", Change.after_id.is_not(None))
+            .order_by(Change.id)
+            .limit(limit)
+        )
+    )
+
+
 def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
     """How many requests wait, and since when the oldest does."""
     found = session.execute(

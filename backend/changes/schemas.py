@@ -48,7 +48,8 @@ class ChangeView(BaseModel):
     """A request. shown: the frozen intent as people may see it. details: more of it, for those who
     could ask for the same, while it is open. approvals: by whom so far; needed:
     how many there must be. run_id: of its run, or what stands for it until it begins. outcome: how
-    it ended, or why nothing was done. change: its address."""
+    it ended, or why nothing was done. change: its address. after: the request of its release that
+    must have succeeded before."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,6 +78,7 @@ class ChangeView(BaseModel):
     run_id: str
     job_id: int | None
     outcome: str
+    after: int | None = None
     steps: tuple[StepView, ...] = ()
 
     @property

@@ -196,7 +196,8 @@ def _approved(session: WriteSession, actor: Actor, row: Change, text: str) -> Ch
     if len(given) >= row.needed:
         row.state, row.decided_at = "approved", database_now(session)
         told.decided(session, row, actor)
-        lifecycle.send(session, actor, row)
+        if row.after_id is None:  # else `lifecycle.track` begins it in its turn
+            lifecycle.send(session, actor, row)
     session.flush()
     return views.one(session, row)
 

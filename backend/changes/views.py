@@ -47,6 +47,7 @@ def _view(row: Change, found: Sequence[ChangeStep], *, steps: bool) -> ChangeVie
         run_id=row.run_id,
         job_id=row.job_id,
         outcome=row.outcome,
+        after=row.after_id,
         steps=tuple(_step(step) for step in found) if steps else (),
     )
 

@@ -1,10 +1,11 @@
 """`python -m backend changes`: requests that wait for an approval, and the policies that ask."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from backend.changes import policy, service
+from backend.changes import policy, releases, service
 from backend.changes.schemas import ChangeView, PolicyView
 from backend.cli import common as cli
 from backend.cli.common import Json, Yes, emit, new_app
@@ -15,6 +16,9 @@ policy_app = new_app("What each action needs in an environment.")
 app.add_typer(policy_app, name="policy")
 
 ChangeId = Annotated[int, typer.Argument(metavar="CHANGE", help="The number of the change.")]
+ChangeIds = Annotated[
+    list[int], typer.Argument(metavar="CHANGE…", help="The numbers of the changes.")
+]
 Environment = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; others will read it.")]
 
@@ -51,11 +55,17 @@ def list_changes(
 
 @app.command("show")
 def show(
-    change_id: ChangeId,
+    change_ids: ChangeIds,
     now: Annotated[bool, typer.Option("--now", help="Say what it would do now, too.")] = False,
     json: Json = False,
 ) -> None:
-    """One request with what it does and its history."""
+    """Requests with what they do and their history; several one after the other."""
+    found = [_shown(number, now) for number in change_ids]
+    text = "\n\n".join("\n".join(lines) for _, lines in found)
+    emit(_one_or_items([document for document, _ in found]), json, text)
+
+
+def _shown(change_id: int, now: bool) -> tuple[dict[str, Any], list[str]]:
     with cli.unit_read() as (session, actor):
         view = service.get(session, actor, change_id=change_id)
     document: dict[str, Any] = view.model_dump(mode="json")
@@ -65,23 +75,35 @@ def show(
         document["now"] = found.model_dump(mode="json")
         moved = found.error or f"moved since: {', '.join(found.moved)}"
         lines.append("Now: " + ("it would still do the same." if found.same else moved))
-    emit(document, json, "\n".join(lines))
+    return document, lines
+
+
+def _one_or_items(found: Sequence[Any]) -> Any:
+    return found[0] if len(found) == 1 else {"items": list(found)}
 
 
 @app.command("approve")
 def approve(
-    change_id: ChangeId,
+    change_ids: ChangeIds,
     comment: Annotated[str, typer.Option("--comment", help="What others should know.")] = "",
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Approve somebody else's request; with the last approval a worker carries it out."""
+    """Approve somebody else's request; with the last approval a worker carries it out.
+
+    Several of one environment are a release: approved all or none, carried out in this order, and
+    stopped at the first that fails.
+    """
     with cli.unit_read() as (session, actor):
-        seen = service.get(session, actor, change_id=change_id)
-    cli.confirm(f"Approve change {change_id}, {seen.label.lower()}: {seen.subject}?", yes=yes)
+        seen = [service.get(session, actor, change_id=number) for number in change_ids]
+    what = "; ".join(f"change {each.id}, {each.label.lower()}: {each.subject}" for each in seen)
+    cli.confirm(f"Approve {what}?", yes=yes)
     with cli.unit_write() as (session, actor):
-        view = service.approve(session, actor, change_id=change_id, comment=comment)
-    emit(view, json, _line(view))
+        if len(seen) == 1:
+            done = [service.approve(session, actor, change_id=change_ids[0], comment=comment)]
+        else:
+            done = [*releases.approve(session, actor, change_ids=change_ids, comment=comment)]
+    emit(_one_or_items(done), json, "\n".join(_line(view) for view in done))
 
 
 @app.command("reject")
@@ -151,7 +173,8 @@ def _rule_line(view: PolicyView) -> str:
 
 def _line(view: ChangeView) -> str:
     given = f"{len(view.approvals)} of {view.needed} approvals" if view.is_open else view.outcome
-    return f"Change {view.id} is {view.status}. {given}".strip()
+    turn = f" Begins after change {view.after}." if view.after and view.is_open else ""
+    return f"Change {view.id} is {view.status}. {given}".strip() + turn
 
 
 def _lines(view: ChangeView) -> list[str]:

@@ -49,7 +49,8 @@ class Change(Base):
 
     ciphertext: the parameters that carry it out, sealed because they may hold personal values and
     secrets. shown: what people may see of it. needed: approvals, by the rule at the time of asking.
-    open_key: the intent's digest while it waits, so that the same is not asked twice.
+    open_key: the intent's digest while it waits, so that the same is not asked twice. after_id: the
+    request that must have succeeded before this one begins.
     """
 
     __tablename__ = "changes"
@@ -84,6 +85,7 @@ class Change(Base):
     run_id: Mapped[str] = mapped_column(String(100))
     job_id: Mapped[int | None] = mapped_column(BigInteger)
     outcome: Mapped[str] = mapped_column(Text)
+    after_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ChangeStep(Base):

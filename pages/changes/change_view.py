@@ -76,6 +76,8 @@ def _people(view: ChangeView) -> None:
     st.markdown(f"**Needs** {escape(view.rule)}; given: {len(view.approvals)} of {view.needed}")
     if view.approvals:
         st.markdown(f"**Approved by** {escape(', '.join(view.approvals))}")
+    if view.after:
+        st.markdown(f"**After** [change {view.after}](/changes?change={view.after}) has succeeded")
     if view.outcome:
         st.markdown(f"**Outcome** {escape(view.outcome)}")
     st.markdown(f"**Digest** {code(view.digest[:12])}", help=view.digest)

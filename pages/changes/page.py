@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.changes import service
 from backend.core.access import Permission
-from pages.changes import change_list, change_view, policy_view
+from pages.changes import change_list, change_view, policy_view, release_view
 from pages.shared import filters, rows
 from pages.shell import calls, flash, guard, head
 
@@ -29,6 +29,8 @@ page = calls.read(
 if page.items:
     number = change_list.table(page, number)
     filters.pages(page.next_cursor, parameter="cursor", key="changes.pages")
+    if view == "to_approve":
+        release_view.draw(page.items)
 else:
     st.info(change_list.EMPTY[view])
 if number is None:

@@ -59,6 +59,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /api/changes": (P.CHANGES_READ, None),
     "GET /api/changes/{change_id}": (P.CHANGES_READ, None),
     "GET /api/changes/{change_id}/now": (P.CHANGES_READ, None),
+    "POST /api/changes/approve": (P.CHANGES_DECIDE, {"changes": [1, 2]}),
     "POST /api/changes/{change_id}/approve": (P.CHANGES_DECIDE, {}),
     "POST /api/changes/{change_id}/reject": (P.CHANGES_DECIDE, {"reason": "why"}),
     "POST /api/changes/{change_id}/withdraw": (P.CHANGES_DECIDE, {}),

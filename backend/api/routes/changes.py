@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
-from backend.changes import policy, service
+from backend.changes import policy, releases, service
 from backend.changes.rules import Rule
 from backend.changes.schemas import ChangePage, ChangeView, Now, PolicyView, Status
 
@@ -40,6 +40,20 @@ class Comment(_Said):
     text: Text
 
 
+class Release(_Said):
+    """changes: their numbers, in the order in which they are carried out."""
+
+    changes: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**53)]],
+        Field(min_length=2, max_length=releases.MOST, json_schema_extra={"uniqueItems": True}),
+    ]
+    comment: Text = ""
+
+
+class ReleaseOut(BaseModel):
+    items: list[ChangeView]
+
+
 class Policies(BaseModel):
     items: list[PolicyView]
 
@@ -66,6 +80,14 @@ def list_changes(
         limit=limit,
         cursor=cursor,
     )
+
+
+@router.post("/changes/approve")
+def approve_release(session: Writer, caller: Caller, body: Release) -> ReleaseOut:
+    """Approve several requests of one environment, all or none. They are carried out in this
+    order, each when the one before has succeeded; the first that fails stops the rest."""
+    found = releases.approve(session, caller, change_ids=body.changes, comment=body.comment)
+    return ReleaseOut(items=list(found))
 
 
 @router.get("/changes/{change_id}")
