@@ -131,9 +131,9 @@ class Mounts(Domain):
     permissions = (P.MOUNTS_READ, P.MOUNTS_WRITE)
 
     def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.mounts import actions, targets
+        from backend.mounts import sealed_requests, targets
 
-        return {"mount_targets": targets.rotate, "mount_requests": actions.rotate}
+        return {"mount_targets": targets.rotate, "mount_requests": sealed_requests.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import mounts

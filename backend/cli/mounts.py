@@ -4,19 +4,20 @@ import json as json_module
 import sys
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from backend.cli import common as cli
-from backend.cli import mount_targets
+from backend.cli import mount_hosts, mount_targets
+from backend.cli.mount_hosts import entries_table, text_of
 from backend.cli.mount_targets import Environment, TargetId
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.words import counted
 
 app = cli.new_app("The mount ledger: who has which backup target mounted where.")
 app.add_typer(mount_targets.app, name="targets")
+app.add_typer(mount_hosts.app)
 
 Host = Annotated[str, typer.Option("--host", help="Compute node.")]
 Target = Annotated[str, typer.Option("--target", help="Backup target id.")]
@@ -122,7 +123,7 @@ def status(
     except MountNotFound:
         cli.emit({"items": [], "next_cursor": None}, json)
         raise
-    cli.emit(found, json, _table(found.items))
+    cli.emit(found, json, entries_table(found.items))
 
 
 @app.command("operations")
@@ -220,29 +221,6 @@ def verify(
         raise cli.Failed(response["finding"])
 
 
-@app.command("release")
-def release(
-    host: Annotated[str, typer.Argument(metavar="HOST", help="A host that is dead.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
-    environment: Environment = None,
-    json: cli.Json = False,
-) -> None:
-    """Say unmounted for all entries of a dead host; without --yes, show what that would be."""
-    from backend.mounts import release as service
-
-    with cli.unit_read() as (session, actor):
-        plan = service.plan(session, actor, environment=environment, host=host)
-    if yes:
-        done = service.run(
-            cli.database(), cli.actor(), environment=environment, host=host, digest=plan.digest
-        )
-        cli.emit(done, json, service.sentence(done))
-        return
-    many = counted(len(plan.entries), "entry says", "entries say")
-    said = plan.refused or f"{plan.evidence} With --yes they say unmounted."
-    cli.emit(plan, json, f"{_table(plan.entries)}\n{many} mounted. {said}")
-
-
 @app.command("delete")
 def delete(
     job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
@@ -333,22 +311,7 @@ def _list(
             limit=limit,
         )
     more = f"\nMore: --cursor {page.next_cursor}" if page.next_cursor else ""
-    cli.emit(page, as_json, _table(page.items) + more)
-
-
-def _table(items: Any) -> str:
-    rows = [
-        [
-            m.key,
-            m.jobid,
-            m.backup_target_id or "(empty)",
-            m.host or "(empty)",
-            "yes" if m.mounted else "no",
-            m.problem or m.since,
-        ]
-        for m in items
-    ]
-    return cli.table(["Entry", "Job", "Target", "Host", "Mounted", "Since"], rows)
+    cli.emit(page, as_json, entries_table(page.items) + more)
 
 
 def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any) -> None:
@@ -381,13 +344,9 @@ def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any)
 
 
 def _read(file: str) -> dict[str, Any]:
+    text = text_of(file)
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         document = json_module.loads(text)
-    except OSError as exc:
-        raise InvalidInput(f"{file} cannot be read: {exc.strerror}.") from exc
-    except UnicodeDecodeError as exc:
-        raise InvalidInput(f"{file} is not UTF-8 text. Save it as UTF-8.") from exc
     except ValueError as exc:
         raise InvalidInput(f"{file} is not JSON: {exc}") from exc
     if not isinstance(document, dict):

@@ -5,13 +5,11 @@ server is asked: intent, the call, outcome are three steps. Pages hand the work 
 (`submit`); REST and the command line do it themselves (`run`).
 """
 
-import json
 from typing import Any, Literal, cast
 
 from backend.changes import gate
-from backend.core import access, audit, secret_store
+from backend.core import access, audit
 from backend.core.access import Actor, Permission
-from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, StateDatabaseDown, WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
@@ -21,11 +19,10 @@ from backend.dms.errors import DMSClientException, RequestValidationException
 from backend.dms.operations import Response, verified
 from backend.dms.requests import MountRequest
 from backend.jobs.enqueue import enqueue
-from backend.mounts import explorer, ledger_repository, repository, settings, targets
+from backend.mounts import explorer, ledger_repository, sealed_requests, settings, targets
 from backend.mounts.errors import (
     MountNotFound,
     OperationNotFound,
-    RequestGone,
     StillMounted,
     translated,
 )
@@ -105,17 +102,10 @@ def submit(
     with database.read() as session:
         where = settings.find(session, environment)
     subject = _subject(where, kind, request, operation_id)
-    place = _binding(where.environment, kind, operation_id)
     title = f"{kind} {subject}" + (f" ({where.environment})" if where.environment else "")
     with database.write() as session:
         _check(session, actor, where, kind, subject, request)
-        request_id = repository.add_request(
-            session,
-            environment=where.environment,
-            kind=kind,
-            operation_id=operation_id,
-            ciphertext=secret_store.get_vault().encrypt(json.dumps(request), binding=place),
-        )
+        request_id = sealed_requests.put(session, where, kind, request, operation_id)
         return enqueue(session, actor, "mounts.operate", {"request_id": request_id}, subject=title)
 
 
@@ -200,23 +190,14 @@ def verify(
 def run_submitted(database: Database, actor: Actor, *, request_id: int) -> Response:
     """What the job does: take the request out of its box, then `run`. Raises RequestGone."""
     access.require(actor, Permission.MOUNTS_WRITE)
-    with database.write() as session:
-        box = repository.find_request(session, request_id)
-        if box is None:
-            raise RequestGone
-        environment, operation_id = box.environment, box.operation_id
-        kind = cast(Kind, box.kind)  # written by `submit` only
-        place = _binding(environment, kind, operation_id)
-        document = secret_store.get_vault().decrypt(box.ciphertext, binding=place)
-        # Used once: a job delivered twice must not mount twice.
-        repository.delete_request(session, request_id)
+    found = sealed_requests.take(database, request_id)
     return run(
         database,
         actor,
-        environment=environment or None,
-        kind=kind,
-        request=json.loads(document),
-        operation_id=operation_id,
+        environment=found.environment or None,
+        kind=cast(Kind, found.kind),  # written by `submit` only
+        request=found.document,
+        operation_id=found.operation_id,
     )
 
 
@@ -375,16 +356,3 @@ def _call(
 
 def _where(where: settings.DmsSettings) -> dict[str, Any]:
     return {"environment": where.environment or "DMS settings"}
-
-
-def _binding(environment: str, kind: str, operation_id: str) -> str:
-    return f"mount request {environment}/{kind}/{operation_id}"
-
-
-def rotate(session: WriteSession, vault: Vault) -> int:
-    """Put every waiting request under the vault's first key; how many."""
-    rows = repository.all_requests_locked(session)
-    for row in rows:
-        place = _binding(row.environment, row.kind, row.operation_id)
-        row.ciphertext = vault.rotate(row.ciphertext, binding=place)
-    return len(rows)

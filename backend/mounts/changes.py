@@ -7,7 +7,7 @@ from backend.changes.actions import Action, Begun, End
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.mounts import actions, release, targets
+from backend.mounts import actions, release, targets, verification
 
 _WRITE = Permission.MOUNTS_WRITE
 
@@ -57,11 +57,20 @@ def change_target(
     return Begun(end=End("succeeded"))
 
 
+def verify_host(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Begun:
+    access.require(actor, _WRITE)
+    done = verification.run(database, actor, environment=environment or None, **parameters)
+    return Begun(end=End("succeeded", verification.sentence(done)))
+
+
 ACTIONS = (
     Action(targets.ACTION, "Change a mount target's template", _WRITE, change_target),
     Action("mounts.mount", "Mount a target", _WRITE, partial(operate, "mount")),
     Action("mounts.unmount", "Unmount a target", _WRITE, partial(operate, "unmount")),
     Action("mounts.verify", "Verify a mount", _WRITE, partial(operate, "verify")),
+    Action("mounts.verify_host", "Verify a host", _WRITE, verify_host, unit="entries"),
     Action("mounts.release", "Release a dead host", _WRITE, release_host),
     Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete),
 )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from backend.core import access, csv_export
@@ -37,6 +38,8 @@ MAX_PAGE = 500
 SEARCH_LIMIT = paging.EXAMINE
 FACET_SAMPLE = 10_000
 CHART_SAMPLE = 20_000
+#: Cells of the heat map.
+MOST_PAIRS = 400
 MAX_EXPORT = 1_000_000
 ACTIVE = Filters(mounted=True, deleted=False)
 
@@ -74,10 +77,16 @@ def facets(
     return _kept((ledger.address, "facets", filters), 15.0, lambda: _facets(ledger, filters))
 
 
-def charts(session: ReadSession, actor: Actor, *, environment: str | None = None) -> Charts:
-    """Active mounts over time, by host and target, and durations; kept 60 s."""
+def charts(
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    filters: Filters = ACTIVE,
+) -> Charts:
+    """Host by target, active over time, and durations, of what the filters find; kept 60 s."""
     ledger = _open(session, actor, environment)
-    return _kept((ledger.address, "charts"), 60.0, lambda: _charts(ledger))
+    return _kept((ledger.address, "charts", filters), 60.0, lambda: _charts(ledger, filters))
 
 
 def status(
@@ -253,17 +262,18 @@ def _facets(ledger: Ledger, filters: Filters) -> Facets:
     )
 
 
-def _charts(ledger: Ledger) -> Charts:
-    rows = ledger_repository.newest(ledger, CHART_SAMPLE)
-    hosts, targets = Counter[str](), Counter[str]()
-    for host, target, count in ledger_repository.active_groups(ledger, FACET_SAMPLE):
-        if count:
-            hosts[host] += count
-            targets[target] += count
+def _charts(ledger: Ledger, filters: Filters) -> Charts:
+    """Over time both those still mounted and those that ended count, whatever the filters want."""
+    named = ledger_repository.with_hosts(ledger, filters)
+    pairs, _seen = ledger_repository.groups(ledger, named, FACET_SAMPLE)
+    ever = replace(named, mounted=None, deleted=None)
+    rows = ledger_repository.newest(ledger, ever, CHART_SAMPLE)
+    mounted = replace(named, mounted=True, deleted=False)
+    now, _seen = ledger_repository.groups(ledger, mounted, FACET_SAMPLE)
+    most = sorted(pairs, key=lambda pair: -pair[2])[:MOST_PAIRS]
     return Charts(
-        active=chart_math.active_over_time(rows, hosts.total()),
-        by_host=tuple(hosts.most_common(20)),
-        by_target=tuple(targets.most_common(20)),
+        pairs=tuple(pair for pair in most if pair[2]),
+        active=chart_math.active_over_time(rows, sum(count for *_pair, count in now)),
         durations=chart_math.durations(rows),
         sampled=len(rows),
         complete=len(rows) < CHART_SAMPLE,

@@ -63,11 +63,8 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
 
     The newest where an index knows them; else whichever the database finds first.
     """
-    query = select(ledger.t.host, ledger.t.backup_target_id)
-    query = query.where(*walks.conditions(ledger, filters).values())
-    if "created_at" in ledger.shape.leading:
-        query = _sorted(ledger, query, "newest")
-    some = query.limit(sample).subquery("k")
+    pairs = select(ledger.t.host, ledger.t.backup_target_id)
+    some = newest(ledger, filters, pairs).limit(sample).subquery("k")
     counted = select(
         func.min(some.c.host), func.min(some.c.backup_target_id), func.count()
     ).group_by(ledger.spelling(some.c.host), ledger.spelling(some.c.backup_target_id))
@@ -75,6 +72,14 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
         (str(h), str(t), int(n)) for h, t, n in ledger.read(lambda c: c.execute(counted).all())
     ]
     return found, sum(count for _host, _target, count in found)
+
+
+def newest(ledger: Ledger, filters: Filters, query: Any = None) -> Any:
+    """`query` (else of whole entries) for those that fit, the newest first where an index knows
+    them; else whichever the database finds first."""
+    query = ledger.entry() if query is None else query
+    query = query.where(*walks.conditions(ledger, filters).values())
+    return _sorted(ledger, query, "newest") if "created_at" in ledger.shape.leading else query
 
 
 def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[MountView]:

@@ -5,7 +5,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, text, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
 
 from backend.dms import schema
 from backend.dms.entries import LedgerEntry, distinct
@@ -16,7 +28,7 @@ from backend.dms.shape import read_key
 from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks
 from backend.mounts.errors import MountNotFound
-from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, aware, view
+from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, Side, aware, view
 from backend.mounts.walk import Walk
 
 MAX_GROUPS = 30
@@ -30,16 +42,20 @@ o = schema.operation.c
 def with_hosts(ledger: Ledger, filters: Filters) -> Filters:
     """The filters with the names that `filters.host` is a part of, where no host is called that."""
     part = filters.host
-    if not part or part == EMPTY or filters.hosts is not None:
-        return filters
-    named = select(ledger.t.host).where(ledger.exactly(ledger.t.host, part)).limit(1)
-    if ledger.read(lambda c: c.execute(named).first()) is not None:
+    if not part or part == EMPTY or filters.hosts is not None or is_named(ledger, "host", part):
         return filters
     query = select(ledger.t.host).group_by(ledger.t.host)
     query = ledger.hinted(query.order_by(ledger.t.host), "idx_host")
     names = ledger.read(lambda c: list(c.execute(query.limit(MOST_NAMES)).scalars()))
     fitting = [name for name in names if name and part.casefold() in str(name).casefold()]
     return replace(filters, hosts=tuple(fitting[:MOST_PARTS]))
+
+
+def is_named(ledger: Ledger, side: Side, name: str) -> bool:
+    """Whether any entry is of just this host or target."""
+    column = ledger.t.host if side == "host" else ledger.t.backup_target_id
+    query = select(column).where(ledger.exactly(column, "" if name == EMPTY else name)).limit(1)
+    return ledger.read(lambda c: c.execute(query).first()) is not None
 
 
 # -- counts --------------------------------------------------------------------------------------
@@ -51,15 +67,7 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
         return key_pages.groups(ledger, filters, sample)
 
     def work(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
-        span = fences.span(connection, filters)
-        walk = walks.plan(ledger, filters, "newest", timed=span is not None)
-        if span is not None:
-            walk = replace(
-                walk,
-                low=fences.lowest(connection, span, filters.since),
-                high=fences.highest(connection, span, filters.until),
-            )
-        ids = walks.inner(ledger, walk, None, sample).subquery("k")
+        walk, ids = _newest_ids(connection, ledger, filters, sample)
         matches = case((and_(true(), *walk.left), 1), else_=0) if walk.left else literal(1)
         rows = connection.execute(
             select(
@@ -78,6 +86,35 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
     return ledger.read(work)
 
 
+def newest(ledger: Ledger, filters: Filters, sample: int) -> list[LedgerEntry]:
+    """Entries that fit, among the newest `sample` that the filters lead to."""
+    if not ledger.shape.has_id:
+        return ledger.entries(key_pages.newest(ledger, filters).limit(sample))
+
+    def work(connection: Connection) -> Select[Any]:
+        walk, ids = _newest_ids(connection, ledger, filters, sample)
+        query = ledger.entry().select_from(ids).join(schema.ledger, t.id == ids.c.id)
+        return query.where(*walk.left)
+
+    return ledger.entries(ledger.read(work))
+
+
+def _newest_ids(
+    connection: Connection, ledger: Ledger, filters: Filters, sample: int
+) -> tuple[Walk, Subquery]:
+    """The ids of the newest `sample` entries that the filters' index leads to, and what is left to
+    check on their rows."""
+    span = fences.span(connection, filters)
+    walk = walks.plan(ledger, filters, "newest", timed=span is not None)
+    if span is not None:
+        walk = replace(
+            walk,
+            low=fences.lowest(connection, span, filters.since),
+            high=fences.highest(connection, span, filters.until),
+        )
+    return walk, walks.inner(ledger, walk, None, sample).subquery("k")
+
+
 def estimated_size(ledger: Ledger) -> int:
     """The database's own idea of how many entries there are."""
     statements = {
@@ -93,18 +130,6 @@ def estimated_size(ledger: Ledger) -> int:
     size = func.max(t.id) if ledger.shape.has_id else func.count()
     all_of_them = select(size).select_from(ledger.shape.table)
     return int(ledger.read(lambda c: c.execute(all_of_them).scalar()) or 0)
-
-
-def newest(ledger: Ledger, sample: int) -> list[LedgerEntry]:
-    """The newest `sample` entries."""
-    query = ledger.entry().order_by(*ledger.shape.order(newest_first=True)).limit(sample)
-    return ledger.entries(query)
-
-
-def active_groups(ledger: Ledger, limit: int) -> list[tuple[str, str, int]]:
-    """(host, target, mounted entries), from at most `limit` mounted entries."""
-    found, _seen_count = groups(ledger, Filters(mounted=True, deleted=False), limit)
-    return found
 
 
 # -- single entries ------------------------------------------------------------------------------

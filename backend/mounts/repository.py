@@ -15,6 +15,7 @@ from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, Mou
 from backend.mounts.schemas import (
     EMPTY,
     OrphanView,
+    Side,
     StoryEvent,
     TargetView,
     WatchView,
@@ -213,17 +214,36 @@ def list_orphans(
     return [_orphan_view(row) for row in session.scalars(query)]
 
 
-def count_reasons(session: ReadSession, environment_id: int) -> dict[str, int]:
-    rows = session.execute(
+def count_reasons(
+    session: ReadSession, environment_id: int, *, side: Side | None = None, name: str = ""
+) -> dict[str, int]:
+    """Kind of evidence → orphans; of one host or target only, where `side` says so."""
+    query = (
         select(MountOrphan.reasons, func.count())
         .where(MountOrphan.environment_id == environment_id)
         .group_by(MountOrphan.reasons)
     )
+    if side is not None:
+        query = query.where(_PLACES[side] == ("" if name == EMPTY else name))
     counts: dict[str, int] = {}
-    for reasons, count in rows:
+    for reasons, count in session.execute(query):
         for reason in reasons.split(","):
             counts[reason] = counts.get(reason, 0) + count
     return counts
+
+
+def count_orphans(session: ReadSession, environment_id: int, side: Side) -> dict[str, int]:
+    """Host or target → orphans of the last scan; a scan is bounded, and so are they."""
+    column = _PLACES[side]
+    rows = session.execute(
+        select(column, func.count())
+        .where(MountOrphan.environment_id == environment_id)
+        .group_by(column)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+_PLACES = {"host": MountOrphan.host, "target": MountOrphan.backup_target_id}
 
 
 def _orphan_view(row: MountOrphan) -> OrphanView:

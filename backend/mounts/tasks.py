@@ -13,7 +13,7 @@ from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
-from backend.mounts import actions, orphans, release, repository
+from backend.mounts import actions, orphans, release, repository, verification
 
 SCAN_EVERY = timedelta(minutes=15)
 #: What became of the request, for the job's log.
@@ -65,12 +65,23 @@ def release_host(
         environment=environment or None,
         host=host,
         digest=digest,
-        progress=lambda number, total: ctx.progress(number, total),
+        progress=ctx.progress,
     )
     for reason in done.reasons:
         ctx.log(reason)
     ctx.progress(done.released + done.skipped, done.released + done.skipped)
     return {**done.model_dump(mode="json"), "success_msg": release.sentence(done)}
+
+
+@job("mounts.verify", title="Verify a host")
+def verify_host(ctx: JobContext, *, request_id: int) -> dict[str, Any]:
+    """Ask a host's server about its mounts; can be stopped between two of them."""
+    done = verification.run_submitted(
+        ctx.database, ctx.actor, request_id=request_id, progress=ctx.progress
+    )
+    for finding in done.findings:
+        ctx.log(finding)
+    return {**done.model_dump(mode="json"), "success_msg": verification.sentence(done)}
 
 
 @job("mounts.scan", title="Look for orphaned mounts", resumable=True)

@@ -25,31 +25,26 @@ MOUNT, UNMOUNT, DELETE, RECHECK, VERIFY, TARGET = (
     "mounts.verify",
     "mounts.template",
 )
+SCAN, NEW_TEMPLATE = "Look for orphans now", "New template …"
 _BY_NAME, _BY_JSON = "By target", "As JSON"
 
 
-def toolbar(wanted: Wanted) -> None:
-    """Buttons above the list."""
-    mount, template, scan, _ = st.columns([1.3, 1.5, 1.5, 4])
-    mount.button(
+def toolbar(environment: str | None) -> None:
+    """What can be done, at the end of the first line."""
+    chosen = st.menu_button(
+        "More", [SCAN, NEW_TEMPLATE], key="mounts.more", icon=":material/more_horiz:"
+    )
+    if chosen == SCAN:
+        st.session_state[JOB] = calls.write(orphans.submit_scan, environment=environment)
+    if chosen == NEW_TEMPLATE:
+        confirm.open_dialog(TARGET)
+    st.button(
         "Mount …",
         key="mounts.open.mount",
         icon=":material/add_circle:",
         type="primary",
-        width="stretch",
         on_click=lambda: confirm.open_dialog(MOUNT),
     )
-    template.button(
-        "New template …",
-        key="mounts.open.template",
-        icon=":material/bookmark_add:",
-        width="stretch",
-        on_click=lambda: confirm.open_dialog(TARGET),
-    )
-    if scan.button(
-        "Scan now", key="mounts.scan", icon=":material/search_insights:", width="stretch"
-    ):
-        st.session_state[JOB] = calls.write(orphans.submit_scan, environment=wanted.where)
 
 
 def progress() -> None:

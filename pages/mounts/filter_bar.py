@@ -1,19 +1,20 @@
 """What the mounts page shows: view, environment, filters, order and place, all in the URL."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
 import streamlit as st
 
 from backend.connections import environments
-from backend.mounts import explorer
+from backend.core.errors import PortalError
+from backend.mounts import explorer, orphans
 from backend.mounts.schemas import EMPTY, MOST_JOB, ORPHAN_KINDS, SORTS, Facets, Filters
 from pages.shared import filters, times
 from pages.shell import calls
-from pages.shell.errors import escape
 
-VIEWS = ("active", "orphans", "history", "operations")
+VIEWS = ("active", "orphans", "history", "operations", "hosts", "targets")
 STATES = (
     "in_flight",
     "succeeded",
@@ -35,9 +36,10 @@ REASONS = {
     "unknown_outcome": "unknown outcome",
     "unreadable": "cannot be read",
 }
+#: Whether charts are drawn.
+CHARTS = "mounts.charts"
 _SHOWN_FOR = "mounts.cursor.for"
 _YES_NO = {"yes": True, "no": False}
-MOST_FACETS = 15
 
 
 @dataclass(frozen=True)
@@ -58,27 +60,20 @@ class Wanted:
         return self.environment or None
 
 
-def ask() -> Wanted:
-    """Draw the filters of the chosen view and read them."""
-    view = _view()
+def ask(actions: Callable[[str | None], None]) -> Wanted:
+    """Draw the chosen view's filters and read them. actions: draws buttons on the first line, for
+    the environment."""
     names = [item.name for item in calls.read(environments.list_all)]
     environment = filters.environment(names) if names else ""
-    columns = st.columns([2, 2, 1.4, 2])
-    with columns[0]:
-        host = filters.text("Host", "host", key="mounts.host", placeholder="compute-01")
-    with columns[1]:
-        target = filters.text("Target", "target", key="mounts.target", placeholder="backup target")
-    with columns[2]:
-        job = filters.text("Job", "job", key="mounts.job.filter", placeholder="12345")
-    with columns[3]:
-        sort, reason, state = _last_column(view)
-    mounted, deleted, since, until = _history() if view == "history" else (None, None, None, None)
-    jobid = _job(job)
-    if job and jobid is None:
-        st.warning("A job is a whole number; this filter is left out.", icon=":material/info:")
-    if view == "active":
-        mounted, deleted = True, False
-    found = Filters(host, target, jobid, mounted, deleted, since, until)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        view = _view()
+        st.space("stretch")
+        if view in ("active", "history"):
+            st.toggle("Charts", key=CHARTS)
+        actions(environment or None)
+    if view in ("hosts", "targets"):
+        return Wanted(view, environment, Filters(), "newest", "", "", "", None)
+    found, sort, reason, state = _filters(view, environment or None)
     return Wanted(
         view,
         environment,
@@ -91,6 +86,94 @@ def ask() -> Wanted:
     )
 
 
+def _filters(view: str, environment: str | None) -> tuple[Filters, str, str, str]:
+    """The line of filters: what is looked for, the order, the evidence, the status."""
+    asked = st.query_params
+    mounted, deleted = (True, False) if view == "active" else (None, None)
+    known = (
+        _facets(
+            environment,
+            Filters(
+                asked.get("host", ""), asked.get("target", ""), mounted=mounted, deleted=deleted
+            ),
+        )
+        if view in ("active", "history")
+        else (None, None)
+    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        host = _name("Host", "host", known[0].hosts if known[0] else ())
+        target = _name("Target", "target", known[1].targets if known[1] else ())
+        job = filters.text(
+            "Backup job",
+            "job",
+            key="mounts.job.filter",
+            placeholder="Backup job",
+            label_visibility="collapsed",
+            width=120,
+        )
+        sort, reason, state = _last(view, environment)
+        if view == "history":
+            mounted, deleted = _flag("mounted", "unmounted"), _flag("deleted", "not_deleted")
+            since, until = _range()
+        else:
+            since = until = None
+    jobid = _job(job)
+    if job and jobid is None:
+        st.warning("A job is a whole number; this filter is left out.", icon=":material/info:")
+    return Filters(host, target, jobid, mounted, deleted, since, until), sort, reason, state
+
+
+def _facets(environment: str | None, asked: Filters) -> tuple[Facets | None, Facets | None]:
+    """The hosts to choose from, whatever host is chosen, and the targets likewise; nothing where
+    the ledger cannot say, which the list then does."""
+    try:
+        return (
+            calls.fetch(explorer.facets, environment=environment, filters=replace(asked, host="")),
+            calls.fetch(
+                explorer.facets, environment=environment, filters=replace(asked, target="")
+            ),
+        )
+    except PortalError:
+        return None, None
+
+
+#: What a count puts behind a name; the browser says names with the count it last saw.
+_COUNT = re.compile(r" \([\d,]+\)$")
+
+
+def without_count(label: str) -> str:
+    """The name that a choice stands for, also one whose count has changed since it was drawn."""
+    return _COUNT.sub("", label).strip()
+
+
+def _name(label: str, parameter: str, counts: Sequence[tuple[str, int]]) -> str:
+    """A host or target kept in `?parameter=`: chosen with its count, or typed."""
+    known = {name or EMPTY: count for name, count in counts}
+    wanted, key = st.query_params.get(parameter, ""), f"mounts.{parameter}"
+    if wanted and wanted not in known:
+        known[wanted] = 0
+
+    def store() -> None:
+        filters.put(parameter, without_count(str(st.session_state[key] or "")))
+
+    if st.session_state.get(key) != (wanted or None):
+        st.session_state[key] = wanted or None
+    st.selectbox(
+        label,
+        list(known),
+        index=None,
+        format_func=lambda name: f"{name} ({known[name]:,})" if known.get(name) else str(name),
+        placeholder=label,
+        key=key,
+        accept_new_options=True,
+        filter_mode="contains",
+        label_visibility="collapsed",
+        width=180,
+        on_change=store,
+    )
+    return wanted
+
+
 def _job(text: str) -> int | None:
     """Any whole number that a column may hold, negative ones too."""
     try:
@@ -101,56 +184,67 @@ def _job(text: str) -> int | None:
 
 
 def _view() -> str:
-    wanted = st.query_params.get("view", "")
-    wanted = wanted if wanted in VIEWS else VIEWS[0]
-    st.session_state["mounts.view"] = wanted
-
-    def store() -> None:
-        st.query_params["view"] = st.session_state["mounts.view"] or VIEWS[0]
-        for name in ("entry", "operation"):
-            st.query_params.pop(name, None)
-
-    st.segmented_control(
-        "View",
-        VIEWS,
-        key="mounts.view",
-        format_func=str.capitalize,
-        on_change=store,
-        label_visibility="collapsed",
+    return filters.view(
+        {view: view.capitalize() for view in VIEWS}, VIEWS[0], key="mounts.view", forget=_OPEN
     )
-    return wanted
 
 
-def _last_column(view: str) -> tuple[str, str, str]:
-    """Order, or the kind of evidence, or the state of operations."""
+#: What another view has no use for.
+_OPEN = ("entry", "operation", "cursor")
+
+
+def _last(view: str, environment: str | None) -> tuple[str, str, str]:
+    """Order, or the kind of evidence with its counts, or the status of operations."""
     if view == "orphans":
-        return "", _reason(), ""
+        counts = calls.read(orphans.list_found, environment=environment, limit=1).counts
+
+        def shown(kind: str) -> str:
+            return f"{REASONS[kind]} ({counts[kind]:,})" if kind in counts else REASONS[kind]
+
+        return "", _choice("Evidence", "reason", ORPHAN_KINDS, "Any evidence", shown), ""
     if view == "operations":
-        return "", "", filters.choice("State", "state", STATES, key="mounts.state")
-    order = SORTS[1:]
-    return filters.choice("Order", "sort", order, key="mounts.sort", empty="newest"), "", ""
+        return "", "", _choice("Status", "state", STATES, "Any status")
+    return _choice("Order", "sort", SORTS[1:], "newest", width=120), "", ""
 
 
-def _reason() -> str:
+def _choice(
+    label: str,
+    parameter: str,
+    options: Sequence[str],
+    empty: str,
+    shown: Callable[[str], str] = lambda option: option.replace("_", " "),
+    width: int = 190,
+) -> str:
     return filters.choice(
-        "Why", "reason", ORPHAN_KINDS, key="mounts.reason", shown=REASONS.__getitem__
+        label,
+        parameter,
+        options,
+        key=f"mounts.{parameter}",
+        empty=empty,
+        shown=shown,
+        label_visibility="collapsed",
+        width=width,
     )
 
 
-def _history() -> tuple[bool | None, bool | None, datetime | None, datetime | None]:
-    first, second, third, fourth = st.columns(4)
-    with first:
-        mounted = filters.choice("Mounted", "mounted", list(_YES_NO), key="mounts.mounted")
-    with second:
-        deleted = filters.choice("Soft-deleted", "deleted", list(_YES_NO), key="mounts.deleted")
-    with third:
-        since = _day("Made from", "since")
-    with fourth:
-        until = _day("Made until", "until")
+def _flag(yes: str, no: str) -> bool | None:
+    """Mounted or not, deleted or not, kept in `?mounted=yes`."""
+    said = {"yes": yes.replace("_", " "), "no": no.replace("_", " ")}
+    either = f"{said['yes']} or not"
+    chosen = _choice(yes.capitalize(), yes, list(_YES_NO), either, said.__getitem__, width=150)
+    return _YES_NO.get(chosen)
+
+
+def _range() -> tuple[datetime | None, datetime | None]:
+    """When the entry was created, by days of the reader's zone."""
+    dated = {"since", "until"} & set(st.query_params)
+    with st.popover("Created …", type="primary" if dated else "secondary"):
+        since, until = _day("Created from", "since"), _day("Created until", "until")
     zone = times.zone()
-    start = datetime.combine(since, time.min, zone) if since else None
-    end = datetime.combine(until, time.max, zone) if until else None
-    return _YES_NO.get(mounted), _YES_NO.get(deleted), start, end
+    return (
+        datetime.combine(since, time.min, zone) if since else None,
+        datetime.combine(until, time.max, zone) if until else None,
+    )
 
 
 def _day(label: str, parameter: str) -> date | None:
@@ -180,55 +274,6 @@ def _cursor(asked: object) -> str:
     if before is not None and before != asked:
         st.query_params.pop("cursor", None)
     return st.query_params.get("cursor", "")
-
-
-def facets(found: Facets) -> None:
-    """Hosts and targets with their counts; a click filters, another one lifts the filter."""
-    if found.exact:
-        words = f"{found.at_least:,} entries."
-    elif found.estimated:
-        words = f"About {found.total:,} entries (the database's estimate)."
-    else:
-        words = f"More than {found.at_least:,} entries."
-    if not found.exact:
-        words += f" Counts below are from the newest {found.sampled:,}."
-    st.caption(words)
-    facet("Hosts", "host", dict(found.hosts[:MOST_FACETS]))
-    facet("Targets", "target", dict(found.targets[:MOST_FACETS]))
-
-
-def facet(label: str, parameter: str, counts: Mapping[str, int]) -> None:
-    """Values with their counts as small buttons that set `?parameter=`; the one that is set lifts
-    it again.
-
-    Not st.pills: the browser names its choice by the label, and a label with a count that has
-    just changed would lose the click.
-    """
-    if not counts:
-        return
-    counts = {value or EMPTY: count for value, count in counts.items()}
-    wanted = st.query_params.get(parameter, "")
-    st.caption(label)
-    with st.container(horizontal=True, gap="xsmall", key=f"mounts.facet.{parameter}"):
-        for value, count in counts.items():
-            chosen = value == wanted
-            st.button(
-                f"{escape(REASONS.get(value, value))} ({count:,})",
-                key=f"mounts.facet.{parameter}.{value}",
-                type="primary" if chosen else "secondary",
-                icon=":material/close:" if chosen else None,
-                help="Show the others again." if chosen else None,
-                on_click=put,
-                args=(parameter, "" if chosen else value),
-            )
-
-
-def put(parameter: str, value: str) -> None:
-    """Keep `value` in the address; "" takes the parameter away."""
-    if value:
-        st.query_params[parameter] = value
-    else:
-        st.query_params.pop(parameter, None)
 
 
 def pager(following: str | None, *, complete: bool = True) -> None:

@@ -2,8 +2,8 @@
 
 from backend.core.access import Permission
 from pages.mounts import action_dialogs as act
-from pages.mounts import detail_view, filter_bar, release_dialog, views
-from pages.shared import waiting
+from pages.mounts import detail_view, filter_bar, host_dialogs, place_view, views
+from pages.shared import filters, waiting
 from pages.shell import flash, guard, head
 
 # gate
@@ -11,20 +11,22 @@ actor = guard.require(Permission.MOUNTS_READ)
 head.draw("Mounts", "Which backup target is mounted on which host, and for which backup job.")
 flash.show()
 # ask
-wanted = filter_bar.ask()
+writes = actor.may(Permission.MOUNTS_WRITE)
+wanted = filter_bar.ask(act.toolbar if writes else lambda _environment: None)
 if guard.allowed(actor, Permission.MOUNTS_WRITE, "mount and unmount"):
     waiting.draw("mounts", wanted.where)
-    act.toolbar(wanted)
     act.progress()
 # load and present
-if wanted.view == "operations":
+if wanted.view in ("hosts", "targets"):
+    place_view.draw(actor, wanted)
+elif wanted.view == "operations":
     views.operations(actor, wanted)
 else:
     show = views.found_orphans if wanted.view == "orphans" else views.entries
     entry = show(actor, wanted)
-    filter_bar.put("entry", str(entry or ""))
+    filters.put("entry", entry)
     detail_view.entry(actor, wanted, entry)
 # act
-if actor.may(Permission.MOUNTS_WRITE):
+if writes:
     act.dialogs(wanted)
-    release_dialog.draw(wanted)
+    host_dialogs.draw(wanted)

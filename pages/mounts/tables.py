@@ -1,15 +1,25 @@
 """Tables of the mounts page; they draw and return what was chosen."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
 from backend.core import clock
-from backend.mounts.schemas import EMPTY, Charts, MountView, OperationView, OrphanView
+from backend.mounts.schemas import (
+    EMPTY,
+    Charts,
+    MountView,
+    OperationView,
+    OrphanView,
+    PlaceRow,
+    Side,
+)
 from pages.mounts.filter_bar import REASONS
-from pages.shared import tables, times
+from pages.shared import filters, tables, times
+from pages.shell import calls
 
 _CONFIG = {
     "Entry": st.column_config.NumberColumn(format="%d", width="small"),
@@ -106,6 +116,16 @@ def operations(
     return opened or ""
 
 
+def every_page(function: Callable[..., Any], **asked: Any) -> Iterator[Any]:
+    """What the filters find, page by page, for the CSV."""
+
+    def load(cursor: str | None) -> tuple[Sequence[Any], str | None]:
+        page = calls.fetch(function, **asked, cursor=cursor or "")
+        return page.items, page.next_cursor
+
+    return tables.walk(load)
+
+
 def _operation(o: OperationView) -> dict[str, object]:
     return {
         "Started": o.created_at,
@@ -143,11 +163,21 @@ def _seconds(mount: MountView) -> float | None:
 
 
 def charts(found: Charts) -> None:
-    """Active over time, by host, by target, durations."""
+    """Host by target, and active over time, of what the filters find; a cell filters by both."""
     if not found.complete:
         st.caption(f"From the newest {found.sampled:,} entries.")
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     with left:
+        st.markdown("**Host by target**")
+        st.altair_chart(
+            _heat_map(found.pairs),
+            width="stretch",
+            key=_HEAT,
+            on_select=_pick,
+            selection_mode=_CELL,
+            theme="streamlit",
+        )
+    with right:
         st.markdown("**Active mounts over time**")
         frame = pd.DataFrame(found.active, columns=["Time", "Active"])
         st.altair_chart(
@@ -159,18 +189,57 @@ def charts(found: Charts) -> None:
             width="stretch",
             height=_CHART_HEIGHT,
         )
-    with right:
         st.markdown("**How long finished mounts lasted**")
-        _bars(
-            found.durations, "mounts that ended", order=[name for name, _count in found.durations]
-        )
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**Active mounts per host**")
-        _bars(found.by_host, "active mounts")
-    with right:
-        st.markdown("**Active mounts per target**")
-        _bars(found.by_target, "active mounts")
+        _bars(found.durations, "mounts that ended", order=[name for name, _n in found.durations])
+
+
+_HEAT, _CELL = "mounts.heat", "cell"
+
+
+def _heat_map(pairs: Sequence[tuple[str, str, int]]) -> alt.LayerChart:
+    """A cell per host and target, its number in it; colour is never alone."""
+    rows = [(host or EMPTY, target or EMPTY, count) for host, target, count in pairs]
+    frame = pd.DataFrame(rows, columns=["Host", "Target", "Mounts"])
+    cell = alt.selection_point(name=_CELL, fields=["Host", "Target"])
+    base = alt.Chart(frame, height=alt.Step(_BAR_HEIGHT)).encode(
+        x=alt.X("Host:N", title=None, axis=alt.Axis(labelAngle=-40)),
+        y=alt.Y("Target:N", title=None),
+        tooltip=["Host", "Target", "Mounts"],
+    )
+    most = max(frame["Mounts"], default=1)
+    colour = alt.Color("Mounts:Q", legend=None, scale=alt.Scale(scheme="blues", domain=[-1, most]))
+    drawn = base.mark_rect(cornerRadius=2).encode(color=colour).add_params(cell)
+    dark = alt.when(alt.datum.Mounts > most * 0.6).then(alt.value("white"))
+    return drawn + base.mark_text().encode(
+        text="Mounts:Q", color=dark.otherwise(alt.value("black"))
+    )
+
+
+def _pick() -> None:
+    """The click on a cell filters by its host and target."""
+    chosen = st.session_state[_HEAT]["selection"].get(_CELL) or []
+    if chosen:
+        filters.put("host", chosen[0]["Host"])
+        filters.put("target", chosen[0]["Target"])
+
+
+def places(items: Sequence[PlaceRow], *, side: Side, key: str) -> str | None:
+    """Draw hosts or targets; returns the one just opened."""
+    other = "Targets" if side == "host" else "Hosts"
+    return tables.choose(
+        items,
+        lambda row: {
+            side.capitalize(): row.name or EMPTY,
+            "Active mounts": row.mounts,
+            other: row.others,
+            "Look orphaned": row.orphans,
+        },
+        id_of=lambda row: row.name or EMPTY,
+        current=None,
+        key=key,
+        alt=f"{side.capitalize()}s with active mounts, those with the most first",
+        file=f"mount-{side}s",
+    )
 
 
 def _whole() -> alt.Axis:

@@ -1,19 +1,16 @@
 """The parts of the mounts page: entries, orphans, operations; each draws itself."""
 
-from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.mounts import explorer, orphans
-from backend.mounts.schemas import ORPHAN_KINDS, Filters, OrphanPage
-from pages.mounts import detail_view, filter_bar, release_dialog, tables
-from pages.mounts.filter_bar import Wanted
+from backend.mounts.schemas import Filters, OrphanPage
+from pages.mounts import detail_view, filter_bar, host_dialogs, tables
+from pages.mounts.filter_bar import CHARTS, Wanted
 from pages.shared import filters, times
-from pages.shared import tables as shared_tables
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -21,10 +18,7 @@ EXPORT_MOST = 200_000
 
 
 def entries(actor: Actor, wanted: Wanted) -> str | None:
-    """Active and History: facets, charts, a page of entries; returns the open one."""
-    filter_bar.facets(calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters))
-    if st.toggle("Charts", key="mounts.charts", value=False):
-        tables.charts(calls.read(explorer.charts, environment=wanted.where))
+    """Active and History: charts on demand, a page of entries; returns the open one."""
     page = calls.read(
         explorer.list_mounts,
         environment=wanted.where,
@@ -34,21 +28,36 @@ def entries(actor: Actor, wanted: Wanted) -> str | None:
     )
     if page.sort != wanted.sort:
         st.caption(f"No index gives the order “{wanted.sort}” with these filters: newest first.")
+    if st.session_state.get(CHARTS):
+        tables.charts(calls.read(explorer.charts, environment=wanted.where, filters=wanted.filters))
     if not page.items and page.next_cursor is None:
         st.info("No entry fits. Clear a filter, or look into the history.")
         return wanted.entry
     entry = tables.mounts(page.items, wanted.entry, key=f"mounts.table.{wanted.view}")
     filter_bar.pager(page.next_cursor, complete=page.complete)
-    st.download_button(
-        "Download CSV",
-        data=partial(_export, calls.database(), actor, wanted),
-        file_name=f"mounts-{wanted.view}.csv",
-        mime="text/csv",
-        key="mounts.csv",
-        icon=":material/download:",
-        help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a million.",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download CSV",
+            data=partial(_export, calls.database(), actor, wanted),
+            file_name=f"mounts-{wanted.view}.csv",
+            mime="text/csv",
+            key="mounts.csv",
+            icon=":material/download:",
+            help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a "
+            "million.",
+        )
+        st.caption(_counted(wanted))
     return entry
+
+
+def _counted(wanted: Wanted) -> str:
+    """How many entries fit, as far as that is known."""
+    found = calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters)
+    if found.exact:
+        return f"{found.at_least:,} entries."
+    if found.estimated:
+        return f"About {found.total:,} entries (the database's estimate)."
+    return f"More than {found.at_least:,} entries."
 
 
 def _export(database: Database, actor: Actor, wanted: Wanted) -> bytes:
@@ -72,7 +81,12 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
     }
     page = calls.read(orphans.list_found, **asked, cursor=wanted.cursor)
     watch = calls.read(orphans.watch, environment=wanted.where)
-    times.caption("Last scan", page.found_at, never="never; the schedule will look soon")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        times.caption("Last scan", page.found_at, never="never; the schedule will look soon")
+        st.space("stretch")
+        if actor.may(Permission.MOUNTS_WRITE):
+            _max_age(wanted, watch.max_age_hours)
+            host_dialogs.offer(page.items)
     if page.failing_since is not None:
         since = times.relative(page.failing_since)
         st.error(f"No scan has succeeded since {since}. {escape(page.problem)}")
@@ -80,14 +94,6 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
         st.warning(escape(page.problem), icon=":material/info:")
     if not page.complete:
         st.warning(f"The scan stopped at {orphans.MAX_SCAN:,} mounted entries.")
-    counts: dict[str, int] = {
-        kind: page.counts[kind] for kind in ORPHAN_KINDS if kind in page.counts
-    }
-    filter_bar.facet("Why", "reason", counts)
-    if actor.may(Permission.MOUNTS_WRITE):
-        with st.container(horizontal=True):
-            _max_age(wanted, watch.max_age_hours)
-            release_dialog.offer(page.items)
     if not page.items:
         _none(page)
         return wanted.entry
@@ -95,7 +101,7 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
         page.items,
         wanted.entry,
         key="mounts.table.orphans",
-        everything=lambda: _all(orphans.list_found, **asked),
+        everything=lambda: tables.every_page(orphans.list_found, **asked),
     )
     filter_bar.pager(page.next_cursor)
     for item in page.items:
@@ -103,16 +109,6 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
             st.markdown("**Why it looks orphaned**")
             st.markdown("\n".join(f"- {escape(said)}" for said in item.evidence.values()))
     return entry
-
-
-def _all(function: Callable[..., Any], **asked: Any) -> Iterator[Any]:
-    """What the filters find, page by page, for the CSV."""
-
-    def load(cursor: str | None) -> tuple[Sequence[Any], str | None]:
-        page = calls.fetch(function, **asked, cursor=cursor or "")
-        return page.items, page.next_cursor
-
-    return shared_tables.walk(load)
 
 
 def _none(page: OrphanPage) -> None:
@@ -154,9 +150,9 @@ def operations(actor: Actor, wanted: Wanted) -> None:
             page.items,
             chosen,
             key="mounts.table.operations",
-            everything=lambda: _all(explorer.list_operations, **asked),
+            everything=lambda: tables.every_page(explorer.list_operations, **asked),
         )
-        filter_bar.put("operation", chosen)
+        filters.put("operation", chosen)
         filter_bar.pager(page.next_cursor)
     else:
         filtered = wanted.state or wanted.cursor or wanted.filters != Filters()

@@ -9,6 +9,7 @@ from pages.shell import where
 from pages.shell.errors import escape
 
 Visibility = Literal["visible", "collapsed"]
+Width = int | Literal["stretch"]
 
 
 def text(
@@ -18,6 +19,7 @@ def text(
     key: str,
     placeholder: str = "",
     label_visibility: Visibility = "visible",
+    width: Width = "stretch",
 ) -> str:
     """A text filter kept in `?parameter=`."""
     value = st.text_input(
@@ -26,6 +28,7 @@ def text(
         key=_prepare(key, st.query_params.get(parameter, "")),
         placeholder=placeholder,
         label_visibility=label_visibility,
+        width=width,
         on_change=_store(key, parameter, str),
     )
     return value.strip()
@@ -40,6 +43,7 @@ def choice(
     empty: str = "All",
     shown: Callable[[str], str] = lambda option: option.replace("_", " "),
     label_visibility: Visibility = "visible",
+    width: Width = "stretch",
 ) -> str:
     """One of `options` or "" (shown as `empty`), kept in `?parameter=`; shown: one in words."""
     wanted = st.query_params.get(parameter, "")
@@ -51,6 +55,7 @@ def choice(
         format_func=lambda option: shown(option) if option else empty,
         key=_prepare(key, wanted if wanted in every else ""),
         label_visibility=label_visibility,
+        width=width,
         on_change=_store(key, parameter, str),
     )
     return value or ""
@@ -159,10 +164,12 @@ def view(
     key: str,
     parameter: str = "view",
     label: str = "Part of the page",
+    forget: Sequence[str] = (),
 ) -> str:
     """Which part of the page, kept in `?parameter=`; `first` while the address names none of them.
 
-    options: name in the address → what is shown. The label of `?view=` is not drawn.
+    options: name in the address → what is shown. The label of `?view=` is not drawn. forget:
+    parameters that go with a change of the part.
     """
     seen = f"{key}.url"
     wanted = st.query_params.get(parameter, "")
@@ -178,6 +185,9 @@ def view(
         label_visibility="collapsed" if parameter == "view" else "visible",
         required=True,
     )
+    if chosen and chosen != wanted:
+        for name in forget:
+            st.query_params.pop(name, None)
     st.query_params[parameter] = st.session_state[seen] = str(chosen or wanted)
     return str(chosen or wanted)
 

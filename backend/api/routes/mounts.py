@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.api import errors
 from backend.api.deps import AsText, Caller, Reader, State
 from backend.core.log import mask_text, new_reference
-from backend.mounts import actions, explorer, orphans
+from backend.mounts import actions, explorer, orphans, places, verification
 from backend.mounts import release as releases
 from backend.mounts.schemas import (
     MOST_JOB,
@@ -19,8 +19,11 @@ from backend.mounts.schemas import (
     MountPage,
     OperationPage,
     OrphanPage,
+    PlacePage,
+    PlaceView,
     Released,
     ReleasePlan,
+    VerificationPlan,
 )
 
 router = APIRouter(prefix="/mounts", tags=["mounts"])
@@ -45,6 +48,12 @@ class Answer(BaseModel):
     success_msg: str | None
     outcome: Literal["replied", "shared", "not_delivered", "unknown"]
     operation_id: str | None = None
+
+
+class Queued(BaseModel):
+    """The job that does it: `GET /api/jobs/{job_id}`."""
+
+    job_id: int
 
 
 class Deleted(BaseModel):
@@ -240,6 +249,70 @@ def verify(
         request=request,
     )
     return _answer(response, request or {})
+
+
+@router.get("/hosts")
+def hosts(session: Reader, caller: Caller, environment: Environment = None) -> PlacePage:
+    """Hosts with active mounts, those with the most first."""
+    return places.list_all(session, caller, environment=environment, side="host")
+
+
+@router.get("/targets")
+def targets(session: Reader, caller: Caller, environment: Environment = None) -> PlacePage:
+    """Targets with active mounts, those with the most first."""
+    return places.list_all(session, caller, environment=environment, side="target")
+
+
+@router.get("/hosts/{host}")
+def host(session: Reader, caller: Caller, host: str, environment: Environment = None) -> PlaceView:
+    """What is mounted on the host, for which targets, what speaks against it, and its queue now."""
+    return places.with_queue(session, caller, environment=environment, side="host", name=host)
+
+
+@router.get("/targets/{target}")
+def target(
+    session: Reader, caller: Caller, target: str, environment: Environment = None
+) -> PlaceView:
+    """On which hosts the target is mounted, and what speaks against it."""
+    return places.show(session, caller, environment=environment, side="target", name=target)
+
+
+@router.get("/hosts/{host}/verify")
+def plan_verification(
+    session: Reader, caller: Caller, host: str, environment: Environment = None
+) -> VerificationPlan:
+    """The mounts that the host's DMS server would be asked about, one by one."""
+    return verification.plan(session, caller, environment=environment, host=host)
+
+
+class VerificationOf(BaseModel):
+    """digest: the plan's. keystone_token: where targets are of type s3 and the portal has none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: Annotated[str, Field(max_length=64)]
+    keystone_token: Annotated[str, Field(max_length=16_000)] = ""
+
+
+@router.post("/hosts/{host}/verify", responses=errors.WAITS)
+def verify_host(
+    database: State,
+    caller: Caller,
+    host: str,
+    body: VerificationOf,
+    environment: Environment = None,
+) -> Queued:
+    """Ask the host about every mount of the plan, as a run: its result says which was wrong. 409
+    when nobody reads the host's queue, or the ledger changed since the plan."""
+    job_id = verification.submit(
+        database,
+        caller,
+        environment=environment,
+        host=host,
+        digest=body.digest,
+        keystone_token=body.keystone_token,
+    )
+    return Queued(job_id=job_id)
 
 
 class ReleaseOf(BaseModel):

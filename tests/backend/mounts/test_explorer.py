@@ -355,7 +355,18 @@ class TestService:
         assert charts.active[-1][1] == active.total
         assert charts.complete
         assert sum(count for _name, count in charts.durations) >= 300
-        assert dict(charts.by_host) == dict(active.hosts)
+        by_host = Counter[str]()
+        for host, _target, count in charts.pairs:
+            by_host[host] += count
+        assert by_host == dict(active.hosts)
+
+    def test_the_charts_obey_the_filters(self, database: Database, lab: MountsEnvironment):
+        here = Filters(host="compute-02", mounted=True, deleted=False)
+        with database.read() as session:
+            charts = explorer.charts(session, SYSTEM, filters=here)
+            active = explorer.facets(session, SYSTEM, filters=here)
+        assert {host for host, _target, _count in charts.pairs} == {"compute-02"}
+        assert charts.active[-1][1] == active.total
 
     def test_status_puts_what_is_mounted_first(self, database: Database, lab: MountsEnvironment):
         with database.read() as session:

@@ -1,0 +1,160 @@
+"""`python -m backend mounts`: a host or a target as a whole."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backend.cli import common as cli
+from backend.cli.mount_targets import Environment
+from backend.core.errors import InvalidInput
+from backend.core.words import counted
+
+app = cli.new_app("Hosts and targets.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As the ledger spells it.")]
+
+
+@app.command("host")
+def host(name: Name, environment: Environment = None, json: cli.Json = False) -> None:
+    """What is mounted on a host, what speaks against it, and its server's queue now."""
+    _place("host", name, environment, json)
+
+
+@app.command("target")
+def target(name: Name, environment: Environment = None, json: cli.Json = False) -> None:
+    """On which hosts a target is mounted, and what speaks against it."""
+    _place("target", name, environment, json)
+
+
+@app.command("summary")
+def summary(
+    by: Annotated[str, typer.Option("--by", help="host or target.")] = "host",
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Hosts or targets with active mounts, those with the most first."""
+    from backend.mounts import places
+
+    if by not in ("host", "target"):
+        raise InvalidInput(f"--by is host or target, not {by}.")
+    with cli.unit_read() as (session, actor):
+        side: Any = by
+        page = places.list_all(session, actor, environment=environment, side=side)
+    rows = [[row.name or "(empty)", row.mounts, row.others, row.orphans] for row in page.items]
+    others = "Targets" if by == "host" else "Hosts"
+    cli.emit(page, json, cli.table([by.capitalize(), "Mounts", others, "Orphans"], rows))
+
+
+@app.command("verify-host")
+def verify_host(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host that came back.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
+    token: Annotated[
+        str, typer.Option("--keystone-token-file", help="For s3 targets; - reads stdin.")
+    ] = "",
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Ask a host's DMS server about every mount; without --yes, show about which."""
+    from backend.mounts import verification as service
+
+    with cli.unit_read() as (session, actor):
+        plan = service.plan(session, actor, environment=environment, host=host)
+    if not yes:
+        rows = [[entry.jobid, entry.target, entry.expected] for entry in plan.entries]
+        text = cli.table(["Job", "Target", "The ledger says"], rows)
+        ask = plan.refused or "With --yes the host's server is asked about each."
+        cli.emit(plan, json, f"{text}\n{ask}")
+        return
+    keystone_token = text_of(token).strip() if token else ""
+    bar = cli.Progress()
+    try:
+        done = service.run(
+            cli.database(),
+            cli.actor(),
+            environment=environment,
+            host=host,
+            digest=plan.digest,
+            keystone_token=keystone_token,
+            progress=bar.progress,
+        )
+    finally:
+        bar.end()
+    cli.emit(done, json, "\n".join([service.sentence(done), *done.findings]))
+    if done.unsettled:
+        raise cli.Failed(service.sentence(done))
+
+
+@app.command("release")
+def release(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host that is dead.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Say unmounted for all entries of a dead host; without --yes, show what that would be."""
+    from backend.mounts import release as service
+
+    with cli.unit_read() as (session, actor):
+        plan = service.plan(session, actor, environment=environment, host=host)
+    if yes:
+        done = service.run(
+            cli.database(), cli.actor(), environment=environment, host=host, digest=plan.digest
+        )
+        cli.emit(done, json, service.sentence(done))
+        return
+    many = counted(len(plan.entries), "entry says", "entries say")
+    said = plan.refused or f"{plan.evidence} With --yes they say unmounted."
+    cli.emit(plan, json, f"{entries_table(plan.entries)}\n{many} mounted. {said}")
+
+
+def entries_table(items: Any) -> str:
+    """Entries of the ledger for people."""
+    rows = [
+        [
+            m.key,
+            m.jobid,
+            m.backup_target_id or "(empty)",
+            m.host or "(empty)",
+            "yes" if m.mounted else "no",
+            m.problem or m.since,
+        ]
+        for m in items
+    ]
+    return cli.table(["Entry", "Job", "Target", "Host", "Mounted", "Since"], rows)
+
+
+def _place(side: Any, name: str, environment: str | None, as_json: bool) -> None:
+    from backend.mounts import places
+
+    with cli.unit_read() as (session, actor):
+        found = places.with_queue(session, actor, environment=environment, side=side, name=name)
+    others = "target" if side == "host" else "host"
+    said = [
+        f"{counted(found.mounts, 'active mount')} of {counted(len(found.others), others)}",
+        *(f"{kind.replace('_', ' ')}: {count}" for kind, count in found.orphans.items()),
+    ]
+    if found.unknown:
+        said.append(counted(found.unknown, "operation") + " of unknown outcome")
+    if found.queue:
+        queue = found.queue
+        said.append(
+            queue.problem
+            or f"{queue.name}: {counted(queue.consumers, 'reader')}, "
+            f"{counted(queue.depth, 'request')} waiting"
+        )
+    rows = [[other.name or "(empty)", other.mounts] for other in found.others]
+    table = cli.table([others.capitalize(), "Mounts"], rows)
+    cli.emit(found, as_json, "\n".join([table, *said]))
+
+
+def text_of(file: str) -> str:
+    """What the file holds; "-": stdin. Raises InvalidInput."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InvalidInput(f"{file} cannot be read: {exc.strerror}.") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidInput(f"{file} is not UTF-8 text. Save it as UTF-8.") from exc

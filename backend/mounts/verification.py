@@ -1,0 +1,259 @@
+"""A host that came back: its DMS server is asked about every mount that the ledger says it holds,
+and about those that the ledger gave up while it was away.
+
+A DMS server has no question of its own: it is asked to do what the ledger says, answers "already"
+when that is so, and else does it (REALITY.md). So the ledger is what counts, and a host that was
+wrong is set right.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from backend.changes import gate
+from backend.core import access, audit
+from backend.core.access import Actor, Permission
+from backend.core.database import Database, ReadSession
+from backend.core.errors import Conflict, InvalidInput, PortalError
+from backend.core.words import counted
+from backend.dms.client import DMSClient
+from backend.dms.errors import DMSClientException
+from backend.mounts import explorer, ledger_repository, places, sealed_requests, settings, targets
+from backend.mounts.errors import MountNotFound, TargetNotFound, translated
+from backend.mounts.schemas import ToVerify, Verification, VerificationPlan
+from backend.mounts.settings import DmsSettings
+
+#: Mounts one verification asks about.
+MOST = 2_000
+#: Operations that are looked through for what was given up.
+MOST_OPERATIONS = 2_000
+MOST_FINDINGS = 50
+AUDIT = "mounts:host:verify"
+#: Told before each entry: (done, of how many).
+Progress = Callable[[int, int], None]
+
+
+class NobodyThere(Conflict):
+    """No DMS server reads the host's queue, so nobody could answer."""
+
+
+def plan(
+    session: ReadSession, actor: Actor, *, environment: str | None = None, host: str
+) -> VerificationPlan:
+    """What the host would be asked. Raises MountNotFound when there is nothing to ask about."""
+    access.require(actor, Permission.MOUNTS_READ)
+    return _plan(settings.find(session, environment), host)
+
+
+def submit(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    host: str,
+    digest: str,
+    keystone_token: str = "",
+) -> int:
+    """`run` as a job; returns its id. The token waits encrypted, as a request does."""
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
+    with database.read() as session:
+        where = settings.find(session, environment)
+    _check(database, actor, where, _confirmed(where, host, digest), keystone_token, audited=False)
+    document = {"host": host, "digest": digest, "keystone_token": keystone_token}
+    return sealed_requests.enqueue(
+        database, actor, where, "host", document, job="mounts.verify", subject=f"verify {host}"
+    )
+
+
+def run_submitted(
+    database: Database, actor: Actor, *, request_id: int, progress: Progress
+) -> Verification:
+    """What the job does: take the request out of its box, then `run`. Raises RequestGone."""
+    access.require(actor, Permission.MOUNTS_WRITE)
+    found = sealed_requests.take(database, request_id)
+    environment = found.environment or None
+    return run(database, actor, environment=environment, progress=progress, **found.document)
+
+
+def run(
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    host: str,
+    digest: str,
+    keystone_token: str = "",
+    progress: Progress = lambda _done, _all: None,
+) -> Verification:
+    """Ask about every mount of the plan, one after the other. digest: the plan's.
+
+    keystone_token: for targets of type s3, where the portal has none of its own. Raises Conflict
+    when the plan is another by now, NobodyThere when no server reads the host's queue.
+    """
+    access.require_to_ask(actor, Permission.MOUNTS_WRITE)
+    with database.read() as session:
+        where = settings.find(session, environment)
+    wanted = _confirmed(where, host, digest)
+    _check(database, actor, where, wanted, keystone_token, audited=True)
+    verdicts: Counter[str] = Counter()
+    findings: list[str] = []
+    error = ""
+    try:
+        for number, (entry, verdict, finding) in enumerate(
+            _asked(database, actor, where, wanted, keystone_token, progress)
+        ):
+            verdicts[verdict] += 1
+            if verdict != "agreed" and len(findings) < MOST_FINDINGS:
+                findings.append(f"{explorer.subject_of(entry.jobid, entry.target)}: {finding}")
+            progress(number + 1, len(wanted.entries))
+    except PortalError as exc:
+        error = exc.message
+        raise
+    except BaseException:
+        error = "it was stopped"
+        raise
+    finally:
+        explorer.forget_counts()
+        with database.write() as session:
+            audit.record(
+                session,
+                actor,
+                AUDIT,
+                subject=host,
+                phase="outcome",
+                outcome="failed" if error else "succeeded",
+                details={**verdicts, "error": error},
+            )
+    return Verification(
+        host=host,
+        agreed=verdicts["agreed"],
+        host_corrected=verdicts["host_corrected"],
+        unsettled=verdicts["unsettled"],
+        findings=tuple(findings),
+    )
+
+
+def sentence(done: Verification) -> str:
+    """For a person: which of the two was wrong, and how often."""
+    total = done.agreed + done.host_corrected + done.unsettled
+    said = f"{done.host}: of {counted(total, 'mount')} ledger and host agree on {done.agreed}."
+    if done.host_corrected:
+        said += f" The host was wrong on {done.host_corrected} and was set right."
+    if done.unsettled:
+        said += f" Nothing is proven of {done.unsettled}."
+    return said
+
+
+def _plan(where: DmsSettings, host: str) -> VerificationPlan:
+    entries = tuple(_to_verify(where, host))
+    if not entries:
+        raise MountNotFound(f"anything mounted on {host}, or given up there")
+    queue = places.queue_view(where, host)
+    keys = json.dumps([[e.jobid, e.target, e.expected] for e in entries]).encode()
+    return VerificationPlan(
+        host=host,
+        queue=queue,
+        refused=_refused(queue.problem, queue.name, queue.consumers),
+        entries=entries[:MOST],
+        digest=hashlib.sha256(host.encode() + keys).hexdigest(),
+    )
+
+
+def _refused(problem: str, name: str, consumers: int) -> str:
+    if problem:
+        return problem
+    return "" if consumers else f"Nobody reads {name}: the host's DMS server is not there."
+
+
+def _to_verify(where: DmsSettings, host: str) -> Iterator[ToVerify]:
+    """One for each target: a mount is the host's, whichever of its jobs asks about it."""
+    ledger = settings.open_ledger(where)
+    seen: set[str] = set()
+    for entry in ledger_repository.of_host(ledger, host, MOST):
+        if entry.jobid is None or entry.deleted or entry.backup_target_id in seen:
+            continue
+        seen.add(entry.backup_target_id)
+        yield ToVerify(jobid=entry.jobid, target=entry.backup_target_id, expected="mounted")
+    for status in ("released", "unknown"):
+        for operation in ledger_repository.operations(
+            ledger, host=host, status=status, limit=MOST_OPERATIONS
+        ):
+            if operation.host != host or operation.backup_target_id in seen:
+                continue
+            target = operation.backup_target_id
+            seen.add(target)
+            yield ToVerify(jobid=operation.jobid, target=target, expected="not mounted")
+
+
+def _confirmed(where: DmsSettings, host: str, digest: str) -> VerificationPlan:
+    found = _plan(where, host)
+    if found.refused:
+        raise NobodyThere(f"{host} was not asked. {found.refused}")
+    if not digest:
+        raise InvalidInput("Look at the plan first and name its digest.")
+    if digest != found.digest:
+        raise Conflict(
+            f"What the ledger says of {host} changed since the plan was made. Nothing was asked; "
+            "look at it again."
+        )
+    return found
+
+
+def _check(
+    database: Database,
+    actor: Actor,
+    where: DmsSettings,
+    wanted: VerificationPlan,
+    keystone_token: str,
+    *,
+    audited: bool,
+) -> None:
+    size, host = len(wanted.entries), wanted.host
+    intent = gate.Intent(
+        "mounts.verify_host",
+        where.environment,
+        host,
+        {"host": host, "digest": wanted.digest, "keystone_token": keystone_token},
+        {"host": host, "mounts": size},
+        size=size,
+        digest=wanted.digest,
+        environment_id=where.environment_id,
+    )
+    with database.write() as session:
+        gate.check(session, actor, intent)
+        if audited:
+            details = {"mounts": size, "environment": where.environment}
+            audit.record(session, actor, AUDIT, subject=host, phase="intent", details=details)
+
+
+def _asked(
+    database: Database,
+    actor: Actor,
+    where: DmsSettings,
+    wanted: VerificationPlan,
+    keystone_token: str,
+    progress: Progress,
+) -> Iterator[tuple[ToVerify, str, str]]:
+    """Each entry with its verdict and the sentence that says it."""
+    progress(0, len(wanted.entries))
+    with translated(), DMSClient(where.db_url, where.rabbitmq_url, where.timeout) as client:
+        for entry in wanted.entries:
+            try:
+                with database.read() as session:
+                    request = targets.document(
+                        session,
+                        where,
+                        target_id=entry.target,
+                        host=wanted.host,
+                        jobid=entry.jobid,
+                        keystone_token=keystone_token,
+                        actor_name=actor.name,
+                    )
+                said = client.verify(request, actor=actor.name)
+            except DMSClientException as exc:
+                yield entry, "unsettled", exc.message
+            except TargetNotFound:
+                yield entry, "unsettled", "no template and no earlier mount says how to ask for it."
+            else:
+                yield entry, said["verdict"], said["finding"]
