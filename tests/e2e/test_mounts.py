@@ -43,9 +43,7 @@ def test_the_filters_are_a_link_and_the_csv_follows_them(
 ) -> None:
     page = browser_page
     sandbox_portal.sign_in(page, path="/mounts?view=history&host=compute-05&mounted=no")
-    expect(page.get_by_role("combobox", name="Host").first).to_have_value(
-        re.compile(r"compute-05")
-    )
+    expect(page.get_by_role("combobox", name="Host").first).to_have_value(re.compile(r"compute-05"))
     with page.expect_download() as download:
         tap(page.get_by_test_id("stDownloadButton").get_by_role("button").last)
     lines = Path(download.value.path()).read_text().splitlines()

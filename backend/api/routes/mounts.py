@@ -227,30 +227,6 @@ def recheck(
     )
 
 
-@router.post("/{job}/{target}/verify", response_model=Answer, responses=_FAILURES)
-def verify(
-    database: State,
-    caller: Caller,
-    job: JobInPath,
-    target: str,
-    request: Annotated[dict[str, Any] | None, Body()] = None,
-    host: Host = "",
-    environment: Environment = None,
-) -> Any:
-    """Ask the DMS server whether the job's entry is true; `verdict` and `finding` say what came of
-    it. Without a request, one is made from the target's template."""
-    response = actions.verify(
-        database,
-        caller,
-        environment=environment,
-        job=job,
-        target=target,
-        host=host,
-        request=request,
-    )
-    return _answer(response, request or {})
-
-
 @router.get("/hosts")
 def hosts(session: Reader, caller: Caller, environment: Environment = None) -> PlacePage:
     """Hosts with active mounts, those with the most first."""
@@ -338,6 +314,31 @@ def release(
     """Say unmounted for all entries of the plan; 409 while a DMS server reads the host's queue, or
     when the entries changed since the plan."""
     return releases.run(database, caller, environment=environment, host=host, digest=body.digest)
+
+
+# Below "hosts" and "targets", which would be taken for a job.
+@router.post("/{job}/{target}/verify", response_model=Answer, responses=_FAILURES)
+def verify(
+    database: State,
+    caller: Caller,
+    job: JobInPath,
+    target: str,
+    request: Annotated[dict[str, Any] | None, Body()] = None,
+    host: Host = "",
+    environment: Environment = None,
+) -> Any:
+    """Ask the DMS server whether the job's entry is true; `verdict` and `finding` say what came of
+    it. Without a request, one is made from the target's template."""
+    response = actions.verify(
+        database,
+        caller,
+        environment=environment,
+        job=job,
+        target=target,
+        host=host,
+        request=request,
+    )
+    return _answer(response, request or {})
 
 
 @router.delete("/{job}/{target}", responses=errors.WAITS)
