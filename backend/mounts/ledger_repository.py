@@ -28,7 +28,8 @@ from backend.dms.shape import read_key
 from backend.mounts import fences, key_pages
 from backend.mounts import walk as walks
 from backend.mounts.errors import MountNotFound
-from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, Side, aware, view
+from backend.mounts.place_schemas import Side
+from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, aware, view
 from backend.mounts.walk import Walk
 
 MAX_GROUPS = 30

@@ -13,16 +13,8 @@ from backend.dms.transport import queue_of
 from backend.mounts import ledger_repository, orphans, paging, repository, settings
 from backend.mounts.errors import MountNotFound
 from backend.mounts.explorer import ACTIVE, FACET_SAMPLE
-from backend.mounts.schemas import (
-    EMPTY,
-    Filters,
-    Held,
-    PlacePage,
-    PlaceRow,
-    PlaceView,
-    QueueView,
-    Side,
-)
+from backend.mounts.place_schemas import Held, PlacePage, PlaceRow, PlaceView, QueueView, Side
+from backend.mounts.schemas import EMPTY, Filters
 from backend.mounts.settings import DmsSettings
 
 #: Names one list has; of more, those with the most mounts.

@@ -20,7 +20,8 @@ from backend.dms.transport import queue_of
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, ledger_repository, orphans, settings
 from backend.mounts.errors import MountNotFound
-from backend.mounts.schemas import MountView, Released, ReleasePlan
+from backend.mounts.place_schemas import Released, ReleasePlan
+from backend.mounts.schemas import MountView
 from backend.mounts.settings import DmsSettings
 
 #: Entries one release takes; the rest waits for the next one.

@@ -12,15 +12,8 @@ from backend.core.audit import AuditEvent
 from backend.core.database import ReadSession, WriteSession
 from backend.models.connections import Environment
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
-from backend.mounts.schemas import (
-    EMPTY,
-    OrphanView,
-    Side,
-    StoryEvent,
-    TargetView,
-    WatchView,
-    reasons_of,
-)
+from backend.mounts.place_schemas import Side
+from backend.mounts.schemas import EMPTY, OrphanView, StoryEvent, TargetView, WatchView, reasons_of
 
 DEFAULT_MAX_AGE_HOURS = 24
 

@@ -21,7 +21,7 @@ from backend.dms.client import DMSClient
 from backend.dms.errors import DMSClientException
 from backend.mounts import explorer, ledger_repository, places, sealed_requests, settings, targets
 from backend.mounts.errors import MountNotFound, TargetNotFound, translated
-from backend.mounts.schemas import ToVerify, Verification, VerificationPlan
+from backend.mounts.place_schemas import ToVerify, Verification, VerificationPlan
 from backend.mounts.settings import DmsSettings
 
 #: Mounts one verification asks about.

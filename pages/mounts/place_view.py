@@ -11,7 +11,8 @@ from backend.core.access import Actor, Permission
 from backend.core.words import counted
 from backend.mounts import explorer, places
 from backend.mounts.errors import MountNotFound
-from backend.mounts.schemas import EMPTY, Filters, PlaceView, QueueView, Side
+from backend.mounts.place_schemas import PlaceView, QueueView, Side
+from backend.mounts.schemas import EMPTY, Filters
 from pages.mounts import detail_view, filter_bar, host_dialogs, tables
 from pages.mounts.filter_bar import Wanted
 from pages.shared import filters, times

@@ -8,15 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from backend.core import clock
-from backend.mounts.schemas import (
-    EMPTY,
-    Charts,
-    MountView,
-    OperationView,
-    OrphanView,
-    PlaceRow,
-    Side,
-)
+from backend.mounts.place_schemas import PlaceRow, Side
+from backend.mounts.schemas import EMPTY, Charts, MountView, OperationView, OrphanView
 from pages.mounts.filter_bar import REASONS
 from pages.shared import filters, tables, times
 from pages.shell import calls

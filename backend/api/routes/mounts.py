@@ -12,6 +12,13 @@ from backend.api.deps import AsText, Caller, Reader, State
 from backend.core.log import mask_text, new_reference
 from backend.mounts import actions, explorer, orphans, places, verification
 from backend.mounts import release as releases
+from backend.mounts.place_schemas import (
+    PlacePage,
+    PlaceView,
+    Released,
+    ReleasePlan,
+    VerificationPlan,
+)
 from backend.mounts.schemas import (
     MOST_JOB,
     Filters,
@@ -19,11 +26,6 @@ from backend.mounts.schemas import (
     MountPage,
     OperationPage,
     OrphanPage,
-    PlacePage,
-    PlaceView,
-    Released,
-    ReleasePlan,
-    VerificationPlan,
 )
 
 router = APIRouter(prefix="/mounts", tags=["mounts"])

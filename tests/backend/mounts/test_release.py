@@ -14,8 +14,9 @@ from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import actions, explorer, orphans, release
 from backend.mounts.errors import MountNotFound
+from backend.mounts.place_schemas import ReleasePlan
 from backend.mounts.release import HostLives
-from backend.mounts.schemas import Filters, ReleasePlan
+from backend.mounts.schemas import Filters
 from backend.sandbox.dms_agent import GONE_HOST
 from backend.sandbox.dms_broker import broker
 from tests.fixtures.dms_responder import mount_request

@@ -11,7 +11,7 @@ from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.mounts import actions, release, verification
 from backend.mounts.errors import MountNotFound
-from backend.mounts.schemas import VerificationPlan
+from backend.mounts.place_schemas import VerificationPlan
 from backend.mounts.verification import NobodyThere
 from backend.sandbox.dms_broker import broker
 from tests.fixtures.dms_responder import mount_request
