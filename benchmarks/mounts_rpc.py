@@ -7,7 +7,11 @@ with connections of its own. Ours also looks for the queue and its consumer, loc
 clients, counts references, keeps replies in a durable queue, and shares its connections.
 Promised: at least 0.6 times the floor, with one thread and with eight.
 
-Both speak to the same responders in a process of their own, with the wire's persistent messages.
+Beside it stands a client of the deployed kind (tests/fixtures/deployed_client.py: what its source
+does, without its ORM), on a ledger of its own shape: promised at least 1.5 times with one thread
+and 4 times with eight. Importing the library may cost 1.1 times its three dependencies.
+
+All speak to the same responders in a process of their own, with the wire's persistent messages.
 Broker and database keep their files in memory where they can, so that programs are compared and
 not a disk's fsync.
 
@@ -28,6 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pika
 import pymysql
@@ -38,6 +43,8 @@ from backend.dms.client import DMSClient
 from backend.dms.connect import open_transport
 from backend.dms.transport import Replied
 from benchmarks import _servers
+from tests.fixtures import server_ledger
+from tests.fixtures.deployed_client import DeployedClient
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.rabbitmq import RabbitMQServer
@@ -59,10 +66,13 @@ def main() -> None:
             client.ledger.ensure_operations()
             for threads in (1, HOSTS):
                 _compare(client, url, ledger, threads, steps // ROUNDS // threads // 2)
+            print(f"round trips to the ledger for a mount and its unmount: {_trips(client)}")
             _servers.line(
                 "requests per second, one thread: transport alone against bare pika RPC",
                 *_alone(url, steps // 2), "/s", "for information",
             )  # fmt: skip
+            _beside_deployed(url, database.url(database.create_database()), steps // 2)
+    _import_cost()
 
 
 def _compare(client: DMSClient, url: str, ledger: str, threads: int, turns: int) -> None:
@@ -83,6 +93,68 @@ def _compare(client: DMSClient, url: str, ledger: str, threads: int, turns: int)
         "ours against the floor",
         ours, theirs, "/s", "promised: at least 0.6",
     )  # fmt: skip
+
+
+def _trips(client: DMSClient) -> int:
+    """Commands that a mount and its unmount send to the database (the floor: 10)."""
+    sent = 0
+    send = pymysql.connections.Connection._execute_command
+
+    def counting(*arguments: Any) -> None:
+        nonlocal sent
+        sent += 1
+        send(*arguments)
+
+    with patch.object(pymysql.connections.Connection, "_execute_command", counting):
+        _mounts(client, 0, 1)
+    return sent
+
+
+def _beside_deployed(url: str, ledger: str, steps: int) -> None:
+    server_ledger.create(ledger)
+    with DMSClient(ledger, url, 60) as ours, closing(DeployedClient(ledger, url)) as theirs:
+        ours.ledger.ensure_operations()
+        for threads, promised in ((1, 1.5), (HOSTS, 4)):
+            turns = steps // ROUNDS // threads // 2
+            pairs = [
+                (
+                    _rate(threads, turns, lambda n, t=turns: _mounts(ours, n, t)),
+                    _rate(threads, turns, lambda n, t=turns: _deployed(theirs, n, t)),
+                )
+                for _ in range(ROUNDS)
+            ]
+            _servers.line(
+                f"the same, {counted(threads, 'thread')}: ours against a client of the deployed "
+                "kind",
+                *sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2],
+                "/s", f"promised: at least {promised}",
+            )  # fmt: skip
+
+
+def _deployed(client: DeployedClient, number: int, turns: int) -> None:
+    for turn in range(turns):
+        for step in (client.mount, client.unmount):
+            step(turn, f"deployed-{number}", f"compute-0{number}")
+
+
+def _import_cost() -> None:
+    """The fastest of ten processes each, taken in turns: what is imported, not what else runs."""
+    ours, theirs = [], []
+    for _ in range(10):
+        ours.append(_imported("backend.dms"))
+        theirs.append(_imported("sqlalchemy, pymysql, pika"))
+    _servers.line(
+        "seconds to import the library, against SQLAlchemy, PyMySQL and pika",
+        min(ours), min(theirs), "s", "promised: at most 1.1",
+    )  # fmt: skip
+
+
+def _imported(modules: str) -> float:
+    program = (
+        f"import time; t = time.process_time(); import {modules}; print(time.process_time()-t)"
+    )
+    command = [sys.executable, "-c", program]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _rate(threads: int, turns: int, work: Callable[[int], object]) -> float:

@@ -276,7 +276,7 @@ class DMSClient:
         try:
             call = transport.send(
                 request.host,
-                request.body(),
+                request.body,
                 correlation_id=operation_id,
                 expires=self.config.timeout,
             )

@@ -5,7 +5,6 @@ it anew for every call costs more than the database needs to answer it.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -125,7 +124,7 @@ class Records:
             "backup_target_id": request.backup_target_id,
             "host": request.host,
             "jobid": request.jobid,
-            "request": json.dumps(request.masked(), ensure_ascii=False)[:MAX_REQUEST],
+            "request": request.masked()[:MAX_REQUEST],
             "reply_queue": reply_queue,
         }
         try:

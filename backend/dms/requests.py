@@ -31,7 +31,9 @@ _UNUSABLE = re.compile("[\x00\ud800-\udfff]")  # no database and no terminal tak
 class MountRequest:
     """A checked request.
 
-    wire: the message for the server, with secrets. secrets: the values to mask anywhere else.
+    wire: the message for the server, with secrets, and body the same as it goes onto the wire.
+    secrets: the values to mask anywhere else, in every spelling that servers quote them in, the
+    longest first.
     """
 
     action: Action
@@ -40,23 +42,17 @@ class MountRequest:
     host: str
     mount_path: str
     wire: dict[str, Any] = field(repr=False)
+    body: bytes = field(repr=False, default=b"")
     secrets: tuple[str, ...] = field(repr=False, default=())
 
-    def body(self) -> bytes:
-        """The message as it goes onto the wire."""
-        return json.dumps(self.wire, ensure_ascii=False, default=str).encode()
-
-    def masked(self) -> dict[str, Any]:
-        """The request as it may be stored and shown."""
-        document = json.loads(self.scrub(json.dumps(mask(self.wire), default=str)))
-        assert isinstance(document, dict)  # noqa: S101 - it was one a line above
-        return document
+    def masked(self) -> str:
+        """The request as it may be stored and shown, as JSON."""
+        return self.scrub(json.dumps(mask(self.wire), ensure_ascii=False, default=str))
 
     def scrub(self, text: str) -> str:
         """`text` without this request's secrets; servers quote them in error messages."""
         for secret in self.secrets:
-            for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
-                text = text.replace(spelling, MASK)
+            text = text.replace(secret, MASK)
         return text
 
 
@@ -88,8 +84,7 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
     if target.get("type") != "nfs" or wire["keystone_token"] != "":
         # nfs needs no secret, so nobody has to be asked for one
         _text(wire, "keystone_token", "keystone_token", problems)
-    if not problems:
-        _sendable(wire, problems)
+    body = b"" if problems else _body(wire, problems)
     if problems:
         raise RequestValidationException(problems)
     return MountRequest(
@@ -99,8 +94,18 @@ def parse(request: Any, action: Action, *, keystone_token: str = "") -> MountReq
         host=host,
         mount_path=target["filesystem_export_mount_path"],
         wire=wire,
-        secrets=tuple(sorted(set(_secrets(wire)), key=len, reverse=True)),
+        body=body,
+        secrets=tuple(sorted(set(_spellings(wire)), key=len, reverse=True)),
     )
+
+
+def _spellings(wire: Mapping[str, Any]) -> Iterator[str]:
+    for secret in _secrets(wire):
+        yield secret
+        if not secret.isalnum() or not secret.isascii():
+            yield json.dumps(secret)[1:-1]
+            yield json.dumps(secret, ensure_ascii=False)[1:-1]
+            yield quote(secret, safe="")
 
 
 def _secrets(value: Any, name: str = "") -> Iterator[str]:
@@ -115,15 +120,16 @@ def _secrets(value: Any, name: str = "") -> Iterator[str]:
         yield value
 
 
-def _sendable(wire: dict[str, Any], problems: list[str]) -> None:
+def _body(wire: dict[str, Any], problems: list[str]) -> bytes:
     try:
-        json.dumps(wire, ensure_ascii=False, allow_nan=False, default=str).encode()
+        return json.dumps(wire, ensure_ascii=False, allow_nan=False, default=str).encode()
     except UnicodeEncodeError:
         problems.append("the request holds half a character (a lone surrogate)")
     except ValueError:
         problems.append("the request holds a number that JSON cannot carry")
     except TypeError:
         problems.append("the request holds an object with keys that are not text")
+    return b""
 
 
 def _jobid(wire: dict[str, Any], problems: list[str]) -> int:
