@@ -2,14 +2,15 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from graphql import GraphQLError, build_schema, graphql_sync
 
-from backend.sandbox.directory.styles import STYLES
+from backend.sandbox.directory.seeding import elsewhere
+from backend.sandbox.directory.styles import STYLES, Style
 from backend.sandbox.loopback import (
     Faults,
     LoopbackServer,
@@ -21,10 +22,16 @@ from backend.sandbox.loopback import (
 Person = dict[str, Any]
 
 
+#: What the directories beside the first one want in their style's header.
+BESIDE_TOKEN = "sandbox"  # noqa: S105 - of a stand-in on loopback
+
+
 class StandIn:
     """Serves /graphql on 127.0.0.1; `users` may be changed at any time.
 
     style: one of `styles.STYLES`. token: when set, requests must carry it in the style's header.
+    beside: further styles, served at /<style>/graphql with BESIDE_TOKEN, of the same people as
+    `seeding.elsewhere` has them.
     refuse_after: answer with an error beside the data after so many people, as a directory does
     that loses its own source.
     seed gives the people when the state file holds none yet.
@@ -39,14 +46,16 @@ class StandIn:
         token: str = "",
         latency: float = 0.0,
         style: str = "plain",
+        beside: Sequence[str] = (),
     ) -> None:
         self.refuse_after: int | None = None
-        self.style = STYLES[style]
-        self._token = token
         self._file = state_file
-        self._lock = threading.Lock()
-        self._known: dict[str, tuple[int, bytes]] = {}
-        self._schema = build_schema(self.style.schema)
+        self.style = STYLES[style]
+        first = _Endpoint(self.style, token, self._people)
+        self._endpoints = {"/graphql": first, "/": first}
+        for name in beside:
+            endpoint = _Endpoint(STYLES[name], BESIDE_TOKEN, lambda: elsewhere(self.users))
+            self._endpoints[f"/{name}/graphql"] = endpoint
         self.users: list[Person] = self._load(seed)
         self.server = LoopbackServer(self._answer, port=port, latency=latency)
 
@@ -91,37 +100,10 @@ class StandIn:
         return seed() if seed is not None else []
 
     def _answer(self, request: Request) -> Response:
-        sent = request.headers.get(self.style.header, "").removeprefix("Bearer ")
-        if self._token and sent != self._token:
-            return json_response(*self.style.refusal)
-        if request.path not in ("/graphql", "/"):
+        endpoint = self._endpoints.get(request.path)
+        if endpoint is None:
             return Response(404, b"<html><body>Not Found</body></html>", "text/html")
-        if request.method != "POST":
-            return Response(200, _ABOUT, "text/html; charset=utf-8")
-        try:
-            document = json.loads(request.body)
-            query = str(document["query"])
-        except (ValueError, KeyError, TypeError):
-            return json_response(400, {"errors": [{"message": "no query"}]})
-        return Response(200, self._execute(query, document.get("variables")))
-
-    def _execute(self, query: str, variables: Any) -> bytes:
-        """The answer; the same query on the same people is answered from memory."""
-        with self._lock:
-            key = json.dumps([query, variables, self.refuse_after])
-            mark = hash(tuple(map(repr, self.users))) if len(self.users) < 1000 else id(self.users)
-            known = self._known.get(key)
-            if known is not None and known[0] == mark:
-                return known[1]
-            result = graphql_sync(
-                self._schema,
-                query,
-                root_value=self.style.root(self._people()),
-                variable_values=variables,
-            )
-            body = json.dumps(result.formatted).encode()
-            self._known = {key: (mark, body)}
-            return body
+        return endpoint.answer(request, (self.refuse_after, id(self.users)))
 
     def _people(self) -> list[Any]:
         if self.refuse_after is None:
@@ -130,6 +112,50 @@ class StandIn:
         return [*self.users[: self.refuse_after], lost]
 
 
+class _Endpoint:
+    """One schema over some people."""
+
+    def __init__(self, style: Style, token: str, people: Callable[[], list[Any]]) -> None:
+        self._style, self._token, self._people = style, token, people
+        self._schema = build_schema(style.schema)
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[int, bytes]] = {}
+
+    def answer(self, request: Request, mark: object) -> Response:
+        """mark: what else the answer depends on."""
+        sent = request.headers.get(self._style.header, "").removeprefix("Bearer ")
+        if self._token and sent != self._token:
+            return json_response(*self._style.refusal)
+        if request.method != "POST":
+            return Response(200, _ABOUT, "text/html; charset=utf-8")
+        try:
+            document = json.loads(request.body)
+            query = str(document["query"])
+        except (ValueError, KeyError, TypeError):
+            return json_response(400, {"errors": [{"message": "no query"}]})
+        return Response(200, self._execute(query, document.get("variables"), mark))
+
+    def _execute(self, query: str, variables: Any, more: object) -> bytes:
+        """The answer; the same query on the same people is answered from memory."""
+        with self._lock:
+            key = json.dumps([query, variables, more])
+            people = self._people()
+            mark = hash(tuple(map(repr, people))) if len(people) < 1000 else len(people)
+            known = self._known.get(key)
+            if known is not None and known[0] == mark:
+                return known[1]
+            result = graphql_sync(
+                self._schema,
+                query,
+                root_value=self._style.root(people),
+                variable_values=variables,
+            )
+            body = json.dumps(result.formatted).encode()
+            self._known = {key: (mark, body)}
+            return body
+
+
 _ABOUT = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Directory</title>
 <p>Sandbox stand-in of a people directory. POST { users { email displayName domain } } here.</p>
+<p>The same company in other schemas: /apollo/graphql, /relay/graphql, /hasura/graphql.</p>
 </html>"""

@@ -13,7 +13,12 @@ def start(folder: Path) -> Part:
 
     running = ExitStack()
     server = running.enter_context(
-        StandIn(port=ports.kept(folder), state_file=folder / "state.json", seed=seeding.seed_demo)
+        StandIn(
+            port=ports.kept(folder),
+            state_file=folder / "state.json",
+            seed=seeding.seed_demo,
+            beside=("apollo", "relay", "hasura"),
+        )
     )
     ports.keep(folder, server.url)
     return Part(kind="directory", settings={"endpoint": server.url}, stop=running.close)

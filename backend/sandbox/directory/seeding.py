@@ -40,6 +40,17 @@ def seed_demo() -> list[Person]:
     return [{"email": e, "displayName": n, "domain": d} for e, n, d in rows]
 
 
+def elsewhere(people: list[Person]) -> list[Person]:
+    """The same people as a directory that promises an address has them: nobody is without one,
+    one person has a new address, and one left."""
+    moved = {"brian_smith7@example.com": "brian.smith@example.com"}
+    return [
+        {**person, "email": moved.get(person["email"], person["email"])}
+        for person in people
+        if person["email"] and person["email"] != "jonas.weber@example.com"
+    ]
+
+
 def seed_many(count: int, changed_every: int = 10) -> list[Person]:
     """People of OpenMetadata's `seed_many`; every `changed_every`-th has another name."""
     domains = ("Finance", "Marketing", "Operations", "Research")
