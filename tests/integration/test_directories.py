@@ -17,6 +17,7 @@ from backend.core.errors import UpstreamError
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.directory.errors import NullField, TokenRefused, UnknownField
 from backend.integrations.directory.graphql import presets
+from tests.backend.user_sync import journey
 from tests.fixtures import processes
 from tests.fixtures.processes import Process, ServerUnavailable, missing
 
@@ -116,6 +117,11 @@ def test_5000_people_in_pages(real):
         "displayName": "User 1",
         "domain": "Finance",
     }
+
+
+def test_a_stewards_way_from_the_first_try_to_the_revert(real, database, actors):
+    settings = {"endpoint": real.url, **real.settings}
+    journey.walk_numbered(database, actors, settings, {"token": "sesame"})
 
 
 def test_a_try_and_a_connection_test(real):

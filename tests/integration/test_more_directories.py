@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jwt
 import pytest
 
+from backend.core.database import Database
 from backend.core.errors import UpstreamError, UpstreamUnavailable
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.directory.errors import (
@@ -28,6 +30,7 @@ from backend.integrations.directory.errors import (
 )
 from backend.integrations.directory.graphql import presets
 from backend.user_sync.matching import refusal
+from tests.backend.user_sync import journey
 from tests.fixtures import processes
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.processes import Process, ServerUnavailable, missing
@@ -132,6 +135,12 @@ class TestScim:
         assert [p["displayName"] for p in refused] == ["User 4"]
         assert refusal(refused[0]) == "the e-mail is no address"
 
+    def test_a_stewards_way_from_the_first_try_to_the_revert(
+        self, directory: Directory, database: Database, actors: Any
+    ) -> None:
+        secrets = {"token": directory.token}
+        journey.walk_numbered(database, actors, directory.settings, secrets)
+
     def test_a_try_and_a_connection_test(self, directory: Directory) -> None:
         assert len(directory.client().sample(10)) == 10
         assert directory.client().probe().more
@@ -225,6 +234,12 @@ class TestPostGraphile:
             "displayName": "User 1",
             "domain": "Finance",
         }
+
+    def test_a_stewards_way_from_the_first_try_to_the_revert(
+        self, directory: Directory, database: Database, actors: Any
+    ) -> None:
+        secrets = {"token": directory.token}
+        journey.walk_numbered(database, actors, directory.settings, secrets)
 
     def test_a_try_and_a_connection_test(self, directory: Directory) -> None:
         assert len(directory.client().sample(10)) == 10

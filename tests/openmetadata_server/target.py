@@ -50,6 +50,7 @@ class Target:
     tokens: dict[str, str]
     prefix: str
     users_to_page: int
+    simulated: bool = False
     made: list[tuple[str, str]] = field(default_factory=list)
 
     def call(
@@ -138,35 +139,18 @@ class Target:
         return left
 
 
-class Simulated(Target):
-    """The stand-in; what it has no call for is put into its store."""
-
-    def __init__(self, server: StandIn, prefix: str) -> None:
-        tokens = {"admin": "portal-admin", "bot": "ingestion-bot", "user": "dana.fox"}
-        super().__init__(
-            server.url, {who: server.token(name) for who, name in tokens.items()}, prefix, FEW
-        )
-        self.server = server
-
-    def add_domain(self, name: str) -> str:
-        return str(self.server.store.add_domain(self.prefix + name)["fullyQualifiedName"])
-
-    def add_team(self, name: str, domain: str, users: Sequence[str]) -> None:
-        store = self.server.store
-        store.add_team(self.prefix + name, domains=(domain,))
-        for user_id in users:
-            store.users[user_id]["teams"] = [store.team_ref(self.prefix + name)]
-
-
 def prefix() -> str:
     return f"steward-test-{secrets.token_hex(4)}-"
 
 
-def simulated(version: str = "2.0.6", name: str = "") -> Iterator[Simulated]:
+def simulated(version: str = "2.0.6", name: str = "") -> Iterator[Target]:
+    accounts = {"admin": "portal-admin", "bot": "ingestion-bot", "user": "dana.fox"}
     with StandIn(seed=seeding.seed_demo, version=version) as server:
-        found = Simulated(server, name or prefix())
+        tokens = {who: server.token(account) for who, account in accounts.items()}
+        found = Target(server.url, tokens, name or prefix(), FEW, simulated=True)
         yield found
-        found.clean()
+        left = found.clean()
+    assert not left, f"could not be removed again: {left}"
 
 
 def real() -> Iterator[Target]:

@@ -1,22 +1,17 @@
 """Every exchange that the stand-in models, once at each: a difference names the field."""
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from backend.sandbox.openmetadata import StandIn, seeding
 from tests.openmetadata_server.conftest import needs
 from tests.openmetadata_server.exchanges import EXCHANGES, Exchange, Stage, differences
-from tests.openmetadata_server.target import Simulated, Target, prefix
+from tests.openmetadata_server.target import Target, simulated
 
 Seen = dict[str, dict[str, object]]
 
 
-@contextmanager
-def beside(version: str) -> Iterator[Simulated]:
-    with StandIn(seed=seeding.seed_demo, version=version) as server:
-        yield Simulated(server, prefix())
+beside = contextmanager(simulated)
 
 
 def all_seen(target: Target) -> Seen:

@@ -18,7 +18,7 @@ from backend.sandbox import directory as directory_standin
 from backend.user_sync import service
 from tests.backend.user_sync.conftest import World
 from tests.openmetadata_server.conftest import needs
-from tests.openmetadata_server.target import Simulated, Target
+from tests.openmetadata_server.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -237,7 +237,7 @@ class TestChanges:
 
 
 def test_the_connector_under_the_official_command_line(journey: Journey, tmp_path: Path) -> None:
-    if isinstance(journey.target, Simulated):
+    if journey.target.simulated:
         pytest.skip("tests/backend/user_sync/test_connector.py runs it at the stand-in")
     user = journey.target.add_user("ing-a", "Before")
     journey.says(("ing-a", "Wanted", None))

@@ -73,6 +73,12 @@ def masked(who: Principal, user: Json) -> Json:
     return {**user, "email": "********@masked.com"}
 
 
+def check_admin(who: Principal) -> None:
+    """Raises Refused for everybody else."""
+    if not who.is_admin:
+        raise Refused(403, f"Principal: CatalogPrincipal{{name='{who.name}'}} is not admin")
+
+
 def check_patch(who: Principal, operations: list[Json], user: Json) -> None:
     """The permission of a PATCH: the operation of its paths. Raises Refused 403."""
     paths = {str(op.get("path", "")) for op in operations}

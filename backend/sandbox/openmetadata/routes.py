@@ -36,6 +36,8 @@ class Api:
                 ("PUT", r"/users", self._put),
                 ("POST", r"/users", self._post),
                 ("DELETE", r"/users/([^/]+)", self._delete),
+                ("POST", r"/(domains|teams)", self._make),
+                ("DELETE", r"/(domains|teams)/([^/]+)", self._remove),
                 ("GET", r"/domains", self._list_domains),
                 ("GET", r"/domains/name/([^/]+)", self._domain_by_name),
                 ("GET", r"/domains/([^/]+)", self._domain),
@@ -173,6 +175,12 @@ class Api:
         user = writes.delete(self.store, who, key, hard=hard)
         self.store.save()
         return json_response(200, self.store.view(user, frozenset(("*",))))
+
+    def _make(self, request: Request, who: Principal, kind: str) -> Response:
+        return json_response(201, writes.make(self.store, who, kind, _object(request)))
+
+    def _remove(self, _request: Request, who: Principal, kind: str, key: str) -> Response:
+        return json_response(200, writes.remove(self.store, who, kind, key))
 
 
 def _page(

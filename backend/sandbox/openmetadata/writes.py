@@ -109,10 +109,43 @@ def put(store: Store, rules: Rules, who: Principal, body: Json) -> tuple[Json, b
     return _store(store, user, changed, who, answer=None, consolidate=True), False
 
 
+def make(store: Store, who: Principal, kind: str, body: Json) -> Json:
+    """Create a domain, or a team with the users and the domains (by full name) it names."""
+    policy.check_admin(who)
+    name = str(body.get("name") or "")
+    if not name:
+        raise Refused(400, "[name must not be null]")
+    try:
+        if kind == "domains":
+            made = store.add_domain(name, parent=body.get("parent"))
+        else:
+            made = store.add_team(name, domains=tuple(body.get("domains") or ()))
+            for key in body.get("users") or ():
+                user = _existing(store, str(key))
+                user["teams"] = [*user["teams"], store.team_ref(name)]
+    except KeyError as exc:
+        raise Refused(404, f"domain instance for {exc.args[0]} not found") from None
+    store.save()
+    return made
+
+
+def remove(store: Store, who: Principal, kind: str, key: str) -> Json:
+    """Delete a domain or a team, and what users have of it."""
+    policy.check_admin(who)
+    held = store.domains if kind == "domains" else store.teams
+    if key not in held:
+        raise Refused(404, f"{kind[:-1]} instance for {key} not found")
+    for user in store.users.values():
+        user[kind] = [ref for ref in user[kind] if ref["id"] != key]
+    gone = held.pop(key)
+    store.save()
+    return gone
+
+
 def delete(store: Store, who: Principal, key: str, *, hard: bool) -> Json:
-    user = _existing(store, key)
-    if not who.is_admin:
-        raise Refused(403, f"Principal: CatalogPrincipal{{name='{who.name}'}} is not admin")
+    # The server finds whatever is there (Include.ALL) to delete it for good.
+    user = store.users[key] if hard and key in store.users else _existing(store, key)
+    policy.check_admin(who)
     gone = {**copy.deepcopy(user), "deleted": True, "version": next_version(user)}
     gone.update(updatedAt=now_ms(), updatedBy=who.name)
     store.replace_user(gone)

@@ -1,7 +1,12 @@
 """What a steward does with a new directory, from the first try to the revert."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 from backend.connections import service as connections
+from backend.sandbox.openmetadata import StandIn, seeding
 from backend.user_sync import service
+from tests.backend.user_sync.conftest import make_world
 
 
 def connect(world, settings, secrets):
@@ -57,3 +62,35 @@ def walk(world, *, said, meant):
     assert taken_back.state == "succeeded"
     assert held(world) == before
     return plan
+
+
+def _seed_numbered(store):
+    """A few of user0@example.com … (User 0 …, odd ones in Finance, even ones in Marketing): two
+    names and domains that differ, one that does not, a leaver, a new address; no Marketing."""
+    for name in ("Finance", "Brand"):
+        store.add_domain(name)
+    store.add_team("Organization")
+    seeding.seed_accounts(store)
+    for name, display_name, domains in (
+        ("user1", "User One", ("Brand",)),
+        ("user2", "User 2", ("Brand",)),
+        ("user3", "User 3", ()),
+        ("user6", "User 6", ()),
+        ("former.colleague", "Former Colleague", ("Finance",)),
+        ("old.user9", "User 9", ("Finance",)),
+    ):
+        store.add_user(name, display_name=display_name, domains=domains, teams=("Organization",))
+
+
+def walk_numbered(database, actors, settings, secrets):
+    """`walk` with a directory of thousands of numbered people, as the real servers' tests have."""
+    with numbered_world(database, actors) as world:
+        connect(world, settings, secrets)
+        plan = walk(world, said="Marketing", meant="Brand")
+        assert (plan.changes, plan.matched_count) == (3, 4)
+
+
+@contextmanager
+def numbered_world(database, actors):
+    with StandIn(seed=_seed_numbered) as om:
+        yield make_world(database, actors, om, SimpleNamespace(url="http://127.0.0.1:9/graphql"))
