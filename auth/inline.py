@@ -4,21 +4,31 @@ They are constant, as those of `auth.handover` are, because the Content-Security
 hashes; what they need is on the page.
 """
 
+from typing import Literal
+
 import streamlit as st
 
-#: Scrolls the box around the newest mark into view, as little as possible, once it has its size.
-SHOW_SCRIPT = (
-    "(()=>{const m=[...document.querySelectorAll('span.portal-show')].pop();"
-    "if(!m||m.dataset.done)return;m.dataset.done='1';setTimeout(()=>{"
-    "const b=m.closest('[data-testid=stVerticalBlock]');"
-    "if(b)b.scrollIntoView({block:'nearest'})},300)})()"
+#: Gives the focus to what the newest mark stands for, and scrolls it into view as little as
+#: possible, once it has its size. Nothing behind an open dialog gets it, and nobody who types
+#: loses it to a page's title.
+FOCUS_SCRIPT = (
+    "(()=>{const all=[...document.querySelectorAll('span.portal-focus:not([data-done])')];"
+    "const m=all.pop();if(!m)return;for(const o of [...all,m])o.dataset.done='1';setTimeout(()=>{"
+    "const b=m.closest('[data-testid=stVerticalBlock]'),d=document.querySelector('[role=dialog]'),"
+    "t=m.dataset.to==='title'?document.querySelector('h1'):"
+    "m.dataset.to==='field'?b&&b.querySelector('input'):b,a=document.activeElement;"
+    "if(!t||d&&!d.contains(t)||m.dataset.to==='title'&&a&&a.matches('input,textarea'))return;"
+    "if(!t.matches('input'))t.tabIndex=-1;t.focus({preventScroll:true});"
+    "if(m.dataset.to!=='title')t.scrollIntoView({block:'nearest'})},300)})()"
 )
-SCRIPTS = (SHOW_SCRIPT,)
+SCRIPTS = (FOCUS_SCRIPT,)
 
 
-def show_container() -> None:
-    """Bring the container that this is drawn in into view; draw it as the container's last."""
-    st.html(
-        f'<span class="portal-show"></span><script>{SHOW_SCRIPT}</script>',
-        unsafe_allow_javascript=True,
-    )
+def focus(to: Literal["title", "field", "container"], of: object) -> None:
+    """Give the focus to the page's title, or to the container that this is drawn in or its first
+    field; there draw it last.
+
+    of: what it is about; the browser acts once for each, and again when it is another one.
+    """
+    mark = f'<span class="portal-focus" data-to="{to}" data-of="{hash(of)}"></span>'
+    st.html(f"{mark}<script>{FOCUS_SCRIPT}</script>", unsafe_allow_javascript=True)

@@ -274,6 +274,20 @@ class Backup(Domain):
         return {"backup": backup.backup, "restore": backup.restore}
 
 
+class Search(Domain):
+    name = "search"
+
+    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
+        from backend.api.routes import search
+
+        return (("/api", search.router),)
+
+    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
+        from backend.cli import search
+
+        return {"search": search.search}
+
+
 DOMAINS: tuple[Domain, ...] = (
     Connections(),
     UserSync(),
@@ -285,6 +299,7 @@ DOMAINS: tuple[Domain, ...] = (
     Notifications(),
     Accounts(),
     Backup(),
+    Search(),
 )
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from auth import sign_in
 from backend.core.errors import PortalError
-from pages.shared import password_form, second_factor_form, step_up
+from pages.shared import palette, password_form, second_factor_form, step_up
 from pages.shell import chrome, errors, guard, registry
 
 # No page_title: it would stand in place of every page's own in the browser's tabs and history.
@@ -66,6 +66,7 @@ try:
     chosen = st.navigation(pages, expanded=True)
     chrome.draw(session)
     chosen.run()
+    palette.draw(session.actor)
     step_up.draw()
 except PortalError as exc:
     errors.show(exc)

@@ -6,7 +6,7 @@ from backend.core.access import Permission
 from backend.jobs import service as jobs
 from backend.jobs.schemas import JobView
 from pages.shared import status, times
-from pages.shell import calls, guard
+from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
 POLL_SECONDS = 1.0
@@ -27,6 +27,9 @@ def _live(job_id: int, key: str, log_lines: int) -> None:
     view = calls.read(jobs.get, job_id=job_id)
     draw(view, key=key, log_lines=log_lines)
     if view.ended:
+        (flash.success if view.state == "succeeded" else flash.info)(
+            f"{escape(view.title)}: {view.state}."
+        )
         st.rerun()
 
 

@@ -37,14 +37,14 @@ def _place(key: str) -> int | None:
 
 
 def show(what: Hashable, *, key: str) -> None:
-    """Bring the surrounding container into view, once per `what`; call it last inside.
+    """Bring the surrounding container into view and focus, once per `what`; call it last inside.
 
     key: of the container. Details stand below their table, often below the window's edge: a click
     would seem to do nothing.
     """
     if st.session_state.get(f"{key}.shown") != what:
         st.session_state[f"{key}.shown"] = what
-        inline.show_container()
+        inline.focus("container", (key, what))
 
 
 def put_away(key: str) -> None:

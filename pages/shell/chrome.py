@@ -8,7 +8,7 @@ from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.notifications import inbox
 from backend.sandbox import control
-from pages.shared import confirm
+from pages.shared import confirm, palette
 from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER, find
@@ -19,6 +19,7 @@ _LEAVE = "chrome.leave_sandbox"
 #: lower edge; a menu that is closed has no stops. Primary buttons are readable in the dark theme.
 #: Where nothing hovers, a table's tools are always there, and get room above it.
 STYLE = """<style>
+h1:focus {outline: none}
 a:focus-visible {outline: 2px solid; outline-offset: -2px}
 section {scroll-padding-bottom: 10rem}
 .stSidebar[data-collapsed="true"] {visibility: hidden}
@@ -55,6 +56,7 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
         where.badge()
         _sandbox(session.actor)
         st.space("stretch")
+        palette.button()
         if session.actor.may(Permission.NOTIFICATIONS_READ):
             _bell()
     if session.actor.may(Permission.ENVIRONMENTS_WRITE):

@@ -7,10 +7,13 @@ from typing import Literal
 
 import streamlit as st
 
+from auth import inline
+
 Kind = Literal["success", "info", "warning", "error"]
 _KEY = "shell.flash"
 #: What the page at hand has drawn, for the drawer over it.
 _SAID = "shell.flash.said"
+_NUMBER = "shell.flash.number"
 _deferred: ContextVar[bool] = ContextVar("shell.flash.deferred", default=False)
 _ICONS: dict[Kind, str] = {
     "success": ":material/check_circle:",
@@ -62,8 +65,14 @@ def repeat() -> None:
 
 
 def _draw(said: list[tuple[Kind, str]]) -> list[tuple[Kind, str]]:
-    for kind, text in said:
-        getattr(st, kind)(text, icon=_ICONS[kind])
+    """Where there is something to read, the focus goes."""
+    if not said:
+        return said
+    st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
+    with st.container():
+        for kind, text in said:
+            getattr(st, kind)(text, icon=_ICONS[kind])
+        inline.focus("container", st.session_state[_NUMBER])
     return said
 
 

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from auth import inline
+
 
 def draw(title: str, purpose: str) -> None:
     """One line high: the page's own work begins below it. purpose: one sentence."""
@@ -9,3 +11,4 @@ def draw(title: str, purpose: str) -> None:
         # Not a link target: its anchor would be a Tab stop before everything else.
         st.title(title, anchor=False, width="content")
         st.caption(purpose, width="content")
+        inline.focus("title", title)  # a new page begins here, not at the menu

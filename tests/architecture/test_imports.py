@@ -18,6 +18,7 @@ DOMAINS = {
     "backend.tokenization",
     "backend.ingestion",
     "backend.notifications",
+    "backend.search",
 }
 EDGES = {"backend.api", "backend.cli", "backend.mcp", "backend.sandbox"}
 LOW = {"backend.models", "backend.core"}

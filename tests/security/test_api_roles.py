@@ -49,6 +49,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
         P.INGESTION_RUN,
         {"sourceUrn": "urn:li:dataHubIngestionSource:1"},
     ),
+    "GET /api/search": (P.OVERVIEW_READ, None),
     "GET /api/accounts": (P.ACCOUNTS_READ, None),
     "GET /api/tokens": (P.ACCOUNTS_READ, None),
     "GET /api/audit": (P.AUDIT_READ, None),
