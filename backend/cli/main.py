@@ -37,7 +37,7 @@ EXAMPLES = {
     "client_info": ("client_info list",),
     "users": ("users plan prod", "users apply 41 --email ann@example.com", "users revert 7"),
     "mounts": ("mounts active --environment prod", "mounts orphans --environment prod"),
-    "tokenize": ("tokenize preview URN", "tokenize run URN"),
+    "tokenize": ("tokenize list", "tokenize preview URN", "tokenize run URN"),
     "ingest": ("ingest run --dataset-urn URN", "ingest runs"),
     "jobs": ("jobs list --watch", "jobs show 12"),
     "changes": ("changes list", "changes approve 5"),

@@ -27,6 +27,7 @@ from backend.tokenization import (
     preview,
     service,
     watch,
+    worklist,
     write_back,
 )
 from backend.tokenization.schemas import (
@@ -57,6 +58,55 @@ Method = Annotated[
     str, typer.Option("--method", help="in-place, or rewrite: the whole table anew, readers wait.")
 ]
 Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataHub URN.")]
+
+
+@app.command("list")
+def list_command(
+    environment: Environment = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            "--only", help="open, all, running, waiting, drifted, failed, tagged or done."
+        ),
+    ] = "open",
+    text: Annotated[str, typer.Option("--text", help="Part of a table's or column's name.")] = "",
+    limit: Annotated[int, typer.Option(help="Rows.", min=1, max=worklist.MAX_PAGE)] = 50,
+    cursor: Annotated[int, typer.Option(help="next_cursor of the page before.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """List the datasets by what they need: tagged, waiting, running, drifted, failed, done."""
+    tagged = worklist.tagged(database(), actor(), environment=environment or None)
+    with unit_read() as (session, who):
+        found = worklist.work_list(
+            session,
+            who,
+            environment=environment or None,
+            tagged=tagged,
+            text=text,
+            only=only,
+            limit=limit,
+            cursor=cursor,
+        )
+    rows = [
+        [each.status, each.table, ", ".join(each.columns), _count(each.rows_plain), each.reason]
+        for each in found.items
+    ]
+    shown = table(["status", "table", "columns", "plain rows", "reason"], rows)
+    more = "" if found.next_cursor is None else f"\nmore: --cursor {found.next_cursor}"
+    emit(
+        found.model_dump(mode="json"),
+        json,
+        shown + more + (f"\n{found.note}" if found.note else ""),
+    )
+
+
+@app.command("tables")
+def tables_command(environment: Environment = "", json: Json = False) -> None:
+    """List the tables of the environment's PostgreSQL and MySQL connections, with their URNs."""
+    found = worklist.tables(database(), actor(), environment=environment or None)
+    rows = [[each.dataset, _count(each.rows)] for each in found.items]
+    text = table(["dataset", "rows (estimated)"], rows)
+    emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("preview")

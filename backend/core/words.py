@@ -29,18 +29,18 @@ STATUS_COLOURS: dict[str, str] = {
     **dict.fromkeys(
         (
             *("running", "accepted", "queued", "info", "approved"),
-            *("planning", "under way", "in_flight", "asking"),
+            *("planning", "under way", "in_flight", "asking", "tagged", "likely"),
         ),
         "blue",
     ),
     **dict.fromkeys(
         (
             *("warning", "conflict", "interrupted", "stale", "waiting", "refused"),
-            *("partial", "stopped", "pending"),
+            *("partial", "stopped", "pending", "drifted", "possible"),
         ),
         "orange",
     ),
-    **dict.fromkeys(("failed", "error", "rejected"), "red"),
+    **dict.fromkeys(("failed", "error", "rejected", "blocked"), "red"),
     "unknown": "violet",
     **dict.fromkeys(
         (

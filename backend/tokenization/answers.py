@@ -50,6 +50,7 @@ class PreviewAnswer(TypedDict):
     rows_to_update: int | None
     blockers: list[str]
     warnings: list[str]
+    seconds_estimated: float | None
     catalog: str
     columns: list[ColumnAnswer]
 

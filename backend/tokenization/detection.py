@@ -111,6 +111,11 @@ def detect(
         guess = rules.guess(patterns, column, sampled)
         if guess is not None:
             (suggested if guess.convincing else possible).setdefault(column, guess.reason)
+    why = {**possible, **suggested}
+    chosen = {
+        name: f"{reason}; {why[name]}" if reason == CHOSEN and name in why else reason
+        for name, reason in chosen.items()
+    }
     return Detection(
         chosen,
         {name: reason for name, reason in suggested.items() if name not in chosen},

@@ -34,6 +34,7 @@ def preview(
     detection.check_names(columns or ())
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
+        pace = repository.pace(session, source.environment.id, source.engine, method)
         earlier = repository.latest_succeeded(session, source.environment.id)
         last_key = repository.last_fingerprint(session, source.environment.id, dataset)
     if not source.runnable:
@@ -63,7 +64,10 @@ def preview(
             "The key or scheme is not the one of the last run on this dataset: equal values get "
             "other tokens than before.",
         )
-    return _shown(source, replace(report, warnings=warnings), seen.note)
+    shown = _shown(source, replace(report, warnings=warnings), seen.note)
+    if pace is None or not report.rows_to_update or report.rows_total is None:
+        return shown
+    return replace(shown, seconds_estimated=report.rows_total * pace)
 
 
 def _with_possible(report: TableReport, guesses: Sequence[detection.Detection]) -> TableReport:

@@ -22,6 +22,9 @@ from backend.tokenization.schemas import (
     WriteBackState,
 )
 
+#: Fewer say more about the connection than about the table.
+ENOUGH_ROWS = 1_000
+
 
 def choices(row: TokenizationRun) -> tuple[ColumnChoice, ...]:
     """The run's columns. Rows of earlier releases have one scheme for all."""
@@ -183,6 +186,25 @@ def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) ->
         .order_by(TokenizationRun.id.desc())
         .limit(1)
     ).one_or_none()
+
+
+def pace(session: ReadSession, environment_id: int, engine: str, method: str) -> float | None:
+    """Seconds per row of the newest run that changed enough rows to tell; None without one."""
+    row = session.scalars(
+        select(TokenizationRun)
+        .where(
+            TokenizationRun.environment_id == environment_id,
+            TokenizationRun.engine == engine,
+            TokenizationRun.method == method,
+            TokenizationRun.state == RunState.SUCCEEDED,
+            TokenizationRun.rows_updated >= ENOUGH_ROWS,
+        )
+        .order_by(TokenizationRun.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None or row.started_at is None or row.finished_at is None or not row.rows_scanned:
+        return None
+    return (row.finished_at - row.started_at).total_seconds() / row.rows_scanned
 
 
 def newer_finished(session: ReadSession, row: TokenizationRun) -> int | None:

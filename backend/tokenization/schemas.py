@@ -172,6 +172,8 @@ class Preview:
     reversible: bool
     report: TableReport
     catalog_note: str = ""
+    #: Seconds that a run would take at the pace of earlier runs here, None without any.
+    seconds_estimated: float | None = None
 
     @property
     def choices(self) -> tuple[ColumnChoice, ...]:
@@ -200,6 +202,7 @@ class Preview:
             "rows_to_update": self.report.rows_to_update,
             "blockers": list(self.report.all_blockers),
             "warnings": list(self.report.warnings),
+            "seconds_estimated": self.seconds_estimated,
             "catalog": self.catalog_note,
             "columns": [
                 {

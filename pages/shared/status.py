@@ -50,6 +50,11 @@ _ICONS: dict[str, str] = {
     "over": ":material/check:",
     "sent": ":material/check:",
     "dropped": ":material/skip_next:",
+    "tagged": ":material/sell:",
+    "drifted": ":material/sync_problem:",
+    "likely": ":material/check:",
+    "possible": ":material/help:",
+    "blocked": ":material/block:",
 }
 
 #: Chips in tables, readable on both themes: the same meanings as the badges.

@@ -27,6 +27,7 @@ class Look(TypedDict, total=False):
     columns that are hidden while they say nothing, for long names need the room. file: the name of
     the CSV without its ending, none without it. everything: the items of the CSV when they are more
     than those drawn, called when the button is pressed. config, placeholder: of `st.dataframe`.
+    ticks: any number of rows can be ticked; which, the key's selection says.
     """
 
     states: Collection[str]
@@ -36,6 +37,7 @@ class Look(TypedDict, total=False):
     everything: Callable[[], Iterable[Any]]
     config: Mapping[str, Any]
     placeholder: str
+    ticks: bool
 
 
 Row = Callable[[T], Mapping[str, Any]]
@@ -47,7 +49,8 @@ def show(items: Sequence[T], row: Row[T], *, key: str, alt: str, **look: Unpack[
     row: an item as column → value; instants are drawn as relative times. alt: the list in a few
     words, for those who cannot see it.
     """
-    _draw(items, row, key, alt, look)
+    ticks = {"on_select": "rerun", "selection_mode": "multi-row"} if look.get("ticks") else {}
+    _draw(items, row, key, alt, look, **ticks)
     _download(items, row, key, look)
 
 

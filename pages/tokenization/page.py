@@ -6,9 +6,9 @@ from backend.connections import environments
 from backend.core.access import Permission
 from pages.shared import filters, waiting
 from pages.shell import calls, flash, guard, head
-from pages.tokenization import check_view, pick_form, preview_view, runs_view
+from pages.tokenization import check_view, preview_view, runs_view, worklist_view
 
-VIEWS = {"tokenize": "Tokenize", "runs": "Runs", "check": "Compare with DataHub"}
+VIEWS = {"tokenize": "Work list", "runs": "Runs", "check": "Compare with DataHub"}
 
 
 def ask_environment() -> str | None:
@@ -35,9 +35,11 @@ view = filters.view(
 waiting.draw("tokenization", environment)
 if view == "tokenize":
     guard.allowed(actor, Permission.TOKENIZATION_RUN, "preview and run tokenizations")
-    dataset = pick_form.dataset(environment)
+    worklist_view.draw(actor, environment)
+    dataset = st.query_params.get("dataset", "")
     if dataset:
-        preview_view.draw(actor, environment, dataset)
+        # An address without an environment means whichever one fits the dataset.
+        preview_view.draw(actor, st.query_params.get("environment", ""), dataset)
 elif view == "runs":
     runs_view.chosen(actor)
     runs_view.history(environment)

@@ -1,8 +1,8 @@
 """The preview of a run: what would change, what forbids it, and the choice of columns."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
@@ -12,49 +12,58 @@ from backend.tokenization import preview, service
 from backend.tokenization.schemas import REWRITE_MEANS, ColumnReport, Method, Preview, Trigger
 from backend.tokenization.sources import POSTGRES
 from backend.tokenization.tokens import KEYED, Scheme
-from pages.shared import confirm
+from pages.shared import confirm, rows, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 DIALOG = "tokenization.confirm"
 _PREVIEW = "tokenization.preview.shown"
-_COLUMNS = "tokenization.columns"
+_ORDER = "tokenization.preview.order"
+_TABLE = "tokenization.table"
 _SCHEME = "tokenization.scheme."
 _METHOD = "tokenization.method"
-_METHODS = {Method.IN_PLACE: "In place, readers go on", Method.REWRITE: "Rewrite the table"}
+_METHODS = {Method.IN_PLACE: "In place", Method.REWRITE: "Rewrite"}
 
 
 def draw(actor: Actor, environment: str, dataset: str) -> None:
-    """Preview the dataset, tick columns, and run."""
+    """Preview the dataset, tick columns in its table, and run."""
     if not actor.may(Permission.TOKENIZATION_PREVIEW):
         return
-    if st.button(
-        "Preview",
-        key="tokenization.preview",
-        type="primary",
-        icon=":material/visibility:",
-        help="Looks at the real table in a read-only transaction; nothing is changed.",
-    ):
-        _forget_choice()
-        _load(environment, dataset, None, {}, Method.IN_PLACE)
-    found = current(environment, dataset)
-    if found is None:
-        return
-    _head(found)
-    _columns(found)
-    _samples(found)
-    wanted = _ask_columns(found)
-    schemes = _ask_schemes(found, wanted)
-    method, clean_up = _ask_method(found)
-    shown = {choice.name: choice.scheme for choice in found.choices}
-    asked = {name: schemes.get(name, found.scheme) for name in wanted}
-    if (asked, method) != (shown, found.report.method):
-        st.info("The choice of columns has changed; preview it before it can run.")
-        if st.button("Preview this choice", key="tokenization.again", icon=":material/refresh:"):
-            _load(environment, dataset, wanted, schemes, method)
-            st.rerun()
-        return
-    _run(actor, found, clean_up=clean_up)
+    asked, found = st.session_state.get(_PREVIEW, (None, None))
+    with st.container(key="tokenization.shown"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            title, place = st.container(width="content"), st.container(width="content")
+            st.space("stretch")
+            method_place = st.container(width="content")
+            again = st.button(
+                "Preview again",
+                key="tokenization.preview",
+                icon=":material/refresh:",
+                help="Looks at the real table in a read-only transaction; nothing is changed.",
+            )
+        if again or asked != (environment, dataset):
+            _forget_choice()
+            found = _load(environment, dataset, None, {}, Method.IN_PLACE)
+        if found is None:
+            return
+        title.subheader(escape(str(found.table)), anchor=False)
+        place.caption(_cost(found))
+        _warnings(found)
+        wanted = _columns(found)
+        schemes = _ask_schemes(found, wanted)
+        with method_place:
+            method = _ask_method(found)
+        shown = {choice.name: choice.scheme for choice in found.choices}
+        if ({name: schemes.get(name, found.scheme) for name in wanted}, method) != (
+            shown,
+            found.report.method,
+        ):
+            # What was ticked is counted and checked at once; the numbers below are always its own.
+            if _load(environment, dataset, wanted, schemes, method) is not None:
+                st.rerun()
+            return
+        _run(actor, found)
+        rows.show((environment, dataset), key="tokenization.shown")
 
 
 def current(environment: str, dataset: str) -> Preview | None:
@@ -65,11 +74,12 @@ def current(environment: str, dataset: str) -> Preview | None:
 
 def forget() -> None:
     st.session_state.pop(_PREVIEW, None)
+    rows.put_away("tokenization.shown")
 
 
 def _forget_choice() -> None:
     for key in [str(key) for key in st.session_state]:
-        if key in (_COLUMNS, _METHOD) or key.startswith(_SCHEME):
+        if key in (_ORDER, _TABLE, _METHOD) or key.startswith(_SCHEME):
             del st.session_state[key]
 
 
@@ -79,8 +89,9 @@ def _load(
     columns: list[str] | None,
     schemes: dict[str, str],
     method: Method,
-) -> None:
-    with st.spinner("Looking at the table; a large one takes a while to count …"):
+) -> Preview | None:
+    """None after an error, which is shown; it is not asked again until a person does."""
+    with st.spinner("Reading the table; a large one takes a while to count …"):
         found = calls.run(
             preview.preview,
             dataset=dataset,
@@ -89,20 +100,24 @@ def _load(
             schemes=schemes,
             method=method,
         )
-    if found is None:
-        forget()
-    else:
-        st.session_state[_PREVIEW] = ((environment, dataset), found)
+    st.session_state[_PREVIEW] = ((environment, dataset), found)
+    return found
 
 
-def _head(found: Preview) -> None:
+def _cost(found: Preview) -> str:
+    """Rows, size, how long the table is held by this environment's pace so far."""
     report = found.report
-    st.subheader(escape(str(found.table)), anchor=False)
-    rows, change, columns, scheme = st.columns(4)
-    rows.metric("Rows", _number(report.rows_total))
-    change.metric("Rows that will change", _number(report.rows_to_update))
-    columns.metric("Columns chosen", len(found.choices))
-    scheme.metric("Scheme", "reversible" if found.reversible else "keyed", help=found.scheme)
+    parts = [f"{_number(report.rows_total)} rows"]
+    if report.bytes_total is not None:
+        parts.append(f"{report.bytes_total / 1_000_000:,.1f} MB")
+    if found.seconds_estimated is not None:
+        parts.append(f"writers wait about {times.duration(found.seconds_estimated)}")
+    parts.append("tokens can be turned back" if found.reversible else f"scheme {found.scheme}")
+    return escape(" · ".join(parts))
+
+
+def _warnings(found: Preview) -> None:
+    report = found.report
     if found.reversible:
         st.warning(
             "The scheme base64 can be reversed by anybody who sees a token; an admin can set "
@@ -121,77 +136,63 @@ def _head(found: Preview) -> None:
         for warning in column.warnings
     ]
     if warnings:
-        with st.expander(f"Warnings ({len(warnings)})", expanded=True, icon=":material/warning:"):
+        with st.expander(f"Warnings ({len(warnings)})", icon=":material/warning:"):
             st.markdown("\n".join(f"- {escape(warning)}" for warning in warnings))
 
 
-def _columns(found: Preview) -> None:
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Column": [column.name for column in found.report.columns],
-                "Type": [column.type for column in found.report.columns],
-                "Chosen": ["✓" if column.selected else "" for column in found.report.columns],
-                "Why": [_why(column) for column in found.report.columns],
-                "Will change": [_number(c.rows_to_update) for c in found.report.columns],
-                "Blocked by": [_blocked(column.blockers) for column in found.report.columns],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
-        key="tokenization.table",
-        column_config={
+def _columns(found: Preview) -> list[str]:
+    """The table in which columns are ticked; guesses come first and are never ticked beforehand."""
+    by_name = {column.name: column for column in found.report.columns}
+    if _ORDER not in st.session_state:
+        st.session_state[_ORDER] = sorted(by_name, key=lambda name: _rank(by_name[name]))
+    columns = [by_name[name] for name in st.session_state[_ORDER] if name in by_name]
+    if _TABLE not in st.session_state:
+        ticked = [place for place, column in enumerate(columns) if column.selected]
+        st.session_state[_TABLE] = {"selection": {"rows": ticked, "columns": [], "cells": []}}
+    tables.show(
+        columns,
+        _row,
+        key=_TABLE,
+        alt="Columns of the table; Shift and Space tick one",
+        states=("Guess",),
+        config={
             "Column": st.column_config.TextColumn(width="small"),
-            "Type": st.column_config.TextColumn(width=130),
-            "Chosen": st.column_config.TextColumn(width=60, alignment="center"),
-            "Why": st.column_config.TextColumn(width=200),
-            "Will change": st.column_config.TextColumn(width="small", alignment="right"),
-            "Blocked by": st.column_config.TextColumn(width="large"),
+            "Why": st.column_config.TextColumn(width=300),
+            "Rows": st.column_config.NumberColumn(format="localized", width="small"),
         },
+        placeholder="",
+        ticks=True,
     )
+    ticks = st.session_state[_TABLE]["selection"]["rows"]
+    return [columns[place].name for place in ticks if place < len(columns)]
+
+
+def _rank(column: ColumnReport) -> tuple[bool, ...]:
+    return (
+        not column.selected,
+        bool(column.blockers),
+        not column.suggested,
+        not column.possible,
+    )
+
+
+def _row(column: ColumnReport) -> dict[str, Any]:
+    sample = column.samples[0] if column.samples else None
+    return {
+        "Column": column.name,
+        "Guess": "blocked" if column.blockers else column.tier,
+        "Why": _blocked(column.blockers) or column.reason,
+        "Type": column.type,
+        "Fits": "" if column.blockers else column.fits,
+        "Rows": column.rows_to_update,
+        "Before → after": f"{sample.before} → {sample.after}" if sample else "",
+    }
 
 
 def _blocked(blockers: Sequence[str]) -> str:
     """The first is reason enough, and all of a chosen column stand above the table."""
     more = len(blockers) - 1
     return f"{blockers[0]}, and {more} more" if more > 0 else "".join(blockers)
-
-
-def _why(column: ColumnReport) -> str:
-    return f"{column.tier}, needs your tick: {column.reason}" if column.tier else column.reason
-
-
-def _samples(found: Preview) -> None:
-    rows = [
-        {"Column": column.name, "Now (masked)": sample.before, "After the run": sample.after}
-        for column in found.report.columns
-        for sample in column.samples
-    ]
-    if rows:
-        with st.expander(f"Samples, masked ({len(rows)})", icon=":material/visibility_off:"):
-            st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
-
-
-def _ask_columns(found: Preview) -> list[str]:
-    """The person's ticks; guesses are offered first and never ticked beforehand."""
-    columns = sorted(
-        found.report.columns,
-        key=lambda column: (not column.selected, not column.suggested, not column.possible),
-    )
-    possible = [column.name for column in columns if column.selected or not column.blockers]
-    chosen = [choice.name for choice in found.choices]
-    if _COLUMNS not in st.session_state:
-        st.session_state[_COLUMNS] = chosen
-    guesses = [column.name for column in columns if column.suggested and not column.blockers]
-    return list(
-        st.multiselect(
-            "Columns to tokenize",
-            possible,
-            key=_COLUMNS,
-            help="Guessed from names and values: " + ", ".join(guesses) if guesses else None,
-            placeholder="Tick at least one column",
-        )
-    )
 
 
 def _ask_schemes(found: Preview, wanted: list[str]) -> dict[str, str]:
@@ -218,65 +219,84 @@ def _ask_schemes(found: Preview, wanted: list[str]) -> dict[str, str]:
     return {name: scheme for name, scheme in chosen.items() if scheme != found.scheme}
 
 
-def _ask_method(found: Preview) -> tuple[Method, bool]:
-    """How to write, and whether to clean up afterwards; PostgreSQL only."""
+def _ask_method(found: Preview) -> Method:
+    """How to write; PostgreSQL only."""
     if found.engine != POSTGRES:
-        return Method.IN_PLACE, False
+        return Method.IN_PLACE
     reasons = found.report.rewrite_blockers
-    how, after = st.columns(2, vertical_alignment="bottom")
-    method = how.radio(
+    means = "\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS)
+    if _METHOD not in st.session_state:
+        st.session_state[_METHOD] = found.report.method
+    chosen = st.segmented_control(
         "Method",
         list(_METHODS),
         format_func=_METHODS.__getitem__,
-        index=list(_METHODS).index(found.report.method),
         key=_METHOD,
-        horizontal=True,
+        required=True,
+        label_visibility="collapsed",
         disabled=bool(reasons) and found.report.method is Method.IN_PLACE,
-        help="\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS),
+        help=f"The table cannot be rewritten: {escape('; '.join(reasons))}."
+        if reasons
+        else f"A rewrite means:\n{means}",
     )
-    if reasons:
-        st.caption(escape(f"The table cannot be rewritten: {'; '.join(reasons)}."))
-    elif method is Method.REWRITE:
-        st.info("\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS))
-    clean_up = after.checkbox(
-        "Clean up afterwards (VACUUM, ANALYZE, REFRESH)",
-        key="tokenization.clean_up",
-        help="Removes dead row versions and statistics, refreshes the materialized views named "
-        "above, and checks all three.",
-    )
-    return method, clean_up
+    return Method(chosen or Method.IN_PLACE)
 
 
 def _length(scheme: str) -> str:
     return f"{scheme} ({Scheme(scheme).length} characters)"
 
 
-def _run(actor: Actor, found: Preview, *, clean_up: bool) -> None:
-    rows = found.report.rows_to_update
-    if not found.choices or found.report.all_blockers:
+def _run(actor: Actor, found: Preview) -> None:
+    """What is ticked, what it costs, and the button."""
+    report, count = found.report, len(found.choices)
+    if report.method is Method.REWRITE:
+        st.info("\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS))
+    if report.all_blockers:
         return
-    if rows == 0:
-        st.success(
-            "No row holds a plain value: a run would change none and only write the outcome to "
-            "DataHub."
+    values = sum(column.rows_to_update or 0 for column in report.columns if column.selected)
+    clean_up = False
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        if not count:
+            st.markdown("Tick the columns that shall get tokens.")
+            return
+        st.markdown(
+            f"**{counted(count, 'column')} · {counted(values, 'value')}** in "
+            f"{counted(report.rows_to_update or 0, 'row')} · old values stay in WAL and back-ups "
+            "until they expire"
+            if report.rows_to_update != 0
+            else "**No row holds a plain value**: a run would change none and only write the "
+            "outcome to DataHub."
         )
-    typed = found.table.table if service.needs_confirmation(found.is_production, rows) else None
-    st.button(
-        _action(rows),
-        key="tokenization.run",
-        type="secondary" if rows == 0 else "primary",
-        icon=":material/lock:",
-        disabled=not actor.may(Permission.TOKENIZATION_RUN),
-        on_click=confirm.open_dialog,
-        args=(DIALOG,),
-    )
+        st.space("stretch")
+        if found.engine == POSTGRES:
+            clean_up = st.checkbox(
+                "Clean up afterwards",
+                key="tokenization.clean_up",
+                help="VACUUM, ANALYZE and REFRESH: removes dead row versions and statistics, "
+                "refreshes the materialized views named above, and checks all three.",
+            )
+        st.button(
+            _action(report.rows_to_update),
+            key="tokenization.run",
+            type="secondary" if report.rows_to_update == 0 else "primary",
+            icon=":material/lock:",
+            disabled=not actor.may(Permission.TOKENIZATION_RUN),
+            on_click=confirm.open_dialog,
+            args=(DIALOG,),
+        )
+    _ask(actor, found, clean_up=clean_up)
+
+
+def _ask(actor: Actor, found: Preview, *, clean_up: bool) -> None:
+    changes = found.report.rows_to_update
+    typed = service.needs_confirmation(found.is_production, changes)
     confirm.ask(
         DIALOG,
-        title="Replace the values by tokens?" if rows != 0 else "Run without a row to change?",
+        title="Replace the values by tokens?" if changes != 0 else "Run without a row to change?",
         body=lambda: _sure(found),
-        action="Tokenize now" if rows != 0 else "Run now",
+        action="Tokenize now" if changes != 0 else "Run now",
         on_confirm=lambda: _start(actor, found, clean_up=clean_up),
-        typed=typed,
+        typed=found.table.table if typed else None,
     )
 
 
@@ -333,6 +353,7 @@ def _start(actor: Actor, found: Preview, *, clean_up: bool) -> None:
         flash.warning(escape(exc.message))
         return
     forget()
+    st.session_state.pop("tokenization.work.tagged", None)  # its tags are about to change
     st.query_params["run"] = str(run.id)
     st.query_params["view"] = "runs"
     flash.info(f"Run {run.id} is on its way.")

@@ -85,10 +85,11 @@ def mount_a_target(page: Page, role: str) -> None:
 
 def tokenize_a_table(page: Page, role: str) -> None:
     table, rows = {"steward": (NEWSLETTER, "800"), "admin": (ORDERS, "3,000")}[role]
-    tap(page.get_by_test_id("stButtonGroup").get_by_text("URN", exact=True).last)
+    press(page, "Pick a table …")
+    tap(dialog(page).get_by_test_id("stButtonGroup").get_by_text("URN", exact=True))
     fill(page, Dataset_URN=table.urn)
-    press(page, "Preview", exact=True)
-    expect(page.get_by_text("Rows that will change")).to_be_visible(timeout=SLOW)
+    press(dialog(page), "Preview", exact=True)
+    expect(page.get_by_text("Preview again")).to_be_visible(timeout=SLOW)
     settle(page)
     press(page, re.compile(f"Tokenize {rows} rows"))
     press(dialog(page), "Tokenize now")

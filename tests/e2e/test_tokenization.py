@@ -4,12 +4,13 @@ import json
 import os
 import urllib.request
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from backend.sandbox.postgres_tables import CUSTOMERS
-from tests.fixtures.browser import PATIENCE, choose, press, settle
+from tests.fixtures.browser import PATIENCE, press, settle
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -41,10 +42,8 @@ def test_preview_run_proof_and_again_by_trigger(sandbox_portal: Portal, browser_
     page.set_viewport_size({"width": 1360, "height": 1000})
     sandbox_portal.sign_in(page, role="steward", path="/tokenization")
 
-    choose(page, "Dataset (1 found)", "tokenize.public.customers")
-    settle(page)
-    press(page, "Preview")
-    expect(page.get_by_text("Rows that will change")).to_be_visible(timeout=SLOW)
+    page.goto(sandbox_portal.url + "/tokenization?dataset=" + quote(CUSTOMERS.urn))
+    expect(page.get_by_text("2 columns").first).to_be_visible(timeout=SLOW)
     shoot(page, "preview")
     settle(page)
     press(page, "Tokenize 5,000 rows")

@@ -1,6 +1,6 @@
 """The tokenization page: pick, preview, tick, confirm, follow, read back, compare."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,51 +34,94 @@ def runs(world: World) -> tuple[RunView, ...]:
 
 
 def previewed(open_page: OpenPage, world: World, role: str = "steward") -> "AppTest":
-    app = open_page(PAGE, role=role, dataset=world.source.urn("customers"))
-    return app.button(key="tokenization.preview").click().run()
+    return open_page(PAGE, role=role, dataset=world.source.urn("customers"))
 
 
-class TestPick:
-    def test_tagged_datasets_are_offered_and_a_choice_goes_into_the_address(
+def frame(app: "AppTest", column: str) -> Any:
+    """The table that has this column."""
+    (found,) = [each.value for each in app.dataframe if column in each.value]
+    return found
+
+
+def tick(app: "AppTest", *columns: str) -> None:
+    """Tick columns of the preview as the browser says it: by place."""
+    places = [list(frame(app, "Column")["Column"]).index(name) for name in columns]
+    app.session_state["tokenization.table"] = {
+        "selection": {"rows": places, "columns": [], "cells": []}
+    }
+    app.run()
+
+
+class TestWorkList:
+    def test_tagged_datasets_come_first_with_their_likely_columns(
         self, open_page: OpenPage, catalogued: World
     ) -> None:
         app = open_page(PAGE, role="steward")
 
         assert not app.exception
-        box = app.selectbox(key="tokenization.select")
-        assert box.options == [f"{catalogued.source.database}.public.customers · postgres"]
-        box.set_value(catalogued.source.urn("customers")).run()
-        assert app.query_params["dataset"] == catalogued.source.urn("customers")
+        shown = frame(app, "Likely columns")
+        assert list(shown["Table"]) == [f"{catalogued.source.database}.public.customers"]
+        assert list(shown["State"]) == [["tagged"]]
+        assert list(shown["Likely columns"]) == ["2 · email, phone"]
+        assert list(shown["Do"]) == ["Preview"]
 
-    def test_search(self, open_page: OpenPage, catalogued: World) -> None:
-        app = open_page(PAGE, role="steward")
+    def test_what_ran_is_done_and_opens_its_run(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        catalogued.work(catalogued.start("customers"))
 
-        app.segmented_control(key="tokenization.way").set_value("search").run()
-        app.text_input(key="tokenization.text").set_value("customers").run()
+        app = open_page(PAGE, role="steward", only="done")
 
-        assert len(app.selectbox(key="tokenization.select").options) == 1
-        assert (app.query_params["find"], app.query_params["words"]) == ("search", "customers")
+        shown = frame(app, "Likely columns")
+        assert (list(shown["State"]), list(shown["Do"])) == ([["done"]], ["Open"])
 
-    def test_a_search_survives_a_reload(self, open_page: OpenPage, catalogued: World) -> None:
-        urn = catalogued.source.urn("customers")
-        app = open_page(PAGE, role="steward", dataset=urn, find="search", words="customers")
+    def test_viewers_have_no_button(self, open_page: OpenPage, catalogued: World) -> None:
+        app = open_page(PAGE, role="viewer")
 
-        assert app.segmented_control(key="tokenization.way").value == "search"
-        assert app.text_input(key="tokenization.text").value == "customers"
-        assert app.selectbox(key="tokenization.select").value == urn
+        assert "Do" not in frame(app, "Likely columns")
+        assert "tokenization.pick" not in [button.key for button in app.button]
 
-    def test_datahub_away_leaves_the_urn(self, open_page: OpenPage, catalogued: World) -> None:
+    def test_datahub_away_is_a_note(self, open_page: OpenPage, catalogued: World) -> None:
         with catalogued.gms.faults.inject(status=503):
             app = open_page(PAGE, role="steward")
 
         assert not app.exception
-        assert "A dataset can still be given by its URN." in texts(app, "caption")
-        assert "DataHub" in texts(app, "error")
+        assert "DataHub" in texts(app, "caption")
+        assert "tokenization.pick" in [button.key for button in app.button]
 
     def test_no_environment_yet(self, open_page: OpenPage) -> None:
         app = open_page(PAGE, role="steward")
 
         assert "No environment is configured yet" in texts(app, "info")
+
+
+class TestPick:
+    def test_a_table_by_schema_and_name(self, open_page: OpenPage, world: World) -> None:
+        world.source.run(
+            "CREATE TABLE people (email text)",
+            "CREATE SCHEMA crm",
+            "CREATE TABLE crm.leads (a text)",
+        )
+        app = open_page(PAGE, role="steward")
+        app.button(key="tokenization.pick").click().run()
+
+        app.selectbox(key="tokenization.pick.table_schema").set_value("public").run()
+        assert app.selectbox(key="tokenization.pick.table").options == ["people"]
+        app.button(key="tokenization.pick.preview").click().run()
+
+        assert app.query_params["dataset"] == world.source.urn("people")
+
+    def test_search(self, open_page: OpenPage, catalogued: World) -> None:
+        app = open_page(PAGE, role="steward")
+        app.button(key="tokenization.pick").click().run()
+
+        app.segmented_control(key="tokenization.way").set_value("search").run()
+        app.text_input(key="tokenization.text").set_value("customers").run()
+        (box,) = [each for each in app.selectbox if each.key == "tokenization.select"]
+        box.set_value(catalogued.source.urn("customers")).run()
+        app.button(key="tokenization.pick.preview").click().run()
+
+        assert app.query_params["dataset"] == catalogued.source.urn("customers")
 
 
 class TestPreview:
@@ -88,16 +131,11 @@ class TestPreview:
         app = previewed(open_page, catalogued)
 
         assert not app.exception
-        metrics = {metric.label: metric.value for metric in app.metric}
-        assert metrics == {
-            "Rows": "50",
-            "Rows that will change": "50",
-            "Columns chosen": "2",
-            "Scheme": "keyed",
-        }
-        blocked = app.dataframe[0].value.set_index("Column")["Blocked by"]
-        assert blocked["id"] == "its type bigint is not text, and 1 more", "fits its column"
-        everything = "\n".join(frame.value.to_csv() for frame in app.dataframe)
+        assert "50 rows" in texts(app, "caption")
+        assert "**2 columns · 100 values** in 50 rows" in texts(app, "markdown")
+        columns = frame(app, "Column").set_index("Column")
+        assert columns["Why"]["id"] == "its type bigint is not text, and 1 more", "fits its column"
+        everything = "\n".join(each.value.to_csv() for each in app.dataframe)
         assert "tagged pii in DataHub" in everything
         assert "p••••••@•••••••.•••" in everything
         assert "person1@" not in everything
@@ -110,7 +148,7 @@ class TestPreview:
         assert "check constraint" in texts(app, "error")
         assert "tokenization.run" not in [button.key for button in app.button]
 
-    def test_a_guess_is_offered_and_not_ticked(
+    def test_a_guess_is_ticked_in_the_table_and_its_reason_reaches_the_run(
         self, open_page: OpenPage, catalogued: World
     ) -> None:
         catalogued.gms.store.upsert(
@@ -121,23 +159,33 @@ class TestPreview:
 
         app = previewed(open_page, catalogued)
 
-        ticks = app.multiselect(key="tokenization.columns")
-        assert ticks.value == []
-        assert ticks.options[:2] == ["email", "phone"]
-        why = app.dataframe[0].value.set_index("Column")["Why"]
-        assert why["email"] == (
-            "likely, needs your tick: its name says: e-mail address; 100% of 50 values agree"
-        )
-
-        ticks.set_value(["email"]).run()
-        assert "choice of columns has changed" in texts(app, "info")
+        columns = frame(app, "Column")
+        assert list(columns["Column"])[:2] == ["email", "phone"]
+        assert columns["Guess"].iloc[0] == ["likely"]
+        assert app.session_state["tokenization.table"]["selection"]["rows"] == []
         assert "tokenization.run" not in [button.key for button in app.button]
-        app.button(key="tokenization.again").click().run()
-        assert "tokenization.run" in [button.key for button in app.button]
+
+        tick(app, "email")
+
+        assert "**1 column · 50 values** in 50 rows" in texts(app, "markdown")
+        app.button(key="tokenization.run").click().run()
+        app.button(key="tokenization.confirm.confirm").click().run()
+        (run,) = runs(catalogued)
+        assert run.document()["reasons"] == {
+            "email": "chosen by name; its name says: e-mail address; 100% of 50 values agree"
+        }
+
+    def test_a_ticked_column_that_is_blocked_says_why(
+        self, open_page: OpenPage, catalogued: World
+    ) -> None:
+        app = previewed(open_page, catalogued)
+        tick(app, "email", "id")
+
+        assert "its type bigint is not text" in texts(app, "error")
+        assert "tokenization.run" not in [button.key for button in app.button]
 
     def test_a_wrong_urn_is_a_sentence(self, open_page: OpenPage, catalogued: World) -> None:
         app = open_page(PAGE, role="steward", dataset="customers")
-        app.button(key="tokenization.preview").click().run()
 
         assert not app.exception
         assert "is not a" in texts(app, "warning")
@@ -235,8 +283,8 @@ class TestHistory:
 
         app = open_page(PAGE, role="viewer", view="runs", run=str(run.id))
 
-        (frame,) = [each.value for each in app.dataframe if "Created" in each.value]
-        assert list(frame["Created"]) == [run.created_at]
+        created = frame(app, "Created")
+        assert list(created["Created"]) == [run.created_at]
         ended = next(each for each in app.metric if each.label == "Ended")
         assert ended.value.endswith(("now", "ago"))
         assert str(run.finished_at.year if run.finished_at else "") in ended.help
@@ -254,13 +302,13 @@ class TestHistory:
         app.run()
         assert app.subheader[0].value == f"Run {second.id}", "what was ticked is open"
         app.button(key="tokenization.older").click().run()
-        (frame,) = [each.value for each in app.dataframe if "Created" in each.value]
-        assert list(frame["Run"]) == [first.id]
+        created = frame(app, "Created")
+        assert list(created["Run"]) == [first.id]
         assert app.subheader[0].value == f"Run {second.id}", "the list moved on, what is open not"
         app.button(key="tokenization.newest").click().run()
 
-        (frame,) = [each.value for each in app.dataframe if "Created" in each.value]
-        assert list(frame["Run"]) == [second.id]
+        created = frame(app, "Created")
+        assert list(created["Run"]) == [second.id]
         assert "before" not in app.query_params
 
     @pytest.mark.parametrize("number", ["²", "9" * 30, "-1", "x"])
@@ -308,9 +356,9 @@ class TestCompare:
         self.work(catalogued)
         app.run()
 
-        (frame,) = [f.value for f in app.dataframe if "Difference" in f.value]
-        assert list(frame["Difference"]) == ["DataHub says done, but the table holds plain values"]
-        assert list(frame["Detail"]) == ["1 of 50 rows hold a plain value."]
+        (found,) = [f.value for f in app.dataframe if "Difference" in f.value]
+        assert list(found["Difference"]) == ["DataHub says done, but the table holds plain values"]
+        assert list(found["Detail"]) == ["1 of 50 rows hold a plain value."]
 
         catalogued.source.run("UPDATE customers SET email = '' WHERE id = 7")
         catalogued.gms.store.upsert(
@@ -320,8 +368,8 @@ class TestCompare:
         self.work(catalogued)
         app.run()
 
-        (frame,) = [f.value for f in app.dataframe if "Difference" in f.value]
-        assert list(frame["Difference"]) == [
+        (found,) = [f.value for f in app.dataframe if "Difference" in f.value]
+        assert list(found["Difference"]) == [
             "The table holds tokens only, but DataHub does not say done"
         ]
 

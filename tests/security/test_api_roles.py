@@ -25,6 +25,8 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "POST /api/environments/{name}/test": (P.CONNECTIONS_TEST, None),
     "POST /trigger": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
     "POST /api/tokenization/runs": (P.TOKENIZATION_RUN, {"dataset": URN, "columns": ["email"]}),
+    "GET /api/tokenization/worklist": (P.TOKENIZATION_READ, None),
+    "GET /api/tokenization/tables": (P.TOKENIZATION_PREVIEW, None),
     "GET /api/tokenization/runs": (P.TOKENIZATION_READ, None),
     "GET /api/tokenization/runs/{run_id}": (P.TOKENIZATION_READ, None),
     "POST /api/tokenization/runs/{run_id}/clean-up": (P.TOKENIZATION_RUN, None),

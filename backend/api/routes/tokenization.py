@@ -12,9 +12,10 @@ from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
 from backend.core.views import Document
-from backend.tokenization import cleaning, comparison, detection, inline, preview, service
+from backend.tokenization import cleaning, comparison, detection, inline, preview, service, worklist
 from backend.tokenization.answers import PreviewAnswer, Queued, RunAnswer, RunList
 from backend.tokenization.schemas import Method, RunFilters, Trigger
+from backend.tokenization.worklist import TableList, WorkList
 
 router = APIRouter(tags=["tokenization"])
 trigger_router = APIRouter(tags=["tokenization"])
@@ -128,6 +129,40 @@ def get_run(run_id: int, caller: Caller, session: Reader) -> RunAnswer:
 def clean_up(run_id: int, caller: Caller, session: Writer) -> RunAnswer:
     """VACUUM, ANALYZE and REFRESH after a run that succeeded, in the background, and check it."""
     return cleaning.start(session, caller, run_id=run_id).document()
+
+
+@router.get("/tokenization/worklist")
+def get_work_list(
+    caller: Caller,
+    database: State,
+    environment: EnvironmentName = None,
+    only: Annotated[str, Query(max_length=20)] = "open",
+    text: Annotated[str, Query(max_length=500)] = "",
+    limit: Annotated[int, Query(ge=1, le=worklist.MAX_PAGE)] = 50,
+    cursor: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> WorkList:
+    """Datasets by what they need: running, waiting, drifted, failed, tagged, done.
+
+    `only`: one of these, `open` (all but done) or `all`.
+    """
+    tagged = worklist.tagged(database, caller, environment=environment)
+    with database.read() as session:
+        return worklist.work_list(
+            session,
+            caller,
+            environment=environment,
+            tagged=tagged,
+            text=text,
+            only=only,
+            limit=limit,
+            cursor=cursor,
+        )
+
+
+@router.get("/tokenization/tables")
+def get_tables(caller: Caller, database: State, environment: EnvironmentName = None) -> TableList:
+    """The tables of the environment's PostgreSQL and MySQL connections, with their URNs."""
+    return worklist.tables(database, caller, environment=environment)
 
 
 @router.post("/tokenization/comparisons", status_code=202)

@@ -74,13 +74,49 @@ _LINKS = """
 """
 
 
+#: What is needed to say which columns of a dataset are likely personal data.
+_FIELDS = """
+    urn
+    exists
+    name
+    origin
+    platform { urn name }
+    tags { tags { tag { urn } } }
+    schemaMetadata(version: 0) {
+      fields {
+        fieldPath
+        nullable
+        type
+        tags { tags { tag { urn } } }
+        glossaryTerms { terms { term { urn } } }
+      }
+    }
+    editableSchemaMetadata {
+      editableSchemaFieldInfo {
+        fieldPath
+        tags { tags { tag { urn } } }
+        glossaryTerms { terms { term { urn } } }
+      }
+    }
+"""
+
+
 def datasets_with_links(count: int) -> str:
     """A query for `count` datasets, the variables $u0, $u1, … and the answers d0, d1, …"""
+    return _many("portalDatasetLinks", _LINKS, count)
+
+
+def datasets_with_fields(count: int) -> str:
+    """The same with tags and fields."""
+    return _many("portalDatasetFields", _FIELDS, count)
+
+
+def _many(name: str, wanted: str, count: int) -> str:
     variables = ", ".join(f"$u{number}: String!" for number in range(count))
     asked = "\n".join(
-        f"  d{number}: dataset(urn: $u{number}) {{ {_LINKS} }}" for number in range(count)
+        f"  d{number}: dataset(urn: $u{number}) {{ {wanted} }}" for number in range(count)
     )
-    return f"query portalDatasetLinks({variables}) {{\n{asked}\n}}"
+    return f"query {name}({variables}) {{\n{asked}\n}}"
 
 
 SEARCH_DATASETS = """
@@ -178,4 +214,7 @@ ALL = {
     name: value
     for name, value in dict(globals()).items()
     if name.isupper() and not name.startswith("_")
-} | {"datasets_with_links": datasets_with_links(2)}
+} | {
+    "datasets_with_links": datasets_with_links(2),
+    "datasets_with_fields": datasets_with_fields(2),
+}

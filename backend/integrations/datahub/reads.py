@@ -1,6 +1,6 @@
 """Reading entities: existence, a dataset, search, scroll, structured properties."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from backend.core.errors import InvalidInput, NotFound, TooMuch
@@ -29,10 +29,19 @@ class ReadCalls:
             raise NotFound(f"DataHub has no dataset {urn}.")
         return parse.dataset(found)
 
+    def datasets(self, dataset_urns: Sequence[str]) -> dict[str, Dataset]:
+        """Those of the datasets that DataHub has, with tags and fields only, in one query."""
+        return self._many(operations.datasets_with_fields, dataset_urns)
+
     def datasets_with_links(self, dataset_urns: Sequence[str]) -> dict[str, Dataset]:
         """Those of the datasets that DataHub has, with their tags and links only, in one query."""
+        return self._many(operations.datasets_with_links, dataset_urns)
+
+    def _many(
+        self, operation: Callable[[int], str], dataset_urns: Sequence[str]
+    ) -> dict[str, Dataset]:
         found = self._gateway.query(
-            operations.datasets_with_links(len(dataset_urns)),
+            operation(len(dataset_urns)),
             {f"u{number}": urn for number, urn in enumerate(dataset_urns)},
         )
         known = (each for each in found.values() if each and each.get("exists") is not False)

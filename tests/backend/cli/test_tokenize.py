@@ -40,6 +40,15 @@ def run(
     return do
 
 
+class TestList:
+    def test_what_waits_and_the_tables_to_pick_from(self, run: Run, catalogued: World) -> None:
+        (item,) = json.loads(run("list", "--json").out)["items"]
+
+        assert (item["status"], item["columns"]) == ("tagged", ["email", "phone"])
+        assert "tagged" in run("list").out
+        assert catalogued.source.urn("customers") in run("tables").out
+
+
 class TestPreview:
     def test_json_has_the_documented_shape(self, run: Run, catalogued: World) -> None:
         ended = run("preview", catalogued.source.urn("customers"), "--json")

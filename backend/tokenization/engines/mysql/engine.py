@@ -68,6 +68,16 @@ class MySqlEngine:
         self._settings, self._secrets = config.settings, config.secrets
         self._table, self._lock_timeout = table, lock_timeout
 
+    @staticmethod
+    def list_tables(config: ConnectionConfig) -> list[tuple[TableName, int | None]]:
+        with (
+            connect(
+                config.settings, config.secrets, statement_timeout=QUICK_STATEMENT, readonly=True
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            return facts.list_tables(cursor, config.settings["database"])
+
     def require_columns(self, names: Sequence[str]) -> None:
         with self._connect(QUICK_STATEMENT) as connection, connection.cursor() as cursor:
             table = facts.resolve(cursor, self._table)

@@ -271,3 +271,13 @@ def _sees_triggers(cursor: Any, table: TableName) -> bool:
         if rights & {"TRIGGER", "ALL PRIVILEGES"}:
             return True
     return False
+
+
+def list_tables(cursor: Any, database: str) -> list[tuple[TableName, int | None]]:
+    """Base tables of the database; the rows are the storage engine's estimate."""
+    cursor.execute(
+        "SELECT table_name, table_rows FROM information_schema.tables "
+        "WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY 1 LIMIT 5000",
+        (database,),
+    )
+    return [(TableName(database, "", table), rows) for table, rows in cursor.fetchall()]

@@ -336,3 +336,21 @@ def _server(cursor: Cursor) -> ServerFacts:
 def _rows(cursor: Cursor, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     cursor.execute(query, parameters)
     return cursor.fetchall()
+
+
+def list_tables(cursor: Cursor, database: str) -> list[tuple[TableName, int | None]]:
+    """Tables that may be read, partitions left out; the rows are the planner's estimate."""
+    cursor.execute(
+        """
+        SELECT n.nspname, c.relname, c.reltuples::bigint
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+          AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+        ORDER BY 1, 2 LIMIT 5000
+        """
+    )
+    return [
+        (TableName(database, schema, table), rows if rows >= 0 else None)
+        for schema, table, rows in cursor.fetchall()
+    ]

@@ -63,6 +63,20 @@ class PostgresEngine:
         self._table = table
         self._lock_timeout = lock_timeout
 
+    @staticmethod
+    def list_tables(config: ConnectionConfig) -> list[tuple[TableName, int | None]]:
+        with (
+            connect(
+                config.settings,
+                config.secrets,
+                application="steward-portal tables",
+                statement_timeout=QUICK_STATEMENT,
+                readonly=True,
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            return catalog.list_tables(cursor, config.settings["database"])
+
     def require_columns(self, names: Sequence[str]) -> None:
         with self._connect("look", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
             table = catalog.resolve(cursor, self._table)

@@ -1,0 +1,152 @@
+"""The page's first list: datasets by what they need, each with its next step as a button."""
+
+from typing import Any
+
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.core.words import named
+from backend.tokenization import worklist
+from backend.tokenization.worklist import Tagged, WorkItem, WorkList
+from pages.shared import filters, tables
+from pages.shell import calls
+from pages.shell.errors import escape
+from pages.tokenization import pick_dialog, preview_view
+
+PAGE = 50
+_TABLE = "tokenization.work"
+_BUTTON = "tokenization.work.do"
+_TAGGED = "tokenization.work.tagged"
+_ITEMS = "tokenization.work.items"
+_LABELS = {
+    "open": "To do",
+    "tagged": "Tagged",
+    "waiting": "Waiting",
+    "running": "Running",
+    "drifted": "Drifted",
+    "failed": "Failed",
+    "done": "Done",
+}
+#: What opens a run instead of a preview.
+_OPENS = ("running", "failed", "done")
+
+
+def draw(actor: Actor, environment: str) -> None:
+    """Filters in one line, then the list; its button opens the preview, or the run."""
+    left, search, pick, again = st.columns([7, 3, 1.6, 0.6], vertical_alignment="center")
+    with search:
+        text = filters.text(
+            "Table or column",
+            "text",
+            key="tokenization.work.text",
+            placeholder="table or column",
+            label_visibility="collapsed",
+        )
+    if actor.may(Permission.TOKENIZATION_PREVIEW):
+        pick_dialog.button(pick, environment)
+    refresh = again.button(
+        "",
+        key="tokenization.refresh",
+        icon=":material/refresh:",
+        help="Ask DataHub for its tags again",
+    )
+    found = calls.read(
+        worklist.work_list,
+        environment=environment,
+        tagged=_tagged(environment, refresh=refresh),
+        text=text,
+        only=_only(),
+        limit=PAGE,
+        cursor=filters.number("from") or 0,
+    )
+    with left:
+        filters.pills(
+            "Show",
+            "only",
+            {name: f"{label} {found.counts[name]:,}" for name, label in _LABELS.items()},
+            "open",
+            key="tokenization.work.only",
+            help="By what a dataset needs",
+        )
+    if found.note:
+        st.caption(escape(found.note))
+    _list(actor, found)
+
+
+def _tagged(environment: str, *, refresh: bool) -> Tagged:
+    """Asked once per visit, not at every rerun."""
+    remembered = st.session_state.get(_TAGGED)
+    if refresh or remembered is None or remembered[0] != environment:
+        with st.spinner("Asking DataHub …"):
+            found = calls.on_database(worklist.tagged, environment=environment)
+        st.session_state[_TAGGED] = remembered = (environment, found)
+    answer: Tagged = remembered[1]
+    return answer
+
+
+def forget() -> None:
+    """A run has started: DataHub's tags are about to change."""
+    st.session_state.pop(_TAGGED, None)
+
+
+def _list(actor: Actor, found: WorkList) -> None:
+    if not found.items:
+        st.info(
+            "Nothing is tagged, waiting or running. Put the tag tokenize/run on a dataset in "
+            "DataHub, or pick a table."
+            if found.counts["all"] == 0
+            else "No dataset fits these filters."
+        )
+        return
+    st.session_state[_ITEMS] = found.items
+    config: dict[str, Any] = {
+        "Plain rows": st.column_config.NumberColumn(format="localized"),
+        "Why": st.column_config.TextColumn(width="medium"),
+    }
+    may = actor.may(Permission.TOKENIZATION_PREVIEW)
+    if may:
+        config["Do"] = st.column_config.ButtonColumn("Do", key=_BUTTON, on_click=_pressed)
+    tables.show(
+        found.items,
+        lambda item: _row(item) | ({"Do": _verb(item)} if may else {}),
+        key=_TABLE,
+        alt="Datasets by what they need",
+        states=("State",),
+        optional=("Plain rows", "Why", "Since"),
+        config=config,
+    )
+    filters.pages(found.next_cursor, parameter="from", key="tokenization.work.pages")
+
+
+def _row(item: WorkItem) -> dict[str, Any]:
+    many = len(item.columns)
+    return {
+        "State": item.status,
+        "Table": item.table,
+        "Likely columns": f"{many} · {named(item.columns)}" if many else "",
+        "Plain rows": item.rows_plain,
+        "Why": item.reason,
+        "Since": item.since,
+    }
+
+
+def _verb(item: WorkItem) -> str:
+    return "Open" if item.status in _OPENS and item.run_id else "Preview"
+
+
+def _pressed() -> None:
+    place = st.session_state[_BUTTON]["row"]
+    items: list[WorkItem] = st.session_state.get(_ITEMS, [])
+    if place >= len(items):
+        return
+    item = items[place]
+    if _verb(item) == "Open":
+        st.query_params.update({"view": "runs", "run": str(item.run_id)})
+        return
+    preview_view.forget()
+    st.query_params["dataset"] = item.dataset
+
+
+def _only() -> str:
+    asked = st.query_params.get("only", "open")
+    return asked if asked in _LABELS else "open"
