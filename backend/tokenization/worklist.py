@@ -26,8 +26,10 @@ Status = Literal["running", "waiting", "drifted", "failed", "tagged", "done"]
 STATUSES: tuple[Status, ...] = ("running", "waiting", "drifted", "failed", "tagged", "done")
 MAX_PAGE = 200
 MAX_TAGGED = 200
+MAX_FAILED = 1_000
 _BATCH = 20
 _RECENT = timedelta(days=30)
+_BAD = (RunState.FAILED, RunState.INTERRUPTED)
 
 
 class WorkItem(View):
@@ -215,12 +217,12 @@ def _items(
     yield from (_of_run(row, "running", row.created_at) for row in runs)
     yield from _waiting(session, actor, environment_id, name)
     yield from _drifted(session, actor, name)
-    for row in repository.latest_by_dataset(session, since=clock.now() - _RECENT):
-        if row.environment_id == environment_id and row.state in (
-            RunState.FAILED,
-            RunState.INTERRUPTED,
-        ):
-            yield _of_run(row, "failed", row.finished_at)
+    failed = repository.last_ended(session, _BAD, since=clock.now() - _RECENT, limit=MAX_FAILED)
+    yield from (
+        _of_run(row, "failed", row.finished_at)
+        for row in failed
+        if row.environment_id == environment_id
+    )
     for urn, columns in tagged.columns.items():
         yield WorkItem(dataset=urn, table=_table(urn), status="tagged", columns=columns)
     for row in repository.latest_succeeded(session, environment_id):
