@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth import cookies, handover, inline, origin
+from auth import cookies, inline, origin, ticket_form
 from backend.core.settings import get_settings
 
 #: Streamlit's own surfaces that tell strangers about the process; the portal uses neither.
@@ -83,7 +83,7 @@ def _has_nonce(scope: Scope) -> bool:
 @lru_cache(maxsize=1)
 def page_policy() -> str:
     """The Content-Security-Policy of every answer, the API's documentation page included."""
-    scripts = (*handover.SCRIPTS, *inline.SCRIPTS, *_streamlit_inline_scripts())
+    scripts = (*ticket_form.SCRIPTS, *inline.SCRIPTS, *_streamlit_inline_scripts())
     hashes = " ".join(f"'{_hash(script)}'" for script in scripts)
     return "; ".join(
         (

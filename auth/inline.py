@@ -1,7 +1,7 @@
 """Inline scripts of the portal's own pages besides those of the sign-in.
 
-They are constant, as those of `auth.handover` are, because the Content-Security-Policy lists their
-hashes; what they need is on the page.
+They are constant, as those of `auth.ticket_form` are, because the Content-Security-Policy lists
+their hashes; what they need is on the page.
 """
 
 from typing import Literal

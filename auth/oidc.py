@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from auth import cookies, current, forms, handover
+from auth import cookies, current, forms, ticket_form
 from auth.paths import CALLBACK_PATH, PROVIDER_LOGOUT_PATH, PROVIDER_PATH
 from backend.accounts import provider_flows, provider_sessions, provider_trips, providers
 from backend.accounts.provider_flows import Flow
@@ -39,7 +39,7 @@ def page() -> bool:
         st.error(html_free(error), icon=":material/error:")
     automatic = [provider for provider in configured if provider.auto_login]
     if len(automatic) == 1 and not error and CHOOSE not in st.query_params:
-        handover.post(PROVIDER_PATH, {"provider": automatic[0].name, "next": ""})
+        ticket_form.post(PROVIDER_PATH, {"provider": automatic[0].name, "next": ""})
         return True
     for provider in configured:
         if st.button(
@@ -49,14 +49,14 @@ def page() -> bool:
             width="stretch",
         ):
             st.session_state.pop(_ERROR, None)
-            handover.post(PROVIDER_PATH, {"provider": provider.name, "next": ""})
+            ticket_form.post(PROVIDER_PATH, {"provider": provider.name, "next": ""})
             return True
     return False
 
 
 def ask_again(provider: str) -> None:
     """Send the browser to the provider, which asks the person again; it comes back to this page."""
-    handover.post(PROVIDER_PATH, {"provider": provider, "fresh": "1", "next": ""})
+    ticket_form.post(PROVIDER_PATH, {"provider": provider, "fresh": "1", "next": ""})
 
 
 def html_free(text: str) -> str:

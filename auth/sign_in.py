@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from auth import current, handover, oidc
+from auth import current, oidc, ticket_form
 from backend.accounts import sign_in
 from backend.core.access import Actor
 from backend.core.database import get_database
@@ -67,7 +67,7 @@ def _second_step() -> None:
         st.error(exc.message, icon=":material/error:")
         return
     del st.session_state[_HALF_WAY]
-    handover.sign_in(actor)
+    ticket_form.sign_in(actor)
 
 
 def _form() -> Any:
@@ -117,4 +117,4 @@ class _Behind:
     def set_cookie(self) -> None:
         """The form asks for the cookie after `login` said yes."""
         if self._actor is not None:
-            handover.sign_in(self._actor)
+            ticket_form.sign_in(self._actor)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from auth import current, handover
+from auth import current, ticket_form
 from auth.paths import SIGN_OUT_PATH
 from backend.accounts import sessions
 from backend.core.database import get_database
@@ -13,5 +13,5 @@ def button(label: str = "Sign out") -> None:
     if st.button(label, key="auth.sign_out", icon=":material/logout:", width="stretch"):
         with get_database().write() as session:
             sessions.sign_out(session, current.raw_cookie())
-        handover.post(SIGN_OUT_PATH, {})
+        ticket_form.post(SIGN_OUT_PATH, {})
         st.stop()

@@ -1,6 +1,6 @@
 """`python -m backend notifications`: channels, what was sent, and what happened."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,15 +12,18 @@ from backend.notifications.schemas import ChannelView
 app = new_app("Notifications: where messages go, what was sent, what happened.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the channel.")]
+Account = Annotated[
+    str, typer.Option("--account", help="The channels of this account, not the portal's.")
+]
 Limit = Annotated[int, typer.Option(min=1, max=inbox.MAX_PAGE)]
 Cursor = Annotated[int | None, typer.Option(help="next_cursor of the page before.")]
 
 
 @app.command("list")
-def list_channels(json: Json = False) -> None:
-    """The portal's channels."""
+def list_channels(account: Account = "", json: Json = False) -> None:
+    """The portal's channels, or an account's."""
     with cli.unit_read() as (session, actor):
-        found = channels.list_channels(session, actor)
+        found = channels.list_channels(session, actor, **_of(account))
     rows = [
         [each.name, each.shown, each.environment or "all", _kinds(each), _state(each)]
         for each in found
@@ -47,6 +50,7 @@ def add(
     ] = None,
     quiet: Annotated[str, typer.Option(help="Only errors then, UTC: mon-sun 20:00-07:00.")] = "",
     digest: Annotated[str, typer.Option(help="hourly or daily: gather what is not urgent.")] = "",
+    account: Account = "",
     json: Json = False,
 ) -> None:
     """Add a channel; its address is read from stdin, because it holds secrets.
@@ -64,36 +68,37 @@ def add(
             kinds=event or (),
             quiet=quiet,
             digest=digest,  # type: ignore[arg-type]  # the service says what it takes
+            **_of(account),
         )
     key = f" It signs with the key {view.signing_key}" if view.signing_key else ""
     emit(view, json, f"Channel {view.name} sends to {view.shown}.{key}")
 
 
 @app.command("test")
-def send_test(name: Name, json: Json = False) -> None:
+def send_test(name: Name, account: Account = "", json: Json = False) -> None:
     """Send a test message now."""
-    channels.send_test(cli.database(), cli.actor(), name=name)
+    channels.send_test(cli.database(), cli.actor(), name=name, **_of(account))
     emit({"channel": name, "status": "sent"}, json, f"Channel {name} took the test message.")
 
 
 @app.command("enable")
-def enable(name: Name, json: Json = False) -> None:
+def enable(name: Name, account: Account = "", json: Json = False) -> None:
     """Let a channel go on; what happened meanwhile is not sent."""
-    _switch(name, True, json)
+    _switch(name, True, account, json)
 
 
 @app.command("disable")
-def disable(name: Name, json: Json = False) -> None:
+def disable(name: Name, account: Account = "", json: Json = False) -> None:
     """Stop a channel for a while."""
-    _switch(name, False, json)
+    _switch(name, False, account, json)
 
 
 @app.command("remove")
-def remove(name: Name, yes: Yes = False, json: Json = False) -> None:
+def remove(name: Name, account: Account = "", yes: Yes = False, json: Json = False) -> None:
     """Remove a channel with what waits for it."""
     cli.confirm(f"Remove the channel {name}?", yes=yes)
     with cli.unit_write() as (session, actor):
-        channels.remove(session, actor, name=name)
+        channels.remove(session, actor, name=name, **_of(account))
     emit({"channel": name, "status": "removed"}, json, f"Channel {name} is removed.")
 
 
@@ -120,10 +125,14 @@ def show_inbox(limit: Limit = 50, cursor: Cursor = None, json: Json = False) -> 
     emit(page, json, (text + cli.more(page.next_cursor)) if rows else "Nothing happened.")
 
 
-def _switch(name: str, enabled: bool, json: bool) -> None:
+def _switch(name: str, enabled: bool, account: str, json: bool) -> None:
     with cli.unit_write() as (session, actor):
-        view = channels.set_enabled(session, actor, name=name, enabled=enabled)
+        view = channels.set_enabled(session, actor, name=name, enabled=enabled, **_of(account))
     emit(view, json, f"Channel {view.name}: {_state(view)}.")
+
+
+def _of(account: str) -> dict[str, Any]:
+    return {"personal": bool(account), "account": account}
 
 
 def _kinds(view: ChannelView) -> str:

@@ -21,9 +21,9 @@ from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.ingestion import resolve, runs
 from backend.ingestion.schemas import Request
 from backend.jobs import service as jobs
-from backend.mounts import explorer
+from backend.mounts import explorer, orphans
 from backend.mounts.schemas import Filters
-from backend.tokenization import preview
+from backend.tokenization import catalog, preview
 from backend.tokenization import service as tokenization
 from backend.tokenization.schemas import Trigger
 from backend.user_sync import service as user_sync
@@ -190,6 +190,36 @@ class _Tools:
                 limit=MAX_ITEMS,
             )
         return page.model_dump(mode="json")
+
+    def list_orphans(
+        self, environment: str = "", host: str = "", cursor: str = ""
+    ) -> dict[str, Any]:
+        """Mounts that the last scan found evidence against; next_cursor as cursor for more."""
+        with self._database.read() as session:
+            page = orphans.list_found(
+                session,
+                self._who,
+                environment=environment or None,
+                filters=Filters(host=host),
+                cursor=cursor,
+                limit=MAX_ITEMS,
+            )
+        return page.model_dump(mode="json")
+
+    def find_datasets(
+        self, text: str = "", tagged: bool = False, environment: str = ""
+    ) -> dict[str, Any]:
+        """Datasets that can be tokenized, at most 50; tagged: those marked for it. For their
+        columns with personal data see preview_tokenization."""
+        found = catalog.find_datasets(
+            self._database, self._who, environment=environment or None, text=text, tagged=tagged
+        )
+        return {
+            "items": [
+                {"dataset": each.urn, "name": each.name, "platform": each.platform}
+                for each in found
+            ]
+        }
 
     def resolve_ingestion(self, dataset_urn: str, environment: str = "") -> dict[str, Any]:
         """Which target would ingest a dataset, and by which rule."""

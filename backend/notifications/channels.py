@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from backend.accounts import step_up
 from backend.connections import guard, resolve
 from backend.core import access, audit, events, secret_store, windows
-from backend.core.access import PERMISSIONS, Actor, Permission, Role
+from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidInput
@@ -21,8 +21,9 @@ from backend.integrations.apprise import client as apprise
 from backend.integrations.webhook import client as webhook
 from backend.models.accounts import Account
 from backend.models.notifications import NotificationChannel as Channel
-from backend.notifications import messages, repository
+from backend.notifications import messages, owners, repository
 from backend.notifications.messages import Message
+from backend.notifications.owners import Owner
 from backend.notifications.schemas import ChannelView, Digest, KindView, NewChannel
 
 MAX_ADDRESS = 2_000
@@ -65,11 +66,11 @@ def kinds(_session: ReadSession, actor: Actor) -> tuple[KindView, ...]:
 
 
 def list_channels(
-    session: ReadSession, actor: Actor, *, personal: bool = False
+    session: ReadSession, actor: Actor, *, personal: bool = False, account: str = ""
 ) -> tuple[ChannelView, ...]:
-    """The portal's own channels, or the actor's."""
-    owner_id = _owner(actor, personal)
-    return _views(session, repository.channels(session, owner_id))
+    """The portal's own channels, or a person's (`owners.find`)."""
+    owner = owners.find(session, actor, personal=personal, account=account)
+    return _views(session, repository.channels(session, owner.id))
 
 
 def add(
@@ -79,42 +80,44 @@ def add(
     name: str,
     address: str,
     personal: bool = False,
+    account: str = "",
     environment: str = "",
     kinds: Sequence[str] = (),
     quiet: str = "",
     digest: Digest = "",
 ) -> NewChannel:
     """Make a channel. address: http(s)://, json(s):// for a signed webhook, or any that Apprise
-    knows. kinds: of events, none for all that concern it. quiet: a window, UTC, in which only
-    errors are sent. digest: "hourly" or "daily" gathers what is not urgent.
+    knows. personal, account: whose it is (`owners.find`). kinds: of events, none for all that
+    concern it. quiet: a window, UTC, in which only errors are sent. digest: "hourly" or "daily"
+    gathers what is not urgent.
 
     Raises InvalidInput, Conflict for a name that is taken, EnvironmentNotFound,
     NotFresh (`accounts.step_up`).
     """
-    owner_id = _owner(actor, personal, write=True)
+    owner = owners.find(session, actor, personal=personal, account=account, write=True)
     step_up.require(session, actor)
-    name, kinds = _checked_name(name), _checked_kinds(actor, kinds, personal)
+    name, kinds = _checked_name(name), _checked_kinds(owner, kinds)
     if digest not in _DIGESTS:
         raise InvalidInput("digest is hourly, daily or left out.")
     try:
         quiet = windows.checked(quiet)
     except ValueError as exc:
         raise InvalidInput(f"quiet: {exc}.") from exc
-    target = _target(name, address.strip(), key=_new_key(), public=_public(actor, personal))
+    target = _target(name, address.strip(), key=_new_key(), public=owner.is_public)
     guard.check_outbound_literal(f"The channel {name}", target.hosts, public=target.public)
-    existing = repository.channels(session, owner_id)
+    existing = repository.channels(session, owner.id)
     if any(row.name == name for row in existing):
         raise Conflict(f"There is a channel {name!r} already: remove it, or take another name.")
     if len(existing) >= MAX_CHANNELS:
         raise InvalidInput(f"At most {MAX_CHANNELS} channels: remove one first.")
     row = Channel(
-        owner_id=owner_id,
+        owner_id=owner.id,
         name=name,
         environment_id=resolve.environment(session, environment).id if environment else None,
         kinds=list(kinds),
         service=target.service,
         shown=_shown(target),
-        ciphertext=_sealed(secret_store.get_vault(), owner_id, name, target),
+        ciphertext=_sealed(secret_store.get_vault(), owner.id, name, target),
         quiet=quiet,
         digest=digest,
         created_at=database_now(session),
@@ -131,10 +134,17 @@ def add(
 
 
 def set_enabled(
-    session: WriteSession, actor: Actor, *, name: str, enabled: bool, personal: bool = False
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    enabled: bool,
+    personal: bool = False,
+    account: str = "",
 ) -> ChannelView:
     """Stop a channel for a while, or let it go on; what happens meanwhile is not sent later."""
-    row = repository.channel(session, _owner(actor, personal, write=True), name)
+    owner = owners.find(session, actor, personal=personal, account=account, write=True)
+    row = repository.channel(session, owner.id, name)
     if enabled and not row.enabled:
         row.since_event = repository.newest_event(session)
     row.enabled = enabled
@@ -144,19 +154,24 @@ def set_enabled(
     return view
 
 
-def remove(session: WriteSession, actor: Actor, *, name: str, personal: bool = False) -> None:
+def remove(
+    session: WriteSession, actor: Actor, *, name: str, personal: bool = False, account: str = ""
+) -> None:
     """Remove a channel with what waits for it. Raises NotFound."""
-    row = repository.channel(session, _owner(actor, personal, write=True), name)
+    owner = owners.find(session, actor, personal=personal, account=account, write=True)
+    row = repository.channel(session, owner.id, name)
     _record(session, actor, row, "removed")
     session.delete(row)
     session.flush()
 
 
-def send_test(database: Database, actor: Actor, *, name: str, personal: bool = False) -> None:
+def send_test(
+    database: Database, actor: Actor, *, name: str, personal: bool = False, account: str = ""
+) -> None:
     """Send a test message now. Raises NotFound, UpstreamError with the reason."""
-    owner_id = _owner(actor, personal, write=True)
     with database.write() as session:
-        row = repository.channel(session, owner_id, name)
+        owner = owners.find(session, actor, personal=personal, account=account, write=True)
+        row = repository.channel(session, owner.id, name)
         target = opened(session, row)
         _record(session, actor, row, "tested")
     target.send(messages.example(), message_id=f"test-{secrets.token_hex(8)}")
@@ -171,13 +186,8 @@ def opened(session: ReadSession, row: Channel) -> Target:
     public = False
     if row.owner_id:
         account = session.get(Account, row.owner_id)
-        public = account is None or Permission.NOTIFICATIONS_WRITE not in permissions_of(account)
+        public = account is None or Owner(account.id, owners.permissions_of(account)).is_public
     return _target(row.name, kept["address"], key=kept["key"], public=public)
-
-
-def permissions_of(account: Account) -> frozenset[Permission]:
-    """Of a person by the role they have now; none for a disabled one."""
-    return frozenset() if account.disabled else PERMISSIONS[Role(account.role)]
 
 
 def rotate(session: WriteSession, vault: Vault) -> int:
@@ -186,22 +196,6 @@ def rotate(session: WriteSession, vault: Vault) -> int:
     for row in rows:
         row.ciphertext = vault.rotate(row.ciphertext, binding=_binding(row.owner_id, row.name))
     return len(rows)
-
-
-def _owner(actor: Actor, personal: bool, *, write: bool = False) -> int:
-    """Whose channels these are; raises NotPermitted."""
-    if not personal:
-        needed = Permission.NOTIFICATIONS_WRITE if write else Permission.NOTIFICATIONS_READ
-        access.require(actor, needed)
-        return 0
-    access.require(actor, Permission.OWN_ACCOUNT if write else Permission.NOTIFICATIONS_READ)
-    if actor.kind != "user":
-        raise InvalidInput("Only an account has channels of its own: sign in on the page.")
-    return actor.id
-
-
-def _public(actor: Actor, personal: bool) -> bool:
-    return personal and not actor.may(Permission.NOTIFICATIONS_WRITE)
 
 
 def _target(name: str, address: str, *, key: str, public: bool) -> Target:
@@ -267,14 +261,14 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _checked_kinds(actor: Actor, names: Sequence[str], personal: bool) -> tuple[str, ...]:
+def _checked_kinds(owner: Owner, names: Sequence[str]) -> tuple[str, ...]:
     known = events.kinds()
     for name in names:
         kind = known.get(name)
         if kind is None:
             raise InvalidInput(f"There is no event {name[:60]!r}: {', '.join(sorted(known))}.")
-        if personal and not actor.may(kind.permission):
-            raise InvalidInput(f"Your role, {actor.role.value}, is not told of {name}.")
+        if owner.id and kind.permission not in owner.permissions:
+            raise InvalidInput(f"The role of whom it would tell is not told of {name}.")
     return tuple(dict.fromkeys(names))
 
 

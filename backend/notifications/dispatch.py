@@ -14,7 +14,7 @@ from backend.jobs.errors import JobNotFound
 from backend.models.accounts import Account
 from backend.models.notifications import NotificationChannel as Channel
 from backend.models.notifications import NotificationDelivery as Delivery
-from backend.notifications import channels, repository
+from backend.notifications import owners, repository
 
 KIND = "notifications.deliver"
 _DIGEST = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
@@ -96,7 +96,7 @@ def _wants(channel: Channel, event: Event, owners: Mapping[int, Account]) -> boo
 def _concerns(event: Event, owner: Account | None) -> bool:
     if owner is None or event.excludes_id == owner.id:
         return False
-    may = event.permission in {each.value for each in channels.permissions_of(owner)}
+    may = event.permission in {each.value for each in owners.permissions_of(owner)}
     return may and event.concerns_id in (None, owner.id)
 
 

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from auth import handover, inline
+from auth import inline, ticket_form
 from auth.headers import page_policy
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -47,13 +47,13 @@ class TestPagePolicy:
     def test_runs_the_portals_own_inline_scripts_and_no_others(self) -> None:
         (scripts,) = re.findall(r"script-src ([^;]+)", page_policy())
         assert "unsafe" not in scripts
-        for script in (*handover.SCRIPTS, *inline.SCRIPTS):
+        for script in (*ticket_form.SCRIPTS, *inline.SCRIPTS):
             digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
             assert f"'sha256-{digest}'" in scripts
 
     def test_knows_the_inline_script_of_the_installed_streamlit(self) -> None:
         (scripts,) = re.findall(r"script-src ([^;]+)", page_policy())
-        assert scripts.count("sha256-") == len(handover.SCRIPTS) + len(inline.SCRIPTS) + 1
+        assert scripts.count("sha256-") == len(ticket_form.SCRIPTS) + len(inline.SCRIPTS) + 1
 
 
 class TestNonce:

@@ -21,6 +21,9 @@ router = APIRouter(tags=["notifications"])
 Name = Annotated[str, Path(min_length=1, max_length=80)]
 Limit = Annotated[int, Query(ge=1, le=inbox.MAX_PAGE)]
 Cursor = Annotated[int | None, Query(ge=1, le=2**53)]
+Personal = Annotated[
+    bool, Query(description="Those of the account that made this token, not the portal's.")
+]
 
 
 class _Body(BaseModel):
@@ -28,10 +31,12 @@ class _Body(BaseModel):
 
 
 class Channel(_Body):
-    """address: https://… for a signed webhook, or one of Apprise's; it is never shown again."""
+    """address: https://… for a signed webhook, or one of Apprise's; it is never shown again.
+    personal: it tells the account that made this token what concerns them."""
 
     name: str = Field(min_length=1, max_length=80)
     address: str = Field(min_length=1, max_length=channels.MAX_ADDRESS)
+    personal: bool = False
     environment: str = Field(default="", max_length=80)
     kinds: list[Annotated[str, Field(max_length=60)]] = Field(default=[], max_length=100)
     quiet: str = Field(default="", max_length=60)
@@ -62,9 +67,9 @@ def list_kinds(session: Reader, caller: Caller) -> Kinds:
 
 
 @router.get("/notifications/channels")
-def list_channels(session: Reader, caller: Caller) -> Channels:
-    """The portal's channels, without their addresses."""
-    return Channels(items=list(channels.list_channels(session, caller)))
+def list_channels(session: Reader, caller: Caller, personal: Personal = False) -> Channels:
+    """The portal's channels, or a person's, without their addresses."""
+    return Channels(items=list(channels.list_channels(session, caller, personal=personal)))
 
 
 @router.post("/notifications/channels", status_code=201)
@@ -74,22 +79,24 @@ def add_channel(session: Writer, caller: Caller, body: Channel) -> NewChannel:
 
 
 @router.put("/notifications/channels/{name}/enabled")
-def switch_channel(session: Writer, caller: Caller, name: Name, body: Switch) -> ChannelView:
+def switch_channel(
+    session: Writer, caller: Caller, name: Name, body: Switch, personal: Personal = False
+) -> ChannelView:
     """Stop a channel for a while, or let it go on."""
-    return channels.set_enabled(session, caller, name=name, enabled=body.enabled)
+    return channels.set_enabled(session, caller, name=name, enabled=body.enabled, personal=personal)
 
 
 @router.post("/notifications/channels/{name}/test")
-def test_channel(database: State, caller: Caller, name: Name) -> Tested:
+def send_test(database: State, caller: Caller, name: Name, personal: Personal = False) -> Tested:
     """Send a test message now; 502 to 504 with the reason when it is not taken."""
-    channels.send_test(database, caller, name=name)
+    channels.send_test(database, caller, name=name, personal=personal)
     return Tested(channel=name, status="sent")
 
 
 @router.delete("/notifications/channels/{name}", status_code=204, response_class=Response)
-def remove_channel(session: Writer, caller: Caller, name: Name) -> None:
+def remove_channel(session: Writer, caller: Caller, name: Name, personal: Personal = False) -> None:
     """Remove a channel with what waits for it."""
-    channels.remove(session, caller, name=name)
+    channels.remove(session, caller, name=name, personal=personal)
 
 
 @router.get("/notifications/deliveries")

@@ -16,7 +16,7 @@ from backend.jobs import registry, runner
 from backend.jobs.enqueue import enqueue
 from backend.models import Job, NotificationDelivery
 from backend.notifications import alerts as channel_alerts
-from backend.notifications import channels, delivery, dispatch
+from backend.notifications import channels, delivery, dispatch, owners
 from tests.backend.changes.conftest import ONE, World
 from tests.backend.notifications.conftest import Receiver, add, pump
 
@@ -63,8 +63,7 @@ class TestChanges:
     def test_a_personal_channel_gets_what_concerns_its_owner(
         self, world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(channels, "_public", lambda *_: False)
-        monkeypatch.setattr(channels, "permissions_of", _all_reach_private(channels.permissions_of))
+        monkeypatch.setattr(owners.Owner, "is_public", False)
         for name in ("ann", "bob", "dan"):
             with world.database.write() as session:
                 channels.add(
@@ -108,11 +107,6 @@ class TestChanges:
         lifecycle.track(world.database)
         pump(world.database)
         assert receiver.told == [("changes.expired", "once", f"Change {number} is expired")]
-
-
-def _all_reach_private(real: Any) -> Any:
-    """The role's permissions, and the one that lets a test's channel reach this machine."""
-    return lambda account: real(account) | {channels.Permission.NOTIFICATIONS_WRITE}
 
 
 class TestConditions:

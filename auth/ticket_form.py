@@ -18,7 +18,7 @@ from backend.core.database import get_database
 
 #: Sends the newest form; an empty `next` becomes the address the person asked for.
 POST_SCRIPT = (
-    "(()=>{const f=[...document.querySelectorAll('form.portal-handover')].pop();"
+    "(()=>{const f=[...document.querySelectorAll('form.portal-ticket-form')].pop();"
     "if(!f||f.dataset.sent)return;f.dataset.sent='1';const n=f.elements.next;"
     "if(n&&!n.value)n.value=location.pathname+location.search;f.submit()})()"
 )
@@ -42,7 +42,7 @@ def post(path: str, fields: dict[str, str]) -> None:
         for name, value in fields.items()
     )
     st.html(
-        f'<form class="portal-handover" method="post" action="{html.escape(path)}">{inputs}'
+        f'<form class="portal-ticket-form" method="post" action="{html.escape(path)}">{inputs}'
         f"</form><script>{POST_SCRIPT}</script>",
         unsafe_allow_javascript=True,
     )

@@ -1,0 +1,69 @@
+"""Whose channels somebody means: the portal's, their own, or those of the account they name."""
+
+from dataclasses import dataclass
+
+from backend.accounts import identity, repository
+from backend.accounts.names import name_key
+from backend.core import access
+from backend.core.access import PERMISSIONS, Actor, Permission, Role
+from backend.core.database import ReadSession
+from backend.core.errors import InvalidInput, NotFound
+from backend.models.accounts import Account
+
+
+@dataclass(frozen=True)
+class Owner:
+    """id: the account's, 0 for the portal. permissions: what it may be told of, and reach."""
+
+    id: int
+    permissions: frozenset[Permission]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its channels reach public addresses only."""
+        return self.id != 0 and Permission.NOTIFICATIONS_WRITE not in self.permissions
+
+
+def permissions_of(account: Account) -> frozenset[Permission]:
+    """Of a person by the role they have now; none for a disabled one."""
+    return frozenset() if account.disabled else PERMISSIONS[Role(account.role)]
+
+
+def find(
+    session: ReadSession, actor: Actor, *, personal: bool, account: str = "", write: bool = False
+) -> Owner:
+    """The portal's channels, or a person's: an account's own; of a token, those of the account that
+    made it; at the command line those of `account`.
+
+    Raises NotPermitted, NotFound, InvalidInput when no account is meant.
+    """
+    if not personal:
+        access.require(
+            actor, Permission.NOTIFICATIONS_WRITE if write else Permission.NOTIFICATIONS_READ
+        )
+        return Owner(0, PERMISSIONS[actor.role])
+    access.require(actor, Permission.OWN_ACCOUNT if write else Permission.NOTIFICATIONS_READ)
+    if actor.kind == "user":
+        return Owner(actor.id, PERMISSIONS[actor.role])
+    row = _maker(session, actor) if actor.kind == "api_token" else _named(session, account)
+    return Owner(row.id, permissions_of(row))
+
+
+def _named(session: ReadSession, account: str) -> Account:
+    if not account.strip():
+        raise InvalidInput("Name the account whose channels these are with --account.")
+    row = repository.find_account(session, name_key(account))
+    if row is None:
+        raise NotFound(f"There is no account named {account.strip()[:150]}.")
+    return row
+
+
+def _maker(session: ReadSession, actor: Actor) -> Account:
+    keys = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name).keys
+    made_by = [int(key.partition(":")[2]) for key in keys if key.startswith("user:")]
+    if not made_by:
+        raise InvalidInput(
+            "This API token was made at the command line, so it has no person's channels. Sign in "
+            "on the page, or use a token that the person made."
+        )
+    return repository.get_account(session, made_by[0])
