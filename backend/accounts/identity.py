@@ -42,7 +42,7 @@ def is_fresh(session: ReadSession, actor: Actor) -> bool:
         return True
     if actor.kind == "api_token":
         token = session.get(ApiToken, actor.id)
-        return token is not None and clock.now() - token.created_at < step_up.lifetime()
+        return token is not None and abs(clock.now() - token.created_at) < step_up.lifetime()
     return step_up.is_proven(session, actor)
 
 

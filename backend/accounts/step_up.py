@@ -46,7 +46,7 @@ def require(session: ReadSession, actor: Actor) -> None:
 def is_proven(session: ReadSession, actor: Actor) -> bool:
     """Whether the actor's own live browser session was proven lately."""
     row = _session(session, actor)
-    return row is not None and clock.now() - row.proven_at < lifetime()
+    return row is not None and abs(clock.now() - row.proven_at) < lifetime()
 
 
 def way(session: ReadSession, actor: Actor) -> Way:

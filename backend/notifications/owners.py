@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from backend.accounts import identity, repository
+from backend.accounts import identity
 from backend.accounts.names import name_key
 from backend.core import access
 from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput, NotFound
 from backend.models.accounts import Account
+from backend.notifications import repository
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def find(
 def _named(session: ReadSession, account: str) -> Account:
     if not account.strip():
         raise InvalidInput("Name the account whose channels these are with --account.")
-    row = repository.find_account(session, name_key(account))
+    row = repository.account_named(session, name_key(account))
     if row is None:
         raise NotFound(f"There is no account named {account.strip()[:150]}.")
     return row
@@ -66,4 +67,4 @@ def _maker(session: ReadSession, actor: Actor) -> Account:
             "This API token was made at the command line, so it has no person's channels. Sign in "
             "on the page, or use a token that the person made."
         )
-    return repository.get_account(session, made_by[0])
+    return repository.account(session, made_by[0])

@@ -10,6 +10,7 @@ from backend.core.access import Permission
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import NotFound
 from backend.core.events import Event
+from backend.models.accounts import Account
 from backend.models.notifications import NotificationChannel as Channel
 from backend.models.notifications import NotificationDelivery as Delivery
 
@@ -147,3 +148,12 @@ def forget(session: WriteSession, older: timedelta) -> None:
     if numbers:
         session.execute(delete(Delivery).where(Delivery.event_id.in_(numbers)))
         session.execute(delete(Event).where(Event.id.in_(numbers)))
+
+
+def account_named(session: ReadSession, key: str) -> Account | None:
+    """key: the name as it is compared."""
+    return session.scalars(select(Account).where(Account.name_key == key)).one_or_none()
+
+
+def account(session: ReadSession, account_id: int) -> Account:
+    return session.scalars(select(Account).where(Account.id == account_id)).one()
