@@ -32,8 +32,7 @@ from sqlalchemy import Connection, create_engine, event, select, text
 from backend.core import clock
 from backend.dms import schema
 from backend.dms.ledger import SCHEMA_FILE, Ledger
-from backend.mounts import explorer, fences, paging
-from backend.mounts import walk as walks
+from backend.mounts import explorer, id_bounds, paging, query_plan
 from backend.mounts.schemas import Filters, Sort
 from tests.fixtures.mariadb import MariaDBServer
 
@@ -187,16 +186,16 @@ def _best_plan(
     """Milliseconds of our page, and of the best query that is told where the page lies."""
     ours = watch.best(partial(paging.page, ledger, filters, sort, cursor, LIMIT))
     items, following, _used = paging.page(ledger, filters, sort, cursor, LIMIT)
-    walk = walks.plan(ledger, filters, sort, timed=False)
-    start = walks.read_cursor(cursor, sort)[1] if cursor else None
-    end = walks.read_cursor(following, sort)[1] if following else None
-    if walk.descending:
+    plan = query_plan.plan(ledger, filters, sort, timed=False)
+    start = query_plan.read_cursor(cursor, sort)[1] if cursor else None
+    end = query_plan.read_cursor(following, sort)[1] if following else None
+    if plan.descending:
         low, high = end or 1, start or (items[0].id if items else entries)
     else:
         low, high = start or 1, end or entries
     t = schema.ledger
-    page = [*walks.conditions(ledger, filters).values(), t.c.id.between(low, high)]
-    order = t.c.id.desc() if walk.descending else t.c.id
+    page = [*query_plan.conditions(ledger, filters).values(), t.c.id.between(low, high)]
+    order = t.c.id.desc() if plan.descending else t.c.id
     plain = select(t).where(*page).order_by(order).limit(LIMIT)
     plans = [plain]
     for index in t.indexes:
@@ -206,7 +205,7 @@ def _best_plan(
         hosts = [f"compute-{number:03d}" for number in range(HOSTS)]
         plans.append(ledger.hinted(plain.where(t.c.host.in_(hosts)), "idx_mounted_host"))
     if high - low < 100_000:
-        plans.append(walks._forced(plain, t, "PRIMARY"))
+        plans.append(query_plan._forced(plain, t, "PRIMARY"))
     return ours, min(
         watch.best(lambda p=plan: ledger.read(lambda c: c.execute(p).all())) for plan in plans
     )
@@ -215,7 +214,7 @@ def _best_plan(
 def _named(ledger: Ledger, filters: Filters) -> set[str]:
     """Columns by which an index narrows the search; nearly all entries are not deleted."""
     columns = {"host": "host", "target": "backup_target_id", "job": "jobid"}
-    found = {columns.get(name, name) for name in walks.conditions(ledger, filters)}
+    found = {columns.get(name, name) for name in query_plan.conditions(ledger, filters)}
     return found if filters.deleted else found - {"deleted"}
 
 
@@ -252,7 +251,7 @@ def _cursors(
 ) -> list[str]:
     """Where pages start: the first one, the next ones, and places deep inside."""
     found, cursor = [""], ""
-    walk = walks.plan(ledger, filters, sort, timed=False)
+    plan = query_plan.plan(ledger, filters, sort, timed=False)
     for _ in range(3):
         _items, following, _used = paging.page(ledger, filters, sort, cursor, LIMIT)
         if following is None:
@@ -261,22 +260,22 @@ def _cursors(
     lowest, highest = ledger.read(lambda c: _ids_between(c, filters, entries))
     for _ in range(12):
         key = None
-        if walk.by is not None:
+        if plan.by is not None:
             number = chance.random()
             key = {
                 "host": f"compute-{int(number * HOSTS):03d}",
                 "backup_target_id": f"target-{int(number * TARGETS):04d}",
                 "jobid": 1_000_000 + int(number * entries / 2),
-            }[walk.by.name]
-        found.append(walks.cursor_text(walk, key, chance.randint(lowest, highest)))
+            }[plan.by.name]
+        found.append(query_plan.cursor_text(plan, key, chance.randint(lowest, highest)))
     return found
 
 
 def _ids_between(connection: Connection, filters: Filters, entries: int) -> tuple[int, int]:
-    span = fences.span(connection, filters) or (1, entries)
+    span = id_bounds.span(connection, filters) or (1, entries)
     return (
-        fences.lowest(connection, span, filters.since) or 1,
-        fences.highest(connection, span, filters.until) or entries,
+        id_bounds.lowest(connection, span, filters.since) or 1,
+        id_bounds.highest(connection, span, filters.until) or entries,
     )
 
 

@@ -1,4 +1,4 @@
-"""The explorer: pages of the ledger, facets, charts, the story of an entry, operations, CSV.
+"""The explorer: pages of the ledger, facets, charts, the details of an entry, operations, CSV.
 
 Reading needs `mounts:ledger:read`. Every list is bounded; what is sampled or estimated says so.
 """
@@ -16,11 +16,12 @@ from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput
 from backend.dms.ledger import Ledger
 from backend.mounts import charts as chart_math
-from backend.mounts import ledger_repository, paging, repository, settings, walk
+from backend.mounts import ledger_repository, paging, query_plan, repository, settings
 from backend.mounts.errors import MountNotFound, OperationNotFound
 from backend.mounts.schemas import (
     SORTS,
     Charts,
+    Details,
     Facets,
     Filters,
     MountEntries,
@@ -28,7 +29,6 @@ from backend.mounts.schemas import (
     OperationPage,
     OperationView,
     Sort,
-    Story,
 )
 
 T = TypeVar("T")
@@ -101,7 +101,9 @@ def status(
     return MountEntries(**dict(found[0]), items=tuple(found))
 
 
-def story(session: ReadSession, actor: Actor, *, environment: str | None = None, key: str) -> Story:
+def details(
+    session: ReadSession, actor: Actor, *, environment: str | None = None, key: str
+) -> Details:
     """Everything known about one entry. Raises MountNotFound."""
     ledger = _open(session, actor, environment)
     mount = ledger_repository.find(ledger, key)
@@ -110,7 +112,7 @@ def story(session: ReadSession, actor: Actor, *, environment: str | None = None,
         ledger, host=mount.host, target=mount.backup_target_id, job=mount.jobid, limit=50
     )
     subjects = [subject_of(mount.jobid, mount.backup_target_id, host) for host in (mount.host, "")]
-    return Story(
+    return Details(
         mount=mount,
         others=tuple(m for m in others if m.jobid != mount.jobid),
         operations=tuple(done),
@@ -137,7 +139,7 @@ def list_operations(
 ) -> OperationPage:
     """Requests to DMS servers, newest first."""
     ledger = _open(session, actor, environment)
-    before = walk.read_id(cursor)
+    before = query_plan.read_id(cursor)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
     rows = ledger_repository.operations(

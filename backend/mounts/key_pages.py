@@ -25,7 +25,7 @@ from sqlalchemy import (
 from backend.dms import entries, shape
 from backend.dms.entries import LedgerEntry
 from backend.dms.ledger import Ledger
-from backend.mounts import walk as walks
+from backend.mounts import query_plan
 from backend.mounts.errors import BadCursor
 from backend.mounts.schemas import Filters, MountView, Sort, view
 
@@ -42,7 +42,9 @@ def page(
     ledger: Ledger, filters: Filters, sort: Sort, cursor: str, limit: int
 ) -> tuple[list[MountView], str | None, Sort]:
     """Up to `limit` entries, the cursor after them, and the sort."""
-    query = _sorted(ledger, ledger.entry(), sort).where(*walks.conditions(ledger, filters).values())
+    query = _sorted(ledger, ledger.entry(), sort).where(
+        *query_plan.conditions(ledger, filters).values()
+    )
     if cursor:
         query = query.where(_beyond(ledger, sort, _read(cursor, sort)))
     if sort in ("newest", "oldest") and not _narrow(filters):
@@ -78,7 +80,7 @@ def newest(ledger: Ledger, filters: Filters, query: Any = None) -> Any:
     """`query` (else of whole entries) for those that fit, the newest first where an index knows
     them; else whichever the database finds first."""
     query = ledger.entry() if query is None else query
-    query = query.where(*walks.conditions(ledger, filters).values())
+    query = query.where(*query_plan.conditions(ledger, filters).values())
     return _sorted(ledger, query, "newest") if "created_at" in ledger.shape.leading else query
 
 

@@ -25,12 +25,11 @@ from backend.dms.ledger import Ledger
 from backend.dms.schema import COLUMNS as OPERATION_COLUMNS
 from backend.dms.schema import Operation
 from backend.dms.shape import read_key
-from backend.mounts import fences, key_pages
-from backend.mounts import walk as walks
+from backend.mounts import id_bounds, key_pages, query_plan
 from backend.mounts.errors import MountNotFound
 from backend.mounts.place_schemas import Side
+from backend.mounts.query_plan import QueryPlan
 from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, aware, view
-from backend.mounts.walk import Walk
 
 MAX_GROUPS = 30
 #: Names of hosts that are looked through for a part of one, and that one part may stand for.
@@ -68,8 +67,8 @@ def groups(ledger: Ledger, filters: Filters, sample: int) -> tuple[list[tuple[st
         return key_pages.groups(ledger, filters, sample)
 
     def work(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
-        walk, ids = _newest_ids(connection, ledger, filters, sample)
-        matches = case((and_(true(), *walk.left), 1), else_=0) if walk.left else literal(1)
+        plan, ids = _newest_ids(connection, ledger, filters, sample)
+        matches = case((and_(true(), *plan.left), 1), else_=0) if plan.left else literal(1)
         rows = connection.execute(
             select(
                 func.min(t.host),
@@ -93,27 +92,27 @@ def newest(ledger: Ledger, filters: Filters, sample: int) -> list[LedgerEntry]:
         return ledger.entries(key_pages.newest(ledger, filters).limit(sample))
 
     def work(connection: Connection) -> Select[Any]:
-        walk, ids = _newest_ids(connection, ledger, filters, sample)
+        plan, ids = _newest_ids(connection, ledger, filters, sample)
         query = ledger.entry().select_from(ids).join(schema.ledger, t.id == ids.c.id)
-        return query.where(*walk.left)
+        return query.where(*plan.left)
 
     return ledger.entries(ledger.read(work))
 
 
 def _newest_ids(
     connection: Connection, ledger: Ledger, filters: Filters, sample: int
-) -> tuple[Walk, Subquery]:
+) -> tuple[QueryPlan, Subquery]:
     """The ids of the newest `sample` entries that the filters' index leads to, and what is left to
     check on their rows."""
-    span = fences.span(connection, filters)
-    walk = walks.plan(ledger, filters, "newest", timed=span is not None)
+    span = id_bounds.span(connection, filters)
+    plan = query_plan.plan(ledger, filters, "newest", timed=span is not None)
     if span is not None:
-        walk = replace(
-            walk,
-            low=fences.lowest(connection, span, filters.since),
-            high=fences.highest(connection, span, filters.until),
+        plan = replace(
+            plan,
+            low=id_bounds.lowest(connection, span, filters.since),
+            high=id_bounds.highest(connection, span, filters.until),
         )
-    return walk, walks.inner(ledger, walk, None, sample).subquery("k")
+    return plan, query_plan.inner(ledger, plan, None, sample).subquery("k")
 
 
 def estimated_size(ledger: Ledger) -> int:
@@ -192,9 +191,9 @@ def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[Mo
     """Mounted entries by host, the next `size` after the last one of the batch before."""
     if not ledger.shape.has_id:
         return key_pages.mounted_batch(ledger, after, size)
-    walk = Walk("idx_mounted_host", (t.mounted == true(),), (), "host", t.host)
+    plan = QueryPlan("idx_mounted_host", (t.mounted == true(),), (), "host", t.host)
     place = (after.host, after.id) if after is not None and after.id is not None else None
-    query = walks.matching(ledger, walk, place, size, size)
+    query = query_plan.matching(ledger, plan, place, size, size)
     return [view(entry) for entry in ledger.entries(query)]
 
 

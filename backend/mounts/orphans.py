@@ -23,7 +23,7 @@ from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
 from backend.dms.transport import QueueState, Transport, queue_of
 from backend.jobs.enqueue import enqueue
-from backend.mounts import ledger_repository, repository, settings, walk
+from backend.mounts import ledger_repository, query_plan, repository, settings
 from backend.mounts.schemas import (
     EMPTY,
     ORPHAN_KINDS,
@@ -321,4 +321,4 @@ def _after(cursor: str, limit: int, reason: str) -> int:
         raise InvalidInput("limit must be between 1 and 500.")
     if reason and reason not in ORPHAN_KINDS:
         raise InvalidInput(f"reason must be one of {', '.join(ORPHAN_KINDS)}.")
-    return walk.read_id(cursor) or 0
+    return query_plan.read_id(cursor) or 0

@@ -246,7 +246,7 @@ class OperationPage(View):
 
 
 @dataclass(frozen=True)
-class Story:
+class Details:
     """Everything known about an entry; newest first. others: jobs on the same target and host."""
 
     mount: MountView

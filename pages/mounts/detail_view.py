@@ -1,4 +1,4 @@
-"""The story of one entry or operation: what was asked, answered and done, and what can be done."""
+"""Details of one entry or operation: what was asked, answered and done, and what can be done."""
 
 import json
 
@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.mounts import explorer
-from backend.mounts.schemas import EMPTY, OperationView, Story
+from backend.mounts.schemas import EMPTY, Details, OperationView
 from pages.mounts import action_dialogs
 from pages.mounts.filter_bar import Wanted
 from pages.mounts.tables import state_of
@@ -15,16 +15,16 @@ from pages.shared import rows, status, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
-_CARD = "mounts.story"
+_CARD = "mounts.details"
 
 
 def entry(actor: Actor, wanted: Wanted, key: str | None) -> None:
-    """Draw the story of an entry with its actions; None: none is open."""
+    """Draw the details of an entry with its actions; None: none is open."""
     if key is None:
         rows.put_away(_CARD)
         return
-    story = calls.read(explorer.story, environment=wanted.where, key=key)
-    mount = story.mount
+    details = calls.read(explorer.details, environment=wanted.where, key=key)
+    mount = details.mount
     with st.container(border=True):
         head, close = st.columns([6, 1], vertical_alignment="center")
         head.markdown(
@@ -32,7 +32,7 @@ def entry(actor: Actor, wanted: Wanted, key: str | None) -> None:
             f"{escape(mount.host or EMPTY)} "
             f"{status.markdown('mounted' if mount.mounted else 'done', label=state_of(mount))}"
         )
-        close.button("Close", key="mounts.story.close", on_click=_close, width="stretch")
+        close.button("Close", key="mounts.details.close", on_click=_close, width="stretch")
         st.caption(
             f"Entry {escape(mount.key)}, created {times.relative(mount.created_at)}, "
             f"last change {times.relative(mount.updated_at)}",
@@ -41,17 +41,17 @@ def entry(actor: Actor, wanted: Wanted, key: str | None) -> None:
         )
         if mount.problem:
             st.warning(f"This row cannot be read: {escape(mount.problem)}")
-        if story.others:
-            jobs = ", ".join(str(other.jobid) for other in story.others[:30])
+        if details.others:
+            jobs = ", ".join(str(other.jobid) for other in details.others[:30])
             st.markdown(f"Also mounted there for job {jobs}.")
         if actor.may(Permission.MOUNTS_WRITE):
             with st.container(horizontal=True):
-                _buttons(story)
+                _buttons(details)
         asked, logged = st.columns([3, 2])
         with asked:
-            _operations(actor, story)
+            _operations(actor, details)
         with logged:
-            _audit(story)
+            _audit(details)
         rows.show(key, key=_CARD)
 
 
@@ -62,40 +62,42 @@ def one_operation(actor: Actor, found: OperationView) -> None:
         rows.show(found.operation_id, key="mounts.operation")
 
 
-def _buttons(story: Story) -> None:
+def _buttons(details: Details) -> None:
     st.button(
         "Verify …",
         key="mounts.open.verify",
         icon=":material/fact_check:",
         help="Ask the DMS server whether this entry is true.",
-        on_click=action_dialogs.open_for(action_dialogs.VERIFY, action_dialogs.ENTRY, story.mount),
+        on_click=action_dialogs.open_for(
+            action_dialogs.VERIFY, action_dialogs.ENTRY, details.mount
+        ),
     )
-    if story.mount.mounted:
+    if details.mount.mounted:
         st.button(
             "Unmount …",
             key="mounts.open.unmount",
             icon=":material/eject:",
             on_click=action_dialogs.open_for(
-                action_dialogs.UNMOUNT, action_dialogs.ENTRY, story.mount
+                action_dialogs.UNMOUNT, action_dialogs.ENTRY, details.mount
             ),
         )
-    elif not story.mount.deleted:
+    elif not details.mount.deleted:
         st.button(
             "Soft-delete …",
             key="mounts.open.delete",
             icon=":material/delete:",
             on_click=action_dialogs.open_for(
-                action_dialogs.DELETE, action_dialogs.ENTRY, story.mount
+                action_dialogs.DELETE, action_dialogs.ENTRY, details.mount
             ),
         )
 
 
-def _operations(actor: Actor, story: Story) -> None:
+def _operations(actor: Actor, details: Details) -> None:
     st.markdown("**Operations**")
-    if not story.operations:
+    if not details.operations:
         st.caption("None was made through this client.")
-    for found in story.operations[:10]:
-        operation(actor, found, key=f"mounts.story.{found.operation_id}")
+    for found in details.operations[:10]:
+        operation(actor, found, key=f"mounts.details.{found.operation_id}")
 
 
 def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = False) -> None:
@@ -132,25 +134,25 @@ def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = 
             )
 
 
-def _audit(story: Story) -> None:
+def _audit(details: Details) -> None:
     st.markdown("**Audit log**")
-    if not story.events:
+    if not details.events:
         st.caption("The portal has done nothing to it.")
         return
     st.dataframe(
         pd.DataFrame(
             {
-                "Started": [event.at for event in story.events],
-                "Who": [event.actor for event in story.events],
+                "Started": [event.at for event in details.events],
+                "Who": [event.actor for event in details.events],
                 "What": [
                     f"{event.action.rpartition(':')[2]} {event.phase} {event.outcome}".strip()
-                    for event in story.events
+                    for event in details.events
                 ],
             }
         ),
         hide_index=True,
         width="stretch",
-        key="mounts.story.audit",
+        key="mounts.details.audit",
         column_config={"Started": times.column("Started")},
     )
 

@@ -134,7 +134,7 @@ def _max_age(wanted: Wanted, hours: int) -> None:
 
 
 def operations(actor: Actor, wanted: Wanted) -> None:
-    """Requests to DMS servers, and the story of the chosen one."""
+    """Requests to DMS servers, and the details of the chosen one."""
     asked = {
         "environment": wanted.where,
         "host": wanted.filters.host,

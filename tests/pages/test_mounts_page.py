@@ -1,4 +1,4 @@
-"""The mounts page: four views, filters in the URL, stories, and the actions of operators."""
+"""The mounts page: four views, filters in the URL, details, and the actions of operators."""
 
 import json
 from typing import Any
@@ -172,7 +172,7 @@ class TestStory:
         app.run()
         assert f"Entry {entry}," in _text(app)
         app.session_state["mounts.table.active"] = _marked(1)  # the browser keeps its mark
-        app.button(key="mounts.story.close").click().run()
+        app.button(key="mounts.details.close").click().run()
         assert f"Entry {entry}," not in _text(app)
         assert "entry" not in app.query_params
 
@@ -382,7 +382,7 @@ class TestActions:
                 session, SYSTEM, job=unknown.jobid, target=unknown.backup_target_id
             )
         app = page(PAGE, role="operator", entry=str(entry.id))
-        app.button(key=f"mounts.story.{unknown.operation_id}.recheck").click().run()
+        app.button(key=f"mounts.details.{unknown.operation_id}.recheck").click().run()
         app.button(key="mounts.recheck.confirm").click().run()
         job = _run_job(app, database)
         assert job.state == "failed"

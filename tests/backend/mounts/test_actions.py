@@ -51,9 +51,9 @@ class TestRun:
         with database.read() as session:
             assert audit.verify(session).ok
             [entry] = explorer.status(session, SYSTEM, job=1, target="fresh").items
-            story = explorer.story(session, SYSTEM, key=entry.key)
-        assert [event.phase for event in story.events] == ["outcome", "intent"]
-        assert story.operations[0].actor == "system"
+            details = explorer.details(session, SYSTEM, key=entry.key)
+        assert [event.phase for event in details.events] == ["outcome", "intent"]
+        assert details.operations[0].actor == "system"
 
     def test_a_refusal_is_a_response_and_audited(self, database: Database, lab: MountsEnvironment):
         response = _mount(database, 1, target="nfs-archive-offline")
@@ -181,8 +181,8 @@ class TestDelete:
             actions.delete(database, SYSTEM, job=5, target="fresh")
         with database.read() as session:
             entry = explorer.list_mounts(session, SYSTEM, filters=Filters(job=5)).items[0]
-            story = explorer.story(session, SYSTEM, key=entry.key)
-        assert {event.action.rpartition(":")[2] for event in story.events} == {
+            details = explorer.details(session, SYSTEM, key=entry.key)
+        assert {event.action.rpartition(":")[2] for event in details.events} == {
             "mount", "unmount", "delete",
         }  # fmt: skip
         deletes = [e for e in _events(database) if e[0] == "mounts:entry:delete"]

@@ -68,8 +68,8 @@ def test_every_list_shows_every_row_with_its_key(database: Database, odd: str):
     assert "2026-00-10" in unread[3]
     for mount in found:
         with database.read() as session:
-            story = explorer.story(session, SYSTEM, key=mount.key)
-        assert story.mount == mount
+            details = explorer.details(session, SYSTEM, key=mount.key)
+        assert details.mount == mount
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.dms import schema
 from backend.dms.ledger import SCHEMA_FILE, Ledger
-from backend.mounts import explorer, fences, ledger_repository, paging, walk
+from backend.mounts import explorer, id_bounds, ledger_repository, paging, query_plan
 from backend.mounts import settings as mount_settings
 from backend.mounts.errors import BadCursor, LedgerNotConfigured, MountNotFound
 from backend.mounts.schemas import SORTS, Filters
@@ -153,9 +153,9 @@ class TestPages:
                 found, order = _walk_through(ledger, filters, sort, limit=400)
                 expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS[order])
                 assert found == [row["id"] for row in expected], (filters, sort)
-                used.add(walk.plan(ledger, filters, sort, timed=False).index)
+                used.add(query_plan.plan(ledger, filters, sort, timed=False).index)
             assert _walk_through(ledger, explorer.ACTIVE, "host")[1] == "host"
-        assert used >= walk.ADDED_INDEXES
+        assert used >= query_plan.ADDED_INDEXES
 
     @pytest.mark.parametrize("filters", FILTERS, ids=str)
     def test_a_bounded_search_loses_nothing(
@@ -166,8 +166,8 @@ class TestPages:
     ):
         """With a search limit of 50 entries pages are short, and still add up."""
         monkeypatch.setattr(paging, "EXAMINE", 50)
-        monkeypatch.setattr(fences, "BISECT_FROM", 10)
-        monkeypatch.setattr(fences, "FENCE", 20)
+        monkeypatch.setattr(id_bounds, "BISECT_FROM", 10)
+        monkeypatch.setattr(id_bounds, "CLOSE", 20)
         ledger, rows = filled
         found, _ = _walk_through(ledger, filters, "newest", limit=20)
         expected = sorted((row for row in rows if _fits(row, filters)), key=_KEYS["newest"])
@@ -185,7 +185,7 @@ class TestPages:
         monkeypatch.setattr(paging, "NEAR", near[0])
         monkeypatch.setattr(paging, "LESS_NEAR", near[1])
         monkeypatch.setattr(paging, "MOST_HOSTS", most_hosts)
-        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        monkeypatch.setattr(id_bounds, "BISECT_FROM", 10)
         ledger, rows = filled
         until = datetime(2026, 2, 1, tzinfo=UTC)
         for filters in (
@@ -219,9 +219,9 @@ class TestPages:
         monkeypatch: pytest.MonkeyPatch,
     ):
         """No more than the rows, and before them the span of ids or the names of the hosts."""
-        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        monkeypatch.setattr(id_bounds, "BISECT_FROM", 10)
         ledger, _rows = filled
-        _items, cursor, _walk = paging.page(ledger, filters, "newest", "", 10)
+        _items, cursor, _plan = paging.page(ledger, filters, "newest", "", 10)
         queries: list[str] = []
 
         def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -229,7 +229,7 @@ class TestPages:
 
         event.listen(ledger.engine, "before_cursor_execute", note)
         try:
-            items, _following, _walk = paging.page(ledger, filters, "newest", cursor or "", 10)
+            items, _following, _plan = paging.page(ledger, filters, "newest", cursor or "", 10)
         finally:
             event.remove(ledger.engine, "before_cursor_execute", note)
         assert len(items) == 10
@@ -251,7 +251,7 @@ class TestPages:
         fitting: int,
         monkeypatch: pytest.MonkeyPatch,
     ):
-        monkeypatch.setattr(fences, "BISECT_FROM", 10)
+        monkeypatch.setattr(id_bounds, "BISECT_FROM", 10)
         ledger, _rows = filled
         assert len(_walk_through(ledger, filters, "newest", limit=500)[0]) == fitting
 

@@ -185,14 +185,14 @@ class TestService:
                 "2:t-a:compute-01",
                 "1:t-a:compute-01",
             ]
-            story = explorer.story(session, SYSTEM, key="2:t-a:compute-01")
-            assert [other.jobid for other in story.others] == [1]
+            details = explorer.details(session, SYSTEM, key="2:t-a:compute-01")
+            assert [other.jobid for other in details.others] == [1]
             plan = actions.preview_unmount(session, SYSTEM, key="2:t-a:compute-01")
             assert not plan.sends
-            assert explorer.story(session, SYSTEM, key="-5::").mount.jobid == -5
+            assert explorer.details(session, SYSTEM, key="-5::").mount.jobid == -5
             for wrong in ("2", "9:t-a:compute-01", "2:T-A:compute-01", "x:y:z"):
                 with pytest.raises(MountNotFound):
-                    explorer.story(session, SYSTEM, key=wrong)
+                    explorer.details(session, SYSTEM, key=wrong)
 
     def test_what_is_empty_or_negative_is_found(self, database: Database, server_lab: str):
         for filters in (Filters(host=EMPTY), Filters(target=EMPTY), Filters(job=-5)):

@@ -33,7 +33,7 @@ Place = tuple[Any, int]
 
 
 @dataclass(frozen=True)
-class Walk:
+class QueryPlan:
     """index: forced one, None for the primary key. covered: conditions it answers by itself.
 
     left: conditions checked on the fetched rows. by: first key of the order, None for the id.
@@ -59,7 +59,7 @@ class Walk:
         return (None if self.by is None else getattr(row, self.by.name)), row.id
 
 
-def plan(ledger: Ledger, filters: Filters, sort: Sort, *, timed: bool) -> Walk:
+def plan(ledger: Ledger, filters: Filters, sort: Sort, *, timed: bool) -> QueryPlan:
     """The cheapest way through the indexes for these filters.
 
     timed: a time range will be narrowed down by ids. A sort that no index gives together with the
@@ -80,7 +80,7 @@ def plan(ledger: Ledger, filters: Filters, sort: Sort, *, timed: bool) -> Walk:
         answered = answered | {"mounted"}
     left = [condition for name, condition in wanted.items() if name not in answered]
     scattered = by is None and answered == {"mounted"}
-    return Walk(index, covered, tuple(left), sort, by, among_mounted, scattered)
+    return QueryPlan(index, covered, tuple(left), sort, by, among_mounted, scattered)
 
 
 def conditions(ledger: Ledger, filters: Filters) -> dict[str, ColumnElement[bool]]:
@@ -163,39 +163,39 @@ def _sorted(
 
 
 def matching(
-    ledger: Ledger, walk: Walk, after: Place | None, size: int, wanted: int
+    ledger: Ledger, plan: QueryPlan, after: Place | None, size: int, wanted: int
 ) -> Select[Any]:
     """Up to `wanted` rows that fit, among the next `size` entries."""
-    ids = inner(ledger, walk, after, size).subquery("k")
-    query = ledger.entry().select_from(ids).join(schema.ledger, t.id == ids.c.id).where(*walk.left)
+    ids = inner(ledger, plan, after, size).subquery("k")
+    query = ledger.entry().select_from(ids).join(schema.ledger, t.id == ids.c.id).where(*plan.left)
     query = _in_this_order(query)
-    if walk.by is not None:
+    if plan.by is not None:
         return query.order_by(ids.c.sort_key, ids.c.id).limit(wanted)
-    return query.order_by(ids.c.id.desc() if walk.descending else ids.c.id).limit(wanted)
+    return query.order_by(ids.c.id.desc() if plan.descending else ids.c.id).limit(wanted)
 
 
-def inner(ledger: Ledger, walk: Walk, after: Place | None, limit: int) -> Select[Any]:
-    """Ids (and sort keys) of the next `limit` entries in the walk's order."""
-    columns = [t.id] if walk.by is None else [t.id, walk.by.label("sort_key")]
-    fence = _fence(walk, after)
-    query = select(*columns).where(*walk.covered, *fence)
-    if walk.by is not None:
-        query = query.order_by(walk.by, t.id)
+def inner(ledger: Ledger, plan: QueryPlan, after: Place | None, limit: int) -> Select[Any]:
+    """Ids (and sort keys) of the next `limit` entries in the plan's order."""
+    columns = [t.id] if plan.by is None else [t.id, plan.by.label("sort_key")]
+    bounds = _bounds(plan, after)
+    query = select(*columns).where(*plan.covered, *bounds)
+    if plan.by is not None:
+        query = query.order_by(plan.by, t.id)
     else:
-        query = query.order_by(t.id.desc() if walk.descending else t.id)
-    query = _narrowed(ledger, walk, query, fence)
-    if walk.index is None:
+        query = query.order_by(t.id.desc() if plan.descending else t.id)
+    query = _narrowed(ledger, plan, query, bounds)
+    if plan.index is None:
         return _forced(query, schema.ledger, "PRIMARY").limit(limit)
-    return ledger.hinted(query, walk.index).limit(limit)
+    return ledger.hinted(query, plan.index).limit(limit)
 
 
 def _narrowed(
-    ledger: Ledger, walk: Walk, query: Select[Any], fence: list[ColumnElement[bool]]
+    ledger: Ledger, plan: QueryPlan, query: Select[Any], bounds: list[ColumnElement[bool]]
 ) -> Select[Any]:
     """Join the ids of mounted entries where they are asked for; the order of the join is ours."""
-    if not walk.among_mounted:
+    if not plan.among_mounted:
         return query
-    held = select(t.id).where(t.mounted == true(), *fence)
+    held = select(t.id).where(t.mounted == true(), *bounds)
     # the limit keeps the optimiser from merging this into a row-by-row look-up
     ids = ledger.hinted(held, "idx_mounted_host").limit(MOST_MOUNTED).subquery("held")
     return _in_this_order(query.select_from(schema.ledger.join(ids, ids.c.id == t.id)))
@@ -214,25 +214,25 @@ def _forced(query: Select[Any], table: Any, index: str) -> Select[Any]:
     return query
 
 
-def _fence(walk: Walk, after: Place | None) -> list[ColumnElement[bool]]:
-    found = [t.id >= walk.low] if walk.low is not None else []
-    if walk.high is not None:
-        found.append(t.id <= walk.high)
+def _bounds(plan: QueryPlan, after: Place | None) -> list[ColumnElement[bool]]:
+    found = [t.id >= plan.low] if plan.low is not None else []
+    if plan.high is not None:
+        found.append(t.id <= plan.high)
     if after is not None:
-        found.append(_beyond(walk, after))
+        found.append(_beyond(plan, after))
     return found
 
 
-def _beyond(walk: Walk, after: Place) -> ColumnElement[bool]:
+def _beyond(plan: QueryPlan, after: Place) -> ColumnElement[bool]:
     key, last_id = after
-    if walk.by is None:
-        return t.id < last_id if walk.descending else t.id > last_id
-    return or_(walk.by > key, and_(walk.by == key, t.id > last_id))
+    if plan.by is None:
+        return t.id < last_id if plan.descending else t.id > last_id
+    return or_(plan.by > key, and_(plan.by == key, t.id > last_id))
 
 
-def cursor_text(walk: Walk, key: Any, last_id: int) -> str:
+def cursor_text(plan: QueryPlan, key: Any, last_id: int) -> str:
     """The cursor as it travels in URLs and JSON."""
-    document = json.dumps([walk.sort, key, last_id], separators=(",", ":"))
+    document = json.dumps([plan.sort, key, last_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
 

@@ -1,7 +1,7 @@
 """Ids between which a time range lies; the table has no index on created_at.
 
-Entries come in the order of their ids, but for clocks that differ by less than SLACK. A fence is
-coarse: created_at itself is checked on every row within it.
+Entries come in the order of their ids, but for clocks that differ by less than SLACK. The
+bounds are coarse: created_at itself is checked on every row within it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,8 +15,8 @@ from backend.mounts.schemas import Filters
 #: A ledger smaller than this is searched by created_at itself; a larger one by ids.
 BISECT_FROM = 100_000
 SLACK = timedelta(hours=1)
-#: How close two ids must be for a time's fence.
-FENCE = 2_000
+#: How close two ids must be for a time's bounds.
+CLOSE = 2_000
 #: How many rows without a readable time in a row are stepped over.
 UNREADABLE = 1_000
 
@@ -56,7 +56,7 @@ def _around(connection: Connection, moment: datetime, low: int, high: int) -> tu
         return low, high
     (low, early), (high, late) = first, last
     for turn in range(60):
-        if high - low <= FENCE or not early < wanted < late:
+        if high - low <= CLOSE or not early < wanted < late:
             break
         share = (wanted - early) / (late - early) if turn % 2 == 0 else 0.5
         middle = min(high - 1, max(low + 1, low + int((high - low) * share)))
