@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -70,7 +70,13 @@ class Bench:
                 cursor.execute(statement)
             return time.perf_counter() - begun
 
-    def tokenize(self, table: TableName, control: rewrite.Control | None = None) -> float:
+    def tokenize(
+        self,
+        table: TableName,
+        control: rewrite.Control | None = None,
+        *,
+        write: Callable[..., RewriteResult] = rewrite.rewrite,
+    ) -> float:
         """Seconds that a run over two columns took, its connection included."""
         settings = {
             "host": self.server.host,
@@ -82,7 +88,7 @@ class Bench:
         with connect(
             settings, {"password": self.server.password}, statement_timeout=3600
         ) as connection:
-            result = rewrite.rewrite(connection, table, COLUMNS, TOKENIZER, control or Quiet())
+            result = write(connection, table, COLUMNS, TOKENIZER, control or Quiet())
         seconds = time.perf_counter() - begun
         assert result.rows_updated == result.rows_scanned
         return seconds
