@@ -4,18 +4,12 @@ from typing import Any
 
 import streamlit as st
 
-from auth import current, oidc, ticket_form
+from auth import current, inline, oidc, ticket_form
 from backend.accounts import sign_in
 from backend.core.access import Actor
 from backend.core.database import get_database
 from backend.core.errors import InvalidInput, PortalError
 
-FIELDS = {
-    "Form name": "Sign in",
-    "Username": "Username",
-    "Password": "Password",
-    "Login": "Sign in",
-}
 _HALF_WAY = "auth.half_way"
 
 
@@ -31,7 +25,7 @@ def page() -> None:
             return
         form = _form()
         try:
-            form.login(fields=FIELDS, key="auth.sign_in")
+            form.login(key="auth.sign_in")
         except sign_in.CodeNeeded as exc:
             st.session_state[_HALF_WAY] = exc.half_way
             st.rerun()
@@ -75,7 +69,8 @@ def _form() -> Any:
 
     `Authenticate.__init__` is left out on purpose: it would start the library's JavaScript cookie
     (readable by any script, valid for 30 days, not revocable) and its own credential store. Its
-    `login` needs just the attributes given here.
+    `login` needs just the two controllers. Its form is drawn here: the library's own forbids
+    password managers to fill it.
     """
     from streamlit_authenticator import Authenticate
 
@@ -83,11 +78,20 @@ def _form() -> Any:
     class PortalForm(Authenticate):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             back = _Behind()
-            self.path = None
-            self.secret_key = ""
-            self.attrs = {"login_sleep_time": 0}
             self.authentication_controller = back
             self.cookie_controller = back
+
+        def login(self, *, key: str) -> None:
+            with st.form(key):
+                st.subheader("Sign in", anchor=False)
+                name = st.text_input("Username", autocomplete="username")
+                password = st.text_input(
+                    "Password", type="password", autocomplete="current-password"
+                )
+                sent = st.form_submit_button("Sign in", type="primary", width="stretch")
+                inline.focus("field", key)
+            if sent and self.authentication_controller.login(name, password):
+                self.cookie_controller.set_cookie()
 
     return PortalForm()
 
@@ -98,10 +102,7 @@ class _Behind:
     def __init__(self) -> None:
         self._actor: Actor | None = None
 
-    def get_cookie(self) -> None:
-        """The library's own cookie does not exist here."""
-
-    def login(self, name: str, password: str, *_limits: Any, **_options: Any) -> bool:
+    def login(self, name: str, password: str) -> bool:
         """The form was sent; raises PortalError with the sentence to show."""
         if not name.strip() or not password:
             raise InvalidInput("Give your name and your password.")

@@ -23,6 +23,7 @@ try:
             )
             for page in registry.PAGES
         ]
+        chrome.logo()
         st.navigation(forms, position="hidden").run()
         st.stop()
     first = (

@@ -44,8 +44,7 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
 
     alone: before the first page, when there is nothing else to see.
     """
-    st.html(STYLE)
-    st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
+    logo()
     with st.sidebar:
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
@@ -61,6 +60,12 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
             _bell()
     if session.actor.may(Permission.ENVIRONMENTS_WRITE):
         _leave_dialog()
+
+
+def logo() -> None:
+    """The portal's sign and style, before sign-in, too."""
+    st.html(STYLE)
+    st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
 
 
 def _bell() -> None:

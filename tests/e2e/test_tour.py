@@ -73,7 +73,7 @@ VIEWS = (
     View("connections/page.py", "/connections", picture="connections"),
     View("connections/page.py", "/connections?environment=Sandbox&kind=postgres"),
     View("jobs/page.py", "/jobs", picture="jobs"),
-    View("jobs/page.py", "/jobs?state=failed&by=cli&job=1", (("Started by", "cli"),)),
+    View("jobs/page.py", "/jobs?state=failed&by=cli", (("Started by", "cli"),)),
     View("accounts/page.py", "/accounts", picture="accounts"),
     View("accounts/page.py", "/accounts?view=sessions", (("Live sessions", ""),)),
     View("accounts/page.py", "/accounts?view=tokens", (("API tokens", ""),)),
