@@ -11,6 +11,7 @@ from backend.jobs import service as jobs
 from backend.user_sync import service
 from backend.user_sync.fields import TEXTS
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
+from backend.user_sync.validation import marked, written_out
 from pages.shared import filters, job_progress, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -143,12 +144,13 @@ def _row(run: RunView, item: ItemView, texts: Iterable[str]) -> dict[str, Any]:
         for name in texts
         for at, age in enumerate(("Old", "New"))
     }
+    old_name, new_name = _names(item)
     return {
         "E-mail": item.email,
         "Outcome": _word(item.state, run),
         "Reason": item.reason,
-        "Old name": _name(item.row.old_name, item),
-        "New name": _name(item.row.new_name, item),
+        "Old name": old_name,
+        "New name": new_name,
         "Old domains": _domains(item.row.old_domains, item),
         "New domains": _domains(item.row.new_domains, item),
         **changed,
@@ -157,8 +159,14 @@ def _row(run: RunView, item: ItemView, texts: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _name(name: str | None, item: ItemView) -> str:
-    return (name or "(empty)") if item.row.sets_name else ""
+def _names(item: ItemView) -> tuple[str, str]:
+    """Both names, with what nobody sees in them marked, as in the plan and on the command line."""
+    row = item.row
+    if not row.sets_name:
+        return "", ""
+    old, new = row.old_name or "", row.new_name or ""
+    shown = written_out(old, new) if row.look_alike else (marked(old), marked(new))
+    return shown[0] or "(empty)", shown[1] or "(empty)"
 
 
 def _domains(refs: tuple[DomainRef, ...], item: ItemView) -> str:
