@@ -11,6 +11,7 @@ from tests.openmetadata_server.target import URL
 def server(monkeypatch, tmp_path):
     with StandIn(seed=seeding.seed_demo) as running:
         monkeypatch.setenv(URL, running.url)
+        monkeypatch.delenv("TEST_OPENMETADATA_USER_JWT_FILE", raising=False)
         for who, account in (("ADMIN", "portal-admin"), ("BOT", "ingestion-bot")):
             file = tmp_path / who
             file.write_text(running.token(account) + "\n")
