@@ -103,6 +103,13 @@ class MovedSince(Conflict):
         )
 
 
+class AlreadyBegun(Conflict):
+    """Somebody else carries the request out, or it has ended: it is theirs to say how."""
+
+    def __init__(self, row: Change) -> None:
+        super().__init__(f"Change {row.id} is {row.state}; it is carried out once.")
+
+
 class Probed(Exception):
     """The answer to a probe. moved: what differs from what was asked for."""
 
@@ -271,7 +278,7 @@ def _go_on(session: WriteSession, intent: Intent, environment_id: int, carried: 
     if carried.probe:
         raise Probed(moved)
     if row.state != "approved":
-        raise Conflict(f"Change {row.id} is {row.state}; it is carried out once.")
+        raise AlreadyBegun(row)
     if moved:
         raise MovedSince(row.id, moved)
     row.state = "running"

@@ -111,6 +111,9 @@ def carry_out(database: Database, change_id: int) -> None:
             begun = call.run(database)
     except StateDatabaseDown:
         raise
+    except gate.AlreadyBegun:
+        log.info("The change was begun by another process.", change=change_id)
+        return
     except PortalError as exc:
         _failed(database, change_id, mask_text(exc.message), unknown=exc.status == _GATEWAY_TIMEOUT)
         return

@@ -121,3 +121,22 @@ def test_an_admin_sets_a_rule_and_a_weaker_one_waits(
     app.button(key="changes.save").click().run()
     assert not app.exception
     assert "needs somebody else's approval" in app.info[0].value
+
+
+def test_several_are_approved_together(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+) -> None:
+    second = world.ask(text="second")
+    app = open_page(PAGE, role="viewer")
+    as_("bob")
+    app.run()
+    app.multiselect(key="changes.release.chosen").set_value([second, number]).run()
+    app.button(key="changes.release.approve").click().run()
+    app.button(key="changes.release.sure.confirm").click().run()
+    assert not app.exception
+    assert {world.view(each).status for each in (number, second or 0)} == {"approved"}
+    assert world.view(number).after == second
+    assert "2 changes approved together" in app.success[0].value

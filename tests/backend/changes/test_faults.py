@@ -78,3 +78,16 @@ def test_a_clock_that_jumped_back_makes_no_old_sign_in_fresh(world: World, numbe
     with pytest.raises(NotFresh, match="proof of who you are"):
         world.approve(number)
     assert world.view(number).status == "waiting"
+
+
+def test_who_comes_second_does_not_say_how_the_first_ended(
+    world: World, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.approve(number)
+    late = lifecycle._taken(world.database, number)
+    begun = _begin(world, number)
+    monkeypatch.setattr(lifecycle, "_taken", lambda *_: late)
+    assert world.carry_out(number).status == "running"
+    lifecycle._begun(world.database, number, begun)
+    assert world.view(number).status == "succeeded"
+    assert world.written() == [("hello", "ann")]
