@@ -89,7 +89,7 @@ def tokenize_a_table(page: Page, role: str) -> None:
     tap(dialog(page).get_by_test_id("stButtonGroup").get_by_text("URN", exact=True))
     fill(page, Dataset_URN=table.urn)
     press(dialog(page), "Preview", exact=True)
-    expect(page.get_by_text("Preview again")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Preview again")).to_be_visible(timeout=SLOW)
     settle(page)
     press(page, re.compile(f"Tokenize {rows} rows"))
     press(dialog(page), "Tokenize now")
