@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from backend.core.errors import PortalError, Waiting
+from backend.core.errors import FieldInvalid, PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text, new_reference
 
 log = get_logger(__name__)
@@ -93,12 +93,14 @@ def refusal(path: str, exc: PortalError) -> JSONResponse:
     log.info(
         "Request refused.", reference=reference, status=exc.status, path=path, error=exc.message
     )
+    document = body(type(exc).__name__, mask_text(exc.message), reference)
+    if isinstance(exc, FieldInvalid):
+        document["problems"] = [
+            {"loc": ["body", *name.split(".")], "msg": mask_text(said)}
+            for name, said in exc.problems.items()
+        ]
     headers = {"WWW-Authenticate": "Bearer"} if exc.status == HTTPStatus.UNAUTHORIZED else None
-    return JSONResponse(
-        body(type(exc).__name__, mask_text(exc.message), reference),
-        status_code=exc.status,
-        headers=headers,
-    )
+    return JSONResponse(document, status_code=exc.status, headers=headers)
 
 
 def _validation_error(request: Request, exc: RequestValidationError) -> JSONResponse:
@@ -107,9 +109,11 @@ def _validation_error(request: Request, exc: RequestValidationError) -> JSONResp
     malformed = any(problem["type"] == "json_invalid" for problem in problems)
     sentences = [_problem(request, problem) for problem in problems]
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
-    return JSONResponse(
-        body("InvalidPayload", "; ".join(sentences), new_reference()), status_code=status
-    )
+    document = body("InvalidPayload", "; ".join(sentences), new_reference())
+    document["problems"] = [
+        {"loc": list(problem["loc"]), "msg": problem["msg"]} for problem in problems
+    ]
+    return JSONResponse(document, status_code=status)
 
 
 def _problem(request: Request, problem: dict[str, Any]) -> str:

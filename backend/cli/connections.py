@@ -8,7 +8,7 @@ import typer
 
 from backend.cli import common
 from backend.cli.common import Json, emit, new_app
-from backend.connections import kinds, resolve, rules, service, testing
+from backend.connections import checklist, kinds, resolve, rules, service, testing
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, TestResult
 from backend.core import clock
@@ -106,6 +106,21 @@ def check(
     failed = [item.kind for item in results if not item.ok]
     if failed:
         raise common.Failed(f"{len(failed)} of {len(results)} failed: {', '.join(failed)}.")
+
+
+@app.command("checklist")
+def show_checklist(environment: Env, json: Json = False) -> None:
+    """Show what each job still needs before its first run."""
+    with common.unit_read() as (session, actor):
+        environment = resolve.environment(session, environment).name
+        found = checklist.checklist(session, actor, environment=environment)
+    rows = [
+        [job.job, " or ".join(step.kinds), f"{step.kind} {step.status}"]
+        for job in found
+        for step in job.steps
+    ]
+    text = common.table(["JOB", "NEEDS", "STATUS"], rows)
+    emit(checklist.document(environment, found), json, text)
 
 
 @app.command("history")

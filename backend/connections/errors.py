@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from datetime import datetime
 
-from backend.core.errors import Conflict, InvalidInput, NotFound
+from backend.core.errors import Conflict, FieldInvalid, InvalidInput, NotFound
 
 
 def set_command(environment: str, kind: str) -> str:
@@ -42,17 +42,20 @@ class ConnectionNotConfigured(NotFound):
         self.kind = kind
 
 
-class SecretsAskedAgain(InvalidInput):
+class SecretsAskedAgain(FieldInvalid):
     """A stored secret never follows its connection to another address by itself."""
 
     def __init__(self, label: str, changed: Iterable[str], secrets: Iterable[str]) -> None:
-        names = " and ".join(sorted(secrets))
-        super().__init__(
+        asked = sorted(secrets)
+        names = " and ".join(asked)
+        message = (
             f"{label}: with another {' and '.join(changed)} the stored {names} would be sent to "
             f"somebody else. Enter {names} again (on the command line: --secret), or forget it "
             "first. Nothing was saved or sent."
         )
-        self.secrets = tuple(sorted(secrets))
+        again = "Enter it again: it would be sent to another address."
+        super().__init__(dict.fromkeys(asked, again), message)
+        self.secrets = tuple(asked)
 
 
 class UnknownKind(InvalidInput):

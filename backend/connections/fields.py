@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from backend.connections.addresses import Address, Endpoint, Parser
-from backend.core.errors import InvalidInput
+from backend.core.errors import FieldInvalid
 
 Check = Callable[[str], str]
 MAX_LENGTH = 4000
@@ -39,31 +39,34 @@ class Field:
         return self.name if self.label.lower() == self.name else f"{self.label} ({self.name})"
 
     def clean(self, kind: str, value: str) -> str:
-        """The value to store; raises InvalidInput naming the kind, the field and what it takes."""
+        """The value to store; raises FieldInvalid naming the kind, the field and what it takes."""
         text = value.strip()
         if len(text) > MAX_LENGTH:
-            raise InvalidInput(f"{kind}: {self.called} is longer than {MAX_LENGTH} characters.")
+            raise self._refused(kind, f"is longer than {MAX_LENGTH} characters")
         if any(ord(character) < 32 and character not in "\n\t" for character in text):
-            raise InvalidInput(f"{kind}: {self.called} holds a control character; type it again.")
+            raise self._refused(kind, "holds a control character; type it again")
         if not text:
             return ""
         if self.choices and text not in self.choices:
-            raise InvalidInput(f"{kind}: {self.called} must be one of {', '.join(self.choices)}.")
+            raise self._refused(kind, f"must be one of {', '.join(self.choices)}")
         try:
             if self.address is not None:
                 return self.address(text).text
             return self.check(text) if self.check else text
         except ValueError as exc:
-            raise InvalidInput(f"{kind}: {self.called} {exc}.") from exc
+            raise self._refused(kind, str(exc)) from exc
 
     def parsed(self, kind: str, value: str) -> Address:
-        """A stored value as an address; raises InvalidInput for what may not be used any more."""
+        """A stored value as an address; raises FieldInvalid for what may not be used any more."""
         if self.address is None or not value:
             return Address(value, (), value)
         try:
             return self.address(value)
         except ValueError as exc:
-            raise InvalidInput(f"{kind}: {self.called} {exc}.") from exc
+            raise self._refused(kind, str(exc)) from exc
+
+    def _refused(self, kind: str, why: str) -> FieldInvalid:
+        return FieldInvalid({self.name: f"{kind}: {self.called} {why}."})
 
 
 @dataclass(frozen=True)

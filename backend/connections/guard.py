@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from backend.connections import kinds
 from backend.connections.schemas import ConnectionConfig
 from backend.core import resolving
-from backend.core.errors import InvalidInput
+from backend.core.errors import FieldInvalid, InvalidInput
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _METADATA = frozenset(
@@ -123,9 +123,11 @@ def check_embedded(kind: str, settings: Mapping[str, str], *, sandbox: bool) -> 
     Raises InvalidInput: `sqlite:////path` would make or open any file, the state included.
     """
     if not sandbox and settings.get("url", "").startswith("sqlite:"):
-        raise InvalidInput(
-            f"{kind} url: only the sandbox may use sqlite. "
-            "Enter the server of the ledger, like mysql://user@db.example.com:3306/dms."
+        raise FieldInvalid(
+            {
+                "url": f"{kind} url: only the sandbox may use sqlite. "
+                "Enter the server of the ledger, like mysql://user@db.example.com:3306/dms."
+            }
         )
 
 
@@ -135,9 +137,9 @@ _FORBIDDEN = (
 )
 
 
-class _Forbidden(InvalidInput):
+class _Forbidden(FieldInvalid):
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(_FORBIDDEN.format(what=f"{kind} {name}"))
+        super().__init__({name: _FORBIDDEN.format(what=f"{kind} {name}")})
 
 
 def _forbidden_name(host: str) -> bool:

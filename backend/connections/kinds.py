@@ -7,7 +7,7 @@ from backend.connections.addresses import Endpoint
 from backend.connections.errors import UnknownKind
 from backend.connections.fields import Field
 from backend.connections.fields import Kind as Kind
-from backend.core.errors import InvalidInput
+from backend.core.errors import FieldInvalid
 
 
 def _tls_of_postgres(settings: Mapping[str, str]) -> Endpoint | None:
@@ -32,18 +32,25 @@ def _tls_of_databricks(settings: Mapping[str, str]) -> Endpoint | None:
 
 def _needs_an_endpoint(settings: Mapping[str, str], _secrets_set: frozenset[str]) -> None:
     if settings.get("source") != "upload" and not settings.get("endpoint"):
-        raise InvalidInput("Directory needs endpoint.")
+        raise FieldInvalid({"endpoint": "Directory needs endpoint."})
 
 
 def _needs_a_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
     if settings.get("access_key_id") and settings.get("profile"):
-        raise InvalidInput("aws takes access_key_id or profile, not both: each names an identity.")
+        raise FieldInvalid(
+            {"profile": "aws takes access_key_id or profile, not both: each names an identity."}
+        )
     if "session_token" in secrets_set and "secret_access_key" not in secrets_set:
-        raise InvalidInput("aws needs access_key_id and secret_access_key beside a session_token.")
+        raise FieldInvalid(
+            {
+                "session_token": "aws needs access_key_id and secret_access_key beside a "
+                "session_token."
+            }
+        )
     has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
     if has_id != has_secret:
         missing = "secret_access_key" if has_id else "access_key_id"
-        raise InvalidInput(f"aws needs {missing} too: the two only work together.")
+        raise FieldInvalid({missing: f"aws needs {missing} too: the two only work together."})
 
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
@@ -388,6 +395,14 @@ _ALL = (
         implicit=True,
     ),
 )
+
+#: Job → the kinds that it needs, one of each group.
+NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "User sync": (("openmetadata",), ("directory",)),
+    "Mounts": (("ledger",), ("rabbitmq",)),
+    "Tokenization": (("postgres", "mysql", "databricks"),),
+    "Ingestion": (("aws",),),
+}
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from backend.connections.fields import Kind
-from backend.core.errors import InvalidInput
+from backend.core.errors import FieldInvalid, InvalidInput
 
 
 def check_names(kind: Kind, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
@@ -26,13 +26,16 @@ def check_names(kind: Kind, settings: Mapping[str, str], secrets: Mapping[str, s
 
 
 def check_complete(kind: Kind, settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
-    """Raise InvalidInput naming everything that is missing at once."""
+    """Raise FieldInvalid naming everything that is missing at once."""
     missing = [item.name for item in kind.settings if item.required and not settings.get(item.name)]
     if missing:
-        raise InvalidInput(f"{kind.label} needs {_called(kind, missing)}.")
+        message = f"{kind.label} needs {_called(kind, missing)}."
+        raise FieldInvalid(dict.fromkeys(missing, "Needed."), message)
     if kind.one_of and not any(all(settings.get(n) for n in group) for group in kind.one_of):
         choices = ", or ".join(_called(kind, group) for group in kind.one_of)
-        raise InvalidInput(f"{kind.label} needs {choices}.")
+        lacking = [name for name in kind.one_of[0] if not settings.get(name)]
+        message = f"{kind.label} needs {choices}."
+        raise FieldInvalid(dict.fromkeys(lacking, message), message)
     if kind.check is not None:
         kind.check(settings, secrets_set)
 

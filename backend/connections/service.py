@@ -19,7 +19,7 @@ from backend.connections.schemas import ConnectionView, SecretState
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import Conflict
+from backend.core.errors import Conflict, FieldInvalid
 from backend.models import Connection, ConnectionSecret, Environment
 
 
@@ -172,20 +172,23 @@ def merge(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Stored settings with the given ones checked and laid over, and the non-blank secrets.
 
-    Raises InvalidInput for unknown names and for values that cannot be right.
+    Raises InvalidInput for unknown names, FieldInvalid for all values that cannot be right.
     """
     rules.check_names(kind, settings, secrets_in)
     plain, sealed = credentials.take_out(kind.name, settings, secrets_in)
-    merged = dict(stored)
-    for name, value in plain.items():
-        field = kind.setting(name)
-        merged[name] = field.clean(kind.label, value) if field else value
-    clean_secrets = {}
-    for name, value in sealed.items():
-        field = kind.secret(name)
-        if value.strip() and field:
-            clean_secrets[name] = field.clean(kind.label, value)
-    return {name: value for name, value in merged.items() if value}, clean_secrets
+    given = {name: value for name, value in sealed.items() if value.strip()}
+    clean: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for name, value in {**plain, **given}.items():
+        field = kind.setting(name) or kind.secret(name)
+        try:
+            clean[name] = field.clean(kind.label, value) if field else value
+        except FieldInvalid as exc:
+            problems |= exc.problems
+    if problems:
+        raise FieldInvalid(problems)
+    merged = dict(stored) | {name: clean[name] for name in plain}
+    return {k: v for k, v in merged.items() if v}, {name: clean[name] for name in given}
 
 
 def check_addresses(

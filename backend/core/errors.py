@@ -2,6 +2,7 @@
 
 PortalError(message, status)            safe to show; written for the person in front of the page
 ├ InvalidInput 400
+│ └ FieldInvalid 422                    names the fields of what was typed
 ├ NotAuthenticated 401
 ├ NotPermitted 403
 ├ NotFound 404
@@ -47,6 +48,16 @@ class PortalError(Exception):
 
 class InvalidInput(PortalError):
     status = 400
+
+
+class FieldInvalid(InvalidInput):
+    """problems: field -> what is wrong with it, a sentence for the place next to the field."""
+
+    status = 422
+
+    def __init__(self, problems: Mapping[str, str], message: str = "") -> None:
+        super().__init__(message or " ".join(dict.fromkeys(problems.values())))
+        self.problems = dict(problems)
 
 
 class NotAuthenticated(PortalError):

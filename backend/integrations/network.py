@@ -24,7 +24,7 @@ _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 #: OpenSSL's reasons for an answer that is not TLS at all.
 _NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"}
-    | {"RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING"}
+    | {"RECORD_LAYER_FAILURE"}
 )
 _CLIENT_CERTIFICATE = frozenset(
     {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE"}
@@ -164,7 +164,12 @@ def _handshake(link: BaseException, place: Place) -> tuple[str, str] | None:
     if not isinstance(link, ssl.SSLError):
         return None
     reason = getattr(link, "reason", "") or ""
-    if reason in _NOT_TLS or isinstance(link, ssl.SSLEOFError):
+    if isinstance(link, ssl.SSLEOFError) or reason == "UNEXPECTED_EOF_WHILE_READING":
+        return (
+            f"{place.host} closed the TLS connection without an answer",
+            "Check that it speaks TLS at that port; the server's log has its reason.",
+        )
+    if reason in _NOT_TLS:
         return (
             f"{place.host} does not speak TLS at that port",
             "A plain port needs the plain scheme (http, amqp); else use the TLS port.",
@@ -181,7 +186,12 @@ def _handshake(link: BaseException, place: Place) -> tuple[str, str] | None:
 
 
 def _plain_to_tls(link: BaseException, place: Place) -> tuple[str, str] | None:
-    """An HTTP client was answered with a TLS alert."""
+    """An HTTP client was answered with a TLS alert; h11 has other words for it."""
+    if str(link) == "illegal request line" and place.url.startswith("http://"):
+        return (
+            f"{place.host} does not answer in HTTP at that port; it may speak TLS",
+            "Enter the address with https://, or another port.",
+        )
     if not place.url.startswith("http://") or not _TLS_BYTES.search(str(link)):
         return None
     return f"{place.host} speaks TLS at that port", "Enter the address with https://."

@@ -4,6 +4,7 @@ import streamlit as st
 
 from backend.connections import kinds, testing
 from backend.connections.schemas import ConnectionView, TestResult
+from backend.core.errors import FieldInvalid
 from pages.connections import client_info_panel, settings_form, test_results
 from pages.shared import times
 from pages.shell import calls
@@ -51,9 +52,16 @@ def _change(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
     elif form is not None:
         draft = testing.Draft(form.settings, form.secrets)
         with st.spinner(f"Testing {kind.label}; this takes 10 seconds at most …"):
-            fresh = calls.run(
-                testing.run, environment=view.environment, kind=view.kind, draft=draft
-            )
+            try:
+                fresh = calls.run(
+                    testing.run,
+                    environment=view.environment,
+                    kind=view.kind,
+                    draft=draft,
+                    raising=FieldInvalid,
+                )
+            except FieldInvalid as exc:
+                settings_form.said_wrong(view, kind, form, exc)
     for state in view.secrets:
         if state.is_set:
             settings_form.forget_secret(view, kind, state.field)

@@ -10,7 +10,7 @@ from backend.connections.kinds import KINDS
 from pages.shared import status, times
 
 _KEY = "connections.matrix"
-_NOT_SET = "not set"
+_NOT_SET = "–"
 _KIND, _USE = "Connection", "Needed for"
 
 

@@ -6,6 +6,7 @@ from backend.connections import environments, health, service, testing
 from backend.connections.schemas import EnvironmentView
 from backend.core.access import Permission
 from pages.connections import (
+    checklist_view,
     chooser,
     client_info_table,
     environments_form,
@@ -86,8 +87,12 @@ if actor.may(Permission.CLIENT_INFO_READ):
     if filters.view(views_of_page, "connections", key="connections.view") == "client_info":
         client_info_table.draw([item.name for item in known], admin=may_write)
         st.stop()
-matrix.draw(calls.read(health.overview))
+over = st.container()
 environment = toolbar(known, may_test=may_test, admin=may_write)
+with over:
+    first = checklist_view.draw(environment)
+    with st.expander("All connections of all environments") if first else st.container():
+        matrix.draw(calls.read(health.overview))
 all_results(environment)
 if not environment.trust.verify:
     st.warning(

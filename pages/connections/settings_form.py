@@ -9,6 +9,8 @@ from backend.connections import service
 from backend.connections.fields import Field
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
+from backend.core.errors import FieldInvalid
+from backend.core.log import mask_text
 from pages.shared import confirm, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -43,13 +45,16 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
         st.button("Show what is saved now", key="connections.reload", on_click=forget)
     base = f"connections.{view.environment}.{kind.name}.{seen.version}"
     with st.form(f"{base}.form", border=True, enter_to_submit=False):
+        problems = st.session_state.pop(f"{base}.problems", {})
         settings = {
-            field.name: _setting(field, seen.settings.get(field.name, ""), f"{base}.{field.name}")
+            field.name: _setting(
+                field, seen.settings.get(field.name, ""), f"{base}.{field.name}", problems
+            )
             for field in kind.settings
         }
         states = {state.field: state for state in view.secrets}
         secrets = {
-            field.name: _secret(field, states[field.name], f"{base}.{field.name}")
+            field.name: _secret(field, states[field.name], f"{base}.{field.name}", problems)
             for field in kind.secrets
         }
         test, save, _ = st.columns([2, 2, 3])
@@ -69,14 +74,19 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
 
 def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
     """Store what was submitted; a refusal is shown and the form keeps what was typed."""
-    done = calls.write(
-        service.save,
-        environment=view.environment,
-        kind=kind.name,
-        settings=form.settings,
-        secrets_in=form.secrets,
-        version=form.version,
-    )
+    done = None
+    try:
+        done = calls.write(
+            service.save,
+            environment=view.environment,
+            kind=kind.name,
+            settings=form.settings,
+            secrets_in=form.secrets,
+            version=form.version,
+            raising=FieldInvalid,
+        )
+    except FieldInvalid as exc:
+        said_wrong(view, kind, form, exc)
     if done is not None:
         forget()
         st.session_state[_SAVED] = (view.environment, kind.name)
@@ -140,22 +150,37 @@ def _seen(view: ConnectionView) -> ConnectionView:
     return seen
 
 
-def _setting(field: Field, stored: str, key: str) -> str:
+def said_wrong(view: ConnectionView, kind: Kind, form: Submitted, exc: FieldInvalid) -> None:
+    """Draw the form again with each sentence under the field that it is about."""
+    key = f"connections.{view.environment}.{kind.name}.{form.version}.problems"
+    st.session_state[key] = exc.problems
+    flash.warning(escape(mask_text(exc.message)))
+    st.rerun()
+
+
+def _problem(field: Field, problems: Mapping[str, str]) -> None:
+    if field.name in problems:
+        st.markdown(f":red[:material/error: {escape(mask_text(problems[field.name]))}]")
+
+
+def _setting(field: Field, stored: str, key: str, problems: Mapping[str, str]) -> str:
     label = field.label if field.required else f"{field.label} (optional)"
     if field.choices:
         value = stored or field.default
         index = field.choices.index(value) if value in field.choices else 0
         return st.selectbox(label, field.choices, index=index, help=field.help or None, key=key)
-    return st.text_input(
+    value = st.text_input(
         label,
         value=stored,
         placeholder=field.placeholder or field.default,
         help=field.help or None,
         key=key,
     )
+    _problem(field, problems)
+    return value
 
 
-def _secret(field: Field, state: SecretState, key: str) -> str:
+def _secret(field: Field, state: SecretState, key: str, problems: Mapping[str, str]) -> str:
     note = "Not set."
     if state.is_set:
         changed = f"changed {times.relative(state.changed_at)} by {escape(state.changed_by)}"
@@ -169,5 +194,6 @@ def _secret(field: Field, state: SecretState, key: str) -> str:
         help=f"{field.help} It is stored encrypted and never shown again.",
         key=key,
     )
+    _problem(field, problems)
     st.caption(note, help=times.exact(state.changed_at) or None)
     return value

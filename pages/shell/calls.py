@@ -16,6 +16,7 @@ from backend.core.errors import PortalError, Waiting
 from pages.shell import errors, guard, proof
 
 T = TypeVar("T")
+Raising = type[PortalError] | tuple[type[PortalError], ...]
 
 
 def database() -> Database:
@@ -47,8 +48,11 @@ def fetch_write(function: Callable[..., T], /, **arguments: Any) -> T:
         return function(session, actor, **arguments)
 
 
-def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
-    """`function(session, actor, **arguments)` and commit; a PortalError is shown, None returned."""
+def write(function: Callable[..., T], /, *, raising: Raising = (), **arguments: Any) -> T | None:
+    """`function(session, actor, **arguments)` and commit; a PortalError is shown, None returned.
+
+    raising: errors that the page itself has a place for.
+    """
     try:
         return fetch_write(function, **arguments)
     except Waiting as exc:
@@ -57,12 +61,14 @@ def write(function: Callable[..., T], /, **arguments: Any) -> T | None:
     except NotFresh:
         proof.ask()
         return None
+    except raising:
+        raise
     except PortalError as exc:
         errors.show(exc)
         return None
 
 
-def run(function: Callable[..., T], /, **arguments: Any) -> T | None:
+def run(function: Callable[..., T], /, *, raising: Raising = (), **arguments: Any) -> T | None:
     """`function(database, actor, **arguments)` for services that call outside systems between
     short units of work of their own; a PortalError is shown, None returned."""
     try:
@@ -73,6 +79,8 @@ def run(function: Callable[..., T], /, **arguments: Any) -> T | None:
     except NotFresh:
         proof.ask()
         return None
+    except raising:
+        raise
     except PortalError as exc:
         errors.show(exc)
         return None

@@ -194,6 +194,35 @@ class TestForm:
         assert app.button(key=key("save", kind=kind, version=0))
 
 
+class TestFields:
+    def test_each_wrong_value_is_said_at_its_field(self, open_page: OpenPage, prod: None) -> None:
+        app = open_page(PAGE, kind="postgres")
+        app.text_input(key=key("port")).input("many")
+        app.text_input(key=key("host")).input("http://db.example")
+        app.button(key=key("save")).click().run()
+        said = [item.value for item in app.markdown if item.value.startswith(":red[")]
+        assert len(said) == 2
+        assert any("host name alone" in text for text in said)
+        assert any("number" in text for text in said)
+        assert app.text_input(key=key("port")).value == "many"
+
+
+class TestChecklist:
+    def test_it_leads_until_a_job_can_run(
+        self, open_page: OpenPage, prod: None, database: Database, probed: list[ConnectionConfig]
+    ) -> None:
+        app = open_page(PAGE)
+        assert "Set up Prod" in [item.value for item in app.subheader]
+        step = app.button(key="connections.checklist.Tokenization.postgres")
+        assert "not tested yet" in step.label
+        app.button(key="connections.checklist.Ingestion.aws").click().run()
+        assert app.query_params["kind"] == ["aws"]
+        testing.run(database, SYSTEM, environment="Prod", kind="postgres")
+        app = open_page(PAGE)
+        assert "Set up Prod" not in [item.value for item in app.subheader]
+        assert "Set up further jobs" in [item.label for item in app.expander]
+
+
 class TestTests:
     def test_a_good_one_shows_version_and_latency(
         self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig]

@@ -53,6 +53,7 @@ BEYOND_THE_DOCUMENT = (
     "/api/mounts/unmount",
     "/api/ingestion/run",
     "/api/environments/{name}/policies/{action}",
+    "/api/environments/{name}/connections/{kind}",
 )
 #: Half of the made-up requests are about things that exist.
 REAL = {"name": ENVIRONMENT, "job": 1, "job_id": 1}

@@ -1,23 +1,17 @@
-"""The SQL warehouse: configuration, statements with native parameters, errors as sentences."""
+"""The SQL warehouse: configuration, and statements with native parameters."""
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from backend.core.errors import (
-    InvalidInput,
-    OutcomeUnknown,
-    UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from backend.core.errors import InvalidInput, OutcomeUnknown, UpstreamTimeout, UpstreamUnavailable
 from backend.core.settings import Settings
 from backend.core.trust import DEFAULT, Trust
+from backend.integrations.databricks.errors import SYSTEM, translated
+from backend.integrations.network import Place
 
-SYSTEM = "Databricks"
 _JDBC = re.compile(
     r"^jdbc:(?:databricks|spark)://(?P<host>[^:/;]+)(?::(?P<port>\d+))?(?:/[^;]*)?(?P<options>(?:;.*)?)$"
 )
@@ -99,13 +93,14 @@ class DatabricksClient:
 
     def __init__(self, config: DatabricksConfig, *, timeout: float = 60.0) -> None:
         self._config, self._timeout = config, timeout
+        self._place = Place(config.server_hostname, f"https://{config.server_hostname}")
         self._connection: Any = None
 
     def __enter__(self) -> Self:
         from databricks import sql
 
         trust = self._config.trust
-        with translated():
+        with translated(self._place):
             self._connection = sql.connect(
                 _tls_no_verify=not trust.verify,
                 _tls_trusted_ca_file=trust.bundle(),
@@ -118,7 +113,9 @@ class DatabricksClient:
                 user_agent_entry="steward-portal",
                 enable_telemetry=False,
                 _socket_timeout=self._timeout,
-                _retry_stop_after_attempts_count=2,
+                # A status without Retry-After is the answer; with it, one more try in time.
+                _respect_server_retry_after_header=True,
+                _retry_stop_after_attempts_count=1,
                 _retry_stop_after_attempts_duration=self._timeout,
             )
         return self
@@ -129,14 +126,14 @@ class DatabricksClient:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with translated():
+        with translated(self._place):
             self._connection.close()
 
     def rows(
         self, statement: str, parameters: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
         """All rows of a query; parameters are `:name` in the statement."""
-        with translated(), self._connection.cursor() as cursor:
+        with translated(self._place), self._connection.cursor() as cursor:
             cursor.execute(statement, dict(parameters or {}))
             return [tuple(row) for row in cursor.fetchall()]
 
@@ -154,82 +151,3 @@ class DatabricksClient:
                 "Look at the warehouse's query history before repeating it.",
             ) from exc
         return int(found[0][0]) if found and found[0] else 0
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn the connector's errors into the portal's; values of rows never get into the text."""
-    from databricks.sql import exc as dbx
-    from urllib3.exceptions import HTTPError
-
-    try:
-        yield
-    except dbx.MaxRetryDurationError as exc:
-        raise UpstreamTimeout(
-            SYSTEM, "the warehouse did not answer in time", "It may be starting; try again."
-        ) from exc
-    except (dbx.RequestError, dbx.OperationalError) as exc:
-        raise _request_error(exc) from exc
-    except dbx.ServerOperationError as exc:
-        raise UpstreamError(SYSTEM, _server_cause(str(exc)), _server_advice(str(exc))) from exc
-    except dbx.Error as exc:
-        raise _request_error(exc) from exc
-    except (OSError, HTTPError) as exc:
-        # The connector passes on what its HTTP library raises while a session is opened.
-        raise UpstreamUnavailable(
-            SYSTEM,
-            "the warehouse cannot be reached",
-            "Check the server host name, and the network between.",
-        ) from exc
-
-
-def _request_error(exc: Exception) -> UpstreamError:
-    text = f"{exc} {getattr(exc, 'context', '')}"
-    if "401" in text or "403" in text or "Invalid access token" in text:
-        return UpstreamError(
-            SYSTEM, "the access token was refused", "Create a new one and save it."
-        )
-    if "404" in text or "NOT_FOUND" in text:
-        return UpstreamError(
-            SYSTEM, "there is no warehouse at that HTTP path", "Check the HTTP path."
-        )
-    if type(exc).__name__ == "ServerOperationError":
-        return UpstreamError(SYSTEM, _server_cause(str(exc)), _server_advice(str(exc)))
-    return UpstreamUnavailable(
-        SYSTEM,
-        "the warehouse cannot be reached",
-        "Check the server host name and HTTP path, and the network between.",
-    )
-
-
-#: Error classes of Spark and Delta that people meet, by the words in brackets of the message.
-_CLASSES = {
-    "TABLE_OR_VIEW_NOT_FOUND": ("there is no such table", "Check the dataset's URN."),
-    "PERMISSION_DENIED": ("the token's owner lacks a right", "Grant SELECT and MODIFY on it."),
-    "INSUFFICIENT_PERMISSIONS": ("the token's owner lacks a right", "Grant SELECT and MODIFY."),
-    "DELTA_CONCURRENT": (
-        "another writer changed the table meanwhile",
-        "Nothing was changed; retry.",
-    ),
-    "DELTA_VIOLATE_CONSTRAINT": ("a check constraint refused a token", "Leave that column out."),
-    "EXCEED_LIMIT_LENGTH": ("a token is longer than its column", "Widen the column."),
-    "QUERY_TIMEOUT": ("the statement took longer than its limit", "Nothing was changed."),
-    "UNRESOLVED_COLUMN": ("there is no such column", "Preview the dataset again."),
-}
-
-
-def _server_cause(text: str) -> str:
-    return next((cause for word, (cause, _) in _CLASSES.items() if word in text), _unnamed(text))
-
-
-def _server_advice(text: str) -> str:
-    return next(
-        (advice for word, (_, advice) in _CLASSES.items() if word in text),
-        "Look the statement up in the warehouse's query history.",
-    )
-
-
-def _unnamed(text: str) -> str:
-    """The error's class in brackets, without the message, which may quote values."""
-    found = re.search(r"\[([A-Z0-9_.]+)\]", text)
-    return f"the warehouse refused the statement ({found[1] if found else 'no error class'})"

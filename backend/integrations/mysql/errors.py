@@ -5,6 +5,7 @@ may quote values, so only those of refused log-ins (no rows are near) are passed
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ _LATER = "Try again in a moment."
 
 MEANINGS: dict[int, Meaning] = {
     1040: Meaning(UpstreamUnavailable, "the server has no free connection", _LATER),
-    1044: Meaning(UpstreamError, "this user may not use that database", _GRANT),
+    1044: Meaning(UpstreamError, "this user may not use the database {name}", _GRANT),
     1045: Meaning(
         CredentialsRefused,
         "the user name or password was refused",
@@ -58,7 +59,7 @@ MEANINGS: dict[int, Meaning] = {
     ),
     1049: Meaning(
         UpstreamError,
-        "that database does not exist on the server",
+        "the database {name} does not exist on the server",
         "Check its name in the connection.",
     ),
     1053: Meaning(UpstreamUnavailable, "the server is shutting down", "Try again when it is back."),
@@ -132,6 +133,11 @@ MEANINGS: dict[int, Meaning] = {
         "the connection was lost before an answer came",
         "Check that the port is the database's, and look at its log.",
     ),
+    2026: Meaning(
+        UpstreamError,
+        "the server has no TLS, and the connection asks for it",
+        "Set TLS to prefer or disable, or have it switched on at the server.",
+    ),
     2027: Meaning(UpstreamError, "what answers there is not a MySQL server", "Check the port."),
     2059: Meaning(
         UpstreamError,
@@ -151,19 +157,21 @@ MEANINGS: dict[int, Meaning] = {
 _LOCKED = frozenset({1205, 1213})
 _LOST = frozenset({1053, 1927, 2006, 2013, 4031})
 #: The client library's own "cannot connect"; what lies under it says why.
-_CANNOT_CONNECT = frozenset({2002, 2003, 2005, 2026})
+_CANNOT_CONNECT = frozenset({2002, 2003, 2005})
 
 
 def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
     """The error that says what pymysql's meant."""
     number = number_of(exc)
-    if number not in MEANINGS or number in (2006, 2013):
+    if number not in MEANINGS or number in (2006, 2013, 2026):
         found = network.explain(exc, system, place)
         if found is not None:
             return found
     if number in MEANINGS:
         meaning = MEANINGS[number]
-        return meaning.kind(system, meaning.cause, meaning.advice)
+        # Only the texts of 1044 and 1049 are passed on: the last they quote is the database.
+        name = (re.findall(r"'([^']*)'", str(exc.args[-1])) or ["of the connection"])[-1]
+        return meaning.kind(system, meaning.cause.replace("{name}", name), meaning.advice)
     if number in _CANNOT_CONNECT or number is None:
         if "packet" in str(exc).lower():  # pymysql's AssertionError-like words have no number
             return UpstreamError(

@@ -272,6 +272,12 @@ _WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
     ),
     (
         SourceRefused,
+        "received invalid response to (SSL|GSSAPI) negotiation: H",
+        "a web server answers at that port, not PostgreSQL",
+        "Check host and port.",
+    ),
+    (
+        SourceRefused,
         "received invalid response to (SSL|GSSAPI) negotiation|expected authentication request",
         "what listens there is not PostgreSQL",
         "Check host and port.",

@@ -47,6 +47,39 @@ class TestTrust:
         assert (refused.status_code, "cannot be read" in refused.json()["detail"]) == (400, True)
 
 
+class TestConnection:
+    def test_it_is_set_and_every_wrong_field_is_named(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        at, admin = "/api/environments/prod/connections/postgres", bearer("admin")
+        wrong = {"settings": {"host": "http://h", "port": "many", "database": "d", "user": "u"}}
+        refused = client.put(at, json=wrong, headers=admin)
+        assert (refused.status_code, refused.json()["error"]) == (422, "FieldInvalid")
+        assert [each["loc"] for each in refused.json()["problems"]] == [
+            ["body", "settings", "host"],
+            ["body", "settings", "port"],
+        ]
+        right = {
+            "settings": {"host": "h", "database": "d", "user": "u"},
+            "secrets": {"password": "p4ss"},
+        }
+        saved = client.put(at, json=right, headers=admin).json()
+        assert (saved["version"], saved["secrets_set"]) == (1, ["password"])
+        assert "p4ss" not in str(client.get(at, headers=admin).json())
+        stale = client.put(at, json={**right, "version": 0}, headers=admin)
+        assert (stale.status_code, stale.json()["error"]) == (409, "ChangedMeanwhile")
+
+    def test_the_checklist_says_what_each_job_lacks(
+        self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]
+    ) -> None:
+        answer = client.get("/api/environments/prod/checklist", headers=bearer("viewer")).json()
+        assert answer["environment"] == "Prod"
+        assert not any(job["ready"] for job in answer["jobs"])
+        steps = {job["job"]: job["steps"] for job in answer["jobs"]}
+        assert steps["Tokenization"][0]["kinds"] == ["postgres", "mysql", "databricks"]
+        assert steps["Ingestion"] == [{"kinds": ["aws"], "kind": "aws", "status": "missing"}]
+
+
 class TestTest:
     def test_answers_with_results_and_client_info_is_there_afterwards(
         self, client: TestClient, prod: StandIn, bearer: Callable[[str], dict[str, str]]

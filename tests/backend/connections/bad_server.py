@@ -1,5 +1,6 @@
 """One small TCP server that misbehaves as real ones do: silent, HTML, statuses, redirects, TLS."""
 
+import re
 import socket
 import socketserver
 import ssl
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 Behaviour = Callable[[socket.socket, threading.Event], None]
+_METHOD = re.compile(rb"(GET|POST|PUT|PATCH|DELETE|HEAD) ")
 
 
 def silent(_connection: socket.socket, ended: threading.Event) -> None:
@@ -27,11 +29,41 @@ def close(_connection: socket.socket, _ended: threading.Event) -> None:
     """Hang up at once."""
 
 
+def read_request(connection: socket.socket) -> None:
+    """All of an HTTP request: closing before it was read resets the connection instead.
+
+    What is no HTTP (a TLS hello, another protocol's first words) is answered at once.
+    """
+    encrypted = isinstance(connection, ssl.SSLSocket)
+    if not encrypted and not _METHOD.match(connection.recv(8, socket.MSG_PEEK)):
+        connection.recv(65536)
+        return
+    with connection.makefile("rb") as lines:
+        length = 0
+        while (line := lines.readline()) not in (b"\r\n", b""):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        lines.read(length)
+
+
+def hang_up(connection: socket.socket, _ended: threading.Event) -> None:
+    """Hear the question out, then hang up: an end, never a reset."""
+    read_request(connection)
+
+
+def alert(connection: socket.socket) -> None:
+    """As a TLS server answers what is no TLS: with an alert, then the end."""
+    connection.sendall(b"\x15\x03\x01\x00\x02\x02\x28")
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
+
+
 def answer(status: str, body: str = "", *headers: str, kind: str = "application/json") -> Behaviour:
     """One fixed HTTP answer to every request."""
 
     def behave(connection: socket.socket, _ended: threading.Event) -> None:
-        connection.recv(65536)
+        read_request(connection)
         head = [
             f"HTTP/1.1 {status}",
             f"Content-Type: {kind}",
@@ -62,6 +94,9 @@ class BadServer:
                 try:
                     connection = self.request
                     if certificate is not None:
+                        if connection.recv(1, socket.MSG_PEEK) != b"\x16":
+                            alert(connection)
+                            return
                         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                         context.load_cert_chain(*certificate)
                         connection = context.wrap_socket(connection, server_side=True)

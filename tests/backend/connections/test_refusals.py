@@ -4,6 +4,7 @@ Each kind's sentences stand in docs/connections.md; `WRITE_DOCS=1` writes them t
 sentence that nobody foresaw ("unexpected", a class name, a bare number) fails.
 """
 
+import base64
 import contextlib
 import os
 import re
@@ -13,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from backend.connections import environments, kinds, probing, rules
+from backend.connections import environments, kinds, probing, rules, testing
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.core.errors import InvalidInput
+from backend.core.trust import Trust
 from backend.integrations import network
 from tests.backend.connections import bad_server as bad
 from tests.backend.connections.bad_server import BadServer
@@ -43,6 +46,7 @@ class Ask:
 
     def __init__(self, environment: EnvironmentView, kind: str, hide: dict[str, str]) -> None:
         self.said: Said = {}
+        self.trust = environment.trust
         self._environment, self._kind, self._hide = environment, kind, hide
 
     def __call__(
@@ -52,11 +56,12 @@ class Ask:
         config = ConnectionConfig(
             environment=self._environment,
             kind=self._kind,
-            settings=rules.with_defaults(known, settings),
+            settings=rules.with_defaults(known, settings) | self.trust.as_settings(),
             secrets=secrets or {},
             version=1,
         )
-        result = probing.run(config, deadline=4.0)
+        # Long enough for a busy machine; only who never answers is waited for in full.
+        result = probing.run(config, deadline=4.0 if case.startswith("no answer") else 60.0)
         assert not result.ok, case
         sentence = f"{result.cause} {result.advice}"
         assert result.advice, (case, sentence)
@@ -138,6 +143,11 @@ class TestRealServers:
         refusals_of_mariadb(mariadb_server, made)
         documented("ledger", made.said)
 
+    def test_mysql_source(self, ask: Callable[..., Ask], mariadb_server: MariaDBServer) -> None:
+        made = ask("mysql")
+        refusals_of_a_mysql_source(mariadb_server, made)
+        documented("mysql", made.said)
+
     def test_rabbitmq(self, ask: Callable[..., Ask], rabbitmq_server: RabbitMQServer) -> None:
         made = ask("rabbitmq")
         refusals_of_rabbitmq(rabbitmq_server, made)
@@ -195,7 +205,7 @@ def refusals_of_postgres(server: PostgresServer, ask: Ask) -> None:
         as_user("MySQL at that port", "reader", port=str(other.port))
     with behaving(bad.html) as other:
         as_user("a web server at that port", "reader", port=str(other.port))
-    with behaving(bad.close) as other:
+    with behaving(bad.hang_up) as other:
         as_user("the server hangs up", "reader", port=str(other.port))
     with behaving(bad.silent) as other:
         as_user("no answer", "reader", port=str(other.port))
@@ -268,6 +278,58 @@ def refusals_of_mariadb(server: MariaDBServer, ask: Ask) -> None:
         ask.said = {case: said.replace(text, "dms") for case, said in ask.said.items()}
 
 
+def refusals_of_a_mysql_source(server: MariaDBServer, ask: Ask) -> None:
+    name = server.create_database()
+    with contextlib.closing(server.connect()) as admin, admin.cursor() as cursor:
+        for user, options in (
+            ("src_fine", ""),
+            ("src_locked", "ACCOUNT LOCK"),
+            ("src_expired", "PASSWORD EXPIRE"),
+            ("src_unprivileged", ""),
+            ("src_no_temp", ""),
+        ):
+            cursor.execute(
+                f"CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}' {options}"
+            )
+            if user != "src_unprivileged":
+                granted = "SELECT" if user == "src_no_temp" else "ALL"
+                cursor.execute(f"GRANT {granted} ON `{name}`.* TO '{user}'@'%'")
+        cursor.execute("GRANT ALL ON nowhere.* TO 'src_fine'@'%'")
+    right = {"host": server.host, "port": str(server.port), "database": name}
+    known = {"password": PASSWORD}
+
+    def as_user(case: str, user: str, **changed: str) -> None:
+        ask(case, {**right, "user": user, **changed}, known)
+
+    try:
+        ask("wrong password", {**right, "user": "src_fine"}, {"password": "wrong"})
+        ask("no password stored", {**right, "user": "src_fine"})
+        as_user("no such user", "nobody")
+        as_user("locked account", "src_locked")
+        as_user("expired password", "src_expired")
+        as_user("no such database", "src_fine", database="nowhere")
+        as_user("no right on the database", "src_unprivileged")
+        as_user("no right to temporary tables", "src_no_temp")
+        with contextlib.closing(server.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute("SET GLOBAL read_only = ON")
+            try:
+                as_user("a replica, read-only", "src_fine")
+            finally:
+                cursor.execute("SET GLOBAL read_only = OFF")
+        as_user("server without TLS", "src_fine", ssl="require")
+        as_user("nothing listens", "src_fine", port="1")
+        as_user("unknown host", "src_fine", host="no-such-host.invalid")
+        with behaving(bad.silent) as other:
+            as_user("no answer", "src_fine", port=str(other.port))
+        with behaving(bad.close) as other:
+            as_user("the server hangs up", "src_fine", port=str(other.port))
+        with behaving(greeting(b"SSH-2.0-OpenSSH_9.2\r\n")) as other:
+            as_user("SSH at that port", "src_fine", port=str(other.port))
+    finally:
+        server.drop_database(name)
+    ask.said = {case: said.replace(name, "shop") for case, said in ask.said.items()}
+
+
 def refusals_of_rabbitmq(server: RabbitMQServer, ask: Ask) -> None:
     server.control("add_user", "limited", PASSWORD)
     server.control("set_permissions", "-p", "/", "limited", ".*", ".*", ".*")
@@ -290,7 +352,7 @@ def refusals_of_rabbitmq(server: RabbitMQServer, ask: Ask) -> None:
     ask("unknown host", {"url": "amqp://u:p@no-such-host.invalid/"})
     with behaving(bad.html) as other:
         ask("a web server at that port", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
-    with behaving(bad.close) as other:
+    with behaving(bad.hang_up) as other:
         ask("the server hangs up", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
     with behaving(bad.silent) as other:
         ask("no answer", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
@@ -315,7 +377,7 @@ ANSWERS = {
     "503": bad.answer("503 Service Unavailable", "{}"),
     "504": bad.answer("504 Gateway Timeout", "{}"),
     "a web page": bad.html,
-    "hangs up": bad.close,
+    "hangs up": bad.hang_up,
     "no answer": bad.silent,
 }
 
@@ -364,3 +426,66 @@ def test_web_servers(
     monkeypatch.delenv("NO_PROXY", raising=False)
     at("a dead web proxy", "http://gms.example")
     documented(kind, made.said)
+
+
+#: As Databricks's front door answers: the reason in a header of its own.
+_REASON = "X-Databricks-Reason-Phrase: Invalid access token."
+DATABRICKS_ANSWERS = {
+    **{case: ANSWERS[case] for case in ("redirect", "400", "401", "404", "500", "502", "504")},
+    "403": bad.answer("403 Forbidden", "{}", _REASON),
+    "429, to be asked later": bad.answer("429 Too Many Requests", "{}", "Retry-After: 30"),
+    "503, the warehouse starts": bad.answer("503 Service Unavailable", "{}", "Retry-After: 30"),
+    "503": ANSWERS["503"],
+    **{case: ANSWERS[case] for case in ("a web page", "hangs up", "no answer")},
+}
+
+
+def test_databricks(ask: Callable[..., Ask], tmp_path: Path) -> None:
+    made = ask("databricks")
+    certificate = self_signed(tmp_path, "127.0.0.1")
+
+    def at(case: str, place: str) -> None:
+        address = f"jdbc:databricks://{place};httpPath=/sql/1.0/warehouses/x"
+        made(case, {"jdbc_url": address}, {"access_token": "dapi-of-a-test"})
+
+    made.trust = Trust(verify=False)
+    for case, behave in DATABRICKS_ANSWERS.items():
+        with behaving(behave, certificate) as server:
+            at(case, f"127.0.0.1:{server.port}")
+    made.trust = Trust()
+    with behaving(bad.answer("200 OK", "{}"), certificate) as server:
+        at("a certificate of its own", f"127.0.0.1:{server.port}")
+    with behaving(bad.answer("400 Bad Request", "{}")) as server:
+        at("a plain port", f"127.0.0.1:{server.port}")
+    at("nothing listens", "127.0.0.1:1")
+    at("unknown host", "no-such-host.invalid:443")
+    documented("databricks", made.said)
+
+
+#: What is typed → (settings, secrets). Nothing outside is asked: the refusal comes before.
+KEYS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "key that is no base64": ({}, {"key": "not base64!"}),
+    "key in hexadecimal": ({}, {"key": "5f" * 32}),
+    "key of URL-safe base64": ({}, {"key": "-_" * 21 + "-="}),
+    "key without its padding": ({}, {"key": base64.b64encode(bytes(32)).decode().rstrip("=")}),
+    "key of 16 bytes": ({}, {"key": base64.b64encode(bytes(16)).decode()}),
+    "key of 31 bytes": ({}, {"key": base64.b64encode(bytes(31)).decode()}),
+    "key of 64 bytes": ({}, {"key": base64.b64encode(bytes(64)).decode()}),
+    "key with a control character": ({}, {"key": "\x00" * 32}),
+    "key of a whole file": ({}, {"key": "A" * 4004}),
+    "unknown scheme": ({"scheme": "sha256"}, {}),
+    "unknown tag": ({"dataset_tag": "always"}, {}),
+    "unknown interval": ({"compare": "hourly"}, {}),
+    "unknown setting": ({"salt": "x"}, {}),
+    "unknown secret": ({}, {"password": "x"}),
+}
+
+
+def test_tokenization(database: Database, environment: EnvironmentView) -> None:
+    said = {}
+    for case, (settings, secrets) in KEYS.items():
+        with pytest.raises(InvalidInput) as refused:
+            draft = testing.Draft(settings, secrets)
+            testing.run(database, SYSTEM, environment="Prod", kind="tokenization", draft=draft)
+        said[case] = refused.value.message
+    documented("tokenization", said)

@@ -316,7 +316,7 @@ def test_every_error_of_the_connector_is_translated() -> None:
     from databricks.sql import exc
 
     from backend.core.errors import UpstreamError
-    from backend.integrations.databricks.client import translated
+    from backend.integrations.databricks.errors import translated
 
     classes = [
         found
@@ -335,9 +335,10 @@ def test_what_the_connector_passes_on_from_its_http_library_is_translated() -> N
     from urllib3.exceptions import MaxRetryError, ProtocolError
 
     from backend.core.errors import UpstreamUnavailable
-    from backend.integrations.databricks.client import translated
+    from backend.integrations.databricks.errors import translated
 
     refused = MaxRetryError(None, "/sql/1.0/x", ConnectionRefusedError(111, "refused"))  # type: ignore[arg-type]
-    for passed_on in (refused, ProtocolError("broken")):
-        with pytest.raises(UpstreamUnavailable, match="warehouse cannot be reached"), translated():
+    broken = ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))
+    for passed_on, words in ((refused, "nothing listens"), (broken, "closed the connection")):
+        with pytest.raises(UpstreamUnavailable, match=words), translated():
             raise passed_on
