@@ -17,8 +17,8 @@ _SIGNS = {
 _WORDS = {"missing": "to be set", "untested": "not tested yet", "failed": "its test failed"}
 
 
-def draw(environment: EnvironmentView) -> bool:
-    """Draw it while a job lacks something; whether no job can run yet."""
+def draw(environment: EnvironmentView, *, admin: bool) -> bool:
+    """Draw it while a job lacks something; whether no job can run yet. admin: who may set up."""
     jobs = calls.read(checklist.checklist, environment=environment.name)
     lacking = [job for job in jobs if not job.ready]
     if not lacking:
@@ -35,14 +35,14 @@ def draw(environment: EnvironmentView) -> bool:
     with place:
         for column, job in zip(st.columns(len(jobs)), jobs, strict=True):
             with column, st.container(border=True):
-                _job(job)
+                _job(job, admin)
     return first
 
 
-def _job(job: JobSteps) -> None:
+def _job(job: JobSteps, admin: bool) -> None:
     st.markdown(f"**{job.job}**")
     for step in job.steps:
-        _step(job, step)
+        _step(job, step, admin)
     page = next(page for page in registry.PAGES if page.title == job.job)
     if job.ready and page.path.exists():
         st.page_link(page.path, label="Start the first run", icon=":material/play_arrow:")
@@ -50,11 +50,14 @@ def _job(job: JobSteps) -> None:
         st.caption("Then: the first run")
 
 
-def _step(job: JobSteps, step: Step) -> None:
+def _step(job: JobSteps, step: Step, admin: bool) -> None:
     names = " or ".join(step.labels) if step.status == "missing" else _label(step)
     word = f", {_WORDS[step.status]}" if step.status in _WORDS else ""
-    if st.button(
-        f"{_SIGNS[step.status]} {names}{word}",
+    said = f"{_SIGNS[step.status]} {names}{word}"
+    if not admin:
+        st.markdown(said)
+    elif st.button(
+        said,
         key=f"connections.checklist.{job.job}.{step.kind}",
         type="tertiary",
     ):

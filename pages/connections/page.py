@@ -90,7 +90,7 @@ if actor.may(Permission.CLIENT_INFO_READ):
 over = st.container()
 environment = toolbar(known, may_test=may_test, admin=may_write)
 with over:
-    first = checklist_view.draw(environment)
+    first = checklist_view.draw(environment, admin=may_write)
     with st.expander("All connections of all environments") if first else st.container():
         matrix.draw(calls.read(health.overview))
 all_results(environment)
