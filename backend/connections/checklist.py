@@ -10,6 +10,13 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession
 
 Status = Literal["missing", "untested", "failed", "ok"]
+#: Job → the kinds that it needs, one of each group.
+NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "User sync": (("openmetadata",), ("directory",)),
+    "Mounts": (("ledger",), ("rabbitmq",)),
+    "Tokenization": (("postgres", "mysql", "databricks"),),
+    "Ingestion": (("aws",),),
+}
 _ORDER: tuple[Status, ...] = ("missing", "untested", "failed", "ok")
 
 
@@ -53,7 +60,7 @@ def checklist(session: ReadSession, actor: Actor, *, environment: str) -> tuple[
         labels = tuple(kinds.KINDS[kind].label for kind in group)
         return Step(group, labels, best, status(best))
 
-    return tuple(JobSteps(job, tuple(map(step, groups))) for job, groups in kinds.NEEDS.items())
+    return tuple(JobSteps(job, tuple(map(step, groups))) for job, groups in NEEDS.items())
 
 
 def document(environment: str, found: tuple[JobSteps, ...]) -> Mapping[str, Any]:

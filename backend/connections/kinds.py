@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from backend.connections import addresses, fields
+from backend.connections import addresses, fields, rules
 from backend.connections.addresses import Endpoint
 from backend.connections.errors import UnknownKind
 from backend.connections.fields import Field
 from backend.connections.fields import Kind as Kind
-from backend.core.errors import FieldInvalid
 
 
 def _tls_of_postgres(settings: Mapping[str, str]) -> Endpoint | None:
@@ -28,29 +27,6 @@ def _tls_of_databricks(settings: Mapping[str, str]) -> Endpoint | None:
         return Endpoint(host, 443)
     url = settings.get("jdbc_url", "")
     return addresses.jdbc(url).tls if url else None
-
-
-def _needs_an_endpoint(settings: Mapping[str, str], _secrets_set: frozenset[str]) -> None:
-    if settings.get("source") != "upload" and not settings.get("endpoint"):
-        raise FieldInvalid({"endpoint": "Directory needs endpoint."})
-
-
-def _needs_a_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
-    if settings.get("access_key_id") and settings.get("profile"):
-        raise FieldInvalid(
-            {"profile": "aws takes access_key_id or profile, not both: each names an identity."}
-        )
-    if "session_token" in secrets_set and "secret_access_key" not in secrets_set:
-        raise FieldInvalid(
-            {
-                "session_token": "aws needs access_key_id and secret_access_key beside a "
-                "session_token."
-            }
-        )
-    has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
-    if has_id != has_secret:
-        missing = "secret_access_key" if has_id else "access_key_id"
-        raise FieldInvalid({missing: f"aws needs {missing} too: the two only work together."})
 
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
@@ -169,7 +145,7 @@ _ALL = (
                 "One a line, like “x-api-key: …” or “Authorization: Basic …”.",
             ),
         ),
-        check=_needs_an_endpoint,
+        check=rules.needs_an_endpoint,
     ),
     Kind(
         "ledger",
@@ -354,7 +330,7 @@ _ALL = (
             Field("secret_access_key", "Secret access key", "Belongs to the access key id."),
             Field("session_token", "Session token", "Only beside temporary keys."),
         ),
-        check=_needs_a_key_pair,
+        check=rules.needs_a_key_pair,
     ),
     Kind(
         "tokenization",
@@ -395,14 +371,6 @@ _ALL = (
         implicit=True,
     ),
 )
-
-#: Job → the kinds that it needs, one of each group.
-NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "User sync": (("openmetadata",), ("directory",)),
-    "Mounts": (("ledger",), ("rabbitmq",)),
-    "Tokenization": (("postgres", "mysql", "databricks"),),
-    "Ingestion": (("aws",),),
-}
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
 

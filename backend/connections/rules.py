@@ -69,3 +69,26 @@ def moved(kind: Kind, old: Mapping[str, str], new: Mapping[str, str]) -> list[st
     """What people call the settings whose change sends the secrets to somebody else."""
     before, after = sent_to(kind, old), sent_to(kind, new)
     return [item.called for item in kind.settings if before.get(item.name) != after.get(item.name)]
+
+
+def needs_an_endpoint(settings: Mapping[str, str], _secrets_set: frozenset[str]) -> None:
+    if settings.get("source") != "upload" and not settings.get("endpoint"):
+        raise FieldInvalid({"endpoint": "Directory needs endpoint."})
+
+
+def needs_a_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
+    if settings.get("access_key_id") and settings.get("profile"):
+        raise FieldInvalid(
+            {"profile": "aws takes access_key_id or profile, not both: each names an identity."}
+        )
+    if "session_token" in secrets_set and "secret_access_key" not in secrets_set:
+        raise FieldInvalid(
+            {
+                "session_token": "aws needs access_key_id and secret_access_key beside a "
+                "session_token."
+            }
+        )
+    has_id, has_secret = bool(settings.get("access_key_id")), "secret_access_key" in secrets_set
+    if has_id != has_secret:
+        missing = "secret_access_key" if has_id else "access_key_id"
+        raise FieldInvalid({missing: f"aws needs {missing} too: the two only work together."})

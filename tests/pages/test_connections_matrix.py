@@ -40,7 +40,7 @@ class TestMatrix:
         frame = open_page(PAGE, role="viewer").dataframe[0].value.set_index("Connection")
         assert list(frame.columns) == ["Prod", "Lab", "Needed for"]
         assert frame.loc["PostgreSQL", "Prod"].startswith("✓ 12 ms")
-        assert frame.loc["PostgreSQL", "Lab"] == "not set"
+        assert frame.loc["PostgreSQL", "Lab"] == "–"
 
 
 class TestTrust:

@@ -8,7 +8,9 @@ from backend.connections import environments, resolve, service
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.integrations import network
 from tests.backend.connections.bad_server import BadServer
+from tests.backend.connections.refusals import Ask
 
 #: A valid value for every required field, per kind.
 VALID: dict[str, dict[str, str]] = {
@@ -54,6 +56,14 @@ def save(database: Database, prod: EnvironmentView) -> Save:
             return resolve.connection(session, kind=kind)
 
     return do
+
+
+@pytest.fixture
+def ask(prod: EnvironmentView, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ask]:
+    """ask("datahub") → what provokes that kind's refusals. The advice for localhost is that of no
+    container; `test_network.py` has both."""
+    monkeypatch.setattr(network, "in_container", lambda: False)
+    return lambda kind: Ask(prod, kind)
 
 
 @pytest.fixture

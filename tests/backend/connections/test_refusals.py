@@ -4,123 +4,22 @@ Each kind's sentences stand in docs/connections.md; `WRITE_DOCS=1` writes them t
 sentence that nobody foresaw ("unexpected", a class name, a bare number) fails.
 """
 
-import base64
 import contextlib
-import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backend.connections import environments, kinds, probing, rules, testing
-from backend.connections.schemas import ConnectionConfig, EnvironmentView
-from backend.core.access import SYSTEM
-from backend.core.database import Database
-from backend.core.errors import InvalidInput
-from backend.core.trust import Trust
-from backend.integrations import network
 from tests.backend.connections import bad_server as bad
-from tests.backend.connections.bad_server import BadServer
-from tests.fixtures.certificates import self_signed
+from tests.backend.connections.refusals import PASSWORD, Ask, behaving, documented, greeting
 from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.processes import ServerUnavailable, missing
 from tests.fixtures.rabbitmq import RabbitMQServer
 from tests.fixtures.servers import of_its_own
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "connections.md"
-PASSWORD = "right-Passw0rd"
-UNFORESEEN = re.compile(r"unexpected|Error\b.*\(|Exception|SQLSTATE|reference [0-9A-F]{8}")
-
-#: What was done → what the test says. A name in capitals stands for what differs each time.
 mariadb_server = of_its_own("mariadb_server")
 rabbitmq_server = of_its_own("rabbitmq_server")
-
-Said = dict[str, str]
-
-
-class Ask:
-    """Runs one probe with these settings and keeps what it said under the name of the case."""
-
-    def __init__(self, environment: EnvironmentView, kind: str, hide: dict[str, str]) -> None:
-        self.said: Said = {}
-        self.trust = environment.trust
-        self._environment, self._kind, self._hide = environment, kind, hide
-
-    def __call__(
-        self, case: str, settings: dict[str, str], secrets: dict[str, str] | None = None
-    ) -> None:
-        known = kinds.get_kind(self._kind)
-        config = ConnectionConfig(
-            environment=self._environment,
-            kind=self._kind,
-            settings=rules.with_defaults(known, settings) | self.trust.as_settings(),
-            secrets=secrets or {},
-            version=1,
-        )
-        # Long enough for a busy machine; only who never answers is waited for in full.
-        result = probing.run(config, deadline=4.0 if case.startswith("no answer") else 60.0)
-        assert not result.ok, case
-        sentence = f"{result.cause} {result.advice}"
-        assert result.advice, (case, sentence)
-        assert not UNFORESEEN.search(sentence), (case, sentence)
-        for text, name in self._hide.items():
-            sentence = sentence.replace(text, name)
-        self.said[case] = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", sentence)
-
-
-@pytest.fixture(autouse=True)
-def _not_in_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The advice for localhost differs there; `test_network.py` has both."""
-    monkeypatch.setattr(network, "in_container", lambda: False)
-
-
-@pytest.fixture
-def environment(database: Database) -> EnvironmentView:
-    with database.write() as session:
-        return environments.add(session, SYSTEM, name="Prod")
-
-
-@pytest.fixture
-def ask(environment: EnvironmentView) -> Callable[..., Ask]:
-    def make(kind: str, **hide: str) -> Ask:
-        return Ask(environment, kind, hide)
-
-    return make
-
-
-@contextlib.contextmanager
-def behaving(behave: bad.Behaviour, certificate: Any = None) -> Iterator[BadServer]:
-    with BadServer(certificate) as server:
-        server.behave = behave
-        yield server
-
-
-def greeting(data: bytes) -> bad.Behaviour:
-    """A server of another kind: it speaks first."""
-
-    def behave(connection: Any, _ended: Any) -> None:
-        connection.sendall(data)
-        connection.recv(100)
-
-    return behave
-
-
-def documented(kind: str, said: Said) -> None:
-    """The sentences are those of the documentation."""
-    assert len(said) >= 12, f"only {len(said)} refusals of {kind} are provoked"
-    rows = [f"| {case} | {sentence} |" for case, sentence in said.items()]
-    block = "\n".join(["| what is wrong | what the test says |", "|---|---|", *rows])
-    text = DOCS.read_text(encoding="utf-8")
-    marks = f"<!-- refusals of {kind} -->", f"<!-- end of {kind} -->"
-    before, rest = text.split(marks[0])
-    stored, after = rest.split(marks[1])
-    if os.environ.get("WRITE_DOCS"):
-        DOCS.write_text(f"{before}{marks[0]}\n{block}\n{marks[1]}{after}", encoding="utf-8")
-        return
-    assert stored.strip() == block, f"WRITE_DOCS=1 writes docs/connections.md anew ({kind})"
 
 
 @pytest.mark.slow
@@ -356,136 +255,3 @@ def refusals_of_rabbitmq(server: RabbitMQServer, ask: Ask) -> None:
         ask("the server hangs up", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
     with behaving(bad.silent) as other:
         ask("no answer", {"url": f"amqp://u:p@127.0.0.1:{other.port}/"})
-
-
-#: kind → (setting, path behind the address, secret)
-WEB = {
-    "datahub": ("server", "", "token"),
-    "openmetadata": ("host_port", "/api", "jwt_token"),
-    "directory": ("endpoint", "/graphql", "token"),
-    "aws": ("endpoint_url", "", "secret_access_key"),
-}
-ANSWERS = {
-    "redirect": bad.answer("302 Found", "", "Location: http://elsewhere.example/x"),
-    "400": bad.answer("400 Bad Request", '{"message": "no"}'),
-    "401": bad.answer("401 Unauthorized", '{"message": "no"}'),
-    "403": bad.answer("403 Forbidden", '{"message": "no"}'),
-    "404": bad.answer("404 Not Found", '{"message": "no"}'),
-    "429": bad.answer("429 Too Many Requests", '{"message": "slow down"}'),
-    "500": bad.answer("500 Internal Server Error", '{"message": "broken"}'),
-    "502": bad.answer("502 Bad Gateway", "<html>nginx</html>", kind="text/html"),
-    "503": bad.answer("503 Service Unavailable", "{}"),
-    "504": bad.answer("504 Gateway Timeout", "{}"),
-    "a web page": bad.html,
-    "hangs up": bad.hang_up,
-    "no answer": bad.silent,
-}
-
-
-def _aws_error(status: str, code: str) -> bad.Behaviour:
-    """As the Security Token Service answers."""
-    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
-    return bad.answer(status, body, kind="text/xml")
-
-
-AWS_ANSWERS = {
-    "no such access key": _aws_error("403 Forbidden", "InvalidClientTokenId"),
-    "wrong secret key": _aws_error("403 Forbidden", "SignatureDoesNotMatch"),
-    "expired session": _aws_error("403 Forbidden", "ExpiredToken"),
-    "right is missing": _aws_error("403 Forbidden", "AccessDenied"),
-    "throttled": _aws_error("400 Bad Request", "Throttling"),
-    **{case: ANSWERS[case] for case in ("502", "a web page", "hangs up", "no answer")},
-}
-
-
-@pytest.mark.parametrize("kind", WEB)
-def test_web_servers(
-    kind: str, ask: Callable[..., Ask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = ask(kind)
-    setting, path, secret = WEB[kind]
-    secrets = {secret: "some.secret.value"}
-    more = {"region": "eu-central-1", "access_key_id": "AK"} if kind == "aws" else {}
-
-    def at(case: str, address: str) -> None:
-        made(case, {setting: address + path, **more}, secrets)
-
-    for case, behave in (AWS_ANSWERS if kind == "aws" else ANSWERS).items():
-        with behaving(behave) as server:
-            at(case, server.url)
-    with behaving(bad.answer("200 OK", "{}"), self_signed(tmp_path, "127.0.0.1")) as server:
-        at("a certificate of its own", server.url)
-        at("http to a TLS port", server.url.replace("https:", "http:"))
-    with behaving(bad.answer("400 Bad Request", "{}")) as server:
-        at("https to a plain port", server.url.replace("http:", "https:"))
-    at("nothing listens", "http://127.0.0.1:1")
-    at("unknown host", "http://no-such-host.invalid")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    at("a dead web proxy", "http://gms.example")
-    documented(kind, made.said)
-
-
-#: As Databricks's front door answers: the reason in a header of its own.
-_REASON = "X-Databricks-Reason-Phrase: Invalid access token."
-DATABRICKS_ANSWERS = {
-    **{case: ANSWERS[case] for case in ("redirect", "400", "401", "404", "500", "502", "504")},
-    "403": bad.answer("403 Forbidden", "{}", _REASON),
-    "429, to be asked later": bad.answer("429 Too Many Requests", "{}", "Retry-After: 30"),
-    "503, the warehouse starts": bad.answer("503 Service Unavailable", "{}", "Retry-After: 30"),
-    "503": ANSWERS["503"],
-    **{case: ANSWERS[case] for case in ("a web page", "hangs up", "no answer")},
-}
-
-
-def test_databricks(ask: Callable[..., Ask], tmp_path: Path) -> None:
-    made = ask("databricks")
-    certificate = self_signed(tmp_path, "127.0.0.1")
-
-    def at(case: str, place: str) -> None:
-        address = f"jdbc:databricks://{place};httpPath=/sql/1.0/warehouses/x"
-        made(case, {"jdbc_url": address}, {"access_token": "dapi-of-a-test"})
-
-    made.trust = Trust(verify=False)
-    for case, behave in DATABRICKS_ANSWERS.items():
-        with behaving(behave, certificate) as server:
-            at(case, f"127.0.0.1:{server.port}")
-    made.trust = Trust()
-    with behaving(bad.answer("200 OK", "{}"), certificate) as server:
-        at("a certificate of its own", f"127.0.0.1:{server.port}")
-    with behaving(bad.answer("400 Bad Request", "{}")) as server:
-        at("a plain port", f"127.0.0.1:{server.port}")
-    at("nothing listens", "127.0.0.1:1")
-    at("unknown host", "no-such-host.invalid:443")
-    documented("databricks", made.said)
-
-
-#: What is typed → (settings, secrets). Nothing outside is asked: the refusal comes before.
-KEYS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-    "key that is no base64": ({}, {"key": "not base64!"}),
-    "key in hexadecimal": ({}, {"key": "5f" * 32}),
-    "key of URL-safe base64": ({}, {"key": "-_" * 21 + "-="}),
-    "key without its padding": ({}, {"key": base64.b64encode(bytes(32)).decode().rstrip("=")}),
-    "key of 16 bytes": ({}, {"key": base64.b64encode(bytes(16)).decode()}),
-    "key of 31 bytes": ({}, {"key": base64.b64encode(bytes(31)).decode()}),
-    "key of 64 bytes": ({}, {"key": base64.b64encode(bytes(64)).decode()}),
-    "key with a control character": ({}, {"key": "\x00" * 32}),
-    "key of a whole file": ({}, {"key": "A" * 4004}),
-    "unknown scheme": ({"scheme": "sha256"}, {}),
-    "unknown tag": ({"dataset_tag": "always"}, {}),
-    "unknown interval": ({"compare": "hourly"}, {}),
-    "unknown setting": ({"salt": "x"}, {}),
-    "unknown secret": ({}, {"password": "x"}),
-}
-
-
-def test_tokenization(database: Database, environment: EnvironmentView) -> None:
-    said = {}
-    for case, (settings, secrets) in KEYS.items():
-        with pytest.raises(InvalidInput) as refused:
-            draft = testing.Draft(settings, secrets)
-            testing.run(database, SYSTEM, environment="Prod", kind="tokenization", draft=draft)
-        said[case] = refused.value.message
-    documented("tokenization", said)

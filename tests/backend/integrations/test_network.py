@@ -86,7 +86,7 @@ def test_plain_http_to_a_tls_port() -> None:
 
 
 def test_other_ends_of_a_connection() -> None:
-    assert "does not speak TLS" in said(ssl.SSLEOFError(8, "eof"))
+    assert "closed the TLS connection" in said(ssl.SSLEOFError(8, "eof"))
     assert "no way to gms.example" in said(OSError(errno.EHOSTUNREACH, "x"))
     assert "closed the connection" in said(ConnectionResetError())
     assert isinstance(network.explain(TimeoutError(), "Sys", FAR), UpstreamTimeout)

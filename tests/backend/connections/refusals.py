@@ -1,0 +1,80 @@
+"""Provokes refusals and holds docs/connections.md to what the tests say."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backend.connections import kinds, probing, rules
+from backend.connections.schemas import ConnectionConfig, EnvironmentView
+from tests.backend.connections import bad_server as bad
+from tests.backend.connections.bad_server import BadServer
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "connections.md"
+PASSWORD = "right-Passw0rd"
+UNFORESEEN = re.compile(r"unexpected|Error\b.*\(|Exception|SQLSTATE|reference [0-9A-F]{8}")
+
+#: What was done → what the test says. A name in capitals stands for what differs each time.
+Said = dict[str, str]
+
+
+class Ask:
+    """Runs one probe with these settings and keeps what it said under the name of the case."""
+
+    def __init__(self, environment: EnvironmentView, kind: str) -> None:
+        self.said: Said = {}
+        self.trust = environment.trust
+        self._environment, self._kind = environment, kind
+
+    def __call__(
+        self, case: str, settings: dict[str, str], secrets: dict[str, str] | None = None
+    ) -> None:
+        known = kinds.get_kind(self._kind)
+        config = ConnectionConfig(
+            environment=self._environment,
+            kind=self._kind,
+            settings=rules.with_defaults(known, settings) | self.trust.as_settings(),
+            secrets=secrets or {},
+            version=1,
+        )
+        # Long enough for a busy machine; only who never answers is waited for in full.
+        result = probing.run(config, deadline=4.0 if case.startswith("no answer") else 60.0)
+        assert not result.ok, case
+        sentence = f"{result.cause} {result.advice}"
+        assert result.advice, (case, sentence)
+        assert not UNFORESEEN.search(sentence), (case, sentence)
+        self.said[case] = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", sentence)
+
+
+@contextlib.contextmanager
+def behaving(behave: bad.Behaviour, certificate: Any = None) -> Iterator[BadServer]:
+    with BadServer(certificate) as server:
+        server.behave = behave
+        yield server
+
+
+def greeting(data: bytes) -> bad.Behaviour:
+    """A server of another kind: it speaks first."""
+
+    def behave(connection: Any, _ended: Any) -> None:
+        connection.sendall(data)
+        connection.recv(100)
+
+    return behave
+
+
+def documented(kind: str, said: Said) -> None:
+    """The sentences are those of the documentation."""
+    assert len(said) >= 12, f"only {len(said)} refusals of {kind} are provoked"
+    rows = [f"| {case} | {sentence} |" for case, sentence in said.items()]
+    block = "\n".join(["| what is wrong | what the test says |", "|---|---|", *rows])
+    text = DOCS.read_text(encoding="utf-8")
+    marks = f"<!-- refusals of {kind} -->", f"<!-- end of {kind} -->"
+    before, rest = text.split(marks[0])
+    stored, after = rest.split(marks[1])
+    if os.environ.get("WRITE_DOCS"):
+        DOCS.write_text(f"{before}{marks[0]}\n{block}\n{marks[1]}{after}", encoding="utf-8")
+        return
+    assert stored.strip() == block, f"WRITE_DOCS=1 writes docs/connections.md anew ({kind})"
