@@ -51,7 +51,7 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
     page, keys = browser_page, browser_page.keyboard
     name, password = sandbox_portal.account("steward")
     page.goto(sandbox_portal.url)
-    reach(page, page.get_by_label("Username", exact=True))
+    expect(page.get_by_label("Username", exact=True)).to_be_focused()
     keys.type(name)
     reach(page, page.get_by_label("Password", exact=True))
     keys.type(password)
