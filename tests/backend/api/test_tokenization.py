@@ -57,7 +57,7 @@ class TestTrigger:
         )
 
         assert answer.status_code == 409
-        assert set(answer.json()) == {"error", "detail", "reference"}
+        assert {"error", "detail", "reference"} <= set(answer.json())
 
     @pytest.mark.parametrize(
         ("role", "body", "status"),
@@ -95,7 +95,7 @@ class TestTrigger:
         answer = client.post("/trigger", content=json.dumps(body), headers=headers)
 
         assert answer.status_code == status, answer.text
-        assert set(answer.json()) == {"error", "detail", "reference"}
+        assert {"error", "detail", "reference"} <= set(answer.json())
 
     @pytest.mark.parametrize("path", ["/trigger", RUNS])
     def test_an_unknown_column_is_400_and_nothing_is_written(
