@@ -20,7 +20,7 @@ from backend.ingestion import documents
 from backend.integrations.aws import outcome
 from backend.integrations.directory import exchange
 from backend.integrations.openmetadata import tokens, transport, wire
-from backend.mounts import walk
+from backend.mounts import query_plan
 
 DEEP = "[" * 100_000
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nexact: {? *c : x}\n"
@@ -48,7 +48,7 @@ def _jwt(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def _cursor(text: str) -> Any:
     coded = base64.urlsafe_b64encode(text.encode(errors="replace")).decode().rstrip("=")
-    return walk.read_cursor(coded, "newest")
+    return query_plan.read_cursor(coded, "newest")
 
 
 def _bytes(read: Callable[[bytes], Any]) -> Callable[[str], Any]:
