@@ -27,7 +27,7 @@ def _live(job_id: int, key: str, log_lines: int) -> None:
     view = calls.read(jobs.get, job_id=job_id)
     draw(view, key=key, log_lines=log_lines)
     if view.ended:
-        (flash.success if view.state == "succeeded" else flash.info)(
+        (flash.passing if view.state == "succeeded" else flash.info)(
             f"{escape(view.title)}: {view.state}."
         )
         st.rerun()

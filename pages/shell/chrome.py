@@ -21,7 +21,7 @@ _LEAVE = "chrome.leave_sandbox"
 STYLE = """<style>
 h1:focus {outline: none}
 a:focus-visible {outline: 2px solid; outline-offset: -2px}
-section {scroll-padding-bottom: 10rem}
+main, section {scroll-padding-bottom: 10rem}
 .stSidebar[data-collapsed="true"] {visibility: hidden}
 button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
 [class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {

@@ -9,7 +9,7 @@ import streamlit as st
 
 from auth import inline
 
-Kind = Literal["success", "info", "warning", "error"]
+Kind = Literal["success", "info", "warning", "error", "toast"]
 _KEY = "shell.flash"
 #: What the page at hand has drawn, for the drawer over it.
 _SAID = "shell.flash.said"
@@ -20,6 +20,7 @@ _ICONS: dict[Kind, str] = {
     "info": ":material/info:",
     "warning": ":material/warning:",
     "error": ":material/error:",
+    "toast": ":material/check_circle:",
 }
 
 
@@ -37,6 +38,11 @@ def warning(text: str) -> None:
 
 def error(text: str) -> None:
     _add("error", text)
+
+
+def passing(text: str) -> None:
+    """For what the page shows anyway: announced, gone by itself, and nothing moves for it."""
+    _add("toast", text)
 
 
 @contextlib.contextmanager
@@ -68,12 +74,18 @@ def _draw(said: list[tuple[Kind, str]]) -> list[tuple[Kind, str]]:
     """Where there is something to read, the focus goes."""
     if not said:
         return said
+    for kind, text in said:
+        if kind == "toast":
+            st.toast(text, icon=_ICONS[kind])
+    staying = [each for each in said if each[0] != "toast"]
+    if not staying:
+        return staying
     st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
     with st.container():
-        for kind, text in said:
+        for kind, text in staying:
             getattr(st, kind)(text, icon=_ICONS[kind])
         inline.focus("container", st.session_state[_NUMBER])
-    return said
+    return staying
 
 
 def _add(kind: Kind, text: str) -> None:
