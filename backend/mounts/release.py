@@ -12,13 +12,13 @@ from backend.changes import gate
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.core.errors import Conflict, InvalidInput, PortalError
+from backend.core.errors import Conflict, InvalidInput
 from backend.core.words import counted
 from backend.dms.operations import Operations
 from backend.dms.records import Busy
 from backend.dms.transport import queue_of
 from backend.jobs.enqueue import enqueue
-from backend.mounts import explorer, ledger_repository, orphans, settings
+from backend.mounts import explorer, host_work, ledger_repository, orphans, settings
 from backend.mounts.errors import MountNotFound
 from backend.mounts.place_schemas import Released, ReleasePlan
 from backend.mounts.schemas import MountView
@@ -80,9 +80,9 @@ def run(
         where = settings.find(session, environment)
     wanted = _confirmed(where, host, digest)
     _check(database, actor, where, wanted, audited=True)
-    done, error = 0, ""
     reasons: list[str] = []
-    try:
+    with host_work.audited(database, actor, AUDIT, host) as told:
+        told |= {"released": 0, "skipped": 0}
         operations = Operations(settings.open_ledger(where), owner="portal", lease=30.0)
         operations.ledger.ensure_operations()
         for number, entry in enumerate(wanted.entries):
@@ -91,26 +91,10 @@ def run(
                 _require_dead(where, host)
             said = _release(operations, entry, actor, wanted.evidence)
             reasons += [said] if said else []
-            done += not said
-    except PortalError as exc:
-        error = exc.message
-        raise
-    except BaseException:
-        error = "it was stopped"
-        raise
-    finally:
-        explorer.forget_counts()
-        with database.write() as session:
-            audit.record(
-                session,
-                actor,
-                AUDIT,
-                subject=host,
-                phase="outcome",
-                outcome="failed" if error else "succeeded",
-                details={"released": done, "skipped": len(reasons), "error": error},
-            )
-    return Released(host=host, released=done, skipped=len(reasons), reasons=tuple(reasons[:20]))
+            told["skipped" if said else "released"] += 1
+    return Released(
+        host=host, released=told["released"], skipped=len(reasons), reasons=tuple(reasons[:20])
+    )
 
 
 def _plan(where: DmsSettings, host: str) -> ReleasePlan:

@@ -15,11 +15,19 @@ from backend.changes import gate
 from backend.core import access, audit
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.core.errors import Conflict, InvalidInput, PortalError
+from backend.core.errors import Conflict, InvalidInput
 from backend.core.words import counted
 from backend.dms.client import DMSClient
 from backend.dms.errors import DMSClientException
-from backend.mounts import explorer, ledger_repository, places, sealed_requests, settings, targets
+from backend.mounts import (
+    explorer,
+    host_work,
+    ledger_repository,
+    places,
+    sealed_requests,
+    settings,
+    targets,
+)
 from backend.mounts.errors import MountNotFound, TargetNotFound, translated
 from backend.mounts.place_schemas import ToVerify, Verification, VerificationPlan
 from backend.mounts.settings import DmsSettings
@@ -98,33 +106,15 @@ def run(
     _check(database, actor, where, wanted, keystone_token, audited=True)
     verdicts: Counter[str] = Counter()
     findings: list[str] = []
-    error = ""
-    try:
+    with host_work.audited(database, actor, AUDIT, host) as told:
         for number, (entry, verdict, finding) in enumerate(
             _asked(database, actor, where, wanted, keystone_token, progress)
         ):
             verdicts[verdict] += 1
+            told |= verdicts
             if verdict != "agreed" and len(findings) < MOST_FINDINGS:
                 findings.append(f"{explorer.subject_of(entry.jobid, entry.target)}: {finding}")
             progress(number + 1, len(wanted.entries))
-    except PortalError as exc:
-        error = exc.message
-        raise
-    except BaseException:
-        error = "it was stopped"
-        raise
-    finally:
-        explorer.forget_counts()
-        with database.write() as session:
-            audit.record(
-                session,
-                actor,
-                AUDIT,
-                subject=host,
-                phase="outcome",
-                outcome="failed" if error else "succeeded",
-                details={**verdicts, "error": error},
-            )
     return Verification(
         host=host,
         agreed=verdicts["agreed"],

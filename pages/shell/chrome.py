@@ -30,7 +30,6 @@ button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
 @media (hover: none) {.stDataFrame {margin-top: 1.75rem}}
 @media (forced-colors: active) {
   [aria-checked="true"], [aria-current="page"] {outline: 2px solid Highlight; outline-offset: -2px}}
-[class*="st-key-mounts-facet-"] button {min-height: 2rem; padding: 0 0.75rem; border-radius: 1rem}
 .st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
   display: flex; flex-direction: row; flex-wrap: wrap; justify-content: space-between;
   align-items: center; column-gap: 0.5rem; width: 100%}
