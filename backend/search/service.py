@@ -125,7 +125,7 @@ def _hosts(session: ReadSession, text: str, names: Names) -> Iterator[Hit]:
     )
     for parameter, query in (("host", hosts), ("target", targets)):
         for number, name in session.execute(query.distinct().limit(MOST)):
-            address = {"environment": names[number], parameter: name}
+            address = {"environment": names[number], "view": f"{parameter}s", parameter: name}
             yield Hit(kind="host", title=name, detail=f"mount {parameter} in {names[number]}",
                       page="mounts", query=address)  # fmt: skip
 

@@ -78,7 +78,11 @@ class TestFind:
     ) -> None:
         (host,) = found(database, "UTE-04")
         assert (host.kind, host.page) == ("host", "mounts")
-        assert host.query == {"environment": "prod", "host": "compute-04"}
+        assert host.query == {
+            "environment": "prod",
+            "view": "hosts",
+            "host": "compute-04",
+        }
         (connection,) = found(database, "people.example")
         assert connection.title == "directory of prod"
         assert connection.query == {"environment": "prod", "kind": "directory"}
