@@ -9,8 +9,8 @@ import streamlit as st
 
 from auth import inline
 
-Kind = Literal["success", "info", "warning", "error", "toast"]
-_KEY = "shell.flash"
+Kind = Literal["success", "info", "warning", "error"]
+_KEY, _PASSING = "shell.flash", "shell.flash.passing"
 #: What the page at hand has drawn, for the drawer over it.
 _SAID = "shell.flash.said"
 _NUMBER = "shell.flash.number"
@@ -20,7 +20,6 @@ _ICONS: dict[Kind, str] = {
     "info": ":material/info:",
     "warning": ":material/warning:",
     "error": ":material/error:",
-    "toast": ":material/check_circle:",
 }
 
 
@@ -41,8 +40,20 @@ def error(text: str) -> None:
 
 
 def passing(text: str) -> None:
-    """For what the page shows anyway: announced, gone by itself, and nothing moves for it."""
-    _add("toast", text)
+    """For what the page shows anyway: said beside its title, where nothing moves for it."""
+    st.session_state[_PASSING] = text
+
+
+def draw_passing() -> None:
+    """In the title's line: what `passing` left, with the focus. Not a toast: axe finds a dialog
+    without a name in Streamlit's."""
+    text = st.session_state.pop(_PASSING, None)
+    if text is None:
+        return
+    st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
+    with st.container(horizontal=True, width="content", gap=None):
+        st.badge(text, icon=_ICONS["success"], color="green")
+        inline.focus("container", st.session_state[_NUMBER])
 
 
 @contextlib.contextmanager
@@ -74,18 +85,12 @@ def _draw(said: list[tuple[Kind, str]]) -> list[tuple[Kind, str]]:
     """Where there is something to read, the focus goes."""
     if not said:
         return said
-    for kind, text in said:
-        if kind == "toast":
-            st.toast(text, icon=_ICONS[kind])
-    staying = [each for each in said if each[0] != "toast"]
-    if not staying:
-        return staying
     st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
     with st.container():
-        for kind, text in staying:
+        for kind, text in said:
             getattr(st, kind)(text, icon=_ICONS[kind])
         inline.focus("container", st.session_state[_NUMBER])
-    return staying
+    return said
 
 
 def _add(kind: Kind, text: str) -> None:

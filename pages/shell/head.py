@@ -3,6 +3,7 @@
 import streamlit as st
 
 from auth import inline
+from pages.shell import flash
 
 
 def draw(title: str, purpose: str) -> None:
@@ -11,4 +12,5 @@ def draw(title: str, purpose: str) -> None:
         # Not a link target: its anchor would be a Tab stop before everything else.
         st.title(title, anchor=False, width="content")
         st.caption(purpose, width="content")
+        flash.draw_passing()
         inline.focus("title", title)  # a new page begins here, not at the menu
