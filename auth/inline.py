@@ -10,20 +10,24 @@ import streamlit as st
 
 #: Gives the focus to what the newest mark stands for, and scrolls it into view as little as
 #: possible, once it has its size. Nothing behind an open dialog gets it, and nobody who types
-#: loses it to a page's title. Where a slow browser drops it (a dialog that opens takes the focus
-#: for itself, a form that goes leaves it to the document), it is given again.
+#: loses it: a password must not end in the field of the name. Where a slow browser drops it (a
+#: dialog that opens takes the focus for itself, a form that goes leaves it to the document), it is
+#: given again.
 #: No "<" before a letter or digit: Streamlit's sanitizer drops such a script.
 FOCUS_SCRIPT = (
     "(()=>{const all=[...document.querySelectorAll('span.portal-focus:not([data-done])')];"
     "const m=all.pop();if(!m)return;for(const o of [...all,m])o.dataset.done='1';let n=0;"
-    "const go=()=>{if(20>n++&&m.isConnected)setTimeout(go,150);"
+    "const go=()=>{"
     "const b=m.closest('[data-testid=stVerticalBlock]'),d=document.querySelector('[role=dialog]'),"
-    "t=m.dataset.to==='title'?document.querySelector('h1'):"
-    "m.dataset.to==='field'?b&&b.querySelector('input'):b,a=document.activeElement;"
-    "if(!t||d&&!d.contains(t)||m.dataset.to==='title'&&a&&a.matches('input,textarea'))return;"
-    "if(m.dataset.given&&!a.contains(t))return;if(a===t)return;m.dataset.given='1';"
+    "to=m.dataset.to,t=to==='title'?document.querySelector('h1'):"
+    "to==='field'?b&&b.querySelector('input'):b,a=document.activeElement,"
+    "typing=a&&a!==t&&a.matches('input:not([type=checkbox]):not([type=radio]),textarea')&&"
+    "(to!=='field'||b&&b.contains(a));"
+    "if(typing&&to==='field')return;if(20>n++&&m.isConnected)setTimeout(go,150);"
+    "if(!t||typing||d&&!d.contains(t)||to==='title'&&a&&a.matches('input'))return;"
+    "if(m.dataset.given&&!a.contains(t))return;m.dataset.given='1';if(a===t)return;"
     "if(!t.matches('input'))t.tabIndex=-1;t.focus({preventScroll:true});"
-    "if(m.dataset.to!=='title')t.scrollIntoView({block:'nearest'})};setTimeout(go,300)})()"
+    "if(to!=='title')t.scrollIntoView({block:'nearest'})};setTimeout(go,300)})()"
 )
 SCRIPTS = (FOCUS_SCRIPT,)
 

@@ -71,9 +71,11 @@ class LateReplies:
         keep()
 
     def close(self) -> None:
-        if self._thread is not None:
+        with self._lock:  # a thread that is being started cannot be joined yet
+            thread = self._thread
+        if thread is not None:
             self._waiting.put(None)
-            self._thread.join(timeout=10.0)
+            thread.join(timeout=10.0)
 
 
 def close(transport: Transport | None, late: LateReplies, ledger: Ledger, process: int) -> None:

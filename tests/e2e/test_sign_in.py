@@ -11,6 +11,15 @@ pytestmark = [pytest.mark.browser]
 
 
 class TestSignIn:
+    def test_who_types_in_the_second_field_is_not_moved_to_the_first(
+        self, portal: Portal, browser_page: Page
+    ) -> None:
+        browser_page.goto(portal.url)
+        password = browser_page.get_by_label("Password", exact=True)
+        password.focus()
+        browser_page.wait_for_timeout(3500)  # as long as the page looks after its focus
+        expect(password).to_be_focused()
+
     def test_a_deep_link_survives_it(self, portal: Portal, browser_page: Page) -> None:
         portal.sign_in(browser_page, path="/jobs?state=failed")
         expect(browser_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()

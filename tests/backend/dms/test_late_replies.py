@@ -11,6 +11,7 @@ from sqlalchemy import select
 from backend.dms import schema
 from backend.dms import transport as transports
 from backend.dms.client import DatabaseException, DMSClient, RequestTimeoutException
+from backend.dms.late import LateReplies
 from tests.fixtures.dms_responder import Server, mount_request, silent
 
 Start = Callable[..., Any]
@@ -51,7 +52,8 @@ class TestClosed:
     ):
         server.delay = 1.0
         with pytest.raises(KeyboardInterrupt), start_client(broker_url, 20, lease=0.6) as client:
-            client._await = _ctrl_c
+            # Not before the request is out: what was never sent is never answered.
+            client._await = lambda *args: server.received.wait(30) and _ctrl_c(*args)
             client.mount(mount_request())
         other = start_client(broker_url)
         assert _rechecked(other, _operation_of(other))["outcome"] == "replied"
@@ -62,7 +64,8 @@ class TestClosed:
     ):
         server.delay = 0.5
         client = start_client(broker_url, 20, lease=0.6)
-        real, client._await = client._await, _ctrl_c
+        real = client._await
+        client._await = lambda *args: server.received.wait(30) and _ctrl_c(*args)
         with pytest.raises(KeyboardInterrupt):
             client.mount(mount_request())
         client._await = real
@@ -190,3 +193,35 @@ def test_a_reply_in_the_very_moment_of_the_timeout_is_not_lost(
 
 def _away(*_: Any, **__: Any) -> None:
     raise DatabaseException("The ledger is away.")
+
+
+def test_closing_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.MonkeyPatch):
+    real, at_it, go_on = threading.Thread, threading.Event(), threading.Event()
+
+    class SlowToStart(real):  # type: ignore[misc, valid-type]  # a class that is held in a variable
+        def start(self) -> None:
+            at_it.set()
+            assert go_on.wait(30)
+            super().start()
+
+    kept: list[str] = []
+    late = LateReplies(lambda operation, _body: kept.append(operation))
+    monkeypatch.setattr(threading, "Thread", SlowToStart)
+    putting = real(target=late.put, args=("one", b"{}", lambda: None))
+    putting.start()
+    assert at_it.wait(30)
+    failed: list[BaseException] = []
+
+    def close() -> None:
+        try:
+            late.close()
+        except BaseException as exc:
+            failed.append(exc)
+
+    closing = real(target=close)
+    closing.start()
+    closing.join(0.2)
+    go_on.set()
+    closing.join(30)
+    putting.join(30)
+    assert failed == []
