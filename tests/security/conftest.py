@@ -70,9 +70,9 @@ def world(database: Database, tmp_path: Path, quiet: None) -> Iterator[Database]
 @pytest.fixture
 def api(world: Database) -> FastAPI:
     """The REST face over `world`."""
-    from backend.api.app import create_app
+    from tests.fixtures.api import rest_app
 
-    return create_app()
+    return rest_app()
 
 
 @pytest.fixture

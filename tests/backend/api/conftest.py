@@ -6,16 +6,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.accounts import api_tokens
-from backend.api.app import create_app
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.jobs import broker, runner, worker
+from tests.fixtures.api import rest_app
 
 
 @pytest.fixture
 def client(database: Database) -> Iterator[TestClient]:
     """The API as a client sees it: a bug is a 500, not an exception of the test."""
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    with TestClient(rest_app(), raise_server_exceptions=False) as client:
         yield client
 
 

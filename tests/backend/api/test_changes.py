@@ -7,18 +7,18 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from backend.accounts import api_tokens
-from backend.api.app import create_app
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.models import ApiToken
 from tests.backend.changes.conftest import ONE, World, world  # noqa: F401 - a fixture
+from tests.fixtures.api import rest_app
 
 POLICY = "/api/environments/prod/policies/mounts.mount"
 
 
 @pytest.fixture
 def client(world: World) -> TestClient:  # noqa: F811 - as above
-    return TestClient(create_app())
+    return TestClient(rest_app())
 
 
 def _token(world: World, name: str, role: str = "admin", **limits: object) -> dict[str, str]:  # noqa: F811 - as above

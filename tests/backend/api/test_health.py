@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.api.app import create_app
 from backend.core.database import Database
 from backend.jobs import readiness, schedule
+from tests.fixtures.api import rest_app
 
 
 @pytest.fixture
 def client(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(readiness, "FRESH", 0.0)
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    with TestClient(rest_app(), raise_server_exceptions=False) as client:
         yield client
 
 

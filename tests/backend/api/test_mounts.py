@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.api.app import create_app
 from backend.core.database import Database
+from tests.fixtures.api import rest_app
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
 
@@ -15,7 +15,7 @@ Headers = dict[str, str]
 
 @pytest.fixture
 def client(database: Database, lab: MountsEnvironment) -> Iterator[TestClient]:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    with TestClient(rest_app(), raise_server_exceptions=False) as client:
         yield client
 
 

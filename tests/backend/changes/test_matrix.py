@@ -16,7 +16,6 @@ from sqlalchemy import delete
 from backend import composition
 from backend.accounts import api_tokens
 from backend.accounts.schemas import SignedIn
-from backend.api.app import create_app
 from backend.changes import gate, policy
 from backend.changes.actions import Action
 from backend.changes.rules import Rule
@@ -32,6 +31,7 @@ from backend.user_sync import service as sync
 from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
 from tests.backend.user_sync.conftest import *  # noqa: F403 - the world of user sync
 from tests.backend.user_sync.conftest import World
+from tests.fixtures.api import rest_app
 from tests.fixtures.pages import OpenPage
 
 DONE, WAITS, REFUSED = "done", "waits", "refused"
@@ -155,7 +155,7 @@ class Faces:
     def rest(self, role: Role, plan: int) -> str:
         with self.world.database.write() as session:
             raw = api_tokens.add(session, SYSTEM, name=f"t-{role}", role=role).raw
-        with TestClient(create_app()) as client:
+        with TestClient(rest_app()) as client:
             answer = client.post(
                 f"/api/user-sync/plans/{plan}/apply",
                 headers={"Authorization": f"Bearer {raw}"},

@@ -11,7 +11,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.accounts import api_tokens
-from backend.api.app import create_app
 from backend.cli import common, main
 from backend.connections import environments, service
 from backend.core.access import SYSTEM, Actor
@@ -23,6 +22,7 @@ from backend.ingestion.schemas import Request, RunView
 from backend.integrations.aws import clients
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
+from tests.fixtures.api import rest_app
 
 URN = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.prices,PROD)"
 OTHER = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.trades,PROD)"
@@ -137,7 +137,7 @@ def start(database: Database, environment: str, actors: SimpleNamespace) -> Call
 
 @pytest.fixture
 def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    with TestClient(rest_app(), raise_server_exceptions=False) as client:
         yield client
 
 

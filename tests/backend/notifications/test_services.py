@@ -14,7 +14,6 @@ from aiosmtpd.smtp import SMTP
 from fastapi.testclient import TestClient
 
 from backend.accounts import api_tokens
-from backend.api.app import create_app
 from backend.core import events
 from backend.core.access import SYSTEM
 from backend.core.errors import UpstreamError
@@ -23,6 +22,7 @@ from backend.notifications import channels
 from tests.backend.changes.conftest import ONE, World
 from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
 from tests.backend.notifications.conftest import Receiver, add, pump
+from tests.fixtures.api import rest_app
 
 
 @dataclass
@@ -167,7 +167,7 @@ class TestPersonal:
         with world.database.write() as session:
             made = api_tokens.add(session, world.in_browser("cat"), name="mine", role="steward")
         headers = {"Authorization": f"Bearer {made.raw}"}
-        with TestClient(create_app()) as client:
+        with TestClient(rest_app()) as client:
             added = client.post(
                 "/api/notifications/channels",
                 headers=headers,
@@ -183,7 +183,7 @@ class TestPersonal:
     def test_a_token_of_the_command_line_has_no_person(self, world: World) -> None:
         with world.database.write() as session:
             made = api_tokens.add(session, SYSTEM, name="night", role="steward")
-        with TestClient(create_app()) as client:
+        with TestClient(rest_app()) as client:
             answer = client.get(
                 "/api/notifications/channels?personal=true",
                 headers={"Authorization": f"Bearer {made.raw}"},
