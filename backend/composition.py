@@ -9,7 +9,7 @@ imported; so does a permission that no domain owns. tests/backend/test_compositi
 """
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import backend
 from backend.changes import actions as change_actions
-from backend.core import alerts, events, secret_rotation
+from backend.core import alerts, events, retention, secret_rotation
 from backend.core.access import Permission as P
 from backend.jobs import registry
 
@@ -183,17 +183,17 @@ class Ingestion(Domain):
 
 class Jobs(Domain):
     name = "jobs"
-    permissions = (P.JOBS_READ, P.JOBS_CANCEL)
+    permissions = (P.JOBS_READ, P.JOBS_CANCEL, P.RETENTION_READ, P.RETENTION_RUN)
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import jobs
+        from backend.api.routes import jobs, retention
 
-        return (("/api", jobs.router),)
+        return (("/api", jobs.router), ("/api", retention.router))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import jobs
+        from backend.cli import jobs, retention
 
-        return {"jobs": jobs.app, "alerts": jobs.alerts}
+        return {"jobs": jobs.app, "alerts": jobs.alerts, "retention": retention.retention}
 
 
 class Changes(Domain):
@@ -310,6 +310,13 @@ def install() -> None:
     events.provide(_events)
     secret_rotation.provide(_secret_owners)
     change_actions.provide(_actions)
+    retention.provide(_rules)
+
+
+def _rules() -> "Sequence[retention.Rule]":
+    from backend.retention import rules
+
+    return rules()
 
 
 @lru_cache(maxsize=1)

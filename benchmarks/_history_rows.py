@@ -15,7 +15,7 @@ def job(number: int, at: Any) -> dict[str, Any]:
         "subject": "catalog and tables of prod" if kind == "tokenization.check" else subject,
         "arguments": {},
         # What fails is done again.
-        "state": "failed" if number % 1_000 == 501 else "succeeded",
+        "state": "failed" if number % 100 == 51 else "succeeded",
         "resumable": True,
         "actor_id": 1,
         "actor_name": "admin",
@@ -58,7 +58,7 @@ def ingestion(number: int, at: Any, environment: int) -> dict[str, Any]:
         "actor_id": 1,
         "actor_name": "admin",
         "actor_kind": "user",
-        "status": "failed" if number % 2_000 == 1 else "succeeded",
+        "status": "failed" if number % 40 == 1 else "succeeded",
         "answered": True,
         "settled": True,
         "error_status": 0,
@@ -82,7 +82,7 @@ def tokenization(number: int, at: Any, environment: int) -> dict[str, Any]:
         "scheme": "v1",
         "key_fingerprint": "0" * 16,
         "trigger_kind": "page",
-        "state": "failed" if number % 2_000 == 1 else "succeeded",
+        "state": "failed" if number % 40 == 1 else "succeeded",
         "actor_id": 1,
         "actor_name": "admin",
         "actor_kind": "user",
@@ -98,3 +98,68 @@ def tokenization(number: int, at: Any, environment: int) -> dict[str, Any]:
         "method": "in-place",
         "clean_up": "",
     }
+
+
+def user_sync(number: int, finished: Any) -> list[Any]:
+    """A plan with three people, applied by a run of the same number."""
+    from backend.models import SyncItem, SyncPlan, SyncRow, SyncRun
+
+    same = {"environment_id": 1, "environment": "prod", "actor_name": "admin"}
+    plan = SyncPlan(
+        id=number,
+        **same,
+        state="ready",
+        origin="page",
+        created_at=finished,
+        host_port="https://catalog.example.org",
+        server_version="1.0",
+        directory_count=3,
+        listed_count=3,
+        matched_count=3,
+        kinds={},
+        fields={},
+        domain_names=[],
+        digest="0" * 64,
+    )
+    run = SyncRun(
+        id=number,
+        plan_id=number,
+        **same,
+        state="succeeded",
+        note="",
+        actor_id=1,
+        actor_role="admin",
+        actor_kind="user",
+        total=3,
+        created_at=finished,
+        finished_at=finished,
+    )
+    texts = ("old_domains", "new_domains", "inherited", "domain_keys", "search", "reason")
+    people = [
+        SyncRow(
+            plan_id=number,
+            position=place,
+            kind="update",
+            email=f"{place}@example.org",
+            sets_name=True,
+            look_alike=False,
+            sets_domains=False,
+            **dict.fromkeys(texts, ""),
+        )
+        for place in range(3)
+    ]
+    items = [
+        SyncItem(
+            run_id=number,
+            position=place,
+            plan_id=number,
+            user_id=str(place),
+            email=f"{place}@example.org",
+            state="applied",
+            reason="",
+            stored="displayName",
+            finished_at=finished,
+        )
+        for place in range(3)
+    ]
+    return [plan, run, *people, *items]

@@ -92,13 +92,16 @@ def compare(urls: list[str], *, scale: float, rounds: int, name: str) -> int:
 
 def _times(young: Any, old: Any, call: Callable[[Any], object], rounds: int) -> tuple[float, float]:
     """The fastest of each in milliseconds: what else the machine does only adds."""
+    # SQLite works in this thread: its own time says more than the clock of a busy machine.
+    on_server = young.engine.dialect.name != "sqlite"
+    clock = time.perf_counter if on_server else time.thread_time
     spent: list[list[float]] = [[], []]
     for number in range(rounds + 2):
         for place, database in enumerate((young, old)):
-            begun = time.perf_counter()
+            begun = clock()
             call(database)
             if number >= 2:
-                spent[place].append(1000 * (time.perf_counter() - begun))
+                spent[place].append(1000 * (clock() - begun))
     return min(spent[0]), min(spent[1])
 
 
@@ -247,11 +250,11 @@ def _moments(count: int, days: int) -> Iterator[Any]:
 
 def _audit(database: Any, size: Size) -> None:
     """A chain that verifies."""
-    from backend.core import audit
+    from backend.core import audit, audit_base
 
     with database.read() as session:
         head, key = audit.head_of(session), audit.key_of(session)
-    start, previous = (head.count, head.hash) if head else (0, audit.GENESIS)
+    start, previous = (head.count, head.hash) if head else (0, audit_base.GENESIS)
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal previous
@@ -265,12 +268,12 @@ def _audit(database: Any, size: Size) -> None:
                 "action": _ACTIONS[number % len(_ACTIONS)],
                 "subject": f"subject {number % 5000} of prod",
                 "phase": "event",
-                # One that only other people have, and not lately.
-                "outcome": "refused" if number and number % 20_000 == 0 else "succeeded",
+                # One that only other people have.
+                "outcome": "refused" if number % 400 == 0 else "succeeded",
                 "details": "{}",
                 "previous_hash": previous,
             }
-            previous = row["hash"] = audit._row_hash(key, SimpleNamespace(**row))
+            previous = row["hash"] = audit.row_hash_of(key, SimpleNamespace(**row))
             yield row
 
     _insert(database, audit.AuditEvent, rows())

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.core import access, audit, audit_digest, csv_export, newest
+from backend.core import access, audit, audit_archive, audit_digest, csv_export, newest
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
@@ -84,6 +85,12 @@ def verify(
     access.require(actor, Permission.AUDIT_READ)
     kept = audit_digest.kept(session, against) if against is not None else None
     return audit.verify(session, full=full, kept=kept)
+
+
+def verify_archive(session: ReadSession, actor: Actor, *, path: Path) -> audit_archive.Piece:
+    """Check a file of events that left the log; raises InvalidInput with what is wrong."""
+    access.require(actor, Permission.AUDIT_READ)
+    return audit_archive.verify(session, path)
 
 
 def digest(session: WriteSession, actor: Actor) -> dict[str, Any]:

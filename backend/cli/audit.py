@@ -90,6 +90,20 @@ def verify(
         )
 
 
+@app.command("verify-archive")
+def verify_archive(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Files of archive/ in the data folder.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check files of old events: signature, chain, and that the log went on from them."""
+    with cli.unit_read() as (session, actor):
+        found = [audit_log.verify_archive(session, actor, path=path) for path in files]
+    lines = [f"{piece.file}: events {piece.first} to {piece.last} are whole." for piece in found]
+    cli.emit({"items": found}, as_json, "\n".join(lines))
+
+
 @app.command("export")
 def export(
     file: Annotated[

@@ -71,6 +71,8 @@ class Permission(StrEnum):
     SECRETS_ROTATE = "secrets:key:rotate"
     BACKUP_MAKE = "state:backup:create"
     BACKUP_RESTORE = "state:backup:restore"
+    RETENTION_READ = "state:retention:read"
+    RETENTION_RUN = "state:retention:run"
 
 
 _VIEWER = frozenset(

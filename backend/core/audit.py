@@ -24,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core import clock, secret_store
 from backend.core.access import Actor
+from backend.core.audit_base import archived
 from backend.core.database import (
     MYSQL_TABLE,
     Base,
@@ -39,7 +40,6 @@ from backend.core.settings import get_settings
 log = get_logger(__name__)
 
 Phase = Literal["intent", "outcome", "event"]
-GENESIS = "0" * 64
 CHECKPOINT_FILE = "audit.checkpoint"
 VERIFIED_FILE = "audit.verified"
 MAX_DETAILS = 8_000
@@ -132,7 +132,7 @@ def record(
         previous_hash=head.hash,
         hash="",
     )
-    row.hash = _row_hash(key, row)
+    row.hash = row_hash_of(key, row)
     session.add(row)
     head.count, head.hash = row.number, row.hash
     head.mac = _head_mac(key, row.number, row.hash)
@@ -157,9 +157,12 @@ def verify(
     checkpoint, said = _witness(key, CHECKPOINT_FILE, text)
     kept = dict(kept or {})
     head = head_of(session)
-    start = (0, GENESIS)
-    if not full and not kept and head is not None and head.count > ALWAYS_WHOLE:
+    start = archived(session, key)
+    if start is None:
+        return Verification(False, 0, 1, "the record of the archives was changed")
+    if not full and not kept and head is not None and head.count - start[0] > ALWAYS_WHOLE:
         start = _last_good(session, key) or start
+    begun = start[0]
     previous, seen, at_head = start[1], start[0], start[1]
     if checkpoint:
         kept[checkpoint[0]] = checkpoint[1]
@@ -172,8 +175,13 @@ def verify(
     for row in rows:
         seen += 1
         if row.number != seen:
+            moved = archived(session, key)
+            if moved and moved[0] > begun:  # its beginning left for an archive meanwhile
+                return verify(session, full=full, kept=kept)
             return Verification(False, seen, seen, f"row {seen} is missing")
-        if row.previous_hash != previous or not hmac.compare_digest(row.hash, _row_hash(key, row)):
+        if row.previous_hash != previous or not hmac.compare_digest(
+            row.hash, row_hash_of(key, row)
+        ):
             return Verification(False, seen, row.number, f"row {row.number} was changed")
         if kept.get(row.number, row.hash) != row.hash:
             return Verification(False, seen, row.number, f"row {row.number} was replaced")
@@ -257,7 +265,7 @@ def _details(details: Mapping[str, Any] | None) -> str:
     return text
 
 
-def _row_hash(key: bytes, row: AuditEvent) -> str:
+def row_hash_of(key: bytes, row: AuditEvent) -> str:
     at = row.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     canonical = json.dumps(
         [
@@ -292,10 +300,19 @@ def _checkpoint_after_commit(session: WriteSession, number: int, row_hash: str) 
     known, said = _witness(key, CHECKPOINT_FILE, _text_of(CHECKPOINT_FILE))
     if known is None and number > 1:
         log.error("The audit checkpoint stays as it is.", problem=said)
-    elif known and (known[0] >= number or _hash_at(session, known[0]) != known[1]):
+    elif known and (known[0] >= number or not _still_there(session, key, known)):
         log.error("The audit log is not the one that the checkpoint saw.", row=known[0])
     else:
         after_commit(session, lambda: _move(key, *session.info["audit_checkpoint"]))
+
+
+def _still_there(session: ReadSession, key: bytes, known: tuple[int, str]) -> bool:
+    """Whether the log has the row that a witness saw, or had it before it was archived."""
+    found = _hash_at(session, known[0])
+    if found is not None:
+        return found == known[1]
+    base = archived(session, key)
+    return base is not None and (known[0] < base[0] or known == base)
 
 
 def checkpoint_path() -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core.database import ReadSession
@@ -19,7 +19,7 @@ T = TypeVar("T")
 Exact = Mapping[InstrumentedAttribute[Any], Sequence[Any]]
 
 #: Rows that one page looks through at most.
-STRETCH = 5_000
+STRETCH = 4_000
 _STEP = 500
 
 
@@ -53,7 +53,8 @@ def page(
     searched = len(chosen) > 1 or bool(rest)
     found: Found[T] = Found([], None)
     # What many rows have is near; what few have is worth the whole stretch.
-    for most in (min(2 * limit, STRETCH), STRETCH) if searched else (limit + 1,):
+    steps = (min(step * limit, STRETCH) for step in (2, 20, STRETCH))
+    for most in steps if searched else (limit + 1,):
         keys = _newest_keys(session, key, chosen, most, before, since)
         found = _fitting(session, query.where(*conditions), key, keys, limit, len(keys) == most)
         if len(found.rows) == limit or found.next_cursor is None:
@@ -128,10 +129,25 @@ def distinct(
 
     within: equalities that the index begins with. DISTINCT reads the whole index instead.
     """
+    values = _every_value(column, within)
+    return list(session.scalars(select(values.c.value).where(values.c.value.is_not(None))))
+
+
+def last_of_each(
+    session: ReadSession,
+    key: InstrumentedAttribute[int],
+    column: InstrumentedAttribute[str],
+    *within: ColumnElement[bool],
+) -> list[int]:
+    """The newest key of every value of the column, from two steps per value into an index of
+    `within`, the column and the key."""
+    values = _every_value(column, within)
+    last = select(func.max(key)).where(column == values.c.value, *within).scalar_subquery()
+    return list(session.scalars(select(last).where(values.c.value.is_not(None))))
+
+
+def _every_value(column: InstrumentedAttribute[str], within: Sequence[ColumnElement[bool]]) -> CTE:
     first = select(func.min(column).label("value")).where(*within)
     values = first.cte("every_value", recursive=True)
     following = select(func.min(column)).where(column > values.c.value, *within)
-    values = values.union_all(
-        select(following.scalar_subquery()).where(values.c.value.is_not(None))
-    )
-    return list(session.scalars(select(values.c.value).where(values.c.value.is_not(None))))
+    return values.union_all(select(following.scalar_subquery()).where(values.c.value.is_not(None)))

@@ -18,6 +18,8 @@ from backend.core.access import Role
 from backend.core.errors import SettingsError
 
 LOOPBACK = "loopback"
+#: The shortest time that rows of history are kept.
+MIN_DAYS = 30
 
 
 class Settings(BaseSettings):
@@ -107,6 +109,30 @@ class Settings(BaseSettings):
         default=("127.0.0.1", "::1"),
         alias="PORTAL_TRUSTED_PROXIES",
         description="Proxies whose X-Forwarded-For and -Proto count: addresses, networks, commas.",
+    )
+    keep_audit_days: int = Field(
+        default=0,
+        ge=0,
+        alias="PORTAL_KEEP_AUDIT_DAYS",
+        description="Audit events older than so many days go into signed archives; 0: for ever.",
+    )
+    keep_jobs_days: int = Field(
+        default=730,
+        ge=0,
+        alias="PORTAL_KEEP_JOBS_DAYS",
+        description="Background jobs that ended go into archives after so many days; 0: never.",
+    )
+    keep_runs_days: int = Field(
+        default=1095,
+        ge=0,
+        alias="PORTAL_KEEP_RUNS_DAYS",
+        description="Runs of ingestion, tokenization and user sync; 0: for ever.",
+    )
+    keep_tokens_days: int = Field(
+        default=365,
+        ge=0,
+        alias="PORTAL_KEEP_TOKENS_DAYS",
+        description="API tokens that were revoked or expired are deleted then; 0: never.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
@@ -207,6 +233,13 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("keep_audit_days", "keep_jobs_days", "keep_runs_days", "keep_tokens_days")
+    @classmethod
+    def _is_a_month(cls, value: int) -> int:
+        if 0 < value < MIN_DAYS:
+            raise ValueError(f"must be 0 or at least {MIN_DAYS} days")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

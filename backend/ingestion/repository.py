@@ -243,18 +243,14 @@ def last_of_each(
 ) -> dict[str, IngestionRun]:
     """The newest run of each dataset, of those that were run last."""
     here = IngestionRun.environment_id == environment_id
-    ids: list[int] = []
-    urns = [urn for urn in newest.distinct(session, IngestionRun.dataset_urn, here) if urn]
-    for start in range(0, len(urns), _STEP):
-        some = IngestionRun.dataset_urn.in_(urns[start : start + _STEP])
-        query = select(func.max(IngestionRun.id)).where(here, some)
-        ids += session.scalars(query.group_by(IngestionRun.dataset_urn))
-    ids = sorted(ids, reverse=True)[:limit]
+    last = newest.last_of_each(session, IngestionRun.id, IngestionRun.dataset_urn, here)
+    ids = sorted(last, reverse=True)[:limit]
     found: dict[str, IngestionRun] = {}
     for start in range(0, len(ids), _STEP):
         chosen = ids[start : start + _STEP]
         for row in session.scalars(select(IngestionRun).where(IngestionRun.id.in_(chosen))):
-            found[row.dataset_urn] = row
+            if row.dataset_urn:  # "" stands for the runs of a job
+                found[row.dataset_urn] = row
     return found
 
 

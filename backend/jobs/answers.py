@@ -36,3 +36,26 @@ class JobList(View):
 
     items: list[JobAnswer]
     next_cursor: int | None
+
+
+class RetentionRule(View):
+    """How long a table's rows are kept. days: what the setting says, null for ever. due: rows that
+    a clean-up would remove now."""
+
+    table: str
+    kept: str
+    setting: str | None
+    days: int | None
+    due: int
+
+
+class RetentionList(View):
+    """One rule for every table."""
+
+    items: list[RetentionRule]
+
+
+class RetentionRun(View):
+    """removed: rows by table."""
+
+    removed: dict[str, int]

@@ -1,6 +1,7 @@
 """Every table of the state database; importing this module makes `Base.metadata` complete."""
 
 from backend.core.audit import AuditEvent, AuditHead
+from backend.core.audit_base import AuditArchive
 from backend.core.events import Event
 from backend.core.secret_store import SystemSecret
 from backend.models.accounts import (
@@ -44,6 +45,7 @@ __all__ = [
     "Account",
     "AccountSession",
     "ApiToken",
+    "AuditArchive",
     "AuditEvent",
     "AuditHead",
     "Change",

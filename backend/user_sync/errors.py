@@ -129,6 +129,15 @@ class ElsewhereNow(Conflict):
         self.plan_id = plan_id
 
 
+class RevertTooOld(Conflict):
+    def __init__(self, run_id: int, days: int) -> None:
+        super().__init__(
+            f"Run {run_id} ended more than {days} days ago (PORTAL_KEEP_RUNS_DAYS), so what it "
+            "stored is on its way out and cannot be taken back. Plan again instead."
+        )
+        self.run_id = run_id
+
+
 class RevertElsewhere(Conflict):
     def __init__(self, run_id: int, wrote_to: str, now: str) -> None:
         super().__init__(

@@ -1,16 +1,19 @@
 """Runs that lost their process: nobody works on them and no job will."""
 
 from backend.core.access import SYSTEM
-from backend.core.database import Database, ReadSession, WriteSession, database_now
+from backend.core.database import Database, ReadSession, Turns, WriteSession, database_now
 from backend.core.log import get_logger
 from backend.jobs import service as jobs
 from backend.jobs.errors import JobNotFound
 from backend.models import SyncRun
-from backend.user_sync import applying, run_repository
+from backend.user_sync import applying, repository, row_repository, run_repository
 from backend.user_sync.errors import RunActive
 from backend.user_sync.schemas import ENDED
 
 log = get_logger(__name__)
+
+#: Items of one transaction, by their position in the plan.
+_ITEMS = 5_000
 
 DIED = "The process that worked on it ended before the run did; the run can be continued."
 
@@ -31,6 +34,19 @@ def _has_open_job(session: ReadSession, run: SyncRun) -> bool:
         return not jobs.get(session, SYSTEM, job_id=run.job_id).ended
     except JobNotFound:
         return False
+
+
+def forget_people(database: Database, run: SyncRun) -> None:
+    """What belongs to a run that goes. One that was cut off here is gone through again; nobody
+    takes it back meanwhile (`reverting`: RevertTooOld)."""
+    row_repository.drop_rows(database, run.plan_id)
+    turns = Turns(database)
+    for start in range(0, run.total, _ITEMS):
+        with turns.write() as session:
+            run_repository.drop_items(session, run.id, start, start + _ITEMS)
+    with turns.write() as session:
+        run_repository.drop_items(session, run.id, 0, None)
+        repository.forget(session, run.plan_id)
 
 
 def at_rest(session: WriteSession, run_id: int) -> SyncRun:

@@ -7,6 +7,7 @@ from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import WriteSession
+from backend.core.settings import get_settings
 from backend.integrations.openmetadata.schemas import StoredUser
 from backend.models import SyncPlan, SyncRun
 from backend.user_sync import (
@@ -19,7 +20,7 @@ from backend.user_sync import (
 )
 from backend.user_sync.addresses import looks_alike
 from backend.user_sync.comparing import ONLY_FORM, PlanRow
-from backend.user_sync.errors import NothingToRevert, RevertElsewhere
+from backend.user_sync.errors import NothingToRevert, RevertElsewhere, RevertTooOld
 from backend.user_sync.fields import TEXTS, Changes
 from backend.user_sync.planning import Tally
 from backend.user_sync.schemas import TAKES_BACK, ItemView, PlanView
@@ -30,10 +31,11 @@ def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
 
     Takes back only the fields that were really stored, and unknown writes as far as they turn out
     to be stored; users changed since then become conflicts when the plan is applied.
-    Raises RunNotFound, RunActive, RevertElsewhere, NothingToRevert.
+    Raises RunNotFound, RunActive, RevertTooOld, RevertElsewhere, NothingToRevert.
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
     run = reaper.at_rest(session, run_id)
+    _check_kept(run)
     source = repository.get_plan(session, run.plan_id)
     _check_home(session, run, source)
     plan = plans.create(session, actor, environment=run.environment, origin="revert")
@@ -46,6 +48,14 @@ def revert(session: WriteSession, actor: Actor, *, run_id: int) -> PlanView:
     made = row_repository.values(plan.id, rows, row_repository.RefEncoder())
     row_repository.insert_rows(session, made)
     return _ready(session, actor, plan.id, run, source, tally)
+
+
+def _check_kept(run: SyncRun) -> None:
+    """Its people may be on their way out. Raises RevertTooOld."""
+    days = get_settings().keep_runs_days
+    ended = run.finished_at
+    if days and ended is not None and ended < clock.now() - timedelta(days=days):
+        raise RevertTooOld(run.id, days)
 
 
 def _check_home(session: WriteSession, run: SyncRun, source: SyncPlan) -> None:

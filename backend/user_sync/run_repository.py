@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession, database_now
@@ -95,6 +95,12 @@ def add_items(
             for position, user_id, email in rows
         ],
     )
+
+
+def drop_items(session: WriteSession, run_id: int, start: int, end: int | None) -> None:
+    """Delete a run's items from one position up to another."""
+    query = delete(SyncItem).where(SyncItem.run_id == run_id, SyncItem.position >= start)
+    session.execute(query if end is None else query.where(SyncItem.position < end))
 
 
 def claim(session: WriteSession, run_id: int, token: str) -> bool:

@@ -27,12 +27,14 @@ LOW = {"backend.models", "backend.core"}
 ALLOWED: dict[str, set[str]] = {
     "backend.composition": {
         "backend.core",
+        "backend.retention",
         "backend.jobs",
         "backend.models",
         "backend.api",
         "backend.cli",
         *DOMAINS,
     },
+    "backend.retention": {"backend.core", "backend.models", *DOMAINS},
     "app": {"backend.lifespan", "pages", "auth", "backend.core", "backend.jobs", *EDGES, *DOMAINS},
     "pages": {"auth", "backend.core", "backend.jobs", "backend.sandbox", *DOMAINS},
     "auth": {"backend.core", "backend.accounts"},

@@ -57,6 +57,8 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "GET /api/search": (P.OVERVIEW_READ, None),
     "GET /api/accounts": (P.ACCOUNTS_READ, None),
     "GET /api/tokens": (P.ACCOUNTS_READ, None),
+    "GET /api/retention": (P.RETENTION_READ, None),
+    "POST /api/retention/run": (P.RETENTION_RUN, None),
     "GET /api/audit": (P.AUDIT_READ, None),
     "GET /api/audit/{number}": (P.AUDIT_READ, None),
     "GET /api/audit/export.csv": (P.AUDIT_EXPORT, None),

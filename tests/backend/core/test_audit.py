@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from backend.core import audit, audit_digest
+from backend.core import audit, audit_base, audit_digest
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
@@ -221,7 +221,7 @@ class TestCheckpoint:
 class TestVerifyWhileOthersWrite:
     """A live portal's log is whole while it grows, at whatever moment somebody writes."""
 
-    @pytest.mark.parametrize("moment", ["key_of", "_row_hash", "_verify_end"])
+    @pytest.mark.parametrize("moment", ["key_of", "row_hash_of", "_verify_end"])
     def test_rows_written_meanwhile_are_no_alarm(
         self, any_database: Database, monkeypatch: pytest.MonkeyPatch, moment: str
     ) -> None:
@@ -310,9 +310,9 @@ class TestFromTheLastGoodRow:
         assert _verify(database).ok
         _write(database, 2)
         looked: list[int] = []
-        hashed = audit._row_hash
+        hashed = audit.row_hash_of
         monkeypatch.setattr(
-            audit, "_row_hash", lambda key, row: looked.append(row.number) or hashed(key, row)
+            audit, "row_hash_of", lambda key, row: looked.append(row.number) or hashed(key, row)
         )
         with database.read() as session:
             assert audit.verify(session, full=False) == audit.Verification(True, 7, None)
@@ -330,7 +330,7 @@ class TestRecord:
             first, second = session.execute(
                 text("SELECT * FROM audit_events ORDER BY number")
             ).all()
-        assert first.previous_hash == audit.GENESIS
+        assert first.previous_hash == audit_base.GENESIS
         assert second.previous_hash == first.hash
         assert (first.phase, first.outcome, first.details) == ("event", "", "{}")
         assert (first.actor_id, first.actor_name, first.actor_kind) == (

@@ -1,13 +1,16 @@
 """Undo of a run, and what a run's readers see."""
 
 import copy
+from datetime import timedelta
 
 import pytest
 
+from backend.core import clock
 from backend.core.errors import InvalidInput
+from backend.core.settings import get_settings
 from backend.sandbox.openmetadata import StandIn
 from backend.user_sync import service
-from backend.user_sync.errors import NothingToRevert, RevertElsewhere
+from backend.user_sync.errors import NothingToRevert, RevertElsewhere, RevertTooOld
 from tests.backend.user_sync.conftest import lose
 
 
@@ -97,6 +100,15 @@ class TestRevert:
         world.om.store.edit_user("dana.fox", by="eve", domains=("Research",))
         run = world.apply(plan, emails=["dana.fox@example.com"])
         with pytest.raises(NothingToRevert):
+            self.revert(world, run)
+
+    def test_of_a_run_that_is_about_to_be_forgotten_is_refused(self, world, monkeypatch):
+        run = world.apply(world.plan())
+        monkeypatch.setenv("PORTAL_KEEP_RUNS_DAYS", "30")
+        get_settings.cache_clear()
+        later = clock.now() + timedelta(days=31)
+        monkeypatch.setattr(clock, "now", lambda: later)
+        with pytest.raises(RevertTooOld, match="PORTAL_KEEP_RUNS_DAYS"):
             self.revert(world, run)
 
     def test_never_writes_to_another_server_that_knows_the_same_users(self, world):
