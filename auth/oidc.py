@@ -38,7 +38,7 @@ def page() -> bool:
     if error:
         st.error(html_free(error), icon=":material/error:")
     automatic = [provider for provider in configured if provider.auto_login]
-    if len(automatic) == 1 and not error and CHOOSE not in st.query_params:
+    if len(automatic) == 1 and not error and not {CHOOSE, "emergency"} & {*st.query_params}:
         ticket_form.post(PROVIDER_PATH, {"provider": automatic[0].name, "next": ""})
         return True
     for provider in configured:

@@ -5,11 +5,13 @@ from typing import Any
 import streamlit as st
 
 from auth import current, inline, oidc, ticket_form
-from backend.accounts import sign_in
+from backend.accounts import emergency, providers, sign_in
 from backend.core.access import Actor
 from backend.core.database import get_database
 from backend.core.errors import InvalidInput, PortalError
 
+#: Shows the password form although local passwords are off.
+EMERGENCY = "emergency"
 _HALF_WAY = "auth.half_way"
 
 
@@ -22,6 +24,11 @@ def page() -> None:
             return
         if _HALF_WAY in st.session_state:
             _second_step()
+            return
+        if emergency.passwords_are_off() and EMERGENCY not in st.query_params:
+            if not providers.load().providers:
+                st.info("Nobody can sign in here: local passwords are off, and no identity "
+                        "provider is configured. An admin runs doctor on the server.")  # fmt: skip
             return
         form = _form()
         try:

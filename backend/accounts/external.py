@@ -3,14 +3,16 @@
 import hashlib
 from dataclasses import dataclass
 
+from sqlalchemy.exc import IntegrityError
+
 from backend.accounts import repository, service
 from backend.accounts.names import MAX_NAME, checked_name, name_key
 from backend.accounts.sign_in import ACTION
 from backend.core import audit, clock
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import WriteSession
-from backend.core.errors import NotPermitted
-from backend.models.accounts import Account
+from backend.core.errors import Conflict, NotPermitted
+from backend.models.accounts import Account, AccountIdentity
 
 _MOST_NAMESAKES = 1_000
 
@@ -26,6 +28,13 @@ class Identity:
     @property
     def key(self) -> str:
         return key_of(self.issuer, self.subject)
+
+
+class IdentityTaken(Conflict):
+    def __init__(self) -> None:
+        super().__init__(
+            "This person of the identity provider opens an account already. Merge the two accounts."
+        )
 
 
 def key_of(issuer: str, value: str) -> str:
@@ -44,7 +53,8 @@ def sign_in(
     """The actor of an identity, its account made at the first sign-in.
 
     Its role becomes `role` (keep_role: at the first sign-in only) and its name follows the
-    provider. Raises NotPermitted when no role is mapped or the account is disabled.
+    provider; those of a local account that was linked stay as its admin set them.
+    Raises NotPermitted when no role is mapped or the account is disabled.
     """
     if role is None:
         raise NotPermitted(
@@ -70,10 +80,12 @@ def sign_in(
 
 def follow(session: WriteSession, row: Account, *, role: Role | None, name: str) -> None:
     """Give a locked account the provider's role (None: leave it) and name, where they changed."""
+    if row.password_hash is not None:
+        return
     before = (row.role, row.name)
     if role is not None:
         row.role = role.value
-    if not _is_namesake(row.name, name):
+    if not row.name_pinned and not _is_namesake(row.name, name):
         row.name = _free_name(session, name)
         row.name_key = name_key(row.name)
     if before != (row.role, row.name):
@@ -108,24 +120,39 @@ def _free_name(session: WriteSession, name: str) -> str:
 
 
 def _account(session: WriteSession, identity: Identity, role: Role) -> Account:
-    row = repository.find_account_by_external_key(session, identity.key)
-    account_id = row.id if row is not None else _add_account(session, identity, role)
+    row = repository.find_identity(session, identity.key)
+    if row is not None:
+        row.issuer = identity.issuer[:500]
+    account_id = row.account_id if row is not None else _add_account(session, identity, role)
     return repository.get_account_locked(session, account_id)
 
 
 def _add_account(session: WriteSession, identity: Identity, role: Role) -> int:
+    """A new account and its identity; the same person in another tab a moment earlier is found."""
     try:
-        return service.add_account(
-            session,
-            SYSTEM,
-            name=_free_name(session, identity.name),
-            role=role,
-            stored=None,
-            external_key=identity.key,
-        ).id
-    except service.NameTaken:
-        # The same person in another tab, a moment earlier? Anybody else keeps the refusal.
-        row = repository.find_account_by_external_key(session, identity.key)
+        with session.begin_nested():
+            name = _free_name(session, identity.name)
+            view = service.add_account(session, SYSTEM, name=name, role=role, stored=None)
+            attach(session, account_id=view.id, identity=identity)
+            return view.id
+    except (service.NameTaken, IdentityTaken):
+        row = repository.find_identity(session, identity.key)
         if row is None:
             raise
-        return row.id
+        return row.account_id
+
+
+def attach(session: WriteSession, *, account_id: int, identity: Identity) -> AccountIdentity:
+    """Let the identity's sign-in open the account; raises IdentityTaken."""
+    row = AccountIdentity(
+        account_id=account_id,
+        external_key=identity.key,
+        issuer=identity.issuer[:500],
+        created_at=clock.now(),
+    )
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError as exc:
+        raise IdentityTaken() from exc
+    return row

@@ -15,6 +15,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from backend.accounts import emergency
 from backend.core.access import Role
 from backend.core.errors import NotFound, PortalError
 from backend.integrations.oidc import client
@@ -158,6 +159,11 @@ def check(_settings: object = None) -> tuple[str, ...]:
     """For `doctor`: what is wrong with the file, and providers whose discovery does not answer."""
     configured = load()
     problems = list(configured.problems)
+    if emergency.passwords_are_off() and not configured.providers:
+        problems.append(
+            "PORTAL_LOCAL_PASSWORDS: off, and no identity provider is configured: nobody can sign "
+            "in. Configure one, or set it to on."
+        )
     for provider in configured.providers:
         try:
             known = asyncio.run(client.metadata(provider.registration))

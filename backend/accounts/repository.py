@@ -12,6 +12,7 @@ from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import NotFound
 from backend.models.accounts import (
     Account,
+    AccountIdentity,
     AccountSession,
     ApiToken,
     ProviderSession,
@@ -25,10 +26,38 @@ def find_account(session: ReadSession, name_key: str) -> Account | None:
     return session.scalars(select(Account).where(Account.name_key == name_key)).one_or_none()
 
 
-def find_account_by_external_key(session: ReadSession, external_key: str) -> Account | None:
+def find_identity(session: ReadSession, external_key: str) -> AccountIdentity | None:
     return session.scalars(
-        select(Account).where(Account.external_key == external_key)
+        select(AccountIdentity).where(AccountIdentity.external_key == external_key)
     ).one_or_none()
+
+
+def list_identities(session: ReadSession, account_id: int) -> list[AccountIdentity]:
+    return list(
+        session.scalars(
+            select(AccountIdentity)
+            .where(AccountIdentity.account_id == account_id)
+            .order_by(AccountIdentity.id)
+        )
+    )
+
+
+def move_identities(session: WriteSession, *, source_id: int, target_id: int) -> int:
+    query = (
+        update(AccountIdentity)
+        .where(AccountIdentity.account_id == source_id)
+        .values(account_id=target_id)
+    )
+    return cast(CursorResult[Any], session.execute(query)).rowcount
+
+
+def delete_identities(session: WriteSession, account_id: int) -> None:
+    session.execute(delete(AccountIdentity).where(AccountIdentity.account_id == account_id))
+
+
+def rename_token_maker(session: WriteSession, *, before: str, after: str) -> None:
+    """API tokens name their maker, whose approval of what they ask for would not count."""
+    session.execute(update(ApiToken).where(ApiToken.created_by == before).values(created_by=after))
 
 
 def get_account(session: ReadSession, account_id: int) -> Account:
@@ -66,7 +95,8 @@ def lock_admins(session: WriteSession) -> list[Account]:
 
 def list_accounts(session: ReadSession, *, part: str, after: str, limit: int) -> list[Account]:
     """By name: those that hold `part` and come after `after`; both are name keys, or ""."""
-    query = select(Account).order_by(Account.name_key).limit(limit)
+    query = select(Account).where(Account.deleted_at.is_(None))
+    query = query.order_by(Account.name_key).limit(limit)
     if part:
         query = query.where(Account.name_key.contains(part, autoescape=True))
     if after:

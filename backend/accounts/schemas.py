@@ -48,6 +48,17 @@ class AccountView(View):
     version: int
 
 
+class IdentityView(View):
+    """A person at an identity provider whose sign-in opens an account.
+
+    issuer: "" until who was there before the portal kept it signs in again.
+    """
+
+    id: int
+    issuer: str
+    created_at: datetime
+
+
 class SecondFactorView(View):
     """One's own second factor. required: the role asks for one."""
 

@@ -26,7 +26,7 @@ def is_required(role: Role) -> bool:
 
 def is_missing(session: ReadSession, account: Account) -> bool:
     """Whether the account's role asks for a second factor that it does not have."""
-    asked = account.external_key is None and is_required(Role(account.role))
+    asked = account.password_hash is not None and is_required(Role(account.role))
     return asked and repository.find_factor(session, account.id) is None
 
 
@@ -112,7 +112,7 @@ def _own(session: WriteSession, actor: Actor) -> Account:
     if actor.kind != "user":
         raise InvalidInput("Only a person with an account has a second factor.")
     account = repository.get_account_locked(session, actor.id)
-    if account.external_key is not None:
+    if account.password_hash is None:
         raise InvalidInput("Your identity provider asks for a second factor; set it up there.")
     return account
 

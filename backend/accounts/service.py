@@ -71,7 +71,7 @@ def list_accounts(
     )
     factors = repository.with_factor(session, [row.id for row in items])
     return AccountPage(
-        items=[_view(row, live.get(row.id, 0), row.id in factors) for row in items],
+        items=[view_of(row, live.get(row.id, 0), row.id in factors) for row in items],
         next_cursor=items[-1].name if len(rows) > limit else None,
     )
 
@@ -79,14 +79,14 @@ def list_accounts(
 def get(session: ReadSession, actor: Actor, *, account_id: int) -> AccountView:
     """Raises NotFound."""
     access.require(actor, Permission.ACCOUNTS_READ)
-    row = session.get(Account, account_id)
-    if row is None:
+    row = repository.get_account(session, account_id)
+    if row.deleted_at is not None:
         raise NotFound(f"There is no account {account_id}.")
     now = clock.now()
     live = repository.count_live_sessions(
         session, [row.id], now=now, idle_since=now - sessions.IDLE_TIMEOUT
     )
-    return _view(row, live.get(row.id, 0), bool(repository.with_factor(session, [row.id])))
+    return view_of(row, live.get(row.id, 0), bool(repository.with_factor(session, [row.id])))
 
 
 def get_by_name(session: ReadSession, actor: Actor, *, name: str) -> AccountView:
@@ -95,7 +95,7 @@ def get_by_name(session: ReadSession, actor: Actor, *, name: str) -> AccountView
     row = repository.find_account(session, name_key(name))
     if row is None:
         raise NotFound(f"There is no account named {name.strip()}.")
-    return _view(row, 0, bool(repository.with_factor(session, [row.id])))
+    return view_of(row, 0, bool(repository.with_factor(session, [row.id])))
 
 
 def create(
@@ -171,7 +171,6 @@ def add_account(
     role: Role,
     stored: str | None,
     must_change: bool = False,
-    external_key: str | None = None,
 ) -> AccountView:
     """Insert and audit an account; for callers that have checked. Raises NameTaken."""
     now = clock.now()
@@ -183,7 +182,9 @@ def add_account(
         password_changed_at=now if stored else None,
         must_change_password=must_change,
         disabled=False,
-        external_key=external_key,
+        name_pinned=False,
+        break_glass_until=None,
+        deleted_at=None,
         created_at=now,
         created_by=actor.name[:255],
         last_sign_in_at=None,
@@ -197,7 +198,7 @@ def add_account(
     except IntegrityError as exc:
         raise NameTaken(name) from exc
     _record(session, actor, "create", row, {"role": role.value, "external": stored is None})
-    return _view(row, 0)
+    return view_of(row, 0)
 
 
 def set_role(
@@ -211,11 +212,11 @@ def set_role(
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
     wanted = checked_role(role)
-    row = _locked(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
+    row = lock_for_change(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
     _ask(session, actor, row, "role", {"role": wanted.value}, {"role after": wanted.value})
     before, row.role = row.role, wanted.value
-    _changed(session, actor, "role", row, {"before": before, "after": wanted.value})
-    return _view(row, 0)
+    changed(session, actor, "role", row, {"before": before, "after": wanted.value})
+    return view_of(row, 0)
 
 
 def set_disabled(
@@ -229,7 +230,7 @@ def set_disabled(
     access.require(actor, Permission.ACCOUNTS_WRITE)
     if disabled and actor.kind == "user" and account_id == actor.id:
         raise Conflict("You cannot disable your own account; another admin can.")
-    row = _locked(session, account_id, version, losing_admin=disabled)
+    row = lock_for_change(session, account_id, version, losing_admin=disabled)
     if not disabled:
         step_up.require(session, actor)
         _ask(session, actor, row, "enable", {"disabled": False}, {"enable": "yes"})
@@ -237,8 +238,8 @@ def set_disabled(
     ended = 0
     if disabled:
         ended = sessions.end_all(session, account_id=account_id, reason="account disabled")
-    _changed(session, actor, "disable" if disabled else "enable", row, {"sessions_ended": ended})
-    return _view(row, 0)
+    changed(session, actor, "disable" if disabled else "enable", row, {"sessions_ended": ended})
+    return view_of(row, 0)
 
 
 def reset_password(session: WriteSession, actor: Actor, *, account_id: int, version: int) -> Reset:
@@ -264,15 +265,15 @@ def set_password(
 ) -> AccountView:
     """`reset_password` with the password's hash, which alone may wait for an approval."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
-    row = _locked(session, account_id, version, losing_admin=False)
-    if row.external_key is not None:
+    row = lock_for_change(session, account_id, version, losing_admin=False)
+    if row.password_hash is None:
         raise InvalidInput(f"{row.name} signs in with the identity provider and has no password.")
     _ask(session, actor, row, "password", {}, {"password": "reset"}, {"stored": stored})
     row.password_hash, row.password_changed_at = stored, clock.now()
     row.must_change_password = True
     ended = sessions.end_all(session, account_id=account_id, reason="password reset")
-    _changed(session, actor, "reset_password", row, {"sessions_ended": ended})
-    return _view(row, 0)
+    changed(session, actor, "reset_password", row, {"sessions_ended": ended})
+    return view_of(row, 0)
 
 
 def reset_second_factor(
@@ -285,14 +286,14 @@ def reset_second_factor(
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
-    row = _locked(session, account_id, version, losing_admin=False)
+    row = lock_for_change(session, account_id, version, losing_admin=False)
     if not repository.with_factor(session, [row.id]):
         raise Conflict(f"The account {row.name} has no second factor.")
     _ask(session, actor, row, "second_factor", {}, {"second factor": "remove"})
     repository.delete_factors(session, row.id)
     ended = sessions.end_all(session, account_id=account_id, reason="second factor reset")
-    _changed(session, actor, "reset_second_factor", row, {"sessions_ended": ended})
-    return _view(row, 0)
+    changed(session, actor, "reset_second_factor", row, {"sessions_ended": ended})
+    return view_of(row, 0)
 
 
 def change_own_password(
@@ -315,7 +316,7 @@ def change_own_password(
     ended = sessions.end_all(
         session, account_id=row.id, reason="password changed", except_session_id=session_id
     )
-    _changed(session, actor, "change_password", row, {"sessions_ended": ended})
+    changed(session, actor, "change_password", row, {"sessions_ended": ended})
     return ended
 
 
@@ -341,14 +342,20 @@ def _ask(
     )
 
 
-def _locked(session: WriteSession, account_id: int, version: int, *, losing_admin: bool) -> Account:
+def lock_for_change(
+    session: WriteSession, account_id: int, version: int, *, losing_admin: bool
+) -> Account:
     """The account, locked, if nobody changed it since `version` and an admin stays.
+
+    Raises NotFound, ChangedMeanwhile, LastAdmin.
 
     The admins are locked first and always in the same order: of two admins who demote one
     another at the same instant, the second is told that he is the last.
     """
     admins = repository.lock_admins(session) if losing_admin else []
     row = repository.get_account_locked(session, account_id)
+    if row.deleted_at is not None:
+        raise NotFound(f"There is no account {account_id}.")
     if row.version != version:
         raise ChangedMeanwhile(row.name)
     local = row.password_hash is not None
@@ -358,9 +365,10 @@ def _locked(session: WriteSession, account_id: int, version: int, *, losing_admi
     return row
 
 
-def _changed(
+def changed(
     session: WriteSession, actor: Actor, verb: str, row: Account, details: dict[str, Any]
 ) -> None:
+    """Count and audit a change, whose service has asked for the permission."""
     row.version += 1
     session.flush()
     _record(session, actor, verb, row, details)
@@ -379,7 +387,8 @@ def _record(
     )
 
 
-def _view(row: Account, live_sessions: int, second_factor: bool = False) -> AccountView:
+def view_of(row: Account, live_sessions: int, second_factor: bool = False) -> AccountView:
+    """What is handed out of a row."""
     return AccountView(
         id=row.id,
         name=row.name,

@@ -4,7 +4,7 @@ and nothing learned from a refusal."""
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.accounts import backoff, devices, passwords, repository, totp
+from backend.accounts import backoff, devices, emergency, passwords, repository, totp
 from backend.accounts.names import name_key
 from backend.core import audit, clock
 from backend.core.access import Actor, Role
@@ -52,6 +52,7 @@ class _Candidate:
     role: Role
     password_hash: str | None
     disabled: bool
+    may_use_password: bool
 
 
 def authenticate(
@@ -78,6 +79,7 @@ def authenticate(
                 Role(account.role),
                 account.password_hash,
                 account.disabled,
+                emergency.may_use_password(account),
             )
             if account is not None
             else None
@@ -86,7 +88,8 @@ def authenticate(
     fits = passwords.verify(
         password if usable else "", candidate.password_hash if candidate else None
     )
-    if candidate is None or not fits or not usable or candidate.disabled:
+    closed = candidate is not None and (candidate.disabled or not candidate.may_use_password)
+    if candidate is None or not fits or not usable or closed:
         _refused(database, candidate, fits=fits, address=address, waits=counted.waits)
         raise NotAuthenticated(REFUSED)
     actor = _accepted(database, candidate, key=key, address=address, device=browser)
@@ -160,7 +163,9 @@ def _let_in(session: WriteSession, row: Account, details: dict[str, str]) -> Act
 def _refused(
     database: Database, candidate: _Candidate | None, *, fits: bool, address: str, waits: bool
 ) -> None:
-    reason = "unknown name" if candidate is None else "disabled" if fits else "wrong credentials"
+    reason = "unknown name" if candidate is None else "wrong credentials"
+    if candidate is not None and fits:
+        reason = "disabled" if candidate.disabled else "local passwords are off"
     with database.write() as session:
         name = candidate.name if candidate else ""
         _write_refusal(session, name, reason, address=address, waits=waits)

@@ -52,7 +52,7 @@ def is_proven(session: ReadSession, actor: Actor) -> bool:
 def way(session: ReadSession, actor: Actor) -> Way:
     """How this person proves anew who they are."""
     access.require(actor, Permission.OWN_ACCOUNT)
-    if repository.get_account(session, actor.id).external_key is not None:
+    if repository.get_account(session, actor.id).password_hash is None:
         return "identity provider"
     return "code" if repository.find_factor(session, actor.id) else "password"
 

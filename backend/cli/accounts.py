@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from backend.accounts import api_tokens, service
+from backend.accounts import api_tokens, emergency, lifecycle, service
 from backend.cli import common as cli
-from backend.cli.common import Json, new_app
+from backend.cli.common import Json, Yes, new_app
 from backend.core import clock
 from backend.core.errors import InvalidInput
+from backend.core.settings import get_settings
 
 app = new_app("Accounts: who may sign in, with which role.")
 tokens_app = new_app("API tokens.")
@@ -99,6 +100,110 @@ def reset_second_factor(name: Name, as_json: Json = False) -> None:
         view = service.get_by_name(session, actor, name=name)
         view = service.reset_second_factor(session, actor, account_id=view.id, version=view.version)
     cli.emit(view, as_json, f"The second factor of {view.name} is removed.")
+
+
+@app.command("break-glass")
+def break_glass(
+    name: Annotated[str, typer.Argument(metavar="NAME")] = "break-glass",
+    hours: Annotated[
+        int, typer.Option(min=1, max=emergency.MAX_HOURS, help="How long the password serves.")
+    ] = emergency.DEFAULT_HOURS,
+) -> None:
+    """An admin who signs in by password although local passwords are off, for a few hours.
+
+    Its new password is printed alone on the last line."""
+    with cli.unit_write() as (session, actor):
+        made = emergency.open_account(session, actor, name=name, hours=hours)
+    until = clock.to_the_second(made.until)
+    typer.echo(f"{made.account.name} is an admin until {until}. Sign in at:", err=True)
+    typer.echo(f"  {get_settings().public_url}/?emergency=1", err=True)
+    typer.echo(made.raw)
+
+
+@app.command("rename")
+def rename(
+    name: Name,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")],
+    as_json: Json = False,
+) -> None:
+    """Give an account another name; it then no longer follows the identity provider."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        view = lifecycle.rename(session, actor, account_id=view.id, name=new, version=view.version)
+    cli.emit(view, as_json, f"The account is named {view.name} now.")
+
+
+@app.command("link")
+def link(
+    name: Name,
+    issuer: Annotated[str, typer.Option(help="The address the provider names itself by (iss).")],
+    subject: Annotated[str, typer.Option(help="The person's claim sub.")],
+    as_json: Json = False,
+) -> None:
+    """Let a person of an identity provider open an account."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        view = lifecycle.link(
+            session,
+            actor,
+            account_id=view.id,
+            issuer=issuer,
+            subject=subject,
+            version=view.version,
+        )
+    cli.emit(view, as_json, f"Account {view.name} is linked to a person of {issuer}.")
+
+
+@app.command("identities")
+def identities(name: Name, as_json: Json = False) -> None:
+    """The people at identity providers whose sign-in opens an account."""
+    with cli.unit_read() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        found = lifecycle.list_identities(session, actor, account_id=view.id)
+    rows = [[one.id, one.issuer or "not known yet", one.created_at] for one in found]
+    cli.emit({"items": found}, as_json, cli.table(["ID", "ISSUER", "SINCE"], rows))
+
+
+@app.command("unlink")
+def unlink(
+    name: Name,
+    identity_id: Annotated[
+        int, typer.Argument(metavar="ID", help="The number that `accounts identities` shows.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Take an identity from an account and end its sessions."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        view = lifecycle.unlink(
+            session, actor, account_id=view.id, identity_id=identity_id, version=view.version
+        )
+    cli.emit(view, as_json, f"Account {view.name} is opened by one identity less.")
+
+
+@app.command("merge")
+def merge(
+    name: Name,
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The account that goes on.")],
+    as_json: Json = False,
+) -> None:
+    """Make one account of two of the same person; the first ends."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        target = lifecycle.merge(
+            session, actor, account_id=view.id, into=into, version=view.version
+        )
+    cli.emit(target, as_json, f"Account {view.name} went into {target.name}.")
+
+
+@app.command("delete")
+def delete(name: Name, yes: Yes = False, as_json: Json = False) -> None:
+    """Delete an account and end its sessions; its name is free afterwards."""
+    with cli.unit_write() as (session, actor):
+        view = service.get_by_name(session, actor, name=name)
+        cli.confirm(f"Delete the account {view.name}?", yes=yes)
+        view = lifecycle.delete(session, actor, account_id=view.id, version=view.version)
+    cli.emit(view, as_json, f"Account {view.name} is deleted.")
 
 
 @tokens_app.command("add")

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         alias="PORTAL_ADMIN_PASSWORD",
         description="Its password; empty: a random one, printed once.",
     )
+    local_passwords: Literal["on", "off"] = Field(
+        default="on",
+        alias="PORTAL_LOCAL_PASSWORDS",
+        description="off: people sign in with an identity provider only; see accounts break-glass.",
+    )
     second_factor_roles: Annotated[tuple[Role, ...], NoDecode] = Field(
         default=(),
         alias="PORTAL_SECOND_FACTOR_ROLES",

@@ -10,7 +10,7 @@ from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
 
 
 class Account(Base):
-    """A person who may sign in. Accounts are disabled, never deleted: the audit log names them."""
+    """A person who may sign in. A deleted one keeps its row: its number names nobody else."""
 
     __tablename__ = "accounts"
     __table_args__ = (MYSQL_TABLE,)
@@ -20,17 +20,35 @@ class Account(Base):
     #: The name as it is compared: NFKC, case-folded, trimmed.
     name_key: Mapped[str] = mapped_column(String(150), unique=True)
     role: Mapped[str] = mapped_column(String(20))
+    #: The name that an admin gave it stays; otherwise the identity provider's is followed.
+    name_pinned: Mapped[bool] = mapped_column(Boolean)
     #: None for people who sign in with OpenID Connect only.
     password_hash: Mapped[str | None] = mapped_column(String(200))
     password_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     must_change_password: Mapped[bool] = mapped_column(Boolean)
     disabled: Mapped[bool] = mapped_column(Boolean)
-    #: SHA-256 of the identity provider's issuer and subject; None for local accounts.
-    external_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    #: Until when its password counts although local passwords are off.
+    break_glass_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(Integer)
+
+
+class AccountIdentity(Base):
+    """A person at an identity provider whose sign-in opens the account."""
+
+    __tablename__ = "account_identities"
+    __table_args__ = (Index("ix_account_identities_account", "account_id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    #: SHA-256 of the identity provider's issuer and subject.
+    external_key: Mapped[str] = mapped_column(String(64), unique=True)
+    #: "" for those of an older portal, until they sign in again.
+    issuer: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AccountSession(Base):
@@ -124,7 +142,7 @@ class ProviderSession(Base):
         ForeignKey("account_sessions.id", ondelete="CASCADE"), primary_key=True
     )
     provider: Mapped[str] = mapped_column(String(150))
-    #: SHA-256 of issuer and subject, as accounts.external_key; of issuer and sid, or "".
+    #: SHA-256 of issuer and subject, as account_identities.external_key; of issuer and sid, or "".
     subject_hash: Mapped[str] = mapped_column(String(64))
     sid_hash: Mapped[str] = mapped_column(String(64))
     #: JSON of the id token, its claims and the refresh token; none of it goes to a page.

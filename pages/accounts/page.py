@@ -3,8 +3,9 @@
 import streamlit as st
 
 from backend.accounts import api_tokens, service, sessions
+from backend.accounts.schemas import AccountView
 from backend.core.access import Actor, Permission
-from pages.accounts import account_list, token_list
+from pages.accounts import account_list, identity_panel, token_list
 from pages.shared import drawer, filters, session_list, shown_once
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
@@ -30,8 +31,13 @@ def accounts_view(actor: Actor, own_session_id: int) -> None:
         escape(view.name),
         lambda: account_details(chosen, actor, own_session_id),
         parameter="account",
-        dialogs=lambda: account_list.dialogs(view) if changes else None,
+        dialogs=lambda: _dialogs(view) if changes else None,
     )
+
+
+def _dialogs(view: AccountView) -> None:
+    account_list.dialogs(view)
+    identity_panel.dialogs(view)
 
 
 def account_details(account_id: int, actor: Actor, own_session_id: int) -> None:
@@ -41,6 +47,7 @@ def account_details(account_id: int, actor: Actor, own_session_id: int) -> None:
     account_list.head(view)
     if actor.may(Permission.ACCOUNTS_WRITE):
         account_list.actions(view, own_id=actor.id)
+        identity_panel.show(view, own_id=actor.id)
     st.subheader("Live sessions", anchor=False)
     session_list.show(
         calls.read(sessions.list_live, account_id=account_id),

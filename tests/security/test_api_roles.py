@@ -56,6 +56,18 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     ),
     "GET /api/search": (P.OVERVIEW_READ, None),
     "GET /api/accounts": (P.ACCOUNTS_READ, None),
+    "POST /api/accounts/{account_id}/rename": (P.ACCOUNTS_WRITE, {"name": "x", "version": 1}),
+    "GET /api/accounts/{account_id}/identities": (P.ACCOUNTS_READ, None),
+    "POST /api/accounts/{account_id}/identities": (
+        P.ACCOUNTS_WRITE,
+        {"issuer": "https://idp.example", "subject": "1", "version": 1},
+    ),
+    "POST /api/accounts/{account_id}/identities/{identity_id}/unlink": (
+        P.ACCOUNTS_WRITE,
+        {"version": 1},
+    ),
+    "POST /api/accounts/{account_id}/merge": (P.ACCOUNTS_WRITE, {"into": "x", "version": 1}),
+    "DELETE /api/accounts/{account_id}": (P.ACCOUNTS_WRITE, {"version": 1}),
     "GET /api/tokens": (P.ACCOUNTS_READ, None),
     "GET /api/retention": (P.RETENTION_READ, None),
     "POST /api/retention/run": (P.RETENTION_RUN, None),

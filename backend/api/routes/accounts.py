@@ -1,14 +1,46 @@
-"""Accounts and API tokens over REST: looking only. No token makes another token or an account."""
+"""Accounts and API tokens over REST. No token makes another token or an account."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
 
-from backend.accounts import api_tokens, service
-from backend.accounts.schemas import AccountPage, ApiTokenPage
-from backend.api.deps import Caller, Reader
+from backend.accounts import api_tokens, lifecycle, service
+from backend.accounts.schemas import AccountPage, AccountView, ApiTokenPage, IdentityView
+from backend.api.deps import Caller, Reader, Writer
 
 router = APIRouter(tags=["accounts"])
+
+Number = Annotated[int, Path(ge=1, le=2**53)]
+
+
+class Version(BaseModel):
+    """version: the account's, as it was last read; another one is answered 409."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = Field(ge=1, le=2**31 - 1)
+
+
+class Rename(Version):
+    name: str = Field(min_length=1, max_length=150)
+
+
+class Link(Version):
+    """issuer: as the provider's discovery document writes it. subject: the claim sub."""
+
+    issuer: str = Field(min_length=1, max_length=500)
+    subject: str = Field(min_length=1, max_length=lifecycle.MAX_SUBJECT)
+
+
+class Merge(Version):
+    """into: name of the account that goes on."""
+
+    into: str = Field(min_length=1, max_length=150)
+
+
+class Identities(BaseModel):
+    items: list[IdentityView]
 
 
 @router.get("/accounts")
@@ -21,6 +53,62 @@ def list_accounts(
 ) -> AccountPage:
     """Accounts by name, with role, last sign-in and live sessions."""
     return service.list_accounts(session, caller, part=name, cursor=cursor, limit=limit)
+
+
+@router.post("/accounts/{account_id}/rename")
+def rename(session: Writer, caller: Caller, account_id: Number, body: Rename) -> AccountView:
+    """Give an account another name; it then no longer follows the identity provider."""
+    return lifecycle.rename(
+        session, caller, account_id=account_id, name=body.name, version=body.version
+    )
+
+
+@router.get("/accounts/{account_id}/identities")
+def list_identities(session: Reader, caller: Caller, account_id: Number) -> Identities:
+    """The people at identity providers whose sign-in opens the account."""
+    found = lifecycle.list_identities(session, caller, account_id=account_id)
+    return Identities(items=found)
+
+
+@router.post("/accounts/{account_id}/identities")
+def link(session: Writer, caller: Caller, account_id: Number, body: Link) -> AccountView:
+    """Let a person of an identity provider open the account."""
+    return lifecycle.link(
+        session,
+        caller,
+        account_id=account_id,
+        issuer=body.issuer,
+        subject=body.subject,
+        version=body.version,
+    )
+
+
+@router.post("/accounts/{account_id}/identities/{identity_id}/unlink")
+def unlink(
+    session: Writer, caller: Caller, account_id: Number, identity_id: Number, body: Version
+) -> AccountView:
+    """Take an identity from the account and end its sessions."""
+    return lifecycle.unlink(
+        session,
+        caller,
+        account_id=account_id,
+        identity_id=identity_id,
+        version=body.version,
+    )
+
+
+@router.post("/accounts/{account_id}/merge")
+def merge(session: Writer, caller: Caller, account_id: Number, body: Merge) -> AccountView:
+    """Make one account of two of the same person; the answer is the one that goes on."""
+    return lifecycle.merge(
+        session, caller, account_id=account_id, into=body.into, version=body.version
+    )
+
+
+@router.delete("/accounts/{account_id}")
+def delete(session: Writer, caller: Caller, account_id: Number, body: Version) -> AccountView:
+    """Delete an account and end its sessions; its name is free afterwards."""
+    return lifecycle.delete(session, caller, account_id=account_id, version=body.version)
 
 
 @router.get("/tokens")

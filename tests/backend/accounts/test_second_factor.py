@@ -109,7 +109,7 @@ class TestSettingUp:
             second_factor.begin(session, program)
         with database.write() as session:
             external = service.add_account(
-                session, SYSTEM, name="eve", role=Role.VIEWER, stored=None, external_key="k"
+                session, SYSTEM, name="eve", role=Role.VIEWER, stored=None
             )
         with pytest.raises(InvalidInput, match="identity provider"), database.write() as session:
             second_factor.begin(session, person(external))

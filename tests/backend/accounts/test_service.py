@@ -250,9 +250,7 @@ class TestResetPassword:
 
     def test_an_account_of_the_identity_provider_has_none(self, database: Database) -> None:
         with database.write() as session:
-            view = service.add_account(
-                session, SYSTEM, name="x", role=Role.VIEWER, stored=None, external_key="k"
-            )
+            view = service.add_account(session, SYSTEM, name="x", role=Role.VIEWER, stored=None)
         with pytest.raises(InvalidInput, match="identity provider"):
             change(database, service.reset_password, SYSTEM, account_id=view.id, version=1)
 

@@ -195,9 +195,7 @@ class TestProve:
 
     def test_who_has_no_password_here_signs_in_there(self, database: Database) -> None:
         with database.write() as session:
-            view = service.add_account(
-                session, SYSTEM, name="eve", role=Role.ADMIN, stored=None, external_key="k"
-            )
+            view = service.add_account(session, SYSTEM, name="eve", role=Role.ADMIN, stored=None)
         eve = in_browser(database, view.id)
         with database.read() as session:
             assert step_up.way(session, eve) == "identity provider"

@@ -54,6 +54,30 @@ class TestAccounts:
         assert run_cli("accounts", "enable", "ann").status == 0
         assert enter(database) is Role.STEWARD
 
+    def test_rename_link_merge_delete(self, run_cli: RunCli, ann: None, database: Database) -> None:
+        assert run_cli("accounts", "rename", "ann", "anna").status == 0
+        link = ("accounts", "link", "anna", "--issuer", "https://idp.example", "--subject", "7")
+        assert run_cli(*link).status == 0
+        (one,) = json.loads(run_cli("accounts", "identities", "anna", "--json").out)["items"]
+        assert one["issuer"] == "https://idp.example"
+        run_cli("accounts", "add", "ben", "--role", "viewer", stdin=PASSWORD + "\n")
+        assert run_cli("accounts", "merge", "anna", "ben").status == 0
+        (moved,) = json.loads(run_cli("accounts", "identities", "ben", "--json").out)["items"]
+        assert run_cli("accounts", "unlink", "ben", str(moved["id"])).status == 0
+        refused = run_cli("accounts", "delete", "ben")
+        assert "Nothing was done: add --yes" in refused.err
+        assert run_cli("accounts", "delete", "ben", "--yes").status == 0
+        assert json.loads(run_cli("accounts", "list", "--json").out)["items"] == []
+
+    def test_break_glass_prints_a_password_that_signs_in(
+        self, run_cli: RunCli, database: Database
+    ) -> None:
+        done = run_cli("accounts", "break-glass", "--hours", "2")
+        assert "/?emergency=1" in done.err
+        raw = done.out.strip().splitlines()[-1]
+        entered = sign_in.authenticate(database, name="break-glass", password=raw, address="")
+        assert entered.role is Role.ADMIN
+
     def test_role(self, run_cli: RunCli, ann: None, database: Database) -> None:
         assert run_cli("accounts", "role", "ann", "operator").status == 0
         assert enter(database) is Role.OPERATOR

@@ -1,0 +1,234 @@
+"""Rename, link, unlink, merge and delete: what opens an account afterwards, and what never ends."""
+
+import pytest
+
+from backend.accounts import (
+    api_tokens,
+    audit_log,
+    external,
+    identity,
+    lifecycle,
+    service,
+    sessions,
+    sign_in,
+)
+from backend.accounts.audit_log import AuditFilter
+from backend.accounts.external import Identity, IdentityTaken
+from backend.accounts.service import ChangedMeanwhile, LastAdmin, NameTaken
+from backend.core.access import SYSTEM, Actor, Role
+from backend.core.database import Database
+from backend.core.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
+from tests.backend.accounts.conftest import PASSWORD, AddAccount
+
+ISSUER = "https://idp.example.org"
+
+
+def from_provider(database: Database, subject: str, name: str, role: Role = Role.STEWARD) -> Actor:
+    with database.write() as session:
+        person = Identity(ISSUER, subject, name)
+        return external.sign_in(session, identity=person, role=role, address="10.0.0.1")
+
+
+def version_of(database: Database, name: str) -> int:
+    with database.read() as session:
+        return service.get_by_name(session, SYSTEM, name=name).version
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as session:
+        return [view.name for view in service.list_accounts(session, SYSTEM).items]
+
+
+def audited(database: Database, verb: str) -> list[str]:
+    with database.read() as session:
+        filters = AuditFilter(action=f"accounts:account:{verb}")
+        return [
+            row.subject for row in audit_log.list_events(session, SYSTEM, filters=filters).items
+        ]
+
+
+class TestRename:
+    def rename(self, database: Database, account_id: int, name: str, version: int = 1) -> None:
+        with database.write() as session:
+            lifecycle.rename(session, SYSTEM, account_id=account_id, name=name, version=version)
+
+    def test_the_new_name_signs_in_and_the_old_one_is_free(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann = add_account("ann")
+        self.rename(database, ann.id, "Anna")
+        entered = sign_in.authenticate(database, name="anna", password=PASSWORD, address="")
+        assert entered.id == ann.id
+        with pytest.raises(NotAuthenticated):
+            sign_in.authenticate(database, name="ann", password=PASSWORD, address="")
+        assert add_account("ann").id != ann.id
+        assert audited(database, "rename") == ["account Anna"]
+
+    def test_stays_although_the_provider_says_another(self, any_database: Database) -> None:
+        person = from_provider(any_database, "1", "ann@example.org")
+        self.rename(any_database, person.id, "Ann Example")
+        from_provider(any_database, "1", "other@example.org")
+        assert names(any_database) == ["Ann Example"]
+
+    def test_of_somebody_else_and_of_an_old_page_are_refused(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann, _ben = add_account("ann"), add_account("Ben")
+        with pytest.raises(NameTaken):
+            self.rename(database, ann.id, "BEN")
+        with pytest.raises(ChangedMeanwhile):
+            self.rename(database, ann.id, "x", version=7)
+        with pytest.raises(InvalidInput, match="printable"):
+            self.rename(database, ann.id, "a\nb")
+        self.rename(database, ann.id, "ANN")  # the same name in other letters
+        assert names(database) == ["ANN", "Ben"]
+
+    def test_a_token_keeps_its_maker(self, database: Database, add_account: AddAccount) -> None:
+        ann = add_account("ann", Role.ADMIN)
+        actor = Actor(ann.id, "ann", Role.ADMIN, "user")
+        with database.write() as session:
+            token = api_tokens.add(session, actor, name="ci", role="steward").view
+        self.rename(database, ann.id, "anna")
+        with database.read() as session:
+            found = identity.of(session, kind="api_token", id=token.id, name="ci")
+        assert f"user:{ann.id}" in found.keys
+
+
+class TestLink:
+    def link(self, database: Database, account_id: int, subject: str = "1") -> None:
+        with database.write() as session:
+            lifecycle.link(
+                session, SYSTEM, account_id=account_id, issuer=ISSUER, subject=subject, version=1
+            )
+
+    def test_the_person_opens_the_account_with_its_name_and_role(
+        self, any_database: Database
+    ) -> None:
+        with any_database.write() as session:
+            ann = service.create(session, SYSTEM, name="ann", role="operator", password=PASSWORD)
+        self.link(any_database, ann.id)
+        entered = from_provider(any_database, "1", "whatever", Role.VIEWER)
+        assert (entered.id, entered.name, entered.role) == (ann.id, "ann", Role.OPERATOR)
+        assert names(any_database) == ["ann"]
+        with any_database.read() as session:
+            (one,) = lifecycle.list_identities(session, SYSTEM, account_id=ann.id)
+        assert one.issuer == ISSUER
+
+    def test_of_who_opens_an_account_already_is_refused(self, any_database: Database) -> None:
+        from_provider(any_database, "1", "ann")
+        with any_database.write() as session:
+            ben = service.create(session, SYSTEM, name="ben", role="viewer", password=PASSWORD)
+        with pytest.raises(IdentityTaken):
+            self.link(any_database, ben.id)
+        assert from_provider(any_database, "1", "ann").name == "ann"
+
+    @pytest.mark.parametrize(
+        ("issuer", "subject", "sentence"),
+        [("idp", "1", "issuer"), (ISSUER, " ", "subject"), (ISSUER, "a\nb", "subject")],
+    )
+    def test_needs_an_address_and_a_subject(
+        self, database: Database, add_account: AddAccount, issuer: str, subject: str, sentence: str
+    ) -> None:
+        ann = add_account("ann")
+        with database.write() as session, pytest.raises(InvalidInput, match=sentence):
+            lifecycle.link(
+                session, SYSTEM, account_id=ann.id, issuer=issuer, subject=subject, version=1
+            )
+
+    def test_unlink_ends_the_sessions_and_the_way_in(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann = add_account("ann")
+        self.link(database, ann.id)
+        with database.write() as session:
+            raw = sessions.open_session(session, account_id=ann.id, address="", user_agent="")
+            (one,) = lifecycle.list_identities(session, SYSTEM, account_id=ann.id)
+            lifecycle.unlink(session, SYSTEM, account_id=ann.id, identity_id=one.id, version=2)
+        with database.read() as session:
+            assert sessions.actor_for(session, raw) is None
+        assert from_provider(database, "1", "ann").id != ann.id
+
+    def test_the_only_way_in_is_not_unlinked(self, database: Database) -> None:
+        person = from_provider(database, "1", "ann")
+        with database.write() as session:
+            (one,) = lifecycle.list_identities(session, SYSTEM, account_id=person.id)
+            with pytest.raises(Conflict, match="Nothing else opens"):
+                lifecycle.unlink(
+                    session, SYSTEM, account_id=person.id, identity_id=one.id, version=1
+                )
+            with pytest.raises(NotFound):
+                lifecycle.unlink(
+                    session, SYSTEM, account_id=person.id, identity_id=one.id + 1, version=1
+                )
+
+
+class TestMerge:
+    def test_both_people_open_the_one_that_goes_on(self, any_database: Database) -> None:
+        first = from_provider(any_database, "1", "ann")
+        second = from_provider(any_database, "2", "ann")
+        assert names(any_database) == ["ann", "ann (2)"]
+        with any_database.write() as session:
+            raw = sessions.open_session(session, account_id=second.id, address="", user_agent="")
+            view = lifecycle.merge(session, SYSTEM, account_id=second.id, into="ann", version=1)
+        assert view.id == first.id
+        with any_database.read() as session:
+            assert sessions.actor_for(session, raw) is None
+        assert {from_provider(any_database, one, "ann").id for one in ("1", "2")} == {first.id}
+        assert names(any_database) == ["ann"]
+        assert audited(any_database, "merge") == ["account ann (2)"]
+        assert audited(any_database, "merged") == ["account ann"]
+
+    def test_into_itself_and_ones_own_are_refused(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann, _ben = add_account("ann", Role.ADMIN), add_account("ben", Role.ADMIN)
+        own = Actor(ann.id, "ann", Role.ADMIN, "user")
+        with database.write() as session:
+            with pytest.raises(Conflict, match="into itself"):
+                lifecycle.merge(session, SYSTEM, account_id=ann.id, into="ann", version=1)
+            with pytest.raises(Conflict, match="your own"):
+                lifecycle.merge(session, own, account_id=ann.id, into="ben", version=1)
+            with pytest.raises(NotFound):
+                lifecycle.merge(session, SYSTEM, account_id=ann.id, into="nobody", version=1)
+
+
+class TestDelete:
+    def test_nothing_opens_it_and_the_name_is_free(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann = add_account("ann")
+        with database.write() as session:
+            raw = sessions.open_session(session, account_id=ann.id, address="", user_agent="")
+            lifecycle.delete(session, SYSTEM, account_id=ann.id, version=1)
+        with database.read() as session:
+            assert sessions.actor_for(session, raw) is None
+            assert identity.of(session, kind="user", id=ann.id, name="ann").actor is None
+        with pytest.raises(NotAuthenticated):
+            sign_in.authenticate(database, name="ann", password=PASSWORD, address="")
+        assert names(database) == []
+        assert audited(database, "delete") == ["account ann"]
+        assert add_account("ann").id != ann.id, "its number names nobody else"
+
+    def test_a_deleted_one_is_not_enabled_again(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        ann = add_account("ann")
+        with database.write() as session:
+            lifecycle.delete(session, SYSTEM, account_id=ann.id, version=1)
+            with pytest.raises(NotFound):
+                service.set_disabled(session, SYSTEM, account_id=ann.id, disabled=False, version=2)
+
+    def test_the_last_admin_stays(self, database: Database, add_account: AddAccount) -> None:
+        ann, ben = add_account("ann", Role.ADMIN), add_account("ben")
+        with database.write() as session:
+            with pytest.raises(LastAdmin):
+                lifecycle.delete(session, SYSTEM, account_id=ann.id, version=1)
+            with pytest.raises(LastAdmin):
+                lifecycle.merge(session, SYSTEM, account_id=ann.id, into=ben.name, version=1)
+
+    def test_whom_the_provider_still_sends_gets_a_new_account(self, database: Database) -> None:
+        first = from_provider(database, "1", "ann")
+        with database.write() as session:
+            lifecycle.delete(session, SYSTEM, account_id=first.id, version=1)
+        again = from_provider(database, "1", "ann")
+        assert (again.name, again.id == first.id) == ("ann", False)
