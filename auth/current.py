@@ -10,7 +10,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from auth import cookies
 from backend.accounts import sessions
 from backend.accounts.schemas import SignedIn
+from backend.core import forwarded
 from backend.core.database import get_database
+from backend.core.forwarded import RequestView
 
 
 def signed_in() -> SignedIn | None:
@@ -41,6 +43,14 @@ def browser_nonce() -> str:
 def address() -> str:
     """The browser's network address; Streamlit says None for this machine."""
     return st.context.ip_address or "127.0.0.1"
+
+
+def request() -> RequestView:
+    """What is believed about the request that opened this tab's websocket."""
+    headers = {name.lower(): value for name, value in st.context.headers.items()}
+    return forwarded.describe(
+        peer=headers.get(forwarded.PEER_HEADER, ""), scheme="ws", headers=headers
+    )
 
 
 def device() -> str:

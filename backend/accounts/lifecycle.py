@@ -103,7 +103,7 @@ def merge(
         raise NotFound(f"There is no account named {into}.")
     moved = repository.move_identities(session, source_id=row.id, target_id=target.id)
     repository.rename_token_maker(session, before=row.name, after=target.name)
-    service.changed(session, actor, "merged", target, {"account": row.name})
+    service.changed(session, actor, "take_in", target, {"account": row.name})
     details = {"into": target.name, "into_id": target.id, "identities": moved}
     _bury(session, actor, "merge", row, details)
     return service.view_of(target, 0)

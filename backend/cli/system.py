@@ -63,12 +63,20 @@ def migrate() -> None:
     emit(None, False, f"The state database is at revision {startup.SCHEMA_REVISION}.")
 
 
-def doctor(json: Json = False) -> None:
+def doctor(
+    through: Annotated[
+        str, typer.Option(help="Address of the portal: what it believes of a request sent there.")
+    ] = "",
+    json: Json = False,
+) -> None:
     """Say what is set and what is wrong, all problems at once."""
     from backend.accounts import providers
     from backend.ingestion import static_mapping
 
     log.configure("ERROR")
+    if through:
+        _doctor_through(through, json)
+        return
     report = examine(get_database, (static_mapping.problems, providers.check))
     lines = [f"{item.name} = {item.value}" for item in report.settings]
     lines += [f"ok: {line}" for line in report.fine]
@@ -77,6 +85,18 @@ def doctor(json: Json = False) -> None:
     if report.problems:
         count = len(report.problems)
         raise common.Failed(f"{count} problem{'' if count == 1 else 's'} found.")
+
+
+def _doctor_through(url: str, json: Json) -> None:
+    from backend.cli import request_check
+
+    common.database()
+    view = request_check.through(url)
+    lines = [f"{name} = {value}" for name, value in view.model_dump(exclude={"warnings"}).items()]
+    lines += [f"PROBLEM: {warning}" for warning in view.warnings]
+    emit(view, json, "\n".join(lines))
+    if view.warnings:
+        raise common.Failed("What stands between does not fit the settings.")
 
 
 def mcp(

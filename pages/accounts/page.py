@@ -5,13 +5,18 @@ import streamlit as st
 from backend.accounts import api_tokens, service, sessions
 from backend.accounts.schemas import AccountView
 from backend.core.access import Actor, Permission
-from pages.accounts import account_list, identity_panel, token_list
+from pages.accounts import account_list, identity_panel, request_view, token_list
 from pages.shared import drawer, filters, session_list, shown_once
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
 SHOWN = 200
-VIEWS = {"accounts": "Accounts", "sessions": "Live sessions", "tokens": "API tokens"}
+VIEWS = {
+    "accounts": "Accounts",
+    "sessions": "Live sessions",
+    "tokens": "API tokens",
+    "request": "This request",
+}
 
 
 def accounts_view(actor: Actor, own_session_id: int) -> None:
@@ -77,6 +82,8 @@ elif view == "sessions":
         key="accounts.sessions",
         may_end=actor.may(Permission.ACCOUNTS_WRITE),
     )
+elif view == "request":
+    request_view.show()
 else:
     changes = actor.may(Permission.API_TOKENS_WRITE)
     if changes:

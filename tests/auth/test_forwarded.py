@@ -54,6 +54,17 @@ class TestForwarded:
         said = [("x-forwarded-for", line) for line in lines]
         assert believed("127.0.0.1", said)[0] == address
 
+    def test_a_peer_that_the_client_makes_up_is_thrown_away(self) -> None:
+        seen: list[Any] = []
+
+        async def app(scope: Any, _receive: Any, _send: Any) -> None:
+            seen.append(scope)
+
+        made_up = [(b"X-Portal-Peer", b"6.6.6.6")]
+        scope = {"type": "http", "client": ("10.9.9.9", 1), "scheme": "http", "headers": made_up}
+        asyncio.run(Forwarded(app)(scope, None, None))  # type: ignore[arg-type]
+        assert seen[0]["headers"] == [(b"x-portal-peer", b"10.9.9.9")]
+
     def test_the_setting_names_networks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PORTAL_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1")
         get_settings.cache_clear()

@@ -2,12 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.accounts import api_tokens, lifecycle, service
 from backend.accounts.schemas import AccountPage, AccountView, ApiTokenPage, IdentityView
 from backend.api.deps import Caller, Reader, Writer
+from backend.core import access, forwarded
+from backend.core.access import Permission
+from backend.core.forwarded import RequestView
 
 router = APIRouter(tags=["accounts"])
 
@@ -109,6 +112,18 @@ def merge(session: Writer, caller: Caller, account_id: Number, body: Merge) -> A
 def delete(session: Writer, caller: Caller, account_id: Number, body: Version) -> AccountView:
     """Delete an account and end its sessions; its name is free afterwards."""
     return lifecycle.delete(session, caller, account_id=account_id, version=body.version)
+
+
+@router.get("/request")
+def describe_request(request: Request, caller: Caller) -> RequestView:
+    """What the portal believes about this very request: peer, client address, scheme, and why."""
+    access.require(caller, Permission.ACCOUNTS_READ)
+    scope, client = request.scope, request.client
+    return forwarded.describe(
+        peer=scope.get("portal.peer") or (client.host if client else ""),
+        scheme=scope.get("portal.scheme", scope["scheme"]),
+        headers=request.headers,
+    )
 
 
 @router.get("/tokens")

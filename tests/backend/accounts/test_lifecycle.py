@@ -176,7 +176,7 @@ class TestMerge:
         assert {from_provider(any_database, one, "ann").id for one in ("1", "2")} == {first.id}
         assert names(any_database) == ["ann"]
         assert audited(any_database, "merge") == ["account ann (2)"]
-        assert audited(any_database, "merged") == ["account ann"]
+        assert audited(any_database, "take_in") == ["account ann"]
 
     def test_into_itself_and_ones_own_are_refused(
         self, database: Database, add_account: AddAccount
