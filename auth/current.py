@@ -7,7 +7,7 @@ database's answer counts, and it is asked at each run.
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from auth import cookies
+from auth import attach, cookies
 from backend.accounts import sessions
 from backend.accounts.schemas import SignedIn
 from backend.core import forwarded
@@ -17,11 +17,15 @@ from backend.core.forwarded import RequestView
 
 def signed_in() -> SignedIn | None:
     """Who is signed in now, with the role of now; None for a stranger."""
-    raw = raw_cookie()
-    if not raw:
-        return None
-    with get_database().read() as session:
-        return sessions.actor_for(session, raw, active=not _refreshes_itself())
+    raw, found = raw_cookie(), None
+    if raw:
+        with get_database().read() as session:
+            found = sessions.actor_for(session, raw, active=not _refreshes_itself())
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is not None:
+        account_id = found.actor.id if found else None
+        attach.remember(context.session_id, account_id=account_id, browser=browser_nonce())
+    return found
 
 
 def _refreshes_itself() -> bool:

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth import cookies, inline, origin, ticket_form
+from auth import attach, cookies, inline, origin, ticket_form
 from backend.core.settings import get_settings
 
 #: Streamlit's own surfaces that tell strangers about the process; the portal uses neither.
@@ -35,6 +35,8 @@ class SecurityHeaders:
         if scope["type"] == "websocket" and not origin.is_own(scope):
             await origin.refuse(receive, send)
             return
+        if scope["type"] == "websocket":
+            scope = await attach.own_session_only(scope)
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

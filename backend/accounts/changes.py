@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.accounts import api_tokens, approval, service
+from backend.accounts import api_tokens, approval, lifecycle, service
 from backend.changes.actions import Action, Begun, End
 from backend.core import access
 from backend.core.access import Actor, Permission
@@ -44,6 +44,8 @@ _ON_ACCOUNTS: dict[str, Any] = {
     "role": service.set_role,
     "enable": service.set_disabled,
     "password": service.set_password,
+    "link": lifecycle.link,
+    "merge": lifecycle.merge,
     "second_factor": service.reset_second_factor,
 }
 

@@ -56,6 +56,8 @@ def link(
         raise InvalidInput("The issuer is the https:// address that the provider names itself by.")
     if not subject or len(subject) > MAX_SUBJECT or not subject.isprintable():
         raise InvalidInput(f"The subject is the claim sub: 1 to {MAX_SUBJECT} characters.")
+    said = {"issuer": issuer}
+    service.ask_approval(session, actor, row, "link", said, said, {"subject": subject})
     external.attach(session, account_id=row.id, identity=Identity(issuer, subject, row.name))
     service.changed(session, actor, "link", row, {"issuer": issuer})
     return service.view_of(row, 0)
@@ -101,6 +103,8 @@ def merge(
     target = repository.get_account_locked(session, into_id)
     if target.deleted_at is not None:
         raise NotFound(f"There is no account named {into}.")
+    said = {"into": target.name}
+    service.ask_approval(session, actor, row, "merge", said, said)
     moved = repository.move_identities(session, source_id=row.id, target_id=target.id)
     repository.rename_token_maker(session, before=row.name, after=target.name)
     service.changed(session, actor, "take_in", target, {"account": row.name})

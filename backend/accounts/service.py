@@ -213,7 +213,7 @@ def set_role(
     step_up.require(session, actor)
     wanted = checked_role(role)
     row = lock_for_change(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
-    _ask(session, actor, row, "role", {"role": wanted.value}, {"role after": wanted.value})
+    ask_approval(session, actor, row, "role", {"role": wanted.value}, {"role after": wanted.value})
     before, row.role = row.role, wanted.value
     changed(session, actor, "role", row, {"before": before, "after": wanted.value})
     return view_of(row, 0)
@@ -233,7 +233,7 @@ def set_disabled(
     row = lock_for_change(session, account_id, version, losing_admin=disabled)
     if not disabled:
         step_up.require(session, actor)
-        _ask(session, actor, row, "enable", {"disabled": False}, {"enable": "yes"})
+        ask_approval(session, actor, row, "enable", {"disabled": False}, {"enable": "yes"})
     row.disabled = disabled
     ended = 0
     if disabled:
@@ -268,7 +268,7 @@ def set_password(
     row = lock_for_change(session, account_id, version, losing_admin=False)
     if row.password_hash is None:
         raise InvalidInput(f"{row.name} signs in with the identity provider and has no password.")
-    _ask(session, actor, row, "password", {}, {"password": "reset"}, {"stored": stored})
+    ask_approval(session, actor, row, "password", {}, {"password": "reset"}, {"stored": stored})
     row.password_hash, row.password_changed_at = stored, clock.now()
     row.must_change_password = True
     ended = sessions.end_all(session, account_id=account_id, reason="password reset")
@@ -289,7 +289,7 @@ def reset_second_factor(
     row = lock_for_change(session, account_id, version, losing_admin=False)
     if not repository.with_factor(session, [row.id]):
         raise Conflict(f"The account {row.name} has no second factor.")
-    _ask(session, actor, row, "second_factor", {}, {"second factor": "remove"})
+    ask_approval(session, actor, row, "second_factor", {}, {"second factor": "remove"})
     repository.delete_factors(session, row.id)
     ended = sessions.end_all(session, account_id=account_id, reason="second factor reset")
     changed(session, actor, "reset_second_factor", row, {"sessions_ended": ended})
@@ -320,7 +320,7 @@ def change_own_password(
     return ended
 
 
-def _ask(
+def ask_approval(
     session: WriteSession,
     actor: Actor,
     row: Account,

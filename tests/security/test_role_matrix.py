@@ -24,6 +24,7 @@ ROOMS = (*(domain.name for domain in DOMAINS), "sandbox")
 NEEDS_NONE = {
     "backend.jobs.enqueue.enqueue": "the service that enqueues has asked already",
     "backend.accounts.service.add_account": "for its own room's callers, which have asked",
+    "backend.accounts.service.ask_approval": "part of a change, whose service has asked",
     "backend.accounts.service.changed": "part of a change, whose service has asked",
     "backend.accounts.sessions.end": "one's own session may be ended by anyone; others ask",
     "backend.accounts.identity.is_fresh": "about whoever acts, not what they may",

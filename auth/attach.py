@@ -1,0 +1,73 @@
+"""A Streamlit session is attached to again only by the person it belongs to.
+
+After a lost connection the browser names its old session in the websocket's handshake, and
+Streamlit takes whoever knows the name. Here the cookies decide too: anybody else begins a new one.
+"""
+
+import threading
+from collections import OrderedDict
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from auth import cookies
+from backend.accounts import sessions
+from backend.core.database import get_database
+from backend.core.log import get_logger
+
+log = get_logger(__name__)
+
+_PROTOCOL = "sec-websocket-protocol"
+#: Streamlit's list: its own name, the XSRF token, the session to attach to.
+_PLACE = 2
+_MOST = 20_000
+_owners: OrderedDict[str, str] = OrderedDict()
+_lock = threading.Lock()
+
+
+def remember(session_id: str, *, account_id: int | None, browser: str) -> None:
+    """Whose Streamlit session this is from now on; called in each of its runs.
+
+    account_id: who is signed in; None for a stranger, whose browser's nonce counts.
+    """
+    with _lock:
+        _owners[session_id] = _owner(account_id, browser)
+        _owners.move_to_end(session_id)
+        if len(_owners) > _MOST:
+            _owners.popitem(last=False)
+
+
+async def own_session_only(scope: Scope) -> Scope:
+    """The handshake, without the name of a session that is not of this browser's person."""
+    headers = Headers(scope=scope)
+    entries = [entry.strip() for entry in headers.get(_PROTOCOL, "").split(",")]
+    if len(entries) <= _PLACE or not entries[_PLACE]:
+        return scope
+    with _lock:
+        owner = _owners.get(entries[_PLACE])
+    if owner is not None and owner == await run_in_threadpool(_asks, headers):
+        return scope
+    if owner is not None:
+        log.warning("A browser asked for the session of somebody else, and got a new one.")
+    kept = entries[:_PLACE]
+    raw = [(name, value) for name, value in scope["headers"] if name.lower() != _PROTOCOL.encode()]
+    raw.append((_PROTOCOL.encode(), ", ".join(kept).encode("latin-1")))
+    return {**scope, "headers": raw, "subprotocols": kept}
+
+
+def _asks(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    values = {name: morsel.value for name, morsel in found.items()}
+    raw, browser = values.get(cookies.session_name(), ""), values.get(cookies.browser_name(), "")
+    with get_database().read() as session:
+        known = sessions.actor_for(session, raw, active=False)
+    return _owner(known.actor.id if known else None, browser)
+
+
+def _owner(account_id: int | None, browser: str) -> str:
+    return f"account {account_id}" if account_id is not None else f"browser {browser}"

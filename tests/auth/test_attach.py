@@ -1,0 +1,71 @@
+"""Attaching to a Streamlit session: one's own goes on, another's in the handshake is dropped."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from auth import attach
+from backend.accounts import sessions
+from backend.core.database import Database
+
+SESSION = "0d4d3f2e"
+
+
+def asked_for(protocol: str, **cookies: str) -> str:
+    """The session that Streamlit is asked for after the check; "" for a new one."""
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "headers": [
+            (b"sec-websocket-protocol", protocol.encode()),
+            (b"cookie", cookie.encode()),
+        ],
+        "subprotocols": protocol.split(", "),
+    }
+    kept = asyncio.run(attach.own_session_only(scope))
+    said = dict(kept["headers"])[b"sec-websocket-protocol"].decode().split(", ")
+    assert said == kept["subprotocols"]
+    assert said[:2] == ["streamlit", "token"]
+    return said[2] if len(said) > 2 else ""
+
+
+@pytest.fixture
+def cookie(database: Database, account_id: int) -> str:
+    """The cookie of the person whose Streamlit session SESSION is."""
+    attach.remember(SESSION, account_id=account_id, browser="nonce")
+    with database.write() as session:
+        return sessions.open_session(session, account_id=account_id, address="", user_agent="")
+
+
+class TestAttach:
+    def test_the_same_person_goes_on_also_in_a_new_session_of_theirs(self, cookie: str) -> None:
+        assert asked_for(f"streamlit, token, {SESSION}", portal_session=cookie) == SESSION
+
+    @pytest.mark.parametrize(
+        "cookies",
+        [
+            {},
+            {"portal_session": "made-up"},
+            {"portal_browser": "nonce"},
+            {"portal_browser": "other"},
+        ],
+    )
+    def test_nobody_else_does(self, cookie: str, cookies: dict[str, str]) -> None:
+        assert asked_for(f"streamlit, token, {SESSION}", **cookies) == ""
+
+    def test_a_person_who_is_signed_out_does_not(self, cookie: str, database: Database) -> None:
+        with database.write() as session:
+            sessions.sign_out(session, cookie)
+        assert asked_for(f"streamlit, token, {SESSION}", portal_session=cookie) == ""
+
+    def test_a_strangers_own_browser_goes_on(self, database: Database) -> None:
+        attach.remember("stranger", account_id=None, browser="nonce")
+        assert asked_for("streamlit, token, stranger", portal_browser="nonce") == "stranger"
+        assert asked_for("streamlit, token, stranger", portal_browser="other") == ""
+
+    def test_a_session_that_nobody_knows_is_a_new_one(self, database: Database) -> None:
+        assert asked_for("streamlit, token, unknown", portal_browser="nonce") == ""
+
+    def test_a_handshake_without_one_stays_as_it_is(self, database: Database) -> None:
+        assert asked_for("streamlit, token") == ""
