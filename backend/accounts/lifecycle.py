@@ -131,7 +131,7 @@ def delete(session: WriteSession, actor: Actor, *, account_id: int, version: int
 def _locked(session: WriteSession, actor: Actor, account_id: int, version: int) -> Account:
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
-    return service.lock_for_change(session, account_id, version, losing_admin=False)
+    return service.locked(session, account_id, version, losing_admin=False)
 
 
 def _ending(session: WriteSession, actor: Actor, account_id: int, version: int) -> Account:
@@ -139,7 +139,7 @@ def _ending(session: WriteSession, actor: Actor, account_id: int, version: int) 
     step_up.require(session, actor)
     if actor.kind == "user" and account_id == actor.id:
         raise Conflict("You cannot delete or merge away your own account; another admin can.")
-    return service.lock_for_change(session, account_id, version, losing_admin=True)
+    return service.locked(session, account_id, version, losing_admin=True)
 
 
 def _bury(

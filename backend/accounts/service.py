@@ -79,10 +79,9 @@ def list_accounts(
 def get(session: ReadSession, actor: Actor, *, account_id: int) -> AccountView:
     """Raises NotFound."""
     access.require(actor, Permission.ACCOUNTS_READ)
-    row = repository.get_account(session, account_id)
+    row, now = repository.get_account(session, account_id), clock.now()
     if row.deleted_at is not None:
         raise NotFound(f"There is no account {account_id}.")
-    now = clock.now()
     live = repository.count_live_sessions(
         session, [row.id], now=now, idle_since=now - sessions.IDLE_TIMEOUT
     )
@@ -212,7 +211,7 @@ def set_role(
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
     wanted = checked_role(role)
-    row = lock_for_change(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
+    row = locked(session, account_id, version, losing_admin=wanted is not Role.ADMIN)
     ask_approval(session, actor, row, "role", {"role": wanted.value}, {"role after": wanted.value})
     before, row.role = row.role, wanted.value
     changed(session, actor, "role", row, {"before": before, "after": wanted.value})
@@ -230,7 +229,7 @@ def set_disabled(
     access.require(actor, Permission.ACCOUNTS_WRITE)
     if disabled and actor.kind == "user" and account_id == actor.id:
         raise Conflict("You cannot disable your own account; another admin can.")
-    row = lock_for_change(session, account_id, version, losing_admin=disabled)
+    row = locked(session, account_id, version, losing_admin=disabled)
     if not disabled:
         step_up.require(session, actor)
         ask_approval(session, actor, row, "enable", {"disabled": False}, {"enable": "yes"})
@@ -265,7 +264,7 @@ def set_password(
 ) -> AccountView:
     """`reset_password` with the password's hash, which alone may wait for an approval."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
-    row = lock_for_change(session, account_id, version, losing_admin=False)
+    row = locked(session, account_id, version, losing_admin=False)
     if row.password_hash is None:
         raise InvalidInput(f"{row.name} signs in with the identity provider and has no password.")
     ask_approval(session, actor, row, "password", {}, {"password": "reset"}, {"stored": stored})
@@ -286,7 +285,7 @@ def reset_second_factor(
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     step_up.require(session, actor)
-    row = lock_for_change(session, account_id, version, losing_admin=False)
+    row = locked(session, account_id, version, losing_admin=False)
     if not repository.with_factor(session, [row.id]):
         raise Conflict(f"The account {row.name} has no second factor.")
     ask_approval(session, actor, row, "second_factor", {}, {"second factor": "remove"})
@@ -342,12 +341,8 @@ def ask_approval(
     )
 
 
-def lock_for_change(
-    session: WriteSession, account_id: int, version: int, *, losing_admin: bool
-) -> Account:
-    """The account, locked, if nobody changed it since `version` and an admin stays.
-
-    Raises NotFound, ChangedMeanwhile, LastAdmin.
+def locked(session: WriteSession, account_id: int, version: int, *, losing_admin: bool) -> Account:
+    """The account, locked; raises NotFound, ChangedMeanwhile since `version`, LastAdmin.
 
     The admins are locked first and always in the same order: of two admins who demote one
     another at the same instant, the second is told that he is the last.
