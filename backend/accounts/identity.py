@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from backend.accounts import repository, step_up
 from backend.accounts.names import name_key
 from backend.core import clock
-from backend.core.access import Actor, Role
+from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import ReadSession
+from backend.core.errors import NotPermitted
 from backend.models.accounts import Account, ApiToken
 
 CLI = "cli:"
@@ -15,10 +16,13 @@ CLI = "cli:"
 @dataclass(frozen=True)
 class Identity:
     """actor: with the role that the database holds now, None when they may do nothing any more.
-    keys: what tells one person from another; a token counts as the account that made it, too."""
+    keys: what tells one person from another; a token counts as the account that made it, too, and
+    an account that was merged as the one that goes on. account_id: whose it is; None for a login
+    at the command line."""
 
     actor: Actor | None
     keys: frozenset[str]
+    account_id: int | None = None
 
 
 def of(session: ReadSession, *, kind: str, id: int, name: str) -> Identity:
@@ -46,12 +50,34 @@ def is_fresh(session: ReadSession, actor: Actor) -> bool:
     return step_up.is_proven(session, actor)
 
 
+def require_admin_behind(session: ReadSession, actor: Actor) -> None:
+    """Raise NotPermitted for a token whose maker is no admin any more.
+
+    A token outlives the role of who made it; what opens and ends accounts does not go by it alone.
+    """
+    token = session.get(ApiToken, actor.id) if actor.kind == "api_token" else None
+    if token is None or token.created_by.startswith(CLI) or token.created_by == SYSTEM.name:
+        return
+    maker = _maker(session, token)
+    # A namesake who came later did not make it.
+    known = maker is not None and maker.created_at <= token.created_at
+    if maker is None or not known or maker.disabled or maker.role != Role.ADMIN.value:
+        raise NotPermitted(
+            f"The API token {token.name} was made by {token.created_by}, who is no admin any more. "
+            "Use a token that an admin made."
+        )
+
+
 def _account(session: ReadSession, account_id: int) -> Identity:
     row = session.get(Account, account_id, populate_existing=True)
-    keys = frozenset({f"user:{account_id}"})
+    keys = {f"user:{account_id}"}
+    while row is not None and row.merged_into_id is not None:
+        row = session.get(Account, row.merged_into_id, populate_existing=True)
+        keys |= {f"user:{row.id}"} if row is not None else set()
     if row is None or row.disabled:
-        return Identity(None, keys)
-    return Identity(Actor(row.id, row.name, Role(row.role), "user"), keys)
+        return Identity(None, frozenset(keys), row.id if row else account_id)
+    actor = Actor(row.id, row.name, Role(row.role), "user")
+    return Identity(actor, frozenset(keys), row.id)
 
 
 def _token(session: ReadSession, token_id: int) -> Identity:
@@ -59,11 +85,18 @@ def _token(session: ReadSession, token_id: int) -> Identity:
     row = session.get(ApiToken, token_id, populate_existing=True)
     if row is None:
         return Identity(None, frozenset(keys))
-    # By name, as `created_by` keeps it; a login's tokens are not told apart from others' by it.
-    if not row.created_by.startswith(CLI):
-        maker = repository.find_account(session, name_key(row.created_by))
-        keys |= {f"user:{maker.id}"} if maker is not None else set()
+    maker = _maker(session, row)
+    keys |= {f"user:{maker.id}"} if maker is not None else set()
+    account_id = maker.id if maker is not None else None
     ended = row.expires_at is not None and row.expires_at <= clock.now()
     if row.revoked_at is not None or ended:
-        return Identity(None, frozenset(keys))
-    return Identity(Actor(row.id, row.name, Role(row.role), "api_token"), frozenset(keys))
+        return Identity(None, frozenset(keys), account_id)
+    actor = Actor(row.id, row.name, Role(row.role), "api_token")
+    return Identity(actor, frozenset(keys), account_id)
+
+
+def _maker(session: ReadSession, token: ApiToken) -> Account | None:
+    """By name, as `created_by` keeps it; a login's tokens are not told apart from others' by it."""
+    if token.created_by.startswith(CLI):
+        return None
+    return repository.find_account(session, name_key(token.created_by))

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from backend.accounts import external, repository, service, sessions, step_up
+from backend.accounts import external, identity, repository, service, sessions, step_up
 from backend.accounts.external import Identity
 from backend.accounts.names import checked_name, name_key
 from backend.accounts.schemas import AccountView, IdentityView
@@ -58,7 +58,8 @@ def link(
         raise InvalidInput(f"The subject is the claim sub: 1 to {MAX_SUBJECT} characters.")
     said = {"issuer": issuer}
     service.ask_approval(session, actor, row, "link", said, said, {"subject": subject})
-    external.attach(session, account_id=row.id, identity=Identity(issuer, subject, row.name))
+    person = Identity(issuer, subject, row.name)
+    external.attach(session, account_id=row.id, identity=person)
     service.changed(session, actor, "link", row, {"issuer": issuer})
     return service.view_of(row, 0)
 
@@ -108,6 +109,7 @@ def merge(
     moved = repository.move_identities(session, source_id=row.id, target_id=target.id)
     repository.rename_token_maker(session, before=row.name, after=target.name)
     service.changed(session, actor, "take_in", target, {"account": row.name})
+    row.merged_into_id = target.id
     details = {"into": target.name, "into_id": target.id, "identities": moved}
     _bury(session, actor, "merge", row, details)
     return service.view_of(target, 0)
@@ -130,14 +132,17 @@ def delete(session: WriteSession, actor: Actor, *, account_id: int, version: int
 
 def _locked(session: WriteSession, actor: Actor, account_id: int, version: int) -> Account:
     access.require(actor, Permission.ACCOUNTS_WRITE)
+    identity.require_admin_behind(session, actor)
     step_up.require(session, actor)
     return service.locked(session, account_id, version, losing_admin=False)
 
 
 def _ending(session: WriteSession, actor: Actor, account_id: int, version: int) -> Account:
     """An account that is about to end, locked."""
+    identity.require_admin_behind(session, actor)
     step_up.require(session, actor)
-    if actor.kind == "user" and account_id == actor.id:
+    own = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name)
+    if own.account_id == account_id:
         raise Conflict("You cannot delete or merge away your own account; another admin can.")
     return service.locked(session, account_id, version, losing_admin=True)
 

@@ -58,8 +58,6 @@ def _tell(session: WriteSession, row: Change, kind: str, excludes_id: int | None
 
 def _requester(session: ReadSession, row: Change) -> int | None:
     """The account that asked, or that made the token that did; None for a login on the machine."""
-    asked = identity.of(
+    return identity.of(
         session, kind=row.requester_kind, id=row.requester_id, name=row.requester_name
-    )
-    accounts = [key for key in asked.keys if key.startswith("user:")]
-    return int(accounts[0].partition(":")[2]) if accounts else None
+    ).account_id

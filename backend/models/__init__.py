@@ -6,6 +6,7 @@ from backend.core.events import Event
 from backend.core.secret_store import SystemSecret
 from backend.models.accounts import (
     Account,
+    AccountIdentity,
     AccountSession,
     ApiToken,
     ProviderFlow,
@@ -43,6 +44,7 @@ from backend.models.user_sync import (
 
 __all__ = [
     "Account",
+    "AccountIdentity",
     "AccountSession",
     "ApiToken",
     "AuditArchive",

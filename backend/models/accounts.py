@@ -30,6 +30,8 @@ class Account(Base):
     #: Until when its password counts although local passwords are off.
     break_glass_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The account that goes on for this one, which was merged into it.
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

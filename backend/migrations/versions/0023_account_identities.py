@@ -8,6 +8,8 @@ from backend.core.database import MYSQL_TABLE, BigId, UtcDateTime
 revision = "0023_account_identities"
 down_revision = "0022_archives"
 
+FK = "fk_accounts_merged_into_id"
+
 
 def upgrade() -> None:
     op.create_table(
@@ -31,6 +33,8 @@ def upgrade() -> None:
         )
         batch.add_column(sa.Column("break_glass_until", UtcDateTime))
         batch.add_column(sa.Column("deleted_at", UtcDateTime))
+        batch.add_column(sa.Column("merged_into_id", BigId))
+        batch.create_foreign_key(FK, "accounts", ["merged_into_id"], ["id"])
     with op.batch_alter_table("accounts") as batch:
         batch.alter_column("name_pinned", existing_type=sa.Boolean, server_default=None)
 
@@ -38,6 +42,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """One identity an account is kept: the oldest."""
     with op.batch_alter_table("accounts") as batch:
+        batch.drop_constraint(FK, type_="foreignkey")
+        batch.drop_column("merged_into_id")
         batch.drop_column("deleted_at")
         batch.drop_column("break_glass_until")
         batch.drop_column("name_pinned")

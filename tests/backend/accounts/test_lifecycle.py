@@ -17,7 +17,7 @@ from backend.accounts.external import Identity, IdentityTaken
 from backend.accounts.service import ChangedMeanwhile, LastAdmin, NameTaken
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
-from backend.core.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
+from backend.core.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from tests.backend.accounts.conftest import PASSWORD, AddAccount
 
 ISSUER = "https://idp.example.org"
@@ -232,3 +232,75 @@ class TestDelete:
             lifecycle.delete(session, SYSTEM, account_id=first.id, version=1)
         again = from_provider(database, "1", "ann")
         assert (again.name, again.id == first.id) == ("ann", False)
+
+
+class TestAccountsOfTokens:
+    """A token of an admin ends accounts for as long as the admin is one, and never their own."""
+
+    def token(self, database: Database, maker: Actor, **limits: object) -> Actor:
+        with database.write() as session:
+            made = api_tokens.add(session, maker, name="ci", role="admin", **limits)  # type: ignore[arg-type]  # whatever a test limits it to
+        with database.read() as session:
+            return api_tokens.authenticate(session, made.raw)
+
+    def delete(self, database: Database, actor: Actor, account_id: int) -> None:
+        with database.write() as session:
+            lifecycle.delete(session, actor, account_id=account_id, version=1)
+
+    @pytest.fixture
+    def ann(self, add_account: AddAccount) -> Actor:
+        add_account("zoe", Role.ADMIN)
+        return Actor(add_account("ann", Role.ADMIN).id, "ann", Role.ADMIN, "user")
+
+    def test_an_admins_token_deletes(
+        self, database: Database, add_account: AddAccount, ann: Actor
+    ) -> None:
+        self.delete(database, self.token(database, ann), add_account("ben").id)
+        assert names(database) == ["ann", "zoe"]
+
+    def test_not_the_account_of_its_maker(self, database: Database, ann: Actor) -> None:
+        with pytest.raises(Conflict, match="your own"):
+            self.delete(database, self.token(database, ann), ann.id)
+
+    @pytest.mark.parametrize("limits", [{"actions": ["audit"]}, {"ask_only": True}])
+    def test_not_a_limited_one(
+        self,
+        database: Database,
+        add_account: AddAccount,
+        ann: Actor,
+        limits: dict[str, object],
+    ) -> None:
+        token, ben = self.token(database, ann, **limits), add_account("ben")
+        with pytest.raises(NotPermitted, match="accounts:account:write"):
+            self.delete(database, token, ben.id)
+        with database.write() as session, pytest.raises(NotPermitted, match="account:write"):
+            lifecycle.merge(session, token, account_id=ben.id, into="zoe", version=1)
+
+    def test_not_that_of_a_former_admin_nor_of_a_namesake_of_theirs(
+        self, database: Database, add_account: AddAccount, ann: Actor
+    ) -> None:
+        token, ben = self.token(database, ann), add_account("ben")
+        with database.write() as session:
+            service.set_role(session, SYSTEM, account_id=ann.id, role="viewer", version=1)
+        with pytest.raises(NotPermitted, match="made by ann, who is no admin any more"):
+            self.delete(database, token, ben.id)
+        with database.write() as session:
+            lifecycle.delete(session, SYSTEM, account_id=ann.id, version=2)
+        add_account("ann", Role.ADMIN)
+        with pytest.raises(NotPermitted, match="made by ann, who is no admin any more"):
+            self.delete(database, token, ben.id)
+
+
+class TestAfterwards:
+    def test_who_was_merged_is_the_one_who_goes_on(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        """So nobody approves what they asked for under the other account."""
+        ann, ben, cat = (add_account(name) for name in ("ann", "ben", "cat"))
+        with database.write() as session:
+            lifecycle.merge(session, SYSTEM, account_id=ann.id, into="ben", version=1)
+            lifecycle.merge(session, SYSTEM, account_id=ben.id, into="cat", version=2)
+        with database.read() as session:
+            found = identity.of(session, kind="user", id=ann.id, name="ann")
+        assert found.keys == {f"user:{one.id}" for one in (ann, ben, cat)}
+        assert (found.account_id, found.actor and found.actor.name) == (cat.id, "cat")

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import update
 
 from backend.accounts import api_tokens, step_up
+from backend.accounts import lifecycle as account_lifecycle
+from backend.accounts import service as accounts
 from backend.changes import gate, repository, service
 from backend.changes.rules import Rule
 from backend.core import clock
@@ -235,3 +237,33 @@ class TestTokens:
         view = world.carry_out(number)
         assert view.status == "refused"
         assert "cats, who asked, may not do this any more" in view.outcome
+
+
+class TestEndedAccounts:
+    def test_what_a_deleted_person_asked_for_stays_readable_and_is_not_done(
+        self, world: World
+    ) -> None:
+        world.rule(ONE)
+        change_id = _change(world)
+        _end_account(world, "ann")
+        assert (world.view(change_id).requester, world.view(change_id).status) == ("ann", "waiting")
+        world.approve(change_id)
+        assert world.run_job(change_id).status == "refused"
+        assert world.written() == []
+
+    def test_who_asked_as_another_account_does_not_approve(self, world: World) -> None:
+        world.rule(ONE)
+        change_id = _change(world)
+        _end_account(world, "ann", into="bob")
+        with pytest.raises(NotPermitted, match="asked for by you"):
+            world.approve(change_id, "bob")
+
+
+def _end_account(world: World, name: str, into: str = "") -> None:
+    ended = {"account_id": world.people[name].id}
+    with world.database.write() as session:
+        ended["version"] = accounts.get_by_name(session, SYSTEM, name=name).version
+        if into:
+            account_lifecycle.merge(session, SYSTEM, into=into, **ended)
+        else:
+            account_lifecycle.delete(session, SYSTEM, **ended)

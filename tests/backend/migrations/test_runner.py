@@ -13,7 +13,14 @@ from backend import models
 from backend.core import clock, startup
 from backend.core.database import Base, Database
 from backend.migrations import runner
-from backend.models import Connection, Environment, SyncRow
+from backend.models import (
+    Account,
+    AccountIdentity,
+    AccountSession,
+    Connection,
+    Environment,
+    SyncRow,
+)
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -123,6 +130,50 @@ class TestLongTexts:
         with empty.read() as session:
             names = list(session.scalars(select(SyncRow.search).order_by(SyncRow.position)))
         assert names == ["Ann", "😀" * 20_000]
+
+
+class TestIdentities:
+    """Migration 0022 gives each person of an identity provider a row of their own."""
+
+    def test_who_could_sign_in_still_can_and_live_sessions_stay(self, empty: Database) -> None:
+        runner.upgrade(empty, revision="0021_releases")
+        with empty.write() as session:
+            for name, key in (("ann", "a" * 64), ("ben", None)):
+                session.execute(
+                    text(
+                        "INSERT INTO accounts (name, name_key, role, external_key, "
+                        "must_change_password, disabled, created_at, created_by, version) "
+                        "VALUES (:name, :name, 'viewer', :key, :no, :no, :now, 'x', 1)"
+                    ),
+                    {"name": name, "key": key, "no": False, "now": clock.now()},
+                )
+            ann = session.execute(text("SELECT id FROM accounts WHERE name = 'ann'")).scalar_one()
+            session.execute(insert(AccountSession).values(_account_session(ann)))
+        runner.upgrade(empty)
+        with empty.read() as session:
+            known = session.scalars(select(AccountIdentity)).all()
+            assert [(row.account_id, row.external_key) for row in known] == [(ann, "a" * 64)]
+            assert session.scalars(select(AccountSession.account_id)).all() == [ann]
+            rows = session.scalars(select(Account).order_by(Account.name)).all()
+            assert [(row.name, row.name_pinned, row.deleted_at) for row in rows] == [
+                ("ann", False, None),
+                ("ben", False, None),
+            ]
+
+
+def _account_session(account_id: int) -> dict[str, object]:
+    now = clock.now()
+    return {
+        "account_id": account_id,
+        "token_hash": "t" * 64,
+        "created_at": now,
+        "proven_at": now,
+        "last_seen_at": now,
+        "expires_at": now,
+        "address": "",
+        "user_agent": "",
+        "ended_reason": "",
+    }
 
 
 def _sync_row(position: int, name: str) -> dict[str, object]:
