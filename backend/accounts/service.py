@@ -183,8 +183,6 @@ def add_account(
         disabled=False,
         name_pinned=False,
         break_glass_until=None,
-        deleted_at=None,
-        merged_into_id=None,
         created_at=now,
         created_by=actor.name[:255],
         last_sign_in_at=None,
