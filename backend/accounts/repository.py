@@ -20,6 +20,7 @@ from backend.models.accounts import (
     SignInBackoff,
     SignInTicket,
 )
+from backend.models.notifications import NotificationSeen
 
 
 def find_account(session: ReadSession, name_key: str) -> Account | None:
@@ -53,6 +54,11 @@ def move_identities(session: WriteSession, *, source_id: int, target_id: int) ->
 
 def delete_identities(session: WriteSession, account_id: int) -> None:
     session.execute(delete(AccountIdentity).where(AccountIdentity.account_id == account_id))
+
+
+def delete_seen(session: WriteSession, account_id: int) -> None:
+    """What the account had read of its notifications."""
+    session.execute(delete(NotificationSeen).where(NotificationSeen.account_id == account_id))
 
 
 def rename_token_maker(session: WriteSession, *, before: str, after: str) -> None:

@@ -133,7 +133,7 @@ class TestLongTexts:
 
 
 class TestIdentities:
-    """Migration 0022 gives each person of an identity provider a row of their own."""
+    """Migration 0023 gives each person of an identity provider a row of their own."""
 
     def test_who_could_sign_in_still_can_and_live_sessions_stay(self, empty: Database) -> None:
         runner.upgrade(empty, revision="0021_releases")
