@@ -295,6 +295,8 @@ class DMSClient:
             said = f"Nothing was sent: {result.reason}."
             return response("not_delivered", error_msg=said, operation=operation_id)
         what = f"gave no answer within {self.config.timeout:g} s"
+        if call.ahead:
+            what += f" ({requests.counted(call.ahead, 'request')} waited before this one)"
         if isinstance(result, Closed):
             what = "had not answered when the client was closed"
         raise self._unanswered(request, operation_id, what)

@@ -84,6 +84,7 @@ class Request:
         elif self._deadline <= time.monotonic():
             reason = "its time was over before it could be sent"
         else:
+            self.call.ahead = state.depth
             return self._may_publish(self)
         self.refused(reason)
         return False

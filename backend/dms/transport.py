@@ -57,6 +57,8 @@ class PendingCall(Future[Result]):
     def __init__(self, correlation_id: str) -> None:
         super().__init__()
         self.correlation_id = correlation_id
+        #: Requests that waited in the host's queue when this one was sent; not those in work.
+        self.ahead = 0
 
     def wait(self, seconds: float) -> Result | None:
         """The result, or None when `seconds` pass without one."""

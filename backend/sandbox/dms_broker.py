@@ -250,6 +250,7 @@ class MemoryTransport:
             reason = f"nobody reads the queue {queue}; the DMS server on {host} is down"
             call.resolve(NotDelivered(reason))
         else:
+            call.ahead = state.depth
             with self._lock:
                 if self._closed:
                     raise RabbitMQException(CLOSED)

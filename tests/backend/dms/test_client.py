@@ -20,6 +20,13 @@ def _mounted(client: DMSClient) -> list[tuple[int, str, str]]:
     return [(e.jobid, e.backup_target_id, e.host) for e in client.get_active_mounts()]
 
 
+def _until_waiting(client: DMSClient, count: int) -> None:
+    until = time.monotonic() + 60
+    while client.transport.look("compute-01").depth != count:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 class TestMount:
     def test_a_confirmed_mount_is_in_the_ledger(
         self, broker_url: str, start_responder: Start, start_client: Start
@@ -183,6 +190,23 @@ class TestTimeout:
         assert caught.value.response["outcome"] == "unknown"
         assert _mounted(client) == []
         assert client.operations.get(caught.value.operation_id).state == "unknown"
+
+    def test_what_waited_before_it_is_said(
+        self, broker_url: str, start_responder: Start, start_client: Start
+    ):
+        """A server takes one request at a time: whoever timed out may have waited for others."""
+        server, client = start_responder(broker_url), start_client(broker_url, 60)
+        said = []
+        with silent(client, server):
+            for waiting, target in enumerate(("in work", "first", "second")):
+                if waiting:
+                    client._await = lambda *_, n=waiting: _until_waiting(client, n)
+                with pytest.raises(RequestTimeoutException) as caught:
+                    client.mount(mount_request(target=target))
+                said.append((caught.value.message, caught.value.operation_id))
+        assert ["before this one" in message for message, _ in said] == [False, False, True]
+        assert "within 60 s (1 request waited before this one)" in said[2][0]
+        assert "1 request waited" in client.operations.get(said[2][1]).note
 
     def test_a_late_reply_is_kept_with_its_operation_and_applied_by_a_recheck(
         self, broker_url: str, start_responder: Start, start_client: Start

@@ -184,3 +184,45 @@ def test_what_was_said_to_be_not_delivered_is_not_published_when_its_look_comes_
     assert told[0].reason == "the broker takes no requests at the moment"
     assert not request.looked(QueueState(True, 1, 0))
     assert not request.published
+
+
+def test_that_a_request_expired_in_its_queue_does_not_prove_that_nobody_read_it(
+    rabbitmq_url: str,
+) -> None:
+    """Why no unknown outcome is settled by the broker's dead-letter policy (docs/mounts.md).
+
+    A server takes a request, mounts, and dies before it acknowledges: the request goes back into
+    its queue, expires there, and looks exactly as one that was never read.
+    """
+    connection = pika.BlockingConnection(pika.URLParameters(rabbitmq_url))
+    channel = connection.channel()
+    channel.queue_declare("expired")
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "expired"}
+    channel.queue_declare("dms.compute-01", durable=True, arguments=dead)
+
+    def send(name: str) -> None:
+        properties = pika.BasicProperties(correlation_id=name, expiration="500")
+        channel.basic_publish("", "dms.compute-01", b"{}", properties)
+
+    def told(name: str) -> dict[str, Any]:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            method, properties, _body = channel.basic_get("expired", auto_ack=True)
+            if method is not None:
+                assert properties.correlation_id == name
+                (death,) = properties.headers["x-death"]
+                return {key: value for key, value in death.items() if key != "time"}
+            time.sleep(0.01)
+        raise AssertionError(f"{name} never expired")
+
+    send("unread")
+    unread = told("unread")
+    server, taken = connection.channel(), list[bytes]()
+    server.basic_consume("dms.compute-01", lambda *message: taken.append(message[-1]))
+    send("read")  # whoever reads already gets it before it can expire
+    while not taken:
+        connection.process_data_events(time_limit=1)
+    server.close()  # it died, and acknowledged nothing
+    assert told("read") == unread
+    assert unread["reason"] == "expired"
+    connection.close()
