@@ -92,8 +92,9 @@ class _Background:
             from backend.jobs import broker, worker
             from backend.sandbox import control
 
-            self._running = worker.start(self._database, work=not broker.is_remote())
-            control.start(self._database)
+            queues = [] if broker.is_remote() else [broker.JOBS]
+            self._running = worker.start(self._database, queues=queues)
+            self._running.take_sandbox_jobs(leads=control.start(self._database))
         except PortalError as exc:
             logger.error("A background part did not start.", error=exc.message)
         except Exception as exc:

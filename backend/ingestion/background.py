@@ -29,7 +29,9 @@ def queue_links(
     if dataset_urn:
         # mypy: JSON arguments: the list is one more shape of value
         arguments |= {"dataset_urns": [dataset_urn]}  # type: ignore[dict-item]
-    return enqueue(session, actor, "ingestion.links", arguments, subject=subject)
+    return enqueue(
+        session, actor, "ingestion.links", arguments, subject=subject, environment=where.name
+    )
 
 
 def queue_check(session: WriteSession, actor: Actor, *, environment: str | None = None) -> int:
@@ -38,4 +40,7 @@ def queue_check(session: WriteSession, actor: Actor, *, environment: str | None 
     where = connections.environment(session, environment)
     subject = f"mapped targets of {where.name}"
     only_one(session, actor, where.id, "ingestion.check", subject)
-    return enqueue(session, actor, "ingestion.check", {"environment": where.name}, subject=subject)
+    arguments = {"environment": where.name}
+    return enqueue(
+        session, actor, "ingestion.check", arguments, subject=subject, environment=where.name
+    )

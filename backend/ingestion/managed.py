@@ -127,6 +127,7 @@ def run_source(
         KIND,
         {"source_urn": source_urn, "environment": where.name},
         subject=subject,
+        environment=where.name,
     )
 
 

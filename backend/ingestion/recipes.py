@@ -155,7 +155,7 @@ def run_recipe(
         phase="intent",
         details={"environment": where.name, "values": shown, "secrets": sorted(hidden)},
     )
-    return enqueue(session, actor, KIND, arguments, subject=subject)
+    return enqueue(session, actor, KIND, arguments, subject=subject, environment=where.name)
 
 
 def _check(view: RecipeView, given: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ lost (recovery sends it again) or delivered twice (only one claim succeeds).
 """
 
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import dramatiq
@@ -15,12 +16,15 @@ from backend.core.log import get_logger
 from backend.core.settings import get_settings
 
 log = get_logger(__name__)
-QUEUE = "portal.jobs"
-ACTOR_NAME = "portal.run_job"
+#: What any worker may do, and what only the portal's own process can: the sandbox's servers listen
+#: on its loopback.
+JOBS, SANDBOX = "portal.jobs", "portal.sandbox"
+_ACTOR_NAMES = {JOBS: "portal.run_job", SANDBOX: "portal.run_sandbox_job"}
+_THREADS = 4
 
 _lock = threading.Lock()
 _broker: dramatiq.Broker | None = None
-_actor: Any = None
+_actors: dict[str, Any] = {}
 
 
 def is_remote() -> bool:
@@ -29,20 +33,31 @@ def is_remote() -> bool:
 
 
 def get_broker() -> dramatiq.Broker:
-    """The process's broker with the portal's one actor declared on it."""
-    global _broker, _actor
+    """The process's broker with an actor for each queue declared on it."""
+    global _broker
     with _lock:
         if _broker is None:
             _broker = _make()
-            _actor = dramatiq.actor(_run, broker=_broker, actor_name=ACTOR_NAME, queue_name=QUEUE)
+            for queue, name in _ACTOR_NAMES.items():
+                declare = dramatiq.actor(broker=_broker, actor_name=name, queue_name=queue)
+                _actors[queue] = declare(_run)
         return _broker
 
 
-def send(job_id: int) -> bool:
+def consume(queues: Collection[str]) -> dramatiq.Worker:
+    """Start threads that run the jobs of these queues."""
+    worker = dramatiq.Worker(
+        get_broker(), queues=set(queues), worker_threads=_THREADS, worker_timeout=200
+    )
+    worker.start()
+    return worker
+
+
+def send(job_id: int, queue: str) -> bool:
     """Send the message for a job; False when the broker is away (recovery will send it again)."""
     try:
         get_broker()
-        _actor.send(job_id)
+        _actors[queue].send(job_id)
     except Exception as exc:
         # Any broker failure: the row stays queued and the sweeper tries again.
         log.warning(
@@ -56,11 +71,12 @@ def send(job_id: int) -> bool:
 
 def reset() -> None:
     """Forget the broker (tests, and settings that changed)."""
-    global _broker, _actor
+    global _broker
     with _lock:
         if _broker is not None:
             _broker.close()
-        _broker = _actor = None
+        _broker = None
+        _actors.clear()
 
 
 def _make() -> dramatiq.Broker:

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
 from backend.core.access import Actor
-from backend.core.database import WriteSession, after_commit, database_now
+from backend.core.database import ReadSession, WriteSession, after_commit, database_now
 from backend.jobs import broker, registry
+from backend.models.connections import Environment
 from backend.models.jobs import Job
 
 
@@ -15,11 +18,13 @@ def enqueue(
     arguments: dict[str, Any],
     *,
     subject: str,
+    environment: str | None = None,
 ) -> int:
     """Queue a job and return its id.
 
     kind: `domain.verb`. arguments: ids and plain JSON values only. subject: what it is about, in
-    words, shown on the Jobs page. If the message is lost, recovery finds the row and sends again.
+    words, shown on the Jobs page. environment: the only one whose systems it asks, "" for none's;
+    None where it may be any. If the message is lost, recovery finds the row and sends again.
     """
     known = registry.kind(kind)
     now = database_now(session)
@@ -29,6 +34,7 @@ def enqueue(
         subject=subject[:500],
         arguments=arguments,
         state="queued",
+        queue=queue_of(session, environment),
         resumable=known.resumable,
         actor_id=actor.id,
         actor_name=actor.name,
@@ -43,6 +49,17 @@ def enqueue(
     )
     session.add(row)
     session.flush()
-    job_id = row.id
-    after_commit(session, lambda: broker.send(job_id))
+    job_id, queue = row.id, row.queue
+    after_commit(session, lambda: broker.send(job_id, queue))
     return job_id
+
+
+def queue_of(session: ReadSession, environment: str | None) -> str:
+    """Where a job for that environment, or for any of them, can reach what it asks.
+
+    The portal's process reaches the sandbox's servers and everybody else's, a worker's only the
+    latter.
+    """
+    sandboxes = session.scalars(select(Environment.name).where(Environment.is_sandbox)).all()
+    reached = bool(sandboxes) if environment is None else environment in sandboxes
+    return broker.SANDBOX if reached else broker.JOBS

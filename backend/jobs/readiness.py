@@ -90,7 +90,7 @@ def _broker(_database: Database) -> str:
     if not broker.is_remote():
         return OK
     made: Any = broker.get_broker()
-    queue = made.get_queue_message_counts(broker.QUEUE)
+    queue = made.get_queue_message_counts(broker.JOBS)
     return OK if queue else "It did not answer."
 
 

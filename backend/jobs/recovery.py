@@ -27,10 +27,10 @@ def recover(database: Database, *, at_start: bool = False) -> list[int]:
     for row in rows:
         if row.state == "running":
             if _silent(row, now, STALE) and _take_back(database, row):
-                to_send.append(row.id)
+                to_send.append((row.id, row.queue))
         elif (at_start and not broker.is_remote()) or _silent(row, now, RESEND):
-            to_send.append(row.id)
-    sent = [job_id for job_id in to_send if broker.send(job_id)]
+            to_send.append((row.id, row.queue))
+    sent = [job_id for job_id, queue in to_send if broker.send(job_id, queue)]
     if sent:
         with database.write() as session:
             repository.mark_sent(session, sent)

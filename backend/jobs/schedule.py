@@ -1,7 +1,8 @@
 """Periodic work: APScheduler in every process, one leader at a time does the work.
 
 The lease is a row of the state database; whoever holds it runs what is due. A mark per task says
-when it last ran, so a change of leader neither skips nor doubles a run.
+when it last ran, so a change of leader neither skips nor doubles a run. While a process hosts the
+sandbox it is the one that leads: what tasks ask of the sandbox, no other process reaches.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from backend.models.jobs import Lease, ScheduleMark
 
 log = get_logger(__name__)
 
-LEASE_NAME = "scheduler"
+LEASE_NAME, HOST_LEASE = "scheduler", "sandbox"
 LEASE_SECONDS = 30
 TICK_SECONDS = 10
 
@@ -57,6 +58,7 @@ class Scheduler:
     def __init__(self, database: Database) -> None:
         from apscheduler.schedulers.background import BackgroundScheduler
 
+        self.hosts_sandbox = False
         self._database = database
         self._scheduler = BackgroundScheduler(timezone="UTC", daemon=True)
         self._scheduler.add_job(
@@ -80,7 +82,7 @@ class Scheduler:
 
     def _tick(self) -> None:
         try:
-            if lead(self._database):
+            if lead(self._database, hosts_sandbox=self.hosts_sandbox):
                 recovery.recover(self._database)
                 run_due(self._database)
         except PortalError as exc:
@@ -90,13 +92,30 @@ class Scheduler:
             log_unexpected(log, "A tick of the schedule failed.", exc)
 
 
-def lead(database: Database) -> bool:
-    """Take or renew the lease; False while another process holds it."""
+def lead(database: Database, *, hosts_sandbox: bool = False) -> bool:
+    """Take or renew the lease; False while another process holds it, or hosts the sandbox."""
     try:
         with database.write() as session:
+            if _gives_way(session, hosts_sandbox):
+                _give_back(session, LEASE_NAME)
+                return False
             return _lead(session)
     except IntegrityError:
         return False
+
+
+def _gives_way(session: WriteSession, hosts_sandbox: bool) -> bool:
+    """Whether another living process hosts the sandbox; the host renews its own word here."""
+    me, now = runner.worker_name(), database_now(session)
+    host = session.get(Lease, HOST_LEASE, with_for_update=True)
+    if not hosts_sandbox:
+        return host is not None and host.holder != me and host.expires_at > now
+    expires = now + timedelta(seconds=LEASE_SECONDS)
+    if host is None:
+        session.add(Lease(name=HOST_LEASE, holder=me, expires_at=expires))
+    else:
+        host.holder, host.expires_at = me, expires
+    return False
 
 
 def _lead(session: WriteSession) -> bool:
@@ -125,11 +144,16 @@ def leader(session: ReadSession) -> str | None:
 
 
 def release(database: Database) -> None:
-    """Give the lease back, so that the next process need not wait for it to run out."""
+    """Give the leases back, so that the next process need not wait for them to run out."""
     with database.write() as session:
-        lease = session.get(Lease, LEASE_NAME, with_for_update=True)
-        if lease is not None and lease.holder == runner.worker_name():
-            session.delete(lease)
+        for name in (HOST_LEASE, LEASE_NAME):
+            _give_back(session, name)
+
+
+def _give_back(session: WriteSession, name: str) -> None:
+    lease = session.get(Lease, name, with_for_update=True)
+    if lease is not None and lease.holder == runner.worker_name():
+        session.delete(lease)
 
 
 def run_due(database: Database) -> list[str]:

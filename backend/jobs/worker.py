@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import dramatiq
 
@@ -13,39 +14,43 @@ from backend.jobs import broker, recovery, registry, runner
 from backend.jobs.schedule import Scheduler
 
 log = get_logger(__name__)
-THREADS = 4
 
 
 @dataclass
 class Running:
     """What `start` started."""
 
-    worker: dramatiq.Worker | None
     scheduler: Scheduler
+    workers: list[dramatiq.Worker] = field(default_factory=list)
+
+    def consume(self, *queues: str) -> None:
+        """Run these queues' jobs, too."""
+        self.workers.append(broker.consume(queues))
+
+    def take_sandbox_jobs(self, *, leads: bool) -> None:
+        """Only the portal's process reaches the sandbox. leads: it runs, so the schedule, which
+        asks it too, is kept here as well."""
+        self.scheduler.hosts_sandbox = leads
+        self.consume(broker.SANDBOX)
 
     def stop(self) -> None:
         """Let running jobs reach their next safe point, then end."""
         runner.stopping.set()
         self.scheduler.stop()
-        if self.worker is not None:
-            self.worker.stop(timeout=10_000)
+        for worker in self.workers:
+            worker.stop(timeout=10_000)
 
 
-def start(database: Database, *, work: bool) -> Running:
-    """Start the scheduler, and the job threads when `work` is set.
-
-    work: True in a worker process and in an app with the in-process broker.
-    """
+def start(database: Database, *, queues: Collection[str]) -> Running:
+    """Start the scheduler, and threads for the jobs of these queues."""
     runner.stopping.clear()
     registry.load_all()
     recovery.recover(database, at_start=True)
-    worker = None
-    if work:
-        worker = dramatiq.Worker(broker.get_broker(), worker_threads=THREADS, worker_timeout=200)
-        worker.start()
-    scheduler = Scheduler(database)
-    scheduler.start()
-    return Running(worker, scheduler)
+    running = Running(Scheduler(database))
+    if queues:
+        running.consume(*queues)
+    running.scheduler.start()
+    return running
 
 
 def serve(database: Database) -> None:
@@ -58,7 +63,7 @@ def serve(database: Database) -> None:
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
-    running = start(database, work=True)
+    running = start(database, queues=[broker.JOBS])
     log.info("Worker is ready.", worker=runner.worker_name())
     done.wait()
     log.info("Worker stops; running jobs reach their next safe point.")

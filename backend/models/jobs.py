@@ -10,7 +10,8 @@ from backend.core.database import MYSQL_TABLE, Base, BigId, UtcDateTime
 
 
 class Job(Base):
-    """One request to do something in the background, from queued to its end."""
+    """One request to do something in the background, from queued to its end. queue: which processes
+    may do it, see backend/jobs/broker.py."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -29,6 +30,7 @@ class Job(Base):
     subject: Mapped[str] = mapped_column(String(500))
     arguments: Mapped[dict[str, Any]] = mapped_column(JSON)
     state: Mapped[str] = mapped_column(String(20))
+    queue: Mapped[str] = mapped_column(String(40), server_default="portal.jobs")
     resumable: Mapped[bool] = mapped_column(Boolean)
     actor_id: Mapped[int] = mapped_column(BigInteger)
     actor_name: Mapped[str] = mapped_column(String(255))

@@ -106,7 +106,14 @@ def submit(
     with database.write() as session:
         _check(session, actor, where, kind, subject, request)
         request_id = sealed_requests.put(session, where, kind, request, operation_id)
-        return enqueue(session, actor, "mounts.operate", {"request_id": request_id}, subject=title)
+        return enqueue(
+            session,
+            actor,
+            "mounts.operate",
+            {"request_id": request_id},
+            subject=title,
+            environment=where.environment,
+        )
 
 
 def submit_form(

@@ -177,6 +177,7 @@ def submit_scan(session: WriteSession, actor: Actor, *, environment: str | None 
         "mounts.scan",
         {"environment": name},
         subject=f"mounts of {name or 'the DMS settings'}",
+        environment=name,
     )
 
 

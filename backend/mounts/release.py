@@ -58,7 +58,14 @@ def submit(
     _check(database, actor, where, _confirmed(where, host, digest), audited=False)
     arguments = {"environment": where.environment, "host": host, "digest": digest}
     with database.write() as session:
-        return enqueue(session, actor, "mounts.release", arguments, subject=f"release {host}")
+        return enqueue(
+            session,
+            actor,
+            "mounts.release",
+            arguments,
+            subject=f"release {host}",
+            environment=where.environment,
+        )
 
 
 def run(

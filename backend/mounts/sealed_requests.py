@@ -51,7 +51,14 @@ def enqueue(
     """`put`, and the job that takes it, in one transaction; the job's id."""
     with database.write() as session:
         request_id = put(session, where, kind, document)
-        return jobs.enqueue(session, actor, job, {"request_id": request_id}, subject=subject)
+        return jobs.enqueue(
+            session,
+            actor,
+            job,
+            {"request_id": request_id},
+            subject=subject,
+            environment=where.environment,
+        )
 
 
 def take(database: Database, request_id: int) -> Boxed:

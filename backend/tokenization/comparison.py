@@ -50,7 +50,8 @@ def start(session: WriteSession, actor: Actor, *, environment: str | None = None
     access.require(actor, Permission.TOKENIZATION_PREVIEW)
     config = resolve.connection(session, environment=environment, kind="datahub")
     name = config.environment.name
-    return enqueue(session, actor, KIND, {"environment": name}, subject=_subject(name))
+    arguments = {"environment": name}
+    return enqueue(session, actor, KIND, arguments, subject=_subject(name), environment=name)
 
 
 def latest(

@@ -273,6 +273,7 @@ def _queue(
         "tokenization.run",
         {"run_id": row.id},
         subject=f"{source.table} ({source.environment.name}), run {row.id}",
+        environment=source.environment.name,
     )
     audit.record(
         session,

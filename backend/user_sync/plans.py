@@ -58,6 +58,7 @@ def start_plan(
         "user_sync.plan",
         {"plan_id": plan.id, "accept_short": accept_short},
         subject=f"plan {plan.id} on {plan.environment}",
+        environment=plan.environment,
     )
     session.flush()
     return repository.plan_view(session, plan)

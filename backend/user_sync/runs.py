@@ -185,6 +185,7 @@ def _enqueue(session: WriteSession, actor: Actor, run: SyncRun) -> None:
         "user_sync.apply",
         {"run_id": run.id},
         subject=f"plan {run.plan_id} on {run.environment}",
+        environment=run.environment,
     )
     session.flush()
 

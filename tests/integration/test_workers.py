@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from backend.connections import environments
 from backend.core import secret_store
 from backend.core.access import SYSTEM
 from backend.core.database import Database, get_database
 from backend.core.settings import get_settings
-from backend.jobs import broker, recovery, service
+from backend.jobs import broker, recovery, schedule, service
 from backend.jobs.enqueue import enqueue
 from backend.jobs.schemas import JobView
 from backend.migrations import runner as migrations
@@ -22,7 +23,7 @@ from tests.fixtures.database import fall_silent
 from tests.integration import worker_process
 
 ROOT = Path(__file__).resolve().parents[2]
-Start = Callable[[], "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -51,9 +52,9 @@ def start_worker(shared: Database, data_dir: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
     log = (data_dir / "worker.log").open("wb")
 
-    def start() -> "subprocess.Popen[bytes]":
+    def start(*how: str) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.worker_process"],
+            [sys.executable, "-m", "tests.integration.worker_process", *how],
             cwd=ROOT,
             env=dict(os.environ),
             stdout=log,
@@ -70,10 +71,12 @@ def start_worker(shared: Database, data_dir: Path) -> Iterator[Start]:
     log.close()
 
 
-def _queue(database: Database, kind: str, **arguments: object) -> int:
+def _queue(
+    database: Database, kind: str, *, environment: str | None = "", **arguments: object
+) -> int:
     assert worker_process.steps
     with database.write() as session:
-        return enqueue(session, SYSTEM, kind, arguments, subject="a test")
+        return enqueue(session, SYSTEM, kind, arguments, subject="a test", environment=environment)
 
 
 def _wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -138,6 +141,49 @@ class TestWorkers:
         for number in jobs.values():
             lines = (tmp_path / f"job-{number}").read_text().splitlines()
             assert [line.split()[3] for line in lines] == list("01234")
+
+    def test_the_sandboxs_jobs_and_the_schedule_are_the_hosts_whatever_the_number_of_workers(
+        self, shared: Database, start_worker: Start, tmp_path: Path
+    ) -> None:
+        with shared.write() as session:
+            environments.add(session, SYSTEM, name="Sandbox", is_sandbox=True)
+            environments.add(session, SYSTEM, name="prod")
+        workers = [start_worker(), start_worker()]
+        folder = tmp_path / "steps"
+        folder.mkdir()
+        asked = {}
+        for environment in ("Sandbox", "prod", None):
+            for number in range(6):
+                file = folder / f"{environment}-{number}"
+                job_id = _queue(
+                    shared, "test.steps", environment=environment, file=str(file), count=3
+                )
+                asked[job_id] = environment
+        elsewhere = [job_id for job_id, where in asked.items() if where == "prod"]
+        for job_id in elsewhere:
+            assert service.wait(shared, job_id, timeout=90).state == "succeeded"
+        others = [job_id for job_id in asked if job_id not in elsewhere]
+        assert {_get(shared, job_id).state for job_id in others} == {"queued"}
+        host = start_worker("host")
+        for job_id in others:
+            assert service.wait(shared, job_id, timeout=90).state == "succeeded"
+        ran = {file: file.read_text().split()[2] for file in folder.iterdir()}
+        by_host = {
+            file.name.rpartition("-")[0] for file, pid in ran.items() if pid == str(host.pid)
+        }
+        assert by_host == {"Sandbox", "None"}
+        by_workers = [file.name for file, pid in ran.items() if pid != str(host.pid)]
+        assert len(by_workers) == 6
+        assert all(name.startswith("prod-") for name in by_workers)
+
+        def leader_pid() -> int:
+            with shared.read() as session:
+                return int((schedule.leader(session) or ":0:").split(":")[1])
+
+        _wait_for(lambda: leader_pid() == host.pid, "the host leads")
+        host.terminate()
+        assert host.wait(60) == 0
+        _wait_for(lambda: leader_pid() in {each.pid for each in workers}, "a worker leads")
 
     def test_sigterm_hands_a_running_job_to_the_next_worker(
         self, shared: Database, start_worker: Start, tmp_path: Path

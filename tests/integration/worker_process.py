@@ -1,11 +1,19 @@
-"""A worker process with job kinds of its own, for tests that kill it."""
+"""A worker process with job kinds of its own, for tests that kill it.
+
+With `host` it does what the portal does beside workers: it takes the sandbox's jobs alone.
+"""
 
 import os
+import signal
+import sys
+import threading
 import time
 from pathlib import Path
 
 from backend import composition
 from backend.cli import common, system
+from backend.core.database import get_database
+from backend.jobs import worker
 from backend.jobs.registry import JobContext, job
 
 
@@ -31,7 +39,19 @@ def once(ctx: JobContext, *, file: str) -> None:
         time.sleep(0.05)
 
 
+def host() -> None:
+    done = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: done.set())
+    running = worker.start(get_database(), queues=[])
+    running.take_sandbox_jobs(leads=True)
+    done.wait()
+    running.stop()
+
+
 if __name__ == "__main__":
     composition.install()
     common.database()
-    system.worker()
+    if sys.argv[1:] == ["host"]:
+        host()
+    else:
+        system.worker()

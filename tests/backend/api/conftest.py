@@ -23,7 +23,7 @@ def client(database: Database) -> Iterator[TestClient]:
 def workers(database: Database) -> Iterator[None]:
     """Job threads in this process, as in the app's."""
     broker.reset()
-    running = worker.start(database, work=True)
+    running = worker.start(database, queues=[broker.JOBS, broker.SANDBOX])
     yield
     running.stop()
     runner.stopping.clear()

@@ -29,7 +29,7 @@ from tests.backend.ingestion.conftest import OTHER, URN, AddRule
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are run by the tests themselves."""
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
 
 
 @pytest.fixture

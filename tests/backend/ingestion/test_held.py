@@ -28,7 +28,7 @@ Answer = Callable[..., list[tuple[str, float]]]
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are run by the tests themselves."""
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ Queue = Callable[[], int]
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are run by the tests themselves."""
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
     monkeypatch.setattr(managed, "PAUSES", (0.3,))
 
 

@@ -17,7 +17,7 @@ SECRET = "source:\n  type: file\n  config:\n    path: ${API_TOKEN}\n"
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker takes what a test wants to run itself."""
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
     monkeypatch.setattr(managed, "PAUSES", (0.3,))
 
 

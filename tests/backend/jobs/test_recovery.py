@@ -40,7 +40,7 @@ def _state(database: Database, job_id: int) -> tuple[str, str | None]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sent: list[int] = []
 
-    def send(job_id: int) -> bool:
+    def send(job_id: int, _queue: str) -> bool:
         sent.append(job_id)
         return True
 

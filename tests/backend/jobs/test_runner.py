@@ -6,7 +6,7 @@ import pytest
 
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
-from backend.jobs import registry, repository, runner, service, worker
+from backend.jobs import broker, registry, repository, runner, service, worker
 from backend.jobs.enqueue import enqueue
 from backend.jobs.errors import JobInterrupted
 from backend.jobs.schemas import JobView
@@ -70,7 +70,7 @@ class TestRun:
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sent: list[int] = []
-        monkeypatch.setattr("backend.jobs.broker.send", sent.append)
+        monkeypatch.setattr("backend.jobs.broker.send", lambda job_id, _: sent.append(job_id))
         with pytest.raises(RuntimeError), database.write() as session:
             enqueue(session, SYSTEM, "test.count", {"to": 1}, subject="x")
             raise RuntimeError
@@ -179,7 +179,7 @@ class TestWorker:
         self, database: Database
     ) -> None:
         before = _queue(database, "test.count", to=2)
-        running = worker.start(database, work=True)
+        running = worker.start(database, queues=[broker.JOBS])
         try:
             after = _queue(database, "test.count", to=3)
             views = [service.wait(database, job_id, timeout=30) for job_id in (before, after)]

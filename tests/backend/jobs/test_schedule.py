@@ -42,6 +42,33 @@ class TestLead:
             session.execute(update(Lease).values(expires_at=clock.now() - timedelta(seconds=1)))
         assert schedule.lead(database)
 
+    def test_who_hosts_the_sandbox_leads_and_others_give_way(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert schedule.lead(database)
+        monkeypatch.setattr(runner, "worker_name", lambda: "host:1:x")
+        assert not schedule.lead(database, hosts_sandbox=True)
+        monkeypatch.undo()
+        assert not schedule.lead(database)
+        assert _leader(database) is None
+        monkeypatch.setattr(runner, "worker_name", lambda: "host:1:x")
+        assert schedule.lead(database, hosts_sandbox=True)
+        assert _leader(database) == "host:1:x"
+
+    def test_a_host_that_died_or_ended_leaves_the_schedule_to_others(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for ends in (_run_out, schedule.release):
+            monkeypatch.setattr(runner, "worker_name", lambda: "host:1:x")
+            assert schedule.lead(database, hosts_sandbox=True)
+            monkeypatch.setattr(runner, "worker_name", lambda: "worker:1:x")
+            assert not schedule.lead(database)
+            monkeypatch.setattr(runner, "worker_name", lambda: "host:1:x")
+            ends(database)
+            monkeypatch.setattr(runner, "worker_name", lambda: "worker:1:x")
+            assert schedule.lead(database)
+            schedule.release(database)
+
     def test_a_released_lease_is_free_at_once(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -49,6 +76,16 @@ class TestLead:
         schedule.release(database)
         monkeypatch.setattr(runner, "worker_name", lambda: "other:1:x")
         assert schedule.lead(database)
+
+
+def _leader(database: Database) -> str | None:
+    with database.read() as session:
+        return schedule.leader(session)
+
+
+def _run_out(database: Database) -> None:
+    with database.write() as session:
+        session.execute(update(Lease).values(expires_at=clock.now() - timedelta(seconds=1)))
 
 
 class TestRunDue:

@@ -225,7 +225,7 @@ class TestAbandoned:
 
     def test_a_job_that_is_still_open_takes_its_run_up_itself(self, many, monkeypatch):
         world = many(4)
-        monkeypatch.setattr(broker, "send", lambda _id: None)
+        monkeypatch.setattr(broker, "send", lambda *_: None)
         with world.database.write() as session:
             run = service.apply(session, world.steward, plan_id=world.plan().id)
         crash(world, sending=1)
@@ -236,7 +236,7 @@ class TestAbandoned:
 
     def test_a_run_whose_waiting_job_was_cancelled_ends_too(self, many, monkeypatch):
         world = many(4)
-        monkeypatch.setattr(broker, "send", lambda _id: None)
+        monkeypatch.setattr(broker, "send", lambda *_: None)
         with world.database.write() as session:
             run = service.apply(session, world.steward, plan_id=world.plan().id)
             jobs.cancel(session, world.steward, job_id=run.job_id)
@@ -258,7 +258,7 @@ class TestJob:
     def test_of_a_run_that_changed_nobody_has_failed(self, many, monkeypatch):
         world = many(5)
         plan = world.plan()
-        monkeypatch.setattr(broker, "send", lambda _id: None)
+        monkeypatch.setattr(broker, "send", lambda *_: None)
         world.om.faults.add(method="PATCH", after=1, status=400)
         with world.database.write() as session:
             run = service.apply(session, world.steward, plan_id=plan.id)
