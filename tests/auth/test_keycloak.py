@@ -1,0 +1,287 @@
+"""Sign-in against Keycloak itself: the trip, and what happens there reaching a live session."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from backend.accounts import provider_sessions, providers, service, sessions
+from backend.accounts.audit_log import AuditFilter, list_events
+from backend.core import clock
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.models.accounts import ProviderSession
+from tests.auth.test_oidc_routes import leave
+from tests.fixtures import shared
+from tests.fixtures.keycloak import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    MANY,
+    Keycloak,
+    KeycloakServer,
+    browser,
+    installed,
+)
+from tests.fixtures.processes import ServerUnavailable, missing
+
+STEWARD = "contains(realm_access.roles || `[]`, 'portal-steward') && 'steward' || ''"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="session")
+def keycloak(pytestconfig: pytest.Config) -> Iterator[Keycloak]:
+    server = None
+    try:
+        installed()
+        server = shared.ask(pytestconfig, KeycloakServer) or KeycloakServer.launch()
+        with server.realm() as realm:
+            yield realm
+    except ServerUnavailable as exc:
+        missing("Keycloak", str(exc))
+    finally:
+        if server is not None:
+            server.close()
+
+
+@pytest.fixture(autouse=True)
+def configured(keycloak: Keycloak, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portal as the realm's client: groups are paths there, roles are nested."""
+    section = {
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "redirect_uri": f"{site}/oauth2callback",
+        "server_metadata_url": f"{keycloak.url}/.well-known/openid-configuration",
+        "roles": {"operator": ["group:operators"], "viewer": ["group:everyone"]},
+        "role_attribute_path": STEWARD,
+    }
+    found = providers.parse({"auth": section})
+    assert not found.problems
+    monkeypatch.setattr(providers, "load", lambda: found)
+    keycloak.tell_of_logouts_at(f"{site}/auth/provider-logout/-")
+
+
+@pytest.fixture
+def there() -> Iterator[httpx.Client]:
+    """The same browser at Keycloak: its cookies, and no redirect followed."""
+    with browser() as client:
+        yield client
+
+
+@pytest.fixture
+def person(keycloak: Keycloak) -> tuple[str, str]:
+    """Name and number of an operator whom no other test knows."""
+    name = f"ann-{uuid.uuid4().hex[:8]}"
+    return name, keycloak.add_person(name, ("operators",))
+
+
+def trip(
+    visitor: httpx.Client, there: httpx.Client, keycloak: Keycloak, name: str
+) -> httpx.Response:
+    back = keycloak.enter(there, leave(visitor), name)
+    return visitor.get(back.headers["location"])
+
+
+def account(database: Database) -> tuple[str, str, int]:
+    with database.read() as session:
+        (view,) = service.list_accounts(session, SYSTEM).items
+    return view.name, view.role.value, view.live_sessions
+
+
+def ask_again(database: Database) -> None:
+    with database.write() as session:
+        session.query(ProviderSession).update({"check_at": clock.now()})
+    assert provider_sessions.check_due(database) == 1
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.1)
+
+
+def test_a_person_in_45_groups_with_random_names_signs_in(
+    keycloak: Keycloak, visitor: httpx.Client, there: httpx.Client, database: Database
+) -> None:
+    name = f"eve-{uuid.uuid4().hex[:8]}"
+    keycloak.add_person(name, ("operators", *MANY))
+    back = trip(visitor, there, keycloak, name)
+    assert (back.status_code, back.headers["location"]) == (303, "/jobs")
+    assert sum(len(value) for value in back.headers.get_list("set-cookie")) < 300
+    assert account(database) == (name, "operator", 1)
+
+
+def test_a_nested_claim_gives_the_role_by_jmespath(
+    keycloak: Keycloak, visitor: httpx.Client, there: httpx.Client, database: Database
+) -> None:
+    name = f"sue-{uuid.uuid4().hex[:8]}"
+    keycloak.give_role(keycloak.add_person(name), "portal-steward")
+    trip(visitor, there, keycloak, name)
+    assert account(database) == (name, "steward", 1)
+
+
+def test_a_role_that_changes_there_reaches_the_live_session_and_none_ends_it(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    keycloak.join_group(person[1], "everyone")
+    keycloak.leave_group(person[1], "operators")
+    ask_again(database)
+    assert account(database) == (person[0], "viewer", 1)
+    keycloak.leave_group(person[1], "everyone")
+    ask_again(database)
+    assert account(database)[2] == 0
+
+
+def test_a_person_disabled_there_is_out(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    keycloak.disable(person[1])
+    ask_again(database)
+    assert account(database)[2] == 0
+
+
+def test_signed_out_there_ends_the_session_by_back_channel_logout(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    assert account(database)[2] == 1
+    keycloak.sign_out(person[1])
+    until(lambda: account(database)[2] == 0)
+    with database.read() as session:
+        (row,) = list_events(
+            session, SYSTEM, filters=AuditFilter(action="accounts:session:end")
+        ).items
+    assert row.details["reason"] == "signed out at the provider"
+
+
+def test_keys_that_rotate_are_fetched(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    keycloak.rotate_keys()
+    with browser() as elsewhere:
+        trip(visitor, elsewhere, keycloak, person[0])
+    assert account(database)[2] == 2
+
+
+def test_sign_out_here_ends_keycloaks_session_too(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    assert there.get(leave(visitor)).is_redirect, "Keycloak knows the browser"
+    page = visitor.post("/auth/sign-out", content=b"")
+    address = page.text.partition("url=")[2].partition('"')[0].replace("&amp;", "&")
+    back = there.get(address)
+    assert back.is_redirect
+    assert back.headers["location"].startswith(str(visitor.base_url))
+    assert account(database)[2] == 0
+    assert there.get(leave(visitor)).status_code == 200, "Keycloak asks for the password again"
+
+
+def test_a_step_up_makes_keycloak_ask_again_and_its_time_counts(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    page = visitor.post("/auth/provider", data={"provider": "", "fresh": "1", "next": "/jobs"})
+    address = page.text.partition("url=")[2].partition('"')[0].replace("&amp;", "&")
+    asked = parse_qs(urlsplit(address).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    back = keycloak.enter(there, address, person[0])
+    assert visitor.get(back.headers["location"]).headers["location"] == "/jobs"
+    with database.read() as session:
+        assert len(sessions.list_live(session, SYSTEM)) == 2
+
+
+class TestAttacks:
+    def refused(self, database: Database) -> str:
+        with database.read() as session:
+            filters = AuditFilter(outcome="refused")
+            return str(list_events(session, SYSTEM, filters=filters).items[0].details["reason"])
+
+    def test_a_replayed_callback_opens_nothing(
+        self,
+        keycloak: Keycloak,
+        visitor: httpx.Client,
+        there: httpx.Client,
+        person: tuple[str, str],
+        database: Database,
+    ) -> None:
+        answer = keycloak.enter(there, leave(visitor), person[0]).headers["location"]
+        assert "set-cookie" in visitor.get(answer).headers
+        assert "set-cookie" not in visitor.get(answer).headers
+        assert "was used" in self.refused(database)
+
+    def test_a_code_of_another_trip_opens_nothing(
+        self,
+        keycloak: Keycloak,
+        visitor: httpx.Client,
+        there: httpx.Client,
+        person: tuple[str, str],
+        database: Database,
+    ) -> None:
+        """The attacker's own code under the victim's state: PKCE and the nonce do not fit."""
+        stolen = parse_qs(
+            urlsplit(keycloak.enter(there, leave(visitor), person[0]).headers["location"]).query
+        )
+        mine = parse_qs(urlsplit(leave(visitor)).query)
+        swapped = {
+            "state": mine["state"][0],
+            "code": stolen["code"][0],
+            "iss": keycloak.url,
+        }
+        assert "set-cookie" not in visitor.get("/oauth2callback", params=swapped).headers
+        assert "refused the sign-in (invalid_grant)" in self.refused(database)
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            ({"iss": "https://evil.example"}, "another identity provider"),
+            ({"state": "made-up"}, "belongs to another browser"),
+            ({"code": "made-up"}, "invalid_grant"),
+        ],
+    )
+    def test_a_forged_callback_opens_nothing(
+        self,
+        keycloak: Keycloak,
+        visitor: httpx.Client,
+        there: httpx.Client,
+        person: tuple[str, str],
+        database: Database,
+        change: dict[str, str],
+        sentence: str,
+    ) -> None:
+        back = keycloak.enter(there, leave(visitor), person[0])
+        query = {k: v[0] for k, v in parse_qs(urlsplit(back.headers["location"]).query).items()}
+        answer = visitor.get("/oauth2callback", params={**query, **change})
+        assert "set-cookie" not in answer.headers
+        assert sentence in self.refused(database)
