@@ -10,7 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 # Kept out of the tests' way when they start in a folder of their own.
 export DATAHUB_TELEMETRY_ENABLED := false
 
-.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots wheel audit bench mutants need-python
+.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots wheel sbom images audit bench mutants need-python
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +45,7 @@ docs: .venv/.ready ## Write README's settings table, .env.example and docs/deplo
 	$(PYTHON) -m backend.retention
 
 lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=--upgrade for newer releases)
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-build.in -o requirements-build.txt
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements.in -o requirements.txt
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
@@ -53,6 +54,12 @@ screenshots: .venv/.ready-dev ## Take the documentation's pictures with the brow
 
 wheel: .venv/.ready-dev ## Build the DMS client as a wheel of its own (dist/dms_client-*.whl)
 	@$(PYTHON) .ci/wheel.py dist
+
+sbom: .venv/.ready-dev ## Write what the portal is made of, from the lock (dist/sbom.cdx.json, CycloneDX 1.6)
+	@$(PYTHON) .ci/sbom.py dist/sbom.cdx.json
+
+images: ## Pin the container images to the digests that their registries serve now (CHECK=--check only looks)
+	@$(SYSTEM_PYTHON) .ci/images.py $(CHECK)
 
 audit: .venv/.ready-dev ## Known holes in the locked packages, and risky code
 	.venv/bin/bandit -q -ll -r app.py auth backend pages -c pyproject.toml
@@ -65,11 +72,11 @@ bench: .venv/.ready-dev ## Measure every speed claim; each prints both sides and
 	@for program in benchmarks/*.py; do case $$program in */_*) continue;; esac; \
 		echo "== $$program"; $(PYTHON) -m "$$(echo $${program%.py} | tr / .)" || exit 1; done
 
-.venv/.ready: requirements.txt .ci/environment.py | need-python
+.venv/.ready: requirements.txt requirements-build.txt .ci/environment.py | need-python
 	@$(SYSTEM_PYTHON) .ci/environment.py requirements.txt
 	@touch $@
 
-.venv/.ready-dev: requirements-dev.txt .ci/environment.py | need-python
+.venv/.ready-dev: requirements-dev.txt requirements-build.txt .ci/environment.py | need-python
 	@$(SYSTEM_PYTHON) .ci/environment.py requirements-dev.txt
 	@touch .venv/.ready $@
 

@@ -150,6 +150,7 @@ def main() -> None:
     ensure_uv()
     say(f"installing {lock}")
     install = [BIN / "uv", "pip", "install", "--quiet", "--require-hashes"]
+    install += ["--build-constraint", ROOT / "requirements-build.txt"]
     run([*install, "-r", ROOT / lock], environment_for_uv())
     write_steward()
 

@@ -1,0 +1,160 @@
+"""What the portal is made of: every file with its hash, from the index to the images."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from tests.architecture.source import ROOT
+
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt")
+PIN = re.compile(r"^[A-Za-z0-9._-]+(?:\[[^]]*])?==", re.MULTILINE)
+
+
+def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+class TestLocks:
+    @pytest.mark.parametrize("name", LOCKS)
+    def test_every_pin_has_hashes(self, name: str) -> None:
+        blocks = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / name).read_text())
+        pins = [block for block in blocks if PIN.match(block)]
+        assert pins
+        assert [block for block in pins if "--hash=sha256:" not in block] == []
+
+    @pytest.mark.parametrize("name", [".ci/environment.py", "Dockerfile"])
+    def test_both_installers_ask_for_them_also_of_what_builds(self, name: str) -> None:
+        text = (ROOT / name).read_text()
+        assert "--require-hashes" in text
+        assert "--build-constraint" in text
+
+    def test_images_have_digests(self) -> None:
+        images = re.findall(
+            r"^(?:FROM|\s+image:) (\S+:\S+)",
+            (ROOT / "Dockerfile").read_text() + (ROOT / "compose.yaml").read_text(),
+            re.MULTILINE,
+        )
+        assert len(images) == 5
+        assert [one for one in images if not re.search(r"@sha256:[0-9a-f]{64}$", one)] == []
+
+
+class TestBillOfMaterials:
+    @pytest.fixture(scope="class")
+    def text(self, tmp_path_factory: pytest.TempPathFactory) -> str:
+        target = tmp_path_factory.mktemp("sbom") / "new" / "sbom.cdx.json"
+        done = run(ROOT / ".ci" / "sbom.py", str(target))
+        assert done.returncode == 0, done.stderr
+        return target.read_text()
+
+    def test_is_a_cyclonedx_document(self, text: str) -> None:
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+
+    def test_has_every_locked_package_with_its_hashes(self, text: str) -> None:
+        lock = (ROOT / "requirements.txt").read_text()
+        components = json.loads(text)["components"]
+        assert len(components) == len(PIN.findall(lock))
+        for component in components:
+            (files,) = component["externalReferences"]
+            assert {one["content"] for one in files["hashes"]} <= set(
+                re.findall(r"sha256:([0-9a-f]{64})", lock)
+            )
+
+    def test_says_who_needs_what(self, text: str) -> None:
+        document = json.loads(text)
+        needs = {one["ref"]: one.get("dependsOn", []) for one in document["dependencies"]}
+        versions = {one["name"]: one["bom-ref"] for one in document["components"]}
+        assert versions["streamlit"] in needs["portal"]
+        assert versions["mako"] in needs[versions["alembic"]]
+        assert versions["mako"] not in needs["portal"]
+
+
+class Registry(BaseHTTPRequestHandler):
+    """A registry by the OCI distribution specification that wants an anonymous token first."""
+
+    kind = "application/vnd.oci.image.index.v1+json"
+
+    def do_GET(self) -> None:
+        body = json.dumps({"token": "anonymous"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        if self.headers.get("Authorization") != "Bearer anonymous":
+            host = self.headers["Host"]
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", f'Bearer realm="http://{host}/token",service="r"')
+        else:
+            self.send_response(200)
+            self.send_header("Content-Type", self.kind)
+            self.send_header("Docker-Content-Digest", digest_of(self.path))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Not into the test's output."""
+
+
+def digest_of(path: str) -> str:
+    return "sha256:" + hashlib.sha256(path.encode()).hexdigest()
+
+
+class TestImages:
+    @pytest.fixture
+    def registry(self) -> Iterator[str]:
+        with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+            thread.join()
+
+    @pytest.fixture
+    def script(self, tmp_path: Path) -> Path:
+        """The program in a checkout of its own."""
+        for name in (".ci/images.py", "Dockerfile", "compose.yaml"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text((ROOT / name).read_text())
+        return tmp_path / ".ci" / "images.py"
+
+    def test_writes_the_digests_of_now(self, script: Path, registry: str) -> None:
+        looked = run(script, "--check", REGISTRY=registry)
+        assert (looked.returncode, looked.stdout) == (
+            1,
+            "Other digests now: Dockerfile, compose.yaml\n",
+        )
+        assert run(script, REGISTRY=registry).returncode == 0
+        dockerfile = (script.parent.parent / "Dockerfile").read_text()
+        python = digest_of("/v2/library/python/manifests/3.11-slim-bookworm")
+        assert dockerfile.count(f"FROM python:3.11-slim-bookworm@{python}") == 2
+        assert "AS build" in dockerfile
+        rabbit = digest_of("/v2/library/rabbitmq/manifests/3.13")
+        assert (
+            f"image: rabbitmq:3.13@{rabbit}\n"
+            in (script.parent.parent / "compose.yaml").read_text()
+        )
+        again = run(script, "--check", REGISTRY=registry)
+        assert (again.returncode, again.stdout) == (0, "The digests are of now.\n")
+
+    def test_one_platforms_manifest_is_refused_and_nothing_changed(
+        self, script: Path, registry: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        monkeypatch.setattr(Registry, "kind", kind)
+        done = run(script, REGISTRY=registry)
+        assert done.returncode == 1
+        assert f"answered '{kind}'" in done.stderr
+        assert "Nothing was changed" in done.stderr
+        changed = (script.parent.parent / "Dockerfile").read_text()
+        assert changed == (ROOT / "Dockerfile").read_text()
