@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.user_sync_page [--rows 100000]
 
-The whole page script runs under AppTest, as a click does. Targets: under 300 ms, under 2 MB. The
+The whole page script runs under AppTest, as a click does. Targets: at most 150 ms, under 2 MB. The
 other side is what a plain table would send: all rows as one Arrow table.
 """
 
@@ -10,6 +10,9 @@ import argparse
 import os
 import time
 from dataclasses import dataclass
+from functools import cache
+
+from backend import composition
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     chosen = parser.parse_args()
+    composition.install()
+    _look_for_components_once()
     database, plan = _plan(chosen.rows)
     from auth import current
     from backend.accounts.schemas import SignedIn
@@ -44,9 +49,16 @@ def main() -> None:
     for step in STEPS:
         wall, cpu, size = _step(step, plan)
         print(f"{step.words:28}{wall * 1000:7.0f} ms{cpu * 1000:9.0f} ms{size / 1024:9.0f} kB")
-    print(f"{'targets':28}  < 300 ms{'':12}   < 2048 kB")
+    print(f"{'targets':28}  ≤ 150 ms{'':12}   < 2048 kB")
     print(f"{'all rows as one Arrow table':28}{'':22}{_everything(database, plan) / 1024:9.0f} kB")
     print(f"load of this machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def _look_for_components_once() -> None:
+    """AppTest does at every click what a server does at its start: half a second of CPU."""
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def _plan(rows: int) -> tuple[object, int]:
