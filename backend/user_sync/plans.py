@@ -155,6 +155,8 @@ def list_losing_domains(
 ) -> tuple[str, ...]:
     """E-mails of those of these users who would lose a direct domain by the plan."""
     access.require(actor, Permission.USER_SYNC_READ)
+    if not user_ids:
+        return ()  # the page asks at every click, and the rows are many
     found = row_repository.losing_domains(session, plan_id)
     return tuple(sorted(found[user_id] for user_id in found.keys() & set(user_ids)))
 
