@@ -84,6 +84,13 @@ PAGES: tuple[Page, ...] = (
         "audit",
     ),
     Page(
+        "system/page.py",
+        "System",
+        ":material/dns:",
+        Permission.RETENTION_READ,
+        "system",
+    ),
+    Page(
         "profile/page.py",
         "My account",
         ":material/person:",

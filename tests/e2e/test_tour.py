@@ -80,6 +80,7 @@ VIEWS = (
     View("accounts/page.py", "/accounts?view=tokens", (("API tokens", ""),)),
     View("audit/page.py", "/audit", picture="audit"),
     View("audit/page.py", "/audit?by=admin&outcome=succeeded", (("By", "admin"),)),
+    View("system/page.py", "/system", picture="system"),
     View("profile/page.py", "/profile", picture="profile"),
 )
 TITLES = {page.file: page.title for page in PAGES}

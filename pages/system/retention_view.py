@@ -1,0 +1,69 @@
+"""How long rows are kept, how many would leave now, and the clean-up on request."""
+
+from typing import Any
+
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.jobs import retention
+from backend.jobs.answers import RetentionRule
+from pages.shared import confirm, job_progress, tables
+from pages.shell import calls
+
+_RUN = "system.retention"
+_JOB = "system.retention.job"
+
+
+def show(actor: Actor) -> None:
+    """The rules; for admins the button that follows them at once."""
+    items = calls.read(retention.show).items
+    due = sum(rule.due for rule in items)
+    st.markdown(
+        f"A daily job removes what was kept long enough, audit events, jobs and runs into signed "
+        f"archives first. **{due:,}** rows would leave now."
+    )
+    if actor.may(Permission.RETENTION_RUN):
+        st.button(
+            "Remove them now",
+            key=f"{_RUN}.open",
+            icon=":material/auto_delete:",
+            disabled=not due,
+            help=None if due else "No row is old enough.",
+            on_click=confirm.open_dialog,
+            args=(_RUN,),
+        )
+    if _JOB in st.session_state:
+        job_progress.show(st.session_state[_JOB], key=_JOB)
+    tables.show(
+        sorted(items, key=lambda rule: (-rule.due, rule.setting is None, rule.table)),
+        _row,
+        key="system.rules",
+        alt="Each table with how long its rows are kept and how many would leave now",
+        config={"Its rows are kept": st.column_config.TextColumn(width="large")},
+    )
+    confirm.ask(
+        _RUN,
+        title="Remove old rows",
+        body=f"{due:,} rows leave the portal's database for good, audit events, jobs and runs "
+        "into signed files of the folder archive/ below the data folder.",
+        action="Remove",
+        on_confirm=_start,
+        typed="remove",
+    )
+
+
+def _start() -> bool | None:
+    job_id = calls.write(retention.start)
+    if job_id is None:
+        return False
+    st.session_state[_JOB] = job_id
+    return None
+
+
+def _row(rule: RetentionRule) -> dict[str, Any]:
+    return {
+        "Table": rule.table,
+        "Would leave now": rule.due,
+        "Its rows are kept": rule.kept,
+        "Setting": rule.setting or "",
+    }
