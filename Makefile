@@ -47,6 +47,7 @@ docs: .venv/.ready ## Write README's settings table, .env.example and docs/deplo
 lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=--upgrade for newer releases)
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-build.in -o requirements-build.txt
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements.in -o requirements.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-traces.in -o requirements-traces.txt
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
 screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from backend import composition
-from backend.core import log, private, secret_store, sockets, startup
+from backend.core import log, private, secret_store, sockets, startup, tracing
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.settings import get_settings
@@ -51,6 +51,7 @@ def _open(held: contextlib.ExitStack) -> Database:
     settings = get_settings()
     composition.install()
     log.configure(settings.log_level)
+    tracing.configure()
     private.umask()
     private.state_folder(settings.data_dir)
     with contextlib.suppress(OSError):  # a folder that cannot be used is said by who needs it

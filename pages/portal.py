@@ -5,7 +5,7 @@ import streamlit as st
 from auth import sign_in
 from backend.core.errors import PortalError
 from pages.shared import palette, password_form, second_factor_form, step_up
-from pages.shell import chrome, errors, guard, registry
+from pages.shell import chrome, errors, guard, measured, registry
 
 # No page_title: it would stand in place of every page's own in the browser's tabs and history.
 st.set_page_config(
@@ -66,7 +66,8 @@ try:
         )
     chosen = st.navigation(pages, expanded=True)
     chrome.draw(session)
-    chosen.run()
+    with measured.run(chosen.url_path or "overview"):
+        chosen.run()
     palette.draw(session.actor)
     step_up.draw()
 except PortalError as exc:

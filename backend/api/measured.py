@@ -4,7 +4,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.core import metrics
+from backend.core import metrics, tracing
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
@@ -27,13 +27,25 @@ class Measured:
                 status = message["status"]
             await send(message)
 
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         try:
-            await self.app(scope, receive, noted)
+            with tracing.span(method, headers=_parent(scope)):
+                try:
+                    await self.app(scope, receive, noted)
+                finally:
+                    route = _pattern(scope)
+                    said = {"http.route": route, "http.response.status_code": str(status)}
+                    tracing.renamed(f"{method} {route}", said)
         finally:
             route = _pattern(scope)
-            method = scope["method"] if scope["method"] in _METHODS else "other"
             metrics.REQUESTS.labels(method, route, str(status)).inc()
             metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - began)
+
+
+def _parent(scope: Scope) -> dict[str, str]:
+    """The headers of W3C's trace context."""
+    sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return {name: sent[name] for name in ("traceparent", "tracestate") if name in sent}
 
 
 def _pattern(scope: Scope) -> str:

@@ -55,8 +55,9 @@ class Rule:
     @property
     def words(self) -> str:
         """How long, with the setting's days."""
-        days = f"{self.days:,} days" if self.days else "for ever, instead of a number of days"
-        return self.kept.format(days=days)
+        if self.setting and not self.days:
+            return "for ever, until the setting says a number of days"
+        return self.kept.format(days=f"{self.days:,} days")
 
     @property
     def before(self) -> datetime | None:

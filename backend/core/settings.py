@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         alias="PORTAL_TRUSTED_PROXIES",
         description="Proxies whose X-Forwarded-For and -Proto count: addresses, networks, commas.",
     )
+    otlp_endpoint: str = Field(
+        default="",
+        alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Where OpenTelemetry's spans go over OTLP/HTTP; empty: nowhere.",
+    )
     keep_audit_days: int = Field(
         default=0,
         ge=0,

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from backend.core import clock, metrics
+from backend.core import clock, metrics, tracing
 from backend.core.access import Actor, Role
 from backend.core.database import Database, StateDatabaseDown, get_database
 from backend.core.errors import PortalError, Waiting
@@ -104,13 +104,16 @@ def run(job_id: int, database: Database | None = None) -> bool:
     if row is None:
         return False
     context = Context(database, row, worker)
+    began = time.perf_counter()
     with (
+        tracing.span(f"job {row.kind}", {"job.kind": row.kind}),
         structlog.contextvars.bound_contextvars(job_id=job_id, job_kind=row.kind),
         _beating(database, job_id, worker),
     ):
         values = _attempt(context, row)
         if values is not None:
             _finish(context, values)
+    metrics.JOB_SECONDS.labels(row.kind).observe(time.perf_counter() - began)
     return True
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import dramatiq
 
+from backend.core import tracing
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.core.log import get_logger
@@ -60,6 +61,7 @@ def serve(database: Database) -> None:
     """
     if not broker.is_remote():
         raise InvalidInput("Set PORTAL_BROKER_URL; without it the portal runs its own jobs.")
+    tracing.configure()
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())

@@ -8,19 +8,20 @@ server is asked: intent, the call, outcome are three steps. Pages hand the work 
 from typing import Any, Literal, cast
 
 from backend.changes import gate
-from backend.core import access, audit
+from backend.core import access, audit, outside
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, StateDatabaseDown, WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
 from backend.dms import requests
 from backend.dms.client import DMSClient
-from backend.dms.errors import DMSClientException, RequestValidationException
+from backend.dms.errors import RequestValidationException
 from backend.dms.operations import Response, verified
 from backend.dms.requests import MountRequest
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, ledger_repository, sealed_requests, settings, targets
 from backend.mounts.errors import (
+    ClientError,
     MountNotFound,
     OperationNotFound,
     StillMounted,
@@ -352,12 +353,16 @@ def _call(
     operation_id: str,
 ) -> Response:
     try:
-        with DMSClient(where.db_url, where.rabbitmq_url or None, where.timeout) as client:
+        with (
+            outside.call("dms"),
+            translated(),
+            DMSClient(where.db_url, where.rabbitmq_url or None, where.timeout) as client,
+        ):
             if kind == "recheck":
                 return client.recheck(operation_id, request, actor=actor.name)
             steps = {"mount": client.mount, "unmount": client.unmount, "verify": client.verify}
             return steps[kind](request or {}, actor=actor.name)
-    except DMSClientException as exc:
+    except ClientError as exc:
         return verified(exc.response) if kind == "verify" else exc.response
 
 

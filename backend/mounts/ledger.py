@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from backend.core import outside
 from backend.dms.ledger import Ledger
 from backend.mounts.errors import translated
 
@@ -19,11 +20,11 @@ class PortalLedger(Ledger):
             super().__init__(url)
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        with translated():
+        with outside.call("ledger"), translated():
             return super().read(work)
 
     def write(self, work: Callable[[Connection], T], *, patience: float = 0.0) -> T:
-        with translated():
+        with outside.call("ledger"), translated():
             return super().write(work, patience=patience)
 
     def has_operations(self) -> bool:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from backend.changes import gate
-from backend.core import access, audit
+from backend.core import access, audit, outside
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.errors import Conflict, InvalidInput
@@ -240,7 +240,8 @@ def _asked(
                         keystone_token=keystone_token,
                         actor_name=actor.name,
                     )
-                said = client.verify(request, actor=actor.name)
+                with outside.call("dms"):
+                    said = client.verify(request, actor=actor.name)
             except DMSClientException as exc:
                 yield entry, "unsettled", exc.message
             except TargetNotFound:

@@ -6,10 +6,11 @@ moved, a Delta table), the table's content decides: no plain value left means th
 """
 
 from dataclasses import dataclass
+from functools import partial
 
-from backend.core import audit, clock
+from backend.core import audit, clock, metrics
 from backend.core.access import SYSTEM, Actor, Permission, Role
-from backend.core.database import Database, ReadSession
+from backend.core.database import Database, ReadSession, after_commit
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.jobs import service as jobs
@@ -75,6 +76,9 @@ def finish(database: Database, run_id: int, ending: Ending) -> RunView:
                 "details": ending.details[:500],
             },
         )
+        if row.rows_updated:
+            count = metrics.TOKENIZED_ROWS.labels(row.engine).inc
+            after_commit(session, partial(count, row.rows_updated))
         return repository.view(row)
 
 

@@ -3,14 +3,16 @@
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from backend.core import clock
-from backend.core.database import ReadSession, WriteSession, database_now
+from backend.core import clock, metrics
+from backend.core.database import ReadSession, WriteSession, after_commit, database_now
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
@@ -20,6 +22,8 @@ from backend.user_sync.writing import Change, Outcome
 
 #: A run whose worker has not been heard of for this long may be taken over.
 STALE = timedelta(seconds=120)
+#: States of an item that is still to be sent, or whose answer is awaited.
+OPEN_ITEMS = ("pending", "sending")
 
 
 def get_run(session: ReadSession, run_id: int, *, lock: bool = False) -> SyncRun:
@@ -225,11 +229,18 @@ def record(
         session.execute(
             update(SyncItem), [_item_values(run_id, position, o, now) for position, o in outcomes]
         )
+        after_commit(session, partial(_count, [outcome.state for _, outcome in outcomes]))
     return True
 
 
+def _count(states: Sequence[str]) -> None:
+    for state, count in Counter(states).items():
+        if state not in OPEN_ITEMS:
+            metrics.SYNC_ROWS.labels(state).inc(count)
+
+
 def _item_values(run_id: int, position: int, outcome: Outcome, now: datetime) -> dict[str, Any]:
-    ended = outcome.state not in ("pending", "sending")
+    ended = outcome.state not in OPEN_ITEMS
     return {
         "run_id": run_id,
         "position": position,

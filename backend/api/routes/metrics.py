@@ -16,6 +16,7 @@ from backend.core.errors import NotAuthenticated, NotPermitted
 from backend.core.metrics import REGISTRY
 from backend.core.settings import LOOPBACK, get_settings
 from backend.jobs import readiness
+from backend.mounts import repository
 
 router = APIRouter(include_in_schema=False)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -76,4 +77,17 @@ class _State:
         if isinstance(self._database.engine.pool, QueuePool):
             pool.add_metric(["in_use"], self._database.engine.pool.checkedout())
             pool.add_metric(["idle"], self._database.engine.pool.checkedin())
-        return [jobs, age, pool]
+        return [jobs, age, pool, self._ledgers()]
+
+    def _ledgers(self) -> GaugeMetricFamily:
+        """No ledger is asked: what the last scan of each environment counted."""
+        entries = GaugeMetricFamily(
+            "portal_ledger_entries",
+            "Entries of the mount ledgers at their last scan.",
+            labels=["environment", "kind"],
+        )
+        with self._database.read() as session:
+            for watch in repository.scanned(session):
+                for kind in ("active", "orphans", "too_old", "unknown"):
+                    entries.add_metric([watch.environment, kind], getattr(watch, kind))
+        return entries

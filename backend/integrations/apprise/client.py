@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
+from backend.core import outside
 from backend.core.errors import InvalidInput, UpstreamError
 from backend.core.log import mask_text
 
@@ -62,6 +63,7 @@ def is_native(address: str) -> bool:
     return any(plugin.parse_native_url(address) for plugin in plugins().plugins())
 
 
+@outside.call("notification")
 def send(address: str, *, title: str, text: str, severity: str) -> None:
     """Send one message now. Raises UpstreamError with the reason that Apprise gives."""
     import apprise

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from backend.core import outside
 from backend.core.errors import (
     OutcomeUnknown,
     PortalError,
@@ -113,22 +114,24 @@ def translated(
 
     if starting and not undone:
         undone = "Nothing was started."
-    try:
-        yield
-    except PortalError:
-        raise
-    except ClientError as exc:
-        raise _from_answer(exc, system, subject, region, starting, undone) from exc
-    except (BotoCoreError, ResponseParserError, UndefinedModelAttributeError) as exc:
-        raise _from_transport(exc, system, subject, region, starting, undone) from exc
-    except OSError as exc:
-        if exc.filename is None:
+    with outside.call("aws"):
+        try:
+            yield
+        except PortalError:
+            raise
+        except ClientError as exc:
+            raise _from_answer(exc, system, subject, region, starting, undone) from exc
+        except (BotoCoreError, ResponseParserError, UndefinedModelAttributeError) as exc:
+            raise _from_transport(exc, system, subject, region, starting, undone) from exc
+        except OSError as exc:
+            if exc.filename is None:
+                raise _from_broken_answer(exc, system, subject, starting) from exc
+            # A credential that this machine keeps in a file or gets from a program: read before a
+            # call.
+            raise _from_machine(exc, system) from exc
+        except KeyError as exc:
+            # Well-formed XML of a web page: botocore's parser looks up what only AWS puts into it.
             raise _from_broken_answer(exc, system, subject, starting) from exc
-        # A credential that this machine keeps in a file or gets from a program: read before a call.
-        raise _from_machine(exc, system) from exc
-    except KeyError as exc:
-        # Well-formed XML of a web page: botocore's parser looks up what only AWS puts into it.
-        raise _from_broken_answer(exc, system, subject, starting) from exc
 
 
 def error_code(exc: Any) -> str:

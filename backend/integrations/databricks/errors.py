@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+from backend.core import outside
 from backend.core.errors import (
     CredentialsRefused,
     UpstreamError,
@@ -63,10 +64,11 @@ def translated(place: Place = Place("the server")) -> Iterator[None]:
     from databricks.sql import exc as dbx
     from urllib3.exceptions import HTTPError
 
-    try:
-        yield
-    except (dbx.Error, OSError, HTTPError) as exc:
-        raise explain(exc, place) from exc
+    with outside.call("databricks"):
+        try:
+            yield
+        except (dbx.Error, OSError, HTTPError) as exc:
+            raise explain(exc, place) from exc
 
 
 def explain(exc: Exception, place: Place) -> UpstreamError:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
+from backend.core import outside
 from backend.core.errors import OutcomeUnknown, UpstreamTimeout
 from backend.core.log import get_logger
 from backend.core.trust import DEFAULT, Trust
@@ -69,6 +70,7 @@ class Gateway:
             self._graph.close()
             self._graph = None
 
+    @outside.call("datahub")
     def _run(self, call: Callable[[Any], T], *, writing: bool) -> T:
         try:
             graph = self._connected()  # imports the SDK: not the server's time

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from backend.core import outside
 from backend.core.errors import InvalidInput, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.core.trust import Trust
 from backend.integrations import http
@@ -49,6 +50,7 @@ class Exchange:
         with made as client:
             yield client
 
+    @outside.call("directory")
     def ask(self, client: httpx.Client, method: str, **options: Any) -> tuple[int, bytes, str]:
         """(status, body, media type). Raises UpstreamUnavailable, UpstreamTimeout, TooLarge,
         NotGraphQL for a redirect elsewhere."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pymysql
 
+from backend.core import outside
 from backend.core.errors import (
     Conflict,
     CredentialsRefused,
@@ -192,15 +193,16 @@ def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
 @contextlib.contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn pymysql's errors into the portal's; where: `database on host:port`, for the text."""
-    try:
-        yield
-    except pymysql.err.Error as exc:
-        if number_of(exc) in _LOCKED:
-            raise LockNotAvailable(
-                f"{SYSTEM} {where}: another session holds a lock on the table or its rows and did "
-                "not let go in time. Nothing was changed; try again when it has finished."
-            ) from exc
-        raise explain(exc, f"{SYSTEM} {where}", Place(where.rpartition(" on ")[2])) from exc
+    with outside.call("mysql"):
+        try:
+            yield
+        except pymysql.err.Error as exc:
+            if number_of(exc) in _LOCKED:
+                raise LockNotAvailable(
+                    f"{SYSTEM} {where}: another session holds a lock on the table or its rows and "
+                    "did not let go in time. Nothing was changed; try again when it has finished."
+                ) from exc
+            raise explain(exc, f"{SYSTEM} {where}", Place(where.rpartition(" on ")[2])) from exc
 
 
 def is_lost(exc: BaseException) -> bool:

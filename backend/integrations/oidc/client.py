@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
+from backend.core import outside
 from backend.core.errors import (
     CredentialsRefused,
     NotAuthenticated,
@@ -72,7 +73,8 @@ def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[An
     @functools.wraps(call)
     async def inner(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return await call(*args, **kwargs)
+            with outside.call("oidc"):
+                return await call(*args, **kwargs)
         except OAuthError as exc:
             raise _refused(exc) from exc
         except JoseError as exc:

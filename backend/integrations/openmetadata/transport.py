@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from backend.core import outside
 from backend.core.errors import (
     OutcomeUnknown,
     UpstreamError,
@@ -108,6 +109,7 @@ class Transport:
             headers={"Content-Type": content_type, **headers},
         )
 
+    @outside.call("openmetadata")
     def _exchange(self, method: str, path: str, **options: Any) -> bytes:
         writes = method != "GET"
         until = time.monotonic() + self._timeout

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg2
 from psycopg2 import errorcodes
 
+from backend.core import outside
 from backend.core.errors import (
     Conflict,
     CredentialsRefused,
@@ -88,10 +89,11 @@ def is_lost(exc: BaseException) -> bool:
 @contextlib.contextmanager
 def translated(where: str = "") -> Iterator[None]:
     """Turn psycopg2's errors into the portal's; `where` names the server or table in the text."""
-    try:
-        yield
-    except psycopg2.Error as exc:
-        raise as_portal_error(exc, where) from exc
+    with outside.call("postgres"):
+        try:
+            yield
+        except psycopg2.Error as exc:
+            raise as_portal_error(exc, where) from exc
 
 
 def as_portal_error(

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from backend.core import outside
 from backend.core.errors import UpstreamError
 from backend.integrations import http, network
 from backend.integrations.network import Place
@@ -20,6 +21,7 @@ MAX_ANSWER = 64 * 1024
 PREFIX = "whsec_"
 
 
+@outside.call("webhook")
 def send(address: str, *, key: str, message_id: str, document: Mapping[str, Any]) -> None:
     """One delivery. key: `whsec_<base64>`. message_id: the same for each try of one message, so
     that a receiver can drop what it has. Raises UpstreamError for anything but a 2xx answer."""

@@ -1,6 +1,7 @@
 """/metrics: off by default, for this machine or with a token, and what it counts."""
 
 import re
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,12 +9,16 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.api.app import create_app
+from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.core.errors import SettingsError
+from backend.core.errors import SettingsError, UpstreamUnavailable
 from backend.core.settings import get_settings, load_settings
+from backend.integrations.webhook import client as webhook
+from backend.jobs import retention, runner
 from backend.jobs.enqueue import enqueue
 from backend.models import Job
+from backend.mounts import repository
 
 TOKEN = "a-token-of-prometheus"
 
@@ -97,3 +102,42 @@ class TestWhatItSays:
         assert after[("portal_job_queue_seconds",)] > 86_400
         assert not any("4711" in word or "nowhere" in word for key in after for word in key)
         assert ("portal_database_connections", "in_use") in after
+
+    def test_jobs_by_kind_and_outcome(
+        self, database: Database, allow: Callable[[str], None]
+    ) -> None:
+        allow("loopback")
+        ended = ("portal_jobs_ended_total", "jobs.retention", "succeeded")
+        took = ("portal_job_seconds_count", "jobs.retention")
+        before = values(local(database).get("/metrics").text)
+        with database.write() as session:
+            job_id = retention.start(session, SYSTEM)
+        runner.run(job_id, database)
+        after = values(local(database).get("/metrics").text)
+        assert after[ended] == before.get(ended, 0) + 1
+        assert after[took] == before.get(took, 0) + 1
+
+    def test_calls_to_systems_outside(
+        self, database: Database, allow: Callable[[str], None]
+    ) -> None:
+        allow("loopback")
+        key = ("portal_outside_calls_total", "unavailable", "webhook")
+        before = values(local(database).get("/metrics").text)
+        with socket.socket() as nobody, pytest.raises(UpstreamUnavailable):
+            nobody.bind(("127.0.0.1", 0))  # taken, and nobody listens
+            address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+            webhook.send(address, key=f"whsec_{'a' * 32}", message_id="1", document={})
+        assert values(local(database).get("/metrics").text)[key] == before.get(key, 0) + 1
+
+    def test_what_the_last_scan_of_a_ledger_counted(
+        self, database: Database, allow: Callable[[str], None]
+    ) -> None:
+        allow("loopback")
+        with database.write() as session:
+            row = repository.watch(session, 7, "prod")
+            row.scanned_at, row.active, row.orphans = clock.now(), 41, 2
+            repository.watch(session, 8, "never scanned")
+        after = values(local(database).get("/metrics").text)
+        assert after["portal_ledger_entries", "prod", "active"] == 41
+        assert after["portal_ledger_entries", "prod", "orphans"] == 2
+        assert not any("never scanned" in key for key in after)
