@@ -297,6 +297,7 @@ def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[s
                 "name": f"person-{number}",
                 "name_key": f"person-{number}",
                 "role": "viewer",
+                "name_pinned": False,
                 "must_change_password": False,
                 "disabled": False,
                 "created_at": at,
