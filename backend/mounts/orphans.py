@@ -323,3 +323,9 @@ def _after(cursor: str, limit: int, reason: str) -> int:
     if reason and reason not in ORPHAN_KINDS:
         raise InvalidInput(f"reason must be one of {', '.join(ORPHAN_KINDS)}.")
     return query_plan.read_id(cursor) or 0
+
+
+def watches(session: ReadSession, actor: Actor) -> list[WatchView]:
+    """What the last scan of each environment found, of those that were scanned."""
+    access.require(actor, Permission.MOUNTS_READ)
+    return [watch for watch in repository.list_watches(session) if watch.scanned_at is not None]

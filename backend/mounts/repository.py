@@ -112,12 +112,6 @@ def environments(session: ReadSession) -> list[Environment]:
     return list(session.scalars(select(Environment).order_by(Environment.name)))
 
 
-def scanned(session: ReadSession) -> Sequence[MountWatch]:
-    """What the last scan of each environment found."""
-    query = select(MountWatch).where(MountWatch.scanned_at.is_not(None))
-    return session.scalars(query.order_by(MountWatch.environment)).all()
-
-
 def watch(session: WriteSession, environment_id: int, environment: str) -> MountWatch:
     """The environment's row, made at first use."""
     row = session.get(MountWatch, environment_id, with_for_update=True)

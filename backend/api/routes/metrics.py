@@ -11,12 +11,13 @@ from sqlalchemy.pool import QueuePool
 from starlette.exceptions import HTTPException
 
 from backend.api.deps import State
+from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated, NotPermitted
 from backend.core.metrics import REGISTRY
 from backend.core.settings import LOOPBACK, get_settings
 from backend.jobs import readiness
-from backend.mounts import repository
+from backend.mounts import orphans
 
 router = APIRouter(include_in_schema=False)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -87,7 +88,7 @@ class _State:
             labels=["environment", "kind"],
         )
         with self._database.read() as session:
-            for watch in repository.scanned(session):
+            for watch in orphans.watches(session, SYSTEM):
                 for kind in ("active", "orphans", "too_old", "unknown"):
                     entries.add_metric([watch.environment, kind], getattr(watch, kind))
         return entries
