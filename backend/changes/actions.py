@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from backend.changes.schemas import Preview
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.errors import InvalidInput
@@ -33,11 +34,26 @@ class CarryOut(Protocol):
     ) -> Begun: ...
 
 
+class Previewing(Protocol):
+    """What CarryOut would do now, read as this actor; changes nothing."""
+
+    def __call__(
+        self, database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+    ) -> Preview | None: ...
+
+
+def _nothing_more(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> None:
+    del database, actor, environment, parameters
+
+
 @dataclass(frozen=True)
 class Action:
     """name: `domain.verb`. permission: to ask for it and to approve it. unit: what its size counts
     ("users"), "" when it has none. rewrites: it changes other people's data, so production starts
-    with an approval. ended: how the run that was begun ended, None while it lasts."""
+    with an approval. ended: how the run that was begun ended, None while it lasts. preview: what
+    its page shows before it is asked for, by default nothing beyond the request's own fields."""
 
     name: str
     label: str
@@ -46,6 +62,7 @@ class Action:
     unit: str = ""
     rewrites: bool = False
     ended: Callable[[ReadSession, str], End | None] = lambda _session, _run_id: End("succeeded")
+    preview: Previewing = _nothing_more
 
 
 _provided: Callable[[], Mapping[str, Action]] | None = None

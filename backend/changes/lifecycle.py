@@ -8,6 +8,7 @@ from backend.accounts import identity
 from backend.accounts.identity import Identity
 from backend.changes import actions, gate, repository, told
 from backend.changes.actions import Action, Begun
+from backend.changes.schemas import Preview
 from backend.core import audit, secret_store
 from backend.core.access import SYSTEM, Actor
 from backend.core.crypto import Vault
@@ -42,7 +43,13 @@ class Call:
 
     def run(self, database: Database) -> Begun:
         return self.action.carry_out(
-            database, self.actor, environment=self.environment, parameters=self.parameters
+            database, self.actor, environment=self.environment, parameters=dict(self.parameters)
+        )
+
+    def preview(self, database: Database, actor: Actor) -> Preview | None:
+        """What `actor` may see of what it would do now."""
+        return self.action.preview(
+            database, actor, environment=self.environment, parameters=dict(self.parameters)
         )
 
 

@@ -95,15 +95,36 @@ class ChangePage(BaseModel):
     next_cursor: int | None
 
 
+class Preview(BaseModel):
+    """What an action would do now, as a table: the rows of its own page's preview, at most MOST.
+
+    total: rows there are. notes: blockers and warnings, in sentences.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+    notes: tuple[str, ...] = ()
+
+
+#: Rows of a preview; the job's own page has all of them.
+MOST = 200
+
+
 class Now(BaseModel):
     """What a waiting request would do now. same: what was asked for; else moved names what is not,
-    or error says why it would not begin at all."""
+    or error says why it would not begin at all. preview: row by row, None where the request itself
+    says all there is."""
 
     model_config = ConfigDict(frozen=True)
 
     same: bool
     moved: tuple[str, ...] = ()
     error: str = ""
+    preview: Preview | None = None
 
 
 class PolicyView(BaseModel):

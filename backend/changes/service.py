@@ -91,8 +91,8 @@ def why_not(session: ReadSession, actor: Actor, *, change_id: int) -> str:
 
 
 def would_do(database: Database, actor: Actor, *, change_id: int) -> Now:
-    """Whether a waiting request would still do what was asked for; asks outside systems as its
-    own preview does, and changes nothing."""
+    """Whether a waiting request would still do what was asked for, and the preview that its own
+    page shows; asks outside systems as that does, and changes nothing."""
     access.require(actor, Permission.CHANGES_READ)
     with database.read() as session:
         row = repository.get(session, change_id)
@@ -103,6 +103,14 @@ def would_do(database: Database, actor: Actor, *, change_id: int) -> Now:
         call = lifecycle.prepared(session, row)
     if isinstance(call, str):
         return Now(same=False, error=call)
+    found = _probed(database, call, change_id)
+    try:
+        return found.model_copy(update={"preview": call.preview(database, actor)})
+    except PortalError as exc:
+        return found if found.error else Now(same=False, moved=found.moved, error=exc.message)
+
+
+def _probed(database: Database, call: lifecycle.Call, change_id: int) -> Now:
     try:
         with gate.carrying(change_id, probe=True):
             call.run(database)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from backend.changes import policy, releases, service
-from backend.changes.schemas import ChangeView, PolicyView
+from backend.changes.schemas import ChangeView, PolicyView, Preview
 from backend.cli import common as cli
 from backend.cli.common import Json, Yes, emit, new_app
 from backend.core import clock
@@ -75,7 +75,20 @@ def _shown(change_id: int, now: bool) -> tuple[dict[str, Any], list[str]]:
         document["now"] = found.model_dump(mode="json")
         moved = found.error or f"moved since: {', '.join(found.moved)}"
         lines.append("Now: " + ("it would still do the same." if found.same else moved))
+        if found.preview is not None:
+            lines += _preview(found.preview)
     return document, lines
+
+
+def _preview(found: Preview) -> list[str]:
+    """The table that the page shows, with how much of it there is."""
+    more = len(found.rows) < found.total
+    return [
+        found.title,
+        *(f"  ! {note}" for note in found.notes),
+        cli.table([*found.columns], [[*row] for row in found.rows]) if found.rows else "  no line",
+        *([f"The first {len(found.rows):,} of {found.total:,} lines."] if more else []),
+    ]
 
 
 def _one_or_items(found: Sequence[Any]) -> Any:

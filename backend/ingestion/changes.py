@@ -1,8 +1,10 @@
 """How approved starts of ingestion are carried out."""
 
+import json
 from typing import Any
 
 from backend.changes.actions import Action, Begun, End
+from backend.changes.schemas import Preview
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
@@ -25,6 +27,27 @@ def start(
     except StartFailed as exc:
         status = "unknown" if exc.run.status == "unknown" else "failed"
         return Begun(exc.run.run_id, End(status, exc.message))
+
+
+def preview(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """Target, rule and payload as the start's own dialog shows them."""
+    asked = {name: value for name, value in parameters.items() if name != "run_id"}
+    found = runs.preview(database, actor, Request(environment=environment or None, **asked))
+    answer = found.resolution.answer
+    rows = [("Dataset", found.resolution.dataset_urn), ("Job", found.resolution.job_urn or "")]
+    if answer is not None:
+        rows.append(("Rule", f"{answer.rule} of {answer.source}"))
+        if actor.may(Permission.INGESTION_MAPPING_READ):
+            rows.append(("Target", f"{answer.target.kind} {answer.target.name}"))
+            rows.append(("Payload", json.dumps(found.payload, ensure_ascii=False)))
+    if found.running is not None:
+        rows.append(("Already running", found.running.run_id))
+    lines = tuple(row for row in rows if row[1])
+    title = f"{found.payload_bytes:,} bytes would be sent"
+    notes = (*found.resolution.notes, *filter(None, (found.target_problem,)))
+    return Preview(title=title, columns=("What", "Now"), rows=lines, total=len(lines), notes=notes)
 
 
 def ended(session: ReadSession, run_id: str) -> End | None:
@@ -74,7 +97,7 @@ def job_ended(session: ReadSession, job_id: str) -> End | None:
 
 
 ACTIONS = (
-    Action(runs.RUN, "Start an ingestion", _RUN, start, ended=ended),
+    Action(runs.RUN, "Start an ingestion", _RUN, start, ended=ended, preview=preview),
     Action(executions.REDRIVE, "Redrive an execution", _RUN, redrive, ended=ended),
     Action(managed.RUN, "Run a managed source", _RUN, run_source, ended=job_ended),
     Action(recipes.RUN, "Run a recipe", _RUN, run_recipe, ended=job_ended),

@@ -313,17 +313,18 @@ def _subject(
 ) -> str:
     """The audit log's name for it; checks the request on the way, before anything is written."""
     if kind != "recheck":
-        parsed = _parsed(request, "mount" if kind == "verify" else kind)
+        asked = parsed(request, "mount" if kind == "verify" else kind)
         where.require_broker()
-        return subject_of(parsed.jobid, parsed.backup_target_id, parsed.host)
+        return subject_of(asked.jobid, asked.backup_target_id, asked.host)
     operation = _operation(where, operation_id)
     if request is not None:
         action: requests.Action = "mount" if operation.action == "mount" else "unmount"
-        _parsed(request, action)
+        parsed(request, action)
     return subject_of(operation.jobid, operation.backup_target_id, operation.host)
 
 
-def _parsed(request: Any, action: requests.Action) -> MountRequest:
+def parsed(request: Any, action: requests.Action) -> MountRequest:
+    """The request, checked as it is before it is sent. Raises what a wrong one says."""
     token = get_settings().keystone_token.get_secret_value()
     with translated():
         if request is None:

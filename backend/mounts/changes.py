@@ -1,13 +1,17 @@
 """How approved changes of mounts are carried out."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from backend.changes.actions import Action, Begun, End
+from backend.changes.schemas import MOST, Preview
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.mounts import actions, release, targets, verification
+from backend.core.words import counted
+from backend.mounts import actions, ledger_repository, release, settings, targets, verification
+from backend.mounts.schemas import MountView
 
 _WRITE = Permission.MOUNTS_WRITE
 
@@ -65,12 +69,118 @@ def verify_host(
     return Begun(end=End("succeeded", verification.sentence(done)))
 
 
+def entries_of_request(
+    kind: Literal["mount", "unmount"],
+    database: Database,
+    actor: Actor,
+    *,
+    environment: str,
+    parameters: dict[str, Any],
+) -> Preview:
+    """What the ledger has on the request's target and host now, other jobs' entries included."""
+    access.require(actor, Permission.MOUNTS_READ)
+    with database.read() as session:
+        ledger = settings.open_ledger(settings.find(session, environment or None))
+    asked = actions.parsed(parameters, kind)
+    held = ledger_repository.holders(ledger, asked.backup_target_id, asked.host)
+    others = [entry for entry in held if entry.jobid != asked.jobid]
+    said = f"{counted(len(others), 'other job')} on {asked.backup_target_id} at {asked.host}"
+    sends = "none will be sent" if others else "one will be sent"
+    note = f"{said}: a physical unmount is for the last one, {sends}." if kind == "unmount" else ""
+    return _entries(f"Mounted there now, {said}", held, note)
+
+
+def entries_of_job(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """The entries that would be marked deleted."""
+    access.require(actor, Permission.MOUNTS_READ)
+    with database.read() as session:
+        ledger = settings.open_ledger(settings.find(session, environment or None))
+    job, target = parameters["job"], parameters["target"]
+    found = [m for m in ledger_repository.of_job(ledger, job, target) if not m.deleted]
+    return _entries(f"Entries of job {job} for {target}", found)
+
+
+def entries_of_host(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """The entries that would be said unmounted."""
+    with database.read() as session:
+        found = release.plan(
+            session, actor, environment=environment or None, host=parameters["host"]
+        )
+    return _entries(f"Mounted on {found.host} by the ledger", found.entries, found.refused)
+
+
+def questions(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """What the host's server would be asked."""
+    with database.read() as session:
+        found = verification.plan(
+            session, actor, environment=environment or None, host=parameters["host"]
+        )
+    rows = [(str(each.jobid), each.target, each.expected) for each in found.entries]
+    return Preview(
+        title=f"What {found.host} would be asked",
+        columns=("Job", "Target", "Ledger says"),
+        rows=tuple(rows[:MOST]),
+        total=len(rows),
+        notes=tuple(filter(None, (found.refused,))),
+    )
+
+
+def _entries(title: str, found: Sequence[MountView], note: str = "") -> Preview:
+    rows = [
+        (
+            str(entry.jobid),
+            entry.backup_target_id,
+            entry.host,
+            "mounted" if entry.mounted else "not mounted",
+        )
+        for entry in found
+    ]
+    return Preview(
+        title=title,
+        columns=("Job", "Target", "Host", "State"),
+        rows=tuple(rows[:MOST]),
+        total=len(rows),
+        notes=tuple(filter(None, (note,))),
+    )
+
+
 ACTIONS = (
     Action(targets.ACTION, "Change a mount target's template", _WRITE, change_target),
-    Action("mounts.mount", "Mount a target", _WRITE, partial(operate, "mount")),
-    Action("mounts.unmount", "Unmount a target", _WRITE, partial(operate, "unmount")),
-    Action("mounts.verify", "Verify a mount", _WRITE, partial(operate, "verify")),
-    Action("mounts.verify_host", "Verify a host", _WRITE, verify_host, unit="entries"),
-    Action("mounts.release", "Release a dead host", _WRITE, release_host),
-    Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete),
+    Action(
+        "mounts.mount",
+        "Mount a target",
+        _WRITE,
+        partial(operate, "mount"),
+        preview=partial(entries_of_request, "mount"),
+    ),
+    Action(
+        "mounts.unmount",
+        "Unmount a target",
+        _WRITE,
+        partial(operate, "unmount"),
+        preview=partial(entries_of_request, "unmount"),
+    ),
+    Action(
+        "mounts.verify",
+        "Verify a mount",
+        _WRITE,
+        partial(operate, "verify"),
+        preview=partial(entries_of_request, "mount"),
+    ),
+    Action(
+        "mounts.verify_host",
+        "Verify a host",
+        _WRITE,
+        verify_host,
+        unit="entries",
+        preview=questions,
+    ),
+    Action("mounts.release", "Release a dead host", _WRITE, release_host, preview=entries_of_host),
+    Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete, preview=entries_of_job),
 )

@@ -3,11 +3,13 @@
 from typing import Any
 
 from backend.changes.actions import Action, Begun, End
+from backend.changes.schemas import MOST, Preview
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
+from backend.tokenization import preview as previews
 from backend.tokenization import service
-from backend.tokenization.schemas import RunState, Trigger
+from backend.tokenization.schemas import ColumnReport, RunState, Trigger
 
 
 def carry_out(
@@ -29,6 +31,37 @@ def ended(session: ReadSession, run_id: str) -> End | None:
     return End("succeeded" if good else "failed", f"Run {run.id} {run.state.value}: {run.details}")
 
 
+def preview(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """The columns with masked samples, counted anew on the real table, and what forbids it."""
+    found = previews.preview(
+        database,
+        actor,
+        environment=environment,
+        **{name: parameters[name] for name in ("dataset", "columns", "schemes", "method")},
+    )
+    report = found.report
+    chosen = [column for column in report.columns if column.selected]
+    rows = tuple(_line(column) for column in chosen)
+    warnings = [f"{each.name}: {said}" for each in chosen for said in each.warnings]
+    size = "an unknown number of rows" if report.rows_total is None else f"{report.rows_total:,}"
+    return Preview(
+        title=f"{found.table}: {report.rows_to_update or 0:,} of {size} would change",
+        columns=("Column", "Type", "Why", "Scheme", "Rows", "Now, masked", "Will be"),
+        rows=rows[:MOST],
+        total=len(rows),
+        notes=(*report.all_blockers, *report.warnings, *warnings),
+    )
+
+
+def _line(column: ColumnReport) -> tuple[str, ...]:
+    rows = "" if column.rows_to_update is None else f"{column.rows_to_update:,}"
+    before = ", ".join(sample.before for sample in column.samples[:3])
+    after = ", ".join(sample.after for sample in column.samples[:3])
+    return (column.name, column.type, column.reason, column.scheme, rows, before, after)
+
+
 ACTIONS = (
     Action(
         service.RUN,
@@ -38,5 +71,6 @@ ACTIONS = (
         unit="rows",
         rewrites=True,
         ended=ended,
+        preview=preview,
     ),
 )

@@ -3,10 +3,14 @@
 from typing import Any
 
 from backend.changes.actions import Action, Begun, End
+from backend.changes.schemas import MOST, Preview
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.user_sync import runs
+from backend.core.words import counted
+from backend.user_sync import plans, runs
+from backend.user_sync.fields import ATTRIBUTES
+from backend.user_sync.schemas import RowFilter
 
 
 def carry_out(
@@ -29,9 +33,42 @@ def ended(session: ReadSession, run_id: str) -> End | None:
     return End("succeeded" if run.clean else "failed", f"Run {run.id} {run.state}: {counted}.")
 
 
+def preview(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """The plan's rows that would be written, a line per field: old and new."""
+    del environment
+    plan_id, asked = parameters["plan_id"], parameters["user_ids"]
+    every = RowFilter(only_applicable=True)
+    with database.read() as session:
+        found = plans.all_rows(session, actor, plan_id=plan_id, wanted=every)
+        rows = [row for row in found if asked is None or row.user_id in asked]
+    lines = [
+        (
+            row.email,
+            ATTRIBUTES[name].label,
+            ATTRIBUTES[name].shown(old),
+            ATTRIBUTES[name].shown(new),
+            row.why,
+        )
+        for row in rows
+        for name, (old, new) in row.changes.items()
+    ]
+    title = f"{counted(len(rows), 'user')} of plan {plan_id}"
+    columns = ("User", "Field", "Now", "Will be", "Why")
+    return Preview(title=title, columns=columns, rows=tuple(lines[:MOST]), total=len(lines))
+
+
 def _action(name: str, label: str) -> Action:
     return Action(
-        name, label, Permission.USER_SYNC_APPLY, carry_out, unit="users", rewrites=True, ended=ended
+        name,
+        label,
+        Permission.USER_SYNC_APPLY,
+        carry_out,
+        unit="users",
+        rewrites=True,
+        ended=ended,
+        preview=preview,
     )
 
 

@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from backend.changes import service
-from backend.changes.schemas import ChangeView
+from backend.changes.schemas import ChangeView, Now, Preview
 from backend.core.access import Permission
-from pages.shared import confirm, status, times
+from backend.core.errors import NotPermitted, PortalError
+from pages.shared import confirm, status, tables, times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import code, escape
 
@@ -84,16 +85,50 @@ def _people(view: ChangeView) -> None:
 
 
 def _now(view: ChangeView) -> None:
-    if st.button("Would it still do the same?", key="changes.probe", icon=":material/sync:"):
-        st.session_state[_NOW] = (view.id, calls.run(service.would_do, change_id=view.id))
+    """What would happen now, as the job's own page shows it to who asks; asked once by itself."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**What would happen now**", width="content")
+        again = st.button("Look again", key="changes.probe", icon=":material/sync:")
     asked, found = st.session_state.get(_NOW, (0, None))
-    if asked != view.id or found is None:
+    if again or asked != view.id:
+        with st.spinner("Asking what it would do now …"):
+            found = _asked_now(view.id)
+        st.session_state[_NOW] = (view.id, found)
+    if found is None:
+        st.caption(":material/lock: Shown to those who could ask for the same.")
         return
     if found.same:
         st.success("It would still do the same now.", icon=":material/check:")
     else:
         moved = f"Moved since it was asked: {', '.join(found.moved)}."
         st.warning(escape(found.error or moved), icon=":material/sync_problem:")
+    if found.preview is not None:
+        _preview(view, found.preview)
+
+
+def _asked_now(change_id: int) -> Now | None:
+    try:
+        return calls.on_database(service.would_do, change_id=change_id)
+    except NotPermitted:
+        return None
+    except PortalError as exc:
+        return Now(same=False, error=exc.message)
+
+
+def _preview(view: ChangeView, found: Preview) -> None:
+    st.markdown(escape(found.title))
+    for note in found.notes:
+        st.warning(escape(note), icon=":material/warning:")
+    if found.rows:
+        tables.show(
+            found.rows,
+            lambda row: dict(zip(found.columns, row, strict=True)),
+            key="changes.preview",
+            alt=f"What change {view.id} would do now",
+            file=f"change-{view.id}",
+        )
+    if found.total > len(found.rows):
+        st.caption(f"The first {len(found.rows):,} of {found.total:,} lines.")
 
 
 def _decide(view: ChangeView) -> None:

@@ -7,7 +7,7 @@ import pytest
 from backend.changes import lifecycle, policy
 from backend.changes import service as changes
 from backend.changes.rules import Rule
-from backend.changes.schemas import ChangeView
+from backend.changes.schemas import ChangeView, Preview
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import Waiting
@@ -54,6 +54,14 @@ def _asked(call: Callable[[], object]) -> int:
     return int(caught.value.document["change_id"])
 
 
+def _preview(database: Database, number: int) -> Preview:
+    """What the approver sees of what it would do now."""
+    now = changes.would_do(database, EVE, change_id=number)
+    assert (now.same, now.error) == (True, "")
+    assert now.preview is not None
+    return now.preview
+
+
 def _approved(database: Database, number: int) -> ChangeView:
     """Another person approves; a worker does what is queued until nothing is."""
     with database.write() as session:
@@ -85,6 +93,11 @@ def test_a_tokenization_runs_as_it_was_asked_for(world: World) -> None:
     )
     plain = "SELECT count(*) FROM customers WHERE email LIKE '%@%'"
     assert world.source.column(plain) == [50]
+    shown = _preview(world.database, number)
+    assert "customers: 50 of 50 would change" in shown.title
+    ((column, _, _, scheme, rows, before, _),) = shown.rows
+    assert (column, scheme, rows) == ("email", "hmac-sha256-144", "50")
+    assert "@example.com" not in before, "samples are masked"
     view = _approved(world.database, number)
     assert view.status == "succeeded", view.outcome
     assert world.source.column(plain) == [0]
@@ -97,6 +110,11 @@ def test_a_mount_is_made(database: Database, lab: MountsEnvironment) -> None:
     number = _asked(lambda: actions.run(database, ANN, kind="mount", request=request))
     with database.read() as session, pytest.raises(MountNotFound):
         explorer.status(session, SYSTEM, job=7, target="fresh")
+    shown = _preview(database, number)
+    assert (shown.title, shown.rows) == (
+        "Mounted there now, 0 other jobs on fresh at compute-02",
+        (),
+    )
     view = _approved(database, number)
     assert view.status == "succeeded", view.outcome
     with database.read() as session:
@@ -127,6 +145,9 @@ def test_an_ingestion_is_started_once_under_its_reserved_number(
     number = _asked(lambda: runs.start(database, ANN, Request(URN)))
     with database.read() as session:
         reserved = changes.get(session, SYSTEM, change_id=number).run_id
+    shown = dict(_preview(database, number).rows)
+    assert (shown["Dataset"], shown["Target"]) == (URN, "lambda earnings-lambda")
+    assert URN in shown["Payload"]
     assert aws.starts() == []
     view = _approved(database, number)
     assert (view.status, view.run_id) == ("running", reserved), view.outcome

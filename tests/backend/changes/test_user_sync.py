@@ -13,6 +13,7 @@ from backend.core.errors import Waiting
 from backend.jobs import broker, runner
 from backend.models import Job
 from backend.user_sync import service as sync
+from backend.user_sync.fields import ATTRIBUTES
 from backend.user_sync.schemas import PlanView
 from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
 from tests.backend.user_sync.conftest import *  # noqa: F403 - the world of user sync
@@ -68,6 +69,17 @@ def test_the_command_prints_the_address_and_the_approved_plan_is_applied(
 
     number = answer["change_id"]
     assert _view(world, number).size == plan.changes
+    shown = changes.would_do(world.database, SHELL, change_id=number).preview
+    assert shown is not None
+    assert shown.title == f"{plan.changes} users of plan {plan.id}"
+    with world.database.read() as session:
+        rows = sync.list_rows(session, SHELL, plan_id=plan.id).items
+    said = ATTRIBUTES["displayName"].shown
+    names = {row.email: (said(row.old_name), said(row.new_name)) for row in rows if row.sets_name}
+    assert {line[0]: line[2:4] for line in shown.rows if line[1] == "Display name"} == names
+    printed = run_cli("changes", "show", str(number), "--now").out
+    assert shown.title in printed
+    assert all(line[0] in printed for line in shown.rows)
     _approve(world, number)
     _work(world)
     lifecycle.track(world.database)
