@@ -56,6 +56,7 @@ def save(
     access.require_to_ask(actor, Permission.CHANGES_CONFIGURE)
     known = actions.get(action)
     number = repository.environment_id(session, environment)
+    environment = repository.environment_name(session, number) or environment
     access.require_environment(number, environment)
     row = repository.lock_policy(session, number, action)
     before = rules.of_row(row) if row is not None else rules.CONFIRM

@@ -16,10 +16,13 @@ OPEN = ("waiting", "approved", "running")
 
 
 def environment_id(session: ReadSession, name: str) -> int:
-    """0 for "no environment is configured"; raises NotFound for one that is not there."""
+    """0 for "no environment is configured"; raises NotFound for one that is not there.
+
+    Case does not count in names, as everywhere.
+    """
     if not name:
         return 0
-    found = session.scalar(select(Environment.id).where(Environment.name == name))
+    found = session.scalar(select(Environment.id).where(Environment.name_key == name.casefold()))
     if found is None:
         raise NotFound(f"There is no environment {name[:80]!r}.")
     return found
