@@ -322,3 +322,24 @@ class TestWhen:
         make_due(world.database)
         pump(world.database)
         assert [len(document["events"]) for document in receiver.documents] == [1, 3]
+
+
+def test_no_message_holds_what_a_request_says_of_people(world: World, receiver: Receiver) -> None:
+    add(world.database, receiver.url)
+    world.rule(ONE)
+    world.target = "eve.novak@example.com"
+    number = world.ask(text="Eve Novak")
+    assert number is not None
+    pump(world.database)
+    with world.database.write() as session:
+        service.comment(session, world.in_browser("bob"), change_id=number, text="for Eve Novak")
+        service.reject(session, world.in_browser("bob"), change_id=number, reason="Eve Novak left")
+    pump(world.database)
+    assert [kind for kind, _, _ in receiver.told] == [
+        "changes.waiting",
+        "changes.waiting",
+        "changes.decided",
+    ]
+    sent = b"".join(body for _, body in receiver.requests).lower()
+    assert b"novak" not in sent
+    assert f"change={number}".encode() in sent
