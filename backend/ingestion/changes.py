@@ -33,6 +33,7 @@ def preview(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Preview:
     """Target, rule and payload as the start's own dialog shows them."""
+    access.require(actor, _RUN)
     asked = {name: value for name, value in parameters.items() if name != "run_id"}
     found = runs.preview(database, actor, Request(environment=environment or None, **asked))
     answer = found.resolution.answer

@@ -106,6 +106,7 @@ def entries_of_host(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Preview:
     """The entries that would be said unmounted."""
+    access.require(actor, Permission.MOUNTS_READ)
     with database.read() as session:
         found = release.plan(
             session, actor, environment=environment or None, host=parameters["host"]
@@ -117,6 +118,7 @@ def questions(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Preview:
     """What the host's server would be asked."""
+    access.require(actor, Permission.MOUNTS_READ)
     with database.read() as session:
         found = verification.plan(
             session, actor, environment=environment or None, host=parameters["host"]

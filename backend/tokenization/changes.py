@@ -35,6 +35,7 @@ def preview(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Preview:
     """The columns with masked samples, counted anew on the real table, and what forbids it."""
+    access.require(actor, Permission.TOKENIZATION_PREVIEW)
     found = previews.preview(
         database,
         actor,

@@ -37,6 +37,7 @@ def preview(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Preview:
     """The plan's rows that would be written, a line per field: old and new."""
+    access.require(actor, Permission.USER_SYNC_READ)
     del environment
     plan_id, asked = parameters["plan_id"], parameters["user_ids"]
     every = RowFilter(only_applicable=True)
