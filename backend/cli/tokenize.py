@@ -23,6 +23,7 @@ from backend.tokenization import (
     check,
     cleaning,
     comparison,
+    copies,
     inline,
     preview,
     service,
@@ -224,6 +225,60 @@ def _compare(environment: str | None) -> comparison.Comparison:
     if found is None or found.result is None:
         raise Failed(f"The comparison (job {job_id}) did not end; see the jobs page.")
     return found
+
+
+@app.command("copies")
+def copies_command(
+    dataset: Dataset,
+    columns: Columns = None,
+    environment: Environment = "",
+    preview_all: Annotated[
+        bool, typer.Option("--preview", help="Preview each table with a copy; change nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List where else the values live, as DataHub knows it: copies that no run has tokenized."""
+    wanted: copies.Asked = {
+        "dataset": dataset,
+        "columns": _names(columns),
+        "environment": environment or None,
+    }
+    if preview_all:
+        _copy_previews(wanted, json)
+        return
+    found = copies.find(database(), actor(), **wanted)
+    rows = [[each.table, each.column, each.reason, each.problem] for each in found.items]
+    text = table(["table", "column", "why", "no preview because"], rows)
+    emit(
+        found.model_dump(mode="json"),
+        json,
+        "\n".join(filter(None, (text, f"tokenized already: {found.tokenized}", found.note))),
+    )
+
+
+def _copy_previews(wanted: copies.Asked, json: bool) -> None:
+    with unit_write() as (session, who):
+        job_id = copies.queue_previews(session, who, **wanted)
+    if not runner.run(job_id, database()):
+        jobs.wait(database(), job_id, timeout=inline.LONGEST)
+    with unit_read() as (reading, who):
+        ended = jobs.get(reading, who, job_id=job_id)
+        found = copies.previews(
+            reading, who, dataset=wanted["dataset"], environment=wanted["environment"]
+        )
+    if ended.error:
+        raise Failed(ended.error)
+    rows = [
+        [
+            each.table,
+            ", ".join(each.columns),
+            _count(each.rows_to_update),
+            each.error or "; ".join(each.blockers),
+        ]
+        for each in found.items
+    ]
+    text = table(["table", "columns", "rows to update", "blockers"], rows)
+    emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("watch")

@@ -13,6 +13,7 @@ from backend.tokenization import (
     check,
     cleaning,
     comparison,
+    copies,
     execution,
     reconcile,
     repository,
@@ -49,6 +50,13 @@ def clean_up(ctx: JobContext, *, run_id: int) -> dict[str, Any]:
 @job("tokenization.check", title="Compare DataHub's tags with the tables", resumable=True)
 def compare(ctx: JobContext, *, environment: str | None = None) -> dict[str, Any]:
     return check.run(ctx, environment=environment)
+
+
+@job("tokenization.copies", title="Preview the copies of tokenized columns", resumable=True)
+def preview_copies(
+    ctx: JobContext, *, dataset: str, columns: list[str] | None, environment: str
+) -> dict[str, Any]:
+    return copies.run(ctx, dataset=dataset, columns=columns, environment=environment)
 
 
 @every("tokenization.compare", hours=1)

@@ -43,7 +43,8 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
             )
         if again or asked != (environment, dataset):
             _forget_choice()
-            found = _load(environment, dataset, None, {}, Method.IN_PLACE)
+            named = st.query_params.get_all("column") or None
+            found = _load(environment, dataset, named, {}, Method.IN_PLACE)
         if found is None:
             return
         title.subheader(escape(str(found.table)), anchor=False)
@@ -74,6 +75,7 @@ def current(environment: str, dataset: str) -> Preview | None:
 
 def forget() -> None:
     st.session_state.pop(_PREVIEW, None)
+    st.query_params.pop("column", None)
     rows.put_away("tokenization.shown")
 
 

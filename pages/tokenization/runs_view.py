@@ -20,6 +20,7 @@ from backend.tokenization.sources import POSTGRES
 from pages.shared import filters, job_progress, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.tokenization import copies_view
 
 PAGE = 50
 _SAYS = "tokenization.says"
@@ -125,6 +126,7 @@ def chosen(actor: Actor) -> None:
         _result(run)
         _catalog(actor, run)
         _left_behind(actor, run)
+        copies_view.draw(actor, run)
         rows.show(run.id, key="tokenization.chosen")
 
 

@@ -12,8 +12,18 @@ from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
 from backend.core.views import Document
-from backend.tokenization import cleaning, comparison, detection, inline, preview, service, worklist
+from backend.tokenization import (
+    cleaning,
+    comparison,
+    copies,
+    detection,
+    inline,
+    preview,
+    service,
+    worklist,
+)
 from backend.tokenization.answers import PreviewAnswer, Queued, RunAnswer, RunList
+from backend.tokenization.copies import CopyList, CopyPreviews
 from backend.tokenization.schemas import Method, RunFilters, Trigger
 from backend.tokenization.worklist import TableList, WorkList
 
@@ -24,6 +34,7 @@ trigger_router = APIRouter(tags=["tokenization"])
 WAIT_SECONDS = 240.0
 
 EnvironmentName = Annotated[str | None, Query(max_length=80)]
+DatasetUrn = Annotated[str, Query(max_length=512)]
 Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
 
@@ -61,6 +72,18 @@ class Repair(BaseModel):
 
     dataset: str = Field(max_length=512)
     finding: str = Field(max_length=100)
+    environment: str | None = Field(default=None, max_length=80)
+
+
+class CopiesRequest(BaseModel):
+    """columns: without them, those that runs have tokenized, else the tagged ones."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str = Field(max_length=512)
+    columns: list[Column] | None = Field(
+        default=None, min_length=1, max_length=detection.MAX_COLUMNS
+    )
     environment: str | None = Field(default=None, max_length=80)
 
 
@@ -163,6 +186,40 @@ def get_work_list(
 def get_tables(caller: Caller, database: State, environment: EnvironmentName = None) -> TableList:
     """The tables of the environment's PostgreSQL and MySQL connections, with their URNs."""
     return worklist.tables(database, caller, environment=environment)
+
+
+@router.get("/tokenization/copies")
+def get_copies(
+    caller: Caller,
+    database: State,
+    dataset: DatasetUrn,
+    column: Annotated[list[Column] | None, Query(max_length=detection.MAX_COLUMNS)] = None,
+    environment: EnvironmentName = None,
+) -> CopyList:
+    """Where else a dataset's values live, as far as DataHub knows: column lineage, siblings, and
+    columns of the same name that no run has tokenized."""
+    return copies.find(database, caller, dataset=dataset, columns=column, environment=environment)
+
+
+@router.post("/tokenization/copies/previews", status_code=202)
+def preview_copies(body: CopiesRequest, caller: Caller, session: Writer) -> Queued:
+    """Preview every table that holds such a copy, in the background."""
+    job_id = copies.queue_previews(
+        session,
+        caller,
+        dataset=body.dataset,
+        columns=body.columns,
+        environment=body.environment,
+    )
+    return {"job_id": job_id}
+
+
+@router.get("/tokenization/copies/previews")
+def get_copy_previews(
+    caller: Caller, session: Reader, dataset: DatasetUrn, environment: EnvironmentName = None
+) -> CopyPreviews:
+    """The newest previews of a dataset's copies."""
+    return copies.previews(session, caller, dataset=dataset, environment=environment)
 
 
 @router.post("/tokenization/comparisons", status_code=202)

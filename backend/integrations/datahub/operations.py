@@ -152,6 +152,36 @@ query portalScrollUrns($input: ScrollAcrossEntitiesInput!) {
 }
 """
 
+#: Column-level edges around a dataset: its own name its upstream columns, those of what reads it
+#: its downstream ones; of jobs, both. Siblings are not merged in: they are asked for by name.
+COLUMN_LINEAGE = """
+query portalColumnLineage($urn: String!, $count: Int!) {
+  dataset(urn: $urn) {
+    urn
+    exists
+    siblings { siblings { urn } }
+    fineGrainedLineages { ...edges }
+    upstream: lineage(
+      input: { direction: UPSTREAM, start: 0, count: $count, separateSiblings: true }
+    ) { ...related }
+    downstream: lineage(
+      input: { direction: DOWNSTREAM, start: 0, count: $count, separateSiblings: true }
+    ) { ...related }
+  }
+}
+fragment edges on FineGrainedLineage { upstreams { urn path } downstreams { urn path } }
+fragment related on EntityLineageResult {
+  total
+  relationships {
+    entity {
+      urn
+      ... on Dataset { fineGrainedLineages { ...edges } }
+      ... on DataJob { inputOutput { fineGrainedLineages { ...edges } } }
+    }
+  }
+}
+"""
+
 CREATE_TAG = """
 mutation portalCreateTag($input: CreateTagInput!) { createTag(input: $input) }
 """

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.integrations.datahub import urns
 from backend.integrations.datahub.schemas import (
+    ColumnLineage,
+    ColumnRef,
     Dataset,
     DatasetHit,
     ExecutionRequest,
@@ -54,6 +57,35 @@ def hit(found: Json) -> DatasetHit:
         or properties.get("description"),
         tags=tags(found),
     )
+
+
+def column_lineage(found: Json) -> ColumnLineage:
+    related = [found.get(way) or {} for way in ("upstream", "downstream")]
+    neighbours = [
+        each.get("entity") or {} for page in related for each in page.get("relationships") or []
+    ]
+    holders = [found, *neighbours, *(each.get("inputOutput") or {} for each in neighbours)]
+    return ColumnLineage(
+        edges=tuple(dict.fromkeys(edge for holder in holders for edge in _edges(holder))),
+        siblings=tuple(
+            each["urn"] for each in (found.get("siblings") or {}).get("siblings") or [] if each
+        ),
+        complete=all(
+            (page.get("total") or 0) <= len(page.get("relationships") or []) for page in related
+        ),
+    )
+
+
+def _edges(holder: Json) -> Iterable[tuple[ColumnRef, ColumnRef]]:
+    for each in holder.get("fineGrainedLineages") or []:
+        for upstream in each.get("upstreams") or []:
+            for downstream in each.get("downstreams") or []:
+                yield _column(upstream), _column(downstream)
+
+
+def _column(found: Json) -> ColumnRef:
+    """`urn` is the dataset's, whatever the schema's own words say; `path` is as in the URN."""
+    return ColumnRef(found["urn"], urns.decoded(found["path"]))
 
 
 def tags(holder: Json) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from typing import Any
 from backend.core.errors import InvalidInput, NotFound, TooMuch
 from backend.integrations.datahub import operations, parse, urns
 from backend.integrations.datahub.gateway import Gateway
-from backend.integrations.datahub.schemas import Dataset, SearchPage
+from backend.integrations.datahub.schemas import ColumnLineage, Dataset, SearchPage
 
+_NEIGHBOURS = 100  # of a dataset, in either direction
 _SEARCH_WINDOW = 10_000  # DataHub's index answers no page beyond it
 
 
@@ -77,10 +78,29 @@ class ReadCalls:
 
         Scrolls, so it sees past the search window. The index follows a write by some seconds.
         """
+        return self._scroll("tags", tag_urn, limit, page_size)
+
+    def datasets_with_column(self, path: str, *, limit: int = 100) -> Iterator[str]:
+        """URNs of datasets that have a field at exactly this path; at most `limit`."""
+        return self._scroll("fieldPaths", path, limit, 100)
+
+    def column_lineage(self, dataset_urn: str) -> ColumnLineage:
+        """The columns one step up and down of a dataset's, and its siblings.
+
+        Nothing for a dataset that DataHub does not have.
+        """
+        found = self._gateway.query(
+            operations.COLUMN_LINEAGE, {"urn": dataset_urn, "count": _NEIGHBOURS}
+        ).get("dataset")
+        if not found or found.get("exists") is False:
+            return ColumnLineage()
+        return parse.column_lineage(found)
+
+    def _scroll(self, name: str, value: str, limit: int, page_size: int) -> Iterator[str]:
         scroll_id: str | None = None
         left = limit
         while left > 0:
-            page = self._tagged_page(tag_urn, min(page_size, left), scroll_id)
+            page = self._scrolled_page(name, value, min(page_size, left), scroll_id)
             results = page["searchResults"]
             for each in results[:left]:
                 yield each["entity"]["urn"]
@@ -100,14 +120,16 @@ class ReadCalls:
                 return parse.aspect_values(assignment)
         return ()
 
-    def _tagged_page(self, tag_urn: str, count: int, scroll_id: str | None) -> dict[str, Any]:
-        tagged = {"field": "tags", "condition": "EQUAL", "values": [tag_urn]}
+    def _scrolled_page(
+        self, name: str, value: str, count: int, scroll_id: str | None
+    ) -> dict[str, Any]:
+        equal = {"field": name, "condition": "EQUAL", "values": [value]}
         wanted = {
             "types": ["DATASET"],
             "query": "*",
             "count": count,
             "scrollId": scroll_id,
-            "orFilters": [{"and": [tagged]}],
+            "orFilters": [{"and": [equal]}],
             "searchFlags": {"skipHighlighting": True, "skipAggregates": True, "skipCache": True},
         }
         page: dict[str, Any] = self._gateway.query(operations.SCROLL_URNS, {"input": wanted})[

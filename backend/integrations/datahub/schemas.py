@@ -94,6 +94,23 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class ColumnRef:
+    """A column of a dataset by its field path."""
+
+    dataset: str
+    path: str
+
+
+@dataclass(frozen=True)
+class ColumnLineage:
+    """edges: (upstream, downstream) columns around one dataset. complete: no neighbour left out."""
+
+    edges: tuple[tuple[ColumnRef, ColumnRef], ...] = ()
+    siblings: tuple[str, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True)
 class DatasetPatch:
     """A wished change of one dataset; whatever is not named stays as it is.
 

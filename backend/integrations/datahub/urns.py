@@ -65,7 +65,7 @@ def parse_dataset(urn: str) -> DatasetUrn:
         raise InvalidInput(
             f"{urn!r} names no data platform: its first part must be {prefix}<name>."
         )
-    return DatasetUrn(platform.removeprefix(prefix), _decoded(name), origin)
+    return DatasetUrn(platform.removeprefix(prefix), decoded(name), origin)
 
 
 def parse_data_job(urn: str) -> DataJobUrn:
@@ -85,8 +85,8 @@ def ui_url(frontend_url: str, urn: str) -> str:
     return f"{frontend_url.rstrip('/')}/{_UI_PATHS.get(kind, kind)}/{quote(urn, safe='')}/"
 
 
-def _decoded(name: str) -> str:
-    """The name without DataHub's own escapes (its UrnEncoder's); another %20 is part of it."""
+def decoded(name: str) -> str:
+    """A part without DataHub's own escapes (its UrnEncoder's); another %20 is part of it."""
     return _ESCAPED.sub(lambda found: unquote(found[0]), name)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.sandbox.datahub import registry
+from backend.sandbox.datahub import lineage, registry
 from backend.sandbox.datahub.search import graphql_type
 from backend.sandbox.datahub.store import Store
 
@@ -131,6 +131,17 @@ class Dataset(Entity):
             ]
         }
 
+    @property
+    def siblings(self) -> Json | None:
+        return lineage.siblings(self._store, self.urn, entity)
+
+    @property
+    def fineGrainedLineages(self) -> list[Json] | None:
+        return lineage.columns(self._aspect("upstreamLineage"))
+
+    def lineage(self, _info: Any, input: Json) -> Json:
+        return lineage.neighbours(self._store, self.urn, input, entity)
+
     def _field(self, field: Json) -> Json:
         members = (field.get("type") or {}).get("type") or {}
         member = next(iter(members), "").rsplit(".", 1)[-1]
@@ -183,6 +194,11 @@ class DataJob(Entity):
             "description": found.get("description"),
             "customProperties": custom_properties(found),
         }
+
+    @property
+    def inputOutput(self) -> Json | None:
+        found = self._aspect("dataJobInputOutput")
+        return None if found is None else {"fineGrainedLineages": lineage.columns(found)}
 
 
 class DataPlatform(Entity):

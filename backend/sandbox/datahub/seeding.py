@@ -73,6 +73,36 @@ class Seeding:
                 ]
                 self.store.upsert(urn, "institutionalMemory", {"elements": elements})
 
+    def seed_lineage(
+        self, urn: str, columns: Mapping[str, Sequence[tuple[str, str]]], *, job: str = ""
+    ) -> None:
+        """Column → the (dataset, column) pairs it is made from; job: recorded on that data job."""
+        edges = [
+            {
+                "upstreamType": "FIELD_SET",
+                "upstreams": [f"urn:li:schemaField:({up},{name})" for up, name in sources],
+                "downstreamType": "FIELD",
+                "downstreams": [f"urn:li:schemaField:({urn},{column})"],
+                "confidenceScore": 1.0,
+            }
+            for column, sources in columns.items()
+        ]
+        upstreams = sorted({up for sources in columns.values() for up, _ in sources})
+        if job:
+            value: Json = {"inputDatasets": upstreams, "outputDatasets": [urn]}
+            self.store.upsert(job, "dataJobInputOutput", {**value, "fineGrainedLineages": edges})
+            return
+        stamped = [
+            {"dataset": each, "type": "TRANSFORMED", "auditStamp": _stamp()} for each in upstreams
+        ]
+        lineage = {"upstreams": stamped, "fineGrainedLineages": edges}
+        self.store.upsert(urn, "upstreamLineage", lineage)
+
+    def seed_siblings(self, primary: str, other: str) -> None:
+        """Two datasets that are one thing, as dbt's ingestion and the server's hook leave them."""
+        self.store.upsert(primary, "siblings", {"siblings": [other], "primary": True})
+        self.store.upsert(other, "siblings", {"siblings": [primary], "primary": False})
+
     def seed_tag(self, urn: str, description: str = "") -> None:
         """A tag; one that exists stays as it is."""
         if not self.store.exists(urn):

@@ -4,7 +4,7 @@ import pytest
 
 from backend.core.errors import InvalidInput, NotFound, TooMuch
 from backend.integrations.datahub.client import DataHubClient
-from backend.integrations.datahub.schemas import MISSING_CLIENT_ID
+from backend.integrations.datahub.schemas import MISSING_CLIENT_ID, ColumnLineage, ColumnRef
 from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, NIGHTLY, ORDERS, PII, RUN
 
@@ -194,3 +194,47 @@ class TestDataJobProperty:
 def test_make_url_addresses_the_page_in_the_web_interface(gms, client):
     assert client.make_url(NIGHTLY).startswith(f"{gms.url}/tasks/urn%3Ali%3AdataJob")
     assert DataHubClient(gms.url, gms.token).make_url(CUSTOMER) is None
+
+
+class TestColumnLineage:
+    MART = "urn:li:dataset:(urn:li:dataPlatform:postgres,dwh.mart.people,PROD)"
+
+    def test_is_read_from_both_ends(self, gms, client):
+        gms.seed_dataset(self.MART, fields={"mail": "text"})
+        gms.seed_lineage(self.MART, {"mail": [(CUSTOMER, "email")]})
+
+        from_above, from_below = client.column_lineage(CUSTOMER), client.column_lineage(self.MART)
+
+        edge = (ColumnRef(CUSTOMER, "email"), ColumnRef(self.MART, "mail"))
+        assert from_above.edges == from_below.edges == (edge,)
+        assert from_above.complete
+
+    def test_goes_through_jobs(self, gms, client):
+        gms.seed_dataset(self.MART, fields={"mail": "text"})
+        gms.seed_data_job(NIGHTLY)
+        gms.seed_lineage(self.MART, {"mail": [(CUSTOMER, "email")]}, job=NIGHTLY)
+
+        edge = (ColumnRef(CUSTOMER, "email"), ColumnRef(self.MART, "mail"))
+        assert client.column_lineage(CUSTOMER).edges == (edge,)
+        assert client.column_lineage(self.MART).edges == (edge,)
+
+    def test_escaped_paths_are_read_as_they_are(self, gms, client):
+        gms.seed_dataset(self.MART, fields={"mail": "text"})
+        gms.seed_lineage(self.MART, {"mail": [(CUSTOMER, "e%28mail%29%20")]})
+
+        ((upstream, _),) = client.column_lineage(self.MART).edges
+        assert upstream.path == "e(mail)%20"
+
+    def test_tells_siblings(self, gms, client):
+        gms.seed_siblings(CUSTOMER, ORDERS)
+
+        assert client.column_lineage(ORDERS).siblings == (CUSTOMER,)
+
+    def test_of_an_unknown_dataset_is_nothing(self, client):
+        assert client.column_lineage(self.MART) == ColumnLineage()
+
+
+def test_datasets_with_a_column_of_exactly_that_name(client):
+    assert list(client.datasets_with_column("email")) == [CUSTOMER]
+    assert list(client.datasets_with_column("mail")) == []
+    assert len(list(client.datasets_with_column("id"))) == 2
