@@ -81,6 +81,27 @@ class TestPreview:
         assert (ended.out + ended.err).count("its type bigint is not text") == 1
 
 
+class TestCopies:
+    def test_listed_previewed_and_left_alone(self, run: Run, catalogued: World) -> None:
+        source, urn = catalogued.source, catalogued.source.urn("customers")
+        source.run("CREATE TABLE leads (email text)", "INSERT INTO leads VALUES ('a@b.org')")
+        catalogued.gms.seed_dataset(source.urn("leads"), fields={"email": "text"})
+
+        listed = run("copies", urn, "--columns", "email", "--json")
+        previewed = run("copies", urn, "--columns", "email", "--preview", "--json")
+
+        (item,) = json.loads(listed.out)["items"]
+        assert (item["dataset"], item["column"], item["via"]) == (
+            source.urn("leads"),
+            "email",
+            "name",
+        )
+        (preview,) = json.loads(previewed.out)["items"]
+        assert (preview["rows_to_update"], preview["blockers"]) == (1, [])
+        assert source.column("SELECT email FROM leads") == ["a@b.org"]
+        assert "column of the same name" in run("copies", urn).out
+
+
 class TestRun:
     def test_runs_here_and_a_second_run_updates_nothing(self, run: Run, catalogued: World) -> None:
         first = run(
