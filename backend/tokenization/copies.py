@@ -16,7 +16,7 @@ from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound, PortalError
-from backend.core.views import Document, View
+from backend.core.views import View
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import ColumnRef, Dataset
 from backend.integrations.datahub.urns import parse_dataset
@@ -84,7 +84,7 @@ class CopyPreview(View):
     error: str = ""
 
 
-class CopyPreviews(Document):
+class CopyPreviews(View):
     """The newest previews of a dataset's copies; `items` once the job has ended."""
 
     job_id: int
