@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from backend.core import clock, newest
 from backend.core.database import ReadSession, UtcDateTime, WriteSession, database_now
 from backend.jobs.errors import JobNotFound
-from backend.jobs.schemas import DayCount, JobView, LogLine
+from backend.jobs.schemas import DayCount, JobView, KindCount, LogLine
 from backend.models.jobs import Job, JobLine
 
 
@@ -74,11 +74,15 @@ def count_by_day(session: ReadSession, *, since: datetime, most: int) -> list[Da
     ]
 
 
-def count_by_kind(session: ReadSession, *, since: datetime, most: int) -> dict[str, int]:
-    """Jobs per kind since then, of the newest `most` jobs."""
+def count_by_kind(session: ReadSession, *, since: datetime, most: int) -> list[KindCount]:
+    """Jobs per UTC day of creation, state and kind, of the newest `most` jobs."""
     recent = _recent(since, most)
-    query = select(recent.c.kind, func.count()).group_by(recent.c.kind)
-    return {str(row[0]): int(row[1]) for row in session.execute(query)}
+    per = (func.date(recent.c.created_at), recent.c.state, recent.c.kind)
+    query = select(*per, func.count()).group_by(*per)
+    return [
+        KindCount(date.fromisoformat(str(at)), state, count, kind)
+        for at, state, kind, count in session.execute(query)
+    ]
 
 
 def _recent(since: datetime, most: int) -> Subquery:

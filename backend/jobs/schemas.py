@@ -60,6 +60,13 @@ class DayCount:
 
 
 @dataclass(frozen=True)
+class KindCount(DayCount):
+    """How many of a (UTC) day's jobs of one kind are in a state now."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
 class JobPage:
     """items: newest first. next_cursor: pass as `before` for the page after, None at the end."""
 

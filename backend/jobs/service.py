@@ -10,7 +10,7 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotPermitted
 from backend.jobs import repository
 from backend.jobs.errors import JobFinished
-from backend.jobs.schemas import DayCount, JobPage, JobView, LogLine
+from backend.jobs.schemas import DayCount, JobPage, JobView, KindCount, LogLine
 
 MAX_PAGE = 200
 MAX_DAYS = 92
@@ -61,10 +61,10 @@ def count_by_day(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple
     return tuple(repository.count_by_day(session, since=_first_of(days), most=COUNTED))
 
 
-def count_by_kind(session: ReadSession, actor: Actor, *, days: int = 14) -> dict[str, int]:
-    """Jobs per kind, over the same days and jobs as count_by_day."""
+def count_by_kind(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple[KindCount, ...]:
+    """Jobs per UTC day, state and kind, over the same days and jobs as count_by_day."""
     access.require(actor, Permission.JOBS_READ)
-    return repository.count_by_kind(session, since=_first_of(days), most=COUNTED)
+    return tuple(repository.count_by_kind(session, since=_first_of(days), most=COUNTED))
 
 
 def _first_of(days: int) -> datetime:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from backend.connections import environments, probing, service, testing
@@ -13,6 +14,7 @@ from backend.core.alerts import Alert
 from backend.core.database import Database, ReadSession
 from backend.ingestion import runs
 from backend.ingestion.schemas import Request
+from backend.models import Job
 from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import URN, AddRule
@@ -172,13 +174,18 @@ class TestOverview:
         monkeypatch.setattr(alerts, "_sources", lambda: {"mounts": lambda *_: waiting})
         with database.write() as session:
             for _ in range(3):
-                enqueue(session, SYSTEM, "mounts.operate", {}, subject="a mount")
+                failed = enqueue(session, SYSTEM, "mounts.operate", {}, subject="a mount")
+            session.execute(update(Job).where(Job.id == failed).values(state="failed"))
             enqueue(session, SYSTEM, "mounts.scan", {}, subject="upkeep is not its work")
         app = open_page(PAGE, role="viewer")
         cards = {card.label: card for card in app.metric}
         assert list(cards) == ["User sync", "Mounts", "Tokenization", "Ingestion"]
         assert (cards["Mounts"].value, cards["Mounts"].delta) == ("2 alerts", "3 runs in 14 days")
         assert cards["Ingestion"].value == "Nothing waits"
+        trends = [html.proto.body for html in app.get("html") if 'role="img"' in html.proto.body]
+        assert ["0, 3. 1 of them did not end well" in trend for trend in trends] == [
+            *(False, True, False, False)
+        ]
 
 
 class TestCollect:
