@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from backend.accounts import audit_words
 from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import access, audit, audit_archive, audit_digest, csv_export, newest
 from backend.core.access import Actor, Permission
@@ -23,7 +24,10 @@ MAX_EXPORT = 50_000
 SKEW = timedelta(minutes=5)
 #: No event has this number.
 AFTER_ALL = 2**63 - 1
-HEADERS = ("number", "at", "actor", "kind", "action", "subject", "phase", "outcome", "details")
+HEADERS = (
+    *("number", "at", "actor", "kind", "sentence"),
+    *("action", "subject", "phase", "outcome", "details"),
+)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ def export_csv(session: WriteSession, actor: Actor, *, filters: AuditFilter) -> 
                 row.at,
                 row.actor_name,
                 row.actor_kind,
+                row.sentence,
                 row.action,
                 row.subject,
                 row.phase,
@@ -215,6 +220,7 @@ def _number_at(session: ReadSession, moment: datetime) -> int:
 
 
 def _row(row: AuditEvent) -> AuditRow:
+    details = _details(row.details)
     return AuditRow(
         number=row.number,
         at=row.at,
@@ -224,7 +230,9 @@ def _row(row: AuditEvent) -> AuditRow:
         subject=row.subject,
         phase=row.phase,
         outcome=row.outcome,
-        details=_details(row.details),
+        sentence=audit_words.sentence(row.action, row.subject, row.phase, row.outcome),
+        changes=audit_words.differences(details),
+        details=details,
         hash=row.hash,
     )
 

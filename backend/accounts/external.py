@@ -96,7 +96,10 @@ def follow(session: WriteSession, row: Account, *, role: Role | None, name: str)
             "accounts:account:follow_provider",
             subject=f"account {row.name}",
             outcome="succeeded",
-            details={"role": [before[0], row.role], "name": [before[1], row.name]},
+            details={
+                "before": {"role": before[0], "name": before[1]},
+                "after": {"role": row.role, "name": row.name},
+            },
         )
 
 

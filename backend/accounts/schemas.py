@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from backend.accounts.audit_words import Difference
 from backend.core import clock
 from backend.core.access import Actor, Role
 
@@ -142,7 +143,8 @@ class NewApiToken:
 
 
 class AuditRow(View):
-    """One event. details: small JSON without secrets and personal values. hash: of its row."""
+    """One event. sentence: in words for people. changes: old and new values of what it changed.
+    details: small JSON without secrets and personal values. hash: of its row."""
 
     number: int
     at: datetime
@@ -152,6 +154,8 @@ class AuditRow(View):
     subject: str
     phase: str
     outcome: str
+    sentence: str
+    changes: list[Difference]
     details: dict[str, Any]
     hash: str
 

@@ -41,10 +41,10 @@ def list_(
     with cli.unit_read() as (session, actor):
         page = audit_log.list_events(session, actor, filters=filters, before=cursor, limit=limit)
     rows = [
-        [row.number, row.at, row.actor_name, row.action, row.subject, row.outcome or row.phase]
+        [row.number, row.at, row.actor_name, row.sentence, row.action, row.outcome or row.phase]
         for row in page.items
     ]
-    text = cli.table(["No.", "WHEN", "BY", "ACTION", "ABOUT", "OUTCOME"], rows)
+    text = cli.table(["No.", "WHEN", "BY", "WHAT", "ACTION", "OUTCOME"], rows)
     cli.emit(page, as_json, text + cli.more(page.next_cursor))
 
 
@@ -56,7 +56,10 @@ def show(
     """One event with its details."""
     with cli.unit_read() as (session, actor):
         row = audit_log.get(session, actor, number=number)
-    lines = [f"{name}: {value}" for name, value in row.model_dump(exclude={"details"}).items()]
+    apart = {"details", "changes", "sentence"}
+    lines = [row.sentence]
+    lines += [f"- {each.field}: {each.old}\n+ {each.field}: {each.new}" for each in row.changes]
+    lines += [f"{name}: {value}" for name, value in row.model_dump(exclude=apart).items()]
     lines.append(f"details: {json.dumps(row.details, ensure_ascii=False, indent=2)}")
     cli.emit(row, as_json, "\n".join(lines))
 

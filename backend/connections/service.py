@@ -123,7 +123,8 @@ def save(
         subject=f"{kind} of {row.name}",
         outcome="succeeded",
         details={
-            "changed": changed,
+            "before": {name: old.get(name, "") for name in changed},
+            "after": {name: plain.get(name, "") for name in changed},
             "secrets_set": sorted(sealed),
             "secrets_cleared": sorted(clear_secrets),
         },

@@ -42,8 +42,7 @@ def table(page: AuditPage, current: int | None) -> int | None:
         key="audit.table",
         alt="Events of the audit log, newest first",
         states=("Outcome",),
-        # A whole URN would push the outcome out of sight; the details have it in full.
-        config={"About": st.column_config.TextColumn("About", width=190)},
+        config={"What": st.column_config.TextColumn("What", width="large")},
     )
 
 
@@ -53,9 +52,8 @@ def _row(row: AuditRow) -> dict[str, Any]:
         "When": row.at,
         "Exact time": times.exact(row.at),
         "By": row.actor_name,
+        "What": row.sentence,
         "Action": row.action,
-        "About": row.subject,
-        "Phase": row.phase,
         "Outcome": row.outcome,
     }
 
@@ -64,6 +62,16 @@ def details(row: AuditRow) -> None:
     """Everything about one event."""
     if row.outcome:
         status.badge(row.outcome)
-    st.markdown(f"**{escape(row.action)}** {escape(row.subject)}")
-    st.caption(f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}")
+    st.markdown(f"**{escape(row.sentence)}**")
+    st.caption(
+        f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}, "
+        f"action {escape(row.action)}"
+    )
+    if row.changes:
+        tables.show(
+            row.changes,
+            lambda each: {"Field": each.field, "Before": each.old, "After": each.new},
+            key="audit.changes",
+            alt="What the event changed, with the values before and after it",
+        )
     st.json(row.details)
