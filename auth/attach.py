@@ -1,7 +1,8 @@
 """A Streamlit session is attached to again only by the person it belongs to.
 
 After a lost connection the browser names its old session in the websocket's handshake, and
-Streamlit takes whoever knows the name. Here the cookies decide too: anybody else begins a new one.
+Streamlit takes whoever knows the name. Here the cookies decide too: anybody else begins a new one,
+and sends no file into it.
 """
 
 import threading
@@ -19,6 +20,8 @@ from backend.core.log import get_logger
 
 log = get_logger(__name__)
 
+#: Behind it stand the session's and the file's names.
+UPLOADS = "/_stcore/upload_file/"
 _PROTOCOL = "sec-websocket-protocol"
 #: Streamlit's list: its own name, the XSRF token, the session to attach to.
 _PLACE = 2
@@ -45,16 +48,27 @@ async def own_session_only(scope: Scope) -> Scope:
     entries = [entry.strip() for entry in headers.get(_PROTOCOL, "").split(",")]
     if len(entries) <= _PLACE or not entries[_PLACE]:
         return scope
-    with _lock:
-        owner = _owners.get(entries[_PLACE])
-    if owner is not None and owner == await run_in_threadpool(_asks, headers):
+    if await _is_own(entries[_PLACE], headers):
         return scope
-    if owner is not None:
-        log.warning("A browser asked for the session of somebody else, and got a new one.")
     kept = entries[:_PLACE]
     raw = [(name, value) for name, value in scope["headers"] if name.lower() != _PROTOCOL.encode()]
     raw.append((_PROTOCOL.encode(), ", ".join(kept).encode("latin-1")))
     return {**scope, "headers": raw, "subprotocols": kept}
+
+
+async def may_upload(scope: Scope) -> bool:
+    """Whether a request to Streamlit's upload route is about a session of this browser's person."""
+    session_id = scope["path"].removeprefix(UPLOADS).partition("/")[0]
+    return await _is_own(session_id, Headers(scope=scope))
+
+
+async def _is_own(session_id: str, headers: Headers) -> bool:
+    with _lock:
+        owner = _owners.get(session_id)
+    own = owner is not None and owner == await run_in_threadpool(_asks, headers)
+    if owner is not None and not own:
+        log.warning("A browser asked for the session of somebody else, and did not get it.")
+    return own
 
 
 def _asks(headers: Headers) -> str:

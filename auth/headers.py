@@ -48,6 +48,9 @@ class SecurityHeaders:
 
         if scope["path"].startswith(CLOSED_PATHS):
             await PlainTextResponse("Not found.", 404)(scope, receive, with_headers)
+        elif scope["path"].startswith(attach.UPLOADS) and not await attach.may_upload(scope):
+            refusal = PlainTextResponse("This is not your session. Load the page anew.", 403)
+            await refusal(scope, receive, with_headers)
         else:
             await self.app(scope, receive, with_headers)
 

@@ -2,6 +2,10 @@
 
 Runs tests/faults and prints one row per cell: what the person saw, what was stored. Cells that
 another room's test proves are named; `--all` runs those too. Exits 1 when any cell is wrong.
+
+    python -m benchmarks.faults kills [--workers 3] [--kills 20]      workers die (_kills.py)
+    python -m benchmarks.faults soak [--seconds 600] [--people 50]    hours in minutes (_soak.py)
+    python -m benchmarks.faults bodies [--slow 300] [--rate 100]      bodies that do not come
 """
 
 import argparse
@@ -11,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import _kills, _soak
 from tests.faults import matrix
 from tests.faults.matrix import Cell
 
@@ -39,7 +44,9 @@ class Collector:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    if sys.argv[1:2] and sys.argv[1] in _OTHERS:
+        return _OTHERS[sys.argv[1]](sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="run the other rooms' proofs too")
     parser.add_argument("--markdown", type=Path, help="write the table into this file's marks")
     wanted = parser.parse_args()
@@ -100,6 +107,30 @@ def _write(path: Path, rows: list[Any]) -> None:
     before, _, rest = path.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     path.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after)
+
+
+def _numbers(arguments: list[str], **defaults: int) -> dict[str, int]:
+    parser = argparse.ArgumentParser()
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    return vars(parser.parse_args(arguments))
+
+
+def _kills_main(arguments: list[str]) -> int:
+    outcome = _kills.run(**_numbers(arguments, workers=3, kills=20))
+    print(_kills.text(outcome))
+    return 1 if outcome.problems else 0
+
+
+def _soak_main(arguments: list[str]) -> int:
+    return _soak.soak(**_numbers(arguments, seconds=600, people=50))
+
+
+def _bodies_main(arguments: list[str]) -> int:
+    return _soak.bodies(**_numbers(arguments, slow=300, rate=100, seconds=10))
+
+
+_OTHERS = {"kills": _kills_main, "soak": _soak_main, "bodies": _bodies_main}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from auth import attach
+from auth.headers import SecurityHeaders
 from backend.accounts import sessions
 from backend.core.database import Database
 
@@ -69,3 +72,18 @@ class TestAttach:
 
     def test_a_handshake_without_one_stays_as_it_is(self, database: Database) -> None:
         assert asked_for("streamlit, token") == ""
+
+
+class TestUploads:
+    def upload(self, **cookies: str) -> tuple[int, str]:
+        """What a file into SESSION is answered by the middleware, or by what stands behind it."""
+        inner = PlainTextResponse("taken", 200)
+        client = TestClient(SecurityHeaders(inner), cookies=cookies)
+        answer = client.put(f"/_stcore/upload_file/{SESSION}/file", content=b"x")
+        return answer.status_code, answer.text
+
+    def test_only_the_person_sends_files_into_a_session(self, cookie: str) -> None:
+        assert self.upload(portal_session=cookie) == (200, "taken")
+        for cookies in ({}, {"portal_session": "made-up"}, {"portal_browser": "nonce"}):
+            status, text = self.upload(**cookies)
+            assert (status, text.startswith("This is not your session")) == (403, True)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from backend.accounts import state_check
 from backend.cli import common
 from backend.cli.main import main
 from backend.core import startup
 from backend.core.access import SYSTEM
 from backend.core.audit import record
-from backend.core.database import Database, forget_databases
+from backend.core.database import Database, forget_databases, get_database
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -47,6 +48,11 @@ def test_the_commands_say_damaged_where_and_the_way_back(
     assert f"The state database {damaged} is damaged" in said
     assert "restore FILE --replace" in said
     assert "Something went wrong" not in said
+
+
+def test_the_daily_check_finds_it(damaged: Path) -> None:
+    found = state_check.problem(get_database(), full=False)
+    assert f"The state database {damaged} is damaged" in found
 
 
 def test_a_refused_backup_leaves_no_empty_state(
