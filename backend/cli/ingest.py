@@ -108,6 +108,28 @@ def run(
         raise cli.Failed(f"Run {view.run_id} failed. {view.detail}")
 
 
+@app.command("jobs")
+def jobs(
+    dataset_urn: Annotated[str, typer.Option("--dataset-urn", help="DataHub dataset URN.")],
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """The data jobs that write a dataset, the one of its latest run first; for --job-urn."""
+    from backend.ingestion import data_jobs
+
+    found = data_jobs.list_jobs(
+        cli.database(), cli.actor(), dataset_urn=dataset_urn, environment=environment
+    )
+    rows: list[list[Any]] = [
+        [job.name, job.flow, job.last_status or "no run", job.last_at, job.urn]
+        for job in found.items
+    ]
+    text = (
+        cli.table(["job", "flow", "last run", "at", "urn"], rows) if rows else "No job writes it."
+    )
+    cli.emit(found.document(), json, text)
+
+
 @app.command("status")
 def status(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False

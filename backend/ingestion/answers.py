@@ -187,3 +187,23 @@ class SourceAnswer(TypedDict):
 class SourceList(TypedDict):
     items: list[SourceAnswer]
     total: int
+
+
+class DataJobAnswer(TypedDict):
+    """A data job that writes a dataset. latest: the dataset's last run was one of it; lastStatus:
+    of the job's own last run in DataHub, null when there is none."""
+
+    jobUrn: str
+    name: str
+    flow: str
+    orchestrator: str
+    latest: bool
+    lastStatus: str | None
+    lastAt: str | None
+
+
+class DataJobList(TypedDict):
+    """The job to pick first. total counts those beyond the first 50, too."""
+
+    items: list[DataJobAnswer]
+    total: int

@@ -52,4 +52,5 @@ def _to_ingest(gms: StandIn) -> None:
         "urn:li:dataJob:(urn:li:dataFlow:(airflow,nightly,PROD),refresh)",
         name="Nightly refresh",
         structured={STATE_MACHINE_PROPERTY: STATE_MACHINE_ARN},
+        writes=[athena("marketing.campaigns")],
     )

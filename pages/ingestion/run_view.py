@@ -1,23 +1,35 @@
 """Ask for a run: the form, everything that will be sent, and the confirmation."""
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from backend.core.access import Actor
 from backend.core.errors import PortalError
 from backend.ingestion import runs, search
+from backend.ingestion.data_jobs import DataJobs
 from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, StartFailed
 from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
+from pages.ingestion import job_choice
 from pages.shared import confirm, filters, names, status, times
-from pages.shell import calls, flash
+from pages.shell import calls, errors, flash
 from pages.shell.errors import escape
 
 DIALOG = "ingestion.confirm"
 _PREVIEW = "ingestion.preview"
 _REASON = "ingestion.reason"
 _RERUN_OF = "ingestion.rerun_of"
+
+
+@dataclass(frozen=True)
+class _Review:
+    """What the dialog shows. jobs: those to pick from; note: why none is there or was taken."""
+
+    request: Request
+    preview: Preview
+    jobs: DataJobs
+    note: str
 
 
 def form(environment: str) -> Request | None:
@@ -80,13 +92,47 @@ def fill_from(run: RunView) -> None:
 
 
 def review(request: Request) -> None:
-    """Ask everybody concerned what would happen, and open the dialog."""
+    """Ask everybody concerned what would happen, and open the dialog.
+
+    A dataset without a job is reviewed with the job that writes it; the dialog lets another be
+    picked, or none.
+    """
+    with st.spinner("Asking the mapping, DataHub and AWS …"):
+        jobs, note = job_choice.of_dataset(request)
+        selected = job_choice.select(request, jobs)
+        preview: Preview | None
+        try:
+            preview = calls.on_database(runs.preview, request=selected)
+        except PortalError as exc:
+            if selected == request:
+                errors.show(exc)
+                return
+            # The job was nobody's wish yet: what is wrong with it must not hide the dataset's rule.
+            note, selected = f"The data job was not taken: {exc.message}", request
+            preview = calls.run(runs.preview, request=request)
+    if preview is not None:
+        _open(_Review(selected, preview, jobs, note))
+
+
+def _open(found: _Review) -> None:
+    request = _confirmable(found.request, found.preview)
+    st.session_state[_PREVIEW] = replace(found, request=request)
+    confirm.open_dialog(DIALOG)
+
+
+def _pick(found: _Review) -> None:
+    """The job's select box; another choice is reviewed anew, because it may name another target."""
+    chosen = job_choice.draw(found.request, found.jobs, found.note)
+    if chosen == (found.request.job_urn or ""):
+        return
+    request = replace(
+        found.request, job_urn=chosen or None, expected_target=None, expected_rule=None
+    )
     with st.spinner("Asking the mapping, DataHub and AWS …"):
         preview = calls.run(runs.preview, request=request)
-    if preview is None:
-        return
-    st.session_state[_PREVIEW] = (_confirmable(request, preview), preview)
-    confirm.open_dialog(DIALOG)
+    if preview is not None:
+        _open(_Review(request, preview, found.jobs, ""))
+        st.rerun()
 
 
 def _confirmable(request: Request, preview: Preview) -> Request:
@@ -108,15 +154,16 @@ def dialog(actor: Actor) -> None:
     """The confirmation, while it is open."""
     if not confirm.is_open(DIALOG) or _PREVIEW not in st.session_state:
         return
-    request, preview = st.session_state[_PREVIEW]
+    found: _Review = st.session_state[_PREVIEW]
+    request, preview = found.request, found.preview
     blocked = _blocked(preview)
     if blocked:
-        _refuse(blocked, preview)
+        _refuse(blocked, found)
         return
     confirm.ask(
         DIALOG,
         title="Run the ingestion of this dataset?",
-        body=lambda: _show(preview),
+        body=lambda: _show(found),
         action="Start the run",
         on_confirm=lambda: _start(actor, request),
         typed=names.urn_name(request.dataset_urn or request.job_urn or "")
@@ -167,10 +214,13 @@ def _blocked(preview: Preview) -> str:
     return preview.target_problem
 
 
-def _refuse(why: str, preview: Preview) -> None:
+def _refuse(why: str, found: _Review) -> None:
+    preview = found.preview
+
     @st.dialog("This cannot be started", width="large", on_dismiss=confirm.close)
     def refused() -> None:
         st.warning(escape(why), icon=":material/block:")
+        _pick(found)
         if preview.running is not None:
             _line(preview.running)
         if preview.resolution.answer is None:
@@ -184,7 +234,9 @@ def _refuse(why: str, preview: Preview) -> None:
     refused()
 
 
-def _show(preview: Preview) -> None:
+def _show(found: _Review) -> None:
+    _pick(found)
+    preview = found.preview
     explain(preview.resolution)
     if preview.machine_type == "EXPRESS":
         st.caption("An EXPRESS state machine: it can neither be followed nor stopped.")

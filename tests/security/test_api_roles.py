@@ -44,6 +44,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     ),
     "POST /api/ingestion/run": (P.INGESTION_RUN, {"datasetUrn": URN}),
     "GET /api/ingestion/datasets": (P.INGESTION_READ, None),
+    "GET /api/ingestion/jobs": (P.INGESTION_READ, None),
     "GET /api/ingestion/runs": (P.INGESTION_READ, None),
     "GET /api/ingestion/runs/{run_id}": (P.INGESTION_READ, None),
     "POST /api/ingestion/runs/{run_id}/stop": (P.INGESTION_RUN, None),

@@ -9,8 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State
 from backend.core.log import get_logger, mask_text, new_reference
-from backend.ingestion import datasets, executions, runs, service, tracker
-from backend.ingestion.answers import DatasetList, HistoryAnswer, LogAnswer, RunAnswer, RunList
+from backend.ingestion import data_jobs, datasets, executions, runs, service, tracker
+from backend.ingestion.answers import (
+    DataJobList,
+    DatasetList,
+    HistoryAnswer,
+    LogAnswer,
+    RunAnswer,
+    RunList,
+)
 from backend.ingestion.errors import AlreadyRunning, KeyReused, StartFailed
 from backend.ingestion.schemas import Request, RunFilter
 
@@ -110,6 +117,19 @@ def list_datasets(
         session, caller, environment=environment, text=text, only=only, limit=limit, cursor=cursor
     )
     return page.document()
+
+
+@router.get("/jobs")
+def list_jobs(
+    database: State,
+    caller: Caller,
+    datasetUrn: Annotated[str, Query(min_length=1, max_length=2000)],
+    environment: str | None = None,
+) -> DataJobList:
+    """The data jobs that write a dataset in DataHub, the one of its latest run first."""
+    return data_jobs.list_jobs(
+        database, caller, dataset_urn=datasetUrn, environment=environment
+    ).document()
 
 
 @router.get("/runs")

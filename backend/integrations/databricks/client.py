@@ -118,6 +118,7 @@ class DatabricksClient:
                 _retry_stop_after_attempts_count=1,
                 _retry_stop_after_attempts_duration=self._timeout,
             )
+        _never_again_after_a_break(self._connection)
         return self
 
     def __exit__(
@@ -151,3 +152,15 @@ class DatabricksClient:
                 "Look at the warehouse's query history before repeating it.",
             ) from exc
         return int(found[0][0]) if found and found[0] else 0
+
+
+def _never_again_after_a_break(connection: Any) -> None:
+    """Send no request again whose answer was lost: the statement may have been carried out.
+
+    The connector counts POST among what may be repeated (`DatabricksRetryPolicy`, 4.9), so its HTTP
+    library would send a statement once more when the connection breaks after it was sent; no
+    setting of the connector turns that off. A connection that never came about sent nothing, and a
+    429 or 503 with Retry-After did nothing: those are still tried once more.
+    """
+    connection.session.backend.retry_policy.read = False
+    connection.session.backend.retry_policy.other = False

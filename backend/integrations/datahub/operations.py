@@ -182,6 +182,51 @@ fragment related on EntityLineageResult {
 }
 """
 
+#: The jobs whose output is a dataset, each with its last run, and the job of the dataset's own.
+#: By lineage, since `relationships` of the type Produces has every run of a job beside the job.
+WRITERS = """
+query portalWriters($urn: String!, $lineage: SearchAcrossLineageInput!) {
+  dataset(urn: $urn) {
+    urn
+    exists
+    runs(start: 0, count: 1, direction: OUTGOING) {
+      runs {
+        urn
+        relationships(
+          input: { types: ["InstanceOf"], direction: OUTGOING, start: 0, count: 1 }
+        ) { relationships { entity { urn type } } }
+      }
+    }
+  }
+  searchAcrossLineage(input: $lineage) {
+    total
+    searchResults {
+      degree
+      entity {
+        urn
+        type
+        ... on DataJob {
+          jobId
+          dataFlow { flowId orchestrator }
+          properties { name }
+          runs(start: 0, count: 1) {
+            runs {
+              urn
+              state(limit: 1) {
+                status
+                timestampMillis
+                durationMillis
+                result { resultType }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+"""
+
 CREATE_TAG = """
 mutation portalCreateTag($input: CreateTagInput!) { createTag(input: $input) }
 """

@@ -14,6 +14,9 @@ from backend.integrations.datahub.schemas import (
     Field,
     IngestionSource,
     Link,
+    ProcessRun,
+    Writers,
+    WritingJob,
 )
 
 Json = dict[str, Any]
@@ -124,6 +127,55 @@ def execution_request(found: Json) -> ExecutionRequest:
         started_at=_instant(result.get("startTimeMs")),
         duration_ms=result.get("durationMs"),
         report=result.get("report"),
+    )
+
+
+def writers(found: Json) -> Writers:
+    """From the answer to operations.WRITERS; the last run's job comes also without lineage."""
+    page: Json = found.get("searchAcrossLineage") or {}
+    latest = _parent_of_last_run(found.get("dataset") or {})
+    direct = [each["entity"] for each in page.get("searchResults") or [] if each["degree"] == 1]
+    jobs = [_writing_job(job, latest) for job in direct if job.get("type") == "DATA_JOB"]
+    if latest and not any(job.latest for job in jobs):
+        jobs.append(_writing_job({"urn": latest}, latest))
+    jobs.sort(key=lambda job: (not job.latest, job.name, job.urn))
+    return Writers(tuple(jobs), max(page.get("total") or 0, len(jobs)))
+
+
+def _parent_of_last_run(dataset: Json) -> str | None:
+    """The job of the newest run that wrote the dataset; a run may belong to a flow alone."""
+    for run in (dataset.get("runs") or {}).get("runs") or []:
+        for edge in ((run or {}).get("relationships") or {}).get("relationships") or []:
+            entity: Json = edge.get("entity") or {}
+            if entity.get("type") == "DATA_JOB":
+                return str(entity["urn"])
+    return None
+
+
+def _writing_job(found: Json, latest: str | None) -> WritingJob:
+    urn = str(found["urn"])
+    key = urns.parse_data_job(urn)
+    flow = urns.key_parts(key.flow)
+    runs = (found.get("runs") or {}).get("runs") or []
+    return WritingJob(
+        urn=urn,
+        name=(found.get("properties") or {}).get("name") or key.job_id,
+        flow=flow[1] if len(flow) > 1 else key.flow,
+        orchestrator=flow[0],
+        last_run=process_run(runs[0]) if runs and runs[0] else None,
+        latest=urn == latest,
+    )
+
+
+def process_run(found: Json) -> ProcessRun:
+    """A run with its newest event; without any it is only known to be."""
+    event: Json = next(iter(found.get("state") or []), {}) or {}
+    return ProcessRun(
+        urn=found["urn"],
+        at=_instant(event.get("timestampMillis")),
+        result=(event.get("result") or {}).get("resultType") or "",
+        running=event.get("status") == "STARTED",
+        duration_ms=event.get("durationMillis"),
     )
 
 

@@ -6,9 +6,11 @@ from typing import Any
 from backend.core.errors import InvalidInput, NotFound, TooMuch
 from backend.integrations.datahub import operations, parse, urns
 from backend.integrations.datahub.gateway import Gateway
-from backend.integrations.datahub.schemas import ColumnLineage, Dataset, SearchPage
+from backend.integrations.datahub.schemas import ColumnLineage, Dataset, SearchPage, Writers
 
 _NEIGHBOURS = 100  # of a dataset, in either direction
+#: Jobs that write one dataset, of which a person picks one; each costs the server a search.
+MAX_WRITERS = 50
 _SEARCH_WINDOW = 10_000  # DataHub's index answers no page beyond it
 
 
@@ -119,6 +121,29 @@ class ReadCalls:
             if assignment.get("propertyUrn") == property_urn:
                 return parse.aspect_values(assignment)
         return ()
+
+    def writers(self, dataset_urn: str) -> Writers:
+        """The data jobs that write a dataset, at most 50, each with its last run.
+
+        Raises NotFound for a dataset that DataHub does not have.
+        """
+        urns.parse_dataset(dataset_urn)
+        direct = {"field": "degree", "condition": "EQUAL", "values": ["1"]}
+        lineage = {
+            "urn": dataset_urn,
+            "direction": "UPSTREAM",
+            "types": ["DATA_JOB"],
+            "query": "*",
+            "start": 0,
+            "count": MAX_WRITERS,
+            "orFilters": [{"and": [direct]}],
+            "searchFlags": {"skipHighlighting": True, "skipAggregates": True, "skipCache": True},
+        }
+        found = self._gateway.query(operations.WRITERS, {"urn": dataset_urn, "lineage": lineage})
+        dataset = found.get("dataset")
+        if not dataset or dataset.get("exists") is False:
+            raise NotFound(f"DataHub has no dataset {dataset_urn}.")
+        return parse.writers(found)
 
     def _scrolled_page(
         self, name: str, value: str, count: int, scroll_id: str | None

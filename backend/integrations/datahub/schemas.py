@@ -148,6 +148,37 @@ class SearchPage:
 
 
 @dataclass(frozen=True)
+class ProcessRun:
+    """A run as DataHub knows it. result: SUCCESS, FAILURE, SKIPPED, UP_FOR_RETRY; "" until then."""
+
+    urn: str
+    at: datetime | None = None
+    result: str = ""
+    running: bool = False
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class WritingJob:
+    """A data job whose output is a dataset. latest: the dataset's last run was one of this job."""
+
+    urn: str
+    name: str
+    flow: str
+    orchestrator: str
+    last_run: ProcessRun | None = None
+    latest: bool = False
+
+
+@dataclass(frozen=True)
+class Writers:
+    """The job of the dataset's last run first, then by name; total counts those not read, too."""
+
+    jobs: tuple[WritingJob, ...]
+    total: int
+
+
+@dataclass(frozen=True)
 class ExecutionRequest:
     """One run of an ingestion source. status: "PENDING" until an executor takes it."""
 

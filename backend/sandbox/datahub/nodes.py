@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.sandbox.datahub import lineage, registry
+from backend.sandbox.datahub import lineage, process_runs, registry
 from backend.sandbox.datahub.search import graphql_type
 from backend.sandbox.datahub.store import Store
 
@@ -142,6 +142,9 @@ class Dataset(Entity):
     def lineage(self, _info: Any, input: Json) -> Json:
         return lineage.neighbours(self._store, self.urn, input, entity)
 
+    def runs(self, _info: Any, direction: str, start: int = 0, count: int = 20) -> Json:
+        return process_runs.of_dataset(self._store, self.urn, direction, start, count)
+
     def _field(self, field: Json) -> Json:
         members = (field.get("type") or {}).get("type") or {}
         member = next(iter(members), "").rsplit(".", 1)[-1]
@@ -199,6 +202,9 @@ class DataJob(Entity):
     def inputOutput(self) -> Json | None:
         found = self._aspect("dataJobInputOutput")
         return None if found is None else {"fineGrainedLineages": lineage.columns(found)}
+
+    def runs(self, _info: Any, start: int = 0, count: int = 20) -> Json:
+        return process_runs.of_job(self._store, self.urn, start, count)
 
 
 class DataPlatform(Entity):

@@ -4,7 +4,7 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from backend.sandbox.datahub import nodes, registry, search
+from backend.sandbox.datahub import nodes, process_runs, registry, search
 from backend.sandbox.datahub.refusals import Refused
 from backend.sandbox.datahub.search import Document
 
@@ -71,6 +71,30 @@ def scroll_across(info: Info, input: Json) -> Json:
     }
 
 
+def data_process_instance(info: Info, urn: str) -> process_runs.DataProcessInstance:
+    """A run; an object also for one that does not exist, whose `exists` says so."""
+    if registry.entity_type(urn) != "dataProcessInstance":
+        raise Refused(400, f"Failed to convert urn {urn}: not a dataProcessInstance")
+    return process_runs.DataProcessInstance(info.context.store, urn)
+
+
+def search_across_lineage(info: Info, input: Json) -> Json:
+    """Data jobs one hop upstream of a dataset, which is all the lineage that the stand-in keeps."""
+    if input["direction"] != "UPSTREAM" or input.get("types") != ["DATA_JOB"]:
+        raise Refused(400, "The stand-in knows only the data jobs that write a dataset")
+    store, urn = info.context.store, input.get("urn") or ""
+    start = input.get("start") or 0
+    count = 10 if input.get("count") is None else input["count"]
+    found = sorted(job for job in store.urns("dataJob") if urn in process_runs.outputs(store, job))
+    here = found[start : start + count]
+    return {
+        "start": start,
+        "count": len(here),
+        "total": len(found),
+        "searchResults": [{"entity": nodes.entity(store, job), "degree": 1} for job in here],
+    }
+
+
 def _search(info: Info, kinds: list[str], input: Json) -> Json:
     found = _find(info, kinds, input)
     start = input.get("start") or 0
@@ -127,4 +151,6 @@ RESOLVERS: dict[str, Any] = {
     "search": search_one_type,
     "searchAcrossEntities": search_across,
     "scrollAcrossEntities": scroll_across,
+    "searchAcrossLineage": search_across_lineage,
+    "dataProcessInstance": data_process_instance,
 }

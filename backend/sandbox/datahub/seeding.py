@@ -116,8 +116,10 @@ class Seeding:
         name: str | None = None,
         structured: Mapping[str, str | float | Sequence[str | float]] | None = None,
         custom_properties: Mapping[str, str] | None = None,
+        writes: Sequence[str] = (),
     ) -> None:
-        """A data job with its flow. structured: property URN → value; the definition is made."""
+        """A data job with its flow. structured: property URN → value; the definition is made.
+        writes: URNs of its output datasets."""
         key = registry.key_value(urn)
         flow_id = registry.key_value(key["flow"])["flowId"]
         self.store.upsert(key["flow"], "dataFlowInfo", {"name": flow_id, "customProperties": {}})
@@ -130,6 +132,9 @@ class Seeding:
                 "customProperties": dict(custom_properties or {}),
             },
         )
+        if writes:
+            outputs: Json = {"inputDatasets": [], "outputDatasets": list(writes)}
+            self.store.upsert(urn, "dataJobInputOutput", outputs)
         assignments = []
         for property_urn, given in (structured or {}).items():
             values = [given] if isinstance(given, (str, int, float)) else list(given)
@@ -139,6 +144,24 @@ class Seeding:
             assignments.append({"propertyUrn": property_urn, "values": typed})
         if assignments:
             self.store.upsert(urn, "structuredProperties", {"properties": assignments})
+
+    def seed_process_run(
+        self, run_id: str, *, job: str, wrote: str, at: int, result: str | None = None
+    ) -> str:
+        """A run of a job that wrote a dataset; its URN. at: ms. result: None while it goes."""
+        urn = f"urn:li:dataProcessInstance:{run_id}"
+        created = {"time": at, "actor": DEFAULT_ACTOR}
+        event: Json = {"timestampMillis": at, "status": "COMPLETE" if result else "STARTED"}
+        if result:
+            event |= {"result": {"type": result, "nativeResultType": "airflow"}}
+        self.store.upsert(
+            urn, "dataProcessInstanceProperties", {"name": run_id, "created": created}
+        )
+        parent = {"parentTemplate": job, "upstreamInstances": []}
+        self.store.upsert(urn, "dataProcessInstanceRelationships", parent)
+        self.store.upsert(urn, "dataProcessInstanceOutput", {"outputs": [wrote]})
+        self.store.upsert(urn, "dataProcessInstanceRunEvent", event)
+        return urn
 
     def seed_structured_property(
         self, urn: str, *, number: bool = False, multiple: bool = False

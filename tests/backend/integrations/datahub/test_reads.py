@@ -1,5 +1,7 @@
 """What the adapter reads, against the stand-in."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from backend.core.errors import InvalidInput, NotFound, TooMuch
@@ -189,6 +191,52 @@ class TestDataJobProperty:
 
     def test_is_empty_for_an_unset_property_or_an_unknown_job(self, client):
         assert client.data_job_structured_property(NIGHTLY, ARN) == ()
+
+
+OTHER_JOB = "urn:li:dataJob:(urn:li:dataFlow:(airflow,portal,PROD),an_early_one)"
+
+
+class TestWriters:
+    def test_the_job_of_the_latest_run_stands_first(self, gms, client):
+        gms.seed_dataset(CUSTOMER)
+        gms.seed_data_job(OTHER_JOB, writes=[CUSTOMER])
+        gms.seed_data_job(NIGHTLY, writes=[CUSTOMER, ORDERS])
+        gms.seed_process_run("old", job=OTHER_JOB, wrote=CUSTOMER, at=1_000, result="SUCCESS")
+        gms.seed_process_run("new", job=NIGHTLY, wrote=CUSTOMER, at=2_000, result="FAILURE")
+
+        found = client.writers(CUSTOMER)
+
+        assert [job.urn for job in found.jobs] == [NIGHTLY, OTHER_JOB]
+        assert [job.latest for job in found.jobs] == [True, False]
+        assert [job.last_run.result for job in found.jobs] == ["FAILURE", "SUCCESS"]
+        assert found.jobs[0].last_run.at == datetime.fromtimestamp(2, UTC)
+        assert (found.jobs[0].flow, found.jobs[0].orchestrator) == ("portal", "airflow")
+
+    def test_a_run_tells_its_job_where_no_lineage_does(self, gms, client):
+        gms.seed_dataset(CUSTOMER)
+        gms.seed_data_job(NIGHTLY)
+        gms.seed_process_run("new", job=NIGHTLY, wrote=CUSTOMER, at=2_000)
+
+        found = client.writers(CUSTOMER)
+
+        assert [(job.urn, job.latest) for job in found.jobs] == [(NIGHTLY, True)]
+        assert found.total == 1
+
+    def test_a_run_of_a_flow_alone_names_no_job(self, gms, client):
+        gms.seed_dataset(CUSTOMER)
+        flow = NIGHTLY.removeprefix("urn:li:dataJob:(").rpartition(",")[0]
+        gms.seed_data_job(NIGHTLY, writes=[CUSTOMER])
+        gms.seed_process_run("new", job=flow, wrote=CUSTOMER, at=2_000)
+
+        found = client.writers(CUSTOMER)
+
+        assert [(job.urn, job.latest, job.last_run) for job in found.jobs] == [
+            (NIGHTLY, False, None)
+        ]
+
+    def test_a_dataset_that_nobody_knows_is_not_found(self, client):
+        with pytest.raises(NotFound, match="has no dataset"):
+            client.writers(CUSTOMER.replace("customer", "nobody"))
 
 
 def test_make_url_addresses_the_page_in_the_web_interface(gms, client):
