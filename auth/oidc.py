@@ -20,7 +20,7 @@ from auth.paths import CALLBACK_PATH, PROVIDER_LOGOUT_PATH, PROVIDER_PATH
 from backend.accounts import provider_flows, provider_sessions, provider_trips, providers
 from backend.accounts.provider_flows import Flow
 from backend.core.database import get_database
-from backend.core.errors import PortalError
+from backend.core.errors import NotPermitted, PortalError
 from backend.core.log import get_logger
 
 log = get_logger(__name__)
@@ -33,10 +33,13 @@ _MAX_ADDRESS = 6_000
 
 def page() -> bool:
     """Draw the providers' part of the sign-in page; True when the browser is on its way to one."""
-    configured = providers.load().providers
-    error = _error()
-    if error:
-        st.error(html_free(error), icon=":material/error:")
+    loaded = providers.load()
+    configured, error = loaded.providers, show_error()
+    if loaded.problems:
+        st.warning(
+            "Single sign-on is not configured as it should be. An admin runs doctor on the server.",
+            icon=":material/warning:",
+        )
     automatic = [provider for provider in configured if provider.auto_login]
     if len(automatic) == 1 and not error and not {CHOOSE, "emergency"} & {*st.query_params}:
         ticket_form.post(PROVIDER_PATH, {"provider": automatic[0].name, "next": ""})
@@ -59,6 +62,14 @@ def ask_again(provider: str) -> None:
     ticket_form.post(PROVIDER_PATH, {"provider": provider, "fresh": "1", "next": ""})
 
 
+def show_error() -> bool:
+    """Draw the sentence of this browser's last refused try, and say whether there is one."""
+    error = last_error()
+    if error:
+        st.error(html_free(error), icon=":material/error:")
+    return bool(error)
+
+
 def html_free(text: str) -> str:
     """The sentence as text: names from outside may hold Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
@@ -70,14 +81,13 @@ async def start(request: Request) -> Response:
     if isinstance(form, Response):
         return form
     name = str(form.get("provider", ""))[:150]
+    next_path, fresh = forms.local_path(str(form.get("next", ""))), bool(form.get("fresh"))
     try:
         provider = providers.load().get(name)
-        started = await provider_trips.begin(provider, fresh=bool(form.get("fresh")))
-        await run_in_threadpool(
-            _remember, request, name, started, forms.local_path(str(form.get("next", "")))
-        )
+        started = await provider_trips.begin(provider, fresh=fresh)
+        await run_in_threadpool(_remember, request, name, started, next_path, fresh)
     except PortalError as exc:
-        return await _refused(request, name, exc.message)
+        return await _refused(request, name, exc.message, back=next_path)
     response = _leave(started.url, f"To {provider.title}")
     cookies.clear_provider(response, request)
     return response
@@ -90,12 +100,13 @@ async def callback(request: Request) -> Response:
         flow = await run_in_threadpool(_take, request, query.get("state", ""))
         provider = providers.load().get(flow.provider)
         answer = await provider_trips.finish(provider, flow, query)
-        raw = await run_in_threadpool(_open, request, provider, answer)
+        raw = await run_in_threadpool(_take_in, request, provider, answer, flow)
     except PortalError as exc:
         name, back = (flow.provider, flow.next_path) if flow else ("", "/")
         return await _refused(request, name, exc.message, back=back)
     response = forms.go(flow.next_path)
-    cookies.set_session(response, raw, https=request.url.scheme == "https")
+    if raw:
+        cookies.set_session(response, raw, https=request.url.scheme == "https")
     cookies.clear_provider(response, request)
     return response
 
@@ -166,7 +177,8 @@ def _write_down(request: Request, provider: str, error: str) -> None:
         )
 
 
-def _remember(request: Request, name: str, started: Any, next_path: str) -> None:
+def _remember(request: Request, name: str, started: Any, next_path: str, fresh: bool) -> None:
+    raw = request.cookies.get(cookies.session_name(), "")
     with get_database().write() as session:
         provider_flows.remember(
             session,
@@ -174,6 +186,7 @@ def _remember(request: Request, name: str, started: Any, next_path: str) -> None
             started=started,
             browser=_browser(request),
             next_path=next_path,
+            session_id=provider_sessions.asking(session, raw) if fresh else None,
         )
 
 
@@ -182,15 +195,21 @@ def _take(request: Request, state: str) -> Flow:
         return provider_flows.take(session, state=state, browser=_browser(request))
 
 
-def _open(request: Request, provider: providers.Provider, answer: Any) -> str:
+def _take_in(request: Request, provider: providers.Provider, answer: Any, flow: Flow) -> str:
+    """The raw token of a new session; "" after a step-up, whose session goes on."""
     with get_database().write() as session:
-        return provider_sessions.open_session(
-            session,
-            provider=provider,
-            answer=answer,
-            address=_address(request),
-            user_agent=request.headers.get("user-agent", ""),
-        )
+        if flow.session_id is None:
+            return provider_sessions.open_session(
+                session,
+                provider=provider,
+                answer=answer,
+                address=_address(request),
+                user_agent=request.headers.get("user-agent", ""),
+            )
+        goes_on = provider_sessions.confirm(session, provider=provider, answer=answer, flow=flow)
+    if not goes_on:
+        raise NotPermitted("You have no role in this portal any more. Ask an admin.")
+    return ""
 
 
 def _end_named(claims: dict[str, Any]) -> int:
@@ -198,14 +217,13 @@ def _end_named(claims: dict[str, Any]) -> int:
         return provider_sessions.end_named(session, issuer=str(claims["iss"]), claims=claims)
 
 
-def _error() -> str:
-    """The sentence of the last refused try; it stays while the tab is open and nobody tries."""
+def last_error() -> str:
+    """Why this browser's last try came to nothing, "" when it did not; asked once per load of a
+    page, and every try loads one."""
     browser = current.browser_nonce()
-    if browser:
+    if _ERROR not in st.session_state and browser:
         with get_database().write() as session:
-            error = provider_flows.take_error(session, browser=browser)
-        if error:
-            st.session_state[_ERROR] = error
+            st.session_state[_ERROR] = provider_flows.take_error(session, browser=browser)
     return str(st.session_state.get(_ERROR, ""))
 
 

@@ -64,6 +64,7 @@ try:
                 visibility="visible" if session.actor.may(page.permission) else "hidden",
             )
         )
+    step_up.tell()
     chosen = st.navigation(pages, expanded=True)
     chrome.draw(session)
     with measured.run(chosen.url_path or "overview"):

@@ -2,7 +2,8 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jmespath
@@ -36,19 +37,37 @@ def role_of(provider: Provider, claims: Claims) -> Role | None:
     Raises NotPermitted for a claim of a wrong type, and for groups that the provider left out
     (Entra's overage) when nothing else gave a role.
     """
-    groups, email = groups_of(provider, claims), _email(provider, claims)
-    _check_allowed(provider, groups, email)
-    found = set(_by_path(provider, claims))
-    mine = {f"{GROUP}{group}" for group in groups} | ({email} if email else set())
-    for role, entries in provider.roles.items():
-        if mine & {_entry(entry) for entry in entries}:
-            found.add(role)
+    found = grants(provider, claims)
     if not found and _left_out(provider, claims):
         raise NotPermitted(
             f"You are in more groups than the identity provider puts into its answer "
             f"({provider.groups_claim}). An admin limits the claim to the portal's groups."
         )
-    return next((role for role in ORDER if role in found), None)
+    return found[0].role if found else None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A role, and what gave it in words."""
+
+    role: Role
+    why: str
+
+
+def grants(provider: Provider, claims: Claims) -> list[Grant]:
+    """Every role that the mapping gives, the one that counts first; raises as `role_of` does."""
+    groups, email = groups_of(provider, claims), _email(provider, claims)
+    _check_allowed(provider, groups, email)
+    found = [Grant(role, "role_attribute_path") for role in _by_path(provider, claims)]
+    mine = {f"{GROUP}{group}": f"claim {provider.groups_claim}" for group in groups}
+    mine |= {email: "claim email"} if email else {}
+    for role, entries in provider.roles.items():
+        found += [
+            Grant(role, f"{mine[_entry(entry)]}, entry {entry}")
+            for entry in entries
+            if _entry(entry) in mine
+        ]
+    return sorted(found, key=lambda grant: ORDER.index(grant.role))
 
 
 def groups_of(provider: Provider, claims: Claims) -> set[str]:
@@ -66,27 +85,43 @@ def groups_of(provider: Provider, claims: Claims) -> set[str]:
 
 
 def check_context(provider: Provider, claims: Claims) -> None:
-    """Raise NotPermitted unless acr, amr and auth_time are what the configuration asks for."""
-    if provider.acr_values and claims.get("acr") not in provider.acr_values:
+    """Raise NotPermitted unless acr, amr and auth_time are what a sign-in asks for."""
+    _check_level(provider.acr_values, provider.required_amr, claims)
+    if provider.max_age is not None:
+        oldest = clock.now() - timedelta(seconds=provider.max_age)
+        _check_age(claims, oldest, "Sign in there again.")
+
+
+def check_step_up(provider: Provider, claims: Claims, *, since: datetime) -> None:
+    """Raise NotPermitted unless the person signed in at the provider after `since`, and so well."""
+    levels = provider.step_up_acr_values or provider.acr_values
+    _check_level(levels, provider.step_up_required_amr or provider.required_amr, claims)
+    if provider.auth_time_required or "auth_time" in claims:
+        _check_age(claims, since, "It did not ask you again; tell an admin.")
+
+
+def _check_level(acr: tuple[str, ...], amr: tuple[str, ...], claims: Claims) -> None:
+    if acr and claims.get("acr") not in acr:
         raise NotPermitted(
             f"The identity provider confirmed the level {_text(claims.get('acr')) or 'none'}; "
-            f"this portal asks for {' or '.join(provider.acr_values)}."
+            f"this portal asks for {' or '.join(acr)}."
         )
     used = claims.get("amr")
-    missing = set(provider.required_amr) - set(used if isinstance(used, list) else [])
+    missing = set(amr) - set(used if isinstance(used, list) else [])
     if missing:
         raise NotPermitted(
             f"This portal asks for a sign-in with {', '.join(sorted(missing))}, which the "
             "identity provider did not confirm."
         )
-    if provider.max_age is not None:
-        at = claims.get("auth_time")
-        age = clock.now().timestamp() - at if isinstance(at, int | float) else None
-        if age is None or age > provider.max_age + LEEWAY_SECONDS:
-            raise NotPermitted(
-                "The sign-in at the identity provider is too long ago, or it does not say when "
-                "it was. Sign in there again."
-            )
+
+
+def _check_age(claims: Claims, oldest: datetime, what_to_do: str) -> None:
+    at = proven_at(claims)
+    if at is None or at < oldest - timedelta(seconds=LEEWAY_SECONDS):
+        raise NotPermitted(
+            "The sign-in at the identity provider is too long ago, or it does not say when it "
+            f"was. {what_to_do}"
+        )
 
 
 def proven_at(claims: Claims) -> datetime | None:
@@ -108,15 +143,17 @@ def _by_path(provider: Provider, claims: Claims) -> Iterable[Role]:
             "An admin corrects it."
         ) from exc
     for one in value if isinstance(value, list) else [value]:
-        if one is not None and not isinstance(one, str):
+        # "contains(…) && 'admin'" is false where it gives nothing.
+        if one is not None and one is not False and not isinstance(one, str):
             raise NotPermitted("role_attribute_path gives no name of a role. An admin corrects it.")
         if one and one.strip().casefold() in set(Role):
             yield Role(one.strip().casefold())
 
 
 def _check_allowed(provider: Provider, groups: set[str], email: str) -> None:
-    domain = email.rpartition("@")[2]
-    if provider.allowed_domains and domain not in map(_folded, provider.allowed_domains):
+    _, at, domain = email.rpartition("@")
+    domains = {_folded(one).removeprefix("@") for one in provider.allowed_domains}
+    if domains and not (at and domain in domains):
         raise NotPermitted("Your verified e-mail address is not of a domain that may sign in.")
     allowed = {_folded(group).lstrip("/") for group in provider.allowed_groups}
     if allowed and not allowed & groups:

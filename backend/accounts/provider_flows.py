@@ -5,7 +5,7 @@ to is told on the sign-in page of that browser and is a row of the audit log.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
@@ -30,15 +30,24 @@ class Flow:
     nonce: str
     code_verifier: str
     next_path: str
+    #: The session whose person proves anew who they are; None: somebody signs in.
+    session_id: int | None
+    started_at: datetime
 
 
 def remember(
-    session: WriteSession, *, provider: str, started: Started, browser: str, next_path: str
+    session: WriteSession,
+    *,
+    provider: str,
+    started: Started,
+    browser: str,
+    next_path: str,
+    session_id: int | None = None,
 ) -> None:
     """Keep a trip that starts; raises NotAuthenticated for a browser without the nonce cookie."""
     if not browser:
         raise NotAuthenticated(NO_COOKIE)
-    _add(session, provider, browser, started, next_path, error="")
+    _add(session, provider, browser, started, next_path, session_id=session_id)
 
 
 def take(session: WriteSession, *, state: str, browser: str) -> Flow:
@@ -58,7 +67,14 @@ def take(session: WriteSession, *, state: str, browser: str) -> Flow:
             "This answer of the identity provider was used, is too old, or belongs to another "
             "browser. Sign in again."
         )
-    flow = Flow(row.provider, row.nonce, row.code_verifier, row.next_path)
+    flow = Flow(
+        row.provider,
+        row.nonce,
+        row.code_verifier,
+        row.next_path,
+        row.session_id,
+        row.expires_at - LIFETIME,
+    )
     # Two answers with one state in the same instant: only one of them deletes the row.
     session.execute(delete(ProviderFlow).where(ProviderFlow.id == row.id))
     return flow
@@ -103,7 +119,8 @@ def _add(
     started: Started,
     next_path: str,
     *,
-    error: str,
+    session_id: int | None = None,
+    error: str = "",
 ) -> None:
     session.add(
         ProviderFlow(
@@ -114,6 +131,7 @@ def _add(
             code_verifier=started.code_verifier,
             next_path=next_path,
             expires_at=clock.now() + LIFETIME,
+            session_id=session_id,
             error=error,
         )
     )

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import select
 
 from backend.accounts import claims as meaning
-from backend.accounts import external, providers, repository, sessions, tokens
+from backend.accounts import external, providers, repository, sessions, step_up, tokens
 from backend.accounts.external import Identity
+from backend.accounts.provider_flows import Flow
 from backend.accounts.providers import Provider
 from backend.core import access, audit, clock, secret_store
-from backend.core.access import SYSTEM, Actor, Permission
+from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.crypto import SecretUnreadable, Vault
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import NotAuthenticated, NotFound, NotPermitted, UpstreamError
@@ -26,6 +27,10 @@ log = get_logger(__name__)
 
 CHECK_EVERY = timedelta(minutes=5)
 MOST_AT_ONCE = 50
+#: Claims that say whose the others are.
+_STAY = frozenset({"iss", "sub", "sid", "aud"})
+#: Characters that the column holds on every database (MariaDB's TEXT).
+_LONGEST = 65_000
 
 
 def open_session(
@@ -36,10 +41,10 @@ def open_session(
     Raises NotPermitted with the sentence for the person.
     """
     meaning.check_context(provider, answer.claims)
-    merged = _merged(answer)
+    merged = answer.merged
     actor = external.sign_in(
         session,
-        identity=_identity(provider, merged),
+        identity=Identity(merged["iss"], merged["sub"], meaning.name_of(provider, merged)),
         role=meaning.role_of(provider, merged),
         address=address,
         keep_role=provider.skip_role_sync,
@@ -54,19 +59,43 @@ def open_session(
     row = repository.find_session_by_hash(session, tokens.hashed(raw))
     if row is None:  # it was made a line above
         raise NotFound("The new session is gone. Sign in again.")
-    issuer, sid = str(merged["iss"]), merged.get("sid")
-    session.add(
-        ProviderSession(
-            session_id=row.id,
-            provider=provider.name,
-            subject_hash=external.key_of(issuer, str(merged["sub"])),
-            sid_hash=external.key_of(issuer, str(sid)) if sid else "",
-            ciphertext=_sealed(row.id, answer),
-            check_at=clock.now() + CHECK_EVERY if answer.refresh_token else None,
-        )
-    )
+    vouched = ProviderSession(session_id=row.id, provider=provider.name)
+    _keep(vouched, answer)
+    session.add(vouched)
     session.flush()
     return raw
+
+
+def asking(session: ReadSession, raw: str) -> int | None:
+    """Number of the live session that a step-up is for, by its cookie's value."""
+    row = repository.find_session_by_hash(session, tokens.hashed(raw)) if raw else None
+    return row.id if row is not None and row.ended_at is None else None
+
+
+def confirm(session: WriteSession, *, provider: Provider, answer: Answer, flow: Flow) -> bool:
+    """Count the session that asked for a step-up as proven; False: no role is left, it ended.
+
+    Raises NotPermitted and NotAuthenticated with the sentence for the person: another person, an
+    old sign-in, a lower level.
+    """
+    row = repository.find_session(session, flow.session_id or 0)
+    vouched = session.get(ProviderSession, flow.session_id)
+    if row is None or row.ended_at is not None or vouched is None:
+        raise NotAuthenticated("The session that asked for this is over. Sign in again.")
+    merged = answer.merged
+    if vouched.subject_hash != external.key_of(merged["iss"], merged["sub"]):
+        raise NotAuthenticated(
+            "Somebody else signed in at the identity provider. Nothing was confirmed; sign out "
+            "there, and confirm again as the person who is signed in here."
+        )
+    meaning.check_step_up(provider, answer.claims, since=flow.started_at)
+    if not _follow(session, vouched, provider, answer):
+        return False
+    row.proven_at = meaning.proven_at(answer.claims) or row.proven_at
+    account = repository.get_account(session, row.account_id)
+    actor = Actor(account.id, account.name, Role(account.role), "user", session_id=row.id)
+    step_up.record(session, actor, "identity provider", "succeeded")
+    return True
 
 
 def check_due(database: Database) -> int:
@@ -159,22 +188,29 @@ def _due(session: WriteSession) -> list[tuple[int, str, Answer]]:
 
 
 def _check(database: Database, session_id: int, provider: Provider, known: Answer) -> None:
-    answer = asyncio.run(client.refresh(provider.registration, known.refresh_token, known=known))
-    merged = _merged(answer)
-    role = meaning.role_of(provider, merged)
+    answer = asyncio.run(client.ask_again(provider.registration, known))
     with database.write() as session:
-        row = session.get(ProviderSession, session_id)
-        if row is not None:
-            row.ciphertext = _sealed(session_id, answer)
-        if role is None and not provider.skip_role_sync:
-            _end_one(session, session_id, "no role at the provider")
-            return
-        opened = repository.find_session(session, session_id)
-        if opened is None:
-            return
+        vouched = session.get(ProviderSession, session_id)
+        if vouched is not None:
+            _follow(session, vouched, provider, answer)
+
+
+def _follow(
+    session: WriteSession, vouched: ProviderSession, provider: Provider, answer: Answer
+) -> bool:
+    """Take over what a new answer says of a session's person; False when that ended it."""
+    _keep(vouched, answer)
+    role = meaning.role_of(provider, answer.merged)
+    if role is None and not provider.skip_role_sync:
+        _end_one(session, vouched.session_id, "no role at the provider")
+        return False
+    opened = repository.find_session(session, vouched.session_id)
+    if opened is not None:
         account = repository.get_account_locked(session, opened.account_id)
         keep = None if provider.skip_role_sync else role
-        external.follow(session, account, role=keep, name=meaning.name_of(provider, merged))
+        name = meaning.name_of(provider, answer.merged)
+        external.follow(session, account, role=keep, name=name)
+    return True
 
 
 def _end(database: Database, session_id: int, reason: str) -> None:
@@ -199,26 +235,38 @@ def _end_one(session: WriteSession, session_id: int, reason: str) -> int:
     return 1
 
 
-def _identity(provider: Provider, merged: Mapping[str, Any]) -> Identity:
-    name = meaning.name_of(provider, merged)
-    return Identity(str(merged["iss"]), str(merged["sub"]), name)
-
-
-def _merged(answer: Answer) -> dict[str, Any]:
-    """The signed claims over those of userinfo."""
-    return {**answer.userinfo, **answer.claims}
+def _keep(row: ProviderSession, answer: Answer) -> None:
+    """What the provider is asked again with, and what its logout tokens name."""
+    issuer, sid = answer.claims["iss"], answer.claims.get("sid")
+    row.subject_hash = external.key_of(issuer, answer.claims["sub"])
+    row.sid_hash = external.key_of(issuer, str(sid)) if sid else ""
+    row.ciphertext = _sealed(row.session_id, answer)
+    can_be_asked = answer.refresh_token or (answer.access_token and answer.userinfo)
+    row.check_at = clock.now() + CHECK_EVERY if can_be_asked else None
 
 
 def _sealed(session_id: int, answer: Answer) -> str:
-    document = [answer.claims, answer.id_token, answer.refresh_token]
-    vault = secret_store.get_vault()
-    return vault.encrypt(json.dumps(document), binding=_binding(session_id))
+    """The claims are in the id token. Those that userinfo says too are asked there next time."""
+    also = {k for k in client.unverified(answer.id_token) if k not in answer.claims}
+    also |= (answer.claims.keys() & answer.userinfo.keys()) - _STAY
+    access = ["", 0] if answer.refresh_token else [answer.access_token, answer.access_until]
+    document = [sorted(also), answer.id_token, answer.refresh_token, *access]
+    sealed = secret_store.get_vault().encrypt(json.dumps(document), binding=_binding(session_id))
+    if len(sealed) > _LONGEST:
+        raise NotPermitted(
+            "The identity provider's answer is too long to be kept: you are in too many groups. "
+            "An admin limits the claim to the portal's groups."
+        )
+    return sealed
 
 
 def _opened(row: ProviderSession) -> Answer:
     text = secret_store.get_vault().decrypt(row.ciphertext, binding=_binding(row.session_id))
-    claims, id_token, refresh_token = json.loads(text)
-    return Answer(claims, {}, id_token, refresh_token)
+    also, id_token, refresh_token, *access = json.loads(text)
+    # An older portal kept the claims themselves there, which the id token holds, too.
+    gone = also if isinstance(also, list) else []
+    claims = {k: v for k, v in client.unverified(id_token).items() if k not in gone}
+    return Answer(claims, {}, id_token, refresh_token, *access)
 
 
 def _binding(session_id: int) -> str:

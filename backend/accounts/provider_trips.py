@@ -27,10 +27,13 @@ async def begin(provider: Provider, *, fresh: bool = False) -> Started:
     says of the time (auth_time) is what counts: who changes the address gains nothing.
     """
     extra = {"prompt": "login", "max_age": "0"} if fresh else {}
-    if provider.acr_values:
-        extra["acr_values"] = " ".join(provider.acr_values)
+    levels = (fresh and provider.step_up_acr_values) or provider.acr_values
+    if levels:
+        extra["acr_values"] = " ".join(levels)
     if provider.max_age is not None and not fresh:
         extra["max_age"] = str(provider.max_age)
+    if provider.prompt and not fresh:
+        extra["prompt"] = provider.prompt
     return await client.begin(provider.registration, redirect_uri=provider.redirect_uri, **extra)
 
 

@@ -4,9 +4,9 @@ The file keeps the shape that Streamlit gave `[auth]`: one provider in the secti
 per `[auth.NAME]`. What the portal adds stands in the provider's own section; docs/accounts.md.
 """
 
-import asyncio
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,39 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
-from backend.accounts import emergency
 from backend.core.access import Role
-from backend.core.errors import NotFound, PortalError
-from backend.integrations.oidc import client
+from backend.core.errors import NotFound
 from backend.integrations.oidc.client import Registration
 
 FILE = Path(".streamlit") / "secrets.toml"
-_NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
 _FOR_ALL = ("redirect_uri", "cookie_secret")
+#: What [portal] may say while there is one provider.
+_FOR_ONE = ("roles", "groups_claim", "trust_email")
+#: What `st.login` reads and the portal does not; of client_kwargs it reads these.
+_OF_STREAMLIT = ("cookie_secret", "client_kwargs", "expose_tokens")
+_KWARGS = ("scope", "prompt")
+_WORDS = {
+    "missing": "it is missing.",
+    "string_too_short": "it is empty.",
+    "greater_than_equal": "it must be 0 or more.",
+    "int_type": "it must be a whole number.",
+    "bool_type": "it must be true or false.",
+    "string_type": 'it must be a text, as "…".',
+    "tuple_type": 'it must be a list, as ["…", "…"].',
+    "dict_type": 'it must be a table of roles, as viewer = ["group:everyone"].',
+}
+_SHAPES = {
+    "server_metadata_url": "it must be the http(s) address of the provider's discovery document",
+    "redirect_uri": "it must be the portal's own address and end in /oauth2callback",
+}
 
 
 class Provider(BaseModel):
     """One provider. Names are those of the file; "" is the name of the only, unnamed one."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = ""
     client_id: str = Field(min_length=1)
@@ -40,6 +57,7 @@ class Provider(BaseModel):
     label: str = ""
     icon: str = ":material/login:"
     auto_login: bool = False
+    prompt: str = ""
     name_claims: tuple[str, ...] = ("preferred_username", "name", "email")
     trust_email: bool = False
     groups_claim: str = "groups"
@@ -51,6 +69,9 @@ class Provider(BaseModel):
     acr_values: tuple[str, ...] = ()
     required_amr: tuple[str, ...] = ()
     max_age: int | None = Field(default=None, ge=0)
+    step_up_acr_values: tuple[str, ...] = ()
+    step_up_required_amr: tuple[str, ...] = ()
+    auth_time_required: bool = True
 
     @field_validator("role_attribute_path")
     @classmethod
@@ -106,20 +127,27 @@ def load() -> Configuration:
 
 def parse(document: Mapping[str, Any]) -> Configuration:
     """The configuration in a parsed file."""
-    auth, portal = _section(document, "auth"), _section(document, "portal")
+    auth, portal = document.get("auth", {}), document.get("portal", {})
+    if not isinstance(auth, Mapping) or not isinstance(portal, Mapping):
+        return Configuration(problems=(f"[auth] and [portal] are tables. Correct {FILE}.",))
+    problems = [
+        f"[portal] {key}: {_unknown(key, _FOR_ONE)}" for key in portal if key not in _FOR_ONE
+    ]
+    named = {key: value for key, value in auth.items() if _is_provider(key, value)}
+    own = {key: value for key, value in auth.items() if key not in named}
     shared = {key: auth[key] for key in _FOR_ALL if key in auth}
-    own = {key: value for key, value in auth.items() if not _is_provider(value)}
-    found = {"": own} if "client_id" in own else {}
-    found |= {name: {**shared, **value} for name, value in auth.items() if _is_provider(value)}
-    problems = [] if found or not auth else ["[auth] names no client_id. Add one."]
-    if len(found) > 1 and "roles" in portal:
+    found = {"": own} if own.keys() - set(_FOR_ALL) else {}
+    found |= {name: {**shared, **value} for name, value in named.items()}
+    if not found and (auth or portal):
+        problems.append("[auth] names no client_id. Add one.")
+    if len(found) > 1 and portal:
         problems.append(
-            "[portal.roles] serves one provider only: a group of one is not that of another. "
-            "Move it to [auth.NAME.roles] of each."
+            "[portal] serves one provider only: a group of one is not that of another. "
+            "Move what it says to the section [auth.NAME] of each."
         )
     elif len(found) == 1:
-        old = ("roles", "groups_claim", "trust_email")
-        found = {n: {**{k: portal[k] for k in old if k in portal}, **v} for n, v in found.items()}
+        old = {key: value for key, value in portal.items() if key in _FOR_ONE}
+        found = {name: {**old, **section} for name, section in found.items()}
     providers = [_one(name, section, problems) for name, section in found.items()]
     return Configuration(
         tuple(provider for provider in providers if provider is not None),
@@ -129,15 +157,17 @@ def parse(document: Mapping[str, Any]) -> Configuration:
 
 def _one(name: str, section: Mapping[str, Any], problems: list[str]) -> Provider | None:
     where = f"[auth.{name}]" if name else "[auth]"
-    kwargs = section.get("client_kwargs")
-    if isinstance(kwargs, Mapping) and "scope" in kwargs:
-        section = {"scope": kwargs["scope"], **section}
+    kwargs = section.get("client_kwargs", {})
+    own = {key: value for key, value in section.items() if key not in _OF_STREAMLIT}
+    if isinstance(kwargs, Mapping):
+        own = {**{key: kwargs[key] for key in _KWARGS if key in kwargs}, **own}
+        ignored = sorted(kwargs.keys() - {*_KWARGS, "code_challenge_method"})
+        problems += [f"{where} client_kwargs.{key} is not read. Take it away." for key in ignored]
     try:
-        provider = Provider.model_validate({**section, "name": name})
+        provider = Provider.model_validate({**own, "name": name})
     except ValidationError as exc:
         for error in exc.errors(include_input=False, include_url=False):
-            field = ".".join(str(part) for part in error["loc"])
-            problems.append(f"{where} {field}: {error['msg']}. Correct it in {FILE}.")
+            problems.append(f"{where} {_sentence(error)} Correct it in {FILE}.")
         return None
     if not provider.roles and not provider.role_attribute_path:
         problems.append(f"{where} maps nobody to a role, so everybody is refused. Add roles.")
@@ -146,34 +176,25 @@ def _one(name: str, section: Mapping[str, Any], problems: list[str]) -> Provider
     return provider
 
 
-def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name, {})
-    return value if isinstance(value, Mapping) else {}
+def _sentence(error: ErrorDetails) -> str:
+    """What is wrong with a key, in words: "KEY: …"."""
+    key, *rest = (str(part) for part in error["loc"])
+    where = ".".join([key, *(part for part in rest if part != "[key]")])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: {_unknown(key, Provider.model_fields)}"
+    if error["type"] == "enum":
+        return f"{where}: there is no such role; there are {', '.join(Role)}."
+    if error["type"] in _WORDS:
+        return f"{where}: {_WORDS[error['type']]}"
+    return f"{where}: {_SHAPES.get(key, error['msg'].removeprefix('Value error, '))}."
 
 
-def _is_provider(value: object) -> bool:
-    return isinstance(value, Mapping) and "client_id" in value
+def _unknown(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1)
+    return f"is no setting{f'; {close[0]} is' if close else ''}."
 
 
-def check(_settings: object = None) -> tuple[str, ...]:
-    """For `doctor`: what is wrong with the file, and providers whose discovery does not answer."""
-    configured = load()
-    problems = list(configured.problems)
-    if emergency.passwords_are_off() and not configured.providers:
-        problems.append(
-            "PORTAL_LOCAL_PASSWORDS: off, and no identity provider is configured: nobody can sign "
-            "in. Configure one, or set it to on."
-        )
-    for provider in configured.providers:
-        try:
-            known = asyncio.run(client.metadata(provider.registration))
-        except PortalError as exc:
-            problems.append(f"Identity provider {provider.title}: {exc.message}")
-            continue
-        missing = [key for key in _NEEDED if not known.get(key)]
-        if missing:
-            problems.append(
-                f"{provider.server_metadata_url} names no {', '.join(missing)}. "
-                "Is it the provider's discovery document?"
-            )
-    return tuple(problems)
+def _is_provider(key: str, value: object) -> bool:
+    """A table is a provider's, but for the tables that an unnamed provider has itself."""
+    tables = ("roles", "client_kwargs")
+    return isinstance(value, Mapping) and ("client_id" in value or key not in tables)

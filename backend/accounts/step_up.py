@@ -84,7 +84,7 @@ def prove(database: Database, actor: Actor, *, proof: str) -> None:
         if fits and row is not None:
             row.proven_at = clock.now()
             backoff.forgive(session, name_key=name_key(actor.name), address=place)
-        _record(session, actor, asked, "succeeded" if fits else "refused")
+        record(session, actor, asked, "succeeded" if fits else "refused")
     if not fits:
         raise NotAuthenticated(f"The {asked} is wrong.")
 
@@ -99,7 +99,8 @@ def _is_password(password: str, stored: str | None) -> bool:
     return len(password) <= passwords.MAX_LENGTH and passwords.verify(password, stored)
 
 
-def _record(session: WriteSession, actor: Actor, asked: Way, outcome: str) -> None:
+def record(session: WriteSession, actor: Actor, asked: Way, outcome: str) -> None:
+    """The audit row of a step-up that was tried."""
     audit.record(
         session,
         actor,

@@ -1,5 +1,7 @@
 """init, worker, migrate, doctor, secrets rotate."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +12,11 @@ from backend.cli.common import Json, emit, new_app
 from backend.core import crypto, log, secret_rotation, secret_store, startup
 from backend.core.database import get_database
 from backend.core.doctor import examine
+from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
+
+#: Characters that are read of a pasted token: far more than a header may hold.
+_LONGEST_TOKEN = 1_000_000
 
 secrets_app = new_app("Keys of the secrets at rest.")
 
@@ -67,17 +73,25 @@ def doctor(
     through: Annotated[
         str, typer.Option(help="Address of the portal: what it believes of a request sent there.")
     ] = "",
+    token_file: Annotated[
+        str,
+        typer.Option(help="An id token or its claims (- is stdin): which claim gives which role."),
+    ] = "",
+    provider: Annotated[str, typer.Option(help="With --token-file: the provider's name.")] = "",
     json: Json = False,
 ) -> None:
     """Say what is set and what is wrong, all problems at once."""
-    from backend.accounts import providers
+    from backend.accounts import provider_check
     from backend.ingestion import static_mapping
 
     log.configure("ERROR")
     if through:
         _doctor_through(through, json)
         return
-    report = examine(get_database, (static_mapping.problems, providers.check))
+    if token_file:
+        _doctor_token(token_file, provider, json)
+        return
+    report = examine(get_database, (static_mapping.problems, provider_check.check))
     lines = [f"{item.name} = {item.value}" for item in report.settings]
     lines += [f"ok: {line}" for line in report.fine]
     lines += [f"PROBLEM: {line}" for line in report.problems]
@@ -85,6 +99,23 @@ def doctor(
     if report.problems:
         count = len(report.problems)
         raise common.Failed(f"{count} problem{'' if count == 1 else 's'} found.")
+
+
+def _doctor_token(file: str, provider: str, json: Json) -> None:
+    """The token is never an argument: other people of the machine see those."""
+    from backend.accounts import provider_check
+
+    try:
+        text = sys.stdin.read(_LONGEST_TOKEN) if file == "-" else Path(file).read_text("utf-8")
+    except (OSError, UnicodeError) as exc:
+        raise InvalidInput(f"{file} cannot be read: {exc}.") from exc
+    report = provider_check.explain(text, provider=provider)
+    lines = [f"{name} = {getattr(report, name)}" for name in ("provider", "signature", "name")]
+    lines += [f"role = {report.role or 'none'}", *report.grants]
+    lines += [f"PROBLEM: {report.error}"] if report.error else []
+    emit(report, json, "\n".join(lines))
+    if report.role is None or report.error:
+        raise common.Failed("Nobody gets in with this token.")
 
 
 def _doctor_through(url: str, json: Json) -> None:

@@ -126,6 +126,8 @@ class ProviderFlow(Base):
     code_verifier: Mapped[str] = mapped_column(String(128))
     next_path: Mapped[str] = mapped_column(String(2000))
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The session that is to be proven anew (step-up); None: somebody signs in.
+    session_id: Mapped[int | None] = mapped_column(BigId)
     #: Why nobody was signed in; "" while the trip lasts.
     error: Mapped[str] = mapped_column(Text)
 
@@ -147,7 +149,7 @@ class ProviderSession(Base):
     #: SHA-256 of issuer and subject, as account_identities.external_key; of issuer and sid, or "".
     subject_hash: Mapped[str] = mapped_column(String(64))
     sid_hash: Mapped[str] = mapped_column(String(64))
-    #: JSON of the id token, its claims and the refresh token; none of it goes to a page.
+    #: JSON of the id token and of what the provider is asked again with; for no page.
     ciphertext: Mapped[str] = mapped_column(Text, info=SEALED)
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

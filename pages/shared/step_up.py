@@ -9,6 +9,7 @@ from pages.shared import confirm
 from pages.shell import calls, errors, flash
 from pages.shell.proof import PROOF
 
+_TOLD = "step_up.told"
 _WORDS = {"password": "Your password", "code": "Code of your authenticator app"}
 
 
@@ -16,6 +17,14 @@ def draw() -> None:
     """The dialog, while it is open; what was asked for is done again by the person."""
     if confirm.is_open(PROOF):
         _dialog()
+
+
+def tell() -> None:
+    """Before a page: why a trip to the identity provider confirmed nothing. Once."""
+    error = oidc.last_error()
+    if error and not st.session_state.get(_TOLD):
+        st.session_state[_TOLD] = True
+        flash.warning(oidc.html_free(error))
 
 
 @st.dialog("Confirm that it is you", on_dismiss=confirm.close)

@@ -25,11 +25,7 @@ class Provider:
         self.person: dict[str, Any] = {}
         self.url = ""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        #: An error code that /authorize answers with, or that /token does.
-        self.refuses, self.token_error = "", ""
-        #: Claims over the usual ones of the next id token; what userinfo says beside.
-        self.forged: dict[str, Any] = {}
-        self.userinfo: dict[str, Any] = {}
+        self.reset()
         self._codes: dict[str, str] = {}
         app = Starlette(
             routes=[
@@ -43,6 +39,19 @@ class Provider:
         )
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def reset(self) -> None:
+        """Answer as a provider in good health."""
+        #: An error code that /authorize answers with, or that /token does.
+        self.refuses, self.token_error = "", ""
+        #: Claims over the usual ones of the next id token; what userinfo says beside.
+        self.forged: dict[str, Any] = {}
+        self.userinfo: dict[str, Any] = {}
+        #: What the token endpoint and userinfo answer instead; what stands in the documents beside.
+        self.token_status, self.userinfo_status, self.refreshes = 200, 200, True
+        self.expires_in = 300
+        self.document: dict[str, Any] = {}
+        self.keys: list[dict[str, Any]] | None = None
 
     def __enter__(self) -> "Provider":
         self._thread.start()
@@ -71,6 +80,7 @@ class Provider:
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256"],
                 "code_challenge_methods_supported": ["S256"],
+                **self.document,
             }
         )
 
@@ -83,17 +93,31 @@ class Provider:
 
     async def _token(self, request: Request) -> JSONResponse:
         form = await request.form()
+        if self.token_status != 200:
+            return JSONResponse({}, self.token_status)
         if self.token_error:
             return JSONResponse({"error": self.token_error}, 400)
-        nonce = self._codes.pop(str(form.get("code")), "")
+        if not self._is_client(request):
+            return JSONResponse({"error": "invalid_client"}, 401)
+        code, renewed = str(form.get("code")), form.get("grant_type") == "refresh_token"
+        if not renewed and code not in self._codes:
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        nonce = self._codes.pop(code, "")
+        refresh = {"refresh_token": "y"} if self.refreshes else {}
         return JSONResponse(
             {
                 "access_token": "x",
-                "refresh_token": "y",
                 "token_type": "Bearer",
+                "expires_in": self.expires_in,
                 "id_token": self.signed({"nonce": nonce, **self.person, **self.forged}),
+                **refresh,
             }
         )
+
+    def _is_client(self, request: Request) -> bool:
+        kind, _, value = request.headers.get("authorization", "").partition(" ")
+        given = base64.b64decode(value).decode() if kind == "Basic" else ""
+        return given == f"{CLIENT_ID}:{CLIENT_SECRET}"
 
     def signed(self, claims: dict[str, Any]) -> str:
         """A token of this provider's for the portal."""
@@ -102,12 +126,15 @@ class Provider:
         return jwt.encode({**usual, **claims}, self._key, algorithm="RS256", headers={"kid": "1"})
 
     async def _userinfo(self, _request: Request) -> JSONResponse:
-        return JSONResponse({"sub": self.person.get("sub"), **self.userinfo})
+        said = {"sub": self.person.get("sub"), **self.userinfo}
+        return JSONResponse(said, self.userinfo_status)
 
     async def _end(self, request: Request) -> RedirectResponse:
         return RedirectResponse(request.query_params["post_logout_redirect_uri"], 302)
 
     async def _jwks(self, _request: Request) -> JSONResponse:
+        if self.keys is not None:
+            return JSONResponse({"keys": self.keys})
         numbers = self._key.public_key().public_numbers()
         key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1"}
         return JSONResponse({"keys": [{**key, "n": _number(numbers.n), "e": _number(numbers.e)}]})

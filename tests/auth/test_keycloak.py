@@ -3,17 +3,20 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from backend.accounts import provider_sessions, providers, service, sessions
+from backend.accounts import provider_check, provider_sessions, providers, service
 from backend.accounts.audit_log import AuditFilter, list_events
 from backend.core import clock
-from backend.core.access import SYSTEM
+from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
-from backend.models.accounts import ProviderSession
+from backend.core.settings import get_settings
+from backend.models.accounts import AccountSession, ProviderSession
 from tests.auth.test_oidc_routes import leave
 from tests.fixtures import shared
 from tests.fixtures.keycloak import (
@@ -141,17 +144,50 @@ def test_a_role_that_changes_there_reaches_the_live_session_and_none_ends_it(
     assert account(database)[2] == 0
 
 
-def test_a_person_disabled_there_is_out(
+@pytest.mark.parametrize("what", ["disable", "delete"])
+def test_a_person_disabled_or_deleted_there_is_out(
+    keycloak: Keycloak,
+    visitor: httpx.Client,
+    there: httpx.Client,
+    person: tuple[str, str],
+    database: Database,
+    what: str,
+) -> None:
+    trip(visitor, there, keycloak, person[0])
+    getattr(keycloak, what)(person[1])
+    ask_again(database)
+    assert account(database)[2] == 0
+
+
+def test_a_local_account_of_the_same_name_is_not_taken_over(
     keycloak: Keycloak,
     visitor: httpx.Client,
     there: httpx.Client,
     person: tuple[str, str],
     database: Database,
 ) -> None:
+    with database.write() as session:
+        service.add_account(session, SYSTEM, name=person[0], role=Role.ADMIN, stored="local")
     trip(visitor, there, keycloak, person[0])
-    keycloak.disable(person[1])
-    ask_again(database)
-    assert account(database)[2] == 0
+    with database.read() as session:
+        views = service.list_accounts(session, SYSTEM).items
+    assert {(view.name, view.role.value, view.live_sessions) for view in views} == {
+        (person[0], "admin", 0),
+        (f"{person[0]} (2)", "operator", 1),
+    }
+
+
+def test_doctor_finds_nothing_wrong_and_a_wrong_secret(
+    keycloak: Keycloak, site: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORTAL_PUBLIC_URL", site)
+    get_settings.cache_clear()
+    assert provider_check.check(get_settings()) == ()
+    (known,) = providers.load().providers
+    wrong = known.model_copy(update={"client_secret": SecretStr("another")})
+    monkeypatch.setattr(providers, "load", lambda: providers.Configuration((wrong,)))
+    (problem,) = provider_check.check(get_settings())
+    assert "refuses the portal's client id or secret" in problem
 
 
 def test_signed_out_there_ends_the_session_by_back_channel_logout(
@@ -216,10 +252,13 @@ def test_a_step_up_makes_keycloak_ask_again_and_its_time_counts(
     address = page.text.partition("url=")[2].partition('"')[0].replace("&amp;", "&")
     asked = parse_qs(urlsplit(address).query)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    with database.write() as session:
+        session.query(AccountSession).update({"proven_at": clock.now() - timedelta(hours=1)})
     back = keycloak.enter(there, address, person[0])
     assert visitor.get(back.headers["location"]).headers["location"] == "/jobs"
     with database.read() as session:
-        assert len(sessions.list_live(session, SYSTEM)) == 2
+        (row,) = session.query(AccountSession)
+        assert clock.now() - row.proven_at < timedelta(minutes=10)
 
 
 class TestAttacks:

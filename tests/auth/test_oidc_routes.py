@@ -1,6 +1,8 @@
 """The trip to an identity provider and back over real HTTP: what is let in, and what is told."""
 
 import re
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +12,17 @@ import httpx
 import pytest
 
 from backend.accounts import provider_sessions, providers, service, sessions
+from backend.accounts import step_up as approval_step
 from backend.accounts.audit_log import AuditFilter, list_events
-from backend.core import clock
-from backend.core.access import SYSTEM
+from backend.core import clock, log
+from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
-from backend.models.accounts import ProviderFlow, ProviderSession
+from backend.integrations.oidc import client
+from backend.models.accounts import AccountSession, ProviderFlow, ProviderSession
 from tests.auth.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
 
+#: Seconds since 1970 as the tests began; the two clocks of a trip are compared to minutes.
+NOW = int(time.time())
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -30,18 +36,26 @@ def running() -> Iterator[Provider]:
 def provider(running: Provider, site: str, monkeypatch: pytest.MonkeyPatch) -> Provider:
     """The provider, configured in the portal with the role operator for its group operators."""
     running.person = {"sub": "1", "preferred_username": "ann", "groups": ["operators"]}
-    running.refuses, running.token_error, running.forged, running.userinfo = "", "", {}, {}
+    running.reset()
+    configure(monkeypatch, site, running)
+    return running
+
+
+def configure(
+    monkeypatch: pytest.MonkeyPatch, site: str, running: Provider, **options: Any
+) -> None:
+    """The portal's configuration is this provider, with these options."""
     section = {
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
         "redirect_uri": f"{site}/oauth2callback",
         "server_metadata_url": f"{running.url}/.well-known/openid-configuration",
         "roles": {"operator": ["group:operators"], "viewer": ["group:everyone"]},
+        **options,
     }
     found = providers.parse({"auth": section})
     assert not found.problems
     monkeypatch.setattr(providers, "load", lambda: found)
-    return running
 
 
 def leave(visitor: httpx.Client, next_path: str = "/jobs") -> str:
@@ -101,6 +115,102 @@ class TestTrip:
         with database.read() as session:
             assert service.list_accounts(session, SYSTEM).items[0].name == "1"
 
+    @pytest.mark.parametrize("ahead", [-110, 110])
+    def test_clocks_may_be_two_minutes_apart_and_the_log_says_so(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        database: Database,
+        capsys: pytest.CaptureFixture[str],
+        ahead: int,
+    ) -> None:
+        log.configure("INFO")
+        now = int(time.time()) + ahead
+        provider.forged = {"iat": now, "nbf": now, "exp": now + 60}
+        assert "set-cookie" in come_back(visitor).headers
+        assert live(database) == 1
+        assert re.search(r'"provider_ahead_seconds": -?1[01]\d', capsys.readouterr().err)
+
+    def test_a_name_that_somebody_has_gets_a_number(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        with database.write() as session:
+            service.add_account(session, SYSTEM, name="Ann", role=Role.ADMIN, stored="local")
+        for subject in ("1", "2", "1"):
+            provider.person["sub"] = subject
+            come_back(visitor)
+        with database.read() as session:
+            views = service.list_accounts(session, SYSTEM).items
+        names = {view.name: (view.role, view.live_sessions) for view in views}
+        assert names == {
+            "Ann": ("admin", 0),
+            "ann (2)": ("operator", 2),
+            "ann (3)": ("operator", 1),
+        }
+
+    def test_two_browsers_in_the_same_second_are_one_account(
+        self, provider: Provider, site: str, database: Database
+    ) -> None:
+        together, answers = threading.Barrier(4), []
+
+        def sign_in(number: int) -> None:
+            cookies = {"portal_browser": f"browser-{number}"}
+            with httpx.Client(base_url=site, cookies=cookies, timeout=60) as visitor:
+                address = httpx.get(leave(visitor)).headers["location"]
+                together.wait(60)
+                answers.append(visitor.get(address, follow_redirects=False))
+
+        threads = [threading.Thread(target=sign_in, args=[number]) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert ["set-cookie" in answer.headers for answer in answers] == [True] * 4
+        with database.read() as session:
+            (view,) = service.list_accounts(session, SYSTEM).items
+        assert (view.name, view.live_sessions) == ("ann", 4)
+
+    def test_skip_role_sync_counts_the_first_role_only(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        site: str,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        configure(monkeypatch, site, provider, skip_role_sync=True)
+        come_back(visitor)
+        provider.person["groups"] = ["everyone"]
+        come_back(visitor)
+        due_now(database, 2)
+        with database.read() as session:
+            (view,) = service.list_accounts(session, SYSTEM).items
+        assert (view.role, view.live_sessions) == ("operator", 2)
+
+    def test_asks_for_the_level_and_age_that_the_file_names(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        site: str,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        configure(monkeypatch, site, provider, acr_values=["gold", "x"], max_age=60, prompt="none")
+        asked = parse_qs(urlsplit(leave(visitor)).query)
+        assert (asked["acr_values"], asked["max_age"], asked["prompt"]) == (
+            ["gold x"],
+            ["60"],
+            ["none"],
+        )
+        provider.forged = {"acr": "1", "auth_time": int(time.time())}
+        come_back(visitor)
+        assert "confirmed the level 1" in told(database)
+        provider.forged = {"acr": "gold", "auth_time": int(time.time()) - 3600}
+        come_back(visitor)
+        assert "too long ago" in told(database)
+        provider.forged = {"acr": "gold", "auth_time": int(time.time())}
+        assert "set-cookie" in come_back(visitor).headers
+
     def test_groups_of_userinfo_count(
         self, visitor: httpx.Client, provider: Provider, database: Database
     ) -> None:
@@ -117,7 +227,13 @@ class TestRefused:
         [
             ({"forged": {"aud": "another"}}, "does not hold"),
             ({"forged": {"iss": "https://evil.example"}}, "does not hold"),
-            ({"forged": {"exp": 1}}, "does not hold"),
+            ({"forged": {"exp": 1}}, r"is not of now \(The token is expired\)"),
+            ({"forged": {"iat": NOW + 600, "exp": NOW + 900}}, r"differ by \d+ seconds; 120 are"),
+            ({"forged": {"iat": NOW - 900, "exp": NOW - 600}}, r"differ by \d+ seconds; 120 are"),
+            ({"forged": {"nbf": NOW + 600}}, "is not of now"),
+            ({"forged": {"sub": ""}}, "names nobody"),
+            ({"forged": {"sub": 5}}, "names nobody"),
+            ({"token_status": 503}, "it answered 503"),
             ({"forged": {"nonce": "other"}}, "belongs to another sign-in"),
             ({"forged": {"azp": "other"}}, "meant for another program"),
             ({"userinfo": {"sub": "2"}}, "name two people"),
@@ -142,7 +258,7 @@ class TestRefused:
         back = come_back(visitor)
         assert (back.status_code, back.headers["location"]) == (303, "/jobs")
         assert "set-cookie" not in back.headers
-        assert sentence in told(database)
+        assert re.search(sentence, told(database))
         assert live(database) == 0
 
     def test_an_answer_serves_once_and_in_its_own_browser(
@@ -154,6 +270,39 @@ class TestRefused:
             assert "belongs to another browser" in told(database)
         assert "set-cookie" in visitor.get(answer).headers
         assert "set-cookie" not in visitor.get(answer).headers
+
+    def test_a_provider_that_is_down_or_slow_is_told(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        address = httpx.get(leave(visitor)).headers["location"]
+
+        def fail(kind: type[Exception]) -> Any:
+            async def post(*_args: object, **_kwargs: object) -> None:
+                raise kind("no answer")
+
+            return post
+
+        for kind, sentence in (
+            (client.httpx2.ReadTimeout, "no answer within 10 s"),
+            (client.httpx2.ConnectError, "it cannot be reached"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(client.httpx2.AsyncClient, "send", fail(kind))
+                visitor.get(address)
+            assert sentence in told(database)
+            address = httpx.get(leave(visitor)).headers["location"]
+        assert live(database) == 0
+
+    def test_a_trip_that_cannot_start_goes_back_to_the_page_it_was_for(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        back = visitor.post("/auth/provider", data={"provider": "gone", "next": "/jobs?a=1"})
+        assert (back.status_code, back.headers["location"]) == (303, "/jobs?a=1")
+        assert "no such identity provider" in told(database)
 
     def test_a_disabled_account_is_told(
         self, visitor: httpx.Client, provider: Provider, database: Database
@@ -168,10 +317,10 @@ class TestRefused:
         assert "is disabled" in told(database)
 
 
-def due_now(database: Database) -> None:
+def due_now(database: Database, sessions: int = 1) -> None:
     with database.write() as session:
         session.query(ProviderSession).update({"check_at": clock.now()})
-    assert provider_sessions.check_due(database) == 1
+    assert provider_sessions.check_due(database) == sessions
 
 
 class TestLiveSession:
@@ -196,6 +345,42 @@ class TestLiveSession:
         due_now(database)
         assert live(database) == left
 
+    def test_without_refresh_tokens_userinfo_is_asked(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.refreshes, provider.userinfo = False, {"groups": ["operators"]}
+        come_back(visitor)
+        provider.userinfo = {"groups": ["everyone"]}
+        due_now(database)
+        with database.read() as session:
+            assert service.list_accounts(session, SYSTEM).items[0].role == "viewer"
+        due_now(database)
+        assert live(database) == 1
+        provider.userinfo_status = 500
+        due_now(database)
+        assert live(database) == 1
+        provider.userinfo_status = 401
+        due_now(database)
+        assert live(database) == 0
+
+    def test_ends_when_there_is_nothing_left_to_ask_with(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.refreshes, provider.expires_in = False, 0
+        provider.userinfo = {"locale": "de"}
+        come_back(visitor)
+        due_now(database)
+        assert live(database) == 0
+
+    def test_groups_of_userinfo_that_went_away_give_no_role_any_more(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.refreshes, provider.userinfo = False, {"groups": ["operators"]}
+        come_back(visitor)
+        provider.userinfo = {"locale": "de"}
+        due_now(database)
+        assert live(database) == 0
+
     def test_ends_by_a_signed_logout_token_only(
         self, visitor: httpx.Client, provider: Provider, database: Database
     ) -> None:
@@ -214,10 +399,126 @@ class TestLiveSession:
         assert visitor.post("/auth/provider-logout/-", data=body).status_code == 200
         assert live(database) == 0
 
+    def test_sign_out_of_somebody_in_500_groups_goes_there_without_the_long_hint(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.person["groups"] = ["operators", *(str(uuid.uuid4()) for _ in range(500))]
+        come_back(visitor)
+        page = visitor.post("/auth/sign-out", content=b"")
+        assert f"{provider.url}/end?post_logout_redirect_uri=" in page.text
+        assert "client_id=portal" in page.text
+        assert "id_token_hint" not in page.text
+
+    def test_more_groups_than_the_state_holds_are_told(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.person["groups"] = ["operators", *(str(uuid.uuid4()) for _ in range(2_000))]
+        come_back(visitor)
+        assert "you are in too many groups" in told(database)
+
     def test_sign_out_ends_the_providers_session_too(
         self, visitor: httpx.Client, provider: Provider, database: Database
     ) -> None:
         come_back(visitor)
         page = visitor.post("/auth/sign-out", content=b"")
         assert f"{provider.url}/end?id_token_hint=" in page.text
+        assert live(database) == 0
+
+
+def step_up(visitor: httpx.Client) -> httpx.Response:
+    """Prove anew who is signed in; the portal's answer to the provider's."""
+    page = visitor.post("/auth/provider", data={"provider": "", "fresh": "1", "next": "/jobs"})
+    found = re.search(r'url=([^"]+)"', page.text)
+    assert found, page.text
+    address = found.group(1).replace("&amp;", "&")
+    asked = parse_qs(urlsplit(address).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    # The session's cookie is SameSite=Strict: a browser does not send it with what comes back.
+    with httpx.Client(base_url=visitor.base_url, cookies={"portal_browser": "nonce"}) as back:
+        return back.get(httpx.get(address).headers["location"])
+
+
+class TestStepUp:
+    @pytest.fixture(autouse=True)
+    def signed_in(self, visitor: httpx.Client, provider: Provider, database: Database) -> None:
+        provider.forged = {"auth_time": int(time.time()) - 7200}
+        come_back(visitor)
+        assert not self.proven(database)
+
+    def proven(self, database: Database) -> bool:
+        with database.read() as session:
+            row = session.query(AccountSession).one()
+            account = service.list_accounts(session, SYSTEM).items[0]
+            actor = Actor(account.id, account.name, account.role, "user", session_id=row.id)
+            return approval_step.is_proven(session, actor)
+
+    def test_counts_in_the_session_that_asked(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.forged = {"auth_time": int(time.time())}
+        back = step_up(visitor)
+        assert (back.status_code, back.headers["location"]) == (303, "/jobs")
+        assert "set-cookie" not in back.headers
+        assert self.proven(database)
+        with database.read() as session:
+            filters = AuditFilter(action=approval_step.ACTION)
+            (row,) = list_events(session, SYSTEM, filters=filters).items
+        assert (row.outcome, row.details["way"]) == ("succeeded", "identity provider")
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            ({"forged": {}}, "does not say when"),
+            ({"forged": {"auth_time": NOW - 7200}}, "did not ask you again"),
+            (
+                {"forged": {"auth_time": NOW + 9, "sub": "2"}, "person": {}},
+                "Somebody else signed in",
+            ),
+            ({"refuses": "access_denied"}, "cancelled or you may not"),
+        ],
+    )
+    def test_that_proves_nothing_is_told_and_changes_nothing(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        database: Database,
+        change: dict[str, Any],
+        sentence: str,
+    ) -> None:
+        for name, value in change.items():
+            setattr(provider, name, value)
+        if not provider.person:
+            provider.person = {"sub": "2", "groups": ["operators"]}
+        assert step_up(visitor).headers["location"] == "/jobs"
+        assert sentence in told(database)
+        assert not self.proven(database)
+        assert live(database) == 1
+
+    def test_asks_for_its_own_level(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        site: str,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        configure(monkeypatch, site, provider, step_up_acr_values=["gold"])
+        provider.forged = {"auth_time": int(time.time()), "acr": "silver"}
+        step_up(visitor)
+        assert "confirmed the level silver; this portal asks for gold" in told(database)
+        provider.forged["acr"] = "gold"
+        step_up(visitor)
+        assert self.proven(database)
+
+    def test_takes_the_role_of_now_and_ends_without_one(
+        self, visitor: httpx.Client, provider: Provider, database: Database
+    ) -> None:
+        provider.forged = {"auth_time": int(time.time())}
+        provider.person["groups"] = ["everyone"]
+        step_up(visitor)
+        with database.read() as session:
+            assert service.list_accounts(session, SYSTEM).items[0].role == "viewer"
+        provider.person["groups"] = []
+        step_up(visitor)
+        assert "no role in this portal any more" in told(database)
         assert live(database) == 0

@@ -4,9 +4,11 @@ Authlib does the protocol (PKCE S256, nonce, keys that rotate, RFC 7519 claims).
 sign-in is the caller's to keep on the server: Authlib would put it into a cookie.
 """
 
+import base64
 import functools
+import json
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
 import httpx2
@@ -17,7 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from backend.core import outside
+from backend.core import clock, outside
 from backend.core.errors import (
     CredentialsRefused,
     NotAuthenticated,
@@ -25,13 +27,21 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.core.log import get_logger
+
+log = get_logger(__name__)
 
 SYSTEM = "Identity provider"
 DEADLINE_SECONDS = 10
 #: How far the two clocks may be apart, either way.
 LEEWAY_SECONDS = 120
+#: A difference that the log mentions: more than a slow answer explains.
+_MENTIONED_SECONDS = 10
 #: A signature with a shared secret, or none, is no signature of the provider.
 _ASYMMETRIC = ("RS", "PS", "ES", "Ed")
+#: Servers refuse longer addresses; the rest of it is short.
+_LONGEST_HINT = 5_000
+_CLIENT_REFUSED = ("invalid_client", "unauthorized_client")
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,12 +69,27 @@ class Started:
 
 @dataclass(frozen=True)
 class Answer:
-    """Checked claims of the id token, and of the userinfo endpoint where there is one."""
+    """Checked claims of the id token, and of the userinfo endpoint where there is one.
+
+    What the provider can be asked again with: the refresh token, else the access token until
+    access_until (seconds since 1970; 0: it has no end that the provider names).
+    signed_now: the claims are of now; else only userinfo is.
+    """
 
     claims: dict[str, Any]
     userinfo: dict[str, Any]
     id_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
+    access_token: str = field(default="", repr=False)
+    access_until: float = 0
+    signed_now: bool = True
+
+    @property
+    def merged(self) -> dict[str, Any]:
+        """What the provider says: signed claims over those of userinfo, new ones over old ones."""
+        if self.signed_now:
+            return {**self.userinfo, **self.claims}
+        return {**self.claims, **self.userinfo}
 
 
 def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -79,8 +104,8 @@ def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[An
             raise _refused(exc) from exc
         except JoseError as exc:
             raise NotAuthenticated(
-                f"The identity provider's answer does not hold ({exc.error}). Sign in again; if "
-                "it happens again, an admin compares the clocks and the client's settings."
+                f"The identity provider's answer does not hold ({exc.description or exc.error}). "
+                "Sign in again; if it happens again, an admin compares the client's settings."
             ) from exc
         except httpx2.TimeoutException as exc:
             raise UpstreamTimeout(
@@ -102,7 +127,7 @@ def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[An
 
 
 def _refused(exc: OAuthError) -> UpstreamError | NotAuthenticated:
-    if exc.error in ("invalid_client", "unauthorized_client"):
+    if exc.error in _CLIENT_REFUSED:
         return CredentialsRefused(
             SYSTEM, f"it refuses the portal's client id or secret ({exc.error})", "Tell an admin."
         )
@@ -141,31 +166,54 @@ async def finish(
 
 
 @_told
-async def refresh(registration: Registration, refresh_token: str, *, known: Answer) -> Answer:
-    """Ask again. A provider that sends no new id token or refresh token leaves the known ones."""
+async def ask_again(registration: Registration, known: Answer) -> Answer:
+    """What the provider says now, by its refresh token or else by userinfo.
+
+    One that sends no new id token or refresh token leaves the known ones. Raises NotAuthenticated
+    when it says no, UpstreamError when it does not answer.
+    """
     app = await _app(registration)
-    token = await app.fetch_access_token(grant_type="refresh_token", refresh_token=refresh_token)
+    if not known.refresh_token:
+        return replace(known, userinfo=await _still_let_in(app, known), signed_now=False)
+    token = await app.fetch_access_token(
+        grant_type="refresh_token", refresh_token=known.refresh_token
+    )
     if token.get("id_token"):
         answer = await _checked(app, token, nonce=None)
     else:
-        renewed = str(token.get("refresh_token") or "")
-        answer = Answer(known.claims, await _userinfo(app, token), known.id_token, renewed)
-    if answer.claims.get("sub") != known.claims.get("sub"):
+        userinfo = await _userinfo(app, token)
+        answer = _answer(token, known.claims, userinfo, known.id_token, signed_now=False)
+    if answer.merged["sub"] != known.claims["sub"]:
         raise NotAuthenticated("The identity provider now names another person.")
-    kept = answer.refresh_token or refresh_token
-    return Answer(answer.claims, answer.userinfo, answer.id_token, kept)
+    return replace(answer, refresh_token=answer.refresh_token or known.refresh_token)
+
+
+async def _still_let_in(app: Any, known: Answer) -> dict[str, Any]:
+    if known.access_until and known.access_until <= clock.now().timestamp():
+        raise NotAuthenticated("What the identity provider was asked with is over. Sign in again.")
+    try:
+        userinfo = await _userinfo(app, {"access_token": known.access_token})
+    except httpx2.HTTPStatusError as exc:
+        if exc.response.status_code not in (401, 403):
+            raise
+        raise NotAuthenticated("The identity provider says nothing of this person.") from exc
+    if userinfo.get("sub") != known.claims["sub"]:
+        raise NotAuthenticated("The identity provider now names another person.")
+    return userinfo
 
 
 @_told
 async def logout_url(registration: Registration, *, id_token: str, back_to: str) -> str:
-    """Where sign-out ends the provider's session too; "" when it has no such address."""
+    """Where sign-out ends the provider's session too; "" when it has no such address.
+
+    Without the hint, which somebody in a hundred groups has too long, the provider asks them.
+    """
     app = await _app(registration)
     if not app.server_metadata.get("end_session_endpoint"):
         return ""
-    data = await app.create_logout_url(
-        post_logout_redirect_uri=back_to, id_token_hint=id_token, client_id=registration.client_id
-    )
-    return str(data["url"])
+    known = {"post_logout_redirect_uri": back_to, "client_id": registration.client_id}
+    hint = {"id_token_hint": id_token} if len(id_token) <= _LONGEST_HINT else {}
+    return str((await app.create_logout_url(**known, **hint))["url"])
 
 
 @_told
@@ -176,7 +224,7 @@ async def logout_claims(registration: Registration, logout_token: str) -> dict[s
     """
     app = await _app(registration)
     claims = await _signed(app, logout_token)
-    _required(app, registration.client_id).validate(claims)
+    _validate(app, claims)
     if _LOGOUT_EVENT not in (claims.get("events") or {}) or "nonce" in claims:
         raise NotAuthenticated("This is no logout token.")
     if not (claims.get("sub") or claims.get("sid")) or not claims.get("jti"):
@@ -190,11 +238,52 @@ async def metadata(registration: Registration) -> dict[str, Any]:
     return dict((await _app(registration, fresh=True)).server_metadata)
 
 
+@_told
+async def check_client(registration: Registration, *, redirect_uri: str) -> None:
+    """Whether the provider gives its keys and takes the portal's id and secret; for `doctor`.
+
+    A code that nobody has is traded: a provider that refuses the code has taken the secret.
+    """
+    app = await _app(registration)
+    try:
+        KeySet.import_key_set(await app.fetch_jwk_set(force=True))
+    except JoseError as exc:
+        raise ValueError(f"no usable keys at jwks_uri: {exc.description or exc.error}") from exc
+    try:
+        await app.fetch_access_token(
+            code="doctor", redirect_uri=redirect_uri, code_verifier="doctor" * 8
+        )
+    except OAuthError as exc:
+        if exc.error in _CLIENT_REFUSED:
+            raise
+
+
+def unverified(token: str) -> dict[str, Any]:
+    """The claims that stand in a token, whoever signed it; raises ValueError."""
+    part = token.split(".")[1] if token.count(".") == 2 else ""
+    claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    if not isinstance(claims, dict):
+        raise ValueError("it holds no claims")
+    return claims
+
+
+@_told
+async def signature_holds(registration: Registration, token: str) -> bool:
+    """Whether a pasted token is signed with one of the provider's keys; its times do not count."""
+    try:
+        await _signed(await _app(registration), token)
+    except JoseError:
+        return False
+    return True
+
+
 async def _checked(app: Any, token: Mapping[str, Any], *, nonce: str | None) -> Answer:
     if not token.get("id_token"):
         raise ValueError("no id_token; is openid among the scopes?")
     claims = await _signed(app, token["id_token"])
-    _required(app, app.client_id).validate(claims)
+    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+        raise ValueError("its id token names nobody: no sub")
+    _validate(app, claims)
     if claims.get("azp") not in (None, app.client_id):
         raise NotAuthenticated("The identity provider's answer is meant for another program.")
     if nonce is not None and claims.get("nonce") != nonce:
@@ -202,7 +291,27 @@ async def _checked(app: Any, token: Mapping[str, Any], *, nonce: str | None) -> 
     userinfo = await _userinfo(app, token)
     if userinfo and userinfo.get("sub") != claims["sub"]:
         raise NotAuthenticated("The identity provider's two answers name two people.")
-    return Answer(claims, userinfo, token["id_token"], str(token.get("refresh_token") or ""))
+    return _answer(token, claims, userinfo, token["id_token"])
+
+
+def _answer(
+    token: Mapping[str, Any],
+    claims: dict[str, Any],
+    userinfo: dict[str, Any],
+    id_token: str,
+    *,
+    signed_now: bool = True,
+) -> Answer:
+    lives = str(token.get("expires_in", ""))
+    return Answer(
+        claims,
+        userinfo,
+        id_token,
+        refresh_token=str(token.get("refresh_token") or ""),
+        access_token=str(token.get("access_token") or ""),
+        access_until=clock.now().timestamp() + float(lives) if lives.isdigit() else 0,
+        signed_now=signed_now,
+    )
 
 
 async def _userinfo(app: Any, token: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,17 +335,39 @@ async def _signed(app: Any, token: str) -> dict[str, Any]:
         return dict(jwt.decode(token, key=keys, registry=registry).claims)
 
 
-def _required(app: Any, client_id: str) -> jwt.JWTClaimsRegistry:
+def _validate(app: Any, claims: dict[str, Any]) -> None:
+    """Issuer, audience and times of a signed token; the log says how far the clocks differ."""
     issuer = app.server_metadata.get("issuer")
     if not issuer:
         raise ValueError("its discovery document names no issuer")
-    return jwt.JWTClaimsRegistry(
+    now, issued = clock.now().timestamp(), claims.get("iat")
+    ahead = round(issued - now) if isinstance(issued, int | float) else 0
+    if abs(ahead) > _MENTIONED_SECONDS:
+        log.warning(
+            "The clocks of the portal and of an identity provider differ.",
+            issuer=issuer,
+            provider_ahead_seconds=ahead,
+            tolerated_seconds=LEEWAY_SECONDS,
+        )
+    times = jwt.JWTClaimsRegistry(
+        now=int(now), leeway=LEEWAY_SECONDS, iat={"essential": True}, exp={"essential": True}
+    )
+    try:
+        times.validate(claims)
+    except JoseError as exc:
+        raise NotAuthenticated(
+            f"The clocks of the portal and of the identity provider differ by {abs(ahead)} "
+            f"seconds; {LEEWAY_SECONDS} are tolerated. Tell an admin."
+            if abs(ahead) > LEEWAY_SECONDS
+            else f"The identity provider's answer is not of now ({exc.description or exc.error}). "
+            "Sign in again."
+        ) from exc
+    jwt.JWTClaimsRegistry(
+        now=int(now),
         leeway=LEEWAY_SECONDS,
         iss={"essential": True, "value": issuer},
-        aud={"essential": True, "value": client_id},
-        iat={"essential": True},
-        exp={"essential": True},
-    )
+        aud={"essential": True, "value": app.client_id},
+    ).validate(claims)
 
 
 _apps: dict[Registration, Any] = {}
