@@ -4,10 +4,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
 from backend.accounts import provider_check, provider_sessions, providers, service
@@ -19,15 +21,18 @@ from backend.core.settings import get_settings
 from backend.models.accounts import AccountSession, ProviderSession
 from tests.auth.test_oidc_routes import leave
 from tests.fixtures import shared
+from tests.fixtures.browser import press
 from tests.fixtures.keycloak import (
     CLIENT_ID,
     CLIENT_SECRET,
     MANY,
+    PASSWORD,
     Keycloak,
     KeycloakServer,
     browser,
     installed,
 )
+from tests.fixtures.portal import running_portal
 from tests.fixtures.processes import ServerUnavailable, missing
 
 STEWARD = "contains(realm_access.roles || `[]`, 'portal-steward') && 'steward' || ''"
@@ -259,6 +264,39 @@ def test_a_step_up_makes_keycloak_ask_again_and_its_time_counts(
     with database.read() as session:
         (row,) = session.query(AccountSession)
         assert clock.now() - row.proven_at < timedelta(minutes=10)
+
+
+@pytest.mark.browser
+def test_in_a_real_browser_there_and_back_and_out(
+    keycloak: Keycloak, person: tuple[str, str], tmp_path: Path, browser_page: Page
+) -> None:
+    for group in MANY:
+        keycloak.join_group(person[1], group)
+    with running_portal(tmp_path, HOME=str(tmp_path)) as portal:
+        secrets = tmp_path / ".streamlit" / "secrets.toml"
+        secrets.parent.mkdir()
+        secrets.write_text(
+            f"""
+[auth.keycloak]
+label = "the company"
+redirect_uri = "{portal.url}/oauth2callback"
+client_id = "{CLIENT_ID}"
+client_secret = "{CLIENT_SECRET}"
+server_metadata_url = "{keycloak.url}/.well-known/openid-configuration"
+roles.operator = ["group:operators"]
+"""
+        )
+        browser_page.goto(portal.url + "/jobs?state=failed")
+        press(browser_page, "Sign in with the company")
+        browser_page.locator("#username").fill(person[0])
+        browser_page.locator("#password").fill(PASSWORD)
+        browser_page.locator("#kc-login").click()
+        shown = browser_page.get_by_text(f"Signed in as {person[0]} (operator)")
+        expect(shown).to_be_visible(timeout=60_000)
+        assert browser_page.url == portal.url + "/jobs?state=failed"
+        press(browser_page, "Sign out")
+        press(browser_page, "Sign in with the company")
+        expect(browser_page.locator("#username")).to_be_visible(timeout=60_000)
 
 
 class TestAttacks:

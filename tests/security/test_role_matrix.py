@@ -30,6 +30,7 @@ NEEDS_NONE = {
     "backend.accounts.identity.is_fresh": "about whoever acts, not what they may",
     "backend.accounts.step_up.is_proven": "about whoever acts, not what they may",
     "backend.accounts.step_up.require": "about whoever acts, not what they may",
+    "backend.accounts.step_up.record": "part of a step-up, which has asked",
     "backend.accounts.approval.check": "the service that is about to act has asked already",
     "backend.connections.approval.check": "the service that is about to act has asked already",
     "backend.mounts.host_work.audited": "part of a release or verification, which has asked",
