@@ -28,6 +28,7 @@ NEEDS_NONE = {
     "backend.accounts.service.changed": "part of a change, whose service has asked",
     "backend.accounts.sessions.end": "one's own session may be ended by anyone; others ask",
     "backend.accounts.identity.is_fresh": "about whoever acts, not what they may",
+    "backend.accounts.identity.require_admin_behind": "of a service that has asked already",
     "backend.accounts.step_up.is_proven": "about whoever acts, not what they may",
     "backend.accounts.step_up.require": "about whoever acts, not what they may",
     "backend.accounts.step_up.record": "part of a step-up, which has asked",
