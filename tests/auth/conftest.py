@@ -18,6 +18,8 @@ from backend.accounts import service, tickets
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.core.settings import get_settings
+from tests.auth import trips
+from tests.auth.oidc_provider import Provider
 
 PUBLIC = "https://portal.example.org"
 
@@ -79,3 +81,18 @@ def visitor(site: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=site, follow_redirects=False) as client:
         client.cookies.set("portal_browser", "nonce", domain="127.0.0.1")
         yield client
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Provider]:
+    with Provider() as one:
+        yield one
+
+
+@pytest.fixture
+def provider(running: Provider, site: str, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """The provider, configured in the portal with the role operator for its group operators."""
+    running.person = {"sub": "1", "preferred_username": "ann", "groups": ["operators"]}
+    running.reset()
+    trips.configure(monkeypatch, site, running)
+    return running

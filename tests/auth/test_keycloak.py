@@ -19,7 +19,7 @@ from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.core.settings import get_settings
 from backend.models.accounts import AccountSession, ProviderSession
-from tests.auth.test_oidc_routes import leave
+from tests.auth.trips import leave
 from tests.fixtures import shared
 from tests.fixtures.browser import press
 from tests.fixtures.keycloak import (
