@@ -49,4 +49,6 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
             advice="Enter a region such as eu-central-1.",
         )
     version = f"account {found.account} in {found.region}" if found.account else ""
+    if version and found.expires_at is not None:
+        version += f"; credentials expire at {found.expires_at:%Y-%m-%d %H:%M} UTC"
     return Finding(found.ok, version, found.cause, found.advice)

@@ -14,6 +14,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,15 @@ def region_of(config: AwsConfig) -> str:
         return config.region
     with calling(config, "AWS", subject="the region", region=""):
         return str(_session(config).region_name or "")
+
+
+def credentials_expire(config: AwsConfig) -> datetime | None:
+    """When the credentials in use end; None for those that do not, and for those whose end only
+    AWS knows (a session token that was typed). What botocore renews it renews before that."""
+    found = _session(config).get_credentials()
+    # Not public, but the only place: every kind that ends (role, SSO, machine, process) has it.
+    ends = getattr(found, "_expiry_time", None)
+    return ends.astimezone(UTC) if ends is not None else None
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from backend.core.errors import UpstreamError
 from backend.integrations.aws import clients
@@ -27,7 +28,8 @@ class TargetResult:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a connection test found. cause and advice are empty when ok."""
+    """What a connection test found. cause and advice are empty when ok. expires_at: when the
+    credentials end, None when they do not or nobody here knows."""
 
     ok: bool
     region: str
@@ -37,6 +39,7 @@ class ProbeResult:
     cause: str = ""
     advice: str = ""
     targets: tuple[TargetResult, ...] = ()
+    expires_at: datetime | None = None
 
 
 def probe(
@@ -70,6 +73,7 @@ def probe(
         + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""),
         advice=wrong[0].advice if wrong else "",
         targets=results,
+        expires_at=clients.credentials_expire(config),
     )
 
 

@@ -1,5 +1,6 @@
 """Probes against the stand-ins, each working and then broken once; AWS with mapped functions."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -76,6 +77,14 @@ class TestAws:
         found = self.probe(save, cloud)
         assert found.ok, found
         assert found.server_version.startswith("account ")
+        assert "expire" not in found.server_version
+
+    def test_credentials_that_end_say_when(self, save: Save, cloud: AwsStandIn) -> None:
+        settings = {**cloud.settings(), "role_arn": "arn:aws:iam::123456789012:role/r"}
+        found = probing.run(save("aws", settings, dict(cloud.secrets())))
+        assert found.ok, found
+        assert re.search(r"; credentials expire at \d{4}-\d\d-\d\d ", found.server_version)
+        assert found.warnings == ()
 
     def test_every_mapped_function_is_tried_dry_and_none_is_started(
         self, save: Save, cloud: AwsStandIn, monkeypatch: pytest.MonkeyPatch

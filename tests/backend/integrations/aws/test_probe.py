@@ -1,7 +1,10 @@
 """The connection test of AWS: who are we, may we start what is mapped; it starts nothing."""
 
+from datetime import timedelta
+
 import pytest
 
+from backend.core import clock
 from backend.integrations.aws.config import AwsConfig, from_connection
 from backend.integrations.aws.probe import Target, probe
 from backend.sandbox.aws import AwsStandIn
@@ -15,6 +18,20 @@ def test_a_good_connection_names_account_and_region(aws: AwsStandIn, config: Aws
     assert (result.ok, result.account, result.region) == (True, "123456789012", "us-east-1")
     assert [target.ok for target in result.targets] == [True, True]
     assert aws.starts() == []
+
+
+def test_credentials_that_end_say_when_and_others_do_not(
+    aws: AwsStandIn, config: AwsConfig
+) -> None:
+    role = from_connection(
+        {**aws.settings(), "role_arn": "arn:aws:iam::123456789012:role/r"}, aws.secrets()
+    )
+    begun = clock.now()
+    result = probe(role)
+    assert result.ok
+    assert result.expires_at is not None
+    assert begun < result.expires_at <= clock.now() + timedelta(hours=12)
+    assert probe(config).expires_at is None
 
 
 def test_each_target_that_is_missing_is_named(aws: AwsStandIn, config: AwsConfig) -> None:
