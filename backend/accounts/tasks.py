@@ -4,6 +4,7 @@ from typing import Any
 
 from backend.accounts import (
     backoff,
+    deployment,
     provider_flows,
     provider_sessions,
     repository,
@@ -28,6 +29,16 @@ def clean_up(database: Database) -> None:
         repository.delete_expired_tickets(session, now)
         provider_flows.clean_up(session)
         repository.delete_old_backoff(session, now - backoff.FORGET_AFTER)
+
+
+@job(deployment.KIND, title="Prove the deployment", told=False)
+def prove_deployment(ctx: JobContext) -> dict[str, Any]:
+    """The report, of PORTAL_PUBLIC_URL."""
+
+    def step(done: int, total: int, name: str) -> None:
+        ctx.progress(done, total, note=name)
+
+    return deployment.prove(ctx.database, ctx.actor, step=step).model_dump()
 
 
 @every("accounts.check_state", hours=24)

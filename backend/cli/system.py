@@ -119,14 +119,16 @@ def _doctor_token(file: str, provider: str, json: Json) -> None:
 
 
 def _doctor_through(url: str, json: Json) -> None:
-    from backend.cli import request_check
+    from backend.accounts import deployment
 
-    common.database()
-    view = request_check.through(url)
-    lines = [f"{name} = {value}" for name, value in view.model_dump(exclude={"warnings"}).items()]
-    lines += [f"PROBLEM: {warning}" for warning in view.warnings]
-    emit(view, json, "\n".join(lines))
-    if view.warnings:
+    found = deployment.prove(common.database(), common.actor(), url=url)
+    hidden = {"warnings", "checks"}
+    lines = [f"{name} = {value}" for name, value in found.model_dump(exclude=hidden).items()]
+    for check in found.checks:
+        lines.append(f"{'ok' if check.ok else 'PROBLEM'}: {check.name}. {check.seen}")
+        lines += [f"  {check.mend}"] if check.mend else []
+    emit(found, json, "\n".join(lines))
+    if not all(check.ok for check in found.checks):
         raise common.Failed("What stands between does not fit the settings.")
 
 

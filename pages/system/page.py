@@ -1,12 +1,17 @@
-"""How this portal is run: what it keeps for how long."""
+"""What this portal keeps for how long, and whether its proxy holds."""
 
 from backend.core.access import Permission
+from pages.shared import filters
 from pages.shell import flash, guard, head
-from pages.system import retention_view
+from pages.system import deployment_view, retention_view
+
+VIEWS = {"retention": "Retention", "deployment": "Deployment"}
 
 # gate
 actor = guard.require(Permission.RETENTION_READ)
-head.draw("System", "How this portal is run: what it keeps, for how long.")
+head.draw("System", "What this portal keeps for how long, and whether its proxy holds.")
 flash.show()
+# ask
+view = filters.view(VIEWS, "retention", key="system.view")
 # load, present, act
-retention_view.show(actor)
+(retention_view if view == "retention" else deployment_view).show(actor)

@@ -74,6 +74,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "DELETE /api/accounts/{account_id}": (P.ACCOUNTS_WRITE, {"version": 1}),
     "GET /api/request": (P.ACCOUNTS_READ, None),
     "GET /api/tokens": (P.ACCOUNTS_READ, None),
+    "POST /api/deployment/check": (P.API_TOKENS_WRITE, None),
     "GET /api/retention": (P.RETENTION_READ, None),
     "POST /api/retention/run": (P.RETENTION_RUN, None),
     "GET /api/audit": (P.AUDIT_READ, None),

@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.accounts import api_tokens, lifecycle, service
+from backend.accounts import api_tokens, deployment, lifecycle, service
 from backend.accounts.schemas import AccountPage, AccountView, ApiTokenPage, IdentityView
 from backend.api.deps import Caller, Reader, Writer
 from backend.core import access, forwarded
 from backend.core.access import Permission
 from backend.core.forwarded import RequestView
+from backend.jobs import service as jobs
+from backend.jobs.answers import JobAnswer
 
 router = APIRouter(tags=["accounts"])
 
@@ -112,6 +114,14 @@ def merge(session: Writer, caller: Caller, account_id: Number, body: Merge) -> A
 def delete(session: Writer, caller: Caller, account_id: Number, body: Version) -> AccountView:
     """Delete an account and end its sessions; its name is free afterwards."""
     return lifecycle.delete(session, caller, account_id=account_id, version=body.version)
+
+
+@router.post("/deployment/check", status_code=202)
+def check_deployment(session: Writer, caller: Caller) -> JobAnswer:
+    """Call the portal through PORTAL_PUBLIC_URL as an attacker would; the job's result says what
+    came out, each with the line of proxy configuration that mends it."""
+    job_id = deployment.start(session, caller)
+    return JobAnswer.model_validate(jobs.get(session, caller, job_id=job_id))
 
 
 @router.get("/request")

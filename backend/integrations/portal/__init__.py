@@ -1,0 +1,1 @@
+"""The portal itself, called through its public address as a visitor would."""
