@@ -37,7 +37,7 @@ def test_the_token_is_revoked_whatever_came_out(
     with database.read() as session:
         [token] = session.scalars(select(ApiToken))
         assert token.revoked_at is not None
-        assert (token.role, token.actions) == ("auditor", "accounts:account:read")
+        assert (token.role, token.actions) == ("auditor", '["accounts:account:read"]')
 
 
 def test_only_who_may_make_tokens(database: Database) -> None:

@@ -67,9 +67,6 @@ def test_the_portal_itself_lets_none_of_them_in(portal: Portal) -> None:
     found = {check.__name__: check(address) for check in probes.WITHOUT_TOKEN}
     assert {name: check.seen for name, check in found.items() if not check.ok} == {}
     assert found["own_socket"].seen == "Answered 101."
-    assert found["foreign_socket"].seen == "Answered 403."
-    assert found["slow_body"].seen == "Answered 408."
-    assert found["large_body"].seen == "Answered 413."
 
 
 @pytest.mark.parametrize(
