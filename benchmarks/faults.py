@@ -3,6 +3,7 @@
 Runs tests/faults and prints one row per cell: what the person saw, what was stored. Cells that
 another room's test proves are named; `--all` runs those too. Exits 1 when any cell is wrong.
 
+    python -m benchmarks.faults killed [--times 20]                   kill -9 during jobs' writes
     python -m benchmarks.faults kills [--workers 3] [--kills 20]      workers die (_kills.py)
     python -m benchmarks.faults soak [--seconds 600] [--people 50]    hours in minutes (_soak.py)
     python -m benchmarks.faults bodies [--slow 300] [--rate 100]      bodies that do not come
@@ -116,6 +117,36 @@ def _numbers(arguments: list[str], **defaults: int) -> dict[str, int]:
     return vars(parser.parse_args(arguments))
 
 
+class _Repeated:
+    """Each test so many times, and how often it held."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self.ran: dict[str, list[str]] = {}
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        metafunc.fixturenames.append("time_of_killing")
+        metafunc.parametrize("time_of_killing", range(self._times))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or not report.passed:
+            self.ran.setdefault(report.nodeid.split("[")[0], []).append(report.outcome)
+
+
+def _killed_main(arguments: list[str]) -> int:
+    """The proofs of the cells `killed`, again and again: each kill meets another moment."""
+    repeated = _Repeated(**_numbers(arguments, times=20))
+    proofs = {cell: test for cell, test in matrix.PROVEN.items() if cell.fault == "killed"}
+    tests = [str(ROOT / test) for test in sorted(set(proofs.values()))]
+    pytest.main(["-q", "--no-header", "--tb=short", *tests], plugins=[repeated])
+    bad = 0
+    for cell, test in proofs.items():
+        ends = repeated.ran.get(test.split("[")[0], [])
+        bad += len(ends) == 0 or set(ends) != {"passed"}
+        print(f"{cell.job:<18}{len(ends)} kills, {ends.count('passed')} as promised ({test})")
+    return 1 if bad else 0
+
+
 def _kills_main(arguments: list[str]) -> int:
     outcome = _kills.run(**_numbers(arguments, workers=3, kills=20))
     print(_kills.text(outcome))
@@ -130,7 +161,7 @@ def _bodies_main(arguments: list[str]) -> int:
     return _soak.bodies(**_numbers(arguments, slow=300, rate=100, seconds=10))
 
 
-_OTHERS = {"kills": _kills_main, "soak": _soak_main, "bodies": _bodies_main}
+_OTHERS = {"killed": _killed_main, "kills": _kills_main, "soak": _soak_main, "bodies": _bodies_main}
 
 
 if __name__ == "__main__":
