@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,17 +74,27 @@ def restore(
 def settle(database: Database, actor: Actor) -> Settled:
     """What `restore` does at its end, for a state database that its server's tool put back.
 
-    Raises PortalRuns, and SettingsError when keys and database do not belong together.
+    A fresh dump holds the lease of the portal that it was made of, so this takes as long as a
+    lease lasts that nobody renews. Raises PortalRuns, and SettingsError when keys and database do
+    not belong together.
     """
     access.require(actor, Permission.BACKUP_RESTORE)
     startup.prepare(database, secret_store.get_vault())
-    with database.read() as session:
-        leader = schedule.leader(session)
-    if leader is not None:
-        raise PortalRuns(f"{leader.split(':')[0]} works on this state database right now.")
+    _require_nobody_leads(database)
     kept = get_settings().data_dir / f"{audit.CHECKPOINT_FILE}.{_stamp()}"
     _copy_if_there(audit.checkpoint_path(), kept)
     return _settle(database, actor, "state database", {"kept": kept.name})
+
+
+def _require_nobody_leads(database: Database) -> None:
+    with database.read() as session:
+        first = held = schedule.lease(session)
+    while held is not None and first is not None:
+        if held != first:
+            raise PortalRuns(f"{held.holder.split(':')[0]} works on this state database right now.")
+        time.sleep(1.0)
+        with database.read() as session:
+            held = schedule.lease(session)
 
 
 def _settle(database: Database, actor: Actor, what: str, details: Mapping[str, object]) -> Settled:

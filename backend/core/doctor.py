@@ -88,7 +88,8 @@ def _rows(settings: Settings, wrong: Container[str]) -> list[Setting]:
     rows = []
     for field in Settings.model_fields:
         names = variable_names(field)
-        source = next((name for name in names if os.environ.get(name)), "default")
+        given = [each for name in names for each in (name, f"{name}_FILE")]
+        source = next((name for name in given if os.environ.get(name)), "default")
         value = getattr(settings, field)
         if names[0] in wrong:
             shown = "(cannot be used)"

@@ -18,6 +18,8 @@ from backend.core.access import Role
 from backend.core.errors import SettingsError
 
 LOOPBACK = "loopback"
+#: Beside those that are secrets as a whole.
+_HOLDING_A_SECRET = ("database_url_setting",)
 #: The shortest time that rows of history are kept.
 MIN_DAYS = 30
 
@@ -312,18 +314,18 @@ def variable_names(field: str) -> list[str]:
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
-    """Read the environment.
+    """Read the environment; a secret NAME may stand in the file that NAME_FILE names.
 
     Raises SettingsError naming every wrong variable at once.
     """
     source = dict(os.environ if environ is None else environ)
+    problems = _read_files(source)
     values: dict[str, Any] = {}
     for field in Settings.model_fields:
         for name in variable_names(field):
             if source.get(name):
                 values[field] = source[name]
                 break
-    problems = []
     try:
         settings = _Explicit(**values)
     except ValidationError as exc:
@@ -332,7 +334,36 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
             names = variable_names(field) if field in Settings.model_fields else [field]
             problems.append(f"{names[0]}: {error['msg'].removeprefix('Value error, ')}")
         raise SettingsError(problems) from exc
+    if problems:
+        raise SettingsError(problems)
     return settings
+
+
+def secret_names() -> list[str]:
+    """The variables that may come from a file, as orchestrators hand over secrets."""
+    fields = Settings.model_fields.items()
+    secret = [
+        name for name, info in fields if info.annotation is SecretStr or name in _HOLDING_A_SECRET
+    ]
+    return [variable for field in secret for variable in variable_names(field)]
+
+
+def _read_files(source: dict[str, str]) -> list[str]:
+    """Put what the files hold into `source`; what is wrong with them."""
+    problems = []
+    for name in secret_names():
+        path = source.get(f"{name}_FILE")
+        if not path:
+            continue
+        if source.get(name):
+            problems.append(f"{name}_FILE: {name} is set, too; keep one of them")
+            continue
+        try:
+            source[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "it is no text"
+            problems.append(f"{name}_FILE: {path} cannot be read: {reason}")
+    return problems
 
 
 class _Explicit(Settings):

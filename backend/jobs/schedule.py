@@ -7,7 +7,7 @@ sandbox it is the one that leads: what tasks ask of the sandbox, no other proces
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -136,11 +136,25 @@ def _lead(session: WriteSession) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Held:
+    """Who leads, and until when if that process does not say so again."""
+
+    holder: str
+    until: datetime
+
+
+def lease(session: ReadSession) -> Held | None:
+    """The lease as it is held now, None when no process of the portal runs."""
+    row = session.get(Lease, LEASE_NAME, populate_existing=True)
+    alive = row is not None and row.expires_at > database_now(session)
+    return Held(row.holder, row.expires_at) if row is not None and alive else None
+
+
 def leader(session: ReadSession) -> str | None:
     """The process that holds the lease now, None when no process of the portal runs."""
-    lease = session.get(Lease, LEASE_NAME)
-    alive = lease is not None and lease.expires_at > database_now(session)
-    return lease.holder if lease is not None and alive else None
+    held = lease(session)
+    return held.holder if held is not None else None
 
 
 def release(database: Database) -> None:

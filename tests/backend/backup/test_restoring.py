@@ -41,6 +41,12 @@ def _events(database: Database) -> int:
         return session.query(audit.AuditEvent).count()
 
 
+def _lease(database: Database, lasts: timedelta) -> None:
+    with database.write() as session:
+        until = clock.now() + lasts
+        session.merge(Lease(name="scheduler", holder="host-7:123:x", expires_at=until))
+
+
 def _job(database: Database, state: str) -> int:
     with database.write() as session:
         row = Job(
@@ -301,14 +307,22 @@ class TestSettle:
         (kept,) = data_dir.glob("audit.checkpoint.before-restore-*")
         assert kept.read_text().startswith("5 ")
 
-    def test_a_portal_that_runs_is_noticed(self, database):
-        with database.write() as session:
-            session.add(
-                Lease(
-                    name="scheduler",
-                    holder="host-7:123:x",
-                    expires_at=clock.now() + timedelta(seconds=20),
-                )
-            )
+    def test_a_portal_that_runs_is_noticed(self, database, monkeypatch):
+        _lease(database, timedelta(seconds=20))
+        monkeypatch.setattr(
+            restoring.time, "sleep", lambda _: _lease(database, timedelta(seconds=30))
+        )
         with pytest.raises(PortalRuns, match="host-7"):
             restoring.settle(database, SYSTEM)
+
+    def test_the_lease_inside_a_fresh_dump_is_waited_out(self, database, monkeypatch):
+        _lease(database, timedelta(seconds=20))
+        waited: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            _lease(database, timedelta(seconds=-1))
+
+        monkeypatch.setattr(restoring.time, "sleep", sleep)
+        assert restoring.settle(database, SYSTEM).chain.ok
+        assert len(waited) == 1

@@ -1,9 +1,11 @@
 """The environment is read once, and everything wrong with it is said at once."""
 
+from pathlib import Path
+
 import pytest
 
 from backend.core.errors import SettingsError
-from backend.core.settings import load_settings
+from backend.core.settings import load_settings, secret_names
 
 
 class TestLoadSettings:
@@ -64,3 +66,33 @@ class TestLoadSettings:
     def test_secrets_do_not_show_in_its_text(self) -> None:
         settings = load_settings({"PORTAL_ADMIN_PASSWORD": "planted-secret"})
         assert "planted-secret" not in repr(settings)
+
+
+class TestFiles:
+    @pytest.mark.parametrize("name", secret_names())
+    def test_every_secret_may_stand_in_a_file(self, name: str, tmp_path: Path) -> None:
+        values = {
+            "PORTAL_DATABASE_URL": "sqlite:////tmp/elsewhere.sqlite",
+            "PORTAL_BROKER_URL": "amqp://portal:secret@rabbit:5672/",
+        }
+        file = tmp_path / "secret"
+        file.write_text(values.get(name, "a-secret-of-sixteen-characters") + "\n")
+        by_file = load_settings({f"{name}_FILE": str(file)})
+        assert by_file == load_settings({name: file.read_text().strip()})
+        assert by_file != load_settings({})
+
+    def test_a_file_that_cannot_be_read_is_named_beside_other_faults(self, tmp_path: Path) -> None:
+        missing = tmp_path / "missing"
+        with pytest.raises(SettingsError) as raised:
+            load_settings({"PORTAL_ADMIN_PASSWORD_FILE": str(missing), "PORTAL_SANDBOX": "maybe"})
+        said = raised.value.problems
+        assert said[0] == (
+            f"PORTAL_ADMIN_PASSWORD_FILE: {missing} cannot be read: No such file or directory"
+        )
+        assert said[1].startswith("PORTAL_SANDBOX: ")
+
+    def test_not_both(self, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text("one")
+        with pytest.raises(SettingsError, match="keep one of them"):
+            load_settings({"KEYSTONE_TOKEN": "two", "KEYSTONE_TOKEN_FILE": str(file)})
