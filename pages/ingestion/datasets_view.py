@@ -92,7 +92,7 @@ def _row(item: DatasetView) -> dict[str, Any]:
         "Dataset": item.name,
         "Target": _target(item),
         "Last": item.last_status,
-        "When": item.last_at,
+        "Started": item.last_at,
         "14 days": list(item.daily),
         "Took": list(item.seconds),
     }

@@ -19,7 +19,7 @@ source, gms, world, catalogued = rooms.source, rooms.gms, rooms.world, rooms.cat
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
 
 
 class TestCopies:

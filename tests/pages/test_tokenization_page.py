@@ -21,7 +21,7 @@ PAGE = "tokenization/page.py"
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
 
 
 def texts(app: "AppTest", kind: str) -> str:

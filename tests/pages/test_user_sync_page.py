@@ -18,7 +18,7 @@ PAGE = "user_sync/page.py"
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch):
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
 
 
 def work(world):

@@ -17,7 +17,7 @@ VIEWER = Actor(id=3, name="viewer@example.org", role=Role.VIEWER, kind="user")
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "send", lambda _job_id: None)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
 
 
 def listed(world: World, **more: Any) -> WorkList:
