@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
+from backend.accounts import deployment
 from backend.core import clock
+from backend.core.access import SYSTEM
 from backend.core.database import Base, Database
 from backend.models import Job
 from benchmarks import _history_rows
@@ -49,3 +51,32 @@ class TestRetention:
         app = open_page("system/page.py", role="auditor")
         assert len(app.dataframe) == 1
         assert not [each for each in app.button if each.key == "system.retention.open"]
+
+
+class TestDeployment:
+    def test_the_newest_report_says_what_mends_it(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        checks = [
+            {"name": "Slow body", "ok": True, "seen": "Answered 408.", "mend": ""},
+            {"name": "Plain http", "ok": False, "seen": "Answered 200.", "mend": "listen 443 ssl"},
+        ]
+        with database.write() as session:
+            job_id = deployment.start(session, SYSTEM)
+            values = {"state": "succeeded", "result": {"checks": checks}}
+            changed = update(Job).where(Job.id == job_id)
+            session.execute(changed.values(finished_at=clock.now(), **values))
+        app = open_page("system/page.py", view="deployment")
+        assert app.warning[0].value == "1 of 2 need a change at the proxy or here."
+        rows = app.dataframe[0].value
+        assert rows["Sent"].tolist() == ["Plain http", "Slow body"]
+        assert rows["What mends it"].tolist()[0] == "listen 443 ssl"
+
+    def test_an_admin_asks_for_one_and_an_auditor_cannot(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        auditor = open_page("system/page.py", role="auditor", view="deployment")
+        assert not [each for each in auditor.button if each.key == "system.prove"]
+        open_page("system/page.py", view="deployment").button(key="system.prove").click().run()
+        with database.read() as session:
+            assert list(session.scalars(select(Job.kind))) == [deployment.KIND]
