@@ -98,6 +98,8 @@ OPEN = {
     "server_config",
     "request",
     "findings",
+    "old",  # of what an audit event changed: values as its details hold them
+    "new",
 }
 OPEN_ANSWERS = {
     "/readyz",
