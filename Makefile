@@ -51,7 +51,7 @@ lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=-
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
 screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite
-	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py -k drawn
+	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py tests/e2e/test_changes.py -k "drawn or code"
 
 wheel: .venv/.ready-dev ## Build the DMS client as a wheel of its own (dist/dms_client-*.whl)
 	@$(PYTHON) .ci/wheel.py dist

@@ -6,7 +6,7 @@ from backend.accounts import api_tokens, service, sessions
 from backend.accounts.schemas import AccountView
 from backend.core.access import Actor, Permission
 from pages.accounts import account_list, identity_panel, request_view, token_list
-from pages.shared import drawer, filters, session_list, shown_once
+from pages.shared import drawer, filters, session_list, shown_once, waiting
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
@@ -66,6 +66,7 @@ def account_details(account_id: int, actor: Actor, own_session_id: int) -> None:
 actor = guard.require(Permission.ACCOUNTS_READ)
 head.draw("Accounts", "Who may sign in, with which role, and what programs may do.")
 flash.show()
+waiting.draw("accounts", None)  # accounts belong to no environment
 if filters.number("account") is None:
     shown_once.show()  # else the drawer does, which stands over the page
 # ask

@@ -14,7 +14,7 @@ from pages.connections import (
     matrix,
     test_results,
 )
-from pages.shared import filters
+from pages.shared import filters, waiting
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
@@ -94,6 +94,7 @@ with over:
     with st.expander("All connections of all environments") if first else st.container():
         matrix.draw(calls.read(health.overview))
 all_results(environment)
+waiting.draw("connections", environment.name)
 if not environment.trust.verify:
     st.warning(
         f"TLS certificates are not verified in {escape(environment.name)}: whoever is between can "

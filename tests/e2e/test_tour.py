@@ -4,11 +4,9 @@ With SCREENSHOTS_FOLDER=<folder> the pages are also photographed; `make screensh
 pictures of the documentation into docs/images.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import new_page, settle, tap, violations
+from tests.fixtures.browser import new_page, settle, shoot, tap, violations
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -143,12 +141,6 @@ def arrived(page: Page, view: View) -> None:
         else:
             chosen = page.get_by_test_id("stMain").get_by_role("radio", name=label, exact=True)
             expect(chosen.first).to_be_checked()
-
-
-def shoot(page: Page, name: str) -> None:
-    folder = os.environ.get("SCREENSHOTS_FOLDER")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.id)

@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.accounts import service as accounts
 from backend.accounts.schemas import SignedIn
+from backend.connections import service as connections
+from backend.core.errors import Waiting
 from tests.backend.changes.conftest import ONE, PASSWORD, World, world  # noqa: F401 - a fixture
 from tests.fixtures.pages import OpenPage
 
@@ -121,6 +124,30 @@ def test_an_admin_sets_a_rule_and_a_weaker_one_waits(
     app.button(key="changes.save").click().run()
     assert not app.exception
     assert "needs somebody else's approval" in app.info[0].value
+
+
+@pytest.mark.parametrize("action", ["connections.change", "accounts.role"])
+def test_what_waits_is_said_on_the_page_of_what_it_is_about(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    action: str,
+) -> None:
+    world.rule(ONE, action)
+    with pytest.raises(Waiting) as caught, world.database.write() as session:
+        cat = world.in_browser("cat")
+        if action == "accounts.role":
+            ann = world.people["ann"].id
+            accounts.set_role(session, cat, account_id=ann, role="viewer", version=1)
+        else:
+            server = {"server": "http://localhost:9"}
+            connections.save(session, cat, environment="prod", kind="datahub", settings=server)
+    number = caught.value.document["change_id"]
+    as_("cat")
+    page = "accounts/page.py" if action == "accounts.role" else "connections/page.py"
+    app = open_page(page, environment="prod")
+    assert not app.exception
+    assert [f"[change {number}]" in each.value for each in app.info].count(True) == 1
 
 
 def test_several_are_approved_together(

@@ -2,7 +2,8 @@
 
 The rest of the list: the approver loses the role, the environment is deleted or renamed, the policy
 is weakened (test_lifecycle.TestWhatMovesMeanwhile); two approvers at once, kill -9 before and after
-the begin (test_lifecycle.TestOnce); a plan applied meanwhile (test_user_sync); a token of who asked
+the begin (test_lifecycle.TestOnce); a plan applied meanwhile, and one
+replaced by a newer one (test_user_sync); a token of who asked
 (test_requests.TestTokens).
 """
 

@@ -19,6 +19,7 @@ from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
 from tests.backend.user_sync.conftest import *  # noqa: F403 - the world of user sync
 from tests.backend.user_sync.conftest import World
 
+ANNA = "anna.kowalska@example.com"
 SHELL = Actor(0, "cli:root", Role.ADMIN, "cli")
 
 
@@ -109,6 +110,30 @@ def test_a_plan_applied_meanwhile_is_not_applied_twice(world: World) -> None:
     view = _view(world, number)
     assert view.status == "refused"
     assert "It was done already" in view.outcome
+
+
+def test_a_plan_replaced_by_a_newer_one_that_was_applied_writes_over_nothing(world: World) -> None:
+    """Its approval is of what it showed: where that is no longer so, the rows conflict."""
+    old = world.plan()
+    with pytest.raises(Waiting) as caught, world.database.write() as session:
+        sync.apply(session, SHELL, plan_id=old.id)
+    number = caught.value.document["change_id"]
+    anna = next(u for u in world.directory.users if u["email"] == ANNA)
+    anna["displayName"] = "Anna Kowalska-Lang"
+    _applied_plan(world)
+    sent = len(world.om.requests)
+    _approve(world, number)
+    _work(world)
+    lifecycle.track(world.database)
+    assert [each for each in world.om.requests[sent:] if each[0] == "PATCH"] == []
+    items = world.items(world.start(old))
+    assert {item.state for mail, item in items.items() if mail != ANNA} == {"applied"}
+    assert items[ANNA].state == "conflict"
+    stored = world.stored(str(world.row(old, ANNA).user_name))
+    assert stored["displayName"] == "Anna Kowalska-Lang"
+    view = _view(world, number)
+    assert view.status == "failed"
+    assert "1 conflict" in view.outcome
 
 
 def test_a_revert_is_judged_by_its_own_rule(world: World) -> None:
