@@ -26,7 +26,7 @@ def test_links_lead_to_the_port_that_was_asked_for(
     streamlit.write_text('#!/bin/sh\necho "$PORTAL_PUBLIC_URL $*"\n')
     streamlit.chmod(0o755)
     ready = tmp_path / ".venv" / ".ready"
-    for name in ("requirements.txt", ".ci/environment.py"):
+    for name in ("requirements.txt", "requirements-build.txt", ".ci/environment.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     ready.touch()
