@@ -104,7 +104,7 @@ def run(job_id: int, database: Database | None = None) -> bool:
     if row is None:
         return False
     context = Context(database, row, worker)
-    began = time.perf_counter()
+    began = time.monotonic()
     with (
         tracing.span(f"job {row.kind}", {"job.kind": row.kind}),
         structlog.contextvars.bound_contextvars(job_id=job_id, job_kind=row.kind),
@@ -113,7 +113,7 @@ def run(job_id: int, database: Database | None = None) -> bool:
         values = _attempt(context, row)
         if values is not None:
             _finish(context, values)
-    metrics.JOB_SECONDS.labels(row.kind).observe(time.perf_counter() - began)
+    metrics.JOB_SECONDS.labels(row.kind).observe(time.monotonic() - began)
     return True
 
 
