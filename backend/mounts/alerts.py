@@ -30,7 +30,7 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
     found = []
 
     def item(severity: Severity, text: str, since: datetime | None, event: str, **to: str) -> None:
-        told = text if event != "unwatched" else where
+        told = text if event != "mounts.unwatched" else where
         found.append(
             Alert(
                 severity,
@@ -38,7 +38,7 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
                 "mounts",
                 since,
                 tuple({**view, **to}.items()),
-                f"mounts.{event}",
+                event,
                 str(watch.environment_id),
                 told,
                 watch.environment_id,
@@ -47,19 +47,19 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
 
     if watch.failing_since is not None:
         text = f"{where}: mounts are not being watched. {watch.problem}"
-        item("error", text, watch.failing_since, "unwatched", view="orphans")
+        item("error", text, watch.failing_since, "mounts.unwatched", view="orphans")
     if watch.unknown:
         many = counted(watch.unknown, "mount operation has", "mount operations have")
         text = f"{where}: {many} an unknown outcome."
         link = {"view": "operations", "state": "unknown"}
-        item("warning", text, watch.scanned_at, "unknown", **link)
+        item("warning", text, watch.scanned_at, "mounts.unknown", **link)
     if watch.too_old:
         many = counted(watch.too_old, "mount is", "mounts are")
         text = f"{where}: {many} older than {watch.max_age_hours} h."
         link = {"view": "orphans", "reason": "too_old"}
-        item("warning", text, watch.scanned_at, "too_old", **link)
+        item("warning", text, watch.scanned_at, "mounts.too_old", **link)
     others = watch.orphans - watch.too_old
     if others > 0:
         text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
-        item("info", text, watch.scanned_at, "orphans", view="orphans")
+        item("info", text, watch.scanned_at, "mounts.orphans", view="orphans")
     return found
