@@ -182,7 +182,7 @@ class TestOverview:
         assert list(cards) == ["User sync", "Mounts", "Tokenization", "Ingestion"]
         assert (cards["Mounts"].value, cards["Mounts"].delta) == ("2 alerts", "3 runs in 14 days")
         assert cards["Ingestion"].value == "Nothing waits"
-        trends = [html.proto.body for html in app.get("html") if 'role="img"' in html.proto.body]
+        trends = [image.proto.imgs[0].alt for image in app.get("image")]
         assert ["0, 3. 1 of them did not end well" in trend for trend in trends] == [
             *(False, True, False, False)
         ]
