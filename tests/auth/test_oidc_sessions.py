@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,8 +19,6 @@ from backend.models.accounts import AccountSession
 from tests.auth.oidc_provider import Provider
 from tests.auth.trips import come_back, configure, due_now, live, told
 
-#: Seconds since 1970 as the tests began; the two clocks of a trip are compared to minutes.
-NOW = int(time.time())
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -169,9 +168,12 @@ class TestStepUp:
         ("change", "sentence"),
         [
             ({"forged": {}}, "does not say when"),
-            ({"forged": {"auth_time": NOW - 7200}}, "did not ask you again"),
+            (lambda: {"forged": {"auth_time": int(time.time()) - 7200}}, "did not ask you again"),
             (
-                {"forged": {"auth_time": NOW + 9, "sub": "2"}, "person": {}},
+                lambda: {
+                    "forged": {"auth_time": int(time.time()) + 9, "sub": "2"},
+                    "person": {},
+                },
                 "Somebody else signed in",
             ),
             ({"refuses": "access_denied"}, "cancelled or you may not"),
@@ -182,10 +184,10 @@ class TestStepUp:
         visitor: httpx.Client,
         provider: Provider,
         database: Database,
-        change: dict[str, Any],
+        change: dict[str, Any] | Callable[[], dict[str, Any]],
         sentence: str,
     ) -> None:
-        for name, value in change.items():
+        for name, value in (change() if callable(change) else change).items():
             setattr(provider, name, value)
         if not provider.person:
             provider.person = {"sub": "2", "groups": ["operators"]}
