@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import new_page, settle, shoot, tap, violations
+from tests.fixtures.browser import new_page, settle, shoot, tap, turn, violations
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -168,8 +168,7 @@ class TestEveryView:
             shoot(window, view.picture)
         assert cut_off(window) == []
         assert violations(window) == []
-        window.emulate_media(color_scheme="dark")
-        settle(window)
+        turn(window, "dark")
         if view.picture == "overview":
             shoot(window, "overview-dark")
         assert violations(window) == []
