@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from backend.changes.rules import Rule
+from backend.core.words import counted
 
 #: waiting → approved → running → how the work ended; or one of the ways in which nothing was done.
 Status = Literal[
@@ -78,6 +79,15 @@ class ChangeView(BaseModel):
     run_id: str
     job_id: int | None
     outcome: str
+
+    @property
+    def size_words(self) -> str:
+        """ "1 user", "4,906 rows"; "" where nobody knows how many."""
+        if self.size is None:
+            return ""
+        one = {"entries": "entry"}.get(self.unit, self.unit.removesuffix("s"))
+        return counted(self.size, one, self.unit).strip()
+
     after: int | None = None
     steps: tuple[StepView, ...] = ()
 

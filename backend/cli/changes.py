@@ -191,7 +191,7 @@ def _line(view: ChangeView) -> str:
 
 
 def _lines(view: ChangeView) -> list[str]:
-    size = "" if view.size is None else f", {view.size:,} {view.unit}".rstrip()
+    size = f", {view.size_words}" if view.size_words else ""
     lines = [
         f"Change {view.id}: {view.label}, {view.subject} ({view.environment}{size})",
         _line(view),

@@ -32,7 +32,7 @@ def _row(view: ChangeView) -> dict[str, Any]:
         "What": view.label,
         "About": view.subject,
         "Environment": view.environment,
-        "Size": "" if view.size is None else f"{view.size:,} {view.unit}".strip(),
+        "Size": view.size_words,
         "Asked by": view.requester,
         "Asked": view.created_at,
         "Expires": view.expires_at,

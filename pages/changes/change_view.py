@@ -50,7 +50,7 @@ def _intent(view: ChangeView) -> None:
         "environment": view.environment or "none",
         **view.shown,
         **view.details,
-        "size": "" if view.size is None else f"{view.size:,} {view.unit}".strip(),
+        "size": view.size_words,
         "run": "" if view.run_id.startswith("change-") else view.run_id,
     }
     rows = [(name.replace("_", " "), _said(value)) for name, value in shown.items() if value]

@@ -70,6 +70,8 @@ def test_the_command_prints_the_address_and_the_approved_plan_is_applied(
 
     number = answer["change_id"]
     assert _view(world, number).size == plan.changes
+    assert _view(world, number).size_words == f"{plan.changes} users"
+    assert _view(world, number).model_copy(update={"size": 1}).size_words == "1 user"
     shown = changes.would_do(world.database, SHELL, change_id=number).preview
     assert shown is not None
     assert shown.title == f"{plan.changes} users of plan {plan.id}"
