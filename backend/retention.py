@@ -140,6 +140,7 @@ def rules() -> Sequence[Rule]:
         Rule("notification_deliveries", "with the event", by="notifications.forget"),
         Rule("notification_channels", _BY_HAND),
         Rule("notification_seen", "with the account"),
+        Rule("alerts_seen", "as long as the alert lasts", by="notifications.watch"),
         Rule(
             "jobs",
             "{days} after they were made, once ended and no open request, plan, run or channel "

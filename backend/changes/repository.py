@@ -126,6 +126,19 @@ def waiting_in_turn(session: ReadSession, limit: int = 500) -> list[int]:
     )
 
 
+def moments(
+    session: ReadSession, *, since: datetime, limit: int
+) -> list[tuple[datetime, str, int]]:
+    """Since when each of the newest requests is there, its state, and its environment's number."""
+    query = (
+        select(Change.created_at, Change.state, Change.environment_id)
+        .where(Change.created_at >= since)
+        .order_by(Change.id.desc())
+        .limit(limit)
+    )
+    return [(at, state, number) for at, state, number in session.execute(query)]
+
+
 def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
     """How many requests wait, and since when the oldest does."""
     found = session.execute(

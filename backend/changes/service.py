@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from backend.accounts import identity
@@ -16,6 +17,7 @@ from backend.models.changes import Change
 
 MAX_PAGE = 200
 MAX_TEXT = 2_000
+MAX_MOMENTS = 2_000
 Which = Literal["all", "to_approve", "mine", "done"]
 
 
@@ -53,6 +55,16 @@ def list_changes(
         shown = [row for row in shown if _refusal(session, actor, row) is None]
     next_cursor = rows[limit - 1].id if len(rows) > limit else None
     return ChangePage(items=views.many(session, shown), next_cursor=next_cursor)
+
+
+def recent(
+    session: ReadSession, actor: Actor, *, days: int = 14
+) -> tuple[tuple[datetime, str], ...]:
+    """When each request of the last days was made and its status, of the newest 2,000."""
+    access.require(actor, Permission.CHANGES_READ)
+    since = database_now(session) - timedelta(days=max(1, min(days, 366)))
+    found = repository.moments(session, since=since, limit=MAX_MOMENTS)
+    return tuple((at, state) for at, state, number in found if access.in_reach(number))
 
 
 def get(session: ReadSession, actor: Actor, *, change_id: int) -> ChangeView:

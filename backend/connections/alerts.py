@@ -50,7 +50,14 @@ def _tests(item: EnvironmentHealth) -> list[Alert]:
             text = f"{connection.label} of {name} failed its test: {connection.cause}"
             found.append(
                 Alert(
-                    "error", text, PAGE, connection.tested_at, query, "connections.failing", *told
+                    "error",
+                    text,
+                    PAGE,
+                    connection.tested_at,
+                    query,
+                    "connections.failing",
+                    *told,
+                    "test",
                 )
             )
         found += [

@@ -10,6 +10,8 @@ names the page where something can be done about it. One that fails is logged an
 alert; it never takes the Overview page down.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +24,8 @@ from backend.core.log import get_logger, log_unexpected
 log = get_logger(__name__)
 
 Severity = Literal["error", "warning", "info"]
+#: open: look at its page. retry: that page reviews the same again. test: the connection of `query`.
+Action = Literal["open", "retry", "test"]
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 MAX_ITEMS = 50
 _MAX_OF_A_DOMAIN = 20
@@ -35,7 +39,8 @@ class Alert:
     query: that page's parameters, for example {"environment": "prod"}. since: when it began.
     event: the kind of event (`backend.core.events`) that tells people who do not look at the page;
     "": none does. cause: what tells it from others of the kind. subject: what the message says in
-    place of text, without personal values and errors. environment_id: 0 for none.
+    place of text, without personal values and errors. environment_id: 0 for none. action: what can
+    be done at once; where an outcome is unknown, it is only looked at.
     """
 
     severity: Severity
@@ -47,6 +52,13 @@ class Alert:
     cause: str = ""
     subject: str = ""
     environment_id: int = 0
+    action: Action = "open"
+
+    @property
+    def key(self) -> str:
+        """The same as long as it says the same (SHA-256, 64 hex digits)."""
+        said = json.dumps([self.severity, self.text, self.page, self.query])
+        return hashlib.sha256(said.encode()).hexdigest()
 
 
 Source = Callable[[ReadSession, Actor], list[Alert]]

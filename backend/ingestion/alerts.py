@@ -8,6 +8,7 @@ from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.ingestion import repository
+from backend.integrations.datahub import urns
 
 PAGE = "ingestion"
 _RECENT = timedelta(days=7)
@@ -25,18 +26,24 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         if row.environment_id not in known:
             continue
         urn = row.dataset_urn or row.job_urn or ""
+        named = urns.parse_dataset(row.dataset_urn).name if row.dataset_urn else urn
         ended = "failed" if row.status == "failed" else "has an unknown outcome"
         found.append(
             Alert(
                 "warning",
-                f"The last ingestion of {urn} in {known[row.environment_id]} {ended}.",
+                f"The last ingestion of {named} in {known[row.environment_id]} {ended}.",
                 PAGE,
                 row.created_at,
-                (("view", "runs"), ("run", row.run_id)),
+                (
+                    ("view", "runs"),
+                    ("run", row.run_id),
+                    ("environment", known[row.environment_id]),
+                ),
                 "ingestion.failed",
                 f"{row.environment_id}:{urn}",
                 f"Run {row.run_id} of {known[row.environment_id]}",
                 row.environment_id,
+                "retry" if row.status == "failed" else "open",
             )
         )
     return found

@@ -26,6 +26,7 @@ from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionR
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.models.notifications import (
+    AlertSeen,
     NotificationChannel,
     NotificationDelivery,
     NotificationSeen,
@@ -46,6 +47,7 @@ __all__ = [
     "Account",
     "AccountIdentity",
     "AccountSession",
+    "AlertSeen",
     "ApiToken",
     "AuditArchive",
     "AuditEvent",

@@ -74,3 +74,16 @@ class NotificationSeen(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     event_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class AlertSeen(Base):
+    """An alert that a person has put aside, for as long as it says the same. alert: Alert.key."""
+
+    __tablename__ = "alerts_seen"
+    __table_args__ = (MYSQL_TABLE,)
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    alert: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -14,7 +14,7 @@ from backend.jobs.errors import JobNotFound
 from backend.models.accounts import Account
 from backend.models.notifications import NotificationChannel as Channel
 from backend.models.notifications import NotificationDelivery as Delivery
-from backend.notifications import owners, repository
+from backend.notifications import owners, repository, seen_alerts
 
 KIND = "notifications.deliver"
 _DIGEST = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
@@ -23,17 +23,21 @@ _DIGEST = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
 def watch(database: Database) -> None:
     """Compare every domain's alerts with the conditions that people were told of.
 
-    A domain whose alerts could not be read ends none of its conditions.
+    A domain whose alerts could not be read ends none of its conditions, and no mark of having seen
+    one.
     """
-    for domain, found in _conditions(database):
+    with database.read() as session:
+        began = database_now(session)
+        conditions = list(alerts.by_domain(session, SYSTEM))
+    for domain, found in conditions:
         if not isinstance(found, str):
             with database.write() as session:
                 _compare(session, domain, found)
-
-
-def _conditions(database: Database) -> list[tuple[str, list[Alert] | str]]:
-    with database.read() as session:
-        return list(alerts.by_domain(session, SYSTEM))
+    if any(isinstance(found, str) for _, found in conditions):
+        return
+    lasting = {each.key for _, found in conditions for each in found if isinstance(each, Alert)}
+    with database.write() as session:
+        seen_alerts.forget_ended(session, lasting, began)
 
 
 def _compare(session: WriteSession, domain: str, found: Sequence[Alert]) -> None:

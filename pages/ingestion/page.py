@@ -50,8 +50,10 @@ view = ask_view(actor)
 # load, present, act
 waiting.draw("ingestion", environment)
 if view == "run":
-    request = run_view.form(environment) if actor.may(Permission.INGESTION_RUN) else None
-    request = request or datasets_view.asked(environment)
+    may = actor.may(Permission.INGESTION_RUN)
+    retried = run_view.retried() if may else None  # fills the form in, so before it
+    request = run_view.form(environment) if may else None
+    request = request or retried or datasets_view.asked(environment)
     if request is not None:
         run_view.review(request)
     run_view.dialog(actor)

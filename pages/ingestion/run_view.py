@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.core.access import Actor
 from backend.core.errors import PortalError
-from backend.ingestion import runs, search
+from backend.ingestion import runs, search, service
 from backend.ingestion.data_jobs import DataJobs
 from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, StartFailed
 from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
@@ -89,6 +89,22 @@ def fill_from(run: RunView) -> None:
     st.query_params["view"] = "run"
     st.session_state[_REASON] = run.reason[:1000]
     st.session_state[_RERUN_OF] = run.run_id
+
+
+def retried() -> Request | None:
+    """What an address with `?retry=` wants to start again; it is reviewed like any other."""
+    run_id = st.query_params.pop("retry", None)
+    if not run_id:
+        return None
+    run = calls.read(service.get_run, run_id=run_id)
+    fill_from(run)
+    return Request(
+        run.dataset_urn or "",
+        run.job_urn,
+        run.reason,
+        environment=run.environment or None,
+        rerun_of=run.run_id,
+    )
 
 
 def review(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The parts of the Overview page: a card per job, alerts, health, what ran last."""
+"""The parts of the Overview page: a card per job and one for changes, health, what ran last."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,12 @@ from datetime import date, datetime, timedelta
 import pandas as pd
 import streamlit as st
 
+from backend.changes.schemas import ChangePage
 from backend.connections.health import EnvironmentHealth, Health
 from backend.core import clock
 from backend.core.alerts import Alert
 from backend.core.words import counted
-from backend.ingestion.schemas import Recent, RunView
+from backend.ingestion.schemas import RunView
 from backend.jobs.schemas import JobView, KindCount
 from backend.user_sync.schemas import RunView as SyncRun
 from pages.shared import charts, names, status, times
@@ -20,6 +21,8 @@ from pages.shell import registry
 from pages.shell.errors import escape
 
 DAYS = 14
+#: When something was started, and its status.
+Moment = tuple[datetime, str]
 #: More environments than a table of this width can name are on Connections.
 SHOWN_ENVIRONMENTS = 4
 #: What people start of each job; its checks and clean-ups are not its work.
@@ -33,30 +36,50 @@ _BAD = frozenset(("failed", "interrupted", "unknown"))
 _SIGNS = {"ok": ":green[:material/check:]", "failed": ":red[:material/close:]"}
 
 
-def work(items: Sequence[Alert], started: Sequence[KindCount], ingestions: Recent) -> None:
-    """A card per job: what waits for somebody, and what was started on each of the last 14 days."""
+def work(
+    items: Sequence[Alert],
+    started: Sequence[KindCount],
+    ingestions: Sequence[Moment],
+    to_approve: ChangePage,
+    requests: Sequence[Moment],
+) -> None:
+    """A card per job: what waits for somebody, and what was started on each of the last 14 days;
+    the last card says what waits for this person's approval.
+
+    ingestions: the runs in AWS, which are no jobs of the portal; requests: the change requests.
+    """
+    *columns, last = st.columns(len(_WORK) + 1)
+    for column, (page, (title, kinds)) in zip(columns, _WORK.items(), strict=True):
+        found = _per_day(ingestions) if page == "ingestion" else []
+        found += [(each.day, each.state, each.count) for each in started if each.kind in kinds]
+        waits = sum(1 for item in items if item.page == page)
+        with column:
+            says = counted(waits, "alert") if waits else "Nothing waits"
+            _card(title, says, "run", found)
+
+    with last:
+        count, more = len(to_approve.items), "+" if to_approve.next_cursor else ""
+        says = f"{count:,}{more} to approve" if count else "Nothing waits"
+        _card("Changes", says, "request", _per_day(requests))
+
+
+def _per_day(moments: Sequence[Moment]) -> list[tuple[date, str, int]]:
+    return [(at.date(), state, 1) for at, state in moments]
+
+
+def _card(title: str, says: str, what: str, found: Sequence[tuple[date, str, int]]) -> None:
+    runs, bad = Counter[date](), Counter[date]()
+    for day, state, count in found:
+        runs[day] += count
+        bad[day] += count if state in _BAD else 0
     today = clock.now().date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    for column, (page, (title, kinds)) in zip(st.columns(len(_WORK)), _WORK.items(), strict=True):
-        runs, bad = Counter[date](), Counter[date]()
-        for each in started:
-            if each.kind in kinds:
-                runs[each.day] += each.count
-                bad[each.day] += each.count if each.state in _BAD else 0
-        for at, state in ingestions.moments if page == "ingestion" else ():
-            runs[at.date()] += 1
-            bad[at.date()] += state in _BAD
-        waits = sum(1 for item in items if item.page == page)
-        with column, st.container(border=True, gap="xsmall"):
-            st.metric(
-                title,
-                counted(waits, "alert") if waits else "Nothing waits",
-                f"{counted(runs.total(), 'run')} in {DAYS} days",
-                delta_color="off",
-                delta_arrow="off",
-            )
-            shown = [(runs[day], bad[day]) for day in days]
-            st.image(_trend(shown), width="stretch", alt=_said(shown))
+    shown = [(runs[day], bad[day]) for day in days]
+    with st.container(border=True, gap="xsmall"):
+        total = sum(all_ for all_, _ in shown)
+        told = f"{counted(total, what)} in {DAYS} days"
+        st.metric(title, says, told, delta_color="off", delta_arrow="off")
+        st.image(_trend(shown), width="stretch", alt=_said(what, shown))
 
 
 def _trend(days: Sequence[tuple[int, int]]) -> str:
@@ -76,32 +99,11 @@ def _trend(days: Sequence[tuple[int, int]]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(bars)}</svg>'
 
 
-def _said(days: Sequence[tuple[int, int]]) -> str:
+def _said(what: str, days: Sequence[tuple[int, int]]) -> str:
     """The bars in words; the metric's own chart has marks without any."""
     told = ", ".join(str(runs) for runs, _ in days)
     failed = sum(bad for _, bad in days)
-    return f"Runs per day, today last: {told}. {failed} of them did not end well."
-
-
-def alerts(items: Sequence[Alert], *, all_well: bool) -> None:
-    """What somebody should look at, each a link to where it can be done, the worst first.
-
-    all_well: nothing beside it is red; without it an empty list is no good news.
-    """
-    if not items and all_well:
-        st.success("Nothing needs attention.", icon=":material/check_circle:")
-    elif not items:
-        st.info("Nothing here is for you to act on; what is red beside it is for others.")
-    for item in items:
-        with _row():
-            status.badge(item.severity)
-            exact = f"Since {times.exact(item.since)}" if item.since else None
-            if item.page:
-                to_page(item.page, escape(item.text), query=dict(item.query), help=exact)
-            else:
-                st.markdown(escape(item.text))
-            if item.since:
-                st.caption(times.relative(item.since), width="content")
+    return f"{what.capitalize()}s per day, today last: {told}. {failed} of them did not end well."
 
 
 def health(environments: Sequence[EnvironmentHealth]) -> None:

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
+from backend.changes import service as changes
 from backend.connections import health
 from backend.core import alerts
 from backend.core.access import Permission
 from backend.ingestion import service as ingestion
 from backend.jobs import service as jobs
+from backend.notifications import seen_alerts
 from backend.user_sync import service as user_sync
-from pages.overview import cards
+from pages.overview import alert_table, cards
 from pages.shell import calls, flash, guard, head
 
 LAST = 8
@@ -17,6 +19,7 @@ LAST = 8
 @st.fragment(run_every=15.0)
 def live() -> None:
     """Everything below the title, read again every quarter of a minute."""
+    alert_table.follow()
     # load
     items = calls.read(alerts.collect)
     environments = calls.read(health.overview)
@@ -24,16 +27,18 @@ def live() -> None:
     started = calls.read(jobs.count_by_kind, days=cards.DAYS)
     ingested = calls.read(ingestion.list_runs, limit=LAST)
     ingestions = calls.read(ingestion.recent, days=cards.DAYS)
-    may_sync = session is not None and session.actor.may(Permission.USER_SYNC_READ)
-    synced = calls.read(user_sync.list_runs, limit=LAST) if may_sync else ()
+    to_approve = calls.read(changes.list_changes, which="to_approve", limit=changes.MAX_PAGE)
+    requests = calls.read(changes.recent, days=cards.DAYS)
+    seen = calls.read(seen_alerts.seen)
+    synced = calls.read(user_sync.list_runs, limit=LAST)
     # present
-    cards.work(items, started, ingestions)
+    cards.work(items, started, ingestions.moments, to_approve, requests)
+    st.subheader("Alerts", anchor=False)
+    red = any(item.failed for item in environments)
+    red = red or cards.ended_badly(last.items, ingested.items)
+    alert_table.draw(actor, items, seen, all_well=not red)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("Alerts", anchor=False)
-        red = any(item.failed for item in environments)
-        red = red or cards.ended_badly(last.items, ingested.items)
-        cards.alerts(items, all_well=not red)
         st.subheader("Running and last", anchor=False)
         cards.ran(last.items, ingested.items, synced, most=LAST)
     with right:
@@ -42,7 +47,7 @@ def live() -> None:
 
 
 # gate
-guard.require(Permission.OVERVIEW_READ)
+actor = guard.require(Permission.OVERVIEW_READ)
 head.draw("Overview", "What waits for somebody, what failed and what runs.")
 session = guard.signed_in()
 if session is not None and session.has_first_password:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
@@ -9,13 +10,17 @@ from streamlit.testing.v1 import AppTest
 from backend.connections import environments, probing, service, testing
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import alerts, clock
-from backend.core.access import SYSTEM, Actor
+from backend.core.access import SYSTEM, Actor, Role
 from backend.core.alerts import Alert
 from backend.core.database import Database, ReadSession
 from backend.ingestion import runs
 from backend.ingestion.schemas import Request
-from backend.models import Job
+from backend.models import Account, IngestionRun, Job
+from backend.notifications import seen_alerts
 from backend.sandbox.aws import AwsStandIn
+from tests.backend.changes import conftest as changes
+from tests.backend.changes.conftest import ONE
+from tests.backend.changes.conftest import World as Asking
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import URN, AddRule
 from tests.backend.user_sync import conftest as user_sync
@@ -23,7 +28,7 @@ from tests.backend.user_sync.conftest import World
 from tests.fixtures.pages import OpenPage
 
 aws_server, aws, environment = room.aws_server, room.aws, room.environment
-add_rule = room.add_rule
+add_rule, asking = room.add_rule, changes.world
 directory, om, world = user_sync.directory, user_sync.om, user_sync.world
 PAGE = "overview/page.py"
 
@@ -58,6 +63,33 @@ def links(app: AppTest) -> list[tuple[str, str]]:
     return [(item.proto.label, item.proto.query_string) for item in found]
 
 
+def alert_rows(app: AppTest) -> pd.DataFrame:
+    [table] = app.dataframe
+    return table.value
+
+
+@pytest.fixture
+def ann(database: Database) -> Actor:
+    """The account that `open_page` signs in, with a row of its own: marks belong to one."""
+    now = clock.now()
+    with database.write() as session:
+        session.add(
+            Account(
+                id=900,
+                name="ann",
+                name_key="ann",
+                role="admin",
+                name_pinned=True,
+                must_change_password=False,
+                disabled=False,
+                created_at=now,
+                created_by="test",
+                version=1,
+            )
+        )
+    return Actor(id=900, name="ann", role=Role.ADMIN, kind="user")
+
+
 class TestOverview:
     def test_an_empty_portal_says_what_comes_first(self, open_page: OpenPage) -> None:
         app = open_page(PAGE)
@@ -69,10 +101,13 @@ class TestOverview:
     ) -> None:
         prod(False)
         app = open_page(PAGE)
-        label = next(label for label, query in links(app) if query.endswith("kind=directory"))
-        assert "Directory of Prod failed its test" in label
-        assert "<b>" not in label
-        assert (label, "environment=Prod&kind=directory") in links(app)
+        found = alert_rows(app)
+        row = found[found["What"].str.startswith("Directory of Prod failed its test")].iloc[0]
+        assert list(row[["Severity", "Where", "Do"]]) == [
+            ["error"],
+            "Connections, Prod",
+            "Test again",
+        ]
         grid = app.table[0].value
         assert "**failed**" in grid.loc["Directory", "Prod"]
 
@@ -140,7 +175,9 @@ class TestOverview:
         monkeypatch.setattr("backend.connections.alerts.alerts", broken)
         app = open_page(PAGE)
         assert not app.exception
-        assert any("could not be read" in item.value for item in app.markdown)
+        found = alert_rows(app)
+        row = found[found["What"].str.contains("could not be read")].iloc[0]
+        assert (row["Where"], row["Do"]) == ("", None)  # there is no page for it
         assert "planted-detail" not in str(app.main)
 
     def test_all_is_well_when_nothing_is_red(
@@ -179,13 +216,67 @@ class TestOverview:
             enqueue(session, SYSTEM, "mounts.scan", {}, subject="upkeep is not its work")
         app = open_page(PAGE, role="viewer")
         cards = {card.label: card for card in app.metric}
-        assert list(cards) == ["User sync", "Mounts", "Tokenization", "Ingestion"]
+        assert list(cards) == ["User sync", "Mounts", "Tokenization", "Ingestion", "Changes"]
         assert (cards["Mounts"].value, cards["Mounts"].delta) == ("2 alerts", "3 runs in 14 days")
         assert cards["Ingestion"].value == "Nothing waits"
         trends = [image.proto.imgs[0].alt for image in app.get("image")]
         assert ["0, 3. 1 of them did not end well" in trend for trend in trends] == [
-            *(False, True, False, False)
+            *(False, True, False, False, False)
         ]
+
+    def test_the_card_of_changes_counts_what_this_person_can_approve(
+        self, open_page: OpenPage, asking: Asking
+    ) -> None:
+        asking.rule(ONE)
+        asking.ask(text="one")
+        for role, says in (("admin", "1 to approve"), ("viewer", "Nothing waits")):
+            [card] = [card for card in open_page(PAGE, role=role).metric if card.label == "Changes"]
+            assert (card.value, card.delta) == (says, "1 request in 14 days")
+
+    def test_what_was_seen_is_folded_away_and_is_no_all_clear(
+        self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch, ann: Actor
+    ) -> None:
+        items = [Alert("warning", "one", "mounts"), Alert("error", "two", "jobs")]
+        monkeypatch.setattr(alerts, "_sources", lambda: {"mounts": lambda *_: items})
+        with database.write() as session:
+            seen_alerts.mark(session, ann, alert=items[0].key)
+        app = open_page(PAGE)
+        assert list(alert_rows(app)["What"]) == ["two"]
+        app.toggle[0].set_value(True).run()
+        assert list(alert_rows(app)["Seen"]) == ["Seen", "New again"]
+        with database.write() as session:
+            seen_alerts.mark(session, ann, alert=items[1].key)
+        app = open_page(PAGE)
+        assert not app.dataframe
+        assert not app.success
+        assert any("seen every alert" in item.value for item in app.info)
+
+    def test_a_connection_is_tested_again_from_its_row(
+        self, open_page: OpenPage, prod: Callable[[bool], None]
+    ) -> None:
+        prod(False)
+        app = open_page(PAGE)
+        app.session_state["overview.alerts.test"] = ("Prod", "directory")
+        app.run()
+        assert not app.exception
+        assert any("listens" in item.value for item in app.error)
+
+    def test_a_failed_ingestion_is_retried_and_an_unknown_one_only_opened(
+        self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule
+    ) -> None:
+        add_rule("exact", URN, "earnings-lambda")
+        aws.add_function("earnings-lambda", seconds=30)
+        run = runs.start(database, SYSTEM, Request(URN))
+        for status, verb in (("failed", "Retry"), ("unknown", "Open")):
+            with database.write() as session:
+                session.execute(update(IngestionRun).values(status=status, active_key=None))
+            found = alert_rows(open_page(PAGE))
+            row = found[found["Where"] == "Ingestion, dev"].iloc[0]
+            assert row["Do"] == verb, run.run_id
+            if status == "failed":
+                assert "The last ingestion of AwsDataCatalog.financial_data.prices" in row["What"]
+        viewer = alert_rows(open_page(PAGE, role="viewer"))
+        assert set(viewer["Do"]) == {"Open"}
 
 
 class TestCollect:

@@ -69,7 +69,7 @@ def test_seven_days_count_and_not_how_many_ran_since(
             [{**values, "run_id": f"later-{number}"} for number in range(1200)],
         )
         assert [item.query for item in alerts(session, SYSTEM)] == [
-            (("view", "runs"), ("run", first.run_id))
+            (("view", "runs"), ("run", first.run_id), ("environment", "dev"))
         ]
         session.execute(
             update(IngestionRun).values(created_at=clock.now() - timedelta(days=7, minutes=1))

@@ -1,0 +1,128 @@
+"""The Overview's alerts as one table: what is wrong, where, since when, and what can be done."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend.connections import testing
+from backend.core.access import Actor, Permission
+from backend.core.alerts import Alert
+from backend.core.words import counted
+from backend.notifications import seen_alerts
+from pages.shared import tables
+from pages.shell import calls, flash, registry
+from pages.shell.errors import escape
+
+_TABLE = "overview.alerts"
+_DO, _SEEN = f"{_TABLE}.do", f"{_TABLE}.seen"
+_DRAWN, _GO, _TEST = f"{_TABLE}.drawn", f"{_TABLE}.go", f"{_TABLE}.test"
+
+
+def follow() -> None:
+    """Do what a row's button asked for just now. Call it before the alerts are read."""
+    goal = st.session_state.pop(_GO, None)
+    if goal is not None:
+        page, query = goal
+        st.switch_page(page.path, query_params=query or None)
+    tested: tuple[str, str] | None = st.session_state.pop(_TEST, None)
+    if tested is not None:
+        with st.spinner("Testing …"):
+            environment, kind = tested
+            result = calls.run(testing.run, environment=environment, kind=kind)
+        if result is not None and result.ok:
+            flash.passing("It works again")
+        elif result is not None:
+            flash.error(escape(result.cause))
+        st.rerun()
+
+
+def draw(actor: Actor, items: Sequence[Alert], seen: Collection[str], *, all_well: bool) -> None:
+    """What somebody should act on, the worst first; what this person has seen is folded away.
+
+    all_well: nothing beside it is red; without it an empty list is no good news.
+    """
+    aside = sum(item.key in seen for item in items)
+    with_seen = bool(aside) and st.toggle(
+        f"Show {counted(aside, 'alert')} that you have seen", key=f"{_TABLE}.with_seen"
+    )
+    shown = [item for item in items if with_seen or item.key not in seen]
+    if shown:
+        _table(actor, shown, seen)
+    elif aside:
+        st.info("Nothing new: you have seen every alert there is.")
+    elif all_well:
+        st.success("Nothing needs attention.", icon=":material/check_circle:")
+    else:
+        st.info("Nothing here is for you to act on; what is red beside it is for others.")
+
+
+def _table(actor: Actor, items: Sequence[Alert], seen: Collection[str]) -> None:
+    st.session_state[_DRAWN] = tuple(items)
+    button = st.column_config.ButtonColumn
+
+    def row(item: Alert) -> dict[str, Any]:
+        return {
+            "Severity": item.severity,
+            "What": item.text,
+            "Where": _where(item),
+            "Since": item.since,
+            "Do": _verb(actor, item),
+            "Seen": "New again" if item.key in seen else "Seen",
+        }
+
+    tables.show(
+        items,
+        row,
+        key=_TABLE,
+        alt="Alerts, the worst first, each with what can be done",
+        states=("Severity",),
+        config={
+            "What": st.column_config.TextColumn("What", width="large"),
+            "Where": st.column_config.TextColumn("Where", width="small"),
+            "Do": button("Do", key=_DO, on_click=_pressed, args=(actor, _do), width=80),
+            "Seen": button("Seen", key=_SEEN, on_click=_pressed, args=(actor, _mark), width=90),
+        },
+    )
+
+
+def _where(item: Alert) -> str:
+    page = _page_of(item)
+    environment = dict(item.query).get("environment", "")
+    return ", ".join(part for part in (page.title if page else "", environment) if part)
+
+
+def _page_of(item: Alert) -> registry.Page | None:
+    return next((page for page in registry.PAGES if item.page and page.url_path == item.page), None)
+
+
+def _verb(actor: Actor, item: Alert) -> str | None:
+    """Only what changes nothing by itself is done from here: a test, and a review of a run."""
+    if item.action == "test" and actor.may(Permission.CONNECTIONS_TEST):
+        return "Test again"
+    if item.action == "retry" and actor.may(Permission.INGESTION_RUN):
+        return "Retry"
+    return "Open" if _page_of(item) else None
+
+
+def _pressed(actor: Actor, act: Callable[[Actor, Alert], None]) -> None:
+    key = _DO if act is _do else _SEEN
+    drawn: Sequence[Alert] = st.session_state.get(_DRAWN, ())
+    place = st.session_state[key]["row"]
+    if place < len(drawn):
+        act(actor, drawn[place])
+
+
+def _do(actor: Actor, item: Alert) -> None:
+    page, verb, query = _page_of(item), _verb(actor, item), dict(item.query)
+    if verb == "Test again":
+        st.session_state[_TEST] = query["environment"], query["kind"]
+    elif page is not None:
+        if verb == "Retry":
+            query = {"retry": query["run"], "environment": query["environment"]}
+        st.session_state[_GO] = page, query
+
+
+def _mark(_actor: Actor, item: Alert) -> None:
+    seen = calls.read(seen_alerts.seen)
+    calls.write(seen_alerts.mark, alert=item.key, is_seen=item.key not in seen)
