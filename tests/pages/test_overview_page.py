@@ -94,7 +94,7 @@ class TestOverview:
     def test_an_empty_portal_says_what_comes_first(self, open_page: OpenPage) -> None:
         app = open_page(PAGE)
         assert not app.exception
-        assert any("add the first one" in label for label, _query in links(app))
+        assert alert_rows(app)["What"].str.contains("add the first one").any()
 
     def test_a_failing_connection_needs_attention_and_links_to_it(
         self, open_page: OpenPage, prod: Callable[[bool], None]
