@@ -21,6 +21,12 @@ def environment_of(known: tuple[EnvironmentView, ...]) -> EnvironmentView:
     return by_name[_linked(draw, "Environment", "environment", list(by_name))]
 
 
+def wanted(known: tuple[EnvironmentView, ...]) -> EnvironmentView:
+    """What `environment_of` will return, for what stands above it."""
+    by_name = {item.name: item for item in known}
+    return by_name[_standing("environment", list(by_name))]
+
+
 def _named(environment: EnvironmentView) -> str:
     marks = (
         ("default", environment.is_default),
@@ -58,14 +64,19 @@ def kind_of(views: dict[str, ConnectionView], latest: dict[str, TestResult]) -> 
 def _linked(draw: Callable[..., Any], label: str, parameter: str, options: list[str]) -> str:
     """One of `options`, kept in the address; a link wins over what the widget remembers."""
     key, seen = f"connections.{parameter}", f"connections.{parameter}.url"
-    wanted = st.query_params.get(parameter, "")
-    # Streamlit forgets a widget of a page that was left; Back must find what the address says.
-    if wanted in options and (st.session_state.get(seen) != wanted or key not in st.session_state):
-        st.session_state[key] = wanted
-    known = st.session_state.get(key)
     # Said in every run: the browser remembers the choice by its label, and goes on showing an
     # environment that was just deleted. What it names in vain is the address's, else the first.
-    st.session_state[key] = next(value for value in (known, wanted, options[0]) if value in options)
+    st.session_state[key] = _standing(parameter, options)
     chosen = str(draw(label, options, key=key))
     st.query_params[parameter] = st.session_state[seen] = chosen
     return chosen
+
+
+def _standing(parameter: str, options: list[str]) -> str:
+    """What the address or the widget says now, else the first."""
+    key, seen = f"connections.{parameter}", f"connections.{parameter}.url"
+    linked, known = st.query_params.get(parameter, ""), st.session_state.get(key)
+    # Streamlit forgets a widget of a page that was left; Back must find what the address says.
+    if linked in options and (st.session_state.get(seen) != linked or key not in st.session_state):
+        return linked
+    return next(value for value in (known, linked, options[0]) if value in options)

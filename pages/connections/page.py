@@ -87,12 +87,11 @@ if actor.may(Permission.CLIENT_INFO_READ):
     if filters.view(views_of_page, "connections", key="connections.view") == "client_info":
         client_info_table.draw([item.name for item in known], admin=may_write)
         st.stop()
-over = st.container()
+environment = chooser.wanted(known)
+first = checklist_view.draw(environment, admin=may_write)
+with st.expander("All connections of all environments") if first else st.container():
+    matrix.draw(calls.read(health.overview))
 environment = toolbar(known, may_test=may_test, admin=may_write)
-with over:
-    first = checklist_view.draw(environment, admin=may_write)
-    with st.expander("All connections of all environments") if first else st.container():
-        matrix.draw(calls.read(health.overview))
 all_results(environment)
 waiting.draw("connections", environment.name)
 if not environment.trust.verify:

@@ -9,16 +9,20 @@ from pages.shell.errors import escape
 
 
 def draw(domain: str, environment: str | None) -> None:
-    """A line per request of this job that waits or is on its way, with its link; nothing without.
+    """One line for the requests of this job that wait or are on their way, each with its link;
+    nothing without.
 
     domain: the first word of its actions ("user_sync").
     """
     session = guard.signed_in()
     if session is None or not session.actor.may(Permission.CHANGES_READ):
         return
-    for view in calls.read(service.waiting_for, environment=environment or None, domain=domain):
-        st.info(
-            f"{escape(view.label)}, {escape(view.subject)}: [change {view.id}]"
-            f"(/changes?change={view.id}) of {escape(view.requester)} is {view.status}.",
-            icon=":material/approval:",
-        )
+    found = calls.read(service.waiting_for, environment=environment or None, domain=domain)
+    said = [
+        f"[change {view.id}](/changes?change={view.id}) of {escape(view.requester)} is "
+        f"{view.status}: {escape(view.label)}, {escape(view.subject)}"
+        for view in found
+    ]
+    if said:
+        # Not a box: the list below it is the page, and this must not push it down.
+        st.caption(f":material/approval: {'; '.join(said)}.")

@@ -387,8 +387,9 @@ class TestSettings:
 
 
 class TestOverview:
-    def test_tells_of_waiting_changes_with_a_link(self, open_page, world):
+    def test_tells_of_waiting_changes_that_can_be_opened(self, open_page, world):
         plan = world.plan()
-        app = open_page("overview/page.py", role="steward")
-        words = [link.proto.label.replace("\\", "") for link in app.get("page_link")]
-        assert any(f"{plan.changes} user changes wait for review" in label for label in words)
+        [table] = open_page("overview/page.py", role="steward").dataframe
+        said = f"{plan.changes} user changes wait for review in test."
+        row = table.value[table.value["What"] == said].iloc[0]
+        assert (row["Where"], row["Do"]) == ("User sync, test", "Open")

@@ -1,0 +1,228 @@
+"""Work first: where a list begins, how many clicks a job takes, and that nothing jumps meanwhile.
+
+The portal is this module's own: it tokenizes what others want to find as it was.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pages.shell.registry import PAGES
+from tests.fixtures.browser import PATIENCE, fill, new_page, settle
+from tests.fixtures.portal import Portal, running_portal
+
+#: The first test starts a portal with its sandbox.
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+
+SLOW = 2 * PATIENCE  # milliseconds; a first call imports a vendor's SDK
+LAPTOP = {"width": 1440, "height": 900}
+#: Pixels from the top of the window to the first row of a work list.
+FIRST_ROW = 320
+#: Of a table, which is a canvas: the height of its header and of each row.
+HEADER = 35
+#: How the pointer looks there, once the canvas has seen it.
+POINTER = "([x, y]) => getComputedStyle(document.elementFromPoint(x, y)).cursor"
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+#: Chrome's own measure of what jumped while a page was drawn; 0.1 is called good.
+SHIFT = 0.1
+WATCH_SHIFTS = """
+  window.shifts = [];
+  new PerformanceObserver(list => {
+    for (const each of list.getEntries()) window.shifts.push(each.value)
+  }).observe({type: "layout-shift", buffered: true})
+"""
+
+LISTS = {
+    "mounts": "/mounts",
+    "orphans": "/mounts?view=orphans",
+    "tokenization": "/tokenization",
+    "ingestion": "/ingestion",
+    "changes": "/changes",
+    "runs": "/jobs",
+    "audit": "/audit",
+}
+TITLES = [page.title for page in PAGES]
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A sandbox with a plan of user changes."""
+    with running_portal(tmp_path_factory.mktemp("reach"), PORTAL_SANDBOX="on") as portal:
+        portal.wait_for_sandbox()
+        portal.cli("users", "plan", "Sandbox")
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def asked(lived_in: Portal) -> None:
+    """A change that waits for an approval."""
+    policy = ("changes", "policy", "set", "Sandbox", "user_sync.apply", "approve")
+    lived_in.cli(*policy, "--above", "2")
+    plan = lived_in.cli_json("users", "plan", "Sandbox")["plan_id"]
+    emails = [f"--email={name}@example.com" for name in ("dana.fox", "lena.novak", "anna.kowalska")]
+    lived_in.cli("users", "apply", str(plan), *emails, "--yes", check=False)
+    assert lived_in.cli_json("changes", "list")["items"], "nothing waits"
+
+
+@pytest.fixture(scope="module")
+def page(lived_in: Portal, browser: Browser) -> Iterator[Page]:
+    """An admin's window, signed in once for the module."""
+    page = new_page(browser, viewport=LAPTOP)
+    page.add_init_script(WATCH_SHIFTS)
+    lived_in.sign_in(page)
+    yield page
+    page.context.close()
+
+
+def open_at(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("heading", level=1).first.wait_for()
+    settle(page)
+
+
+def test_the_diff_of_a_plan_is_the_page(lived_in: Portal, page: Page) -> None:
+    open_at(page, lived_in.url + "/user-sync")
+    first = page.get_by_role("checkbox", name="Apply to").first
+    first.wait_for(state="attached")
+    settle(page)
+    box = first.bounding_box()
+    assert box is not None
+    assert box["y"] <= FIRST_ROW, box
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize("name", LISTS)
+def test_a_work_list_begins_within_the_first_third(lived_in: Portal, page: Page, name: str) -> None:
+    open_at(page, lived_in.url + LISTS[name])
+    table = page.get_by_test_id("stDataFrame").first
+    table.wait_for(timeout=SLOW)
+    settle(page)
+    box = table.bounding_box()
+    assert box is not None
+    assert box["y"] + HEADER <= FIRST_ROW, box
+
+
+def test_nothing_jumps_from_page_to_page(lived_in: Portal, page: Page) -> None:
+    """Also not right after the click, which Chrome forgives; only Streamlit's own start is left
+    out, when the menu pushes everything aside once."""
+    open_at(page, lived_in.url)
+    found: dict[str, float] = {}
+    for _ in range(2):  # a page's first visit imports what it needs
+        for title in TITLES:
+            page.evaluate("window.shifts.length = 0")
+            page.get_by_role("link", name=title, exact=True).first.click()
+            page.get_by_role("heading", level=1, name=title, exact=True).wait_for(timeout=SLOW)
+            settle(page)
+            page.evaluate(TWO_FRAMES)  # what was seen is told after the frame
+            found[title] = sum(page.evaluate("window.shifts"))
+    assert {title: shift for title, shift in found.items() if shift > SHIFT} == {}
+
+
+@dataclass
+class Hand:
+    """One that clicks, and counts. It waits for what it is to click, as a person does."""
+
+    page: Page
+    clicks: list[str] = field(default_factory=list)
+
+    def click(self, what: Locator, **place: object) -> None:
+        what.wait_for(timeout=SLOW)
+        settle(self.page)
+        what.click(**place)  # type: ignore[arg-type]  # a position, or nothing
+        self.clicks.append(str(what))
+
+    def go_to(self, title: str) -> None:
+        self.click(self.page.get_by_role("link", name=title, exact=True).first)
+        expect(self.page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
+
+    def press(self, name: str | re.Pattern[str]) -> None:
+        self.click(self.page.get_by_role("button", name=name).last)
+
+    def press_in_first_row(self, table: Locator) -> None:
+        """The button of the last column: the table is a canvas, so the pointer looks for it."""
+        table.wait_for(timeout=SLOW)
+        settle(self.page)
+        box = table.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"], box["y"] + HEADER * 3 / 2
+        for left in range(10, 400, 10):
+            self.page.mouse.move(x - left, y)
+            self.page.evaluate(TWO_FRAMES)
+            if self.page.evaluate(POINTER, [x - left, y]) == "pointer":
+                break
+        else:
+            raise AssertionError("no button in the first row")
+        self.page.mouse.down()
+        self.page.mouse.up()
+        self.clicks.append("the first row's button")
+
+
+@pytest.fixture
+def hand(lived_in: Portal, page: Page) -> Hand:
+    """On the Overview."""
+    open_at(page, lived_in.url)
+    return Hand(page)
+
+
+def test_all_connections_are_tested_with_two_clicks(hand: Hand) -> None:
+    hand.go_to("Connections")
+    hand.press("Test all")
+    expect(hand.page.get_by_text("connections work").last).to_be_visible(timeout=SLOW)
+    assert len(hand.clicks) <= 2
+
+
+def test_a_dataset_is_ingested_with_three(hand: Hand) -> None:
+    hand.go_to("Ingestion")
+    hand.press_in_first_row(hand.page.get_by_test_id("stDataFrame").first)
+    hand.press("Start the run")
+    expect(hand.page.get_by_text("AWS accepted run").first).to_be_visible(timeout=SLOW)
+    assert len(hand.clicks) <= 3
+
+
+def test_users_are_synchronised_with_four(hand: Hand) -> None:
+    hand.go_to("User sync")
+    hand.click(
+        hand.page.locator("label", has=hand.page.get_by_role("checkbox", name="Apply to")).first
+    )
+    hand.press("Apply 1 ticked")
+    hand.press("Change 1 user")
+    expect(hand.page.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
+    assert len(hand.clicks) <= 4
+
+
+def test_a_table_is_tokenized_with_four(hand: Hand) -> None:
+    hand.go_to("Tokenization")
+    hand.press_in_first_row(hand.page.get_by_test_id("stDataFrame").first)
+    hand.press(re.compile(r"Tokenize [\d,]+ rows"))
+    hand.press("Tokenize now")
+    expect(hand.page.get_by_text("rows were changed.").locator("visible=true").first).to_be_visible(
+        timeout=SLOW
+    )
+    assert len(hand.clicks) <= 4
+
+
+def test_a_target_is_mounted_with_four(hand: Hand) -> None:
+    page = hand.page
+    hand.go_to("Mounts")
+    hand.press("Mount …")
+    dialog = page.get_by_role("dialog").last
+    hand.click(dialog.get_by_role("combobox", name=re.compile("Target")).last)
+    page.keyboard.type("s3-prod-eu")
+    page.keyboard.press("Enter")
+    fill(dialog, Host="compute-07")  # with Tab from field to field
+    dialog.get_by_label("Job id").first.fill("515151")
+    dialog.get_by_label("Job id").first.press("Tab")
+    settle(page)
+    hand.click(dialog.get_by_role("button", name="Mount", exact=True))
+    expect(page.get_by_text("mounted successfully").first).to_be_visible(timeout=SLOW)
+    assert len(hand.clicks) <= 4
+
+
+def test_an_alert_is_put_aside_with_one(hand: Hand) -> None:
+    hand.press_in_first_row(hand.page.get_by_test_id("stDataFrame").first)
+    told = hand.page.get_by_text("Show 1 alert that you have seen")
+    expect(told.locator("visible=true").first).to_be_visible(timeout=SLOW)
+    assert len(hand.clicks) == 1
