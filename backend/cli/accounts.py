@@ -8,7 +8,8 @@ import typer
 from backend.accounts import api_tokens, emergency, lifecycle, service
 from backend.cli import common as cli
 from backend.cli.common import Json, Yes, new_app
-from backend.core import clock
+from backend.core import clock, role_words
+from backend.core.access import Role
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
 
@@ -54,6 +55,17 @@ def list_(
     ]
     text = cli.table(["NAME", "ROLE", "STATE", "LAST SIGN-IN", "SESSIONS", "SECOND FACTOR"], rows)
     cli.emit(page, as_json, text + cli.more(page.next_cursor))
+
+
+@app.command("roles")
+def roles(as_json: Json = False) -> None:
+    """What each role may do."""
+    found = role_words.abilities()
+    rows = [
+        [each.area, each.words, *("yes" if role in each.roles else "" for role in Role)]
+        for each in found
+    ]
+    cli.emit({"items": found}, as_json, cli.table(["AREA", "WHAT", *map(str.upper, Role)], rows))
 
 
 @app.command("disable")

@@ -6,7 +6,7 @@ from backend.accounts import api_tokens, service, sessions
 from backend.accounts.schemas import AccountView
 from backend.core.access import Actor, Permission
 from pages.accounts import account_list, identity_panel, request_view, token_list
-from pages.shared import drawer, filters, session_list, shown_once, waiting
+from pages.shared import drawer, filters, role_table, session_list, shown_once, waiting
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
@@ -15,6 +15,7 @@ VIEWS = {
     "accounts": "Accounts",
     "sessions": "Live sessions",
     "tokens": "API tokens",
+    "roles": "Roles",
     "request": "This request",
 }
 
@@ -53,6 +54,8 @@ def account_details(account_id: int, actor: Actor, own_session_id: int) -> None:
     if actor.may(Permission.ACCOUNTS_WRITE):
         account_list.actions(view, own_id=actor.id)
         identity_panel.show(view, own_id=actor.id)
+    with st.expander(f"What the role {view.role.value} may do"):
+        role_table.draw_one(view.role, key="accounts.role")
     st.subheader("Live sessions", anchor=False)
     session_list.show(
         calls.read(sessions.list_live, account_id=account_id),
@@ -83,6 +86,8 @@ elif view == "sessions":
         key="accounts.sessions",
         may_end=actor.may(Permission.ACCOUNTS_WRITE),
     )
+elif view == "roles":
+    role_table.draw_all(key="accounts.roles")
 elif view == "request":
     request_view.show()
 else:

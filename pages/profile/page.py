@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.accounts import sessions
 from backend.core.access import Permission
-from pages.shared import password_form, second_factor_form, session_list
+from pages.shared import password_form, role_table, second_factor_form, session_list
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
@@ -20,6 +20,8 @@ own_session_id = session.session_id if session is not None else 0
 live = calls.read(sessions.list_live, account_id=actor.id)
 # present
 st.markdown(f"**{escape(actor.name)}**, role {actor.role.value}")
+with st.expander("What I may do"):
+    role_table.draw_one(actor.role, key="profile.role")
 st.subheader("Sessions", anchor=False)
 session_list.show(live, own_session_id=own_session_id, key="profile", with_names=False)
 # ask and act

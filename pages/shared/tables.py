@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 import streamlit as st
@@ -27,7 +27,8 @@ class Look(TypedDict, total=False):
     columns that are hidden while they say nothing, for long names need the room. file: the name of
     the CSV without its ending, none without it. everything: the items of the CSV when they are more
     than those drawn, called when the button is pressed. config, placeholder: of `st.dataframe`.
-    ticks: any number of rows can be ticked; which, the key's selection says.
+    ticks: any number of rows can be ticked; which, the key's selection says. height: "content"
+    draws every row, without a scroll bar of its own.
     """
 
     states: Collection[str]
@@ -38,6 +39,7 @@ class Look(TypedDict, total=False):
     config: Mapping[str, Any]
     placeholder: str
     ticks: bool
+    height: Literal["auto", "content"]
 
 
 Row = Callable[[T], Mapping[str, Any]]
@@ -138,6 +140,7 @@ def _draw(
         key=key,
         alt=alt,
         placeholder=look.get("placeholder", "–"),
+        height=look.get("height", "auto"),
         column_config={**columns, **look.get("config", {})},
         **selection,
     )

@@ -76,6 +76,7 @@ VIEWS = (
     View("accounts/page.py", "/accounts", picture="accounts"),
     View("accounts/page.py", "/accounts?view=sessions", (("Live sessions", ""),)),
     View("accounts/page.py", "/accounts?view=tokens", (("API tokens", ""),)),
+    View("accounts/page.py", "/accounts?view=roles", (("Roles", ""),)),
     View("audit/page.py", "/audit", picture="audit"),
     View("audit/page.py", "/audit?by=admin&outcome=succeeded", (("By", "admin"),)),
     View("system/page.py", "/system", picture="system"),

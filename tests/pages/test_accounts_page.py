@@ -79,6 +79,22 @@ class TestReview:
     def test_no_hash_and_no_token_is_in_the_page(self, page: AppTest) -> None:
         assert "bcrypt" not in str(page.main)
 
+    def test_says_what_each_role_may_do(self, page: AppTest) -> None:
+        frame = part(page, "roles").dataframe[0].value
+        assert list(frame.columns[2:]) == ["Viewer", "Steward", "Operator", "Admin", "Auditor"]
+        assert all(frame["Admin"])
+        mounts = frame[frame["What"].str.startswith("Mount, unmount")].iloc[0]
+        assert [bool(mounts[role]) for role in frame.columns[2:]] == [
+            *(False, False, True, True, False)
+        ]
+
+    def test_the_drawer_says_what_the_accounts_role_may_do(self, page: AppTest) -> None:
+        opened = choose(page, "accounts.table", 0)
+        assert any(item.label == "What the role steward may do" for item in opened.expander)
+        shown = [table.value for table in opened.dataframe if "Area" in table.value]
+        assert "Tokenize tables" in set(shown[0]["What"])
+        assert "Make backups" not in set(shown[0]["What"])
+
 
 class TestCreate:
     def send(self, page: AppTest, name: str, password: str) -> AppTest:

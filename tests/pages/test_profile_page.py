@@ -10,7 +10,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from backend.accounts import passwords, repository, second_factor, sessions, totp
-from backend.core import clock
+from backend.core import clock, role_words
 from backend.core.access import Actor, Role
 from backend.core.database import Database
 from backend.core.settings import Settings
@@ -50,6 +50,12 @@ def send(page: AppTest, current: str, new: str, again: str) -> AppTest:
 def live(database: Database, actor: Actor) -> int:
     with database.read() as session:
         return len(sessions.list_live(session, actor, account_id=actor.id))
+
+
+def test_says_what_one_may_do(page: AppTest, ann: Actor) -> None:
+    [shown] = [table.value for table in page.dataframe if "Area" in table.value]
+    may = {each.words for each in role_words.abilities() if ann.role in each.roles}
+    assert set(shown["What"]) == may
 
 
 class TestPassword:

@@ -36,6 +36,13 @@ def enter(database: Database, password: str = PASSWORD) -> Role:
     return sign_in.authenticate(database, name="ann", password=password, address="").role
 
 
+def test_what_each_role_may_do(run_cli: RunCli) -> None:
+    items = json.loads(run_cli("accounts", "roles", "--json").out)["items"]
+    [mounts] = [each for each in items if each["permission"] == "mounts:mount:write"]
+    assert mounts["roles"] == ["operator", "admin"]
+    assert mounts["words"] in run_cli("accounts", "roles").out
+
+
 class TestAccounts:
     def test_add_reads_the_password_from_stdin(self, ann: None, database: Database) -> None:
         assert enter(database) is Role.STEWARD

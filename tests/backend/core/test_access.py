@@ -3,6 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
+from backend.core import role_words
 from backend.core.access import PERMISSIONS, Actor, Permission, Role, require
 from backend.core.errors import NotPermitted
 
@@ -40,3 +41,11 @@ def test_a_refusal_names_who_what_and_the_way_out_and_is_logged() -> None:
             "role": "viewer",
         }
     ]
+
+
+def test_every_permission_is_told_once_in_words_with_the_roles_that_hold_it() -> None:
+    told = role_words.abilities()
+    assert sorted(each.permission for each in told) == sorted(Permission)
+    assert len({(each.area, each.words) for each in told}) == len(told)
+    for each in told:
+        assert each.roles == tuple(role for role in Role if each.permission in PERMISSIONS[role])
