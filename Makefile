@@ -40,9 +40,10 @@ format: .venv/.ready-dev ## Format and fix what ruff can fix
 	.venv/bin/ruff check --fix-only -q .
 	.venv/bin/ruff format .
 
-docs: .venv/.ready ## Write README's settings table, .env.example and docs/deploy.md's table of retention from the code
+docs: .venv/.ready ## Write README's settings table, .env.example docs/deploy.md's table of retention and docs/glossary.md from the code
 	$(PYTHON) -m backend.core.settings_table
 	$(PYTHON) -m backend.retention
+	$(PYTHON) -m backend.core.glossary
 
 lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=--upgrade for newer releases)
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-build.in -o requirements-build.txt

@@ -8,10 +8,7 @@ from pages.shared import palette, password_form, second_factor_form, step_up
 from pages.shell import chrome, errors, guard, measured, registry
 
 # No page_title: it would stand in place of every page's own in the browser's tabs and history.
-st.set_page_config(
-    page_icon=str(registry.FOLDER / "static" / "icon.svg"),
-    layout="wide",
-)
+st.set_page_config(page_icon=chrome.ICON, layout="wide")
 
 try:
     session = guard.signed_in()
@@ -61,9 +58,12 @@ try:
                 icon=page.icon,
                 url_path=page.url_path,
                 default=page.url_path == "",
-                visibility="visible" if session.actor.may(page.permission) else "hidden",
+                visibility="visible"
+                if page.listed and session.actor.may(page.permission)
+                else "hidden",
             )
         )
+    chrome.tell_of_work(session.actor)
     step_up.tell()
     chosen = st.navigation(pages, expanded=True)
     chrome.draw(session)

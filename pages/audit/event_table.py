@@ -8,7 +8,7 @@ import streamlit as st
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import clock
-from pages.shared import filters, status, tables, times
+from pages.shared import faces, filters, status, tables, times
 from pages.shell.errors import escape
 
 PERIODS = {"last_hour": 1, "last_day": 24, "last_7_days": 168, "last_30_days": 720}
@@ -42,7 +42,10 @@ def table(page: AuditPage, current: int | None) -> int | None:
         key="audit.table",
         alt="Events of the audit log, newest first",
         states=("Outcome",),
-        config={"What": st.column_config.TextColumn("What", width="large")},
+        config={
+            "": st.column_config.ImageColumn("", width=40),
+            "What": st.column_config.TextColumn("What", width="large"),
+        },
     )
 
 
@@ -50,7 +53,7 @@ def _row(row: AuditRow) -> dict[str, Any]:
     return {
         "No.": row.number,
         "When": row.at,
-        "Exact time": times.exact(row.at),
+        "": faces.of(row.actor_name, row.actor_kind),
         "By": row.actor_name,
         "What": row.sentence,
         "Action": row.action,

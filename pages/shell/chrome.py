@@ -6,6 +6,7 @@ from auth import sign_out
 from backend.accounts.schemas import SignedIn
 from backend.connections import environments
 from backend.core.access import Actor, Permission
+from backend.jobs import service as jobs
 from backend.notifications import inbox
 from backend.sandbox import control
 from pages.shared import confirm, palette
@@ -13,6 +14,9 @@ from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER, find
 
+#: Of the browser's tab.
+ICON = str(FOLDER / "static" / "icon.svg")
+ICON_AT_WORK = str(FOLDER / "static" / "icon-at-work.svg")
 _LEAVE = "chrome.leave_sandbox"
 
 #: What the theme has no setting for. What has the focus is seen, and is not hidden by a bar at the
@@ -64,7 +68,18 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
 def logo() -> None:
     """The portal's sign and style, before sign-in, too."""
     st.html(STYLE)
-    st.logo(FOLDER / "static" / "logo.svg", icon_image=FOLDER / "static" / "icon.svg", size="large")
+    st.logo(FOLDER / "static" / "logo.svg", icon_image=ICON, size="large")
+
+
+def tell_of_work(actor: Actor) -> None:
+    """Another icon in the browser's tab while something that this person started is not over: it
+    is seen from the tab beside it."""
+    if not actor.may(Permission.JOBS_READ):
+        return
+    states = ("queued", "running")
+    found = calls.read(jobs.list_jobs, states=states, actor_name=actor.name, limit=1)
+    if found.items:
+        st.set_page_config(page_icon=ICON_AT_WORK)
 
 
 def _bell() -> None:

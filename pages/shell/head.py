@@ -5,12 +5,15 @@ import streamlit as st
 from auth import inline
 from pages.shell import flash
 
+#: Opens beside the page, which keeps what was typed on it.
+_WORDS = "[Glossary](/glossary)"
+
 
 def draw(title: str, purpose: str) -> None:
     """One line high: the page's own work begins below it. purpose: one sentence."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         # Not a link target: its anchor would be a Tab stop before everything else.
         st.title(title, anchor=False, width="content")
-        st.caption(purpose, width="content")
+        st.caption(f"{purpose} {_WORDS}" if title != "Glossary" else purpose, width="content")
         flash.draw_passing()
         inline.focus("title", title)  # a new page begins here, not at the menu

@@ -10,13 +10,15 @@ FOLDER = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Page:
-    """file: name below pages/. url_path: the page's address, "" for the first one."""
+    """file: name below pages/. url_path: the page's address, "" for the first one. listed: in the
+    menu; the others are reached from where they are needed."""
 
     file: str
     title: str
     icon: str
     permission: Permission
     url_path: str
+    listed: bool = True
 
     @property
     def path(self) -> Path:
@@ -96,6 +98,14 @@ PAGES: tuple[Page, ...] = (
         ":material/person:",
         Permission.OWN_ACCOUNT,
         "profile",
+    ),
+    Page(
+        "glossary/page.py",
+        "Glossary",
+        ":material/menu_book:",
+        Permission.OVERVIEW_READ,
+        "glossary",
+        listed=False,
     ),
 )
 

@@ -81,12 +81,15 @@ VIEWS = (
     View("audit/page.py", "/audit?by=admin&outcome=succeeded", (("By", "admin"),)),
     View("system/page.py", "/system", picture="system"),
     View("profile/page.py", "/profile", picture="profile"),
+    View("glossary/page.py", "/glossary"),
 )
 TITLES = {page.file: page.title for page in PAGES}
 
 
 def test_the_tour_leads_to_every_page() -> None:
-    assert {view.file for view in VIEWS if view.picture} == set(TITLES)
+    assert {view.file for view in VIEWS} == set(TITLES)
+    listed = {page.file for page in PAGES if page.listed}
+    assert {view.file for view in VIEWS if view.picture} == listed
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,19 @@
 """The sandbox banner above every page: what it says, and that leaving is asked about first."""
 
+from typing import Any
+
 import pytest
+import streamlit as st
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from backend.connections import environments
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.jobs.enqueue import enqueue
+from backend.models import Job
 from backend.sandbox import control
+from pages.shell import chrome
 from tests.fixtures.pages import OpenPage
 
 LEAVE = "chrome.leave_sandbox"
@@ -77,3 +84,39 @@ class TestProduction:
             environments.add(session, SYSTEM, name="staging", default=True)
         app = open_page("user_sync/page.py", environment="gone")
         assert "no environment gone" in app.warning[0].value
+
+
+class TestTheTab:
+    @pytest.mark.parametrize(
+        ("by", "state", "expected"),
+        [
+            ("admin@example.org", "running", [chrome.ICON, chrome.ICON_AT_WORK]),
+            ("admin@example.org", "queued", [chrome.ICON, chrome.ICON_AT_WORK]),
+            ("admin@example.org", "failed", [chrome.ICON]),
+            ("somebody@example.org", "running", [chrome.ICON]),
+        ],
+    )
+    def test_says_that_ones_own_work_is_under_way(
+        self,
+        open_page: OpenPage,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        by: str,
+        state: str,
+        expected: list[str],
+    ) -> None:
+        with database.write() as session:
+            kind = "connections.refresh_client_info"
+            job = enqueue(session, SYSTEM, kind, {}, subject="all of them")
+            values = {"actor_name": by, "state": state}
+            session.execute(update(Job).where(Job.id == job).values(values))
+        said: list[str] = []
+        icon = st.set_page_config
+
+        def told(**config: Any) -> None:
+            said.append(config["page_icon"])
+            icon(**config)
+
+        monkeypatch.setattr(st, "set_page_config", told)
+        open_page("overview/page.py")
+        assert said == expected
