@@ -25,4 +25,4 @@ def draw(domain: str, environment: str | None) -> None:
     ]
     if said:
         # Not a box: the list below it is the page, and this must not push it down.
-        st.caption(f":material/approval: {'; '.join(said)}.")
+        st.markdown(f":material/approval: {'; '.join(said)}.")

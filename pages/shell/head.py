@@ -5,7 +5,8 @@ import streamlit as st
 from auth import inline
 from pages.shell import flash
 
-#: Opens beside the page, which keeps what was typed on it.
+#: Opens beside the page, which keeps what was typed on it. Not part of the caption, whose links
+#: are too pale.
 _WORDS = "[Glossary](/glossary)"
 
 
@@ -14,6 +15,8 @@ def draw(title: str, purpose: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         # Not a link target: its anchor would be a Tab stop before everything else.
         st.title(title, anchor=False, width="content")
-        st.caption(f"{purpose} {_WORDS}" if title != "Glossary" else purpose, width="content")
+        st.caption(purpose, width="content")
+        if title != "Glossary":
+            st.markdown(_WORDS, width="content")
         flash.draw_passing()
         inline.focus("title", title)  # a new page begins here, not at the menu
