@@ -235,7 +235,11 @@ class TestBlockers:
         [
             ({"kind": "VIEW"}, "it is a view"),
             ({"format": "CSV"}, "only Delta tables can be updated"),
-            ({"columns": [("email", "int", None, False)]}, "its type int is not text"),
+            ({"columns": [("email", "int", None, False)]}, "its type int is not text; if it is"),
+            (
+                {"columns": [("email", "array<string>", None, False)]},
+                "is not text; keep the personal part in a string column of its own",
+            ),
             ({"columns": [("email", "varchar(20)", None, False)]}, "holds only 20"),
             ({"columns": [("email", "string", 0, False)]}, "is a partition column"),
             ({"columns": [("email", "string", None, True)]}, "it is a generated column"),

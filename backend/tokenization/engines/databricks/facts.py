@@ -33,6 +33,16 @@ _KINDS = {
     "FOREIGN KEY": "is part of the foreign key {name}; its values must match another table's",
 }
 
+_SCALARS = frozenset(
+    {"tinyint", "smallint", "int", "bigint", "decimal", "float", "double", "boolean"}
+    | {"date", "timestamp", "timestamp_ntz"}
+)
+_AS_STRING = (
+    "if it is personal, add a string column, fill it with CAST(… AS STRING), drop this one, and "
+    "tokenize the new one"
+)
+_INSIDE = "keep the personal part in a string column of its own and tokenize that"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -112,13 +122,19 @@ def table_blockers(facts: Facts) -> tuple[str, ...]:
     return ()
 
 
+def _advice(type_: str) -> str:
+    """Scalars can become strings; what holds several values, or bytes, cannot."""
+    base = re.split(r"[<( ]", type_.lower(), maxsplit=1)[0]
+    return _AS_STRING if base in _SCALARS else _INSIDE
+
+
 def column_blockers(
     facts: Facts, column: Column, scheme: Scheme, longest_token: int | None
 ) -> tuple[str, ...]:
     """Why this column cannot be tokenized; see the PostgreSQL rules for the parameters."""
     found = []
     if not column.is_text:
-        found.append(f"its type {column.type} is not text")
+        found.append(f"its type {column.type} is not text; {_advice(column.type)}")
     if column.generated:
         found.append("it is a generated column; tokenize the columns it is computed from")
     if column.partition:

@@ -19,6 +19,31 @@ _KEYS = {
     "FOREIGN KEY": "is part of the foreign key {name}; its values must match another table's",
     "REFERRED TO": "is referred to by the foreign key {name}",
 }
+_AS_TEXT = "change the column to text first (ALTER TABLE … MODIFY … {})"
+_INSIDE = "keep the personal part in a text column of its own and tokenize that"
+_BYTES = (
+    "where its bytes are UTF-8 text, change the column to text first (ALTER TABLE … MODIFY … "
+    "varchar(n) CHARACTER SET utf8mb4); else keep the personal part in a text column of its own"
+)
+_NUMBER = _AS_TEXT.format("varchar(52)") + "; leading zeros were never stored"
+_MOMENT = "keep only what is not personal of it (the year), or " + _AS_TEXT.format("varchar(52)")
+#: What can be done about a column whose type holds no text, by DATA_TYPE.
+_NOT_TEXT = {
+    "json": "a token cannot replace a value inside a document: " + _INSIDE,
+    "enum": "its values are a fixed list and seldom personal; if they are, "
+    + _AS_TEXT.format("varchar(52)"),
+    "set": "a value is a list of fixed words: keep them as rows of a table of their own, and "
+    "tokenize its text column",
+    "bit": "bits name nobody; leave the column out",
+    "uuid": _AS_TEXT.format("char(36), then varchar(52)"),
+}
+_NOT_TEXT |= dict.fromkeys(("binary", "varbinary"), _BYTES)
+_NOT_TEXT |= dict.fromkeys(("tinyblob", "blob", "mediumblob", "longblob"), _BYTES)
+_NOT_TEXT |= dict.fromkeys(
+    ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"), _NUMBER
+)
+_NOT_TEXT |= dict.fromkeys(("date", "datetime", "timestamp", "time", "year"), _MOMENT)
+_NOT_TEXT |= dict.fromkeys(("inet4", "inet6"), _AS_TEXT.format("varchar(52)"))
 _SYSTEM = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 
 
@@ -74,13 +99,13 @@ def column_blockers(
     """Why this column cannot be tokenized. longest_token: for schemes whose tokens grow."""
     found = []
     if not column.is_text:
-        found.append(f"its type {column.type} is not text")
+        found.append(f"its type {column.type} is not text; {_advice(column)}")
     if column.generated:
         found.append("it is a generated column; tokenize the columns it is computed from")
     found += too_long(scheme.length or longest_token, column.type, column.length)
     found += [_KEYS[kind].format(name=name) for key, name, kind in facts.keys if key == column.name]
     found += [
-        f"is part of the check constraint {name}, which tokens may break"
+        f"is part of the check constraint {name}, which tokens may break{_document(rule)}"
         for name, rule in facts.checks
         if _mentions(rule, column.name)
     ]
@@ -93,6 +118,16 @@ def column_blockers(
         if index.column == column.name and index.unique and index.prefix
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _document(rule: str) -> str:
+    """MariaDB's json is a longtext with this check."""
+    return f"; it holds JSON: {_NOT_TEXT['json']}" if "json_valid(" in rule.lower() else ""
+
+
+def _advice(column: Column) -> str:
+    """Types that the table does not name (geometry, vectors) hold more than one value."""
+    return _NOT_TEXT.get(column.base_type, _INSIDE)
 
 
 def column_warnings(facts: Facts, column: Column) -> tuple[str, ...]:
