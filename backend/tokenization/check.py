@@ -24,6 +24,7 @@ PLAIN_BUT_DONE = "DataHub says done, but the table holds plain values"
 PLAIN_AFTER_RUN = "A run tokenized these columns, and plain values have come since"
 TOKENS_BUT_NOT_DONE = "The table holds tokens only, but DataHub does not say done"
 COLUMN_GONE = "A tokenized column is not in the table any more"
+REVERSIBLE = "Tokens hold the value itself, and anybody can read it"
 PROOF_LOST = "DataHub has lost the proof of the last run"
 NOT_CHECKED = "Could not be checked"
 
@@ -112,7 +113,10 @@ def _differences(
         if not source.runnable:
             yield Difference(dataset, NOT_CHECKED, names, None, f"{sources.NOT_CONFIGURED}.")
             return
-        yield from _of_table(engine_for(source), dataset, names, past, known)
+        engine = engine_for(source)
+        yield from _of_table(engine, dataset, names, past, known)
+        if source.scheme.keyed:
+            yield from _of_tokens(engine, dataset, names)
         if known is not None and past.latest is not None:
             yield from _of_proof(ctx, client, past.latest, known)
     except PortalError as exc:
@@ -152,6 +156,21 @@ def _of_table(
         latest = past.latest.id if past.latest else None
         repair = WRITE_AGAIN if known is not None and latest else BY_HAND
         yield Difference(dataset, TOKENS_BUT_NOT_DONE, left, 0, detail, repair, latest)
+
+
+def _of_tokens(engine: Engine, dataset: str, names: list[str]) -> Iterator[Difference]:
+    """Left over from a time before the key: no run touches them, because they are tokens."""
+    found = {name: rows for name, rows in engine.count_reversible(names).items() if rows}
+    if found:
+        counted = ", ".join(f"{rows:,} in {name}" for name, rows in found.items())
+        yield Difference(
+            dataset,
+            REVERSIBLE,
+            list(found),
+            None,
+            f"Tokens of the scheme base64, not of the key: {counted}. A run leaves tokens as they "
+            "are: load the plain values of these columns again and run them.",
+        )
 
 
 def _gone(engine: Engine, names: list[str]) -> list[str]:

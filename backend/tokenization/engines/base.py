@@ -147,3 +147,6 @@ class Engine(Protocol):
 
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         """How many rows still hold a plain value in one of the columns."""
+
+    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+        """Rows whose token holds the value itself (scheme base64), by column of the table."""

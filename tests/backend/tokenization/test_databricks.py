@@ -26,6 +26,7 @@ from backend.tokenization.engines.databricks import expressions
 from backend.tokenization.engines.databricks.engine import DatabricksEngine
 from backend.tokenization.schemas import ColumnReport, TableName
 from backend.tokenization.tokens import PATTERN, Tokenizer
+from tests.backend.tokenization import test_reversible
 from tests.backend.tokenization.corpus import NASTY, TEXTS
 from tests.backend.tokenization.world import SCHEMES, TOKENIZER, Recorder, choices
 from tests.fixtures.processes import missing
@@ -203,6 +204,18 @@ class SparkClient(Scripted):
     def data(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
         local = statement.replace("`main`.`crm`.`people`", "people")
         return [tuple(row) for row in self.spark.sql(local, dict(parameters)).collect()]
+
+
+def test_tokens_that_hold_their_value_are_counted(spark: Any) -> None:
+    given = test_reversible.columns()
+    client = SparkClient(spark)
+    client.columns = [(name, "string", None, False) for name in given]
+    schema = ", ".join(f"{name} string" for name in given)
+    spark.createDataFrame(test_reversible.rows_of(given), schema).createOrReplaceTempView("people")
+
+    found = client.to_engine().count_reversible([*given, "gone"])
+
+    assert found == test_reversible.EXPECTED
 
 
 def run(client: Scripted, *columns: str, tokenizer: Tokenizer = TOKENIZER) -> RewriteResult:

@@ -35,7 +35,7 @@ from backend.tokenization.schemas import (
     TableName,
     TableReport,
 )
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Tokenizer, reversible
 
 PREVIEW_SECONDS = 120.0
 #: Also how long an UPDATE whose answer was lost may still be at work.
@@ -144,6 +144,17 @@ class DatabricksEngine:
                 expressions.pattern_only(),
             )
             return PlainCount(total, int(plain[0][0]))
+
+    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+        with self._connect(PREVIEW_SECONDS) as client:
+            texts = facts.text_columns(facts.read(client, self._table))
+            found: dict[str, int] = {}
+            for name in columns:
+                if name in texts:
+                    query = expressions.bodies(self._table, name)
+                    rows = client.rows(query, expressions.pattern_only())
+                    found[name] = reversible((int(a), bool(b), int(c)) for a, b, c in rows)
+            return found
 
     def _count(self) -> str:
         return f"SELECT count(*) FROM {expressions.qualified(self._table)}"  # noqa: S608  # quoted

@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 
 from backend.core.errors import InvalidInput
 from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import PATTERN, PREFIX, SUFFIX, Scheme, Tokenizer
+from backend.tokenization.tokens import (
+    LONGEST_HASH,
+    PATTERN,
+    PREFIX,
+    SUFFIX,
+    TEXT_HEX,
+    Scheme,
+    Tokenizer,
+)
 
 
 def identifier(name: str) -> str:
@@ -31,6 +39,21 @@ def is_plain(column: str) -> str:
     return (
         f"({name} <> '' AND NOT (left({name}, {len(PREFIX)}) = '{PREFIX}' "
         f"AND right({name}, {len(SUFFIX)}) = '{SUFFIX}' AND {name} RLIKE :token_pattern))"
+    )
+
+
+def bodies(table: TableName, column: str) -> str:
+    """The query for `tokens.reversible`: the column's tokens by their body's size and kind."""
+    name = identifier(column)
+    marks = len(PREFIX) + len(SUFFIX)
+    body = f"unbase64(substring({name}, {len(PREFIX) + 1}, length({name}) - {marks}))"
+    return (
+        f"SELECT size, is_text, count(*) FROM (SELECT least(length(body), {LONGEST_HASH + 1}) "  # noqa: S608  # quoted
+        f"AS size, CASE WHEN length(body) > {LONGEST_HASH} THEN true "
+        f"ELSE lower(hex(body)) RLIKE '{TEXT_HEX}' END AS is_text FROM ("
+        f"SELECT CASE WHEN {name} <> '' AND NOT {is_plain(column)} THEN {body} END AS body "
+        f"FROM {qualified(table)}) AS bodies WHERE body IS NOT NULL) AS sized "
+        "GROUP BY size, is_text"
     )
 
 

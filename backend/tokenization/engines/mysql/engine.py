@@ -38,7 +38,7 @@ from backend.tokenization.schemas import (
     TableName,
     TableReport,
 )
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Tokenizer, reversible
 
 log = get_logger(__name__)
 
@@ -168,6 +168,17 @@ class MySqlEngine:
                 return PlainCount(int(cursor.fetchone()[0]), 0)
             counts = run.count(cursor, table, names)
             return PlainCount(counts.rows_total, counts.rows_to_update)
+
+    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+        with self._connect(PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
+            table = facts.resolve(cursor, self._table)
+            found: dict[str, int] = {}
+            for name in rules.text_columns(facts.read(cursor, table)):
+                if name in columns:
+                    cursor.execute(expressions.bodies(table, name))
+                    rows = cursor.fetchall()
+                    found[name] = reversible((int(a), bool(b), int(c)) for a, b, c in rows)
+            return found
 
     def _connect(
         self, statement_timeout: float, *, readonly: bool = True

@@ -13,7 +13,16 @@ from typing import Any
 
 from backend.core.errors import InvalidInput
 from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import PATTERN, PREFIX, SUFFIX, PaddedKeys, Scheme, Tokenizer
+from backend.tokenization.tokens import (
+    LONGEST_HASH,
+    PATTERN,
+    PREFIX,
+    SUFFIX,
+    TEXT_HEX,
+    PaddedKeys,
+    Scheme,
+    Tokenizer,
+)
 
 _BLOCK = 64
 #: BIGINT arithmetic is what both servers have for an exclusive or.
@@ -47,6 +56,20 @@ def is_plain(value: str) -> str:
         f"CAST(LEFT({value}, {len(PREFIX)}) AS BINARY) = '{PREFIX}' "
         f"AND CAST(RIGHT({value}, {len(SUFFIX)}) AS BINARY) = '{SUFFIX}' "
         f"AND {value} COLLATE utf8mb4_bin REGEXP '{PATTERN}'))"
+    )
+
+
+def bodies(table: TableName, column: str) -> str:
+    """The query for `tokens.reversible`: the column's tokens by their body's size and kind."""
+    value = text_of(column)
+    marks = len(PREFIX) + len(SUFFIX)
+    body = f"FROM_BASE64(SUBSTR({value}, {len(PREFIX) + 1}, CHAR_LENGTH({value}) - {marks}))"
+    return (
+        f"SELECT LEAST(LENGTH(body), {LONGEST_HASH + 1}) AS size, LENGTH(body) > {LONGEST_HASH} "  # noqa: S608  # quoted
+        f"OR LOWER(HEX(LEFT(body, {LONGEST_HASH}))) REGEXP '{TEXT_HEX}' AS is_text, COUNT(*) FROM ("
+        f"SELECT CASE WHEN OCTET_LENGTH({value}) > 0 AND NOT {is_plain(value)} THEN {body} END "
+        f"AS body FROM {qualified(table)} AS t) AS bodies "
+        "WHERE body IS NOT NULL GROUP BY size, is_text"
     )
 
 

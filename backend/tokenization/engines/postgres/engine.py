@@ -180,14 +180,16 @@ class PostgresEngine:
         with self._connect("check", PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
             table = catalog.resolve(cursor, self._table)
             facts = catalog.read(cursor, table)
-            known = [
-                name
-                for name in columns
-                if name in facts.columns and facts.columns[name].base_type in TEXT_TYPES
-            ]
+            known = _texts(facts, columns)
             total = measure.count_rows(cursor, table)
             plain = measure.count_plain(cursor, table, known) if known else 0
             return PlainCount(total, plain)
+
+    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+        with self._connect("check", PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
+            table = catalog.resolve(cursor, self._table)
+            known = _texts(catalog.read(cursor, table), columns)
+            return {name: measure.count_reversible(cursor, table, name) for name in known}
 
     def _transaction_status(self, transaction_id: str) -> Outcome:
         with self._connect("ask", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
@@ -207,3 +209,12 @@ class PostgresEngine:
 
     def __repr__(self) -> str:
         return f"PostgresEngine({self._table} at {address(self._settings)})"
+
+
+def _texts(facts: TableFacts, names: Sequence[str]) -> list[str]:
+    """Those of the columns that the table has, as text."""
+    return [
+        name
+        for name in names
+        if name in facts.columns and facts.columns[name].base_type in TEXT_TYPES
+    ]

@@ -56,6 +56,20 @@ FROM_TABLE: Blocks = (
 )
 
 
+def body_of(value: sql.Composable) -> sql.Composable:
+    """The bytes between a token's marks; NULL for whatever is no token."""
+    return sql.SQL(
+        "CASE WHEN {value} OPERATOR(pg_catalog.<>) '' AND NOT {plain} THEN pg_catalog.decode("
+        "pg_catalog.substr({value}, {first}, "
+        "pg_catalog.length({value}) OPERATOR(pg_catalog.-) {marks}), 'base64') END"
+    ).format(
+        value=value,
+        plain=is_plain(value),
+        first=sql.Literal(len(PREFIX) + 1),
+        marks=sql.Literal(len(PREFIX) + len(SUFFIX)),
+    )
+
+
 def token_of(value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE) -> sql.Composable:
     """The token of a plain value. A keyed scheme needs `load_key` in the same transaction.
 

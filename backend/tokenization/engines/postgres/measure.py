@@ -11,10 +11,10 @@ from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
 from backend.tokenization.engines.columns import SAMPLE_CHARACTERS, SAMPLES_SHOWN, by_column
-from backend.tokenization.engines.postgres.expressions import is_plain, text_of, token_of
+from backend.tokenization.engines.postgres.expressions import body_of, is_plain, text_of, token_of
 from backend.tokenization.engines.postgres.facts import TableFacts
 from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import Scheme, Tokenizer
+from backend.tokenization.tokens import LONGEST_HASH, TEXT_HEX, Scheme, Tokenizer, reversible
 
 #: Characters of a value that leave the database for looking at it.
 
@@ -89,6 +89,26 @@ def count_plain(cursor: Cursor, table: TableName, columns: Sequence[str]) -> int
         )
     )
     return int((cursor.fetchone() or (0,))[0])
+
+
+def count_reversible(cursor: Cursor, table: TableName, column: str) -> int:
+    """Rows whose token holds the value itself."""
+    cursor.execute(
+        sql.SQL(
+            "SELECT size, is_text, pg_catalog.count(*) FROM (SELECT "
+            "LEAST(pg_catalog.octet_length(body), {longest} OPERATOR(pg_catalog.+) 1) AS size, "
+            "CASE WHEN pg_catalog.octet_length(body) OPERATOR(pg_catalog.>) {longest} THEN true "
+            "ELSE pg_catalog.encode(body, 'hex') OPERATOR(pg_catalog.~) {text} END AS is_text "
+            "FROM (SELECT {body} AS body FROM {table}) AS bodies WHERE body IS NOT NULL) AS sized "
+            "GROUP BY size, is_text"
+        ).format(
+            longest=sql.Literal(LONGEST_HASH),
+            text=sql.Literal(TEXT_HEX),
+            body=body_of(text_of(column)),
+            table=qualified(table),
+        )
+    )
+    return reversible(cursor.fetchall())
 
 
 def count_entered_again(cursor: Cursor, table: TableName, column: str, scheme: Scheme) -> int:

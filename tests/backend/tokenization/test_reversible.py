@@ -1,0 +1,131 @@
+"""Tokens that hold their value are told from keyed ones, on real servers as in Python."""
+
+import random
+import re
+
+import pytest
+
+from backend.connections import service as connections
+from backend.tokenization import check, sources
+from backend.tokenization.engines import engine_for
+from backend.tokenization.schemas import RunState
+from backend.tokenization.tokens import KEYED, TEXT_HEX, reversible
+from tests.backend.tokenization.mysql_world import MySource
+from tests.backend.tokenization.test_comparison import compare
+from tests.backend.tokenization.world import ADMIN, BASE64, SCHEMES, TOKENIZER, World
+
+KEYED_SCHEMES = [name for name in SCHEMES if name != "base64"]
+#: Of every length up to one that no hash has, among them those of the keyed schemes.
+VALUES = [
+    "a",
+    "Grüße 🐤",
+    "anna@ex.org",
+    "anna@exa.org",
+    "anna@example.organ",
+    "an.na.of.the.example@example.org",
+    "line\nline\ttab",
+    "€" * 40,
+    "x" * 5_000,
+]
+#: Plain values and what only looks like a token are no tokens at all.
+NO_TOKENS = ["plain@example.org", "tok_x_poc", "tok__poc", "", None]
+#: A token of another tool: its body is no text and as long as no scheme of ours.
+FOREIGN = "tok_/////w==_poc"
+
+
+def test_text_is_what_python_decodes_without_control_characters() -> None:
+    chance = random.Random(17)
+    samples = [chance.randbytes(chance.randint(1, 4)) for _ in range(20_000)]
+    samples += [chr(c).encode() for c in range(0x11_0000) if not 0xD800 <= c < 0xE000][::7]
+    for data in samples:
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = ""
+        control = re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+        expected = bool(text) and not control
+        assert (re.match(TEXT_HEX, data.hex()) is not None) is expected, data
+
+
+@pytest.mark.parametrize("size", [scheme.bits // 8 for scheme in KEYED])
+def test_of_a_keyed_length_the_most_decide(size: int) -> None:
+    assert reversible([(size, True, 3), (size, False, 40_000)]) == 0
+    assert reversible([(size, True, 3), (size, False, 1)]) == 3
+    assert reversible([(size, False, 40_000), (7, True, 5)]) == 5
+
+
+def test_of_another_length_only_text_counts() -> None:
+    assert reversible([(7, True, 2), (7, False, 9)]) == 2
+
+
+def columns() -> dict[str, list[str | None]]:
+    """Old tokens alone; and for each keyed scheme its tokens alone, and both kinds."""
+    old = [BASE64.token(value) for value in VALUES]
+    found: dict[str, list[str | None]] = {"old": [*old, *NO_TOKENS, FOREIGN]}
+    for number, name in enumerate(KEYED_SCHEMES):
+        keyed = [SCHEMES[name].token(f"person {n}") for n in range(200)]
+        found[f"keyed_{number}"] = [*keyed, *NO_TOKENS, FOREIGN]
+    found["mixed"] = [*old, *[TOKENIZER.token(f"person {n}") for n in range(20)]]
+    return found
+
+
+def rows_of(given: dict[str, list[str | None]]) -> list[tuple[str | None, ...]]:
+    longest = max(map(len, given.values()))
+    padded = [[*values, *[None] * (longest - len(values))] for values in given.values()]
+    return list(zip(*padded, strict=True))
+
+
+#: The value of 32 bytes is one against twenty keyed tokens of that length.
+EXPECTED = {"old": len(VALUES), "keyed_0": 0, "keyed_1": 0, "keyed_2": 0, "mixed": len(VALUES) - 1}
+
+
+def test_on_postgresql(world: World) -> None:
+    source, given = world.source, columns()
+    source.run(f"CREATE TABLE t ({', '.join(f'{name} text' for name in given)}, n int)")
+    with source.connection() as connection, connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO t VALUES (%s, %s, %s, %s, %s)", rows_of(given))
+
+    with world.database.read() as session:
+        found = sources.locate(session, dataset=source.urn("t"), environment=world.environment)
+    assert engine_for(found).count_reversible([*given, "n", "gone"]) == EXPECTED
+
+
+def test_on_mariadb(mariadb_url: str) -> None:
+    source, given = MySource(mariadb_url), columns()
+    source.run(f"CREATE TABLE t ({', '.join(f'{name} longtext' for name in given)}, n int)")
+    with source.connection() as connection, connection.cursor() as cursor:
+        names = ", ".join(given)
+        cursor.executemany(f"INSERT INTO t ({names}) VALUES (%s, %s, %s, %s, %s)", rows_of(given))
+
+    assert source.engine("t").count_reversible([*given, "n", "gone"]) == EXPECTED
+
+
+def test_the_comparison_names_them_and_how_many(catalogued: World) -> None:
+    assert catalogued.work(catalogued.start("customers")).state is RunState.SUCCEEDED
+    assert compare(catalogued)["findings"] == []
+    with catalogued.source.connection() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE customers SET email = %s WHERE id <= 7", (BASE64.token("a@example.org"),)
+        )
+
+    (finding,) = compare(catalogued)["findings"]
+
+    assert (finding["finding"], finding["columns"]) == (check.REVERSIBLE, ["email"])
+    assert (finding["repair"], finding["rows_plain"]) == (check.BY_HAND, None)
+    assert "not of the key: 7 in email." in finding["detail"]
+
+
+def test_where_the_scheme_is_base64_they_are_what_was_asked_for(catalogued: World) -> None:
+    with catalogued.database.write() as session:
+        connections.save(
+            session,
+            ADMIN,
+            environment=catalogued.environment,
+            kind="tokenization",
+            settings={"scheme": "base64"},
+            secrets_in={},
+        )
+    catalogued.source.run("ALTER TABLE customers ALTER phone TYPE text")
+    assert catalogued.work(catalogued.start("customers")).state is RunState.SUCCEEDED
+
+    assert compare(catalogued)["findings"] == []
