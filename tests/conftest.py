@@ -25,7 +25,13 @@ os.environ.update(
     STREAMLIT_BROWSER_GATHER_USAGE_STATS="false",
 )
 
-import pytest  # noqa: E402  # after the environment is set
+import httpx  # noqa: E402  # after the environment is set
+import pytest  # noqa: E402
+
+# What a test asks of a server is answered late when the whole machine stands still for seconds;
+# httpx's 5 s are no proof of anything. The product names its own deadlines.
+for _phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, 60.0)
 
 pytest_plugins = [
     "tests.fixtures.shared",

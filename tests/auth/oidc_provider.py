@@ -55,7 +55,7 @@ class Provider:
 
     def __enter__(self) -> "Provider":
         self._thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self._server.started:
             assert time.monotonic() < deadline, "the provider did not start"
             time.sleep(0.01)
@@ -65,7 +65,7 @@ class Provider:
 
     def __exit__(self, *_exc: object) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
 
     async def _configuration(self, _request: Request) -> JSONResponse:
         return JSONResponse(

@@ -293,7 +293,7 @@ roles.operator = ["group:operators"]
         browser_page.locator("#kc-login").click()
         shown = browser_page.get_by_text(f"Signed in as {person[0]} (operator)")
         expect(shown).to_be_visible(timeout=60_000)
-        assert browser_page.url == portal.url + "/jobs?state=failed"
+        expect(browser_page).to_have_url(portal.url + "/jobs?state=failed")
         press(browser_page, "Sign out")
         press(browser_page, "Sign in with the company")
         expect(browser_page.locator("#username")).to_be_visible(timeout=60_000)

@@ -134,7 +134,7 @@ class TestInABrowser:
         browser_page.goto(oidc_portal.url + "/jobs?state=failed")
         press(browser_page, "Sign in with single sign-on")
         expect(browser_page.get_by_text("Signed in as ann@example.org (operator)")).to_be_visible()
-        assert browser_page.url == oidc_portal.url + "/jobs?state=failed"
+        expect(browser_page).to_have_url(oidc_portal.url + "/jobs?state=failed")
         press(browser_page, "Sign out")
         expect(browser_page.get_by_label("Password", exact=True).first).to_be_visible()
         browser_page.reload()

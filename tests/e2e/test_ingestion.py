@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.fixtures.browser import PATIENCE, press, settle
 from tests.fixtures.portal import Portal
@@ -38,8 +39,7 @@ def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its
     before = runs_of(sandbox_portal, PRICES)
     sandbox_portal.sign_in(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
     field = page.get_by_label("Dataset URN").first
-    field.wait_for()
-    assert field.input_value() == PRICES
+    expect(field).to_have_value(PRICES)
     settle(page)
     press(page, "Review")
     page.get_by_text("polygon-lambda").filter(visible=True).first.wait_for()
@@ -78,12 +78,12 @@ def test_curl_with_a_token_starts_a_run_that_succeeds(sandbox_portal: Portal) ->
             data=json.dumps(body).encode() if body else None,
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     started = call("/api/ingestion/run", {"datasetUrn": STOCKS, "reason": "curl"})
     assert started["status"] == "started"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         run = call(f"/api/ingestion/runs/{started['runId']}")
         if run["settled"] or time.monotonic() > deadline:

@@ -70,4 +70,4 @@ def test_what_a_clicked_row_opens_comes_into_view(
     expect(close).to_be_in_viewport()
     press(page, "Close", exact=True)
     expect(close).to_have_count(0)
-    assert "entry=" not in page.url
+    expect(page).not_to_have_url(re.compile("entry="))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import press, tap
+from tests.fixtures.browser import press, settle, tap
 from tests.fixtures.portal import PASSWORD, Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -25,7 +25,7 @@ def handshake(portal: Portal, **headers: str) -> str:
         **headers,
     }
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    with socket.create_connection(("localhost", portal.port), timeout=20) as connection:
+    with socket.create_connection(("localhost", portal.port), timeout=60) as connection:
         connection.sendall(f"GET /_stcore/stream HTTP/1.1\r\n{text}\r\n".encode())
         return connection.recv(200).decode(errors="replace").splitlines()[0]
 
@@ -70,10 +70,10 @@ class TestEnding:
         tap(browser_page.get_by_role("radio", name="Live sessions").last)
         ends = browser_page.get_by_role("button", name="End")
         expect(ends.first).to_be_visible()
-        while ends.count():
-            before = ends.count()
+        settle(browser_page)  # all of them are drawn
+        for left in reversed(range(ends.count())):
             tap(ends.first)
-            expect(ends).to_have_count(before - 1)
+            expect(ends).to_have_count(left)
         second_page.get_by_label("Started by").first.fill("x")
         second_page.get_by_label("Started by").first.press("Enter")
         expect(second_page.get_by_label("Password", exact=True).first).to_be_visible()
@@ -122,5 +122,5 @@ class TestGuessing:
             press(browser_page, "Sign in")
             alert = browser_page.get_by_test_id("stAlert").first
             expect(alert).to_contain_text("Wait" if number == 5 else "wrong.")
-            browser_page.wait_for_timeout(300)
+            settle(browser_page)
         assert "wrong wrong" not in portal.log

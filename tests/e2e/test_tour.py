@@ -201,10 +201,10 @@ class TestEveryView:
         settle(window)
         window.go_back()
         arrived(window, view)
-        assert window.url == address
+        expect(window).to_have_url(address)
         window.reload()
         arrived(window, view)
-        assert window.url == address
+        expect(window).to_have_url(address)
 
 
 def overflow(page: Page) -> int:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.fixtures.browser import HeldAnswers, fill, press, settle
+from tests.fixtures.browser import HeldAnswers, fill, press, settle, wait_until_above
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
     for kind in KINDS:
         page.get_by_role("radio", name=kind).first.wait_for()
-    first = page.get_by_role("checkbox", name="Apply to").first.bounding_box()
-    assert first is not None
-    assert first["y"] <= 300, "the diff is the page: a row is seen without scrolling"
+    settle(page)
+    # The diff is the page: a row is seen without scrolling.
+    wait_until_above(page.get_by_role("checkbox", name="Apply to").first, 300)
     tick(page, "aaron_johnson0@example.com")
     page.get_by_role("button", name="Apply 1 ticked").last.wait_for()
     tick(page, LENA)
@@ -104,8 +105,8 @@ def test_ticks_made_while_the_page_is_redrawn_are_kept(
     answers.let_go()
     page.get_by_role("button", name="Apply 2 ticked").last.wait_for()
     settle(page)
-    assert boxes.nth(0).is_checked()
-    assert boxes.nth(1).is_checked()
+    expect(boxes.nth(0)).to_be_checked()
+    expect(boxes.nth(1)).to_be_checked()
 
 
 def test_the_same_from_the_command_line_while_the_portal_runs(sandbox_portal: Portal) -> None:

@@ -136,10 +136,10 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self.refuse()
-        self._threads[0].join(10)  # nobody is let in any more; whoever is in can be cut
+        self._threads[0].join(60)  # nobody is let in any more; whoever is in can be cut
         self.cut()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         for connection in self._open:
             connection.close()
 

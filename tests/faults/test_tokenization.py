@@ -89,7 +89,7 @@ def test_postgres(
 @pytest.mark.parametrize("fault", faults("write-back", "DataHub"))
 def test_write_back(catalogued: World, note: Note, fault: str) -> None:
     # Short where an answer never comes; a slow one has all the time that a busy machine needs.
-    timeout = {"timeout": "30" if fault == "slow" else "1"}
+    timeout = {"timeout": "60" if fault == "slow" else "1"}
     with catalogued.database.write() as session:
         connections.save(session, ADMIN, environment="test", kind="datahub", settings=timeout)
     run = catalogued.start("customers")
@@ -108,7 +108,7 @@ def test_write_back(catalogued: World, note: Note, fault: str) -> None:
     assert ended.write_back is WriteBackState.FAILED
     stored = "run succeeded, write-back failed"
     if fault != "refused":
-        patient = {"timeout": "30"}  # what answers now may do so on a busy machine
+        patient = {"timeout": "60"}  # what answers now may do so on a busy machine
         with catalogued.database.write() as session:
             connections.save(session, ADMIN, environment="test", kind="datahub", settings=patient)
         assert write_back.attempt(catalogued.database, run.id).write_back == "succeeded"

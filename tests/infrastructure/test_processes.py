@@ -28,7 +28,7 @@ time.sleep(600)
 """
 
 
-def _closed(port: int, seconds: float = 20) -> bool:
+def _closed(port: int, seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not processes.listens("127.0.0.1", port):
@@ -86,10 +86,10 @@ def test_a_process_that_ends_at_once_tells_its_last_words(tmp_path: Path):
 def test_stop_ends_children_too(tmp_path: Path):
     process = Process(["sh", "-c", "sleep 600 & echo $! > child; wait"], log=tmp_path / "log")
     child = tmp_path / "child"
-    process.wait_until(lambda: child.exists() and child.read_text().strip() != "", seconds=10)
+    process.wait_until(lambda: child.exists() and child.read_text().strip() != "", seconds=60)
     process.stop()
     pid = int(child.read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and _alive(pid):
         time.sleep(0.05)
     assert not _alive(pid)

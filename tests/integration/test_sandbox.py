@@ -110,7 +110,7 @@ class TestSandboxProcess:
         portal.send_signal(signal.SIGKILL)
         portal.wait(10)
         portal.stdout.close()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while _listens(f"127.0.0.1:{port}"):
             assert time.monotonic() < deadline, "PostgreSQL outlived its portal"
             time.sleep(0.2)

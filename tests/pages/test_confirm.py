@@ -32,7 +32,7 @@ def _script() -> None:
 
 class TestAsk:
     def test_a_refusal_inside_the_dialog_is_shown_after_it_closed(self) -> None:
-        app = AppTest.from_function(_script, default_timeout=30).run()
+        app = AppTest.from_function(_script, default_timeout=60).run()
         app.button(key="open").click().run()
         app.text_input(key="d.typed").input("x").run()
         app.button(key="d.confirm").click().run()
@@ -40,7 +40,7 @@ class TestAsk:
         assert not [b for b in app.button if b.key == "d.confirm"]
 
     def test_the_action_waits_for_the_typed_word(self) -> None:
-        app = AppTest.from_function(_script, default_timeout=30).run()
+        app = AppTest.from_function(_script, default_timeout=60).run()
         app.button(key="open").click().run()
         assert app.button(key="d.confirm").disabled
         app.text_input(key="d.typed").input("y").run()

@@ -184,7 +184,7 @@ class TestRun:
         aws.add_function("f", seconds=0.0, outcome="fail")
         add_rule("exact", URN, "f")
         run = runs.start(database, actors.operator, Request(URN))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while _runs(database)[0].status != "failed" and time.monotonic() < deadline:
             tracker.check(database, run.run_id)
         assert _runs(database)[0].active

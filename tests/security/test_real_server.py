@@ -43,7 +43,7 @@ class TestWebsocket:
                 sock=connection,
                 origin=Origin(origin),
                 subprotocols=[Subprotocol("streamlit")],
-                open_timeout=20,
+                open_timeout=60,
             ),
         ):
             pass

@@ -51,7 +51,7 @@ class TestSignIn:
             thread = threading.Thread(target=other_tab)
             thread.start()
             thread.join(0.5)  # it waits for this one's commit
-        thread.join(20)
+        thread.join(60)
         assert [actor.id for actor in entered] == [first.id]
 
     def test_the_name_follows_the_provider_and_a_kept_role_does_not(

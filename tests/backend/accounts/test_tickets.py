@@ -124,7 +124,7 @@ class TestRedeem:
                 thread.start()
                 thread.join(0.4)  # both wait for the account
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         with any_database.read() as session:
             assert [sessions.actor_for(session, raw) for raw in raws] == [None] * len(raws)
 

@@ -39,7 +39,7 @@ def server() -> Iterator[StandIn]:
 @pytest.fixture
 def connected(save: Save, server: StandIn) -> StandIn:
     """The default environment's DataHub is the stand-in."""
-    save("datahub", {"server": server.url, "timeout": "5"}, {"token": TOKEN})
+    save("datahub", {"server": server.url, "timeout": "60"}, {"token": TOKEN})
     return server
 
 

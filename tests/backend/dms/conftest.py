@@ -43,7 +43,7 @@ def start_client(ledger_url: str) -> Iterator[Callable[..., DMSClient]]:
     """Clients of one ledger; closed afterwards."""
     started: list[DMSClient] = []
 
-    def start(broker: str, timeout: float = 10.0, *, db_url: str = "", **more: Any) -> DMSClient:
+    def start(broker: str, timeout: float = 60.0, *, db_url: str = "", **more: Any) -> DMSClient:
         started.append(DMSClient(db_url or ledger_url, broker, timeout, **more))
         return started[-1]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pika
 import pytest
 from sqlalchemy import select, text
 
@@ -33,7 +34,7 @@ def server(rabbitmq_url: str, start_responder: Start) -> RabbitResponder:
 
 @pytest.fixture
 def client(rabbitmq_url: str, mariadb_url: str, start_client: Start) -> DMSClient:
-    made: DMSClient = start_client(rabbitmq_url, 30, db_url=mariadb_url, lease=2.0)
+    made: DMSClient = start_client(rabbitmq_url, 120, db_url=mariadb_url, lease=2.0)
     return made
 
 
@@ -55,7 +56,7 @@ def _in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]
     return thread, results
 
 
-def _until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+def _until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
@@ -69,15 +70,22 @@ def _drop_connection(client: DMSClient) -> None:
     sock.shutdown(2)
 
 
+def _waiting(broker: str) -> int:
+    """Requests that the server has not been given yet."""
+    with pika.BlockingConnection(pika.URLParameters(broker)) as connection:
+        found = connection.channel().queue_declare("dms.compute-01", passive=True)
+        return int(found.method.message_count)
+
+
 class TestTheBroker:
     def test_a_connection_dropped_after_the_publish_still_brings_the_reply(
         self, client: DMSClient, server: RabbitResponder
     ):
         server.delay = 1.0
         thread, results = _in_background(lambda: client.mount(mount_request()))
-        assert server.received.wait(10)
+        assert server.received.wait(60)
         _drop_connection(client)
-        thread.join(30)
+        thread.join(60)
         assert results[0]["outcome"] == "replied"
         assert len(server.requests) == 1
         assert _jobs(client) == [1]
@@ -97,7 +105,7 @@ class TestTheBroker:
     ):
         server.delay = 0.5
         thread, results = _in_background(lambda: client.mount(mount_request()))
-        assert server.received.wait(10)
+        assert server.received.wait(60)
         rabbitmq_server.restart()
         thread.join(60)
         # The request was persistent and unacknowledged: the broker gives it out again.
@@ -110,17 +118,18 @@ class TestTheBroker:
         self, rabbitmq_url: str, mariadb_url: str, start_client: Start, start_responder: Start
     ):
         """A late mount of a request nobody waits for any more cannot happen."""
-        server = start_responder(rabbitmq_url)
-        client = start_client(rabbitmq_url, 0.7, db_url=mariadb_url)
-        # Long enough that the second's 0.7 s end before the server is free, on a slow machine too.
-        server.delay = 5.0
+        server, free = start_responder(rabbitmq_url), threading.Event()
+        server.before_reply = lambda: free.wait(120)
+        patient = start_client(rabbitmq_url, db_url=mariadb_url)
+        thread, _ = _in_background(lambda: patient.mount(mount_request(jobid=1, target="first")))
+        assert server.received.wait(60)
+        hurried = start_client(rabbitmq_url, 0.7, db_url=mariadb_url)
         with pytest.raises(RequestTimeoutException):
-            client.mount(mount_request(jobid=1, target="first"))
-        with pytest.raises(RequestTimeoutException):
-            client.mount(mount_request(jobid=2, target="second"))
-        server.delay = 0
-        time.sleep(5.0)
-        assert client.mount(mount_request(jobid=3, target="third"))["status"] == "success"
+            hurried.mount(mount_request(jobid=2, target="second"))
+        _until(lambda: _waiting(rabbitmq_url) == 0)
+        free.set()
+        thread.join(60)
+        assert patient.mount(mount_request(jobid=3, target="third"))["status"] == "success"
         assert [r["backup_target"]["id"] for r in server.requests] == ["first", "third"]
 
 
@@ -131,7 +140,7 @@ class TestTheLedgersDatabase:
     ):
         server.delay = 1.0
         thread, results = _in_background(lambda: client.mount(mount_request()))
-        assert server.received.wait(10)
+        assert server.received.wait(60)
         mariadb_server.restart()
         thread.join(90)
         assert results[0]["outcome"] == "replied"
@@ -152,7 +161,7 @@ class TestTheLedgersDatabase:
         )  # fmt: skip
         server.delay = 1.0
         thread, results = _in_background(lambda: client.mount(mount_request()))
-        assert server.received.wait(10)
+        assert server.received.wait(60)
         mariadb_server.stop()
         thread.join(90)
         mariadb_server.start()
@@ -161,7 +170,7 @@ class TestTheLedgersDatabase:
         assert failure.outcome == "unknown"
         assert _jobs(client) == []
         client.transport.close(keep_replies=True)
-        other = DMSClient(client.config.db_url, client.config.rabbitmq_url, 10, lease=2.0)
+        other = DMSClient(client.config.db_url, client.config.rabbitmq_url, 60, lease=2.0)
         with other:
             _until(lambda: other.recheck(failure.operation_id)["outcome"] == "replied")
             assert _jobs(other) == [1]
@@ -172,7 +181,7 @@ class TestTheLedgersDatabase:
         client.mount(mount_request(jobid=2, target="b"))
         t = schema.ledger.c
         tries: list[int] = []
-        both = threading.Barrier(2, timeout=20)
+        both = threading.Barrier(2, timeout=60)
 
         def write(first: int, second: int) -> Callable[[Any], None]:
             mine: list[int] = []

@@ -53,7 +53,7 @@ class TestClosed:
         server.delay = 1.0
         with pytest.raises(KeyboardInterrupt), start_client(broker_url, 20, lease=0.6) as client:
             # Not before the request is out: what was never sent is never answered.
-            client._await = lambda *args: server.received.wait(30) and _ctrl_c(*args)
+            client._await = lambda *args: server.received.wait(60) and _ctrl_c(*args)
             client.mount(mount_request())
         other = start_client(broker_url)
         assert _rechecked(other, _operation_of(other))["outcome"] == "replied"
@@ -65,7 +65,7 @@ class TestClosed:
         server.delay = 0.5
         client = start_client(broker_url, 20, lease=0.6)
         real = client._await
-        client._await = lambda *args: server.received.wait(30) and _ctrl_c(*args)
+        client._await = lambda *args: server.received.wait(60) and _ctrl_c(*args)
         with pytest.raises(KeyboardInterrupt):
             client.mount(mount_request())
         client._await = real
@@ -87,9 +87,9 @@ class TestClosed:
 
         thread = threading.Thread(target=mount)
         thread.start()
-        assert server.received.wait(10)
+        assert server.received.wait(60)
         client.close()
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive(), "a closed client lets nobody wait"
         assert ended[0].outcome == "unknown"
         assert "when the client was closed" in ended[0].message
@@ -201,7 +201,7 @@ def test_closing_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Mo
     class SlowToStart(real):  # type: ignore[misc, valid-type]  # a class that is held in a variable
         def start(self) -> None:
             at_it.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
             super().start()
 
     kept: list[str] = []
@@ -209,7 +209,7 @@ def test_closing_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Mo
     monkeypatch.setattr(threading, "Thread", SlowToStart)
     putting = real(target=late.put, args=("one", b"{}", lambda: None))
     putting.start()
-    assert at_it.wait(30)
+    assert at_it.wait(60)
     failed: list[BaseException] = []
 
     def close() -> None:
@@ -222,6 +222,6 @@ def test_closing_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Mo
     closing.start()
     closing.join(0.2)
     go_on.set()
-    closing.join(30)
-    putting.join(30)
+    closing.join(60)
+    putting.join(60)
     assert failed == []

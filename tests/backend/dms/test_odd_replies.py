@@ -31,7 +31,7 @@ def _unknown(work: Callable[[], Any]) -> str:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.02)

@@ -200,12 +200,12 @@ class TestRecipes:
         monkeypatch.setattr(recipes.sys, "executable", str(program.parent / "python"))
         worker = threading.Thread(target=runner.run, args=(job_id, database))
         worker.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "begun" not in _lines(database, job_id) and time.monotonic() < deadline:
             time.sleep(0.1)
         with database.write() as session:
             jobs.cancel(session, SYSTEM, job_id=job_id)
-        worker.join(timeout=20)
+        worker.join(timeout=60)
         assert _state(database, job_id) == "cancelled"
         for pid in pid_file.read_text().split():
             assert not _runs(int(pid))

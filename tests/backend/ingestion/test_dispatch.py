@@ -64,7 +64,7 @@ def test_a_sender_that_the_follow_up_gave_up_sends_nothing_any_more(
 
     def slow(*arguments: Any, **options: Any) -> Any:
         inside.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return real(*arguments, **options)
 
     monkeypatch.setattr(target_facts, "facts", slow)
@@ -78,7 +78,7 @@ def test_a_sender_that_the_follow_up_gave_up_sends_nothing_any_more(
 
     sender = threading.Thread(target=send)
     sender.start()
-    assert inside.wait(30)
+    assert inside.wait(60)
     overdue()
     go_on.set()
     sender.join()

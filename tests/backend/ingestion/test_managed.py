@@ -47,7 +47,7 @@ def _lines(database: Database, job_id: int) -> str:
 
 
 def _wait_for(database: Database, job_id: int, words: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while words not in _lines(database, job_id):
         assert time.monotonic() < deadline, _lines(database, job_id)
         time.sleep(0.05)
@@ -132,7 +132,7 @@ class TestManaged:
             with pytest.raises(Conflict, match="does this already"):
                 queued()
         datahub.executor.seconds = 0.1
-        worker.join(timeout=20)
+        worker.join(timeout=60)
         with database.read() as session:
             assert jobs.get(session, SYSTEM, job_id=job_id).state == "succeeded"
         assert _outcomes(database) == ["succeeded"]
@@ -161,7 +161,7 @@ class TestManaged:
         with datahub.faults.inject(status=status, times=None if status else 0):
             with database.write() as session:
                 jobs.cancel(session, SYSTEM, job_id=job_id)
-            worker.join(timeout=20)
+            worker.join(timeout=60)
         assert said in _lines(database, job_id)
         with database.read() as session:
             assert jobs.get(session, SYSTEM, job_id=job_id).state == "cancelled"

@@ -29,7 +29,7 @@ Start = Callable[..., RunView]
 def look(database: Database, actors: SimpleNamespace) -> Callable[..., RunView]:
     """Look at a run now, whatever its pause, until it has one of the statuses."""
 
-    def go(run_id: str, *statuses: str, seconds: float = 20.0) -> RunView:
+    def go(run_id: str, *statuses: str, seconds: float = 60.0) -> RunView:
         deadline = time.monotonic() + seconds
         while True:
             tracker.check(database, run_id)
@@ -336,13 +336,13 @@ class TestLooking:
 
         def slow(*_: object) -> Observation:
             inside.set()
-            go_on.wait(20)
+            go_on.wait(60)
             return Observation()
 
         monkeypatch.setattr(status_check, "check", slow)
         first = threading.Thread(target=tracker.check, args=(database, run.run_id))
         first.start()
-        assert inside.wait(20)
+        assert inside.wait(60)
         assert tracker.check(database, run.run_id) is False
         go_on.set()
         first.join()

@@ -86,10 +86,10 @@ class TestCancel:
         job_id = _queue(database, "test.wait")
         thread = threading.Thread(target=runner.run, args=(job_id, database))
         thread.start()
-        assert kinds["started"].wait(10)
+        assert kinds["started"].wait(60)
         with database.write() as session:
             service.cancel(session, SYSTEM, job_id=job_id)
-        thread.join(20)
+        thread.join(60)
         assert _get(database, job_id).state == "cancelled"
 
     def test_a_queued_job_never_starts(
@@ -111,7 +111,7 @@ class TestCancel:
             thread = threading.Thread(target=_cancel, args=(any_database, job_id))
             thread.start()
             thread.join(0.5)  # it waits for the claim's commit
-        thread.join(20)
+        thread.join(60)
         view = _get(any_database, job_id)
         assert (view.state, view.error, view.cancel_requested) == ("running", None, True)
 
@@ -126,7 +126,7 @@ class TestCancel:
             thread = threading.Thread(target=lambda: ran.append(runner.run(job_id, any_database)))
             thread.start()
             thread.join(0.5)
-        thread.join(20)
+        thread.join(60)
         assert ran == [False]
         assert _get(any_database, job_id).state == "cancelled"
 
@@ -167,9 +167,9 @@ class TestShutdown:
         job_id = _queue(database, kind)
         thread = threading.Thread(target=runner.run, args=(job_id, database))
         thread.start()
-        assert kinds["started"].wait(10)
+        assert kinds["started"].wait(60)
         runner.stopping.set()
-        thread.join(20)
+        thread.join(60)
         assert _get(database, job_id).state == expected
 
 
@@ -182,7 +182,7 @@ class TestWorker:
         running = worker.start(database, queues=[broker.JOBS])
         try:
             after = _queue(database, "test.count", to=3)
-            views = [service.wait(database, job_id, timeout=30) for job_id in (before, after)]
+            views = [service.wait(database, job_id, timeout=60) for job_id in (before, after)]
         finally:
             running.stop()
         assert [view.state for view in views] == ["succeeded", "succeeded"]

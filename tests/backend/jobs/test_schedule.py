@@ -118,7 +118,7 @@ class TestRunDue:
             thread = threading.Thread(target=other)
             thread.start()
             thread.join(0.5)  # it waits for this transaction
-        thread.join(20)
+        thread.join(60)
         assert turns == [False]
 
     def test_a_task_made_due_runs_at_the_next_tick(

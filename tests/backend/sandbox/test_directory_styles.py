@@ -17,7 +17,7 @@ def client(server, token="", **more):
     if server.style.header == "authorization":
         secrets = {"token": token}
     settings = {"endpoint": server.url, **server.style.settings, **more}
-    return DirectoryClient.of(settings, secrets, timeout=10)
+    return DirectoryClient.of(settings, secrets, timeout=60)
 
 
 @pytest.fixture(params=STYLED)

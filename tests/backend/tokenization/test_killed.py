@@ -131,7 +131,7 @@ def killed_at(world: World, before: RunView | None, delay: float) -> None:
         time.sleep(0.005)
     time.sleep(delay)
     process.kill()
-    process.join(10)
+    process.join(60)
 
 
 @pytest.mark.slow

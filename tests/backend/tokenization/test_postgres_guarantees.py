@@ -128,12 +128,12 @@ def test_rows_committed_while_the_run_waits_are_tokenized(source: Source, level:
         )
         runner = threading.Thread(target=tokenize)
         runner.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ExclusiveLock'"
         while source.column(waiting) == [0] and time.monotonic() < deadline:
             time.sleep(0.05)
         other.commit()
-        runner.join(30)
+        runner.join(60)
 
     assert failed == []
     assert plain(source) == 0

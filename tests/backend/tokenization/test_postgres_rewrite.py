@@ -138,7 +138,7 @@ class TestOthers:
             assert not wrote.wait(0.3)
 
         run(source, "customers", "email", control=Recorder(on_started=meanwhile))
-        writer.join(10)
+        writer.join(60)
 
         assert source.rows("SELECT name, email FROM customers WHERE id = 1") == [
             ("late", TOKENIZER.token("person1@example.org"))

@@ -188,7 +188,7 @@ class TestAsTyped:
         DirectoryClient.of(
             {"endpoint": server.url, "headers": "X-Tenant: blue"},
             {"secret_headers": "x-api-key: k1\nAuthorization: Basic dTpw", "token": "abc"},
-            timeout=5,
+            timeout=60,
         ).users()
         sent = server.asked[0].headers
         assert (sent["x-tenant"], sent["x-api-key"]) == ("blue", "k1")

@@ -32,7 +32,7 @@ def send(
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(gms.url + path, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return Answer(answer.status, answer.read().decode(), dict(answer.headers))
     except urllib.error.HTTPError as refused:
         return Answer(refused.code, refused.read().decode(), dict(refused.headers))

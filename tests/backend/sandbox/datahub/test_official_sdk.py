@@ -230,7 +230,7 @@ def _send(gms: StandIn, captured: dict) -> tuple[int, object]:
         headers={"Authorization": f"Bearer {gms.token}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             status, text = answer.status, answer.read()
     except urllib.error.HTTPError as refused:
         status, text = refused.code, refused.read()
