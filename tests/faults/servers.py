@@ -10,13 +10,12 @@ from typing import Any, Self
 
 from tests.backend.connections import bad_server as bad
 from tests.backend.connections.bad_server import Behaviour
+from tests.fixtures import processes
 
 
 def closed_port() -> int:
     """A port of this machine on which nobody listens."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+    return processes.free_port()  # below the outgoing ones, so that nobody comes to use it
 
 
 # -- refusals in the protocols' own words ----------------------------------------------------------

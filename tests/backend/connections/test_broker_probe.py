@@ -27,7 +27,7 @@ def silent_port() -> Iterator[int]:
             connection.close()
 
 
-def _probe(prod: EnvironmentView, url: str, deadline: float = 20.0) -> rabbitmq.Finding:
+def _probe(prod: EnvironmentView, url: str, deadline: float = 60.0) -> rabbitmq.Finding:
     config = ConnectionConfig(prod, "rabbitmq", {"url": url}, {}, 1)
     return rabbitmq.probe(config, deadline=deadline)
 

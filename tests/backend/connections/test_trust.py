@@ -72,7 +72,7 @@ def once(database: Database, prod: EnvironmentView) -> TestOnce:
             )
         with database.read() as session:
             config = resolve.connection(session, kind=kind)
-        return probing.run(config, deadline=30)
+        return probing.run(config, deadline=60)
 
     return do
 

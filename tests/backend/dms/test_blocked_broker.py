@@ -28,7 +28,7 @@ def _alarm(broker: RabbitMQServer, *, on: bool) -> None:
     _until(lambda: ("memory" in broker.control("eval", "rabbit_alarm:get_alarms().")) is on)
 
 
-def _until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"

@@ -312,7 +312,7 @@ def _wait_for_reply(client: DMSClient, operation_id: str) -> Any:
     return client.operations.get(operation_id)
 
 
-def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"

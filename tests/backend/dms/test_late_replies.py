@@ -39,7 +39,7 @@ def _ctrl_c(_operation_id: str, wait: Callable[[float], Any]) -> None:
 
 def _rechecked(client: DMSClient, operation_id: str) -> dict[str, Any]:
     """What a re-check says once the server has answered and the lease is over."""
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60
     while (said := client.recheck(operation_id))["outcome"] == "unknown":
         assert time.monotonic() < until, said
         time.sleep(0.05)
@@ -51,7 +51,7 @@ class TestClosed:
         self, broker_url: str, server: Server, start_client: Start
     ):
         server.delay = 1.0
-        with pytest.raises(KeyboardInterrupt), start_client(broker_url, 20, lease=0.6) as client:
+        with pytest.raises(KeyboardInterrupt), start_client(broker_url, 60, lease=0.6) as client:
             # Not before the request is out: what was never sent is never answered.
             client._await = lambda *args: server.received.wait(60) and _ctrl_c(*args)
             client.mount(mount_request())
@@ -63,7 +63,7 @@ class TestClosed:
         self, broker_url: str, server: Server, start_client: Start
     ):
         server.delay = 0.5
-        client = start_client(broker_url, 20, lease=0.6)
+        client = start_client(broker_url, 60, lease=0.6)
         real = client._await
         client._await = lambda *args: server.received.wait(60) and _ctrl_c(*args)
         with pytest.raises(KeyboardInterrupt):
@@ -76,7 +76,7 @@ class TestClosed:
         self, broker_url: str, server: Server, start_client: Start
     ):
         server.delay = 1.0
-        client = start_client(broker_url, 20)
+        client = start_client(broker_url, 60)
         ended: list[Any] = []
 
         def mount() -> None:

@@ -150,7 +150,7 @@ class TestUnknownOutcome:
 
     def test_a_hanging_write_ends_at_the_deadline(self, gms):
         with (
-            DataHubClient(gms.url, gms.token, timeout=1.0) as client,
+            DataHubClient(gms.url, gms.token, timeout=3.0) as client,
             gms.faults.inject(path="/aspects", method="POST", hang=True),
             pytest.raises(OutcomeUnknown),
         ):

@@ -69,8 +69,8 @@ class TestWhoAmI:
 
 class TestSlowServers:
     def test_a_page_is_halved_after_a_timeout(self, stand_in, connect):
-        stand_in.faults.add(method="GET", path="/users$", latency=1.0, times=2)
-        gateway = connect(stand_in, timeout=0.4)
+        stand_in.faults.add(method="GET", path="/users$", latency=3.0, times=2)
+        gateway = connect(stand_in, timeout=1.5)
         sizes = []
         read = gateway._transport.read
         gateway._transport.read = lambda path, query=None, **more: (

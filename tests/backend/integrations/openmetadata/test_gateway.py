@@ -260,12 +260,11 @@ class TestFailures:
             gateway.patch_user(user.id, TestPatch.NAME("x"), if_match=user.version)
         assert [m for m, _ in stand_in.requests].count("PATCH") == 1
 
-    def test_a_slow_write_is_of_unknown_outcome(self, stand_in, connect):
-        gateway = connect(stand_in, timeout=0.2)
+    def test_a_slow_write_is_of_unknown_outcome(self, stand_in, gateway, connect):
         user = by_name(gateway)["anna.kowalska"]
         stand_in.faults.add(method="PATCH", latency=0.6)
         with pytest.raises(OutcomeUnknown, match=r"within 0\.2 s"):
-            gateway.patch_user(user.id, TestPatch.NAME("x"), if_match=None)
+            connect(stand_in, timeout=0.2).patch_user(user.id, TestPatch.NAME("x"), if_match=None)
 
     def test_a_slow_read_ends_at_its_deadline(self, stand_in, connect):
         stand_in.faults.add(path="loggedInUser", latency=0.4)

@@ -24,7 +24,9 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def ask(source: Source, *, password: str | None = None, timeout: float = 5.0, **more: str) -> Probe:
+def ask(
+    source: Source, *, password: str | None = None, timeout: float = 60.0, **more: str
+) -> Probe:
     secrets = source.secrets if password is None else {"password": password}
     return probe({**source.settings, **more}, secrets, timeout=timeout)
 
