@@ -135,15 +135,9 @@ def _is_due(session: ReadSession, name: str) -> bool:
 def _schemes(database: Database, dataset: str, environment: str) -> dict[str, str]:
     """Keyed schemes of its own that earlier runs gave a column."""
     with database.read() as session:
-        source_id = resolve.environment(session, environment).id
-        rows = repository.list_succeeded(session, source_id)
-    found: dict[str, str] = {}
-    for row in rows:
-        if row.dataset == dataset:
-            for choice in repository.choices(row):
-                if choice.scheme != row.scheme:
-                    found.setdefault(choice.name, choice.scheme)
-    return found
+        environment_id = resolve.environment(session, environment).id
+        known = repository.tokenized(session, environment_id, dataset)
+    return {name: choice.scheme for name, choice in known.items() if choice.scheme}
 
 
 def _subject(name: str) -> str:

@@ -130,6 +130,30 @@ def any_succeeded(session: ReadSession, environment_id: int) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
+def tokenized(session: ReadSession, environment_id: int, dataset: str) -> dict[str, ColumnChoice]:
+    """Every column that a run tokenized, as the newest of its runs did; reason: which one.
+
+    scheme: the column's own, or "" where it was that of the environment.
+    """
+    rows = session.scalars(
+        select(TokenizationRun)
+        .where(
+            TokenizationRun.environment_id == environment_id,
+            TokenizationRun.dataset == dataset,
+            TokenizationRun.state == RunState.SUCCEEDED,
+        )
+        .order_by(TokenizationRun.id.desc())
+        .limit(1_000)
+    )
+    found: dict[str, ColumnChoice] = {}
+    for row in rows:
+        for choice in choices(row):
+            own = choice.scheme if choice.scheme != row.scheme else ""
+            reason = f"tokenized before, by run {row.id}"
+            found.setdefault(choice.name, ColumnChoice(choice.name, reason, own))
+    return found
+
+
 def list_succeeded(session: ReadSession, environment_id: int) -> list[TokenizationRun]:
     """The successful runs of an environment, newest first, at most 10,000."""
     return list(

@@ -27,6 +27,7 @@ from backend.tokenization import (
     sources,
     tags,
 )
+from backend.tokenization.engines.base import NoSuchColumn
 from backend.tokenization.errors import NothingChosen
 from backend.tokenization.schemas import RunView, Trigger
 
@@ -196,12 +197,19 @@ def _answer(
 def _start(
     database: Database, actor: Actor, environment: str, dataset: str, trigger: Trigger
 ) -> RunView:
-    """A run of the tagged columns, or of the likely ones where the environment says so."""
+    """A run of the tagged columns, of those tokenized before, or of the likely ones.
+
+    Those tokenized before: an ingestion that puts its tag on each time asks for them once more. The
+    likely ones: only where the environment says so.
+    """
     try:
         return service.start(
             database, actor, dataset=dataset, environment=environment, trigger=trigger
         )
     except NothingChosen:
+        again = _start_again(database, actor, environment, dataset, trigger)
+        if again is not None:
+            return again
         if not refusal.runs_likely_columns(database, environment):
             raise
         likely = refusal.likely_columns(database, actor, dataset=dataset, environment=environment)
@@ -216,6 +224,30 @@ def _start(
         trigger=trigger,
         reasons=likely,
     )
+
+
+def _start_again(
+    database: Database, actor: Actor, environment: str, dataset: str, trigger: Trigger
+) -> RunView | None:
+    """A run of what earlier runs tokenized and the table still has; None where that is nothing."""
+    with database.read() as session:
+        environment_id = resolve.environment(session, environment).id
+        known = repository.tokenized(session, environment_id, dataset)
+    while known:
+        try:
+            return service.start(
+                database,
+                actor,
+                dataset=dataset,
+                columns=list(known),
+                environment=environment,
+                trigger=trigger,
+                reasons={name: choice.reason for name, choice in known.items()},
+                schemes={name: choice.scheme for name, choice in known.items() if choice.scheme},
+            )
+        except NoSuchColumn as exc:
+            known = {name: known[name] for name in known if name not in exc.missing}
+    return None
 
 
 def _reopen(database: Database, environment_id: int, current: Dataset) -> str:

@@ -12,6 +12,7 @@ from backend.tokenization import inline, tags, watch
 from backend.tokenization.schemas import RunState
 from tests.backend.tokenization.world import (
     ADMIN,
+    SHORT,
     STEWARD,
     Source,
     World,
@@ -92,6 +93,31 @@ def test_a_tag_on_a_field_later_starts_it(untagged: World) -> None:
     assert [column.name for column in view.columns] == ["email"]
     assert untagged.tags() == {"tokenize/done", "tokenize/status:SUCCESS"}
     assert "WAITING" not in documentation(untagged)
+
+
+def test_what_was_tokenized_before_is_run_again_and_a_dropped_column_is_not(
+    untagged: World,
+) -> None:
+    untagged.source.run("ALTER TABLE customers ALTER phone TYPE varchar(40)")
+    ran = untagged.start("customers", "email", "phone", schemes={"phone": "hmac-sha256-144"})
+    assert untagged.work(ran).state is RunState.SUCCEEDED
+    other = untagged.work(untagged.start("customers", "name"))
+    untagged.source.run(
+        "ALTER TABLE customers DROP COLUMN name", "UPDATE customers SET phone = '1' WHERE id = 1"
+    )
+    untagged.gms.store.upsert(
+        untagged.source.urn("customers"), "globalTags", {"tags": [{"tag": tags.RUN}]}
+    )
+
+    (answer,) = poll(untagged)
+    view = inline.complete(untagged.database, answer.run)
+
+    assert (view.state, view.rows_updated) == (RunState.SUCCEEDED, 1), view.details
+    assert {column.name: column.reason for column in view.columns} == dict.fromkeys(
+        ("email", "phone"), f"tokenized before, by run {ran.id}"
+    )
+    assert other.state is RunState.SUCCEEDED
+    assert untagged.source.column("SELECT phone FROM customers WHERE id = 1") == [SHORT.token("1")]
 
 
 def test_taking_the_tag_off_takes_the_waiting_back(untagged: World) -> None:
