@@ -1,6 +1,7 @@
 """Details of one entry or operation: what was asked, answered and done, and what can be done."""
 
 import json
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -11,48 +12,42 @@ from backend.mounts.schemas import EMPTY, Details, OperationView
 from pages.mounts import action_dialogs
 from pages.mounts.filter_bar import Wanted
 from pages.mounts.tables import state_of
-from pages.shared import rows, status, times
+from pages.shared import drawer, rows, status, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
-_CARD = "mounts.details"
-
 
 def entry(actor: Actor, wanted: Wanted, key: str | None) -> None:
-    """Draw the details of an entry with its actions; None: none is open."""
-    if key is None:
-        rows.put_away(_CARD)
-        return
+    """The drawer of an entry; None: none is open. The questions of its actions are the page's."""
+    if key is not None:
+        drawer.show(f"Entry {escape(key)}", partial(_entry, actor, wanted, key), parameter="entry")
+
+
+def _entry(actor: Actor, wanted: Wanted, key: str) -> None:
+    """Its details, with what can be done."""
     details = calls.read(explorer.details, environment=wanted.where, key=key)
     mount = details.mount
-    with st.container(border=True):
-        head, close = st.columns([6, 1], vertical_alignment="center")
-        head.markdown(
-            f"**Job {mount.jobid}** · {escape(mount.backup_target_id or EMPTY)} on "
-            f"{escape(mount.host or EMPTY)} "
-            f"{status.markdown('mounted' if mount.mounted else 'done', label=state_of(mount))}"
-        )
-        close.button("Close", key="mounts.details.close", on_click=_close, width="stretch")
-        st.caption(
-            f"Entry {escape(mount.key)}, created {times.relative(mount.created_at)}, "
-            f"last change {times.relative(mount.updated_at)}",
-            help=f"Created {times.exact(mount.created_at) or 'at an unknown time'}, "
-            f"last change {times.exact(mount.updated_at) or 'never'}",
-        )
-        if mount.problem:
-            st.warning(f"This row cannot be read: {escape(mount.problem)}")
-        if details.others:
-            jobs = ", ".join(str(other.jobid) for other in details.others[:30])
-            st.markdown(f"Also mounted there for job {jobs}.")
-        if actor.may(Permission.MOUNTS_WRITE):
-            with st.container(horizontal=True):
-                _buttons(details)
-        asked, logged = st.columns([3, 2])
-        with asked:
-            _operations(actor, details)
-        with logged:
-            _audit(details)
-        rows.show(key, key=_CARD)
+    st.markdown(
+        f"**Job {mount.jobid}** · {escape(mount.backup_target_id or EMPTY)} on "
+        f"{escape(mount.host or EMPTY)} "
+        f"{status.markdown('mounted' if mount.mounted else 'done', label=state_of(mount))}"
+    )
+    st.caption(
+        f"Entry {escape(mount.key)}, created {times.relative(mount.created_at)}, "
+        f"last change {times.relative(mount.updated_at)}",
+        help=f"Created {times.exact(mount.created_at) or 'at an unknown time'}, "
+        f"last change {times.exact(mount.updated_at) or 'never'}",
+    )
+    if mount.problem:
+        st.warning(f"This row cannot be read: {escape(mount.problem)}")
+    if details.others:
+        jobs = ", ".join(str(other.jobid) for other in details.others[:30])
+        st.markdown(f"Also mounted there for job {jobs}.")
+    if actor.may(Permission.MOUNTS_WRITE):
+        with st.container(horizontal=True):
+            _buttons(details)
+    _operations(actor, details)
+    _audit(details)
 
 
 def one_operation(actor: Actor, found: OperationView) -> None:
@@ -155,7 +150,3 @@ def _audit(details: Details) -> None:
         key="mounts.details.audit",
         column_config={"Started": times.column("Started")},
     )
-
-
-def _close() -> None:
-    st.query_params.pop("entry", None)

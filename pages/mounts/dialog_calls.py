@@ -30,6 +30,7 @@ def submit(function: Callable[..., int], **arguments: Any) -> bool:
     job_id = attempt(function, **arguments)
     if job_id is not None:
         st.session_state[JOB] = job_id
+        st.query_params.pop("entry", None)  # what comes of it is said beside the list
     return job_id is not None
 
 
