@@ -165,9 +165,7 @@ class TestStory:
         assert f"Job {entry.jobid}" in _text(app)
         assert not [b for b in app.button if b.key in ("mounts.open.unmount", "mounts.open.delete")]
 
-    def test_a_clicked_row_opens_its_entry_and_a_closed_drawer_stays_closed(
-        self, page: OpenPage
-    ) -> None:
+    def test_a_clicked_row_opens_its_entry_which_stays_closed(self, page: OpenPage) -> None:
         app = page(PAGE)
         entry = app.dataframe[0].value["Entry"][1]
         app.session_state["mounts.table.active"] = _marked(1)
