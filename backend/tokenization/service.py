@@ -73,18 +73,16 @@ def start(
     if trigger is Trigger.PAGE:
         _require_confirmation(source, rows_expected, confirmation)
     if not source.runnable:
-        choices = [ColumnChoice(name, detection.CHOSEN) for name in columns or ()]
         with database.write() as session:
-            return _skip(session, actor, source, trigger, choices)
+            return _skip(session, actor, source, trigger, columns or ())
     engine_for(source).require_columns(columns or ())
     choices = _with_schemes(source, _choices(source, columns, reasons or {}), chosen)
     fingerprint = sources.tokenizer(database, actor, source).fingerprint()
+    intent = _intent(source, trigger, choices, fingerprint, rows_expected, how)
     _free_abandoned(database, source)
     try:
         with database.write() as session:
-            gate.check(
-                session, actor, _intent(source, trigger, choices, fingerprint, rows_expected, how)
-            )
+            gate.check(session, actor, intent)
             return _queue(session, actor, source, trigger, choices, fingerprint, how)
     except IntegrityError as exc:
         # Two processes asked for the same table in the same instant.
@@ -299,8 +297,9 @@ def _skip(
     actor: Actor,
     source: Source,
     trigger: Trigger,
-    choices: list[ColumnChoice],
+    columns: Sequence[str],
 ) -> RunView:
+    choices = [ColumnChoice(name, detection.CHOSEN) for name in columns]
     row = _row(actor, source, trigger, choices)
     now = clock.now()
     row.state, row.details = RunState.SKIPPED, NOT_CONFIGURED
