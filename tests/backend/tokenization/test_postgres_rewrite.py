@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 
 import psycopg2
 import pytest
@@ -189,11 +188,11 @@ class TestOthers:
         customers(source)
 
         def cut() -> None:
+            # With a time to wait, it returns when the session has ended.
             source.run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
                 "WHERE application_name LIKE 'steward-portal%' AND datname = current_database()"
             )
-            time.sleep(0.2)
 
         with pytest.raises(UpstreamUnavailable, match="the connection broke"):
             run(source, "customers", "email", control=Recorder(on_started=cut))

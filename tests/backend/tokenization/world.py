@@ -196,7 +196,7 @@ def make_world(
                 ADMIN,
                 environment=name,
                 kind="datahub",
-                settings={"server": gms.url, "frontend_url": "", "timeout": "5"},
+                settings={"server": gms.url, "frontend_url": "", "timeout": "60"},
                 secrets_in={"token": gms.token},
             )
     return World(database, source, name, gms)
