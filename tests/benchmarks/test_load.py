@@ -11,7 +11,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_everything_at_once_ends_without_error_and_without_a_lost_write(tmp_path: Path) -> None:
     environ = {**os.environ, "HOME": str(tmp_path), "DATAHUB_TELEMETRY_ENABLED": "false"}
     done = subprocess.run(

@@ -93,7 +93,6 @@ class TestTheLock:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
 def test_the_lock_is_what_the_wishes_resolve_to(name, tmp_path):
     """Resolved again with the lock's own pins as preferences, nothing changes."""

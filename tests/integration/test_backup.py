@@ -48,7 +48,6 @@ def _run(
 
 @pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.timeout(300)
 def test_a_running_portal_moves_to_a_new_folder(
     tmp_path: Path, browser_page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,7 +87,6 @@ def _patched(openmetadata: StandIn) -> Counter[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_run_survives_the_death_of_a_portal_and_of_the_worker_that_had_it(
     portals: list[Portal], workers: list["subprocess.Popen[bytes]"], openmetadata: StandIn
 ) -> None:
