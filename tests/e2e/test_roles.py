@@ -148,7 +148,7 @@ JOBS = (
         ("operator", "admin"),
         "Only operators and admins mount and unmount",
         ("Mount …", "Unmount …", "Soft-delete …", "More"),
-        "/mounts?view=active&entry=1",
+        "/mounts?view=active",
         "mounts:",
         mount_a_target,
     ),
