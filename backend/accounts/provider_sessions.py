@@ -91,7 +91,8 @@ def confirm(session: WriteSession, *, provider: Provider, answer: Answer, flow: 
     meaning.check_step_up(provider, answer.claims, since=flow.started_at)
     if not _follow(session, vouched, provider, answer):
         return False
-    row.proven_at = meaning.proven_at(answer.claims) or row.proven_at
+    # Without a time it got here only where the file believes the provider.
+    row.proven_at = meaning.proven_at(answer.claims) or clock.now()
     account = repository.get_account(session, row.account_id)
     actor = Actor(account.id, account.name, Role(account.role), "user", session_id=row.id)
     step_up.record(session, actor, "identity provider", "succeeded")

@@ -212,6 +212,19 @@ class TestStepUp:
         step_up(visitor)
         assert self.proven(database)
 
+    def test_of_a_provider_that_never_says_when_is_believed_where_the_file_says_so(
+        self,
+        visitor: httpx.Client,
+        provider: Provider,
+        site: str,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        configure(monkeypatch, site, provider, auth_time_required=False)
+        provider.forged = {}
+        step_up(visitor)
+        assert self.proven(database)
+
     def test_takes_the_role_of_now_and_ends_without_one(
         self, visitor: httpx.Client, provider: Provider, database: Database
     ) -> None:
