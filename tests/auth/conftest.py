@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from tests.auth import trips
 from tests.auth.oidc_provider import Provider
 
 PUBLIC = "https://portal.example.org"
+Configure = Callable[..., None]
 
 
 async def _page(_request: object) -> HTMLResponse:
@@ -96,3 +98,9 @@ def provider(running: Provider, site: str, monkeypatch: pytest.MonkeyPatch) -> P
     running.reset()
     trips.configure(monkeypatch, site, running)
     return running
+
+
+@pytest.fixture
+def configure(provider: Provider, site: str, monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """configure(max_age=60): the same, with these options."""
+    return partial(trips.configure, monkeypatch, site, provider)

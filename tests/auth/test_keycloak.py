@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,14 +13,14 @@ import pytest
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
-from backend.accounts import provider_check, provider_sessions, providers, service
+from backend.accounts import provider_check, providers, service
 from backend.accounts.audit_log import AuditFilter, list_events
 from backend.core import clock
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.core.settings import get_settings
-from backend.models.accounts import AccountSession, ProviderSession
-from tests.auth.trips import leave
+from backend.models.accounts import AccountSession
+from tests.auth.trips import due_now, leave, sent_to
 from tests.fixtures import shared
 from tests.fixtures.browser import press
 from tests.fixtures.keycloak import (
@@ -72,37 +73,46 @@ def configured(keycloak: Keycloak, site: str, monkeypatch: pytest.MonkeyPatch) -
     keycloak.tell_of_logouts_at(f"{site}/auth/provider-logout/-")
 
 
-@pytest.fixture
-def there() -> Iterator[httpx.Client]:
-    """The same browser at Keycloak: its cookies, and no redirect followed."""
-    with browser() as client:
-        yield client
+@dataclass(frozen=True)
+class At:
+    """One browser at the portal (visitor) and at Keycloak (there), and an operator whom no other
+    test knows: name, and number in Keycloak."""
+
+    keycloak: Keycloak
+    visitor: httpx.Client
+    there: httpx.Client
+    database: Database
+    name: str
+    number: str
+
+    def trip(self, name: str = "", there: httpx.Client | None = None) -> httpx.Response:
+        """Sign in; the portal's answer to Keycloak's."""
+        return self.visitor.get(self.enter(leave(self.visitor), name, there))
+
+    def enter(self, address: str, name: str = "", there: httpx.Client | None = None) -> str:
+        """Sign in at Keycloak; where it sends the browser."""
+        back = self.keycloak.enter(there or self.there, address, name or self.name)
+        return back.headers["location"]
+
+    def account(self) -> tuple[str, str, int]:
+        """Name, role and live sessions of the only account."""
+        with self.database.read() as session:
+            (view,) = service.list_accounts(session, SYSTEM).items
+        return view.name, view.role.value, view.live_sessions
 
 
 @pytest.fixture
 def person(keycloak: Keycloak) -> tuple[str, str]:
-    """Name and number of an operator whom no other test knows."""
     name = f"ann-{uuid.uuid4().hex[:8]}"
     return name, keycloak.add_person(name, ("operators",))
 
 
-def trip(
-    visitor: httpx.Client, there: httpx.Client, keycloak: Keycloak, name: str
-) -> httpx.Response:
-    back = keycloak.enter(there, leave(visitor), name)
-    return visitor.get(back.headers["location"])
-
-
-def account(database: Database) -> tuple[str, str, int]:
-    with database.read() as session:
-        (view,) = service.list_accounts(session, SYSTEM).items
-    return view.name, view.role.value, view.live_sessions
-
-
-def ask_again(database: Database) -> None:
-    with database.write() as session:
-        session.query(ProviderSession).update({"check_at": clock.now()})
-    assert provider_sessions.check_due(database) == 1
+@pytest.fixture
+def at(
+    keycloak: Keycloak, visitor: httpx.Client, person: tuple[str, str], database: Database
+) -> Iterator[At]:
+    with browser() as there:  # its cookies, and no redirect followed
+        yield At(keycloak, visitor, there, database, *person)
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -112,73 +122,50 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_a_person_in_45_groups_with_random_names_signs_in(
-    keycloak: Keycloak, visitor: httpx.Client, there: httpx.Client, database: Database
-) -> None:
+def test_a_person_in_45_groups_with_random_names_signs_in(at: At) -> None:
     name = f"eve-{uuid.uuid4().hex[:8]}"
-    keycloak.add_person(name, ("operators", *MANY))
-    back = trip(visitor, there, keycloak, name)
+    at.keycloak.add_person(name, ("operators", *MANY))
+    back = at.trip(name)
     assert (back.status_code, back.headers["location"]) == (303, "/jobs")
     assert sum(len(value) for value in back.headers.get_list("set-cookie")) < 300
-    assert account(database) == (name, "operator", 1)
+    assert at.account() == (name, "operator", 1)
 
 
-def test_a_nested_claim_gives_the_role_by_jmespath(
-    keycloak: Keycloak, visitor: httpx.Client, there: httpx.Client, database: Database
-) -> None:
+def test_a_nested_claim_gives_the_role_by_jmespath(at: At) -> None:
     name = f"sue-{uuid.uuid4().hex[:8]}"
-    keycloak.give_role(keycloak.add_person(name), "portal-steward")
-    trip(visitor, there, keycloak, name)
-    assert account(database) == (name, "steward", 1)
+    at.keycloak.give_role(at.keycloak.add_person(name), "portal-steward")
+    at.trip(name)
+    assert at.account() == (name, "steward", 1)
 
 
-def test_a_role_that_changes_there_reaches_the_live_session_and_none_ends_it(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-) -> None:
-    trip(visitor, there, keycloak, person[0])
-    keycloak.join_group(person[1], "everyone")
-    keycloak.leave_group(person[1], "operators")
-    ask_again(database)
-    assert account(database) == (person[0], "viewer", 1)
-    keycloak.leave_group(person[1], "everyone")
-    ask_again(database)
-    assert account(database)[2] == 0
+def test_a_role_that_changes_there_reaches_the_live_session_and_none_ends_it(at: At) -> None:
+    at.trip()
+    at.keycloak.join_group(at.number, "everyone")
+    at.keycloak.leave_group(at.number, "operators")
+    due_now(at.database)
+    assert at.account() == (at.name, "viewer", 1)
+    at.keycloak.leave_group(at.number, "everyone")
+    due_now(at.database)
+    assert at.account()[2] == 0
 
 
 @pytest.mark.parametrize("what", ["disable", "delete"])
-def test_a_person_disabled_or_deleted_there_is_out(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-    what: str,
-) -> None:
-    trip(visitor, there, keycloak, person[0])
-    getattr(keycloak, what)(person[1])
-    ask_again(database)
-    assert account(database)[2] == 0
+def test_a_person_disabled_or_deleted_there_is_out(at: At, what: str) -> None:
+    at.trip()
+    getattr(at.keycloak, what)(at.number)
+    due_now(at.database)
+    assert at.account()[2] == 0
 
 
-def test_a_local_account_of_the_same_name_is_not_taken_over(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-) -> None:
-    with database.write() as session:
-        service.add_account(session, SYSTEM, name=person[0], role=Role.ADMIN, stored="local")
-    trip(visitor, there, keycloak, person[0])
-    with database.read() as session:
+def test_a_local_account_of_the_same_name_is_not_taken_over(at: At) -> None:
+    with at.database.write() as session:
+        service.add_account(session, SYSTEM, name=at.name, role=Role.ADMIN, stored="local")
+    at.trip()
+    with at.database.read() as session:
         views = service.list_accounts(session, SYSTEM).items
     assert {(view.name, view.role.value, view.live_sessions) for view in views} == {
-        (person[0], "admin", 0),
-        (f"{person[0]} (2)", "operator", 1),
+        (at.name, "admin", 0),
+        (f"{at.name} (2)", "operator", 1),
     }
 
 
@@ -195,73 +182,47 @@ def test_doctor_finds_nothing_wrong_and_a_wrong_secret(
     assert "refuses the portal's client id or secret" in problem
 
 
-def test_signed_out_there_ends_the_session_by_back_channel_logout(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-) -> None:
-    trip(visitor, there, keycloak, person[0])
-    assert account(database)[2] == 1
-    keycloak.sign_out(person[1])
-    until(lambda: account(database)[2] == 0)
-    with database.read() as session:
+def test_signed_out_there_ends_the_session_by_back_channel_logout(at: At) -> None:
+    at.trip()
+    assert at.account()[2] == 1
+    at.keycloak.sign_out(at.number)
+    until(lambda: at.account()[2] == 0)
+    with at.database.read() as session:
         (row,) = list_events(
             session, SYSTEM, filters=AuditFilter(action="accounts:session:end")
         ).items
     assert row.details["reason"] == "signed out at the provider"
 
 
-def test_keys_that_rotate_are_fetched(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-) -> None:
-    trip(visitor, there, keycloak, person[0])
-    keycloak.rotate_keys()
+def test_keys_that_rotate_are_fetched(at: At) -> None:
+    at.trip()
+    at.keycloak.rotate_keys()
     with browser() as elsewhere:
-        trip(visitor, elsewhere, keycloak, person[0])
-    assert account(database)[2] == 2
+        at.trip(there=elsewhere)
+    assert at.account()[2] == 2
 
 
-def test_sign_out_here_ends_keycloaks_session_too(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-) -> None:
-    trip(visitor, there, keycloak, person[0])
-    assert there.get(leave(visitor)).is_redirect, "Keycloak knows the browser"
-    page = visitor.post("/auth/sign-out", content=b"")
-    address = page.text.partition("url=")[2].partition('"')[0].replace("&amp;", "&")
-    back = there.get(address)
+def test_sign_out_here_ends_keycloaks_session_too(at: At) -> None:
+    at.trip()
+    assert at.there.get(leave(at.visitor)).is_redirect, "Keycloak knows the browser"
+    page = at.visitor.post("/auth/sign-out", content=b"")
+    address = sent_to(page)
+    back = at.there.get(address)
     assert back.is_redirect
-    assert back.headers["location"].startswith(str(visitor.base_url))
-    assert account(database)[2] == 0
-    assert there.get(leave(visitor)).status_code == 200, "Keycloak asks for the password again"
+    assert back.headers["location"].startswith(str(at.visitor.base_url))
+    assert at.account()[2] == 0
+    assert at.there.get(leave(at.visitor)).status_code == 200, (
+        "Keycloak asks for the password again"
+    )
 
 
-def test_a_step_up_makes_keycloak_ask_again_and_its_time_counts(
-    keycloak: Keycloak,
-    visitor: httpx.Client,
-    there: httpx.Client,
-    person: tuple[str, str],
-    database: Database,
-) -> None:
-    trip(visitor, there, keycloak, person[0])
-    page = visitor.post("/auth/provider", data={"provider": "", "fresh": "1", "next": "/jobs"})
-    address = page.text.partition("url=")[2].partition('"')[0].replace("&amp;", "&")
-    asked = parse_qs(urlsplit(address).query)
-    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
-    with database.write() as session:
+def test_a_step_up_makes_keycloak_ask_again_and_its_time_counts(at: At) -> None:
+    at.trip()
+    address = leave(at.visitor, fresh=True)
+    with at.database.write() as session:
         session.query(AccountSession).update({"proven_at": clock.now() - timedelta(hours=1)})
-    back = keycloak.enter(there, address, person[0])
-    assert visitor.get(back.headers["location"]).headers["location"] == "/jobs"
-    with database.read() as session:
+    assert at.visitor.get(at.enter(address)).headers["location"] == "/jobs"
+    with at.database.read() as session:
         (row,) = session.query(AccountSession)
         assert clock.now() - row.proven_at < timedelta(minutes=10)
 
@@ -307,37 +268,27 @@ class TestAttacks:
 
     def test_a_replayed_callback_opens_nothing(
         self,
-        keycloak: Keycloak,
-        visitor: httpx.Client,
-        there: httpx.Client,
-        person: tuple[str, str],
-        database: Database,
+        at: At,
     ) -> None:
-        answer = keycloak.enter(there, leave(visitor), person[0]).headers["location"]
-        assert "set-cookie" in visitor.get(answer).headers
-        assert "set-cookie" not in visitor.get(answer).headers
-        assert "was used" in self.refused(database)
+        answer = at.enter(leave(at.visitor))
+        assert "set-cookie" in at.visitor.get(answer).headers
+        assert "set-cookie" not in at.visitor.get(answer).headers
+        assert "was used" in self.refused(at.database)
 
     def test_a_code_of_another_trip_opens_nothing(
         self,
-        keycloak: Keycloak,
-        visitor: httpx.Client,
-        there: httpx.Client,
-        person: tuple[str, str],
-        database: Database,
+        at: At,
     ) -> None:
         """The attacker's own code under the victim's state: PKCE and the nonce do not fit."""
-        stolen = parse_qs(
-            urlsplit(keycloak.enter(there, leave(visitor), person[0]).headers["location"]).query
-        )
-        mine = parse_qs(urlsplit(leave(visitor)).query)
+        stolen = parse_qs(urlsplit(at.enter(leave(at.visitor))).query)
+        mine = parse_qs(urlsplit(leave(at.visitor)).query)
         swapped = {
             "state": mine["state"][0],
             "code": stolen["code"][0],
-            "iss": keycloak.url,
+            "iss": at.keycloak.url,
         }
-        assert "set-cookie" not in visitor.get("/oauth2callback", params=swapped).headers
-        assert "refused the sign-in (invalid_grant)" in self.refused(database)
+        assert "set-cookie" not in at.visitor.get("/oauth2callback", params=swapped).headers
+        assert "refused the sign-in (invalid_grant)" in self.refused(at.database)
 
     @pytest.mark.parametrize(
         ("change", "sentence"),
@@ -349,16 +300,12 @@ class TestAttacks:
     )
     def test_a_forged_callback_opens_nothing(
         self,
-        keycloak: Keycloak,
-        visitor: httpx.Client,
-        there: httpx.Client,
-        person: tuple[str, str],
-        database: Database,
+        at: At,
         change: dict[str, str],
         sentence: str,
     ) -> None:
-        back = keycloak.enter(there, leave(visitor), person[0])
-        query = {k: v[0] for k, v in parse_qs(urlsplit(back.headers["location"]).query).items()}
-        answer = visitor.get("/oauth2callback", params={**query, **change})
+        back = at.enter(leave(at.visitor))
+        query = {k: v[0] for k, v in parse_qs(urlsplit(back).query).items()}
+        answer = at.visitor.get("/oauth2callback", params={**query, **change})
         assert "set-cookie" not in answer.headers
-        assert sentence in self.refused(database)
+        assert sentence in self.refused(at.database)

@@ -16,8 +16,9 @@ from backend.core import log
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
 from backend.integrations.oidc import client
+from tests.auth.conftest import Configure
 from tests.auth.oidc_provider import Provider
-from tests.auth.trips import come_back, configure, due_now, leave, live, told
+from tests.auth.trips import come_back, due_now, leave, live, told
 
 
 class TestTrip:
@@ -107,11 +108,10 @@ class TestTrip:
         self,
         visitor: httpx.Client,
         provider: Provider,
-        site: str,
+        configure: Configure,
         database: Database,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        configure(monkeypatch, site, provider, skip_role_sync=True)
+        configure(skip_role_sync=True)
         come_back(visitor)
         provider.person["groups"] = ["everyone"]
         come_back(visitor)
@@ -124,11 +124,10 @@ class TestTrip:
         self,
         visitor: httpx.Client,
         provider: Provider,
-        site: str,
+        configure: Configure,
         database: Database,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        configure(monkeypatch, site, provider, acr_values=["gold", "x"], max_age=60, prompt="none")
+        configure(acr_values=["gold", "x"], max_age=60, prompt="none")
         asked = parse_qs(urlsplit(leave(visitor)).query)
         assert (asked["acr_values"], asked["max_age"], asked["prompt"]) == (
             ["gold x"],

@@ -1,11 +1,9 @@
 """Sessions that a provider vouches for: asked about again, proven anew, ended with it."""
 
-import re
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -16,8 +14,9 @@ from backend.accounts.audit_log import AuditFilter, list_events
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
 from backend.models.accounts import AccountSession
+from tests.auth.conftest import Configure
 from tests.auth.oidc_provider import Provider
-from tests.auth.trips import come_back, configure, due_now, live, told
+from tests.auth.trips import come_back, due_now, leave, live, told
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -126,12 +125,7 @@ class TestLiveSession:
 
 def step_up(visitor: httpx.Client) -> httpx.Response:
     """Prove anew who is signed in; the portal's answer to the provider's."""
-    page = visitor.post("/auth/provider", data={"provider": "", "fresh": "1", "next": "/jobs"})
-    found = re.search(r'url=([^"]+)"', page.text)
-    assert found, page.text
-    address = found.group(1).replace("&amp;", "&")
-    asked = parse_qs(urlsplit(address).query)
-    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    address = leave(visitor, fresh=True)
     # The session's cookie is SameSite=Strict: a browser does not send it with what comes back.
     with httpx.Client(base_url=visitor.base_url, cookies={"portal_browser": "nonce"}) as back:
         return back.get(httpx.get(address).headers["location"])
@@ -200,11 +194,10 @@ class TestStepUp:
         self,
         visitor: httpx.Client,
         provider: Provider,
-        site: str,
+        configure: Configure,
         database: Database,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        configure(monkeypatch, site, provider, step_up_acr_values=["gold"])
+        configure(step_up_acr_values=["gold"])
         provider.forged = {"auth_time": int(time.time()), "acr": "silver"}
         step_up(visitor)
         assert "confirmed the level silver; this portal asks for gold" in told(database)
@@ -216,11 +209,10 @@ class TestStepUp:
         self,
         visitor: httpx.Client,
         provider: Provider,
-        site: str,
+        configure: Configure,
         database: Database,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        configure(monkeypatch, site, provider, auth_time_required=False)
+        configure(auth_time_required=False)
         provider.forged = {}
         step_up(visitor)
         assert self.proven(database)

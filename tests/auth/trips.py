@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -32,9 +33,18 @@ def configure(
     monkeypatch.setattr(providers, "load", lambda: found)
 
 
-def leave(visitor: httpx.Client, next_path: str = "/jobs") -> str:
-    """Start a trip; the address of the provider that the browser is sent to."""
-    page = visitor.post("/auth/provider", data={"provider": "", "next": next_path})
+def leave(visitor: httpx.Client, next_path: str = "/jobs", *, fresh: bool = False) -> str:
+    """Start a trip; the address of the provider that the browser is sent to. fresh: to prove anew
+    who is signed in, for which the provider is told to ask."""
+    form = {"provider": "", "next": next_path, **({"fresh": "1"} if fresh else {})}
+    address = sent_to(visitor.post("/auth/provider", data=form))
+    asked = parse_qs(urlsplit(address).query)
+    assert not fresh or (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    return address
+
+
+def sent_to(page: httpx.Response) -> str:
+    """Where a page of the portal's routes sends the browser."""
     found = re.search(r'url=([^"]+)"', page.text)
     assert found, page.text
     return found.group(1).replace("&amp;", "&")
