@@ -314,9 +314,9 @@ def install() -> None:
 
 
 def _rules() -> "Sequence[retention.Rule]":
-    from backend.retention import rules
+    from backend.retention import RULES
 
-    return rules()
+    return RULES
 
 
 @lru_cache(maxsize=1)

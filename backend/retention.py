@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,102 +100,100 @@ def _tokens(before: datetime) -> Sequence[ColumnElement[bool]]:
     return (or_(ApiToken.revoked_at < before, ApiToken.expires_at < before),)
 
 
-@lru_cache(maxsize=1)
-def rules() -> Sequence[Rule]:
-    """One for every table of the state database."""
-    return (
-        Rule(
-            "audit_events",
-            "{days} after they were written; then in signed archives",
-            "keep_audit_days",
-            audit_archive.Events(),
-        ),
-        Rule("audit_archives", f"{_FOR_EVER}where the log goes on behind its archives"),
-        Rule("audit_head", f"{_FOR_EVER}one row"),
-        Rule("system_secrets", f"{_FOR_EVER}the portal's own keys"),
-        Rule("accounts", f"{_FOR_EVER}of a deleted one its number, for the audit log names it"),
-        Rule("account_identities", "with the account, or until unlinked"),
-        Rule("account_sessions", "30 days after their end", by="accounts.clean_up"),
-        Rule("provider_sessions", "with the session", by="accounts.clean_up"),
-        Rule("provider_flows", "until they expire", by="accounts.clean_up"),
-        Rule("second_factors", _BY_HAND),
-        Rule("sign_in_tickets", "until they expire", by="accounts.clean_up"),
-        Rule("sign_in_backoff", "an hour after the last failure", by="accounts.clean_up"),
-        Rule(
-            "api_tokens",
-            "{days} after they were revoked or expired",
-            "keep_tokens_days",
-            Rows(ApiToken, _tokens),
-        ),
-        Rule("changes", f"{_FOR_EVER}who asked for what and who approved it"),
-        Rule("change_steps", f"{_FOR_EVER}with the change"),
-        Rule("change_policies", _WITH_IT),
-        Rule("environments", _BY_HAND),
-        Rule("connections", _WITH_IT),
-        Rule("connection_secrets", _WITH_IT),
-        Rule("connection_tests", "the newest 50 of a connection"),
-        Rule("datahub_client_info", _WITH_IT),
-        Rule("events", "90 days, and while they last", by="notifications.forget"),
-        Rule("notification_deliveries", "with the event", by="notifications.forget"),
-        Rule("notification_channels", _BY_HAND),
-        Rule("notification_seen", "with the account"),
-        Rule("alerts_seen", "as long as the alert lasts", by="notifications.watch"),
-        Rule(
-            "jobs",
-            "{days} after they were made, once ended and no open request, plan, run or channel "
-            "refers to them; then in archives",
-            "keep_jobs_days",
-            Rows(Job, _jobs, archived=True),
-        ),
-        Rule("job_lines", "30 days", by="jobs.forget_old_lines"),
-        Rule("leases", f"{_FOR_EVER}one row"),
-        Rule("schedule_marks", f"{_FOR_EVER}one row per periodic task"),
-        Rule(
-            "ingestion_runs",
-            "{days} after they were asked for, once settled and no open request refers to them; "
-            "then in archives",
-            "keep_runs_days",
-            Rows(IngestionRun, _ingestion, archived=True),
-        ),
-        Rule("ingestion_rules", _BY_HAND),
-        Rule("ingestion_mappings", _WITH_IT),
-        Rule("mount_targets", _BY_HAND),
-        Rule("mount_requests", "until their job has used them", by="mounts.orphans"),
-        Rule("mount_orphans", "until the next scan", by="mounts.orphans"),
-        Rule("mount_watches", _WITH_IT, by="mounts.orphans"),
-        Rule(
-            "tokenization_runs",
-            "{days}, then in archives; for ever those that changed rows or may have (they say "
-            "which columns hold tokens), and while a write-back, clean-up or tag waits for them",
-            "keep_runs_days",
-            Rows(TokenizationRun, _tokenization, archived=True),
-        ),
-        Rule("tokenization_tags", "until the tag is gone"),
-        Rule(
-            "user_sync_runs",
-            "{days} after their end; deleted with their people; a run that stopped stays, and one "
-            "that a plan takes back as long as that plan",
-            "keep_runs_days",
-            Rows(SyncRun, _sync_runs, first=reaper.forget_people),
-        ),
-        Rule("user_sync_items", "with the run", by="jobs.retention"),
-        Rule(
-            "user_sync_plans",
-            "7 days after they expired; those that were applied with the run",
-            by="user_sync.cleanup",
-        ),
-        Rule("user_sync_rows", "with the plan", by="user_sync.cleanup"),
-        Rule("user_sync_ignores", _BY_HAND),
-        Rule("user_sync_settings", _BY_HAND),
-        Rule("user_sync_uploads", "until the next upload"),
-        Rule("user_sync_domain_map", f"{_FOR_EVER}the history of the mapping"),
-    )
+#: One for every table of the state database.
+RULES: Sequence[Rule] = (
+    Rule(
+        "audit_events",
+        "{days} after they were written; then in signed archives",
+        "keep_audit_days",
+        audit_archive.Events(),
+    ),
+    Rule("audit_archives", f"{_FOR_EVER}where the log goes on behind its archives"),
+    Rule("audit_head", f"{_FOR_EVER}one row"),
+    Rule("system_secrets", f"{_FOR_EVER}the portal's own keys"),
+    Rule("accounts", f"{_FOR_EVER}of a deleted one its number, for the audit log names it"),
+    Rule("account_identities", "with the account, or until unlinked"),
+    Rule("account_sessions", "30 days after their end", by="accounts.clean_up"),
+    Rule("provider_sessions", "with the session", by="accounts.clean_up"),
+    Rule("provider_flows", "until they expire", by="accounts.clean_up"),
+    Rule("second_factors", _BY_HAND),
+    Rule("sign_in_tickets", "until they expire", by="accounts.clean_up"),
+    Rule("sign_in_backoff", "an hour after the last failure", by="accounts.clean_up"),
+    Rule(
+        "api_tokens",
+        "{days} after they were revoked or expired",
+        "keep_tokens_days",
+        Rows(ApiToken, _tokens),
+    ),
+    Rule("changes", f"{_FOR_EVER}who asked for what and who approved it"),
+    Rule("change_steps", f"{_FOR_EVER}with the change"),
+    Rule("change_policies", _WITH_IT),
+    Rule("environments", _BY_HAND),
+    Rule("connections", _WITH_IT),
+    Rule("connection_secrets", _WITH_IT),
+    Rule("connection_tests", "the newest 50 of a connection"),
+    Rule("datahub_client_info", _WITH_IT),
+    Rule("events", "90 days, and while they last", by="notifications.forget"),
+    Rule("notification_deliveries", "with the event", by="notifications.forget"),
+    Rule("notification_channels", _BY_HAND),
+    Rule("notification_seen", "with the account"),
+    Rule("alerts_seen", "as long as the alert lasts", by="notifications.watch"),
+    Rule(
+        "jobs",
+        "{days} after they were made, once ended and no open request, plan, run or channel "
+        "refers to them; then in archives",
+        "keep_jobs_days",
+        Rows(Job, _jobs, archived=True),
+    ),
+    Rule("job_lines", "30 days", by="jobs.forget_old_lines"),
+    Rule("leases", f"{_FOR_EVER}a row for the schedule, one for the sandbox"),
+    Rule("schedule_marks", f"{_FOR_EVER}one row per periodic task"),
+    Rule(
+        "ingestion_runs",
+        "{days} after they were asked for, once settled and no open request refers to them; "
+        "then in archives",
+        "keep_runs_days",
+        Rows(IngestionRun, _ingestion, archived=True),
+    ),
+    Rule("ingestion_rules", _BY_HAND),
+    Rule("ingestion_mappings", _WITH_IT),
+    Rule("mount_targets", _BY_HAND),
+    Rule("mount_requests", "until their job has used them", by="mounts.orphans"),
+    Rule("mount_orphans", "until the next scan", by="mounts.orphans"),
+    Rule("mount_watches", _WITH_IT, by="mounts.orphans"),
+    Rule(
+        "tokenization_runs",
+        "{days}, then in archives; for ever those that changed rows or may have (they say "
+        "which columns hold tokens), and while a write-back, clean-up or tag waits for them",
+        "keep_runs_days",
+        Rows(TokenizationRun, _tokenization, archived=True),
+    ),
+    Rule("tokenization_tags", "until the tag is gone"),
+    Rule(
+        "user_sync_runs",
+        "{days} after their end; deleted with their people; a run that stopped stays, and one "
+        "that a plan takes back as long as that plan",
+        "keep_runs_days",
+        Rows(SyncRun, _sync_runs, first=reaper.forget_people),
+    ),
+    Rule("user_sync_items", "with the run", by="jobs.retention"),
+    Rule(
+        "user_sync_plans",
+        "7 days after they expired; those that were applied with the run",
+        by="user_sync.cleanup",
+    ),
+    Rule("user_sync_rows", "with the plan", by="user_sync.cleanup"),
+    Rule("user_sync_ignores", _BY_HAND),
+    Rule("user_sync_settings", _BY_HAND),
+    Rule("user_sync_uploads", "until the next upload"),
+    Rule("user_sync_domain_map", f"{_FOR_EVER}the history of the mapping"),
+)
 
 
 def table() -> str:
     """A Markdown table with a row per table."""
     lines = ["| table | its rows are kept | setting |", "|---|---|---|"]
-    for rule in rules():
+    for rule in RULES:
         setting = f"`{variable_names(rule.setting)[0]}`" if rule.setting else "–"
         kept = rule.kept.format(days="so many days")
         lines.append(f"| `{rule.table}` | {kept} | {setting} |")

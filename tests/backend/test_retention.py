@@ -41,10 +41,10 @@ def test_by_default_the_audit_log_stays_and_all_else_for_years() -> None:
 
 def test_every_table_has_one_rule_that_holds_together() -> None:
     assert models  # all tables are known
-    named = [rule.table for rule in retention.rules()]
+    named = [rule.table for rule in retention.RULES]
     assert sorted(named) == sorted(Base.metadata.tables)
     registry.load_all()
-    for rule in retention.rules():
+    for rule in retention.RULES:
         known = rule.by in schedule._tasks or not rule.by
         assert known, f"{rule.table}: no periodic task {rule.by}"
         assert bool(rule.setting) == (rule.leaver is not None) == ("{days}" in rule.kept), (
