@@ -75,26 +75,32 @@ def believed(address: Address, token: str, headers: Mapping[str, str] | None = N
     answers, UpstreamError when what answers is not this portal."""
     where = f"{address.url}/api/request"
     sent = {"Authorization": f"Bearer {token}", **(headers or {})}
-    with outside.call("portal"):
-        try:
-            with http.client(address.url, timeout=DEADLINE_SECONDS) as client:
-                answer = client.get(where, headers=sent)
-        except httpx.HTTPError as exc:
-            raise UpstreamUnavailable(
-                SYSTEM, f"{where} does not answer ({exc})", "Look at the proxy and the network."
-            ) from exc
-        if answer.status_code != 200:
-            raise UpstreamError(
-                SYSTEM,
-                f"{where} answered {answer.status_code}",
-                "Something else answers there, or a portal with another state.",
-            )
-        try:
-            return RequestView.model_validate_json(answer.content)
-        except ValidationError as exc:
-            raise UpstreamError(
-                SYSTEM, f"{where} is not this portal", "Something else answers there."
-            ) from exc
+    answer = _asked(address, "GET", "/api/request", sent)
+    if answer.status_code != 200:
+        raise UpstreamError(
+            SYSTEM,
+            f"{where} answered {answer.status_code}",
+            "Something else answers there, or a portal with another state.",
+        )
+    try:
+        return RequestView.model_validate_json(answer.content)
+    except ValidationError as exc:
+        raise UpstreamError(
+            SYSTEM, f"{where} is not this portal", "Something else answers there."
+        ) from exc
+
+
+@outside.call("portal")
+def _asked(address: Address, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
+    try:
+        with http.client(address.url, timeout=DEADLINE_SECONDS) as client:
+            return client.request(method, f"{address.url}{path}", headers=headers)
+    except httpx.HTTPError as exc:
+        raise UpstreamUnavailable(
+            SYSTEM,
+            f"{address.url}{path} does not answer ({exc})",
+            "Look at the proxy and the network.",
+        ) from exc
 
 
 def settings_fit(view: RequestView) -> Check:
@@ -123,12 +129,11 @@ def forged_address(address: Address, token: str) -> Check:
 
 def foreign_page(address: Address) -> Check:
     """A page of another site asks the REST API with the visitor's browser."""
-    allowed = []
-    with http.client(address.url, timeout=DEADLINE_SECONDS) as client:
-        for method, path in (("GET", "/healthz"), ("OPTIONS", "/api/jobs")):
-            headers = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "GET"}
-            answer = client.request(method, f"{address.url}{path}", headers=headers)
-            allowed.append(answer.headers.get("access-control-allow-origin", ""))
+    headers = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "GET"}
+    allowed = [
+        _asked(address, method, path, headers).headers.get("access-control-allow-origin", "")
+        for method, path in (("GET", "/healthz"), ("OPTIONS", "/api/jobs"))
+    ]
     found = [value for value in allowed if value in ("*", ELSEWHERE)]
     return Check(
         name="Foreign Origin at the REST API",

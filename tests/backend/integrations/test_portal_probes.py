@@ -1,5 +1,6 @@
 """The probes of a deployment, on a real portal and a real nginx before it, right and wrong."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,11 @@ def test_what_is_no_address_or_nobodys(portal: Portal) -> None:
             Address.of(text)
     with pytest.raises(UpstreamUnavailable, match="does not answer"):
         probes.believed(Address.of("http://127.0.0.1:1"), "token")
+
+
+def test_what_stops_answering_is_a_sentence() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        gone = Address.of(f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(UpstreamUnavailable, match="/healthz does not answer"):
+            probes.foreign_page(gone)
