@@ -64,6 +64,8 @@ def load() -> None:
         if _TELEMETRY not in sys.modules:
             _import_privately()
         importlib.import_module("datahub.ingestion.graph.client")
+        # The graph imports it at its first query, that is within the server's deadline.
+        importlib.import_module("datahub.utilities.graphql_query_adapter")
 
 
 def _import_privately() -> None:
