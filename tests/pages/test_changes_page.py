@@ -147,7 +147,7 @@ def test_what_waits_is_said_on_the_page_of_what_it_is_about(
     page = "accounts/page.py" if action == "accounts.role" else "connections/page.py"
     app = open_page(page, environment="prod")
     assert not app.exception
-    assert [f"[change {number}]" in each.value for each in app.info].count(True) == 1
+    assert [f"[change {number}]" in each.value for each in app.markdown].count(True) == 1
 
 
 def test_several_are_approved_together(
