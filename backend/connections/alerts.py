@@ -57,7 +57,7 @@ def _tests(item: EnvironmentHealth) -> list[Alert]:
                     query,
                     "connections.failing",
                     *told,
-                    "test",
+                    action="test",
                 )
             )
         found += [

@@ -43,7 +43,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
                 f"{row.environment_id}:{urn}",
                 f"Run {row.run_id} of {known[row.environment_id]}",
                 row.environment_id,
-                "retry" if row.status == "failed" else "open",
+                action="retry" if row.status == "failed" else "open",
             )
         )
     return found
