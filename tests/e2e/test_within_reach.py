@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import PATIENCE, fill, new_page, settle
+from tests.fixtures.browser import PATIENCE, fill, new_page, place, settle, wait_until_above
 from tests.fixtures.portal import Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
@@ -85,12 +85,7 @@ def open_at(page: Page, address: str) -> None:
 
 def test_the_diff_of_a_plan_is_the_page(lived_in: Portal, page: Page) -> None:
     open_at(page, lived_in.url + "/user-sync")
-    first = page.get_by_role("checkbox", name="Apply to").first
-    first.wait_for(state="attached")
-    settle(page)
-    box = first.bounding_box()
-    assert box is not None
-    assert box["y"] <= FIRST_ROW, box
+    wait_until_above(page.get_by_role("checkbox", name="Apply to").first, FIRST_ROW)
 
 
 @pytest.mark.usefixtures("asked")
@@ -99,10 +94,7 @@ def test_a_work_list_begins_within_the_first_third(lived_in: Portal, page: Page,
     open_at(page, lived_in.url + LISTS[name])
     table = page.get_by_test_id("stDataFrame").first
     table.wait_for(timeout=SLOW)
-    settle(page)
-    box = table.bounding_box()
-    assert box is not None
-    assert box["y"] + HEADER <= FIRST_ROW, box
+    wait_until_above(table, FIRST_ROW - HEADER)
 
 
 def test_nothing_jumps_from_page_to_page(lived_in: Portal, page: Page) -> None:
@@ -128,10 +120,10 @@ class Hand:
     page: Page
     clicks: list[str] = field(default_factory=list)
 
-    def click(self, what: Locator, **place: object) -> None:
+    def click(self, what: Locator) -> None:
         what.wait_for(timeout=SLOW)
         settle(self.page)
-        what.click(**place)  # type: ignore[arg-type]  # a position, or nothing
+        what.click()
         self.clicks.append(str(what))
 
     def go_to(self, title: str) -> None:
@@ -145,8 +137,7 @@ class Hand:
         """The button of the last column: the table is a canvas, so the pointer looks for it."""
         table.wait_for(timeout=SLOW)
         settle(self.page)
-        box = table.bounding_box()
-        assert box is not None
+        box = place(table)
         x, y = box["x"] + box["width"], box["y"] + HEADER * 3 / 2
         for left in range(10, 400, 10):
             self.page.mouse.move(x - left, y)
