@@ -159,7 +159,7 @@ def upload(
 
 def _read(config: ConnectionConfig, content: bytes) -> int:
     options = DirectoryClient.of(config.settings, {}, timeout=TRY_TIMEOUT, upload=content).options
-    return sum(len(page) for page in UploadSource(content, options).pages())
+    return sum(len(page.people) for page in UploadSource(content, options).pages())
 
 
 def uploaded(

@@ -11,7 +11,7 @@ from backend.integrations.directory.errors import EmptyAnswer, TooLarge
 from backend.integrations.directory.exchange import Exchange
 from backend.integrations.directory.graphql import GraphQLSource
 from backend.integrations.directory.scim import ScimSource
-from backend.integrations.directory.source import Options, Source, headers_of
+from backend.integrations.directory.source import Options, Page, Source, headers_of
 from backend.integrations.directory.upload import UploadSource
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -98,7 +98,7 @@ class DirectoryClient:
         """
         found: list[object] = []
         for page in self._open(self._timeout, self._max_bytes).pages():
-            found.extend(page)
+            found.extend(page.people)
             if len(found) > self._max_users:
                 raise TooLarge(f"{self._max_users} people")
         if not found:
@@ -109,7 +109,7 @@ class DirectoryClient:
         """The first few people. Raises as `users` does."""
         found: list[object] = []
         for page in self._open(self._timeout, self._max_bytes).pages(count):
-            found.extend(page)
+            found.extend(page.people)
             if len(found) >= count:
                 break
         if not found:
@@ -121,15 +121,14 @@ class DirectoryClient:
         started = time.monotonic()
         pages = self._open(min(self._timeout, PROBE_TIMEOUT), PROBE_BYTES).pages()
         try:
-            first = next(pages, [])
+            first = next(pages)
         except TooLarge:
             return Probe(None, True, (time.monotonic() - started) * 1000)
         finally:
             _close(pages)
-        if not first:
+        if not first.people and not first.more:
             raise EmptyAnswer
-        more = self._source != "upload" and len(first) >= self.options.page_size
-        return Probe(len(first), more, (time.monotonic() - started) * 1000)
+        return Probe(len(first.people), first.more, (time.monotonic() - started) * 1000)
 
     def ask_graphql(self, query: str) -> dict[str, object]:
         """The data of one query of the portal's own, such as introspection."""
@@ -157,6 +156,6 @@ class DirectoryClient:
         )
 
 
-def _close(pages: Iterator[list[object]]) -> None:
+def _close(pages: Iterator[Page]) -> None:
     """End the generator now, and with it its connection."""
     getattr(pages, "close", lambda: None)()

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
 
 from backend.core.errors import InvalidInput
 from backend.integrations.directory.errors import MappingFailed, PartialAnswer
@@ -30,10 +31,19 @@ class Options:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True)
+class Page:
+    """people: mapped; a mapping may leave out some of those that the directory gave, or all. more:
+    whether the directory may have another page."""
+
+    people: list[object]
+    more: bool
+
+
 class Source(Protocol):
     """One kind of directory."""
 
-    def pages(self, most: int | None = None) -> Iterator[list[object]]:
+    def pages(self, most: int | None = None) -> Iterator[Page]:
         """The people, mapped, page by page; `most`: the caller wants no more than so many."""
         ...
 
@@ -83,6 +93,25 @@ class Mapper:
         if not isinstance(found, list):
             raise MappingFailed(f"the mapping {self._text[:120]} finds no list in the answer")
         return found
+
+    def given(self, document: object) -> int | None:
+        """How many the directory gave: of the list that the mapping begins with, before it leaves
+        anybody out. None where it begins with none (`map(&…, people)`)."""
+        found = _first_list(self._compiled.parsed, document)
+        return len(found) if isinstance(found, list) else None
+
+
+def _first_list(node: Any, value: object) -> object:
+    """What the first projection of an expression (jmespath's parsed nodes) goes through."""
+    left, *rest = node["children"] or [None]
+    if left is None:
+        return None
+    found = _first_list(left, value)
+    if found is None and node["type"] in ("projection", "filter_projection", "flatten"):
+        return TreeInterpreter().visit(left, value)
+    if found is None and node["type"] in ("subexpression", "index_expression", "pipe"):
+        return _first_list(rest[0], TreeInterpreter().visit(left, value))
+    return found
 
 
 def without_gaps(document: object, depth: int = 5) -> object:

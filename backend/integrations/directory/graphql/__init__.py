@@ -22,7 +22,7 @@ from backend.integrations.directory.errors import (
     UnknownField,
 )
 from backend.integrations.directory.exchange import Exchange, document, unavailable
-from backend.integrations.directory.source import Mapper, Options, listed, variables_of
+from backend.integrations.directory.source import Mapper, Options, Page, listed, variables_of
 
 QUERY = "{ users { email displayName domain } }"
 _SIZES = ("first", "limit", "take", "pageSize", "perPage")
@@ -47,26 +47,27 @@ class GraphQLSource:
         self._options = options
         self._query = options.query.strip() or QUERY
         self._fixed = variables_of(options.variables)
-        self._map = Mapper(options.mapping).people if options.mapping.strip() else listed
+        self._mapper = Mapper(options.mapping) if options.mapping.strip() else None
         self._paging = _Paging(self._query, options.paging)
 
-    def pages(self, most: int | None = None) -> Iterator[list[object]]:
+    def pages(self, most: int | None = None) -> Iterator[Page]:
         """Raises UpstreamError when pages go round in circles, and the errors of `errors`."""
         size = min(self._options.page_size, most or self._options.page_size)
         variables = {**self._fixed, **self._paging.first(size)}
-        seen, count, last = set[str](), 0, None
+        seen, count = set[str](), 0
+        last: object = None
         with self.exchange.session() as client:
             while True:
                 data = self._ask(client, variables)
-                people = self._map(data)
-                yield people
-                count += len(people)
-                if self._paging.kind == "offset" and people and people == last:
+                people, given = self._read(data)
+                answer = people or data
+                if self._paging.kind == "offset" and given and answer == last:
                     raise UpstreamError(
                         SYSTEM, "it answers the same page again and again", "Check the paging."
                     )
-                last = people
-                following = self._paging.next(data, len(people), count)
+                count, last = count + given, answer
+                following = self._paging.next(data, given, count)
+                yield Page(people, more=following is not None)
                 if following is None:
                     return
                 mark = json.dumps(following, sort_keys=True)
@@ -74,6 +75,15 @@ class GraphQLSource:
                     raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
                 seen.add(mark)
                 variables.update(following)
+
+    def _read(self, data: dict[str, Any]) -> tuple[list[object], int]:
+        """The page's people, and how many it had: the offset counts those left out, too, and a page
+        whose people are all left out is not the last."""
+        if self._mapper is None:
+            people = listed(data)
+            return people, len(people)
+        people, given = self._mapper.people(data), self._mapper.given(data)
+        return people, len(people) if given is None else given
 
     def _ask(self, client: httpx.Client, variables: Mapping[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = {"query": self._query}

@@ -14,7 +14,7 @@ from backend.integrations.directory.errors import (
     TokenRefused,
 )
 from backend.integrations.directory.exchange import Exchange, document, unavailable
-from backend.integrations.directory.source import Mapper, Options
+from backend.integrations.directory.source import Mapper, Options, Page
 
 #: Okta's and Entra's shape; people who are switched off (`active` false) have left.
 MAPPING = (
@@ -35,15 +35,15 @@ class ScimSource:
         self._size = options.page_size
         self._map = Mapper(options.mapping.strip() or MAPPING).people
 
-    def pages(self, most: int | None = None) -> Iterator[list[object]]:
+    def pages(self, most: int | None = None) -> Iterator[Page]:
         """Raises PartialAnswer when the list ends before its totalResults."""
         size, start = min(self._size, most or self._size), 1
         with self._exchange.session() as client:
             while True:
                 answer = self._ask(client, start, size)
                 found, total = answer["Resources"], answer["totalResults"]
-                yield self._map(answer)
                 start += len(found)
+                yield Page(self._map(answer), more=start <= total)
                 if start > total:
                     return
                 if not found:

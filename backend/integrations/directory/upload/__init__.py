@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.core.errors import InvalidInput
 from backend.integrations.directory.names import guess
-from backend.integrations.directory.source import Mapper, Options, listed
+from backend.integrations.directory.source import Mapper, Options, Page, listed
 
 _DELIMITERS = ",;\t|"
 
@@ -20,17 +20,16 @@ class UploadSource:
         self._content = content
         self._mapper = Mapper(options.mapping) if options.mapping.strip() else None
 
-    def pages(self, most: int | None = None) -> Iterator[list[object]]:  # noqa: ARG002 - the seam's
+    def pages(self, most: int | None = None) -> Iterator[Page]:  # noqa: ARG002 - the seam's
         """One page, whatever is wanted. Raises InvalidInput naming the line that cannot be read."""
         if not self._content.strip():
             raise InvalidInput("No file of people was uploaded yet for this environment.")
         found = read(self._content)
         if self._mapper is not None:
-            yield self._mapper.people(found)
-        elif isinstance(found, list):
-            yield _renamed(found)
+            people = self._mapper.people(found)
         else:
-            yield _renamed(listed(found))
+            people = _renamed(found if isinstance(found, list) else listed(found))
+        yield Page(people, more=False)
 
 
 def read(content: bytes) -> Any:
