@@ -81,6 +81,13 @@ def workers(portals: list[Portal]) -> Iterator[list["subprocess.Popen[bytes]"]]:
         process.wait(10)
 
 
+@pytest.fixture
+def api(portals: list[Portal]) -> Iterator[httpx.Client]:
+    token = portals[0].cli("tokens", "add", "script", "--role", "steward").stdout.split()[-1]
+    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+        yield client
+
+
 def _patched(openmetadata: StandIn) -> Counter[str]:
     """How often each user was changed."""
     return Counter(path for method, path in openmetadata.requests if method == "PATCH")
@@ -88,11 +95,12 @@ def _patched(openmetadata: StandIn) -> Counter[str]:
 
 @pytest.mark.slow
 def test_a_run_survives_the_death_of_a_portal_and_of_the_worker_that_had_it(
-    portals: list[Portal], workers: list["subprocess.Popen[bytes]"], openmetadata: StandIn
+    portals: list[Portal],
+    workers: list["subprocess.Popen[bytes]"],
+    api: httpx.Client,
+    openmetadata: StandIn,
 ) -> None:
     first, second = portals
-    token = first.cli("tokens", "add", "script", "--role", "steward").stdout.split()[-1]
-    api = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=60)
     plan = api.post(f"{first.url}/api/user-sync/plans", json={"environment": "prod"}).json()
     assert plan["summary"]["update"] == CHANGED
 
