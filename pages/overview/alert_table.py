@@ -1,6 +1,6 @@
 """The Overview's alerts as one table: what is wrong, where, since when, and what can be done."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -16,7 +16,7 @@ from pages.shell.errors import escape
 
 _TABLE = "overview.alerts"
 _DO, _SEEN = f"{_TABLE}.do", f"{_TABLE}.seen"
-_DRAWN, _GO, _TEST = f"{_TABLE}.drawn", f"{_TABLE}.go", f"{_TABLE}.test"
+_ITEMS, _GO, _TEST = f"{_TABLE}.items", f"{_TABLE}.go", f"{_TABLE}.test"
 
 
 def follow() -> None:
@@ -58,7 +58,7 @@ def draw(actor: Actor, items: Sequence[Alert], seen: Collection[str], *, all_wel
 
 
 def _table(actor: Actor, items: Sequence[Alert], seen: Collection[str]) -> None:
-    st.session_state[_DRAWN] = tuple(items)
+    st.session_state[_ITEMS] = tuple(items)
     button = st.column_config.ButtonColumn
 
     def row(item: Alert) -> dict[str, Any]:
@@ -71,9 +71,11 @@ def _table(actor: Actor, items: Sequence[Alert], seen: Collection[str]) -> None:
             "Seen": "New again" if item.key in seen else "Seen",
         }
 
-    tables.show(
+    opened = tables.choose(
         items,
         row,
+        id_of=lambda item: item.key,
+        current=tables.remembered(_TABLE),
         key=_TABLE,
         alt="Alerts, the worst first, each with what can be done",
         states=("Severity",),
@@ -84,6 +86,18 @@ def _table(actor: Actor, items: Sequence[Alert], seen: Collection[str]) -> None:
             "Seen": button("Seen", key=_SEEN, on_click=_pressed, args=(actor, _mark), width=90),
         },
     )
+    chosen = next((item for item in items if item.key == opened), None)
+    if chosen is not None:
+        _buttons(actor, chosen, row(chosen))
+
+
+def _buttons(actor: Actor, item: Alert, said: Mapping[str, Any]) -> None:
+    """What the chosen row offers, once more: no key presses a button inside a table."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(escape(item.text), width="content")
+        if said["Do"]:
+            st.button(said["Do"], key=f"{_DO}.chosen", on_click=_do, args=(actor, item))
+        st.button(said["Seen"], key=f"{_SEEN}.chosen", on_click=_mark, args=(actor, item))
 
 
 def _where(item: Alert) -> str:
@@ -107,7 +121,7 @@ def _verb(actor: Actor, item: Alert) -> str | None:
 
 def _pressed(actor: Actor, act: Callable[[Actor, Alert], None]) -> None:
     key = _DO if act is _do else _SEEN
-    drawn: Sequence[Alert] = st.session_state.get(_DRAWN, ())
+    drawn: Sequence[Alert] = st.session_state.get(_ITEMS, ())
     place = st.session_state[key]["row"]
     if place < len(drawn):
         act(actor, drawn[place])

@@ -217,3 +217,18 @@ def test_an_alert_is_put_aside_with_one(hand: Hand) -> None:
     told = hand.page.get_by_text("Show 1 alert that you have seen")
     expect(told.locator("visible=true").first).to_be_visible(timeout=SLOW)
     assert len(hand.clicks) == 1
+
+
+def test_an_alert_is_opened_without_a_mouse(hand: Hand) -> None:
+    """No key presses a button in a table's cell: the chosen row's are below it, too."""
+    page = hand.page
+    table = page.get_by_test_id("stDataFrame").first
+    table.wait_for(timeout=SLOW)
+    settle(page)
+    table.locator("canvas").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    button = page.get_by_role("button", name="Open", exact=True).last
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page).not_to_have_url(re.compile(r":\d+/?$"))

@@ -10,6 +10,7 @@ from backend.accounts import api_tokens, passwords, repository, service, session
 from backend.accounts.names import name_key
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
+from tests.fixtures.pages import choose
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "accounts/page.py")
 PASSWORD = "velvet otter counts lamps"
@@ -47,12 +48,6 @@ def page(admin: Actor, ann: int) -> AppTest:
 def part(page: AppTest, view: str) -> AppTest:
     """Another part of the page, as its button opens it."""
     page.button_group(key="accounts.view").set_value(view)
-    return page.run()
-
-
-def choose(page: AppTest, table: str, row: int) -> AppTest:
-    """Tick a row. AppTest has no such gesture, so the widget's own state is set."""
-    page.session_state[table] = {"selection": {"rows": [row], "columns": [], "cells": []}}
     return page.run()
 
 

@@ -25,7 +25,7 @@ from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import URN, AddRule
 from tests.backend.user_sync import conftest as user_sync
 from tests.backend.user_sync.conftest import World
-from tests.fixtures.pages import OpenPage
+from tests.fixtures.pages import OpenPage, choose
 
 aws_server, aws, environment = room.aws_server, room.aws, room.environment
 add_rule, asking = room.add_rule, changes.world
@@ -250,6 +250,24 @@ class TestOverview:
         assert not app.dataframe
         assert not app.success
         assert any("seen every alert" in item.value for item in app.info)
+
+    def test_a_chosen_rows_buttons_are_below_it(
+        self, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, ann: Actor, database: Database
+    ) -> None:
+        items = [Alert("error", "one", "mounts"), Alert("warning", "two", "")]
+        monkeypatch.setattr(alerts, "_sources", lambda: {"mounts": lambda *_: items})
+        app = choose(open_page(PAGE), "overview.alerts", 0)
+        assert [
+            app.button(key=f"overview.alerts.{key}.chosen").label for key in ("do", "seen")
+        ] == [
+            "Open",
+            "Seen",
+        ]
+        app.button(key="overview.alerts.seen.chosen").click().run()
+        with database.read() as session:
+            assert seen_alerts.seen(session, ann) == {items[0].key}
+        app = choose(open_page(PAGE), "overview.alerts", 0)  # no page can be opened for it
+        assert [each.label for each in app.button if "chosen" in str(each.key)] == ["Seen"]
 
     def test_a_connection_is_tested_again_from_its_row(
         self, open_page: OpenPage, prod: Callable[[bool], None]
