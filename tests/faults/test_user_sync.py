@@ -89,7 +89,9 @@ def test_apply(many: Callable[[int], World], note: Note, fault: str) -> None:
     renamed = sum(
         str(user.get("displayName")).startswith("Renamed") for user in world.om.store.users.values()
     )
-    assert run.counts.get("applied", 0) == renamed
+    # What is unknown may have been stored, at once or once the server goes on.
+    applied, unknown = run.counts.get("applied", 0), run.counts.get("unknown", 0)
+    assert applied <= renamed <= applied + unknown
     cell = Cell("user sync apply", "OpenMetadata", fault)
     if fault == "slow":
         assert (ended.state, run.state, renamed) == ("succeeded", "succeeded", 12)

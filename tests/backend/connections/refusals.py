@@ -16,6 +16,8 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "connections.md"
 PASSWORD = "right-Passw0rd"
 UNFORESEEN = re.compile(r"unexpected|Error\b.*\(|Exception|SQLSTATE|reference [0-9A-F]{8}")
 
+#: Kinds whose driver says itself that no answer came.
+OWN_DEADLINE = frozenset(("postgres", "mysql", "ledger", "rabbitmq", "databricks"))
 #: What was done → what the test says. A name in capitals stands for what differs each time.
 Said = dict[str, str]
 
@@ -39,8 +41,13 @@ class Ask:
             secrets=secrets or {},
             version=1,
         )
-        # Long enough for a busy machine; only who never answers is waited for in full.
-        result = probing.run(config, deadline=4.0 if case.startswith("no answer") else 60.0)
+        # Long enough for a busy machine; only who never answers is waited for in full. A driver
+        # gives up a tenth earlier than the connection's test itself, which may be first all the
+        # same when the machine is busy: then once more, with more time between the two.
+        deadline = 4.0 if case.startswith("no answer") else 60.0
+        result = probing.run(config, deadline=deadline)
+        if self._kind in OWN_DEADLINE and result.cause.startswith("No answer within"):
+            result = probing.run(config, deadline=40.0)
         assert not result.ok, case
         sentence = f"{result.cause} {result.advice}"
         assert result.advice, (case, sentence)
@@ -77,4 +84,5 @@ def documented(kind: str, said: Said) -> None:
     if os.environ.get("WRITE_DOCS"):
         DOCS.write_text(f"{before}{marks[0]}\n{block}\n{marks[1]}{after}", encoding="utf-8")
         return
-    assert stored.strip() == block, f"WRITE_DOCS=1 writes docs/connections.md anew ({kind})"
+    told = [line for line in block.splitlines() if line not in stored.splitlines()]
+    assert stored.strip() == block, f"WRITE_DOCS=1 writes docs/connections.md anew ({kind}): {told}"

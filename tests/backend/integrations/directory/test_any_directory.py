@@ -18,7 +18,7 @@ from backend.integrations.directory.errors import (
     UnknownField,
 )
 from backend.integrations.directory.graphql import presets
-from backend.integrations.directory.source import Mapper, Options, headers_of
+from backend.integrations.directory.source import Options, headers_of
 from backend.sandbox.loopback import LoopbackServer, Request, Response, json_response
 
 PEOPLE = [{"mail": f"p{n}@x.io", "name": f"P {n}", "department": "Dept 1"} for n in range(25)]
@@ -111,46 +111,6 @@ class TestPaging:
     def test_offset_goes_on_until_an_empty_page(self, serve):
         server = serve(offset)
         assert len(people_of(server, query=OFFSET, mapping=OFFSET_MAP, page_size=10)) == 25
-
-    @pytest.mark.parametrize(
-        ("left_out", "mapping"),
-        [
-            ([12], "users[?department].{email: mail}"),
-            (range(7, 14), "users[?department].{email: mail}"),  # a whole page of theirs
-            (range(7, 14), "sort_by(users[?department], &mail)[].{email: mail}"),
-            (range(7, 14), "users[?department] | [].{email: mail}"),
-        ],
-    )
-    def test_offset_counts_those_whom_the_mapping_leaves_out(self, serve, left_out, mapping):
-        some = [{**p, "department": ""} if n in left_out else p for n, p in enumerate(PEOPLE)]
-        server = serve(lambda request: offset(request, some))
-        found = people_of(server, query=OFFSET, mapping=mapping, page_size=10)
-        assert sorted(person["email"] for person in found) == sorted(
-            person["mail"] for n, person in enumerate(PEOPLE) if n not in left_out
-        )
-        assert [body["variables"]["offset"] for body in server.bodies()] == [0, 7, 14, 21, 25]
-
-    def test_a_server_that_ignores_the_offset_is_found_out_though_nobody_is_left(self, serve):
-        server = serve(lambda _r: json_response(200, {"data": {"users": PEOPLE}}))
-        with pytest.raises(UpstreamError, match="same page again"):
-            people_of(server, query=OFFSET, mapping="users[?name == 'x'].{email: mail}")
-
-    @pytest.mark.parametrize(
-        ("mapping", "given"),
-        [
-            ("found.nodes[].{email: mail}", 3),
-            ("found.nodes[?active].{email: mail}", 3),
-            ("found.nodes[*].mail", 3),
-            ("found | nodes[?active].mail", 3),
-            ("teams[].people[].{email: mail}", 2),  # pages of teams
-            ("map(&{email: mail}, found.nodes)", None),
-            ("found.nodes", None),
-        ],
-    )
-    def test_how_many_were_given_is_the_list_that_a_mapping_begins_with(self, mapping, given):
-        nodes = [{"mail": "a", "active": True}, {"mail": "b"}, None]
-        teams = [{"people": nodes}, {"people": []}]
-        assert Mapper(mapping).given({"found": {"nodes": nodes}, "teams": teams}) == given
 
     def test_a_server_that_ignores_the_offset_is_found_out(self, serve):
         server = serve(lambda _r: json_response(200, {"data": {"users": PEOPLE}}))
@@ -326,11 +286,6 @@ class TestScim:
         return DirectoryClient(
             f"{server.http.base_url}/scim/v2", source="scim", options=Options(**options)
         )
-
-    @pytest.mark.parametrize(("size", "seen", "more"), [(5, 4, True), (12, 11, False)])
-    def test_a_first_page_with_somebody_left_out_may_have_another(self, serve, size, seen, more):
-        probe = self.client(serve(scim), page_size=size).probe()
-        assert (probe.users_seen, probe.more) == (seen, more)
 
     def test_pages_and_the_usual_mapping(self, serve):
         server = serve(scim)
