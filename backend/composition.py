@@ -91,9 +91,9 @@ class Connections(Domain):
         return {"connection_secrets": secrets.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import connections
+        from backend.api.routes import client_info, connections
 
-        return (("/api", connections.router),)
+        return (("/api", connections.router), ("/api", client_info.router))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import client_info, connections, environments

@@ -61,10 +61,11 @@ def get(session: ReadSession, actor: Actor, *, environment: str | None = None) -
 
 
 def list_all(session: ReadSession, actor: Actor) -> tuple[ClientInfoView, ...]:
-    """Client info of every environment. Admins only."""
+    """Client info of every environment in reach. Admins only."""
     access.require(actor, Permission.CLIENT_INFO_READ)
     stored = {row.environment_id: row for row in session.scalars(select(DataHubClientInfo))}
-    return tuple(_view(row, stored.get(row.id)) for row in repository.list_environments(session))
+    rows = repository.list_environments(session)
+    return tuple(_view(row, stored.get(row.id)) for row in rows if access.in_reach(row.id))
 
 
 def get_datahub_client_info(
@@ -147,10 +148,11 @@ def refresh_one(database: Database, actor: Actor, *, environment: EnvironmentVie
 
 
 def refresh_all(database: Database, actor: Actor = SYSTEM) -> tuple[Refresh, ...]:
-    """Refresh every environment, one after the other; one failing does not stop the rest."""
+    """Refresh all in reach, one after the other; one failing does not stop the rest."""
     access.require(actor, Permission.CONNECTIONS_TEST)
     with database.read() as session:
-        found = [environments.view(row) for row in repository.list_environments(session)]
+        rows = repository.list_environments(session)
+        found = [environments.view(row) for row in rows if access.in_reach(row.id)]
     return tuple(refresh_one(database, actor, environment=item) for item in found)
 
 

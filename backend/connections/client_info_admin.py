@@ -1,15 +1,18 @@
 """The admin's table of client info (document 000): find, correct by hand, delete, export."""
 
-from backend.connections import client_info, environments, repository
+from collections.abc import Mapping
+
+from backend.connections import addresses, client_info, environments, repository
 from backend.connections.errors import NoClientInfo
-from backend.connections.schemas import ClientInfoView, ConnectionStatus
+from backend.connections.schemas import ClientInfoPage, ClientInfoView, ConnectionStatus
 from backend.core import access, audit, clock, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import FieldInvalid, InvalidInput
 
 STATUSES: tuple[ConnectionStatus, ...] = ("connected", "failed", "unknown")
 #: What an admin may correct, with its greatest length; status and times are only ever observed.
+MAX_PAGE = 200
 EDITABLE = {"client_id": 255, "server_id": 255, "frontend_base_url": 1000}
 _COLUMNS = (
     "environment",
@@ -52,22 +55,26 @@ def search(
     )
 
 
+def page(
+    session: ReadSession, actor: Actor, *, cursor: int = 0, limit: int = 50, **filters: str
+) -> ClientInfoPage:
+    """`search` in pages, the default environment first, then by name: a server's own
+    configuration may be long. cursor: `next_cursor` of the page before."""
+    found = search(session, actor, **filters)
+    end = cursor + max(1, min(limit, MAX_PAGE))
+    return ClientInfoPage(found[cursor:end], end if end < len(found) else None)
+
+
 def edit(
-    session: WriteSession, actor: Actor, *, environment: str, values: dict[str, str]
+    session: WriteSession, actor: Actor, *, environment: str, values: Mapping[str, str]
 ) -> ClientInfoView:
     """Correct values by hand; they are marked as such until DataHub is asked again.
 
     values: some of client_id, server_id and frontend_base_url. Raises NoClientInfo while nothing
-    is stored, InvalidInput for another name or a value that is too long.
+    is stored, InvalidInput for none or another name, FieldInvalid for values that cannot be.
     """
     access.require(actor, Permission.CONNECTIONS_WRITE)
-    for name, value in values.items():
-        if name not in EDITABLE:
-            raise InvalidInput(
-                f"Client info has no {name} to change; it has {', '.join(EDITABLE)}."
-            )
-        if len(value) > EDITABLE[name] or any(ord(letter) < 32 for letter in value):
-            raise InvalidInput(f"{name} takes one line of at most {EDITABLE[name]} characters.")
+    values = _clean(values)
     row = environments.require_row(session, environment)
     repository.lock_environment(session, row.id)
     stored = repository.find_client_info(session, row.id)
@@ -75,27 +82,51 @@ def edit(
         raise NoClientInfo(row.name)
     before = {name: getattr(stored, name) for name in values}
     for name, value in values.items():
-        setattr(stored, name, value.strip())
+        setattr(stored, name, value)
     stored.edited_by, stored.edited_at = actor.name, clock.now()
     _record(session, actor, "edit", row.name, {"before": before, "after": values})
     session.flush()
     return client_info.get(session, actor, environment=row.name)
 
 
-def remove(session: WriteSession, actor: Actor, *, environment: str) -> None:
-    """Forget what is stored; the next successful test brings it back. Raises NoClientInfo."""
+def remove(session: WriteSession, actor: Actor, *, environment: str) -> ClientInfoView:
+    """Forget what is stored; the next successful test brings it back. The answer is what is left,
+    "unknown". Raises NoClientInfo."""
     access.require(actor, Permission.CONNECTIONS_WRITE)
     row = environments.require_row(session, environment)
     repository.lock_environment(session, row.id)
     if not repository.delete_client_info(session, row.id):
         raise NoClientInfo(row.name)
     _record(session, actor, "delete", row.name, {})
+    session.flush()
+    return client_info.get(session, actor, environment=row.name)
 
 
 def export(session: ReadSession, actor: Actor, **filters: str) -> str:
     """`search` as CSV, without the servers' own configuration documents."""
     rows = [client_info.document(item) for item in search(session, actor, **filters)]
     return csv_export.write(_COLUMNS, [[row[name] for name in _COLUMNS] for row in rows])
+
+
+def _clean(values: Mapping[str, str]) -> dict[str, str]:
+    unknown = ", ".join(sorted(values.keys() - EDITABLE.keys()))
+    if unknown or not values:
+        what = f"has no {unknown} to change; it has" if unknown else "changes in some of"
+        raise InvalidInput(f"Client info {what} {', '.join(EDITABLE)}.")
+    clean = {name: value.strip() for name, value in values.items()}
+    problems = {}
+    for name, value in clean.items():
+        if len(value) > EDITABLE[name] or any(ord(letter) < 32 for letter in value):
+            problems[name] = f"{name} takes one line of at most {EDITABLE[name]} characters."
+    address = clean.get("frontend_base_url")
+    if address and "frontend_base_url" not in problems:
+        try:
+            addresses.web(address)
+        except ValueError as exc:
+            problems["frontend_base_url"] = f"frontend_base_url {exc}."
+    if problems:
+        raise FieldInvalid(problems)
+    return clean
 
 
 def _searched(item: ClientInfoView) -> tuple[str, ...]:

@@ -123,3 +123,11 @@ class ClientInfoView:
     stale: bool
     edited_by: str = ""
     edited_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ClientInfoPage:
+    """next_cursor: how many rows come before the next page; None on the last one."""
+
+    items: tuple[ClientInfoView, ...]
+    next_cursor: int | None

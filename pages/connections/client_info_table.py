@@ -7,6 +7,8 @@ import streamlit as st
 from backend.connections import client_info_admin
 from backend.connections.client_info_admin import EDITABLE, STATUSES
 from backend.connections.schemas import ClientInfoView
+from backend.core.errors import FieldInvalid
+from pages.connections import problem
 from pages.shared import confirm, filters, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -113,23 +115,36 @@ def _actions(item: ClientInfoView) -> None:
 
 def _edit_form(item: ClientInfoView) -> None:
     base = f"connections.client_info.{item.environment}.{item.last_updated}.{item.edited_at}"
+    problems = st.session_state.pop(f"{base}.problems", {})
+    values = {}
     with st.form(f"{base}.form", border=False):
-        values = {
-            name: st.text_input(
+        for name, longest in EDITABLE.items():
+            values[name] = st.text_input(
                 _LABELS[name], value=getattr(item, name), max_chars=longest, key=f"{base}.{name}"
             )
-            for name, longest in EDITABLE.items()
-        }
+            problem.draw(problems.get(name))
         st.caption("What you change is marked as yours until DataHub is asked again.")
         saved = st.form_submit_button("Save", type="primary", key=f"{base}.save")
     changed = {name: value for name, value in values.items() if value != getattr(item, name)}
     if saved and changed:
-        done = calls.write(client_info_admin.edit, environment=item.environment, values=changed)
+        try:
+            done = calls.write(
+                client_info_admin.edit,
+                environment=item.environment,
+                values=changed,
+                raising=FieldInvalid,
+            )
+        except FieldInvalid as exc:
+            st.session_state[f"{base}.problems"] = exc.problems
+            flash.warning(escape(exc.message))
+            st.rerun()
         if done is not None:
             flash.success(f"Client info of {escape(item.environment)} is changed.")
             st.rerun()
 
 
-def _delete(item: ClientInfoView) -> None:
-    calls.write(client_info_admin.remove, environment=item.environment)
-    flash.success(f"Client info of {escape(item.environment)} is deleted.")
+def _delete(item: ClientInfoView) -> bool:
+    done = calls.write(client_info_admin.remove, environment=item.environment)
+    if done is not None:
+        flash.success(f"Client info of {escape(item.environment)} is deleted.")
+    return done is not None

@@ -11,6 +11,7 @@ from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, SecretState
 from backend.core.errors import FieldInvalid
 from backend.core.log import mask_text
+from pages.connections import problem
 from pages.shared import confirm, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -158,25 +159,21 @@ def said_wrong(view: ConnectionView, kind: Kind, form: Submitted, exc: FieldInva
     st.rerun()
 
 
-def _problem(field: Field, problems: Mapping[str, str]) -> None:
-    if field.name in problems:
-        st.markdown(f":red[:material/error: {escape(mask_text(problems[field.name]))}]")
-
-
 def _setting(field: Field, stored: str, key: str, problems: Mapping[str, str]) -> str:
     label = field.label if field.required else f"{field.label} (optional)"
     if field.choices:
         value = stored or field.default
         index = field.choices.index(value) if value in field.choices else 0
-        return st.selectbox(label, field.choices, index=index, help=field.help or None, key=key)
-    value = st.text_input(
-        label,
-        value=stored,
-        placeholder=field.placeholder or field.default,
-        help=field.help or None,
-        key=key,
-    )
-    _problem(field, problems)
+        value = st.selectbox(label, field.choices, index=index, help=field.help or None, key=key)
+    else:
+        value = st.text_input(
+            label,
+            value=stored,
+            placeholder=field.placeholder or field.default,
+            help=field.help or None,
+            key=key,
+        )
+    problem.draw(problems.get(field.name))
     return value
 
 
@@ -194,6 +191,6 @@ def _secret(field: Field, state: SecretState, key: str, problems: Mapping[str, s
         help=f"{field.help} It is stored encrypted and never shown again.",
         key=key,
     )
-    _problem(field, problems)
+    problem.draw(problems.get(field.name))
     st.caption(note, help=times.exact(state.changed_at) or None)
     return value

@@ -1,4 +1,4 @@
-"""Connections over REST: environments, client info, tests."""
+"""Connections over REST: environments, their connections, tests."""
 
 from typing import Annotated
 
@@ -9,7 +9,6 @@ from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
 from backend.connections import (
     checklist,
-    client_info,
     environments,
     kinds,
     resolve,
@@ -119,21 +118,6 @@ class EnvironmentsOut(BaseModel):
     next_cursor: None
 
 
-class ClientInfoOut(BaseModel):
-    environment: str
-    client_id: str | None
-    server_id: str | None
-    frontend_base_url: str | None
-    server_config: dict[str, object]
-    connection_status: str
-    error_message: str | None
-    last_connection_test: str | None
-    created_at: str | None
-    last_updated: str | None
-    failing_since: str | None
-    stale: bool
-
-
 @router.get("/environments")
 def list_environments(session: Reader, caller: Caller) -> EnvironmentsOut:
     """Every environment, the default one first."""
@@ -211,13 +195,6 @@ def _connection(view: ConnectionView) -> ConnectionOut:
         updated_at=clock.iso(view.updated_at),
         updated_by=view.updated_by,
     )
-
-
-@router.get("/environments/{name}/client-info")
-def get_client_info(name: Name, session: Reader, caller: Caller) -> ClientInfoOut:
-    """DataHub client info as it was last fetched (admins only)."""
-    view = client_info.get(session, caller, environment=name)
-    return ClientInfoOut.model_validate(client_info.document(view))
 
 
 @router.post("/environments/{name}/test")

@@ -76,6 +76,8 @@ def test_an_edit_is_marked_and_audited(two: None, database: Database) -> None:
         ({"connection_status": "connected"}, "no connection_status to change"),
         ({"client_id": "x" * 256}, "at most 255"),
         ({"server_id": "a\nb"}, "one line"),
+        ({"frontend_base_url": "javascript:alert(1)"}, "must start with http://"),
+        ({}, "changes in some of client_id"),
     ],
 )
 def test_what_cannot_be_edited_is_refused(
@@ -89,7 +91,8 @@ def test_what_cannot_be_edited_is_refused(
 
 def test_deleted_is_unknown_again(two: None, database: Database) -> None:
     with database.write() as session:
-        client_info_admin.remove(session, SYSTEM, environment="Prod")
+        left = client_info_admin.remove(session, SYSTEM, environment="Prod")
+        assert left.connection_status == "unknown"
     with database.read() as session:
         view = client_info.get(session, SYSTEM, environment="Prod")
         row = environments.require_row(session, "Prod")
@@ -112,6 +115,6 @@ def test_is_for_admins(two: None, database: Database) -> None:
     with database.read() as session, pytest.raises(NotPermitted):
         client_info_admin.search(session, viewer)
     with database.write() as session, pytest.raises(NotPermitted):
-        client_info_admin.edit(session, viewer, environment="Prod", values={})
+        client_info_admin.edit(session, viewer, environment="Prod", values={"client_id": "x"})
     with database.write() as session, pytest.raises(NotPermitted):
         client_info_admin.remove(session, viewer, environment="Prod")
