@@ -23,10 +23,12 @@ class RunState(StrEnum):
 
 
 class Method(StrEnum):
-    """How a run writes: row by row where the rows are, or the whole table anew."""
+    """How a run writes: row by row where the rows are, or the whole table anew. re-key: in place,
+    and tokens that hold their value (scheme base64) become keyed ones of that value."""
 
     IN_PLACE = "in-place"
     REWRITE = "rewrite"
+    REKEY = "re-key"
 
 
 #: What a rewrite means, for whoever chooses it.
@@ -37,6 +39,15 @@ REWRITE_MEANS = (
     "Row triggers do not fire, and columns that are too short are widened.",
     "Transactions in repeatable read that began before see the table as empty afterwards.",
     "Once the rewrite is under way it shows no progress and cannot be stopped.",
+)
+
+
+#: What a re-key means, likewise.
+REKEY_MEANS = (
+    "Tokens of the scheme base64 are decoded in the database and become those of the key: the same "
+    "as the plain value gets, so that they can be joined with all others. Plain values as ever.",
+    "Whoever kept an old token elsewhere does not find it in the table afterwards.",
+    "A token whose bytes are no text, or that may be a keyed one, stays as it is and is counted.",
 )
 
 

@@ -1,6 +1,6 @@
 """What every engine promises, and the errors by which a run ends early."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -8,7 +8,7 @@ from typing import Protocol
 from backend.core.errors import Conflict, InvalidInput, UpstreamError
 from backend.tokenization.detection import Detection
 from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Reversible, Tokenizer
 
 #: Columns that an error names, so that it stays one sentence.
 _COLUMNS_SHOWN = 20
@@ -41,10 +41,15 @@ def require_known(table: TableName, names: Sequence[str], known: Sequence[str]) 
         raise NoSuchColumn(table, missing, known)
 
 
-def require_in_place(method: Method) -> None:
-    """Raise InvalidInput for a method that only PostgreSQL has."""
-    if method is not Method.IN_PLACE:
+def require_able(method: Method, able: Collection[Method] = (Method.IN_PLACE,)) -> None:
+    """Raise InvalidInput for a method that the engine does not have."""
+    if method is Method.REWRITE and method not in able:
         raise InvalidInput("Only PostgreSQL tables can be rewritten; leave the method out.")
+    if method not in able:
+        raise InvalidInput(
+            "Old tokens are made anew in PostgreSQL and MySQL only, which can take a run back; "
+            "leave the method out."
+        )
 
 
 class CommitUnknown(UpstreamError):
@@ -53,10 +58,14 @@ class CommitUnknown(UpstreamError):
 
 @dataclass(frozen=True)
 class RewriteResult:
-    """rows_scanned: rows of the table. rows_updated: rows in which a column changed."""
+    """rows_scanned: rows of the table. rows_updated: rows in which a column changed.
+
+    left_alone: tokens that a re-key could not make anew, in words.
+    """
 
     rows_scanned: int
     rows_updated: int
+    left_alone: str = ""
 
 
 class Outcome(StrEnum):
@@ -148,5 +157,5 @@ class Engine(Protocol):
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         """How many rows still hold a plain value in one of the columns."""
 
-    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
-        """Rows whose token holds the value itself (scheme base64), by column of the table."""
+    def read_reversible(self, columns: Sequence[str]) -> dict[str, Reversible]:
+        """Which tokens hold the value itself (scheme base64), by column of the table."""

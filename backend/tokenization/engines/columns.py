@@ -1,12 +1,12 @@
 """What every engine tells of columns in one way: samples, values, names that are not there."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from backend.tokenization.detection import Detection
 from backend.tokenization.masking import mask_token, mask_value
 from backend.tokenization.schemas import ColumnReport, Sample
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Reversible, Tokenizer, held
 
 #: Values of a column shown before → after, and of how many characters at most.
 SAMPLES_SHOWN = 5
@@ -14,11 +14,22 @@ SAMPLE_CHARACTERS = 400
 
 
 def samples(values: Iterable[str], tokenizer: Tokenizer) -> tuple[Sample, ...]:
-    """Masked value → masked token; tokenizer: the column's own."""
+    """Masked value → masked token; tokenizer: the column's own. A token that is to be made anew
+    is shown as the value that it holds."""
     return tuple(
         Sample(mask_value(value), mask_token(tokenizer.token(value) or "", tokenizer.scheme))
-        for value in values
+        for value in (held(value) or value for value in values)
     )
+
+
+def left_alone(found: Reversible | None) -> tuple[str, ...]:
+    """A column's warning about tokens that a re-key does not touch."""
+    return (found.left_alone,) if found and found.left_alone else ()
+
+
+def said_of(found: Mapping[str, Reversible]) -> str:
+    """The same for the columns of a run; "" when every token was made anew or is keyed."""
+    return "; ".join(f"{name}: {each.left_alone}" for name, each in found.items() if each.left_alone)
 
 
 def by_column(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[str]]:

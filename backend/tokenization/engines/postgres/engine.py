@@ -31,7 +31,7 @@ from backend.tokenization.engines.postgres import (
 )
 from backend.tokenization.engines.postgres.facts import TEXT_TYPES, TableFacts
 from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.tokens import Reversible, Tokenizer
 
 log = get_logger(__name__)
 
@@ -136,8 +136,19 @@ class PostgresEngine:
         ):
             expressions.load_key(cursor, tokenizer)
             cursor.execute("SET TRANSACTION READ ONLY")
+            judged = (
+                measure.read_reversible(cursor, table, list(unique))
+                if report.method is Method.REKEY
+                else {}
+            )
             rows = {
-                name: measure.count_entered_again(cursor, table, name, tokenizer.scheme_of(name))
+                name: measure.count_entered_again(
+                    cursor,
+                    table,
+                    name,
+                    tokenizer.scheme_of(name),
+                    judged[name].sizes if name in judged else None,
+                )
                 for name in unique
             }
         return {
@@ -153,11 +164,12 @@ class PostgresEngine:
         control: Control,
         method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
-        whole = method is Method.REWRITE
-        patience = REWRITE_STATEMENT if whole else RUN_STATEMENT
-        write = alter.rewrite_table if whole else rewrite.rewrite
+        # A re-key takes, computes and writes in one statement each.
+        patience = RUN_STATEMENT if method is Method.IN_PLACE else REWRITE_STATEMENT
         with self._connect("run", patience, readonly=False) as connection:
-            return write(connection, self._table, columns, tokenizer, control)
+            if method is Method.REWRITE:
+                return alter.rewrite_table(connection, self._table, columns, tokenizer, control)
+            return rewrite.rewrite(connection, self._table, columns, tokenizer, control, method)
 
     def clean_up(self, columns: Sequence[str]) -> CleanUp:
         with self._connect("clean up", REWRITE_STATEMENT, readonly=False) as connection:
@@ -185,11 +197,11 @@ class PostgresEngine:
             plain = measure.count_plain(cursor, table, known) if known else 0
             return PlainCount(total, plain)
 
-    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+    def read_reversible(self, columns: Sequence[str]) -> dict[str, Reversible]:
         with self._connect("check", PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
             table = catalog.resolve(cursor, self._table)
             known = _texts(catalog.read(cursor, table), columns)
-            return {name: measure.count_reversible(cursor, table, name) for name in known}
+            return measure.read_reversible(cursor, table, known)
 
     def _transaction_status(self, transaction_id: str) -> Outcome:
         with self._connect("ask", QUICK_STATEMENT) as connection, connection.cursor() as cursor:

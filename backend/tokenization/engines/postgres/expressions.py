@@ -11,17 +11,27 @@ is for triggers' sake, and an operator somebody made may stand before PostgreSQL
 
 import io
 
+from collections.abc import Collection, Mapping
+from typing import Final
+
 from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
 from backend.tokenization.tokens import (
+    HASHES,
     PATTERN,
     PREFIX,
     SUFFIX,
+    TEXT_HEX,
+    UTF8_HEX,
     PaddedKeys,
     Scheme,
     Tokenizer,
 )
+
+#: By column, for a run that also makes tokens anew that hold their value: `Reversible.sizes`.
+Held = Mapping[str, Collection[int]]
+PLAIN_ONLY: Final[Held] = {}
 
 #: Where an expression finds the two padded keys: inner, outer.
 Blocks = tuple[sql.Composable, sql.Composable]
@@ -70,13 +80,64 @@ def body_of(value: sql.Composable) -> sql.Composable:
     )
 
 
-def token_of(value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE) -> sql.Composable:
+def is_text(body: sql.Composable) -> sql.Composable:
+    """True for a token's bytes that read as a value, as `tokens.reversible` asks."""
+    return sql.SQL(
+        "(pg_catalog.encode({body}, 'hex') OPERATOR(pg_catalog.~) "
+        "CASE WHEN {hashlike} THEN {text} ELSE {utf8} END)"
+    ).format(
+        body=body,
+        hashlike=_one_of(body, HASHES),
+        text=sql.Literal(TEXT_HEX),
+        utf8=sql.Literal(UTF8_HEX),
+    )
+
+
+def _one_of(body: sql.Composable, sizes: Collection[int]) -> sql.Composable:
+    return sql.SQL(
+        "(pg_catalog.octet_length({}) OPERATOR(pg_catalog.=) ANY ({}::pg_catalog.int4[]))"
+    ).format(body, sql.Literal("{" + ",".join(map(str, sorted(sizes))) + "}"))
+
+
+def is_held(value: sql.Composable, sizes: Collection[int]) -> sql.Composable:
+    """True for a token that holds its value: `tokens.held`. The bytes are decoded once."""
+    body = sql.SQL("holder.body")
+    return sql.SQL(
+        "(SELECT COALESCE({text} AND ({sure} OR NOT {hashlike}) AND NOT "
+        "(pg_catalog.substr(holder.body, 1, {marks}) OPERATOR(pg_catalog.=) {prefix}"
+        "::pg_catalog.bytea AND pg_catalog.encode(holder.body, 'escape') "
+        "OPERATOR(pg_catalog.~) {pattern}), false) FROM (SELECT {found} AS body OFFSET 0) AS holder)"
+    ).format(
+        text=is_text(body),
+        sure=_one_of(body, sizes),
+        hashlike=_one_of(body, HASHES),
+        marks=sql.Literal(len(PREFIX)),
+        prefix=sql.Literal(PREFIX),
+        pattern=sql.Literal(PATTERN),
+        found=body_of(value),
+    )
+
+
+def changes(value: sql.Composable, sizes: Collection[int] | None = None) -> sql.Composable:
+    """True for a value that a run changes. sizes: also tokens that hold their value."""
+    plain = is_plain(value)
+    if sizes is None:
+        return plain
+    return sql.SQL("({} OR {})").format(plain, is_held(value, sizes))
+
+
+def token_of(
+    value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE, *, held: bool = False
+) -> sql.Composable:
     """The token of a plain value. A keyed scheme needs `load_key` in the same transaction.
 
+    held: the value may be a token that holds its value; then the token is that of the latter.
     textsend() gives the text's bytes in the client's encoding, which `connect` sets to UTF8; it
     does in a fraction of the time what convert_to() does.
     """
     data = sql.SQL("pg_catalog.textsend({})").format(value)
+    if held:
+        data = sql.SQL("COALESCE({}, {})").format(body_of(value), data)
     if scheme.keyed:
         data = sql.SQL(
             "pg_catalog.sha256({outer} OPERATOR(pg_catalog.||) "
@@ -96,10 +157,15 @@ def token_of(value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE)
     ).format(prefix=sql.Literal(PREFIX), suffix=sql.Literal(SUFFIX), encoded=encoded)
 
 
-def after(value: sql.Composable, scheme: Scheme, blocks: Blocks = FROM_TABLE) -> sql.Composable:
-    """What a run leaves of any value: the token of a plain one, everything else as it is."""
+def after(
+    value: sql.Composable,
+    scheme: Scheme,
+    blocks: Blocks = FROM_TABLE,
+    sizes: Collection[int] | None = None,
+) -> sql.Composable:
+    """What a run leaves of any value: the token of one that it changes, all else as it is."""
     return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
-        is_plain(value), token_of(value, scheme, blocks), value
+        changes(value, sizes), token_of(value, scheme, blocks, held=sizes is not None), value
     )
 
 

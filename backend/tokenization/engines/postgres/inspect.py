@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from psycopg2.extensions import cursor as Cursor
 
-from backend.tokenization.engines.columns import samples
+from backend.tokenization.engines.columns import left_alone, samples
 from backend.tokenization.engines.postgres import catalog, measure, rules
 from backend.tokenization.engines.postgres.facts import ColumnFacts, TableFacts
-from backend.tokenization.schemas import ColumnReport, Method, Sample, TableName, TableReport
+from backend.tokenization.schemas import ColumnReport, Method, TableName, TableReport
 from backend.tokenization.tokens import Scheme, Tokenizer
 
 
@@ -54,7 +54,7 @@ def report(
 
 
 def _method_blockers(method: Method, rewriting: Sequence[str]) -> tuple[str, ...]:
-    if method is Method.IN_PLACE:
+    if method is not Method.REWRITE:
         return ()
     return tuple(f"It cannot be rewritten, only be done in place: {why}." for why in rewriting)
 
@@ -110,14 +110,20 @@ def _with_rows(
             rows_total=measure.count_rows(cursor, table),
             rows_to_update=None if found.all_blockers else 0,
         )
-    counts = measure.count(cursor, table, names, tokenizer)
+    judged = measure.read_reversible(cursor, table, names) if found.method is Method.REKEY else {}
+    held = {name: each.sizes for name, each in judged.items()}
+    counts = measure.count(cursor, table, names, tokenizer, held)
     columns = []
     for column in found.columns:
         if column.name in names:
             column = replace(
                 column,
                 rows_to_update=counts.plain[column.name],
-                samples=_samples(cursor, table, column.name, tokenizer),
+                samples=samples(
+                    measure.first_plain_values(cursor, table, column.name, held.get(column.name)),
+                    tokenizer.of(column.name),
+                ),
+                warnings=column.warnings + left_alone(judged.get(column.name)),
                 blockers=rules.column_blockers(
                     facts,
                     facts.columns[column.name],
@@ -143,9 +149,3 @@ def with_blockers(found: TableReport, more: Mapping[str, str]) -> TableReport:
         for column in found.columns
     )
     return replace(found, columns=columns, rows_to_update=None)
-
-
-def _samples(
-    cursor: Cursor, table: TableName, column: str, tokenizer: Tokenizer
-) -> tuple[Sample, ...]:
-    return samples(measure.first_plain_values(cursor, table, column), tokenizer.of(column))

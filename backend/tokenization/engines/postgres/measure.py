@@ -4,24 +4,31 @@ Statements that hold identifiers are executed without parameters: psycopg2 would
 sign in a column's name for a placeholder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
 from backend.tokenization.engines.columns import SAMPLE_CHARACTERS, SAMPLES_SHOWN, by_column
-from backend.tokenization.engines.postgres.expressions import body_of, is_plain, text_of, token_of
+from backend.tokenization.engines.postgres.expressions import (
+    PLAIN_ONLY,
+    Held,
+    after,
+    body_of,
+    changes,
+    is_plain,
+    is_text,
+    text_of,
+)
 from backend.tokenization.engines.postgres.facts import TableFacts
 from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import LONGEST_HASH, TEXT_HEX, Scheme, Tokenizer, reversible
-
-#: Characters of a value that leave the database for looking at it.
+from backend.tokenization.tokens import HASHES, Reversible, Scheme, Tokenizer, reversible
 
 
 @dataclass(frozen=True)
 class Counts:
-    """rows_to_update: rows in which at least one of the columns is plain."""
+    """rows_to_update: rows in which at least one of the columns changes; plain: by column."""
 
     rows_total: int
     rows_to_update: int
@@ -33,14 +40,20 @@ def qualified(table: TableName) -> sql.Composable:
     return sql.Identifier(table.schema, table.table)
 
 
-def any_plain(columns: Sequence[str]) -> sql.Composable:
-    """True for a row that a run changes."""
+def any_plain(columns: Sequence[str], held: Held = PLAIN_ONLY) -> sql.Composable:
+    """True for a row that a run changes. held: see `expressions.Held`."""
     return sql.SQL("({})").format(
-        sql.SQL(" OR ").join(is_plain(text_of(column)) for column in columns)
+        sql.SQL(" OR ").join(changes(text_of(column), held.get(column)) for column in columns)
     )
 
 
-def count(cursor: Cursor, table: TableName, columns: Sequence[str], tokenizer: Tokenizer) -> Counts:
+def count(
+    cursor: Cursor,
+    table: TableName,
+    columns: Sequence[str],
+    tokenizer: Tokenizer,
+    held: Held = PLAIN_ONLY,
+) -> Counts:
     """One pass over the table; exact. At least one column.
 
     The longest value is only asked for where tokens grow with it: a SELECT has at most 1,664
@@ -49,10 +62,10 @@ def count(cursor: Cursor, table: TableName, columns: Sequence[str], tokenizer: T
     measured = [column for column in columns if not tokenizer.scheme_of(column).keyed]
     parts = [
         sql.SQL("pg_catalog.count(*)"),
-        sql.SQL("pg_catalog.count(*) FILTER (WHERE {})").format(any_plain(columns)),
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE {})").format(any_plain(columns, held)),
     ]
     for column in columns:
-        plain = is_plain(text_of(column))
+        plain = changes(text_of(column), held.get(column))
         parts.append(sql.SQL("pg_catalog.count(*) FILTER (WHERE {})").format(plain))
     parts += [_longest(column) for column in measured]
     cursor.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), qualified(table)))
@@ -81,62 +94,67 @@ def count_rows(cursor: Cursor, table: TableName) -> int:
     return int((cursor.fetchone() or (0,))[0])
 
 
-def count_plain(cursor: Cursor, table: TableName, columns: Sequence[str]) -> int:
-    """Rows in which one of the columns still holds a plain value."""
+def count_plain(
+    cursor: Cursor, table: TableName, columns: Sequence[str], held: Held = PLAIN_ONLY
+) -> int:
+    """Rows in which one of the columns still holds what a run would change."""
     cursor.execute(
         sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}").format(
-            qualified(table), any_plain(columns)
+            qualified(table), any_plain(columns, held)
         )
     )
     return int((cursor.fetchone() or (0,))[0])
 
 
-def count_reversible(cursor: Cursor, table: TableName, column: str) -> int:
-    """Rows whose token holds the value itself."""
-    cursor.execute(
-        sql.SQL(
-            "SELECT size, is_text, pg_catalog.count(*) FROM (SELECT "
-            "LEAST(pg_catalog.octet_length(body), {longest} OPERATOR(pg_catalog.+) 1) AS size, "
-            "CASE WHEN pg_catalog.octet_length(body) OPERATOR(pg_catalog.>) {longest} THEN true "
-            "ELSE pg_catalog.encode(body, 'hex') OPERATOR(pg_catalog.~) {text} END AS is_text "
-            "FROM (SELECT {body} AS body FROM {table}) AS bodies WHERE body IS NOT NULL) AS sized "
-            "GROUP BY size, is_text"
-        ).format(
-            longest=sql.Literal(LONGEST_HASH),
-            text=sql.Literal(TEXT_HEX),
-            body=body_of(text_of(column)),
-            table=qualified(table),
+def read_reversible(
+    cursor: Cursor, table: TableName, columns: Sequence[str]
+) -> dict[str, Reversible]:
+    """What the tokens of each column hold. One pass over the table for each."""
+    found = {}
+    for column in columns:
+        cursor.execute(
+            sql.SQL(
+                "SELECT size, is_text, pg_catalog.count(*) FROM (SELECT "
+                "LEAST(pg_catalog.octet_length(body), {longest}) AS size, {text} AS is_text "
+                "FROM (SELECT {body} AS body FROM {table}) AS bodies WHERE body IS NOT NULL) "
+                "AS sized GROUP BY size, is_text"
+            ).format(
+                longest=sql.Literal(max(HASHES) + 1),
+                text=is_text(sql.SQL("body")),
+                body=body_of(text_of(column)),
+                table=qualified(table),
+            )
         )
-    )
-    return reversible(cursor.fetchall())
+        found[column] = reversible(cursor.fetchall())
+    return found
 
 
-def count_entered_again(cursor: Cursor, table: TableName, column: str, scheme: Scheme) -> int:
-    """Rows whose plain value has its token in the column already. Needs `load_key`."""
-    value = text_of(column)
+def count_entered_again(
+    cursor: Cursor,
+    table: TableName,
+    column: str,
+    scheme: Scheme,
+    sizes: Collection[int] | None = None,
+) -> int:
+    """Values that a run would make equal to another of the column. Needs `load_key`."""
     cursor.execute(
         sql.SQL(
-            "SELECT pg_catalog.count(*) FROM (SELECT {token} AS token FROM {table} WHERE {plain}) "
-            "AS fresh WHERE fresh.token OPERATOR(pg_catalog.=) ANY "
-            "(SELECT {value} FROM {table} WHERE NOT {plain})"
-        ).format(
-            token=token_of(value, scheme),
-            table=qualified(table),
-            plain=is_plain(value),
-            value=value,
-        )
+            "SELECT pg_catalog.count(fresh.value) OPERATOR(pg_catalog.-) "
+            "pg_catalog.count(DISTINCT fresh.value) FROM (SELECT {value} AS value FROM {table}) "
+            "AS fresh"
+        ).format(value=after(text_of(column), scheme, sizes=sizes), table=qualified(table))
     )
     return int((cursor.fetchone() or (0,))[0])
 
 
 def checksum(
-    cursor: Cursor, table: TableName, columns: Sequence[str], *, only_tokens: bool = False
+    cursor: Cursor, table: TableName, columns: Sequence[str], *, without: Held | None = None
 ) -> tuple[object, ...]:
     """What the columns hold, as one number each that no order of rows changes.
 
-    only_tokens: rows that a run does not change.
+    without: leave out the rows that a run with this `held` changes.
     """
-    plain = any_plain(columns) if only_tokens else sql.SQL("false")
+    plain = sql.SQL("false") if without is None else any_plain(columns, without)
     cursor.execute(
         sql.SQL("SELECT {} FROM {} WHERE {} IS NOT TRUE").format(
             sql.SQL(", ").join(hash_sum(text_of(column)) for column in columns),
@@ -155,7 +173,9 @@ def hash_sum(value: sql.Composable) -> sql.Composable:
     ).format(value)
 
 
-def first_plain_values(cursor: Cursor, table: TableName, column: str) -> list[str]:
+def first_plain_values(
+    cursor: Cursor, table: TableName, column: str, sizes: Collection[int] | None = None
+) -> list[str]:
     """A few values that a run would change, whole, for the before → after look."""
     value = text_of(column)
     cursor.execute(
@@ -165,7 +185,7 @@ def first_plain_values(cursor: Cursor, table: TableName, column: str) -> list[st
         ).format(
             value=value,
             table=qualified(table),
-            plain=is_plain(value),
+            plain=changes(value, sizes),
             longest=sql.Literal(SAMPLE_CHARACTERS),
             rows=sql.Literal(SAMPLES_SHOWN),
         )

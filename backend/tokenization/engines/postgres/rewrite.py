@@ -31,13 +31,20 @@ from backend.tokenization.engines.postgres import (
     rules,
     staging,
 )
+from backend.tokenization.engines.postgres.expressions import PLAIN_ONLY, Held
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
+from backend.tokenization.engines.columns import said_of
 from backend.tokenization.schemas import ColumnChoice, Method, TableName
 from backend.tokenization.tokens import Tokenizer
 
 #: First key of the advisory lock; the second is the table's oid.
 _ADVISORY_CLASS = 0x53_50_54_4F
-_LOCKS = {Method.IN_PLACE: sql.SQL("EXCLUSIVE"), Method.REWRITE: sql.SQL("ACCESS EXCLUSIVE")}
+_EXCLUSIVE = sql.SQL("EXCLUSIVE")
+_LOCKS = {
+    Method.IN_PLACE: _EXCLUSIVE,
+    Method.REKEY: _EXCLUSIVE,
+    Method.REWRITE: sql.SQL("ACCESS EXCLUSIVE"),
+}
 #: Values whose tokens are compared before row 1; other encodings than UTF8 may lack the bird.
 _CANARY = "Kanarienvogel 🐤 tok_ß"
 _ASCII_CANARY = "canary tok_"
@@ -53,8 +60,11 @@ def rewrite(
     columns: Sequence[ColumnChoice],
     tokenizer: Tokenizer,
     control: Control,
+    method: Method = Method.IN_PLACE,
 ) -> RewriteResult:
     """Put tokens into the columns and commit. On any error nothing has changed.
+
+    method: in place, or re-key, which also makes tokens anew that hold their value.
 
     Raises AlreadyRunning, Blocked, LockNotAvailable, CommitUnknown, NoSuchTable, and psycopg2's
     errors (translated by the caller's `connect`). Whatever `control` raises ends the run too.
@@ -62,21 +72,26 @@ def rewrite(
     names = list(dict.fromkeys(column.name for column in columns))
     with connection.cursor() as cursor:
         table = catalog.resolve(cursor, table)
-        facts = claim(cursor, table, columns, tokenizer)
+        facts = claim(cursor, table, columns, tokenizer, method)
         # Known before the first change, so that the server can later be asked how it ended.
         control.started(identity.name_transaction(cursor))
         scanned = measure.count_rows(cursor, table)
         expected = None
-        if facts.user_code:
-            expected = _stage(cursor, facts, table, names, tokenizer)
+        rekey = method is Method.REKEY
+        judged = measure.read_reversible(cursor, table, names) if rekey else {}
+        held = {name: each.sizes for name, each in judged.items()}
+        staged = rekey or bool(facts.user_code)
+        if staged:
+            expected = _stage(cursor, facts, table, names, tokenizer, held)
         else:
             expressions.load_key(cursor, tokenizer)
             prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
-        updated = _rewrite_blocks(cursor, facts, names, tokenizer, control, scanned)
+        batches = _batches(cursor, facts, names, None if staged else tokenizer)
+        updated = _rewrite_blocks(batches, facts, control, scanned)
         # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        require_tokens(cursor, facts, table, names, expected)
-        result = RewriteResult(scanned, updated)
+        require_tokens(cursor, facts, table, names, expected, _not_ours(held, tokenizer))
+        result = RewriteResult(scanned, updated, left_alone=said_of(judged))
         control.committing(result)
     commit(connection)
     return result
@@ -164,18 +179,22 @@ def prove_same_bytes(
         )
 
 
+def _not_ours(held: Held, tokenizer: Tokenizer) -> Held:
+    """Without the size of the column's own tokens, whose bytes may be text by chance; that these
+    are the ones computed is what the checksum says."""
+    return {
+        name: frozenset(sizes) - {tokenizer.scheme_of(name).bits // 8}
+        for name, sizes in held.items()
+    }
+
+
 def _rewrite_blocks(
-    cursor: Cursor,
-    facts: TableFacts,
-    names: list[str],
-    tokenizer: Tokenizer,
-    control: Control,
-    scanned: int,
+    batches: Iterator[tuple[int, int]], facts: TableFacts, control: Control, scanned: int
 ) -> int:
     total = sum(member.blocks for member in facts.leaves) or 1
     done = updated = 0
     control.progress(0.0, scanned, 0)
-    for blocks, rows in _batches(cursor, facts, names, tokenizer):
+    for blocks, rows in batches:
         done += blocks
         updated += rows
         control.progress(done / total, scanned, updated)
@@ -184,9 +203,10 @@ def _rewrite_blocks(
 
 
 def _batches(
-    cursor: Cursor, facts: TableFacts, names: list[str], tokenizer: Tokenizer
+    cursor: Cursor, facts: TableFacts, names: list[str], tokenizer: Tokenizer | None
 ) -> Iterator[tuple[int, int]]:
-    """Rewrite block range after block range; yields blocks done and rows changed."""
+    """Rewrite block range after block range; yields blocks done and rows changed. tokenizer: None
+    where the tokens were computed before."""
     ranged = facts.server.version >= rules.TID_RANGE_VERSION
     for member in facts.leaves:
         first, size = 0, _first_size(member, facts.server.block_size)
@@ -196,7 +216,7 @@ def _batches(
             try:
                 cursor.execute(
                     staging.update(member, names, first, last)
-                    if facts.user_code
+                    if tokenizer is None
                     else _update(member, names, tokenizer, first, last)
                 )
             except psycopg2.errors.UniqueViolation as exc:
@@ -266,7 +286,12 @@ def _update(
 
 
 def _stage(
-    cursor: Cursor, facts: TableFacts, table: TableName, names: list[str], tokenizer: Tokenizer
+    cursor: Cursor,
+    facts: TableFacts,
+    table: TableName,
+    names: list[str],
+    tokenizer: Tokenizer,
+    held: Held,
 ) -> tuple[object, ...]:
     """Compute the tokens where no code of the database runs; the key is gone afterwards.
 
@@ -274,13 +299,13 @@ def _stage(
     triggers): planning a query on the table itself may already call a function of an index.
     Returns what the columns' checksum has to be after the write.
     """
-    staging.take(cursor, table, names)
+    staging.take(cursor, table, names, held)
     expressions.load_key(cursor, tokenizer)
     prove_same_bytes(cursor, tokenizer, names, facts.server.encoding)
-    staging.compute(cursor, names, tokenizer)
+    staging.compute(cursor, names, tokenizer, held)
     if tokenizer.scheme.keyed:
         expressions.drop_key(cursor)
-    return staging.expected(cursor, table, names)
+    return staging.expected(cursor, table, names, held)
 
 
 def require_tokens(
@@ -289,6 +314,7 @@ def require_tokens(
     table: TableName,
     names: list[str],
     expected: tuple[object, ...] | None,
+    held: Held = PLAIN_ONLY,
 ) -> None:
     """Raise Blocked unless the columns hold the tokens of this run and nothing plain.
 
@@ -296,7 +322,7 @@ def require_tokens(
     one, so the content is compared with `expected` where there is code that could do that.
     """
     advice = "Disable it for the run, or leave its columns out."
-    left = measure.count_plain(cursor, table, names)
+    left = measure.count_plain(cursor, table, names, held)
     if left and facts.triggers:
         raise Blocked(
             f"Nothing was changed: a trigger on {table} kept {left:,} rows from being tokenized. "
@@ -304,8 +330,8 @@ def require_tokens(
         )
     if left:
         raise Blocked(
-            f"Nothing was changed: {left:,} rows of {table} still held a plain value before the "
-            "commit. Try again; if it stays, please report it with the server's version."
+            f"Nothing was changed: {left:,} rows of {table} still held a plain value"
+            f"{' or a token that anybody can read' if held else ''} before the commit. Try again; if it stays, please report it with the server's version."
         )
     if expected is not None and measure.checksum(cursor, table, names) != expected:
         raise Blocked(

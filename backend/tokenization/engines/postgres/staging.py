@@ -1,4 +1,5 @@
-"""Compute a run's tokens in temporary tables, for tables whose writes run code of the database.
+"""Compute a run's tokens in temporary tables: for tables whose writes run code of the database, and
+for tokens that are made anew.
 
 Three steps, so that the key and such code are never there together: the plain values are taken
 from the table, the tokens are computed from them alone, and the rows are written from there.
@@ -10,6 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from backend.integrations.postgres.connection import sql
 from backend.tokenization.engines.postgres import expressions, measure
+from backend.tokenization.engines.postgres.expressions import PLAIN_ONLY, Held
 from backend.tokenization.engines.postgres.facts import Member
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import Tokenizer
@@ -18,7 +20,9 @@ _TAKEN = sql.SQL("pg_temp.portal_tokenization_taken")
 _TOKENS = sql.SQL("pg_temp.portal_tokenization_tokens")
 
 
-def take(cursor: Cursor, table: TableName, names: Sequence[str]) -> None:
+def take(
+    cursor: Cursor, table: TableName, names: Sequence[str], held: Held = PLAIN_ONLY
+) -> None:
     """Copy the rows that a run changes: where they lie, and the columns' values."""
     columns = sql.SQL(", ").join(
         sql.SQL("{} pg_catalog.text").format(_column(place)) for place in range(len(names))
@@ -35,16 +39,20 @@ def take(cursor: Cursor, table: TableName, names: Sequence[str]) -> None:
             _TAKEN,
             sql.SQL(", ").join(expressions.text_of(name) for name in names),
             measure.qualified(table),
-            measure.any_plain(names),
+            measure.any_plain(names, held),
         )
     )
 
 
-def compute(cursor: Cursor, names: Sequence[str], tokenizer: Tokenizer) -> None:
+def compute(
+    cursor: Cursor, names: Sequence[str], tokenizer: Tokenizer, held: Held = PLAIN_ONLY
+) -> None:
     """The tokens of what was taken; reads and writes temporary tables only. Needs `load_key`."""
     values = [
         expressions.after(
-            sql.SQL('({} COLLATE pg_catalog."C")').format(_column(place)), tokenizer.scheme_of(name)
+            sql.SQL('({} COLLATE pg_catalog."C")').format(_column(place)),
+            tokenizer.scheme_of(name),
+            sizes=held.get(name),
         )
         for place, name in enumerate(names)
     ]
@@ -56,7 +64,9 @@ def compute(cursor: Cursor, names: Sequence[str], tokenizer: Tokenizer) -> None:
     cursor.execute(sql.SQL("TRUNCATE {}").format(_TAKEN))
 
 
-def expected(cursor: Cursor, table: TableName, names: Sequence[str]) -> tuple[object, ...]:
+def expected(
+    cursor: Cursor, table: TableName, names: Sequence[str], held: Held = PLAIN_ONLY
+) -> tuple[object, ...]:
     """What `measure.checksum` has to give once the tokens are written."""
     cursor.execute(sql.SQL("ANALYZE {}").format(_TOKENS))
     cursor.execute(
@@ -66,7 +76,7 @@ def expected(cursor: Cursor, table: TableName, names: Sequence[str]) -> tuple[ob
         )
     )
     fresh = cursor.fetchone() or ()
-    kept = measure.checksum(cursor, table, names, only_tokens=True)
+    kept = measure.checksum(cursor, table, names, without=held)
     return tuple(a + b for a, b in zip(fresh, kept, strict=True))
 
 
