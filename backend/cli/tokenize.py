@@ -56,7 +56,11 @@ Schemes = Annotated[
     ),
 ]
 Method = Annotated[
-    str, typer.Option("--method", help="in-place, or rewrite: the whole table anew, readers wait.")
+    str,
+    typer.Option(
+        "--method",
+        help="in-place; rewrite: the table anew, readers wait; re-key: base64 tokens, too.",
+    ),
 ]
 Dataset = Annotated[str, typer.Argument(metavar="URN", help="The dataset's DataHub URN.")]
 

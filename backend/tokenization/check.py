@@ -14,7 +14,7 @@ from backend.models import TokenizationRun
 from backend.tokenization import detection, patterns, repository, sources, tags, write_back
 from backend.tokenization.engines import engine_for
 from backend.tokenization.engines.base import Engine, NoSuchColumn
-from backend.tokenization.schemas import RunView
+from backend.tokenization.schemas import Method, RunView
 
 #: The result is kept on the job's row, so it is bounded.
 MAX_FINDINGS = 200
@@ -25,11 +25,13 @@ PLAIN_AFTER_RUN = "A run tokenized these columns, and plain values have come sin
 TOKENS_BUT_NOT_DONE = "The table holds tokens only, but DataHub does not say done"
 COLUMN_GONE = "A tokenized column is not in the table any more"
 REVERSIBLE = "Tokens hold the value itself, and anybody can read it"
+PERHAPS_REVERSIBLE = "Tokens may hold the value itself, and nobody can tell which"
 PROOF_LOST = "DataHub has lost the proof of the last run"
 NOT_CHECKED = "Could not be checked"
 
-#: What mends a difference: another run, writing the last run's outcome again, or a person's eyes.
-RUN_AGAIN, WRITE_AGAIN, BY_HAND = "run", "write", "none"
+#: What mends a difference: another run, one that makes tokens anew, writing the last run's outcome
+#: again, or a person's eyes.
+RUN_AGAIN, REKEY, WRITE_AGAIN, BY_HAND = "run", "re-key", "write", "none"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def _differences(
         engine = engine_for(source)
         yield from _of_table(engine, dataset, names, past, known)
         if source.scheme.keyed:
-            yield from _of_tokens(engine, dataset, names)
+            can_rekey = Method.REKEY in engine.METHODS
+            yield from _of_tokens(engine, dataset, names, can_rekey=can_rekey)
         if known is not None and past.latest is not None:
             yield from _of_proof(ctx, client, past.latest, known)
     except PortalError as exc:
@@ -158,19 +161,37 @@ def _of_table(
         yield Difference(dataset, TOKENS_BUT_NOT_DONE, left, 0, detail, repair, latest)
 
 
-def _of_tokens(engine: Engine, dataset: str, names: list[str]) -> Iterator[Difference]:
+def _of_tokens(
+    engine: Engine, dataset: str, names: list[str], *, can_rekey: bool
+) -> Iterator[Difference]:
     """Left over from a time before the key: no run touches them, because they are tokens."""
-    found = {name: rows for name, rows in engine.count_reversible(names).items() if rows}
-    if found:
-        counted = ", ".join(f"{rows:,} in {name}" for name, rows in found.items())
+    found = engine.read_reversible(names)
+    sure = {name: each.rows for name, each in found.items() if each.rows}
+    if sure:
         yield Difference(
             dataset,
             REVERSIBLE,
-            list(found),
+            list(sure),
             None,
-            f"Tokens of the scheme base64, not of the key: {counted}. A run leaves tokens as they "
-            "are: load the plain values of these columns again and run them.",
+            f"Tokens of the scheme base64, not of the key: {_counted(sure)}. A re-key makes them "
+            "anew from the values that they hold.",
+            REKEY if can_rekey else BY_HAND,
         )
+    unsure = {name: each.unsure for name, each in found.items() if each.unsure}
+    if unsure:
+        yield Difference(
+            dataset,
+            PERHAPS_REVERSIBLE,
+            list(unsure),
+            None,
+            f"Text in tokens as long as keyed ones: {_counted(unsure)}, more than chance explains. "
+            "No re-key touches them, because some may be of the key: load the plain values of "
+            "these columns again and run them.",
+        )
+
+
+def _counted(rows: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} in {name}" for name, n in rows.items())
 
 
 def _gone(engine: Engine, names: list[str]) -> list[str]:

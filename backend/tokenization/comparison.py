@@ -1,5 +1,6 @@
 """Start the comparison of DataHub with the tables, read its result, repair what it found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,9 +14,11 @@ from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.schemas import JobView
 from backend.tokenization import check, repository, service
-from backend.tokenization.schemas import RunView, Trigger
+from backend.tokenization.schemas import Method, RunView, Trigger
 
 KIND = "tokenization.check"
+#: What starts a run, and by which method.
+_METHODS = {check.RUN_AGAIN: Method.IN_PLACE, check.REKEY: Method.REKEY}
 _INTERVALS = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 
 
@@ -92,7 +95,7 @@ def repair(
     )
     if found is None:
         raise NotFound("The last comparison has no such difference; compare again.")
-    if found["repair"] == check.RUN_AGAIN:
+    if found["repair"] in _METHODS:
         return service.start(
             database,
             actor,
@@ -100,7 +103,8 @@ def repair(
             columns=found["columns"],
             environment=name,
             trigger=trigger,
-            schemes=_schemes(database, dataset, name),
+            schemes=_schemes(database, dataset, name, found["columns"]),
+            method=_METHODS[found["repair"]],
         )
     if found["repair"] == check.WRITE_AGAIN and found["run_id"]:
         with database.write() as session:
@@ -132,12 +136,14 @@ def _is_due(session: ReadSession, name: str) -> bool:
     return repository.any_succeeded(session, config.environment.id)
 
 
-def _schemes(database: Database, dataset: str, environment: str) -> dict[str, str]:
+def _schemes(
+    database: Database, dataset: str, environment: str, columns: Sequence[str]
+) -> dict[str, str]:
     """Keyed schemes of its own that earlier runs gave a column."""
     with database.read() as session:
         environment_id = resolve.environment(session, environment).id
         known = repository.tokenized(session, environment_id, dataset)
-    return {name: choice.scheme for name, choice in known.items() if choice.scheme}
+    return {name: known[name].scheme for name in columns if name in known and known[name].scheme}
 
 
 def _subject(name: str) -> str:

@@ -86,9 +86,10 @@ def _rewrite(ctx: JobContext, row: TokenizationRun, control: "_Control") -> Endi
         return Ending(
             RunState.FAILED, f"Something went wrong; nothing was changed. Reference {reference}."
         )
+    words = reconcile.success_words(result.rows_scanned, result.rows_updated)
     return Ending(
         RunState.SUCCEEDED,
-        reconcile.success_words(result.rows_scanned, result.rows_updated),
+        f"{words} These stay as they are: {result.left_alone}." if result.left_alone else words,
         result.rows_scanned,
         result.rows_updated,
     )

@@ -39,7 +39,7 @@ def preview(
         last_key = repository.last_fingerprint(session, source.environment.id, dataset)
     if not source.runnable:
         return _shown(source, TableReport(columns=(), blockers=(f"{NOT_CONFIGURED}.",)))
-    how = service.parse_method(method)
+    how = service.method_for(source, method)
     chosen = sources.column_schemes(source, schemes or {})
     tokenizer = sources.tokenizer(database, actor, source, chosen)
     rules = patterns.load()

@@ -16,9 +16,9 @@ from backend.core.log import get_logger
 from backend.jobs import service as jobs
 from backend.models import TokenizationRun
 from backend.tokenization import repository, sources
-from backend.tokenization.engines import engine_for
+from backend.tokenization.engines import Engine, engine_for
 from backend.tokenization.engines.base import Outcome
-from backend.tokenization.schemas import ACTIVE, RunState, RunView, WriteBackState
+from backend.tokenization.schemas import ACTIVE, Method, RunState, RunView, WriteBackState
 
 log = get_logger(__name__)
 
@@ -133,20 +133,29 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
             RunState.UNKNOWN,
             f"{waiting} The database is still busy with it; it is asked again in a minute.".strip(),
         )
-    counted = engine.count_plain([each["name"] for each in row.columns])
-    if counted.rows_plain == 0:
+    plain = _left(engine, row)
+    more = " or tokens to make anew" if row.method == Method.REKEY else ""
+    if plain == 0:
         return _committed(row, "The table holds tokens only, so the run is in it.")
     if outcome is Outcome.MAY_BE_RUNNING:
         return Ending(
             RunState.UNKNOWN,
-            f"{waiting} The change may still be on its way, {counted.rows_plain:,} rows hold plain "
-            "values; they are counted again every minute.".strip(),
+            f"{waiting} The change may still be on its way, {plain:,} rows hold plain values{more}; "
+            "they are counted again every minute.".strip(),
         )
     return Ending(
         RunState.INTERRUPTED,
-        f"The run was cut off; {counted.rows_plain:,} rows hold plain values, so it is not in the "
-        "table.",
+        f"The run was cut off; {plain:,} rows hold plain values{more}, so it is not in the table.",
     )
+
+
+def _left(engine: Engine, row: TokenizationRun) -> int:
+    """Values that the run would have made tokens of; of a re-key also those that tokens hold."""
+    names = [each["name"] for each in row.columns]
+    plain = engine.count_plain(names).rows_plain
+    if row.method != Method.REKEY:
+        return plain
+    return plain + sum(each.rows for each in engine.read_reversible(names).values())
 
 
 def _committed(row: TokenizationRun, sentence: str) -> Ending:

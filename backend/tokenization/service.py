@@ -56,7 +56,8 @@ def start(
     Without `columns` the fields that DataHub's tags speak for are taken; guesses never are.
     reasons: why each named column was chosen, when the page showed more than "by name".
     schemes: keyed schemes of single columns; the others get the environment's.
-    method: "in-place" or "rewrite"; a rewrite that is not possible makes the run fail unchanged.
+    method: "in-place", "rewrite" or "re-key" (`schemas.Method`); one that is not possible makes
+    the run fail unchanged.
     clean_up: VACUUM, ANALYZE and REFRESH once it has succeeded, and a check of all three.
     rows_expected, confirmation: from the page; a large or production table needs its name typed.
     Raises InvalidInput (URN, table, columns), TableBusy, and the errors of the outside systems.
@@ -69,7 +70,7 @@ def start(
     with database.read() as session:
         source = sources.locate(session, dataset=dataset, environment=environment)
     chosen = sources.column_schemes(source, schemes or {})
-    how = How(parse_method(method), clean_up)
+    how = How(method_for(source, method), clean_up)
     if trigger is Trigger.PAGE:
         _require_confirmation(source, rows_expected, confirmation)
     if not source.runnable:
@@ -97,13 +98,19 @@ class How:
     clean_up: bool
 
 
-def parse_method(text: str) -> Method:
+def method_for(source: Source, text: str) -> Method:
     """Raises InvalidInput."""
     try:
-        return Method(text)
+        method = Method(text)
     except ValueError as exc:
         known = ", ".join(each.value for each in Method)
         raise InvalidInput(f"'{text}' is no method; choose one of: {known}.") from exc
+    if method is Method.REKEY and not source.scheme.keyed:
+        raise InvalidInput(
+            f"The scheme of {source.environment.name} is base64, so there is no key to make tokens "
+            "anew with; an admin can set a keyed scheme on the connections page."
+        )
+    return method
 
 
 def _intent(

@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Final
 
 from backend.core.errors import InvalidInput
+from backend.core.words import counted
 
 PREFIX: Final = "tok_"
 SUFFIX: Final = "_poc"
@@ -181,13 +182,13 @@ class Reversible:
 
     @property
     def left_alone(self) -> str:
-        """How many tokens no run makes anew, and why; "" for none."""
+        """Which tokens no run makes anew, and how many; "" for none."""
         said = []
         if self.unsure:
-            said.append(f"{self.unsure:,} may be keyed ones that only look like text")
+            said.append(f"{counted(self.unsure, 'token')} that may be of the key")
         if self.others:
-            said.append(f"{self.others:,} hold no text")
-        return f"tokens left as they are: {', '.join(said)}" if said else ""
+            said.append(f"{counted(self.others, 'token')} without text in it")
+        return " and ".join(said)
 
 
 def reversible(bodies: Iterable[tuple[int, bool, int]]) -> Reversible:

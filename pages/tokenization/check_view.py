@@ -16,6 +16,7 @@ from pages.shell.errors import escape
 KIND = comparison.KIND
 _REPAIRS = {
     check.RUN_AGAIN: "Run again",
+    check.REKEY: "Re-key",
     check.WRITE_AGAIN: "Write to DataHub again",
     check.BY_HAND: "by hand",
 }
@@ -71,7 +72,7 @@ def _result(actor: Actor, environment: str, found: Comparison) -> None:
         _mend(environment, mendable)
 
 
-_MENDS = (check.RUN_AGAIN, check.WRITE_AGAIN)
+_MENDS = (check.RUN_AGAIN, check.REKEY, check.WRITE_AGAIN)
 
 
 def _repair(finding: dict[str, Any]) -> str:

@@ -8,8 +8,15 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.errors import PortalError
 from backend.core.words import counted
-from backend.tokenization import preview, service
-from backend.tokenization.schemas import REWRITE_MEANS, ColumnReport, Method, Preview, Trigger
+from backend.tokenization import engines, preview, service
+from backend.tokenization.schemas import (
+    REKEY_MEANS,
+    REWRITE_MEANS,
+    ColumnReport,
+    Method,
+    Preview,
+    Trigger,
+)
 from backend.tokenization.sources import POSTGRES
 from backend.tokenization.tokens import KEYED, Scheme
 from pages.shared import confirm, rows, tables, times
@@ -22,7 +29,8 @@ _ORDER = "tokenization.preview.order"
 _TABLE = "tokenization.table"
 _SCHEME = "tokenization.scheme."
 _METHOD = "tokenization.method"
-_METHODS = {Method.IN_PLACE: "In place", Method.REWRITE: "Rewrite"}
+_METHODS = {Method.IN_PLACE: "In place", Method.REWRITE: "Rewrite", Method.REKEY: "Re-key"}
+_MEANS = {Method.REWRITE: REWRITE_MEANS, Method.REKEY: REKEY_MEANS}
 
 
 def draw(actor: Actor, environment: str, dataset: str) -> None:
@@ -222,26 +230,41 @@ def _ask_schemes(found: Preview, wanted: list[str]) -> dict[str, str]:
 
 
 def _ask_method(found: Preview) -> Method:
-    """How to write; PostgreSQL only."""
-    if found.engine != POSTGRES:
+    """How to write, among the ways that the source has and nothing forbids."""
+    reasons, current = found.report.rewrite_blockers, found.report.method
+    ways = [
+        way
+        for way in engines.methods(found.engine)
+        if way in (Method.IN_PLACE, current) or not _forbidden(found, way)
+    ]
+    if len(ways) == 1:
         return Method.IN_PLACE
-    reasons = found.report.rewrite_blockers
-    means = "\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS)
-    if _METHOD not in st.session_state:
-        st.session_state[_METHOD] = found.report.method
+    if st.session_state.get(_METHOD) not in ways:
+        st.session_state[_METHOD] = current
+    meant = "\n\n".join(
+        f"{_METHODS[way]} means:\n{_listed(_MEANS[way])}" for way in ways if way in _MEANS
+    )
+    not_rewritten = f"The table cannot be rewritten: {escape('; '.join(reasons))}.\n\n"
     chosen = st.segmented_control(
         "Method",
-        list(_METHODS),
+        ways,
         format_func=_METHODS.__getitem__,
         key=_METHOD,
         required=True,
         label_visibility="collapsed",
-        disabled=bool(reasons) and found.report.method is Method.IN_PLACE,
-        help=f"The table cannot be rewritten: {escape('; '.join(reasons))}."
-        if reasons
-        else f"A rewrite means:\n{means}",
+        help=(not_rewritten if found.engine == POSTGRES and reasons else "") + meant,
     )
     return Method(chosen or Method.IN_PLACE)
+
+
+def _forbidden(found: Preview, way: Method) -> bool:
+    if way is Method.REWRITE:
+        return bool(found.report.rewrite_blockers)
+    return way is Method.REKEY and found.reversible
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
 
 
 def _length(scheme: str) -> str:
@@ -251,8 +274,8 @@ def _length(scheme: str) -> str:
 def _run(actor: Actor, found: Preview) -> None:
     """What is ticked, what it costs, and the button."""
     report, count = found.report, len(found.choices)
-    if report.method is Method.REWRITE:
-        st.info("\n".join(f"- {escape(sentence)}" for sentence in REWRITE_MEANS))
+    if report.method in _MEANS:
+        st.info(_listed(_MEANS[report.method]))
     if report.all_blockers:
         return
     values = sum(column.rows_to_update or 0 for column in report.columns if column.selected)

@@ -41,8 +41,9 @@ Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 class RunRequest(BaseModel):
     """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for; an empty list
     is refused, because whoever sends it hardly means every tagged column. schemes: another keyed
-    scheme (hmac-sha256, hmac-sha256-144, hmac-sha256-96) by column. method: in-place, or rewrite:
-    the whole table anew while readers wait. cleanUp: VACUUM, ANALYZE and REFRESH afterwards."""
+    scheme (hmac-sha256, hmac-sha256-144, hmac-sha256-96) by column. method: in-place; rewrite: the
+    whole table anew while readers wait; or re-key: tokens of scheme base64, too. cleanUp:
+    VACUUM, ANALYZE and REFRESH afterwards."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -9,10 +9,10 @@ from backend.tokenization.engines.base import Engine
 from backend.tokenization.engines.databricks.engine import DatabricksEngine
 from backend.tokenization.engines.mysql.engine import MySqlEngine
 from backend.tokenization.engines.postgres.engine import PostgresEngine
-from backend.tokenization.schemas import TableName
+from backend.tokenization.schemas import Method, TableName
 from backend.tokenization.sources import DATABRICKS, MYSQL, POSTGRES, Source
 
-__all__ = ["Engine", "engine_for", "left_behind", "list_tables"]
+__all__ = ["Engine", "engine_for", "left_behind", "list_tables", "methods"]
 
 #: By kind of connection. Each takes that connection and a table, and says what it cannot erase.
 _ENGINES: Mapping[str, Callable[[Any, TableName], Engine]] = {
@@ -39,6 +39,11 @@ def list_tables(
     listed = getattr(_ENGINES.get(kind), "list_tables", None)
     there = replace(config, settings={**config.settings, "database": database})
     return listed(there) if listed else []
+
+
+def methods(engine: str) -> tuple[Method, ...]:
+    """The ways of writing that a kind of source has."""
+    return getattr(_ENGINES.get(engine), "METHODS", (Method.IN_PLACE,))
 
 
 def left_behind(engine: str) -> tuple[str, ...]:

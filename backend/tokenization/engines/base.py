@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from backend.core.errors import Conflict, InvalidInput, UpstreamError
 from backend.tokenization.detection import Detection
@@ -41,7 +41,7 @@ def require_known(table: TableName, names: Sequence[str], known: Sequence[str]) 
         raise NoSuchColumn(table, missing, known)
 
 
-def require_able(method: Method, able: Collection[Method] = (Method.IN_PLACE,)) -> None:
+def require_able(method: Method, able: Collection[Method]) -> None:
     """Raise InvalidInput for a method that the engine does not have."""
     if method is Method.REWRITE and method not in able:
         raise InvalidInput("Only PostgreSQL tables can be rewritten; leave the method out.")
@@ -119,7 +119,9 @@ Detector = Callable[[Mapping[str, Sequence[str]]], Detection]
 
 
 class Engine(Protocol):
-    """One table of one source system."""
+    """One table of one source system. METHODS: what `preview` and `rewrite` take."""
+
+    METHODS: ClassVar[tuple[Method, ...]]
 
     def require_columns(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless the table is there, can be seen, and has these columns."""

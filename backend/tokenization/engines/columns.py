@@ -24,12 +24,25 @@ def samples(values: Iterable[str], tokenizer: Tokenizer) -> tuple[Sample, ...]:
 
 def left_alone(found: Reversible | None) -> tuple[str, ...]:
     """A column's warning about tokens that a re-key does not touch."""
-    return (found.left_alone,) if found and found.left_alone else ()
+    return (f"stay as they are: {found.left_alone}",) if found and found.left_alone else ()
+
+
+def not_ours(
+    held: Mapping[str, Collection[int]], tokenizer: Tokenizer
+) -> dict[str, Collection[int]]:
+    """`Reversible.sizes` by column without that of its own tokens, whose bytes may be text by
+    chance; whether these are the ones computed is what a checksum says."""
+    return {
+        name: frozenset(sizes) - {tokenizer.scheme_of(name).bits // 8}
+        for name, sizes in held.items()
+    }
 
 
 def said_of(found: Mapping[str, Reversible]) -> str:
     """The same for the columns of a run; "" when every token was made anew or is keyed."""
-    return "; ".join(f"{name}: {each.left_alone}" for name, each in found.items() if each.left_alone)
+    return "; ".join(
+        f"{name}: {each.left_alone}" for name, each in found.items() if each.left_alone
+    )
 
 
 def by_column(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[str]]:

@@ -213,7 +213,7 @@ def test_tokens_that_hold_their_value_are_counted(spark: Any) -> None:
     schema = ", ".join(f"{name} string" for name in given)
     spark.createDataFrame(test_reversible.rows_of(given), schema).createOrReplaceTempView("people")
 
-    found = client.to_engine().count_reversible([*given, "gone"])
+    found = test_reversible.counted(client.to_engine(), [*given, "gone"])
 
     assert found == test_reversible.EXPECTED
 

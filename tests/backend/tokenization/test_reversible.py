@@ -1,5 +1,6 @@
 """Tokens that hold their value are told from keyed ones, on real servers as in Python."""
 
+import base64
 import random
 import re
 
@@ -7,9 +8,10 @@ import pytest
 
 from backend.connections import service as connections
 from backend.tokenization import check, sources
-from backend.tokenization.engines import engine_for
+from backend.tokenization.engines import Engine, engine_for
 from backend.tokenization.schemas import RunState
-from backend.tokenization.tokens import KEYED, TEXT_HEX, reversible
+from backend.tokenization.tokens import HASHES, KEYED, TEXT_HEX, held, is_token, reversible
+from tests.backend.tokenization.corpus import NASTY
 from tests.backend.tokenization.mysql_world import MySource
 from tests.backend.tokenization.test_comparison import compare
 from tests.backend.tokenization.world import ADMIN, BASE64, SCHEMES, TOKENIZER, World
@@ -48,14 +50,44 @@ def test_text_is_what_python_decodes_without_control_characters() -> None:
 
 
 @pytest.mark.parametrize("size", [scheme.bits // 8 for scheme in KEYED])
-def test_of_a_keyed_length_the_most_decide(size: int) -> None:
-    assert reversible([(size, True, 3), (size, False, 40_000)]) == 0
-    assert reversible([(size, True, 3), (size, False, 1)]) == 3
-    assert reversible([(size, False, 40_000), (7, True, 5)]) == 5
+def test_of_a_keyed_length_chance_decides(size: int) -> None:
+    alone = reversible([(size, True, 3), (size, False, 1)])
+    assert (alone.rows, alone.unsure, alone.sizes) == (3, 0, {size})
+    elsewhere = reversible([(size, False, 40_000), (7, True, 5)])
+    assert (elsewhere.rows, elsewhere.unsure, elsewhere.sizes) == (5, 0, set())
+
+
+@pytest.mark.parametrize(("size", "rows", "unsure"), [(12, 0, 0), (18, 0, 3), (32, 3, 0)])
+def test_among_many_keyed_ones_the_longest_are_told_apart(
+    size: int, rows: int, unsure: int
+) -> None:
+    """Of 40,000 keyed tokens three of 12 bytes look like text, of 18 hardly one, of 32 none."""
+    found = reversible([(size, True, 3 if size != 18 else 5), (size, False, 40_000)])
+
+    assert (found.rows, found.unsure > 0) == (rows, unsure > 0)
+
+
+def test_more_than_chance_explains_is_not_silent() -> None:
+    found = reversible([(12, True, 300), (12, False, 5_000), (9, False, 4), (5, True, 1)])
+
+    assert (found.rows, found.unsure, found.others, found.sizes) == (1, 300, 4, set())
+    assert found.left_alone == ("300 tokens that may be of the key and 4 tokens without text in it")
 
 
 def test_of_another_length_only_text_counts() -> None:
-    assert reversible([(7, True, 2), (7, False, 9)]) == 2
+    found = reversible([(7, True, 2), (7, False, 9)])
+
+    assert (found.rows, found.others, found.sizes) == (2, 9, set())
+
+
+def test_what_a_token_holds() -> None:
+    values = [value for value in NASTY if value and not is_token(value)]
+    control = [v for v in values if len(v.encode()) in HASHES and re.search(r"[\x00-\x08\x7f]", v)]
+
+    assert [v for v in values if held(str(BASE64.token(v))) != v] == control
+    assert held(str(BASE64.token("anna@exa.org")), sizes=[32]) is None
+    nested = "tok_" + base64.b64encode(b"tok_YWJj_poc").decode() + "_poc"
+    assert [held(text) for text in ("anna", "tok_/w==_poc", nested)] == [None, None, None]
 
 
 def columns() -> dict[str, list[str | None]]:
@@ -75,8 +107,11 @@ def rows_of(given: dict[str, list[str | None]]) -> list[tuple[str | None, ...]]:
     return list(zip(*padded, strict=True))
 
 
-#: The value of 32 bytes is one against twenty keyed tokens of that length.
-EXPECTED = {"old": len(VALUES), "keyed_0": 0, "keyed_1": 0, "keyed_2": 0, "mixed": len(VALUES) - 1}
+EXPECTED = {"old": len(VALUES), "keyed_0": 0, "keyed_1": 0, "keyed_2": 0, "mixed": len(VALUES)}
+
+
+def counted(engine: Engine, names: list[str]) -> dict[str, int]:
+    return {name: each.rows for name, each in engine.read_reversible(names).items()}
 
 
 def test_on_postgresql(world: World) -> None:
@@ -87,7 +122,7 @@ def test_on_postgresql(world: World) -> None:
 
     with world.database.read() as session:
         found = sources.locate(session, dataset=source.urn("t"), environment=world.environment)
-    assert engine_for(found).count_reversible([*given, "n", "gone"]) == EXPECTED
+    assert counted(engine_for(found), [*given, "n", "gone"]) == EXPECTED
 
 
 def test_on_mariadb(mariadb_url: str) -> None:
@@ -97,7 +132,7 @@ def test_on_mariadb(mariadb_url: str) -> None:
         names = ", ".join(given)
         cursor.executemany(f"INSERT INTO t ({names}) VALUES (%s, %s, %s, %s, %s)", rows_of(given))
 
-    assert source.engine("t").count_reversible([*given, "n", "gone"]) == EXPECTED
+    assert counted(source.engine("t"), [*given, "n", "gone"]) == EXPECTED
 
 
 def test_the_comparison_names_them_and_how_many(catalogued: World) -> None:
@@ -111,7 +146,7 @@ def test_the_comparison_names_them_and_how_many(catalogued: World) -> None:
     (finding,) = compare(catalogued)["findings"]
 
     assert (finding["finding"], finding["columns"]) == (check.REVERSIBLE, ["email"])
-    assert (finding["repair"], finding["rows_plain"]) == (check.BY_HAND, None)
+    assert (finding["repair"], finding["rows_plain"]) == (check.REKEY, None)
     assert "not of the key: 7 in email." in finding["detail"]
 
 

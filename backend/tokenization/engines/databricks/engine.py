@@ -17,7 +17,7 @@ from backend.tokenization.engines.base import (
     Outcome,
     PlainCount,
     RewriteResult,
-    require_in_place,
+    require_able,
     require_known,
 )
 from backend.tokenization.engines.columns import (
@@ -35,7 +35,7 @@ from backend.tokenization.schemas import (
     TableName,
     TableReport,
 )
-from backend.tokenization.tokens import Tokenizer, reversible
+from backend.tokenization.tokens import Reversible, Tokenizer, reversible
 
 PREVIEW_SECONDS = 120.0
 #: Also how long an UPDATE whose answer was lost may still be at work.
@@ -50,6 +50,7 @@ Connect = Callable[[float], AbstractContextManager[DatabricksClient]]
 class DatabricksEngine:
     """One Delta table. connect: opens a session for so many seconds (tests put Spark there)."""
 
+    METHODS: ClassVar[tuple[Method, ...]] = (Method.IN_PLACE,)
     LEFT_BEHIND: ClassVar = (
         "Delta's time travel keeps the old files: REORG TABLE … APPLY (PURGE), then VACUUM after "
         "the retention period (7 days unless changed).",
@@ -75,7 +76,7 @@ class DatabricksEngine:
         detector: Detector,
         method: Method = Method.IN_PLACE,
     ) -> TableReport:
-        require_in_place(method)
+        require_able(method, self.METHODS)
         with self._connect(PREVIEW_SECONDS) as client:
             found = facts.read(client, self._table)
             blockers = facts.table_blockers(found)
@@ -91,7 +92,7 @@ class DatabricksEngine:
         control: Control,
         method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
-        require_in_place(method)
+        require_able(method, self.METHODS)
         names = list(dict.fromkeys(column.name for column in columns))
         with self._connect(RUN_SECONDS) as client:
             found = facts.read(client, self._table)
@@ -145,10 +146,10 @@ class DatabricksEngine:
             )
             return PlainCount(total, int(plain[0][0]))
 
-    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+    def read_reversible(self, columns: Sequence[str]) -> dict[str, Reversible]:
         with self._connect(PREVIEW_SECONDS) as client:
             texts = facts.text_columns(facts.read(client, self._table))
-            found: dict[str, int] = {}
+            found: dict[str, Reversible] = {}
             for name in columns:
                 if name in texts:
                     query = expressions.bodies(self._table, name)

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from backend.core.errors import InvalidInput
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import (
-    LONGEST_HASH,
+    HASHES,
     PATTERN,
     PREFIX,
     SUFFIX,
     TEXT_HEX,
+    UTF8_HEX,
     Scheme,
     Tokenizer,
 )
@@ -43,14 +44,20 @@ def is_plain(column: str) -> str:
 
 
 def bodies(table: TableName, column: str) -> str:
-    """The query for `tokens.reversible`: the column's tokens by their body's size and kind."""
+    """The query for `tokens.reversible`: the column's tokens by their body's size and kind.
+
+    Longer bodies than any hash are taken for text: Java's patterns fail on long ones.
+    """
+    longest = max(HASHES)
     name = identifier(column)
     marks = len(PREFIX) + len(SUFFIX)
     body = f"unbase64(substring({name}, {len(PREFIX) + 1}, length({name}) - {marks}))"
     return (
-        f"SELECT size, is_text, count(*) FROM (SELECT least(length(body), {LONGEST_HASH + 1}) "  # noqa: S608  # quoted
-        f"AS size, CASE WHEN length(body) > {LONGEST_HASH} THEN true "
-        f"ELSE lower(hex(body)) RLIKE '{TEXT_HEX}' END AS is_text FROM ("
+        f"SELECT size, is_text, count(*) FROM (SELECT least(length(body), {longest + 1}) "  # noqa: S608  # quoted
+        f"AS size, CASE WHEN length(body) > {longest} THEN true "
+        f"WHEN length(body) IN ({', '.join(map(str, HASHES))}) "
+        f"THEN lower(hex(body)) RLIKE '{TEXT_HEX}' "
+        f"ELSE lower(hex(body)) RLIKE '{UTF8_HEX}' END AS is_text FROM ("
         f"SELECT CASE WHEN {name} <> '' AND NOT {is_plain(column)} THEN {body} END AS body "
         f"FROM {qualified(table)}) AS bodies WHERE body IS NOT NULL) AS sized "
         "GROUP BY size, is_text"

@@ -19,13 +19,14 @@ from backend.tokenization.engines.base import (
     Outcome,
     PlainCount,
     RewriteResult,
-    require_in_place,
+    require_able,
     require_known,
 )
 from backend.tokenization.engines.columns import (
     SAMPLE_CHARACTERS,
     SAMPLES_SHOWN,
     by_column,
+    left_alone,
     not_there,
     samples,
 )
@@ -38,7 +39,7 @@ from backend.tokenization.schemas import (
     TableName,
     TableReport,
 )
-from backend.tokenization.tokens import Tokenizer, reversible
+from backend.tokenization.tokens import Reversible, Tokenizer
 
 log = get_logger(__name__)
 
@@ -51,6 +52,7 @@ LOCK = 5.0
 class MySqlEngine:
     """One table of one MySQL or MariaDB database."""
 
+    METHODS: ClassVar[tuple[Method, ...]] = (Method.IN_PLACE, Method.REKEY)
     LEFT_BEHIND: ClassVar = (
         "The undo log keeps the old rows until purge has run; freed space in the pages keeps its "
         "bytes until OPTIMIZE TABLE.",
@@ -90,14 +92,16 @@ class MySqlEngine:
         detector: Detector,
         method: Method = Method.IN_PLACE,
     ) -> TableReport:
-        require_in_place(method)
+        require_able(method, self.METHODS)
         with self._connect(PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
             temp = facts.may_use_temp(cursor, readonly=True)
             table = facts.resolve(cursor, self._table)
             found = replace(facts.read(cursor, table), may_use_temp=temp)
             values = _sample(cursor, table, found, sample_rows) if found.may_select else {}
             report = _report(found, table, detector(values), tokenizer)
-            return report if report.blockers else _measured(cursor, table, found, report, tokenizer)
+            if report.blockers:
+                return report
+            return _measured(cursor, table, found, replace(report, method=method), tokenizer)
 
     def rewrite(
         self,
@@ -106,7 +110,7 @@ class MySqlEngine:
         control: Control,
         method: Method = Method.IN_PLACE,
     ) -> RewriteResult:
-        require_in_place(method)
+        require_able(method, self.METHODS)
         names = list(dict.fromkeys(column.name for column in columns))
         with self._connect(RUN_STATEMENT, readonly=False) as connection:
             with connection.cursor() as cursor:
@@ -127,6 +131,7 @@ class MySqlEngine:
                 control,
                 lock,
                 lambda: self._connect(QUICK_STATEMENT),
+                method,
             )
 
     def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
@@ -169,16 +174,11 @@ class MySqlEngine:
             counts = run.count(cursor, table, names)
             return PlainCount(counts.rows_total, counts.rows_to_update)
 
-    def count_reversible(self, columns: Sequence[str]) -> dict[str, int]:
+    def read_reversible(self, columns: Sequence[str]) -> dict[str, Reversible]:
         with self._connect(PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
             table = facts.resolve(cursor, self._table)
-            found: dict[str, int] = {}
-            for name in rules.text_columns(facts.read(cursor, table)):
-                if name in columns:
-                    cursor.execute(expressions.bodies(table, name))
-                    rows = cursor.fetchall()
-                    found[name] = reversible((int(a), bool(b), int(c)) for a, b, c in rows)
-            return found
+            known = rules.text_columns(facts.read(cursor, table))
+            return run.read_reversible(cursor, table, [n for n in known if n in columns])
 
     def _connect(
         self, statement_timeout: float, *, readonly: bool = True
@@ -229,9 +229,13 @@ def _measured(
         cursor.execute(f"SELECT COUNT(*) FROM {expressions.qualified(table)}")  # noqa: S608
         total = int(cursor.fetchone()[0])
         return replace(report, rows_total=total, rows_to_update=None if report.all_blockers else 0)
-    counts = run.count(cursor, table, names)
+    judged = run.read_reversible(cursor, table, names) if report.method is Method.REKEY else {}
+    held = {name: each.sizes for name, each in judged.items()}
+    counts = run.count(cursor, table, names, held=held)
     columns = tuple(
-        _with_values(cursor, table, found, column, tokenizer.of(column.name))
+        _with_values(
+            cursor, table, found, column, tokenizer.of(column.name), judged.get(column.name)
+        )
         if column.name in names
         else column
         for column in report.columns
@@ -243,10 +247,15 @@ def _measured(
 
 
 def _with_values(
-    cursor: Any, table: TableName, found: Facts, column: ColumnReport, tokenizer: Tokenizer
+    cursor: Any,
+    table: TableName,
+    found: Facts,
+    column: ColumnReport,
+    tokenizer: Tokenizer,
+    judged: Reversible | None,
 ) -> ColumnReport:
     text = expressions.text_of(column.name)
-    plain = expressions.is_plain(text)
+    plain = expressions.changes(text, judged.sizes if judged else None)
     where = f"FROM {expressions.qualified(table)} AS t WHERE {plain}"
     cursor.execute(f"SELECT COUNT(*), MAX(OCTET_LENGTH({text})) {where}")
     rows, longest = cursor.fetchone()
@@ -261,6 +270,7 @@ def _with_values(
         rows_to_update=int(rows),
         blockers=rules.column_blockers(found, about, tokenizer.scheme, token_length),
         samples=samples((value for (value,) in cursor.fetchall()), tokenizer),
+        warnings=column.warnings + left_alone(judged),
     )
 
 

@@ -7,14 +7,14 @@ here; statements hold no value of a row and no key (see `Key`).
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from backend.core.errors import InvalidInput
 from backend.tokenization.schemas import TableName
 from backend.tokenization.tokens import (
-    LONGEST_HASH,
+    HASHES,
     PATTERN,
     PREFIX,
     SUFFIX,
@@ -24,6 +24,35 @@ from backend.tokenization.tokens import (
     Tokenizer,
 )
 
+#: By column, for a run that also makes tokens anew that hold their value: `Reversible.sizes`.
+Held = Mapping[str, Collection[int]]
+PLAIN_ONLY: Final[Held] = {}
+
+
+def _bytes(first: int, last: int) -> str:
+    """Those bytes `_by_character`, for a pattern: MySQL's latin1 is cp1252 without its gaps."""
+    gaps = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
+    return "".join(
+        chr(byte) if byte in gaps else bytes([byte]).decode("cp1252")
+        for byte in range(first, last + 1)
+    )
+
+
+_MORE = f"[{_bytes(0x80, 0xBF)}]"
+#: Finds what is no UTF-8 (RFC 3629, section 4).
+_NO_UTF8: Final = "|".join(
+    (
+        f"[{_bytes(0xC0, 0xC1)}{_bytes(0xF5, 0xFF)}]",
+        f"(^|[^{_bytes(0x80, 0xFF)}]){_MORE}",
+        f"[{_bytes(0xC2, 0xDF)}]((?!{_MORE})|{_MORE}{{2}})",
+        f"{_bytes(0xE0, 0xE0)}(?![{_bytes(0xA0, 0xBF)}])",
+        f"{_bytes(0xED, 0xED)}(?![{_bytes(0x80, 0x9F)}])",
+        f"[{_bytes(0xE0, 0xEF)}]((?!{_MORE}{{2}})|{_MORE}{{3}})",
+        f"{_bytes(0xF0, 0xF0)}(?![{_bytes(0x90, 0xBF)}])",
+        f"{_bytes(0xF4, 0xF4)}(?![{_bytes(0x80, 0x8F)}])",
+        f"[{_bytes(0xF0, 0xF4)}]((?!{_MORE}{{3}})|{_MORE}{{4}})",
+    )
+)
 _BLOCK = 64
 #: BIGINT arithmetic is what both servers have for an exclusive or.
 _PIECE = 8
@@ -59,23 +88,69 @@ def is_plain(value: str) -> str:
     )
 
 
-def bodies(table: TableName, column: str) -> str:
-    """The query for `tokens.reversible`: the column's tokens by their body's size and kind."""
-    value = text_of(column)
+def body_of(value: str) -> str:
+    """The bytes between a token's marks; NULL for whatever is no token."""
     marks = len(PREFIX) + len(SUFFIX)
-    body = f"FROM_BASE64(SUBSTR({value}, {len(PREFIX) + 1}, CHAR_LENGTH({value}) - {marks}))"
     return (
-        f"SELECT LEAST(LENGTH(body), {LONGEST_HASH + 1}) AS size, LENGTH(body) > {LONGEST_HASH} "  # noqa: S608  # quoted
-        f"OR LOWER(HEX(LEFT(body, {LONGEST_HASH}))) REGEXP '{TEXT_HEX}' AS is_text, COUNT(*) FROM ("
-        f"SELECT CASE WHEN OCTET_LENGTH({value}) > 0 AND NOT {is_plain(value)} THEN {body} END "
-        f"AS body FROM {qualified(table)} AS t) AS bodies "
-        "WHERE body IS NOT NULL GROUP BY size, is_text"
+        f"CASE WHEN OCTET_LENGTH({value}) > 0 AND NOT {is_plain(value)} THEN FROM_BASE64("
+        f"SUBSTR({value}, {len(PREFIX) + 1}, CHAR_LENGTH({value}) - {marks})) END"
     )
 
 
-def token_of(value: str, scheme: Scheme) -> str:
-    """The token of a plain text. A keyed scheme needs `Key.table` in the FROM clause, as `k`."""
+def _by_character(body: str) -> str:
+    """A text with one character for each byte: latin1 has them all, and no conversion can fail,
+    which would end an UPDATE."""
+    return f"CONVERT(CONVERT({body} USING latin1) USING utf8mb4)"
+
+
+def is_text(body: str) -> str:
+    """True for a token's bytes that read as a value, as `tokens.reversible` asks.
+
+    What may be long is searched for bytes that break UTF-8: patterns that repeat a group fail here.
+    """
+    return (
+        f"CASE WHEN LENGTH({body}) IN ({_listed(HASHES)}) "
+        f"THEN LOWER(HEX(LEFT({body}, {max(HASHES)}))) REGEXP '{TEXT_HEX}' "
+        f"ELSE NOT ({_by_character(body)} COLLATE utf8mb4_bin REGEXP '{_NO_UTF8}') END"
+    )
+
+
+def _listed(sizes: Collection[int]) -> str:
+    """For IN, which takes no empty list; no body has 0 bytes."""
+    return ", ".join(map(str, sorted(sizes))) or "0"
+
+
+def bodies(table: TableName, column: str) -> str:
+    """The query for `tokens.reversible`: the column's tokens by their body's size and kind."""
+    return (
+        f"SELECT LEAST(LENGTH(body), {max(HASHES) + 1}) AS size, COALESCE({is_text('body')}, 0) "  # noqa: S608  # quoted
+        f"AS is_text, COUNT(*) FROM (SELECT {body_of(text_of(column))} AS body "
+        f"FROM {qualified(table)} AS t) AS bodies WHERE body IS NOT NULL GROUP BY size, is_text"
+    )
+
+
+def changes(value: str, sizes: Collection[int] | None = None) -> str:
+    """True for a value that a run changes; never NULL. sizes: also for a token that holds its
+    value (`tokens.held`)."""
+    plain = f"COALESCE({is_plain(value)}, FALSE)"
+    if sizes is None:
+        return plain
+    body = body_of(value)
+    sure = f"LENGTH({body}) NOT IN ({_listed(set(HASHES) - set(sizes))})"
+    return (
+        f"({plain} OR COALESCE({sure} AND {is_text(body)} "
+        f"AND {is_plain(_by_character(body))}, FALSE))"
+    )
+
+
+def token_of(value: str, scheme: Scheme, *, held: bool = False) -> str:
+    """The token of a plain text. A keyed scheme needs `Key.table` in the FROM clause, as `k`.
+
+    held: the text may be a token that holds its value; then the token is that of the latter.
+    """
     data = f"CAST({value} AS BINARY)"
+    if held:
+        data = f"COALESCE({body_of(value)}, {data})"
     if scheme.keyed:
         inner = f"UNHEX(SHA2(CONCAT(k.inner_block, {data}), 256))"
         # The first hex digits are the first bytes.
@@ -84,25 +159,36 @@ def token_of(value: str, scheme: Scheme) -> str:
     return f"CONCAT('{PREFIX}', REPLACE(TO_BASE64({data}), '\\n', ''), '{SUFFIX}')"
 
 
-def any_plain(columns: Sequence[str]) -> str:
+def after(column: str, tokenizer: Tokenizer, held: Held, kept: str) -> str:
+    """What a run leaves of the column. kept: the expression for values that it does not change."""
+    value, sizes = text_of(column), held.get(column)
+    token = token_of(value, tokenizer.scheme_of(column), held=sizes is not None)
+    return f"CASE WHEN {changes(value, sizes)} THEN {token} ELSE {kept} END"
+
+
+def any_changed(columns: Sequence[str], held: Held = PLAIN_ONLY) -> str:
     """True for a row that a run changes; false for NULLs."""
-    return "(" + " OR ".join(f"COALESCE({is_plain(text_of(c))}, FALSE)" for c in columns) + ")"
+    return "(" + " OR ".join(changes(text_of(c), held.get(c)) for c in columns) + ")"
 
 
 def update(
-    table: TableName, columns: Sequence[str], kept: Sequence[str], tokenizer: Tokenizer, key: "Key"
+    table: TableName,
+    columns: Sequence[str],
+    kept: Sequence[str],
+    tokenizer: Tokenizer,
+    key: "Key",
+    held: Held = PLAIN_ONLY,
 ) -> str:
     """The one statement of a run. kept: columns that an UPDATE would else set to the time."""
     assignments = [
-        f"t.{identifier(name)} = CASE WHEN {is_plain(text_of(name))} "
-        f"THEN {token_of(text_of(name), tokenizer.scheme_of(name))} ELSE t.{identifier(name)} END"
+        f"t.{identifier(name)} = {after(name, tokenizer, held, f't.{identifier(name)}')}"
         for name in columns
     ]
     assignments += [f"t.{identifier(name)} = t.{identifier(name)}" for name in kept]
     keys = f" CROSS JOIN {key.table} AS k" if tokenizer.scheme.keyed else ""
     return (
         f"UPDATE {qualified(table)} AS t{keys} SET {', '.join(assignments)} "  # noqa: S608  # quoted
-        f"WHERE {any_plain(columns)}"
+        f"WHERE {any_changed(columns, held)}"
     )
 
 

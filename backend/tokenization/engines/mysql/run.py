@@ -28,12 +28,13 @@ from backend.tokenization.engines.base import (
     Control,
     RewriteResult,
 )
+from backend.tokenization.engines.columns import not_ours, said_of
 from backend.tokenization.engines.mysql import expressions
 from backend.tokenization.engines.mysql import facts as facts_of
-from backend.tokenization.engines.mysql.expressions import Key
+from backend.tokenization.engines.mysql.expressions import PLAIN_ONLY, Held, Key
 from backend.tokenization.engines.mysql.facts import Facts
-from backend.tokenization.schemas import TableName
-from backend.tokenization.tokens import Tokenizer
+from backend.tokenization.schemas import Method, TableName
+from backend.tokenization.tokens import Reversible, Tokenizer, reversible
 
 log = get_logger(__name__)
 
@@ -77,8 +78,10 @@ def rewrite(
     control: Control,
     lock: str,
     connect: Connect,
+    method: Method = Method.IN_PLACE,
 ) -> RewriteResult:
     """Write and commit; on any error nothing has changed. connect: opens a session to watch from.
+    method: in place, or re-key, which also makes tokens anew that hold their value.
 
     Raises Blocked, CommitUnknown, and pymysql's errors.
     """
@@ -89,12 +92,16 @@ def rewrite(
         try:
             _prove_same_bytes(cursor, tokenizer, names, key)
             connection.commit()
+            judged = _judged(cursor, table, names) if method is Method.REKEY else {}
+            held = {name: each.sizes for name, each in judged.items()}
+            hashed = bool(judged) or not facts.sees_triggers
             before = count(
                 cursor,
                 table,
                 names,
                 locked=True,
-                after=None if facts.sees_triggers else (tokenizer, key),
+                after=(tokenizer, key) if hashed else None,
+                held=held,
             )
             _require_unaltered(cursor, table, facts)
             control.started(lock)
@@ -103,13 +110,13 @@ def rewrite(
             updated = 0
             if before.rows_to_update:
                 kept = [c.name for c in facts.columns if c.on_update and c.name not in names]
-                statement = expressions.update(table, names, kept, tokenizer, key)
+                statement = expressions.update(table, names, kept, tokenizer, key, held)
                 updated = _watched(connection, statement, before, control, connect)
-            _require_tokens(cursor, table, names, before)
+            _require_tokens(cursor, table, names, before, not_ours(held, tokenizer))
         finally:
             with contextlib.suppress(pymysql.err.Error):
                 key.drop(cursor)
-        result = RewriteResult(before.rows_total, updated)
+        result = RewriteResult(before.rows_total, updated, said_of(judged))
         control.progress(1.0, before.rows_total, updated)
         control.committing(result)
     commit(connection)
@@ -124,21 +131,20 @@ def count(
     locked: bool = False,
     after: tuple[Tokenizer, Key] | None = None,
     hashed: bool = False,
+    held: Held = PLAIN_ONLY,
 ) -> Counts:
     """One pass; exact. locked: holds every row and gap until the transaction ends. after: also
-    sum up what a run will leave. hashed: sum up what is there."""
+    sum up what a run will leave. hashed: sum up what is there. held: see `expressions.Held`."""
     keys, values = "", []
     if after is not None:
         tokenizer, key = after
         keys = f" CROSS JOIN {key.table} AS k" if tokenizer.scheme.keyed else ""
-        for name in names:
-            text = expressions.text_of(name)
-            token = expressions.token_of(text, tokenizer.scheme_of(name))
-            plain = expressions.is_plain(text)
-            values.append(f"CASE WHEN {plain} THEN {token} ELSE {text} END")
+        values = [
+            expressions.after(name, tokenizer, held, expressions.text_of(name)) for name in names
+        ]
     elif hashed:
         values = [expressions.text_of(name) for name in names]
-    parts = ["COUNT(*)", f"COALESCE(SUM({expressions.any_plain(names)}), 0)"]
+    parts = ["COUNT(*)", f"COALESCE(SUM({expressions.any_changed(names, held)}), 0)"]
     parts += [f"COALESCE(SUM(t.{expressions.identifier(name)} IS NULL), 0)" for name in names]
     parts += [f"COALESCE(SUM(CRC32(CAST({value} AS BINARY))), 0)" for value in values]
     cursor.execute(
@@ -148,6 +154,22 @@ def count(
     row = [int(value) for value in cursor.fetchone()]
     width = 2 + len(names)
     return Counts(row[0], row[1], tuple(row[2:width]), tuple(row[width:]))
+
+
+def read_reversible(cursor: Any, table: TableName, names: Sequence[str]) -> dict[str, Reversible]:
+    """What the tokens of each column hold. One pass over the table for each."""
+    found = {}
+    for name in names:
+        cursor.execute(expressions.bodies(table, name))
+        rows = cursor.fetchall()
+        found[name] = reversible((int(a), bool(b), int(c)) for a, b, c in rows)
+    return found
+
+
+def _judged(cursor: Any, table: TableName, names: Sequence[str]) -> dict[str, Reversible]:
+    """The same, of rows that nobody can change any more: the snapshot is taken under the lock."""
+    count(cursor, table, names, locked=True)
+    return read_reversible(cursor, table, names)
 
 
 def _require_unaltered(cursor: Any, table: TableName, seen: Facts) -> None:
@@ -228,13 +250,16 @@ def _stop(future: "Future[int]", connection: Connection, connect: Connect, threa
     future.exception()
 
 
-def _require_tokens(cursor: Any, table: TableName, names: Sequence[str], before: Counts) -> None:
+def _require_tokens(
+    cursor: Any, table: TableName, names: Sequence[str], before: Counts, held: Held
+) -> None:
     """Raise Blocked unless the columns hold tokens, and the rows and NULLs that were there."""
-    now = count(cursor, table, names, locked=True, hashed=bool(before.hashes))
+    now = count(cursor, table, names, locked=True, hashed=bool(before.hashes), held=held)
     if now.rows_to_update:
         raise Blocked(
-            f"Nothing was changed: {now.rows_to_update:,} rows of {table} still held a plain value "
-            "before the commit. A trigger may have put it back; look for one."
+            f"Nothing was changed: {now.rows_to_update:,} rows of {table} still held a plain value"
+            f"{' or a token that anybody can read' if held else ''} before the commit. "
+            "A trigger may have put it back; look for one."
         )
     if (now.rows_total, now.nulls) != (before.rows_total, before.nulls):
         raise Blocked(
@@ -243,8 +268,8 @@ def _require_tokens(cursor: Any, table: TableName, names: Sequence[str], before:
         )
     if now.hashes != before.hashes:
         raise Blocked(
-            f"Nothing was changed: a trigger on {table} altered the tokens while they were "
-            "written. Disable it for the run, or leave its columns out."
+            f"Nothing was changed: the tokens in {table} are not those that were computed; a "
+            "trigger may have altered them. Disable it for the run, or leave its columns out."
         )
 
 

@@ -47,6 +47,7 @@ LOCK = 5.0
 class PostgresEngine:
     """One table of one PostgreSQL database."""
 
+    METHODS: ClassVar[tuple[Method, ...]] = tuple(Method)
     LEFT_BEHIND: ClassVar = (
         "Dead row versions keep the plain values in the table's files until VACUUM has run; "
         "VACUUM FULL or pg_repack rewrites the files.",

@@ -10,7 +10,6 @@ is for triggers' sake, and an operator somebody made may stand before PostgreSQL
 """
 
 import io
-
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -106,7 +105,8 @@ def is_held(value: sql.Composable, sizes: Collection[int]) -> sql.Composable:
         "(SELECT COALESCE({text} AND ({sure} OR NOT {hashlike}) AND NOT "
         "(pg_catalog.substr(holder.body, 1, {marks}) OPERATOR(pg_catalog.=) {prefix}"
         "::pg_catalog.bytea AND pg_catalog.encode(holder.body, 'escape') "
-        "OPERATOR(pg_catalog.~) {pattern}), false) FROM (SELECT {found} AS body OFFSET 0) AS holder)"
+        "OPERATOR(pg_catalog.~) {pattern}), false) "
+        "FROM (SELECT {found} AS body OFFSET 0) AS holder)"
     ).format(
         text=is_text(body),
         sure=_one_of(body, sizes),

@@ -22,6 +22,7 @@ from backend.tokenization.engines.base import (
     Control,
     RewriteResult,
 )
+from backend.tokenization.engines.columns import not_ours, said_of
 from backend.tokenization.engines.postgres import (
     catalog,
     expressions,
@@ -33,7 +34,6 @@ from backend.tokenization.engines.postgres import (
 )
 from backend.tokenization.engines.postgres.expressions import PLAIN_ONLY, Held
 from backend.tokenization.engines.postgres.facts import Member, TableFacts
-from backend.tokenization.engines.columns import said_of
 from backend.tokenization.schemas import ColumnChoice, Method, TableName
 from backend.tokenization.tokens import Tokenizer
 
@@ -90,7 +90,7 @@ def rewrite(
         updated = _rewrite_blocks(batches, facts, control, scanned)
         # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        require_tokens(cursor, facts, table, names, expected, _not_ours(held, tokenizer))
+        require_tokens(cursor, facts, table, names, expected, not_ours(held, tokenizer))
         result = RewriteResult(scanned, updated, left_alone=said_of(judged))
         control.committing(result)
     commit(connection)
@@ -177,15 +177,6 @@ def prove_same_bytes(
             "the server computed another token for a test value than the portal does",
             "Nothing was changed. Please report this with the server's version and encoding.",
         )
-
-
-def _not_ours(held: Held, tokenizer: Tokenizer) -> Held:
-    """Without the size of the column's own tokens, whose bytes may be text by chance; that these
-    are the ones computed is what the checksum says."""
-    return {
-        name: frozenset(sizes) - {tokenizer.scheme_of(name).bits // 8}
-        for name, sizes in held.items()
-    }
 
 
 def _rewrite_blocks(
@@ -331,7 +322,8 @@ def require_tokens(
     if left:
         raise Blocked(
             f"Nothing was changed: {left:,} rows of {table} still held a plain value"
-            f"{' or a token that anybody can read' if held else ''} before the commit. Try again; if it stays, please report it with the server's version."
+            f"{' or a token that anybody can read' if held else ''} before the commit. "
+            "Try again; if it stays, please report it with the server's version."
         )
     if expected is not None and measure.checksum(cursor, table, names) != expected:
         raise Blocked(

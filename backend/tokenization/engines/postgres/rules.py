@@ -155,7 +155,7 @@ def column_blockers(
         found.append("it is a generated column; tokenize the columns it is computed from")
     if column.domain_checked:
         found.append(f"its domain {column.type} has a check constraint, which tokens may break")
-    if method is Method.IN_PLACE or widened(column, scheme) is None:
+    if method is not Method.REWRITE or widened(column, scheme) is None:
         found += too_long(scheme.length or longest_token, column.type, column.length)
     found += [
         _CONSTRAINTS[constraint.kind].format(name=constraint.name, table=constraint.table)

@@ -20,9 +20,7 @@ _TAKEN = sql.SQL("pg_temp.portal_tokenization_taken")
 _TOKENS = sql.SQL("pg_temp.portal_tokenization_tokens")
 
 
-def take(
-    cursor: Cursor, table: TableName, names: Sequence[str], held: Held = PLAIN_ONLY
-) -> None:
+def take(cursor: Cursor, table: TableName, names: Sequence[str], held: Held = PLAIN_ONLY) -> None:
     """Copy the rows that a run changes: where they lie, and the columns' values."""
     columns = sql.SQL(", ").join(
         sql.SQL("{} pg_catalog.text").format(_column(place)) for place in range(len(names))
