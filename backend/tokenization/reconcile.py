@@ -140,8 +140,8 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
     if outcome is Outcome.MAY_BE_RUNNING:
         return Ending(
             RunState.UNKNOWN,
-            f"{waiting} The change may still be on its way, {plain:,} rows hold plain values{more}; "
-            "they are counted again every minute.".strip(),
+            f"{waiting} The change may still be on its way, {plain:,} rows hold plain values{more}"
+            "; they are counted again every minute.".strip(),
         )
     return Ending(
         RunState.INTERRUPTED,

@@ -88,13 +88,10 @@ def is_plain(value: str) -> str:
     )
 
 
-def body_of(value: str) -> str:
-    """The bytes between a token's marks; NULL for whatever is no token."""
+def _body_of(token: str) -> str:
+    """The bytes between a token's marks."""
     marks = len(PREFIX) + len(SUFFIX)
-    return (
-        f"CASE WHEN OCTET_LENGTH({value}) > 0 AND NOT {is_plain(value)} THEN FROM_BASE64("
-        f"SUBSTR({value}, {len(PREFIX) + 1}, CHAR_LENGTH({value}) - {marks})) END"
-    )
+    return f"FROM_BASE64(SUBSTR({token}, {len(PREFIX) + 1}, CHAR_LENGTH({token}) - {marks}))"
 
 
 def _by_character(body: str) -> str:
@@ -122,9 +119,11 @@ def _listed(sizes: Collection[int]) -> str:
 
 def bodies(table: TableName, column: str) -> str:
     """The query for `tokens.reversible`: the column's tokens by their body's size and kind."""
+    value = text_of(column)
     return (
         f"SELECT LEAST(LENGTH(body), {max(HASHES) + 1}) AS size, COALESCE({is_text('body')}, 0) "  # noqa: S608  # quoted
-        f"AS is_text, COUNT(*) FROM (SELECT {body_of(text_of(column))} AS body "
+        f"AS is_text, COUNT(*) FROM (SELECT CASE WHEN OCTET_LENGTH({value}) > 0 "
+        f"AND NOT {is_plain(value)} THEN {_body_of(value)} END AS body "
         f"FROM {qualified(table)} AS t) AS bodies WHERE body IS NOT NULL GROUP BY size, is_text"
     )
 
@@ -135,12 +134,10 @@ def changes(value: str, sizes: Collection[int] | None = None) -> str:
     plain = f"COALESCE({is_plain(value)}, FALSE)"
     if sizes is None:
         return plain
-    body = body_of(value)
+    body = _body_of(value)
     sure = f"LENGTH({body}) NOT IN ({_listed(set(HASHES) - set(sizes))})"
-    return (
-        f"({plain} OR COALESCE({sure} AND {is_text(body)} "
-        f"AND {is_plain(_by_character(body))}, FALSE))"
-    )
+    held = f"{sure} AND {is_text(body)} AND {is_plain(_by_character(body))}"
+    return f"CASE WHEN {plain} THEN TRUE ELSE COALESCE({held}, FALSE) END"
 
 
 def token_of(value: str, scheme: Scheme, *, held: bool = False) -> str:
@@ -150,7 +147,7 @@ def token_of(value: str, scheme: Scheme, *, held: bool = False) -> str:
     """
     data = f"CAST({value} AS BINARY)"
     if held:
-        data = f"COALESCE({body_of(value)}, {data})"
+        data = f"CASE WHEN {is_plain(value)} THEN {data} ELSE {_body_of(value)} END"
     if scheme.keyed:
         inner = f"UNHEX(SHA2(CONCAT(k.inner_block, {data}), 256))"
         # The first hex digits are the first bytes.
