@@ -22,6 +22,8 @@ GIVEN_NAMES = SHIPPED.with_name("given_names.txt")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 #: Of the shortest national numbers; anything below is a code or a count.
 _FEWEST_DIGITS = 6
+#: Checks that made-up values fail and mistyped ones; a name and their form say enough.
+_DIGITS = ("luhn", "iban")
 _REGIONS = ("US", "GB", "DE", "FR", "IN")
 #: What joined names are made of.
 _KNOWN_WORDS = frozenset(
@@ -77,11 +79,11 @@ class Kind(BaseModel):
         name = f" {' '.join(words_of(column))} "
         return next((phrase for phrase in self.words if f" {phrase} " in name), "")
 
+    def has_form(self, value: str) -> bool:
+        return self.values is None or re.fullmatch(self.values, value.strip()) is not None
+
     def accepts(self, value: str) -> bool:
-        text = value.strip()
-        if self.values is not None and not re.fullmatch(self.values, text):
-            return False
-        return self.check is None or _CHECKS[self.check](text)
+        return self.has_form(value) and (self.check is None or _CHECKS[self.check](value.strip()))
 
     @property
     def checkable(self) -> bool:
@@ -193,13 +195,22 @@ def _by_name(label: str, kind: Kind, values: Sequence[str]) -> Guess:
     share = _share(kind, values)
     if share >= kind.share:
         return Guess(f"its name says: {label}; {share:.0%} of {len(values)} values agree", True)
+    form = sum(kind.has_form(value) for value in values) / len(values)
+    if kind.check in _DIGITS and form >= kind.share:
+        return Guess(
+            f"its name says: {label}; {form:.0%} of {len(values)} values have its form, "
+            f"{share:.0%} its check digits",
+            True,
+        )
     return Guess(
         f"its name says: {label}, but only {share:.0%} of {len(values)} values agree", False
     )
 
 
 def _share(kind: Kind, values: Sequence[str]) -> float:
-    return sum(kind.accepts(value) for value in values) / len(values)
+    """Of people each counts once: one name may fill a table of events."""
+    counted = [*dict.fromkeys(values)] if kind.check == "person" else values
+    return sum(kind.accepts(value) for value in counted) / len(counted)
 
 
 def load() -> Patterns:
@@ -278,12 +289,14 @@ def _vin(text: str) -> bool:
 
 
 def _person(text: str) -> bool:
-    """Two to five words without digits, one of them a common given name or a form of address."""
-    words = _WORD.findall(text)
+    """Two to five words without digits; a common given name or a form of address begins them, or
+    what stands behind a comma ("Hurricane Felix" is nobody's)."""
+    parts = [_WORD.findall(part) for part in text.split(",")]
+    first = [words[0] for words in parts[:2] if words]
     return (
-        2 <= len(words) <= 5
+        2 <= sum(map(len, parts)) <= 5
         and not _NO_PERSON.search(text)
-        and any(word[0].isupper() and word.lower() in _given() for word in words)
+        and any(word[0].isupper() and word.lower() in _given() for word in first)
     )
 
 
