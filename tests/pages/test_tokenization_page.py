@@ -4,19 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backend.core.database import Database
 from backend.jobs import broker
 from backend.tokenization import service, tags
 from backend.tokenization.schemas import RunView
 from tests.backend.tokenization import conftest as rooms
-from tests.backend.tokenization.world import (
-    BASE64,
-    STEWARD,
-    Source,
-    World,
-    customers,
-    make_world,
-)
+from tests.backend.tokenization.world import STEWARD, World
 from tests.fixtures.pages import OpenPage
 
 if TYPE_CHECKING:
@@ -191,35 +183,6 @@ class TestPreview:
 
         assert "its type bigint is not text" in texts(app, "error")
         assert "tokenization.run" not in [button.key for button in app.button]
-
-    def test_old_tokens_are_made_anew_by_a_method_of_its_own(
-        self, open_page: OpenPage, catalogued: World
-    ) -> None:
-        catalogued.work(catalogued.start("customers"))
-        with catalogued.source.connection() as connection, connection.cursor() as cursor:
-            old = BASE64.token("person7@example.org")
-            cursor.execute("UPDATE customers SET email = %s WHERE id = 7", (old,))
-        app = previewed(open_page, catalogued)
-        assert "No row holds a plain value" in texts(app, "markdown")
-
-        app.segmented_control(key="tokenization.method").set_value("re-key").run()
-
-        assert "**2 columns · 1 value** in 1 row" in texts(app, "markdown")
-        assert "Tokens of the scheme base64 are decoded in the database" in texts(app, "info")
-        app.button(key="tokenization.run").click().run()
-        app.button(key="tokenization.confirm.confirm").click().run()
-        run = runs(catalogued)[0]
-        assert (run.method, catalogued.work(run).rows_updated) == ("re-key", 1)
-
-    def test_without_a_key_no_token_is_made_anew(
-        self, open_page: OpenPage, database: Database, source: Source
-    ) -> None:
-        customers(source)
-        world = make_world(database, source, scheme="base64")
-
-        app = open_page(PAGE, role="steward", dataset=world.source.urn("customers"))
-
-        assert "re-key" not in app.segmented_control(key="tokenization.method").proto.options
 
     def test_a_wrong_urn_is_a_sentence(self, open_page: OpenPage, catalogued: World) -> None:
         app = open_page(PAGE, role="steward", dataset="customers")
