@@ -1,5 +1,7 @@
 """ASGI entry: Streamlit, the REST API and the sign-in routes in one app. Nothing else."""
 
+import auth.stopping  # noqa: I001  # first: a SIGTERM may come while the rest is loaded
+
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route

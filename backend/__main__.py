@@ -1,7 +1,12 @@
 """`python -m backend`."""
 
 import os
+import signal
 import sys
+
+if sys.argv[1:2] == ["worker"]:
+    # Until the worker listens to it itself (backend/jobs/worker.py) there is nothing to end.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 from backend.cli.main import main
 

@@ -21,6 +21,8 @@ HEAD_START = 2.5
 #: How long a busy thread may keep the interpreter from a waiting one. A page reads the database
 #: some twenty times and waits after each; Python's 5 ms add up to seconds beside ten busy threads.
 SWITCH_SECONDS = 0.0005
+#: How long a stop waits for a start that is under way to notice it.
+GIVE_UP_SECONDS = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +81,7 @@ class _Background:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._ready.wait(timeout=30)
+        self._ready.wait(timeout=GIVE_UP_SECONDS)
         if self._running is not None:
             self._running.stop()
         from backend.sandbox import control
@@ -90,12 +92,14 @@ class _Background:
         logger = log.get_logger(__name__)
         self._stopping.wait(HEAD_START)
         try:
+            if self._stopping.is_set():
+                return
             from backend.jobs import broker, worker
             from backend.sandbox import control
 
             queues = [] if broker.is_remote() else [broker.JOBS]
             self._running = worker.start(self._database, queues=queues)
-            self._running.take_sandbox_jobs(leads=control.start(self._database))
+            self._running.take_sandbox_jobs(leads=control.start(self._database, self._stopping))
         except PortalError as exc:
             logger.error("A background part did not start.", error=exc.message)
         except Exception as exc:

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import NoReturn
 
 from backend.core import log
 from backend.core.errors import PortalError
@@ -15,7 +16,7 @@ from backend.sandbox import parts
 logger = log.get_logger(__name__)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Start the parts, report them on stdout, wait for stdin to close."""
     log.configure("WARNING")
     folder = Path(sys.argv[1]).absolute()
@@ -25,9 +26,12 @@ def main() -> int:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
+    threading.Thread(target=_wait_for_parent, args=(done,), daemon=True).start()
     # Kept open to the end: a part's own process may be tied to the life of the starting thread.
     pool = ThreadPoolExecutor(max_workers=len(parts.PARTS))
-    started, problems = _start_all(pool, folder)
+    started, problems = _start_all(pool, folder, done)
+    if done.is_set():
+        _leave(started)
     report.write(
         json.dumps(
             {
@@ -41,20 +45,34 @@ def main() -> int:
         + "\n"
     )
     report.flush()
-    threading.Thread(target=_wait_for_parent, args=(done,), daemon=True).start()
     done.wait()
+    _leave(started)
+
+
+def _leave(started: list[parts.Part]) -> NoReturn:
+    """Stop what runs and end, without waiting for a part that is still being started: its
+    processes end with the thread that starts them, and what it has half made it makes again."""
     for part in reversed(started):
         _stop(part)
-    pool.shutdown(wait=False, cancel_futures=True)
-    return 0
+    os._exit(0)
 
 
-def _start_all(pool: ThreadPoolExecutor, folder: Path) -> tuple[list[parts.Part], list[str]]:
-    """Start every part side by side; one that fails is named and does not stop the others."""
+def _start_all(
+    pool: ThreadPoolExecutor, folder: Path, done: threading.Event
+) -> tuple[list[parts.Part], list[str]]:
+    """Start every part side by side; one that fails is named and does not stop the others.
+
+    Gives up when `done` is set: the answer is then what had been started.
+    """
     started: list[parts.Part] = []
     problems: list[str] = []
     waiting = {name: pool.submit(parts.start, name, folder) for name in parts.PARTS}
+    pending = set(waiting.values())
+    while pending and not done.is_set():
+        _, pending = wait(pending, timeout=0.2)
     for name, future in waiting.items():
+        if not future.done():
+            continue
         try:
             started.append(future.result())
         except PortalError as exc:
@@ -81,4 +99,4 @@ def _wait_for_parent(done: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

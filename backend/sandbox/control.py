@@ -69,8 +69,11 @@ def folder() -> Path:
     return get_settings().data_dir / "sandbox"
 
 
-def start(database: Database) -> bool:
-    """Start the stand-ins and describe them as the environment "Sandbox"; True when it runs."""
+def start(database: Database, stopping: threading.Event) -> bool:
+    """Start the stand-ins and describe them as the environment "Sandbox"; True when it runs.
+
+    stopping: set from another thread when the portal is to end; the start is given up.
+    """
     global _child, _problem
     with database.read() as session:
         if not wanted(session):
@@ -79,13 +82,17 @@ def start(database: Database) -> bool:
         if _child is not None and _child.alive:
             return True
         try:
-            _child = process.launch(folder())
+            _child = process.launch(folder(), stopping)
+        except process.PortalStops:
+            return False
         except PortalError as exc:
             _problem = exc.message
             log.error("The sandbox did not start.", error=exc.message)
             return False
         _problem = ""
         report = _child.report
+    if stopping.is_set():
+        return False
     for problem in report["problems"]:
         log.error("A part of the sandbox is missing.", part=problem)
     _describe(database, report["connections"])

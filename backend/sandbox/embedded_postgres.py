@@ -44,20 +44,24 @@ class EmbeddedPostgres:
         self.password = ""
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> bool:
-        """Start, after making the cluster when there is none; True when it was made now."""
+    def start(self) -> None:
+        """Start, after making the cluster when there is none."""
         self.folder.mkdir(parents=True, exist_ok=True)
         programs = _programs(self.folder, copy=self._owner is not None)
         password_file = self.folder / "password"
-        fresh = not (self.folder / "data" / "PG_VERSION").exists()
-        if fresh:
+        data = self.folder / "data"
+        if not (data / "PG_VERSION").exists():
+            # Under its name when it is whole: a start may be given up, or killed, half-way.
+            new = self.folder / "data.new"
+            shutil.rmtree(new, ignore_errors=True)
             _write_private(password_file, secrets.token_urlsafe(24))
             self._give(self.folder, password_file)
-            self._run([str(programs / "initdb"), *self._initdb_options(password_file)])
+            self._run([str(programs / "initdb"), *_initdb_options(new, password_file)])
+            shutil.rmtree(data, ignore_errors=True)
+            new.rename(data)
         self.password = password_file.read_text().strip()
-        _end_orphan(self.folder / "data")
+        _end_orphan(data)
         self._launch(programs)
-        return fresh
 
     def stop(self) -> None:
         """Fast shutdown; what is committed stays."""
@@ -82,12 +86,6 @@ class EmbeddedPostgres:
         )
         connection.autocommit = True
         return connection
-
-    def _initdb_options(self, password_file: Path) -> list[str]:
-        return [
-            *("-D", str(self.folder / "data"), "-U", USER, "-A", "scram-sha-256"),
-            *("--pwfile", str(password_file), "-E", "UTF8", "--no-locale"),
-        ]
 
     def _launch(self, programs: Path) -> None:
         self.port = ports.kept(self.folder) or ports.free()
@@ -137,6 +135,7 @@ class EmbeddedPostgres:
             user=self._owner,
             group=_group(self._owner),
             extra_groups=[] if self._owner else None,
+            preexec_fn=_die_with_parent(),
         )
         if done.returncode != 0:
             raise EmbeddedPostgresFailed(done.stderr.decode(errors="replace").strip()[-300:])
@@ -145,6 +144,13 @@ class EmbeddedPostgres:
         if self._owner:
             for path in paths:
                 shutil.chown(path, self._owner, _group(self._owner))
+
+
+def _initdb_options(data: Path, password_file: Path) -> list[str]:
+    return [
+        *("-D", str(data), "-U", USER, "-A", "scram-sha-256"),
+        *("--pwfile", str(password_file), "-E", "UTF8", "--no-locale"),
+    ]
 
 
 def reachable_folder(folder: Path) -> Path:

@@ -33,7 +33,12 @@ def start(folder: Path) -> Part:
     path = folder / FILE
     url = f"sqlite:///{path.absolute()}"
     if not path.exists():
-        seed(url)
+        # Under its name when it is full: a start may be given up, or killed, half-way.
+        new = path.with_suffix(".new")
+        for left in folder.glob(f"{new.name}*"):  # SQLite's own log beside it, too
+            left.unlink()
+        seed(f"sqlite:///{new.absolute()}")
+        new.rename(path)
     return Part(kind="ledger", settings={"url": url})
 
 

@@ -13,8 +13,8 @@ from backend.sandbox.parts import Part
 def start(folder: Path) -> Part:
     """The server on a free port; its tables are made once."""
     server = EmbeddedPostgres(folder)
-    if server.start():
-        _seed(server)
+    server.start()
+    _seed(server)
     return Part(
         kind="postgres",
         settings={
@@ -30,10 +30,17 @@ def start(folder: Path) -> Part:
 
 
 def _seed(server: EmbeddedPostgres) -> None:
-    database = postgres_tables.DATABASE
+    """Once. The database gets its name when it is full: a start may be given up half-way."""
+    database, new = postgres_tables.DATABASE, f"{postgres_tables.DATABASE}_new"
+    names = {"database": sql.Identifier(database), "new": sql.Identifier(new)}
     with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    with closing(server.connect(database)) as connection, connection.cursor() as cursor:
-        for table in postgres_tables.TABLES:
-            for statement in table.statements:
-                cursor.execute(statement)
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+        if cursor.fetchone() is not None:
+            return
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {new}").format(**names))
+        cursor.execute(sql.SQL("CREATE DATABASE {new}").format(**names))
+        with closing(server.connect(new)) as filling, filling.cursor() as inside:
+            for table in postgres_tables.TABLES:
+                for statement in table.statements:
+                    inside.execute(statement)
+        cursor.execute(sql.SQL("ALTER DATABASE {new} RENAME TO {database}").format(**names))

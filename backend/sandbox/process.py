@@ -5,6 +5,7 @@ import os
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,13 @@ from typing import Any
 from backend.core.errors import JobError
 
 START_SECONDS = 90.0
-STOP_SECONDS = 15.0
+#: A supervisor gives the portal ten seconds; what is killed then ends its PostgreSQL with it.
+STOP_SECONDS = 6.0
+
+
+class PortalStops(JobError):
+    def __init__(self) -> None:
+        super().__init__("The sandbox was not started: the portal stops.")
 
 
 class SandboxDidNotStart(JobError):
@@ -48,8 +55,12 @@ class Child:
             self.process.stdout.close()
 
 
-def launch(folder: Path) -> Child:
-    """Start the child and wait for its report. Raises SandboxDidNotStart."""
+def launch(folder: Path, stopping: threading.Event | None = None) -> Child:
+    """Start the child and wait for its report, or until `stopping`; then the child is ended.
+
+    Raises SandboxDidNotStart, PortalStops.
+    """
+    stopping = stopping or threading.Event()
     folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "backend.sandbox", str(folder)],
@@ -61,22 +72,24 @@ def launch(folder: Path) -> Child:
     )
     child = Child(process, {})
     try:
-        child.report = json.loads(_first_line(process))
+        child.report = json.loads(_first_line(process, stopping))
     except ValueError as exc:
         child.stop()
+        if stopping.is_set():
+            raise PortalStops from exc
         raise SandboxDidNotStart("it ended or said nothing in time") from exc
     return child
 
 
-def _first_line(process: subprocess.Popen[bytes]) -> bytes:
+def _first_line(process: subprocess.Popen[bytes], stopping: threading.Event) -> bytes:
     if process.stdout is None:
         raise SandboxDidNotStart("its output is closed")
     deadline = time.monotonic() + START_SECONDS
     buffer = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while b"\n" not in buffer and time.monotonic() < deadline:
-            if not selector.select(timeout=1.0):
+        while b"\n" not in buffer and time.monotonic() < deadline and not stopping.is_set():
+            if not selector.select(timeout=0.2):
                 continue
             chunk = os.read(process.stdout.fileno(), 65536)
             if not chunk:

@@ -1,0 +1,27 @@
+"""A SIGTERM is an order that was obeyed: the process ends with status 0, at its start, too.
+
+Importing this module is all there is to do. Left alone, uvicorn stops the server in order and then
+raises the signal again, and a supervisor reads the 143 that comes of it as a failure.
+`python -m pages.serve` covers the time before uvicorn listens.
+"""
+
+import signal
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+
+def _install() -> None:
+    """Under a server that listens to the signal: ask it for the same end, and forget the signal."""
+    current: Any = signal.getsignal(signal.SIGTERM)
+    server = getattr(current, "__self__", None)
+    if isinstance(server, uvicorn.Server):
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            server.should_exit = True
+
+        signal.signal(signal.SIGTERM, end)
+
+
+_install()
