@@ -5,6 +5,7 @@ raises the signal again, and a supervisor reads the 143 that comes of it as a fa
 `python -m pages.serve` covers the time before uvicorn listens.
 """
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -17,6 +18,8 @@ def _install() -> None:
     current: Any = signal.getsignal(signal.SIGTERM)
     server = getattr(current, "__self__", None)
     if isinstance(server, uvicorn.Server):
+        if server.should_exit:  # it came before this line, and nothing has been started
+            os._exit(0)
 
         def end(_number: int, _frame: FrameType | None) -> None:
             server.should_exit = True

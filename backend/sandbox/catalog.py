@@ -17,11 +17,12 @@ def athena(name: str) -> str:
 
 
 def seed(gms: StandIn) -> None:
-    """Everything, once."""
-    _tables(gms)
-    _to_ingest(gms)
-    gms.seed_ingestion_source("Postgres nightly", "postgres")
-    gms.seed_ingestion_source("Athena hourly", "athena")
+    """Everything, once; saved as one, so that a start that is given up half-way leaves nothing."""
+    with gms.store.batch():
+        _tables(gms)
+        _to_ingest(gms)
+        gms.seed_ingestion_source("Postgres nightly", "postgres")
+        gms.seed_ingestion_source("Athena hourly", "athena")
 
 
 def _tables(gms: StandIn) -> None:

@@ -54,8 +54,8 @@ class TestTheText:
         assert ours <= known
 
     def test_the_service_starts_what_make_run_starts(self) -> None:
-        assert "streamlit run app.py" in _block("ini")
-        assert "streamlit run app.py" in (ROOT / "Makefile").read_text()
+        assert "python -m pages.serve" in _block("ini")
+        assert "-m pages.serve" in (ROOT / "Makefile").read_text()
 
 
 @dataclass

@@ -1,0 +1,163 @@
+"""SIGTERM at any moment of the start: status 0, no process left, and the next start is whole."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.core.database import Database
+from backend.sandbox.embedded_postgres import reachable_folder
+from tests.fixtures import processes
+from tests.integration import test_workers
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 150
+shared = test_workers.shared
+Started = subprocess.Popen[bytes]
+
+
+class Start:
+    """A portal or a worker that starts on a folder of its own."""
+
+    def __init__(self, folder: Path, *command: str, **environ: str) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self.environ = {
+            **os.environ,
+            "PORTAL_DATA_DIR": str(folder / "state"),
+            "PORTAL_ADMIN_PASSWORD": "a long pass phrase of tests",
+            "PORTAL_SANDBOX": "on",
+            **environ,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def sandbox(self) -> Path:
+        return self.folder / "state/sandbox"
+
+    @property
+    def postgres(self) -> Path:
+        own = self.sandbox / "postgres"
+        return reachable_folder(own) if os.geteuid() == 0 else own
+
+    def said(self, words: str) -> bool:
+        return words in self.log.read_text(errors="replace")
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, self.log.read_text(errors="replace")[-3000:]
+            assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-3000:]
+            time.sleep(0.02)
+
+    def ends_well(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        words = self.log.read_text(errors="replace")
+        assert status == 0, words[-3000:]
+        assert "Traceback" not in words, words[-6000:]
+        deadline = time.monotonic() + PATIENCE
+        while left := self.children():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
+
+    def children(self) -> list[str]:
+        """Command lines of the processes that have this folder in their environment."""
+        mark = f"PORTAL_DATA_DIR={self.folder / 'state'}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue  # it has ended, or is somebody else's
+        return found
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Start]]:
+    started: list[Start] = []
+
+    def begin(*command: str, **environ: str) -> Start:
+        started.append(Start(tmp_path, *command, **environ))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait(60)
+        shutil.rmtree(each.postgres, ignore_errors=True)
+
+
+def _portal(start: Callable[..., Start], *how: str) -> Start:
+    return start(*how, "--server.port", str(processes.free_port()))
+
+
+MOMENTS: dict[str, Callable[[Start], bool]] = {
+    "the server is imported": lambda it: it.said("URL:"),
+    "the state is made": lambda it: any((it.folder / "state").glob("*.sqlite*")),
+    "the sandbox begins": lambda it: any("backend.sandbox" in each for each in it.children()),
+    "its cluster is made": lambda it: (it.postgres / "data.new").exists(),
+    "its server starts": lambda it: (it.postgres / "data/postmaster.pid").exists(),
+    "its connections are tested": lambda it: it.said("The sandbox is ready."),
+}
+
+
+@pytest.mark.slow
+class TestPortal:
+    @pytest.mark.parametrize("moment", MOMENTS)
+    def test_ends_well_when(self, start: Callable[..., Start], moment: str) -> None:
+        portal = _portal(start, "pages.serve")
+        portal.wait_for(lambda: MOMENTS[moment](portal))
+        portal.ends_well()
+
+    @pytest.mark.parametrize("moment", list(MOMENTS)[1:])
+    def test_ends_well_under_streamlits_own_command(
+        self, start: Callable[..., Start], moment: str
+    ) -> None:
+        """Not before it has imported app.py: until then the process is Streamlit's alone."""
+        portal = _portal(start, "streamlit", "run", "app.py")
+        portal.wait_for(lambda: MOMENTS[moment](portal))
+        portal.ends_well()
+
+    def test_ends_well_whenever(self, start: Callable[..., Start]) -> None:
+        """On one folder, so that each start finds what the one before it had half made."""
+        for _ in range(6):
+            until = time.monotonic() + random.uniform(0.2, 9)
+            portal = _portal(start, "pages.serve")
+            portal.wait_for(lambda until=until: time.monotonic() > until)
+            portal.ends_well()
+        portal = _portal(start, "pages.serve")
+        portal.wait_for(lambda: portal.said("The sandbox is ready."))
+        assert not portal.said("A part of the sandbox is missing")
+        portal.ends_well()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 2.0, 4.0, None])
+def test_a_worker_ends_well(
+    start: Callable[..., Start], shared: Database, seconds: float | None
+) -> None:
+    """None: once it is ready."""
+    worker = start("backend", "worker")
+    until = time.monotonic() + (seconds or 0)
+    worker.wait_for(
+        lambda: worker.said("Worker is ready.") if seconds is None else time.monotonic() > until
+    )
+    worker.ends_well()
