@@ -32,4 +32,4 @@ VOLUME /var/lib/portal
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
     CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('STREAMLIT_SERVER_PORT', '8501') + '/readyz', timeout=4)"]
-CMD ["/app/.venv/bin/python", "-m", "pages.serve", "--server.address", "0.0.0.0"]
+CMD ["/app/.venv/bin/python", "-m", "auth.serve", "--server.address", "0.0.0.0"]

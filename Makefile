@@ -17,7 +17,7 @@ help: ## List these commands
 
 run: .venv/.ready ## Install what is missing and start the portal on http://localhost:8501 (PORT=…)
 	@PORTAL_PUBLIC_URL="$${PORTAL_PUBLIC_URL:-http://localhost:$(PORT)}" \
-		exec $(PYTHON) -m pages.serve --server.port $(PORT)
+		exec $(PYTHON) -m auth.serve --server.port $(PORT)
 
 worker: .venv/.ready ## Start a job worker (needs PORTAL_BROKER_URL)
 	@exec $(PYTHON) -m backend worker

@@ -2,7 +2,7 @@
 
 Importing this module is all there is to do. Left alone, uvicorn stops the server in order and then
 raises the signal again, and a supervisor reads the 143 that comes of it as a failure.
-`python -m pages.serve` covers the time before uvicorn listens.
+`python -m auth.serve` covers the time before uvicorn listens.
 """
 
 import os

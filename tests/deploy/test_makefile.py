@@ -22,9 +22,9 @@ def test_links_lead_to_the_port_that_was_asked_for(
     given: str, expected: str, tmp_path: Path
 ) -> None:
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    streamlit = tmp_path / ".venv" / "bin" / "streamlit"
-    streamlit.write_text('#!/bin/sh\necho "$PORTAL_PUBLIC_URL $*"\n')
-    streamlit.chmod(0o755)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$PORTAL_PUBLIC_URL $*"\n')
+    python.chmod(0o755)
     ready = tmp_path / ".venv" / ".ready"
     for name in ("requirements.txt", "requirements-build.txt", ".ci/environment.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -40,4 +40,4 @@ def test_links_lead_to_the_port_that_was_asked_for(
         text=True,
         check=True,
     )
-    assert done.stdout.split() == [expected, "run", "app.py", "--server.port", "9123"]
+    assert done.stdout.split() == [expected, "-m", "auth.serve", "--server.port", "9123"]

@@ -54,8 +54,8 @@ class TestTheText:
         assert ours <= known
 
     def test_the_service_starts_what_make_run_starts(self) -> None:
-        assert "python -m pages.serve" in _block("ini")
-        assert "-m pages.serve" in (ROOT / "Makefile").read_text()
+        assert "python -m auth.serve" in _block("ini")
+        assert "-m auth.serve" in (ROOT / "Makefile").read_text()
 
 
 @dataclass

@@ -123,7 +123,7 @@ MOMENTS: dict[str, Callable[[Start], bool]] = {
 class TestPortal:
     @pytest.mark.parametrize("moment", MOMENTS)
     def test_ends_well_when(self, start: Callable[..., Start], moment: str) -> None:
-        portal = _portal(start, "pages.serve")
+        portal = _portal(start, "auth.serve")
         portal.wait_for(lambda: MOMENTS[moment](portal))
         portal.ends_well()
 
@@ -140,10 +140,10 @@ class TestPortal:
         """On one folder, so that each start finds what the one before it had half made."""
         for _ in range(4):
             until = time.monotonic() + random.uniform(0.2, 9)
-            portal = _portal(start, "pages.serve")
+            portal = _portal(start, "auth.serve")
             portal.wait_for(lambda until=until: time.monotonic() > until)
             portal.ends_well()
-        portal = _portal(start, "pages.serve")
+        portal = _portal(start, "auth.serve")
         portal.wait_for(lambda: portal.said("The sandbox is ready."))
         assert not portal.said("A part of the sandbox is missing")
         portal.ends_well()

@@ -1,6 +1,6 @@
-"""`python -m pages.serve`: `streamlit run app.py` that also obeys a SIGTERM while Streamlit loads.
+"""`python -m auth.serve`: `streamlit run app.py` that also obeys a SIGTERM while Streamlit loads.
 
-What follows is passed on: `python -m pages.serve --server.port 8502`. It is run in app.py's folder.
+What follows is passed on: `python -m auth.serve --server.port 8502`. It is run in app.py's folder.
 """
 
 import os
