@@ -9,7 +9,7 @@ from backend.accounts import identity
 from backend.accounts.step_up import NotFresh
 from backend.changes import actions, gate, lifecycle, repository, told, views
 from backend.changes.schemas import DONE, ChangePage, ChangeView, Now
-from backend.core import access, audit
+from backend.core import access, audit, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidInput, NotPermitted, PortalError
@@ -115,7 +115,9 @@ def would_do(database: Database, actor: Actor, *, change_id: int) -> Now:
         call = lifecycle.prepared(session, row)
     if isinstance(call, str):
         return Now(same=False, error=call)
+    stopping.step("comparing it with what was asked for")
     found = _probed(database, call, change_id)
+    stopping.step("reading what it would do", 0.5)
     try:
         return found.model_copy(update={"preview": call.preview(database, actor)})
     except PortalError as exc:

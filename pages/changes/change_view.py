@@ -1,5 +1,7 @@
 """One change request: what was asked, whether it would still do the same, and the decision."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,7 +11,7 @@ from backend.changes import service
 from backend.changes.schemas import ChangeView, Now, Preview
 from backend.core.access import Permission
 from backend.core.errors import NotPermitted, PortalError
-from pages.shared import confirm, status, tables, times
+from pages.shared import beside, confirm, status, tables, times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import code, escape
 
@@ -89,11 +91,11 @@ def _now(view: ChangeView) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**What would happen now**", width="content")
         again = st.button("Look again", key="changes.probe", icon=":material/sync:")
-    asked, found = st.session_state.get(_NOW, (0, None))
-    if again or asked != view.id:
-        with st.spinner("Asking what it would do now …"):
-            found = _asked_now(view.id)
-        st.session_state[_NOW] = (view.id, found)
+    would = calls.bound(service.would_do, change_id=view.id)
+    asked = beside.ask(_NOW, view.id, partial(_asked_now, would), again=again)
+    if asked is None:
+        return
+    found = asked.result()
     if found is None:
         st.caption(":material/lock: Shown to those who could ask for the same.")
         return
@@ -106,13 +108,18 @@ def _now(view: ChangeView) -> None:
         _preview(view, found.preview)
 
 
-def _asked_now(change_id: int) -> Now | None:
+def _asked_now(would: Callable[[], Now]) -> Now | None:
     try:
-        return calls.on_database(service.would_do, change_id=change_id)
+        return would()
     except NotPermitted:
         return None
     except PortalError as exc:
         return Now(same=False, error=exc.message)
+
+
+def asked_of_each(would: Mapping[int, Callable[[], Now]]) -> dict[int, Now | None]:
+    """By the request's number; None for who could not ask for it."""
+    return {number: _asked_now(each) for number, each in would.items()}
 
 
 def _preview(view: ChangeView, found: Preview) -> None:

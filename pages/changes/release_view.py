@@ -1,11 +1,14 @@
 """Several requests of one environment, looked at and approved together."""
 
+from functools import partial
+
 import streamlit as st
 
 from backend.changes import releases, service
 from backend.changes.schemas import ChangeView
 from backend.core.words import counted
-from pages.shared import confirm
+from pages.changes import change_view
+from pages.shared import beside, confirm
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -47,9 +50,7 @@ def _choose(known: dict[int, ChangeView]) -> None:
         said = "; ".join(f"{name} {value}" for name, value in view.shown.items() if value)
         st.markdown(f"{place}. **#{view.id} {escape(view.label)}** {escape(said)}")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Would they still do the same?", key="changes.release.probe"):
-            found = {view.id: calls.run(service.would_do, change_id=view.id) for view in views}
-            st.session_state[_FOUND] = found
+        again = st.button("Would they still do the same?", key="changes.release.probe")
         if st.button(
             "Approve together …",
             key="changes.release.approve",
@@ -57,7 +58,7 @@ def _choose(known: dict[int, ChangeView]) -> None:
             disabled=len(views) < 2,
         ):
             confirm.open_dialog(_SURE)
-    _now(views)
+    _now(views, again)
     confirm.ask(
         _SURE,
         title=f"Approve {counted(len(views), 'change')} together",
@@ -68,15 +69,19 @@ def _choose(known: dict[int, ChangeView]) -> None:
     )
 
 
-def _now(views: list[ChangeView]) -> None:
-    found = st.session_state.get(_FOUND, {})
-    for view in views:
-        now = found.get(view.id)
+def _now(views: list[ChangeView], again: bool) -> None:
+    """Asked at a click, and forgotten when others are chosen."""
+    about = tuple(view.id for view in views)
+    if not views or not (again or beside.is_about(_FOUND, about)):
+        return
+    would = {view.id: calls.bound(service.would_do, change_id=view.id) for view in views}
+    asked = beside.ask(_FOUND, about, partial(change_view.asked_of_each, would), again=again)
+    for number, now in asked.result().items() if asked is not None else ():
         if now is not None and now.same:
-            st.success(f"#{view.id} would still do the same.", icon=":material/check:")
+            st.success(f"#{number} would still do the same.", icon=":material/check:")
         elif now is not None:
             moved = now.error or f"moved since it was asked: {', '.join(now.moved)}"
-            st.warning(f"#{view.id}: {escape(moved)}", icon=":material/sync_problem:")
+            st.warning(f"#{number}: {escape(moved)}", icon=":material/sync_problem:")
 
 
 def _body(views: list[ChangeView]) -> None:

@@ -1,5 +1,6 @@
 """The Changes page: what waits, deciding, policies, and the note on the job's own page."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from backend.accounts import service as accounts
 from backend.accounts.schemas import SignedIn
 from backend.connections import service as connections
+from backend.core import stopping
 from backend.core.errors import Waiting
 from tests.backend.changes.conftest import ONE, PASSWORD, World, world  # noqa: F401 - a fixture
 from tests.fixtures.pages import OpenPage
@@ -167,3 +169,31 @@ def test_several_are_approved_together(
     assert {world.view(each).status for each in (number, second or 0)} == {"approved"}
     assert world.view(number).after == second
     assert "2 changes approved together" in app.success[0].value
+
+
+def test_a_long_look_is_stopped_and_the_decision_is_not_held_up(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, stopped = threading.Event(), threading.Event()
+
+    def long(*_: object, **__: object) -> None:
+        began.set()
+        with stopping.cancellable(stopped.set):
+            assert stopped.wait(60)
+
+    app = open_page(PAGE, role="viewer")
+    monkeypatch.setattr("pages.shared.beside.AT_ONCE", 0.0)
+    monkeypatch.setattr("backend.changes.service.would_do", long)
+    app.query_params["change"] = str(number)
+    as_("bob")
+    app.run()
+    assert began.wait(60)
+    assert [each.key for each in app.button if each.key == "changes.approve"]
+    app.button(key="changes.now.stop").click().run()
+    assert stopped.wait(60)
+    assert any("Stopped before it had an answer" in each.value for each in app.caption)
+    assert not app.success

@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pymysql
 
+from backend.core import stopping
 from backend.core.errors import InvalidInput
 from backend.core.trust import Trust
 from backend.integrations.mysql.errors import translated
@@ -57,7 +59,9 @@ def connect(
         try:
             with connection.cursor() as cursor:
                 _settle(cursor, statement_timeout, lock_timeout, readonly=readonly)
-            yield connection
+            number: int = connection.thread_id()  # type: ignore[no-untyped-call]  # in its stubs
+            with stopping.cancellable(partial(_kill, settings, secrets, number)):
+                yield connection
         finally:
             # Closing rolls an open transaction back, also when the server is already gone.
             with contextlib.suppress(pymysql.err.Error):
@@ -88,6 +92,16 @@ def _open(
         local_infile=False,
         **_tls(settings.get("ssl"), Trust.of(settings)),
     )
+
+
+def _kill(settings: Mapping[str, str], secrets: Mapping[str, str], number: int) -> None:
+    """End one's own session by its number, from another: the protocol has no other way."""
+    with (
+        contextlib.suppress(pymysql.err.Error),  # it has ended, or its time limit ends it
+        contextlib.closing(_open(settings, secrets, 5.0, 5.0)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("KILL %s", (number,))
 
 
 def _settle(cursor: Any, statement_timeout: float, lock_timeout: float, *, readonly: bool) -> None:

@@ -18,6 +18,8 @@ import psycopg2
 from psycopg2.extensions import connection as _Connection
 from psycopg2.extensions import cursor as _Cursor
 
+from backend.core import stopping
+
 #: Seconds that the server may at most be late with keeping its own time limit.
 GRACE = 30.0
 
@@ -49,6 +51,11 @@ class WatchedConnection(_Connection):
         with self.watched():
             super().rollback()
 
+    def cancel_now(self) -> None:
+        """Ask the server to end the statement under way; for another thread."""
+        with contextlib.suppress(psycopg2.Error):  # it has ended, or its time limit ends it
+            self.cancel()
+
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Give the connection up when the body takes longer than it may."""
@@ -75,7 +82,8 @@ class WatchedCursor(_Cursor):
 
     def execute(self, query: Any, vars: Any = None) -> None:
         # mypy: the connection class of this module made the cursor
-        with self.connection.watched():  # type: ignore[attr-defined]
+        connection: WatchedConnection = self.connection  # type: ignore[assignment]
+        with stopping.cancellable(connection.cancel_now), connection.watched():
             super().execute(query, vars)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:

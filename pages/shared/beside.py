@@ -1,0 +1,114 @@
+"""What takes long to ask is asked beside the page's script: it says how long, and can be stopped.
+
+The answer stays with this browser's session; nothing of it is stored.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from backend.core import stopping
+from pages.shared import times
+from pages.shell.errors import escape
+
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0
+#: Seconds to wait for it in the script, so that what is quick is there when the page is.
+AT_ONCE = 1.5
+#: Asked at a time, for everybody of this process; others wait for their turn.
+MOST = 4
+#: Seconds after which nobody looks any more. A browser polls a tab in the background once a minute.
+LEFT = 150.0
+
+_turns = threading.BoundedSemaphore(MOST)
+_under_way: "set[Asked]" = set()
+_lock = threading.Lock()
+
+
+class Asked:
+    """One question. about: what it is asked of; answer: once there is one."""
+
+    def __init__(self, about: Hashable, function: Callable[[], Any]) -> None:
+        self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
+        self.began = self.looked = time.monotonic()
+        with _lock:
+            _under_way.add(self)
+        context = copy_context()
+        threading.Thread(
+            target=context.run, args=(self._run, function), name="beside", daemon=True
+        ).start()
+
+    def _run(self, function: Callable[[], Any]) -> None:
+        try:
+            while not _turns.acquire(timeout=0.2):
+                self.stop.step("waiting for its turn")
+            try:
+                self.stop.step("")
+                with stopping.by(self.stop):
+                    self.answer.set_result(function())
+            finally:
+                _turns.release()
+        except Exception as exc:  # raised anew where the answer is looked at
+            self.answer.set_exception(exc)
+        finally:
+            with _lock:
+                _under_way.discard(self)
+
+
+def ask(
+    key: str, about: Hashable, function: Callable[[], T], *, again: bool = False
+) -> "Future[T] | None":
+    """The answer of `function()` about this, asked once, and anew when `again`; None while it is
+    under way, or when it was stopped, which is then drawn.
+
+    function: only reads, and knows nothing of the page (`calls.bound`).
+    """
+    asked: Asked | None = st.session_state.get(key)
+    if asked is None or again or asked.about != about:
+        _stop_the_forgotten(asked)
+        asked = st.session_state[key] = Asked(about, function)
+        with st.spinner("Asking …"):
+            wait([asked.answer], timeout=AT_ONCE)
+    if asked.stop.asked:
+        st.caption(":material/stop_circle: Stopped before it had an answer.")
+    elif asked.answer.done():
+        return asked.answer
+    else:
+        _live(key)
+    return None
+
+
+def is_about(key: str, about: Hashable) -> bool:
+    """Whether this was asked, and of this."""
+    asked: Asked | None = st.session_state.get(key)
+    return asked is not None and asked.about == about
+
+
+def _stop_the_forgotten(former: Asked | None) -> None:
+    """What this page asked before, and what no page looks at any more."""
+    now = time.monotonic()
+    with _lock:
+        forgotten = [each for each in _under_way if each is former or now - each.looked > LEFT]
+    for each in forgotten:
+        each.stop.ask()
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _live(key: str) -> None:
+    asked: Asked | None = st.session_state.get(key)
+    if asked is None or asked.answer.done() or asked.stop.asked:
+        st.rerun()
+    asked.looked = time.monotonic()
+    took = times.duration(round(asked.looked - asked.began))
+    said = " · ".join(part for part in (escape(asked.stop.note), took) if part)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(asked.stop.share, text=f"Asking … {said}")
+        if st.button("Stop", key=f"{key}.stop", icon=":material/stop_circle:"):
+            asked.stop.ask()
+            st.rerun()

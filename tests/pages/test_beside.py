@@ -1,0 +1,128 @@
+"""What takes long is asked beside the page's script: shown as under way, stopped, asked once."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.core import stopping
+from pages.shared import beside
+
+
+def _page() -> None:
+    import streamlit as st
+
+    from pages.shared import beside
+
+    again = st.button("Again", key="again")
+    asked = beside.ask("thing", st.session_state.about, st.session_state.ask, again=again)
+    st.markdown("nothing yet" if asked is None else f"answer {asked.result()}")
+
+
+class Slow:
+    """A question that waits until it is let go or stopped."""
+
+    def __init__(self) -> None:
+        self.go, self.began, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self.asked = 0
+
+    def __call__(self) -> int:
+        self.asked += 1
+        self.began.set()
+        try:
+            stopping.step("counting rows", 0.5)
+            with stopping.cancellable(self.go.set):
+                assert self.go.wait(60)
+            stopping.step("after")
+            return self.asked
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    slow = Slow()
+    yield slow
+    slow.go.set()
+
+
+@pytest.fixture
+def page(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setattr(beside, "AT_ONCE", 0.0)
+    app = AppTest.from_function(_page, default_timeout=60)
+    app.session_state["about"], app.session_state["ask"] = 1, slow
+    app.run()
+    assert slow.began.wait(60)
+    return app.run()
+
+
+def _said(app: AppTest) -> list[str]:
+    assert not app.exception
+    return [each.value for each in app.markdown]
+
+
+def test_the_page_goes_on_and_has_the_answer_once_it_is_there(page: AppTest, slow: Slow) -> None:
+    assert _said(page) == ["nothing yet"]
+    (bar,) = page.get("progress")
+    assert "counting rows" in bar.proto.text
+    slow.go.set()
+    assert slow.ended.wait(60)
+    assert _until_answered(page) == ["answer 1"]
+    assert _said(page.run()) == ["answer 1"]
+    assert slow.asked == 1
+
+
+def test_stop_ends_the_question_and_it_is_not_asked_again_by_itself(
+    page: AppTest, slow: Slow
+) -> None:
+    page.button(key="thing.stop").click().run()
+    assert slow.ended.wait(60)
+    assert "Stopped before it had an answer" in page.caption[0].value
+    assert _said(page.run()) == ["nothing yet"]
+    assert slow.asked == 1
+    slow.go.set()
+    page.button(key="again").click().run()
+    assert _until_answered(page) == ["answer 2"]
+
+
+def test_a_question_of_something_else_stops_the_one_before(page: AppTest, slow: Slow) -> None:
+    other = Slow()
+    other.go.set()
+    page.session_state["about"], page.session_state["ask"] = 2, other
+    page.run()
+    assert slow.ended.wait(60)
+    assert _until_answered(page) == ["answer 1"]
+
+
+def test_what_nobody_looks_at_is_stopped_by_the_next_who_asks(
+    page: AppTest, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "LEFT", -1.0)
+    other = Slow()
+    other.go.set()
+    somebody = AppTest.from_function(_page, default_timeout=60)
+    somebody.session_state["about"], somebody.session_state["ask"] = 1, other
+    somebody.run()
+    assert slow.ended.wait(60)
+    assert _until_answered(somebody) == ["answer 1"]
+
+
+def test_only_so_many_are_asked_at_a_time(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "_turns", threading.BoundedSemaphore(1))
+    first = beside.Asked(1, slow)
+    assert slow.began.wait(60)
+    second = beside.Asked(2, other := Slow())
+    assert not other.began.is_set()
+    second.stop.ask()
+    assert isinstance(second.answer.exception(timeout=60), stopping.Stopped)
+    assert other.asked == 0
+    slow.go.set()
+    assert first.answer.result(timeout=60) == 1
+
+
+def _until_answered(page: AppTest) -> list[str]:
+    asked: Any = page.session_state["thing"]
+    asked.answer.exception(timeout=60)
+    return _said(page.run())
