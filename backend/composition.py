@@ -136,9 +136,10 @@ class Mounts(Domain):
         return {"mount_targets": targets.rotate, "mount_requests": sealed_requests.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import mounts
+        from backend.api.routes import mount_templates, mounts
 
-        return (("/api", mounts.router),)
+        # First: "templates" would be taken for a job.
+        return (("/api", mount_templates.router), ("/api", mounts.router))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import mounts

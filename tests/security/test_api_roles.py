@@ -122,6 +122,12 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     "POST /api/mounts/hosts/{host}/verify": (P.MOUNTS_WRITE, {"digest": "x"}),
     "GET /api/mounts/hosts/{host}/release": (P.MOUNTS_READ, None),
     "POST /api/mounts/hosts/{host}/release": (P.MOUNTS_WRITE, {"digest": "x"}),
+    "GET /api/mounts/templates": (P.MOUNTS_READ, None),
+    "PUT /api/mounts/templates/{target}": (
+        P.MOUNTS_WRITE,
+        {"type": "nfs", "mount_path": "/mnt/x", "filesystem_export": "nas:/x"},
+    ),
+    "DELETE /api/mounts/templates/{target}": (P.MOUNTS_WRITE, None),
     "GET /api/mounts/{job}/{target}": (P.MOUNTS_READ, None),
     "POST /api/mounts/mount": (P.MOUNTS_WRITE, {}),
     "POST /api/mounts/unmount": (P.MOUNTS_WRITE, {}),

@@ -159,7 +159,7 @@ def get_connection(name: Name, kind: Kind, session: Reader, caller: Caller) -> C
     return _connection(service.get_connection(session, caller, environment=name, kind=kind))
 
 
-@router.put("/environments/{name}/connections/{kind}")
+@router.put("/environments/{name}/connections/{kind}", responses=errors.WAITS)
 def put_connection(
     name: Name, kind: Kind, body: ConnectionIn, session: Writer, caller: Caller
 ) -> ConnectionOut:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
 from backend.ingestion import managed, recipes
 from backend.ingestion.answers import RecipeList, SourceList
@@ -42,7 +43,7 @@ def list_recipes(session: Reader, caller: Caller) -> RecipeList:
     return {"items": [r.document() for r in recipes.list_recipes(session, caller)]}
 
 
-@router.post("/recipes/{name}/run")
+@router.post("/recipes/{name}/run", responses=errors.WAITS)
 def run_recipe(session: Writer, caller: Caller, name: str, body: RecipeRun) -> Queued:
     """Run a recipe with the connections of an environment."""
     job_id = recipes.run_recipe(
@@ -64,7 +65,7 @@ def list_sources(
     return page.document()
 
 
-@router.post("/sources/run")
+@router.post("/sources/run", responses=errors.WAITS)
 def run_source(session: Writer, caller: Caller, body: SourceRun) -> Queued:
     """Have DataHub run one of its sources and follow it."""
     job_id = managed.run_source(
