@@ -46,6 +46,7 @@ class Intent:
     parameters: what its CarryOut needs to do exactly this later; sealed at rest.
     secrets: more of them, of which only a keyed fingerprint counts in the digest.
     shown: what everybody sees, the resolved target and numbers; no personal values, no secrets.
+    beside: more of them, which say how it was asked for and not what is done: in no digest.
     details: what only those see who could ask for the same; sealed as the parameters are.
     size: users or rows, None when nobody knows. digest: of the plan, preview or mapping behind it.
     run_id: reserved for its run, when it can be known before; its CarryOut gets it as a parameter.
@@ -65,6 +66,7 @@ class Intent:
     reason: str = ""
     environment_id: int | None = None
     secrets: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     everywhere: bool = False
@@ -243,7 +245,7 @@ def _row(
     session: WriteSession, actor: Actor, intent: Intent, environment_id: int, digest: str
 ) -> Change:
     reserved = {"run_id": intent.run_id} if intent.run_id else {}
-    sealed = {**intent.parameters, **intent.secrets, **reserved}
+    sealed = {**intent.parameters, **intent.secrets, **intent.beside, **reserved}
     if intent.details:
         sealed[DETAILS] = dict(intent.details)
     text = json.dumps(sealed, ensure_ascii=False)

@@ -134,10 +134,10 @@ def _intent(
             "method": how.method.value,
             "clean_up": how.clean_up,
             "reasons": {choice.name: choice.reason for choice in choices},
-            "trigger": trigger.value,
             "rows_expected": rows,
             "confirmation": source.table.table,
         },
+        beside={"trigger": trigger.value},
         shown={
             "dataset": source.dataset,
             "table": str(source.table),
