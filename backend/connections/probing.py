@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from urllib.parse import quote, quote_plus
 
-from backend.connections import guard, jwt, kinds, tls
+from backend.connections import guard, jwt, kinds, neighbours, tls
 from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
@@ -25,6 +25,9 @@ from backend.core.errors import (
     PortalError,
     TooManyAttempts,
     UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+    WrongSystem,
 )
 from backend.core.log import MASK, get_logger, log_unexpected, mask_text
 from backend.integrations import network
@@ -36,6 +39,7 @@ DEADLINE = 10.0
 LOAD_DEADLINE = 60.0
 MAX_RUNNING = 64
 MAX_TEXT = 1000
+_NOT_REACHED = (UpstreamUnavailable, UpstreamTimeout, WrongSystem)
 _running = threading.BoundedSemaphore(MAX_RUNNING)
 
 
@@ -90,8 +94,11 @@ def _work(
             module.load()
         clock_started.set_result(time.monotonic())
         with guard.checked(config):
-            finding = _probed(module, config, deadline)
+            finding, exc = _probed(module, config, deadline)
             took = time.monotonic() - clock_started.result()
+            # An adapter that answers with a finding has learnt nothing of the server, either.
+            if isinstance(exc, _NOT_REACHED) or not (exc or finding.ok or finding.server_version):
+                finding = _neighbour(finding, config, until=deadline - took)
             outcome.set_result(_Outcome(finding, took, _certificates(config, deadline - took)))
     except BaseException as exc:
         if not clock_started.done():
@@ -102,12 +109,20 @@ def _work(
         _running.release()
 
 
-def _probed(module: ModuleType, config: ConnectionConfig, deadline: float) -> Finding:
+def _probed(
+    module: ModuleType, config: ConnectionConfig, deadline: float
+) -> tuple[Finding, Exception | None]:
     try:
         found: Finding = module.probe(config, deadline=deadline)
-        return found
+        return found, None
     except Exception as exc:
-        return _explain(exc, config)
+        return _explain(exc, config), exc
+
+
+def _neighbour(finding: Finding, config: ConnectionConfig, *, until: float) -> Finding:
+    """The finding, or who was found there instead."""
+    said = neighbours.explain(config, timeout=min(3.0, until - 0.5))
+    return replace(finding, cause=said[0], advice=said[1]) if said else finding
 
 
 def _certificates(config: ConnectionConfig, left: float) -> tls.Seen | None:

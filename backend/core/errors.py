@@ -111,6 +111,10 @@ class CredentialsRefused(UpstreamError):
     """The outside system does not accept this user, password, key or token."""
 
 
+class WrongSystem(UpstreamError):
+    """Something answers at that address, and it is another system."""
+
+
 class UpstreamUnavailable(UpstreamError):
     status = 503
 

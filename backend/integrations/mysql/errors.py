@@ -18,6 +18,7 @@ from backend.core.errors import (
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
+    WrongSystem,
 )
 from backend.integrations import network
 from backend.integrations.network import Place
@@ -128,7 +129,7 @@ MEANINGS: dict[int, Meaning] = {
         CredentialsRefused, "the password has expired", "Change it on the server, then set it here."
     ),
     2006: Meaning(UpstreamUnavailable, "the server closed the connection", _LATER),
-    2012: Meaning(UpstreamError, "what answers there is not a MySQL server", "Check the port."),
+    2012: Meaning(WrongSystem, "what answers there is not a MySQL server", "Check the port."),
     2013: Meaning(
         UpstreamUnavailable,
         "the connection was lost before an answer came",
@@ -139,7 +140,7 @@ MEANINGS: dict[int, Meaning] = {
         "the server has no TLS, and the connection asks for it",
         "Set TLS to prefer or disable, or have it switched on at the server.",
     ),
-    2027: Meaning(UpstreamError, "what answers there is not a MySQL server", "Check the port."),
+    2027: Meaning(WrongSystem, "what answers there is not a MySQL server", "Check the port."),
     2059: Meaning(
         UpstreamError,
         "the account's way of signing in is one that the portal's driver does not know",
@@ -175,7 +176,7 @@ def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
         return meaning.kind(system, meaning.cause.replace("{name}", name), meaning.advice)
     if number in _CANNOT_CONNECT or number is None:
         if "packet" in str(exc).lower():  # pymysql's AssertionError-like words have no number
-            return UpstreamError(
+            return WrongSystem(
                 system, "what answers there is not a MySQL server", "Check host and port."
             )
         return UpstreamUnavailable(

@@ -14,6 +14,7 @@ from backend.core.errors import (
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
+    WrongSystem,
 )
 from backend.integrations import network
 from backend.integrations.network import Place
@@ -273,13 +274,7 @@ _WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
         "Give the portal the issuer's certificate, and enter the name that the server's is for.",
     ),
     (
-        SourceRefused,
-        "received invalid response to (SSL|GSSAPI) negotiation: H",
-        "a web server answers at that port, not PostgreSQL",
-        "Check host and port.",
-    ),
-    (
-        SourceRefused,
+        WrongSystem,
         "received invalid response to (SSL|GSSAPI) negotiation|expected authentication request",
         "what listens there is not PostgreSQL",
         "Check host and port.",

@@ -28,6 +28,7 @@ class Ask:
     def __init__(self, environment: EnvironmentView, kind: str) -> None:
         self.said: Said = {}
         self.trust = environment.trust
+        self.deadline = 60.0
         self._environment, self._kind = environment, kind
 
     def __call__(
@@ -44,7 +45,7 @@ class Ask:
         # Long enough for a busy machine; only who never answers is waited for in full. A driver
         # gives up a tenth earlier than the connection's test itself, which may be first all the
         # same when the machine is busy: then once more, with more time between the two.
-        deadline = 4.0 if case.startswith("no answer") else 60.0
+        deadline = 4.0 if case.startswith("no answer") else self.deadline
         result = probing.run(config, deadline=deadline)
         if self._kind in OWN_DEADLINE and result.cause.startswith("No answer within"):
             result = probing.run(config, deadline=40.0)
