@@ -10,9 +10,9 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
-from backend.accounts import approval, last_seen, repository, step_up, tokens
+from backend.accounts import approval, identity, last_seen, repository, step_up, tokens
 from backend.accounts.names import checked_name, checked_role
 from backend.accounts.schemas import ApiTokenPage, ApiTokenView, NewApiToken
 from backend.connections import resolve
@@ -20,7 +20,7 @@ from backend.core import access, audit, clock
 from backend.core.access import HAND_OUT_RIGHTS, PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotAuthenticated, NotFound, Waiting
-from backend.models.accounts import ApiToken
+from backend.models.accounts import Account, ApiToken
 
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
 SEEN_EVERY = timedelta(minutes=1)
@@ -88,7 +88,7 @@ def insert(
 ) -> ApiTokenView:
     """`add` with the hash of the raw token, which alone may wait for an approval."""
     access.require(actor, Permission.API_TOKENS_WRITE)
-    name, role, now = checked_name(name), checked_role(role), clock.now()
+    name, role = checked_name(name), checked_role(role)
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"A token is valid for 1 to {MAX_DAYS} days, not {days}.")
     only = _permissions(role, actions)
@@ -115,28 +115,34 @@ def insert(
         prefix=prefix,
         token_hash=token_hash,
         role=role.value,
-        created_at=now,
-        created_by=actor.name[:255],
-        expires_at=now + timedelta(days=days),
-        last_used_at=None,
-        last_address="",
+        expires_at=clock.now() + timedelta(days=days),
         actions=json.dumps(only) if only else "",
         environments=json.dumps([each.id for each in reach]) if reach else "",
         ask_only=ask_only,
-        revoked_at=None,
-        revoked_by="",
     )
+    return _store(session, actor, row, limits)
+
+
+def _store(
+    session: WriteSession, actor: Actor, row: ApiToken, limits: dict[str, Any]
+) -> ApiTokenView:
+    """A new token with who made it, and nothing known of its use."""
+    maker = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name)
+    row.created_at, row.created_by = clock.now(), actor.name[:255]
+    row.account_id = maker.account_id
+    row.last_used_at, row.last_address = None, ""
+    row.revoked_at, row.revoked_by = None, ""
     session.add(row)
     session.flush()
     audit.record(
         session,
         actor,
         "accounts:api_token:create",
-        subject=f"API token {name}",
+        subject=f"API token {row.name}",
         outcome="succeeded",
         details={"token_id": row.id, **limits},
     )
-    return _view(row, {each.id: each.name for each in reach})
+    return _view_of(session, row)
 
 
 def authenticate(session: ReadSession, raw_token: str, *, address: str = "") -> Actor:
@@ -167,15 +173,24 @@ def authenticate(session: ReadSession, raw_token: str, *, address: str = "") -> 
 
 
 def list_tokens(
-    session: ReadSession, actor: Actor, *, cursor: int | None = None, limit: int = MAX_PAGE
+    session: ReadSession,
+    actor: Actor,
+    *,
+    account_id: int | None = None,
+    cursor: int | None = None,
+    limit: int = MAX_PAGE,
 ) -> ApiTokenPage:
-    """Tokens, newest first, revoked ones included. cursor: `next_cursor` of the page before."""
+    """Tokens, newest first, revoked ones included. account_id: only those that this account made.
+    cursor: `next_cursor` of the page before."""
     access.require(actor, Permission.ACCOUNTS_READ)
     limit = max(1, min(limit, MAX_PAGE))
-    rows = repository.list_api_tokens(session, before=cursor, limit=limit + 1)
+    rows = repository.list_api_tokens(
+        session, before=cursor, limit=limit + 1, account_id=account_id
+    )
     items, known = rows[:limit], resolve.names(session)
+    makers = repository.find_accounts(session, {row.account_id or 0 for row in items})
     return ApiTokenPage(
-        items=[_view(row, known) for row in items],
+        items=[_view(row, known, makers.get(row.account_id or 0)) for row in items],
         next_cursor=items[-1].id if len(rows) > limit else None,
     )
 
@@ -187,16 +202,29 @@ def revoke(session: WriteSession, actor: Actor, *, token_id: int) -> ApiTokenVie
     if row is None:
         raise NotFound(f"There is no API token {token_id}.")
     if row.revoked_at is None:
-        row.revoked_at, row.revoked_by = clock.now(), actor.name[:255]
-        audit.record(
-            session,
-            actor,
-            "accounts:api_token:revoke",
-            subject=f"API token {row.name}",
-            outcome="succeeded",
-            details={"token_id": row.id},
-        )
-    return _view(row, resolve.names(session))
+        _end(session, actor, row, {})
+    return _view_of(session, row)
+
+
+def revoke_made_by(session: WriteSession, actor: Actor, *, account_id: int) -> list[int]:
+    """End every token in use that an account made; their numbers."""
+    access.require(actor, Permission.API_TOKENS_WRITE)
+    rows = repository.list_valid_api_tokens(session, account_id, clock.now())
+    for row in rows:
+        _end(session, actor, row, {"because_of_account": account_id})
+    return [row.id for row in rows]
+
+
+def _end(session: WriteSession, actor: Actor, row: ApiToken, details: dict[str, Any]) -> None:
+    row.revoked_at, row.revoked_by = clock.now(), actor.name[:255]
+    audit.record(
+        session,
+        actor,
+        "accounts:api_token:revoke",
+        subject=f"API token {row.name}",
+        outcome="succeeded",
+        details={"token_id": row.id, **details},
+    )
 
 
 def _permissions(role: Role, actions: Sequence[str]) -> list[str]:
@@ -217,11 +245,22 @@ def _permissions(role: Role, actions: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
+def _state(maker: Account | None) -> Literal["", "disabled", "deleted"]:
+    if maker is None or not (maker.disabled or maker.deleted_at):
+        return ""
+    return "deleted" if maker.deleted_at else "disabled"
+
+
 def _listed(text: str) -> list[Any]:
     return list(json.loads(text)) if text else []
 
 
-def _view(row: ApiToken, environments: Mapping[int, str]) -> ApiTokenView:
+def _view_of(session: ReadSession, row: ApiToken) -> ApiTokenView:
+    makers = repository.find_accounts(session, {row.account_id or 0})
+    return _view(row, resolve.names(session), makers.get(row.account_id or 0))
+
+
+def _view(row: ApiToken, environments: Mapping[int, str], maker: Account | None) -> ApiTokenView:
     return ApiTokenView(
         id=row.id,
         name=row.name,
@@ -229,6 +268,8 @@ def _view(row: ApiToken, environments: Mapping[int, str]) -> ApiTokenView:
         role=Role(row.role),
         created_at=row.created_at,
         created_by=row.created_by,
+        account_id=row.account_id,
+        maker_state=_state(maker),
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         last_address=row.last_address,

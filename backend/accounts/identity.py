@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.accounts import repository, step_up
-from backend.accounts.names import name_key
+from backend.accounts import step_up
 from backend.core import clock
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import ReadSession
@@ -56,12 +55,13 @@ def require_admin_behind(session: ReadSession, actor: Actor) -> None:
     A token outlives the role of who made it; what opens and ends accounts does not go by it alone.
     """
     token = session.get(ApiToken, actor.id) if actor.kind == "api_token" else None
-    if token is None or token.created_by.startswith(CLI) or token.created_by == SYSTEM.name:
+    if token is None:
+        return
+    of_nobody = token.created_by.startswith(CLI) or token.created_by == SYSTEM.name
+    if token.account_id is None and of_nobody:
         return
     maker = _maker(session, token)
-    # A namesake who came later did not make it.
-    known = maker is not None and maker.created_at <= token.created_at
-    if maker is None or not known or maker.disabled or maker.role != Role.ADMIN.value:
+    if maker is None or maker.disabled or maker.role != Role.ADMIN.value:
         raise NotPermitted(
             f"The API token {token.name} was made by {token.created_by}, who is no admin any more. "
             "Use a token that an admin made."
@@ -96,7 +96,7 @@ def _token(session: ReadSession, token_id: int) -> Identity:
 
 
 def _maker(session: ReadSession, token: ApiToken) -> Account | None:
-    """By name, as `created_by` keeps it; a login's tokens are not told apart from others' by it."""
-    if token.created_by.startswith(CLI):
+    """By its number: a namesake who came later did not make it."""
+    if token.account_id is None:
         return None
-    return repository.find_account(session, name_key(token.created_by))
+    return session.get(Account, token.account_id, populate_existing=True)

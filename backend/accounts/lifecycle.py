@@ -29,7 +29,7 @@ def rename(
     if other is not None and other.id != row.id:
         raise service.NameTaken(row.name)
     row.name_key, row.name_pinned = name_key(row.name), True
-    repository.rename_token_maker(session, before=before, after=row.name)
+    repository.rename_token_maker(session, account_id=row.id, name=row.name)
     service.changed(session, actor, "rename", row, {"before": before, "after": row.name})
     return service.view_of(row, 0)
 
@@ -107,7 +107,7 @@ def merge(
     said = {"into": target.name}
     service.ask_approval(session, actor, row, "merge", said, said)
     moved = repository.move_identities(session, source_id=row.id, target_id=target.id)
-    repository.rename_token_maker(session, before=row.name, after=target.name)
+    repository.rename_token_maker(session, account_id=row.id, name=target.name, now_of=target.id)
     service.changed(session, actor, "take_in", target, {"account": row.name})
     row.merged_into_id = target.id
     details = {"into": target.name, "into_id": target.id, "identities": moved}
@@ -115,18 +115,27 @@ def merge(
     return service.view_of(target, 0)
 
 
-def delete(session: WriteSession, actor: Actor, *, account_id: int, version: int) -> AccountView:
+def delete(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    account_id: int,
+    version: int,
+    revoke_tokens: bool = False,
+) -> AccountView:
     """Delete an account: nothing opens it any more, and its name is free.
 
     Its number stays taken, so that what it did is nobody else's; the audit log keeps the name.
-    Whom an identity provider still sends gets a new account. Raises Conflict for one's own,
+    Whom an identity provider still sends gets a new account. revoke_tokens: end the API tokens that
+    it made; else they go on, as the portal's (docs/adr/0015). Raises Conflict for one's own,
     ChangedMeanwhile, LastAdmin, NotFound, NotFresh.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     row = _ending(session, actor, account_id, version)
     view = service.view_of(row, 0)
     repository.delete_identities(session, row.id)
-    _bury(session, actor, "delete", row, {})
+    revoked = service.revoke_tokens_of(session, actor, row, wanted=revoke_tokens)
+    _bury(session, actor, "delete", row, revoked)
     return view
 
 

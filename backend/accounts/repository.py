@@ -1,10 +1,10 @@
 """All SQL of accounts, sessions and API tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -61,9 +61,19 @@ def delete_seen(session: WriteSession, account_id: int) -> None:
     session.execute(delete(NotificationSeen).where(NotificationSeen.account_id == account_id))
 
 
-def rename_token_maker(session: WriteSession, *, before: str, after: str) -> None:
-    """API tokens name their maker, whose approval of what they ask for would not count."""
-    session.execute(update(ApiToken).where(ApiToken.created_by == before).values(created_by=after))
+def rename_token_maker(
+    session: WriteSession, *, account_id: int, name: str, now_of: int | None = None
+) -> None:
+    """What an account made says its name of now. now_of: the account that it was merged into."""
+    values = {"created_by": name, "account_id": now_of or account_id}
+    made = ApiToken.account_id == account_id
+    session.execute(update(ApiToken).where(made).values(values))
+
+
+def find_accounts(session: ReadSession, account_ids: Collection[int]) -> dict[int, Account]:
+    """By number; deleted ones, too."""
+    rows = session.scalars(select(Account).where(Account.id.in_(account_ids)))
+    return {row.id: row for row in rows}
 
 
 def get_account(session: ReadSession, account_id: int) -> Account:
@@ -296,11 +306,25 @@ def find_api_token_by_id(session: ReadSession, token_id: int) -> ApiToken | None
     return session.get(ApiToken, token_id)
 
 
-def list_api_tokens(session: ReadSession, *, before: int | None, limit: int) -> list[ApiToken]:
+def list_api_tokens(
+    session: ReadSession, *, before: int | None, limit: int, account_id: int | None = None
+) -> list[ApiToken]:
     query = select(ApiToken).order_by(ApiToken.id.desc()).limit(limit)
+    if account_id is not None:
+        query = query.where(ApiToken.account_id == account_id)
     if before is not None:
         query = query.where(ApiToken.id < before)
     return list(session.scalars(query))
+
+
+def list_valid_api_tokens(session: WriteSession, account_id: int, now: datetime) -> list[ApiToken]:
+    """Those that an account made and that are still accepted."""
+    query = select(ApiToken).where(
+        ApiToken.account_id == account_id,
+        ApiToken.revoked_at.is_(None),
+        or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
+    )
+    return list(session.scalars(query.order_by(ApiToken.id)))
 
 
 def list_expiring_api_tokens(

@@ -99,7 +99,11 @@ class SessionView:
 
 
 class ApiTokenView(View):
-    """One API token, without the token. actions, environments: its limits; empty: none."""
+    """One API token, without the token. actions, environments: its limits; empty: none.
+
+    account_id: the account that made it, None for a login at the command line. maker_state: of that
+    account, "" while it is enabled or there is none.
+    """
 
     id: int
     name: str
@@ -107,6 +111,8 @@ class ApiTokenView(View):
     role: Role
     created_at: datetime
     created_by: str
+    account_id: int | None
+    maker_state: Literal["", "disabled", "deleted"]
     expires_at: datetime | None
     last_used_at: datetime | None
     last_address: str
@@ -115,6 +121,11 @@ class ApiTokenView(View):
     ask_only: bool
     revoked_at: datetime | None
     revoked_by: str
+
+    @property
+    def made_by(self) -> str:
+        """Who made it, and whether they are gone, for people."""
+        return f"{self.created_by} ({self.maker_state})" if self.maker_state else self.created_by
 
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
     @property

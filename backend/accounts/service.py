@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from backend.accounts import approval, passwords, repository, sessions, step_up
+from backend.accounts import api_tokens, approval, passwords, repository, sessions, step_up
 from backend.accounts.names import checked_name, checked_role, name_key
 from backend.accounts.schemas import AccountPage, AccountView
 from backend.core import access, audit, clock
@@ -38,11 +38,6 @@ class LastAdmin(Conflict):
             f"{name} is the last admin who can sign in with a password. Make another admin first."
         )
         self.name = name
-
-
-class WrongPassword(InvalidInput):
-    def __init__(self) -> None:
-        super().__init__("The current password is wrong.")
 
 
 @dataclass(frozen=True)
@@ -218,12 +213,19 @@ def set_role(
 
 
 def set_disabled(
-    session: WriteSession, actor: Actor, *, account_id: int, disabled: bool, version: int
+    session: WriteSession,
+    actor: Actor,
+    *,
+    account_id: int,
+    disabled: bool,
+    version: int,
+    revoke_tokens: bool = False,
 ) -> AccountView:
     """Disable (ends every session at once) or enable an account.
 
-    Raises ChangedMeanwhile, LastAdmin, NotFound; Conflict for one's own account; Waiting where a
-    policy asks for an approval to enable. To disable never waits: it may be urgent.
+    revoke_tokens: with disabling, end the API tokens that it made, too. Raises ChangedMeanwhile,
+    LastAdmin, NotFound; Conflict for one's own account; Waiting where a policy asks for an approval
+    to enable. To disable never waits: it may be urgent.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
     if disabled and actor.kind == "user" and account_id == actor.id:
@@ -233,10 +235,12 @@ def set_disabled(
         step_up.require(session, actor)
         ask_approval(session, actor, row, "enable", {"disabled": False}, {"enable": "yes"})
     row.disabled = disabled
-    ended = 0
+    details: dict[str, Any] = {"sessions_ended": 0}
     if disabled:
         ended = sessions.end_all(session, account_id=account_id, reason="account disabled")
-    changed(session, actor, "disable" if disabled else "enable", row, {"sessions_ended": ended})
+        revoked = revoke_tokens_of(session, actor, row, wanted=revoke_tokens)
+        details = {"sessions_ended": ended, **revoked}
+    changed(session, actor, "disable" if disabled else "enable", row, details)
     return view_of(row, 0)
 
 
@@ -294,28 +298,14 @@ def reset_second_factor(
     return view_of(row, 0)
 
 
-def change_own_password(
-    session: WriteSession, actor: Actor, *, current: str, new: str, session_id: int
-) -> int:
-    """Set a new password of one's own and end one's other sessions; returns how many.
-
-    Raises WrongPassword, and InvalidInput when the new one may not be used.
-    """
-    access.require(actor, Permission.OWN_ACCOUNT)
-    row = repository.get_account_locked(session, actor.id)
-    if actor.kind != "user" or row.password_hash is None:
-        raise InvalidInput("Your password is kept by the identity provider; change it there.")
-    if len(current) > passwords.MAX_LENGTH or not passwords.verify(current, row.password_hash):
-        raise WrongPassword()
-    if current == new:
-        raise InvalidInput("The new password is the current one. Choose another one.")
-    row.password_hash = passwords.hash_password(passwords.check_new(new, name=row.name))
-    row.password_changed_at, row.must_change_password = clock.now(), False
-    ended = sessions.end_all(
-        session, account_id=row.id, reason="password changed", except_session_id=session_id
-    )
-    changed(session, actor, "change_password", row, {"sessions_ended": ended})
-    return ended
+def revoke_tokens_of(
+    session: WriteSession, actor: Actor, row: Account, *, wanted: bool
+) -> dict[str, Any]:
+    """What the audit log says of it: the numbers of the tokens that an ending account made and
+    that ended with it, where that is wanted."""
+    if not wanted:
+        return {}
+    return {"tokens_revoked": api_tokens.revoke_made_by(session, actor, account_id=row.id)}
 
 
 def ask_approval(

@@ -9,7 +9,8 @@ from backend.accounts import api_tokens, emergency, lifecycle, service
 from backend.cli import common as cli
 from backend.cli.common import Json, Yes, new_app
 from backend.core import clock, role_words
-from backend.core.access import Role
+from backend.core.access import Actor, Role
+from backend.core.database import WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
 
@@ -21,6 +22,9 @@ RoleName = Annotated[
     str, typer.Option("--role", help="viewer, steward, operator, auditor or admin.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
+RevokeTokens = Annotated[
+    bool, typer.Option("--revoke-tokens", help="End the API tokens that it made, too.")
+]
 
 
 @app.command("add")
@@ -69,9 +73,9 @@ def roles(as_json: Json = False) -> None:
 
 
 @app.command("disable")
-def disable(name: Name, as_json: Json = False) -> None:
+def disable(name: Name, revoke_tokens: RevokeTokens = False, as_json: Json = False) -> None:
     """Disable an account and end its sessions at once."""
-    _set_disabled(name, disabled=True, as_json=as_json)
+    _set_disabled(name, disabled=True, revoke_tokens=revoke_tokens, as_json=as_json)
 
 
 @app.command("enable")
@@ -209,13 +213,22 @@ def merge(
 
 
 @app.command("delete")
-def delete(name: Name, yes: Yes = False, as_json: Json = False) -> None:
+def delete(
+    name: Name, revoke_tokens: RevokeTokens = False, yes: Yes = False, as_json: Json = False
+) -> None:
     """Delete an account and end its sessions; its name is free afterwards."""
     with cli.unit_write() as (session, actor):
         view = service.get_by_name(session, actor, name=name)
         cli.confirm(f"Delete the account {view.name}?", yes=yes)
-        view = lifecycle.delete(session, actor, account_id=view.id, version=view.version)
-    cli.emit(view, as_json, f"Account {view.name} is deleted.")
+        view = lifecycle.delete(
+            session,
+            actor,
+            account_id=view.id,
+            version=view.version,
+            revoke_tokens=revoke_tokens,
+        )
+        left = _left(session, actor, view.id)
+    cli.emit(view, as_json, f"Account {view.name} is deleted.{left}")
 
 
 @tokens_app.command("add")
@@ -260,13 +273,17 @@ def add_token(
 
 @tokens_app.command("list")
 def list_tokens(
+    made_by: Annotated[
+        str, typer.Option("--made-by", metavar="ACCOUNT", help="Only those that it made.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=api_tokens.MAX_PAGE)] = api_tokens.MAX_PAGE,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     as_json: Json = False,
 ) -> None:
     """API tokens, newest first, without the token itself."""
     with cli.unit_read() as (session, actor):
-        page = api_tokens.list_tokens(session, actor, cursor=cursor, limit=limit)
+        maker = service.get_by_name(session, actor, name=made_by).id if made_by else None
+        page = api_tokens.list_tokens(session, actor, account_id=maker, cursor=cursor, limit=limit)
     rows = [
         [
             view.id,
@@ -278,6 +295,7 @@ def list_tokens(
             view.last_address,
             ", ".join(["ask only"] * view.ask_only + view.actions) or "all",
             ", ".join(view.environments) or "all",
+            view.made_by,
         ]
         for view in page.items
     ]
@@ -291,6 +309,7 @@ def list_tokens(
         "FROM",
         "ACTIONS",
         "ENVIRONMENTS",
+        "MADE BY",
     ]
     text = cli.table(headers, rows)
     cli.emit(page, as_json, text + cli.more(page.next_cursor))
@@ -306,14 +325,29 @@ def revoke_token(
     typer.echo(f"API token {view.name} is revoked.")
 
 
-def _set_disabled(name: str, *, disabled: bool, as_json: bool) -> None:
+def _set_disabled(name: str, *, disabled: bool, as_json: bool, revoke_tokens: bool = False) -> None:
     with cli.unit_write() as (session, actor):
         view = service.get_by_name(session, actor, name=name)
         view = service.set_disabled(
-            session, actor, account_id=view.id, disabled=disabled, version=view.version
+            session,
+            actor,
+            account_id=view.id,
+            disabled=disabled,
+            version=view.version,
+            revoke_tokens=revoke_tokens,
         )
+        left = _left(session, actor, view.id) if disabled else ""
     word = "disabled" if view.disabled else "enabled"
-    cli.emit(view, as_json, f"Account {view.name} is {word}.")
+    cli.emit(view, as_json, f"Account {view.name} is {word}.{left}")
+
+
+def _left(session: WriteSession, actor: Actor, account_id: int) -> str:
+    """A line that names the tokens which an account leaves behind, "" for none."""
+    page = api_tokens.list_tokens(session, actor, account_id=account_id)
+    valid = [f"{view.name} (ID {view.id})" for view in page.items if view.state == "valid"]
+    if not valid:
+        return ""
+    return f"\nAPI tokens that it made go on: {', '.join(valid)}. `tokens revoke ID` ends one."
 
 
 def _new_password() -> str:

@@ -167,6 +167,8 @@ class ApiToken(Base):
     role: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(255))
+    #: The account that made it, itself or by a token of its own; None: a login at the command line.
+    account_id: Mapped[int | None] = mapped_column(BigId)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_address: Mapped[str] = mapped_column(String(64))

@@ -13,6 +13,7 @@ from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
 from backend.accounts.schemas import AccountPage, AccountView
 from backend.core.access import Role
 from backend.core.words import counted
+from pages.accounts import token_list
 from pages.shared import confirm, filters, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -159,7 +160,7 @@ def dialogs(view: AccountView) -> None:
     confirm.ask(
         "accounts.disable.dialog",
         title=f"Disable {escape(view.name)}?",
-        body=f"{view.name} can no longer sign in. {ends} It can be enabled again.",
+        body=lambda: _what_stops(view, ends),
         action="Disable",
         on_confirm=lambda: _set_disabled(view, True),
     )
@@ -180,6 +181,11 @@ def dialogs(view: AccountView) -> None:
     )
 
 
+def _what_stops(view: AccountView, ends: str) -> None:
+    st.markdown(f"{escape(view.name)} can no longer sign in. {ends} It can be enabled again.")
+    token_list.offer_to_revoke(view.id)
+
+
 def _reset_factor(view: AccountView) -> None:
     done = calls.write(service.reset_second_factor, account_id=view.id, version=view.version)
     if done:
@@ -197,7 +203,11 @@ def _save_role(view: AccountView, role_key: str) -> None:
 def _set_disabled(view: AccountView, disabled: bool) -> None:
     with flash.deferring():
         done = calls.write(
-            service.set_disabled, account_id=view.id, disabled=disabled, version=view.version
+            service.set_disabled,
+            account_id=view.id,
+            disabled=disabled,
+            version=view.version,
+            revoke_tokens=disabled and token_list.shall_revoke(),
         )
     if done:
         flash.success(f"{escape(view.name)} is {'disabled' if disabled else 'enabled'}.")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from backend.accounts import lifecycle
 from backend.accounts.schemas import AccountView
+from pages.accounts import token_list
 from pages.shared import confirm, filters, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -117,9 +118,7 @@ def dialogs(view: AccountView) -> None:
     confirm.ask(
         "accounts.delete.dialog",
         title=f"Delete {escape(view.name)}?",
-        body=f"Nothing opens {view.name} any more, live sessions end, and the name is free. The "
-        "audit log keeps what was done under it. Whom an identity provider still gives a role gets "
-        "a new account at the next sign-in.",
+        body=lambda: _what_ends(view),
         action="Delete",
         typed=view.name,
         on_confirm=lambda: _delete(view),
@@ -135,8 +134,23 @@ def dialogs(view: AccountView) -> None:
     )
 
 
+def _what_ends(view: AccountView) -> None:
+    st.markdown(
+        f"Nothing opens {escape(view.name)} any more, live sessions end, and the name is free. The "
+        "audit log keeps what was done under it. Whom an identity provider still gives a role gets "
+        "a new account at the next sign-in."
+    )
+    token_list.offer_to_revoke(view.id)
+
+
 def _delete(view: AccountView) -> None:
-    if calls.write(lifecycle.delete, account_id=view.id, version=view.version):
+    done = calls.write(
+        lifecycle.delete,
+        account_id=view.id,
+        version=view.version,
+        revoke_tokens=token_list.shall_revoke(),
+    )
+    if done:
         filters.put("account", None)
         flash.success(f"The account {escape(view.name)} is deleted.")
 

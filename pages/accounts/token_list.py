@@ -8,6 +8,7 @@ from backend.accounts import api_tokens
 from backend.accounts.schemas import ApiTokenPage, ApiTokenView
 from backend.connections import environments as all_environments
 from backend.core.access import Permission, Role
+from backend.core.words import counted
 from pages.shared import confirm, filters, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -16,6 +17,8 @@ ROLES = tuple(role.value for role in Role)
 #: Areas first, then each action; one that the role does not have is refused with those it has.
 _ACTIONS = (*dict.fromkeys(p.split(":")[0] for p in Permission), *(p.value for p in Permission))
 _MADE = "tokens.create.made"
+_REVOKE = "accounts.revoke_tokens"
+_MANY = "API tokens that this account made go"
 
 
 def create_form() -> None:
@@ -103,7 +106,7 @@ def _row(view: ApiTokenView) -> dict[str, Any]:
         "From": view.last_address,
         "Limited to": _limits(view),
         "Created": view.created_at,
-        "Created by": view.created_by,
+        "Created by": view.made_by,
         "Revoked by": view.revoked_by,
         "Begins with": f"spt_{view.prefix}_…",
     }
@@ -112,6 +115,24 @@ def _row(view: ApiTokenView) -> dict[str, Any]:
 def _page(before: int | None) -> tuple[list[ApiTokenView], int | None]:
     page = calls.fetch(api_tokens.list_tokens, cursor=before)
     return page.items, page.next_cursor
+
+
+def offer_to_revoke(account_id: int) -> None:
+    """In the question before an account ends: the tokens in use that it made, and a box to end
+    them, too."""
+    page = calls.read(api_tokens.list_tokens, account_id=account_id)
+    valid = [view for view in page.items if view.state == "valid"]
+    if not valid:
+        return
+    these = counted(len(valid), "API token that this account made goes", _MANY)
+    names = ", ".join(f"{view.name} ({view.role.value})" for view in valid[:20])
+    st.markdown(f"{these} on, as the portal's own: {escape(names)}{' …' * (len(valid) > 20)}")
+    st.checkbox("Revoke them too", key=_REVOKE)
+
+
+def shall_revoke() -> bool:
+    """What was ticked there."""
+    return bool(st.session_state.get(_REVOKE, False))
 
 
 def _details(view: ApiTokenView) -> None:

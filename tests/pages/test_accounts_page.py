@@ -150,6 +150,21 @@ class TestActions:
         assert [*map(list, page.dataframe[0].value["State"])] == [["disabled"], ["enabled"]]
         assert list(page.dataframe[0].value["Live sessions"]) == [0, 1]
 
+    def test_offers_to_revoke_the_tokens_that_it_made(
+        self, page: AppTest, database: Database, ann: int
+    ) -> None:
+        with database.write() as session:
+            maker = Actor(ann, "ann", Role.ADMIN, "user")
+            api_tokens.add(session, maker, name="nightly", role="viewer")
+        choose(page, "accounts.table", 0)
+        click(page, "accounts.disable")
+        assert "nightly (viewer)" in str([each.value for each in page.markdown])
+        page.checkbox(key="accounts.revoke_tokens").check().run()
+        click(page, "accounts.disable.dialog.confirm")
+        with database.read() as session:
+            (view,) = api_tokens.list_tokens(session, SYSTEM).items
+        assert (view.state, view.made_by) == ("revoked", "ann (disabled)")
+
     def test_resets_a_password_and_shows_it_once(self, page: AppTest) -> None:
         choose(page, "accounts.table", 0)
         click(page, "accounts.reset")

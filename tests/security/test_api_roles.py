@@ -76,6 +76,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
     ),
     "POST /api/accounts/{account_id}/merge": (P.ACCOUNTS_WRITE, {"into": "x", "version": 1}),
     "DELETE /api/accounts/{account_id}": (P.ACCOUNTS_WRITE, {"version": 1}),
+    "POST /api/accounts/{account_id}/disable": (P.ACCOUNTS_WRITE, {"version": 1}),
     "GET /api/request": (P.ACCOUNTS_READ, None),
     "GET /api/tokens": (P.ACCOUNTS_READ, None),
     "POST /api/deployment/check": (P.API_TOKENS_WRITE, None),

@@ -44,6 +44,12 @@ class Merge(Version):
     into: str = Field(min_length=1, max_length=150)
 
 
+class End(Version):
+    """revoke_tokens: end the API tokens that the account made, too."""
+
+    revoke_tokens: bool = False
+
+
 class Identities(BaseModel):
     items: list[IdentityView]
 
@@ -111,9 +117,29 @@ def merge(session: Writer, caller: Caller, account_id: Number, body: Merge) -> A
 
 
 @router.delete("/accounts/{account_id}")
-def delete(session: Writer, caller: Caller, account_id: Number, body: Version) -> AccountView:
-    """Delete an account and end its sessions; its name is free afterwards."""
-    return lifecycle.delete(session, caller, account_id=account_id, version=body.version)
+def delete(session: Writer, caller: Caller, account_id: Number, body: End) -> AccountView:
+    """Delete an account and end its sessions; its name is free afterwards. The API tokens that it
+    made (`GET /api/tokens?account_id=`) go on unless `revoke_tokens` ends them, too."""
+    return lifecycle.delete(
+        session,
+        caller,
+        account_id=account_id,
+        version=body.version,
+        revoke_tokens=body.revoke_tokens,
+    )
+
+
+@router.post("/accounts/{account_id}/disable")
+def disable(session: Writer, caller: Caller, account_id: Number, body: End) -> AccountView:
+    """End an account's sessions and let nobody sign in with it, until an admin enables it."""
+    return service.set_disabled(
+        session,
+        caller,
+        account_id=account_id,
+        disabled=True,
+        version=body.version,
+        revoke_tokens=body.revoke_tokens,
+    )
 
 
 @router.post("/deployment/check", status_code=202)
@@ -140,8 +166,13 @@ def describe_request(request: Request, caller: Caller) -> RequestView:
 def list_tokens(
     session: Reader,
     caller: Caller,
+    account_id: Annotated[
+        int | None, Query(ge=1, le=2**53, description="Only those that this account made.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=api_tokens.MAX_PAGE)] = 50,
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> ApiTokenPage:
     """API tokens, newest first, without the token itself."""
-    return api_tokens.list_tokens(session, caller, cursor=cursor, limit=limit)
+    return api_tokens.list_tokens(
+        session, caller, account_id=account_id, cursor=cursor, limit=limit
+    )

@@ -291,6 +291,82 @@ class TestAccountsOfTokens:
             self.delete(database, token, ben.id)
 
 
+class TestTokensOfWhoIsGone:
+    """They are the portal's (docs/adr/0015): they go on, are named, and can be ended with it."""
+
+    @pytest.fixture
+    def ann(self, database: Database, add_account: AddAccount) -> Actor:
+        add_account("zoe", Role.ADMIN)
+        ann = Actor(add_account("ann", Role.ADMIN).id, "ann", Role.ADMIN, "user")
+        with database.write() as session:
+            api_tokens.add(session, SYSTEM, name="other", role="viewer")
+            for name in ("ci", "nightly"):
+                api_tokens.add(session, ann, name=name, role="viewer")
+        return ann
+
+    def said(self, database: Database, **filters: int) -> dict[str, tuple[str, str]]:
+        with database.read() as session:
+            page = api_tokens.list_tokens(session, SYSTEM, **filters)
+        return {view.name: (view.state, view.made_by) for view in page.items}
+
+    def test_they_go_on_and_say_so(self, database: Database, ann: Actor) -> None:
+        with database.write() as session:
+            service.set_disabled(session, SYSTEM, account_id=ann.id, disabled=True, version=1)
+        assert self.said(database)["ci"] == ("valid", "ann (disabled)")
+        with database.write() as session:
+            lifecycle.delete(session, SYSTEM, account_id=ann.id, version=2)
+        assert self.said(database) == {
+            "nightly": ("valid", "ann (deleted)"),
+            "ci": ("valid", "ann (deleted)"),
+            "other": ("valid", "system"),
+        }
+        assert set(self.said(database, account_id=ann.id)) == {"nightly", "ci"}
+
+    @pytest.mark.parametrize("verb", ["disable", "delete"])
+    def test_or_end_with_the_account_and_each_is_audited(
+        self, database: Database, ann: Actor, verb: str
+    ) -> None:
+        named = {"account_id": ann.id, "version": 1, "revoke_tokens": True}
+        with database.write() as session:
+            if verb == "delete":
+                lifecycle.delete(session, SYSTEM, **named)
+            else:
+                service.set_disabled(session, SYSTEM, disabled=True, **named)
+        states = {name: state for name, (state, _) in self.said(database).items()}
+        assert states == {"nightly": "revoked", "ci": "revoked", "other": "valid"}
+        with database.read() as session:
+            events = audit_log.list_events(session, SYSTEM, filters=AuditFilter()).items
+        revoked = [each for each in events if each.action == "accounts:api_token:revoke"]
+        assert {each.subject for each in revoked} == {"API token ci", "API token nightly"}
+
+    def test_a_namesake_who_came_later_made_none_of_them(
+        self, database: Database, add_account: AddAccount, ann: Actor
+    ) -> None:
+        with database.write() as session:
+            lifecycle.delete(session, SYSTEM, account_id=ann.id, version=1)
+        later = add_account("ann", Role.ADMIN)
+        assert self.said(database, account_id=later.id) == {}
+        with database.read() as session:
+            (token, _other) = api_tokens.list_tokens(session, SYSTEM, account_id=ann.id).items
+            found = identity.of(session, kind="api_token", id=token.id, name=token.name)
+        assert f"user:{later.id}" not in found.keys
+        with database.write() as session:
+            service.set_disabled(
+                session, SYSTEM, account_id=later.id, disabled=True, version=1, revoke_tokens=True
+            )
+        assert self.said(database)["ci"] == ("valid", "ann (deleted)")
+
+    def test_a_token_that_a_token_made_counts_as_its_makers(
+        self, database: Database, ann: Actor
+    ) -> None:
+        with database.write() as session:
+            made = api_tokens.add(session, ann, name="maker", role="admin")
+        with database.write() as session:
+            token = api_tokens.authenticate(session, made.raw)
+            api_tokens.add(session, token, name="made", role="viewer")
+        assert "made" in self.said(database, account_id=ann.id)
+
+
 class TestAfterwards:
     def test_who_was_merged_is_the_one_who_goes_on(
         self, database: Database, add_account: AddAccount

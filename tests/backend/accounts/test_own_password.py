@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from backend.accounts import own_password, sign_in
+from backend.accounts.own_password import WrongPassword
 from backend.accounts.schemas import AccountView
-from backend.accounts.service import WrongPassword
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, TooManyAttempts

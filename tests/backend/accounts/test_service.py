@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.accounts import api_tokens, audit_log, service, sessions, sign_in
+from backend.accounts import api_tokens, audit_log, own_password, service, sessions, sign_in
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AccountView
 from backend.core import access
@@ -258,7 +258,7 @@ class TestResetPassword:
 class TestChangeOwnPassword:
     def own(self, database: Database, account: AccountView, **more: Any) -> Any:
         arguments = {"current": PASSWORD, "new": NEW, "session_id": 1, **more}
-        return change(database, service.change_own_password, as_actor(account), **arguments)
+        return change(database, own_password.change_own_password, as_actor(account), **arguments)
 
     def test_ends_the_other_sessions_and_keeps_this_one(
         self, database: Database, add_account: AddAccount
@@ -302,7 +302,7 @@ class TestChangeOwnPassword:
         token = Actor(id=ann.id, name="ci", role=Role.ADMIN, kind="api_token")
         with pytest.raises(InvalidInput):
             change(
-                database, service.change_own_password, token,
+                database, own_password.change_own_password, token,
                 current=PASSWORD, new=NEW, session_id=1,
             )  # fmt: skip
 

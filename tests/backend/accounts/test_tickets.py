@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from backend.accounts import repository, service, sessions, tickets
+from backend.accounts import own_password, repository, service, sessions, tickets
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated
@@ -93,7 +93,7 @@ class TestRedeem:
         actor = Actor(id=ann.id, name=ann.name, role=ann.role, kind="user")
         ticket = issue(database, ann.id)
         with database.write() as session:
-            service.change_own_password(
+            own_password.change_own_password(
                 session, actor, current=PASSWORD, new="another word for lamps", session_id=0
             )
         with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):

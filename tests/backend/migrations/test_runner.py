@@ -68,6 +68,39 @@ class TestUpgrade:
         assert runner.current(empty) == runner.newest()
 
 
+class TestTokenMakers:
+    """Migration 0027 finds the account that made each API token by its name of then."""
+
+    def test_a_namesake_who_came_later_made_none(self, empty: Database) -> None:
+        runner.upgrade(empty, revision="0026_alerts_seen")
+        with empty.write() as session:
+            for name, made in (("ann", "2026-01-01"), ("ben", "2026-03-01")):
+                session.execute(_ACCOUNT, {"name": name, "at": f"{made} 00:00:00.000000"})
+            for by in ("ann", "ben", "cli:root"):
+                session.execute(_TOKEN, {"by": by, "at": "2026-02-01 00:00:00.000000"})
+        runner.upgrade(empty)
+        with empty.read() as session:
+            found = session.execute(
+                text(
+                    "SELECT t.created_by, a.name FROM api_tokens t"
+                    " LEFT JOIN accounts a ON a.id = t.account_id"
+                )
+            )
+            assert dict(map(tuple, found)) == {"ann": "ann", "ben": None, "cli:root": None}
+
+
+_ACCOUNT = text(
+    "INSERT INTO accounts (name, name_key, role, must_change_password, disabled, name_pinned,"
+    " created_at, created_by, version)"
+    " VALUES (:name, :name, 'admin', false, false, false, :at, 'system', 1)"
+)
+_TOKEN = text(
+    "INSERT INTO api_tokens (name, prefix, token_hash, role, created_at, created_by, last_address,"
+    " actions, environments, ask_only, revoked_by)"
+    " VALUES ('ci', :by, 'x', 'viewer', :at, :by, '', '', '', false, '')"
+)
+
+
 class TestEnvironmentNumbers:
     """Migration 0006 makes SQLite's table of environments anew."""
 
