@@ -11,6 +11,11 @@ from backend.tokenization.engines import engine_for
 from backend.tokenization.schemas import Method, Preview, TableReport
 from backend.tokenization.sources import NOT_CONFIGURED, Source
 
+_OTHER_KEY = (
+    "The key or scheme is not the one of the last run on this dataset: equal values get other "
+    "tokens than before."
+)
+
 
 def preview(
     database: Database,
@@ -50,21 +55,12 @@ def preview(
         guesses.append(detection.detect(columns, seen.dataset, rules, values))
         return guesses[-1]
 
-    report = engine_for(source).preview(
-        tokenizer,
-        rules.sample_rows,
-        detect,
-        how,
-    )
+    report = engine_for(source).preview(tokenizer, rules.sample_rows, detect, how)
     report = _with_possible(report, guesses)
     report = joins.explained(report, tokenizer, dataset, earlier)
-    warnings = report.warnings
     if last_key is not None and last_key != tokenizer.fingerprint():
-        warnings += (
-            "The key or scheme is not the one of the last run on this dataset: equal values get "
-            "other tokens than before.",
-        )
-    shown = _shown(source, replace(report, warnings=warnings), seen.note)
+        report = replace(report, warnings=(*report.warnings, _OTHER_KEY))
+    shown = _shown(source, report, seen.note)
     if pace is None or not report.rows_to_update or report.rows_total is None:
         return shown
     return replace(shown, seconds_estimated=report.rows_total * pace)

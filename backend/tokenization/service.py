@@ -78,6 +78,19 @@ def start(
             return _skip(session, actor, source, trigger, columns or ())
     engine_for(source).require_columns(columns or ())
     choices = _with_schemes(source, _choices(source, columns, reasons or {}), chosen)
+    return _ask(database, actor, source, trigger, choices, rows_expected, how)
+
+
+def _ask(
+    database: Database,
+    actor: Actor,
+    source: Source,
+    trigger: Trigger,
+    choices: list[ColumnChoice],
+    rows_expected: int | None,
+    how: "How",
+) -> RunView:
+    """Queue it, unless a policy asks for approval first."""
     fingerprint = sources.tokenizer(database, actor, source).fingerprint()
     intent = _intent(source, trigger, choices, fingerprint, rows_expected, how)
     _free_abandoned(database, source)

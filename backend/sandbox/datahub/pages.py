@@ -1,5 +1,6 @@
 """A small web interface, so that a person can look at "DataHub": the datasets, and one of them."""
 
+import re
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,8 @@ _HEADERS = {
     "X_Content_Type_Options": "nosniff",
     "Cache_Control": "no-store",
 }
+#: A link of Markdown in text that was escaped already; only such addresses may be clicked.
+_LINK = re.compile(r"\[([^\]\[]+)\]\((https?://[^\s()]+)\)")
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 .note { background: #eef; padding: .5rem 1rem; border-radius: .5rem }
@@ -55,7 +58,7 @@ class Pages:
         parts = [
             f"<p><code>{escape(urn)}</code></p>",
             f"<p>{_tags(self._aspect(urn, 'globalTags')) or 'No tags'}</p>",
-            f"<h2>Documentation</h2><pre>{escape(text)}</pre>",
+            f"<h2>Documentation</h2><pre>{_LINK.sub(_link, escape(text))}</pre>",
             self._links(urn),
             self._fields(urn),
             _properties(properties.get("customProperties") or {}),
@@ -98,6 +101,10 @@ def _properties(properties: Json) -> str:
         for key, value in sorted(properties.items())
     )
     return f"<h2>Properties</h2><table>{rows}</table>" if rows else ""
+
+
+def _link(found: re.Match[str]) -> str:
+    return f"<a href='{found[2]}' rel='noreferrer'>{found[1]}</a>"
 
 
 def _tags(holder: Json | None) -> str:

@@ -94,15 +94,8 @@ def rewrite(
             connection.commit()
             judged = _judged(cursor, table, names) if method is Method.REKEY else {}
             held = {name: each.sizes for name, each in judged.items()}
-            hashed = bool(judged) or not facts.sees_triggers
-            before = count(
-                cursor,
-                table,
-                names,
-                locked=True,
-                after=(tokenizer, key) if hashed else None,
-                held=held,
-            )
+            after = (tokenizer, key) if judged or not facts.sees_triggers else None
+            before = count(cursor, table, names, locked=True, after=after, held=held)
             _require_unaltered(cursor, table, facts)
             control.started(lock)
             control.progress(0.0, before.rows_total, 0)
