@@ -241,7 +241,7 @@ class TestRun:
         def cancelled_meanwhile(*arguments: Any, **more: Any) -> int:
             with catalogued.database.write() as session:
                 jobs.cancel(session, ADMIN, job_id=view.job_id or 0)
-            arguments[4]._ctx._checked = 0.0
+            arguments[2]._ctx._checked = 0.0
             return original(*arguments, **more)
 
         monkeypatch.setattr(rewrite, "_rewrite_blocks", cancelled_meanwhile)
