@@ -13,6 +13,7 @@ from backend.accounts.providers import Provider
 from backend.core import clock
 from backend.core.access import Role
 from backend.core.errors import NotPermitted
+from backend.integrations.oidc import overage
 from backend.integrations.oidc.client import LEEWAY_SECONDS
 
 #: The first that fits.
@@ -41,7 +42,8 @@ def role_of(provider: Provider, claims: Claims) -> Role | None:
     if not found and _left_out(provider, claims):
         raise NotPermitted(
             f"You are in more groups than the identity provider puts into its answer "
-            f"({provider.groups_claim}). An admin limits the claim to the portal's groups."
+            f"({provider.groups_claim}), and it does not tell the portal which. An admin adds "
+            "User.Read to scope, or limits the claim to the portal's groups."
         )
     return found[0].role if found else None
 
@@ -161,8 +163,7 @@ def _check_allowed(provider: Provider, groups: set[str], email: str) -> None:
 
 
 def _left_out(provider: Provider, claims: Claims) -> bool:
-    names = claims.get("_claim_names")
-    return isinstance(names, Mapping) and provider.groups_claim in names
+    return provider.groups_claim == overage.CLAIM and overage.left_out(claims)
 
 
 def _entry(entry: str) -> str:

@@ -35,6 +35,8 @@ class Provider:
                 Route("/jwks", self._jwks),
                 Route("/userinfo", self._userinfo),
                 Route("/end", self._end),
+                Route("/v1.0/me/getMemberObjects", self._groups, methods=["POST"]),
+                Route("/v1.0/more", self._groups),
             ]
         )
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
@@ -52,6 +54,9 @@ class Provider:
         self.expires_in = 300
         self.document: dict[str, Any] = {}
         self.keys: list[dict[str, Any]] | None = None
+        #: What Microsoft Graph answers about groups, page by page; what it was asked.
+        self.graph: list[tuple[int, dict[str, Any]]] = []
+        self.graph_asked: list[tuple[str, str, bytes]] = []
 
     def __enter__(self) -> "Provider":
         self._thread.start()
@@ -128,6 +133,13 @@ class Provider:
     async def _userinfo(self, _request: Request) -> JSONResponse:
         said = {"sub": self.person.get("sub"), **self.userinfo}
         return JSONResponse(said, self.userinfo_status)
+
+    async def _groups(self, request: Request) -> JSONResponse:
+        """As Microsoft documents directoryObject: getMemberObjects."""
+        authorization = request.headers.get("authorization", "")
+        self.graph_asked.append((request.method, authorization, await request.body()))
+        status, document = self.graph[len(self.graph_asked) - 1]
+        return JSONResponse(document, status)
 
     async def _end(self, request: Request) -> RedirectResponse:
         return RedirectResponse(request.query_params["post_logout_redirect_uri"], 302)

@@ -180,7 +180,6 @@ class TestRefused:
             ({"token_error": "server_error"}, "server_error"),
             ({"forged": {"groups": 5}}, "is no list of names"),
             ({"forged": {"groups": ["strangers"]}}, "has no role"),
-            ({"forged": {"groups": [], "_claim_names": {"groups": "s"}}}, "more groups than"),
         ],
     )
     def test_is_told_and_written_down(

@@ -28,6 +28,7 @@ from backend.core.errors import (
     UpstreamUnavailable,
 )
 from backend.core.log import get_logger
+from backend.integrations.oidc import overage
 
 log = get_logger(__name__)
 
@@ -181,7 +182,7 @@ async def ask_again(registration: Registration, known: Answer) -> Answer:
     if token.get("id_token"):
         answer = await _checked(app, token, nonce=None)
     else:
-        userinfo = await _userinfo(app, token)
+        userinfo = await _userinfo(app, token, known.claims)
         answer = _answer(token, known.claims, userinfo, known.id_token, signed_now=False)
     if answer.merged["sub"] != known.claims["sub"]:
         raise NotAuthenticated("The identity provider now names another person.")
@@ -192,7 +193,7 @@ async def _still_let_in(app: Any, known: Answer) -> dict[str, Any]:
     if known.access_until and known.access_until <= clock.now().timestamp():
         raise NotAuthenticated("What the identity provider was asked with is over. Sign in again.")
     try:
-        userinfo = await _userinfo(app, {"access_token": known.access_token})
+        userinfo = await _userinfo(app, {"access_token": known.access_token}, known.claims)
     except httpx2.HTTPStatusError as exc:
         if exc.response.status_code not in (401, 403):
             raise
@@ -288,7 +289,7 @@ async def _checked(app: Any, token: Mapping[str, Any], *, nonce: str | None) -> 
         raise NotAuthenticated("The identity provider's answer is meant for another program.")
     if nonce is not None and claims.get("nonce") != nonce:
         raise NotAuthenticated("The identity provider's answer belongs to another sign-in.")
-    userinfo = await _userinfo(app, token)
+    userinfo = await _userinfo(app, token, claims)
     if userinfo and userinfo.get("sub") != claims["sub"]:
         raise NotAuthenticated("The identity provider's two answers name two people.")
     return _answer(token, claims, userinfo, token["id_token"])
@@ -314,10 +315,16 @@ def _answer(
     )
 
 
-async def _userinfo(app: Any, token: Mapping[str, Any]) -> dict[str, Any]:
+async def _userinfo(
+    app: Any, token: Mapping[str, Any], claims: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the provider says beside the id token, with the groups that did not fit into it."""
     if not app.server_metadata.get("userinfo_endpoint") or not token.get("access_token"):
         return {}
-    return dict(await app.userinfo(token=dict(token)))
+    said = dict(await app.userinfo(token=dict(token)))
+    if overage.left_out(claims) and (groups := await overage.groups(app, token)) is not None:
+        said[overage.CLAIM] = groups
+    return said
 
 
 async def _signed(app: Any, token: str) -> dict[str, Any]:
