@@ -19,7 +19,7 @@ from backend.dms.errors import RequestValidationException
 from backend.dms.operations import Response, verified
 from backend.dms.requests import MountRequest
 from backend.jobs.enqueue import enqueue
-from backend.mounts import explorer, ledger_repository, sealed_requests, settings, targets
+from backend.mounts import explorer, frozen, ledger_repository, sealed_requests, settings, targets
 from backend.mounts.errors import (
     ClientError,
     MountNotFound,
@@ -59,8 +59,9 @@ def run(
     with database.read() as session:
         where = settings.find(session, environment)
         subject = _subject(where, kind, request, operation_id)
+    decided = _decided(where, kind, request)
     with database.write() as session:
-        _check(session, actor, where, kind, subject, request)
+        _check(session, actor, where, kind, subject, request, decided)
         audit.record(
             session, actor, AUDIT[kind], subject=subject, phase="intent", details=_where(where)
         )
@@ -104,8 +105,9 @@ def submit(
         where = settings.find(session, environment)
     subject = _subject(where, kind, request, operation_id)
     title = f"{kind} {subject}" + (f" ({where.environment})" if where.environment else "")
+    decided = _decided(where, kind, request)
     with database.write() as session:
-        _check(session, actor, where, kind, subject, request)
+        _check(session, actor, where, kind, subject, request, decided)
         request_id = sealed_requests.put(session, where, kind, request, operation_id)
         return enqueue(
             session,
@@ -220,8 +222,10 @@ def delete(
     with database.read() as session:
         where = settings.find(session, environment)
     subject = subject_of(job, target)
+    asked: dict[str, Any] = {"job": job, "target": target}
+    decided = frozen.of(where, "delete", job=job, target=target)
     with database.write() as session:
-        _check(session, actor, where, "delete", subject, {"job": job, "target": target})
+        _check(session, actor, where, "delete", subject, asked, decided)
         audit.record(
             session, actor, AUDIT["delete"], subject=subject, phase="intent", details=_where(where)
         )
@@ -257,17 +261,29 @@ def _check(
     kind: Literal["mount", "unmount", "recheck", "verify", "delete"],
     subject: str,
     request: dict[str, Any] | None,
+    decided: dict[str, str],
 ) -> None:
     """A re-check writes nothing that was not asked for before, so no policy holds it back."""
     if kind == "recheck":
         access.require(actor, Permission.MOUNTS_WRITE)
         return
-    shown = {"entry": subject}
+    shown = {"entry": subject, **decided}
     name = f"mounts.{kind}"
     intent = gate.Intent(
         name, where.environment, subject, request or {}, shown, environment_id=where.environment_id
     )
     gate.check(session, actor, intent)
+
+
+def _decided(
+    where: settings.DmsSettings, kind: Kind, request: dict[str, Any] | None
+) -> dict[str, str]:
+    """What the ledger decides about it now."""
+    if kind == "recheck":
+        return {}
+    asked = parsed(request, "mount" if kind == "verify" else kind)
+    job, target = asked.jobid, asked.backup_target_id
+    return frozen.of(where, kind, job=job, target=target, host=asked.host)
 
 
 def preview_unmount(

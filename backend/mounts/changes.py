@@ -10,7 +10,15 @@ from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.words import counted
-from backend.mounts import actions, ledger_repository, release, settings, targets, verification
+from backend.mounts import (
+    actions,
+    frozen,
+    ledger_repository,
+    release,
+    settings,
+    targets,
+    verification,
+)
 from backend.mounts.schemas import MountView
 
 _WRITE = Permission.MOUNTS_WRITE
@@ -70,7 +78,7 @@ def verify_host(
 
 
 def entries_of_request(
-    kind: Literal["mount", "unmount"],
+    kind: Literal["mount", "unmount", "verify"],
     database: Database,
     actor: Actor,
     *,
@@ -81,12 +89,17 @@ def entries_of_request(
     access.require(actor, Permission.MOUNTS_READ)
     with database.read() as session:
         ledger = settings.open_ledger(settings.find(session, environment or None))
-    asked = actions.parsed(parameters, kind)
+    asked = actions.parsed(parameters, "unmount" if kind == "unmount" else "mount")
     held = ledger_repository.holders(ledger, asked.backup_target_id, asked.host)
     others = [entry for entry in held if entry.jobid != asked.jobid]
     said = f"{counted(len(others), 'other job')} on {asked.backup_target_id} at {asked.host}"
-    sends = "none will be sent" if others else "one will be sent"
-    note = f"{said}: a physical unmount is for the last one, {sends}." if kind == "unmount" else ""
+    sends = frozen.sends(len(others))
+    ours = any(entry.jobid == asked.jobid for entry in held)
+    note = {
+        "mount": "",
+        "unmount": f"{said}: a physical unmount is for the last one, {sends}.",
+        "verify": f"The server would be asked to have it {'mounted' if ours else 'unmounted'}.",
+    }[kind]
     return _entries(f"Mounted there now, {said}", held, note)
 
 
@@ -173,7 +186,7 @@ ACTIONS = (
         "Verify a mount",
         _WRITE,
         partial(operate, "verify"),
-        preview=partial(entries_of_request, "mount"),
+        preview=partial(entries_of_request, "verify"),
     ),
     Action(
         "mounts.verify_host",

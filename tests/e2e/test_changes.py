@@ -8,6 +8,8 @@ import asyncio
 import json
 import queue
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,13 +27,15 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from playwright.sync_api import Page, expect
 
 from backend.sandbox.postgres_tables import CUSTOMERS
+from tests.fixtures import production
 from tests.fixtures.browser import PATIENCE, fill, press, settle, shoot
-from tests.fixtures.portal import Portal, running_portal
+from tests.fixtures.portal import ROOT, Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SLOW = 2 * PATIENCE  # milliseconds; a first call imports a vendor's SDK
+PRODUCTION = "prod-eu"
 ENDED = {"succeeded", "failed", "unknown", "refused"}
 EMAIL = "aaron_johnson0@example.com"
 
@@ -76,14 +80,26 @@ def told() -> Iterator[tuple[str, Told]]:
 def governed(
     tmp_path_factory: pytest.TempPathFactory, told: tuple[str, Told]
 ) -> Iterator["Governed"]:
-    """A portal whose sandbox asks for an approval, and tells the webhook of what waits."""
+    """A portal with a production environment as it starts, and a webhook told of what waits."""
     with running_portal(tmp_path_factory.mktemp("changes"), PORTAL_SANDBOX="on") as portal:
         portal.wait_for_sandbox()
+        subprocess.run(
+            [sys.executable, "-m", production.__name__, PRODUCTION],
+            cwd=ROOT,
+            env=portal.environ,
+            timeout=120,
+            check=True,
+        )
         admin = token(portal, "set-up", role="admin")
         with httpx.Client(base_url=f"{portal.url}/api", headers=admin, timeout=120) as api:
+            found = (
+                api.get(f"/environments/{PRODUCTION}/policies").raise_for_status().json()["items"]
+            )
+            rules = {
+                each["action"]: (each["rule"]["mode"], each["rule"]["approvers"]) for each in found
+            }
             for action in ("user_sync.apply", "tokenization.run"):
-                path = f"/environments/sandbox/policies/{action}"
-                api.put(path, json={"mode": "approve"}).raise_for_status()
+                assert rules[action] == ("approve", 1), "production starts so"
             channel = {"name": "ops", "address": told[0], "kinds": ["changes.waiting"]}
             api.post("/notifications/channels", json=channel).raise_for_status()
             yield Governed(portal, api)
@@ -153,7 +169,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     governed: Governed, told: tuple[str, Told], browser_page: Page, second_page: Page
 ) -> None:
     steward, admin = browser_page, second_page
-    governed.portal.sign_in(steward, role="steward", path="/user-sync")
+    governed.portal.sign_in(steward, role="steward", path=f"/user-sync?environment={PRODUCTION}")
     press(steward, "Plan now")
     steward.wait_for_url("**plan=*")
     settle(steward)
@@ -196,7 +212,11 @@ def test_a_tokenization_asked_for_by_an_api_token(
     answer = httpx.post(
         f"{governed.portal.url}/api/tokenization/runs",
         headers=token(governed.portal, "etl"),
-        json={"dataset": CUSTOMERS.urn, "columns": ["phone"]},
+        json={
+            "dataset": CUSTOMERS.urn,
+            "columns": ["phone"],
+            "environment": PRODUCTION,
+        },
         timeout=120,
     )
     asked = answer.json()
@@ -229,7 +249,7 @@ def test_a_user_plan_asked_for_by_an_mcp_client(
         found: dict[str, Any] = json.loads(_alone(call).content[0].text)
         return found
 
-    plan = tool("make_user_plan", environment="Sandbox")["plan_id"]
+    plan = tool("make_user_plan", environment=PRODUCTION)["plan_id"]
     asked = tool("ask_to_apply_user_plan", plan_id=plan)
     assert asked["status"] == "waiting", asked
     number = asked["change_id"]

@@ -149,10 +149,24 @@ def test_a_revert_is_judged_by_its_own_rule(world: World) -> None:
             action="user_sync.revert",
             rule=Rule(mode="approve", approvers=2),
         )
-    with pytest.raises(Waiting) as caught:
-        world.start(inverse)
-    view = _view(world, caught.value.document["change_id"])
+    sent = len(world.om.requests)
+    with pytest.raises(Waiting) as caught, world.database.write() as session:
+        sync.apply(session, SHELL, plan_id=inverse.id)
+    number = caught.value.document["change_id"]
+    view = _view(world, number)
     assert (view.action, view.needed) == ("user_sync.revert", 2)
+    now = changes.would_do(world.database, SHELL, change_id=number)
+    with world.database.read() as session:
+        rows = sync.list_rows(session, SHELL, plan_id=inverse.id).items
+    said = ATTRIBUTES["displayName"].shown
+    names = {row.email: (said(row.old_name), said(row.new_name)) for row in rows if row.sets_name}
+    assert names, "the run that is reverted had set names"
+    assert now.same
+    assert now.preview is not None
+    assert {
+        line[0]: line[2:4] for line in now.preview.rows if line[1] == "Display name"
+    } == names, "what is shown are the old names"
+    assert len(world.om.requests) == sent, "a look writes nothing and asks for nothing"
 
 
 def _applied_plan(world: World) -> PlanView:
