@@ -47,6 +47,10 @@ _WORDS = {
     "ingestion:managed:start": ("Started in DataHub", "start in DataHub"),
     "ingestion:mapping:write": ("Changed the", "change the"),
     "ingestion:recipe:start": ("Started the recipe", "start the recipe"),
+    "ingestion:run:report": (
+        "Told DataHub of the ingestion of",
+        "tell DataHub of the ingestion of",
+    ),
     "ingestion:run:redrive": ("Started again the ingestion of", "start again the ingestion of"),
     "ingestion:run:start": ("Started the ingestion of", "start the ingestion of"),
     "ingestion:run:stop": ("Stopped the ingestion of", "stop the ingestion of"),

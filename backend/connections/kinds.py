@@ -68,6 +68,13 @@ _ALL = (
                 default="10",
                 check=fields.number(0.1, 300),
             ),
+            Field(
+                "report_runs",
+                "Ingestion runs on dataset pages",
+                "on: DataHub is told of every ingestion that this portal starts, and how it ended.",
+                default="off",
+                choices=("off", "on"),
+            ),
         ),
         secrets=(Field("token", "Access token", "A personal or service access token."),),
     ),

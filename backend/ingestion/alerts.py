@@ -1,6 +1,6 @@
 """What of ingestion needs somebody's attention, for the Overview page."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backend.connections import resolve
 from backend.core import clock
@@ -8,6 +8,7 @@ from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.ingestion import repository
+from backend.ingestion.reports import ALERT_TRIES
 from backend.integrations.datahub import urns
 
 PAGE = "ingestion"
@@ -46,4 +47,20 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
                 action="retry" if row.status == "failed" else "open",
             )
         )
-    return found
+    return found + _unreported(session, known, since)
+
+
+def _unreported(session: ReadSession, known: dict[int, str], since: datetime) -> list[Alert]:
+    """One alert for each environment whose DataHub could not be told how runs ended."""
+    found: dict[int, Alert] = {}
+    for row in repository.unreported(session, since=since, tries=ALERT_TRIES, limit=_MOST):
+        if row.environment_id in known and row.environment_id not in found:
+            environment = known[row.environment_id]
+            found[row.environment_id] = Alert(
+                "warning",
+                f"DataHub of {environment} could not be told of run {row.run_id}.",
+                PAGE,
+                row.created_at,
+                (("view", "runs"), ("run", row.run_id), ("environment", environment)),
+            )
+    return list(found.values())

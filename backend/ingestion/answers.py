@@ -70,6 +70,7 @@ class RunAnswer(TypedDict):
     canStop: bool
     canRedrive: bool
     report: ReportAnswer | None
+    datahub: str | None
     rerunOf: str | None
     createdAt: str | None
     sentAt: str | None

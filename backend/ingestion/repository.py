@@ -311,6 +311,32 @@ def due_runs(session: ReadSession, now: datetime, limit: int) -> list[str]:
     )
 
 
+def due_reports(session: ReadSession, now: datetime, limit: int) -> list[str]:
+    """Run ids of which DataHub may have to be told, the longest waiting first."""
+    return list(
+        session.scalars(
+            select(IngestionRun.run_id)
+            .where(IngestionRun.report_at <= now)
+            .order_by(IngestionRun.report_at)
+            .limit(limit)
+        )
+    )
+
+
+def unreported(
+    session: ReadSession, *, since: datetime, tries: int, limit: int
+) -> list[IngestionRun]:
+    """Runs of which DataHub could not be told after so many tries, newest first."""
+    return list(
+        session.scalars(
+            select(IngestionRun)
+            .where(IngestionRun.created_at >= since, IngestionRun.report_tries >= tries)
+            .order_by(IngestionRun.id.desc())
+            .limit(limit)
+        )
+    )
+
+
 def claim_look(session: WriteSession, run_id: str, looks: int, until: datetime) -> bool:
     """Take the next look at a run; False when somebody else has just taken it."""
     result = session.execute(

@@ -31,6 +31,11 @@ class RunContext:
     job_property_urn: str
 
     @property
+    def reports_runs(self) -> bool:
+        """Whether DataHub is told of runs: a setting of its connection, off by default."""
+        return self.datahub is not None and self.datahub.settings.get("report_runs") == "on"
+
+    @property
     def sources(self) -> tuple[RuleSet, RuleSet, RuleSet]:
         """In the order in which they are asked."""
         return (self.portal, self.static.env, self.static.file)

@@ -281,6 +281,8 @@ def _new_row(
         sent_at=now,
         next_look_at=now + timedelta(seconds=dispatch.SENDING_SECONDS),
         looks=0,
+        reported="" if context.reports_runs else None,
+        report_at=now if context.reports_runs else None,
     )
 
 

@@ -147,6 +147,7 @@ class RunView:
     report: Report | None = None
     invocation: str = "async"
     error_status: int = 0
+    datahub: str = ""
     answered: bool = True
     target: Target | None = None
     rule_source: str | None = None
@@ -184,6 +185,7 @@ class RunView:
             "canStop": self.can_stop,
             "canRedrive": self.can_redrive,
             "report": _report(self.report),
+            "datahub": self.datahub or None,
             "rerunOf": self.rerun_of,
             "createdAt": clock.iso(self.created_at),
             "sentAt": clock.iso(self.sent_at),

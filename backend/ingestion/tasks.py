@@ -1,35 +1,50 @@
 """Background work of ingestion: following runs, links, target checks, managed runs, recipes."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from backend.core.database import Database
 from backend.core.errors import JobError, UpstreamError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import aws, checks, held, links, managed, recipes, tracker
+from backend.ingestion import aws, checks, held, links, managed, recipes, reports, tracker
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 
 log = get_logger(__name__)
-_sweeping = threading.Lock()
+_sweeping, _reporting = threading.Lock(), threading.Lock()
 
 
 @every("ingestion.follow", seconds=5)
 def follow_runs(database: Database) -> None:
     """Look at runs whose time has come, beside the schedule: a slow AWS must not hold it up."""
-    if not _sweeping.acquire(blocking=False):
-        return
-    threading.Thread(target=_sweep, args=(database,), name="ingestion-follow", daemon=True).start()
+    _beside("ingestion-follow", _sweeping, tracker.sweep, database)
 
 
-def _sweep(database: Database) -> None:
+@every("ingestion.report", seconds=10)
+def report_runs(database: Database) -> None:
+    """Tell DataHub of runs, where its connection says so; a slow DataHub holds up nothing."""
+    _beside("ingestion-report", _reporting, reports.sweep, database)
+
+
+def _beside(
+    name: str, busy: threading.Lock, work: Callable[[Database], int], database: Database
+) -> None:
+    if busy.acquire(blocking=False):
+        arguments = (name, busy, work, database)
+        threading.Thread(target=_run, args=arguments, name=name, daemon=True).start()
+
+
+def _run(
+    name: str, busy: threading.Lock, work: Callable[[Database], int], database: Database
+) -> None:
     try:
-        tracker.sweep(database)
+        work(database)
     except Exception as exc:
         # Nobody waits for this thread; the next tick tries again.
-        log_unexpected(log, "Following ingestion runs failed.", exc)
+        log_unexpected(log, "Work beside the schedule failed.", exc, thread=name)
     finally:
-        _sweeping.release()
+        busy.release()
 
 
 @job(held.KIND, title="Hold a Lambda call until it ends")

@@ -48,6 +48,7 @@ def run_view(row: IngestionRun, actor: Actor) -> RunView:
         invocation=row.invocation,
         error_status=row.error_status,
         answered=row.answered,
+        datahub=in_datahub(row),
         # mypy: written from a Literal, read back as str
         target=Target(row.target_kind, row.target) if named else None,  # type: ignore[arg-type]
         rule_source=row.rule_source if named else None,
@@ -59,6 +60,20 @@ def run_view(row: IngestionRun, actor: Actor) -> RunView:
         log_group=row.log_group if named else None,
         log_tail=tuple(row.log_tail.splitlines()) if named and row.log_tail else (),
     )
+
+
+def in_datahub(row: IngestionRun) -> str:
+    """What DataHub was told of the run, in a sentence; "" when it is not told."""
+    if row.reported is None:
+        return ""
+    if row.report_problem:
+        ends = "It is told again." if row.report_at else "It is not told again."
+        return f"DataHub could not be told: {row.report_problem} {ends}"
+    return {
+        "": "DataHub is told of this run.",
+        "started": "DataHub shows that it was started.",
+        "unknown": "DataHub shows that it was started, and no end: how it ended is not known.",
+    }.get(row.reported, "DataHub shows how it ended.")
 
 
 def can_stop(row: IngestionRun) -> bool:

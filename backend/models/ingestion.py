@@ -61,6 +61,8 @@ class IngestionRun(Base):
     active_key: set while the run may still be going; unique, so one dataset has one run at a time.
     settled: no further look will change the status, but for a failed execution that is redriven.
     next_look_at: when to look again. stop_outcome: of a stop that was sent: accepted or unknown.
+    reported: the status that DataHub was told; "" nothing yet, None when it is not told at all.
+    report_at: when to see to that again. report_problem: why the last try failed, "" when not.
     """
 
     __tablename__ = "ingestion_runs"
@@ -76,6 +78,7 @@ class IngestionRun(Base):
         Index("ix_ingestion_runs_status", "status", "id"),
         Index("ix_ingestion_runs_created", "created_at"),
         Index("ix_ingestion_runs_look", "settled", "next_look_at"),
+        Index("ix_ingestion_runs_report", "report_at"),
         MYSQL_TABLE,
     )
 
@@ -125,3 +128,7 @@ class IngestionRun(Base):
     looks: Mapped[int] = mapped_column(Integer)
     stop_requested_by: Mapped[str | None] = mapped_column(String(255))
     stop_outcome: Mapped[str] = mapped_column(String(20), default="")
+    reported: Mapped[str | None] = mapped_column(String(20))
+    report_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    report_tries: Mapped[int] = mapped_column(Integer, default=0)
+    report_problem: Mapped[str] = mapped_column(String(500), default="")

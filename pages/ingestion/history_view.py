@@ -182,6 +182,8 @@ def _details(run: RunView) -> None:
         times.caption("Ended", run.finished_at, never="not seen")
     with looked:
         times.caption("Last status check", run.looked_at)
+    if run.datahub:
+        st.caption(escape(run.datahub))
     execution_view.draw(run)
     execution_view.log(run.log_tail, key="ingestion.log")
     with st.expander("What was sent, and where"):

@@ -42,6 +42,9 @@ Ingestion in DataHub
     execution_request(urn) -> ExecutionRequest
     cancel_execution_request(source_urn, request_urn) -> None
 
+A run of the portal's own (`process_runs`)
+    report_run(ProcessRun(...)) -> str                              its URN; may be repeated
+
 Shapes (`schemas`, frozen dataclasses)
     Probe(server_version, server_config, user_urn)
     ClientInfo(client_id, server_id, frontend_base_url, server_config)

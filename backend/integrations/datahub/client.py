@@ -7,6 +7,7 @@ from backend.core.trust import Trust
 from backend.integrations.datahub import operations, urns
 from backend.integrations.datahub.gateway import Gateway
 from backend.integrations.datahub.ingestion import IngestionCalls
+from backend.integrations.datahub.process_runs import ProcessRunCalls
 from backend.integrations.datahub.schemas import (
     MISSING_CLIENT_ID,
     ClientInfo,
@@ -17,7 +18,7 @@ from backend.integrations.datahub.writes import WriteCalls
 _CLIENT_ID_URN = "urn:li:telemetry:clientId"
 
 
-class DataHubClient(WriteCalls, IngestionCalls):
+class DataHubClient(WriteCalls, IngestionCalls, ProcessRunCalls):
     """A DataHub server and a token; nothing is sent before the first call.
 
     server: address of the metadata service. timeout: seconds, for the whole of each request.

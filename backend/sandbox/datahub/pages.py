@@ -1,10 +1,12 @@
 """A small web interface, so that a person can look at "DataHub": the datasets, and one of them."""
 
 import re
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from backend.sandbox.datahub import process_runs
 from backend.sandbox.datahub.http import Request, Response, as_html
 from backend.sandbox.datahub.store import Store
 
@@ -60,6 +62,7 @@ class Pages:
             f"<p>{_tags(self._aspect(urn, 'globalTags')) or 'No tags'}</p>",
             f"<h2>Documentation</h2><pre>{_LINK.sub(_link, escape(text))}</pre>",
             self._links(urn),
+            self._runs(urn),
             self._fields(urn),
             _properties(properties.get("customProperties") or {}),
         ]
@@ -74,6 +77,20 @@ class Pages:
                 label = f"<a href='{escape(url, quote=True)}' rel='noreferrer'>{label}</a>"
             rows += f"<li>{label} <small>{escape(url)}</small></li>"
         return f"<h2>Links</h2><ul>{rows}</ul>" if rows else ""
+
+    def _runs(self, urn: str) -> str:
+        """The newest runs that wrote the dataset, as DataHub's tab Runs shows them."""
+        rows = ""
+        for run in process_runs.of_dataset(self._store, urn, "OUTGOING", 0, 20)["runs"]:
+            latest: Json = next(iter(run.state(None)), {})
+            ended = (latest.get("result") or {}).get("resultType") or latest.get("status") or ""
+            at = datetime.fromtimestamp(((run.created or {}).get("time") or 0) / 1000, UTC)
+            rows += (
+                f"<tr><td>{at:%Y-%m-%d %H:%M} UTC</td><td>{escape(run.name or run.urn)}</td>"
+                f"<td>{escape(ended)}</td></tr>"
+            )
+        head = "<tr><th>Asked for</th><th>Run</th><th>Result</th></tr>"
+        return f"<h2>Runs</h2><table>{head}{rows}</table>" if rows else ""
 
     def _fields(self, urn: str) -> str:
         edited = {

@@ -38,6 +38,8 @@ class RestLi:
                 return self._ingest([body["proposal"]], request)
             case ("POST", "aspects", "ingestProposalBatch"):
                 return self._ingest(request.json()["proposals"], request)
+            case ("POST", "aspects", "getTimeseriesAspectValues"):
+                return self._timeseries(request)
             case ("GET", "entitiesV2", _) if len(parts) == 2:
                 return self._entity(parts[1], request)
             case ("POST", "entities", "delete"):
@@ -54,6 +56,25 @@ class RestLi:
         if value is None or request.query.get("version", "0") != "0":
             return as_json({"status": 404}, 404)
         return as_json({"version": 0, "aspect": {record: value}})
+
+    def _timeseries(self, request: Request) -> Response:
+        """The newest value: the store keeps no earlier ones."""
+        asked = request.json()
+        urn, name = asked["urn"], asked["aspect"]
+        registry.record_name(name)
+        value = self._store.get(urn, name)
+        aspect = {"value": json.dumps(value), "contentType": "application/json"}
+        values = [] if value is None else [{"aspect": aspect}]
+        return as_json(
+            {
+                "value": {
+                    "entityName": asked["entity"],
+                    "aspectName": name,
+                    "limit": asked.get("limit", 10_000),
+                    "values": values,
+                }
+            }
+        )
 
     def _entity(self, urn: str, request: Request) -> Response:
         """Always has the key aspect, also for an entity that does not exist."""
