@@ -10,7 +10,7 @@ from tests.backend.connections.conftest import VALID
 
 #: DESIGN 5.3, and what came beside it.
 DESIGN = {
-    "datahub": ({"server", "frontend_url", "timeout"}, {"token"}),
+    "datahub": ({"server", "frontend_url", "timeout", "report_runs"}, {"token"}),
     "openmetadata": ({"host_port"}, {"jwt_token"}),
     "directory": (
         {

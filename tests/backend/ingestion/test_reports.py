@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import requests
 from sqlalchemy import update
 
 from backend.connections import service as connections
@@ -11,6 +12,7 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.ingestion import reports, service
 from backend.ingestion.alerts import alerts
+from backend.integrations.datahub import process_runs
 from backend.integrations.datahub.process_runs import FLOW_URN, proposals
 from backend.models.ingestion import IngestionRun
 from tests.backend.ingestion.conftest import JOB, URN
@@ -168,23 +170,31 @@ def test_after_the_last_try_it_is_left(database, actors, told, start):
     assert seen(database, actors, run.run_id).datahub.endswith("It is not told again.")
 
 
-def test_a_write_whose_answer_was_lost_is_told_again_without_a_second_run(database, told, start):
+def test_a_lost_answer_is_asked_for_again_and_makes_no_second_run(
+    database, actors, told, start, monkeypatch
+):
     run = start()
     end(database, run.run_id, "succeeded")
-    with told.faults.inject(drop=True, after=True, times=1, path="/aspects"):
-        tell(database, run.run_id)
+    emit = process_runs._emit
+
+    def lose(graph, wanted):
+        emit(graph, wanted)
+        raise requests.exceptions.ReadTimeout("no answer")
+
+    monkeypatch.setattr(process_runs, "_emit", lose)
     tell(database, run.run_id)
+    assert seen(database, actors, run.run_id).datahub.startswith("DataHub could not be told:")
+    tell(database, run.run_id)  # it is there: nothing is sent again
 
     assert aspects(told)["RunEvent"]["result"]["type"] == "SUCCESS"
+    assert seen(database, actors, run.run_id).datahub == "DataHub shows how it ended."
 
 
 def test_a_server_that_accepts_and_does_not_keep_is_not_believed(
     database, actors, told, start, monkeypatch
 ):
     run = start()
-    monkeypatch.setattr(
-        "backend.integrations.datahub.process_runs._emit", lambda graph, wanted: None
-    )
+    monkeypatch.setattr(process_runs, "_emit", lambda graph, wanted: None)
     tell(database, run.run_id)
 
     assert "does not show it" in seen(database, actors, run.run_id).datahub
@@ -220,8 +230,6 @@ def test_what_is_sent_is_valid_for_the_sdks_own_schema(database, told, start):
 
 
 def test_the_sandbox_shows_the_run_on_the_datasets_page(database, told, start):
-    import requests
-
     run = start()
     end(database, run.run_id, "succeeded")
     tell(database, run.run_id)
