@@ -36,7 +36,7 @@ STATE_JOBS = (
 )  # fmt: skip
 #: What can be wrong with the portal's own processes, for every job that runs in one.
 PROCESS_FAULTS = {"killed": "kill -9 of the app, worker or command that has the job"}
-PROCESS_JOBS = STATE_JOBS[1:]
+PROCESS_JOBS = (*STATE_JOBS[1:], "unmount", "tokenize (rewrite)", "clean-up", "notifications")
 
 
 @dataclass(frozen=True, order=True)
@@ -187,6 +187,20 @@ PROVEN: dict[Cell, str] = {
     ),
     Cell("mount", "Process", "killed"): (
         "tests/backend/dms/test_bad_days.py::TestKilled::test_a_mount"
+    ),
+    Cell("unmount", "Process", "killed"): (
+        "tests/backend/dms/test_bad_days.py::TestKilled::test_an_unmount"
+    ),
+    Cell("tokenize (rewrite)", "Process", "killed"): (
+        "tests/backend/tokenization/test_rewrite_mode_killed.py::"
+        "test_killed_at_any_moment_the_table_is_as_it_was"
+    ),
+    Cell("clean-up", "Process", "killed"): (
+        "tests/faults/test_killed.py::test_a_clean_up_loses_no_row_and_archives_none_twice"
+    ),
+    Cell("notifications", "Process", "killed"): (
+        "tests/faults/test_killed.py::"
+        "test_notifications_all_arrive_and_twice_only_where_the_sender_died"
     ),
     Cell("tokenize", "Process", "killed"): (
         "tests/backend/tokenization/test_killed.py::"
