@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.sandbox.datahub.events import EventLog
 from tests.backend.integrations.datahub.conftest import CUSTOMER, ORDERS, RUN
 
 pytestmark = pytest.mark.slow  # the framework needs some seconds to start and to end
@@ -57,7 +58,20 @@ options: {{failed_events_dir: "{folder}"}}
 """
 
 
-def test_tag_events_reach_an_action_and_the_offset_is_kept(gms, tmp_path):
+@pytest.fixture
+def polls(monkeypatch):
+    """Grows by one whenever the framework asks for events."""
+    begun, poll = [], EventLog.poll
+
+    def counted(*args, **kwargs):
+        begun.append(1)
+        return poll(*args, **kwargs)
+
+    monkeypatch.setattr(EventLog, "poll", counted)
+    return begun
+
+
+def test_tag_events_reach_an_action_and_the_offset_is_kept(gms, polls, tmp_path):
     gms.seed_dataset(ORDERS, tags=[RUN])
     gms.seed_dataset(CUSTOMER, fields={"email": "text"}, field_tags={"email": [RUN]})
     (tmp_path / "listener.py").write_text(_LISTENER)
@@ -86,7 +100,9 @@ def test_tag_events_reach_an_action_and_the_offset_is_kept(gms, tmp_path):
     )
     try:
         _wait_for(lambda: len(_lines(tmp_path / "seen.jsonl")) >= 2, process)
-        time.sleep(3)  # one more poll: only then does the source know that both are done
+        # Another whole poll, not the one under way: then the source knows that both are done.
+        known = len(polls) + 2
+        _wait_for(lambda: len(polls) >= known, process)
         process.send_signal(signal.SIGINT)  # the offset is kept on a clean end only
         code = process.wait(timeout=60)
     finally:
