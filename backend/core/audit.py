@@ -179,12 +179,8 @@ def verify(
             if moved and moved[0] > begun:  # its beginning left for an archive meanwhile
                 return verify(session, full=full, kept=kept)
             return Verification(False, seen, seen, f"row {seen} is missing")
-        if row.previous_hash != previous or not hmac.compare_digest(
-            row.hash, row_hash_of(key, row)
-        ):
-            return Verification(False, seen, row.number, f"row {row.number} was changed")
-        if kept.get(row.number, row.hash) != row.hash:
-            return Verification(False, seen, row.number, f"row {row.number} was replaced")
+        if wrong := _wrong(key, row, previous, kept):
+            return Verification(False, seen, row.number, f"row {row.number} was {wrong}")
         previous = row.hash
         if head is not None and row.number == head.count:
             at_head = row.hash
@@ -195,6 +191,14 @@ def verify(
     if found.ok and seen:
         _store_witness(key, VERIFIED_FILE, seen, previous)
     return found
+
+
+def _wrong(key: bytes, row: AuditEvent, previous: str, kept: Mapping[int, str]) -> str:
+    """What was done to a row that does not follow from the one before; "" for nothing."""
+    whole = row.previous_hash == previous and hmac.compare_digest(row.hash, row_hash_of(key, row))
+    if not whole:
+        return "changed"
+    return "replaced" if kept.get(row.number, row.hash) != row.hash else ""
 
 
 def _last_good(session: ReadSession, key: bytes) -> tuple[int, str] | None:

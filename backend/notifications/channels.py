@@ -97,19 +97,10 @@ def add(
     owner = owners.find(session, actor, personal=personal, account=account, write=True)
     step_up.require(session, actor)
     name, kinds = _checked_name(name), _checked_kinds(owner, kinds)
-    if digest not in _DIGESTS:
-        raise InvalidInput("digest is hourly, daily or left out.")
-    try:
-        quiet = windows.checked(quiet)
-    except ValueError as exc:
-        raise InvalidInput(f"quiet: {exc}.") from exc
+    quiet, digest = _checked_times(quiet, digest)
     target = _target(name, address.strip(), key=_new_key(), public=owner.is_public)
     guard.check_outbound_literal(f"The channel {name}", target.hosts, public=target.public)
-    existing = repository.channels(session, owner.id)
-    if any(row.name == name for row in existing):
-        raise Conflict(f"There is a channel {name!r} already: remove it, or take another name.")
-    if len(existing) >= MAX_CHANNELS:
-        raise InvalidInput(f"At most {MAX_CHANNELS} channels: remove one first.")
+    _check_room(session, owner.id, name)
     row = Channel(
         owner_id=owner.id,
         name=name,
@@ -131,6 +122,23 @@ def add(
     (view,) = _views(session, [row])
     key = target.key if target.service == _WEBHOOK else ""
     return NewChannel(**view.model_dump(), signing_key=key)
+
+
+def _checked_times(quiet: str, digest: Digest) -> tuple[str, Digest]:
+    if digest not in _DIGESTS:
+        raise InvalidInput("digest is hourly, daily or left out.")
+    try:
+        return windows.checked(quiet), digest
+    except ValueError as exc:
+        raise InvalidInput(f"quiet: {exc}.") from exc
+
+
+def _check_room(session: WriteSession, owner_id: int, name: str) -> None:
+    existing = repository.channels(session, owner_id)
+    if any(row.name == name for row in existing):
+        raise Conflict(f"There is a channel {name!r} already: remove it, or take another name.")
+    if len(existing) >= MAX_CHANNELS:
+        raise InvalidInput(f"At most {MAX_CHANNELS} channels: remove one first.")
 
 
 def set_enabled(

@@ -158,10 +158,7 @@ def ignore(
     if field not in ATTRIBUTES:
         raise InvalidInput(f"The field is one of {', '.join(ATTRIBUTES)}, not {field!r}.")
     if email and not user_id:
-        found, missing = plans.resolve_ids(session, plan_id, [email])
-        if missing:
-            raise NotInPlan(plan_id, missing)
-        user_id = found[0]
+        user_id = _id_of(session, plan_id, email)
     row = row_repository.get_row(session, plan_id, user_id)
     changes = row_repository.row_view(row, "").changes if row is not None else {}
     if row is None or field not in changes:
@@ -189,6 +186,13 @@ def ignore(
     )
     session.flush()
     return repository.plan_view(session, plan)
+
+
+def _id_of(session: ReadSession, plan_id: int, email: str) -> str:
+    found, missing = plans.resolve_ids(session, plan_id, [email])
+    if missing:
+        raise NotInPlan(plan_id, missing)
+    return found[0]
 
 
 def _take_out(session: WriteSession, plan_id: int, row: SyncRow, field: str, note: str) -> None:
