@@ -1,18 +1,25 @@
 """What of user sync needs somebody's attention, for the Overview page."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from backend.connections import resolve
+from backend.core import clock
 from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession
-from backend.user_sync import plans, repository, runs
+from backend.core.words import counted
+from backend.user_sync import plans, repository, run_repository
+from backend.user_sync.schemas import ITEM_STATES, RunView
 
 _LOOKED_AT = 20
+_RECENT = timedelta(days=7)
+_MOST = 3
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
-    """Changes that wait for review, runs that stopped, and planning that fails by schedule.
+    """Changes that wait for review, runs that stopped or were not stored for everybody, and
+    planning that fails by schedule.
 
     Only of environments that still exist: nobody can do anything about the others.
     """
@@ -34,10 +41,15 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         )
         for found in plans.waiting(session, actor)
     ]
-    return [*_stopped(session, actor, known), *_failing(session, known), *waiting]
+    return [
+        *_stopped(session, known),
+        *_partial(session, known),
+        *_failing(session, known),
+        *waiting,
+    ]
 
 
-def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> list[Alert]:
+def _stopped(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
     return [
         Alert(
             "warning",
@@ -45,11 +57,42 @@ def _stopped(session: ReadSession, actor: Actor, known: Mapping[int, str]) -> li
             f"{run.total:,} users: {run.note}",
             "user-sync",
             run.finished_at,
-            (("environment", known[run.environment_id]), ("run", str(run.id))),
+            _to(run, known),
         )
-        for run in runs.list_runs(session, actor, limit=_LOOKED_AT)
-        if run.state == "stopped" and run.unsettled and run.environment_id in known
-    ][:3]
+        for run in run_repository.list_stopped(session, limit=_LOOKED_AT)
+        if run.unsettled and run.environment_id in known
+    ][:_MOST]
+
+
+def _partial(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
+    """The last run of an environment that ended, where not every user was stored."""
+    since = clock.now() - _RECENT
+    return [
+        Alert(
+            "error" if run.counts.get("unknown") else "warning",
+            f"Run {run.id} in {known[run.environment_id]} stored {run.counts.get('applied', 0):,} "
+            f"of {counted(run.total, 'user')}: {_left(run)}.",
+            "user-sync",
+            run.finished_at,
+            _to(run, known),
+        )
+        for run in run_repository.list_last_partial(session, since=since, limit=_LOOKED_AT)
+        if run.environment_id in known
+    ]
+
+
+def _left(run: RunView) -> str:
+    """How those ended who were not stored, as the run's page counts them."""
+    ends = [state for state in ITEM_STATES if state != "applied" and run.counts.get(state)]
+    return ", ".join(f"{run.counts[state]:,} {state}" for state in ends)
+
+
+def _to(run: RunView, known: Mapping[int, str]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("environment", known[run.environment_id]),
+        ("view", "history"),
+        ("run", str(run.id)),
+    )
 
 
 def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:

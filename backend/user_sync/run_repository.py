@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from backend.core import clock, metrics
 from backend.core.database import ReadSession, WriteSession, after_commit, database_now
@@ -53,6 +54,32 @@ def list_runs(
     if before is not None:
         query = query.where(SyncRun.id < before)
     return [view(session, row) for row in session.scalars(query).all()]
+
+
+def list_stopped(session: ReadSession, *, limit: int) -> list[RunView]:
+    """Runs that can go on, newest first."""
+    query = select(SyncRun).where(SyncRun.state == "stopped").order_by(SyncRun.id.desc())
+    return [view(session, row) for row in session.scalars(query.limit(limit)).all()]
+
+
+def list_last_partial(session: ReadSession, *, since: datetime, limit: int) -> list[RunView]:
+    """Partial runs since then that no later ended run of their environment has followed, newest
+    first; one that was cancelled answers nothing."""
+    later = aliased(SyncRun)
+    followed = (
+        select(later.id)
+        .where(
+            later.environment_id == SyncRun.environment_id,
+            later.id > SyncRun.id,
+            later.state.in_(("succeeded", "partial")),
+        )
+        .exists()
+    )
+    query = select(SyncRun).where(
+        SyncRun.state == "partial", SyncRun.finished_at >= since, ~followed
+    )
+    rows = session.scalars(query.order_by(SyncRun.id.desc()).limit(limit)).all()
+    return [view(session, row) for row in rows]
 
 
 def view(session: ReadSession, row: SyncRun, *, reused: bool = False) -> RunView:

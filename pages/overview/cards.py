@@ -32,6 +32,8 @@ _WORK = {
     "tokenization": ("Tokenization", ("tokenization.run",)),
     "ingestion": ("Ingestion", ("ingestion.managed", "ingestion.recipe")),
 }
+#: What a user-sync run calls its ends, in the words of the others.
+_LOOKS = {"partial": "conflict", "stopped": "interrupted"}
 _BAD = frozenset(("failed", "interrupted", "unknown"))
 _SIGNS = {"ok": ":green[:material/check:]", "failed": ":red[:material/close:]"}
 
@@ -171,10 +173,12 @@ def ran(
             st.caption(escape(ended.error))
 
 
-def ended_badly(jobs: Sequence[JobView], ingestions: Sequence[RunView]) -> bool:
+def ended_badly(
+    jobs: Sequence[JobView], ingestions: Sequence[RunView], synced: Sequence[SyncRun]
+) -> bool:
     """Whether any of what ran last did not end well."""
     ends = {*(view.state for view in jobs), *(run.status for run in ingestions)}
-    return bool(ends & _BAD)
+    return bool(ends & _BAD or {run.state for run in synced} & _LOOKS.keys())
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def _ingestion(run: RunView) -> _Ran:
 def _synced(run: SyncRun) -> _Ran:
     at = run.finished_at or run.created_at
     subject = f"run {run.id} in {run.environment}"
-    state = {"partial": "conflict", "stopped": "interrupted"}.get(run.state, run.state)
+    state = _LOOKS.get(run.state, run.state)
     query = {"environment": run.environment, "view": "history", "run": str(run.id)}
     return _Ran(
         at, state, "Apply user changes", subject, run.actor_name, run.note, "user-sync", query

@@ -35,7 +35,7 @@ def live() -> None:
     cards.work(items, started, ingestions.moments, to_approve, requests)
     st.subheader("Alerts", anchor=False)
     red = any(item.failed for item in environments)
-    red = red or cards.ended_badly(last.items, ingested.items)
+    red = red or cards.ended_badly(last.items, ingested.items, synced)
     alert_table.draw(actor, items, seen, all_well=not red)
     left, right = st.columns([3, 2], gap="large")
     with left:
