@@ -194,7 +194,7 @@ class Jobs(Domain):
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import jobs, retention
 
-        return {"jobs": jobs.app, "alerts": jobs.alerts, "retention": retention.retention}
+        return {"jobs": jobs.app, "retention": retention.retention}
 
 
 class Changes(Domain):
@@ -255,14 +255,14 @@ class Notifications(Domain):
         return {"notification_channels": channels.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import notifications
+        from backend.api.routes import alerts, notifications
 
-        return (("/api", notifications.router),)
+        return (("/api", notifications.router), ("/api", alerts.router))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import notifications
+        from backend.cli import alerts, notifications
 
-        return {"notifications": notifications.app}
+        return {"notifications": notifications.app, "alerts": alerts.app}
 
 
 class Backup(Domain):

@@ -64,7 +64,7 @@ def list_(
 @app.command("roles")
 def roles(as_json: Json = False) -> None:
     """What each role may do."""
-    found = role_words.abilities()
+    found = role_words.list_abilities(cli.actor())
     rows = [
         [each.area, each.words, *("yes" if role in each.roles else "" for role in Role)]
         for each in found

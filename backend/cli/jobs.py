@@ -1,4 +1,4 @@
-"""`python -m backend jobs` and `alerts`: what the Runs and Overview pages show."""
+"""`python -m backend jobs`: what the Runs page shows."""
 
 from typing import Annotated
 
@@ -6,7 +6,6 @@ import typer
 
 from backend.cli import common as cli
 from backend.cli.common import Json, Watch, Yes, emit, new_app
-from backend.core import alerts as core_alerts
 from backend.jobs import service
 from backend.jobs.answers import JobAnswer, JobList
 from backend.jobs.schemas import JobPage, JobView
@@ -55,24 +54,6 @@ def cancel(job_id: JobId, yes: Yes = False, json: Json = False) -> None:
     with cli.unit_write() as (session, actor):
         view = service.cancel(session, actor, job_id=job_id)
     emit(JobAnswer.model_validate(view), json, _line(view))
-
-
-def alerts(watch: Watch = False, json: Json = False) -> None:
-    """What needs somebody to act, the worst first."""
-
-    def found() -> list[core_alerts.Alert]:
-        with cli.unit_read() as (session, actor):
-            return list(core_alerts.collect(session, actor))
-
-    if json:
-        emit({"items": found()}, json)
-    else:
-        emit(None, json, cli.watched(lambda: _alerts(found()), watch))
-
-
-def _alerts(items: list[core_alerts.Alert]) -> str:
-    lines = [f"{item.severity}: {item.text}" for item in items]
-    return "\n".join(lines) or "Nothing needs attention."
 
 
 def _table(page: JobPage) -> str:

@@ -40,6 +40,7 @@ EXAMPLES = {
     "tokenize": ("tokenize list", "tokenize preview URN", "tokenize run URN"),
     "ingest": ("ingest run --dataset-urn URN", "ingest runs"),
     "jobs": ("jobs list --watch", "jobs show 12"),
+    "alerts": ("alerts", "alerts seen KEY --account ann"),
     "changes": ("changes list", "changes approve 5"),
     "notifications": ("notifications list", "notifications test operators"),
     "accounts": ("accounts list", "accounts role ann steward"),

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from backend.core.access import PERMISSIONS, Permission, Role
+from backend.core import access
+from backend.core.access import PERMISSIONS, Actor, Permission, Role
 
 _AREAS: dict[str, dict[Permission, str]] = {
     "Overview": {
@@ -73,6 +74,12 @@ class Ability:
     permission: Permission
     words: str
     roles: tuple[Role, ...]
+
+
+def list_abilities(actor: Actor) -> tuple[Ability, ...]:
+    """`abilities`, for who may see the Overview."""
+    access.require(actor, Permission.OVERVIEW_READ)
+    return abilities()
 
 
 def abilities() -> tuple[Ability, ...]:

@@ -46,13 +46,29 @@ def find(
     access.require(actor, Permission.OWN_ACCOUNT if write else Permission.NOTIFICATIONS_READ)
     if actor.kind == "user":
         return Owner(actor.id, PERMISSIONS[actor.role])
-    row = _maker(session, actor) if actor.kind == "api_token" else _named(session, account)
+    row = _behind(session, actor, account)
     return Owner(row.id, permissions_of(row))
+
+
+def person(session: ReadSession, actor: Actor, *, account: str = "") -> int:
+    """The number of the account that is meant, as `find` finds it; the caller asks what it may.
+
+    Raises NotFound, NoPerson.
+    """
+    return actor.id if actor.kind == "user" else _behind(session, actor, account).id
+
+
+class NoPerson(InvalidInput):
+    """Nobody is behind who asks, and nobody was named."""
+
+
+def _behind(session: ReadSession, actor: Actor, account: str) -> Account:
+    return _maker(session, actor) if actor.kind == "api_token" else _named(session, account)
 
 
 def _named(session: ReadSession, account: str) -> Account:
     if not account.strip():
-        raise InvalidInput("Name the account whose channels these are with --account.")
+        raise NoPerson("Name the account that this is about with --account.")
     row = repository.account_named(session, name_key(account))
     if row is None:
         raise NotFound(f"There is no account named {account.strip()[:150]}.")
@@ -63,8 +79,8 @@ def _maker(session: ReadSession, actor: Actor) -> Account:
     keys = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name).keys
     made_by = [int(key.partition(":")[2]) for key in keys if key.startswith("user:")]
     if not made_by:
-        raise InvalidInput(
-            "This API token was made at the command line, so it has no person's channels. Sign in "
-            "on the page, or use a token that the person made."
+        raise NoPerson(
+            "This API token was made at the command line, so no person is behind it. Sign in on "
+            "the page, or use a token that the person made."
         )
     return repository.account(session, made_by[0])

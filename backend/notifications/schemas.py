@@ -97,3 +97,26 @@ class DeliveryPage(BaseModel):
 
     items: tuple[DeliveryView, ...]
     next_cursor: int | None
+
+
+class AlertView(BaseModel):
+    """An alert of the Overview. key: names it as long as it says the same. page, query: where
+    something can be done about it. seen: whether the person who asks has put it aside."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    severity: str
+    text: str
+    page: str
+    query: dict[str, str]
+    since: datetime | None
+    seen: bool
+
+
+class AlertList(BaseModel):
+    """items: the worst and newest first, at most 50."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[AlertView, ...]

@@ -9,39 +9,69 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from backend.core import access
+from backend.core import access, alerts
 from backend.core.access import Actor, Permission
+from backend.core.alerts import Alert
 from backend.core.database import ReadSession, WriteSession, database_now
-from backend.core.errors import InvalidInput
+from backend.core.errors import NotFound
 from backend.models.notifications import AlertSeen
+from backend.notifications import owners
+from backend.notifications.schemas import AlertList, AlertView
 
 #: Keys of one deletion.
 _AT_ONCE = 500
 
 
-def seen(session: ReadSession, actor: Actor) -> frozenset[str]:
-    """The keys of the alerts that this person has seen; none for who is no account."""
+def seen(session: ReadSession, actor: Actor, *, account: str = "") -> frozenset[str]:
+    """The keys of the alerts that a person has seen: who asks, who made the token, or at the
+    command line `account`; none where nobody is meant."""
     access.require(actor, Permission.OVERVIEW_READ)
-    if actor.kind != "user":
+    try:
+        person = owners.person(session, actor, account=account)
+    except owners.NoPerson:
         return frozenset()
-    return frozenset(
-        session.scalars(select(AlertSeen.alert).where(AlertSeen.account_id == actor.id))
+    return frozenset(session.scalars(select(AlertSeen.alert).where(AlertSeen.account_id == person)))
+
+
+def list_alerts(session: ReadSession, actor: Actor, *, account: str = "") -> AlertList:
+    """What needs somebody to act, the worst first, each with whether that person has seen it."""
+    aside = seen(session, actor, account=account)
+    found = alerts.collect(session, actor)
+    return AlertList(items=tuple(_view(item, item.key in aside) for item in found))
+
+
+def _view(item: Alert, is_seen: bool) -> AlertView:
+    return AlertView(
+        key=item.key,
+        severity=item.severity,
+        text=item.text,
+        page=item.page,
+        query=dict(item.query),
+        since=item.since,
+        seen=is_seen,
     )
 
 
-def mark(session: WriteSession, actor: Actor, *, alert: str, is_seen: bool = True) -> None:
-    """Put an alert aside, or take it back. alert: its key."""
+def mark(
+    session: WriteSession, actor: Actor, *, alert: str, is_seen: bool = True, account: str = ""
+) -> AlertView:
+    """Put an alert aside for a person (`seen` says whose), or take it back. alert: its key.
+
+    Raises NotFound when there is no such alert now, InvalidInput when no person is meant.
+    """
     access.require(actor, Permission.OWN_ACCOUNT)
-    if actor.kind != "user":
-        raise InvalidInput("Only an account has seen something: sign in on the page.")
-    if len(alert) != 64:
-        raise InvalidInput("That is no key of an alert.")
-    row = session.get(AlertSeen, (actor.id, alert), with_for_update=True)
+    person = owners.person(session, actor, account=account)
+    now = [item for _, found in alerts.by_domain(session, actor) for item in found]
+    item = next((each for each in now if isinstance(each, Alert) and each.key == alert), None)
+    if item is None:
+        raise NotFound("There is no such alert now: it has ended, or says something else.")
+    row = session.get(AlertSeen, (person, alert), with_for_update=True)
     if is_seen and row is None:
-        session.add(AlertSeen(account_id=actor.id, alert=alert, at=database_now(session)))
+        session.add(AlertSeen(account_id=person, alert=alert, at=database_now(session)))
     elif not is_seen and row is not None:
         session.delete(row)
     session.flush()
+    return _view(item, is_seen)
 
 
 def forget_ended(session: WriteSession, lasting: Collection[str], before: datetime) -> None:

@@ -81,7 +81,7 @@ def test_a_mark_made_while_the_alerts_were_read_stays(world: World, now: list[Al
 
 def test_only_a_person_has_seen_something(world: World) -> None:
     with (
-        pytest.raises(InvalidInput, match="Only an account has seen"),
+        pytest.raises(InvalidInput, match="Name the account that this is about with --account"),
         world.database.write() as session,
     ):
         seen_alerts.mark(session, SYSTEM, alert=ALERT.key)

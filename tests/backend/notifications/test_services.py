@@ -188,7 +188,7 @@ class TestPersonal:
                 "/api/notifications/channels?personal=true",
                 headers={"Authorization": f"Bearer {made.raw}"},
             )
-        assert (answer.status_code, "has no person's channels" in answer.json()["detail"]) == (
+        assert (answer.status_code, "no person is behind it" in answer.json()["detail"]) == (
             400,
             True,
         )
