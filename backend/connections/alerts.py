@@ -75,7 +75,9 @@ def _tests(item: EnvironmentHealth) -> list[Alert]:
         ]
         if connection.certificate:
             text = f"{connection.label} of {name}: {connection.certificate}"
-            found.append(Alert("warning", text, PAGE, None, query))
+            cause = f"{told[0]}:certificate"  # the same connection's token may end, too
+            event = ("connections.expiring", cause, f"Certificate of {told[1]}", number)
+            found.append(Alert("warning", text, PAGE, None, query, *event))
     return found
 
 
