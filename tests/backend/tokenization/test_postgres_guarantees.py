@@ -202,6 +202,6 @@ def test_the_checksum_knows_every_row(source: Source) -> None:
     with connect(source.settings, source.secrets) as connection, connection.cursor() as cursor:
         table = source.table("t")
         whole = measure.checksum(cursor, table, ["a"])
-        kept = measure.checksum(cursor, table, ["a"], only_tokens=True)
+        kept = measure.checksum(cursor, table, ["a"], without={})
         cursor.execute("DELETE FROM t WHERE a = 'x'")
         assert measure.checksum(cursor, table, ["a"]) == kept != whole
