@@ -54,6 +54,7 @@ BEYOND_THE_DOCUMENT = (
     "/api/ingestion/run",
     "/api/environments/{name}/policies/{action}",
     "/api/environments/{name}/connections/{kind}",
+    "/api/environments/{name}/client-info",  # what an address is
 )
 #: Half of the made-up requests are about things that exist.
 REAL = {"name": ENVIRONMENT, "job": 1, "job_id": 1}

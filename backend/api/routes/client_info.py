@@ -39,13 +39,17 @@ class ClientInfosOut(BaseModel):
     next_cursor: int | None
 
 
+#: One line.
+_LINE = r"^[^\x00-\x1f]*$"
+
+
 class ClientInfoIn(BaseModel):
     """What is null or left out stays; "" clears it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    client_id: Annotated[str, Field(max_length=EDITABLE["client_id"])] | None = None
-    server_id: Annotated[str, Field(max_length=EDITABLE["server_id"])] | None = None
+    client_id: Annotated[str, Field(max_length=EDITABLE["client_id"], pattern=_LINE)] | None = None
+    server_id: Annotated[str, Field(max_length=EDITABLE["server_id"], pattern=_LINE)] | None = None
     frontend_base_url: Annotated[str, Field(max_length=EDITABLE["frontend_base_url"])] | None = None
 
 
