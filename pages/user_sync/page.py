@@ -91,7 +91,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
         plan_button(environment)
 # load, present, act
 if view == "plan":
-    draw_plan(actor, environment)
+    with st.container(gap="xsmall"):  # a change that waits must not push the rows down
+        draw_plan(actor, environment)
 elif view == "history":
     number = filters.number("run")
     if number is not None:

@@ -89,6 +89,13 @@ def test_the_diff_of_a_plan_is_the_page(lived_in: Portal, page: Page) -> None:
 
 
 @pytest.mark.usefixtures("asked")
+def test_the_diff_is_the_page_while_a_change_waits_too(lived_in: Portal, page: Page) -> None:
+    open_at(page, lived_in.url + "/user-sync")
+    expect(page.get_by_role("link", name=re.compile("change [0-9]+"))).to_be_visible()
+    wait_until_above(page.get_by_role("checkbox", name="Apply to").first, FIRST_ROW)
+
+
+@pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize("name", LISTS)
 def test_a_work_list_begins_within_the_first_third(lived_in: Portal, page: Page, name: str) -> None:
     open_at(page, lived_in.url + LISTS[name])
