@@ -10,7 +10,7 @@ PYTEST := $(PYTHON) -m pytest
 # Kept out of the tests' way when they start in a folder of their own.
 export DATAHUB_TELEMETRY_ENABLED := false
 
-.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots wheel sbom images audit bench mutants need-python
+.PHONY: help setup run worker test test-openmetadata check format docs lock screenshots wheel sbom image test-image images audit bench mutants need-python
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -59,6 +59,12 @@ wheel: .venv/.ready-dev ## Build the DMS client as a wheel of its own (dist/dms_
 
 sbom: .venv/.ready-dev ## Write what the portal is made of, from the lock (dist/sbom.cdx.json, CycloneDX 1.6)
 	@$(PYTHON) .ci/sbom.py dist/sbom.cdx.json
+
+image: ## Build the container image with docker, podman or buildah
+	@$(SYSTEM_PYTHON) .ci/image.py build
+
+test-image: ## Hold the built image to what it promises (docker or podman): size, user, contents, start and stop
+	@$(SYSTEM_PYTHON) .ci/image.py test
 
 images: ## Pin the container images to the digests that their registries serve now (CHECK=--check only looks)
 	@$(SYSTEM_PYTHON) .ci/images.py $(CHECK)

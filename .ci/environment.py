@@ -48,10 +48,10 @@ def ensure_venv() -> None:
 
 def ensure_uv() -> None:
     """uv as the lock file pins it, hashes included."""
-    lock = (ROOT / "requirements-dev.txt").read_text()
+    lock = (ROOT / "requirements-build.txt").read_text()
     wanted = re.search(r"^uv==(\S+)(?: *\\\n +--hash=\S+)+", lock, re.MULTILINE)
     if wanted is None:
-        sys.exit("requirements-dev.txt has no line for uv with its hashes: make lock")
+        sys.exit("requirements-build.txt has no line for uv with its hashes: make lock")
     uv = BIN / "uv"
     if uv.exists():
         version = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
