@@ -56,6 +56,7 @@ def _open(held: contextlib.ExitStack) -> Database:
     tracing.configure()
     private.umask()
     private.state_folder(settings.data_dir)
+    private.require_writable(settings.data_dir)
     with contextlib.suppress(OSError):  # a folder that cannot be used is said by who needs it
         held.enter_context(private.only_portal(settings.data_dir))
     database = get_database()

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from backend.core.errors import PortalError, SettingsError
-from backend.core.words import COMMAND
+from backend.core.words import COMMAND, not_ours
 
 KEY_FILE = "secret.key"
 #: Marks a column that holds ciphertext (`mapped_column(Text, info=SEALED)`): whoever owns its table
@@ -109,11 +109,11 @@ def read_key_file(data_dir: Path) -> list[str]:
             _made_once(path)
             return path.read_text().split()
     except OSError as exc:
+        todo = "Name a folder that this user may write to."
+        if isinstance(exc, PermissionError):
+            todo = not_ours(data_dir)
         raise SettingsError(
-            [
-                f"PORTAL_DATA_DIR: {path} cannot be used ({exc.strerror}). Name a folder that this "
-                "user may write to."
-            ]
+            [f"PORTAL_DATA_DIR: {path} cannot be used ({exc.strerror}). {todo}"]
         ) from exc
 
 

@@ -9,6 +9,7 @@ from backend.core.database import Database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.log import MASK, mask_text
 from backend.core.settings import Settings, load_settings, variable_names
+from backend.core.words import not_ours
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _check_settings(settings: Settings) -> list[str]:
         private.state_folder(data_dir)
         data_dir.mkdir(parents=True, exist_ok=True)
         if not os.access(data_dir, os.W_OK):
-            problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be written to")
+            problems.append(f"PORTAL_DATA_DIR: it cannot be written to. {not_ours(data_dir)}")
     except OSError as exc:
         problems.append(f"PORTAL_DATA_DIR: {data_dir} cannot be made ({exc.strerror})")
     if data_dir.is_dir() and private.open_to_others(data_dir):

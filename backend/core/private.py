@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.core.crypto import KEY_FILE
-from backend.core.errors import PortalError
+from backend.core.errors import PortalError, SettingsError
 from backend.core.log import get_logger
+from backend.core.words import not_ours
 
 LOCK_FILE = "portal.lock"
 log = get_logger(__name__)
@@ -33,6 +34,13 @@ def state_folder(folder: Path) -> None:
             folder.mkdir(parents=True, mode=0o700)
         elif open_to_others(folder) and _is_ours(folder):
             folder.chmod(0o700)
+
+
+def require_writable(folder: Path) -> None:
+    """Raises SettingsError that names the command to run for a folder of somebody else's: with keys
+    and state elsewhere the portal would start and lose what it keeps there."""
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError([f"PORTAL_DATA_DIR: it cannot be written to. {not_ours(folder)}"])
 
 
 class FolderInUse(PortalError):

@@ -1,6 +1,8 @@
 """Words in sentences for people: counted ones, lists of names, and commands to copy."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 #: How a sentence starts a command that its reader copies: from the portal's folder it just runs.
 COMMAND = ".venv/bin/python -m backend"
@@ -50,3 +52,18 @@ STATUS_COLOURS: dict[str, str] = {
         "gray",
     ),
 }
+
+
+def not_ours(folder: Path) -> str:
+    """What to do about a folder that this process may not write to: whose it is, and the command
+    that makes it ours. Of one that is not there the nearest above it is meant."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    own = f"{os.geteuid()}:{os.getegid()}"
+    owner = folder.stat()
+    if owner.st_uid == os.geteuid():
+        return f"Make {folder} writable for its owner: chmod 700 {folder}"
+    return (
+        f"{folder} belongs to {owner.st_uid}:{owner.st_gid} and this process is {own}. As root on "
+        f"the machine that holds it: chown -R {own} {folder}"
+    )

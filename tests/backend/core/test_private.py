@@ -1,5 +1,6 @@
 """The state folder is closed to other people, and nobody else's folder is."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.core import private
+from backend.core import crypto, private
+from backend.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -78,3 +80,36 @@ class TestOnlyPortal:
         assert done.returncode == -9
         with private.only_portal(tmp_path):
             pass
+
+
+class TestSomebodyElsesFolder:
+    """Seen by user 10001 of the image; root, who may run this test, is refused nothing."""
+
+    @pytest.fixture(autouse=True)
+    def another_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 10001)
+        monkeypatch.setattr(os, "getegid", lambda: 10001)
+        monkeypatch.setattr(os, "access", lambda *_: False)
+
+    def test_is_refused_with_the_command_that_mends_it(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError) as refused:
+            private.require_writable(tmp_path)
+        owner = tmp_path.stat()
+        assert refused.value.problems == [
+            f"PORTAL_DATA_DIR: it cannot be written to. {tmp_path} belongs to {owner.st_uid}:"
+            f"{owner.st_gid} and this process is 10001:10001. As root on the machine that holds "
+            f"it: chown -R 10001:10001 {tmp_path}"
+        ]
+
+    def test_one_that_is_not_there_is_somebody_elses_matter(self, tmp_path: Path) -> None:
+        private.require_writable(tmp_path / "later")
+
+    def test_the_key_file_says_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(crypto, "_made_once", refuse)
+        with pytest.raises(SettingsError, match=r"Permission denied.*chown -R 10001:10001"):
+            crypto.read_key_file(tmp_path)
