@@ -45,7 +45,7 @@ class TestLocks:
             (ROOT / "Dockerfile").read_text() + (ROOT / "compose.yaml").read_text(),
             re.MULTILINE,
         )
-        assert len(images) == 5
+        assert len(images) == 6
         assert [one for one in images if not re.search(r"@sha256:[0-9a-f]{64}$", one)] == []
 
 
@@ -137,7 +137,7 @@ class TestImages:
         assert run(script, REGISTRY=registry).returncode == 0
         dockerfile = (script.parent.parent / "Dockerfile").read_text()
         python = digest_of("/v2/library/python/manifests/3.11-slim-bookworm")
-        assert dockerfile.count(f"FROM python:3.11-slim-bookworm@{python}") == 2
+        assert dockerfile.count(f"FROM python:3.11-slim-bookworm@{python}") == 3
         assert "AS build" in dockerfile
         rabbit = digest_of("/v2/library/rabbitmq/manifests/3.13")
         assert (
