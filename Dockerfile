@@ -6,10 +6,10 @@
 FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS packages
 WORKDIR /app
 COPY requirements-build.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip python -m pip install --require-hashes -r requirements-build.txt
+RUN --mount=type=cache,target=/cache/pip python -m pip install --cache-dir /cache/pip --require-hashes -r requirements-build.txt
 COPY requirements.txt ./
 COPY .ci/slim.py .ci/environment.py .ci/
-RUN --mount=type=cache,target=/root/.cache/uv python -m venv --without-pip /app/.venv && python -m uv pip install --link-mode copy --require-hashes --build-constraint requirements-build.txt --python /app/.venv/bin/python -r requirements.txt && python .ci/slim.py /app/.venv && python .ci/environment.py steward && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/.venv/lib
+RUN --mount=type=cache,target=/cache/uv python -m venv --without-pip /app/.venv && python -m uv pip install --cache-dir /cache/uv --link-mode copy --require-hashes --build-constraint requirements-build.txt --python /app/.venv/bin/python -r requirements.txt && python .ci/slim.py /app/.venv && python .ci/environment.py steward && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/.venv/lib
 
 FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS files
 WORKDIR /app

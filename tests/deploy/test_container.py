@@ -229,7 +229,9 @@ def _builder_environment(application: Path) -> dict[str, str]:
 
 
 def _quicker(argument: str) -> str:
-    without_cache = re.sub(r"--mount=\S+ ", "", argument).replace(" --link-mode copy ", " ")
+    without_cache = re.sub(r"--mount=\S+ |--cache-dir \S+ ", "", argument).replace(
+        " --link-mode copy ", " "
+    )
     return re.sub(r"(^| && )python -m compileall .*", r"\1true", without_cache)
 
 

@@ -138,7 +138,7 @@ class TestImages:
         dockerfile = (script.parent.parent / "Dockerfile").read_text()
         python = digest_of("/v2/library/python/manifests/3.11-slim-bookworm")
         assert dockerfile.count(f"FROM python:3.11-slim-bookworm@{python}") == 3
-        assert "AS build" in dockerfile
+        assert "AS packages" in dockerfile
         rabbit = digest_of("/v2/library/rabbitmq/manifests/3.13")
         assert (
             f"image: rabbitmq:3.13@{rabbit}\n"
