@@ -85,7 +85,7 @@ class TestHelp:
 
 
 def _parse(command: Any, words: list[str]) -> None:
-    while hasattr(command, "commands"):
+    while hasattr(command, "commands") and words:  # a group may do something by itself
         command = command.commands[words.pop(0)]
     command.make_context(command.name, words)
 
