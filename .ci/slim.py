@@ -12,6 +12,7 @@ from pathlib import Path
 UNUSED = {
     "**/tests": "the packages' own tests",
     "**/*.a": "for linkers",
+    "**/*.opt-1.pyc": "bytecode that a wheel brings, and nobody asks for",
     "**/*.pxd": "for Cython",
     "pip": "an installer, and its dist-info",
     "pip-*.dist-info": "an installer",
