@@ -28,7 +28,7 @@ def test_what_is_only_possible_is_still_shown(columns: list[Column], data_dir: P
         if seen and not said
     }
 
-    assert {("CreditCard", "CardNumber"), ("hr.employees", "email")} <= kept
+    assert ("hr.employees", "email") in kept
 
 
 def test_names_alone_are_enough_for_most(columns: list[Column], data_dir: Path) -> None:
