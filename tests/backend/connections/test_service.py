@@ -194,6 +194,7 @@ class TestResolve:
             "server": "http://127.0.0.1:1",
             "frontend_url": "",
             "timeout": "10",
+            "report_runs": "off",
         }
 
     def test_tokenization_works_without_being_configured(
