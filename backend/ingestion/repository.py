@@ -331,7 +331,7 @@ def unreported(
         session.scalars(
             select(IngestionRun)
             .where(IngestionRun.created_at >= since, IngestionRun.report_tries >= tries)
-            .order_by(IngestionRun.id.desc())
+            .order_by(IngestionRun.created_at.desc())  # by the index that bounds it
             .limit(limit)
         )
     )
