@@ -303,6 +303,7 @@ def revoke_tokens_of(
 ) -> dict[str, Any]:
     """What the audit log says of it: the numbers of the tokens that an ending account made and
     that ended with it, where that is wanted."""
+    access.require(actor, Permission.ACCOUNTS_WRITE)
     if not wanted:
         return {}
     return {"tokens_revoked": api_tokens.revoke_made_by(session, actor, account_id=row.id)}

@@ -8,18 +8,16 @@ Nothing of the connection's secrets is sent.
 
 import contextlib
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 
-from backend.connections import guard, kinds
+from backend.connections import guard, kinds, tls
 from backend.connections.addresses import Endpoint
 from backend.connections.schemas import ConnectionConfig
 from backend.core import resolving
-from backend.core.trust import Trust
 from backend.dms import brokers
 from backend.integrations import network
 from backend.integrations.network import Place
@@ -100,24 +98,12 @@ def who(host: str, port: int, *, timeout: float) -> str:
     if said in (b"S", b"N"):
         return POSTGRES
     # A web server may answer in clear that its port wants TLS: TLS is asked for first.
-    if _speaks_tls(host, port, until):
+    if tls.is_spoken(Endpoint(host, port), timeout=max(0.05, until - time.monotonic())):
         return TLS
     if not said.startswith(b"HTTP/"):
         with contextlib.suppress(OSError), _connected(host, port, until) as plain:
             said = _answer(plain, b"GET / HTTP/1.0\r\n\r\n", until)
     return HTTP if said.startswith(b"HTTP/") else ""
-
-
-def _speaks_tls(host: str, port: int, until: float) -> bool:
-    try:
-        with (
-            _connected(host, port, until) as plain,
-            Trust(verify=False).context().wrap_socket(plain, server_hostname=host),
-        ):
-            return True
-    except (OSError, ValueError) as exc:
-        # It may refuse this client; its refusal is one in TLS.
-        return isinstance(exc, ssl.SSLError) and "ALERT" in (exc.reason or "")
 
 
 @contextlib.contextmanager

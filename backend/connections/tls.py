@@ -68,6 +68,16 @@ def look(endpoint: Endpoint, trust: Trust, *, timeout: float = 3.0) -> Seen | No
     return None
 
 
+def is_spoken(endpoint: Endpoint, *, timeout: float) -> bool:
+    """Whether a server answers in TLS, whoever it may be; nothing is sent after the handshake."""
+    try:
+        with _connected(endpoint, Trust(verify=False), timeout):
+            return True
+    except (OSError, ValueError, EOFError) as exc:
+        # It may refuse this client; its refusal is one in TLS.
+        return isinstance(exc, ssl.SSLError) and "ALERT" in (exc.reason or "")
+
+
 def document(seen: Seen | None) -> dict[str, Any] | None:
     """As it is kept and printed."""
     if seen is None:
