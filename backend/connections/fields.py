@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from backend.connections.addresses import Address, Endpoint, Parser
-from backend.core.errors import FieldInvalid
+from backend.core.errors import FieldInvalid, InvalidInput
 
 Check = Callable[[str], str]
 MAX_LENGTH = 4000
@@ -17,7 +18,8 @@ class Field:
     """One setting or secret of a kind.
 
     check: returns the value to store, raises ValueError with the rest of a sentence
-    ("must be a number"). choices: allowed values, for a select box.
+    ("must be a number"), or InvalidInput with a whole one.
+    choices: allowed values, for a select box.
     address: parses it, where it is one: the guard looks at its hosts before anything connects.
     directs: the kind's secrets are sent where this value says, so changing it asks for them again.
     """
@@ -55,6 +57,8 @@ class Field:
             return self.check(text) if self.check else text
         except ValueError as exc:
             raise self._refused(kind, str(exc)) from exc
+        except InvalidInput as exc:  # an adapter's own sentence
+            raise FieldInvalid({self.name: f"{kind}: {exc.message}"}) from exc
 
     def parsed(self, kind: str, value: str) -> Address:
         """A stored value as an address; raises FieldInvalid for what may not be used any more."""
@@ -133,6 +137,18 @@ def key_of_32_bytes(text: str) -> str:
     if len(raw) != 32:
         raise ValueError(f"must be base64 of 32 bytes, this is {len(raw)}")
     return text
+
+
+def pattern(expression: str, what: str) -> Check:
+    """Text that a regular expression fits as a whole; what: the rest of the sentence."""
+    compiled = re.compile(expression)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(what)
+        return text
+
+    return check
 
 
 def prefix(start: str) -> Check:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from backend.connections import addresses, fields, rules
+from backend.connections import addresses, directory_fields, fields, rules
 from backend.connections.addresses import Endpoint
 from backend.connections.errors import UnknownKind
 from backend.connections.fields import Field
@@ -27,6 +27,22 @@ def _tls_of_databricks(settings: Mapping[str, str]) -> Endpoint | None:
         return Endpoint(host, 443)
     url = settings.get("jdbc_url", "")
     return addresses.jdbc(url).tls if url else None
+
+
+def _server(port: str) -> tuple[Field, Field]:
+    """Host and port of a database; port: its usual one."""
+    number = fields.number(1, 65535, whole=True)
+    return (
+        Field(
+            "host",
+            "Host",
+            "Host name or address.",
+            required=True,
+            address=addresses.host,
+            directs=True,
+        ),
+        Field("port", "Port", "", default=port, check=number, directs=True),
+    )
 
 
 _PASSWORD_OF_URL = Field("password", "Password", "Password of the user in the URL.")
@@ -115,18 +131,25 @@ _ALL = (
                 address=addresses.exact,
                 directs=True,
             ),
-            Field("query", "Query", "A GraphQL document; $first and $after turn the pages."),
+            Field(
+                "query",
+                "Query",
+                "A GraphQL document; $first and $after turn the pages.",
+                check=directory_fields.query,
+            ),
             Field(
                 "variables",
                 "Variables",
                 "Fixed variables of the query, as JSON.",
                 placeholder='{"active": true}',
+                check=directory_fields.variables,
             ),
             Field(
                 "mapping",
                 "Mapping",
                 "JMESPath from an answer to people.",
                 placeholder="users[].{email: mail, displayName: name, domain: department}",
+                check=directory_fields.mapping,
             ),
             Field(
                 "paging",
@@ -142,7 +165,12 @@ _ALL = (
                 default="500",
                 check=fields.number(1, 10_000, whole=True),
             ),
-            Field("headers", "Headers", "One a line: “Name: value”. Shown to everybody."),
+            Field(
+                "headers",
+                "Headers",
+                "One a line: “Name: value”. Shown to everybody.",
+                check=directory_fields.headers,
+            ),
         ),
         secrets=(
             Field("token", "Bearer token", "Leave empty when the endpoint asks for none."),
@@ -150,9 +178,10 @@ _ALL = (
                 "secret_headers",
                 "Secret headers",
                 "One a line, like “x-api-key: …” or “Authorization: Basic …”.",
+                check=directory_fields.headers,
             ),
         ),
-        check=rules.needs_an_endpoint,
+        check=directory_fields.fit,
     ),
     Kind(
         "ledger",
@@ -194,22 +223,7 @@ _ALL = (
         "PostgreSQL",
         "Source database whose columns are tokenized.",
         settings=(
-            Field(
-                "host",
-                "Host",
-                "Host name or address.",
-                required=True,
-                address=addresses.host,
-                directs=True,
-            ),
-            Field(
-                "port",
-                "Port",
-                "",
-                default="5432",
-                check=fields.number(1, 65535, whole=True),
-                directs=True,
-            ),
+            *_server("5432"),
             *_DATABASES,
             Field("user", "User", "Needs SELECT and UPDATE on the tables.", required=True),
             Field(
@@ -229,22 +243,7 @@ _ALL = (
         "MySQL or MariaDB",
         "Source database whose columns are tokenized.",
         settings=(
-            Field(
-                "host",
-                "Host",
-                "Host name or address.",
-                required=True,
-                address=addresses.host,
-                directs=True,
-            ),
-            Field(
-                "port",
-                "Port",
-                "",
-                default="3306",
-                check=fields.number(1, 65535, whole=True),
-                directs=True,
-            ),
+            *_server("3306"),
             *_DATABASES,
             Field(
                 "user",
@@ -308,6 +307,9 @@ _ALL = (
                 "Region",
                 "Empty: the region of the portal's environment.",
                 placeholder="eu-central-1",
+                check=fields.pattern(
+                    "[a-z0-9-]+", "has small letters, digits and hyphens, like eu-central-1"
+                ),
             ),
             Field(
                 "endpoint_url",
@@ -320,6 +322,7 @@ _ALL = (
                 "access_key_id",
                 "Access key id",
                 "Empty: the portal's own AWS identity.",
+                check=fields.pattern(r"[A-Za-z0-9_]+", "has letters and digits only"),
                 directs=True,
             ),
             Field(

@@ -71,11 +71,6 @@ def moved(kind: Kind, old: Mapping[str, str], new: Mapping[str, str]) -> list[st
     return [item.called for item in kind.settings if before.get(item.name) != after.get(item.name)]
 
 
-def needs_an_endpoint(settings: Mapping[str, str], _secrets_set: frozenset[str]) -> None:
-    if settings.get("source") != "upload" and not settings.get("endpoint"):
-        raise FieldInvalid({"endpoint": "Directory needs endpoint."})
-
-
 def needs_a_key_pair(settings: Mapping[str, str], secrets_set: frozenset[str]) -> None:
     if settings.get("access_key_id") and settings.get("profile"):
         raise FieldInvalid(

@@ -58,7 +58,7 @@ def headers_of(text: str) -> dict[str, str]:
         if not colon or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             raise InvalidInput(f"Line {number} of the headers is not “Name: value”.")
         if not value.isascii() or not value.isprintable():
-            raise InvalidInput(f"The header {name} holds characters that no header takes.")
+            raise InvalidInput(f"Line {number} of the headers has a value that no header takes.")
         found[name] = value
     return found
 

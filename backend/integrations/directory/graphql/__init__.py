@@ -186,6 +186,11 @@ class _Paging:
         return {self._cursor: info["endCursor"]}
 
 
+def check_query(query: str, paging: str = "") -> None:
+    """Raise InvalidInput for what is not one GraphQL query, or has no variables to page with."""
+    _Paging(query.strip() or QUERY, paging or "auto")
+
+
 def _variables(query: str) -> list[str]:
     try:
         parsed = parse(query, no_location=True)
