@@ -102,6 +102,4 @@ def test_no_client_skips_the_check_of_certificates() -> None:
         "backend/integrations/mysql/connection.py",
         # Looks at the certificates that a server shows; nothing else is said there.
         "backend/connections/tls.py",
-        # Asks what else listens at a port; no secret is sent there.
-        "backend/connections/neighbours.py",
     }

@@ -26,7 +26,6 @@ NEEDS_NONE = {
     "backend.accounts.service.add_account": "for its own room's callers, which have asked",
     "backend.accounts.service.ask_approval": "part of a change, whose service has asked",
     "backend.accounts.service.changed": "part of a change, whose service has asked",
-    "backend.accounts.service.revoke_tokens_of": "part of a change, whose service has asked",
     "backend.accounts.sessions.end": "one's own session may be ended by anyone; others ask",
     "backend.accounts.identity.is_fresh": "about whoever acts, not what they may",
     "backend.accounts.identity.require_admin_behind": "of a service that has asked already",
