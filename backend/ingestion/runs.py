@@ -237,10 +237,7 @@ def _new_row(
 ) -> IngestionRun:
     now = clock.now()
     run_id = request.run_id or new_run_id(answer.target.kind, now)
-    payload = _serialised(_payload(actor, request, answer, run_id))
-    size, limit = len(payload.encode()), _limit(answer)
-    if size > limit:
-        raise PayloadTooLarge(size, limit)
+    payload = _checked_payload(actor, request, answer, run_id)
     return IngestionRun(
         run_id=run_id,
         environment_id=context.environment_id,
@@ -284,6 +281,15 @@ def _new_row(
         reported="" if context.reports_runs else None,
         report_at=now if context.reports_runs else None,
     )
+
+
+def _checked_payload(actor: Actor, request: Request, answer: Candidate, run_id: str) -> str:
+    """What is sent; raises PayloadTooLarge for what AWS would not take."""
+    payload = _serialised(_payload(actor, request, answer, run_id))
+    size, limit = len(payload.encode()), _limit(answer)
+    if size > limit:
+        raise PayloadTooLarge(size, limit)
+    return payload
 
 
 def _limit(answer: Candidate) -> int:

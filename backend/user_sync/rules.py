@@ -163,19 +163,8 @@ def ignore(
     changes = row_repository.row_view(row, "").changes if row is not None else {}
     if row is None or field not in changes:
         raise NotInPlan(plan_id, [user_id])
-    old, new = changes[field]
-    shown = ATTRIBUTES[field].shown
-    ignored = SyncIgnore(
-        environment_id=plan.environment_id,
-        user_id=str(row.user_id),
-        field=field,
-        digest=mark(field, old, new),
-        email=row.email,
-        difference=f"{shown(old)} → {shown(new)}",
-        author=actor.name[:255],
-        reason=reason.strip()[:500],
-        created_at=clock.now(),
-    )
+    ignored = _ignored(actor, row, field, changes[field], reason.strip())
+    ignored.environment_id = plan.environment_id
     rules_repository.put_ignore(session, ignored)
     _take_out(session, plan_id, row, field, f"{actor.name}: {reason.strip()}"[:480])
     audit.record(
@@ -186,6 +175,23 @@ def ignore(
     )
     session.flush()
     return repository.plan_view(session, plan)
+
+
+def _ignored(
+    actor: Actor, row: SyncRow, field: str, change: tuple[Any, Any], reason: str
+) -> SyncIgnore:
+    """The difference as it is kept; its environment is the plan's."""
+    shown = ATTRIBUTES[field].shown
+    return SyncIgnore(
+        user_id=str(row.user_id),
+        field=field,
+        digest=mark(field, *change),
+        email=row.email,
+        difference=" → ".join(shown(value) for value in change),
+        author=actor.name[:255],
+        reason=reason[:500],
+        created_at=clock.now(),
+    )
 
 
 def _id_of(session: ReadSession, plan_id: int, email: str) -> str:
