@@ -122,10 +122,16 @@ class Tried:
     def _ready(self, it: str) -> None:
         ask = "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"
         deadline = time.monotonic() + SECONDS
-        while "Error" in (said := self.call("exec", it, "python", "-c", ask, check=False)):
-            if time.monotonic() > deadline:
-                raise Wrong(f"never ready: {said[-300:]}\n{self.call('logs', it)[-1000:]}")
-            time.sleep(1)
+        while True:
+            try:
+                self.call("exec", it, "python", "-c", ask)
+            except Wrong as exc:
+                if time.monotonic() > deadline:
+                    logs = self.call("logs", it)[-1000:]
+                    raise Wrong(f"never ready: {str(exc)[-300:]}\n{logs}") from exc
+                time.sleep(1)
+            else:
+                return
 
 
 def test(name: str) -> None:
