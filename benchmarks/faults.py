@@ -143,7 +143,7 @@ def _killed_main(arguments: list[str]) -> int:
     for cell, test in proofs.items():
         ends = repeated.ran.get(test.split("[")[0], [])
         bad += len(ends) == 0 or set(ends) != {"passed"}
-        print(f"{cell.job:<18}{len(ends)} kills, {ends.count('passed')} as promised ({test})")
+        print(f"{cell.job:<18}run {len(ends)} times, {ends.count('passed')} as promised ({test})")
     return 1 if bad else 0
 
 
