@@ -217,19 +217,23 @@ def test_the_comparison_repairs_them(leftovers: World) -> None:
     assert compare(leftovers)["findings"] == []
 
 
-def test_the_preview_counts_and_masks(leftovers: World) -> None:
-    leftovers.source.run(
-        "UPDATE customers SET email = 'plain@example.org' WHERE id = 20",
-        "UPDATE customers SET email = 'tok_/w==_poc' WHERE id = 21",
-    )
-
-    found = preview.preview(
+def previewed(leftovers: World) -> Any:
+    return preview.preview(
         leftovers.database,
         STEWARD,
         dataset=leftovers.source.urn("customers"),
         columns=["email"],
         method="re-key",
     )
+
+
+def test_the_preview_counts_and_masks(leftovers: World) -> None:
+    leftovers.source.run(
+        "UPDATE customers SET email = 'plain@example.org' WHERE id = 20",
+        "UPDATE customers SET email = 'tok_/w==_poc' WHERE id = 21",
+    )
+
+    found = previewed(leftovers)
 
     (email,) = [column for column in found.report.columns if column.selected]
     assert (found.report.rows_to_update, email.rows_to_update) == (8, 8)
@@ -247,13 +251,7 @@ def test_a_unique_column_with_a_value_and_its_old_token_is_refused(leftovers: Wo
         "CREATE UNIQUE INDEX one ON customers (email)",
     )
 
-    found = preview.preview(
-        leftovers.database,
-        STEWARD,
-        dataset=leftovers.source.urn("customers"),
-        columns=["email"],
-        method="re-key",
-    )
+    found = previewed(leftovers)
 
     assert "1 values were tokenized before and entered again" in "".join(found.report.all_blockers)
 
