@@ -187,3 +187,32 @@ class TestRelease:
         assert done.status_code == 200
         assert (done.json()["released"], done.json()["skipped"]) == (many, 0)
         assert client.get(self.PATH, headers=viewer).status_code == 404
+
+
+class TestTemplates:
+    PATH = "/api/mounts/templates"
+
+    def test_one_is_made_changed_and_forgotten_and_its_secret_is_never_read(
+        self, client: TestClient, viewer: Headers, operator: Headers
+    ) -> None:
+        made = {"type": "s3", "mount_path": "/mnt/new", "secret_ref": "barbican/secret-of-new"}
+        answer = client.put(f"{self.PATH}/s3-new", json=made, headers=operator)
+        assert (answer.status_code, answer.json()["secret_set"]) == (200, True), answer.text
+        changed = {"type": "s3", "mount_path": "/mnt/newer"}
+        assert client.put(f"{self.PATH}/s3-new", json=changed, headers=operator).status_code == 200
+        listed = client.get(self.PATH, headers=viewer)
+        (item,) = listed.json()["items"]
+        assert (item["target_id"], item["mount_path"]) == ("s3-new", "/mnt/newer")
+        assert item["secret_set"], "an empty one keeps what is stored"
+        assert "secret-of-new" not in answer.text + listed.text
+
+        assert client.delete(f"{self.PATH}/s3-new", headers=operator).status_code == 204
+        gone = client.delete(f"{self.PATH}/s3-new", headers=operator)
+        assert (gone.status_code, gone.json()["error"]) == (404, "TargetNotFound")
+        assert client.get(self.PATH, headers=viewer).json()["items"] == []
+
+    def test_what_is_missing_is_named(self, client: TestClient, operator: Headers) -> None:
+        wrong = {"type": "nfs", "mount_path": "mnt"}
+        answer = client.put(f"{self.PATH}/nfs-new", json=wrong, headers=operator)
+        assert answer.status_code == 400
+        assert "an absolute mount path, a filesystem export" in answer.json()["detail"]
