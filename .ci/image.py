@@ -22,7 +22,7 @@ STOP_SECONDS = 10
 #: What the image must not hold, and bytecode that a copied file's time would make stale.
 LOOK = """
 import importlib.util, pathlib, sys
-bad = [n for n in ("pip", "setuptools", "pytest", "ruff", "mypy") if importlib.util.find_spec(n)]
+bad = [n for n in ("pip", "setuptools", "ruff", "mypy") if importlib.util.find_spec(n)]
 for path in pathlib.Path("/app").rglob("*.pyc"):
     if path.read_bytes()[4:8] != bytes([1, 0, 0, 0]):
         bad.append(str(path))

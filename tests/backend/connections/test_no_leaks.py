@@ -40,7 +40,8 @@ def secret(kind: str, field: str) -> str:
     """A marked value for one field, with characters that URLs encode."""
     if kind == "tokenization":
         return base64.b64encode(f"{MARK}-{'k' * 24}".encode()).decode()
-    return f"{MARK}@{kind}/{field}+x"
+    value = f"{MARK}@{kind}/{field}+x"
+    return f"x-api-key: {value}" if field == "secret_headers" else value
 
 
 SPELLINGS = sorted(
