@@ -7,7 +7,7 @@ import pytest
 
 from backend.connections import probing
 from backend.connections.probes import aws as aws_probe
-from backend.connections.schemas import TestResult
+from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn as DataHub
 from backend.sandbox.directory import StandIn as Directory
@@ -17,11 +17,16 @@ from backend.sandbox.openmetadata import seeding as openmetadata_people
 from tests.backend.connections.conftest import Save
 
 
+def _probed(config: ConnectionConfig) -> TestResult:
+    """The deadline is another test's; these ask what comes of an answer."""
+    return probing.run(config, deadline=60)
+
+
 class TestDataHub:
     def test_works_and_a_wrong_token_is_said_although_config_answers(self, save: Save) -> None:
         with DataHub(token="right") as gms:
-            good = probing.run(save("datahub", {"server": gms.url}, {"token": "right"}))
-            wrong = probing.run(save("datahub", {}, {"token": "wrong-planted"}))
+            good = _probed(save("datahub", {"server": gms.url}, {"token": "right"}))
+            wrong = _probed(save("datahub", {}, {"token": "wrong-planted"}))
         assert good.ok, good
         assert good.server_version
         assert not wrong.ok
@@ -33,10 +38,8 @@ class TestOpenMetadata:
     def test_works_and_tells_its_version_and_a_wrong_token(self, save: Save) -> None:
         with OpenMetadata(seed=openmetadata_people.seed_demo) as server:
             token = server.token("admin")
-            good = probing.run(
-                save("openmetadata", {"host_port": server.url}, {"jwt_token": token})
-            )
-            wrong = probing.run(save("openmetadata", {}, {"jwt_token": "wrong-planted"}))
+            good = _probed(save("openmetadata", {"host_port": server.url}, {"jwt_token": token}))
+            wrong = _probed(save("openmetadata", {}, {"jwt_token": "wrong-planted"}))
         assert good.ok, good
         assert good.server_version == "2.0.6"
         assert not wrong.ok
@@ -45,9 +48,7 @@ class TestOpenMetadata:
     def test_a_token_that_ends_soon_is_warned_about_once(self, save: Save) -> None:
         with OpenMetadata(seed=openmetadata_people.seed_demo) as server:
             token = server.token("admin", expires_in=5 * 86_400)
-            found = probing.run(
-                save("openmetadata", {"host_port": server.url}, {"jwt_token": token})
-            )
+            found = _probed(save("openmetadata", {"host_port": server.url}, {"jwt_token": token}))
         assert found.ok
         assert len([text for text in found.warnings if "expire" in text]) == 1
 
@@ -55,8 +56,8 @@ class TestOpenMetadata:
 class TestDirectory:
     def test_works_and_a_missing_token_is_said(self, save: Save) -> None:
         with Directory(token="right", seed=directory_people.seed_demo) as server:
-            good = probing.run(save("directory", {"endpoint": server.url}, {"token": "right"}))
-            wrong = probing.run(save("directory", {}, {"token": "wrong-planted"}))
+            good = _probed(save("directory", {"endpoint": server.url}, {"token": "right"}))
+            wrong = _probed(save("directory", {}, {"token": "wrong-planted"}))
         assert good.ok, good
         assert not wrong.ok
         assert "token" in (wrong.cause + wrong.advice).lower()
@@ -71,7 +72,7 @@ def cloud() -> Iterator[AwsStandIn]:
 
 class TestAws:
     def probe(self, save: Save, cloud: AwsStandIn) -> TestResult:
-        return probing.run(save("aws", dict(cloud.settings()), dict(cloud.secrets())))
+        return _probed(save("aws", dict(cloud.settings()), dict(cloud.secrets())))
 
     def test_the_callers_identity_is_the_version(self, save: Save, cloud: AwsStandIn) -> None:
         found = self.probe(save, cloud)
@@ -81,7 +82,7 @@ class TestAws:
 
     def test_credentials_that_end_say_when(self, save: Save, cloud: AwsStandIn) -> None:
         settings = {**cloud.settings(), "role_arn": "arn:aws:iam::123456789012:role/r"}
-        found = probing.run(save("aws", settings, dict(cloud.secrets())))
+        found = _probed(save("aws", settings, dict(cloud.secrets())))
         assert found.ok, found
         assert re.search(r"; credentials expire at \d{4}-\d\d-\d\d ", found.server_version)
         assert found.warnings == ()
@@ -122,7 +123,7 @@ class TestDatabricks:
         self, save: Save, settings: dict[str, str], words: str
     ) -> None:
         config = save("databricks", settings, {"access_token": "planted-dapi"})
-        found = probing.run(config)
+        found = _probed(config)
         assert words in found.cause
         assert found.advice
         assert "planted" not in str(found)

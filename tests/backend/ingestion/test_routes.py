@@ -249,12 +249,18 @@ class TestRun:
 
         def post(number: int) -> tuple[int, str]:
             urn = f"urn:li:dataset:(urn:li:dataPlatform:athena,db.t{number},PROD)"
-            answer = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": urn})
+            for _ in range(3):
+                answer = client.post(
+                    "/api/ingestion/run", headers=headers, json={"datasetUrn": urn}
+                )
+                # Not delivered: on a machine at work the stand-in takes no connection for a while.
+                if answer.status_code != 503 or "AWS" not in answer.text:
+                    break
             return answer.status_code, answer.json().get("runId", answer.text)
 
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(post, range(200)))
-        assert [status for status, _ in answers] == [200] * 200
+        assert [answer for answer in answers if answer[0] != 200] == []
         assert {run for _, run in answers} == {s.payload["runId"] for s in aws.starts()}
         assert len(aws.starts()) == 200
 
