@@ -5,6 +5,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -20,6 +21,11 @@ from backend.core.errors import SettingsError
 LOOPBACK = "loopback"
 #: Beside those that are secrets as a whole.
 _HOLDING_A_SECRET = ("database_url_setting",)
+#: URL → its password, for who keeps the two apart.
+_PASSWORDS = {
+    "PORTAL_DATABASE_URL": "PORTAL_DATABASE_PASSWORD",
+    "PORTAL_BROKER_URL": "PORTAL_BROKER_PASSWORD",
+}
 #: The shortest time that rows of history are kept.
 MIN_DAYS = 30
 
@@ -39,10 +45,20 @@ class Settings(BaseSettings):
         alias="PORTAL_DATABASE_URL",
         description="SQLAlchemy URL of the state database; empty: SQLite in the data folder.",
     )
+    database_password: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_DATABASE_PASSWORD",
+        description="Password for that URL, where it names a user and no password.",
+    )
     broker_url: SecretStr = Field(
         default=SecretStr(""),
         alias="PORTAL_BROKER_URL",
         description="amqp:// URL that puts jobs on RabbitMQ; empty: in-process workers.",
+    )
+    broker_password: SecretStr = Field(
+        default=SecretStr(""),
+        alias="PORTAL_BROKER_PASSWORD",
+        description="Password for that URL, where it names a user and no password.",
     )
     secret_keys: SecretStr = Field(
         default=SecretStr(""),
@@ -319,7 +335,7 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     Raises SettingsError naming every wrong variable at once.
     """
     source = dict(os.environ if environ is None else environ)
-    problems = _read_files(source)
+    problems = _read_files(source) + _put_passwords_into_urls(source)
     values: dict[str, Any] = {}
     for field in Settings.model_fields:
         for name in variable_names(field):
@@ -363,6 +379,25 @@ def _read_files(source: dict[str, str]) -> list[str]:
         except (OSError, ValueError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "it is no text"
             problems.append(f"{name}_FILE: {path} cannot be read: {reason}")
+    return problems
+
+
+def _put_passwords_into_urls(source: dict[str, str]) -> list[str]:
+    """Complete the URLs in `source`; what is wrong with them."""
+    problems = []
+    for url, name in _PASSWORDS.items():
+        if not source.get(name):
+            continue
+        try:
+            parts = urlsplit(source.get(url, ""))
+        except ValueError:
+            continue  # the URL's own check says so
+        if not parts.username or parts.password is not None:
+            problems.append(f"{name}: {url} must name a user, and no password of its own")
+            continue
+        user, _, place = parts.netloc.rpartition("@")
+        netloc = f"{user}:{quote(source[name], safe='')}@{place}"
+        source[url] = parts._replace(netloc=netloc).geturl()
     return problems
 
 

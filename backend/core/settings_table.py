@@ -9,11 +9,8 @@ from backend.core.settings import Settings, variable_names
 START, END = "<!-- settings:start -->", "<!-- settings:end -->"
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Read by compose.yaml alone: it puts them into the URLs of the servers it starts.
+#: Read by compose.yaml alone.
 _COMPOSE = {
-    "POSTGRES_PASSWORD": "password of the state database",
-    "RABBITMQ_PASSWORD": "password of the jobs' broker",
-    "MARIADB_PASSWORD": "password of the account dms on the empty mount ledger",
     "PORTAL_PUBLISH": "address and port of this machine for the portal (127.0.0.1:8501)",
 }
 
@@ -36,11 +33,7 @@ def env_example() -> str:
     for field, info in Settings.model_fields.items():
         names = variable_names(field)
         lines += ["", f"# {info.description}", f"#{names[0]}={_default(field)}"]
-    lines += [
-        "",
-        "# compose.yaml needs these and PORTAL_SECRET_KEYS. Letters and digits only, since they",
-        "# become part of URLs. A secret key: openssl rand -base64 32 | tr '+/' '-_'",
-    ]
+    lines += ["", "# For compose.yaml, which has passwords and keys from files in secrets/."]
     lines += [f"#{name}=  # {meaning}" for name, meaning in _COMPOSE.items()]
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,6 @@
 """Dockerfile and compose.yaml, held to what they promise without an engine to build them."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from backend.core.settings import Settings, variable_names
+from backend.core import crypto
+from backend.core.settings import Settings, load_settings, secret_names, variable_names
 from tests.architecture.source import ROOT, tracked_files
 from tests.deploy import containerfile
 from tests.fixtures import processes
@@ -120,14 +122,75 @@ class TestCompose:
         for name in re.findall(r"\$\{(\w+)", COMPOSE_TEXT):
             assert f"#{name}=" in example, name
 
-    def test_no_password_stands_in_it(self):
-        for service in SERVICES.values():
-            for name, value in service.get("environment", {}).items():
-                if re.search(r"PASS(WORD)?$|KEYS$", name) and "RANDOM" not in name:
-                    assert value.startswith("${"), name
+    def test_no_password_stands_in_an_environment(self):
+        """`docker inspect` and /proc/1/environ show where it lies, not what it is."""
+        for name, service in SERVICES.items():
+            files = {key: value for key, value in service.get("environment", {}).items()
+                     if key.endswith("_FILE")}  # fmt: skip
+            given = [f"/run/secrets/{each}" for each in service["secrets"]]
+            assert given, name
+            assert set(files.values()) <= set(given), name
+            unread = [path for path in given if path not in f"{files} {service.get('entrypoint')}"]
+            assert unread == [], name
+            for key in service.get("environment", {}):
+                wanted = re.search(r"PASS(WORD)?$|KEYS$|TOKEN$", key)
+                assert not wanted or key == "MARIADB_RANDOM_ROOT_PASSWORD", key
+            assert not re.search(r"://[^/@:]+:[^@]*@", str(service)), name
+
+    def test_each_secret_is_a_file_of_a_folder_that_no_commit_holds(self):
+        for name, secret in COMPOSE["secrets"].items():
+            assert secret == {"file": f"./secrets/{name}"}
+        done = subprocess.run(
+            ["git", "check-ignore", "-q", "--no-index", "secrets/secret_keys"], cwd=ROOT
+        )
+        assert done.returncode == 0
+
+    def test_the_guides_lines_make_the_files_and_the_portal_reads_them(self, tmp_path: Path):
+        guide = (ROOT / "docs" / "deploy.md").read_text().split("## With compose")[1]
+        (lines,) = [text for text in guide.split("```") if "mkdir -m 700 secrets" in text]
+        subprocess.run(["bash", "-euc", f"umask 077\n{lines}"], cwd=tmp_path, check=True)
+        made = tmp_path / "secrets"
+        assert {path.name for path in made.iterdir()} == set(COMPOSE["secrets"])
+        assert made.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o644}
+        for service in ("portal", "worker"):
+            environment = {
+                name: value.replace("/run/secrets", str(made))
+                for name, value in SERVICES[service]["environment"].items()
+            }
+            settings = load_settings(environment)
+            password = (made / "postgres_password").read_text().strip()
+            assert settings.database_url == (
+                f"postgresql+psycopg2://portal:{password}@postgres:5432/portal"
+            )
+            password = (made / "rabbitmq_password").read_text().strip()
+            assert settings.broker_url.get_secret_value() == (
+                f"amqp://portal:{password}@rabbitmq:5672/"
+            )
+            keys = crypto.listed_keys(settings.secret_keys.get_secret_value())
+            assert len(keys) == 1
+            assert crypto.key_problems(keys) == []
+
+    def test_the_brokers_shell_hands_the_password_over(self, tmp_path: Path):
+        """RABBITMQ_DEFAULT_PASS_FILE is refused by the image since 3.9 ("set but deprecated")."""
+        stand_in = tmp_path / "docker-entrypoint.sh"
+        stand_in.write_text('#!/bin/sh\necho "$* $RABBITMQ_DEFAULT_PASS"\n')
+        stand_in.chmod(0o700)
+        command = [
+            word.replace("$$", "$").replace("/run/secrets", str(tmp_path))
+            for word in SERVICES["rabbitmq"]["entrypoint"]
+        ]
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        asked = {"env": environment, "capture_output": True, "text": True}
+        done = subprocess.run(command, **asked)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "rabbitmq_password: No such file" in done.stderr
+        (tmp_path / "rabbitmq_password").write_text("of the broker\n")
+        assert subprocess.run(command, **asked).stdout == "rabbitmq-server of the broker\n"
 
     def test_the_portals_variables_exist(self):
         known = {name for field in Settings.model_fields for name in variable_names(field)}
+        known |= {f"{name}_FILE" for name in secret_names()}
         for service in ("portal", "worker"):
             assert set(SERVICES[service]["environment"]) <= known
 

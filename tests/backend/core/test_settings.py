@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pika
 import pytest
+from sqlalchemy.engine import make_url
 
 from backend.core.errors import SettingsError
 from backend.core.settings import load_settings, secret_names
@@ -75,11 +77,16 @@ class TestFiles:
             "PORTAL_DATABASE_URL": "sqlite:////tmp/elsewhere.sqlite",
             "PORTAL_BROKER_URL": "amqp://portal:secret@rabbit:5672/",
         }
+        urls = {
+            "PORTAL_DATABASE_PASSWORD": {"PORTAL_DATABASE_URL": "mysql+pymysql://portal@db/portal"},
+            "PORTAL_BROKER_PASSWORD": {"PORTAL_BROKER_URL": "amqp://portal@rabbit:5672/"},
+        }
+        beside = urls.get(name, {})
         file = tmp_path / "secret"
         file.write_text(values.get(name, "a-secret-of-sixteen-characters") + "\n")
-        by_file = load_settings({f"{name}_FILE": str(file)})
-        assert by_file == load_settings({name: file.read_text().strip()})
-        assert by_file != load_settings({})
+        by_file = load_settings({f"{name}_FILE": str(file), **beside})
+        assert by_file == load_settings({name: file.read_text().strip(), **beside})
+        assert by_file != load_settings(beside)
 
     def test_a_file_that_cannot_be_read_is_named_beside_other_faults(self, tmp_path: Path) -> None:
         missing = tmp_path / "missing"
@@ -96,3 +103,40 @@ class TestFiles:
         file.write_text("one")
         with pytest.raises(SettingsError, match="keep one of them"):
             load_settings({"KEYSTONE_TOKEN": "two", "KEYSTONE_TOKEN_FILE": str(file)})
+
+
+class TestPasswordsOfUrls:
+    def test_is_put_into_the_url_whatever_it_is_made_of(self) -> None:
+        password = "p@ss:/w#rd?&%41 +é"
+        settings = load_settings(
+            {
+                "PORTAL_DATABASE_URL": "postgresql+psycopg2://us%40er@db:5432/portal?sslmode=require",
+                "PORTAL_DATABASE_PASSWORD": password,
+                "PORTAL_BROKER_URL": "amqps://portal@[::1]:5671/%2f",
+                "PORTAL_BROKER_PASSWORD": password,
+            }
+        )
+        url = make_url(settings.database_url)
+        assert (url.username, url.password, url.host) == ("us@er", password, "db")
+        assert url.query == {"sslmode": "require"}
+        broker = pika.URLParameters(settings.broker_url.get_secret_value())
+        assert (broker.credentials.username, broker.credentials.password) == ("portal", password)
+        assert (broker.host, broker.port, broker.virtual_host) == ("::1", 5671, "/")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["", "sqlite:////tmp/x", "mysql+pymysql://db/portal", "mysql+pymysql://u:p@db/portal",
+         "mysql+pymysql://u:@db/portal"],
+    )  # fmt: skip
+    def test_without_a_user_or_beside_another_it_is_refused(self, url: str) -> None:
+        with pytest.raises(SettingsError) as raised:
+            load_settings({"PORTAL_DATABASE_URL": url, "PORTAL_DATABASE_PASSWORD": "planted"})
+        assert raised.value.problems == [
+            "PORTAL_DATABASE_PASSWORD: PORTAL_DATABASE_URL must name a user, and no password of "
+            "its own"
+        ]
+
+    def test_a_url_that_is_none_is_named_by_its_own_check(self) -> None:
+        with pytest.raises(SettingsError) as raised:
+            load_settings({"PORTAL_BROKER_URL": "https://[x", "PORTAL_BROKER_PASSWORD": "planted"})
+        assert [text.partition(":")[0] for text in raised.value.problems] == ["PORTAL_BROKER_URL"]
