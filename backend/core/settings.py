@@ -5,7 +5,6 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -15,17 +14,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from backend.core import settings_files
 from backend.core.access import Role
 from backend.core.errors import SettingsError
 
 LOOPBACK = "loopback"
 #: Beside those that are secrets as a whole.
 _HOLDING_A_SECRET = ("database_url_setting",)
-#: URL → its password, for who keeps the two apart.
-_PASSWORDS = {
-    "PORTAL_DATABASE_URL": "PORTAL_DATABASE_PASSWORD",
-    "PORTAL_BROKER_URL": "PORTAL_BROKER_PASSWORD",
-}
 #: The shortest time that rows of history are kept.
 MIN_DAYS = 30
 
@@ -335,7 +330,7 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     Raises SettingsError naming every wrong variable at once.
     """
     source = dict(os.environ if environ is None else environ)
-    problems = _read_files(source) + _put_passwords_into_urls(source)
+    problems = settings_files.read(source, secret_names()) + settings_files.complete_urls(source)
     values: dict[str, Any] = {}
     for field in Settings.model_fields:
         for name in variable_names(field):
@@ -362,43 +357,6 @@ def secret_names() -> list[str]:
         name for name, info in fields if info.annotation is SecretStr or name in _HOLDING_A_SECRET
     ]
     return [variable for field in secret for variable in variable_names(field)]
-
-
-def _read_files(source: dict[str, str]) -> list[str]:
-    """Put what the files hold into `source`; what is wrong with them."""
-    problems = []
-    for name in secret_names():
-        path = source.get(f"{name}_FILE")
-        if not path:
-            continue
-        if source.get(name):
-            problems.append(f"{name}_FILE: {name} is set, too; keep one of them")
-            continue
-        try:
-            source[name] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is no text"
-            problems.append(f"{name}_FILE: {path} cannot be read: {reason}")
-    return problems
-
-
-def _put_passwords_into_urls(source: dict[str, str]) -> list[str]:
-    """Complete the URLs in `source`; what is wrong with them."""
-    problems = []
-    for url, name in _PASSWORDS.items():
-        if not source.get(name):
-            continue
-        try:
-            parts = urlsplit(source.get(url, ""))
-        except ValueError:
-            continue  # the URL's own check says so
-        if not parts.username or parts.password is not None:
-            problems.append(f"{name}: {url} must name a user, and no password of its own")
-            continue
-        user, _, place = parts.netloc.rpartition("@")
-        netloc = f"{user}:{quote(source[name], safe='')}@{place}"
-        source[url] = parts._replace(netloc=netloc).geturl()
-    return problems
 
 
 class _Explicit(Settings):
