@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import aliased
 
 from backend.core.access import Actor
 from backend.core.database import ReadSession, WriteSession, database_now
@@ -145,6 +146,27 @@ def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
         select(func.count(), func.min(Change.created_at)).where(Change.state == "waiting")
     ).one()
     return int(found[0]), found[1]
+
+
+def last_ended(
+    session: ReadSession, states: Sequence[str], *, since: datetime, limit: int
+) -> list[Change]:
+    """Requests that ended like this since then and that no later one of the same action, subject
+    and environment has followed to the end of its work, newest first."""
+    later = aliased(Change)
+    followed = (
+        select(later.id)
+        .where(
+            later.environment_id == Change.environment_id,
+            later.id > Change.id,
+            later.action == Change.action,
+            later.subject == Change.subject,
+            later.state.in_(("succeeded", "failed", "unknown")),
+        )
+        .exists()
+    )
+    query = select(Change).where(Change.state.in_(states), Change.finished_at >= since, ~followed)
+    return list(session.scalars(query.order_by(Change.id.desc()).limit(limit)))
 
 
 def add_step(

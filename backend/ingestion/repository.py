@@ -211,7 +211,7 @@ def last_in(
     session: ReadSession, statuses: Sequence[str], *, since: datetime, limit: int
 ) -> list[IngestionRun]:
     """Runs since an instant with such a status that no later run of their dataset (or job) has
-    followed, newest first."""
+    followed to its end, newest first."""
     later = aliased(IngestionRun)
     followed = (
         select(later.id)
@@ -220,6 +220,7 @@ def last_in(
             later.dataset_urn == IngestionRun.dataset_urn,
             later.id > IngestionRun.id,
             or_(later.dataset_urn != "", later.job_urn == IngestionRun.job_urn),
+            or_(later.settled.is_(True), later.status.in_(statuses)),
         )
         .exists()
     )

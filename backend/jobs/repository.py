@@ -182,7 +182,7 @@ def list_last_ended(
     session: ReadSession, *, states: Sequence[str], since: datetime, most: int
 ) -> list[JobView]:
     """The newest jobs that ended like this since then and that no later job of their kind and
-    subject has followed to its end, newest first."""
+    subject has followed to its end, newest first; one that was cancelled answers nothing."""
     later = aliased(Job)
     answered = (
         select(later.id)
@@ -190,7 +190,7 @@ def list_last_ended(
             later.subject == Job.subject,
             later.id > Job.id,
             later.kind == Job.kind,
-            later.state.notin_(("queued", "running")),
+            later.state.notin_(("queued", "running", "cancelled")),
         )
         .exists()
     )

@@ -66,7 +66,7 @@ def _failed(session: ReadSession, known: Collection[int]) -> list[Alert]:
         )
         for row in repository.last_ended(session, bad, since=since, limit=_LOOKED_AT)
         if row.environment_id in known
-    ][:_MOST]
+    ]
 
 
 def _unwritten(session: ReadSession, known: Collection[int]) -> list[Alert]:

@@ -24,6 +24,8 @@ from backend.tokenization.schemas import (
 
 #: Fewer say more about the connection than about the table.
 ENOUGH_ROWS = 1_000
+#: Ends that say how the table is; the others left it as it was.
+PROVEN = (RunState.SUCCEEDED, RunState.FAILED, RunState.INTERRUPTED)
 
 
 def choices(row: TokenizationRun) -> tuple[ColumnChoice, ...]:
@@ -179,7 +181,7 @@ def last_ended(
     session: ReadSession, states: Sequence[RunState], *, since: datetime, limit: int
 ) -> list[TokenizationRun]:
     """Runs that ended like this since then and that no later ended run of their dataset has
-    followed, newest first."""
+    followed, newest first; one that was cancelled or skipped answers nothing."""
     later = aliased(TokenizationRun)
     followed = (
         select(later.id)
@@ -187,7 +189,7 @@ def last_ended(
             later.dataset == TokenizationRun.dataset,
             later.id > TokenizationRun.id,
             later.environment_id == TokenizationRun.environment_id,
-            later.finished_at.is_not(None),
+            later.state.in_(PROVEN),
         )
         .exists()
     )
@@ -239,7 +241,7 @@ def newer_finished(session: ReadSession, row: TokenizationRun) -> int | None:
             TokenizationRun.environment_id == row.environment_id,
             TokenizationRun.dataset == row.dataset,
             TokenizationRun.id > row.id,
-            TokenizationRun.state.in_([RunState.SUCCEEDED, RunState.FAILED, RunState.INTERRUPTED]),
+            TokenizationRun.state.in_(PROVEN),
         )
         .order_by(TokenizationRun.id.desc())
         .limit(1)

@@ -14,7 +14,6 @@ from backend.user_sync.schemas import ITEM_STATES, RunView
 
 _LOOKED_AT = 20
 _RECENT = timedelta(days=7)
-_MOST = 3
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
@@ -61,7 +60,7 @@ def _stopped(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
         )
         for run in run_repository.list_stopped(session, limit=_LOOKED_AT)
         if run.unsettled and run.environment_id in known
-    ][:_MOST]
+    ]
 
 
 def _partial(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
