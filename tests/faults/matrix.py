@@ -36,7 +36,10 @@ STATE_JOBS = (
 )  # fmt: skip
 #: What can be wrong with the portal's own processes, for every job that runs in one.
 PROCESS_FAULTS = {"killed": "kill -9 of the app, worker or command that has the job"}
-PROCESS_JOBS = (*STATE_JOBS[1:], "unmount", "tokenize (rewrite)", "clean-up", "notifications")
+PROCESS_JOBS = (
+    *STATE_JOBS[1:], "user sync revert", "unmount", "tokenize (rewrite)", "clean-up",
+    "notifications",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)
@@ -115,6 +118,7 @@ _WRONG_PASSWORD = {
     "Ledger": _REAL + "TestLedger::test_a_wrong_password_is_said",
     "RabbitMQ": _REAL + "TestRabbitMQ::test_a_wrong_password_is_said",
 }
+_KILLED = "tests/faults/test_killed_writes.py::"
 _AWS_PROBE = "tests/backend/integrations/aws/test_probe.py::"
 
 #: Proven by the room's own tests: not repeated, named.
@@ -179,11 +183,10 @@ PROVEN: dict[Cell, str] = {
         "TestOrder::test_datahub_down_is_an_error_and_not_a_later_rule"
     ),
     Cell("user sync plan", "Process", "killed"): (
-        "tests/backend/user_sync/test_reaper.py::TestCleanup::test_plans_of_dead_processes_fail"
+        _KILLED + "test_a_plan_of_the_user_sync_is_whole_or_is_not_there"
     ),
     Cell("user sync apply", "Process", "killed"): (
-        "tests/integration/test_many_machines.py::"
-        "test_a_run_survives_the_death_of_a_portal_and_of_the_worker_that_had_it"
+        _KILLED + "test_a_run_of_the_user_sync_writes_each_person_once"
     ),
     Cell("mount", "Process", "killed"): (
         "tests/backend/dms/test_bad_days.py::TestKilled::test_a_mount"
@@ -207,12 +210,13 @@ PROVEN: dict[Cell, str] = {
         "test_at_twenty_random_instants_the_table_is_whole_and_the_next_start_says_what_happened"
     ),
     Cell("write-back", "Process", "killed"): (
-        "tests/backend/tokenization/test_reconcile.py::TestReconcile::"
-        "test_a_committed_run_is_recognised_and_written_back"
+        _KILLED + "test_a_write_back_says_it_once_and_keeps_what_others_wrote"
     ),
     Cell("ingestion run", "Process", "killed"): (
-        "tests/backend/ingestion/test_tracker.py::"
-        "TestLooking::test_a_process_that_died_while_sending_leaves_a_run_that_is_cleared"
+        _KILLED + "test_an_ingestion_is_started_once_or_said_never_to_have_arrived"
+    ),
+    Cell("user sync revert", "Process", "killed"): (
+        _KILLED + "test_a_revert_takes_each_change_back_once"
     ),
     Cell("ingestion run", "AWS", "401"): _REFUSED_START,
     Cell("ingestion run", "AWS", "500"): _REFUSED_START,

@@ -1,25 +1,14 @@
-"""kill -9 right before and right after every commit of the jobs that write the state alone.
+"""kill -9 right before and right after every commit of the jobs that write the state alone."""
 
-Each try dies one commit later than the one before, until one lives to its end; what the dead ones
-left is what the next begins with. (Jobs that write to outside systems: matrix.PROVEN.)
-"""
-
-import multiprocessing
-import os
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from itertools import count
-from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import insert, select, update
 
 from backend.core import archive, audit, clock, events, retention
 from backend.core.access import SYSTEM
-from backend.core.database import Database, forget_databases, get_database
+from backend.core.database import Database, get_database
 from backend.core.events import About
 from backend.core.settings import get_settings
 from backend.jobs import retention as jobs_retention
@@ -27,36 +16,9 @@ from backend.models import Job, NotificationDelivery
 from backend.notifications import delivery, dispatch
 from benchmarks import _history_rows
 from tests.backend.notifications.conftest import Receiver, add, receiver  # noqa: F401 - a fixture
+from tests.faults.killing import COMMITS, killed, tell
 
-MOMENTS = ("before_commit", "after_commit")
 DAYS = 365
-
-
-def _die_at(work: Callable[[Database], None], moment: str, number: int) -> None:
-    seen = count(1)
-
-    def commit(_session: Session) -> None:
-        if next(seen) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(Session, moment, commit)
-    work(get_database())
-    forget_databases()
-    os._exit(0)
-
-
-def killed(work: Callable[[Database], None], moment: str) -> Iterator[int]:
-    """Run it in processes that die at their 1st, 2nd, … commit; yields after each death."""
-    for number in count(1):
-        forget_databases()  # an open SQLite connection does not survive a fork
-        fork: Any = multiprocessing.get_context("fork")
-        process = fork.Process(target=_die_at, args=(work, moment, number))
-        process.start()
-        process.join(120)
-        assert process.exitcode in (0, -signal.SIGKILL), "it neither died nor ended"
-        if process.exitcode == 0:
-            return
-        yield number
 
 
 def _clean(database: Database) -> None:
@@ -76,9 +38,12 @@ def _jobs() -> set[int]:
         return set(session.scalars(select(Job.id)))
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", COMMITS)
 def test_a_clean_up_loses_no_row_and_archives_none_twice(
-    database: Database, monkeypatch: pytest.MonkeyPatch, moment: str
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setattr(retention, "ROWS", 3)
     monkeypatch.setenv("PORTAL_KEEP_JOBS_DAYS", str(DAYS))
@@ -97,6 +62,7 @@ def test_a_clean_up_loses_no_row_and_archives_none_twice(
         assert before - left <= archived.keys(), "a row that left is in an archive"
         assert set(archived.values()) <= {1}, "and in no second one"
     assert deaths >= 2
+    tell(request, deaths)
     stay = {5, max(before), *range(20, 90, 20)}
     assert _jobs() == stay
     assert _archived() == Counter(before - stay)
@@ -113,11 +79,12 @@ def _send(database: Database) -> None:
         delivery.deliver(database, number)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", COMMITS)
 def test_notifications_all_arrive_and_twice_only_where_the_sender_died(
     database: Database,
     receiver: Receiver,  # noqa: F811 - the fixture
     moment: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     add(database, receiver.url)
     told = {f"OpenMetadata {number}" for number in range(8)}
@@ -136,6 +103,7 @@ def test_notifications_all_arrive_and_twice_only_where_the_sender_died(
                 .values(due_at=clock.now() - timedelta(seconds=1))
             )
     assert deaths >= 2
+    tell(request, deaths)
     with get_database().read() as session:
         states = Counter(session.scalars(select(NotificationDelivery.state)))
     assert states == {"sent": len(told)}
