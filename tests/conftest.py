@@ -16,6 +16,10 @@ atexit.register(shutil.rmtree, _private, ignore_errors=True)
 _FOREIGN = ("PORTAL_", "DMS_", "DBX_", "KEYSTONE_", "AWS_", "DATAHUB_", "STREAMLIT_")
 for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
+# Where Python may not write bytecode, each of the suite's processes compiles all it imports anew:
+# more than a second of every command, ten of every worker.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.setdefault("TEST_REAL_HOME", os.environ.get("HOME", ""))
 os.environ.update(
     HOME=str(_private),
