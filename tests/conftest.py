@@ -46,6 +46,7 @@ pytest_plugins = [
     "tests.fixtures.pages",
     "tests.fixtures.portal",
     "tests.fixtures.mounts",
+    "tests.fixtures.recipes",
 ]
 
 

@@ -160,12 +160,14 @@ class Asked(TypedDict):
 
 
 class RecipeAnswer(TypedDict):
-    """filled: variables that a connection fills. problem: why it cannot be run here."""
+    """filled: variables that a connection fills. packages: what its environment gets installed.
+    problem: why it cannot be run."""
 
     name: str
     source: str
     filled: list[str]
     asked: list[Asked]
+    packages: list[str]
     problem: str | None
 
 

@@ -1,17 +1,9 @@
-"""DataHub recipes kept under data/recipes, run by DataHub's own command line as a job."""
+"""DataHub recipes kept under data/recipes: what each asks for, and starting one as a job."""
 
-import contextlib
 import json
-import os
-import queue
 import re
 import secrets
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,18 +11,16 @@ from typing import Any
 
 from backend.changes import gate
 from backend.connections import resolve as connections
-from backend.connections.schemas import ConnectionConfig
 from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput, JobError
+from backend.core.errors import InvalidInput
 from backend.core.log import names_secret
 from backend.ingestion.answers import RecipeAnswer
 from backend.ingestion.errors import RecipeNotFound
 from backend.ingestion.managed import only_one
 from backend.integrations.datahub import recipes
 from backend.jobs.enqueue import enqueue
-from backend.jobs.registry import JobContext
 
 KIND = "ingestion.recipe"
 #: What a policy may put under approval; `backend.ingestion.changes` carries it out.
@@ -41,7 +31,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.ya?ml")
 _DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*):?-([^}]*)\}")
 MAX_RECIPES = 200
 MAX_BYTES = 100_000
-TERMINATE_SECONDS = 10
 #: Secrets that people typed wait here, sealed, for the job that takes them.
 _SEALED = "ingestion.recipe."
 _NEVER_TAKEN = timedelta(days=2)
@@ -65,20 +54,14 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "AWS_ACCESS_KEY_ID": ("aws", "access_key_id"),
     "AWS_SECRET_ACCESS_KEY": ("aws", "secret_access_key"),
 }
-_OF_THE_COMMAND = {"DATAHUB_GMS_URL", "DATAHUB_GMS_TOKEN"}
-#: What the child may inherit: enough to find programs, certificates and the way out, no secrets.
-_INHERITED = (
-    "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "http_proxy", "https_proxy", "no_proxy",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RecipeView:
     """filled: variables that a connection fills. asked: those that the person fills, each with its
-    default, None when there is none. secret: those of them that are asked for as secrets. text: the
-    recipe as it is kept. problem: why it cannot be run here, "" when it can."""
+    default, None when there is none. secret: those of them that are asked for as secrets. packages:
+    what its environment gets installed. text: the recipe as it is kept. problem: why it cannot be
+    run, "" when it can."""
 
     name: str
     source_type: str
@@ -86,6 +69,7 @@ class RecipeView:
     asked: Mapping[str, str | None]
     secret: frozenset[str] = frozenset()
     text: str = ""
+    packages: tuple[str, ...] = ()
     problem: str = ""
 
     def document(self) -> RecipeAnswer:
@@ -98,6 +82,7 @@ class RecipeView:
                 {"name": name, "default": default, "secret": name in self.secret}
                 for name, default in self.asked.items()
             ],
+            "packages": list(self.packages),
             "problem": self.problem or None,
         }
 
@@ -188,172 +173,21 @@ def recipe_path(name: str, folder: Path | None = None) -> Path:
     return path.resolve()
 
 
-def run(
-    ctx: JobContext,
-    *,
-    name: str,
-    environment: str,
-    values: Mapping[str, str] | None = None,
-    sealed: str = "",
-) -> dict[str, Any]:
-    """The job: `datahub ingest -c -`, its lines in the job's log.
+def own_packages(path: Path) -> str:
+    """The text of NAME.requirements.txt beside NAME.yml, "" where there is none.
 
-    Recipe and values reach the command on its standard input, in the envelope that DataHub's own
-    loader reads: no argument list and no environment of a process shows a secret. A cancelled job
-    ends the whole process group. Raises JobError when the command fails.
+    Raises InvalidInput for one that cannot be read.
     """
-    path = recipe_path(name)
-    with ctx.database.write() as session:
-        typed = _typed(session, sealed)
-        filled = _values(session, path, environment)
-    missing = sorted(key for key, value in filled.items() if not value)
-    if missing:
-        ctx.log(f"Not set by a connection of {environment}: {', '.join(missing)}")
-    with tempfile.TemporaryDirectory(prefix="portal-recipe-") as home:
-        status = _execute(ctx, path, {**(values or {}), **filled}, typed, Path(home))
-    with ctx.database.write() as session:
-        audit.record(
-            session,
-            ctx.actor,
-            "ingestion:recipe:start",
-            subject=name,
-            phase="outcome",
-            outcome="succeeded" if status == 0 else "failed",
-            details={"exit_status": status, "environment": environment},
-        )
-    if status != 0:
-        raise JobError(f"datahub ingest ended with status {status}; its last lines are in the log.")
-    return {"recipe": name, "exit_status": status}
-
-
-def _typed(session: WriteSession, sealed: str) -> dict[str, str]:
-    """The secrets that somebody typed for this job; they are gone afterwards."""
-    if not sealed:
-        return {}
-    kept = secret_store.take(session, sealed)
-    if kept is None:
-        raise JobError("The secrets of this run are gone; start it again and enter them anew.")
-    return dict(json.loads(kept))
-
-
-def _execute(
-    ctx: JobContext, path: Path, values: Mapping[str, str], typed: Mapping[str, str], home: Path
-) -> int:
-    command = [str(Path(sys.executable).parent / "datahub"), "ingest", "run", "-c", "-"]
-    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        env={
-            **inherited,
-            # A recipe without a sink: the command itself reads these two.
-            **{key: values[key] for key in _OF_THE_COMMAND if values.get(key)},
-            "HOME": str(home),
-            "DATAHUB_TELEMETRY_ENABLED": "false",
-            "PYTHONUNBUFFERED": "1",
-        },
-    )
-    envelope = {
-        "__recipe_yaml__": path.read_text(encoding="utf-8"),
-        "__secrets__": {**values, **typed},
-    }
-    _hand_over(process, json.dumps(envelope))
-    secret = [values[key] for key in values if names_secret(key) and values[key]]
-    secret += typed.values()
+    beside = path.with_suffix(".requirements.txt")
     try:
-        for number, line in enumerate(_lines(ctx, process), start=1):
-            for value in secret:
-                line = line.replace(value, "***")
-            ctx.log(line)
-            ctx.progress(number, note=line[:200])
-        return process.wait()
-    finally:
-        _end(process)
-
-
-def _hand_over(process: "subprocess.Popen[str]", text: str) -> None:
-    """Everything the command is told; one that ends before it has read says so in its lines."""
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), process.stdin as told:
-            told.write(text)
-
-
-def _lines(ctx: JobContext, process: "subprocess.Popen[str]") -> Iterator[str]:
-    """Lines as they come; asks for cancellation twice a second even while none come."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        for line in process.stdout or ():
-            lines.put(line.rstrip("\n"))
-        lines.put(None)
-
-    threading.Thread(target=read, name="recipe-lines", daemon=True).start()
-    while True:
-        ctx.check_cancelled()
-        try:
-            line = lines.get(timeout=0.5)
-        except queue.Empty:
-            continue
-        if line is None:
-            return
-        if line:
-            yield line
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """End the command and everything it started."""
-    if process.poll() is None:
-        _signal(process, signal.SIGTERM)
-        try:
-            process.wait(timeout=TERMINATE_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
-            process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
-
-
-def _signal(process: "subprocess.Popen[str]", number: int) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _values(session: ReadSession, path: Path, environment: str) -> dict[str, str]:
-    # A recipe without a sink goes to the environment's DataHub: the command reads these two.
-    wanted = {key for key in recipes.variables(recipes.load(path)) if key in VARIABLES}
-    wanted |= _OF_THE_COMMAND
-    found: dict[str, ConnectionConfig | None] = {}
-    values = {}
-    for key in sorted(wanted):
-        kind, name = VARIABLES[key]
-        if kind not in found:
-            found[kind] = connections.find(session, kind=kind, environment=environment)
-        values[key] = _value(found[kind], name)
-    return values
-
-
-def _value(config: ConnectionConfig | None, name: str) -> str:
-    if config is None:
-        return ""
-    settings = config.settings
-    if name == "host:port":
-        return f"{settings['host']}:{settings['port']}"
-    if name == "https://server_hostname":
-        host = settings.get("server_hostname", "")
-        return f"https://{host}" if host else ""
-    if name == "http_path/last":
-        return settings.get("http_path", "").rstrip("/").rpartition("/")[2]
-    return settings.get(name) or config.secrets.get(name) or ""
+        return beside.read_text(encoding="utf-8") if beside.is_file() else ""
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidInput(f"{beside.name} cannot be read ({type(exc).__name__})") from exc
 
 
 def _view(path: Path) -> RecipeView:
+    problem = ""
+    packages: tuple[str, ...] = ()
     try:
         if path.stat().st_size > MAX_BYTES:
             return RecipeView(path.name, "", (), {}, problem="it is larger than 100 KB")
@@ -366,6 +200,10 @@ def _view(path: Path) -> RecipeView:
         )
     except InvalidInput as exc:
         return RecipeView(path.name, "", (), {}, problem=exc.message)
+    try:
+        packages = recipes.requirements(recipe, own_packages(path))
+    except InvalidInput as exc:
+        problem = exc.message
     defaults = dict(_DEFAULT.findall(text))
     asked = {
         name: None if needed else defaults.get(name, "")
@@ -379,5 +217,6 @@ def _view(path: Path) -> RecipeView:
         asked,
         frozenset(name for name in asked if names_secret(name)),
         text,
-        recipes.plugin_problem(recipe),
+        packages,
+        problem,
     )

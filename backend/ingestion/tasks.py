@@ -7,7 +7,7 @@ from typing import Any
 from backend.core.database import Database
 from backend.core.errors import JobError, UpstreamError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import aws, checks, held, links, managed, recipes, reports, tracker
+from backend.ingestion import aws, checks, held, links, managed, recipe_run, reports, tracker
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 
@@ -104,4 +104,4 @@ def run_recipe(
     sealed: str = "",
 ) -> dict[str, Any]:
     """Run a local recipe with DataHub's command line."""
-    return recipes.run(ctx, name=name, environment=environment, values=values, sealed=sealed)
+    return recipe_run.run(ctx, name=name, environment=environment, values=values, sealed=sealed)

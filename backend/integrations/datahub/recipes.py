@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ _GROUPS = {
     "sink": "datahub.ingestion.sink.plugins",
     "transformer": "datahub.ingestion.transformer.plugins",
 }
+_DEFAULT_SINK = "datahub-rest"
 #: A setting of the library that expands variables, which asks for it by the way.
 _NOT_A_VARIABLE = "EXPANDVARS_RECOVER_NULL"
 
@@ -70,47 +71,59 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def plugin_problem(recipe: Recipe) -> str:
-    """Why a plugin that the recipe names cannot be used here, "" when all can."""
-    wanted = [("source", recipe["source"])]
-    if isinstance(recipe.get("sink"), dict):
-        wanted.append(("sink", recipe["sink"]))
+def plugins(recipe: Recipe) -> tuple[str, ...]:
+    """KIND:NAME of every source, sink and transformer that the recipe names or leaves to DataHub.
+
+    Raises InvalidInput for one that nobody can know before the recipe runs.
+    """
+    wanted = [("source", recipe["source"]), ("sink", recipe.get("sink") or {"type": _DEFAULT_SINK})]
     wanted += [("transformer", each) for each in recipe.get("transformers") or ()]
+    found = []
     for kind, part in wanted:
         name = str(part.get("type") or "") if isinstance(part, dict) else ""
-        problem = "" if "$" in name else _plugin(kind, name)
-        if problem:
-            return problem
-    return ""
+        if not name or "$" in name:
+            raise InvalidInput(f"the type of its {kind} must be a name, not {name!r}")
+        found.append(f"{kind}:{name}")
+    return tuple(found)
 
 
-@lru_cache(maxsize=256)
-def _plugin(kind: str, name: str) -> str:
-    if "." in name or ":" in name:
-        module = re.split(r"[.:]", name)[0]
-        return "" if util.find_spec(module) else f"the package {module} is not installed here"
-    if name not in {point.name for point in metadata.entry_points(group=_GROUPS[kind])}:
-        return f"DataHub has no {kind} called {name!r}"
-    missing = sorted(_missing(name))
-    if not missing:
-        return ""
-    return (
-        f"the {kind} {name} needs {', '.join(missing)}, not installed here: install "
-        f"'acryl-datahub[{name}]' where the portal runs"
-    )
+def requirements(recipe: Recipe, own: str = "") -> tuple[str, ...]:
+    """What has to be installed: DataHub in the version that runs here, with the extras of the
+    plugins, and the recipe's own packages.
+
+    own: text of its requirements file. Raises InvalidInput for a plugin that DataHub does not have,
+    and for a line that names no package.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        more = [str(Requirement(text)) for line in own.splitlines() if (text := _bare(line))]
+    except InvalidRequirement as exc:
+        raise InvalidInput(f"its requirements file holds what is no package ({exc})") from exc
+    extras = set()
+    for plugin in plugins(recipe):
+        kind, _, name = plugin.partition(":")
+        if "." in name or ":" in name:
+            if not more and re.split(r"[.:]", name)[0] != "datahub":
+                raise InvalidInput(
+                    f"the {kind} {name} is a class of its own: name its package in the recipe's "
+                    "requirements file, NAME.requirements.txt beside NAME.yml"
+                )
+        elif name not in _names(kind):
+            raise InvalidInput(f"DataHub has no {kind} called {name!r}")
+        else:
+            extras |= {name} & _names("extra")
+    version = metadata.version("acryl-datahub")
+    return (f"acryl-datahub[{','.join(sorted(extras))}]=={version}".replace("[]", ""), *more)
 
 
-def _missing(extra: str) -> Iterator[str]:
-    """Distributions that the extra of this name asks for and that are not here."""
-    from packaging.requirements import Requirement
+def _bare(line: str) -> str:
+    return re.sub(r"(^|\s)#.*", "", line).strip()
 
-    for line in metadata.requires("acryl-datahub") or ():
-        needed = Requirement(line)
-        if needed.marker is None or not needed.marker.evaluate({"extra": extra}):
-            continue
-        if needed.marker.evaluate({"extra": ""}):
-            continue  # needed by all
-        try:
-            metadata.distribution(needed.name)
-        except metadata.PackageNotFoundError:
-            yield needed.name
+
+@lru_cache(maxsize=4)
+def _names(kind: str) -> frozenset[str]:
+    """Of DataHub's plugins of a kind, whether their packages are here or not; of its extras."""
+    if kind == "extra":
+        return frozenset(metadata.metadata("acryl-datahub").get_all("Provides-Extra") or ())
+    return frozenset(point.name for point in metadata.entry_points(group=_GROUPS[kind]))

@@ -10,6 +10,7 @@ from backend.ingestion import managed, recipes
 from backend.jobs import broker
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import Headers, Run
+from tests.fixtures.recipes import Programmed
 
 SECRET = "source:\n  type: file\n  config:\n    path: ${API_TOKEN}\n"
 
@@ -47,7 +48,10 @@ class TestCommandLine:
         ended = run("recipes", "run", "secret.yml", "--value", "API_TOKEN=/nowhere.json")
         assert (ended.status, "may not stand in the argument list" in ended.err) == (1, True)
 
-    def test_a_recipe_runs_here_to_its_end(self, run: Run, environment: str, folder: Path) -> None:
+    def test_a_recipe_runs_here_to_its_end(
+        self, run: Run, environment: str, folder: Path, programmed: Programmed
+    ) -> None:
+        programmed("#!/bin/sh\ncat\nexit 3\n")
         ended = run(
             "recipes", "run", "secret.yml", "--secret", "API_TOKEN", "--json",
             stdin="/nowhere/s3cr3t.json\n",
