@@ -27,6 +27,7 @@ from backend.core.settings import get_settings
 from backend.ingestion.child import Child
 from backend.jobs.registry import JobContext
 
+UV = Path(sys.executable).parent / "uv"
 INSTALL_SECONDS = 1800.0
 #: An environment in which nothing ran for so long goes when another one is made.
 UNUSED_SECONDS = 30 * 24 * 3600.0
@@ -130,7 +131,7 @@ def _uv(ctx: JobContext, root: Path, *arguments: str, held: int | None = None) -
     if "SSL_CERT_FILE" not in os.environ:
         own["SSL_CERT_FILE"] = trust.DEFAULT.bundle()
     own |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-    _run(ctx, (str(Path(sys.executable).parent / "uv"), *arguments), own, held)
+    _run(ctx, (str(UV), *arguments), own, held)
 
 
 def _run(

@@ -76,13 +76,13 @@ def local_recipes(actor: Actor, environment: str) -> None:
             "Recipe": [recipe.name for recipe in found],
             "Source": [recipe.source_type for recipe in found],
             "Asked for": [", ".join(recipe.asked) for recipe in found],
-            "Runs here": ["no" if recipe.problem else "yes" for recipe in found],
+            "Can run": ["no" if recipe.problem else "yes" for recipe in found],
         }
     )
     st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
     for recipe in found:
         if recipe.problem:
-            st.caption(f"**{escape(recipe.name)}** cannot run here: {escape(recipe.problem)}.")
+            st.caption(f"**{escape(recipe.name)}** cannot run: {escape(recipe.problem)}.")
     good = {recipe.name: recipe for recipe in found if not recipe.problem}
     if actor.may(Permission.INGESTION_RUN) and good:
         name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
@@ -96,6 +96,7 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
     with st.expander("The recipe"):
         if recipe.filled:
             st.caption(f"Filled from connections: {escape(', '.join(recipe.filled))}")
+        st.caption(f"Runs with: {escape(', '.join(recipe.packages))}")
         st.code(recipe.text, language="yaml")
     values = {
         name: st.text_input(
@@ -145,7 +146,8 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
 def _what_runs(recipe: recipes.RecipeView, values: dict[str, str], environment: str) -> None:
     st.markdown(
         f"DataHub's own command runs this recipe with the connections of **{escape(environment)}** "
-        "and writes what the recipe says."
+        "and writes what the recipe says. What it needs is installed first, unless that was done "
+        f"for an earlier run: {escape(', '.join(recipe.packages))}."
     )
     for name, value in values.items():
         shown = "•••" if value and name in recipe.secret else value

@@ -124,13 +124,8 @@ class TestRecipes:
         (folder / "r.yml").write_text(
             "source: {type: file, config: {p: '${API_TOKEN}', q: '${PLACE}'}}\n"
         )
-        program = tmp_path / "bin" / "datahub"
-        program.parent.mkdir()
         told, seen = tmp_path / "told", tmp_path / "seen"
-        program.write_text(
-            f"#!/bin/sh\ncat > {told}\nenv > {seen}\necho $@ >> {seen}\ncat {told}\n"
-        )
-        program.chmod(0o755)
+        programmed(f"#!/bin/sh\ncat > {told}\nenv > {seen}\necho $@ >> {seen}\ncat {told}\n")
         with database.write() as session:
             [view] = recipes.list_recipes(session, actors.operator)
             job_id = recipes.run_recipe(
@@ -194,10 +189,7 @@ class TestRecipes:
     ) -> None:  # fmt: skip
         (folder / "long.yml").write_text("source:\n  type: file\n")
         pid_file = tmp_path / "pids"
-        program = tmp_path / "bin" / "datahub"
-        program.parent.mkdir()
-        program.write_text(f"#!/bin/sh\nsleep 60 &\necho $$ $! > {pid_file}\necho begun\nwait\n")
-        program.chmod(0o755)
+        programmed(f"#!/bin/sh\nsleep 60 &\necho $$ $! > {pid_file}\necho begun\nwait\n")
         with database.write() as session:
             job_id = recipes.run_recipe(session, actors.operator, name="long.yml")
             worker = threading.Thread(target=runner.run, args=(job_id, database))
