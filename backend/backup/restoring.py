@@ -18,6 +18,7 @@ from backend.backup.errors import (
     WrongKey,
 )
 from backend.backup.schemas import Manifest, Restored, Settled
+from backend.changes import lifecycle
 from backend.core import access, audit, clock, crypto, secret_store, startup
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
@@ -27,9 +28,9 @@ from backend.core.settings import get_settings
 from backend.jobs import schedule
 from backend.jobs import service as jobs
 
-INTERRUPTED = (
-    "The portal's state was restored from a backup that was made before this job ended. "
-    "Look at what it concerns before you start it again: a part may have been done."
+ASK_AGAIN = (
+    "The portal's state was restored from a backup that was made before this request ended. It "
+    "may have been carried out since: look at what it concerns before you ask again."
 )
 
 
@@ -98,23 +99,29 @@ def _require_nobody_leads(database: Database) -> None:
 
 
 def _settle(database: Database, actor: Actor, what: str, details: Mapping[str, object]) -> Settled:
-    """Old sessions and open jobs must not come back to life with the rows of then."""
+    """Old sessions, open jobs and requests must not come back to life with the rows of then."""
     startup.prepare(database, secret_store.get_vault())
     with database.read() as session:
         audit.rewind_checkpoint(session)
     with database.write() as session:
         ended = sessions.end_everybodys(session, actor, reason="state restored")
-        interrupted = jobs.interrupt_open(session, actor, error=INTERRUPTED)
+        interrupted = jobs.interrupt_open(session, actor)
+        refused = lifecycle.end_all_not_begun(session, actor, reason=ASK_AGAIN)
         audit.record(
             session,
             actor,
             Permission.BACKUP_RESTORE.value,
             subject=f"restore of {what}",
             outcome="succeeded",
-            details={**details, "sessions_ended": ended, "jobs_interrupted": interrupted},
+            details={
+                **details,
+                "sessions_ended": ended,
+                "jobs_interrupted": interrupted,
+                "changes_ended": refused,
+            },
         )
     with database.read() as session:
-        return Settled(ended, interrupted, audit.verify(session))
+        return Settled(ended, interrupted, refused, audit.verify(session))
 
 
 def _checked(source: Path, staged: Path, keys: Path | None) -> list[str]:

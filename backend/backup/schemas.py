@@ -36,6 +36,7 @@ class Settled:
 
     sessions_ended: int
     jobs_interrupted: int
+    changes_ended: int
     chain: Verification
 
 

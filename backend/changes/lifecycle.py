@@ -9,8 +9,8 @@ from backend.accounts.identity import Identity
 from backend.changes import actions, gate, repository, told
 from backend.changes.actions import Action, Begun
 from backend.changes.schemas import Preview
-from backend.core import audit, secret_store
-from backend.core.access import SYSTEM, Actor
+from backend.core import access, audit, secret_store
+from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import (
     Database,
@@ -253,6 +253,23 @@ def end(session: WriteSession, actor: Actor, row: Change, state: str, outcome: s
             "reason": outcome,
         },
     )
+
+
+def end_all_not_begun(session: WriteSession, actor: Actor, *, reason: str) -> int:
+    """Refuse every request that has not begun; how many.
+
+    For a state that was restored: what waited or was approved then may have been carried out since,
+    and `track` would send an approved one again by itself.
+    """
+    access.require(actor, Permission.BACKUP_RESTORE)
+    ended = 0
+    for state in ("waiting", "approved"):
+        while rows := repository.in_state(session, state):
+            for row in rows:
+                end(session, actor, row, "refused", reason)
+                ended += 1
+            session.flush()
+    return ended
 
 
 def rotate(session: WriteSession, vault: Vault) -> int:

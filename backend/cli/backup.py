@@ -85,9 +85,9 @@ def restore(
 
 def _words(settled: Settled) -> list[str]:
     return [
-        f"Ended {settled.sessions_ended} sessions and {settled.jobs_interrupted} open jobs of that "
-        "time. Passwords, roles and API tokens are those of then: disable and revoke again what "
-        "was disabled and revoked since.",
+        f"Ended {settled.sessions_ended} sessions, {settled.jobs_interrupted} open jobs and "
+        f"{settled.changes_ended} change requests of that time. Passwords, roles and API tokens "
+        "are those of then: disable and revoke again what was disabled and revoked since.",
         f"The audit log is whole: {settled.chain.events} events."
         if settled.chain.ok
         else "The audit log is NOT whole.",

@@ -16,6 +16,11 @@ MAX_PAGE = 200
 MAX_DAYS = 92
 #: How many jobs a count by day looks at.
 COUNTED = 20_000
+#: How jobs ended that were open in a backup; what became of them afterwards is not on record.
+RESTORED = (
+    "The portal's state was restored from a backup that was made before this job ended. "
+    "Look at what it concerns before you start it again: a part may have been done."
+)
 
 
 def get(session: ReadSession, actor: Actor, *, job_id: int) -> JobView:
@@ -111,13 +116,13 @@ def cancel(session: WriteSession, actor: Actor, *, job_id: int) -> JobView:
     return repository.view(row)
 
 
-def interrupt_open(session: WriteSession, actor: Actor, *, error: str) -> int:
-    """End every job that is queued or running, with this sentence as its end; how many.
+def interrupt_open(session: WriteSession, actor: Actor) -> int:
+    """End every job that is queued or running, with RESTORED as its end; how many.
 
     For a state that was restored: its open jobs ended long ago, or must be looked at first.
     """
     access.require(actor, Permission.BACKUP_RESTORE)
-    return repository.interrupt_open(session, error)
+    return repository.interrupt_open(session, RESTORED)
 
 
 def wait(database: Database, job_id: int, *, timeout: float, poll: float = 0.1) -> JobView:

@@ -100,7 +100,8 @@ def look_up(
     """
     with database.read() as session:
         row = repository.get(session, run_id)
-    if row.transaction_id is None:
+        restored = _job_is_of_a_backup(session, row)
+    if row.transaction_id is None and not restored:
         return Ending(
             RunState.INTERRUPTED,
             "The portal was stopped before the first change; the table is as it was.",
@@ -119,7 +120,8 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
     with database.read() as session:
         source = sources.locate_run(session, row)
     engine = engine_for(source)
-    outcome = engine.outcome(row.transaction_id or "", patience=patience)
+    known = row.transaction_id  # None: of a backup that was made before the first change
+    outcome = engine.outcome(known, patience=patience) if known else Outcome.UNKNOWN
     moved = sources.active_key(source) != row.active_key
     if moved and outcome in (Outcome.COMMITTED, Outcome.ABORTED):
         # The connection leads elsewhere now: that server may speak of a transaction of its own.
@@ -135,6 +137,9 @@ def _asked(database: Database, row: TokenizationRun, waiting: str, patience: flo
         )
     plain = _left(engine, row)
     more = " or tokens to make anew" if row.method == Method.REKEY else ""
+    if plain == 0 and not known:
+        sentence = "The table holds tokens only. How many rows this run changed is not known"
+        return Ending(RunState.SUCCEEDED, f"{sentence}: the portal's state is that of a backup.")
     if plain == 0:
         return _committed(row, "The table holds tokens only, so the run is in it.")
     if outcome is Outcome.MAY_BE_RUNNING:
@@ -184,13 +189,20 @@ def reconcile_one(database: Database, run_id: int) -> RunView:
         row = repository.get(session, run_id)
         if row.state not in ACTIVE or not _job_ended(session, row):
             return repository.view(row)
-    if row.state == RunState.QUEUED:
+        restored = _job_is_of_a_backup(session, row)
+    if row.state == RunState.QUEUED and not restored:
         return finish(database, run_id, Ending(RunState.CANCELLED, "It never started."))
     return reconcile(database, run_id, patience=0.0)
 
 
 def _job_ended(session: ReadSession, row: TokenizationRun) -> bool:
     return row.job_id is None or jobs.get(session, SYSTEM, job_id=row.job_id).ended
+
+
+def _job_is_of_a_backup(session: ReadSession, row: TokenizationRun) -> bool:
+    """Whether the run may have gone on after the backup that the state comes from."""
+    found = jobs.get(session, SYSTEM, job_id=row.job_id) if row.job_id is not None else None
+    return found is not None and found.error == jobs.RESTORED
 
 
 def _actor(row: TokenizationRun) -> Actor:

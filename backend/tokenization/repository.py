@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from backend.core import newest
@@ -207,7 +207,7 @@ def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) ->
             TokenizationRun.environment_id == environment_id,
             TokenizationRun.dataset == dataset,
             TokenizationRun.state == RunState.SUCCEEDED,
-            TokenizationRun.rows_updated > 0,
+            func.coalesce(TokenizationRun.rows_updated, 1) > 0,  # NULL: nobody knows any more
         )
         .order_by(TokenizationRun.id.desc())
         .limit(1)

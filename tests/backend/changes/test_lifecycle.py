@@ -12,10 +12,12 @@ from backend.connections import environments
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.errors import (
     Conflict,
+    NotPermitted,
     UpstreamTimeout,
     UpstreamUnavailable,
     Waiting,
 )
+from backend.jobs import service as jobs
 from backend.models import Job
 from tests.backend.changes.conftest import ACTION, ONE, PASSWORD, TWO, World
 
@@ -239,6 +241,45 @@ class TestOnce:
             world.approve(number)
         lifecycle.track(world.database)
         assert world.view(number).status == "expired"
+
+
+class TestRestoredState:
+    """What was asked for in a backup may have been done since: it is asked for anew, or not."""
+
+    def test_neither_what_waits_nor_what_was_approved_begins(self, world: World) -> None:
+        world.rule(ONE)
+        waiting, approved = _change(world), _change(world, text="other")
+        world.approve(approved)
+        with world.database.write() as session:
+            jobs.interrupt_open(session, SYSTEM)
+            ended = lifecycle.end_all_not_begun(session, SYSTEM, reason="Restored.")
+        lifecycle.track(world.database)
+        assert ended == 2
+        for number in (waiting, approved):
+            view = world.view(number)
+            assert (view.status, view.outcome) == ("refused", "Restored.")
+            world.carry_out(number)
+        with pytest.raises(Conflict, match="refused"):
+            world.approve(waiting)
+        assert world.written() == []
+
+    def test_what_had_begun_keeps_its_own_end(self, world: World) -> None:
+        world.rule(ONE)
+        number = _change(world)
+        world.approve(number)
+        call = lifecycle._taken(world.database, number)
+        assert call is not None
+        with gate.carrying(number):
+            call.run(world.database)
+        with world.database.write() as session:
+            jobs.interrupt_open(session, SYSTEM)
+            assert lifecycle.end_all_not_begun(session, SYSTEM, reason="Restored.") == 0
+        lifecycle.track(world.database)
+        assert world.view(number).status == "unknown"
+
+    def test_is_for_who_may_restore(self, world: World) -> None:
+        with pytest.raises(NotPermitted), world.database.write() as session:
+            lifecycle.end_all_not_begun(session, world.people["ann"], reason="x")
 
 
 class TestWouldDo:

@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from backend.core.access import SYSTEM
 from backend.core.errors import UpstreamUnavailable
-from backend.tokenization import tasks
+from backend.jobs import service as jobs
+from backend.models import Job, TokenizationRun
+from backend.tokenization import reconcile, tasks
 from backend.tokenization.engines.base import CommitUnknown, Outcome
 from backend.tokenization.engines.postgres import rewrite
 from backend.tokenization.engines.postgres.engine import PostgresEngine
@@ -145,3 +149,41 @@ class TestReconcile:
             job = session.get(Job, world.view(run_id).job_id)
             assert job is not None
             job.state = "interrupted"
+
+
+class TestOfABackup:
+    """A run that was open in a backup may have gone on after it: the table is asked."""
+
+    def restore(self, world: World, backup: dict[str, Any]) -> None:
+        """The rows of then, and what `restore` does at its end."""
+        with world.database.write() as session:
+            session.execute(update(TokenizationRun).values(**backup))
+            session.execute(update(Job).values(state="queued", finished_at=None, error=None))
+            jobs.interrupt_open(session, SYSTEM)
+
+    def back_up(self, world: World, run_id: int) -> dict[str, Any]:
+        with world.database.read() as session:
+            row = session.get_one(TokenizationRun, run_id)
+            names = [column.name for column in TokenizationRun.__table__.columns]
+            return {name: getattr(row, name) for name in names}
+
+    def test_one_that_waited_and_ran_afterwards(self, world: World) -> None:
+        customers(world.source)
+        view = world.start("customers", "email")
+        backup = self.back_up(world, view.id)
+        assert world.work(view).state is RunState.SUCCEEDED
+        self.restore(world, backup)
+        assert world.view(view.id).state is RunState.QUEUED
+        reconcile.reconcile_abandoned(world.database)
+        found = world.view(view.id)
+        assert (found.state, found.rows_updated) == (RunState.SUCCEEDED, None)
+        assert "the portal's state is that of a backup" in found.details
+
+    def test_one_that_waited_and_did_not(self, world: World) -> None:
+        customers(world.source)
+        view = world.start("customers", "email")
+        self.restore(world, self.back_up(world, view.id))
+        reconcile.reconcile_abandoned(world.database)
+        found = world.view(view.id)
+        assert found.state is RunState.INTERRUPTED
+        assert "50 rows hold plain values" in found.details
