@@ -58,13 +58,11 @@ class _Overtaken(Exception):
 
 
 class Operations:
-    """The operations of one client. lease: seconds the lock outlives a silent owner."""
+    """The operations of one client. owner, lease: see `Records`."""
 
     def __init__(self, ledger: Ledger, *, owner: str, lease: float) -> None:
-        self.ledger = ledger
-        self.records = Records(ledger)
-        self.owner = owner
-        self.lease = lease
+        self.ledger, self.lease = ledger, lease
+        self.records = Records(ledger, owner=owner, lease=lease)
 
     def claim(
         self, request: MountRequest, *, reply_queue: str, actor: str | None, ask: bool = False
@@ -76,7 +74,9 @@ class Operations:
         operation_id = str(uuid.uuid4())
 
         def work(connection: Connection) -> Claim:
-            self._lock(connection, request, operation_id, reply_queue, actor)
+            self.records.open(
+                connection, request, operation_id, reply_queue=reply_queue, actor=actor
+            )
             return claims.decide(connection, self.records, request, operation_id, ask=ask)
 
         try:
@@ -90,24 +90,6 @@ class Operations:
                 self.finish(operation_id, "not_delivered", "the claim's answer was lost")
             raise
 
-    def _lock(
-        self,
-        connection: Connection,
-        request: MountRequest,
-        operation_id: str,
-        reply_queue: str,
-        actor: str | None,
-    ) -> None:
-        self.records.open(
-            connection,
-            request,
-            operation_id,
-            reply_queue=reply_queue,
-            actor=actor,
-            owner=self.owner,
-            lease=self.lease,
-        )
-
     def release(
         self, jobid: int, backup_target_id: str, host: str, *, actor: str | None, why: str
     ) -> bool:
@@ -120,7 +102,7 @@ class Operations:
         operation_id = str(uuid.uuid4())
 
         def work(connection: Connection) -> bool:
-            self._lock(connection, request, operation_id, "", actor)
+            self.records.open(connection, request, operation_id, reply_queue="", actor=actor)
             if not self.records.clear_mounted(connection, request):
                 raise Refused("nothing is mounted")
             self.records.settle_older(connection, request, operation_id)
@@ -141,7 +123,7 @@ class Operations:
 
     def renew(self, operation_id: str) -> None:
         """Hold the pair for another lease."""
-        self.ledger.write(lambda c: self.records.renew(c, operation_id, self.lease))
+        self.ledger.write(lambda c: self.records.renew(c, operation_id))
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -295,7 +277,7 @@ class Operations:
         def work(connection: Connection) -> bool:
             if newer := self.records.newer(connection, operation):
                 raise _Overtaken(newer)
-            return self.records.reopen(connection, operation, owner=self.owner, lease=self.lease)
+            return self.records.reopen(connection, operation)
 
         return self.ledger.write(work)
 

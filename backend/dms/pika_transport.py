@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pika
 from pika.adapters.select_connection import SelectConnection
-from pika.exceptions import AMQPError, NoFreeChannels
+from pika.exceptions import AMQPError, ChannelClosedByBroker, NoFreeChannels
 
-from . import brokers, pika_collect
-from .broker_errors import ACCESS_REFUSED, explain
+from . import brokers
+from .broker_errors import ACCESS_REFUSED, NOT_FOUND, explain
 from .errors import RabbitMQException
 from .pika_channel import LOST, Load, Look, Request, RequestChannel
 from .requests import counted
@@ -39,6 +40,8 @@ _KEPT = {"x-expires": 24 * 3600 * 1000}
 #: Seconds between two rounds over all brokers, and between two tries to get a refused queue.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_TRY, _LONGEST_TRY = 1.0, 60.0
+#: Replies of a vanished client that one look takes.
+_MOST_COLLECTED = 10_000
 
 
 class PikaTransport:
@@ -124,8 +127,13 @@ class PikaTransport:
         return state
 
     def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:
-        if reply_queue != self.reply_queue:  # its own this client consumes already
-            pika_collect.collect(self._brokers[self._turn], reply_queue, store, timeout=timeout)
+        if reply_queue == self.reply_queue:  # this client consumes it already
+            return
+        broker = self._brokers[self._turn]
+        try:
+            _collect(broker, reply_queue, store, timeout)
+        except (AMQPError, ValueError) as exc:
+            raise RabbitMQException(explain(exc, broker.address).sentence) from exc
 
     def close(self, *, keep_replies: bool = False) -> None:
         with self._lock:
@@ -368,3 +376,22 @@ class PikaTransport:
                 request.call.resolve(Replied(body, keep))
                 return
         self._on_late(correlation_id, body, keep)
+
+
+def _collect(broker: brokers.Broker, reply_queue: str, store: Store, timeout: float) -> None:
+    """`store` what waits in the queue, if there is one; each is taken out once it is stored."""
+    connection = pika.BlockingConnection(broker.parameters(timeout=timeout))
+    try:
+        channel = connection.channel()
+        for _ in range(_MOST_COLLECTED):
+            method, properties, body = channel.basic_get(reply_queue)
+            if method is None:
+                break
+            store(properties.correlation_id or "", body)
+            channel.basic_ack(method.delivery_tag)
+    except ChannelClosedByBroker as exc:
+        if exc.reply_code != NOT_FOUND:
+            raise
+    finally:
+        if connection.is_open:
+            connection.close()

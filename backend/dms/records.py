@@ -83,10 +83,13 @@ def pair_key(backup_target_id: str, host: str) -> str:
 
 
 class Records:
-    """Statements on one ledger. Each method is one round trip, inside the caller's transaction."""
+    """Statements on one ledger. Each method is one round trip, inside the caller's transaction.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    owner: who locks. lease: seconds a lock outlives a silent owner.
+    """
+
+    def __init__(self, ledger: Ledger, *, owner: str, lease: float) -> None:
+        self.ledger, self.owner, self.lease = ledger, owner, lease
         self._prepared: dict[object, Prepared] = {}
 
     def _run(
@@ -111,14 +114,12 @@ class Records:
         *,
         reply_queue: str,
         actor: str | None,
-        owner: str,
-        lease: float,
     ) -> None:
         """Write the record, which locks the pair. Raises Busy while another one does."""
         record = {
             "operation_id": operation_id,
             "pair_lock": pair_key(request.backup_target_id, request.host),
-            "owner": owner,
+            "owner": self.owner,
             "actor": actor,
             "action": request.action,
             "backup_target_id": request.backup_target_id,
@@ -128,11 +129,11 @@ class Records:
             "reply_queue": reply_queue,
         }
         try:
-            self._run(connection, ("open", lease), lambda: self._open(lease), record)
+            self._run(connection, "open", self._open, record)
         except IntegrityError as exc:
             raise Busy from exc
 
-    def _open(self, lease: float) -> Any:
+    def _open(self) -> Any:
         names = "operation_id pair_lock owner actor action backup_target_id host jobid request"
         return (
             insert(schema.operation)
@@ -140,7 +141,7 @@ class Records:
             .values(
                 {name: bindparam(name) for name in (*names.split(), "reply_queue")}
                 | {"state": "in_flight", "created_at": self.ledger.now()}
-                | {"lease_until": self.ledger.now(lease)}
+                | {"lease_until": self.ledger.now(self.lease)}
             )
         )
 
@@ -200,12 +201,12 @@ class Records:
         )
         return bool(done.rowcount)
 
-    def renew(self, connection: Connection, operation_id: str, lease: float) -> None:
+    def renew(self, connection: Connection, operation_id: str) -> None:
         """Hold the pair for another lease."""
         connection.execute(
             update(schema.operation)
             .where(_o.operation_id == operation_id, _o.pair_lock.is_not(None))
-            .values(lease_until=self.ledger.now(lease))
+            .values(lease_until=self.ledger.now(self.lease))
         )
 
     def store_reply(self, connection: Connection, operation_id: str, said: str) -> bool:
@@ -237,9 +238,7 @@ class Records:
         found: str | None = connection.scalar(query)
         return found
 
-    def reopen(
-        self, connection: Connection, operation: Operation, *, owner: str, lease: float
-    ) -> bool:
+    def reopen(self, connection: Connection, operation: Operation) -> bool:
         """Lock the pair again for an unknown operation; False when it is no longer unknown.
 
         Raises Busy while another record holds the pair.
@@ -249,7 +248,10 @@ class Records:
             update(schema.operation)
             .where(_o.operation_id == operation.operation_id, _o.state == "unknown")
             .values(
-                state="in_flight", pair_lock=lock, lease_until=self.ledger.now(lease), owner=owner
+                state="in_flight",
+                pair_lock=lock,
+                lease_until=self.ledger.now(self.lease),
+                owner=self.owner,
             )
         )
         try:
