@@ -165,8 +165,10 @@ class Ledger:
 
     def hinted(self, query: Select[Any], index: str) -> Select[Any]:
         """`query` bound to `index` where the optimiser would choose a worse one."""
-        if index not in self.indexes:
-            return query
+        return self.forced(query, index) if index in self.indexes else query
+
+    def forced(self, query: Select[Any], index: str) -> Select[Any]:
+        """`query` bound to an index that every shape of the table has."""
         for name in ("mysql", "mariadb"):
             query = query.with_hint(self.shape.table, f"FORCE INDEX ({index})", name)
         return query

@@ -23,7 +23,6 @@ from backend.mounts import explorer, frozen, ledger_repository, sealed_requests,
 from backend.mounts.errors import (
     ClientError,
     MountNotFound,
-    OperationNotFound,
     StillMounted,
     translated,
 )
@@ -349,17 +348,9 @@ def parsed(request: Any, action: requests.Action) -> MountRequest:
 
 
 def _operation(where: settings.DmsSettings, operation_id: str) -> OperationView:
-    from backend.dms.operations import Operations
-
     if not operation_id:
         raise InvalidInput("Name the operation to re-check.")
-    ledger = settings.open_ledger(where)
-    found = None
-    if ledger.has_operations():
-        found = Operations(ledger, owner="", lease=0).get(operation_id)
-    if found is None:
-        raise OperationNotFound(operation_id)
-    return ledger_repository.operation_view(found)
+    return ledger_repository.operation(settings.open_ledger(where), operation_id)
 
 
 def _call(

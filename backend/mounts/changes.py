@@ -51,14 +51,6 @@ def delete(
     return Begun(end=End("succeeded", f"{count} marked deleted."))
 
 
-def release_host(
-    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
-) -> Begun:
-    access.require(actor, _WRITE)
-    done = release.run(database, actor, environment=environment or None, **parameters)
-    return Begun(end=End("succeeded", release.sentence(done)))
-
-
 def change_target(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Begun:
@@ -69,12 +61,13 @@ def change_target(
     return Begun(end=End("succeeded"))
 
 
-def verify_host(
-    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+def on_host(
+    work: Any, database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Begun:
+    """work: the module `release` or `verification`."""
     access.require(actor, _WRITE)
-    done = verification.run(database, actor, environment=environment or None, **parameters)
-    return Begun(end=End("succeeded", verification.sentence(done)))
+    done = work.run(database, actor, environment=environment or None, **parameters)
+    return Begun(end=End("succeeded", work.sentence(done)))
 
 
 def entries_of_request(
@@ -192,10 +185,16 @@ ACTIONS = (
         "mounts.verify_host",
         "Verify a host",
         _WRITE,
-        verify_host,
+        partial(on_host, verification),
         unit="entries",
         preview=questions,
     ),
-    Action("mounts.release", "Release a dead host", _WRITE, release_host, preview=entries_of_host),
+    Action(
+        "mounts.release",
+        "Release a dead host",
+        _WRITE,
+        partial(on_host, release),
+        preview=entries_of_host,
+    ),
     Action("mounts.delete", "Delete entries of the ledger", _WRITE, delete, preview=entries_of_job),
 )

@@ -17,7 +17,7 @@ from backend.core.errors import InvalidInput
 from backend.dms.ledger import Ledger
 from backend.mounts import charts as chart_math
 from backend.mounts import ledger_repository, paging, query_plan, repository, settings
-from backend.mounts.errors import MountNotFound, OperationNotFound
+from backend.mounts.errors import MountNotFound
 from backend.mounts.schemas import (
     SORTS,
     Charts,
@@ -161,15 +161,7 @@ def operation(
     session: ReadSession, actor: Actor, *, environment: str | None = None, operation_id: str
 ) -> OperationView:
     """One operation. Raises OperationNotFound."""
-    ledger = _open(session, actor, environment)
-    found = None
-    if ledger.has_operations():
-        from backend.dms.operations import Operations
-
-        found = Operations(ledger, owner="", lease=0).get(operation_id)
-    if found is None:
-        raise OperationNotFound(operation_id)
-    return ledger_repository.operation_view(found)
+    return ledger_repository.operation(_open(session, actor, environment), operation_id)
 
 
 # -- export --------------------------------------------------------------------------------------

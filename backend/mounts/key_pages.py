@@ -3,8 +3,6 @@ is to go on from. Indexes there are the deployment's (data/ledger_indexes.server
 help); the optimiser chooses among them.
 """
 
-import base64
-import json
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +25,7 @@ from backend.dms.entries import LedgerEntry
 from backend.dms.ledger import Ledger
 from backend.mounts import query_plan
 from backend.mounts.errors import BadCursor
-from backend.mounts.schemas import Filters, MountView, Sort, view
+from backend.mounts.schemas import Filters, MountView, Sort
 
 _ORDERS: dict[Sort, tuple[str, ...]] = {
     "newest": ("created_at", *shape.KEY),
@@ -50,7 +48,7 @@ def page(
     if sort in ("newest", "oldest") and not _narrow(filters):
         query = ledger.hinted(query, "idx_created_at")
     rows = ledger.read(lambda c: list(c.execute(query.limit(limit + 1))))
-    found = [view(entries.read(row)) for row in rows[:limit]]
+    found = [MountView.model_validate(entries.read(row)) for row in rows[:limit]]
     return found, _text(sort, rows[limit - 1]) if len(rows) > limit else None, sort
 
 
@@ -90,7 +88,7 @@ def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[Mo
     if after is not None:
         place = [after.host, after.jobid, after.backup_target_id]
         query = query.where(_beyond(ledger, "host", place))
-    return [view(entry) for entry in ledger.entries(query.limit(size))]
+    return [MountView.model_validate(entry) for entry in ledger.entries(query.limit(size))]
 
 
 def newest_of(ledger: Ledger, host: str) -> list[LedgerEntry]:
@@ -143,22 +141,18 @@ def _comparable(ledger: Ledger, name: str, value: Any) -> tuple[ColumnElement[An
 
 def _text(sort: Sort, row: Row[Any]) -> str:
     place = [getattr(row, name) for name in _ORDERS[sort]]
-    document = json.dumps([sort, [p if p is None or isinstance(p, int) else str(p) for p in place]])
-    return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
+    return query_plan.encoded(
+        [sort, [p if p is None or isinstance(p, int) else str(p) for p in place]]
+    )
 
 
 def _read(text: str, sort: Sort) -> list[Any]:
     """The place; raises BadCursor for anything else, and for another order's cursor."""
-    try:
-        padded = text.encode() + b"=" * (-len(text) % 4)
-        found_sort, place = json.loads(base64.urlsafe_b64decode(padded))
-        good = isinstance(place, list) and len(place) == len(_ORDERS[sort])
-        numbers = [isinstance(value, int) for value in place]
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise BadCursor from exc
-    if found_sort != sort or not good:
+    found_sort, place = query_plan.decoded(text, 2)
+    if found_sort != sort or not isinstance(place, list) or len(place) != len(_ORDERS[sort]):
         raise BadCursor
-    for name, value, number in zip(_ORDERS[sort], place, numbers, strict=True):
+    for name, value in zip(_ORDERS[sort], place, strict=True):
+        number = isinstance(value, int)
         if number != (name == "jobid") or not (number or value is None or isinstance(value, str)):
             raise BadCursor
-    return list(place)
+    return place

@@ -1,6 +1,5 @@
 """Every query of the explorer on the ledger's database; all bounded."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,13 +22,12 @@ from backend.dms import schema
 from backend.dms.entries import LedgerEntry, distinct
 from backend.dms.ledger import Ledger
 from backend.dms.schema import COLUMNS as OPERATION_COLUMNS
-from backend.dms.schema import Operation
 from backend.dms.shape import read_key
 from backend.mounts import id_bounds, key_pages, query_plan
-from backend.mounts.errors import MountNotFound
+from backend.mounts.errors import MountNotFound, OperationNotFound
 from backend.mounts.place_schemas import Side
 from backend.mounts.query_plan import QueryPlan
-from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, aware, view
+from backend.mounts.schemas import EMPTY, Filters, MountView, OperationView, aware
 
 MAX_GROUPS = 30
 #: Names of hosts that are looked through for a part of one, and that one part may stand for.
@@ -154,27 +152,24 @@ def find(ledger: Ledger, key: str) -> MountView:
     found = ledger.entries(ledger.entry().where(*which).limit(1))
     if not found:
         raise MountNotFound(what)
-    return view(found[0])
+    return MountView.model_validate(found[0])
 
 
 def holders(ledger: Ledger, target: str, host: str, limit: int = 200) -> list[MountView]:
     """Mounted entries of the pair; for an unmount soft-deleted and other spellings count too."""
-    c = ledger.t
-    query = ledger.entry().where(
-        ledger.shape.flag("mounted", True), c.host == host, c.backup_target_id == target
-    )
-    query = ledger.hinted(query, "idx_mounted_host")
-    query = query.order_by(*ledger.shape.order(newest_first=False)).limit(limit)
-    return [view(entry) for entry in distinct(ledger.entries(query))]
+    return _mounted(ledger, limit, ledger.t.host == host, ledger.t.backup_target_id == target)
 
 
 def of_host(ledger: Ledger, host: str, limit: int) -> list[MountView]:
     """Mounted entries of the host, oldest first, soft-deleted ones included."""
-    c = ledger.t
-    query = ledger.entry().where(ledger.shape.flag("mounted", True), ledger.exactly(c.host, host))
+    return _mounted(ledger, limit, ledger.exactly(ledger.t.host, host))
+
+
+def _mounted(ledger: Ledger, limit: int, *which: ColumnElement[bool]) -> list[MountView]:
+    query = ledger.entry().where(ledger.shape.flag("mounted", True), *which)
     query = ledger.hinted(query, "idx_mounted_host")
     query = query.order_by(*ledger.shape.order(newest_first=False)).limit(limit)
-    return [view(entry) for entry in distinct(ledger.entries(query))]
+    return [MountView.model_validate(entry) for entry in distinct(ledger.entries(query))]
 
 
 def of_job(ledger: Ledger, jobid: int, target: str, limit: int = 100) -> list[MountView]:
@@ -184,7 +179,7 @@ def of_job(ledger: Ledger, jobid: int, target: str, limit: int = 100) -> list[Mo
     query = query.order_by(*ledger.shape.order(newest_first=True)).limit(limit)
     found = ledger.entries(ledger.hinted(query, "idx_job_target"))
     kept = distinct(sorted(found, key=lambda entry: (entry.deleted, not entry.mounted)))
-    return [view(entry) for entry in found if entry in kept]
+    return [MountView.model_validate(entry) for entry in found if entry in kept]
 
 
 def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[MountView]:
@@ -194,7 +189,7 @@ def mounted_batch(ledger: Ledger, after: MountView | None, size: int) -> list[Mo
     plan = QueryPlan("idx_mounted_host", (t.mounted == true(),), (), "host", t.host)
     place = (after.host, after.id) if after is not None and after.id is not None else None
     query = query_plan.matching(ledger, plan, place, size, size)
-    return [view(entry) for entry in ledger.entries(query)]
+    return [MountView.model_validate(entry) for entry in ledger.entries(query)]
 
 
 def last_seen(ledger: Ledger, host: str) -> datetime | None:
@@ -230,63 +225,35 @@ def operations(
     limit: int,
 ) -> list[OperationView]:
     """Newest first. Empty when this ledger has no operation records."""
-    if not ledger.has_operations():
-        return []
-    query = select(*OPERATION_COLUMNS).order_by(o.id.desc()).limit(limit)
-    for column, value in ((o.host, host), (o.backup_target_id, target), (o.state, status)):
-        if value:
-            query = query.where(column == value)
-    if job is not None:
-        query = query.where(o.jobid == job)
-    if before is not None:
-        query = query.where(o.id < before)
-    return [
-        operation_view(Operation(*row)) for row in ledger.read(lambda c: list(c.execute(query)))
+    which = [
+        column == value
+        for column, value in ((o.host, host), (o.backup_target_id, target), (o.state, status))
+        if value
     ]
+    if job is not None:
+        which.append(o.jobid == job)
+    if before is not None:
+        which.append(o.id < before)
+    return _operations(ledger, limit, *which)
 
 
 def unknown_operations(ledger: Ledger, limit: int) -> list[OperationView]:
     """Operations whose outcome is unknown, and those whose client vanished."""
+    gone = and_(o.state == "in_flight", o.lease_until < ledger.now())
+    return _operations(ledger, limit, (o.state == "unknown") | gone)
+
+
+def operation(ledger: Ledger, operation_id: str) -> OperationView:
+    """Raises OperationNotFound."""
+    found = _operations(ledger, 1, o.operation_id == operation_id)
+    if not found:
+        raise OperationNotFound(operation_id)
+    return found[0]
+
+
+def _operations(ledger: Ledger, limit: int, *which: ColumnElement[bool]) -> list[OperationView]:
     if not ledger.has_operations():
         return []
-    gone = and_(o.state == "in_flight", o.lease_until < ledger.now())
-    query = (
-        select(*OPERATION_COLUMNS)
-        .where((o.state == "unknown") | gone)
-        .order_by(o.id.desc())
-        .limit(limit)
-    )
+    query = select(*OPERATION_COLUMNS).where(*which).order_by(o.id.desc()).limit(limit)
     rows = ledger.read(lambda c: list(c.execute(query)))
-    return [operation_view(Operation(*row)) for row in rows]
-
-
-def operation_view(found: Operation) -> OperationView:
-    created = aware(found.created_at)
-    assert created is not None  # noqa: S101 - NOT NULL
-    return OperationView(
-        id=found.id,
-        operation_id=found.operation_id,
-        action=found.action,
-        backup_target_id=found.backup_target_id,
-        host=found.host,
-        jobid=found.jobid,
-        status=found.state,
-        actor=found.actor or "",
-        owner=found.owner,
-        note=found.note or "",
-        request=_document(found.request),
-        reply=found.reply or "",
-        replies=found.replies,
-        settled_by=found.settled_by or "",
-        created_at=created,
-        reply_at=aware(found.reply_at),
-        finished_at=aware(found.finished_at),
-    )
-
-
-def _document(request: str) -> dict[str, Any]:
-    try:
-        document = json.loads(request)
-    except ValueError:  # cut at the column's limit
-        return {"request": request[:2000]}
-    return document if isinstance(document, dict) else {"request": document}
+    return [OperationView.model_validate(row) for row in rows]

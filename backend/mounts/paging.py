@@ -14,7 +14,7 @@ from backend.dms import entries, schema
 from backend.dms.ledger import Ledger
 from backend.mounts import id_bounds, key_pages, query_plan
 from backend.mounts.query_plan import Place, QueryPlan
-from backend.mounts.schemas import Filters, MountView, Sort, view
+from backend.mounts.schemas import Filters, MountView, Sort
 
 #: Entries one page may look through when filters have to be checked row by row.
 EXAMINE = 6_000
@@ -41,7 +41,7 @@ def page(
         after = query_plan.read_cursor(cursor, plan.sort) if cursor else None
         rows, stopped = _Search(connection, ledger, filters, plan, span).read(after, limit + 1)
         following = plan.place(rows[limit - 1]) if len(rows) > limit else stopped
-        found = [view(entries.read(row)) for row in rows[:limit]]
+        found = [MountView.model_validate(entries.read(row)) for row in rows[:limit]]
         return found, query_plan.cursor_text(plan, *following) if following else None, plan.sort
 
     return ledger.read(work)

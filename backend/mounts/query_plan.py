@@ -19,13 +19,12 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, select, tru
 
 from backend.dms import schema
 from backend.dms.ledger import Ledger
+from backend.dms.shape import MOST_DIGITS
 from backend.mounts.errors import BadCursor
 from backend.mounts.schemas import EMPTY, Filters, Sort
 
 #: More mounted entries than this are not searched for one target's.
 MOST_MOUNTED = 1_000_000
-#: A BIGINT has room for this many.
-MOST_DIGITS = 18
 
 t = schema.ledger.c
 #: The sort key (None: there is none but the id) and the id of an entry.
@@ -185,7 +184,7 @@ def inner(ledger: Ledger, plan: QueryPlan, after: Place | None, limit: int) -> S
         query = query.order_by(t.id.desc() if plan.descending else t.id)
     query = _narrowed(ledger, plan, query, bounds)
     if plan.index is None:
-        return _forced(query, schema.ledger, "PRIMARY").limit(limit)
+        return ledger.forced(query, "PRIMARY").limit(limit)
     return ledger.hinted(query, plan.index).limit(limit)
 
 
@@ -208,12 +207,6 @@ def _in_this_order(query: Select[Any]) -> Select[Any]:
     return query
 
 
-def _forced(query: Select[Any], table: Any, index: str) -> Select[Any]:
-    for name in ("mysql", "mariadb"):
-        query = query.with_hint(table, f"FORCE INDEX ({index})", name)
-    return query
-
-
 def _bounds(plan: QueryPlan, after: Place | None) -> list[ColumnElement[bool]]:
     found = [t.id >= plan.low] if plan.low is not None else []
     if plan.high is not None:
@@ -232,17 +225,29 @@ def _beyond(plan: QueryPlan, after: Place) -> ColumnElement[bool]:
 
 def cursor_text(plan: QueryPlan, key: Any, last_id: int) -> str:
     """The cursor as it travels in URLs and JSON."""
-    document = json.dumps([plan.sort, key, last_id], separators=(",", ":"))
+    return encoded([plan.sort, key, last_id])
+
+
+def encoded(parts: list[Any]) -> str:
+    """JSON that may stand in an address."""
+    document = json.dumps(parts, separators=(",", ":"))
     return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
+
+
+def decoded(text: str, count: int) -> list[Any]:
+    """So many parts; raises BadCursor for anything else."""
+    try:
+        found = json.loads(base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
+    except (ValueError, RecursionError) as exc:
+        raise BadCursor from exc
+    if not isinstance(found, list) or len(found) != count:
+        raise BadCursor
+    return found
 
 
 def read_cursor(text: str, sort: Sort) -> Place:
     """Sort key and id; raises BadCursor for anything else, and for another order's cursor."""
-    try:
-        padded = text.encode() + b"=" * (-len(text) % 4)
-        found_sort, key, last_id = json.loads(base64.urlsafe_b64decode(padded))
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise BadCursor from exc
+    found_sort, key, last_id = decoded(text, 3)
     good_key = key is None or isinstance(key, str | int)
     if found_sort != sort or not isinstance(last_id, int) or not good_key:
         raise BadCursor

@@ -4,15 +4,11 @@ Dead is what a person says it is; the portal only refuses while a DMS server rea
 A host that comes back may still hold a mount: `verify` finds that out, per entry, and unmounts it.
 """
 
-import hashlib
-import json
-from collections.abc import Callable
-
 from backend.changes import gate
-from backend.core import access, audit
+from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.core.errors import Conflict, InvalidInput
+from backend.core.errors import Conflict
 from backend.core.words import counted
 from backend.dms.operations import Operations
 from backend.dms.records import Busy
@@ -29,8 +25,6 @@ MOST = 5_000
 #: Between two looks at the host's queue.
 LOOK_EVERY = 100
 AUDIT = "mounts:host:release"
-#: Told after each entry: (done, of how many).
-Progress = Callable[[int, int], None]
 
 
 class HostLives(Conflict):
@@ -75,7 +69,7 @@ def run(
     environment: str | None = None,
     host: str,
     digest: str,
-    progress: Progress = lambda _done, _all: None,
+    progress: host_work.Progress = lambda _done, _all: None,
 ) -> Released:
     """Say unmounted for every entry of the plan. digest: the plan's.
 
@@ -109,13 +103,12 @@ def _plan(where: DmsSettings, host: str) -> ReleasePlan:
     if not found:
         raise MountNotFound(f"anything mounted on {host}")
     evidence, refused = _state(where, host)
-    keys = json.dumps(sorted(entry.key for entry in found)).encode()
     return ReleasePlan(
         host=host,
         evidence=evidence,
         refused=refused,
         entries=tuple(found),
-        digest=hashlib.sha256(host.encode() + keys).hexdigest(),
+        digest=host_work.digest(host, sorted(entry.key for entry in found)),
     )
 
 
@@ -139,17 +132,7 @@ def _require_dead(where: DmsSettings, host: str) -> None:
 
 
 def _confirmed(where: DmsSettings, host: str, digest: str) -> ReleasePlan:
-    found = _plan(where, host)
-    if found.refused:
-        raise HostLives(f"{host} was not released. {found.refused}")
-    if not digest:
-        raise InvalidInput("Look at the plan first and name its digest.")
-    if digest != found.digest:
-        raise Conflict(
-            f"What is mounted on {host} changed since the plan was made. Nothing was released; "
-            "look at it again."
-        )
-    return found
+    return host_work.confirmed(_plan(where, host), digest, refusal=HostLives, done="released")
 
 
 def _check(
@@ -166,13 +149,7 @@ def _check(
         digest=wanted.digest,
         environment_id=where.environment_id,
     )
-    with database.write() as session:
-        gate.check(session, actor, intent)
-        if audited:
-            details = {"entries": size, "environment": where.environment}
-            audit.record(
-                session, actor, AUDIT, subject=wanted.host, phase="intent", details=details
-            )
+    host_work.check(database, actor, intent, AUDIT, "entries", audited=audited)
 
 
 def _release(operations: Operations, entry: MountView, actor: Actor, evidence: str) -> str:

@@ -1,20 +1,21 @@
 """What the mounts package hands out: frozen, times aware UTC, requests masked."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import MINYEAR, UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zlib import crc32
 
-from pydantic import Field, computed_field
+from pydantic import BeforeValidator, Field, computed_field
 
 from backend.core.views import View
-from backend.dms.entries import LedgerEntry
 from backend.dms.shape import key_of
 
 Sort = Literal["newest", "oldest", "host", "target", "job"]
-SORTS: tuple[Sort, ...] = ("newest", "oldest", "host", "target", "job")
+SORTS: tuple[Sort, ...] = get_args(Sort)
 
+#: In the order in which they are shown.
 OrphanKind = Literal[
     "too_old",
     "host_unseen",
@@ -25,17 +26,7 @@ OrphanKind = Literal[
     "unknown_outcome",
     "unreadable",
 ]
-#: In the order in which they are shown.
-ORPHAN_KINDS: tuple[OrphanKind, ...] = (
-    "too_old",
-    "host_unseen",
-    "no_queue",
-    "no_consumer",
-    "duplicate",
-    "deleted_mounted",
-    "unknown_outcome",
-    "unreadable",
-)
+ORPHAN_KINDS: tuple[OrphanKind, ...] = get_args(OrphanKind)
 
 #: A BIGINT column holds job ids up to this, and down to its negative.
 MOST_JOB = 2**63 - 1
@@ -81,6 +72,15 @@ def _utc(moment: datetime) -> datetime:
     return min(max(moment, EARLIEST), LATEST)
 
 
+def aware(value: datetime | None) -> datetime | None:
+    """A time of the ledger's database, which keeps them naive in UTC."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+#: Made from a naive time in UTC, or from an aware one.
+Moment = Annotated[datetime, BeforeValidator(aware)]
+
+
 class MountView(View):
     """One entry of the ledger: one job's hold on one target at one host.
 
@@ -94,9 +94,9 @@ class MountView(View):
     host: str
     mounted: bool
     deleted: bool
-    created_at: datetime | None
-    updated_at: datetime | None
-    deleted_at: datetime | None
+    created_at: Moment | None
+    updated_at: Moment | None
+    deleted_at: Moment | None
     version: str | None
     problem: str = ""
 
@@ -118,26 +118,6 @@ class MountView(View):
     def since(self) -> datetime | None:
         """When it was mounted last: a later mount revives the entry. Else when it was made."""
         return self.updated_at or self.created_at if self.mounted else self.created_at
-
-
-def aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None else None
-
-
-def view(entry: LedgerEntry) -> MountView:
-    return MountView(
-        id=entry.id,
-        backup_target_id=entry.backup_target_id,
-        jobid=entry.jobid,
-        host=entry.host,
-        mounted=entry.mounted,
-        deleted=entry.deleted,
-        created_at=aware(entry.created_at),
-        updated_at=aware(entry.updated_at),
-        deleted_at=aware(entry.deleted_at),
-        version=entry.version,
-        problem=entry.problem,
-    )
 
 
 class MountPage(View):
@@ -218,6 +198,18 @@ class OrphanPage(View):
     failing_since: datetime | None = None
 
 
+def _document(request: str) -> dict[str, Any]:
+    try:
+        document = json.loads(request)
+    except ValueError:  # cut at the column's limit
+        return {"request": request[:2000]}
+    return document if isinstance(document, dict) else {"request": document}
+
+
+#: A column that may be NULL.
+Words = Annotated[str, BeforeValidator(lambda value: value or "")]
+
+
 class OperationView(View):
     """One request to a DMS server and what came of it. request and reply are masked."""
 
@@ -227,17 +219,17 @@ class OperationView(View):
     backup_target_id: str
     host: str
     jobid: int
-    status: str
-    actor: str
+    status: str = Field(validation_alias="state")
+    actor: Words
     owner: str = Field(exclude=True)
-    note: str
-    request: dict[str, Any]
-    reply: str
+    note: Words
+    request: Annotated[dict[str, Any], BeforeValidator(_document)]
+    reply: Words
     replies: int
-    settled_by: str
-    created_at: datetime
-    reply_at: datetime | None
-    finished_at: datetime | None
+    settled_by: Words
+    created_at: Moment
+    reply_at: Moment | None
+    finished_at: Moment | None
 
 
 class OperationPage(View):

@@ -6,16 +6,14 @@ when that is so, and else does it (REALITY.md). So the ledger is what counts, an
 wrong is set right.
 """
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from backend.changes import gate
-from backend.core import access, audit, outside
+from backend.core import access, outside
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.core.errors import Conflict, InvalidInput
+from backend.core.errors import Conflict
 from backend.core.words import counted
 from backend.dms.client import DMSClient
 from backend.dms.errors import DMSClientException
@@ -38,8 +36,6 @@ MOST = 2_000
 MOST_OPERATIONS = 2_000
 MOST_FINDINGS = 50
 AUDIT = "mounts:host:verify"
-#: Told before each entry: (done, of how many).
-Progress = Callable[[int, int], None]
 
 
 class NobodyThere(Conflict):
@@ -75,7 +71,7 @@ def submit(
 
 
 def run_submitted(
-    database: Database, actor: Actor, *, request_id: int, progress: Progress
+    database: Database, actor: Actor, *, request_id: int, progress: host_work.Progress
 ) -> Verification:
     """What the job does: take the request out of its box, then `run`. Raises RequestGone."""
     access.require(actor, Permission.MOUNTS_WRITE)
@@ -92,7 +88,7 @@ def run(
     host: str,
     digest: str,
     keystone_token: str = "",
-    progress: Progress = lambda _done, _all: None,
+    progress: host_work.Progress = lambda _done, _all: None,
 ) -> Verification:
     """Ask about every mount of the plan, one after the other. digest: the plan's.
 
@@ -140,13 +136,12 @@ def _plan(where: DmsSettings, host: str) -> VerificationPlan:
     if not entries:
         raise MountNotFound(f"anything mounted on {host}, or given up there")
     queue = places.queue_view(where, host)
-    keys = json.dumps([[e.jobid, e.target, e.expected] for e in entries]).encode()
     return VerificationPlan(
         host=host,
         queue=queue,
         refused=_refused(queue.problem, queue.name, queue.consumers),
         entries=entries[:MOST],
-        digest=hashlib.sha256(host.encode() + keys).hexdigest(),
+        digest=host_work.digest(host, [[e.jobid, e.target, e.expected] for e in entries]),
     )
 
 
@@ -177,17 +172,7 @@ def _to_verify(where: DmsSettings, host: str) -> Iterator[ToVerify]:
 
 
 def _confirmed(where: DmsSettings, host: str, digest: str) -> VerificationPlan:
-    found = _plan(where, host)
-    if found.refused:
-        raise NobodyThere(f"{host} was not asked. {found.refused}")
-    if not digest:
-        raise InvalidInput("Look at the plan first and name its digest.")
-    if digest != found.digest:
-        raise Conflict(
-            f"What the ledger says of {host} changed since the plan was made. Nothing was asked; "
-            "look at it again."
-        )
-    return found
+    return host_work.confirmed(_plan(where, host), digest, refusal=NobodyThere, done="asked")
 
 
 def _check(
@@ -210,11 +195,7 @@ def _check(
         digest=wanted.digest,
         environment_id=where.environment_id,
     )
-    with database.write() as session:
-        gate.check(session, actor, intent)
-        if audited:
-            details = {"mounts": size, "environment": where.environment}
-            audit.record(session, actor, AUDIT, subject=host, phase="intent", details=details)
+    host_work.check(database, actor, intent, AUDIT, "mounts", audited=audited)
 
 
 def _asked(
@@ -223,7 +204,7 @@ def _asked(
     where: DmsSettings,
     wanted: VerificationPlan,
     keystone_token: str,
-    progress: Progress,
+    progress: host_work.Progress,
 ) -> Iterator[tuple[ToVerify, str, str]]:
     """Each entry with its verdict and the sentence that says it."""
     progress(0, len(wanted.entries))
