@@ -305,7 +305,7 @@ class DMSClient:
         """Wait for the result in slices, holding the pair meanwhile."""
         until = time.monotonic() + self.config.timeout
         while (left := until - time.monotonic()) > 0:
-            result = wait(min(left, self.operations.lease / 3))
+            result = wait(min(left, self.operations.records.lease / 3))
             if result is not None:
                 return result
             if until - time.monotonic() > 0:
@@ -376,7 +376,7 @@ class DMSClient:
             return self._unreadable(request, claim, result)
         reply = reply.shown(request.scrub)
         try:
-            patience = max(self.operations.lease, 30.0)
+            patience = max(self.operations.records.lease, 30.0)
             self.operations.confirm(request, claim, reply, patience=patience)
         except LeaseLost:
             result.keep()

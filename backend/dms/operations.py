@@ -61,7 +61,7 @@ class Operations:
     """The operations of one client. owner, lease: see `Records`."""
 
     def __init__(self, ledger: Ledger, *, owner: str, lease: float) -> None:
-        self.ledger, self.lease = ledger, lease
+        self.ledger = ledger
         self.records = Records(ledger, owner=owner, lease=lease)
 
     def claim(

@@ -36,6 +36,7 @@ NEEDS_NONE = {
     "backend.accounts.approval.check": "the service that is about to act has asked already",
     "backend.connections.approval.check": "the service that is about to act has asked already",
     "backend.mounts.host_work.audited": "part of a release or verification, which has asked",
+    "backend.mounts.host_work.check": "part of a release or verification, which has asked",
     "backend.mounts.sealed_requests.enqueue": "the service that enqueues has asked already",
     "backend.notifications.owners.person": "who a mark is for; the service that marks has asked",
     "backend.notifications.owners.find": "asks by whose channels are meant; see channels",

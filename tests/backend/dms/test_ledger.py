@@ -108,7 +108,7 @@ class TestOnEveryDatabase:
         from backend.dms.requests import parse
 
         client.ledger.ensure_operations()
-        client.operations.lease = 0.3
+        client.operations.records.lease = 0.3
         dead = client.operations.claim(
             parse(mount_request(jobid=5), "mount"), reply_queue="gone", actor=None
         )
