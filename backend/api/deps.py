@@ -17,7 +17,9 @@ from backend.core.database import Database, ReadSession, WriteSession, get_datab
 _bearer = HTTPBearer(auto_error=False, description="An API token made on the Accounts page.")
 
 
-def _caller(
+# Async where nothing is waited for: FastAPI hands every plain function to a thread, and the way
+# there and back costs as much as a small query.
+async def _caller(
     request: Request,
     _credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Actor:
@@ -34,11 +36,13 @@ def _write() -> Iterator[WriteSession]:
         yield session
 
 
-def _database() -> Database:
+async def _database() -> Database:
     return get_database()
 
 
-def only_known_parameters(request: Request, _actor: Annotated[Actor, Depends(_caller)]) -> None:
+async def only_known_parameters(
+    request: Request, _actor: Annotated[Actor, Depends(_caller)]
+) -> None:
     """Refuse a query parameter that the address does not take: a filter with a slip in its name
     would be no filter, and nobody would notice."""
     fields = get_flat_params(request.scope["route"].dependant)
