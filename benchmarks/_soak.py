@@ -1,16 +1,13 @@
-"""`python -m benchmarks.faults soak` and `bodies`: one portal for a while, and under slow bodies.
+"""`python -m benchmarks.faults soak`: one portal for a while.
 
-soak: signed-in people switch pages over Streamlit's websocket while a program asks the API; memory,
+Signed-in people switch pages over Streamlit's websocket while a program asks the API; memory,
 threads and open files of the process are read all the time. The slope is that of a straight line
 (least squares) through the second half, so that what is loaded once does not count.
-bodies: connections that send one byte of a body and wait, from strangers and with a good token,
-while good requests are asked at a rate.
 """
 
 import asyncio
 import statistics
 import time
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -76,68 +73,6 @@ async def _keep_asking(portal: Portal, token: str, stop: asyncio.Event) -> list[
 def _slope(points: list[tuple[float, int]]) -> float:
     """Units an hour."""
     return statistics.linear_regression(*zip(*points, strict=True)).slope * 3600
-
-
-def bodies(*, slow: int, rate: int, seconds: int) -> int:
-    """Prints the figures; 1 when a good request was not answered well."""
-    with _servers.folder("bodies") as folder, _load_portal.running(folder) as portal:
-        tokens = _load_portal.people(_size(1))[1]
-        good = [*tokens["operator"], *tokens["steward"], *tokens["admin"]]
-        other = tokens["jobs"][0]
-        wrong = 0
-        for count, who in ((0, ""), (slow, ""), (slow, other)):
-            wrong += asyncio.run(_besieged(portal, good, who, count, rate, seconds))
-        return 1 if wrong else 0
-
-
-async def _besieged(
-    portal: Portal, good: list[str], other: str, slow: int, rate: int, seconds: int
-) -> int:
-    host, port = urlsplit(portal.url).hostname, urlsplit(portal.url).port
-    head = "POST /trigger HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    if other:
-        head += f"Authorization: Bearer {other}\r\n"
-    opened = await asyncio.gather(*(asyncio.open_connection(host, port) for _ in range(slow)))
-    begun = time.monotonic()
-    for _, writer in opened:
-        writer.write(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
-    ends = [asyncio.create_task(_end(reader, begun)) for reader, _ in opened]
-    async with _client(portal, "") as client:
-        asked = []
-        for number in range(rate * seconds):
-            await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
-            asked.append(asyncio.create_task(_good(client, good[number % len(good)], begun)))
-        answers = await asyncio.gather(*asked)
-    wrong = [status for status, _, _ in answers if status not in (200, 404)]
-    took = max(at for _, _, at in answers)
-    times = [spent for _, spent, _ in answers]
-    print(
-        f"{slow} slow bodies of {'a good token' if other else 'strangers'} beside {len(answers)} "
-        f"good requests at {rate} a second: all answered after {took:.1f} s, median {_ms(times)} "
-        f"ms, most {max(times) * 1000:.0f} ms; not answered well: {len(wrong)} {sorted(set(wrong))}"
-    )
-    if not slow:
-        return len(wrong)
-    last = max(await asyncio.gather(*ends))
-    print(f"  the slow ones were ended after {last:.1f} s at most")
-    for _, writer in opened:
-        writer.close()
-    return len(wrong)
-
-
-async def _good(client: httpx.AsyncClient, token: str, begun: float) -> tuple[int, float, float]:
-    """A read that goes to the state database; status, seconds, and when it was answered."""
-    asked = time.monotonic()
-    headers = {"Authorization": f"Bearer {token}"}  # each has a limit of its own per minute
-    answer = await client.get("/api/ingestion/runs", headers=headers)
-    now = time.monotonic()
-    return answer.status_code, now - asked, now - begun
-
-
-async def _end(reader: asyncio.StreamReader, begun: float) -> float:
-    """Seconds until the portal closed the connection or answered."""
-    await reader.read(100)
-    return time.monotonic() - begun
 
 
 def _client(portal: Portal, token: str) -> httpx.AsyncClient:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import _kills, _soak
+from benchmarks import _bodies, _kills, _soak
 from tests.faults import matrix
 from tests.faults.matrix import Cell
 
@@ -167,7 +167,7 @@ def _soak_main(arguments: list[str]) -> int:
 
 
 def _bodies_main(arguments: list[str]) -> int:
-    return _soak.bodies(**_numbers(arguments, slow=300, rate=100, seconds=10))
+    return _bodies.bodies(**_numbers(arguments, slow=300, rate=100, seconds=10))
 
 
 _OTHERS = {"killed": _killed_main, "kills": _kills_main, "soak": _soak_main, "bodies": _bodies_main}

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.accounts import repository
+from backend.accounts import backoff_repository as repository
 from backend.core import clock
 from backend.core.database import WriteSession
 from backend.core.errors import TooManyAttempts
@@ -64,7 +64,7 @@ def count_try(session: WriteSession, *, name_key: str, address: str, device: str
     """
     now = clock.now()
     counters = list(_keys(name_key, address, device))
-    rows = repository.lock_backoff(session, [key for key, _ in counters], now)
+    rows = repository.lock(session, [key for key, _ in counters], now)
     left = max(
         (row.blocked_until - now for row in rows.values() if row.blocked_until),
         default=timedelta(0),
@@ -82,9 +82,9 @@ def forgive(session: WriteSession, *, name_key: str, address: str, device: str =
     A known browser answers for itself alone."""
     keys = {kind: key for key, kind in _kinds(name_key, address, device)}
     if device:
-        repository.delete_backoff(session, list(keys.values()))
+        repository.forget(session, list(keys.values()))
         return
-    repository.delete_backoff(session, [keys["name+address"], keys["name"]])
+    repository.forget(session, [keys["name+address"], keys["name"]])
     repository.take_back_one(session, keys["address"])
 
 

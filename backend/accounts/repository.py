@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, or_, select, update
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.core.database import ReadSession, WriteSession
@@ -17,7 +16,6 @@ from backend.models.accounts import (
     ApiToken,
     ProviderSession,
     SecondFactor,
-    SignInBackoff,
     SignInTicket,
 )
 from backend.models.notifications import NotificationSeen
@@ -298,8 +296,12 @@ def delete_expired_tickets(session: WriteSession, now: datetime) -> None:
     session.execute(delete(SignInTicket).where(SignInTicket.expires_at < now))
 
 
+#: Built once: every request of the REST API asks it, and building takes longer than asking.
+_BY_PREFIX = select(ApiToken).where(ApiToken.prefix == bindparam("prefix"))
+
+
 def find_api_token(session: ReadSession, prefix: str) -> ApiToken | None:
-    return session.scalars(select(ApiToken).where(ApiToken.prefix == prefix)).one_or_none()
+    return session.scalars(_BY_PREFIX, {"prefix": prefix}).one_or_none()
 
 
 def find_api_token_by_id(session: ReadSession, token_id: int) -> ApiToken | None:
@@ -345,56 +347,3 @@ def list_expiring_api_tokens(
 def set_last_used(session: Session, token_id: int, now: datetime, address: str) -> None:
     values = {"last_used_at": now, "last_address": address[:64]}
     session.execute(update(ApiToken).where(ApiToken.id == token_id).values(values))
-
-
-def lock_backoff(session: WriteSession, keys: list[str], now: datetime) -> dict[str, SignInBackoff]:
-    """The counters of `keys`, made when missing, locked in one order until commit."""
-    found: dict[str, SignInBackoff] = {}
-    for key in sorted(keys):
-        row = session.scalars(_locked_backoff(key)).one_or_none()
-        if row is None:
-            _make_backoff(session, key, now)
-            row = session.scalars(_locked_backoff(key)).one()
-        found[key] = row
-    return found
-
-
-def _locked_backoff(key: str) -> Select[tuple[SignInBackoff]]:
-    return (
-        select(SignInBackoff)
-        .where(SignInBackoff.key == key)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-
-
-def _make_backoff(session: WriteSession, key: str, now: datetime) -> None:
-    """Insert the counter unless it is there, in one statement that locks it.
-
-    On MySQL a plain INSERT that meets a duplicate keeps a shared lock, and two that then ask for
-    the exclusive one are a deadlock; ON DUPLICATE KEY asks for the exclusive lock at once.
-    """
-    values = {"key": key, "failures": 0, "last_failure_at": now, "blocked_until": None}
-    dialect = session.get_bind().dialect.name
-    if dialect in ("mysql", "mariadb"):
-        session.execute(mysql.insert(SignInBackoff).values(values).on_duplicate_key_update(key=key))
-    elif dialect == "postgresql":
-        session.execute(postgresql.insert(SignInBackoff).values(values).on_conflict_do_nothing())
-    else:
-        session.execute(sqlite.insert(SignInBackoff).values(values).on_conflict_do_nothing())
-
-
-def delete_backoff(session: WriteSession, keys: list[str]) -> None:
-    session.execute(delete(SignInBackoff).where(SignInBackoff.key.in_(keys)))
-
-
-def take_back_one(session: WriteSession, key: str) -> None:
-    session.execute(
-        update(SignInBackoff)
-        .where(SignInBackoff.key == key, SignInBackoff.failures > 0)
-        .values(failures=SignInBackoff.failures - 1, blocked_until=None)
-    )
-
-
-def delete_old_backoff(session: WriteSession, before: datetime) -> None:
-    session.execute(delete(SignInBackoff).where(SignInBackoff.last_failure_at < before))

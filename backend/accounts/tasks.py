@@ -4,6 +4,7 @@ from typing import Any
 
 from backend.accounts import (
     backoff,
+    backoff_repository,
     deployment,
     provider_flows,
     provider_sessions,
@@ -28,7 +29,7 @@ def clean_up(database: Database) -> None:
         repository.delete_old_sessions(session, now - sessions.KEEP_ENDED)
         repository.delete_expired_tickets(session, now)
         provider_flows.clean_up(session)
-        repository.delete_old_backoff(session, now - backoff.FORGET_AFTER)
+        backoff_repository.delete_old(session, now - backoff.FORGET_AFTER)
 
 
 @job(deployment.KIND, title="Prove the deployment", told=False)
