@@ -17,30 +17,34 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "Tokenization": (("postgres", "mysql", "databricks"),),
     "Ingestion": (("aws",),),
 }
+#: Job → the kind that adds to it where a team has one; the job runs without.
+ADDS: Mapping[str, str] = {"Tokenization": "datahub", "Ingestion": "datahub"}
 _ORDER: tuple[Status, ...] = ("missing", "untested", "failed", "ok")
 
 
 @dataclass(frozen=True)
 class Step:
     """One connection that a job needs. kinds: any one of them does. kind: the one to open: of
-    those that are set the best, else the first. status: how that one stands."""
+    those that are set the best, else the first. status: how that one stands. optional: the job
+    runs without."""
 
     kinds: tuple[str, ...]
     labels: tuple[str, ...]
     kind: str
     status: Status
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class JobSteps:
-    """ready: every step has a connection whose last test went well."""
+    """ready: every step that is not optional has a connection whose last test went well."""
 
     job: str
     steps: tuple[Step, ...]
 
     @property
     def ready(self) -> bool:
-        return all(step.status == "ok" for step in self.steps)
+        return all(step.status == "ok" or step.optional for step in self.steps)
 
 
 def checklist(session: ReadSession, actor: Actor, *, environment: str) -> tuple[JobSteps, ...]:
@@ -55,12 +59,18 @@ def checklist(session: ReadSession, actor: Actor, *, environment: str) -> tuple[
             return "missing"
         return "untested" if kind not in tests else "ok" if tests[kind] else "failed"
 
-    def step(group: tuple[str, ...]) -> Step:
+    def step(group: tuple[str, ...], optional: bool = False) -> Step:
         best = max(group, key=lambda kind: _ORDER.index(status(kind)))
         labels = tuple(kinds.KINDS[kind].label for kind in group)
-        return Step(group, labels, best, status(best))
+        return Step(group, labels, best, status(best), optional)
 
-    return tuple(JobSteps(job, tuple(map(step, groups))) for job, groups in NEEDS.items())
+    return tuple(
+        JobSteps(
+            job,
+            (*map(step, groups), *((step((ADDS[job],), True),) if job in ADDS else ())),
+        )
+        for job, groups in NEEDS.items()
+    )
 
 
 def document(environment: str, found: tuple[JobSteps, ...]) -> Mapping[str, Any]:
@@ -72,7 +82,12 @@ def document(environment: str, found: tuple[JobSteps, ...]) -> Mapping[str, Any]
                 "job": item.job,
                 "ready": item.ready,
                 "steps": [
-                    {"kinds": list(step.kinds), "kind": step.kind, "status": step.status}
+                    {
+                        "kinds": list(step.kinds),
+                        "kind": step.kind,
+                        "status": step.status,
+                        "optional": step.optional,
+                    }
                     for step in item.steps
                 ],
             }

@@ -143,7 +143,8 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
             return Finding(False, cause=cause, advice=advice, refused=True)
         found = network.explain(exc, exc.system, _place(config)) or exc
         refused = isinstance(exc, CredentialsRefused)
-        return Finding(False, cause=found.cause, advice=found.advice, refused=refused)
+        cause = f"{found.cause}{_without(config) if refused else ''}"
+        return Finding(False, cause=cause, advice=found.advice, refused=refused)
     if isinstance(exc, SecretUnreadable | PortalError):
         return Finding(False, cause=exc.message, advice="Correct the setting and test again.")
     if isinstance(exc, ImportError):
@@ -163,6 +164,16 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
         cause=f"an unexpected {type(exc).__name__} came up (reference {reference})",
         advice="Tell an operator the reference; the log has the details.",
     )
+
+
+def _without(config: ConnectionConfig) -> str:
+    """What to add when nothing was there to be refused. (AWS may have it from its own chain.)"""
+    fields = kinds.get_kind(config.kind).secrets
+    if config.secrets or not fields or config.kind == "aws":
+        return ""
+    label = fields[0].label
+    named = label if label[1].isupper() else label[0].lower() + label[1:]
+    return f"; no {named} is stored"
 
 
 def _place(config: ConnectionConfig) -> Place:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.connections import environments, health, service, testing
+from backend.connections import checklist, environments, health, service, testing
 from backend.connections.schemas import EnvironmentView
 from backend.core.access import Permission
 from pages.connections import (
@@ -33,6 +33,7 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
             found = calls.run(testing.run_all, environment=environment.name)
         if found is not None:
             st.session_state[_RESULTS] = (environment.name, found)
+            st.rerun()  # what stands above was drawn before
     if not admin:
         return environment
     with manage.popover(
@@ -88,7 +89,8 @@ if actor.may(Permission.CLIENT_INFO_READ):
         client_info_table.draw([item.name for item in known], admin=may_write)
         st.stop()
 environment = chooser.wanted(known)
-first = checklist_view.draw(environment, admin=may_write)
+jobs = calls.read(checklist.checklist, environment=environment.name)
+first = checklist_view.draw(environment, jobs, admin=may_write)
 with st.expander("All connections of all environments") if first else st.container():
     matrix.draw(calls.read(health.overview))
 environment = toolbar(known, may_test=may_test, admin=may_write)
@@ -110,5 +112,5 @@ left, right = st.columns([1, 3])
 with left:
     chosen = chooser.kind_of(views, latest)
 with right:
-    kind_panel.draw(views[chosen], latest.get(chosen), may_test=may_test, admin=may_write)
+    kind_panel.draw(views[chosen], latest.get(chosen), jobs, may_test=may_test, admin=may_write)
 environments_form.delete_dialog(environment)

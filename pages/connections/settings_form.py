@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from backend.connections import service
+from backend.connections import service, testing
 from backend.connections.fields import Field
 from backend.connections.kinds import Kind
-from backend.connections.schemas import ConnectionView, SecretState
+from backend.connections.schemas import ConnectionView, SecretState, TestResult
 from backend.core.errors import FieldInvalid
 from backend.core.log import mask_text
 from pages.connections import problem
@@ -17,7 +17,6 @@ from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 _SEEN = "connections.seen"
-_SAVED = "connections.saved"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
 
 
 def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
-    """Store what was submitted; a refusal is shown and the form keeps what was typed."""
+    """Store what was submitted and test it: a wrong setting is seen at once. A refusal is shown
+    and the form keeps what was typed."""
     done = None
     try:
         done = calls.write(
@@ -90,17 +90,23 @@ def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
         said_wrong(view, kind, form, exc)
     if done is not None:
         forget()
-        st.session_state[_SAVED] = (view.environment, kind.name)
+        run_test(view, kind)
         flash.success(f"The {kind.label} connection of {escape(view.environment)} is saved.")
         st.rerun()
 
 
-def was_just_saved(view: ConnectionView) -> bool:
-    """Once after a save: these settings have not been tested yet."""
-    if st.session_state.get(_SAVED) != (view.environment, view.kind):
-        return False
-    del st.session_state[_SAVED]
-    return True
+def run_test(
+    view: ConnectionView, kind: Kind, draft: testing.Draft | None = None
+) -> TestResult | None:
+    """The result; None when there is none, which is said. Raises FieldInvalid for a draft."""
+    with st.spinner(f"Testing {kind.label}; this takes 10 seconds at most …"):
+        return calls.run(
+            testing.run,
+            environment=view.environment,
+            kind=kind.name,
+            draft=draft,
+            raising=FieldInvalid,
+        )
 
 
 def forget_secret(view: ConnectionView, kind: Kind, field: str) -> None:

@@ -169,17 +169,28 @@ def _catalog(actor: Actor, run: RunView) -> None:
     asked = again.button(
         "Ask DataHub again", key="tokenization.read_back", icon=":material/cloud_download:"
     )
+    found = _read_back(run, refresh=asked)
+    # Skipped while there was no DataHub; now there is one, and it knows the table.
+    late = run.write_back.value == "skipped" and found is not None
     if (
-        run.write_back.value == "failed"
+        (run.write_back.value == "failed" or late)
         and actor.may(Permission.TOKENIZATION_RUN)
-        and retry.button("Write it again", key="tokenization.retry", icon=":material/replay:")
+        and retry.button(
+            "Write it now" if late else "Write it again",
+            key="tokenization.retry",
+            icon=":material/replay:",
+        )
         and calls.write(service.retry_write_back, run_id=run.id) is not None
     ):
-        flash.info(f"The outcome of run {run.id} is written again in the background.")
+        flash.info(f"The outcome of run {run.id} is written in the background.")
         st.rerun()
-    found = _read_back(run, refresh=asked)
     if found is not None:
         _says(found)
+    elif asked:
+        st.caption(
+            f"Nothing to show: {escape(run.environment)} has no DataHub connection, or DataHub "
+            "does not know this table, or it did not answer."
+        )
 
 
 def _read_back(run: RunView, *, refresh: bool) -> CatalogStatus | None:

@@ -89,14 +89,22 @@ def forget() -> None:
     st.session_state.pop(_TAGGED, None)
 
 
+def _nothing(found: WorkList) -> str:
+    """Why the list is empty, and how it fills."""
+    searched = st.query_params.get("text") or _only() != "open"
+    if found.counts["all"] and searched:
+        return "No dataset fits these filters."
+    if found.note:  # DataHub is not there or does not answer, so no tag of it helps
+        return "Nothing waits or runs. Pick a table."
+    return (
+        "Nothing is tagged, waiting or running. Put the tag tokenize/run on a dataset in DataHub, "
+        "or pick a table."
+    )
+
+
 def _list(actor: Actor, found: WorkList) -> None:
     if not found.items:
-        st.info(
-            "Nothing is tagged, waiting or running. Put the tag tokenize/run on a dataset in "
-            "DataHub, or pick a table."
-            if found.counts["all"] == 0
-            else "No dataset fits these filters."
-        )
+        st.info(_nothing(found))
         return
     st.session_state[_ITEMS] = found.items
     config: dict[str, Any] = {

@@ -93,11 +93,13 @@ class ConnectionOut(BaseModel):
 
 
 class StepOut(BaseModel):
-    """kinds: any one of them does. kind, status: the one of them that stands best."""
+    """kinds: any one of them does. kind, status: the one of them that stands best. optional: the
+    job runs without, and is ready without."""
 
     kinds: list[str]
     kind: str
     status: checklist.Status
+    optional: bool
 
 
 class JobOut(BaseModel):
