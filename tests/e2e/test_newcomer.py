@@ -106,7 +106,7 @@ def test_from_the_sandbox_to_the_first_run_and_its_proof_in_datahub(
     expect(state_of(page, "DataHub")).to_contain_text("ok")
     assert proof(gms, shop) == {}
     tap(page.get_by_role("link", name="Next: Tokenization"))
-    press(page, "Done 1")
+    expect(page.get_by_text("Put the tag tokenize/run on a dataset")).to_be_visible()
     tap(page.get_by_role("radio", name="Runs"))
     press(page, "Write it now")
     expect(page.get_by_text("is written in the background")).to_be_visible()

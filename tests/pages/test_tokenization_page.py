@@ -330,7 +330,7 @@ class TestHistory:
         app = open_page(PAGE, role="steward", view="runs", run=str(run.id))
         app.button(key="tokenization.retry").click().run()
 
-        assert "written again in the background" in texts(app, "info")
+        assert "is written in the background" in texts(app, "info")
         assert catalogued.view(run.id).write_back == "pending"
 
     def test_a_hostile_dataset_name_is_text(self, open_page: OpenPage, catalogued: World) -> None:

@@ -77,7 +77,10 @@ class TestConnection:
         assert not any(job["ready"] for job in answer["jobs"])
         steps = {job["job"]: job["steps"] for job in answer["jobs"]}
         assert steps["Tokenization"][0]["kinds"] == ["postgres", "mysql", "databricks"]
-        assert steps["Ingestion"] == [{"kinds": ["aws"], "kind": "aws", "status": "missing"}]
+        assert steps["Ingestion"] == [
+            {"kinds": ["aws"], "kind": "aws", "status": "missing", "optional": False},
+            {"kinds": ["datahub"], "kind": "datahub", "status": "untested", "optional": True},
+        ]
 
 
 class TestTest:
