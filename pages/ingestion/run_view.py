@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from backend.core.access import Actor
 from backend.core.errors import PortalError
 from backend.ingestion import runs, search, service
 from backend.ingestion.data_jobs import DataJobs
@@ -20,6 +19,7 @@ DIALOG = "ingestion.confirm"
 _PREVIEW = "ingestion.preview"
 _REASON = "ingestion.reason"
 _RERUN_OF = "ingestion.rerun_of"
+_WITH_A_RUN = (StartFailed, AlreadyRunning, KeyReused)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _confirmable(request: Request, preview: Preview) -> Request:
     )
 
 
-def dialog(actor: Actor) -> None:
+def dialog() -> None:
     """The confirmation, while it is open."""
     if not confirm.is_open(DIALOG) or _PREVIEW not in st.session_state:
         return
@@ -181,7 +181,7 @@ def dialog(actor: Actor) -> None:
         title="Run the ingestion of this dataset?",
         body=lambda: _show(found),
         action="Start the run",
-        on_confirm=lambda: _start(actor, request),
+        on_confirm=lambda: _start(request),
         typed=names.urn_name(request.dataset_urn or request.job_urn or "")
         if preview.is_production
         else None,
@@ -273,17 +273,16 @@ def _line(run: RunView) -> None:
     )
 
 
-def _start(actor: Actor, request: Request) -> None:
+def _start(request: Request) -> None:
     """Start; whatever happens is said after the rerun, and the run is opened."""
     st.session_state.pop(_PREVIEW, None)
     try:
-        run = runs.start(calls.database(), actor, request)
-    except (StartFailed, AlreadyRunning, KeyReused) as exc:
+        run = calls.run(runs.start, raising=_WITH_A_RUN, request=request)
+    except _WITH_A_RUN as exc:
         flash.error(escape(exc.message))
         st.query_params["run"] = exc.run.run_id
         return
-    except PortalError as exc:
-        flash.error(escape(exc.message))
+    if run is None:
         return
     st.session_state.pop(_RERUN_OF, None)
     st.query_params["run"] = run.run_id

@@ -4,11 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
-from backend.core.errors import PortalError
 from backend.ingestion import background, managed, recipes
 from backend.jobs.schemas import JobView
 from pages.shared import confirm, job_progress, status, times
-from pages.shell import calls, flash
+from pages.shell import calls
 from pages.shell.errors import escape
 
 RECIPE = "ingestion.recipe.confirm"
@@ -87,11 +86,11 @@ def local_recipes(actor: Actor, environment: str) -> None:
     if actor.may(Permission.INGESTION_RUN) and good:
         name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
         if name in good:
-            _recipe(actor, good[name], environment)
+            _recipe(good[name], environment)
     _progress(_RECIPE_JOB, log_lines=300)
 
 
-def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
+def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
     """The recipe as it is, its open variables, and the button with its confirmation."""
     with st.expander("The recipe"):
         if recipe.filled:
@@ -119,19 +118,8 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
     )
 
     def start() -> None:
-        try:
-            with calls.database().write() as session:
-                job_id = recipes.run_recipe(
-                    session,
-                    actor,
-                    name=recipe.name,
-                    environment=environment or None,
-                    values=values,
-                )
-        except PortalError as exc:
-            flash.error(escape(exc.message))
-        else:
-            _keep(_RECIPE_JOB, job_id)
+        asked = {"name": recipe.name, "environment": environment or None, "values": values}
+        _keep(_RECIPE_JOB, calls.write(recipes.run_recipe, **asked))
 
     confirm.ask(
         RECIPE,

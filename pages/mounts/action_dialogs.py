@@ -229,15 +229,16 @@ def _delete_dialog(wanted: Wanted) -> None:
         return
 
     def act() -> bool:
-        count = dialog_calls.attempt(
+        return dialog_calls.attempt(
+            calls.run,
             actions.delete,
+            done=lambda count: flash.success(
+                f"{counted(count, 'entry is', 'entries are')} marked deleted."
+            ),
             environment=wanted.where,
             job=entry.jobid,
             target=entry.backup_target_id,
         )
-        if count is not None:
-            flash.success(f"{counted(count, 'entry is', 'entries are')} marked deleted.")
-        return count is not None
 
     confirm.ask(
         DELETE,
@@ -342,8 +343,12 @@ def _template_dialog(wanted: Wanted) -> None:
 
     def act() -> bool:
         state = st.session_state
-        saved = dialog_calls.write(
+        return dialog_calls.attempt(
+            calls.write,
             targets.save,
+            done=lambda saved: flash.success(
+                f"{escape(saved.target_id)} can now be mounted by name."
+            ),
             environment=wanted.where,
             target_id=(state.get(f"{TARGET}.id") or "").strip(),
             type=state.get(f"{TARGET}.type") or "",
@@ -352,9 +357,6 @@ def _template_dialog(wanted: Wanted) -> None:
             nfs_mount_opts=(state.get(f"{TARGET}.options") or "").strip(),
             secret_ref=state.get(f"{TARGET}.secret") or "",
         )
-        if saved is not None:
-            flash.success(f"{escape(saved.target_id)} can now be mounted by name.")
-        return saved is not None
 
     confirm.ask(
         TARGET,

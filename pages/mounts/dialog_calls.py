@@ -6,11 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from backend.core.access import Permission
 from backend.core.errors import PortalError
 from backend.mounts import actions
 from pages.mounts.filter_bar import Wanted
-from pages.shell import calls, guard
+from pages.shell import calls
 from pages.shell.errors import escape
 
 #: The job that was started last on the page.
@@ -27,32 +26,31 @@ def submit_json(wanted: Wanted, kind: str, text: str) -> bool:
 
 
 def submit(function: Callable[..., int], **arguments: Any) -> bool:
-    job_id = attempt(function, **arguments)
-    if job_id is not None:
-        st.session_state[JOB] = job_id
-        st.query_params.pop("entry", None)  # what comes of it is said beside the list
-    return job_id is not None
+    return attempt(calls.run, function, done=_follow, **arguments)
 
 
-def attempt(function: Callable[..., Any], **arguments: Any) -> Any:
-    """`calls.run` for code inside a dialog: a refusal is drawn there, and None returned."""
+def _follow(job_id: int) -> None:
+    st.session_state[JOB] = job_id
+    st.query_params.pop("entry", None)  # what comes of it is said beside the list
+
+
+def attempt(
+    call: Callable[..., Any],
+    function: Callable[..., Any],
+    *,
+    done: Callable[[Any], None],
+    **arguments: Any,
+) -> bool:
+    """`calls.run` or `calls.write` for code inside a dialog; whether it may close.
+
+    done: gets the answer; it has none to get where an approval or a proof of who acts is waited
+    for. A refusal is drawn in the dialog, which stays open: nobody types a request twice.
+    """
     try:
-        return function(calls.database(), guard.require(Permission.MOUNTS_WRITE), **arguments)
+        answer = call(function, raising=PortalError, **arguments)
     except PortalError as exc:
-        _refused(exc)
-        return None
-
-
-def write(function: Callable[..., Any], **arguments: Any) -> Any:
-    actor = guard.require(Permission.MOUNTS_WRITE)
-    try:
-        with calls.database().write() as session:
-            return function(session, actor, **arguments)
-    except PortalError as exc:
-        _refused(exc)
-        return None
-
-
-def _refused(exc: PortalError) -> None:
-    """In the dialog, which stays open: nobody types a request twice."""
-    st.warning(escape(exc.message), icon=":material/warning:")
+        st.warning(escape(exc.message), icon=":material/warning:")
+        return False
+    if answer is not None:
+        done(answer)
+    return True

@@ -6,7 +6,6 @@ from typing import Any
 import streamlit as st
 
 from backend.core.access import Actor, Permission
-from backend.core.errors import PortalError
 from backend.core.words import counted
 from backend.tokenization import engines, preview, service
 from backend.tokenization.schemas import (
@@ -309,10 +308,10 @@ def _run(actor: Actor, found: Preview) -> None:
             on_click=confirm.open_dialog,
             args=(DIALOG,),
         )
-    _ask(actor, found, clean_up=clean_up)
+    _ask(found, clean_up=clean_up)
 
 
-def _ask(actor: Actor, found: Preview, *, clean_up: bool) -> None:
+def _ask(found: Preview, *, clean_up: bool) -> None:
     changes = found.report.rows_to_update
     typed = service.needs_confirmation(found.is_production, changes)
     confirm.ask(
@@ -320,7 +319,7 @@ def _ask(actor: Actor, found: Preview, *, clean_up: bool) -> None:
         title="Replace the values by tokens?" if changes != 0 else "Run without a row to change?",
         body=lambda: _sure(found),
         action="Tokenize now" if changes != 0 else "Run now",
-        on_confirm=lambda: _start(actor, found, clean_up=clean_up),
+        on_confirm=lambda: _start(found, clean_up=clean_up),
         typed=found.table.table if typed else None,
     )
 
@@ -353,29 +352,24 @@ def _sure(found: Preview) -> None:
     )
 
 
-def _start(actor: Actor, found: Preview, *, clean_up: bool) -> None:
+def _start(found: Preview, *, clean_up: bool) -> None:
     """Queue the run; whatever happens is said after the dialog's rerun."""
-    try:
-        run = service.start(
-            calls.database(),
-            actor,
-            dataset=found.dataset,
-            columns=[choice.name for choice in found.choices],
-            environment=found.environment,
-            trigger=Trigger.PAGE,
-            reasons={choice.name: choice.reason for choice in found.choices},
-            schemes={
-                choice.name: choice.scheme
-                for choice in found.choices
-                if choice.scheme != found.scheme
-            },
-            method=found.report.method,
-            clean_up=clean_up,
-            rows_expected=found.report.rows_to_update,
-            confirmation=found.table.table,
-        )
-    except PortalError as exc:
-        flash.warning(escape(exc.message))
+    run = calls.run(
+        service.start,
+        dataset=found.dataset,
+        columns=[choice.name for choice in found.choices],
+        environment=found.environment,
+        trigger=Trigger.PAGE,
+        reasons={choice.name: choice.reason for choice in found.choices},
+        schemes={
+            choice.name: choice.scheme for choice in found.choices if choice.scheme != found.scheme
+        },
+        method=found.report.method,
+        clean_up=clean_up,
+        rows_expected=found.report.rows_to_update,
+        confirmation=found.table.table,
+    )
+    if run is None:
         return
     forget()
     st.session_state.pop("tokenization.work.tagged", None)  # its tags are about to change

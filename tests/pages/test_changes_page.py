@@ -11,6 +11,7 @@ from backend.connections import service as connections
 from backend.core import stopping
 from backend.core.errors import Waiting
 from tests.backend.changes.conftest import ONE, PASSWORD, World, world  # noqa: F401 - a fixture
+from tests.fixtures.mounts import MountsEnvironment
 from tests.fixtures.pages import OpenPage
 
 PAGE = "changes/page.py"
@@ -197,3 +198,24 @@ def test_a_long_look_is_stopped_and_the_decision_is_not_held_up(
     assert stopped.wait(60)
     assert any("Stopped before it had an answer" in each.value for each in app.caption)
     assert not app.success
+
+
+def test_a_secret_saved_in_a_dialog_of_the_mounts_page_asks_who_acts(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    lab: MountsEnvironment,
+) -> None:
+    world.let_pass("dan", minutes=20)
+    app = open_page("mounts/page.py", role="viewer", environment=lab.name)
+    as_("dan")
+    app.run()
+    app.menu_button(key="mounts.more").click("New template …").run()
+    app.text_input(key="mounts.template.id").input("s3-new")
+    app.text_input(key="mounts.template.path").input("/mnt/s3-new")
+    app.text_input(key="mounts.template.secret").input("http://barbican/secret").run()
+    app.button(key="mounts.template.confirm").click().run()
+    app.text_input(key="step_up.typed").set_value(PASSWORD)
+    app.button(key="step_up.confirm").click().run()
+    app.button(key="mounts.template.confirm").click().run()
+    assert any("s3\\-new" in each.value or "s3-new can now" in each.value for each in app.success)

@@ -89,7 +89,7 @@ class TestRun:
         aws.add_function("drops-everything")
         add_rule("exact", URN, "drops-everything")
         app.button(key="ingestion.confirm.confirm").click().run()
-        assert "mapping of this dataset has changed" in _texts(app, "error")
+        assert "mapping of this dataset has changed" in _texts(app, "warning")
         assert (_runs(database), aws.starts()) == ((), [])
         app.button(key="ingestion.review").click().run()
         assert "drops-everything" in _texts(app, "markdown")
