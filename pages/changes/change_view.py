@@ -23,6 +23,8 @@ _PAGES = {
     "ingestion": "ingestion",
 }
 _NOW = "changes.now"
+_SURE = "changes.approve.sure"
+_COMMENT = f"{_SURE}.comment"
 
 
 def draw(change_id: int) -> None:
@@ -150,9 +152,9 @@ def _decide(view: ChangeView) -> None:
         if not why_not and st.button("Reject …", key="changes.reject"):
             confirm.open_dialog("changes.reject.sure")
         if not why_not and st.button("Approve …", key="changes.approve", type="primary"):
-            confirm.open_dialog("changes.approve.sure")
+            confirm.open_dialog(_SURE)
     confirm.ask(
-        "changes.approve.sure",
+        _SURE,
         title=f"Approve change {view.id}",
         body=lambda: _approval(view),
         action="Approve",
@@ -185,7 +187,7 @@ def _approval(view: ChangeView) -> None:
             else "Another person has to approve it, too."
         )
     )
-    st.text_input("Comment (may be left out)", key="changes.comment", max_chars=service.MAX_TEXT)
+    st.text_input("Comment (may be left out)", key=_COMMENT, max_chars=service.MAX_TEXT)
 
 
 def _reason(label: str) -> None:
@@ -193,7 +195,7 @@ def _reason(label: str) -> None:
 
 
 def _approve(view: ChangeView) -> bool:
-    comment = st.session_state.get("changes.comment", "")
+    comment = st.session_state.get(_COMMENT, "")
     done = calls.write(service.approve, change_id=view.id, comment=comment)
     if done is not None:
         begins = "It is being carried out." if done.status == "approved" else "One more is needed."

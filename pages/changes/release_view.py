@@ -87,14 +87,14 @@ def _now(views: list[ChangeView], again: bool) -> None:
 def _body(views: list[ChangeView]) -> None:
     for place, view in enumerate(views, 1):
         st.markdown(f"{place}. #{view.id} {escape(view.label)}: {escape(view.subject)}")
-    st.text_input("Comment (may be left out)", key="changes.comment", max_chars=service.MAX_TEXT)
+    st.text_input("Comment (may be left out)", key=f"{_SURE}.comment", max_chars=service.MAX_TEXT)
 
 
 def _approve(views: list[ChangeView]) -> bool:
     done = calls.write(
         releases.approve,
         change_ids=[view.id for view in views],
-        comment=st.session_state.get("changes.comment", ""),
+        comment=st.session_state.get(f"{_SURE}.comment", ""),
     )
     if done is not None:
         flash.success(f"{counted(len(done), 'change')} approved together.")

@@ -5,6 +5,7 @@ and at the end of the page:  if confirm.ask("x.delete", …): act.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -12,7 +13,8 @@ from pages.shell import flash, where
 from pages.shell.errors import escape
 from pages.shell.proof import OPEN, PROOF
 
-#: The dialog in which a proof of who acts was asked for (pages.shared.step_up).
+#: The dialog in which a proof of who acts was asked for (pages.shared.step_up), and what was typed
+#: in it: the browser forgets a field that is not drawn meanwhile.
 _CAME_FROM = "confirm.came_from"
 
 
@@ -32,6 +34,7 @@ def any_open() -> bool:
 
 def close() -> None:
     st.session_state.pop(OPEN, None)
+    st.session_state.pop(_CAME_FROM, None)
 
 
 def go_back() -> bool:
@@ -39,8 +42,19 @@ def go_back() -> bool:
     before = st.session_state.pop(_CAME_FROM, None)
     close()
     if before is not None:
-        open_dialog(before)
+        name, typed = before
+        st.session_state.update(typed)
+        open_dialog(name)
     return before is not None
+
+
+def _typed_in(name: str) -> dict[str, Any]:
+    """The fields of a dialog, whose keys begin with its name."""
+    return {
+        str(key): value
+        for key, value in st.session_state.items()
+        if str(key).startswith(f"{name}.") and not str(key).endswith((".confirm", ".cancel"))
+    }
 
 
 def ask(
@@ -90,7 +104,7 @@ def ask(
             with flash.deferring():
                 done = on_confirm()
             if is_open(PROOF):
-                st.session_state[_CAME_FROM] = name
+                st.session_state[_CAME_FROM] = name, _typed_in(name)
                 st.rerun()
             if done is not False:
                 st.rerun()
