@@ -118,8 +118,13 @@ def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
     )
 
     def start() -> None:
-        asked = {"name": recipe.name, "environment": environment or None, "values": values}
-        _keep(_RECIPE_JOB, calls.write(recipes.run_recipe, **asked))
+        job_id = calls.write(
+            recipes.run_recipe,
+            name=recipe.name,
+            environment=environment or None,
+            values=values,
+        )
+        _keep(_RECIPE_JOB, job_id)
 
     confirm.ask(
         RECIPE,
