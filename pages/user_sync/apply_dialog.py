@@ -125,5 +125,5 @@ def _ignore(plan: PlanView, rows: tuple[RowView, ...]) -> None:
             )
             if done is not None:
                 ticks.replace(plan.id, ticks.ticked(plan.id) - {which[0]})
-                flash.success("The difference is ignored until it changes.")
+                flash.passing("The difference is ignored until it changes")
                 st.rerun()

@@ -73,7 +73,5 @@ def _map(environment: str, word: str) -> bool | None:
         return False
     if calls.write(service.map_domain, environment=environment, said=word, domain=domain) is None:
         return False
-    flash.success(
-        f"“{visible(word)[:60]}” is {domain} from the next plan on. Plan again to see it."
-    )
+    flash.passing(escape(f"“{visible(word)[:60]}” is {domain} from the next plan on"))
     return None

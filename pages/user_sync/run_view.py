@@ -188,7 +188,7 @@ def _revert(run: RunView) -> None:
     plan = calls.write(service.revert, run_id=run.id)
     if plan is None:
         return
-    flash.info(f"Plan {plan.id} takes back run {run.id}. Review it, tick, and apply it.")
+    flash.passing(f"This takes back run {run.id}: review it, tick, and apply it")
     for name in ("run", "outcome", "text", "after", "page", "kind", "domain"):
         st.query_params.pop(name, None)
     st.query_params["view"] = "plan"

@@ -96,6 +96,18 @@ def test_the_diff_is_the_page_while_a_change_waits_too(lived_in: Portal, page: P
 
 
 @pytest.mark.usefixtures("asked")
+def test_the_diff_stays_the_page_under_a_message(lived_in: Portal, page: Page) -> None:
+    open_at(page, lived_in.url + "/user-sync")
+    page.get_by_role("button", name="Ignore …").last.click()
+    page.get_by_role("button", name="Ignore it").last.click()
+    message = page.get_by_text("The difference is ignored until it changes")
+    expect(message.locator("visible=true").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("link", name=re.compile("change [0-9]+"))).to_be_visible()
+    settle(page)
+    wait_until_above(page.get_by_role("checkbox", name="Apply to").first, FIRST_ROW)
+
+
+@pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize("name", LISTS)
 def test_a_work_list_begins_within_the_first_third(lived_in: Portal, page: Page, name: str) -> None:
     open_at(page, lived_in.url + LISTS[name])
