@@ -209,8 +209,7 @@ def _where(run: RunView) -> str:
 
 def _actions(actor: Actor, run: RunView) -> None:
     again, stop, release, close = st.columns(4)
-    may_run = actor.may(Permission.INGESTION_RUN)
-    if may_run:
+    if actor.may(Permission.INGESTION_RUN):
         again.button(
             "Run again …",
             key="ingestion.again",
@@ -219,47 +218,40 @@ def _actions(actor: Actor, run: RunView) -> None:
             args=(run,),
             width="stretch",
         )
-    if (
-        may_run
-        and run.can_stop
-        and stop.button(
-            "Stop", key="ingestion.stop", icon=":material/stop_circle:", width="stretch"
-        )
+        with stop:
+            _step_functions(run)
+        if run.active and run.status in ("unknown", "failed"):
+            release.button(
+                "Release the dataset",
+                key="ingestion.release",
+                help="Lets it be run again although this run may not be over.",
+                on_click=_release,
+                args=(run,),
+                width="stretch",
+            )
+    close.button("Close", key="ingestion.close", on_click=_close, width="stretch")
+
+
+def _step_functions(run: RunView) -> None:
+    """What can be asked for of an execution: to stop, or to go on where it failed."""
+    if run.can_stop and st.button(
+        "Stop", key="ingestion.stop", icon=":material/stop_circle:", width="stretch"
     ):
-        stopped = calls.run(service.stop, run_id=run.run_id)
-        if stopped is not None:
-            flash.info("Step Functions was asked to stop the execution.")
-            st.rerun()
-    if (
-        may_run
-        and run.can_redrive
-        and stop.button(
-            "Redrive",
-            key="ingestion.redrive",
-            icon=":material/restart_alt:",
-            help="The execution goes on from the step that failed.",
-            width="stretch",
-        )
-    ):
-        redriven = calls.run(executions.redrive, run_id=run.run_id)
-        if redriven is not None:
-            flash.info("Step Functions was asked to redrive the execution.")
-            st.rerun()
-    if may_run and run.active and run.status in ("unknown", "failed"):
-        release.button(
-            "Release the dataset",
-            key="ingestion.release",
-            help="Lets it be run again although this run may not be over.",
-            on_click=_release,
-            args=(run,),
-            width="stretch",
-        )
-    close.button(
-        "Close",
-        key="ingestion.close",
-        on_click=_close,
+        _asked(calls.run(service.stop, run_id=run.run_id), "stop")
+    if run.can_redrive and st.button(
+        "Redrive",
+        key="ingestion.redrive",
+        icon=":material/restart_alt:",
+        help="The execution goes on from the step that failed.",
         width="stretch",
-    )
+    ):
+        _asked(calls.run(executions.redrive, run_id=run.run_id), "redrive")
+
+
+def _asked(done: RunView | None, word: str) -> None:
+    if done is not None:
+        flash.info(f"Step Functions was asked to {word} the execution.")
+        st.rerun()
 
 
 def _close() -> None:

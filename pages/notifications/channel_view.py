@@ -103,59 +103,63 @@ def _remove(name: str, personal: bool) -> bool:
 
 
 def _form(personal: bool) -> None:
-    kinds = {each.name: each.title for each in calls.read(channels.kinds)}
-    names = [each.name for each in calls.read(environments.list_all)]
     with st.form("notifications.add", border=False):
-        left, right = st.columns(2)
-        name = left.text_input("Name", key="notifications.name", max_chars=80)
-        address = right.text_input(
-            "Address",
-            type="password",
-            key="notifications.address",
-            max_chars=channels.MAX_ADDRESS,
-            help="https://… is a webhook, signed as the Standard Webhooks specification says; "
-            "slack://…, msteams://…, mailtos://… and others as appriseit.com/services lists them. "
-            "It is never shown again.",
-        )
-        chosen = left.multiselect(
-            "Events",
-            list(kinds),
-            format_func=kinds.__getitem__,
-            placeholder="all",
-            key="notifications.kinds",
-        )
-        environment = right.selectbox(
-            "Environment",
-            ["", *names],
-            format_func=lambda each: each or "all",
-            key="notifications.environment",
-        )
-        quiet = left.text_input(
-            "Quiet hours (UTC)",
-            placeholder="mon-sun 20:00-07:00",
-            key="notifications.quiet",
-            help="Only errors are sent then; the rest when they are over.",
-        )
-        digest = right.selectbox(
-            "What is not urgent",
-            list(_DIGESTS),
-            format_func=_DIGESTS.__getitem__,
-            key="notifications.digest",
-        )
+        given = _fields()
         if not st.form_submit_button("Add", type="primary"):
             return
-    made = calls.write(
-        channels.add,
-        name=name,
-        address=address,
-        personal=personal,
-        environment=environment,
-        kinds=chosen,
-        quiet=quiet,
-        digest=digest,
-    )
+    made = calls.write(channels.add, personal=personal, **given)
     if made is not None:
         if made.signing_key:
             shown_once.keep(f"The key that {made.name} signs with.", made.signing_key)
         flash.success(f"Channel {made.name} sends to {made.shown}.")
         st.rerun()
+
+
+def _fields() -> dict[str, Any]:
+    """What `channels.add` wants to know."""
+    kinds = {each.name: each.title for each in calls.read(channels.kinds)}
+    names = [each.name for each in calls.read(environments.list_all)]
+    left, right = st.columns(2)
+    name = left.text_input("Name", key="notifications.name", max_chars=80)
+    address = right.text_input(
+        "Address",
+        type="password",
+        key="notifications.address",
+        max_chars=channels.MAX_ADDRESS,
+        help="https://… is a webhook, signed as the Standard Webhooks specification says; "
+        "slack://…, msteams://…, mailtos://… and others as appriseit.com/services lists them. "
+        "It is never shown again.",
+    )
+    chosen = left.multiselect(
+        "Events",
+        list(kinds),
+        format_func=kinds.__getitem__,
+        placeholder="all",
+        key="notifications.kinds",
+    )
+    environment = right.selectbox(
+        "Environment",
+        ["", *names],
+        format_func=lambda each: each or "all",
+        key="notifications.environment",
+    )
+    quiet = left.text_input(
+        "Quiet hours (UTC)",
+        placeholder="mon-sun 20:00-07:00",
+        key="notifications.quiet",
+        help="Only errors are sent then; the rest when they are over.",
+    )
+    digest = right.selectbox(
+        "What is not urgent",
+        list(_DIGESTS),
+        format_func=_DIGESTS.__getitem__,
+        key="notifications.digest",
+    )
+    return {
+        "name": name,
+        "address": address,
+        "environment": environment,
+        "kinds": chosen,
+        "quiet": quiet,
+        "digest": digest,
+    }

@@ -83,15 +83,7 @@ def ask(
             body()
         else:
             st.markdown(escape(body))
-        ready = True
-        if typed is not None:
-            given = st.text_input(
-                f"Type {escape(typed)} to confirm",
-                key=f"{name}.typed",
-                live=True,
-                autocomplete="off",
-            )
-            ready = given.strip() == typed
+        ready = typed is None or _typed(name, typed)
         buttons = st.container(horizontal=True, key=f"{'danger' if danger else 'harmless'}-{name}")
         if buttons.button(
             action,
@@ -115,3 +107,10 @@ def ask(
             st.rerun()
 
     _dialog()
+
+
+def _typed(name: str, word: str) -> bool:
+    """Whether the word was typed that confirms it."""
+    label = f"Type {escape(word)} to confirm"
+    given = st.text_input(label, key=f"{name}.typed", live=True, autocomplete="off")
+    return given.strip() == word
