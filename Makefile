@@ -51,8 +51,8 @@ lock: .venv/.ready-dev ## Pin requirements*.in into requirements*.txt (UPGRADE=-
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-traces.in -o requirements-traces.txt
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --generate-hashes $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 
-screenshots: .venv/.ready-dev ## Take the documentation's pictures with the browser suite
-	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q tests/e2e/test_tour.py tests/e2e/test_changes.py -k "drawn or code"
+screenshots: .venv/.ready-dev ## Take the documentation's pictures anew, and the tour of them; the suite compares them
+	SCREENSHOTS_FOLDER=docs/images $(PYTEST) -q -n0 tests/e2e/test_pictures.py
 
 wheel: .venv/.ready-dev ## Build the DMS client as a wheel of its own (dist/dms_client-*.whl)
 	@$(PYTHON) .ci/wheel.py dist

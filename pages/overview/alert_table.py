@@ -81,7 +81,7 @@ def _table(actor: Actor, items: Sequence[Alert], seen: Collection[str]) -> None:
         states=("Severity",),
         config={
             "What": st.column_config.TextColumn("What", width="large"),
-            "Where": st.column_config.TextColumn("Where", width="small"),
+            "Where": st.column_config.TextColumn("Where", width=150),
             "Do": button("Do", key=_DO, on_click=_pressed, args=(actor, _do), width=80),
             "Seen": button("Seen", key=_SEEN, on_click=_pressed, args=(actor, _mark), width=90),
         },

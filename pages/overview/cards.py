@@ -162,13 +162,14 @@ def ran(
     for ended in reversed(found[-most:]):
         with _row():
             status.badge(ended.state)
-            to_page(
-                ended.page,
-                f"**{escape(ended.title)}** {escape(ended.subject)}",
-                query=ended.query,
-                help=f"{ended.state} {times.exact(ended.at)}",
-            )
-            st.caption(f"{escape(ended.actor_name)}, {times.relative(ended.at)}", width="content")
+            with st.container(gap=None):  # who and when on a line of its own in every row
+                to_page(
+                    ended.page,
+                    f"**{escape(ended.title)}** {escape(ended.subject)}",
+                    query=ended.query,
+                    help=f"{ended.state} {times.exact(ended.at)}",
+                )
+                st.caption(f"{escape(ended.actor_name)}, {times.relative(ended.at)}")
         if ended.error:
             st.caption(escape(ended.error))
 

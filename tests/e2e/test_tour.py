@@ -1,7 +1,6 @@
 """Every page in a real browser: drawn, accessible, whole on each screen, the same after Back.
 
-With SCREENSHOTS_FOLDER=<folder> the pages are also photographed; `make screenshots` puts the
-pictures of the documentation into docs/images.
+The pictures of the documentation are taken by test_pictures.py.
 """
 
 import re
@@ -14,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import new_page, settle, shoot, tap, turn, violations
+from tests.fixtures.browser import new_page, settle, tap, turn, violations
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -92,13 +91,18 @@ def test_the_tour_leads_to_every_page() -> None:
     assert {view.file for view in VIEWS if view.picture} == listed
 
 
+def live_in(portal: Portal) -> Portal:
+    """Some work, so that the pages have something to show."""
+    portal.cli("users", "plan", "Sandbox")
+    for name in ("financial_data.us_stocks_sip_v2", "financial_data.polygon_prices"):
+        portal.cli("ingest", "run", "--dataset-urn", ATHENA.format(name))
+    return portal
+
+
 @pytest.fixture(scope="module")
 def lived_in(sandbox_portal: Portal) -> Portal:
     """The sandbox after some work, so that the pages have something to show."""
-    sandbox_portal.cli("users", "plan", "Sandbox")
-    for name in ("financial_data.us_stocks_sip_v2", "financial_data.polygon_prices"):
-        sandbox_portal.cli("ingest", "run", "--dataset-urn", ATHENA.format(name))
-    return sandbox_portal
+    return live_in(sandbox_portal)
 
 
 @pytest.fixture(scope="module")
@@ -163,18 +167,9 @@ class TestEveryView:
         visit(lived_in, window, view)
         expect(window.get_by_test_id("stException")).to_have_count(0)
         expect(window.get_by_text("Something went wrong")).to_have_count(0)
-        if view.picture == "tokenization":  # its picture shows what a preview tells
-            expect(window.get_by_role("button", name="Preview again")).to_be_visible()
-            window.mouse.move(0, 0)
-            expect(window.get_by_test_id("stTooltipContent")).to_have_count(0)
-            settle(window)
-        if view.picture:
-            shoot(window, view.picture)
         assert cut_off(window) == []
         assert violations(window) == []
         turn(window, "dark")
-        if view.picture == "overview":
-            shoot(window, "overview-dark")
         assert violations(window) == []
         window.remove_listener("console", listen)
         assert complaints == []
