@@ -8,8 +8,6 @@ import asyncio
 import json
 import queue
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +25,9 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from playwright.sync_api import Page, expect
 
 from backend.sandbox.postgres_tables import CUSTOMERS
-from tests.fixtures import production
+from tests.fixtures import production, warm
 from tests.fixtures.browser import PATIENCE, fill, press, settle
-from tests.fixtures.portal import ROOT, Portal, running_portal
+from tests.fixtures.portal import Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -83,13 +81,7 @@ def governed(
     """A portal with a production environment as it starts, and a webhook told of what waits."""
     with running_portal(tmp_path_factory.mktemp("changes"), PORTAL_SANDBOX="on") as portal:
         portal.wait_for_sandbox()
-        subprocess.run(
-            [sys.executable, "-m", production.__name__, PRODUCTION],
-            cwd=ROOT,
-            env=portal.environ,
-            timeout=120,
-            check=True,
-        )
+        warm.run([production.__name__, PRODUCTION], portal.environ).check_returncode()
         admin = token(portal, "set-up", role="admin")
         with httpx.Client(base_url=f"{portal.url}/api", headers=admin, timeout=120) as api:
             found = (

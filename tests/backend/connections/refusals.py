@@ -34,6 +34,18 @@ class Ask:
     def __call__(
         self, case: str, settings: dict[str, str], secrets: dict[str, str] | None = None
     ) -> None:
+        # Long enough for a busy machine; only who never answers is waited for in full.
+        deadline = 4.0 if case.startswith("no answer") else self.deadline
+        self.said[case] = self.says(settings, secrets, deadline=deadline)
+
+    def says(
+        self,
+        settings: dict[str, str],
+        secrets: dict[str, str] | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> str:
+        """Cause and advice of a test that must fail, without the port that differs each time."""
         known = kinds.get_kind(self._kind)
         config = ConnectionConfig(
             environment=self._environment,
@@ -42,18 +54,17 @@ class Ask:
             secrets=secrets or {},
             version=1,
         )
-        # Long enough for a busy machine; only who never answers is waited for in full. A driver
-        # gives up a tenth earlier than the connection's test itself, which may be first all the
-        # same when the machine is busy: then once more, with more time between the two.
-        deadline = 4.0 if case.startswith("no answer") else self.deadline
-        result = probing.run(config, deadline=deadline)
-        if self._kind in OWN_DEADLINE and result.cause.startswith("No answer within"):
-            result = probing.run(config, deadline=40.0)
-        assert not result.ok, case
+        result = probing.run(config, deadline=deadline or self.deadline)
+        # A driver gives up a tenth earlier than the connection's test itself, which may be first
+        # all the same when the machine is busy: then once more, with more time between the two.
+        for longer in (10.0, 40.0):
+            if self._kind in OWN_DEADLINE and result.cause.startswith("No answer within"):
+                result = probing.run(config, deadline=longer)
         sentence = f"{result.cause} {result.advice}"
-        assert result.advice, (case, sentence)
-        assert not UNFORESEEN.search(sentence), (case, sentence)
-        self.said[case] = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", sentence)
+        assert not result.ok, (settings, sentence)
+        assert result.advice, (settings, sentence)
+        assert not UNFORESEEN.search(sentence), (settings, sentence)
+        return re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", sentence)
 
 
 @contextlib.contextmanager
