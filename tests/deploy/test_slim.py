@@ -41,7 +41,7 @@ def left_out() -> str:
     assert spec.loader is not None
     slim = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(slim)
-    return "\n".join(str(path) for pattern in slim.UNUSED for path in PACKAGES.glob(pattern))
+    return "\n".join(str(path) for found in slim.paths(PACKAGES).values() for path in found)
 
 
 def _import(module: str, left_out: str, home: Path) -> str:

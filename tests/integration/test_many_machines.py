@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.fernet import Fernet
+from prometheus_client.parser import text_string_to_metric_families
 
 from backend.sandbox import directory as directory_standin
 from backend.sandbox.directory import seeding as people
@@ -40,6 +41,7 @@ def portals(
         "PORTAL_DATABASE_URL": postgres_url,
         "PORTAL_BROKER_URL": rabbitmq_url,
         "PORTAL_SECRET_KEYS": Fernet.generate_key().decode(),
+        "PORTAL_METRICS": "loopback",
     }
     directory = functools.partial(people.seed_many, USERS, USERS // CHANGED)
     with contextlib.ExitStack() as stack:
@@ -122,6 +124,44 @@ def test_a_run_survives_the_death_of_a_portal_and_of_the_worker_that_had_it(
     assert len(renamed) == CHANGED
     # A change raises the version by 0.1; the probe for If-Match, also a PATCH, does not.
     assert {round(user["version"] - untouched, 1) for user in renamed} == {0.1}
+
+
+@pytest.mark.slow
+def test_every_portal_shows_what_all_workers_counted(
+    portals: list[Portal], workers: list["subprocess.Popen[bytes]"], api: httpx.Client
+) -> None:
+    first, second = portals
+    plan = api.post(f"{first.url}/api/user-sync/plans", json={"environment": "prod"}).json()
+    address = f"{first.url}/api/user-sync/plans/{plan['plan_id']}/apply"
+    api.post(address, json={"wait": 0, "confirm": CHANGED})
+    _wait(lambda: _state(first, api, plan["plan_id"]) != "running", "the run's end")
+    ended = ("portal_jobs_ended_total", "user_sync.apply", "succeeded")
+    _wait(lambda: _figures(second).get(ended) == 1, "the worker's job in a portal's figures")
+
+    jobs = api.get(f"{first.url}/api/jobs?kind=user_sync.apply").json()["jobs"]
+    assert [job["worker"].split(":")[1] in {str(each.pid) for each in workers} for job in jobs] == [
+        True
+    ]
+    for portal in portals:
+        figures = _figures(portal)
+        assert figures["portal_sync_rows_total", "applied"] == CHANGED
+        assert figures["portal_outside_calls_total", "succeeded", "openmetadata"] > CHANGED
+        assert figures["portal_job_seconds_count", "user_sync.apply"] == 1
+        assert figures["portal_job_seconds_bucket", "user_sync.apply", "+Inf"] == 1
+
+    for worker in workers:
+        worker.terminate()
+        worker.wait(60)
+    assert _figures(first)[ended] == 1
+
+
+def _figures(portal: Portal) -> dict[tuple[str, ...], float]:
+    text = httpx.get(f"{portal.url}/metrics", timeout=60).text
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def _state(portal: Portal, api: httpx.Client, plan_id: int) -> str:

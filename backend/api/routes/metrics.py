@@ -11,6 +11,7 @@ from sqlalchemy.pool import QueuePool
 from starlette.exceptions import HTTPException
 
 from backend.api.deps import State
+from backend.core import metric_totals
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated, NotPermitted
@@ -25,9 +26,11 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 @router.get("/metrics")
 def metrics(request: Request, database: State) -> Response:
-    """What this process counted, and the queue as the state database has it now."""
+    """What this process and all together counted, and the queue as it is now."""
     _check(request)
-    text = generate_latest(REGISTRY) + generate_latest(_State(database))
+    metric_totals.add(database)
+    shown = (REGISTRY, metric_totals.Totals(database), _State(database))
+    text = b"".join(map(generate_latest, shown))
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

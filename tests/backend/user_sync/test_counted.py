@@ -1,10 +1,10 @@
 """A run's users are counted by how each ended, and the calls to OpenMetadata with them."""
 
-from backend.core.metrics import REGISTRY
+from backend.core.metrics import SHARED
 
 
 def counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0
+    return SHARED.get_sample_value(name, labels) or 0
 
 
 def test_users_and_calls_are_counted(world):
