@@ -62,9 +62,10 @@ UNUSED = {
     "sympy": "for cfnlint",
 }
 #: The services of moto that the sandbox serves, and what they import. All others go.
-MOTO = frozenset(
-    "awslambda awslambda_simple cloudwatch core dynamodb dynamodbstreams ecr events iam kinesis logs "
-    "moto_api moto_server s3 sqs stepfunctions sts utilities __pycache__".split()
+MOTO = (
+    *("__pycache__", "awslambda", "awslambda_simple", "cloudwatch", "core", "dynamodb", "ecr"),
+    *("dynamodbstreams", "events", "iam", "kinesis", "logs", "moto_api", "moto_server", "s3"),
+    *("sqs", "stepfunctions", "sts", "utilities"),
 )
 
 
