@@ -19,6 +19,8 @@ from benchmarks._load_size import Size
 EVERY = 2.0
 #: Within which a soak counts as flat, per hour.
 FLAT = {"memory": 60.0, "threads": 10.0, "files": 20.0}
+#: What the line has to rise by besides: one connection more or less is no slope.
+LEAST = {"memory": 2.0, "threads": 2.0, "files": 3.0}
 
 
 def soak(*, seconds: int, people: int) -> int:
@@ -38,7 +40,8 @@ def soak(*, seconds: int, people: int) -> int:
             f"{name}: {values[0]} at the start, {values[len(values) // 2]} in the middle, "
             f"{values[-1]} at the end, most {max(values)}; {slope:+.1f} an hour"
         )
-        grows += [name] if slope > FLAT[name] else []
+        rises = slope / 3600 * (half[-1][0] - half[0][0])
+        grows += [name] if slope > FLAT[name] and rises > LEAST[name] else []
     print(f"{people} people, {seconds} s, {len(pages)} pages, median {_ms(pages)} ms")
     print(f"lost: {len(problems)}; errors in the log: {len(trouble)}; grows: {grows or 'nothing'}")
     for line in [*problems[:3], *trouble[:3]]:
