@@ -11,6 +11,7 @@ from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
 from tests.backend.accounts.conftest import AddAccount, MoveClock
+from tests.fixtures.database import wait_until_blocked
 
 
 def said(subject: str = "s-1", name: str = "ann@example.org") -> Identity:
@@ -50,7 +51,7 @@ class TestSignIn:
             first = external.sign_in(session, identity=said(), role=Role.STEWARD, address="x")
             thread = threading.Thread(target=other_tab)
             thread.start()
-            thread.join(0.5)  # it waits for this one's commit
+            wait_until_blocked(any_database, thread)  # on this one's commit
         thread.join(60)
         assert [actor.id for actor in entered] == [first.id]
 

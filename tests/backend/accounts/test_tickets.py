@@ -13,6 +13,7 @@ from backend.core.database import Database
 from backend.core.errors import NotAuthenticated
 from backend.models.accounts import SignInTicket
 from tests.backend.accounts.conftest import PASSWORD, AddAccount, MoveClock
+from tests.fixtures.database import wait_until_blocked
 
 
 def issue(database: Database, account_id: int, browser: str = "nonce") -> str:
@@ -122,7 +123,7 @@ class TestRedeem:
             threads = [threading.Thread(target=run) for run in (reset, sign_in)]
             for thread in threads if reset_first else reversed(threads):
                 thread.start()
-                thread.join(0.4)  # both wait for the account
+                wait_until_blocked(any_database, thread)  # both wait for the account
         for thread in threads:
             thread.join(60)
         with any_database.read() as session:

@@ -17,6 +17,7 @@ from backend.core.errors import Conflict, NotFound
 from backend.migrations import runner
 from backend.models import AuditEvent, Connection, ConnectionSecret, ConnectionTest, Environment
 from tests.backend.connections.conftest import VALID
+from tests.fixtures.database import wait_until_blocked
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -93,7 +94,7 @@ def test_environments_made_the_default_at_once_end_one_after_the_other(state: Da
         threads = [threading.Thread(target=_make_default, args=(state, f"E{n}")) for n in range(3)]
         for thread in threads:
             thread.start()
-        threads[0].join(0.5)
+        wait_until_blocked(state, threads[0])
     for thread in threads:
         thread.join(60)
     with state.read() as session:
@@ -133,7 +134,7 @@ def test_a_connection_of_an_environment_that_is_just_being_deleted_is_refused_in
         environments.remove(session, SYSTEM, name="Prod", confirm_name="Prod")
         thread = threading.Thread(target=save)
         thread.start()
-        thread.join(0.5)
+        wait_until_blocked(state, thread)
     thread.join(60)
     assert len(ended) == 1
 

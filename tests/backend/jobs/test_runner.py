@@ -10,6 +10,7 @@ from backend.jobs import broker, registry, repository, runner, service, worker
 from backend.jobs.enqueue import enqueue
 from backend.jobs.errors import JobInterrupted
 from backend.jobs.schemas import JobView
+from tests.fixtures.database import wait_until_blocked
 
 
 def _queue(database: Database, kind: str, **arguments: object) -> int:
@@ -110,7 +111,7 @@ class TestCancel:
             assert repository.claim(session, job_id, "host:1:x")
             thread = threading.Thread(target=_cancel, args=(any_database, job_id))
             thread.start()
-            thread.join(0.5)  # it waits for the claim's commit
+            wait_until_blocked(any_database, thread)  # on the claim's commit
         thread.join(60)
         view = _get(any_database, job_id)
         assert (view.state, view.error, view.cancel_requested) == ("running", None, True)
@@ -125,7 +126,7 @@ class TestCancel:
             service.cancel(session, SYSTEM, job_id=job_id)
             thread = threading.Thread(target=lambda: ran.append(runner.run(job_id, any_database)))
             thread.start()
-            thread.join(0.5)
+            wait_until_blocked(any_database, thread)
         thread.join(60)
         assert ran == [False]
         assert _get(any_database, job_id).state == "cancelled"

@@ -10,6 +10,7 @@ from backend.core import clock
 from backend.core.database import Database
 from backend.jobs import runner, schedule
 from backend.models.jobs import Lease, ScheduleMark
+from tests.fixtures.database import wait_until_blocked
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ class TestRunDue:
             session.flush()
             thread = threading.Thread(target=other)
             thread.start()
-            thread.join(0.5)  # it waits for this transaction
+            wait_until_blocked(any_database, thread)
         thread.join(60)
         assert turns == [False]
 

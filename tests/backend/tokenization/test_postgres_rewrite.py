@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 
 import psycopg2
 import pytest
@@ -19,6 +20,11 @@ from tests.backend.tokenization.world import (
     Source,
     choices,
     customers,
+)
+
+LOCK_WAITS = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 
 
@@ -134,7 +140,11 @@ class TestOthers:
 
         def meanwhile() -> None:
             writer.start()
-            assert not wrote.wait(0.3)
+            end = time.monotonic() + 60
+            while source.column(LOCK_WAITS) != [1]:
+                assert time.monotonic() < end, "the writer never waited"
+                time.sleep(0.01)
+            assert not wrote.is_set()
 
         run(source, "customers", "email", control=Recorder(on_started=meanwhile))
         writer.join(60)
