@@ -20,14 +20,28 @@ from backend.core import resolving
 from backend.core.errors import FieldInvalid, InvalidInput
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-_METADATA = frozenset(
-    ipaddress.ip_address(address)
-    for address in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
+_METADATA = tuple(
+    ipaddress.ip_network(address)
+    for address in (
+        "192.0.0.0/24",  # Oracle's 192.0.0.192 among them
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+        "fd00:ec2::/32",  # AWS: 254 is the machine's metadata, 23 the pod's
+        "fd00:c1::a9fe:a9fe",  # Oracle
+        "fd20:ce::254",  # Google
+        "fd00:42::42",  # Scaleway
+    )
 )
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
-_SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # Oracle's 192.0.0.192 among them
-#: NAT64 (RFC 6052, RFC 8215) and IPv4-compatible: the last four bytes are the IPv4 address.
-_EMBEDDING = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+#: NAT64 (RFC 6052, RFC 8215), translated (RFC 2765) and IPv4-compatible: the last four bytes are
+#: the IPv4 address.
+_NAT64_HERE = ipaddress.ip_network("64:ff9b:1::/48")
+_EMBEDDING = (
+    _NAT64_HERE,
+    *(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")),
+)
+#: ISATAP (RFC 5214), in any network: so begins the second half, and the IPv4 address ends it.
+_ISATAP = (b"\0\0\x5e\xfe", b"\2\0\x5e\xfe")
 
 
 @contextlib.contextmanager
@@ -90,7 +104,7 @@ def _outbound_addresses(what: str, host: str, *, public: bool, flags: int = 0) -
 def _check_outbound(what: str, address: Ip, *, public: bool) -> None:
     if _bad(address):
         raise InvalidInput(_FORBIDDEN.format(what=what))
-    if public and not (_embedded(address) or address).is_global:
+    if public and not all(each.is_global for each in _embedded(address) or (address,)):
         raise InvalidInput(
             f"{what} leads to a private address. Only an admin's channel may do so; "
             "ask an admin for one, or use an address on the Internet."
@@ -147,21 +161,25 @@ def _forbidden_name(host: str) -> bool:
 
 
 def _bad(address: Ip) -> bool:
-    inner = _embedded(address)
-    if inner is not None and _bad(inner):
-        return True
-    special = address.version == 4 and address in _SPECIAL
-    return address.is_link_local or address.is_multicast or special or address in _METADATA
+    return (
+        any(map(_bad, _embedded(address)))
+        or address.is_link_local
+        or address.is_multicast
+        or any(address in net for net in _METADATA)
+    )
 
 
-def _embedded(address: Ip) -> ipaddress.IPv4Address | None:
+def _embedded(address: Ip) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that something on the way may take out of this one."""
     if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address.ipv4_mapped or address.sixtofour:
-        return address.ipv4_mapped or address.sixtofour
-    if any(address in net for net in _EMBEDDING):
-        return ipaddress.IPv4Address(address.packed[-4:])
-    return address.teredo[1] if address.teredo else None
+        return []
+    packed = address.packed
+    found = [address.ipv4_mapped, address.sixtofour, (address.teredo or (None, None))[1]]
+    if any(address in net for net in _EMBEDDING) or packed[8:12] in _ISATAP:
+        found.append(ipaddress.IPv4Address(packed[12:]))
+    if address in _NAT64_HERE:  # a prefix of 48 bits has it around the ninth byte
+        found.append(ipaddress.IPv4Address(packed[6:8] + packed[9:11]))
+    return [each for each in found if each is not None]
 
 
 def _addresses(host: str, flags: int = 0) -> list[Ip]:
