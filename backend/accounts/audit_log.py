@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.accounts import audit_words
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.core import access, audit, audit_archive, audit_digest, csv_export, newest
+from backend.core import access, audit, audit_archive, audit_digest, clock, csv_export, newest
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
@@ -194,11 +194,13 @@ def _page(
     bounds, nearly = [before] if before is not None else [], []
     since = None
     if filters.since is not None:
-        since = _number_at(session, filters.since - SKEW)
-        nearly.append(AuditEvent.at >= filters.since)
+        begin = clock.in_utc(filters.since)
+        since = _number_at(session, begin - SKEW)
+        nearly.append(AuditEvent.at >= begin)
     if filters.until is not None:
-        bounds.append(_number_at(session, filters.until + SKEW))
-        nearly.append(AuditEvent.at < filters.until)
+        end = clock.in_utc(filters.until)
+        bounds.append(_number_at(session, end + SKEW))
+        nearly.append(AuditEvent.at < end)
     return newest.page(
         session,
         select(AuditEvent),

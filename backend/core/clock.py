@@ -1,8 +1,11 @@
 """The one source of "now", UTC and timezone-aware everywhere, and the one way to write it."""
 
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime
 
 from backend.core.errors import InvalidInput
+
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -31,7 +34,17 @@ def parse(text: str) -> datetime:
         raise InvalidInput(
             f"{text!r} is no time. Write one like 2026-08-01 or 2026-08-01T14:30+02:00."
         ) from exc
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return in_utc(value)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A moment that a person gave (naive: UTC), in UTC, and so far from the ends of the calendar
+    that there is room to reckon with it."""
+    try:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return _EARLIEST if moment.year == MINYEAR else _LATEST
+    return min(max(moment, _EARLIEST), _LATEST)
 
 
 def _with_z(text: str) -> str:

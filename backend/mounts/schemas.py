@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import MINYEAR, UTC, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 from zlib import crc32
 
 from pydantic import BeforeValidator, Field, computed_field
 
+from backend.core import clock
 from backend.core.views import View
 from backend.dms.shape import key_of
 
@@ -30,10 +31,6 @@ ORPHAN_KINDS: tuple[OrphanKind, ...] = get_args(OrphanKind)
 
 #: A BIGINT column holds job ids up to this, and down to its negative.
 MOST_JOB = 2**63 - 1
-
-EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-
 
 #: The filter for an empty target or host; an empty filter means any.
 EMPTY = "(empty)"
@@ -60,16 +57,7 @@ class Filters:
         for name in ("since", "until"):
             moment: datetime | None = getattr(self, name)
             if moment is not None:
-                object.__setattr__(self, name, _utc(moment))
-
-
-def _utc(moment: datetime) -> datetime:
-    """In UTC, and so far from the ends of the calendar that there is room to reckon with it."""
-    try:
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        return EARLIEST if moment.year == MINYEAR else LATEST
-    return min(max(moment, EARLIEST), LATEST)
+                object.__setattr__(self, name, clock.in_utc(moment))
 
 
 def aware(value: datetime | None) -> datetime | None:

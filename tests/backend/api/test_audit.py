@@ -37,6 +37,14 @@ class TestAuditor:
         failed = client.get("/api/audit", params={"outcome": "failed"}, headers=headers).json()
         assert [item["subject"] for item in failed["items"]] == ["target 0"]
 
+    @pytest.mark.parametrize("zone", ["-14:00", "+14:00", "Z"])
+    def test_a_range_may_reach_to_the_ends_of_the_calendar(
+        self, client: TestClient, bearer: Bearer, zone: str
+    ) -> None:
+        ends = {"since": f"0001-01-01T00:00:00{zone}", "until": f"9999-12-31T23:59:59{zone}"}
+        answer = client.get("/api/audit", params=ends, headers=bearer("auditor"))
+        assert (answer.status_code, len(answer.json()["items"])) == (200, 6)
+
     def test_reads_one_event_and_verifies(self, client: TestClient, bearer: Bearer) -> None:
         headers = bearer("auditor")
         assert client.get("/api/audit/1", headers=headers).json()["subject"] == "target 0"

@@ -1,7 +1,7 @@
 """Times are written in one form wherever they leave the portal."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pydantic
 import pytest
@@ -41,3 +41,11 @@ def test_nothing_stays_nothing() -> None:
 )
 def test_what_a_person_types_is_utc_unless_it_says_else(typed: str, meant: str) -> None:
     assert clock.iso(clock.parse(typed)) == meant
+
+
+@pytest.mark.parametrize("zone", ["+14:00", "-14:00", "Z", ""])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999"])
+def test_the_ends_of_the_calendar_can_be_typed_and_reckoned_with(moment: str, zone: str) -> None:
+    found = clock.parse(moment + zone)
+    assert (found - timedelta(days=1) < MOMENT) is (found + timedelta(days=1) < MOMENT)
+    assert found.utcoffset() == timedelta(0)
