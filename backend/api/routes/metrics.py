@@ -30,7 +30,7 @@ def metrics(request: Request, database: State) -> Response:
     _check(request)
     metric_totals.add(database)
     shown = (REGISTRY, metric_totals.Totals(database), _State(database))
-    text = b"".join(map(generate_latest, shown))
+    text = b"".join(generate_latest(each) for each in shown)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
