@@ -91,9 +91,9 @@ class Connections(Domain):
         return {"connection_secrets": secrets.rotate}
 
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import client_info, connections
+        from backend.api.routes import client_info, connections, environments
 
-        return (("/api", connections.router), ("/api", client_info.router))
+        return tuple(("/api", each.router) for each in (environments, connections, client_info))
 
     def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
         from backend.cli import client_info, connections, environments

@@ -1,5 +1,6 @@
 """`python -m backend connections`: set, show, test, history, remove."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from backend.cli import common
 from backend.cli.common import Json, emit, new_app
 from backend.connections import checklist, kinds, resolve, rules, service, testing
+from backend.connections.errors import set_command
 from backend.connections.kinds import Kind
 from backend.connections.schemas import ConnectionView, TestResult
 from backend.core import clock
@@ -17,20 +19,29 @@ from backend.core.errors import InvalidInput
 app = new_app(f"Connections of an environment. Kinds: {', '.join(kinds.KINDS)}.")
 Env = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
 KindName = Annotated[str, typer.Argument(metavar="KIND", help=", ".join(kinds.KINDS))]
+Pairs = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Settings; KEY= clears one.")
+]
+SecretNames = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="KEY", help="Read this secret: KEY (stdin) or KEY=@FILE."),
+]
 MAX_SECRET_FILE = 64_000
+#: Where the first run of each job begins.
+STARTS = {
+    "User sync": "users plan {}",
+    "Mounts": "mounts active --environment {}",
+    "Tokenization": "tokenize tables --environment {}",
+    "Ingestion": "ingest datasets --environment {}",
+}
 
 
 @app.command("set")
 def set_(
     environment: Env,
     kind: KindName,
-    pairs: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Settings; KEY= clears one.")
-    ] = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="KEY", help="Read this secret: KEY (stdin) or KEY=@FILE."),
-    ] = None,
+    pairs: Pairs = None,
+    secret: SecretNames = None,
     clear_secret: Annotated[
         list[str] | None,
         typer.Option("--clear-secret", metavar="KEY", help="Forget this secret."),
@@ -43,8 +54,7 @@ def set_(
     comes from stdin (one line per --secret, in their order) or from a file.
     """
     known = kinds.get_kind(kind)
-    settings, from_files = _split(known, pairs or [])
-    secrets_in = {**from_files, **_secrets(known, secret or [])}
+    settings, secrets_in = _given(known, pairs, secret)
     with common.unit_write() as (session, actor):
         saved = service.save(
             session,
@@ -62,6 +72,22 @@ def set_(
             "this machine may have seen it in the argument list; next time use --secret."
         )
     emit(_document(saved), json, text)
+
+
+@app.command("try")
+def try_(
+    environment: Env,
+    kind: KindName,
+    pairs: Pairs = None,
+    secret: SecretNames = None,
+    json: Json = False,
+) -> None:
+    """Test these values without saving them; what is not named is as stored."""
+    draft = testing.Draft(*_given(kinds.get_kind(kind), pairs, secret))
+    database, actor = common.database(), common.actor()
+    with database.read() as session:
+        name = resolve.environment(session, environment).name
+    _tested(name, (testing.run(database, actor, environment=name, kind=kind, draft=draft),), json)
 
 
 @app.command("show")
@@ -100,6 +126,10 @@ def check(
         )
     else:
         results = testing.run_all(database, actor, environment=name)
+    _tested(name, results, json)
+
+
+def _tested(name: str, results: tuple[TestResult, ...], json: bool) -> None:
     emit(testing.document(name, results), json, "\n".join(map(_result_line, results)))
     if not results:
         raise common.Failed(f"'{name}' has no connections to test yet.")
@@ -110,17 +140,38 @@ def check(
 
 @app.command("checklist")
 def show_checklist(environment: Env, json: Json = False) -> None:
-    """Show what each job still needs before its first run."""
+    """Show what each job still needs before its first run, and the command that comes next."""
     with common.unit_read() as (session, actor):
         environment = resolve.environment(session, environment).name
         found = checklist.checklist(session, actor, environment=environment)
     rows = [
-        [job.job, " or ".join(step.kinds), f"{step.kind} {step.status}"]
+        [
+            job.job,
+            " or ".join(step.kinds) + (" (optional)" if step.optional else ""),
+            f"{step.kind} {step.status}",
+            _next(environment, step),
+        ]
         for job in found
         for step in job.steps
     ]
-    text = common.table(["JOB", "NEEDS", "STATUS"], rows)
+    starts = [
+        f"{job.job} can start: {STARTS[job.job].format(shlex.quote(environment))}"
+        for job in found
+        if job.ready
+    ]
+    text = "\n".join([common.table(["JOB", "NEEDS", "STATUS", "NEXT"], rows), *starts])
     emit(checklist.document(environment, found), json, text)
+
+
+def _next(environment: str, step: checklist.Step) -> str:
+    if step.status == "ok":
+        return ""
+    if step.status == "untested":
+        return f"connections test {shlex.quote(environment)} {step.kind}"
+    known = kinds.KINDS[step.kind]
+    needed = [f"{field.name}=…" for field in known.settings if field.required]
+    secrets = [f"--secret {field.name}" for field in known.secrets[:1]]
+    return " ".join([set_command(environment, step.kind), *needed, *secrets])
 
 
 @app.command("history")
@@ -141,6 +192,13 @@ def remove(environment: Env, kind: KindName) -> None:
         environment = resolve.environment(session, environment).name
         service.remove(session, actor, environment=environment, kind=kind)
     emit(None, False, f"Removed the {kinds.get_kind(kind).label} connection of '{environment}'.")
+
+
+def _given(
+    kind: Kind, pairs: list[str] | None, secret: list[str] | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    settings, from_files = _split(kind, pairs or [])
+    return settings, {**from_files, **_secrets(kind, secret or [])}
 
 
 def _split(kind: Kind, pairs: list[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -13,6 +13,7 @@ from backend.connections import environments
 from backend.connections.schemas import EnvironmentView
 from backend.core import clock
 from backend.core.trust import MAX_PEM
+from backend.sandbox import control
 
 app = new_app("Named sets of connections; one is the default.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The environment's name.")]
@@ -62,6 +63,19 @@ def rename(
             session, actor, name=name, version=seen.version, new_name=new_name
         )
     emit(_document(made), json, f"'{seen.name}' is now '{made.name}'.")
+
+
+@app.command("production")
+def production_(
+    name: Name,
+    off: Annotated[bool, typer.Option("--off", help="Take the mark away.")] = False,
+    json: Json = False,
+) -> None:
+    """Mark an environment as production: dangerous actions ask for more."""
+    with common.unit_write() as (session, actor):
+        made = environments.update(session, actor, name=name, is_production=not off)
+    word = "production now" if made.is_production else "no production any more"
+    emit(_document(made), json, f"'{made.name}' is {word}.")
 
 
 @app.command("default")
@@ -116,6 +130,7 @@ def _trusted(item: EnvironmentView) -> str:
 def remove(name: Name, yes: Yes = False) -> None:
     """Delete an environment with its connections, secrets, test history and client info.
 
+    With the sandbox's its servers end, too, and it does not come back by itself.
     NAME has to be written exactly. At a terminal it is asked for once more.
     """
     with common.unit_read() as (session, actor):
@@ -123,8 +138,7 @@ def remove(name: Name, yes: Yes = False) -> None:
     typed = name
     if not yes and sys.stdin.isatty():
         typed = typer.prompt(f"This deletes '{seen.name}' and all it holds. Type its name again")
-    with common.unit_write() as (session, actor):
-        environments.remove(session, actor, name=name, confirm_name=typed)
+    control.remove(common.database(), common.actor(), name=name, confirm_name=typed)
     lost = " There is no default environment now: choose one." if seen.is_default else ""
     emit(None, False, f"Removed environment '{seen.name}'.{lost}")
 

@@ -42,6 +42,7 @@ from backend.tokenization.schemas import (
 
 app = new_app("Find columns with personal data, preview and run tokenizations.")
 
+RunId = Annotated[int, typer.Argument(metavar="RUN")]
 Columns = Annotated[
     str | None,
     typer.Option("--columns", help="Comma-separated; without it, what DataHub's tags say."),
@@ -176,9 +177,7 @@ def run_command(
 
 
 @app.command("clean-up")
-def clean_up_command(
-    run_id: Annotated[int, typer.Argument(metavar="RUN")], json: Json = False
-) -> None:
+def clean_up_command(run_id: RunId, json: Json = False) -> None:
     """VACUUM, ANALYZE and REFRESH after a run, and check it. Exit status 1 when something stays."""
     with unit_write() as (session, who):
         cleaning.start(session, who, run_id=run_id)
@@ -186,6 +185,17 @@ def clean_up_command(
     emit(view.document(), json, view.clean_up_details)
     if view.clean_up is not CleanUpState.SUCCEEDED:
         raise Failed(view.clean_up_details)
+
+
+@app.command("write-back")
+def write_back_command(run_id: RunId, json: Json = False) -> None:
+    """Write an ended run's outcome into DataHub (again)."""
+    with unit_write() as (session, who):
+        service.retry_write_back(session, who, run_id=run_id)
+    view = write_back.attempt(database(), run_id)
+    emit(view.document(), json, view.write_back_details or "DataHub has the outcome.")
+    if view.write_back.value != "succeeded":
+        raise Failed(view.write_back_details)
 
 
 @app.command("compare")

@@ -85,13 +85,14 @@ def update(
     actor: Actor,
     *,
     name: str,
-    version: int,
+    version: int | None = None,
     new_name: str | None = None,
     is_production: bool | None = None,
 ) -> EnvironmentView:
     """Rename or change the production mark.
 
     version: the one the person saw; raises ChangedMeanwhile when somebody saved in between.
+    None: no check (CLI, REST).
     """
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
     row = _locked(session, name, version)

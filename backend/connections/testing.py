@@ -33,7 +33,8 @@ KEEP = 50
 
 @dataclass(frozen=True)
 class Draft:
-    """Unsaved edits of a form. A blank secret means the stored one."""
+    """Unsaved edits, laid over what is stored: "" clears a setting, and a blank secret means the
+    stored one."""
 
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -129,7 +130,8 @@ def _config(
     saved = resolve.find_in(session, row.id, kind=kind)
     if draft is None:
         return saved
-    plain, sealed = service.merge(known, {}, draft.settings, draft.secrets)
+    kept = {f.name: saved.settings.get(f.name, "") for f in known.settings} if saved else {}
+    plain, sealed = service.merge(known, kept, draft.settings, draft.secrets)
     stored = dict(saved.secrets) if saved else {}
     service.check_addresses(
         known,

@@ -11,15 +11,18 @@ from typing import NoReturn
 
 from backend.core import log
 from backend.core.errors import PortalError
-from backend.sandbox import parts
+from backend.sandbox import parts, process
 
+#: How often it looks whether a command has left the sandbox.
+LOOK_SECONDS = 2.0
 logger = log.get_logger(__name__)
 
 
 def main() -> NoReturn:
-    """Start the parts, report them on stdout, wait for stdin to close."""
+    """Start the parts, report them on stdout, wait for stdin to close or the sandbox to be left."""
     log.configure("WARNING")
     folder = Path(sys.argv[1]).absolute()
+    left_before = process.left(folder)
     # Whatever a library prints goes to the log; stdout belongs to the one report line.
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -45,7 +48,8 @@ def main() -> NoReturn:
         + "\n"
     )
     report.flush()
-    done.wait()
+    while not done.wait(LOOK_SECONDS) and process.left(folder) == left_before:
+        continue
     _leave(started)
 
 

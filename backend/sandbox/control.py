@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backend.accounts import step_up
 from backend.connections import environments, service, testing
+from backend.connections.schemas import EnvironmentView
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
@@ -20,7 +21,6 @@ from backend.sandbox.aws import part as aws
 log = get_logger(__name__)
 
 ENVIRONMENT = "Sandbox"
-LEFT_MARK = "left"
 PRETENDED = "stand-ins and embedded servers on this machine"
 ALL_SANDBOX = f"{PRETENDED.capitalize()}. Nothing here touches a real system."
 
@@ -62,7 +62,7 @@ def wanted(session: ReadSession) -> bool:
     if choice != "auto":
         return choice == "on"
     real = [e for e in environments.list_all(session, SYSTEM) if not e.is_sandbox]
-    return not real and not (folder() / LEFT_MARK).exists()
+    return not real and not process.left(folder())
 
 
 def folder() -> Path:
@@ -121,10 +121,24 @@ def leave(database: Database, actor: Actor) -> bool:
                 environments.remove(
                     session, actor, name=environment.name, confirm_name=environment.name
                 )
-    folder().mkdir(parents=True, exist_ok=True)
-    (folder() / LEFT_MARK).touch()
-    stop()
+    _end()
     return True
+
+
+def remove(database: Database, actor: Actor, *, name: str, confirm_name: str) -> EnvironmentView:
+    """`environments.remove`; with the sandbox's environment its servers end, as when it is left."""
+    access.require_to_ask(actor, Permission.ENVIRONMENTS_WRITE)
+    with database.write() as session:
+        gone = environments.remove(session, actor, name=name, confirm_name=confirm_name)
+    if gone.is_sandbox:
+        _end()
+    return gone
+
+
+def _end() -> None:
+    """Here, and in whichever process of the portal holds the servers: they look at the mark."""
+    process.mark_left(folder())
+    stop()
 
 
 def _describe(database: Database, connections: list[dict[str, dict[str, str]]]) -> None:

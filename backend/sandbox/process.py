@@ -14,6 +14,7 @@ from typing import Any
 from backend.core.errors import JobError
 
 START_SECONDS = 90.0
+_LEFT = "left"
 #: A supervisor gives the portal ten seconds; what is killed then ends its PostgreSQL with it.
 STOP_SECONDS = 6.0
 
@@ -29,6 +30,19 @@ class SandboxDidNotStart(JobError):
             f"The sandbox did not start: {reason}. The portal works without it; set "
             "PORTAL_SANDBOX=off to be rid of this notice, or look at the log."
         )
+
+
+def left(folder: Path) -> float:
+    """When somebody left the sandbox, in seconds since 1970; 0 when nobody did."""
+    try:
+        return (folder / _LEFT).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def mark_left(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _LEFT).touch()
 
 
 @dataclass

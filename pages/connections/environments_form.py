@@ -4,6 +4,7 @@ import streamlit as st
 
 from backend.connections import environments
 from backend.connections.schemas import EnvironmentView
+from backend.sandbox import control
 from pages.shared import confirm
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -123,7 +124,7 @@ def delete_dialog(environment: EnvironmentView) -> None:
 
 
 def _delete(environment: EnvironmentView) -> None:
-    gone = calls.write(environments.remove, name=environment.name, confirm_name=environment.name)
+    gone = calls.run(control.remove, name=environment.name, confirm_name=environment.name)
     if gone is not None:
         st.query_params.clear()
         flash.success(f"Environment {escape(gone.name)} is deleted.")

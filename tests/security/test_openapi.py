@@ -53,7 +53,11 @@ BEYOND_THE_DOCUMENT = (
     "/api/mounts/unmount",
     "/api/ingestion/run",
     "/api/environments/{name}/policies/{action}",
+    "/api/environments",  # what a name may be
+    "/api/environments/{name}",
     "/api/environments/{name}/connections/{kind}",
+    "/api/environments/{name}/connections/{kind}/test",
+    "/api/environments/{name}/connections/{kind}/tests",
     "/api/environments/{name}/client-info",  # what an address is
 )
 #: Half of the made-up requests are about things that exist.

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api.deps import Caller, Reader, Writer
-from backend.api.routes.connections import Name
+from backend.api.routes.environments import Name
 from backend.connections import client_info, client_info_admin
 from backend.connections.client_info_admin import EDITABLE
 from backend.connections.schemas import ClientInfoView, ConnectionStatus

@@ -1,49 +1,29 @@
-"""Connections over REST: environments, their connections, tests."""
+"""Connections over REST: what is set, what is lacking, tests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.routes.environments import Name
 from backend.connections import (
     checklist,
-    environments,
     kinds,
     resolve,
     service,
     testing,
 )
-from backend.connections.schemas import ConnectionView, EnvironmentView, TestResult
+from backend.connections.schemas import ConnectionView, TestResult
 from backend.core import clock
+from backend.core.database import Database
 from backend.core.errors import FieldInvalid
-from backend.core.trust import MAX_PEM
 
 router = APIRouter(tags=["connections"])
-Name = Annotated[str, Path(min_length=1, max_length=200, description="The environment's name.")]
-
-
 Kind = Annotated[str, Path(min_length=1, max_length=40, description="A kind of connection.")]
-
-
-class EnvironmentOut(BaseModel):
-    name: str
-    is_default: bool
-    is_sandbox: bool
-    is_production: bool
-    verify_tls: bool
-    authorities: list[str]
-    updated_at: str | None
-
-
-class TrustIn(BaseModel):
-    """ca: PEM of authorities instead of those given before, "" for none. What is null stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ca: Annotated[str, Field(max_length=MAX_PEM)] | None = None
-    verify_tls: bool | None = None
 
 
 class TestOut(BaseModel):
@@ -67,14 +47,18 @@ class TestsOut(BaseModel):
     results: list[TestOut]
 
 
-class ConnectionIn(BaseModel):
-    """settings: the named ones change, "" clears one. secrets: a blank one keeps what is stored.
-    version: the one that was seen (0: not configured); null: whatever is stored."""
+class DraftIn(BaseModel):
+    """settings: the named ones change, "" clears one. secrets: a blank one keeps what is stored."""
 
     model_config = ConfigDict(extra="forbid")
 
     settings: dict[str, Annotated[str, Field(max_length=4000)]] = {}
     secrets: dict[str, Annotated[str, Field(max_length=64_000)]] = {}
+
+
+class ConnectionIn(DraftIn):
+    """version: the one that was seen (0: not configured); null: whatever is stored."""
+
     clear_secrets: list[str] = []
     version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
@@ -113,40 +97,6 @@ class ChecklistOut(BaseModel):
     jobs: list[JobOut]
 
 
-class EnvironmentsOut(BaseModel):
-    """A page as every list has; all environments fit into one."""
-
-    items: list[EnvironmentOut]
-    next_cursor: None
-
-
-@router.get("/environments")
-def list_environments(session: Reader, caller: Caller) -> EnvironmentsOut:
-    """Every environment, the default one first."""
-    items = [_environment(item) for item in environments.list_all(session, caller)]
-    return EnvironmentsOut(items=items, next_cursor=None)
-
-
-@router.put("/environments/{name}/trust", responses=errors.WAITS)
-def set_trust(name: Name, body: TrustIn, session: Writer, caller: Caller) -> EnvironmentOut:
-    """Whose TLS certificates the environment's connections trust, beside the machine's."""
-    return _environment(
-        environments.set_trust(session, caller, name=name, ca=body.ca, verify=body.verify_tls)
-    )
-
-
-def _environment(item: EnvironmentView) -> EnvironmentOut:
-    return EnvironmentOut(
-        name=item.name,
-        is_default=item.is_default,
-        is_sandbox=item.is_sandbox,
-        is_production=item.is_production,
-        verify_tls=item.trust.verify,
-        authorities=list(item.authorities),
-        updated_at=clock.iso(item.updated_at),
-    )
-
-
 @router.get("/environments/{name}/checklist")
 def get_checklist(name: Name, session: Reader, caller: Caller) -> ChecklistOut:
     """What each job still needs in this environment before its first run."""
@@ -166,24 +116,66 @@ def put_connection(
     name: Name, kind: Kind, body: ConnectionIn, session: Writer, caller: Caller
 ) -> ConnectionOut:
     """Store settings and secrets of one kind; a refusal names each field in `problems`."""
-    try:
-        saved = service.save(
-            session,
-            caller,
-            environment=name,
-            kind=kind,
-            settings=body.settings,
-            secrets_in=body.secrets,
-            clear_secrets=body.clear_secrets,
-            version=body.version,
+    with _located(kind):
+        return _connection(
+            service.save(
+                session,
+                caller,
+                environment=name,
+                kind=kind,
+                settings=body.settings,
+                secrets_in=body.secrets,
+                clear_secrets=body.clear_secrets,
+                version=body.version,
+            )
         )
+
+
+@router.delete(
+    "/environments/{name}/connections/{kind}",
+    status_code=204,
+    response_class=Response,
+    responses=errors.WAITS,
+)
+def delete_connection(name: Name, kind: Kind, session: Writer, caller: Caller) -> None:
+    """Forget the settings and secrets of one kind; nothing happens when there are none."""
+    service.remove(session, caller, environment=name, kind=kind)
+
+
+@router.post("/environments/{name}/connections/{kind}/test")
+def check_draft(name: Name, kind: Kind, body: DraftIn, caller: Caller, database: State) -> TestsOut:
+    """Test these values without saving them; what is not named is as stored."""
+    draft = testing.Draft(body.settings, body.secrets)
+    with _located(kind):
+        result = testing.run(database, caller, environment=name, kind=kind, draft=draft)
+    return _tests(database, name, (result,))
+
+
+@router.get("/environments/{name}/connections/{kind}/tests")
+def list_tests(
+    name: Name,
+    kind: Kind,
+    session: Reader,
+    caller: Caller,
+    limit: Annotated[int, Query(ge=1, le=testing.KEEP)] = 20,
+) -> TestsOut:
+    """Past tests, newest first; at most 50 are kept per connection."""
+    found = testing.history(session, caller, environment=name, kind=kind, limit=limit)
+    stored = resolve.environment(session, name).name
+    return TestsOut.model_validate(testing.document(stored, found))
+
+
+@contextmanager
+def _located(kind: str) -> Iterator[None]:
+    """Each problem of the block under the place in the body that it is about."""
+    try:
+        yield
     except FieldInvalid as exc:
         exc.problems = {
             f"{'secrets' if kinds.KINDS[kind].secret(field) else 'settings'}.{field}": said
             for field, said in exc.problems.items()
         }
         raise
-    return _connection(saved)
 
 
 def _connection(view: ConnectionView) -> ConnectionOut:
@@ -213,6 +205,10 @@ def check_environment(
         )
     else:
         results = testing.run_all(database, caller, environment=name)
+    return _tests(database, name, results)
+
+
+def _tests(database: Database, name: str, results: tuple[TestResult, ...]) -> TestsOut:
     with database.read() as session:
         stored = resolve.environment(session, name).name
     return TestsOut.model_validate(testing.document(stored, results))

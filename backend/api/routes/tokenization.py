@@ -155,6 +155,12 @@ def clean_up(run_id: int, caller: Caller, session: Writer) -> RunAnswer:
     return cleaning.start(session, caller, run_id=run_id).document()
 
 
+@router.post("/tokenization/runs/{run_id}/write-back", status_code=202)
+def write_back(run_id: int, caller: Caller, session: Writer) -> RunAnswer:
+    """Write an ended run's outcome into DataHub (again), in the background."""
+    return service.retry_write_back(session, caller, run_id=run_id).document()
+
+
 @router.get("/tokenization/worklist")
 def get_work_list(
     caller: Caller,

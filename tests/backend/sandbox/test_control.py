@@ -1,5 +1,8 @@
 """When the sandbox runs, and how one leaves it."""
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +12,7 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
 from backend.core.settings import get_settings
-from backend.sandbox import control
+from backend.sandbox import control, process
 
 
 @pytest.fixture
@@ -64,6 +67,32 @@ class TestLeave:
                 control.leave(database, actor)
         with database.read() as session:
             assert control.state(session, actors.viewer).active
+
+    def test_removing_its_environment_is_leaving_it(
+        self, database: Database, sandbox_environment: None, actors: SimpleNamespace
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="prod")
+        control.remove(database, actors.admin, name="prod", confirm_name="prod")
+        assert _wanted(database)
+        control.remove(database, actors.admin, name="Sandbox", confirm_name="Sandbox")
+        assert not _wanted(database)
+
+    def test_its_servers_end_wherever_it_was_left(self, tmp_path: Path) -> None:
+        process.mark_left(tmp_path)  # once before: PORTAL_SANDBOX=on starts it all the same
+        without_parts = "from backend.sandbox import __main__, parts; parts.PARTS = ('none',); "
+        running = subprocess.Popen(
+            [sys.executable, "-c", without_parts + "__main__.main()", str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert running.stdin
+        assert running.stdout
+        with running.stdin, running.stdout:
+            assert b"connections" in running.stdout.readline()
+            assert running.poll() is None
+            process.mark_left(tmp_path)
+            assert running.wait(60) == 0
 
 
 class TestState:
