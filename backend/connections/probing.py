@@ -144,7 +144,10 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
         found = network.explain(exc, exc.system, _place(config)) or exc
         refused = isinstance(exc, CredentialsRefused)
         cause = f"{found.cause}{_without(config) if refused else ''}"
-        return Finding(False, cause=cause, advice=found.advice, refused=refused)
+        advice = found.advice
+        if cause.startswith(network.NOTHING_LISTENS):  # libpq and pika do not know of containers
+            advice = network.where_it_runs(_place(config), advice)
+        return Finding(False, cause=cause, advice=advice, refused=refused)
     if isinstance(exc, SecretUnreadable | PortalError):
         return Finding(False, cause=exc.message, advice="Correct the setting and test again.")
     if isinstance(exc, ImportError):

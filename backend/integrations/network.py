@@ -7,6 +7,7 @@ causes; `explain` answers None where none is found, and the vendor's own table s
 
 import errno
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -33,6 +34,8 @@ _CLIENT_CERTIFICATE = frozenset(
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 #: A TLS record's first bytes (handshake or alert, version 3.x), as HTTP clients quote them.
 _TLS_BYTES = re.compile(r"\\x1[56]\\x03|[\x15\x16]\x03")
+#: How every adapter's sentence for a refused connection begins.
+NOTHING_LISTENS = "nothing listens"
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -114,7 +117,18 @@ def proxy_of(place: Place) -> str:
 
 def in_container() -> bool:
     """Whether this process runs in a container, where localhost is the container itself."""
-    return any(Path(mark).exists() for mark in _CONTAINER_MARKS)
+    kubernetes = "KUBERNETES_SERVICE_HOST" in os.environ  # containerd leaves no file
+    return kubernetes or any(Path(mark).exists() for mark in _CONTAINER_MARKS)
+
+
+def where_it_runs(place: Place, advice: str) -> str:
+    """The advice where nothing listens: what is meant by localhost may be elsewhere."""
+    if is_loopback(place.host) and in_container():
+        return (
+            "Inside a container localhost is the container itself: enter the name of the other "
+            "container or machine."
+        )
+    return advice
 
 
 def _proxy(link: BaseException, place: Place) -> tuple[str, str] | None:
@@ -152,7 +166,7 @@ def _certificate(link: BaseException, place: Place) -> tuple[str, str] | None:
     why = getattr(link, "verify_message", "") or "verification failed"
     advice = "Look at the certificate that the server sends."
     if code in _UNKNOWN_ISSUER:
-        advice = "Add the issuer's certificate to those that the portal's machine trusts."
+        advice = "Add the issuer's certificate to those that the environment or the portal's machine trusts."
     elif code in (_HOSTNAME, _IP_ADDRESS):
         advice = "Enter the name that the certificate was made for."
     elif code in (_EXPIRED, _NOT_YET_VALID):
@@ -200,13 +214,8 @@ def _plain_to_tls(link: BaseException, place: Place) -> tuple[str, str] | None:
 def _refused(link: BaseException, place: Place) -> tuple[str, str] | None:
     if not isinstance(link, ConnectionRefusedError):
         return None
-    advice = "Check host and port, and that the server runs."
-    if is_loopback(place.host) and in_container():
-        advice = (
-            "Inside a container localhost is the container itself: enter the name of the other "
-            "container or machine."
-        )
-    return f"nothing listens at that port of {place.host} (connection refused)", advice
+    advice = where_it_runs(place, "Check host and port, and that the server runs.")
+    return f"{NOTHING_LISTENS} at that port of {place.host} (connection refused)", advice
 
 
 def _no_route(link: BaseException, place: Place) -> tuple[str, str] | None:

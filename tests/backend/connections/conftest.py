@@ -60,10 +60,15 @@ def save(database: Database, prod: EnvironmentView) -> Save:
 
 @pytest.fixture
 def ask(prod: EnvironmentView, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ask]:
-    """ask("datahub") → what provokes that kind's refusals. The advice for localhost is that of no
-    container; `test_network.py` has both."""
-    monkeypatch.setattr(network, "in_container", lambda: False)
-    return lambda kind: Ask(prod, kind)
+    """ask("datahub") → what provokes that kind's refusals, outside a container or in one as it
+    says."""
+
+    def make(kind: str) -> Ask:
+        made = Ask(prod, kind)
+        monkeypatch.setattr(network, "in_container", lambda: made.contained)
+        return made
+
+    return make
 
 
 @pytest.fixture

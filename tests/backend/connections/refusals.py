@@ -18,6 +18,7 @@ UNFORESEEN = re.compile(r"unexpected|Error\b.*\(|Exception|SQLSTATE|reference [0
 
 #: Kinds whose driver says itself that no answer came.
 OWN_DEADLINE = frozenset(("postgres", "mysql", "ledger", "rabbitmq", "databricks"))
+CONTAINED = "nothing listens on localhost, the portal in a container"
 #: What was done → what the test says. A name in capitals stands for what differs each time.
 Said = dict[str, str]
 
@@ -29,6 +30,7 @@ class Ask:
         self.said: Said = {}
         self.trust = environment.trust
         self.deadline = 60.0
+        self.contained = False
         self._environment, self._kind = environment, kind
 
     def __call__(
@@ -37,6 +39,11 @@ class Ask:
         # Long enough for a busy machine; only who never answers is waited for in full.
         deadline = 4.0 if case.startswith("no answer") else self.deadline
         self.said[case] = self.says(settings, secrets, deadline=deadline)
+        if case == "nothing listens":
+            self.contained = True
+            self.said[CONTAINED] = self.says(settings, secrets)
+            self.contained = False
+            assert "localhost is the container itself" in self.said[CONTAINED]
 
     def says(
         self,
