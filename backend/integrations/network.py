@@ -166,7 +166,10 @@ def _certificate(link: BaseException, place: Place) -> tuple[str, str] | None:
     why = getattr(link, "verify_message", "") or "verification failed"
     advice = "Look at the certificate that the server sends."
     if code in _UNKNOWN_ISSUER:
-        advice = "Add the issuer's certificate to those that the environment or the portal's machine trusts."
+        advice = (
+            "Add the issuer's certificate to those that the environment or the portal's machine "
+            "trusts."
+        )
     elif code in (_HOSTNAME, _IP_ADDRESS):
         advice = "Enter the name that the certificate was made for."
     elif code in (_EXPIRED, _NOT_YET_VALID):
