@@ -123,6 +123,8 @@ def tokenize(page: Page) -> None:
 def pick_first_row(page: Page) -> None:
     """Of the table that stands last on the page."""
     settle(page)
-    page.get_by_test_id("stDataFrame").last.locator("canvas").first.focus()
+    table = page.get_by_test_id("stDataFrame").last
+    expect(table.get_by_role("gridcell").first).to_be_attached()
+    table.locator("canvas").first.focus()
     for key in ("ArrowDown", "ArrowUp", "Shift+Space"):
         page.keyboard.press(key)
