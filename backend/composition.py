@@ -171,6 +171,11 @@ class Ingestion(Domain):
         P.INGESTION_MAPPING_WRITE,
     )
 
+    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
+        from backend.ingestion import schedules
+
+        return {"ingestion_schedules": schedules.rotate}
+
     def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
         from backend.api.routes import ingestion, ingestion_sources
 

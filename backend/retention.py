@@ -158,6 +158,8 @@ RULES: Sequence[Rule] = (
     ),
     Rule("ingestion_rules", _BY_HAND),
     Rule("ingestion_mappings", _WITH_IT),
+    Rule("ingestion_schedules", f"{_BY_HAND}, or {_WITH_IT}"),
+    Rule("ingestion_favourites", f"{_BY_HAND}, or with the account or the environment"),
     Rule("mount_targets", _BY_HAND),
     Rule("mount_requests", "until their job has used them", by="mounts.orphans"),
     Rule("mount_orphans", "until the next scan", by="mounts.orphans"),

@@ -47,6 +47,8 @@ _WORDS = {
     "ingestion:managed:start": ("Started in DataHub", "start in DataHub"),
     "ingestion:mapping:write": ("Changed the", "change the"),
     "ingestion:recipe:start": ("Started the recipe", "start the recipe"),
+    "ingestion:schedule:remove": ("Removed the schedule of", "remove the schedule of"),
+    "ingestion:schedule:write": ("Set the schedule of", "set the schedule of"),
     "ingestion:run:report": (
         "Told DataHub of the ingestion of",
         "tell DataHub of the ingestion of",

@@ -162,7 +162,7 @@ def _bury(
     """Leave of a row only its number; what it was called goes to the audit log."""
     ended = sessions.end_all(session, account_id=row.id, reason="account deleted")
     repository.delete_factors(session, row.id)
-    repository.delete_seen(session, row.id)
+    repository.delete_own(session, row.id)
     details = {"role": row.role, "sessions_ended": ended, **details}
     service.changed(session, actor, verb, row, details)
     row.name = f"deleted account {row.id}"

@@ -18,6 +18,7 @@ from backend.models.accounts import (
     SecondFactor,
     SignInTicket,
 )
+from backend.models.ingestion import IngestionFavourite
 from backend.models.notifications import NotificationSeen
 
 
@@ -54,9 +55,11 @@ def delete_identities(session: WriteSession, account_id: int) -> None:
     session.execute(delete(AccountIdentity).where(AccountIdentity.account_id == account_id))
 
 
-def delete_seen(session: WriteSession, account_id: int) -> None:
-    """What the account had read of its notifications."""
+def delete_own(session: WriteSession, account_id: int) -> None:
+    """What the account had read of its notifications, and its favourites."""
     session.execute(delete(NotificationSeen).where(NotificationSeen.account_id == account_id))
+    owner = f"user:{account_id}"
+    session.execute(delete(IngestionFavourite).where(IngestionFavourite.owner == owner))
 
 
 def rename_token_maker(

@@ -19,6 +19,7 @@ app.add_typer(links_app, name="links")
 app.add_typer(mapping_app, name="mapping")
 app.add_typer(ingest_sources.recipes_app, name="recipes")
 app.add_typer(ingest_sources.sources_app, name="sources")
+app.add_typer(ingest_sources.schedules_app, name="schedules")
 
 DatasetUrn = Annotated[
     str,
@@ -150,7 +151,7 @@ def datasets_(
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
-    """The datasets that can be run, the most recently run first."""
+    """The datasets that can be run, favourites and the most recently run first."""
     from backend.ingestion import datasets
 
     with cli.unit_read() as (session, actor):
@@ -161,6 +162,22 @@ def datasets_(
         [d.name, d.target.name if d.target else "", d.last_status, d.last_at] for d in page.items
     ]
     cli.emit(page.document(), json, cli.table(["dataset", "target", "last", "at"], rows))
+
+
+@app.command("favourite")
+def favourite(
+    dataset_urn: Annotated[str, typer.Option("--dataset-urn")],
+    off: Annotated[bool, typer.Option("--off", help="No longer a favourite.")] = False,
+    environment: Environment = None,
+) -> None:
+    """Put a dataset first in your own list of datasets."""
+    from backend.ingestion import datasets
+
+    with cli.unit_write() as (session, actor):
+        datasets.set_favourite(
+            session, actor, dataset_urn=dataset_urn, on=not off, environment=environment
+        )
+    typer.echo(f"{dataset_urn}: {'no longer a favourite' if off else 'a favourite'}.")
 
 
 @app.command("show")

@@ -15,6 +15,14 @@ Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="Default: the default one.")
 ]
 
+Value = Annotated[
+    list[str] | None, typer.Option("--value", metavar="KEY=VALUE", help="A variable's value.")
+]
+Secret = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="KEY", help="Read this variable's value from stdin."),
+]
+
 
 @recipes_app.command("list")
 def list_recipes(json: cli.Json = False) -> None:
@@ -33,24 +41,15 @@ def list_recipes(json: cli.Json = False) -> None:
 @recipes_app.command("run")
 def run_recipe(
     name: Annotated[str, typer.Argument(metavar="NAME")],
-    value: Annotated[
-        list[str] | None, typer.Option("--value", metavar="KEY=VALUE", help="A variable's value.")
-    ] = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="KEY", help="Read this variable's value from stdin."),
-    ] = None,
+    value: Value = None,
+    secret: Secret = None,
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
     """Run a recipe here and wait for its end; a worker that is faster runs it instead."""
     from backend.ingestion import recipes
 
-    with cli.unit_read() as (session, actor):
-        known = {recipe.name: recipe for recipe in recipes.list_recipes(session, actor)}
-    hidden = known[name].secret if name in known else frozenset()
-    values = _values(value or [], hidden)
-    values |= {key: cli.read_secret(key) for key in secret or []}
+    values = _values(name, value or [], secret or [])
     with cli.unit_write() as (session, actor):
         job_id = recipes.run_recipe(
             session, actor, name=name, environment=environment, values=values
@@ -91,7 +90,66 @@ def run_source(
     _follow(job_id, json)
 
 
-def _values(given: list[str], hidden: frozenset[str]) -> dict[str, str]:
+schedules_app = cli.new_app("Recipes and sources that start by themselves.")
+
+
+@schedules_app.command("list")
+def list_schedules(environment: Environment = None, json: cli.Json = False) -> None:
+    """What starts by itself, the next one first."""
+    from backend.ingestion import schedules
+
+    with cli.unit_read() as (session, actor):
+        found = schedules.list_schedules(session, actor, environment=environment)
+    rows: list[list[Any]] = [
+        [s.kind, s.name, s.cron, s.next_at, s.last_problem or s.last_job_id or "-", s.set_by]
+        for s in found
+    ]
+    text = cli.table(["kind", "name", "cron (UTC)", "next", "last job", "set by"], rows)
+    cli.emit({"items": [schedule.document() for schedule in found]}, json, text)
+
+
+@schedules_app.command("set")
+def put_schedule(
+    kind: Annotated[str, typer.Argument(metavar="recipe|source")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The recipe, or the source's URN.")],
+    cron: Annotated[str, typer.Argument(metavar="CRON", help="Five fields, UTC.")],
+    value: Value = None,
+    secret: Secret = None,
+    environment: Environment = None,
+    json: cli.Json = False,
+) -> None:
+    """Start a recipe or source at these times from now on."""
+    from backend.ingestion import schedules
+
+    values = _values(name, value or [], secret or [])
+    with cli.unit_write() as (session, actor):
+        view = schedules.put_schedule(
+            session, actor, kind=kind, name=name, times=cron, values=values, environment=environment
+        )
+    cli.emit(view.document(), json, f"{view.title} starts next at {view.next_at:%Y-%m-%d %H:%M}Z.")
+
+
+@schedules_app.command("remove")
+def remove_schedule(
+    kind: Annotated[str, typer.Argument(metavar="recipe|source")],
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    environment: Environment = None,
+) -> None:
+    """Start it by itself no more."""
+    from backend.ingestion import schedules
+
+    with cli.unit_write() as (session, actor):
+        schedules.remove_schedule(session, actor, kind=kind, name=name, environment=environment)
+    typer.echo(f"{name} starts by itself no more.")
+
+
+def _values(name: str, given: list[str], secret: list[str]) -> dict[str, str]:
+    """Of a recipe's variables; a secret is read from stdin."""
+    from backend.ingestion import recipes
+
+    with cli.unit_read() as (session, actor):
+        known = {recipe.name: recipe for recipe in recipes.list_recipes(session, actor)}
+    hidden = known[name].secret if name in known else frozenset()
     values = {}
     for each in given:
         key, equals, value = each.partition("=")
@@ -103,7 +161,7 @@ def _values(given: list[str], hidden: frozenset[str]) -> dict[str, str]:
                 f"it. Pipe it in with --secret {key}."
             )
         values[key] = value
-    return values
+    return values | {key: cli.read_secret(key) for key in secret}
 
 
 def _follow(job_id: int, json: bool) -> None:

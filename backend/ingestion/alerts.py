@@ -47,7 +47,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
                 action="retry" if row.status == "failed" else "open",
             )
         )
-    return found + _unreported(session, known, since)
+    return found + _unreported(session, known, since) + _not_started(session, known)
 
 
 def _unreported(session: ReadSession, known: dict[int, str], since: datetime) -> list[Alert]:
@@ -64,3 +64,18 @@ def _unreported(session: ReadSession, known: dict[int, str], since: datetime) ->
                 (("view", "runs"), ("run", row.run_id), ("environment", environment)),
             )
     return list(found.values())
+
+
+def _not_started(session: ReadSession, known: dict[int, str]) -> list[Alert]:
+    """Schedules whose last start made no job."""
+    return [
+        Alert(
+            "warning",
+            f"The schedule of {row.title} in {known[row.environment_id]}: {row.last_problem}",
+            PAGE,
+            row.last_at,
+            (("view", "datahub"), ("environment", known[row.environment_id])),
+        )
+        for row in repository.troubled_schedules(session, limit=_MOST)
+        if row.environment_id in known
+    ]

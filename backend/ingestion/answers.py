@@ -126,7 +126,8 @@ class LogAnswer(TypedDict):
 
 
 class DatasetAnswer(TypedDict):
-    """daily: runs per day of the last 14, oldest first. seconds: how long its last runs took."""
+    """daily: runs per day of the last 14, oldest first. seconds: how long its last runs took.
+    favourite: of who asks."""
 
     datasetUrn: str
     name: str
@@ -136,6 +137,7 @@ class DatasetAnswer(TypedDict):
     lastAt: str | None
     daily: list[int]
     seconds: list[float]
+    favourite: bool
 
 
 class DatasetCounts(TypedDict):
@@ -173,6 +175,27 @@ class RecipeAnswer(TypedDict):
 
 class RecipeList(TypedDict):
     items: list[RecipeAnswer]
+
+
+class ScheduleAnswer(TypedDict):
+    """What starts by itself. kind: recipe or source. values: which variables have one.
+    last_problem: why the last start made no job."""
+
+    environment: str
+    kind: str
+    name: str
+    title: str
+    cron: str
+    values: list[str]
+    next_at: str | None
+    last_at: str | None
+    last_job_id: int | None
+    last_problem: str | None
+    set_by: str
+
+
+class ScheduleList(TypedDict):
+    items: list[ScheduleAnswer]
 
 
 class SourceAnswer(TypedDict):

@@ -1,7 +1,8 @@
 """The datasets that can be run, each with its target, last outcome and trend.
 
-They are those of exact rules and those that have been run; what only a prefix, a tag or the default
-covers is known to DataHub alone and is found by its search. Nobody outside is asked.
+They are those of exact rules, those that have been run and the actor's favourites; what only a
+prefix, a tag or the default covers is known to DataHub alone and is found by its search. Nobody
+outside is asked.
 """
 
 from collections.abc import Iterable
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from backend.connections import resolve as connections
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
-from backend.core.database import ReadSession
+from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
 from backend.ingestion import repository, resolve, run_context
 from backend.ingestion.answers import DatasetAnswer, DatasetCounts, DatasetList
@@ -21,6 +23,7 @@ from backend.integrations.datahub import urns
 
 DAYS = 14
 MAX_PAGE = 200
+MAX_FAVOURITES = 500
 #: Runs that are read for the trends, the newest.
 MAX_RUNS = 10_000
 Only = Literal["all", "failed", "running", "never"]
@@ -43,6 +46,7 @@ class DatasetView:
     last_at: datetime | None
     daily: tuple[int, ...]
     seconds: tuple[float, ...]
+    favourite: bool = False
 
     def document(self) -> DatasetAnswer:
         """The dataset as REST and `--json` print it."""
@@ -55,6 +59,7 @@ class DatasetView:
             "lastAt": clock.iso(self.last_at),
             "daily": list(self.daily),
             "seconds": list(self.seconds),
+            "favourite": self.favourite,
         }
 
 
@@ -85,7 +90,7 @@ def list_datasets(
     limit: int = 50,
     cursor: int = 0,
 ) -> DatasetPage:
-    """Datasets, the most recently run first, then those never run by name.
+    """Datasets: the actor's favourites first, the most recently run first, those never run by name.
 
     text: a part of the name or target. Raises InvalidInput for an unknown filter.
     """
@@ -96,7 +101,8 @@ def list_datasets(
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}, and cursor not negative.")
     context = run_context.load(session, environment)
     named = actor.may(Permission.INGESTION_MAPPING_READ)
-    found = [item for item in _all(session, context, named) if _fits(item, text.strip().casefold())]
+    known = _all(session, actor, context, named)
+    found = [item for item in known if _fits(item, text.strip().casefold())]
     counts = DatasetCounts(
         all=len(found),
         failed=sum(_is(item, "failed") for item in found),
@@ -110,7 +116,34 @@ def list_datasets(
     )
 
 
-def _all(session: ReadSession, context: RunContext, named: bool) -> list[DatasetView]:
+def set_favourite(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    dataset_urn: str,
+    on: bool,
+    environment: str | None = None,
+) -> None:
+    """Put a dataset first in the actor's own list, or no longer; a token has a list of its own.
+
+    Raises InvalidInput for what is no dataset's URN, and for too many.
+    """
+    access.require(actor, Permission.INGESTION_READ)
+    urns.parse_dataset(dataset_urn)
+    where = connections.environment(session, environment)
+    favourites = repository.favourites(session, owner(actor), where.id)
+    if on and len(favourites) >= MAX_FAVOURITES:
+        raise InvalidInput(f"There are {MAX_FAVOURITES} favourites already; take one off first.")
+    if on != (dataset_urn in favourites):
+        repository.put_favourite(session, owner(actor), where.id, dataset_urn, on=on)
+
+
+def owner(actor: Actor) -> str:
+    """Whose favourites: a person's, a token's, or the command line's."""
+    return f"{actor.kind}:{actor.id}"
+
+
+def _all(session: ReadSession, actor: Actor, context: RunContext, named: bool) -> list[DatasetView]:
     now = clock.now()
     runs: dict[str, list[Any]] = {}
     since = now - timedelta(days=DAYS)
@@ -118,17 +151,25 @@ def _all(session: ReadSession, context: RunContext, named: bool) -> list[Dataset
         runs.setdefault(run.dataset_urn, []).append(run)
     last = repository.last_of_each(session, context.environment_id)
     exact = {urn for rules in context.sources for urn in rules.exact}
+    mine = repository.favourites(session, owner(actor), context.environment_id)
     views = [
-        _view(context, urn, last.get(urn), runs.get(urn, ()), now, named)
-        for urn in exact | last.keys()
+        _view(context, urn, last.get(urn), runs.get(urn, ()), now, named, urn in mine)
+        for urn in exact | last.keys() | mine
     ]
     views.sort(key=lambda item: item.name)
     views.sort(key=lambda item: item.last_at.timestamp() if item.last_at else 0.0, reverse=True)
+    views.sort(key=lambda item: not item.favourite)
     return views
 
 
 def _view(
-    context: RunContext, urn: str, last: Any, runs: Iterable[Any], now: datetime, named: bool
+    context: RunContext,
+    urn: str,
+    last: Any,
+    runs: Iterable[Any],
+    now: datetime,
+    named: bool,
+    favourite: bool,
 ) -> DatasetView:
     daily = [0] * DAYS
     seconds: list[float] = []
@@ -145,6 +186,7 @@ def _view(
         last_at=last.created_at if last else None,
         daily=tuple(daily),
         seconds=tuple(reversed(seconds)),
+        favourite=favourite,
     )
 
 

@@ -114,20 +114,17 @@ def run_recipe(
     recipe that cannot run here, a variable that nobody fills or a connection that is missing.
     """
     access.require_to_ask(actor, Permission.INGESTION_RUN)
-    path = recipe_path(name)
-    view = _view(path)
-    given = {key: value.strip() for key, value in (values or {}).items() if value.strip()}
-    _check(view, given)
     where = connections.environment(session, environment)
-    _require_connections(session, path, where.name)
-    shown = {key: value for key, value in given.items() if key not in view.secret}
+    given = checked(session, name, values or {}, where.name)
+    secret = _view(recipe_path(name)).secret
+    shown = {key: value for key, value in given.items() if key not in secret}
     # Parameters of a request are sealed at rest, what is shown to approvers has no secret.
     asked = {"name": name, "values": given}
     gate.check(session, actor, gate.Intent(RUN, where.name, name, asked, asked | {"values": shown}))
     subject = f"{name} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
     arguments: dict[str, Any] = {"name": name, "environment": where.name, "values": shown}
-    hidden = {key: value for key, value in given.items() if key in view.secret}
+    hidden = {key: value for key, value in given.items() if key in secret}
     if hidden:
         arguments["sealed"] = f"{_SEALED}{secrets.token_hex(12)}"
         secret_store.drop_older(session, _SEALED, clock.now() - _NEVER_TAKEN)
@@ -141,6 +138,17 @@ def run_recipe(
         details={"environment": where.name, "values": shown, "secrets": sorted(hidden)},
     )
     return enqueue(session, actor, KIND, arguments, subject=subject, environment=where.name)
+
+
+def checked(
+    session: ReadSession, name: str, values: Mapping[str, str], environment: str
+) -> dict[str, str]:
+    """The values that a run of this recipe would have. Raises as `run_recipe` does."""
+    path = recipe_path(name)
+    given = {key: value.strip() for key, value in values.items() if value.strip()}
+    _check(_view(path), given)
+    _require_connections(session, path, environment)
+    return given
 
 
 def _check(view: RecipeView, given: Mapping[str, str]) -> None:

@@ -13,7 +13,13 @@ from backend.core.database import ReadSession, WriteSession
 from backend.ingestion.ruleset import Rule
 from backend.ingestion.schemas import RunFilter
 from backend.ingestion.targets import Target
-from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
+from backend.models.ingestion import (
+    IngestionFavourite,
+    IngestionMapping,
+    IngestionRule,
+    IngestionRun,
+    IngestionSchedule,
+)
 
 #: Runs read at once where a list goes back in time.
 _STEP = 500
@@ -253,6 +259,30 @@ def last_of_each(
             if row.dataset_urn:  # "" stands for the runs of a job
                 found[row.dataset_urn] = row
     return found
+
+
+def favourites(session: ReadSession, owner: str, environment_id: int) -> set[str]:
+    """The dataset URNs that an owner wants first."""
+    query = select(IngestionFavourite.dataset_urn).where(
+        IngestionFavourite.owner == owner, IngestionFavourite.environment_id == environment_id
+    )
+    return set(session.scalars(query))
+
+
+def put_favourite(
+    session: WriteSession, owner: str, environment_id: int, dataset_urn: str, *, on: bool
+) -> None:
+    key = {"owner": owner, "environment_id": environment_id, "dataset_urn": dataset_urn}
+    if on:
+        session.merge(IngestionFavourite(**key))
+    else:
+        session.execute(delete(IngestionFavourite).filter_by(**key))
+
+
+def troubled_schedules(session: ReadSession, *, limit: int) -> Sequence[IngestionSchedule]:
+    """Those whose last start made no job."""
+    query = select(IngestionSchedule).where(IngestionSchedule.last_problem != "")
+    return session.scalars(query.order_by(IngestionSchedule.id).limit(limit)).all()
 
 
 def trends(

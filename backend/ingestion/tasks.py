@@ -7,7 +7,17 @@ from typing import Any
 from backend.core.database import Database
 from backend.core.errors import JobError, UpstreamError
 from backend.core.log import get_logger, log_unexpected
-from backend.ingestion import aws, checks, held, links, managed, recipe_run, reports, tracker
+from backend.ingestion import (
+    aws,
+    checks,
+    held,
+    links,
+    managed,
+    recipe_run,
+    reports,
+    schedules,
+    tracker,
+)
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
 
@@ -51,6 +61,12 @@ def _run(
 def hold_call(ctx: JobContext, *, run_id: str) -> dict[str, Any]:
     """Call a function and wait for its answer; the run's own record says how it ended."""
     return held.hold(ctx.database, run_id=run_id)
+
+
+@every("ingestion.schedules", minutes=1)
+def start_scheduled(database: Database) -> None:
+    """Start recipes and sources whose time has come."""
+    schedules.start_due(database)
 
 
 @job("ingestion.links", title="Links on DataHub pages", resumable=True)

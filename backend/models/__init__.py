@@ -23,7 +23,13 @@ from backend.models.connections import (
     DataHubClientInfo,
     Environment,
 )
-from backend.models.ingestion import IngestionMapping, IngestionRule, IngestionRun
+from backend.models.ingestion import (
+    IngestionFavourite,
+    IngestionMapping,
+    IngestionRule,
+    IngestionRun,
+    IngestionSchedule,
+)
 from backend.models.jobs import Job, JobLine, Lease, ScheduleMark
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.models.notifications import (
@@ -62,9 +68,11 @@ __all__ = [
     "DataHubClientInfo",
     "Environment",
     "Event",
+    "IngestionFavourite",
     "IngestionMapping",
     "IngestionRule",
     "IngestionRun",
+    "IngestionSchedule",
     "Job",
     "JobLine",
     "Lease",

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.core.crypto import SEALED
 from backend.core.database import MYSQL_TABLE, Base, BigId, LongText, UtcDateTime
 
 
@@ -132,3 +133,54 @@ class IngestionRun(Base):
     report_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     report_tries: Mapped[int] = mapped_column(Integer, default=0)
     report_problem: Mapped[str] = mapped_column(String(500), default="")
+
+
+class IngestionSchedule(Base):
+    """A recipe or one of DataHub's sources that the portal starts by itself.
+
+    kind: recipe or source. name: the recipe's file name, the source's URN. title: in words. cron:
+    five fields, UTC. ciphertext: the values of the recipe's variables, sealed. last_job_id,
+    last_problem: what became of the last start: a job, or why there is none; both None and "" while
+    it is being made. set_by_…: in whose name it starts.
+    """
+
+    __tablename__ = "ingestion_schedules"
+    __table_args__ = (
+        Index("uq_ingestion_schedules", "environment_id", "kind", "name", unique=True),
+        Index("ix_ingestion_schedules_next", "next_at"),
+        MYSQL_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    environment_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("environments.id", ondelete="CASCADE")
+    )
+    kind: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str] = mapped_column(String(500))
+    title: Mapped[str] = mapped_column(String(300))
+    cron: Mapped[str] = mapped_column(String(100))
+    ciphertext: Mapped[str] = mapped_column(LongText, info=SEALED)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_job_id: Mapped[int | None] = mapped_column(BigInteger)
+    last_problem: Mapped[str] = mapped_column(String(500), default="")
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    set_by_id: Mapped[int] = mapped_column(BigInteger)
+    set_by_name: Mapped[str] = mapped_column(String(255))
+    set_by_kind: Mapped[str] = mapped_column(String(20))
+
+
+class IngestionFavourite(Base):
+    """A dataset that somebody wants first in the list. owner: KIND:NUMBER of the actor."""
+
+    __tablename__ = "ingestion_favourites"
+    __table_args__ = (MYSQL_TABLE,)
+
+    owner: Mapped[str] = mapped_column(String(40), primary_key=True)
+    environment_id: Mapped[int] = mapped_column(
+        BigId,
+        ForeignKey("environments.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    dataset_urn: Mapped[str] = mapped_column(String(512), primary_key=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import datetime
 from typing import Any
 
 from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
+from backend.core.cron import next_time
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
 from backend.models import SyncIgnore, SyncRow
@@ -91,26 +91,6 @@ def _as(kind: type, name: str, value: object) -> Any:
         return kind(str(value))
     except ValueError as exc:
         raise InvalidInput(f"{name} is a number, not {value!r}.") from exc
-
-
-def next_time(cron: str, now: datetime) -> datetime | None:
-    """When a cron expression (five fields, UTC) is due next; None without one.
-
-    Raises InvalidInput with an example.
-    """
-    from croniter import CroniterError, croniter
-
-    if not cron.strip():
-        return None
-    try:
-        if len(cron.split()) != 5:
-            raise ValueError("it has not five fields")
-        due: datetime = croniter(cron, now, ret_type=datetime).get_next()
-    except (CroniterError, ValueError) as exc:
-        raise InvalidInput(
-            f"The schedule {cron!r} is no cron expression ({exc}). For example: 0 6 * * 1-5."
-        ) from exc
-    return due
 
 
 def _check(settings: Settings) -> None:

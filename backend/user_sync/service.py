@@ -21,7 +21,6 @@ from backend.user_sync.rules import (
     get_settings,
     ignore,
     list_ignores,
-    next_time,
     save_settings,
 )
 from backend.user_sync.runs import (
@@ -61,7 +60,6 @@ __all__ = [
     "list_rows",
     "list_runs",
     "map_domain",
-    "next_time",
     "over_limit",
     "plan_csv",
     "plan_now",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from backend.core import clock
+from backend.core import clock, cron
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import PortalError
@@ -106,7 +106,6 @@ def forget_old_plans(database: Database) -> None:
 
 def _start_due(session: Any, environment_id: int) -> None:
     from backend.connections import environments
-    from backend.user_sync import rules
 
     now = clock.now()
     known = {env.id: env for env in environments.list_all(session, SYSTEM)}
@@ -115,9 +114,7 @@ def _start_due(session: Any, environment_id: int) -> None:
         rules_repository.set_next(session, environment_id, None)
         return
     view = rules_repository.settings_view(session, environment_id, environment.name)
-    rules_repository.set_next(
-        session, environment_id, rules.next_time(view.settings.plan_cron, now)
-    )
+    rules_repository.set_next(session, environment_id, cron.next_time(view.settings.plan_cron, now))
     try:
         plans.start_plan(session, SYSTEM, environment=environment.name, origin="schedule")
     except PortalError as exc:

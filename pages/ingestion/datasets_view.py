@@ -15,6 +15,7 @@ from pages.shell import calls
 PAGE = 50
 _TABLE = "ingestion.datasets"
 _BUTTON = "ingestion.datasets.run"
+_STAR = "ingestion.datasets.star"
 _ASKED = "ingestion.datasets.asked"
 _LABELS = {"all": "All", "failed": "Failed", "running": "Running", "never": "Never run"}
 
@@ -74,12 +75,20 @@ def _list(actor: Actor, found: DatasetPage, environment: str) -> None:
     may = actor.may(Permission.INGESTION_RUN)
     if may:
         config["Do"] = st.column_config.ButtonColumn("Do", key=_BUTTON, on_click=_pressed)
+    config["Favourite"] = st.column_config.ButtonColumn(
+        "★", key=_STAR, on_click=_starred, args=(environment,), help="First in your own list"
+    )
     st.session_state[f"{_TABLE}.urns"] = [item.urn for item in found.items]
+    st.session_state[f"{_TABLE}.stars"] = [item.favourite for item in found.items]
     tables.show(
         found.items,
-        lambda item: _row(item) | ({"Do": _verb(item)} if may else {}),
+        lambda item: (
+            {"Favourite": "★" if item.favourite else "☆"}
+            | _row(item)
+            | ({"Do": _verb(item)} if may else {})
+        ),
         key=_TABLE,
-        alt=f"Datasets of {environment or 'the mapping'}, the most recently run first",
+        alt=f"Datasets of {environment or 'the mapping'}, favourites and the latest runs first",
         states=("Last",),
         optional=("Target",),
         config=config,
@@ -119,6 +128,18 @@ def _pressed() -> None:
     if place < len(urns):
         run_view.choose(urns[place])
         st.session_state[_ASKED] = urns[place]
+
+
+def _starred(environment: str) -> None:
+    place = st.session_state[_STAR]["row"]
+    urns = st.session_state.get(f"{_TABLE}.urns", ())
+    if place < len(urns):
+        calls.write(
+            datasets.set_favourite,
+            dataset_urn=urns[place],
+            on=not st.session_state[f"{_TABLE}.stars"][place],
+            environment=environment or None,
+        )
 
 
 def _pages(found: DatasetPage) -> None:

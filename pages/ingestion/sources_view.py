@@ -6,6 +6,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.ingestion import background, managed, recipes
 from backend.jobs.schemas import JobView
+from pages.ingestion import schedules_view
 from pages.shared import confirm, job_progress, status, times
 from pages.shell import calls
 from pages.shell.errors import escape
@@ -20,6 +21,7 @@ def draw(actor: Actor, environment: str) -> None:
     """The three parts, each usable without the others."""
     sources(actor, environment)
     local_recipes(actor, environment)
+    schedules_view.draw(environment)
     if actor.may(Permission.INGESTION_MAPPING_WRITE):
         links(environment)
 
@@ -33,7 +35,7 @@ def sources(actor: Actor, environment: str) -> None:
     if not page.items:
         st.info("DataHub has no ingestion source.")
     for source in page.items:
-        text, last, button = st.columns([4, 3, 2], vertical_alignment="center")
+        text, last, button, times_ = st.columns([4, 3, 2, 2], vertical_alignment="center")
         text.markdown(
             f"**{escape(source.name)}** · {escape(source.type)}  \n"
             f"{escape(source.schedule) if source.schedule else 'No schedule'}"
@@ -58,6 +60,8 @@ def sources(actor: Actor, environment: str) -> None:
                     environment=environment or None,
                 ),
             )
+        with times_:
+            schedules_view.form(actor, environment, "source", source.urn, source.name)
     if page.total > len(page.items):
         st.caption(f"The first {len(page.items)} of {page.total} sources.")
     _progress(_MANAGED_JOB)
@@ -109,13 +113,17 @@ def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
         )
         for name, default in recipe.asked.items()
     }
-    st.button(
+    run, schedule = st.columns(2)
+    run.button(
         "Run recipe …",
         key="ingestion.recipe.run",
         icon=":material/play_arrow:",
         on_click=confirm.open_dialog,
         args=(RECIPE,),
+        width="stretch",
     )
+    with schedule:
+        schedules_view.form(actor, environment, "recipe", recipe.name, recipe.name, values)
 
     def start() -> None:
         job_id = calls.write(

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State
+from backend.api.deps import Caller, Reader, State, Writer
 from backend.core.log import get_logger, mask_text, new_reference
 from backend.ingestion import data_jobs, datasets, executions, runs, service, tracker
 from backend.ingestion.answers import (
@@ -112,11 +112,34 @@ def list_datasets(
     limit: Annotated[int, Query(ge=1, le=datasets.MAX_PAGE)] = 50,
     cursor: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> DatasetList:
-    """Datasets that can be run, the most recently run first, each with its outcome and trend."""
+    """Datasets that can be run, the caller's favourites and the most recently run first, each with
+    its outcome and trend."""
     page = datasets.list_datasets(
         session, caller, environment=environment, text=text, only=only, limit=limit, cursor=cursor
     )
     return page.document()
+
+
+class Favourite(BaseModel):
+    """Whether the dataset stands first in the caller's own list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    datasetUrn: str = Field(max_length=512)
+    favourite: bool
+    environment: str | None = Field(default=None, max_length=80)
+
+
+@router.put("/datasets/favourite", status_code=204, response_class=Response)
+def set_favourite(session: Writer, caller: Caller, body: Favourite) -> None:
+    """Put a dataset first in the caller's own list, or no longer; a token has a list of its own."""
+    datasets.set_favourite(
+        session,
+        caller,
+        dataset_urn=body.datasetUrn,
+        on=body.favourite,
+        environment=body.environment,
+    )
 
 
 @router.get("/jobs")

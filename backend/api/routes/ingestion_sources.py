@@ -1,14 +1,17 @@
-"""Recipes and DataHub's own ingestion sources over REST. What runs is a job: /api/jobs/{job_id}."""
+"""Recipes, DataHub's own sources and their schedules over REST.
 
-from typing import Annotated
+What runs is a job: /api/jobs/{job_id}.
+"""
 
-from fastapi import APIRouter, Query
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
 from backend.api.deps import Caller, Reader, State, Writer
-from backend.ingestion import managed, recipes
-from backend.ingestion.answers import RecipeList, SourceList
+from backend.ingestion import managed, recipes, schedules
+from backend.ingestion.answers import RecipeList, ScheduleAnswer, ScheduleList, SourceList
 
 router = APIRouter(prefix="/ingestion", tags=["ingestion"])
 
@@ -29,6 +32,19 @@ class SourceRun(BaseModel):
 
     sourceUrn: str = Field(max_length=500)
     environment: str | None = Field(default=None, max_length=80)
+
+
+class Schedule(BaseModel):
+    """What starts by itself, when (cron of five fields, UTC), and the values of a recipe."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["recipe", "source"]
+    name: str = Field(max_length=500)
+    cron: str = Field(max_length=100)
+    title: str = Field(default="", max_length=300)
+    environment: str | None = Field(default=None, max_length=80)
+    values: dict[str, str] = {}
 
 
 class Queued(BaseModel):
@@ -72,3 +88,38 @@ def run_source(session: Writer, caller: Caller, body: SourceRun) -> Queued:
         session, caller, source_urn=body.sourceUrn, environment=body.environment
     )
     return Queued(job_id=job_id)
+
+
+@router.get("/schedules")
+def list_schedules(session: Reader, caller: Caller, environment: str | None = None) -> ScheduleList:
+    """Recipes and sources that start by themselves, the next one first."""
+    found = schedules.list_schedules(session, caller, environment=environment)
+    return {"items": [each.document() for each in found]}
+
+
+@router.put("/schedules")
+def put_schedule(session: Writer, caller: Caller, body: Schedule) -> ScheduleAnswer:
+    """Start a recipe or source at these times from now on; replaces what was set."""
+    view = schedules.put_schedule(
+        session,
+        caller,
+        kind=body.kind,
+        name=body.name,
+        times=body.cron,
+        title=body.title,
+        values=body.values,
+        environment=body.environment,
+    )
+    return view.document()
+
+
+@router.delete("/schedules", status_code=204, response_class=Response)
+def remove_schedule(
+    session: Writer,
+    caller: Caller,
+    kind: Literal["recipe", "source"],
+    name: Annotated[str, Query(max_length=500)],
+    environment: str | None = None,
+) -> None:
+    """Start it by itself no more."""
+    schedules.remove_schedule(session, caller, kind=kind, name=name, environment=environment)

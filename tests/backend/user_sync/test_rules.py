@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from backend.core import clock
+from backend.core import clock, cron
 from backend.core.errors import InvalidInput, NotFound, NotPermitted
 from backend.jobs import registry, runner
 from backend.jobs import service as jobs
 from backend.models import SyncSettings
-from backend.user_sync import rules, service, tasks
+from backend.user_sync import service, tasks
 from backend.user_sync.errors import NotInPlan
 from backend.user_sync.schemas import Settings
 
@@ -142,8 +142,8 @@ class TestSettings:
 
     def test_the_next_time_follows_the_cron_in_utc(self):
         monday = datetime(2026, 11, 23, 5, 59, tzinfo=UTC)
-        assert rules.next_time("0 6 * * *", monday) == monday + timedelta(minutes=1)
-        assert rules.next_time("", monday) is None
+        assert cron.next_time("0 6 * * *", monday) == monday + timedelta(minutes=1)
+        assert cron.next_time("", monday) is None
 
     @pytest.mark.parametrize(
         ("days", "first"),
@@ -161,7 +161,7 @@ class TestSettings:
     )
     def test_weekdays_count_from_sunday_as_in_every_crontab(self, days, first):
         monday = datetime(2026, 11, 23, 5, 59, tzinfo=UTC)
-        found = rules.next_time(f"0 6 * * {days}", monday)
+        found = cron.next_time(f"0 6 * * {days}", monday)
         assert (found.day, found.hour) == (first, 6)
 
 

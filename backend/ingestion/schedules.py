@@ -1,0 +1,255 @@
+"""Recipes and DataHub's sources that start by themselves, at the times of a cron expression.
+
+A start is asked for like any other: what a policy puts under approval waits for it each time, and
+a second run while one goes is refused. It happens in the name of who set the schedule.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from sqlalchemy import select, update
+
+from backend.connections import resolve as connections
+from backend.core import access, audit, clock, cron, secret_store
+from backend.core.access import Actor, ActorKind, Permission, Role
+from backend.core.crypto import Vault
+from backend.core.database import Database, ReadSession, WriteSession
+from backend.core.errors import InvalidInput, NotFound, PortalError, Waiting
+from backend.ingestion import managed, recipes
+from backend.ingestion.answers import ScheduleAnswer
+from backend.models.ingestion import IngestionSchedule
+
+Kind = Literal["recipe", "source"]
+KINDS: tuple[Kind, ...] = ("recipe", "source")
+MAX_SCHEDULES = 500
+_SOURCE = "urn:li:dataHubIngestionSource:"
+
+
+@dataclass(frozen=True)
+class ScheduleView:
+    """values: the names of the variables that have one. last_problem: why the last start made no
+    job, "" when it did."""
+
+    environment: str
+    kind: str
+    name: str
+    title: str
+    cron: str
+    values: tuple[str, ...]
+    next_at: datetime
+    last_at: datetime | None
+    last_job_id: int | None
+    last_problem: str
+    set_by: str
+
+    def document(self) -> ScheduleAnswer:
+        """The schedule as REST and `--json` print it."""
+        return {
+            "environment": self.environment,
+            "kind": self.kind,
+            "name": self.name,
+            "title": self.title,
+            "cron": self.cron,
+            "values": list(self.values),
+            "next_at": clock.iso(self.next_at),
+            "last_at": clock.iso(self.last_at),
+            "last_job_id": self.last_job_id,
+            "last_problem": self.last_problem or None,
+            "set_by": self.set_by,
+        }
+
+
+def list_schedules(
+    session: ReadSession, actor: Actor, *, environment: str | None = None
+) -> tuple[ScheduleView, ...]:
+    """What starts by itself in an environment, the next one first."""
+    access.require(actor, Permission.INGESTION_READ)
+    where = connections.environment(session, environment)
+    rows = session.scalars(
+        select(IngestionSchedule)
+        .where(IngestionSchedule.environment_id == where.id)
+        .order_by(IngestionSchedule.next_at, IngestionSchedule.id)
+        .limit(MAX_SCHEDULES)
+    )
+    return tuple(_view(row, where.name) for row in rows)
+
+
+def put_schedule(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    kind: str,
+    name: str,
+    times: str,
+    title: str = "",
+    values: Mapping[str, str] | None = None,
+    environment: str | None = None,
+) -> ScheduleView:
+    """Start a recipe or source at these times (cron, UTC) from now on; replaces what was set.
+
+    values: of the recipe's variables, as `recipes.run_recipe` takes them; kept sealed. Raises
+    InvalidInput for times that are none, and for a recipe or values that could not run now.
+    """
+    access.require(actor, Permission.INGESTION_RUN)
+    where = connections.environment(session, environment)
+    due = cron.next_time(times, clock.now())
+    if due is None:
+        raise InvalidInput("A schedule needs its times, for example 0 6 * * 1-5.")
+    given = _given(session, kind, name, values or {}, where.name)
+    row = _find(session, where.id, kind, name, lock=True)
+    if row is None:
+        row = IngestionSchedule(environment_id=where.id, kind=kind, name=name)
+        session.add(row)
+    row.title, row.cron, row.next_at = (title or name)[:300], times.strip(), due
+    sealed = secret_store.get_vault().encrypt(json.dumps(given), binding=_binding(row))
+    row.ciphertext, row.set_at, row.last_problem = sealed, clock.now(), ""
+    row.set_by_id, row.set_by_name, row.set_by_kind = actor.id, actor.name[:255], actor.kind
+    audit.record(
+        session,
+        actor,
+        "ingestion:schedule:write",
+        subject=row.title,
+        details={"environment": where.name, "cron": row.cron, "values": sorted(given)},
+    )
+    session.flush()
+    return _view(row, where.name)
+
+
+def remove_schedule(
+    session: WriteSession, actor: Actor, *, kind: str, name: str, environment: str | None = None
+) -> None:
+    """Start it by itself no more. Raises NotFound."""
+    access.require(actor, Permission.INGESTION_RUN)
+    where = connections.environment(session, environment)
+    row = _find(session, where.id, kind, name, lock=True)
+    if row is None:
+        raise NotFound(f"{name} has no schedule in {where.name}.")
+    audit.record(
+        session,
+        actor,
+        "ingestion:schedule:remove",
+        subject=row.title,
+        details={"environment": where.name, "cron": row.cron},
+    )
+    session.delete(row)
+
+
+def start_due(database: Database) -> None:
+    """Start what is due; called by the schedule of the portal every minute."""
+    now = clock.now()
+    with database.read() as session:
+        due = list(
+            session.execute(
+                select(IngestionSchedule.id, IngestionSchedule.next_at, IngestionSchedule.cron)
+                .where(IngestionSchedule.next_at <= now)
+                .order_by(IngestionSchedule.next_at)
+                .limit(MAX_SCHEDULES)
+            )
+        )
+    for number, at, times in due:
+        with database.write() as session:
+            # Its turn is taken before anything starts: killed in between, it is missed and shown
+            # so, never doubled.
+            following = cron.next_time(times, now)
+            taken = session.execute(
+                update(IngestionSchedule)
+                .where(IngestionSchedule.id == number, IngestionSchedule.next_at == at)
+                .values(next_at=following, last_at=now, last_job_id=None, last_problem=_STARTING)
+                .execution_options(synchronize_session=False)
+            )
+        if getattr(taken, "rowcount", 0):
+            _start(database, number)
+
+
+_STARTING = "Its start was begun and has left no job; look at the Jobs page."
+
+
+def _start(database: Database, number: int) -> None:
+    job_id, problem = None, ""
+    try:
+        with database.write() as session:
+            row = session.get(IngestionSchedule, number)
+            if row is None:
+                return
+            where = connections.names(session)[row.environment_id]
+            actor = Actor(
+                row.set_by_id, row.set_by_name, Role.OPERATOR, cast(ActorKind, row.set_by_kind)
+            )
+            if row.kind == "source":
+                job_id = managed.run_source(
+                    session, actor, source_urn=row.name, name=row.title, environment=where
+                )
+            else:
+                values = json.loads(
+                    secret_store.get_vault().decrypt(row.ciphertext, binding=_binding(row))
+                )
+                job_id = recipes.run_recipe(
+                    session, actor, name=row.name, environment=where, values=values
+                )
+    except Waiting as exc:
+        problem = exc.message
+    except PortalError as exc:
+        problem = f"It was not started: {exc.message}"
+    with database.write() as session:
+        session.execute(
+            update(IngestionSchedule)
+            .where(IngestionSchedule.id == number)
+            .values(last_job_id=job_id, last_problem=problem[:500])
+        )
+
+
+def rotate(session: WriteSession, vault: Vault) -> int:
+    """Put the values of every schedule under the vault's first key; how many."""
+    rows = list(session.scalars(select(IngestionSchedule).with_for_update()))
+    for row in rows:
+        row.ciphertext = vault.rotate(row.ciphertext, binding=_binding(row))
+    return len(rows)
+
+
+def _given(
+    session: ReadSession, kind: str, name: str, values: Mapping[str, str], environment: str
+) -> dict[str, str]:
+    if kind == "recipe":
+        return recipes.checked(session, name, values, environment)
+    if kind not in KINDS:
+        raise InvalidInput(f"What starts by itself is a {' or a '.join(KINDS)}, not {kind!r}.")
+    if not name.startswith(_SOURCE) or len(name) > 500:
+        raise InvalidInput(f"{name!r} is no ingestion source; its URN starts with {_SOURCE}.")
+    if values:
+        raise InvalidInput("A source of DataHub has its own values; leave them out.")
+    return {}
+
+
+def _find(
+    session: WriteSession, environment_id: int, kind: str, name: str, *, lock: bool
+) -> IngestionSchedule | None:
+    query = select(IngestionSchedule).where(
+        IngestionSchedule.environment_id == environment_id,
+        IngestionSchedule.kind == kind,
+        IngestionSchedule.name == name,
+    )
+    return session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+
+def _binding(row: IngestionSchedule) -> str:
+    return f"ingestion schedule {row.environment_id}/{row.kind}/{row.name}"
+
+
+def _view(row: IngestionSchedule, environment: str) -> ScheduleView:
+    sealed = secret_store.get_vault().decrypt(row.ciphertext, binding=_binding(row))
+    return ScheduleView(
+        environment=environment,
+        kind=row.kind,
+        name=row.name,
+        title=row.title,
+        cron=row.cron,
+        values=tuple(sorted(json.loads(sealed))),
+        next_at=row.next_at,
+        last_at=row.last_at,
+        last_job_id=row.last_job_id,
+        last_problem=row.last_problem,
+        set_by=row.set_by_name,
+    )

@@ -1,0 +1,54 @@
+"""Recipes and DataHub's sources that start by themselves."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from backend.core.access import Actor, Permission
+from backend.ingestion import schedules
+from backend.ingestion.schedules import ScheduleView
+from pages.shared import tables
+from pages.shell import calls
+
+
+def form(actor: Actor, environment: str, kind: str, name: str, title: str,
+         values: Mapping[str, str] | None = None) -> None:  # fmt: skip
+    """The times at which one of them starts; what is set replaces what was."""
+    if not actor.may(Permission.INGESTION_RUN):
+        return
+    key = f"ingestion.schedule.{kind}.{name}"
+    with st.popover("Schedule", key=f"{key}.open", width="stretch"):
+        cron = st.text_input(
+            "Start by schedule (cron, UTC)", key=f"{key}.cron", placeholder="0 6 * * 1-5"
+        )
+        if values:
+            st.caption("With the values entered here; they are kept sealed.")
+        asked = {"kind": kind, "name": name, "environment": environment or None}
+        if st.button("Save", key=f"{key}.save"):
+            calls.write(
+                schedules.put_schedule, **asked, times=cron, title=title, values=values or {}
+            )
+        if st.button("Remove", key=f"{key}.remove"):
+            calls.write(schedules.remove_schedule, **asked)
+
+
+def draw(environment: str) -> None:
+    """What is set, the next one first."""
+    found = calls.read(schedules.list_schedules, environment=environment or None)
+    if not found:
+        return
+    st.subheader("Schedules", anchor=False)
+    tables.show(found, _row, key="ingestion.schedules", alt="What starts by itself, next one first")
+
+
+def _row(item: ScheduleView) -> dict[str, object]:
+    return {
+        "What": item.title,
+        "Kind": item.kind,
+        "Times (UTC)": item.cron,
+        "Next": item.next_at,
+        "Last": item.last_at,
+        "Job": str(item.last_job_id or ""),
+        "Problem": item.last_problem,
+        "Set by": item.set_by,
+    }
