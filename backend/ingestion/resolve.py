@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from backend.core import access
 from backend.core.access import Actor, Permission
-from backend.core.database import Database, ReadSession
+from backend.core.database import Database
 from backend.core.errors import InvalidInput, PortalError
 from backend.ingestion import run_context, targets
 from backend.ingestion.catalog import Catalog
@@ -197,11 +197,3 @@ def without_asking(context: RunContext, dataset_urn: str) -> Candidate | None:
     answer = next(candidates(context, Catalog(None), dataset_urn, None, []), None)
     tagged = any(rules.tags for rules in context.sources)
     return None if answer and tagged and answer.rule in ("prefix", "default") else answer
-
-
-def mapping_answer(
-    session: ReadSession, *, dataset_urn: str, environment: str | None = None
-) -> Candidate | None:
-    """The answer of the rules that need nobody outside (tags and jobs are not asked)."""
-    context = run_context.load(session, environment)
-    return next(candidates(context, Catalog(None), dataset_urn, None, []), None)

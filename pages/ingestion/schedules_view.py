@@ -11,25 +11,36 @@ from pages.shared import tables
 from pages.shell import calls
 
 
-def form(actor: Actor, environment: str, kind: str, name: str, title: str,
-         values: Mapping[str, str] | None = None) -> None:  # fmt: skip
+def form(
+    actor: Actor,
+    environment: str,
+    kind: str,
+    name: str,
+    title: str,
+    values: Mapping[str, str] | None = None,
+) -> None:
     """The times at which one of them starts; what is set replaces what was."""
     if not actor.may(Permission.INGESTION_RUN):
         return
-    key = f"ingestion.schedule.{kind}.{name}"
+    key, where = f"ingestion.schedule.{kind}.{name}", environment or None
     with st.popover("Schedule", key=f"{key}.open", width="stretch"):
         cron = st.text_input(
             "Start by schedule (cron, UTC)", key=f"{key}.cron", placeholder="0 6 * * 1-5"
         )
         if values:
             st.caption("With the values entered here; they are kept sealed.")
-        asked = {"kind": kind, "name": name, "environment": environment or None}
         if st.button("Save", key=f"{key}.save"):
             calls.write(
-                schedules.put_schedule, **asked, times=cron, title=title, values=values or {}
+                schedules.put_schedule,
+                kind=kind,
+                name=name,
+                times=cron,
+                title=title,
+                values=values or {},
+                environment=where,
             )
         if st.button("Remove", key=f"{key}.remove"):
-            calls.write(schedules.remove_schedule, **asked)
+            calls.write(schedules.remove_schedule, kind=kind, name=name, environment=where)
 
 
 def draw(environment: str) -> None:

@@ -90,11 +90,11 @@ def local_recipes(actor: Actor, environment: str) -> None:
     if actor.may(Permission.INGESTION_RUN) and good:
         name = st.selectbox("Recipe", list(good), key="ingestion.recipe")
         if name in good:
-            _recipe(good[name], environment)
+            _recipe(actor, good[name], environment)
     _progress(_RECIPE_JOB, log_lines=300)
 
 
-def _recipe(recipe: recipes.RecipeView, environment: str) -> None:
+def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
     """The recipe as it is, its open variables, and the button with its confirmation."""
     with st.expander("The recipe"):
         if recipe.filled:

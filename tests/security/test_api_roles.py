@@ -69,6 +69,16 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
         P.INGESTION_RUN,
         {"sourceUrn": "urn:li:dataHubIngestionSource:1"},
     ),
+    "PUT /api/ingestion/datasets/favourite": (
+        P.INGESTION_READ,
+        {"datasetUrn": URN, "favourite": True},
+    ),
+    "GET /api/ingestion/schedules": (P.INGESTION_READ, None),
+    "PUT /api/ingestion/schedules": (
+        P.INGESTION_RUN,
+        {"kind": "recipe", "name": "sample_file.yml", "cron": "0 6 * * *"},
+    ),
+    "DELETE /api/ingestion/schedules": (P.INGESTION_RUN, None),
     "GET /api/search": (P.OVERVIEW_READ, None),
     "GET /api/accounts": (P.ACCOUNTS_READ, None),
     "POST /api/accounts/{account_id}/rename": (P.ACCOUNTS_WRITE, {"name": "x", "version": 1}),

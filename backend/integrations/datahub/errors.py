@@ -89,11 +89,6 @@ def translate(
     return _without_secrets(found, secrets)
 
 
-def is_known(exc: BaseException) -> bool:
-    """Whether this exception has a sentence of its own."""
-    return _known(exc, "") is not None
-
-
 def unusable_address(server: str) -> UpstreamError:
     return UpstreamError(
         SYSTEM,

@@ -9,16 +9,16 @@ revision = "0029_ingestion_schedules"
 down_revision = "0028_run_reports"
 
 
-def _environment(**more: bool) -> sa.Column[int]:
-    key = sa.ForeignKey("environments.id", ondelete="CASCADE")
-    return sa.Column("environment_id", BigId, key, nullable=False, **more)
-
-
 def upgrade() -> None:
     op.create_table(
         "ingestion_schedules",
         sa.Column("id", BigId, primary_key=True),
-        _environment(),
+        sa.Column(
+            "environment_id",
+            BigId,
+            sa.ForeignKey("environments.id", ondelete="CASCADE"),
+            nullable=False,
+        ),
         sa.Column("kind", sa.String(10), nullable=False),
         sa.Column("name", sa.String(500), nullable=False),
         sa.Column("title", sa.String(300), nullable=False),
@@ -44,7 +44,13 @@ def upgrade() -> None:
     op.create_table(
         "ingestion_favourites",
         sa.Column("owner", sa.String(40), primary_key=True),
-        _environment(primary_key=True, autoincrement=False),
+        sa.Column(
+            "environment_id",
+            BigId,
+            sa.ForeignKey("environments.id", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("dataset_urn", sa.String(512), primary_key=True),
         **MYSQL_TABLE,
     )

@@ -104,3 +104,45 @@ class TestFaces:
         assert answer["counts"]["never"] == 1
         shown = run("datasets", "--only", "never")
         assert (shown.status, "financial_data.prices" in shown.out) == (0, True)
+
+
+def test_favourites_come_first_for_who_has_them(
+    failed: RunView, listed: List, database: Database, actors: SimpleNamespace
+) -> None:
+    new = URN.replace("prices", "never_mapped")
+    for urn in (OTHER, new):
+        with database.write() as session:
+            datasets.set_favourite(session, actors.operator, dataset_urn=urn, on=True)
+            datasets.set_favourite(session, actors.operator, dataset_urn=urn, on=True)
+    assert [item.urn for item in listed().items] == [new, OTHER, URN, THIRD]
+    assert [item.favourite for item in listed().items] == [True, True, False, False]
+    assert [item.urn for item in listed(actors.viewer).items] == [URN, THIRD, OTHER]
+    with database.write() as session:
+        datasets.set_favourite(session, actors.operator, dataset_urn=new, on=False)
+    assert [item.urn for item in listed().items] == [OTHER, URN, THIRD]
+
+
+def test_a_favourite_is_a_dataset_and_they_are_not_endless(
+    database: Database, environment: str, actors: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "MAX_FAVOURITES", 1)
+    with database.write() as session:
+        with pytest.raises(InvalidInput, match="URN"):
+            datasets.set_favourite(session, actors.operator, dataset_urn="prices", on=True)
+        datasets.set_favourite(session, actors.operator, dataset_urn=URN, on=True)
+        with pytest.raises(InvalidInput, match="take one off first"):
+            datasets.set_favourite(session, actors.operator, dataset_urn=OTHER, on=True)
+
+
+def test_favourites_over_rest_and_on_the_command_line(
+    client: TestClient, token: Callable[[str], dict[str, str]], failed: RunView, run: Run
+) -> None:
+    headers = token("viewer")
+    body = {"datasetUrn": OTHER, "favourite": True}
+    answer = client.put("/api/ingestion/datasets/favourite", headers=headers, json=body)
+    assert answer.status_code == 204
+    first = client.get("/api/ingestion/datasets", headers=headers).json()["items"][0]
+    assert (first["datasetUrn"], first["favourite"]) == (OTHER, True)
+    assert run("favourite", "--dataset-urn", THIRD).status == 0
+    assert "abc" in run("datasets").out.splitlines()[2]
+    assert run("favourite", "--dataset-urn", THIRD, "--off").status == 0
