@@ -5,8 +5,8 @@ from alembic import op
 
 from backend.core.database import MYSQL_TABLE, BigId, LongText, UtcDateTime
 
-revision = "0029_ingestion_schedules"
-down_revision = "0028_run_reports"
+revision = "0030_ingestion_schedules"
+down_revision = "0029_metric_totals"
 
 
 def upgrade() -> None:
