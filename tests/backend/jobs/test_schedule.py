@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from backend.composition import DOMAINS
 from backend.core import clock
 from backend.core.database import Database
 from backend.jobs import runner, schedule
@@ -103,6 +104,22 @@ class TestRunDue:
         schedule.run_due(database)
         assert ran[3:] == ["often"]
 
+    def test_a_tick_that_comes_a_moment_early_takes_the_turn(
+        self, database: Database, ran: list[str]
+    ) -> None:
+        schedule.run_due(database)
+        ran.clear()
+        _last_run(database, timedelta(minutes=4))
+        assert schedule.run_due(database) == []
+        _last_run(database, timedelta(minutes=5) - schedule.EARLY)
+        assert schedule.run_due(database) == ["test.often", "test.broken", "test.after"]
+
+    def test_ticks_are_as_close_as_the_shortest_interval(self) -> None:
+        for domain in DOMAINS:
+            domain.tasks()  # its import registers them
+        shortest = min(task.interval for task in schedule._tasks.values())
+        assert shortest == timedelta(seconds=schedule.TICK_SECONDS)
+
     def test_of_two_leaders_at_a_tasks_first_run_one_takes_the_turn(
         self, any_database: Database, ran: list[str]
     ) -> None:
@@ -130,3 +147,8 @@ class TestRunDue:
         schedule.make_due(database, ["test.after", "test.unknown"])
         schedule.run_due(database)
         assert ran == ["after"]
+
+
+def _last_run(database: Database, ago: timedelta) -> None:
+    with database.write() as session:
+        session.execute(update(ScheduleMark).values(last_run_at=clock.now() - ago))
