@@ -209,13 +209,21 @@ def _allowed(driver: str, options: Mapping[str, object]) -> None:
 
 
 def _checked(name: str) -> str:
-    """The host as every library reads it: no percent signs, lists or user parts."""
+    """The host as every library reads it: no percent signs, lists or user parts, and, where it is
+    no address, a name that DNS can be asked for."""
     if not (_HOST.match(name) or _IP6.match(name)):
         raise ValueError(
             "is not a host name: it has letters, digits, dots and hyphens, no port and no path"
             if "/" not in name
             else "has no readable host name"
         )
+    try:
+        name.encode("idna").decode("idna")
+    except UnicodeError as exc:
+        raise ValueError(
+            "is not a host name: what stands between two dots is empty, longer than 63 characters "
+            "or no text in any script"
+        ) from exc
     return name.rstrip(".")
 
 

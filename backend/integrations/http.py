@@ -60,9 +60,9 @@ def _next(request: httpx.Request, response: httpx.Response) -> httpx.Request | N
         return None
     try:
         target = request.url.join(response.headers["location"])
-    except httpx.InvalidURL:
-        return None
-    if _origin(target) != _origin(request.url):
+        if _origin(target) != _origin(request.url):
+            return None
+    except (httpx.InvalidURL, UnicodeError):  # the latter for a host that is no text
         return None
     return httpx.Request(
         request.method,

@@ -75,7 +75,7 @@ class Exchange:
             raise UpstreamTimeout(
                 SYSTEM, f"no answer within {self._timeout:g} s", "Try again later."
             ) from exc
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as exc:
             why = (str(exc) or type(exc).__name__)[:200]
             raise UpstreamUnavailable(
                 SYSTEM,

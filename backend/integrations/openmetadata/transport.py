@@ -141,7 +141,7 @@ class Transport:
             ) from exc
         except http.AnswerTooLarge as exc:
             raise UpstreamError(SYSTEM, f"an answer of more than {exc}") from exc
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as exc:
             raise UpstreamError(
                 SYSTEM, f"the request failed ({_short(exc)})", "Check the address."
             ) from exc

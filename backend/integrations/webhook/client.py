@@ -38,7 +38,7 @@ def send(address: str, *, key: str, message_id: str, document: Mapping[str, Any]
             response, _ = http.send(client, request, until=until, max_bytes=MAX_ANSWER)
     except http.AnswerTooLarge as exc:
         raise UpstreamError(SYSTEM, f"it answered with more than {exc}") from exc
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
         known = network.explain(exc, SYSTEM, Place.of(address))
         raise known or UpstreamError(SYSTEM, f"the call failed ({type(exc).__name__})") from exc
     if not response.is_success:

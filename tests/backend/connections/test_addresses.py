@@ -104,6 +104,9 @@ class TestRogueServer:
         ("datahub", {"server": "http://169.254.169.254%2f@db:80"}, "user or password"),
         ("datahub", {"server": "http://db\\@169.254.169.254"}, "user or password"),
         ("datahub", {"server": "http://%31%36%39.254.169.254"}, "not a host name"),
+        ("ledger", {"url": f"mysql://u@{'a' * 64}.example/dms"}, "longer than 63"),
+        ("rabbitmq", {"url": "amqp://u@mq..example/"}, "empty"),
+        ("directory", {"endpoint": "http://xn--a/graphql"}, "no text"),
     ],
 )
 def test_what_a_driver_would_take_for_something_else_is_refused(
@@ -113,6 +116,25 @@ def test_what_a_driver_would_take_for_something_else_is_refused(
         full = {**VALID[kind], **settings}
         service.save(session, SYSTEM, environment=prod.name, kind=kind, settings=full)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("directory", {"endpoint": "http://xn--ls8h.invalid/graphql"}),
+        ("openmetadata", {"host_port": "http://xn--ls8h.invalid/api"}),
+        ("datahub", {"server": "http://xn--ls8h.invalid"}),
+    ],
+)
+def test_a_host_that_one_library_reads_and_another_does_not_is_a_sentence(
+    database: Database, prod: EnvironmentView, kind: str, settings: dict[str, str]
+) -> None:
+    with database.write() as session:
+        full = {**VALID[kind], **settings}
+        service.save(session, SYSTEM, environment=prod.name, kind=kind, settings=full)
+    found = testing.run(database, SYSTEM, environment=None, kind=kind)
+    assert not found.ok
+    assert "unexpected" not in found.cause
 
 
 @pytest.mark.parametrize(
