@@ -109,7 +109,8 @@ def _check_level(acr: tuple[str, ...], amr: tuple[str, ...], claims: Claims) -> 
             f"this portal asks for {' or '.join(acr)}."
         )
     used = claims.get("amr")
-    missing = set(amr) - set(used if isinstance(used, list) else [])
+    # of the provider's list no more is asked than whether it holds these: anything may stand in it
+    missing = [each for each in amr if not isinstance(used, list) or each not in used]
     if missing:
         raise NotPermitted(
             f"This portal asks for a sign-in with {', '.join(sorted(missing))}, which the "

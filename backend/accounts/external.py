@@ -39,7 +39,8 @@ class IdentityTaken(Conflict):
 
 def key_of(issuer: str, value: str) -> str:
     """The hash under which a person (subject) or a session (sid) of a provider is found."""
-    return hashlib.sha256(f"{issuer}\0{value}".encode()).hexdigest()
+    told = f"{issuer}\0{value}".encode(errors="surrogatepass")  # a sid may be any text of JSON
+    return hashlib.sha256(told).hexdigest()
 
 
 def sign_in(

@@ -282,15 +282,16 @@ async def _checked(app: Any, token: Mapping[str, Any], *, nonce: str | None) -> 
     if not token.get("id_token"):
         raise ValueError("no id_token; is openid among the scopes?")
     claims = await _signed(app, token["id_token"])
-    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
-        raise ValueError("its id token names nobody: no sub")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
+        raise ValueError("its id token names nobody: sub is no text of 1 to 255 characters")
     _validate(app, claims)
     if claims.get("azp") not in (None, app.client_id):
         raise NotAuthenticated("The identity provider's answer is meant for another program.")
     if nonce is not None and claims.get("nonce") != nonce:
         raise NotAuthenticated("The identity provider's answer belongs to another sign-in.")
     userinfo = await _userinfo(app, token, claims)
-    if userinfo and userinfo.get("sub") != claims["sub"]:
+    if userinfo and userinfo.get("sub") != subject:
         raise NotAuthenticated("The identity provider's two answers name two people.")
     return _answer(token, claims, userinfo, token["id_token"])
 
@@ -330,10 +331,8 @@ async def _userinfo(
 async def _signed(app: Any, token: str) -> dict[str, Any]:
     """The claims of a token with a signature of the provider's; keys are fetched anew once."""
     offered = app.server_metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-    registry = JWSRegistry(
-        algorithms=[name for name in offered if name.startswith(_ASYMMETRIC)],
-        strict_check_header=False,
-    )
+    algorithms = [name for name in offered if name.startswith(_ASYMMETRIC)]
+    registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
     try:
         keys = KeySet.import_key_set(await app.fetch_jwk_set())
         return dict(jwt.decode(token, key=keys, registry=registry).claims)
@@ -348,7 +347,8 @@ def _validate(app: Any, claims: dict[str, Any]) -> None:
     if not issuer:
         raise ValueError("its discovery document names no issuer")
     now, issued = clock.now().timestamp(), claims.get("iat")
-    ahead = round(issued - now) if isinstance(issued, int | float) else 0
+    # Python's JSON may hold Infinity, or a number with hundreds of digits
+    ahead = round(issued - now) if isinstance(issued, int | float) and abs(issued) < 2**40 else 0
     if abs(ahead) > _MENTIONED_SECONDS:
         log.warning(
             "The clocks of the portal and of an identity provider differ.",

@@ -179,6 +179,8 @@ class TestContext:
             ({"acr_values": ["gold"]}, {"acr": "gold"}, {}, "the level none"),
             ({"required_amr": ["mfa"]}, {"amr": ["pwd", "mfa"]}, {"amr": ["pwd"]}, "with mfa"),
             ({"required_amr": ["mfa"]}, {"amr": ["mfa"]}, {"amr": "mfa"}, "with mfa"),
+            ({"required_amr": ["mfa"]}, {"amr": [{}, "mfa"]}, {"amr": [["mfa"]]}, "with mfa"),
+            ({"acr_values": ["gold"]}, {"acr": "gold", "amr": [{}]}, {"acr": {}}, "level none"),
             ({"max_age": 60}, {"auth_time": ago(170)}, {"auth_time": ago(190)}, "too long ago"),
             ({"max_age": 60}, {"auth_time": ago(0)}, {}, "does not say when"),
             ({"max_age": 60}, {"auth_time": ago(0)}, {"auth_time": True}, "does not say when"),
