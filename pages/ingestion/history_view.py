@@ -13,7 +13,7 @@ from backend.core.access import Actor, Permission
 from backend.ingestion import executions, service, tracker
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.ingestion import execution_view, run_view
-from pages.shared import charts, filters, names, rows, status, tables, times
+from pages.shared import charts, drawer, filters, names, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -141,20 +141,38 @@ def _page(wanted: RunFilter, cursor: int | None) -> tuple[Sequence[RunView], int
 
 
 def chosen(actor: Actor) -> None:
-    """The run of the address, live while it may still change."""
+    """The run of the address below its form, live while it may still change."""
     run_id = st.query_params.get("run", "")
     if not run_id:
         return
     with st.container(border=True):
-        run = calls.run(tracker.watch, run_id=run_id)
-        if run is None:
-            return
-        if run.settled:
-            _details(run)
-        else:
-            _live(run_id)
-        _actions(actor, run)
-        rows.show(run_id, key=_CARD)
+        if _run(actor, run_id):
+            st.button("Close", key="ingestion.close", on_click=_close)
+            rows.show(run_id, key=_CARD)
+
+
+def opened(actor: Actor) -> None:
+    """The run of the address in a drawer over the list."""
+    run_id = st.query_params.get("run", "")
+
+    def body() -> None:
+        _run(actor, run_id)
+
+    if run_id:
+        drawer.show(f"Run {escape(run_id)}", body, parameter="run")
+
+
+def _run(actor: Actor, run_id: str) -> bool:
+    """How it goes and what can be done; False when that cannot be said, and why was."""
+    run = calls.run(tracker.watch, run_id=run_id)
+    if run is None:
+        return False
+    if run.settled:
+        _details(run)
+    else:
+        _live(run_id)
+    _actions(actor, run)
+    return True
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -208,7 +226,7 @@ def _where(run: RunView) -> str:
 
 
 def _actions(actor: Actor, run: RunView) -> None:
-    again, stop, release, close = st.columns(4)
+    again, stop, release = st.columns(3)
     if actor.may(Permission.INGESTION_RUN):
         again.button(
             "Run again …",
@@ -229,7 +247,6 @@ def _actions(actor: Actor, run: RunView) -> None:
                 args=(run,),
                 width="stretch",
             )
-    close.button("Close", key="ingestion.close", on_click=_close, width="stretch")
 
 
 def _step_functions(run: RunView) -> None:

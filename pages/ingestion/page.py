@@ -64,7 +64,7 @@ elif view == "runs":
     wanted = history_view.ask(actor, environment)
     history_view.chart(wanted)
     history_view.table(history_view.load(wanted), wanted)
-    history_view.chosen(actor)
+    history_view.opened(actor)
 elif view == "mapping":
     mapping_view.draw(actor, environment)
 else:

@@ -12,7 +12,7 @@ from backend.mounts.schemas import EMPTY, Details, OperationView
 from pages.mounts import action_dialogs
 from pages.mounts.filter_bar import Wanted
 from pages.mounts.tables import state_of
-from pages.shared import drawer, rows, status, times
+from pages.shared import drawer, status, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -50,11 +50,14 @@ def _entry(actor: Actor, wanted: Wanted, key: str) -> None:
     _audit(details)
 
 
-def one_operation(actor: Actor, found: OperationView) -> None:
-    """The operation that is marked in the list."""
-    with st.container():
+def one_operation(actor: Actor, wanted: Wanted, operation_id: str) -> None:
+    """The drawer of the operation that is marked in the list."""
+
+    def body() -> None:
+        found = calls.read(explorer.operation, environment=wanted.where, operation_id=operation_id)
         operation(actor, found, key="mounts.chosen", expanded=True)
-        rows.show(found.operation_id, key="mounts.operation")
+
+    drawer.show(f"Operation {escape(operation_id[:8])}", body, parameter="operation")
 
 
 def _buttons(details: Details) -> None:

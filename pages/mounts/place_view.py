@@ -168,6 +168,5 @@ def _operations(actor: Actor, wanted: Wanted, found: PlaceView) -> None:
     filters.put("operation", chosen)
     if page.next_cursor:
         st.caption("The newest 20; the Operations view, filtered by its name, has them all.")
-    if chosen:
-        one = calls.read(explorer.operation, environment=wanted.where, operation_id=chosen)
-        detail_view.one_operation(actor, one)
+    if chosen and not st.query_params.get("entry"):  # one drawer at a time
+        detail_view.one_operation(actor, wanted, chosen)

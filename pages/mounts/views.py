@@ -163,7 +163,4 @@ def operations(actor: Actor, wanted: Wanted) -> None:
             "client."
         )
     if chosen:
-        detail_view.one_operation(
-            actor,
-            calls.read(explorer.operation, environment=wanted.where, operation_id=chosen),
-        )
+        detail_view.one_operation(actor, wanted, chosen)
