@@ -1,6 +1,6 @@
 """What happened inside a run: the steps and graph of an execution, time and memory of a call."""
 
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -40,7 +40,8 @@ def log(lines: tuple[str, ...], *, key: str) -> None:
     if not found:
         st.caption("No line of the log holds that.")
         return
-    st.code("\n".join(found[-200:]), language=None, height=260 if len(found) > 9 else "content")
+    high: Literal["content"] | int = 260 if len(found) > 9 else "content"
+    st.code("\n".join(found[-200:]), language=None, height=high, wrap_lines=True)
 
 
 def _call(run: RunView) -> None:

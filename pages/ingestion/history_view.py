@@ -205,7 +205,7 @@ def _details(run: RunView) -> None:
     execution_view.draw(run)
     execution_view.log(run.log_tail, key="ingestion.log")
     with st.expander("What was sent, and where"):
-        st.code(run.subject, language=None)
+        st.code(run.subject, language=None, wrap_lines=True)
         st.json(json.loads(run.payload))
         st.caption(f"SHA-256 {run.payload_hash}")
         if run.target is not None:

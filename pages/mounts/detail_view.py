@@ -120,7 +120,8 @@ def operation(actor: Actor, found: OperationView, *, key: str, expanded: bool = 
         if found.settled_by:
             st.caption(f"Settled by operation {found.settled_by}")
         st.caption(f"Operation {found.operation_id} · request, secrets masked")
-        st.code(json.dumps(found.request, indent=1, ensure_ascii=False), language="json")
+        asked = json.dumps(found.request, indent=1, ensure_ascii=False)
+        st.code(asked, language="json", wrap_lines=True)
         if found.status in ("unknown", "in_flight") and actor.may(Permission.MOUNTS_WRITE):
             st.button(
                 "Re-check …",

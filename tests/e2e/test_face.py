@@ -1,8 +1,11 @@
 """What every page shares, seen in a browser: the drawer, the strip, the focus, what it costs."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.test_tour import ATHENA
 from tests.fixtures.browser import press, settle, violations
 from tests.fixtures.portal import PASSWORD, Portal
 
@@ -24,6 +27,29 @@ class TestDrawer:
         page.keyboard.press("Escape")
         expect(drawer).to_have_count(0)
         expect(page).to_have_url(portal.url + "/audit")
+
+    @pytest.mark.parametrize("view", ["operations", "runs"])
+    def test_opens_over_lists_that_were_pages_long(
+        self, sandbox_portal: Portal, browser_page: Page, view: str
+    ) -> None:
+        page = browser_page
+        if view == "operations":
+            (one, *_) = sandbox_portal.cli_json("mounts", "operations")["items"]
+            number, address = one["operation_id"], "/mounts?view=operations&operation="
+        else:
+            arguments = ("--dataset-urn", ATHENA.format("financial_data.polygon_prices"))
+            number = sandbox_portal.cli_json("ingest", "run", *arguments)["runId"]
+            address = "/ingestion?view=runs&run="
+        sandbox_portal.sign_in(page)
+        page.goto(sandbox_portal.url + address + number)
+        drawer = page.get_by_role("dialog", name=number[:8])
+        expect(drawer).to_contain_text(number)
+        settle(page)
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        expect(drawer).to_have_count(0)
+        expect(page).not_to_have_url(re.compile(number))
+        expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
 
     def test_steps_back_for_a_question_and_tells_what_came_of_it(
         self, portal: Portal, browser_page: Page

@@ -19,6 +19,11 @@ from tests.fixtures.browser import PATIENCE, new_page, settle, turn
 from tests.fixtures.portal import Portal, running_portal
 
 PNG = "{}.png".format
+#: What was opened comes into view by itself, sooner or later: not here, each page is at its top.
+STAYS = """
+  window.scrollTo_ = Element.prototype.scrollIntoView;
+  Element.prototype.scrollIntoView = () => {}
+"""
 NAMES = (*(view.picture for view in VIEWS if view.picture), "overview-dark", "change")
 
 
@@ -35,6 +40,7 @@ def taken(lived_in: Portal, browser: Browser, tmp_path_factory: pytest.TempPathF
     asked = os.environ.get("SCREENSHOTS_FOLDER")
     folder = Path(asked) if asked else tmp_path_factory.mktemp("images")
     page = new_page(browser, viewport=LAPTOP)
+    page.add_init_script(STAYS)
     lived_in.sign_in(page)
     page.emulate_media(color_scheme="light")
     for view in VIEWS:
@@ -71,8 +77,7 @@ def _one_that_waits(portal: Portal, page: Page) -> None:
     same = page.get_by_text("It would still do the same now.")
     expect(same).to_be_visible(timeout=2 * PATIENCE)
     settle(page)
-    # What is chosen comes into view by itself; how far depends on how soon its table is there.
-    page.get_by_role("heading", name=f"#{change['id']}").evaluate("box => box.scrollIntoView()")
+    page.get_by_role("heading", name=f"#{change['id']}").evaluate("box => scrollTo_.call(box)")
 
 
 @pytest.mark.browser
