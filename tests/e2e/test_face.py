@@ -49,7 +49,7 @@ class TestDrawer:
         page.keyboard.press("Escape")
         expect(drawer).to_have_count(0)
         expect(page).not_to_have_url(re.compile(number))
-        expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+        expect(page.get_by_test_id("stDataFrame").filter(visible=True).first).to_be_visible()
 
     def test_steps_back_for_a_question_and_tells_what_came_of_it(
         self, portal: Portal, browser_page: Page
