@@ -59,6 +59,9 @@ UNUSED = {
     "pydeck/nbextension": "for notebooks",
     "setuptools": "an installer",
     "shapely*": "OpenMetadata's tests of places",
+    "streamlit/static/static/js/DeckGl*": "maps, which no page draws",
+    "streamlit/static/static/js/ECharts*": "charts that no page draws",
+    "streamlit/static/static/js/Plotly*": "charts that no page draws",
     "sympy": "for cfnlint",
 }
 #: The services of moto that the sandbox serves, and what they import. All others go.

@@ -1,6 +1,7 @@
 """What the image leaves out of the packages is never imported by what it is there for."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = Path(str(importlib.util.find_spec("streamlit").origin)).parents[1]  # type: ignore[union-attr]
 
+CHARTS = re.compile(r"\b(plotly_chart|pydeck_chart|st\.map|echarts?_chart)\b")
 #: Run with the paths that are left out, a line each, on stdin; the module to import as argument.
 IMPORT = """
 import importlib, sys
@@ -71,7 +73,11 @@ def _import(module: str, left_out: str, home: Path) -> str:
         "backend.user_sync.connector",
         "metadata.workflow.metadata",
         "backend.sandbox.aws.server",
+        "moto.awslambda_simple.responses",
+        "moto.iam.responses",
+        "moto.logs.responses",
         "moto.stepfunctions.models",
+        "moto.stepfunctions.parser.api",
         "pyarrow.parquet",
         "databricks.sql",
     ],
@@ -80,6 +86,13 @@ def test_it_is_imported_without_what_is_left_out(
     module: str, left_out: str, tmp_path: Path
 ) -> None:
     assert _import(module, left_out, tmp_path) == ""
+
+
+def test_no_page_draws_a_chart_whose_code_is_left_out() -> None:
+    sources = [*(ROOT / "pages").rglob("*.py"), *(ROOT / "auth").rglob("*.py")]
+    drawn = [path.name for path in sources if CHARTS.search(path.read_text(encoding="utf-8"))]
+    assert drawn == []
+    assert CHARTS.search("st.plotly_chart(figure)")
 
 
 def test_what_is_left_out_is_missed(left_out: str, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_every_portal_shows_what_all_workers_counted(
     ended = ("portal_jobs_ended_total", "user_sync.apply", "succeeded")
     _wait(lambda: _figures(second).get(ended) == 1, "the worker's job in a portal's figures")
 
-    jobs = api.get(f"{first.url}/api/jobs?kind=user_sync.apply").json()["jobs"]
+    jobs = api.get(f"{first.url}/api/jobs?kind=user_sync.apply").json()["items"]
     assert [job["worker"].split(":")[1] in {str(each.pid) for each in workers} for job in jobs] == [
         True
     ]
