@@ -128,7 +128,7 @@ def set_favourite(
 
     Raises InvalidInput for what is no dataset's URN, and for too many.
     """
-    access.require(actor, Permission.INGESTION_READ)
+    access.require(actor, Permission.OWN_ACCOUNT)
     urns.parse_dataset(dataset_urn)
     where = connections.environment(session, environment)
     favourites = repository.favourites(session, owner(actor), where.id)

@@ -70,7 +70,7 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
         {"sourceUrn": "urn:li:dataHubIngestionSource:1"},
     ),
     "PUT /api/ingestion/datasets/favourite": (
-        P.INGESTION_READ,
+        P.OWN_ACCOUNT,
         {"datasetUrn": URN, "favourite": True},
     ),
     "GET /api/ingestion/schedules": (P.INGESTION_READ, None),
