@@ -37,6 +37,8 @@ EXPIRES = timedelta(hours=24)
 MAX_PARAMETERS = 8_000_000
 #: Beside the sealed parameters: what those see who could ask for the same.
 DETAILS = "_details"
+#: And what it rested on when it was asked for: a digest each, by its name.
+RESTING = "_resting"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Intent:
     shown: what everybody sees, the resolved target and numbers; no personal values, no secrets.
     beside: more of them, which say how it was asked for and not what is done: in no digest.
     details: what only those see who could ask for the same; sealed as the parameters are.
-    size: users or rows, None when nobody knows. digest: of the plan, preview or mapping behind it.
+    size: users or rows, None when nobody knows. digest: of the plan or preview behind it.
+    rests: what else it rests on that not everybody may read, by its name; only that it moved is
+    said. through: the kinds of connection that it goes through; where they lead is part of it.
     run_id: reserved for its run, when it can be known before; its CarryOut gets it as a parameter.
     environment "": none is configured. environment_id: for what may bear an old name.
     also: other actions that this amounts to; the strictest rule decides.
@@ -62,6 +66,8 @@ class Intent:
     shown: Mapping[str, Any] = field(default_factory=dict)
     size: int | None = None
     digest: str = ""
+    rests: Mapping[str, str] = field(default_factory=dict)
+    through: tuple[str, ...] = ()
     run_id: str = ""
     reason: str = ""
     environment_id: int | None = None
@@ -83,8 +89,16 @@ class Intent:
         ]
         if self.secrets:
             parts.append(_fingerprint(session, self.secrets))
+        resting = self.resting(session, environment_id)
+        if resting:
+            parts.append(resting)
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def resting(self, session: ReadSession, environment_id: int) -> dict[str, str]:
+        """A digest of each thing that it rests on, by its name."""
+        found = {**self.rests, **repository.leads(session, environment_id, self.through)}
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items()}
 
 
 def _fingerprint(session: ReadSession, secrets: Mapping[str, Any]) -> str:
@@ -248,6 +262,7 @@ def _row(
     sealed = {**intent.parameters, **intent.secrets, **intent.beside, **reserved}
     if intent.details:
         sealed[DETAILS] = dict(intent.details)
+    sealed[RESTING] = intent.resting(session, environment_id)
     text = json.dumps(sealed, ensure_ascii=False)
     if len(text) > MAX_PARAMETERS:
         raise InvalidPayload("The change is too large to wait for an approval. Ask in parts.")
@@ -295,7 +310,17 @@ def _moved(session: ReadSession, row: Change, intent: Intent, environment_id: in
         return ["the environment"]
     keys = sorted({*row.shown, *intent.shown})
     differ = [key for key in keys if row.shown.get(key) != intent.shown.get(key)]
+    then, now = opened(row).get(RESTING, {}), intent.resting(session, environment_id)
+    differ += [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
     return [f"the {key.replace('_', ' ')}" for key in differ] or ["what it rests on"]
+
+
+def opened(row: Change) -> dict[str, Any]:
+    """The sealed parameters and what is beside them; {} when the request has ended."""
+    if not row.ciphertext:
+        return {}
+    text = secret_store.get_vault().decrypt(row.ciphertext, binding=binding(row.digest))
+    return dict(json.loads(text))
 
 
 def subject(row: Change) -> str:

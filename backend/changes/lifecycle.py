@@ -1,6 +1,5 @@
 """From the last approval to the end of the work: carried out once, or refused with the reason."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ from backend.accounts.identity import Identity
 from backend.changes import actions, gate, repository, told
 from backend.changes.actions import Action, Begun
 from backend.changes.schemas import Preview
-from backend.core import access, audit, secret_store
+from backend.core import access, audit
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import (
@@ -83,19 +82,15 @@ def prepared(session: ReadSession, row: Change) -> Call | str:
     actor = requester(session, row).actor
     if actor is None or not actor.may(action.permission):
         return f"{row.requester_name}, who asked, may not do this any more."
-    parameters = _opened(row)
-    parameters.pop(gate.DETAILS, None)
+    parameters = gate.opened(row)
+    for beside in (gate.DETAILS, gate.RESTING):
+        parameters.pop(beside, None)
     return Call(action, actor, environment, parameters)
 
 
 def details(row: Change) -> dict[str, Any]:
     """What those see of it who could ask for the same; {} when it has ended."""
-    return dict(_opened(row).get(gate.DETAILS, {})) if row.ciphertext else {}
-
-
-def _opened(row: Change) -> dict[str, Any]:
-    text = secret_store.get_vault().decrypt(row.ciphertext, binding=gate.binding(row.digest))
-    return dict(json.loads(text))
+    return dict(gate.opened(row).get(gate.DETAILS, {}))
 
 
 def send(session: WriteSession, actor: Actor, row: Change) -> None:

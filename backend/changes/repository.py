@@ -1,16 +1,19 @@
 """All SQL of change control."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import aliased
 
+from backend.connections import rules
+from backend.connections.kinds import KINDS
 from backend.core.access import Actor
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import NotFound
 from backend.models.changes import Change, ChangePolicy, ChangeStep
-from backend.models.connections import Environment
+from backend.models.connections import Connection, Environment
 
 #: States in which nothing is decided or nothing has ended.
 OPEN = ("waiting", "approved", "running")
@@ -32,6 +35,21 @@ def environment_id(session: ReadSession, name: str) -> int:
 def environment_name(session: ReadSession, number: int) -> str | None:
     """The name it has now; None when it was deleted."""
     return session.scalar(select(Environment.name).where(Environment.id == number))
+
+
+def leads(session: ReadSession, number: int, names: Sequence[str]) -> dict[str, str]:
+    """Where an environment's connections of these kinds lead, by what people call them."""
+    if not names:
+        return {}
+    query = select(Connection).where(
+        Connection.environment_id == number, Connection.kind.in_(names)
+    )
+    return {
+        f"address of {KINDS[row.kind].label}": json.dumps(
+            rules.sent_to(KINDS[row.kind], row.settings), sort_keys=True
+        )
+        for row in session.scalars(query)
+    }
 
 
 def get(session: ReadSession, change_id: int) -> Change:

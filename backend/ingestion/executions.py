@@ -131,7 +131,7 @@ def _begin(session: WriteSession, actor: Actor, run_id: str) -> tuple[IngestionR
             subject,
             parameters={"redriven": run_id},
             shown={"run": run_id, "dataset": subject},
-            digest=hashlib.sha256(row.execution_arn.encode()).hexdigest(),
+            rests={"execution": row.execution_arn},
         ),
     )
     if not tracker.take_again(session, row):

@@ -117,7 +117,9 @@ def run_source(
     access.require_to_ask(actor, Permission.INGESTION_RUN)
     where = connections.environment(session, environment)
     given = {"source_urn": source_urn, "name": name}
-    gate.check(session, actor, gate.Intent(RUN, where.name, name or source_urn, given, given))
+    subject = name or source_urn
+    intent = gate.Intent(RUN, where.name, subject, given, given, through=("datahub",))
+    gate.check(session, actor, intent)
     subject = f"{name or source_urn} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
     audit.record(session, actor, ACTION, subject=source_urn, phase="intent")

@@ -120,7 +120,9 @@ def run_recipe(
     shown = {key: value for key, value in given.items() if key not in secret}
     # Parameters of a request are sealed at rest, what is shown to approvers has no secret.
     asked = {"name": name, "values": given}
-    gate.check(session, actor, gate.Intent(RUN, where.name, name, asked, asked | {"values": shown}))
+    told, rests = asked | {"values": shown}, {"recipe": view.text}
+    intent = gate.Intent(RUN, where.name, name, asked, told, rests=rests, through=("datahub",))
+    gate.check(session, actor, intent)
     subject = f"{name} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
     arguments: dict[str, Any] = {"name": name, "environment": where.name, "values": shown}

@@ -41,6 +41,7 @@ from backend.ingestion.schemas import (
     RunView,
 )
 from backend.integrations.aws import names
+from backend.integrations.aws.config import AwsConfig
 from backend.models.ingestion import IngestionRun
 
 #: How long a repeated request waits for AWS's answer to the first one.
@@ -72,16 +73,17 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
     _notice_redrive(database, context, request)
     try:
         with database.write() as session:
-            gate.check(session, actor, _intent(request, row))
+            gate.check(session, actor, _intent(request, row, context.aws))
             _insert(session, actor, row)
     except IntegrityError:
         return _lost_race(database, actor, context, request, row.active_key or "")
     return dispatch.send(database, actor, context, row)
 
 
-def _intent(request: Request, row: IngestionRun) -> gate.Intent:
-    """AWS names are in the digest only: not everybody who may look at changes may read them."""
+def _intent(request: Request, row: IngestionRun, account: AwsConfig) -> gate.Intent:
+    """AWS names stay out of what is shown: not everybody who may look at changes may read them."""
     target = [row.target_kind, row.target, row.rule, row.rule_source, row.rule_pattern]
+    target += [account.region, account.endpoint_url, account.role_arn, account.access_key_id]
     return gate.Intent(
         action=RUN,
         environment=row.environment_name,
@@ -97,7 +99,7 @@ def _intent(request: Request, row: IngestionRun) -> gate.Intent:
             "rerun_of": row.rerun_of,
         },
         shown={"dataset": row.dataset_urn, "job": row.job_urn or "", "rule": row.rule},
-        digest=hashlib.sha256(json.dumps(target).encode()).hexdigest(),
+        rests={"target": json.dumps(target)},
         run_id=row.run_id,
         reason=row.reason,
     )

@@ -269,7 +269,13 @@ def _check(
     shown = {"entry": subject, **decided}
     name = f"mounts.{kind}"
     intent = gate.Intent(
-        name, where.environment, subject, request or {}, shown, environment_id=where.environment_id
+        name,
+        where.environment,
+        subject,
+        request or {},
+        shown,
+        through=settings.THROUGH,
+        environment_id=where.environment_id,
     )
     gate.check(session, actor, intent)
 

@@ -147,6 +147,7 @@ def _check(
         {"host": wanted.host, "entries": size, "evidence": wanted.evidence},
         size=size,
         digest=wanted.digest,
+        through=settings.THROUGH,
         environment_id=where.environment_id,
     )
     host_work.check(database, actor, intent, AUDIT, "entries", audited=audited)

@@ -23,6 +23,10 @@ from backend.mounts.ledger import PortalLedger
 QUERY_SECONDS = 5
 
 
+#: The connections that every operation goes through.
+THROUGH = ("ledger", "rabbitmq")
+
+
 @dataclass(frozen=True)
 class DmsSettings:
     """environment: "" and id 0 when only the DMS_* settings are used."""

@@ -193,6 +193,7 @@ def _check(
         {"host": host, "mounts": size},
         size=size,
         digest=wanted.digest,
+        through=settings.THROUGH,
         environment_id=where.environment_id,
     )
     host_work.check(database, actor, intent, AUDIT, "mounts", audited=audited)

@@ -161,7 +161,8 @@ def _intent(
             "clean_up": how.clean_up,
         },
         size=rows,
-        digest=fingerprint,
+        rests={"key of the tokens": fingerprint},
+        through=(source.engine,),
     )
 
 
