@@ -116,8 +116,8 @@ def run_recipe(
     access.require_to_ask(actor, Permission.INGESTION_RUN)
     where = connections.environment(session, environment)
     given = checked(session, name, values or {}, where.name)
-    secret = _view(recipe_path(name)).secret
-    shown = {key: value for key, value in given.items() if key not in secret}
+    view = _view(recipe_path(name))
+    shown = {key: value for key, value in given.items() if key not in view.secret}
     # Parameters of a request are sealed at rest, what is shown to approvers has no secret.
     asked = {"name": name, "values": given}
     told, rests = asked | {"values": shown}, {"recipe": view.text}
@@ -126,7 +126,7 @@ def run_recipe(
     subject = f"{name} on {where.name}"
     only_one(session, actor, where.id, KIND, subject)
     arguments: dict[str, Any] = {"name": name, "environment": where.name, "values": shown}
-    hidden = {key: value for key, value in given.items() if key in secret}
+    hidden = {key: value for key, value in given.items() if key in view.secret}
     if hidden:
         arguments["sealed"] = f"{_SEALED}{secrets.token_hex(12)}"
         secret_store.drop_older(session, _SEALED, clock.now() - _NEVER_TAKEN)
