@@ -1,7 +1,8 @@
 """`python -m backend accounts` and `python -m backend tokens`."""
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -13,6 +14,8 @@ from backend.core.access import Actor, Role
 from backend.core.database import WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
+
+T = TypeVar("T")
 
 app = new_app("Accounts: who may sign in, with which role.")
 tokens_app = new_app("API tokens.")
@@ -93,18 +96,14 @@ def role_(
     as_json: Json = False,
 ) -> None:
     """Give an account another role."""
-    with cli.unit_write() as (session, actor):
-        view = service.get_by_name(session, actor, name=name)
-        view = service.set_role(session, actor, account_id=view.id, role=role, version=view.version)
+    view = _change(name, service.set_role, role=role)
     cli.emit(view, as_json, f"Account {view.name} has the role {view.role} now.")
 
 
 @app.command("reset-password")
 def reset_password(name: Name) -> None:
     """Give an account a random password, printed alone on the last line; ends its sessions."""
-    with cli.unit_write() as (session, actor):
-        view = service.get_by_name(session, actor, name=name)
-        made = service.reset_password(session, actor, account_id=view.id, version=view.version)
+    made = _change(name, service.reset_password)
     typer.echo(f"The new password of {made.account.name}, shown only this once:", err=True)
     typer.echo(made.raw)
 
@@ -112,9 +111,7 @@ def reset_password(name: Name) -> None:
 @app.command("reset-second-factor")
 def reset_second_factor(name: Name, as_json: Json = False) -> None:
     """Remove an account's second factor (app and recovery codes lost); ends its sessions."""
-    with cli.unit_write() as (session, actor):
-        view = service.get_by_name(session, actor, name=name)
-        view = service.reset_second_factor(session, actor, account_id=view.id, version=view.version)
+    view = _change(name, service.reset_second_factor)
     cli.emit(view, as_json, f"The second factor of {view.name} is removed.")
 
 
@@ -143,9 +140,7 @@ def rename(
     as_json: Json = False,
 ) -> None:
     """Give an account another name; it then no longer follows the identity provider."""
-    with cli.unit_write() as (session, actor):
-        view = service.get_by_name(session, actor, name=name)
-        view = lifecycle.rename(session, actor, account_id=view.id, name=new, version=view.version)
+    view = _change(name, lifecycle.rename, name=new)
     cli.emit(view, as_json, f"The account is named {view.name} now.")
 
 
@@ -157,16 +152,7 @@ def link(
     as_json: Json = False,
 ) -> None:
     """Let a person of an identity provider open an account."""
-    with cli.unit_write() as (session, actor):
-        view = service.get_by_name(session, actor, name=name)
-        view = lifecycle.link(
-            session,
-            actor,
-            account_id=view.id,
-            issuer=issuer,
-            subject=subject,
-            version=view.version,
-        )
+    view = _change(name, lifecycle.link, issuer=issuer, subject=subject)
     cli.emit(view, as_json, f"Account {view.name} is linked to a person of {issuer}.")
 
 
@@ -189,11 +175,7 @@ def unlink(
     as_json: Json = False,
 ) -> None:
     """Take an identity from an account and end its sessions."""
-    with cli.unit_write() as (session, actor):
-        view = service.get_by_name(session, actor, name=name)
-        view = lifecycle.unlink(
-            session, actor, account_id=view.id, identity_id=identity_id, version=view.version
-        )
+    view = _change(name, lifecycle.unlink, identity_id=identity_id)
     cli.emit(view, as_json, f"Account {view.name} is opened by one identity less.")
 
 
@@ -323,6 +305,13 @@ def revoke_token(
     with cli.unit_write() as (session, actor):
         view = api_tokens.revoke(session, actor, token_id=token_id)
     typer.echo(f"API token {view.name} is revoked.")
+
+
+def _change(account: str, change: Callable[..., T], **arguments: Any) -> T:
+    """What `change` makes of the account of that name, as it is now."""
+    with cli.unit_write() as (session, actor):
+        now = service.get_by_name(session, actor, name=account)
+        return change(session, actor, account_id=now.id, version=now.version, **arguments)
 
 
 def _set_disabled(name: str, *, disabled: bool, as_json: bool, revoke_tokens: bool = False) -> None:

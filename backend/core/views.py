@@ -1,6 +1,26 @@
 """What services hand out: the same frozen model for page, command line and REST."""
 
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def of_row(kind: type[T], row: object, /, **more: Any) -> T:
+    """A dataclass made of the attributes of `row` that bear its fields' names, and of `more`."""
+    names = _fields(kind) - more.keys()
+    return kind(**{name: getattr(row, name) for name in names if hasattr(row, name)}, **more)
+
+
+@functools.cache
+def _fields(kind: "type[DataclassInstance]") -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 class View(BaseModel):

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select
 from backend.core import clock
 from backend.core.audit import AuditEvent
 from backend.core.database import ReadSession, WriteSession
+from backend.core.views import of_row
 from backend.models.connections import Environment
 from backend.models.mounts import MountOrphan, MountRequestBox, MountTarget, MountWatch
 from backend.mounts.place_schemas import Side
@@ -70,17 +71,7 @@ def all_requests_locked(session: WriteSession) -> list[MountRequestBox]:
 
 
 def target_view(row: MountTarget) -> TargetView:
-    return TargetView(
-        id=row.id,
-        target_id=row.target_id,
-        type=row.type,
-        filesystem_export=row.filesystem_export,
-        mount_path=row.mount_path,
-        nfs_mount_opts=row.nfs_mount_opts,
-        secret_set=bool(row.secret_ref),
-        updated_at=row.updated_at,
-        updated_by=row.updated_by,
-    )
+    return of_row(TargetView, row, secret_set=bool(row.secret_ref))
 
 
 def list_targets(session: ReadSession, environment_id: int, limit: int = 500) -> list[MountTarget]:
@@ -143,8 +134,7 @@ def list_watches(session: ReadSession, limit: int = 200) -> list[WatchView]:
 
 
 def watch_view(row: MountWatch) -> WatchView:
-    fields = {name: getattr(row, name) for name in WatchView.__dataclass_fields__}
-    return WatchView(**fields)
+    return of_row(WatchView, row)
 
 
 def forget_environments(session: WriteSession, kept: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from backend.connections import resolve
 from backend.core.access import Permission, require
-from backend.core.errors import NotFound, PortalError
+from backend.core.errors import PortalError
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import Dataset
 from backend.jobs.registry import JobContext
@@ -104,7 +104,7 @@ def _differences(
     ctx: JobContext, client: DataHubClient, environment: str, dataset: str, past: _Past
 ) -> Iterator[Difference]:
     try:
-        known = _dataset(client, dataset)
+        known = sources.find_dataset(client, dataset)
         tagged = _tagged(known) if known and tags.DONE in known.tags and not past.columns else []
         names = past.columns or tagged
         if not names:
@@ -232,13 +232,6 @@ def _of_proof(
 def _restore(client: DataHubClient, view: RunView, proof: str) -> None:
     client.set_custom_property(view.dataset, tags.LAST_RUN_PROPERTY, proof)
     write_back.keep(client, view)
-
-
-def _dataset(client: DataHubClient, dataset: str) -> Dataset | None:
-    try:
-        return client.dataset(dataset)
-    except NotFound:
-        return None
 
 
 def _tagged(dataset: Dataset) -> list[str]:

@@ -192,7 +192,7 @@ def run(
     chosen = list(tables.items())[:MAX_PREVIEWS]
     items = []
     for number, (urn, names) in enumerate(chosen):
-        ctx.progress(number, len(chosen), note=_table(urn))
+        ctx.progress(number, len(chosen), note=sources.name_of(urn))
         items.append(_previewed(ctx, urn, names, environment).model_dump(mode="json"))
     more = len(tables) - len(chosen)
     note = f"{more} more tables were not previewed." if more else ""
@@ -200,7 +200,7 @@ def run(
 
 
 def _previewed(ctx: JobContext, urn: str, names: list[str], environment: str) -> CopyPreview:
-    seen = CopyPreview(dataset=urn, table=_table(urn), columns=tuple(names))
+    seen = CopyPreview(dataset=urn, table=sources.name_of(urn), columns=tuple(names))
     try:
         report = preview.preview(
             ctx.database, ctx.actor, dataset=urn, columns=names, environment=environment
@@ -236,7 +236,7 @@ def _beside(search: _Search, here: ColumnRef) -> Iterator[tuple[ColumnRef, Via, 
             search.cut = True
             return
         _ask(search, here.dataset)
-    where = f"{detection.column_of(here.path)} of {_table(here.dataset)}"
+    where = f"{detection.column_of(here.path)} of {sources.name_of(here.dataset)}"
     for other, way in search.next[here].items():
         yield other, "lineage", f"{way} {where}"
     for urn in search.asked[here.dataset]:
@@ -311,7 +311,7 @@ def _shown(
         of, via, reason = search.found[ref]
         yield Copy(
             dataset=ref.dataset,
-            table=_table(ref.dataset),
+            table=sources.name_of(ref.dataset),
             column=detection.column_of(ref.path),
             of=detection.column_of(of),
             via=via,
@@ -326,13 +326,6 @@ def _problem(session: ReadSession, urn: str, environment: str) -> str:
     except PortalError as exc:
         return exc.message
     return "" if source.runnable else f"{sources.NOT_CONFIGURED}."
-
-
-def _table(urn: str) -> str:
-    try:
-        return parse_dataset(urn).name
-    except InvalidInput:
-        return urn
 
 
 def _subject(environment: str, dataset: str) -> str:

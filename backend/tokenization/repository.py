@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from backend.core import newest
 from backend.core.database import ReadSession, WriteSession
+from backend.core.views import of_row
 from backend.models import TokenizationRun, TokenizationTag
 from backend.tokenization.errors import RunNotFound
 from backend.tokenization.schemas import (
@@ -37,27 +38,15 @@ def choices(row: TokenizationRun) -> tuple[ColumnChoice, ...]:
 
 
 def view(row: TokenizationRun) -> RunView:
-    return RunView(
-        id=row.id,
-        dataset=row.dataset,
-        environment=row.environment,
-        engine=row.engine,
+    return of_row(
+        RunView,
+        row,
         table=row.source_table,
         state=RunState(row.state),
         trigger=Trigger(row.trigger_kind),
         columns=choices(row),
-        scheme=row.scheme,
-        rows_scanned=row.rows_scanned,
-        rows_updated=row.rows_updated,
-        details=row.details,
         actor=row.actor_name,
-        job_id=row.job_id,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
         write_back=WriteBackState(row.write_back),
-        write_back_details=row.write_back_details,
-        write_back_at=row.write_back_at,
         method=Method(row.method or Method.IN_PLACE),
         clean_up=CleanUpState(row.clean_up or ""),
         clean_up_details=row.clean_up_details or "",
@@ -125,11 +114,17 @@ def latest_succeeded(
 
 
 def any_succeeded(session: ReadSession, environment_id: int) -> bool:
-    query = select(TokenizationRun.id).where(
+    return session.scalars(_succeeded(environment_id).limit(1)).first() is not None
+
+
+def _succeeded(environment_id: int, *which: ColumnElement[bool]) -> Select[tuple[TokenizationRun]]:
+    """The successful runs of an environment, newest first."""
+    query = select(TokenizationRun).where(
         TokenizationRun.environment_id == environment_id,
         TokenizationRun.state == RunState.SUCCEEDED,
+        *which,
     )
-    return session.scalar(query.limit(1)) is not None
+    return query.order_by(TokenizationRun.id.desc())
 
 
 def tokenized(session: ReadSession, environment_id: int, dataset: str) -> dict[str, ColumnChoice]:
@@ -137,16 +132,8 @@ def tokenized(session: ReadSession, environment_id: int, dataset: str) -> dict[s
 
     scheme: the column's own, or "" where it was that of the environment.
     """
-    rows = session.scalars(
-        select(TokenizationRun)
-        .where(
-            TokenizationRun.environment_id == environment_id,
-            TokenizationRun.dataset == dataset,
-            TokenizationRun.state == RunState.SUCCEEDED,
-        )
-        .order_by(TokenizationRun.id.desc())
-        .limit(1_000)
-    )
+    runs = _succeeded(environment_id, TokenizationRun.dataset == dataset)
+    rows = session.scalars(runs.limit(1_000))
     found: dict[str, ColumnChoice] = {}
     for row in rows:
         for choice in choices(row):
@@ -158,17 +145,7 @@ def tokenized(session: ReadSession, environment_id: int, dataset: str) -> dict[s
 
 def list_succeeded(session: ReadSession, environment_id: int) -> list[TokenizationRun]:
     """The successful runs of an environment, newest first, at most 10,000."""
-    return list(
-        session.scalars(
-            select(TokenizationRun)
-            .where(
-                TokenizationRun.environment_id == environment_id,
-                TokenizationRun.state == RunState.SUCCEEDED,
-            )
-            .order_by(TokenizationRun.id.desc())
-            .limit(10_000)
-        )
-    )
+    return list(session.scalars(_succeeded(environment_id).limit(10_000)))
 
 
 def latest_ended(session: ReadSession, row: TokenizationRun) -> TokenizationRun:
@@ -201,33 +178,20 @@ def last_ended(
 
 def last_fingerprint(session: ReadSession, environment_id: int, dataset: str) -> str | None:
     """Which key the last successful run on the dataset used."""
-    return session.scalars(
-        select(TokenizationRun.key_fingerprint)
-        .where(
-            TokenizationRun.environment_id == environment_id,
-            TokenizationRun.dataset == dataset,
-            TokenizationRun.state == RunState.SUCCEEDED,
-            func.coalesce(TokenizationRun.rows_updated, 1) > 0,  # NULL: nobody knows any more
-        )
-        .order_by(TokenizationRun.id.desc())
-        .limit(1)
-    ).one_or_none()
+    changed = func.coalesce(TokenizationRun.rows_updated, 1) > 0  # NULL: nobody knows any more
+    runs = _succeeded(environment_id, TokenizationRun.dataset == dataset, changed)
+    row = session.scalars(runs.limit(1)).first()
+    return row.key_fingerprint if row is not None else None
 
 
 def pace(session: ReadSession, environment_id: int, engine: str, method: str) -> float | None:
     """Seconds per row of the newest run that changed enough rows to tell; None without one."""
-    row = session.scalars(
-        select(TokenizationRun)
-        .where(
-            TokenizationRun.environment_id == environment_id,
-            TokenizationRun.engine == engine,
-            TokenizationRun.method == method,
-            TokenizationRun.state == RunState.SUCCEEDED,
-            TokenizationRun.rows_updated >= ENOUGH_ROWS,
-        )
-        .order_by(TokenizationRun.id.desc())
-        .limit(1)
-    ).one_or_none()
+    telling = (
+        TokenizationRun.engine == engine,
+        TokenizationRun.method == method,
+        TokenizationRun.rows_updated >= ENOUGH_ROWS,
+    )
+    row = session.scalars(_succeeded(environment_id, *telling).limit(1)).first()
     if row is None or row.started_at is None or row.finished_at is None or not row.rows_scanned:
         return None
     return (row.finished_at - row.started_at).total_seconds() / row.rows_scanned

@@ -9,10 +9,11 @@ from backend.connections.schemas import ConnectionConfig, EnvironmentView
 from backend.connections.secrets import ensure_tokenization_key
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database, ReadSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, NotFound
 from backend.core.settings import get_settings
 from backend.integrations.databricks.client import DatabricksConfig, from_connection, from_settings
 from backend.integrations.datahub.client import DataHubClient
+from backend.integrations.datahub.schemas import Dataset
 from backend.integrations.datahub.urns import parse_dataset
 from backend.models import TokenizationRun
 from backend.tokenization.schemas import TableName
@@ -154,6 +155,14 @@ def split_name(name: str, database: str, *, schemas: bool = True) -> TableName |
     return None
 
 
+def name_of(dataset: str) -> str:
+    """The table's name as the URN spells it; the whole URN where it cannot be read."""
+    try:
+        return parse_dataset(dataset).name
+    except InvalidInput:
+        return dataset
+
+
 def _environments(session: ReadSession, name: str | None) -> Iterator[EnvironmentView]:
     if name:
         yield resolve.environment(session, name)
@@ -221,6 +230,14 @@ def tokenizer(
     with database.write() as session:
         key = ensure_tokenization_key(session, actor, environment_id=source.environment.id)
     return Tokenizer(source.scheme, key, schemes or {})
+
+
+def find_dataset(client: DataHubClient, dataset: str) -> Dataset | None:
+    """What DataHub says about it; None when it does not know it."""
+    try:
+        return client.dataset(dataset)
+    except NotFound:
+        return None
 
 
 def datahub_client(config: ConnectionConfig) -> DataHubClient:

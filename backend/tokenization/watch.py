@@ -14,7 +14,7 @@ from backend.connections.schemas import ConnectionConfig
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.core.errors import Conflict, NotFound, PortalError, UpstreamError, Waiting
+from backend.core.errors import Conflict, PortalError, UpstreamError, Waiting
 from backend.core.log import get_logger
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import Dataset
@@ -146,7 +146,7 @@ def _forget_gone(
     """Forget the tags that were taken off. The search index lags, so the dataset itself is read."""
     for dataset in sorted(missing):
         try:
-            found = _dataset(client, dataset)
+            found = sources.find_dataset(client, dataset)
             gone = found is None or not _is_tagged(found)
             if found is not None and gone:
                 refusal.withdraw(client, found)
@@ -167,7 +167,7 @@ def _answer(
     trigger: Trigger,
 ) -> Answer | None:
     environment = config.environment
-    current = _dataset(client, dataset)
+    current = sources.find_dataset(client, dataset)
     if current is None or not _is_tagged(current):
         return None
     refused = _reopen(database, environment.id, current)
@@ -285,13 +285,6 @@ def _refuse(
         refusal.write(client, current, found)
     except PortalError as exc:
         log.warning("A refusal is not in DataHub.", dataset=current.urn, error=exc.message)
-
-
-def _dataset(client: DataHubClient, dataset: str) -> Dataset | None:
-    try:
-        return client.dataset(dataset)
-    except NotFound:
-        return None
 
 
 def _is_tagged(found: Dataset) -> bool:

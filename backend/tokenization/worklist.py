@@ -224,7 +224,7 @@ def _items(
         if row.environment_id == environment_id
     )
     for urn, columns in tagged.columns.items():
-        yield WorkItem(dataset=urn, table=_table(urn), status="tagged", columns=columns)
+        yield WorkItem(dataset=urn, table=sources.name_of(urn), status="tagged", columns=columns)
     for row in repository.latest_succeeded(session, environment_id):
         yield _of_run(row, "done", row.finished_at)
 
@@ -248,7 +248,7 @@ def _waiting(
         if row.note:
             yield WorkItem(
                 dataset=row.dataset,
-                table=_table(row.dataset),
+                table=sources.name_of(row.dataset),
                 status="waiting",
                 reason=row.note,
                 since=row.seen_at,
@@ -270,7 +270,7 @@ def _drifted(session: ReadSession, actor: Actor, name: str) -> Iterator[WorkItem
         if each["finding"] != check.NOT_CHECKED and each["dataset"] not in mended:
             yield WorkItem(
                 dataset=each["dataset"],
-                table=_table(each["dataset"]),
+                table=sources.name_of(each["dataset"]),
                 status="drifted",
                 columns=tuple(each["columns"]),
                 rows_plain=each["rows_plain"],
@@ -289,10 +289,3 @@ def _of_run(row: TokenizationRun, status: Status, since: datetime | None) -> Wor
         since=since,
         run_id=row.id,
     )
-
-
-def _table(urn: str) -> str:
-    try:
-        return parse_dataset(urn).name
-    except InvalidInput:
-        return urn

@@ -9,6 +9,7 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
+from backend.core.views import of_row
 from backend.models import SyncDomainMap
 from backend.user_sync.domain_names import folded
 from backend.user_sync.schemas import DomainMapView
@@ -94,12 +95,4 @@ def _rows(
 
 
 def _view(row: SyncDomainMap) -> DomainMapView:
-    return DomainMapView(
-        id=row.id,
-        said=row.said,
-        domain=row.domain,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        ended_at=row.ended_at,
-        ended_by=row.ended_by or "",
-    )
+    return of_row(DomainMapView, row, ended_by=row.ended_by or "")

@@ -108,7 +108,7 @@ def list_plans(
 ) -> tuple[PlanView, ...]:
     """Newest first; environment None: of all environments."""
     access.require(actor, Permission.USER_SYNC_READ)
-    _check_limit(limit)
+    check_limit(limit)
     found = resolve.environment(session, environment).id if environment else None
     return tuple(repository.list_plans(session, environment_id=found, limit=limit, before=before))
 
@@ -124,7 +124,7 @@ def list_rows(
 ) -> RowPage:
     """Rows of a plan in the directory's order, at most 1,000 a page."""
     access.require(actor, Permission.USER_SYNC_READ)
-    _check_limit(limit)
+    check_limit(limit)
     plan = repository.get_plan(session, plan_id)
     return row_repository.page(
         session, plan, wanted or RowFilter(), offset=max(0, offset), limit=limit
@@ -190,7 +190,8 @@ def waiting(session: ReadSession, actor: Actor) -> tuple[Waiting, ...]:
     return tuple(found)
 
 
-def _check_limit(limit: int) -> None:
+def check_limit(limit: int) -> None:
+    """Raises InvalidInput."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
 

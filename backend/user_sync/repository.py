@@ -7,6 +7,7 @@ from sqlalchemy import Select, delete, func, or_, select
 
 from backend.core import clock
 from backend.core.database import ReadSession, WriteSession
+from backend.core.views import of_row
 from backend.models import SyncPlan, SyncRun
 from backend.user_sync.errors import PlanNotFound
 from backend.user_sync.schemas import PlanView
@@ -44,29 +45,13 @@ def list_plans(
 
 
 def _plan_view(row: SyncPlan, run_id: int | None, now: datetime) -> PlanView:
-    return PlanView(
-        id=row.id,
-        environment_id=row.environment_id,
-        environment=row.environment,
-        state=row.state,  # type: ignore[arg-type]  # written from a Literal, read back as str
-        origin=row.origin,
-        reverts_run_id=row.reverts_run_id,
-        error=row.error,
-        actor_name=row.actor_name,
-        created_at=row.created_at,
-        ready_at=row.ready_at,
-        expires_at=row.expires_at,
+    return of_row(
+        PlanView,
+        row,
         expired=row.expires_at is not None and row.expires_at <= now,
-        host_port=row.host_port,
-        server_version=row.server_version,
-        directory_count=row.directory_count,
-        listed_count=row.listed_count,
-        matched_count=row.matched_count,
         kinds=dict(row.kinds),
         fields=dict(row.fields),
         domain_names=tuple(row.domain_names),
-        digest=row.digest,
-        job_id=row.job_id,
         run_id=run_id,
     )
 

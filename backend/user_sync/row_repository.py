@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 
 from backend.core.database import Database, ReadSession, Turns, WriteSession
+from backend.core.views import of_row
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
 from backend.models import SyncPlan, SyncRow
@@ -307,25 +308,14 @@ def findable(text: str) -> str:
 
 
 def row_view(row: SyncRow, host_port: str) -> RowView:
-    return RowView(
-        plan_id=row.plan_id,
-        position=row.position,
-        kind=row.kind,  # type: ignore[arg-type]  # written from a Literal, read back as str
-        reason=row.reason,
-        email=row.email,
-        user_id=row.user_id,
-        user_name=row.user_name,
+    return of_row(
+        RowView,
+        row,
         user_url=user_url(host_port, row.user_name) if row.user_name else None,
-        version=row.version,
-        updated_at=row.updated_at,
-        old_name=row.old_name,
         new_name=row.old_name if row.new_name is None and not row.sets_name else row.new_name,
-        sets_name=row.sets_name,
-        look_alike=row.look_alike,
         old_domains=refs(row.old_domains),
         new_domains=refs(row.new_domains if row.sets_domains else row.old_domains),
         inherited=refs(row.inherited),
-        sets_domains=row.sets_domains,
         texts=loaded(row.texts),
         unknown=tuple(row.unknown.split("\n")) if row.unknown else (),
     )

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, tuple_
 
 from backend.core import clock
 from backend.core.database import Database, ReadSession, Turns, WriteSession
+from backend.core.views import of_row
 from backend.models import SyncIgnore, SyncSettings
 from backend.user_sync.comparing import Ignores
 from backend.user_sync.schemas import IgnoreView, Settings, SettingsView
@@ -23,15 +24,7 @@ def settings_view(session: ReadSession, environment_id: int, environment: str) -
         return SettingsView(environment, Settings(), None, None, None, None, "")
     known = {field.name for field in fields(Settings)}
     options = {key: value for key, value in row.options.items() if key in known}
-    return SettingsView(
-        environment=environment,
-        settings=Settings(**options),
-        last_good_count=row.last_good_count,
-        last_good_at=row.last_good_at,
-        next_plan_at=row.next_plan_at,
-        updated_at=row.updated_at,
-        updated_by=row.updated_by,
-    )
+    return of_row(SettingsView, row, environment=environment, settings=Settings(**options))
 
 
 def save_settings(
@@ -106,20 +99,7 @@ def drop_outdated(
 
 def list_ignores(session: ReadSession, environment_id: int) -> tuple[IgnoreView, ...]:
     """Newest first."""
-    return tuple(
-        IgnoreView(
-            id=row.id,
-            environment_id=row.environment_id,
-            user_id=row.user_id,
-            email=row.email,
-            field=row.field,
-            difference=row.difference,
-            author=row.author,
-            reason=row.reason,
-            created_at=row.created_at,
-        )
-        for row in _ignores(session, environment_id)
-    )
+    return tuple(of_row(IgnoreView, row) for row in _ignores(session, environment_id))
 
 
 def _ignores(session: ReadSession, environment_id: int) -> list[SyncIgnore]:

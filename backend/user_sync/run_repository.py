@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from backend.core import clock, metrics
 from backend.core.database import ReadSession, WriteSession, after_commit, database_now
+from backend.core.views import of_row
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
@@ -25,6 +26,8 @@ from backend.user_sync.writing import Change, Outcome
 STALE = timedelta(seconds=120)
 #: States of an item that is still to be sent, or whose answer is awaited.
 OPEN_ITEMS = ("pending", "sending")
+#: What an item was asked for.
+_ROW = (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position)
 
 
 def get_run(session: ReadSession, run_id: int, *, lock: bool = False) -> SyncRun:
@@ -88,22 +91,8 @@ def view(session: ReadSession, row: SyncRun, *, reused: bool = False) -> RunView
         .where(SyncItem.run_id == row.id)
         .group_by(SyncItem.state)
     )
-    return RunView(
-        id=row.id,
-        plan_id=row.plan_id,
-        environment_id=row.environment_id,
-        environment=row.environment,
-        state=row.state,  # type: ignore[arg-type]  # written from a Literal, read back as str
-        note=row.note,
-        job_id=row.job_id,
-        actor_name=row.actor_name,
-        total=row.total,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        counts={str(state): int(count) for state, count in counted},
-        reused=reused,
-    )
+    counts = {str(state): int(count) for state, count in counted}
+    return of_row(RunView, row, counts=counts, reused=reused)
 
 
 def add_items(
@@ -168,10 +157,7 @@ def next_changes(
     """(position, change) of the items in this state, in order."""
     query = (
         select(SyncItem.position, SyncRow)
-        .join(
-            SyncRow,
-            (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position),
-        )
+        .join(SyncRow, _ROW)
         .where(SyncItem.run_id == run_id, SyncItem.state == state, SyncItem.position > after)
         .order_by(SyncItem.position)
         .limit(limit)
@@ -187,10 +173,7 @@ def open_rows_of(
     for start in range(0, len(users), 500):
         query = (
             select(SyncItem, SyncRow)
-            .join(
-                SyncRow,
-                (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position),
-            )
+            .join(SyncRow, _ROW)
             .where(
                 SyncItem.run_id == run_id,
                 SyncItem.state.in_(("pending", "sending")),
@@ -293,10 +276,7 @@ def item_page(
     """Items with what was asked for, in the plan's order, after a position."""
     query = (
         select(SyncItem, SyncRow)
-        .join(
-            SyncRow,
-            (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.position),
-        )
+        .join(SyncRow, _ROW)
         .where(SyncItem.run_id == run.id, SyncItem.position > after)
         .order_by(SyncItem.position)
         .limit(limit)
@@ -321,14 +301,5 @@ def all_items(session: ReadSession, run: SyncRun, host_port: str) -> Iterator[It
 
 
 def _item_view(item: SyncItem, row: SyncRow, host_port: str) -> ItemView:
-    return ItemView(
-        position=item.position,
-        user_id=item.user_id,
-        email=item.email,
-        state=item.state,  # type: ignore[arg-type]  # written from a Literal, read back as str
-        reason=item.reason,
-        stored=tuple(filter(None, item.stored.split(","))),
-        version_after=item.version_after,
-        finished_at=item.finished_at,
-        row=row_repository.row_view(row, host_port),
-    )
+    stored = tuple(filter(None, item.stored.split(",")))
+    return of_row(ItemView, item, stored=stored, row=row_repository.row_view(row, host_port))

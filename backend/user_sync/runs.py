@@ -139,14 +139,9 @@ def _check_covered(
         raise AppliedWithout(run.plan_id, run.id, missing)
 
 
-def over_limit(users: int, matched: int, settings: Settings) -> bool:
-    """Whether so many changed users need a typed confirmation."""
-    return settings.exceeded_by(users, matched)
-
-
 def check_limit(users: int, matched: int, settings: Settings, confirm: str) -> None:
     """Raises ConfirmationNeeded above the blast-radius limit without the right number."""
-    if over_limit(users, matched, settings) and confirm.strip() != str(users):
+    if settings.exceeded_by(users, matched) and confirm.strip() != str(users):
         raise ConfirmationNeeded(users, matched, settings.limit_percent)
 
 
@@ -258,8 +253,7 @@ def list_runs(
 ) -> tuple[RunView, ...]:
     """Newest first; environment None: of all environments."""
     access.require(actor, Permission.USER_SYNC_READ)
-    if not 1 <= limit <= plans.MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {plans.MAX_PAGE}.")
+    plans.check_limit(limit)
     found = resolve.environment(session, environment).id if environment else None
     return tuple(
         run_repository.list_runs(session, environment_id=found, limit=limit, before=before)
@@ -278,8 +272,7 @@ def list_items(
 ) -> tuple[ItemView, ...]:
     """Users of a run in the plan's order, after a position, at most 1,000."""
     access.require(actor, Permission.USER_SYNC_READ)
-    if not 1 <= limit <= plans.MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {plans.MAX_PAGE}.")
+    plans.check_limit(limit)
     run = run_repository.get_run(session, run_id)
     plan = repository.get_plan(session, run.plan_id)
     return run_repository.item_page(

@@ -31,7 +31,6 @@ from backend.user_sync.runs import (
     get_run,
     list_items,
     list_runs,
-    over_limit,
     resume,
     run_csv,
 )
@@ -60,7 +59,6 @@ __all__ = [
     "list_rows",
     "list_runs",
     "map_domain",
-    "over_limit",
     "plan_csv",
     "plan_now",
     "preflight",

@@ -8,6 +8,7 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
+from backend.core.views import of_row
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.directory.graphql import presets
 from backend.integrations.directory.graphql.presets import Preset
@@ -173,4 +174,4 @@ def uploaded(
 
 
 def _view(environment: str, row: SyncUpload) -> UploadView:
-    return UploadView(environment, row.name, row.people, row.uploaded_at, row.uploaded_by)
+    return of_row(UploadView, row, environment=environment)

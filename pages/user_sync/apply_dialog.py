@@ -48,7 +48,7 @@ def draw(plan: PlanView, rows: tuple[RowView, ...], wanted: RowFilter) -> None:
 
 def _ask(plan: PlanView, chosen: list[str], lose: tuple[str, ...]) -> None:
     view = calls.read(service.get_settings, environment=plan.environment)
-    over = service.over_limit(len(chosen), plan.matched_count, view.settings)
+    over = view.settings.exceeded_by(len(chosen), plan.matched_count)
     confirm.ask(
         _DIALOG,
         title=f"Change {counted(len(chosen), 'user')} in {plan.environment}?",

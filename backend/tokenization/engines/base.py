@@ -1,14 +1,18 @@
 """What every engine promises, and the errors by which a run ends early."""
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from backend.core.errors import Conflict, InvalidInput, UpstreamError
+from backend.core.log import get_logger
 from backend.tokenization.detection import Detection
 from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
 from backend.tokenization.tokens import Reversible, Tokenizer
+
+log = get_logger(__name__)
 
 #: Columns that an error names, so that it stays one sentence.
 _COLUMNS_SHOWN = 20
@@ -52,6 +56,12 @@ def require_able(method: Method, able: Collection[Method]) -> None:
         )
 
 
+def require_unblocked(report: TableReport) -> None:
+    """Raise Blocked for what the preview calls a blocker."""
+    if report.all_blockers:
+        raise Blocked("Nothing was changed: " + "; ".join(report.all_blockers))
+
+
 class CommitUnknown(UpstreamError):
     """The connection broke while the commit was under way; the server has to be asked."""
 
@@ -81,6 +91,23 @@ class Outcome(StrEnum):
     IN_PROGRESS = "in progress"
     MAY_BE_RUNNING = "may be running"
     UNKNOWN = "unknown"
+
+
+def ask_again(
+    ask: Callable[[], Outcome], final: Collection[Outcome], *, patience: float
+) -> Outcome:
+    """The answer once it is one of `final`, else the last one after `patience` seconds; UNKNOWN
+    while the source cannot be asked."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            found = ask()
+        except (UpstreamError, Conflict) as exc:
+            log.info("The source database cannot be asked yet.", error=exc.message)
+            found = Outcome.UNKNOWN
+        if found in final or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.5)
 
 
 @dataclass(frozen=True)

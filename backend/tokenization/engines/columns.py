@@ -1,11 +1,12 @@
 """What every engine tells of columns in one way: samples, values, names that are not there."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.tokenization.detection import Detection
 from backend.tokenization.masking import mask_token, mask_value
-from backend.tokenization.schemas import ColumnReport, Sample
+from backend.tokenization.schemas import ColumnReport, Sample, TableReport
 from backend.tokenization.tokens import Reversible, Tokenizer, held
 
 #: Values of a column shown before → after, and of how many characters at most.
@@ -53,11 +54,53 @@ def by_column(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, 
     }
 
 
-def not_there(detection: Detection, known: Collection[str]) -> tuple[ColumnReport, ...]:
-    """A blocked report for each chosen column that the table does not have."""
+def reports(
+    columns: Iterable[Any],
+    detection: Detection,
+    blockers: Callable[[Any], tuple[str, ...]],
+    warnings: Callable[[Any], tuple[str, ...]] = lambda _column: (),
+) -> tuple[ColumnReport, ...]:
+    """Each column of the table, and a blocked one for each chosen name that it does not have.
+
+    columns: facts with name, type, is_text and length (characters, None without a limit).
+    """
+    found = tuple(
+        ColumnReport(
+            name=column.name,
+            type=column.type,
+            selected=column.name in detection.chosen,
+            suggested=column.name not in detection.chosen and column.name in detection.suggested,
+            reason=detection.chosen.get(column.name) or detection.suggested.get(column.name, ""),
+            blockers=blockers(column),
+            warnings=warnings(column),
+            length=column.length if column.is_text else None,
+        )
+        for column in columns
+    )
+    known = {column.name for column in found}
     blocker = "the table has no such column (names are case-sensitive)"
-    return tuple(
+    return found + tuple(
         ColumnReport(name, "", True, reason, (blocker,))
         for name, reason in detection.chosen.items()
         if name not in known
     )
+
+
+#: Of some columns: rows of the table, rows that a run changes, and how a column's report goes on.
+Measured = tuple[int, int, Callable[[ColumnReport], ColumnReport]]
+
+
+def measured(
+    report: TableReport, count_rows: Callable[[], int], measure: Callable[[list[str]], Measured]
+) -> TableReport:
+    """The report with counts and samples of the selected columns that nothing blocks."""
+    names = [column.name for column in report.columns if column.selected and not column.blockers]
+    if not names:
+        changing = None if report.all_blockers else 0
+        return replace(report, rows_total=count_rows(), rows_to_update=changing)
+    total, changing, described = measure(names)
+    columns = tuple(
+        described(column) if column.name in names else column for column in report.columns
+    )
+    found = replace(report, columns=columns, rows_total=total)
+    return replace(found, rows_to_update=None if found.all_blockers else changing)

@@ -7,6 +7,7 @@ import pytest
 
 from backend.integrations.postgres.connection import connect
 from backend.integrations.postgres.errors import LockNotAvailable
+from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import Blocked
 from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite
 from tests.backend.tokenization.test_postgres_rewrite import plain, run
@@ -83,8 +84,13 @@ def test_the_preview_names_the_code_beforehand(source: Source, attack: str) -> N
     source.run("CREATE TABLE stolen (what text)", SPY, TRIGGER_CODE, INDEX_CODE, ATTACKS[attack])
 
     with connect(source.settings, source.secrets) as connection, connection.cursor() as cursor:
+        table = source.table("customers")
         found = inspect.report(
-            cursor, source.table("customers"), tokenizer=TOKENIZER, chosen={"email": "asked"}
+            cursor,
+            table,
+            tokenizer=TOKENIZER,
+            detection=Detection(chosen={"email": "asked"}),
+            facts=catalog.read(cursor, table),
         )
 
     warned = [each for each in found.warnings if "may reach code of this database" in each]

@@ -4,7 +4,8 @@ import pytest
 
 from backend.integrations.postgres.connection import connect
 from backend.integrations.postgres.errors import LockNotAvailable
-from backend.tokenization.engines.postgres import inspect
+from backend.tokenization.detection import Detection
+from backend.tokenization.engines.postgres import catalog, inspect
 from backend.tokenization.engines.postgres.catalog import NoSuchTable
 from backend.tokenization.schemas import ColumnReport, TableReport
 from backend.tokenization.tokens import Tokenizer
@@ -24,11 +25,13 @@ def report(
         connect(settings, source.secrets, readonly=True, lock_timeout=0.3) as connection,
         connection.cursor() as cursor,
     ):
+        there = source.table(table, schema)
         return inspect.report(
             cursor,
-            source.table(table, schema),
+            there,
             tokenizer=tokenizer,
-            chosen=dict.fromkeys(columns, "chosen"),
+            detection=Detection(chosen=dict.fromkeys(columns, "chosen")),
+            facts=catalog.read(cursor, there),
         )
 
 

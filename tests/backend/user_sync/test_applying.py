@@ -184,7 +184,7 @@ class TestLimit:
         [(99, 99, False), (20, 100, False), (21, 100, True), (24, 120, False), (25, 120, True)],
     )
     def test_begins_above_a_fifth_of_100(self, users, matched, over):
-        assert service.over_limit(users, matched, Settings()) is over
+        assert Settings().exceeded_by(users, matched) is over
 
     def test_small_companies_are_not_asked(self, many):
         world = many(99)

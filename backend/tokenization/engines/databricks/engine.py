@@ -10,7 +10,6 @@ from backend.core.errors import InvalidInput
 from backend.integrations.databricks.client import DatabricksClient, DatabricksConfig
 from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import (
-    Blocked,
     CleanUp,
     Control,
     Detector,
@@ -19,12 +18,15 @@ from backend.tokenization.engines.base import (
     RewriteResult,
     require_able,
     require_known,
+    require_unblocked,
 )
 from backend.tokenization.engines.columns import (
     SAMPLE_CHARACTERS,
     SAMPLES_SHOWN,
+    Measured,
     by_column,
-    not_there,
+    measured,
+    reports,
     samples,
 )
 from backend.tokenization.engines.databricks import expressions, facts
@@ -79,11 +81,10 @@ class DatabricksEngine:
         require_able(method, self.METHODS)
         with self._connect(PREVIEW_SECONDS) as client:
             found = facts.read(client, self._table)
-            blockers = facts.table_blockers(found)
-            values = {} if blockers else self._sample(client, found, sample_rows)
+            blocked = facts.table_blockers(found)
+            values = {} if blocked else self._sample(client, found, sample_rows)
             report = _report(found, detector(values), tokenizer)
-            report = replace(report, blockers=blockers)
-            return report if blockers else self._with_rows(client, found, report, tokenizer)
+            return report if blocked else self._with_rows(client, found, report, tokenizer)
 
     def rewrite(
         self,
@@ -97,11 +98,7 @@ class DatabricksEngine:
         with self._connect(RUN_SECONDS) as client:
             found = facts.read(client, self._table)
             chosen = Detection(chosen={column.name: column.reason for column in columns})
-            report = replace(
-                _report(found, chosen, tokenizer), blockers=facts.table_blockers(found)
-            )
-            if report.all_blockers:
-                raise Blocked("Nothing was changed: " + "; ".join(report.all_blockers))
+            require_unblocked(_report(found, chosen, tokenizer))
             table = expressions.qualified(self._table)
             plain = expressions.any_plain(names)
             ((scanned, changing),) = client.rows(
@@ -185,34 +182,25 @@ class DatabricksEngine:
         report: TableReport,
         tokenizer: Tokenizer,
     ) -> TableReport:
-        names = [
-            column.name for column in report.columns if column.selected and not column.blockers
-        ]
-        if not names:
-            return replace(
-                report,
-                rows_total=int(client.rows(self._count())[0][0]),
-                rows_to_update=None if report.all_blockers else 0,
+        def measure(names: list[str]) -> Measured:
+            parts = ["count(*)", f"count_if({expressions.any_plain(names)})"]
+            for name in names:
+                plain = expressions.is_plain(name)
+                size = f"octet_length({expressions.identifier(name)})"
+                parts += [f"count_if({plain})", f"max(CASE WHEN {plain} THEN {size} END)"]
+            table = expressions.qualified(self._table)
+            row = client.rows(
+                f"SELECT {', '.join(parts)} FROM {table}",  # noqa: S608  # quoted
+                expressions.pattern_only(),
+            )[0]
+            by_name = {name: (row[2 + 2 * i], row[3 + 2 * i]) for i, name in enumerate(names)}
+            return (
+                int(row[0]),
+                int(row[1] or 0),
+                lambda c: self._measured(client, found, c, tokenizer, *by_name[c.name]),
             )
-        parts = ["count(*)", f"count_if({expressions.any_plain(names)})"]
-        for name in names:
-            plain = expressions.is_plain(name)
-            size = f"octet_length({expressions.identifier(name)})"
-            parts += [f"count_if({plain})", f"max(CASE WHEN {plain} THEN {size} END)"]
-        table = expressions.qualified(self._table)
-        row = client.rows(
-            f"SELECT {', '.join(parts)} FROM {table}",  # noqa: S608  # quoted
-            expressions.pattern_only(),
-        )[0]
-        by_name = {name: (row[2 + 2 * i], row[3 + 2 * i]) for i, name in enumerate(names)}
-        columns = tuple(
-            self._measured(client, found, column, tokenizer, *by_name[column.name])
-            if column.name in by_name
-            else column
-            for column in report.columns
-        )
-        measured = replace(report, columns=columns, rows_total=int(row[0]))
-        return replace(measured, rows_to_update=None if measured.all_blockers else int(row[1] or 0))
+
+        return measured(report, lambda: int(client.rows(self._count())[0][0]), measure)
 
     def _measured(
         self,
@@ -241,21 +229,13 @@ class DatabricksEngine:
 
 
 def _report(found: facts.Facts, detection: Detection, tokenizer: Tokenizer) -> TableReport:
-    known = {column.name for column in found.columns}
-    columns = tuple(
-        ColumnReport(
-            name=column.name,
-            type=column.type,
-            selected=column.name in detection.chosen,
-            suggested=column.name in detection.suggested,
-            reason=detection.chosen.get(column.name) or detection.suggested.get(column.name, ""),
-            blockers=facts.column_blockers(found, column, tokenizer.scheme_of(column.name), None),
-            length=column.length,
-        )
-        for column in found.columns
-    )
     return TableReport(
-        columns=columns + not_there(detection, known),
+        columns=reports(
+            found.columns,
+            detection,
+            lambda c: facts.column_blockers(found, c, tokenizer.scheme_of(c.name), None),
+        ),
+        blockers=facts.table_blockers(found),
         warnings=(
             "The run is one statement: it cannot be stopped once it was sent, and a writer at the "
             "same moment makes it fail without a change.",

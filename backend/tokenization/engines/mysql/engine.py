@@ -1,33 +1,34 @@
 """The MySQL engine behind `engines.base.Engine`: connections, limits, and who does what."""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from backend.connections.schemas import ConnectionConfig
-from backend.core.errors import Conflict, InvalidInput, UpstreamError
-from backend.core.log import get_logger
+from backend.core.errors import InvalidInput
 from backend.integrations.mysql.connection import Connection, address, connect
 from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import (
-    Blocked,
     CleanUp,
     Control,
     Detector,
     Outcome,
     PlainCount,
     RewriteResult,
+    ask_again,
     require_able,
     require_known,
+    require_unblocked,
 )
 from backend.tokenization.engines.columns import (
     SAMPLE_CHARACTERS,
     SAMPLES_SHOWN,
+    Measured,
     by_column,
     left_alone,
-    not_there,
+    measured,
+    reports,
     samples,
 )
 from backend.tokenization.engines.mysql import expressions, facts, rules, run
@@ -40,8 +41,6 @@ from backend.tokenization.schemas import (
     TableReport,
 )
 from backend.tokenization.tokens import Reversible, Tokenizer
-
-log = get_logger(__name__)
 
 PREVIEW_STATEMENT = 600.0
 RUN_STATEMENT = 4 * 3_600.0
@@ -120,8 +119,7 @@ class MySqlEngine:
                 found = replace(facts.read(cursor, table), may_use_temp=temp)
                 chosen = Detection(chosen={column.name: column.reason for column in columns})
                 report = _report(found, table, chosen, tokenizer)
-            if report.all_blockers:
-                raise Blocked("Nothing was changed: " + "; ".join(report.all_blockers))
+            require_unblocked(report)
             return run.rewrite(
                 connection,
                 found,
@@ -137,16 +135,7 @@ class MySqlEngine:
     def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
         """While a session holds the run's advisory lock the run goes on; after that its content
         decides, because the server does not remember how a transaction ended."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                found = self._held(transaction_id)
-            except (UpstreamError, Conflict) as exc:
-                log.info("The source database cannot be asked yet.", error=exc.message)
-                found = Outcome.UNKNOWN
-            if time.monotonic() >= deadline or found is Outcome.UNKNOWN:
-                return found
-            time.sleep(0.5)
+        return ask_again(lambda: self._held(transaction_id), (Outcome.UNKNOWN,), patience=patience)
 
     def _held(self, lock: str) -> Outcome:
         with self._connect(QUICK_STATEMENT) as connection, connection.cursor() as cursor:
@@ -169,8 +158,7 @@ class MySqlEngine:
             known = set(rules.text_columns(facts.read(cursor, table)))
             names = [name for name in columns if name in known]
             if not names:
-                cursor.execute(f"SELECT COUNT(*) FROM {expressions.qualified(table)}")  # noqa: S608
-                return PlainCount(int(cursor.fetchone()[0]), 0)
+                return PlainCount(run.count_rows(cursor, table), 0)
             counts = run.count(cursor, table, names)
             return PlainCount(counts.rows_total, counts.rows_to_update)
 
@@ -198,22 +186,13 @@ class MySqlEngine:
 def _report(
     found: Facts, table: TableName, detection: Detection, tokenizer: Tokenizer
 ) -> TableReport:
-    known = {column.name for column in found.columns}
-    columns = tuple(
-        ColumnReport(
-            name=column.name,
-            type=column.type,
-            selected=column.name in detection.chosen,
-            suggested=column.name in detection.suggested,
-            reason=detection.chosen.get(column.name) or detection.suggested.get(column.name, ""),
-            blockers=rules.column_blockers(found, column, tokenizer.scheme_of(column.name), None),
-            warnings=rules.column_warnings(found, column) if column.is_text else (),
-            length=column.length if column.is_text else None,
-        )
-        for column in found.columns
-    )
     return TableReport(
-        columns=columns + not_there(detection, known),
+        columns=reports(
+            found.columns,
+            detection,
+            lambda c: rules.column_blockers(found, c, tokenizer.scheme_of(c.name), None),
+            lambda c: rules.column_warnings(found, c) if c.is_text else (),
+        ),
         blockers=rules.table_blockers(found, table.database),
         warnings=rules.table_warnings(found),
         bytes_total=found.bytes_total,
@@ -223,27 +202,18 @@ def _report(
 def _measured(
     cursor: Any, table: TableName, found: Facts, report: TableReport, tokenizer: Tokenizer
 ) -> TableReport:
-    """Counts and samples of the selected columns that nothing blocks."""
-    names = [column.name for column in report.columns if column.selected and not column.blockers]
-    if not names:
-        cursor.execute(f"SELECT COUNT(*) FROM {expressions.qualified(table)}")  # noqa: S608
-        total = int(cursor.fetchone()[0])
-        return replace(report, rows_total=total, rows_to_update=None if report.all_blockers else 0)
-    judged = run.read_reversible(cursor, table, names) if report.method is Method.REKEY else {}
-    held = {name: each.sizes for name, each in judged.items()}
-    counts = run.count(cursor, table, names, held=held)
-    columns = tuple(
-        _with_values(
-            cursor, table, found, column, tokenizer.of(column.name), judged.get(column.name)
+    def measure(names: list[str]) -> Measured:
+        judged = run.read_reversible(cursor, table, names) if report.method is Method.REKEY else {}
+        counts = run.count(cursor, table, names, held={n: j.sizes for n, j in judged.items()})
+        return (
+            counts.rows_total,
+            counts.rows_to_update,
+            lambda column: _with_values(
+                cursor, table, found, column, tokenizer.of(column.name), judged.get(column.name)
+            ),
         )
-        if column.name in names
-        else column
-        for column in report.columns
-    )
-    measured = replace(report, columns=columns, rows_total=counts.rows_total)
-    return replace(
-        measured, rows_to_update=None if measured.all_blockers else counts.rows_to_update
-    )
+
+    return measured(report, lambda: run.count_rows(cursor, table), measure)
 
 
 def _with_values(

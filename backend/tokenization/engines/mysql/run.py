@@ -149,6 +149,11 @@ def count(
     return Counts(row[0], row[1], tuple(row[2:width]), tuple(row[width:]))
 
 
+def count_rows(cursor: Any, table: TableName) -> int:
+    cursor.execute(f"SELECT COUNT(*) FROM {expressions.qualified(table)}")  # noqa: S608  # quoted
+    return int(cursor.fetchone()[0])
+
+
 def read_reversible(cursor: Any, table: TableName, names: Sequence[str]) -> dict[str, Reversible]:
     """What the tokens of each column hold. One pass over the table for each."""
     found = {}

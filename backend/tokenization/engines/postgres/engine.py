@@ -1,13 +1,10 @@
 """The PostgreSQL engine behind `engines.base.Engine`: connections, limits, and who does what."""
 
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from backend.connections.schemas import ConnectionConfig
-from backend.core.errors import Conflict, UpstreamError
-from backend.core.log import get_logger
 from backend.integrations.postgres.connection import Connection, address, connect
 from backend.tokenization.engines.base import (
     CleanUp,
@@ -16,6 +13,7 @@ from backend.tokenization.engines.base import (
     Outcome,
     PlainCount,
     RewriteResult,
+    ask_again,
     require_known,
 )
 from backend.tokenization.engines.postgres import (
@@ -29,11 +27,9 @@ from backend.tokenization.engines.postgres import (
     rewrite,
     rules,
 )
-from backend.tokenization.engines.postgres.facts import TEXT_TYPES, TableFacts
+from backend.tokenization.engines.postgres.facts import TableFacts
 from backend.tokenization.schemas import ColumnChoice, Method, TableName, TableReport
 from backend.tokenization.tokens import Reversible, Tokenizer
-
-log = get_logger(__name__)
 
 #: Seconds that one statement may take. A preview counts exactly, which reads the whole table.
 PREVIEW_STATEMENT = 600.0
@@ -99,17 +95,15 @@ class PostgresEngine:
             readable = facts.kind in ("r", "p") and all(
                 member.may_select and member.kind != "f" for member in facts.members
             )
-            texts = [c.name for c in facts.columns.values() if c.base_type in TEXT_TYPES]
+            texts = [c.name for c in facts.columns.values() if c.is_text]
             values = (
                 measure.sample_values(cursor, table, facts, texts, sample_rows) if readable else {}
             )
-            found = detector(values)
             report = inspect.report(
                 cursor,
                 table,
                 tokenizer=tokenizer,
-                chosen=found.chosen,
-                suggested=found.suggested,
+                detection=detector(values),
                 facts=facts,
                 method=method,
             )
@@ -178,16 +172,8 @@ class PostgresEngine:
 
     def outcome(self, transaction_id: str, *, patience: float) -> Outcome:
         """PostgreSQL remembers how its transactions ended, for millions of later ones."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                found = self._transaction_status(transaction_id)
-            except (UpstreamError, Conflict) as exc:
-                log.info("The source database cannot be asked yet.", error=exc.message)
-                found = Outcome.UNKNOWN
-            if found in (Outcome.COMMITTED, Outcome.ABORTED) or time.monotonic() >= deadline:
-                return found
-            time.sleep(0.5)
+        final = (Outcome.COMMITTED, Outcome.ABORTED)
+        return ask_again(lambda: self._transaction_status(transaction_id), final, patience=patience)
 
     def count_plain(self, columns: Sequence[str]) -> PlainCount:
         with self._connect("check", PREVIEW_STATEMENT) as connection, connection.cursor() as cursor:
@@ -226,8 +212,4 @@ class PostgresEngine:
 
 def _texts(facts: TableFacts, names: Sequence[str]) -> list[str]:
     """Those of the columns that the table has, as text."""
-    return [
-        name
-        for name in names
-        if name in facts.columns and facts.columns[name].base_type in TEXT_TYPES
-    ]
+    return [name for name in names if name in facts.columns and facts.columns[name].is_text]

@@ -77,6 +77,10 @@ class ColumnFacts:
     domain_checked: bool
     deterministic: bool
 
+    @property
+    def is_text(self) -> bool:
+        return self.base_type in TEXT_TYPES
+
 
 @dataclass(frozen=True)
 class ServerFacts:

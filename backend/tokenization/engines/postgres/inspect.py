@@ -5,8 +5,15 @@ from dataclasses import replace
 
 from psycopg2.extensions import cursor as Cursor
 
-from backend.tokenization.engines.columns import left_alone, samples
-from backend.tokenization.engines.postgres import catalog, measure, rules
+from backend.tokenization.detection import Detection
+from backend.tokenization.engines.columns import (
+    Measured,
+    left_alone,
+    measured,
+    reports,
+    samples,
+)
+from backend.tokenization.engines.postgres import measure, rules
 from backend.tokenization.engines.postgres.facts import ColumnFacts, TableFacts
 from backend.tokenization.schemas import ColumnReport, Method, TableName, TableReport
 from backend.tokenization.tokens import Scheme, Tokenizer
@@ -17,34 +24,32 @@ def report(
     table: TableName,
     *,
     tokenizer: Tokenizer,
-    chosen: Mapping[str, str],
-    suggested: Mapping[str, str] | None = None,
-    facts: TableFacts | None = None,
+    detection: Detection,
+    facts: TableFacts,
     with_rows: bool = True,
     method: Method = Method.IN_PLACE,
 ) -> TableReport:
-    """What a run over the `chosen` columns (name → reason) would do.
+    """What a run over the chosen columns would do.
 
-    suggested: columns that only a guess speaks for, shown and not selected. with_rows: also count
-    and sample, which reads the whole table; the run leaves that out, its UPDATE does the counting.
-    Raises NoSuchTable. A chosen column that does not exist is reported as blocked.
+    with_rows: also count and sample, which reads the whole table; the run leaves that out, its
+    UPDATE does the counting. A chosen column that does not exist is reported as blocked.
     """
-    facts = facts or catalog.read(cursor, table)
-    guesses = suggested or {}
-    rewriting = rules.rewrite_blockers(facts, list(chosen))
+    chosen = list(detection.chosen)
+    rewriting = rules.rewrite_blockers(facts, chosen)
+
+    def blockers(column: ColumnFacts) -> tuple[str, ...]:
+        scheme = tokenizer.scheme_of(column.name)
+        return rules.column_blockers(facts, column, scheme, None, method)
+
+    def warnings(column: ColumnFacts) -> tuple[str, ...]:
+        scheme = tokenizer.scheme_of(column.name)
+        return rules.column_warnings(facts, column, scheme) + _widening(column, scheme, method)
+
     found = TableReport(
-        columns=tuple(
-            _column(
-                facts, column, tokenizer, chosen.get(column.name), guesses.get(column.name), method
-            )
-            for column in facts.columns.values()
-        )
-        + tuple(
-            _missing(name, reason) for name, reason in chosen.items() if name not in facts.columns
-        ),
+        columns=reports(facts.columns.values(), detection, blockers, warnings),
         blockers=rules.table_blockers(facts, table.schema, tokenizer.scheme)
         + _method_blockers(method, rewriting),
-        warnings=rules.table_warnings(facts, list(chosen)),
+        warnings=rules.table_warnings(facts, chosen),
         bytes_total=facts.bytes_total,
         method=method,
         rewrite_blockers=rewriting,
@@ -59,40 +64,9 @@ def _method_blockers(method: Method, rewriting: Sequence[str]) -> tuple[str, ...
     return tuple(f"It cannot be rewritten, only be done in place: {why}." for why in rewriting)
 
 
-def _column(
-    facts: TableFacts,
-    column: ColumnFacts,
-    tokenizer: Tokenizer,
-    reason: str | None,
-    guess: str | None,
-    method: Method,
-) -> ColumnReport:
-    scheme = tokenizer.scheme_of(column.name)
-    return ColumnReport(
-        name=column.name,
-        type=column.type,
-        selected=reason is not None,
-        suggested=reason is None and guess is not None,
-        reason=reason or guess or "",
-        blockers=rules.column_blockers(facts, column, scheme, None, method),
-        warnings=rules.column_warnings(facts, column, scheme) + _widening(column, scheme, method),
-        length=column.length,
-    )
-
-
 def _widening(column: ColumnFacts, scheme: Scheme, method: Method) -> tuple[str, ...]:
     wider = rules.widened(column, scheme) if method is Method.REWRITE else None
     return (f"it is widened from {column.type} to {wider}",) if wider else ()
-
-
-def _missing(name: str, reason: str) -> ColumnReport:
-    return ColumnReport(
-        name=name,
-        type="",
-        selected=True,
-        reason=reason,
-        blockers=("the table has no such column (names are case-sensitive)",),
-    )
 
 
 def _with_rows(
@@ -102,40 +76,32 @@ def _with_rows(
     tokenizer: Tokenizer,
     found: TableReport,
 ) -> TableReport:
-    """Counts and samples of the selected columns that nothing blocks."""
-    names = [column.name for column in found.columns if column.selected and not column.blockers]
-    if not names:
-        return replace(
-            found,
-            rows_total=measure.count_rows(cursor, table),
-            rows_to_update=None if found.all_blockers else 0,
-        )
-    judged = measure.read_reversible(cursor, table, names) if found.method is Method.REKEY else {}
-    held = {name: each.sizes for name, each in judged.items()}
-    counts = measure.count(cursor, table, names, tokenizer, held)
-    columns = []
-    for column in found.columns:
-        if column.name in names:
-            column = replace(
+    def measure_them(names: list[str]) -> Measured:
+        rekey = found.method is Method.REKEY
+        judged = measure.read_reversible(cursor, table, names) if rekey else {}
+        held = {name: each.sizes for name, each in judged.items()}
+        counts = measure.count(cursor, table, names, tokenizer, held)
+
+        def described(column: ColumnReport) -> ColumnReport:
+            name = column.name
+            values = measure.first_plain_values(cursor, table, name, held.get(name))
+            return replace(
                 column,
-                rows_to_update=counts.plain[column.name],
-                samples=samples(
-                    measure.first_plain_values(cursor, table, column.name, held.get(column.name)),
-                    tokenizer.of(column.name),
-                ),
-                warnings=column.warnings + left_alone(judged.get(column.name)),
+                rows_to_update=counts.plain[name],
+                samples=samples(values, tokenizer.of(name)),
+                warnings=column.warnings + left_alone(judged.get(name)),
                 blockers=rules.column_blockers(
                     facts,
-                    facts.columns[column.name],
-                    tokenizer.scheme_of(column.name),
-                    counts.longest_token.get(column.name),
+                    facts.columns[name],
+                    tokenizer.scheme_of(name),
+                    counts.longest_token.get(name),
                     found.method,
                 ),
             )
-        columns.append(column)
-    measured = replace(found, columns=tuple(columns), rows_total=counts.rows_total)
-    blocked = bool(measured.all_blockers)
-    return replace(measured, rows_to_update=None if blocked else counts.rows_to_update)
+
+        return counts.rows_total, counts.rows_to_update, described
+
+    return measured(found, lambda: measure.count_rows(cursor, table), measure_them)
 
 
 def with_blockers(found: TableReport, more: Mapping[str, str]) -> TableReport:

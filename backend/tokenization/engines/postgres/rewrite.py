@@ -15,12 +15,14 @@ from psycopg2.extensions import cursor as Cursor
 from backend.core.errors import UpstreamError
 from backend.integrations.postgres.connection import Connection, sql
 from backend.integrations.postgres.errors import SYSTEM, LockNotAvailable, is_lost
+from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import (
     AlreadyRunning,
     Blocked,
     CommitUnknown,
     Control,
     RewriteResult,
+    require_unblocked,
 )
 from backend.tokenization.engines.columns import not_ours, said_of
 from backend.tokenization.engines.postgres import (
@@ -137,13 +139,12 @@ def _refuse_blocked(
         cursor,
         table,
         tokenizer=tokenizer,
-        chosen={column.name: column.reason for column in columns},
+        detection=Detection(chosen={column.name: column.reason for column in columns}),
         facts=facts,
         with_rows=False,
         method=method,
     )
-    if found.all_blockers:
-        raise Blocked("Nothing was changed: " + "; ".join(found.all_blockers))
+    require_unblocked(found)
 
 
 def _locked(

@@ -6,7 +6,6 @@ Pure functions; the sentences are what pages, CLI and API show.
 from collections.abc import Sequence
 
 from backend.tokenization.engines.postgres.facts import (
-    TEXT_TYPES,
     ColumnFacts,
     Constraint,
     Index,
@@ -149,7 +148,7 @@ def column_blockers(
     when it was not measured; keyed tokens all have one length.
     """
     found = []
-    if column.base_type not in TEXT_TYPES:
+    if not column.is_text:
         found.append(_not_text(column))
     if column.generated:
         found.append("it is a generated column; tokenize the columns it is computed from")
