@@ -34,8 +34,7 @@ RevokeTokens = Annotated[
 def add(name: Name, role: RoleName, as_json: Json = False) -> None:
     """Make an account; its password is read from stdin."""
     password = _new_password()
-    with cli.unit_write() as (session, actor):
-        view = service.create(session, actor, name=name, role=role, password=password)
+    view = cli.write(service.create, name=name, role=role, password=password)
     cli.emit(view, as_json, f"Account {view.name} was made with the role {view.role}.")
 
 
@@ -47,8 +46,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Accounts by name, with role, last sign-in and live sessions."""
-    with cli.unit_read() as (session, actor):
-        page = service.list_accounts(session, actor, part=part, cursor=cursor, limit=limit)
+    page = cli.read(service.list_accounts, part=part, cursor=cursor, limit=limit)
     rows = [
         [
             view.name,
@@ -125,8 +123,7 @@ def break_glass(
     """An admin who signs in by password although local passwords are off, for a few hours.
 
     Its new password is printed alone on the last line."""
-    with cli.unit_write() as (session, actor):
-        made = emergency.open_account(session, actor, name=name, hours=hours)
+    made = cli.write(emergency.open_account, name=name, hours=hours)
     until = clock.to_the_second(made.until)
     typer.echo(f"{made.account.name} is an admin until {until}. Sign in at:", err=True)
     typer.echo(f"  {get_settings().public_url}/?emergency=1", err=True)
@@ -235,17 +232,15 @@ def add_token(
     ] = False,
 ) -> None:
     """Make an API token and print it alone on the last line; it is shown only this once."""
-    with cli.unit_write() as (session, actor):
-        made = api_tokens.add(
-            session,
-            actor,
-            name=name,
-            role=role,
-            days=days,
-            actions=action or (),
-            environments=environment or (),
-            ask_only=ask_only,
-        )
+    made = cli.write(
+        api_tokens.add,
+        name=name,
+        role=role,
+        days=days,
+        actions=action or (),
+        environments=environment or (),
+        ask_only=ask_only,
+    )
     ends = clock.to_the_second(made.view.expires_at)
     typer.echo(
         f"API token {made.view.name} with the role {made.view.role}, until {ends}:", err=True
@@ -302,8 +297,7 @@ def revoke_token(
     token_id: Annotated[int, typer.Argument(metavar="ID", help="The number `tokens list` shows.")],
 ) -> None:
     """End an API token at once and for good."""
-    with cli.unit_write() as (session, actor):
-        view = api_tokens.revoke(session, actor, token_id=token_id)
+    view = cli.write(api_tokens.revoke, token_id=token_id)
     typer.echo(f"API token {view.name} is revoked.")
 
 

@@ -24,8 +24,7 @@ def alerts(
         return
 
     def found() -> AlertList:
-        with cli.unit_read() as (session, actor):
-            return seen_alerts.list_alerts(session, actor, account=account)
+        return cli.read(seen_alerts.list_alerts, account=account)
 
     if json:
         emit(found(), json)
@@ -41,8 +40,7 @@ def mark(
     json: Json = False,
 ) -> None:
     """Put an alert aside for an account, as its person does on the Overview."""
-    with cli.unit_write() as (session, actor):
-        view = seen_alerts.mark(session, actor, alert=key, is_seen=not again, account=account)
+    view = cli.write(seen_alerts.mark, alert=key, is_seen=not again, account=account)
     emit(view, json, f"{'Seen' if view.seen else 'New again'}: {view.text}")
 
 

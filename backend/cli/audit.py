@@ -38,8 +38,7 @@ def list_(
 ) -> None:
     """Events, newest first."""
     filters = _filters(by, action, about, outcome, since, until)
-    with cli.unit_read() as (session, actor):
-        page = audit_log.list_events(session, actor, filters=filters, before=cursor, limit=limit)
+    page = cli.read(audit_log.list_events, filters=filters, before=cursor, limit=limit)
     rows = [
         [row.number, row.at, row.actor_name, row.sentence, row.action, row.outcome or row.phase]
         for row in page.items
@@ -54,8 +53,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One event with its details."""
-    with cli.unit_read() as (session, actor):
-        row = audit_log.get(session, actor, number=number)
+    row = cli.read(audit_log.get, number=number)
     apart = {"details", "changes", "sentence"}
     lines = [row.sentence]
     lines += [f"- {each.field}: {each.old}\n+ {each.field}: {each.new}" for each in row.changes]
@@ -76,8 +74,7 @@ def verify(
 ) -> None:
     """Walk the hash chain; exit status 1 and the first broken row when it does not hold."""
     kept = _read(against) if against else None
-    with cli.unit_read() as (session, actor):
-        found = audit_log.verify(session, actor, full=full, against=kept)
+    found = cli.read(audit_log.verify, full=full, against=kept)
     document = {
         "ok": found.ok,
         "events": found.events,
@@ -148,8 +145,7 @@ def export(
 def accept(yes: Yes = False) -> None:
     """Let the checkpoint vouch for the log as it is now, after you looked into what verify said."""
     cli.confirm("The present audit log counts as the true one from now on. Go on?", yes=yes)
-    with cli.unit_write() as (session, actor):
-        audit_log.accept(session, actor)
+    cli.write(audit_log.accept)
     cli.emit(None, False, "The checkpoint vouches for the log as it is now.")
 
 

@@ -66,8 +66,7 @@ def show(
 
 
 def _shown(change_id: int, now: bool) -> tuple[dict[str, Any], list[str]]:
-    with cli.unit_read() as (session, actor):
-        view = service.get(session, actor, change_id=change_id)
+    view = cli.read(service.get, change_id=change_id)
     document: dict[str, Any] = view.model_dump(mode="json")
     lines = _lines(view)
     if now:
@@ -122,16 +121,14 @@ def approve(
 @app.command("reject")
 def reject(change_id: ChangeId, reason: Reason, json: Json = False) -> None:
     """End a waiting request with a reason."""
-    with cli.unit_write() as (session, actor):
-        view = service.reject(session, actor, change_id=change_id, reason=reason)
+    view = cli.write(service.reject, change_id=change_id, reason=reason)
     emit(view, json, _line(view))
 
 
 @app.command("withdraw")
 def withdraw(change_id: ChangeId, reason: Reason = "", json: Json = False) -> None:
     """Take a waiting request back."""
-    with cli.unit_write() as (session, actor):
-        view = service.withdraw(session, actor, change_id=change_id, reason=reason)
+    view = cli.write(service.withdraw, change_id=change_id, reason=reason)
     emit(view, json, _line(view))
 
 
@@ -140,16 +137,14 @@ def comment(
     change_id: ChangeId, text: Annotated[str, typer.Argument(metavar="TEXT")], json: Json = False
 ) -> None:
     """Say something about an open request, for example why it is needed."""
-    with cli.unit_write() as (session, actor):
-        view = service.comment(session, actor, change_id=change_id, text=text)
+    view = cli.write(service.comment, change_id=change_id, text=text)
     emit(view, json, _line(view))
 
 
 @policy_app.command("list")
 def list_policies(environment: Environment, json: Json = False) -> None:
     """What each action needs in an environment."""
-    with cli.unit_read() as (session, actor):
-        found = policy.list_policies(session, actor, environment=environment)
+    found = cli.read(policy.list_policies, environment=environment)
     rows = [[each.action, each.label, each.words] for each in found]
     emit({"items": found}, json, cli.table(["Action", "What", "Needs"], rows))
 
@@ -175,8 +170,7 @@ def set_policy(
             "by_token": by_token,
         }
     )
-    with cli.unit_write() as (session, actor):
-        view = policy.save(session, actor, environment=environment, action=action, rule=rule)
+    view = cli.write(policy.save, environment=environment, action=action, rule=rule)
     emit(view, json, _rule_line(view))
 
 

@@ -123,8 +123,7 @@ def edit(
     if wrong:
         raise typer.BadParameter(f"{wrong[0]!r} is not NAME=VALUE.")
     wanted = dict(pair.split("=", 1) for pair in values)
-    with common.unit_write() as (session, actor):
-        item = client_info_admin.edit(session, actor, environment=environment, values=wanted)
+    item = common.write(client_info_admin.edit, environment=environment, values=wanted)
     emit(client_info.document(item), json, f"Client info of {item.environment} is changed.")
 
 
@@ -132,6 +131,5 @@ def edit(
 def delete(environment: Environment, yes: common.Yes = False, json: Json = False) -> None:
     """Forget what is stored; the next successful test brings it back."""
     common.confirm(f"Delete the client info of {environment}?", yes=yes)
-    with common.unit_write() as (session, actor):
-        client_info_admin.remove(session, actor, environment=environment)
+    common.write(client_info_admin.remove, environment=environment)
     emit({"environment": environment}, json, f"Client info of {environment} is deleted.")

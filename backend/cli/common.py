@@ -10,10 +10,10 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -23,6 +23,9 @@ from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import InvalidInput, PortalError, SettingsError, Waiting
 from backend.core.settings import get_settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclasses.dataclass
@@ -127,6 +130,22 @@ def unit_write() -> Iterator[tuple[WriteSession, Actor]]:
     who = actor()
     with database().write() as session:
         yield session, who
+
+
+def read(
+    service: Callable[Concatenate[ReadSession, Actor, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """What a service answers in a unit of work of its own."""
+    with unit_read() as (session, who):
+        return service(session, who, *args, **kwargs)
+
+
+def write(
+    service: Callable[Concatenate[WriteSession, Actor, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """The same for one that changes something; committed when it returns."""
+    with unit_write() as (session, who):
+        return service(session, who, *args, **kwargs)
 
 
 def emit(document: Any, as_json: bool, text: str | None = None) -> None:

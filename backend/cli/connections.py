@@ -55,16 +55,14 @@ def set_(
     """
     known = kinds.get_kind(kind)
     settings, secrets_in = _given(known, pairs, secret)
-    with common.unit_write() as (session, actor):
-        saved = service.save(
-            session,
-            actor,
-            environment=environment,
-            kind=kind,
-            settings=settings,
-            secrets_in=secrets_in,
-            clear_secrets=clear_secret or (),
-        )
+    saved = common.write(
+        service.save,
+        environment=environment,
+        kind=kind,
+        settings=settings,
+        secrets_in=secrets_in,
+        clear_secrets=clear_secret or (),
+    )
     text = f"Saved the {known.label} connection of '{saved.environment}'."
     if _moved_password(known, settings):
         text += (

@@ -22,8 +22,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The environment's nam
 @app.command("list")
 def list_(json: Json = False) -> None:
     """List all environments, the default one first."""
-    with common.unit_read() as (session, actor):
-        found = environments.list_all(session, actor)
+    found = common.read(environments.list_all)
     rows = [
         [item.name, "yes" if item.is_default else "", _marks(item), item.updated_by]
         for item in found
@@ -44,10 +43,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Add an environment; the first one becomes the default."""
-    with common.unit_write() as (session, actor):
-        made = environments.add(
-            session, actor, name=name, default=default, is_production=production
-        )
+    made = common.write(environments.add, name=name, default=default, is_production=production)
     suffix = " It is the default." if made.is_default else ""
     emit(_document(made), json, f"Added environment '{made.name}'.{suffix}")
 
@@ -72,8 +68,7 @@ def production_(
     json: Json = False,
 ) -> None:
     """Mark an environment as production: dangerous actions ask for more."""
-    with common.unit_write() as (session, actor):
-        made = environments.update(session, actor, name=name, is_production=not off)
+    made = common.write(environments.update, name=name, is_production=not off)
     word = "production now" if made.is_production else "no production any more"
     emit(_document(made), json, f"'{made.name}' is {word}.")
 
@@ -81,8 +76,7 @@ def production_(
 @app.command("default")
 def default_(name: Name, json: Json = False) -> None:
     """Make an environment the default one."""
-    with common.unit_write() as (session, actor):
-        made = environments.make_default(session, actor, name=name)
+    made = common.write(environments.make_default, name=name)
     emit(_document(made), json, f"'{made.name}' is the default environment.")
 
 
@@ -133,8 +127,7 @@ def remove(name: Name, yes: Yes = False) -> None:
     With the sandbox's its servers end, too, and it does not come back by itself.
     NAME has to be written exactly. At a terminal it is asked for once more.
     """
-    with common.unit_read() as (session, actor):
-        seen = environments.get(session, actor, name=name)
+    seen = common.read(environments.get, name=name)
     typed = name
     if not yes and sys.stdin.isatty():
         typed = typer.prompt(f"This deletes '{seen.name}' and all it holds. Type its name again")

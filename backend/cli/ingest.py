@@ -154,10 +154,9 @@ def datasets_(
     """The datasets that can be run, favourites and the most recently run first."""
     from backend.ingestion import datasets
 
-    with cli.unit_read() as (session, actor):
-        page = datasets.list_datasets(
-            session, actor, environment=environment, text=text, only=only, limit=limit
-        )
+    page = cli.read(
+        datasets.list_datasets, environment=environment, text=text, only=only, limit=limit
+    )
     rows: list[list[Any]] = [
         [d.name, d.target.name if d.target else "", d.last_status, d.last_at] for d in page.items
     ]
@@ -173,10 +172,7 @@ def favourite(
     """Put a dataset first in your own list of datasets."""
     from backend.ingestion import datasets
 
-    with cli.unit_write() as (session, actor):
-        datasets.set_favourite(
-            session, actor, dataset_urn=dataset_urn, on=not off, environment=environment
-        )
+    cli.write(datasets.set_favourite, dataset_urn=dataset_urn, on=not off, environment=environment)
     typer.echo(f"{dataset_urn}: {'no longer a favourite' if off else 'a favourite'}.")
 
 
@@ -233,8 +229,7 @@ def runs_(
     from backend.ingestion import service
     from backend.ingestion.schemas import RunFilter
 
-    with cli.unit_read() as (session, actor):
-        page = service.list_runs(session, actor, wanted=RunFilter(dataset_urn), limit=limit)
+    page = cli.read(service.list_runs, wanted=RunFilter(dataset_urn), limit=limit)
     rows: list[list[Any]] = [
         [r.run_id, r.status, r.created_at, r.actor_name, r.subject] for r in page.items
     ]
@@ -276,9 +271,8 @@ def export_mapping(
 
     if format not in ("yaml", "json"):
         raise InvalidInput("--format is yaml or json.")
-    with cli.unit_read() as (session, actor):
-        # mypy: typer hands on a choice as str; the service checks it
-        text = mapping.export_text(session, actor, format=format, environment=environment)  # type: ignore[arg-type]
+    # mypy: typer hands on a choice as str; the service checks it
+    text = cli.read(mapping.export_text, format=format, environment=environment)  # type: ignore[arg-type]
     typer.echo(text, nl=False)
 
 
@@ -298,10 +292,7 @@ def import_mapping(
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise InvalidInput(f"{path} cannot be read: {exc}") from exc
-    with cli.unit_write() as (session, actor):
-        change = mapping.import_text(
-            session, actor, text=text, replace_all=replace, environment=environment
-        )
+    change = cli.write(mapping.import_text, text=text, replace_all=replace, environment=environment)
     cli.emit(
         change,
         json,
@@ -318,8 +309,7 @@ def check_mapping(environment: Environment = None, json: cli.Json = False) -> No
     counts: dict[str, Any] = dict(
         checks.check_targets(cli.database(), cli.actor(), environment=environment)
     )
-    with cli.unit_read() as (session, actor):
-        view = mapping.view(session, actor, environment=environment, limit=500)
+    view = cli.read(mapping.view, environment=environment, limit=500)
     wrong = [rule for rule in view.rules if rule.problem or rule.remark]
     counts["rules"] = [
         {"kind": r.kind, "pattern": r.pattern, "source": r.source, "why": r.problem or r.remark}

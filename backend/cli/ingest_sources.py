@@ -29,8 +29,7 @@ def list_recipes(json: cli.Json = False) -> None:
     """The recipes, what each asks for, and why one cannot be run here."""
     from backend.ingestion import recipes
 
-    with cli.unit_read() as (session, actor):
-        found = recipes.list_recipes(session, actor)
+    found = cli.read(recipes.list_recipes)
     rows: list[list[Any]] = [
         [r.name, r.source_type, ", ".join(r.asked), r.problem or "-"] for r in found
     ]
@@ -50,10 +49,7 @@ def run_recipe(
     from backend.ingestion import recipes
 
     values = _values(name, value or [], secret or [])
-    with cli.unit_write() as (session, actor):
-        job_id = recipes.run_recipe(
-            session, actor, name=name, environment=environment, values=values
-        )
+    job_id = cli.write(recipes.run_recipe, name=name, environment=environment, values=values)
     _follow(job_id, json)
 
 
@@ -85,8 +81,7 @@ def run_source(
     """Have DataHub run a source, and follow it to its end."""
     from backend.ingestion import managed
 
-    with cli.unit_write() as (session, actor):
-        job_id = managed.run_source(session, actor, source_urn=urn, environment=environment)
+    job_id = cli.write(managed.run_source, source_urn=urn, environment=environment)
     _follow(job_id, json)
 
 
@@ -98,8 +93,7 @@ def list_schedules(environment: Environment = None, json: cli.Json = False) -> N
     """What starts by itself, the next one first."""
     from backend.ingestion import schedules
 
-    with cli.unit_read() as (session, actor):
-        found = schedules.list_schedules(session, actor, environment=environment)
+    found = cli.read(schedules.list_schedules, environment=environment)
     rows: list[list[Any]] = [
         [s.kind, s.name, s.cron, s.next_at, s.last_problem or s.last_job_id or "-", s.set_by]
         for s in found
@@ -122,10 +116,14 @@ def put_schedule(
     from backend.ingestion import schedules
 
     values = _values(name, value or [], secret or [])
-    with cli.unit_write() as (session, actor):
-        view = schedules.put_schedule(
-            session, actor, kind=kind, name=name, times=cron, values=values, environment=environment
-        )
+    view = cli.write(
+        schedules.put_schedule,
+        kind=kind,
+        name=name,
+        times=cron,
+        values=values,
+        environment=environment,
+    )
     cli.emit(view.document(), json, f"{view.title} starts next at {view.next_at:%Y-%m-%d %H:%M}Z.")
 
 
@@ -138,8 +136,7 @@ def remove_schedule(
     """Start it by itself no more."""
     from backend.ingestion import schedules
 
-    with cli.unit_write() as (session, actor):
-        schedules.remove_schedule(session, actor, kind=kind, name=name, environment=environment)
+    cli.write(schedules.remove_schedule, kind=kind, name=name, environment=environment)
     typer.echo(f"{name} starts by itself no more.")
 
 

@@ -26,10 +26,9 @@ def list_jobs(
     """Jobs, newest first."""
 
     def page() -> JobPage:
-        with cli.unit_read() as (session, actor):
-            return service.list_jobs(
-                session, actor, limit=limit, before=cursor, states=status or (), kind=kind
-            )
+        return cli.read(
+            service.list_jobs, limit=limit, before=cursor, states=status or (), kind=kind
+        )
 
     if json:
         emit(JobList.model_validate(page()), json)
@@ -51,8 +50,7 @@ def show(job_id: JobId, json: Json = False) -> None:
 def cancel(job_id: JobId, yes: Yes = False, json: Json = False) -> None:
     """Ask a job to stop at its next safe point."""
     cli.confirm(f"Stop job {job_id}?", yes=yes)
-    with cli.unit_write() as (session, actor):
-        view = service.cancel(session, actor, job_id=job_id)
+    view = cli.write(service.cancel, job_id=job_id)
     emit(JobAnswer.model_validate(view), json, _line(view))
 
 

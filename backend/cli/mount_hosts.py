@@ -60,8 +60,7 @@ def verify_host(
     """Ask a host's DMS server about every mount; without --yes, show about which."""
     from backend.mounts import verification as service
 
-    with cli.unit_read() as (session, actor):
-        plan = service.plan(session, actor, environment=environment, host=host)
+    plan = cli.read(service.plan, environment=environment, host=host)
     if not yes:
         rows = [[entry.jobid, entry.target, entry.expected] for entry in plan.entries]
         text = cli.table(["Job", "Target", "The ledger says"], rows)
@@ -97,8 +96,7 @@ def release(
     """Say unmounted for all entries of a dead host; without --yes, show what that would be."""
     from backend.mounts import release as service
 
-    with cli.unit_read() as (session, actor):
-        plan = service.plan(session, actor, environment=environment, host=host)
+    plan = cli.read(service.plan, environment=environment, host=host)
     if yes:
         done = service.run(
             cli.database(), cli.actor(), environment=environment, host=host, digest=plan.digest
@@ -129,8 +127,7 @@ def entries_table(items: Any) -> str:
 def _place(side: Any, name: str, environment: str | None, as_json: bool) -> None:
     from backend.mounts import places
 
-    with cli.unit_read() as (session, actor):
-        found = places.with_queue(session, actor, environment=environment, side=side, name=name)
+    found = cli.read(places.with_queue, environment=environment, side=side, name=name)
     others = "target" if side == "host" else "host"
     said = [
         f"{counted(found.mounts, 'active mount')} of {counted(len(found.others), others)}",

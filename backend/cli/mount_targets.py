@@ -41,18 +41,16 @@ def set_target(
     from backend.mounts import targets
 
     secret = cli.read_secret("secret reference") if type == "s3" else ""
-    with cli.unit_write() as (session, actor):
-        view = targets.save(
-            session,
-            actor,
-            environment=environment,
-            target_id=target_id,
-            type=type,
-            mount_path=mount_path,
-            filesystem_export=filesystem_export,
-            nfs_mount_opts=nfs_mount_opts,
-            secret_ref=secret,
-        )
+    view = cli.write(
+        targets.save,
+        environment=environment,
+        target_id=target_id,
+        type=type,
+        mount_path=mount_path,
+        filesystem_export=filesystem_export,
+        nfs_mount_opts=nfs_mount_opts,
+        secret_ref=secret,
+    )
     cli.emit(view, json, f"{view.target_id} can be mounted by name.")
 
 
@@ -61,5 +59,4 @@ def remove_target(target_id: TargetId, environment: Environment = None) -> None:
     """Forget a template; mounts are not touched."""
     from backend.mounts import targets
 
-    with cli.unit_write() as (session, actor):
-        targets.remove(session, actor, environment=environment, target_id=target_id)
+    cli.write(targets.remove, environment=environment, target_id=target_id)

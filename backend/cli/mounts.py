@@ -90,16 +90,14 @@ def orphans(
     from backend.mounts import orphans
     from backend.mounts.schemas import Filters
 
-    with cli.unit_read() as (session, actor):
-        page = orphans.find_now(
-            session,
-            actor,
-            environment=environment,
-            filters=Filters(host=host, target=target, job=job),
-            reason=reason,
-            cursor=cursor,
-            limit=limit,
-        )
+    page = cli.read(
+        orphans.find_now,
+        environment=environment,
+        filters=Filters(host=host, target=target, job=job),
+        reason=reason,
+        cursor=cursor,
+        limit=limit,
+    )
     found = [(o, " ".join(o.evidence.values())) for o in page.items]
     rows = [[m.key, m.jobid, m.backup_target_id, m.host, why] for m, why in found]
     text = cli.table(["Entry", "Job", "Target", "Host", "Why"], rows)
@@ -118,8 +116,7 @@ def status(
     from backend.mounts.errors import MountNotFound
 
     try:
-        with cli.unit_read() as (session, actor):
-            found = explorer.status(session, actor, environment=environment, job=job, target=target)
+        found = cli.read(explorer.status, environment=environment, job=job, target=target)
     except MountNotFound:
         cli.emit({"items": [], "next_cursor": None}, json)
         raise
@@ -140,18 +137,16 @@ def operations(
     """Requests to DMS servers and what came of them."""
     from backend.mounts import explorer
 
-    with cli.unit_read() as (session, actor):
-        page = explorer.list_operations(
-            session,
-            actor,
-            environment=environment,
-            host=host,
-            target=target,
-            job=job,
-            status=status,
-            cursor=cursor,
-            limit=limit,
-        )
+    page = cli.read(
+        explorer.list_operations,
+        environment=environment,
+        host=host,
+        target=target,
+        job=job,
+        status=status,
+        cursor=cursor,
+        limit=limit,
+    )
     rows = [
         [o.operation_id, o.action, o.jobid, o.backup_target_id, o.host, o.status, o.note]
         for o in page.items
@@ -284,8 +279,7 @@ def max_age(
     """From how many hours on a mount counts as too old (24 unless set)."""
     from backend.mounts import orphans
 
-    with cli.unit_write() as (session, actor):
-        watch = orphans.set_max_age(session, actor, environment=environment, hours=hours)
+    watch = cli.write(orphans.set_max_age, environment=environment, hours=hours)
     cli.emit(watch, json, f"Mounts older than {watch.max_age_hours} h are reported.")
 
 
@@ -300,16 +294,14 @@ def _list(
     from backend.mounts import explorer
     from backend.mounts.schemas import Filters
 
-    with cli.unit_read() as (session, actor):
-        page = explorer.list_mounts(
-            session,
-            actor,
-            environment=environment,
-            filters=Filters(**filters),
-            sort=sort,
-            cursor=cursor,
-            limit=limit,
-        )
+    page = cli.read(
+        explorer.list_mounts,
+        environment=environment,
+        filters=Filters(**filters),
+        sort=sort,
+        cursor=cursor,
+        limit=limit,
+    )
     more = f"\nMore: --cursor {page.next_cursor}" if page.next_cursor else ""
     cli.emit(page, as_json, entries_table(page.items) + more)
 

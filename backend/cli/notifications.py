@@ -22,8 +22,7 @@ Cursor = Annotated[int | None, typer.Option(help="next_cursor of the page before
 @app.command("list")
 def list_channels(account: Account = "", json: Json = False) -> None:
     """The portal's channels, or an account's."""
-    with cli.unit_read() as (session, actor):
-        found = channels.list_channels(session, actor, **_of(account))
+    found = cli.read(channels.list_channels, **_of(account))
     rows = [
         [each.name, each.shown, each.environment or "all", _kinds(each), _state(each)]
         for each in found
@@ -35,8 +34,7 @@ def list_channels(account: Account = "", json: Json = False) -> None:
 @app.command("kinds")
 def list_kinds(json: Json = False) -> None:
     """The kinds of events that a channel can ask for."""
-    with cli.unit_read() as (session, actor):
-        found = channels.kinds(session, actor)
+    found = cli.read(channels.kinds)
     rows = [[each.name, each.title, each.severity] for each in found]
     emit({"items": found}, json, cli.table(["Event", "What", "Severity"], rows))
 
@@ -97,16 +95,14 @@ def disable(name: Name, account: Account = "", json: Json = False) -> None:
 def remove(name: Name, account: Account = "", yes: Yes = False, json: Json = False) -> None:
     """Remove a channel with what waits for it."""
     cli.confirm(f"Remove the channel {name}?", yes=yes)
-    with cli.unit_write() as (session, actor):
-        channels.remove(session, actor, name=name, **_of(account))
+    cli.write(channels.remove, name=name, **_of(account))
     emit({"channel": name, "status": "removed"}, json, f"Channel {name} is removed.")
 
 
 @app.command("deliveries")
 def deliveries(limit: Limit = 50, cursor: Cursor = None, json: Json = False) -> None:
     """What was sent, waits or was given up, newest first."""
-    with cli.unit_read() as (session, actor):
-        page = inbox.deliveries(session, actor, limit=limit, cursor=cursor)
+    page = cli.read(inbox.deliveries, limit=limit, cursor=cursor)
     rows = [
         [each.id, each.status, each.channel, each.event.title, each.event.subject, each.error]
         for each in page.items
@@ -118,16 +114,14 @@ def deliveries(limit: Limit = 50, cursor: Cursor = None, json: Json = False) -> 
 @app.command("inbox")
 def show_inbox(limit: Limit = 50, cursor: Cursor = None, json: Json = False) -> None:
     """What happened, newest first."""
-    with cli.unit_read() as (session, actor):
-        page = inbox.inbox(session, actor, limit=limit, cursor=cursor)
+    page = cli.read(inbox.inbox, limit=limit, cursor=cursor)
     rows = [[each.at, each.phase, each.title, each.subject, each.link] for each in page.items]
     text = cli.table(["When", "Phase", "What", "About", "Link"], rows)
     emit(page, json, (text + cli.more(page.next_cursor)) if rows else "Nothing happened.")
 
 
 def _switch(name: str, enabled: bool, account: str, json: bool) -> None:
-    with cli.unit_write() as (session, actor):
-        view = channels.set_enabled(session, actor, name=name, enabled=enabled, **_of(account))
+    view = cli.write(channels.set_enabled, name=name, enabled=enabled, **_of(account))
     emit(view, json, f"Channel {view.name}: {_state(view)}.")
 
 

@@ -14,8 +14,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would leave; c
 
 def retention(dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
     """Remove rows that were kept long enough, audit events, jobs and runs into signed archives."""
-    with cli.unit_read() as (session, actor):
-        found = service.show(session, actor)
+    found = cli.read(service.show)
     if dry_run:
         cli.emit(found, json, _table(found))
         return

@@ -14,8 +14,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find data sets, people, hosts, connections, runs, changes and accounts."""
-    with cli.unit_read() as (session, actor):
-        found = service.find(session, actor, text=text)
+    found = cli.read(service.find, text=text)
     rows = [[hit.kind, hit.title, hit.detail] for hit in found.items]
     text = cli.table(["Kind", "Name", "More"], rows) if rows else "Nothing found."
     emit({"items": found.items}, json, text)

@@ -29,8 +29,7 @@ def rotate(json: Json = False) -> None:
     if not settings.secret_keys.get_secret_value():
         crypto.add_key_to_file(settings.data_dir)
     vault = secret_store.get_vault()
-    with common.unit_write() as (session, actor):
-        counts = secret_rotation.rotate(session, actor, vault=vault)
+    counts = common.write(secret_rotation.rotate, vault=vault)
     total = sum(counts.values())
     emit(
         {"key_id": vault.key_id, "rotated": counts, "left_on_old_keys": 0},

@@ -12,9 +12,10 @@ from backend.cli.common import (
     database,
     emit,
     new_app,
+    read,
     table,
     unit_read,
-    unit_write,
+    write,
 )
 from backend.core.errors import PortalError
 from backend.jobs import runner
@@ -82,17 +83,15 @@ def list_command(
 ) -> None:
     """List the datasets by what they need: tagged, waiting, running, drifted, failed, done."""
     tagged = worklist.tagged(database(), actor(), environment=environment or None)
-    with unit_read() as (session, who):
-        found = worklist.work_list(
-            session,
-            who,
-            environment=environment or None,
-            tagged=tagged,
-            text=text,
-            only=only,
-            limit=limit,
-            cursor=cursor,
-        )
+    found = read(
+        worklist.work_list,
+        environment=environment or None,
+        tagged=tagged,
+        text=text,
+        only=only,
+        limit=limit,
+        cursor=cursor,
+    )
     rows = [
         [each.status, each.table, ", ".join(each.columns), _count(each.rows_plain), each.reason]
         for each in found.items
@@ -179,8 +178,7 @@ def run_command(
 @app.command("clean-up")
 def clean_up_command(run_id: RunId, json: Json = False) -> None:
     """VACUUM, ANALYZE and REFRESH after a run, and check it. Exit status 1 when something stays."""
-    with unit_write() as (session, who):
-        cleaning.start(session, who, run_id=run_id)
+    write(cleaning.start, run_id=run_id)
     view = cleaning.attempt(database(), actor(), run_id)
     emit(view.document(), json, view.clean_up_details)
     if view.clean_up is not CleanUpState.SUCCEEDED:
@@ -190,8 +188,7 @@ def clean_up_command(run_id: RunId, json: Json = False) -> None:
 @app.command("write-back")
 def write_back_command(run_id: RunId, json: Json = False) -> None:
     """Write an ended run's outcome into DataHub (again)."""
-    with unit_write() as (session, who):
-        service.retry_write_back(session, who, run_id=run_id)
+    write(service.retry_write_back, run_id=run_id)
     view = write_back.attempt(database(), run_id)
     emit(view.document(), json, view.write_back_details or "DataHub has the outcome.")
     if view.write_back.value != "succeeded":
@@ -230,12 +227,10 @@ def compare_command(
 
 
 def _compare(environment: str | None) -> comparison.Comparison:
-    with unit_write() as (session, who):
-        job_id = comparison.start(session, who, environment=environment)
+    job_id = write(comparison.start, environment=environment)
     if not runner.run(job_id, database()):
         jobs.wait(database(), job_id, timeout=inline.LONGEST)
-    with unit_read() as (reading, who):
-        found = comparison.latest(reading, who, environment=environment)
+    found = read(comparison.latest, environment=environment)
     if found is None or found.result is None:
         raise Failed(f"The comparison (job {job_id}) did not end; see the jobs page.")
     return found
@@ -271,8 +266,7 @@ def copies_command(
 
 
 def _copy_previews(wanted: copies.Asked, json: bool) -> None:
-    with unit_write() as (session, who):
-        job_id = copies.queue_previews(session, who, **wanted)
+    job_id = write(copies.queue_previews, **wanted)
     if not runner.run(job_id, database()):
         jobs.wait(database(), job_id, timeout=inline.LONGEST)
     with unit_read() as (reading, who):

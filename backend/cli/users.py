@@ -17,9 +17,11 @@ from backend.cli.common import (
     database,
     emit,
     new_app,
+    read,
     table,
     unit_read,
     unit_write,
+    write,
 )
 from backend.cli.terminal import Progress
 from backend.core.errors import PortalError
@@ -83,8 +85,7 @@ def apply_command(
     """Apply a plan, or only some of its users. A plan is applied once: later calls show its run."""
     emails = [*(email or ()), *(more_emails or ())] or None
     with refusals_printed(plan_id, json):
-        with unit_read() as (session, who):
-            plan = service.get_plan(session, who, plan_id=plan_id)
+        plan = read(service.get_plan, plan_id=plan_id)
         if plan.state == "ready" and not plan.changes and not emails:
             # What a nightly script finds on most days is no failure.
             nothing = NothingToApply(plan_id, chosen=False)
@@ -158,10 +159,7 @@ def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
 
 
 def _start_once(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
-    with unit_write() as (session, who):
-        return service.apply(
-            session, who, plan_id=plan_id, emails=emails, confirm=typed, background=False
-        )
+    return write(service.apply, plan_id=plan_id, emails=emails, confirm=typed, background=False)
 
 
 def _until_ended(run: RunView, progress: Progress) -> RunView:

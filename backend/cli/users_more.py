@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.common import Failed, Json, actor, database, emit, table, unit_read, unit_write
+from backend.cli.common import (
+    Failed,
+    Json,
+    actor,
+    database,
+    emit,
+    read,
+    table,
+    unit_write,
+    write,
+)
 from backend.cli.users import app, refusals_printed, see_through
 from backend.core.words import counted
 from backend.user_sync import answers, service
@@ -54,10 +64,9 @@ def upload_command(
     json: Json = False,
 ) -> None:
     """Keep a CSV or JSON file of people as the directory of an environment."""
-    with unit_write() as (session, who):
-        found = service.upload(
-            session, who, environment=environment, name=file.name, content=file.read_bytes()
-        )
+    found = write(
+        service.upload, environment=environment, name=file.name, content=file.read_bytes()
+    )
     emit(found, json, f"{counted(found.people, 'person', 'people')} kept for {environment}.")
 
 
@@ -70,10 +79,7 @@ def ignore_command(
     json: Json = False,
 ) -> None:
     """Ignore a difference until either side changes; it leaves the plan at once."""
-    with unit_write() as (session, who):
-        plan = service.ignore(
-            session, who, plan_id=plan_id, email=email, field=field, reason=reason
-        )
+    plan = write(service.ignore, plan_id=plan_id, email=email, field=field, reason=reason)
     emit(answers.Plan.of(plan), json, f"Ignored; plan {plan.id}: {plan.told}.")
 
 
@@ -87,10 +93,8 @@ def ignored_command(
 ) -> None:
     """The ignored differences of an environment; --forget compares one again."""
     if forget is not None:
-        with unit_write() as (session, who):
-            service.forget_ignore(session, who, ignore_id=forget)
-    with unit_read() as (session, who):
-        found = service.list_ignores(session, who, environment=environment)
+        write(service.forget_ignore, ignore_id=forget)
+    found = read(service.list_ignores, environment=environment)
     rows = [[i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found]
     emit(
         {"items": found},
@@ -102,8 +106,7 @@ def ignored_command(
 @app.command("cancel")
 def cancel_command(run_id: RunId, json: Json = False) -> None:
     """Ask a run to stop between two users."""
-    with unit_write() as (session, who):
-        run = service.cancel(session, who, run_id=run_id)
+    run = write(service.cancel, run_id=run_id)
     emit(answers.Run.of(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
 
 
@@ -184,13 +187,10 @@ def map_command(
         names = service.list_domains(database(), actor(), environment=environment)
         return emit({"items": names}, json, "\n".join(names))
     if end is not None:
-        with unit_write() as (session, who):
-            service.unmap_domain(session, who, map_id=end)
+        write(service.unmap_domain, map_id=end)
     if said:
-        with unit_write() as (session, who):
-            service.map_domain(session, who, environment=environment, said=said, domain=domain)
-    with unit_read() as (session, who):
-        found = service.list_domain_map(session, who, environment=environment, history=history)
+        write(service.map_domain, environment=environment, said=said, domain=domain)
+    found = read(service.list_domain_map, environment=environment, history=history)
     rows = [[m.id, m.said, m.domain, m.created_by, m.created_at, m.ended_at] for m in found]
     emit({"items": found}, json, table(["NUMBER", "SAID", "DOMAIN", "BY", "SINCE", "ENDED"], rows))
 
