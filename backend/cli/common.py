@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
@@ -172,6 +173,16 @@ def read_secret(prompt: str) -> str:
     if not value:
         raise InvalidInput(f"No {prompt} on stdin: pipe it in, or run this at a terminal.")
     return value
+
+
+def text_of(file: str) -> str:
+    """What the file holds; "-": stdin. Raises InvalidInput."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InvalidInput(f"{file} cannot be read: {exc.strerror}.") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidInput(f"{file} is not UTF-8 text. Save it as UTF-8.") from exc
 
 
 def confirm(question: str, *, yes: bool) -> None:

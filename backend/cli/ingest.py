@@ -1,8 +1,6 @@
 """`python -m backend ingest`."""
 
-import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -288,10 +286,7 @@ def import_mapping(
     """Take rules from a JSON or YAML document."""
     from backend.ingestion import mapping
 
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidInput(f"{path} cannot be read: {exc}") from exc
+    text = cli.text_of(path).removeprefix("\ufeff")
     change = cli.write(mapping.import_text, text=text, replace_all=replace, environment=environment)
     cli.emit(
         change,

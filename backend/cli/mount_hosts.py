@@ -1,7 +1,5 @@
 """`python -m backend mounts`: a host or a target as a whole."""
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +65,7 @@ def verify_host(
         ask = plan.refused or "With --yes the host's server is asked about each."
         cli.emit(plan, json, f"{text}\n{ask}")
         return
-    keystone_token = text_of(token).strip() if token else ""
+    keystone_token = cli.text_of(token).strip() if token else ""
     bar = cli.Progress()
     try:
         done = service.run(
@@ -145,13 +143,3 @@ def _place(side: Any, name: str, environment: str | None, as_json: bool) -> None
     rows = [[other.name or "(empty)", other.mounts] for other in found.others]
     table = cli.table([others.capitalize(), "Mounts"], rows)
     cli.emit(found, as_json, "\n".join([table, *said]))
-
-
-def text_of(file: str) -> str:
-    """What the file holds; "-": stdin. Raises InvalidInput."""
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except OSError as exc:
-        raise InvalidInput(f"{file} cannot be read: {exc.strerror}.") from exc
-    except UnicodeDecodeError as exc:
-        raise InvalidInput(f"{file} is not UTF-8 text. Save it as UTF-8.") from exc

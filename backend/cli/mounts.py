@@ -10,7 +10,7 @@ import typer
 
 from backend.cli import common as cli
 from backend.cli import mount_hosts, mount_targets
-from backend.cli.mount_hosts import entries_table, text_of
+from backend.cli.mount_hosts import entries_table
 from backend.cli.mount_targets import Environment, TargetId
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.words import counted
@@ -336,7 +336,7 @@ def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any)
 
 
 def _read(file: str) -> dict[str, Any]:
-    text = text_of(file)
+    text = cli.text_of(file)
     try:
         document = json_module.loads(text)
     except ValueError as exc:

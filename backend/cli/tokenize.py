@@ -18,7 +18,6 @@ from backend.cli.common import (
     write,
 )
 from backend.core.errors import PortalError
-from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.tokenization import (
     check,
@@ -228,8 +227,7 @@ def compare_command(
 
 def _compare(environment: str | None) -> comparison.Comparison:
     job_id = write(comparison.start, environment=environment)
-    if not runner.run(job_id, database()):
-        jobs.wait(database(), job_id, timeout=inline.LONGEST)
+    inline.do(database(), job_id)
     found = read(comparison.latest, environment=environment)
     if found is None or found.result is None:
         raise Failed(f"The comparison (job {job_id}) did not end; see the jobs page.")
@@ -267,8 +265,7 @@ def copies_command(
 
 def _copy_previews(wanted: copies.Asked, json: bool) -> None:
     job_id = write(copies.queue_previews, **wanted)
-    if not runner.run(job_id, database()):
-        jobs.wait(database(), job_id, timeout=inline.LONGEST)
+    inline.do(database(), job_id)
     with unit_read() as (reading, who):
         ended = jobs.get(reading, who, job_id=job_id)
         found = copies.previews(

@@ -19,6 +19,7 @@ from backend.cli.common import (
 from backend.cli.users import app, refusals_printed, see_through
 from backend.core.words import counted
 from backend.user_sync import answers, service
+from backend.user_sync.schemas import SettingsView
 from backend.user_sync.validation import visible
 
 __all__ = ["app"]
@@ -127,12 +128,7 @@ def settings_command(
     json: Json = False,
 ) -> None:
     """Show how an environment plans and applies, or change some of it."""
-    with unit_write() as (session, who):
-        view = (
-            service.change_settings(session, who, environment=environment, changes=_pairs(given))
-            if given
-            else service.get_settings(session, who, environment=environment)
-        )
+    view = _settings(environment, _pairs(given or []))
     options = vars(view.settings).items()
     emit(view, json, "\n".join(f"{name}={_plain(value)}" for name, value in options))
 
@@ -156,12 +152,7 @@ def schedule_command(
             changes["apply_on_schedule"] = "false"
     if apply is not None:
         changes["apply_on_schedule"] = str(apply).lower()
-    with unit_write() as (session, who):
-        view = (
-            service.change_settings(session, who, environment=environment, changes=changes)
-            if changes
-            else service.get_settings(session, who, environment=environment)
-        )
+    view = _settings(environment, changes)
     planned = view.settings.plan_cron or "never"
     applied = ", applied up to the limit" if view.settings.apply_on_schedule else ""
     due = f"; next {view.next_plan_at:%Y-%m-%d %H:%M} UTC" if view.next_plan_at else ""
@@ -205,6 +196,13 @@ def leavers_command(
     rows = [[x.email, x.user_name, x.kind, x.last_login, x.owns, x.reason] for x in found]
     head = ["E-MAIL", "USER", "KIND", "LAST LOGIN", "OWNS", "REASON"]
     emit({"items": found}, json, table(head, rows))
+
+
+def _settings(environment: str, changes: dict[str, str]) -> SettingsView:
+    """The settings, after the changes if there are any."""
+    if changes:
+        return write(service.change_settings, environment=environment, changes=changes)
+    return read(service.get_settings, environment=environment)
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

@@ -18,10 +18,15 @@ def complete(database: Database, run: RunView, *, timeout: float = LONGEST) -> R
     """Run it here, or wait for whoever does; returns the run as it is then."""
     if run.job_id is None:
         return run
-    if not runner.run(run.job_id, database):
-        jobs.wait(database, run.job_id, timeout=timeout)
+    do(database, run.job_id, timeout=timeout)
     with database.read() as session:
         return service.get(session, SYSTEM, run_id=run.id)
+
+
+def do(database: Database, job_id: int, *, timeout: float = LONGEST) -> None:
+    """Do a queued job here, or wait for whoever does."""
+    if not runner.run(job_id, database):
+        jobs.wait(database, job_id, timeout=timeout)
 
 
 def wait(database: Database, run: RunView, *, timeout: float) -> RunView:
