@@ -3,13 +3,15 @@
 PostgreSQL first, which is enough for a first run, then DataHub, which that run is written to.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from backend.sandbox.datahub import StandIn
 from backend.tokenization import tags
@@ -103,7 +105,7 @@ def test_from_the_sandbox_to_the_first_run_and_its_proof_in_datahub(
     tap(page.get_by_role("link", name="Next: Tokenization"))
     expect(page.get_by_text("Put the tag tokenize/run on a dataset")).to_be_visible()
     tap(page.get_by_role("radio", name="Runs"))
-    pick_first_row(page)
+    pick_first_row(page, page.get_by_role("button", name="Write it now"))
     press(page, "Write it now")
     expect(page.get_by_text("is written in the background")).to_be_visible()
     expect(page.get_by_text("It says now:")).to_contain_text("done", timeout=SLOW)
@@ -114,17 +116,22 @@ def tokenize(page: Page) -> None:
     press(page, "Pick a table …")
     press(page.get_by_role("dialog").last, "Preview")
     expect(page.get_by_text("Tick the columns that shall get tokens.")).to_be_visible(timeout=SLOW)
-    pick_first_row(page)
+    pick_first_row(page, page.get_by_role("button", name="Tokenize 300 rows"))
     press(page, "Tokenize 300 rows")
     press(page.get_by_role("dialog").last, "Tokenize now")
     expect(page.get_by_text("300 of 300 rows were changed.").last).to_be_visible(timeout=SLOW)
 
 
-def pick_first_row(page: Page) -> None:
-    """Of the table that stands last on the page."""
-    settle(page)
-    table = page.get_by_test_id("stDataFrame").last
-    expect(table.get_by_role("gridcell").first).to_be_attached()
-    table.locator("canvas").first.focus()
-    for key in ("ArrowDown", "ArrowUp", "Shift+Space"):
-        page.keyboard.press(key)
+def pick_first_row(page: Page, then: Locator) -> None:
+    """Of the table that stands last on the page, until `then` is there: a table that is not drawn
+    to its end yet takes no keys.
+    """
+    for _ in range(6):
+        settle(page)
+        page.get_by_test_id("stDataFrame").last.locator("canvas").first.focus()
+        for key in ("ArrowDown", "ArrowUp", "Shift+Space"):
+            page.keyboard.press(key)
+        with contextlib.suppress(PlaywrightTimeout):
+            then.wait_for(timeout=PATIENCE / 3)
+            return
+    then.wait_for()
