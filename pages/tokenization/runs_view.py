@@ -197,7 +197,9 @@ def _read_back(run: RunView, *, refresh: bool) -> CatalogStatus | None:
     """Asked once per outcome, not at every rerun of the page."""
     question = (run.id, run.write_back, run.write_back_at)
     remembered = st.session_state.get(_SAYS)
-    if refresh or remembered is None or remembered[0] != question:
+    # While there was no DataHub nothing was learnt; one may have been set since.
+    nothing = run.write_back.value == "skipped" and remembered is not None and not remembered[1]
+    if refresh or remembered is None or remembered[0] != question or nothing:
         with st.spinner("Asking DataHub …"):
             found = calls.run(catalog.status_of_run, run_id=run.id)
         st.session_state[_SAYS] = remembered = (question, found)
