@@ -52,6 +52,8 @@ BEYOND_THE_DOCUMENT = (
     "/api/mounts/mount",
     "/api/mounts/unmount",
     "/api/ingestion/run",
+    "/api/ingestion/schedules",  # what a cron expression is
+    "/api/ingestion/datasets/favourite",  # what a URN is
     "/api/environments/{name}/policies/{action}",
     "/api/environments",  # what a name may be
     "/api/environments/{name}",
