@@ -6,6 +6,7 @@ The first half asks the one gate for every action there is; the second one actio
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from backend.changes import gate, policy
 from backend.changes.actions import Action
 from backend.changes.rules import Rule
 from backend.connections import environments
-from backend.core import access
+from backend.core import access, clock
 from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
 from backend.core.errors import NotPermitted, Waiting
@@ -200,10 +201,26 @@ def _plan(world: World, rule: Rule) -> int:
     return world.plan().id
 
 
-@pytest.mark.parametrize("words", ["direct", "approve", "asked by a token"])
+def _window(begins: int, ends: int) -> Rule:
+    """A rule for a time window, by hours from now."""
+    begin, end = (f"{(clock.now() + timedelta(hours=each)):%H}:00" for each in (begins, ends))
+    return Rule(mode="approve", window=f"mon-sun {begin}-{end}")
+
+
+#: Every kind of rule, for a plan of some users.
+FOR_A_PLAN = {
+    **{words: found for words, found in POLICIES.items() if not words.startswith("above")},
+    "above no user": (Rule(mode="approve", above=0), (1, 1)),
+    "above many users": (Rule(mode="approve", above=1_000_000), (0, 0)),
+    "within a window": (_window(-2, 3), (1, 1)),
+    "outside of a window": (_window(4, 8), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("words", FOR_A_PLAN)
 @pytest.mark.parametrize("face", ["service", "rest", "cli", "mcp"])
 def test_a_user_plan_on(faces: Faces, face: str, words: str) -> None:
-    rule, asks = POLICIES[words]
+    rule, asks = FOR_A_PLAN[words]
     wrong = []
     for role in [Role.ADMIN] if face == "cli" else list(Role):
         plan = _plan(faces.world, rule)
@@ -221,11 +238,11 @@ def test_a_user_plan_on(faces: Faces, face: str, words: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("words", ["direct", "approve"])
+@pytest.mark.parametrize("words", FOR_A_PLAN)
 def test_a_user_plan_on_the_page(
     world: World, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    rule, asks = POLICIES[words]
+    rule, asks = FOR_A_PLAN[words]
     for role in (Role.STEWARD, Role.VIEWER):
         plan = _plan(world, rule)
         signed_in = SignedIn(
