@@ -115,6 +115,8 @@ OPEN_ANSWERS = {
     "/api/mounts/operations/{operation_id}/recheck",
     "/api/mounts/{job}/{target}/verify",
     "/api/environments/{name}/test",
+    "/api/environments/{name}/connections/{kind}/test",
+    "/api/environments/{name}/connections/{kind}/tests",
     "/api/tokenization/comparisons/latest",
 }
 
