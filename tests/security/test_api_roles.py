@@ -184,6 +184,10 @@ NEEDS: dict[str, tuple[Permission | None, dict[str, object] | None]] = {
 VALUES = {"key": "0" * 64, "name": ENVIRONMENT, "target": "t", "operation_id": "x"}
 
 
+#: What an operation needs in its address before anybody's role is asked.
+QUERIES = {"DELETE /api/ingestion/schedules": {"kind": "recipe", "name": "sample_file.yml"}}
+
+
 def _ask(client: TestClient, operation: str, token: str | None) -> int:
     method, path = operation.split(" ")
     while "{" in path:
@@ -192,7 +196,8 @@ def _ask(client: TestClient, operation: str, token: str | None) -> int:
         path = start + VALUES.get(name, "1") + rest
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     body = NEEDS[operation][1]
-    answer = client.request(method, path, headers=headers, json=body)
+    params = QUERIES.get(operation)
+    answer = client.request(method, path, headers=headers, json=body, params=params)
     if answer.status_code in (401, 403):
         assert set(answer.json()) >= {"error", "detail", "reference"}
     return answer.status_code
