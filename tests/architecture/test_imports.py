@@ -38,7 +38,14 @@ ALLOWED: dict[str, set[str]] = {
     "app": {"backend.lifespan", "pages", "auth", "backend.core", "backend.jobs", *EDGES, *DOMAINS},
     "pages": {"auth", "backend.core", "backend.jobs", "backend.sandbox", *DOMAINS},
     "auth": {"backend.core", "backend.accounts"},
-    "backend.api": {"backend.composition", "backend.core", "backend.jobs", "backend.mcp", *DOMAINS},
+    "backend.api": {
+        "backend.composition",
+        "backend.core",
+        "backend.jobs",
+        "backend.mcp",
+        "backend.sandbox",
+        *DOMAINS,
+    },
     "backend.mcp": {"backend.core", "backend.jobs", *DOMAINS},
     "backend.cli": {
         "backend.mcp",
