@@ -28,13 +28,11 @@ def list_policies(
     )
 
 
-def rule_for(session: ReadSession, actor: Actor, *, environment: str, action: str) -> PolicyView:
-    """The rule of one action, for a page that asks before it asks. Raises NotFound."""
+def is_direct(session: ReadSession, actor: Actor, *, environment: str, action: str) -> bool:
+    """Whether the action is done without a question to whoever asks for it. Raises NotFound."""
     access.require(actor, Permission.CHANGES_READ)
-    known = actions.get(action)
     number = repository.environment_id(session, environment)
-    stored = {row.action: row for row in repository.policies(session, number)}
-    return _view(environment, known, stored.get(action))
+    return rules.find(session, number, action).mode == "direct"
 
 
 def checked(values: dict[str, object]) -> Rule:

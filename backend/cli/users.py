@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from backend.changes import policy
 from backend.cli.common import (
     Failed,
     Json,
@@ -26,7 +27,7 @@ from backend.cli.common import (
 from backend.cli.terminal import Progress
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
-from backend.user_sync import answers, service
+from backend.user_sync import answers, runs, service
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, TEXTS
 from backend.user_sync.schemas import DomainRef, PlanView, RowFilter, RowView, RunView
@@ -94,7 +95,8 @@ def apply_command(
         if plan.run_id is None:
             users = len(set(emails)) if emails else plan.changes
             many = counted(users, "user")
-            confirm(f"Change {many} of {plan.environment} in OpenMetadata?", yes=yes)
+            question = f"Change {many} of {plan.environment} in OpenMetadata?"
+            confirm(question, yes=yes or _is_direct(plan))
         run = _start(plan_id, emails, typed)
     see_through(run, json)
 
@@ -116,9 +118,15 @@ def revert_command(
     with refusals_printed(plan.id, json):
         many = counted(plan.changes, "change")
         question = f"Take back {many} in {plan.environment} (plan {plan.id})?"
-        confirm(question, yes=yes)
+        confirm(question, yes=yes or _is_direct(plan))
         run = _start(plan.id, None, typed)
     see_through(run, json)
+
+
+def _is_direct(plan: PlanView) -> bool:
+    """Whether the policy lets it happen without a question."""
+    action = runs.action_of(plan.origin)
+    return read(policy.is_direct, environment=plan.environment, action=action)
 
 
 @contextlib.contextmanager

@@ -78,13 +78,18 @@ def apply(
     return run_repository.view(session, run)
 
 
+def action_of(origin: str) -> str:
+    """The policy's name of applying a plan of this origin."""
+    return REVERT if origin == "revert" else APPLY
+
+
 def _intent(
     plan: SyncPlan, rows: list[tuple[int, str, str]], asked: list[str] | None, confirm: str
 ) -> gate.Intent:
     """asked: the users that were named, None for every change of the plan."""
     users = "\0".join(user_id for _, user_id, _ in rows)
     return gate.Intent(
-        action=REVERT if plan.origin == "revert" else APPLY,
+        action=action_of(plan.origin),
         environment=plan.environment,
         environment_id=plan.environment_id,
         subject=f"plan {plan.id}",

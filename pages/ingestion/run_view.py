@@ -182,6 +182,7 @@ def dialog() -> None:
         body=lambda: _show(found),
         action="Start the run",
         on_confirm=lambda: _start(request),
+        rule=(runs.RUN, preview.resolution.environment),
         typed=names.urn_name(request.dataset_urn or request.job_urn or "")
         if preview.is_production
         else None,

@@ -141,6 +141,7 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
         action="Run the recipe",
         on_confirm=start,
         danger=False,
+        rule=(recipes.RUN, environment),
     )
 
 

@@ -247,6 +247,7 @@ def _delete_dialog(wanted: Wanted) -> None:
         "They stay in the history; nothing is unmounted.",
         action="Soft-delete",
         on_confirm=act,
+        rule=("mounts.delete", wanted.where),
     )
 
 

@@ -1,4 +1,4 @@
-"""Confirm dialogs, as heavy as the risk: nothing, a button, or a typed word.
+"""Confirm dialogs, as heavy as the risk and the policy: nothing, a button, or a typed word.
 
 Use:  if st.button("Delete …", key="x.delete"): confirm.open("x.delete", …)
 and at the end of the page:  if confirm.ask("x.delete", …): act.
@@ -9,7 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shell import flash, where
+from backend.changes import policy
+from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.proof import OPEN, PROOF
 
@@ -66,14 +67,20 @@ def ask(
     on_confirm: Callable[[], bool | None],
     typed: str | None = None,
     danger: bool = True,
+    rule: tuple[str, str | None] | None = None,
 ) -> None:
     """Draw the dialog while it is open.
 
     body: text (escaped) or a function that draws. typed: the word that must be typed first.
     on_confirm runs once; afterwards the dialog closes and the page reruns. When it returns False,
     having drawn why, the dialog stays as it was filled in.
+    rule: action and environment of the policy that says `direct` where nothing is asked; what has
+    to be typed is asked for all the same.
     """
     if not is_open(name):
+        return
+    if rule is not None and typed is None and _is_direct(*rule):
+        _confirmed(name, on_confirm)
         return
 
     @st.dialog(title, width="medium", on_dismiss=close)
@@ -92,14 +99,7 @@ def ask(
             disabled=not ready,
             icon=":material/warning:" if danger else ":material/check:",
         ):
-            close()
-            with flash.deferring():
-                done = on_confirm()
-            if is_open(PROOF):
-                st.session_state[_CAME_FROM] = name, _typed_in(name)
-                st.rerun()
-            if done is not False:
-                st.rerun()
+            _confirmed(name, on_confirm)
             # Refused, and said why above: the dialog stays, with both of its buttons.
             open_dialog(name)
         if buttons.button("Cancel", key=f"{name}.cancel"):
@@ -107,6 +107,24 @@ def ask(
             st.rerun()
 
     _dialog()
+
+
+def _is_direct(action: str, environment: str | None) -> bool:
+    if not environment:
+        return False
+    return calls.read(policy.is_direct, environment=environment, action=action)
+
+
+def _confirmed(name: str, on_confirm: Callable[[], bool | None]) -> None:
+    """Act and rerun the page; returns only when it was refused and that was drawn."""
+    close()
+    with flash.deferring():
+        done = on_confirm()
+    if is_open(PROOF):
+        st.session_state[_CAME_FROM] = name, _typed_in(name)
+        st.rerun()
+    if done is not False:
+        st.rerun()
 
 
 def _typed(name: str, word: str) -> bool:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.core.access import Permission
 from backend.core.words import counted, named
-from backend.user_sync import service
+from backend.user_sync import runs, service
 from backend.user_sync.fields import ATTRIBUTES, labels
 from backend.user_sync.fields import chosen as chosen_of
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, Settings
@@ -56,6 +56,7 @@ def _ask(plan: PlanView, chosen: list[str], lose: tuple[str, ...]) -> None:
         action=f"Change {counted(len(chosen), 'user')}",
         typed=str(len(chosen)) if over else None,
         on_confirm=lambda: _apply(plan, chosen),
+        rule=(runs.action_of(plan.origin), plan.environment),
     )
 
 

@@ -129,10 +129,8 @@ class TestConnections:
         number = int(waits.document["change_id"])
         world.approve(number, "eve")
         with world.database.write() as session:
-            policy_row = policy.rule_for(
-                session, SYSTEM, environment="prod", action="connections.change"
-            )
-            assert policy_row.rule == ONE
+            views = policy.list_policies(session, SYSTEM, environment="prod")
+            assert {each.action: each.rule for each in views}["connections.change"] == ONE
             session.execute(_without_rules())
         _save(world)
         view = world.carry_out(number)
