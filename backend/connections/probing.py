@@ -170,9 +170,10 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
 
 
 def _without(config: ConnectionConfig) -> str:
-    """What to add when nothing was there to be refused. (AWS may have it from its own chain.)"""
+    """What to add when no token was there to be refused. (AWS may have one from its own chain;
+    databases and brokers say themselves that they miss a password.)"""
     fields = kinds.get_kind(config.kind).secrets
-    if config.secrets or not fields or config.kind == "aws":
+    if config.secrets or not fields or fields[0].name == "password" or config.kind == "aws":
         return ""
     label = fields[0].label
     named = label if label[1].isupper() else label[0].lower() + label[1:]
