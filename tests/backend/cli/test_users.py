@@ -133,6 +133,12 @@ class TestApply:
         assert "--yes" in ended.err
         assert not [m for m, _ in world.om.requests if m == "PATCH"]
 
+    def test_without_yes_it_is_done_where_the_policy_is_direct(self, run_cli, planned, world):
+        rule = ("changes", "policy", "set", world.env, "user_sync.apply", "direct")
+        assert run_cli(*rule).status == 0
+        ended = run_cli("users", "apply", str(planned["plan_id"]), "--json")
+        assert (ended.status, json.loads(ended.out)["status"]) == (0, "succeeded"), ended.err
+
     def test_above_the_limit_yes_is_not_enough(self, run_cli, many):
         world = many(120)
         plan = str(world.plan().id)
