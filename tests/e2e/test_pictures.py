@@ -6,6 +6,7 @@ with SCREENSHOTS_FOLDER=<folder> they are put there instead (`make screenshots`)
 
 import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from tests.fixtures.browser import PATIENCE, new_page, settle, turn
 from tests.fixtures.portal import Portal, running_portal
 
 PNG = "{}.png".format
-#: What was opened comes into view by itself, sooner or later: not here, each page is at its top.
+#: What was opened gets the focus and comes into view, sooner or later: not here, each page is at
+#: its top and nothing has a ring.
 STAYS = """
   window.scrollTo_ = Element.prototype.scrollIntoView;
-  Element.prototype.scrollIntoView = () => {}
+  Element.prototype.scrollIntoView = HTMLElement.prototype.focus = () => {}
 """
+#: Messages about what the sandbox begins with: three of its mounts, one of its users.
+TOLD = 4
 NAMES = (*(view.picture for view in VIEWS if view.picture), "overview-dark", "change")
 
 
@@ -43,6 +47,7 @@ def taken(lived_in: Portal, browser: Browser, tmp_path_factory: pytest.TempPathF
     page.add_init_script(STAYS)
     lived_in.sign_in(page)
     page.emulate_media(color_scheme="light")
+    _wait_until_told(lived_in, page)
     for view in VIEWS:
         if not view.picture:
             continue
@@ -63,6 +68,14 @@ def taken(lived_in: Portal, browser: Browser, tmp_path_factory: pytest.TempPathF
     if asked:
         pictures.write_tour(folder, folder)
     return folder
+
+
+def _wait_until_told(portal: Portal, page: Page) -> None:
+    """Until the inbox has what happened so far: a job of the schedule puts it there."""
+    deadline = time.monotonic() + 3 * PATIENCE / 1000
+    while len(portal.cli_json("notifications", "inbox")["items"]) < TOLD:
+        assert time.monotonic() < deadline, "nobody was told of what the sandbox began with"
+        page.wait_for_timeout(1000)
 
 
 def _one_that_waits(portal: Portal, page: Page) -> None:

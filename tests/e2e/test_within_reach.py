@@ -99,6 +99,7 @@ def test_the_diff_is_the_page_while_a_change_waits_too(lived_in: Portal, page: P
 def test_the_diff_stays_the_page_under_a_message(lived_in: Portal, page: Page) -> None:
     open_at(page, lived_in.url + "/user-sync")
     page.get_by_role("button", name="Ignore …").last.click()
+    fill(page, Why="It is meant to be so")
     page.get_by_role("button", name="Ignore it").last.click()
     message = page.get_by_text("The difference is ignored until it changes")
     expect(message.locator("visible=true").first).to_be_visible(timeout=SLOW)
