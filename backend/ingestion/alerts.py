@@ -8,6 +8,7 @@ from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession
 from backend.ingestion import repository
+from backend.ingestion.dispatch import SENDING_SECONDS
 from backend.ingestion.reports import ALERT_TRIES
 from backend.integrations.datahub import urns
 
@@ -20,10 +21,13 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """Datasets whose newest run of the last 7 days failed or ended unknown; AWS is not named."""
     if not actor.may(Permission.INGESTION_READ):
         return []
-    since = clock.now() - _RECENT
+    now = clock.now()
+    since, sending = now - _RECENT, now - timedelta(seconds=SENDING_SECONDS)
     known = resolve.names(session)
     found: list[Alert] = []
-    for row in repository.last_in(session, ("failed", "unknown"), since=since, limit=_MOST):
+    for row in repository.last_in(
+        session, ("failed", "unknown"), since=since, sending_since=sending, limit=_MOST
+    ):
         if row.environment_id not in known:
             continue
         urn = row.dataset_urn or row.job_urn or ""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from backend.core import clock, newest
@@ -214,11 +214,19 @@ def list_runs(
 
 
 def last_in(
-    session: ReadSession, statuses: Sequence[str], *, since: datetime, limit: int
+    session: ReadSession,
+    statuses: Sequence[str],
+    *,
+    since: datetime,
+    sending_since: datetime,
+    limit: int,
 ) -> list[IngestionRun]:
     """Runs since an instant with such a status that no later run of their dataset (or job) has
-    followed to its end, newest first."""
+    followed to its end, newest first. One sent since sending_since that AWS has not answered is
+    still on its way: its status, unknown, is nothing to tell of yet."""
     later = aliased(IngestionRun)
+    sent = or_(IngestionRun.answered.is_(True), IngestionRun.sent_at < sending_since)
+    later_sent = or_(later.answered.is_(True), later.sent_at < sending_since)
     followed = (
         select(later.id)
         .where(
@@ -226,12 +234,12 @@ def last_in(
             later.dataset_urn == IngestionRun.dataset_urn,
             later.id > IngestionRun.id,
             or_(later.dataset_urn != "", later.job_urn == IngestionRun.job_urn),
-            or_(later.settled.is_(True), later.status.in_(statuses)),
+            or_(later.settled.is_(True), and_(later.status.in_(statuses), later_sent)),
         )
         .exists()
     )
     query = select(IngestionRun).where(
-        IngestionRun.status.in_(statuses), IngestionRun.id >= _first_since(session, since)
+        IngestionRun.status.in_(statuses), sent, IngestionRun.id >= _first_since(session, since)
     )
     return list(
         session.scalars(query.where(~followed).order_by(IngestionRun.id.desc()).limit(limit))

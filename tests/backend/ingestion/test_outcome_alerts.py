@@ -12,6 +12,7 @@ from backend.core.access import SYSTEM
 from backend.core.alerts import Alert
 from backend.core.database import Database
 from backend.ingestion import alerts
+from backend.ingestion.dispatch import SENDING_SECONDS
 from backend.ingestion.reports import ALERT_TRIES
 from backend.ingestion.schemas import RunView, Status
 from backend.models import IngestionRun
@@ -89,3 +90,20 @@ def test_an_end_that_datahub_does_not_take_is_told_of_a_good_run_too(
 ) -> None:
     ended("succeeded", report_tries=tries)
     assert len(said(database)) == left
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0, 0), (SENDING_SECONDS + 5, 1)])
+def test_a_start_that_aws_has_not_answered_yet_is_no_alert_until_its_time_is_over(
+    database: Database, ended: Callable[..., str], seconds: int, left: int
+) -> None:
+    sent = clock.now() - timedelta(seconds=seconds)
+    ended("unknown", answered=False, settled=False, sent_at=sent)
+    assert len(said(database)) == left
+
+
+def test_a_start_on_its_way_does_not_answer_the_failure_before_it(
+    database: Database, ended: Callable[..., str]
+) -> None:
+    failed = ended("failed")
+    ended("unknown", answered=False, settled=False, sent_at=clock.now())
+    assert [dict(item.query)["run"] for item in said(database)] == [failed]
