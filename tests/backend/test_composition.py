@@ -54,6 +54,7 @@ def test_every_table_with_ciphertext_has_one_owner() -> None:
     assert {
         "changes",
         "connection_secrets",
+        "ingestion_schedules",
         "mount_requests",
         "mount_targets",
         "notification_channels",
