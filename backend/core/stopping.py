@@ -52,6 +52,8 @@ class Stop:
             self._under_way.append(cancel)
         try:
             yield
+            if self.asked:  # a cancelled statement may look like one that found nothing
+                raise Stopped()
         except Exception as exc:
             if self.asked:
                 raise Stopped() from exc

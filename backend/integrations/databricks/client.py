@@ -1,17 +1,29 @@
 """The SQL warehouse: configuration, and statements with native parameters."""
 
+import contextlib
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from backend.core.errors import InvalidInput, OutcomeUnknown, UpstreamTimeout, UpstreamUnavailable
+from backend.core import stopping
+from backend.core.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from backend.core.settings import Settings
 from backend.core.trust import DEFAULT, Trust
 from backend.integrations.databricks.errors import SYSTEM, translated
 from backend.integrations.network import Place
 
+#: Seconds between two tries to cancel a statement that has no number yet or goes on.
+_CANCEL_PAUSE = 0.2
 _JDBC = re.compile(
     r"^jdbc:(?:databricks|spark)://(?P<host>[^:/;]+)(?::(?P<port>\d+))?(?:/[^;]*)?(?P<options>(?:;.*)?)$"
 )
@@ -133,10 +145,26 @@ class DatabricksClient:
     def rows(
         self, statement: str, parameters: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        """All rows of a query; parameters are `:name` in the statement."""
+        """All rows of a query; parameters are `:name` in the statement.
+
+        Raises Stopped when a person stops it; the warehouse is told to cancel the statement.
+        """
         with translated(self._place), self._connection.cursor() as cursor:
-            cursor.execute(statement, dict(parameters or {}))
-            return [tuple(row) for row in cursor.fetchall()]
+            ended = threading.Event()
+            with stopping.cancellable(partial(self._cancel, cursor, ended)):
+                try:
+                    return _fetched(cursor, statement, parameters)
+                finally:
+                    ended.set()
+
+    def _cancel(self, cursor: Any, ended: threading.Event) -> None:
+        """Cancel the cursor's statement, again until it has ended: the connector knows its number
+        only from the warehouse's first answer, and does nothing without one."""
+        while not ended.wait(_CANCEL_PAUSE):
+            if cursor.query_id:
+                # It has ended, or its time limit ends it.
+                with contextlib.suppress(UpstreamError), translated(self._place):
+                    cursor.cancel()
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> int:
         """Run a statement that changes rows; how many it changed.
@@ -144,7 +172,8 @@ class DatabricksClient:
         Raises OutcomeUnknown when no answer came: the change may have happened.
         """
         try:
-            found = self.rows(statement, parameters)
+            with translated(self._place), self._connection.cursor() as cursor:
+                found = _fetched(cursor, statement, parameters)
         except (UpstreamTimeout, UpstreamUnavailable) as exc:
             raise OutcomeUnknown(
                 SYSTEM,
@@ -152,6 +181,13 @@ class DatabricksClient:
                 "Look at the warehouse's query history before repeating it.",
             ) from exc
         return int(found[0][0]) if found and found[0] else 0
+
+
+def _fetched(
+    cursor: Any, statement: str, parameters: Mapping[str, Any] | None
+) -> list[tuple[Any, ...]]:
+    cursor.execute(statement, dict(parameters or {}))
+    return [tuple(row) for row in cursor.fetchall()]
 
 
 def _never_again_after_a_break(connection: Any) -> None:
