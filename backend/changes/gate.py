@@ -13,7 +13,6 @@ does one of four things there:
 
 import contextlib
 import hashlib
-import hmac
 import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -88,7 +87,8 @@ class Intent:
             self.digest,
         ]
         if self.secrets:
-            parts.append(_fingerprint(session, self.secrets))
+            text = json.dumps(self.secrets, sort_keys=True, ensure_ascii=False)
+            parts.append(secret_store.fingerprint(session, "secrets of a change", text))
         resting = self.resting(session, environment_id)
         if resting:
             parts.append(resting)
@@ -99,13 +99,6 @@ class Intent:
         """A digest of each thing that it rests on, by its name."""
         found = {**self.rests, **repository.leads(session, environment_id, self.through)}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items()}
-
-
-def _fingerprint(session: ReadSession, secrets: Mapping[str, Any]) -> str:
-    """Keyed, so that nobody can try passwords against a digest that people see."""
-    key = secret_store.read(session, secret_store.get_vault(), secret_store.AUDIT_KEY)
-    text = json.dumps(secrets, sort_keys=True, ensure_ascii=False)
-    return hmac.digest(key, f"secrets of a change {text}".encode(), "sha256").hex()
 
 
 class MovedSince(Conflict):

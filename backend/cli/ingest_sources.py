@@ -81,7 +81,9 @@ def run_source(
     """Have DataHub run a source, and follow it to its end."""
     from backend.ingestion import managed
 
-    job_id = cli.write(managed.run_source, source_urn=urn, environment=environment)
+    job_id = managed.run_source(
+        cli.database(), cli.actor(), source_urn=urn, environment=environment
+    )
     _follow(job_id, json)
 
 

@@ -5,6 +5,7 @@ the wrong PORTAL_SECRET_KEYS refuses before it changes anything.
 """
 
 import base64
+import hmac
 import os
 from datetime import datetime
 from functools import lru_cache
@@ -113,6 +114,12 @@ def read(session: ReadSession, vault: Vault, name: str) -> bytes:
         select(SystemSecret.ciphertext).where(SystemSecret.name == name)
     ).one()
     return base64.b64decode(vault.decrypt(ciphertext, binding=binding(name)))
+
+
+def fingerprint(session: ReadSession, about: str, text: str) -> str:
+    """Of something that may hold secrets; keyed, so that nobody can try passwords against it."""
+    key = read(session, get_vault(), AUDIT_KEY)
+    return hmac.digest(key, f"{about} {text}".encode(), "sha256").hex()
 
 
 def keep(session: WriteSession, name: str, value: str) -> None:

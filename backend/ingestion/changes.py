@@ -76,8 +76,17 @@ def run_source(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Begun:
     access.require(actor, _RUN)
-    with database.write() as session:
-        return Begun(str(managed.run_source(session, actor, environment=environment, **parameters)))
+    job_id = managed.run_source(database, actor, environment=environment, **parameters)
+    return Begun(str(job_id))
+
+
+def preview_source(
+    database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
+) -> Preview:
+    """The source as DataHub has it now."""
+    access.require(actor, _RUN)
+    urn = parameters["source_urn"]
+    return managed.describe(database, actor, source_urn=urn, environment=environment)
 
 
 def run_recipe(
@@ -100,6 +109,13 @@ def job_ended(session: ReadSession, job_id: str) -> End | None:
 ACTIONS = (
     Action(runs.RUN, "Start an ingestion", _RUN, start, ended=ended, preview=preview),
     Action(executions.REDRIVE, "Redrive an execution", _RUN, redrive, ended=ended),
-    Action(managed.RUN, "Run a managed source", _RUN, run_source, ended=job_ended),
+    Action(
+        managed.RUN,
+        "Run a managed source",
+        _RUN,
+        run_source,
+        ended=job_ended,
+        preview=preview_source,
+    ),
     Action(recipes.RUN, "Run a recipe", _RUN, run_recipe, ended=job_ended),
 )

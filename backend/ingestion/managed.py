@@ -1,16 +1,19 @@
 """Ingestion sources that DataHub itself manages: list them, run one, follow it as a job."""
 
 import contextlib
+import hmac
+import json
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from backend.changes import gate
+from backend.changes.schemas import Preview
 from backend.connections import resolve as connections
-from backend.core import access, audit, clock
+from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
-from backend.core.database import Database, StateDatabaseDown, WriteSession
+from backend.core.database import Database, ReadSession, StateDatabaseDown, WriteSession
 from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError, UpstreamError
 from backend.ingestion import repository, run_context
 from backend.ingestion.answers import SourceAnswer, SourceList
@@ -22,6 +25,7 @@ from backend.jobs.registry import FAILED, JobContext
 
 if TYPE_CHECKING:
     from backend.integrations.datahub.client import DataHubClient
+    from backend.integrations.datahub.schemas import SourceWithRecipe
 
 KIND = "ingestion.managed"
 #: What a policy may put under approval; `backend.ingestion.changes` carries it out.
@@ -106,30 +110,79 @@ def list_sources(
 
 
 def run_source(
-    session: WriteSession,
+    database: Database,
     actor: Actor,
     *,
     source_urn: str,
     name: str = "",
     environment: str | None = None,
 ) -> int:
-    """Queue a run of a source and return the job's id; a second one while it goes is a Conflict."""
+    """Queue a run of a source and return the job's id; a second one while it goes is a Conflict.
+
+    The run is of the source as DataHub has it now: one that changes before it starts is refused.
+    Raises NotFound, and DataHub's errors, when it cannot be read.
+    """
     access.require_to_ask(actor, Permission.INGESTION_RUN)
-    where = connections.environment(session, environment)
-    given = {"source_urn": source_urn, "name": name}
-    subject = name or source_urn
-    intent = gate.Intent(RUN, where.name, subject, given, given, through=("datahub",))
-    gate.check(session, actor, intent)
-    subject = f"{name or source_urn} on {where.name}"
-    only_one(session, actor, where.id, KIND, subject)
-    audit.record(session, actor, ACTION, subject=source_urn, phase="intent")
-    return enqueue(
-        session,
-        actor,
-        KIND,
-        {"source_urn": source_urn, "environment": where.name},
-        subject=subject,
-        environment=where.name,
+    found = _catalog(database, environment).client().ingestion_source(source_urn)
+    with database.write() as session:
+        where = connections.environment(session, environment)
+        given = {"source_urn": source_urn, "name": name}
+        recipe = fingerprint(session, found)
+        intent = gate.Intent(
+            action=RUN,
+            environment=where.name,
+            subject=name or source_urn,
+            parameters=given,
+            shown={**given, **shown(found)},
+            rests={"recipe": recipe},
+            through=("datahub",),
+        )
+        gate.check(session, actor, intent)
+        subject = f"{name or source_urn} on {where.name}"
+        only_one(session, actor, where.id, KIND, subject)
+        audit.record(session, actor, ACTION, subject=source_urn, phase="intent")
+        return enqueue(
+            session,
+            actor,
+            KIND,
+            {"source_urn": source_urn, "environment": where.name, "recipe": recipe},
+            subject=subject,
+            environment=where.name,
+        )
+
+
+def shown(found: "SourceWithRecipe") -> dict[str, str]:
+    """What people see of a source; of its recipe, which may hold passwords, nothing."""
+    return {
+        "source": found.source.name,
+        "type": found.source.type,
+        "executor": found.source.executor_id or "",
+        "version": found.version or "the executor's own",
+        "debug": "on" if found.debug else "",
+    }
+
+
+def fingerprint(session: ReadSession, found: "SourceWithRecipe") -> str:
+    """Of all that decides what a run of it does."""
+    parts = [found.recipe, found.source.executor_id, found.version, found.debug]
+    text = json.dumps([*parts, dict(found.extra)], sort_keys=True)
+    return secret_store.fingerprint(session, "recipe of a source", text)
+
+
+def describe(database: Database, actor: Actor, *, source_urn: str, environment: str) -> Preview:
+    """What a run would be now, for who decides about it: its recipe only as a fingerprint."""
+    access.require(actor, Permission.INGESTION_RUN)
+    found = _catalog(database, environment).client().ingestion_source(source_urn)
+    with database.read() as session:
+        recipe = fingerprint(session, found)
+    said = {**shown(found), "schedule": found.source.schedule or "", "recipe": recipe[:12]}
+    rows = tuple((name.capitalize(), value) for name, value in said.items() if value)
+    return Preview(
+        title="DataHub would run this source. Its recipe may hold passwords and is not shown; the "
+        "fingerprint is another when the recipe, executor or version is.",
+        columns=("What", "Now"),
+        rows=rows,
+        total=len(rows),
     )
 
 
@@ -152,14 +205,19 @@ def only_one(
         )
 
 
-def run(ctx: JobContext, *, source_urn: str, environment: str) -> dict[str, object]:
+def run(
+    ctx: JobContext, *, source_urn: str, environment: str, recipe: str = ""
+) -> dict[str, object]:
     """The job: ask DataHub to run the source, then follow it to its end.
 
-    It succeeds when DataHub says so. A cancelled job asks DataHub to cancel the run, too. Raises
-    DataHub's errors when it does not take the request.
+    recipe: its fingerprint when it was asked for; "" asks nothing (a job of an older release). It
+    succeeds when DataHub says so. A cancelled job asks DataHub to cancel the run, too. Raises
+    Conflict for a source that changed, DataHub's errors when it does not take the request.
     """
     try:
         client = _catalog(ctx.database, environment).client()
+        if recipe:
+            _require_same(ctx, client, source_urn, recipe)
         request_urn = client.create_execution_request(source_urn)
     except PortalError as exc:
         _record(ctx, source_urn, "unknown" if isinstance(exc, OutcomeUnknown) else "failed")
@@ -187,6 +245,18 @@ def run(ctx: JobContext, *, source_urn: str, environment: str) -> dict[str, obje
             f"{status or 'nothing'}). Look there before you start it again."
         )
     return result | {"outcome": outcome}
+
+
+def _require_same(ctx: JobContext, client: "DataHubClient", source_urn: str, recipe: str) -> None:
+    """The job may have waited; DataHub's API has no run of a given state of a source."""
+    found = client.ingestion_source(source_urn)
+    with ctx.database.read() as session:
+        same = hmac.compare_digest(fingerprint(session, found), recipe)
+    if not same:
+        raise Conflict(
+            "The source's recipe, executor or version was changed in DataHub after its run was "
+            "asked for. Nothing was started; ask again."
+        )
 
 
 def _follow(ctx: JobContext, client: "DataHubClient", request_urn: str) -> str:

@@ -178,17 +178,18 @@ def _start(database: Database, number: int) -> None:
             actor = Actor(
                 row.set_by_id, row.set_by_name, Role.OPERATOR, cast(ActorKind, row.set_by_kind)
             )
-            if row.kind == "source":
-                job_id = managed.run_source(
-                    session, actor, source_urn=row.name, name=row.title, environment=where
-                )
-            else:
+            source, title = row.name if row.kind == "source" else "", row.title
+            if not source:
                 values = json.loads(
                     secret_store.get_vault().decrypt(row.ciphertext, binding=_binding(row))
                 )
                 job_id = recipes.run_recipe(
                     session, actor, name=row.name, environment=where, values=values
                 )
+        if source:  # asks DataHub, so not while the row is held
+            job_id = managed.run_source(
+                database, actor, source_urn=source, name=title, environment=where
+            )
     except Waiting as exc:
         problem = exc.message
     except PortalError as exc:

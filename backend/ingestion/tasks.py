@@ -105,9 +105,11 @@ def check_targets(ctx: JobContext, *, environment: str) -> dict[str, Any]:
 
 
 @job("ingestion.managed", title="Run a DataHub ingestion source")
-def run_managed(ctx: JobContext, *, source_urn: str, environment: str) -> dict[str, Any]:
+def run_managed(
+    ctx: JobContext, *, source_urn: str, environment: str, recipe: str = ""
+) -> dict[str, Any]:
     """Run a source that DataHub manages and follow it."""
-    return dict(managed.run(ctx, source_urn=source_urn, environment=environment))
+    return dict(managed.run(ctx, source_urn=source_urn, environment=environment, recipe=recipe))
 
 
 @job("ingestion.recipe", title="Run a DataHub recipe")

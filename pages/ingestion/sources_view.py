@@ -53,7 +53,7 @@ def sources(actor: Actor, environment: str) -> None:
         ):
             _keep(
                 _MANAGED_JOB,
-                calls.write(
+                calls.run(
                     managed.run_source,
                     source_urn=source.urn,
                     name=source.name,

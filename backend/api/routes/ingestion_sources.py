@@ -82,10 +82,10 @@ def list_sources(
 
 
 @router.post("/sources/run", responses=errors.WAITS)
-def run_source(session: Writer, caller: Caller, body: SourceRun) -> Queued:
+def run_source(database: State, caller: Caller, body: SourceRun) -> Queued:
     """Have DataHub run one of its sources and follow it."""
     job_id = managed.run_source(
-        session, caller, source_urn=body.sourceUrn, environment=body.environment
+        database, caller, source_urn=body.sourceUrn, environment=body.environment
     )
     return Queued(job_id=job_id)
 

@@ -38,6 +38,7 @@ Writes (patches, never whole aspects; read first, write only what differs, read 
 
 Ingestion in DataHub
     list_ingestion_sources(*, start=0, count=20, query="*") -> IngestionSourcePage
+    ingestion_source(source_urn) -> SourceWithRecipe
     create_execution_request(source_urn) -> str                     the request's URN
     execution_request(urn) -> ExecutionRequest
     cancel_execution_request(source_urn, request_urn) -> None
@@ -60,6 +61,7 @@ Shapes (`schemas`, frozen dataclasses)
     DatasetPatch(add_tags=(), remove_tags=(), add_field_tags={}, remove_field_tags={},
                  custom_properties={key: text | None}, editable_description=None)
     IngestionSource(urn, name, type, schedule, executor_id, last_execution: ExecutionRequest | None)
+    SourceWithRecipe(source: IngestionSource, recipe, version, debug, extra)
     ExecutionRequest(urn, task, requested_at, status, started_at, duration_ms, report)
         .status: "PENDING" until an executor takes it, then DataHub's own word
 

@@ -3,7 +3,11 @@
 from backend.core.errors import NotFound
 from backend.integrations.datahub import operations, parse
 from backend.integrations.datahub.gateway import Gateway
-from backend.integrations.datahub.schemas import ExecutionRequest, IngestionSourcePage
+from backend.integrations.datahub.schemas import (
+    ExecutionRequest,
+    IngestionSourcePage,
+    SourceWithRecipe,
+)
 
 
 class IngestionCalls:
@@ -28,6 +32,14 @@ class IngestionCalls:
                 parse.ingestion_source(each) for each in page.get("ingestionSources") or []
             ),
         )
+
+    def ingestion_source(self, source_urn: str) -> SourceWithRecipe:
+        """A source with what it would run now. Raises NotFound for one that DataHub has not."""
+        found = self._gateway.query(operations.INGESTION_SOURCE, {"urn": source_urn})
+        source = found.get("ingestionSource")
+        if not source:
+            raise NotFound(f"DataHub has no ingestion source {source_urn[:200]}.")
+        return parse.source_with_recipe(source)
 
     def create_execution_request(self, source_urn: str) -> str:
         """Ask DataHub to run the source now; the URN of the run. Not safe to repeat blindly."""

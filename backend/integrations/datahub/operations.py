@@ -263,6 +263,18 @@ query portalIngestionSources($input: ListIngestionSourcesInput!) {
 }
 """
 
+INGESTION_SOURCE = """
+query portalIngestionSource($urn: String!) {
+  ingestionSource(urn: $urn) {
+    urn
+    name
+    type
+    schedule { interval timezone }
+    config { recipe executorId version debugMode extraArgs { key value } }
+  }
+}
+"""
+
 EXECUTION_REQUEST = """
 query portalExecutionRequest($urn: String!) {
   executionRequest(urn: $urn) {

@@ -15,6 +15,7 @@ from backend.integrations.datahub.schemas import (
     IngestionSource,
     Link,
     ProcessRun,
+    SourceWithRecipe,
     Writers,
     WritingJob,
 )
@@ -113,6 +114,17 @@ def ingestion_source(found: Json) -> IngestionSource:
         or None,
         executor_id=(found.get("config") or {}).get("executorId"),
         last_execution=execution_request(runs[0]) if runs else None,
+    )
+
+
+def source_with_recipe(found: Json) -> SourceWithRecipe:
+    config: Json = found.get("config") or {}
+    return SourceWithRecipe(
+        source=ingestion_source(found),
+        recipe=config.get("recipe") or "",
+        version=config.get("version") or "",
+        debug=bool(config.get("debugMode")),
+        extra={each["key"]: each.get("value") for each in config.get("extraArgs") or []},
     )
 
 

@@ -193,7 +193,7 @@ class ExecutionRequest:
 
 @dataclass(frozen=True)
 class IngestionSource:
-    """An ingestion source kept in DataHub. Its recipe is not read: it may hold passwords."""
+    """An ingestion source kept in DataHub, without its recipe, which may hold passwords."""
 
     urn: str
     name: str
@@ -201,6 +201,18 @@ class IngestionSource:
     schedule: str | None = None
     executor_id: str | None = None
     last_execution: ExecutionRequest | None = None
+
+
+@dataclass(frozen=True)
+class SourceWithRecipe:
+    """What a source would run now. recipe, extra: its text and what else the executor is given,
+    which may hold passwords; version: of DataHub's command, "" for the executor's own."""
+
+    source: IngestionSource
+    recipe: str = field(repr=False)
+    version: str
+    debug: bool
+    extra: Mapping[str, str | None] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Executor:
     def resolvers(self) -> dict[str, Any]:
         return {
             "listIngestionSources": self._list,
+            "ingestionSource": self._one,
             "executionRequest": self._request,
             "createIngestionSource": self._create_source,
             "createIngestionExecutionRequest": self._run,
@@ -56,13 +57,18 @@ class Executor:
             "ingestionSources": [self._shown_source(urn) for urn in here],
         }
 
+    def _one(self, info: Info, urn: str) -> Json | None:
+        _require(info)
+        return self._shown_source(urn) if self._source(urn) else None
+
     def _request(self, _info: Info, urn: str) -> Json | None:
         return self._shown_request(urn) if self._store.exists(urn) else None
 
     def _create_source(self, info: Info, input: Json) -> str:
         _require(info)
         urn = f"{_SOURCE}{uuid.uuid4()}"
-        config = {name: value for name, value in input["config"].items() if name != "extraArgs"}
+        extra = {each["key"]: each.get("value") for each in input["config"].get("extraArgs") or ()}
+        config = input["config"] | {"extraArgs": extra}
         value = {"name": input["name"], "type": input["type"], "config": config}
         if input.get("schedule"):
             value["schedule"] = input["schedule"]
@@ -98,13 +104,15 @@ class Executor:
 
     def _shown_source(self, urn: str) -> Json:
         found = self._source(urn)
+        kept = found["config"].get("extraArgs") or {}
+        extra = [{"key": name, "value": value} for name, value in kept.items()]
         return {
             "urn": urn,
             "name": found["name"],
             "type": found["type"],
             "platform": None,
             "schedule": found.get("schedule"),
-            "config": found["config"],
+            "config": found["config"] | {"extraArgs": extra},
             "executions": lambda _info, start=0, count=10: self._executions(urn, start, count),
         }
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from backend.changes import lifecycle, policy
 from backend.changes import service as changes
@@ -20,12 +20,14 @@ from backend.connections import service as connections
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import Waiting
-from backend.ingestion import recipes, runs
+from backend.ingestion import managed, recipes, runs
 from backend.ingestion.schemas import Request
 from backend.jobs import broker, runner
-from backend.models import Connection
+from backend.jobs import service as jobs
+from backend.models import Change, Connection
 from backend.mounts import actions
 from backend.sandbox.aws import AwsStandIn
+from backend.sandbox.datahub import StandIn as GmsStandIn
 from backend.sandbox.openmetadata import StandIn, seeding
 from backend.tokenization import service as tokenization
 from backend.tokenization.schemas import Trigger
@@ -247,6 +249,83 @@ def test_the_text_of_a_recipe(
     asked = Asked(database, "dev", "ingestion.recipe", ask)
     (tmp_path / "sample_file.yml").write_text(f"{original}\n# and more\n")
     asked.refused("the recipe")
+
+
+PASSWORD = "pa55-in-the-recipe"
+RECIPE = f'{{"source":{{"type":"athena","config":{{"password":"{PASSWORD}"}}}}}}'
+
+
+class TestManagedSource:
+    @pytest.fixture
+    def asked(self, database: Database, datahub: GmsStandIn) -> Asked:
+        self.datahub = datahub
+        self.urn = datahub.seed_ingestion_source("Athena hourly", "athena", recipe=RECIPE)
+        return Asked(
+            database, "dev", "ingestion.source",
+            lambda: managed.run_source(database, ANN, source_urn=self.urn),
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("part", "value", "moved"),
+        [
+            ("recipe", RECIPE.replace(PASSWORD, "another"), "the recipe"),
+            ("executorId", "remote", "the executor"),
+            ("version", "1.8.0", "the version"),
+            ("debugMode", True, "the debug"),
+            ("extraArgs", {"extra_pip_requirements": '["x"]'}, "the recipe"),
+        ],
+    )
+    def test_what_it_would_run(
+        self, database: Database, asked: Asked, part: str, value: object, moved: str
+    ) -> None:
+        info = self.datahub.store.get(self.urn, "dataHubIngestionSourceInfo")
+        config = {**info["config"], part: value}
+        self.datahub.store.upsert(
+            self.urn, "dataHubIngestionSourceInfo", {**info, "config": config}
+        )
+        asked.refused(moved)
+        self._nothing_ran(database)
+
+    def test_the_source_has_gone(self, database: Database, asked: Asked) -> None:
+        self.datahub.store.delete(self.urn)
+        asked.refused("DataHub has no ingestion source")
+        self._nothing_ran(database)
+
+    def test_one_that_is_the_same_runs(self, database: Database, asked: Asked) -> None:
+        assert asked.approved().status == "running"
+        with database.read() as session:
+            [job] = jobs.list_jobs(session, SYSTEM, kind=managed.KIND).items
+        runner.run(job.id, database)
+        [listed] = managed.list_sources(database, SYSTEM).items
+        assert listed.last_request_urn is not None
+        lifecycle.track(database)
+        with database.read() as session:
+            assert changes.get(session, SYSTEM, change_id=asked.number).status == "succeeded"
+
+    def test_the_approver_sees_it_without_its_passwords(
+        self, database: Database, asked: Asked
+    ) -> None:
+        found = asked.now().preview
+        assert found is not None
+        shown = dict(found.rows)
+        assert (shown["Source"], shown["Type"]) == ("Athena hourly", "athena")
+        assert (shown["Executor"], shown["Version"]) == ("default", "1.7.0")
+        assert len(shown["Recipe"]) == 12
+        with database.read() as session:
+            view = changes.get(session, SYSTEM, change_id=asked.number)
+            stored = session.scalars(select(Change)).one()
+        assert view.shown["source"] == "Athena hourly"
+        for said in (found.model_dump_json(), view.model_dump_json(), str(vars(stored))):
+            assert PASSWORD not in said
+
+    def _nothing_ran(self, database: Database) -> None:
+        [*listed] = managed.list_sources(database, SYSTEM).items if self._there() else ()
+        assert [each.last_request_urn for each in listed] in ([None], [])
+        with database.read() as session:
+            assert jobs.list_jobs(session, SYSTEM, kind=managed.KIND).items == ()
+
+    def _there(self) -> bool:
+        return bool(self.datahub.store.get(self.urn, "dataHubIngestionSourceInfo"))
 
 
 def test_an_environment_under_another_name_is_the_same(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.core.access import SYSTEM
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
-from backend.core.errors import Conflict, NotPermitted
+from backend.core.errors import Conflict, NotFound, NotPermitted
 from backend.ingestion import managed
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
@@ -35,8 +35,7 @@ def source(datahub: StandIn) -> str:
 @pytest.fixture
 def queued(database: Database, source: str, actors: SimpleNamespace) -> Queue:
     def go() -> int:
-        with database.write() as session:
-            return managed.run_source(session, actors.operator, source_urn=source)
+        return managed.run_source(database, actors.operator, source_urn=source)
 
     return go
 
@@ -66,8 +65,7 @@ class TestManaged:
         source = datahub.seed_ingestion_source("Athena hourly", "athena")
         [listed] = managed.list_sources(database, actors.viewer).items
         assert (listed.urn, listed.name, listed.type) == (source, "Athena hourly", "athena")
-        with database.write() as session:
-            job_id = managed.run_source(session, actors.operator, source_urn=source)
+        job_id = managed.run_source(database, actors.operator, source_urn=source)
         runner.run(job_id, database)
         with database.read() as session:
             job = jobs.get(session, SYSTEM, job_id=job_id)
@@ -81,18 +79,36 @@ class TestManaged:
         self, database: Database, datahub: StandIn, actors: SimpleNamespace
     ) -> None:
         source = datahub.seed_ingestion_source("Athena hourly", "athena")
-        with database.write() as session:
-            managed.run_source(session, actors.operator, source_urn=source)
-        with database.write() as session, pytest.raises(Conflict, match="does this already"):
-            managed.run_source(session, actors.operator, source_urn=source)
+        managed.run_source(database, actors.operator, source_urn=source)
+        with pytest.raises(Conflict, match="does this already"):
+            managed.run_source(database, actors.operator, source_urn=source)
 
     def test_a_steward_may_look_and_not_run(
         self, database: Database, datahub: StandIn, actors: SimpleNamespace
     ) -> None:
-        with database.write() as session, pytest.raises(NotPermitted):
+        with pytest.raises(NotPermitted):
+            managed.run_source(database, actors.steward, source_urn="any")
+
+    def test_a_source_that_datahub_has_not_is_refused_at_once(
+        self, database: Database, datahub: StandIn, actors: SimpleNamespace
+    ) -> None:
+        with pytest.raises(NotFound, match="no ingestion source urn:li:dataHubIngestionSource:x"):
             managed.run_source(
-                session, actors.steward, source_urn="urn:li:dataHubIngestionSource:x"
+                database, actors.operator, source_urn="urn:li:dataHubIngestionSource:x"
             )
+
+    def test_one_that_changes_before_its_job_begins_is_not_run(
+        self, database: Database, datahub: StandIn, queued: Queue, actors: SimpleNamespace
+    ) -> None:
+        job_id = queued()
+        datahub.seed_ingestion_source("Athena hourly", "athena", recipe='{"source":{}}')
+        runner.run(job_id, database)
+        with database.read() as session:
+            job = jobs.get(session, SYSTEM, job_id=job_id)
+        assert (job.state, "changed in DataHub after" in (job.error or "")) == ("failed", True)
+        assert _outcomes(database) == ["failed"]
+        [listed] = managed.list_sources(database, actors.viewer).items
+        assert listed.last_request_urn is None
 
     @pytest.mark.parametrize("word", ["FAILURE", "TIMEOUT"])
     def test_a_run_that_datahub_calls_failed_is_a_failed_job(

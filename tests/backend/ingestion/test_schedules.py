@@ -165,7 +165,8 @@ def test_one_is_removed_once(database: Database, kept: None, actors: SimpleNames
 def test_a_source_of_datahub_starts_by_itself(
     database: Database, datahub: StandIn, due: Due, actors: SimpleNamespace
 ) -> None:
-    asked = {"kind": "source", "name": SOURCE, "times": "*/5 * * * *", "title": "Athena"}
+    source = datahub.seed_ingestion_source("Athena", "athena")
+    asked = {"kind": "source", "name": source, "times": "*/5 * * * *", "title": "Athena"}
     with database.write() as session:
         schedules.put_schedule(session, actors.operator, **asked)
     due()

@@ -1,4 +1,4 @@
-"""A statement that a person stops is cancelled on the warehouse, shown on the official connector."""
+"""A statement that a person stops is cancelled on the warehouse, shown on the real connector."""
 
 import threading
 from collections.abc import Iterator
