@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from backend.core.database import Database, WriteSession, database_now
 from backend.core.errors import PortalError
+from backend.core.events import Event
 from backend.core.log import get_logger, log_unexpected, mask_text
+from backend.models.accounts import Account
 from backend.models.notifications import NotificationChannel as Channel
 from backend.models.notifications import NotificationDelivery as Delivery
-from backend.notifications import channels, messages, repository
+from backend.notifications import channels, dispatch, messages, repository
 from backend.notifications.channels import Target
 from backend.notifications.messages import Message
 from backend.notifications.schemas import EventView
@@ -57,7 +59,7 @@ def _taken(database: Database, channel_id: int) -> Batch | None:
         channel = repository.locked(session, channel_id)
         if channel is None or not channel.enabled:
             return None
-        rows = repository.due(session, channel_id, _MOST)
+        rows = _ready(session, channel)
         if not rows:
             return None
         target = channels.opened(session, channel)
@@ -73,6 +75,22 @@ def _taken(database: Database, channel_id: int) -> Batch | None:
             messages.message([told[number] for number in chosen]),
             f"delivery-{mine[0].id}-{len(mine)}",
         )
+
+
+def _ready(session: WriteSession, channel: Channel) -> list[tuple[Delivery, Event]]:
+    """What is due and may be sent: a message may have waited for a day."""
+    owner = session.get(Account, channel.owner_id) if channel.owner_id else None
+    ready = []
+    for row, event in repository.due(session, channel.id, _MOST):
+        if channel.owner_id and not dispatch.concerns(event, owner):
+            row.state = "dropped"  # the person lost the role, or the account
+            continue
+        began = repository.delivery_of(session, channel.id, event.began_id or 0)
+        if began and began.state == "waiting" and began.due_at > database_now(session):
+            row.due_at = began.due_at  # its end is not told before it, which is tried again then
+            continue
+        ready.append((row, event))
+    return ready
 
 
 def _together(channel: Channel, told: Sequence[EventView]) -> list[int]:

@@ -94,10 +94,11 @@ def _wants(channel: Channel, event: Event, owners: Mapping[int, Account]) -> boo
         return False
     if channel.environment_id is not None and event.environment_id != channel.environment_id:
         return False
-    return channel.owner_id == 0 or _concerns(event, owners.get(channel.owner_id))
+    return channel.owner_id == 0 or concerns(event, owners.get(channel.owner_id))
 
 
-def _concerns(event: Event, owner: Account | None) -> bool:
+def concerns(event: Event, owner: Account | None) -> bool:
+    """Whether a person with the role they have now is told of it on a channel of their own."""
     if owner is None or event.excludes_id == owner.id:
         return False
     may = event.permission in {each.value for each in owners.permissions_of(owner)}

@@ -80,6 +80,41 @@ class TestWhatMovesMeanwhile:
         assert world.view(waiting).needed == 2
         assert world.approve(waiting).status == "waiting"
 
+    def test_the_policy_was_weakened_and_the_old_rule_holds_for_what_waits(
+        self, world: World
+    ) -> None:
+        world.rule(TWO)
+        waiting = _change(world, text="another")
+        world.rule(Rule(mode="direct"))
+        assert world.ask(text="at once") is None
+        assert world.approve(waiting).status == "waiting"
+        assert world.approve(waiting, "cat").status == "approved"
+
+    def test_the_environment_is_deleted_while_it_waits(self, world: World) -> None:
+        world.rule(ONE)
+        waiting = _change(world, text="another")
+        with world.database.write() as session:
+            environments.remove(session, SYSTEM, name="prod", confirm_name="prod")
+        with pytest.raises(Conflict, match="The environment prod of change"):
+            world.approve(waiting)
+        assert world.written() == []
+
+    def test_what_waits_is_found_under_the_environments_new_name_only(self, world: World) -> None:
+        world.rule(ONE)
+        waiting = _change(world, text="another")
+        with world.database.write() as session:
+            environments.update(session, SYSTEM, name="prod", version=1, new_name="prod-eu")
+            environments.add(session, SYSTEM, name="prod")
+        with world.database.read() as session:
+            found = {
+                name: [
+                    each.id
+                    for each in service.list_changes(session, SYSTEM, environment=name).items
+                ]
+                for name in ("prod", "prod-eu")
+            }
+        assert found == {"prod": [], "prod-eu": [waiting]}
+
 
 class TestPolicy:
     def test_to_weaken_it_needs_what_it_asks_for(self, world: World) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.core.access import SYSTEM
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
-from backend.core.errors import Conflict, NotFound, NotPermitted
+from backend.core.errors import Conflict, NotFound, NotPermitted, UpstreamUnavailable
 from backend.ingestion import managed
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
@@ -145,8 +145,10 @@ class TestManaged:
         _wait_for(database, job_id, "DataHub took the request")
         with datahub.faults.inject(status=503):
             _wait_for(database, job_id, "could not be asked")
-            with pytest.raises(Conflict, match="does this already"):
+            with pytest.raises(UpstreamUnavailable):
                 queued()
+        with pytest.raises(Conflict, match="does this already"):
+            queued()
         datahub.executor.seconds = 0.1
         worker.join(timeout=60)
         with database.read() as session:

@@ -14,7 +14,7 @@ from backend.core.database import Database
 from backend.core.events import About, Event
 from backend.jobs import registry, runner
 from backend.jobs.enqueue import enqueue
-from backend.models import Job, NotificationDelivery
+from backend.models import Account, Job, NotificationDelivery
 from backend.notifications import alerts as channel_alerts
 from backend.notifications import channels, delivery, dispatch, owners
 from tests.backend.changes.conftest import ONE, World
@@ -242,6 +242,44 @@ class TestDelivery:
         make_due(world.database)
         assert delivery.deliver(world.database, made.id) == (1, "")
         assert states(world.database) == ["sent"]
+
+    def test_an_end_is_not_told_before_its_beginning_which_is_tried_again(
+        self, world: World, receiver: Receiver
+    ) -> None:
+        add(world.database, receiver.url)
+        receiver.answer = 503
+        raise_(world.database)
+        assert pump(world.database)
+        receiver.answer = 204
+        with world.database.write() as session:
+            assert events.over(session, "connections.failing", "1")
+        pump(world.database)
+        assert len(receiver.requests) == 1  # the one that was not taken
+        make_due(world.database)
+        pump(world.database)
+        assert [phase for _, phase, _ in receiver.told] == ["raised", "raised", "over"]
+
+    def test_who_lost_the_account_gets_nothing_that_still_waited(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cat, sent = world.people["cat"], []
+        monkeypatch.setattr(channels.Target, "send", lambda *_, **__: sent.append(1))
+        with world.database.write() as session:
+            made = channels.add(
+                session, world.in_browser("cat"), name="me", address="https://example.org/hook",
+                personal=True, digest="daily",
+            )  # fmt: skip
+        for cause, disabled in (("1", False), ("2", True)):
+            raise_(world.database, "mounts.orphans", cause)
+            dispatch.fan_out(world.database)
+            if disabled:
+                with world.database.write() as session:
+                    row = session.get(Account, cat.id)
+                    assert row is not None
+                    row.disabled = True
+            make_due(world.database)
+            assert delivery.deliver(world.database, made.id) == (0 if disabled else 1, "")
+        assert (sent, states(world.database)) == ([1], ["sent", "dropped"])
 
     def test_a_storm_is_one_message(self, world: World, receiver: Receiver) -> None:
         add(world.database, receiver.url)
