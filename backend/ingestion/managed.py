@@ -127,13 +127,13 @@ def run_source(
     with database.write() as session:
         where = connections.environment(session, environment)
         given = {"source_urn": source_urn, "name": name}
-        recipe = fingerprint(session, found)
+        recipe = _fingerprint(session, found)
         intent = gate.Intent(
             action=RUN,
             environment=where.name,
             subject=name or source_urn,
             parameters=given,
-            shown={**given, **shown(found)},
+            shown={**given, **_shown(found)},
             rests={"recipe": recipe},
             through=("datahub",),
         )
@@ -151,7 +151,7 @@ def run_source(
         )
 
 
-def shown(found: "SourceWithRecipe") -> dict[str, str]:
+def _shown(found: "SourceWithRecipe") -> dict[str, str]:
     """What people see of a source; of its recipe, which may hold passwords, nothing."""
     return {
         "source": found.source.name,
@@ -162,7 +162,7 @@ def shown(found: "SourceWithRecipe") -> dict[str, str]:
     }
 
 
-def fingerprint(session: ReadSession, found: "SourceWithRecipe") -> str:
+def _fingerprint(session: ReadSession, found: "SourceWithRecipe") -> str:
     """Of all that decides what a run of it does."""
     parts = [found.recipe, found.source.executor_id, found.version, found.debug]
     text = json.dumps([*parts, dict(found.extra)], sort_keys=True)
@@ -174,8 +174,8 @@ def describe(database: Database, actor: Actor, *, source_urn: str, environment: 
     access.require(actor, Permission.INGESTION_RUN)
     found = _catalog(database, environment).client().ingestion_source(source_urn)
     with database.read() as session:
-        recipe = fingerprint(session, found)
-    said = {**shown(found), "schedule": found.source.schedule or "", "recipe": recipe[:12]}
+        recipe = _fingerprint(session, found)
+    said = {**_shown(found), "schedule": found.source.schedule or "", "recipe": recipe[:12]}
     rows = tuple((name.capitalize(), value) for name, value in said.items() if value)
     return Preview(
         title="DataHub would run this source. Its recipe may hold passwords and is not shown; the "
@@ -251,7 +251,7 @@ def _require_same(ctx: JobContext, client: "DataHubClient", source_urn: str, rec
     """The job may have waited; DataHub's API has no run of a given state of a source."""
     found = client.ingestion_source(source_urn)
     with ctx.database.read() as session:
-        same = hmac.compare_digest(fingerprint(session, found), recipe)
+        same = hmac.compare_digest(_fingerprint(session, found), recipe)
     if not same:
         raise Conflict(
             "The source's recipe, executor or version was changed in DataHub after its run was "
