@@ -93,8 +93,8 @@ def list_changes(
         query = query.where(Change.state.in_(states))
     if environment is not None:
         # By its number, as it may have got another name since; a deleted one has only its name.
-        number = select(Environment.id).where(Environment.name_key == environment.casefold())
-        known = session.scalar(number) if environment else None
+        named = select(Environment.id).where(Environment.name_key == environment.casefold())
+        known = session.scalar(named) if environment else None
         query = query.where(
             Change.environment == environment if known is None else Change.environment_id == known
         )
