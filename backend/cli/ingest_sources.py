@@ -106,7 +106,7 @@ def list_schedules(environment: Environment = None, json: cli.Json = False) -> N
 
 @schedules_app.command("set")
 def put_schedule(
-    kind: Annotated[str, typer.Argument(metavar="recipe|source")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="recipe or source.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The recipe, or the source's URN.")],
     cron: Annotated[str, typer.Argument(metavar="CRON", help="Five fields, UTC.")],
     value: Value = None,
@@ -131,7 +131,7 @@ def put_schedule(
 
 @schedules_app.command("remove")
 def remove_schedule(
-    kind: Annotated[str, typer.Argument(metavar="recipe|source")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="recipe or source.")],
     name: Annotated[str, typer.Argument(metavar="NAME")],
     environment: Environment = None,
 ) -> None:
