@@ -63,8 +63,9 @@ def _taken(database: Database, channel_id: int) -> Batch | None:
         if not rows:
             return None
         target = channels.opened(session, channel)
-        told = messages.views(session, [event for _, event in rows])
-        chosen = _together(channel, told)
+        events = [event for _, event in rows]
+        told = messages.views(session, events)
+        chosen = _together(channel, told, events)
         mine = [rows[number][0] for number in chosen]
         for row in mine:
             row.attempts += 1
@@ -93,11 +94,17 @@ def _ready(session: WriteSession, channel: Channel) -> list[tuple[Delivery, Even
     return ready
 
 
-def _together(channel: Channel, told: Sequence[EventView]) -> list[int]:
+def _together(channel: Channel, told: Sequence[EventView], events: Sequence[Event]) -> list[int]:
     """Which of them are the next message."""
     if len(told) > TOGETHER:
         return list(range(len(told)))
-    low = [number for number, each in enumerate(told) if each.severity == "info"]
+    alone = {each.id for each in told if each.severity != "info"}
+    low = [
+        number
+        for number, each in enumerate(told)
+        # The end of what has a message of its own comes after that one.
+        if each.severity == "info" and events[number].began_id not in alone
+    ]
     if channel.digest and 0 in low:
         return low
     return [0]

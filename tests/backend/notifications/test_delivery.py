@@ -361,6 +361,27 @@ class TestWhen:
         pump(world.database)
         assert [len(document["events"]) for document in receiver.documents] == [1, 3]
 
+    def test_a_digest_does_not_tell_an_end_before_its_beginning(
+        self, world: World, receiver: Receiver
+    ) -> None:
+        add(world.database, receiver.url, digest="hourly")
+        raise_(world.database, "mounts.orphans", "1")
+        raise_(world.database)
+        receiver.answer = 503
+        assert pump(world.database)  # tried, so that its end is told, too
+        receiver.answer = 204
+        with world.database.write() as session:
+            assert events.over(session, "connections.failing", "1")
+        dispatch.fan_out(world.database)
+        make_due(world.database)  # after an hour: all of it at once
+        receiver.requests.clear()
+        pump(world.database)
+        assert [(kind, phase) for kind, phase, _ in receiver.told] == [
+            ("mounts.orphans", "raised"),
+            ("connections.failing", "raised"),
+            ("connections.failing", "over"),
+        ]
+
 
 def test_no_message_holds_what_a_request_says_of_people(world: World, receiver: Receiver) -> None:
     add(world.database, receiver.url)
