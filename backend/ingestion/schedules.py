@@ -1,23 +1,25 @@
 """Recipes and DataHub's sources that start by themselves, at the times of a cron expression.
 
 A start is asked for like any other: what a policy puts under approval waits for it each time, and
-a second run while one goes is refused. It happens in the name of who set the schedule.
+a second run while one goes is refused. It happens in the name of who set the schedule, as long as
+they may.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 
 from sqlalchemy import select, update
 
+from backend.accounts import identity
 from backend.connections import resolve as connections
 from backend.core import access, audit, clock, cron, secret_store
-from backend.core.access import Actor, ActorKind, Permission, Role
+from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput, NotFound, PortalError, Waiting
+from backend.core.errors import InvalidInput, NotFound, NotPermitted, PortalError, Waiting
 from backend.ingestion import managed, recipes
 from backend.ingestion.answers import ScheduleAnswer
 from backend.models.ingestion import IngestionSchedule
@@ -99,7 +101,7 @@ def put_schedule(
     if due is None:
         raise InvalidInput("A schedule needs its times, for example 0 6 * * 1-5.")
     given = _given(session, kind, name, values or {}, where.name)
-    row = _find(session, where.id, kind, name, lock=True)
+    row = _find_locked(session, where.id, kind, name)
     if row is None:
         row = IngestionSchedule(environment_id=where.id, kind=kind, name=name)
         session.add(row)
@@ -124,7 +126,7 @@ def remove_schedule(
     """Start it by itself no more. Raises NotFound."""
     access.require(actor, Permission.INGESTION_RUN)
     where = connections.environment(session, environment)
-    row = _find(session, where.id, kind, name, lock=True)
+    row = _find_locked(session, where.id, kind, name)
     if row is None:
         raise NotFound(f"{name} has no schedule in {where.name}.")
     audit.record(
@@ -164,7 +166,7 @@ def start_due(database: Database) -> None:
             _start(database, number)
 
 
-_STARTING = "Its start was begun and has left no job; look at the Jobs page."
+_STARTING = "Its start was begun and has left no job; look at the Runs page."
 
 
 def _start(database: Database, number: int) -> None:
@@ -175,9 +177,7 @@ def _start(database: Database, number: int) -> None:
             if row is None:
                 return
             where = connections.names(session)[row.environment_id]
-            actor = Actor(
-                row.set_by_id, row.set_by_name, Role.OPERATOR, cast(ActorKind, row.set_by_kind)
-            )
+            actor = _setter(session, row)
             source, title = row.name if row.kind == "source" else "", row.title
             if not source:
                 values = json.loads(
@@ -202,6 +202,15 @@ def _start(database: Database, number: int) -> None:
         )
 
 
+def _setter(session: ReadSession, row: IngestionSchedule) -> Actor:
+    """Who set it, with the role of now: a schedule does not outlive the right to start by hand."""
+    kind, name = row.set_by_kind, row.set_by_name
+    actor = identity.of(session, kind=kind, id=row.set_by_id, name=name).actor
+    if actor is None or not actor.may(Permission.INGESTION_RUN):
+        raise NotPermitted(f"{name}, who set it, may not do this any more. Set it again.")
+    return actor
+
+
 def rotate(session: WriteSession, vault: Vault) -> int:
     """Put the values of every schedule under the vault's first key; how many."""
     rows = list(session.scalars(select(IngestionSchedule).with_for_update()))
@@ -224,15 +233,15 @@ def _given(
     return {}
 
 
-def _find(
-    session: WriteSession, environment_id: int, kind: str, name: str, *, lock: bool
+def _find_locked(
+    session: WriteSession, environment_id: int, kind: str, name: str
 ) -> IngestionSchedule | None:
     query = select(IngestionSchedule).where(
         IngestionSchedule.environment_id == environment_id,
         IngestionSchedule.kind == kind,
         IngestionSchedule.name == name,
     )
-    return session.scalars(query.with_for_update() if lock else query).one_or_none()
+    return session.scalars(query.with_for_update()).one_or_none()
 
 
 def _binding(row: IngestionSchedule) -> str:

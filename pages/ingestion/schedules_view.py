@@ -59,7 +59,7 @@ def _row(item: ScheduleView) -> dict[str, object]:
         "Times (UTC)": item.cron,
         "Next": item.next_at,
         "Last": item.last_at,
-        "Job": str(item.last_job_id or ""),
+        "Run": str(item.last_job_id or ""),
         "Problem": item.last_problem,
         "Set by": item.set_by,
     }

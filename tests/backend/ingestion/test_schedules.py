@@ -10,8 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from backend.accounts import api_tokens
+from backend.accounts import service as accounts
 from backend.core import clock, secret_rotation
-from backend.core.access import SYSTEM
+from backend.core.access import SYSTEM, Actor, Role
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotFound
@@ -19,6 +21,7 @@ from backend.core.secret_store import get_vault
 from backend.ingestion import alerts, recipes, schedules
 from backend.jobs import broker
 from backend.jobs import service as jobs
+from backend.models import Account
 from backend.models.ingestion import IngestionSchedule
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import Headers, Run
@@ -42,12 +45,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def kept(database: Database, environment: str, folder: Path, actors: SimpleNamespace) -> None:
+def ann(database: Database) -> Actor:
+    """An operator with an account."""
+    with database.write() as session:
+        made = accounts.create(
+            session, SYSTEM, name="ann", role="operator", password="correct horse battery"
+        )
+    return Actor(made.id, made.name, Role.OPERATOR, "user")
+
+
+@pytest.fixture
+def kept(database: Database, environment: str, folder: Path, ann: Actor) -> None:
     """The recipe at six, set by the operator."""
     with database.write() as session:
         schedules.put_schedule(
             session,
-            actors.operator,
+            ann,
             kind="recipe",
             name="r.yml",
             times="0 6 * * *",
@@ -75,9 +88,7 @@ def only(database: Database) -> schedules.ScheduleView:
     return view
 
 
-def test_what_is_set_starts_once_when_it_is_due(
-    database: Database, kept: None, due: Due, actors: SimpleNamespace
-) -> None:
+def test_what_is_set_starts_once_when_it_is_due(database: Database, kept: None, due: Due) -> None:
     schedules.start_due(database)
     assert only(database).last_at is None
     due()
@@ -87,7 +98,7 @@ def test_what_is_set_starts_once_when_it_is_due(
     with database.read() as session:
         [job] = jobs.list_jobs(session, SYSTEM, kind=recipes.KIND).items
     assert (view.last_job_id, view.last_problem) == (job.id, "")
-    assert (job.actor_name, job.subject) == (actors.operator.name, "r.yml on dev")
+    assert (job.actor_name, job.subject) == ("ann", "r.yml on dev")
 
 
 def test_a_second_start_while_one_goes_is_refused_and_said(
@@ -100,6 +111,34 @@ def test_a_second_start_while_one_goes_is_refused_and_said(
     with database.read() as session:
         [alert] = [a for a in alerts.alerts(session, actors.viewer) if "schedule" in a.text]
     assert "r.yml" in alert.text
+
+
+@pytest.mark.parametrize("change", [{"role": "viewer"}, {"disabled": True}])
+def test_it_does_not_outlive_the_right_of_who_set_it(
+    database: Database, kept: None, due: Due, ann: Actor, change: dict[str, object]
+) -> None:
+    with database.write() as session:
+        session.execute(update(Account).where(Account.id == ann.id).values(change))
+    due()
+    view = only(database)
+    assert (view.last_job_id, "ann, who set it, may not" in view.last_problem) == (None, True)
+    with database.read() as session:
+        assert jobs.list_jobs(session, SYSTEM, kind=recipes.KIND).items == ()
+
+
+def test_one_set_by_a_token_that_was_revoked_does_not_start(
+    database: Database, environment: str, folder: Path, due: Due
+) -> None:
+    with database.write() as session:
+        view = api_tokens.add(session, SYSTEM, name="nightly", role="operator").view
+        token = Actor(view.id, view.name, Role.OPERATOR, "api_token")
+        values = {"API_TOKEN": "s3cr3t", "PLACE": "eu"}
+        schedules.put_schedule(
+            session, token, kind="recipe", name="r.yml", times="0 6 * * *", values=values
+        )
+        api_tokens.revoke(session, SYSTEM, token_id=view.id)
+    due()
+    assert "nightly, who set it, may not" in only(database).last_problem
 
 
 def test_a_recipe_that_is_gone_is_said(
@@ -163,12 +202,12 @@ def test_one_is_removed_once(database: Database, kept: None, actors: SimpleNames
 
 
 def test_a_source_of_datahub_starts_by_itself(
-    database: Database, datahub: StandIn, due: Due, actors: SimpleNamespace
+    database: Database, datahub: StandIn, due: Due, ann: Actor
 ) -> None:
     source = datahub.seed_ingestion_source("Athena", "athena")
     asked = {"kind": "source", "name": source, "times": "*/5 * * * *", "title": "Athena"}
     with database.write() as session:
-        schedules.put_schedule(session, actors.operator, **asked)
+        schedules.put_schedule(session, ann, **asked)
     due()
     with database.read() as session:
         [job] = jobs.list_jobs(session, SYSTEM, kind="ingestion.managed").items
