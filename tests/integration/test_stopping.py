@@ -1,5 +1,6 @@
 """SIGTERM at any moment of the start: status 0, no process left, and the next start is whole."""
 
+import itertools
 import os
 import random
 import shutil
@@ -20,7 +21,8 @@ from tests.integration import test_workers
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 150
 shared = test_workers.shared
-Started = subprocess.Popen[bytes]
+#: Each start has a log of its own: what the one before it said is no sign of how far this one is.
+_starts = itertools.count()
 
 
 class Start:
@@ -28,7 +30,7 @@ class Start:
 
     def __init__(self, folder: Path, *command: str, **environ: str) -> None:
         self.folder = folder
-        self.log = folder / "log"
+        self.log = folder / f"log.{next(_starts)}"
         self.environ = {
             **os.environ,
             "PORTAL_DATA_DIR": str(folder / "state"),
@@ -45,6 +47,14 @@ class Start:
                 stdout=log,
                 stderr=log,
             )
+        # Before that it is the interpreter that starts, and nobody can obey.
+        self.wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        """Whether the process has a handler of its own for SIGTERM."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) & (1 << (signal.SIGTERM - 1)))
 
     @property
     def sandbox(self) -> Path:

@@ -88,7 +88,8 @@ def _check(stream: Stream, told: CallLog, tells: bool) -> None:
 
 def _write(config: AwsConfig, group: str, streams: list[Stream]) -> None:
     """One log stream with all calls, one after the other, as a warm function leaves it."""
-    client = aws_clients.client(config, "logs", region="us-east-1")
+    # A write that is sent again after a slow answer meets what it has made itself.
+    client = aws_clients.client(config, "logs", region="us-east-1", once=True, read_timeout=60)
     client.create_log_group(logGroupName=group)
     client.create_log_stream(logGroupName=group, logStreamName="s")
     now = int(time.time() * 1000)
