@@ -6,6 +6,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
+import auth.heads
 import auth.preload  # noqa: F401  # before the first visitor comes
 from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders

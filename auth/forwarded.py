@@ -1,9 +1,17 @@
-"""Puts client address and scheme right for all behind it; backend.core.forwarded has the rule."""
+"""Puts client address and scheme right for all behind it; backend.core.forwarded has the rule.
+
+uvicorn has a rule of its own that comes first, and believes 127.0.0.1 whatever the portal's setting
+says: it is switched off while the app is loaded.
+"""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from auth import stopping
 from backend.core import forwarded
+
+if stopping.SERVER is not None:
+    stopping.SERVER.config.proxy_headers = False
 
 
 class Forwarded:

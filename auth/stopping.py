@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 
-def _install() -> None:
+def _install() -> uvicorn.Server | None:
     """Under a server that listens to the signal: ask it for the same end, and forget the signal."""
     current: Any = signal.getsignal(signal.SIGTERM)
     server = getattr(current, "__self__", None)
@@ -25,6 +25,9 @@ def _install() -> None:
             server.should_exit = True
 
         signal.signal(signal.SIGTERM, end)
+        return server
+    return None
 
 
-_install()
+#: The server that loads the portal; None in a test, or under another one than uvicorn.
+SERVER = _install()

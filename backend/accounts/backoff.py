@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.accounts import backoff_repository as repository
-from backend.core import clock
+from backend.core import clock, forwarded
 from backend.core.database import WriteSession
 from backend.core.errors import TooManyAttempts
 from backend.models.accounts import SignInBackoff
@@ -103,7 +103,8 @@ def _keys(name_key: str, address: str, device: str) -> Iterator[tuple[str, Polic
 
 
 def _kinds(name_key: str, address: str, device: str) -> Iterator[tuple[str, str]]:
-    texts = {"name+address": f"{name_key}\0{address}", "name": name_key, "address": address}
+    where = forwarded.network(address)
+    texts = {"name+address": f"{name_key}\0{where}", "name": name_key, "address": where}
     if device:
         texts = {"device": device}
     for kind, text in texts.items():

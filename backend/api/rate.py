@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.api.callers import FREE_PATHS, name_of
 from backend.api.errors import body
+from backend.core import forwarded
 from backend.core.log import new_reference
 
 #: Callers remembered; the longest silent one is forgotten first.
@@ -84,4 +85,4 @@ class RateLimit:
 
 
 def _address(scope: Scope) -> str:
-    return f"address:{scope['client'][0]}" if scope.get("client") else "address:"
+    return f"address:{forwarded.network(scope['client'][0])}" if scope.get("client") else "address:"

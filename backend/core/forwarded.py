@@ -116,6 +116,14 @@ def folded(text: str) -> str:
     return str(getattr(found, "ipv4_mapped", None) or found)
 
 
+def network(address: str) -> str:
+    """What counts as one caller: an IPv4 address; of IPv6 the /64, given to one line whole."""
+    bare = folded(address)
+    if not _is_address(bare) or ":" not in bare:
+        return bare
+    return str(ipaddress.ip_network((int(ipaddress.ip_address(bare)), 64), strict=False))
+
+
 def is_trusted(address: str) -> bool:
     """Whether PORTAL_TRUSTED_PROXIES names the address."""
     if not _is_address(address):

@@ -16,7 +16,7 @@ from backend.core import clock
 from backend.core.database import Database
 from backend.models import Environment
 from backend.models.jobs import Job
-from tests.fixtures.browser import settle
+from tests.fixtures.browser import PATIENCE, settle
 from tests.fixtures.portal import Portal, running_portal
 
 MARKUP = '<img src=x onerror="window.planted=1">'
@@ -26,9 +26,13 @@ PLANTED = f"{MARKUP} **bold** {LINK}"
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """A portal that is told which host names are its own."""
+    """A portal that is told which host names are its own, and that its proxy is another machine."""
     folder = tmp_path_factory.mktemp("portal")
-    with running_portal(folder, STREAMLIT_SERVER_ALLOWED_HOSTS="localhost") as portal:
+    told = {
+        "STREAMLIT_SERVER_ALLOWED_HOSTS": "localhost",
+        "PORTAL_TRUSTED_PROXIES": "192.0.2.1",
+    }
+    with running_portal(folder, **told) as portal:
         yield portal
 
 
@@ -126,6 +130,30 @@ class TestAnswers:
                 method, portal.url + "/_stcore/upload_file/none/none", files=files
             )
             assert answer.status_code in (400, 403, 404, 405)
+
+
+class TestConnections:
+    def test_uvicorn_believes_no_local_program_that_the_setting_does_not_name(
+        self, portal: Portal
+    ) -> None:
+        token = portal.cli("tokens", "add", "looks", "--role", "admin").stdout.split()[-1]
+        said = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+        answer = httpx.get(
+            portal.url + "/api/request",
+            headers={**said, "Authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert (found["client_address"], found["scheme"]) == (found["peer"], "http")
+        assert "is no trusted proxy" in found["why"]
+
+    def test_a_head_that_does_not_end_is_ended(self, portal: Portal) -> None:
+        with socket.create_connection(("localhost", portal.port), PATIENCE / 1000) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            with connection.makefile("rb") as answer:
+                assert answer.read().endswith(
+                    b"The request's head did not come in time. Send it again."
+                )
 
 
 @pytest.fixture(scope="module")

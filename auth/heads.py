@@ -1,0 +1,84 @@
+"""A connection that does not end its request's head is ended; uvicorn would wait for ever.
+
+Streamlit makes uvicorn's configuration and takes no protocol for it. The configuration is read anew
+for every connection, so the running server's is told here, while it loads the app.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from auth import stopping
+from backend.core import forwarded
+
+#: For the whole head, from the connection's begin or from the first byte of a further request.
+SECONDS = 10.0
+#: Unended heads of one address; beyond, its oldest is ended if it is older than GRACE, so that who
+#: sends a head at once always gets in, from the same address, too.
+OF_AN_ADDRESS = 100
+GRACE = 1.0
+_SENTENCE = b"The request's head did not come in time. Send it again."
+_ANSWER = (
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_SENTENCE), _SENTENCE)
+)
+
+
+def bounded(protocol: Any) -> Any:
+    """uvicorn's HTTP protocol (that of h11 or of httptools) with a deadline for each head."""
+    waiting: defaultdict[str, dict[Any, float]] = defaultdict(dict)
+
+    class Bounded(protocol):
+        _timer: Any = None
+        _begun = False
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._address = forwarded.network(self.client[0]) if self.client else ""
+            self._wait()
+
+        def data_received(self, data: bytes) -> None:
+            before, self._begun = self.cycle, True
+            super().data_received(data)
+            if self.transport.get_protocol() is not self:  # a websocket's from here on
+                self._stop()
+            elif self.cycle is not before or (before and not before.response_complete):
+                self._stop()
+                self._begun = False
+            else:
+                self._wait()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def _wait(self) -> None:
+            if self._timer or self.transport.is_closing():
+                return
+            others, now = waiting[self._address], self.loop.time()
+            if len(others) >= OF_AN_ADDRESS:
+                oldest, since = next(iter(others.items()))
+                if now - since >= GRACE:
+                    oldest._end()
+            waiting[self._address][self] = now
+            self._timer = self.loop.call_later(SECONDS, self._end)
+
+        def _stop(self) -> None:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+                waiting[self._address].pop(self)
+                if not waiting[self._address]:
+                    del waiting[self._address]
+
+        def _end(self) -> None:
+            self._stop()
+            if self._begun:  # a browser that opened one to spare takes no answer
+                self.transport.write(_ANSWER)
+            self.transport.close()
+
+    return Bounded
+
+
+if stopping.SERVER is not None:
+    config = stopping.SERVER.config
+    config.http_protocol_class = bounded(config.http_protocol_class)
