@@ -35,6 +35,9 @@ PATTERN: Final = (
     "^tok_([A-Za-z0-9+/]{4})*"
     "([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)_poc$"
 )
+#: The same of what stands between the marks, where its length is known to be a multiple of four:
+#: for an engine whose expressions cost by the number of their states.
+BODY: Final = "^[A-Za-z0-9+/]*([A-Za-z0-9+/]|[AEIMQUYcgkosw048]=|[AQgw]==)$"
 _TOKEN = re.compile(PATTERN)
 #: UTF-8 as the lower-case hex of its bytes, and UTF-8 without control characters; no escapes.
 _NEXT = "[89ab][0-9a-f]"
