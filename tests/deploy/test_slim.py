@@ -2,9 +2,11 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -37,12 +39,17 @@ importlib.import_module(sys.argv[1])
 
 
 @pytest.fixture(scope="module")
-def left_out() -> str:
+def slim() -> ModuleType:
     spec = importlib.util.spec_from_file_location("slim", ROOT / ".ci" / "slim.py")
     assert spec is not None
     assert spec.loader is not None
     slim = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(slim)
+    return slim
+
+
+@pytest.fixture(scope="module")
+def left_out(slim: ModuleType) -> str:
     return "\n".join(str(path) for found in slim.paths(PACKAGES).values() for path in found)
 
 
@@ -97,3 +104,43 @@ def test_no_page_draws_a_chart_whose_code_is_left_out() -> None:
 
 def test_what_is_left_out_is_missed(left_out: str, tmp_path: Path) -> None:
     assert "cfnlint is left out of the image" in _import("cfnlint", left_out, tmp_path)
+
+
+class TestSymbols:
+    LIBRARY = next((PACKAGES / "lz4" / "block").glob("_block.*.so"))
+    USE = """
+import sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("_block", sys.argv[1])
+assert isinstance(spec.loader, ExtensionFileLoader)
+block = module_from_spec(spec)
+spec.loader.exec_module(block)
+print(block.decompress(block.compress(b"one two" * 9)).decode())
+"""
+
+    def test_a_library_works_without_them(self, slim: ModuleType, tmp_path: Path) -> None:
+        copy = Path(shutil.copy(self.LIBRARY, tmp_path))
+        saved = slim.cut(copy)
+        assert saved > 0
+        assert copy.stat().st_size == self.LIBRARY.stat().st_size - saved
+        done = subprocess.run(
+            [sys.executable, "-c", self.USE, str(copy)], capture_output=True, text=True, timeout=60
+        )
+        assert done.stdout.strip() == "one two" * 9, done.stderr
+        assert slim.cut(copy) == 0  # nothing is left to cut
+
+    def test_a_program_works_without_them(self, slim: ModuleType, tmp_path: Path) -> None:
+        uv = Path(shutil.copy(ROOT / ".venv" / "bin" / "uv", tmp_path))
+        assert slim.cut(uv) > 0
+        said = subprocess.run([str(uv), "--version"], capture_output=True, text=True, timeout=60)
+        assert said.stdout.startswith("uv ")
+
+    @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n" * 20, b"\x7fELF\1\1" * 20])
+    def test_other_files_stay_as_they_are(
+        self, slim: ModuleType, tmp_path: Path, content: bytes
+    ) -> None:
+        other = tmp_path / "other"
+        other.write_bytes(content)
+        assert slim.cut(other) == 0
+        assert other.read_bytes() == content
