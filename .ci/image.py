@@ -108,7 +108,11 @@ class Tried:
         """Stopped after each of these moments it ends with 0, without having been killed."""
         for moment in (0.5, 3.0, 8.0, None):
             run = ("run", "-d", "--init", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
-            it = self.call(*run, *options("RUN"), self.name).splitlines()[-1]
+            said = self.call(*run, *options("RUN"), self.name)
+            found = re.search(r"^[0-9a-f]{64}$", said, re.MULTILINE)  # among podman's warnings
+            if not found:
+                raise Wrong(f"run -d gave no number of a container: {said[-1000:]}")
+            it = found[0]
             try:
                 self._ready(it) if moment is None else time.sleep(moment)
                 self.call("stop", "-t", str(STOP_SECONDS), it)

@@ -3,8 +3,10 @@
 Two portals of the same density: one after its first month, one after two years with 1,000,000
 audit events, 300,000 jobs, 100,000 runs of ingestion and as many of tokenization, 3,000 accounts.
 Each call is made on both by turns; its ratio is that of the fastest ones. Goal: at most 1.2.
+With --keep the clean-up comes first: what is older than so many days leaves the old one.
 
     python -m benchmarks.history [--scale 1.0] [--rounds 15] [--databases sqlite,postgresql]
+                                [--keep 0]
 """
 
 import argparse
@@ -28,6 +30,7 @@ LIMIT = 1.2
 NOISE_MS = 0.3
 EVENTS, JOBS, INGESTIONS, TOKENIZATIONS, ACCOUNTS = 1_000_000, 300_000, 100_000, 100_000, 3_000
 _STEP = 5_000
+_KEPT = ("AUDIT", "JOBS", "RUNS")
 _ACTIONS = [f"{area}:{what}" for area in ("accounts", "mounts", "jobs") for what in ("add", "end")]
 
 
@@ -47,9 +50,11 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--databases", default="sqlite,postgresql")
+    parser.add_argument("--keep", type=int, default=0)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="portal-history-") as folder, ExitStack() as servers:
         os.environ.update(PORTAL_DATA_DIR=folder, PORTAL_SANDBOX="off")
+        os.environ.update({f"PORTAL_KEEP_{name}_DAYS": str(chosen.keep) for name in _KEPT})
         from backend import composition
 
         composition.install()
@@ -77,6 +82,7 @@ def compare(urls: list[str], *, scale: float, rounds: int, name: str) -> int:
     young, old = (
         fill(url, size) for url, size in zip(urls, (month, Size(DAYS, scale)), strict=True)
     )
+    _clean_up(old)
     print(f"\n{name}: {Size(DAYS, scale).of(EVENTS):,} events against {month.of(EVENTS):,}")
     above = 0
     for title, call in calls():
@@ -223,11 +229,31 @@ def fill(url: str, size: Size) -> Any:
     _audit(database, size)
     for table, rows in _tables(size, number):
         _insert(database, table, rows)
+    _vacuum(database)
+    print(f"filled {size.days} days in {time.perf_counter() - begun:.0f} s", flush=True)
+    return database
+
+
+def _clean_up(database: Any) -> None:
+    """What the retention rules say, as `jobs.retention` does it; the log verifies behind it."""
+    from backend.core import audit, retention
+
+    begun = time.perf_counter()
+    left = dict(retention.clean(database, lambda _rule, _count: None))
+    with database.read() as session:
+        report = audit.verify(session)
+    if not report.ok:
+        raise SystemExit(f"the audit log does not verify after the clean-up: {report}")
+    _vacuum(database)
+    spent = time.perf_counter() - begun
+    print(f"left in {spent:.0f} s: {left or 'nothing'}", flush=True)
+
+
+def _vacuum(database: Any) -> None:
+    """What a server does by itself when it is left alone for a while."""
     if database.engine.dialect.name == "postgresql":
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as open_:
             open_.exec_driver_sql("VACUUM ANALYZE")
-    print(f"filled {size.days} days in {time.perf_counter() - begun:.0f} s", flush=True)
-    return database
 
 
 def _insert(database: Any, table: Any, rows: Iterator[dict[str, Any]]) -> None:
@@ -249,18 +275,21 @@ def _moments(count: int, days: int) -> Iterator[Any]:
 
 
 def _audit(database: Any, size: Size) -> None:
-    """A chain that verifies."""
+    """A chain that verifies, without what starting wrote just now: the oldest leave first."""
+    from sqlalchemy import delete
+
     from backend.core import audit, audit_base
 
-    with database.read() as session:
-        head, key = audit.head_of(session), audit.key_of(session)
-    start, previous = (head.count, head.hash) if head else (0, audit_base.GENESIS)
+    with database.write() as session:
+        key = audit.key_of(session)
+        session.execute(delete(audit.AuditEvent))
+    previous = audit_base.GENESIS
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal previous
         for number, at in _moments(size.of(EVENTS), size.days):
             row = {
-                "number": start + 1 + number,
+                "number": 1 + number,
                 "at": at,
                 "actor_id": number % 50,
                 "actor_name": "admin" if number % 2 else f"person-{number % 50}",
@@ -277,7 +306,7 @@ def _audit(database: Any, size: Size) -> None:
             yield row
 
     _insert(database, audit.AuditEvent, rows())
-    count = start + size.of(EVENTS)
+    count = size.of(EVENTS)
     with database.write() as session:
         row = session.get(audit.AuditHead, 1)
         row.count, row.hash, row.mac = count, previous, audit._head_mac(key, count, previous)
