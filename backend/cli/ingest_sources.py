@@ -126,7 +126,7 @@ def put_schedule(
         values=values,
         environment=environment,
     )
-    cli.emit(view.document(), json, f"{view.title} starts next at {view.next_at:%Y-%m-%d %H:%M}Z.")
+    cli.emit(view.document(), json, f"{view.title}: {view.said()}.")
 
 
 @schedules_app.command("remove")
@@ -138,8 +138,8 @@ def remove_schedule(
     """Start it by itself no more."""
     from backend.ingestion import schedules
 
-    cli.write(schedules.remove_schedule, kind=kind, name=name, environment=environment)
-    typer.echo(f"{name} starts by itself no more.")
+    title = cli.write(schedules.remove_schedule, kind=kind, name=name, environment=environment)
+    typer.echo(f"{title} starts by itself no more.")
 
 
 def _values(name: str, given: list[str], secret: list[str]) -> dict[str, str]:

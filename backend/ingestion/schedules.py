@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from backend.accounts import identity
 from backend.connections import resolve as connections
@@ -22,10 +22,12 @@ from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound, NotPermitted, PortalError, Waiting
 from backend.ingestion import managed, recipes
 from backend.ingestion.answers import ScheduleAnswer
+from backend.models import Environment
 from backend.models.ingestion import IngestionSchedule
 
 Kind = Literal["recipe", "source"]
 KINDS: tuple[Kind, ...] = ("recipe", "source")
+#: Of one environment; so many are listed, and started in one go.
 MAX_SCHEDULES = 500
 _SOURCE = "urn:li:dataHubIngestionSource:"
 
@@ -46,6 +48,10 @@ class ScheduleView:
     last_job_id: int | None
     last_problem: str
     set_by: str
+
+    def said(self) -> str:
+        """When it starts, in words."""
+        return f"{cron.in_words(self.cron)}; next {self.next_at:%Y-%m-%d %H:%M} UTC"
 
     def document(self) -> ScheduleAnswer:
         """The schedule as REST and `--json` print it."""
@@ -93,7 +99,8 @@ def put_schedule(
     """Start a recipe or source at these times (cron, UTC) from now on; replaces what was set.
 
     values: of the recipe's variables, as `recipes.run_recipe` takes them; kept sealed. Raises
-    InvalidInput for times that are none, and for a recipe or values that could not run now.
+    InvalidInput for times that are none, for a recipe or values that could not run now, and for
+    more than MAX_SCHEDULES.
     """
     access.require(actor, Permission.INGESTION_RUN)
     where = connections.environment(session, environment)
@@ -103,6 +110,7 @@ def put_schedule(
     given = _given(session, kind, name, values or {}, where.name)
     row = _find_locked(session, where.id, kind, name)
     if row is None:
+        _make_room(session, where.id, where.name)
         row = IngestionSchedule(environment_id=where.id, kind=kind, name=name)
         session.add(row)
     row.title, row.cron, row.next_at = (title or name)[:300], times.strip(), due
@@ -122,8 +130,8 @@ def put_schedule(
 
 def remove_schedule(
     session: WriteSession, actor: Actor, *, kind: str, name: str, environment: str | None = None
-) -> None:
-    """Start it by itself no more. Raises NotFound."""
+) -> str:
+    """Start it by itself no more; its title. Raises NotFound."""
     access.require(actor, Permission.INGESTION_RUN)
     where = connections.environment(session, environment)
     row = _find_locked(session, where.id, kind, name)
@@ -137,6 +145,7 @@ def remove_schedule(
         details={"environment": where.name, "cron": row.cron},
     )
     session.delete(row)
+    return row.title
 
 
 def start_due(database: Database) -> None:
@@ -231,6 +240,19 @@ def _given(
     if values:
         raise InvalidInput("A source of DataHub has its own values; leave them out.")
     return {}
+
+
+def _make_room(session: WriteSession, environment_id: int, environment: str) -> None:
+    # The environment's row is held: of two at once, the second one counts the first one's.
+    session.execute(
+        select(Environment.id).where(Environment.id == environment_id).with_for_update()
+    )
+    of_it = IngestionSchedule.environment_id == environment_id
+    if (session.scalar(select(func.count()).where(of_it)) or 0) >= MAX_SCHEDULES:
+        raise InvalidInput(
+            f"{environment} has {MAX_SCHEDULES} schedules, as many as an environment may have. "
+            "Remove one first."
+        )
 
 
 def _find_locked(

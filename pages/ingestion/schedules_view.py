@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from backend.core import cron
 from backend.core.access import Actor, Permission
 from backend.ingestion import schedules
 from backend.ingestion.schedules import ScheduleView
 from pages.shared import tables
-from pages.shell import calls
+from pages.shell import calls, flash
+from pages.shell.errors import escape
 
 
 def form(
@@ -24,23 +26,31 @@ def form(
         return
     key, where = f"ingestion.schedule.{kind}.{name}", environment or None
     with st.popover("Schedule", key=f"{key}.open", width="stretch"):
-        cron = st.text_input(
+        times = st.text_input(
             "Start by schedule (cron, UTC)", key=f"{key}.cron", placeholder="0 6 * * 1-5"
         )
         if values:
             st.caption("With the values entered here; they are kept sealed.")
         if st.button("Save", key=f"{key}.save"):
-            calls.write(
+            saved = calls.write(
                 schedules.put_schedule,
                 kind=kind,
                 name=name,
-                times=cron,
+                times=times,
                 title=title,
                 values=values or {},
                 environment=where,
             )
+            if saved is not None:
+                flash.success(f"{escape(saved.title)}: {escape(saved.said())}.")
+                st.rerun()
         if st.button("Remove", key=f"{key}.remove"):
-            calls.write(schedules.remove_schedule, kind=kind, name=name, environment=where)
+            removed = calls.write(
+                schedules.remove_schedule, kind=kind, name=name, environment=where
+            )
+            if removed is not None:
+                flash.success(f"{escape(removed)} starts by itself no more.")
+                st.rerun()
 
 
 def draw(environment: str) -> None:
@@ -56,7 +66,7 @@ def _row(item: ScheduleView) -> dict[str, object]:
     return {
         "What": item.title,
         "Kind": item.kind,
-        "Times (UTC)": item.cron,
+        "Times": cron.in_words(item.cron),
         "Next": item.next_at,
         "Last": item.last_at,
         "Run": str(item.last_job_id or ""),

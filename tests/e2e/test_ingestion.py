@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-from tests.fixtures.browser import PATIENCE, press, settle
+from tests.fixtures.browser import PATIENCE, fill, press, settle, tap
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -49,6 +49,35 @@ def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its
     page.get_by_text("The function ended without an error").first.wait_for(timeout=2 * PATIENCE)
     page.get_by_text("rows written: 1200").first.wait_for()
     assert runs_of(sandbox_portal, PRICES) == ["succeeded", *before]
+
+
+def test_a_star_puts_a_dataset_first_and_a_schedule_says_when_it_starts(
+    sandbox_portal: Portal, browser_page: "Page"
+) -> None:
+    page = browser_page
+    sandbox_portal.sign_in(page, path="/ingestion")
+    table = page.get_by_test_id("stDataFrame").first
+    first, second = (table.locator(f"tr[aria-rowindex='{row}'] td") for row in (2, 3))
+    expect(second.first).to_have_text("☆")
+    name = second.nth(1).text_content()
+    assert name
+    settle(page)
+    table.click(position={"x": 20, "y": 35 * 2.5})  # a canvas: a header and rows of 35 pixels
+    expect(first.first).to_have_text("★")
+    expect(first.nth(1)).to_have_text(name)
+
+    page.goto(f"{sandbox_portal.url}/ingestion?view=datahub")
+    of_a_source = page.get_by_role("button", name="Schedule").first
+    tap(of_a_source)
+    fill(page, **{"Start by schedule (cron, UTC)": "0 5 * * *"})
+    press(page, "Save", exact=True)
+    said = page.get_by_text("Every day at 05:00 UTC; next ")
+    said.first.wait_for()
+    page.reload()  # the popover is closed
+    tap(of_a_source)
+    press(page, "Remove", exact=True)
+    page.get_by_text("starts by itself no more").wait_for()
+    expect(said).to_have_count(0)
 
 
 def test_a_viewer_sees_the_run_and_nothing_of_aws(

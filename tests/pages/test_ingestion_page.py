@@ -302,6 +302,25 @@ class TestDataHub:
         app.button(key=f"ingestion.managed.{source}").click().run()
         assert "does this already" in _texts(app, "warning")
 
+    def test_a_schedule_is_said_after_save_and_after_remove(
+        self, open_page: OpenPage, datahub: StandIn
+    ) -> None:
+        key = f"ingestion.schedule.source.{datahub.seed_ingestion_source('Athena', 'athena')}"
+        app = open_page(PAGE, role="operator", view="datahub")
+        app.text_input(key=f"{key}.cron").set_value("0 5 * * *")
+        app.button(key=f"{key}.save").click().run()
+        said = _texts(app, "success").replace("\\", "")
+        assert said.startswith("Athena: Every day at 05:00 UTC; next 2")
+        assert list(app.dataframe[-1].value["Times"]) == ["Every day at 05:00 UTC"]
+        app.button(key=f"{key}.remove").click().run()
+        assert "Athena starts by itself no more" in _texts(app, "success")
+        app.text_input(key=f"{key}.cron").set_value("at noon")
+        app.button(key=f"{key}.save").click().run()
+        assert ("no cron expression" in _texts(app, "warning"), _texts(app, "success")) == (
+            True,
+            "",
+        )
+
     def test_without_datahub_the_rest_still_works(
         self, open_page: OpenPage, environment: str
     ) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from backend.accounts import api_tokens
 from backend.accounts import service as accounts
+from backend.connections import environments
 from backend.core import clock, secret_rotation
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.audit import AuditEvent
@@ -193,9 +194,27 @@ def test_what_could_not_run_is_not_set(
         schedules.put_schedule(session, actors.operator, **asked)
 
 
+def test_an_environment_has_so_many_and_each_of_them_can_still_be_changed(
+    database: Database, kept: None, ann: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "MAX_SCHEDULES", 1)
+    one_more = {"kind": "source", "name": SOURCE, "times": "0 6 * * *"}
+    with database.write() as session:
+        with pytest.raises(InvalidInput, match="dev has 1 schedules, as many as an environment"):
+            schedules.put_schedule(session, ann, **one_more)
+        values = {"API_TOKEN": "s3cr3t", "PLACE": "eu"}
+        changed = schedules.put_schedule(
+            session, ann, kind="recipe", name="r.yml", times="0 7 * * *", values=values
+        )
+        assert changed.said().startswith("Every day at 07:00 UTC; next 2")
+        environments.add(session, SYSTEM, name="other")
+        schedules.put_schedule(session, ann, environment="other", **one_more)
+
+
 def test_one_is_removed_once(database: Database, kept: None, actors: SimpleNamespace) -> None:
     with database.write() as session:
-        schedules.remove_schedule(session, actors.operator, kind="recipe", name="r.yml")
+        gone = schedules.remove_schedule(session, actors.operator, kind="recipe", name="r.yml")
+        assert gone == "r.yml"
         assert schedules.list_schedules(session, SYSTEM) == ()
         with pytest.raises(NotFound, match=r"r\.yml has no schedule in dev"):
             schedules.remove_schedule(session, actors.operator, kind="recipe", name="r.yml")
@@ -230,7 +249,8 @@ def test_over_rest(client: TestClient, token: Headers, environment: str, folder:
 
 def test_on_the_command_line(run: Run, environment: str, folder: Path) -> None:
     asked = ("recipe", "r.yml", "0 6 * * *", "--value", "PLACE=eu")
-    assert run("schedules", "set", *asked, "--secret", "API_TOKEN", stdin="s3cr3t\n").status == 0
+    done = run("schedules", "set", *asked, "--secret", "API_TOKEN", stdin="s3cr3t\n")
+    assert (done.status, done.out.startswith("r.yml: Every day at 06:00 UTC; next ")) == (0, True)
     [found] = json.loads(run("schedules", "list", "--json").out)["items"]
     assert (found["title"], found["values"]) == ("r.yml", ["API_TOKEN", "PLACE"])
     assert "r.yml" in run("schedules", "list").out
