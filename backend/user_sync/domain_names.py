@@ -21,6 +21,8 @@ def folded(text: str) -> str:
 def said_domains(item: Mapping[str, Any]) -> tuple[str, ...]:
     """What the directory says: `domains` or `domain`, one or several, blanks left out."""
     said = item.get("domains") or item.get("domain")
+    if isinstance(said, str):  # by far the usual case
+        return (said,) if said.strip() else ()
     if not said:
         return ()
     several = said if isinstance(said, list | tuple) else (said,)

@@ -13,6 +13,7 @@ from backend.user_sync.addresses import address_key, skeleton
 from backend.user_sync.comparing import Decided, Ignores, PlanRow, compared
 from backend.user_sync.domain_names import DomainNames, Rules, folded, said_domains
 from backend.user_sync.validation import (
+    MAX_DOMAIN,
     MAX_EMAIL,
     MAX_NAME,
     UNFIT,
@@ -209,15 +210,19 @@ def _key(item: object) -> str:
     key = address_key(email)
     if "@" not in key or " " in key or (not key.isprintable() and UNFIT.search(key)):
         return ""
-    for text, most in ((name, MAX_NAME), *((domain, 256) for domain in said_domains(item))):
-        if text is None:
-            continue
-        if not isinstance(text, str) or len(text) > most:
-            return ""
-        # Printable text is by far the usual case and the cheaper question.
-        if not text.isprintable() and UNFIT.search(text):
+    if name is not None and not _usable(name, MAX_NAME):
+        return ""
+    for domain in said_domains(item):
+        if not _usable(domain, MAX_DOMAIN):
             return ""
     return key
+
+
+def _usable(text: object, most: int) -> bool:
+    if not isinstance(text, str) or len(text) > most:
+        return False
+    # Printable text is by far the usual case and the cheaper question.
+    return text.isprintable() or not UNFIT.search(text)
 
 
 def refusal(item: object) -> str:

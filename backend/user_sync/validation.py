@@ -10,6 +10,7 @@ from backend.integrations.openmetadata.schemas import StoredUser
 
 MAX_NAME = 10_000
 MAX_EMAIL = 320
+MAX_DOMAIN = 256
 #: Control characters and lone surrogates: no database and no person can do anything with them.
 UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 #: What PostgreSQL (NUL) or any database (half a pair) does not take as text.
@@ -23,7 +24,7 @@ def why_invalid(item: Mapping[str, object]) -> str:
     for label, value, most in (
         ("e-mail", email, MAX_EMAIL),
         ("display name", item.get("displayName"), MAX_NAME),
-        *(("domain", domain, 256) for domain in _domains(item)),
+        *(("domain", domain, MAX_DOMAIN) for domain in _domains(item)),
     ):
         if value is None:
             continue
