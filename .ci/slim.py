@@ -2,8 +2,7 @@
 
 For the container image. Each line says why; one that finds nothing any more ends with 1, so that
 the list stays as short as the packages allow. Then what only linkers and debuggers read of the
-libraries, a tenth of the image. Changes files in place: nothing else may share them (uv's cache
-does, unless told to copy). Standard library only.
+libraries, a tenth of the image. Standard library only.
 """
 
 import shutil
@@ -87,9 +86,10 @@ def cut(library: Path) -> int:
     """Cut symbols and section headers off a 64-bit ELF file; returns the bytes saved.
 
     A program is loaded by its segments alone (elf(5)); what lies in the file behind the last of
-    them is never mapped. Other files stay as they are.
+    them is never mapped. Other files stay as they are. The file is replaced, never written to: its
+    content may be another environment's, too (uv links it from its cache), and run right now.
     """
-    with library.open("r+b") as file:
+    with library.open("rb") as file:
         header = file.read(64)
         if len(header) < 64 or header[:6] != b"\x7fELF\x02\x01":
             return 0
@@ -100,14 +100,18 @@ def cut(library: Path) -> int:
         for _ in range(count):
             _, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", file.read(size))
             end = max(end, offset + length)
-        before = file.seek(0, 2)
-        if not count or end >= before:
-            return 0
-        file.truncate(end)
-        for place, zeros in ((40, 8), (60, 4)):  # where the section headers were, and how many
-            file.seek(place)
-            file.write(bytes(zeros))
-    return before - end
+        file.seek(0)
+        content = bytearray(file.read())
+    saved = len(content) - end
+    if not count or saved <= 0:
+        return 0
+    for place, zeros in ((40, 8), (60, 4)):  # where the section headers were, and how many
+        content[place : place + zeros] = bytes(zeros)
+    part = library.with_name(f"{library.name}.part")
+    part.write_bytes(content[:end])
+    shutil.copymode(library, part)
+    part.replace(library)
+    return saved
 
 
 def main(environment: Path) -> int:

@@ -130,6 +130,13 @@ print(block.decompress(block.compress(b"one two" * 9)).decode())
         assert done.stdout.strip() == "one two" * 9, done.stderr
         assert slim.cut(copy) == 0  # nothing is left to cut
 
+    def test_another_environment_keeps_them(self, slim: ModuleType, tmp_path: Path) -> None:
+        """uv links the files of an environment from its cache."""
+        mine, others = Path(shutil.copy(self.LIBRARY, tmp_path)), tmp_path / "in the cache"
+        others.hardlink_to(mine)
+        assert slim.cut(mine) > 0
+        assert others.read_bytes() == self.LIBRARY.read_bytes()
+
     def test_a_program_works_without_them(self, slim: ModuleType, tmp_path: Path) -> None:
         uv = Path(shutil.copy(ROOT / ".venv" / "bin" / "uv", tmp_path))
         assert slim.cut(uv) > 0
