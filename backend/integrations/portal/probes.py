@@ -24,7 +24,7 @@ from backend.integrations.network import is_loopback
 
 SYSTEM = "Portal"
 DEADLINE_SECONDS = 15
-#: The portal gives up on a body after 15 s (backend/api/bodies.py).
+#: The portal gives up on a body after 15 s (backend/api/bodies.py), on a head after 10 (auth/heads).
 SLOW_SECONDS = 25
 #: Above nginx's 10m, too, which is a little more than the portal's own limit.
 LARGE, USUAL = 11_000_000, 2_000_000
@@ -184,6 +184,17 @@ def slow_body(address: Address, *, seconds: float = SLOW_SECONDS) -> Check:
     )
 
 
+def slow_head(address: Address, *, seconds: float = SLOW_SECONDS) -> Check:
+    """A client begins a request's head and waits: thousands of them would take every socket."""
+    status, late = _answered(address, _head(address, "GET", "/healthz")[:-2], seconds)
+    return Check(
+        name="Slow head",
+        ok=not late,
+        seen=f"After {seconds:g} s it was still held open." if late else _said(status),
+        mend="client_header_timeout 10s;" if late else "",
+    )
+
+
 def large_body(address: Address) -> Check:
     """A client says that it brings more than the portal takes."""
     status, late = _posted(address, LARGE, b"", DEADLINE_SECONDS / 2)
@@ -238,6 +249,7 @@ WITHOUT_TOKEN: tuple[Callable[[Address], Check], ...] = (
     foreign_socket,
     usual_body,
     large_body,
+    slow_head,
     slow_body,
     plain_http,
 )

@@ -26,7 +26,10 @@ location / {
 location = /_stcore/health { return 404; }
 """
 #: No upgrade is passed on, and a body is waited for as long as the client likes.
-BARE = "client_body_timeout 1h; location / { proxy_pass http://127.0.0.1:%d; }"
+BARE = (
+    "client_body_timeout 1h; client_header_timeout 1h;"
+    " location / { proxy_pass http://127.0.0.1:%d; }"
+)
 
 
 def _nginx(folder: Path, portal: Portal, text: str) -> Iterator[Address]:
@@ -68,6 +71,7 @@ def test_the_portal_itself_lets_none_of_them_in(portal: Portal) -> None:
     found = {check.__name__: check(address) for check in probes.WITHOUT_TOKEN}
     assert {name: check.seen for name, check in found.items() if not check.ok} == {}
     assert found["own_socket"].seen == "Answered 101."
+    assert found["slow_head"].seen == "Answered 408."
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,11 @@ def test_a_proxy_that_passes_no_websocket_on_is_named(bare: Address) -> None:
 def test_a_proxy_that_waits_for_a_body_is_named(bare: Address) -> None:
     found = probes.slow_body(bare, seconds=3)
     assert (found.ok, found.mend) == (False, "client_body_timeout 15s;"), found
+
+
+def test_a_proxy_that_waits_for_a_head_is_named(bare: Address) -> None:
+    found = probes.slow_head(bare, seconds=3)
+    assert (found.ok, found.mend) == (False, "client_header_timeout 10s;"), found
 
 
 def test_plain_http_is_for_this_machine_only() -> None:
