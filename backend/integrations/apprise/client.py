@@ -105,6 +105,12 @@ def _instance(address: str) -> Any:
             f"{found.service_name} is not sent to by HTTP or e-mail and cannot be used here. "
             "Use a web service, e-mail, or a webhook."
         )
+    # "template" in several services, read as JSON and sent; whatever they call it tomorrow
+    if any(isinstance(held, apprise.AppriseAttachment) and held for held in vars(found).values()):
+        raise InvalidInput(
+            f"The address lets {found.service_name} read a file of this machine or another "
+            "address (its option template). Leave it out."
+        )
     return found
 
 

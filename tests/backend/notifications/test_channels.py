@@ -34,6 +34,10 @@ def test_a_webhook_is_signed_so_that_the_receiver_can_prove_it(
     assert json.loads(body)["type"] == "notifications.test"
 
 
+#: What a service would read as JSON and send: any such file of this machine.
+FILE = "/etc/aws-credentials.json"
+
+
 @pytest.mark.parametrize(
     ("address", "why"),
     [
@@ -54,6 +58,10 @@ def test_a_webhook_is_signed_so_that_the_receiver_can_prove_it(
         ("ntfys://example.org/topic?optional=yes", "option optional"),
         ("fcm://project@key/#topic?keyfile=/etc/passwd", "option keyfile"),
         ("mailto://u:p@example.org?pgpkey=/etc/passwd", "option pgpkey"),
+        (f"discord://123456789012345678/{'a' * 64}?template={FILE}", "read a file"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?Template=file://" + FILE, "read a"),
+        ("tgram://123456789:abcdefg_hijklmnop/123/?template=http://169.254.169.254/", "read a file"),
+        ("workflows://example.org/workflow/signature?temp%6Cate=" + FILE, "read a file"),
     ],
 )
 def test_an_address_that_is_not_taken_says_why(world: World, address: str, why: str) -> None:
