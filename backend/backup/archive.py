@@ -1,12 +1,15 @@
 """The backup's file: a zip with a manifest, the database, and files the operator put beside it."""
 
 import json
+import lzma
 import os
 import shutil
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from backend.backup.errors import NotABackup
 from backend.backup.schemas import FORMAT, Manifest
@@ -17,6 +20,10 @@ MAX_MANIFEST = 100_000
 #: What an operator may have put into the data folder. The keys are not among them, on purpose;
 #: the sandbox builds itself anew, and the audit checkpoint follows from the database.
 OWN_FILES = ("pii_patterns.yaml",)
+#: A zip that asks for a password or an unknown method is a RuntimeError.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, KeyError, ValueError, RuntimeError,
+)  # fmt: skip
 
 
 def pack(folder: Path, manifest: Manifest, target: Path) -> None:
@@ -52,7 +59,7 @@ def unpack(source: Path, folder: Path) -> Manifest:
                     shutil.copyfileobj(member, target)
     except FileNotFoundError as exc:
         raise NotABackup(source, "there is no such file") from exc
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError) as exc:
+    except _BROKEN as exc:
         raise NotABackup(source, str(exc).strip("'") or type(exc).__name__) from exc
     return manifest
 
@@ -62,8 +69,12 @@ def _manifest(zipped: zipfile.ZipFile) -> Manifest:
         text = member.read(MAX_MANIFEST + 1)
     if len(text) > MAX_MANIFEST:
         raise ValueError(f"its {MANIFEST} is larger than {MAX_MANIFEST // 1_000} kB")
-    document = json.loads(text)
-    if document.get("format") != FORMAT:
-        raise ValueError(f"its format is {document.get('format')}, this version reads {FORMAT}")
-    files = tuple(name for name in document.pop("files") if name in OWN_FILES)
-    return Manifest(files=files, **document)
+    try:
+        found = TypeAdapter(Manifest).validate_json(text)
+    except ValidationError as exc:
+        wrong = exc.errors()[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise ValueError(f"its {MANIFEST} says {where or 'nothing'}: {wrong['msg']}") from exc
+    if found.format != FORMAT:
+        raise ValueError(f"its format is {found.format}, this version reads {FORMAT}")
+    return replace(found, files=tuple(name for name in OWN_FILES if name in found.files))

@@ -1,5 +1,8 @@
 """A damaged state file is called damaged, with its place and the way back."""
 
+import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,14 +72,93 @@ def test_a_refused_backup_leaves_no_empty_state(
     assert not (data_dir / "portal.sqlite").exists()
 
 
+GOOD = {
+    "format": 1, "made_at": "2026-01-01T00:00:00Z", "revision": "0001_core", "key_id": "k",
+    "audit_events": 0, "files": [],
+}  # fmt: skip
+
+
+def _zip(path: Path, manifest: str, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as zipped:
+        zipped.writestr("manifest.json", manifest)
+        zipped.writestr("portal.sqlite", b"x" * 5_000)
+    return path
+
+
+def _locked(path: Path) -> Path:
+    """As if its members asked for a password."""
+    data = bytearray(_zip(path, json.dumps(GOOD)).read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = -1
+        while (at := data.find(mark, at + 1)) >= 0:
+            data[at + flags] |= 1
+    path.write_bytes(data)
+    return path
+
+
+def _unknown_method(path: Path) -> Path:
+    """Packed by a method that nobody here has."""
+    data = bytearray(_zip(path, json.dumps(GOOD)).read_bytes())
+    for mark, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        at = -1
+        while (at := data.find(mark, at + 1)) >= 0:
+            data[at + place] = 97
+    path.write_bytes(data)
+    return path
+
+
+def _torn(path: Path) -> Path:
+    """LZMA whose middle is nonsense."""
+    data = bytearray(_zip(path, json.dumps(GOOD), zipfile.ZIP_LZMA).read_bytes())
+    start = data.find(b"portal.sqlite") + len(b"portal.sqlite") + 9
+    data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: _zip(path, "[]"),
+        lambda path: _zip(path, '"text"'),
+        lambda path: _zip(path, "[" * 90_000),
+        lambda path: _zip(path, json.dumps({**GOOD, "files": 7})),
+        lambda path: _zip(path, json.dumps({**GOOD, "audit_events": "many"})),
+        lambda path: _zip(path, json.dumps({**GOOD, "files": ["pii_patterns.yaml"] * 2})),
+        lambda path: _zip(path, json.dumps({**GOOD, "files": ["../../escaped"]})),
+        _locked,
+        _unknown_method,
+        _torn,
+    ],
+    ids=[
+        "a list", "a text", "nested", "files are a number", "a number is a text", "a file twice",
+        "a path", "a password", "unknown method", "torn",
+    ],
+)  # fmt: skip
+def test_what_is_no_backup_is_a_sentence_and_leaves_nothing(
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], Path],
+) -> None:
+    file = make(tmp_path / "odd.zip")
+    before = sorted(path.name for path in data_dir.parent.rglob("*"))
+    monkeypatch.setattr("sys.argv", ["backend", "restore", str(file)])
+    assert main() == 1
+    said = capsys.readouterr().err
+    assert "odd.zip" in said
+    assert "is not a whole backup of the portal" in said
+    assert "Something went wrong" not in said
+    assert sorted(path.name for path in data_dir.parent.rglob("*")) == before
+
+
 def test_a_manifest_of_any_size_is_not_read_whole(
     data_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import zipfile
-
     large = tmp_path / "large.zip"
     with zipfile.ZipFile(large, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("manifest.json", b" " * 2_000_000)
