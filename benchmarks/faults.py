@@ -10,6 +10,7 @@ another room's test proves are named; `--all` runs those too. Exits 1 when any c
 """
 
 import argparse
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -119,7 +120,7 @@ def _numbers(arguments: list[str], **defaults: int) -> dict[str, int]:
 
 
 class _Repeated:
-    """Each proof so often that it kills `times` times at least; counts what it killed."""
+    """Each proof as often as it takes to kill `times` times at least; counts what it killed."""
 
     def __init__(self, times: int) -> None:
         self._times = times
@@ -127,10 +128,15 @@ class _Repeated:
         self.kills: Counter[str] = Counter()
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """A proof of tests/faults dies at every moment there is: once is enough."""
-        often = 1 if metafunc.module.__name__.startswith("tests.faults.") else self._times
+        """A proof of tests/faults dies at every moment there is: once is enough. The others kill
+        once for each of their cases, or as often as their mark `kills` says."""
+        cases = [mark.args[1] for mark in metafunc.definition.iter_markers("parametrize")]
+        mark = metafunc.definition.get_closest_marker("kills")
+        each = math.prod(map(len, cases)) * (mark.args[0] if mark else 1)
+        if metafunc.module.__name__.startswith("tests.faults."):
+            each = self._times
         metafunc.fixturenames.append("time_of_killing")
-        metafunc.parametrize("time_of_killing", range(often))
+        metafunc.parametrize("time_of_killing", range(math.ceil(self._times / each)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.split("[")[0]

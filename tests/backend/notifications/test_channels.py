@@ -60,7 +60,10 @@ FILE = "/etc/aws-credentials.json"
         ("mailto://u:p@example.org?pgpkey=/etc/passwd", "option pgpkey"),
         (f"discord://123456789012345678/{'a' * 64}?template={FILE}", "read a file"),
         ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?Template=file://" + FILE, "read a"),
-        ("tgram://123456789:abcdefg_hijklmnop/123/?template=http://169.254.169.254/", "read a file"),
+        (
+            "tgram://123456789:abcdefg_hijklmnop/123/?template=http://169.254.169.254/",
+            "read a file",
+        ),
         ("workflows://example.org/workflow/signature?temp%6Cate=" + FILE, "read a file"),
     ],
 )

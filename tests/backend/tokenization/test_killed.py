@@ -6,6 +6,7 @@ After each kill the table holds all tokens or none, and the next start says whic
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,6 +21,7 @@ from backend.jobs import recovery, runner
 from backend.tokenization import service
 from backend.tokenization.schemas import RunState, RunView
 from tests.backend.tokenization.world import STEWARD, Source, World, customers, make_world
+from tests.faults.killing import tell
 from tests.fixtures.database import fall_silent
 from tests.fixtures.servers import of_its_own
 
@@ -75,19 +77,21 @@ def next_start(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills(10)  # some of the instants come after the end
 @pytest.mark.timeout(600)
 def test_at_twenty_random_instants_the_table_is_whole_and_the_next_start_says_what_happened(
-    database: Database, source: Source
+    database: Database, source: Source, request: pytest.FixtureRequest
 ) -> None:
     customers(source, rows=ROWS)
     world = make_world(database, source)
     chance = random.Random(20)
     states: list[str] = []
+    deaths = 0
     span = time_of_one_run(world)
     for _ in range(20):
         source.run("TRUNCATE customers", *refill())
         before = newest(world)
-        killed_at(world, before, chance.uniform(0, span))
+        deaths += killed_at(world, before, chance.uniform(0, span))
         next_start(world)
 
         plain, tokens = plain_and_tokens(source)
@@ -100,6 +104,7 @@ def test_at_twenty_random_instants_the_table_is_whole_and_the_next_start_says_wh
         assert run.state is (RunState.SUCCEEDED if committed else RunState.INTERRUPTED)
         assert run.rows_updated == (ROWS if committed else 0)
         states.append(run.state.value)
+    tell(request, deaths)
     assert "interrupted" in states, states
 
 
@@ -120,8 +125,9 @@ def time_of_one_run(world: World) -> float:
     return run.seconds * 1.3
 
 
-def killed_at(world: World, before: RunView | None, delay: float) -> None:
-    """Start a run in its own process and kill -9 it `delay` seconds after the run has begun."""
+def killed_at(world: World, before: RunView | None, delay: float) -> bool:
+    """Start a run in its own process and kill -9 it `delay` seconds after the run has begun;
+    whether it had not ended before."""
     process = command(world)
     deadline = time.monotonic() + 60
     while process.is_alive() and time.monotonic() < deadline:
@@ -132,6 +138,7 @@ def killed_at(world: World, before: RunView | None, delay: float) -> None:
     time.sleep(delay)
     process.kill()
     process.join(60)
+    return process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.slow
