@@ -24,7 +24,8 @@ from backend.integrations.network import is_loopback
 
 SYSTEM = "Portal"
 DEADLINE_SECONDS = 15
-#: The portal gives up on a body after 15 s (backend/api/bodies.py), on a head after 10 (auth/heads).
+#: The portal gives up on a body after 15 s (backend/api/bodies.py) and
+#: on a head after 10 (auth/heads.py)
 SLOW_SECONDS = 25
 #: Above nginx's 10m, too, which is a little more than the portal's own limit.
 LARGE, USUAL = 11_000_000, 2_000_000
