@@ -63,7 +63,10 @@ class Observation:
 def check(config: AwsConfig, row: IngestionRun) -> Observation:
     """Ask AWS about a run. Raises the adapter's errors when AWS cannot be asked."""
     if row.target_kind == "lambda":
-        return _lambda(config, row)
+        found = _lambda(config, row)
+        if found.status == "unknown" and row.invocation != "sync":
+            found.detail += f" {_elsewhere(config, row.target)}"
+        return found
     if row.machine_type == "EXPRESS":
         return _express(config, row)
     return _execution(config, row)
@@ -198,6 +201,21 @@ def _express_end(event: dict[str, Any]) -> Observation:
 
 
 # -- Lambda ----------------------------------------------------------------------------------------
+
+
+def _elsewhere(config: AwsConfig, function: str) -> str:
+    """Where a person can look who wants to know how an asynchronous call ended."""
+    try:
+        found = Gateway(config).records(function)
+    except UpstreamError as exc:
+        return f"Where else its end is recorded cannot be asked for: {exc.message}"
+    if not found:
+        return (
+            "The function has no failure destination and no dead-letter target that would tell; "
+            "with one, or with invocation: sync in the mapping, the next run's end is known."
+        )
+    named = "; ".join(f"its {setting} {arn}" for setting, arn in found.items())
+    return f"Look for this run's id in what Lambda leaves elsewhere: {named}."
 
 
 def _lambda(config: AwsConfig, row: IngestionRun) -> Observation:

@@ -155,15 +155,37 @@ class Gateway:
         _runtimes[key] = (told, now)
         return told
 
+    def records(self, name: str) -> dict[str, str]:
+        """Where Lambda itself leaves a record of an asynchronous call that is over: the ARN (or
+        address) of each setting that the function has. Raises AwsDenied and the like."""
+        region, subject = self.region(name), f"the function {name}"
+        with clients.calling(self.config, LAMBDA, subject=subject, region=region):
+            lambda_ = clients.client(self.config, "lambda", region=region)
+            facts = lambda_.get_function_configuration(FunctionName=name)
+        try:
+            told = self._event_config(lambda_, name, region).get("DestinationConfig") or {}
+        except AwsNotFound:
+            told = {}
+        found = {
+            "failure destination": (told.get("OnFailure") or {}).get("Destination"),
+            "dead-letter target": (facts.get("DeadLetterConfig") or {}).get("TargetArn"),
+            "success destination": (told.get("OnSuccess") or {}).get("Destination"),
+        }
+        return {setting: str(arn) for setting, arn in found.items() if arn}
+
     def _attempts(self, lambda_: Any, name: str, region: str) -> int:
         try:
-            with clients.calling(
-                self.config, LAMBDA, subject=f"the retry setting of {name}", region=region
-            ):
-                setting = lambda_.get_function_event_invoke_config(FunctionName=name)
+            setting = self._event_config(lambda_, name, region)
         except (AwsNotFound, AwsRefused):
             return 3
         return 1 + int(setting.get("MaximumRetryAttempts", 2))
+
+    def _event_config(self, lambda_: Any, name: str, region: str) -> dict[str, Any]:
+        with clients.calling(
+            self.config, LAMBDA, subject=f"the retry setting of {name}", region=region
+        ):
+            # mypy: boto3's clients are untyped
+            return lambda_.get_function_event_invoke_config(FunctionName=name)  # type: ignore[no-any-return]
 
     def _machine(self, name: str) -> TargetFacts:
         region = self.region(name)

@@ -50,6 +50,8 @@ def read(environ: dict[str, Any]) -> Call:
         call.name = unquote(invoked.group(1)).split(":function:")[-1].split(":")[0]
     elif environ.get("PATH_INFO", "").endswith("/configuration"):
         call.operation = "GetFunctionConfiguration"
+    elif environ.get("PATH_INFO", "").endswith("/event-invoke-config"):
+        call.operation = "GetFunctionEventInvokeConfig"
     elif scope and scope.group(2) in ("sts", "monitoring") and b"Action=" in body:
         call.operation = dict(
             part.split("=", 1) for part in body.decode().split("&") if "=" in part

@@ -92,6 +92,63 @@ class TestWithoutEvidence:
         assert found.status == "unknown"
         assert "The metric cannot be read" in found.detail
 
+    ARN = "arn:aws:sqs:us-east-1:123456789012:"
+
+    @pytest.mark.parametrize(
+        ("config", "letters", "said"),
+        [
+            ({}, "", "has no failure destination and no dead-letter target"),
+            ({"OnFailure": "lost"}, "", f"elsewhere: its failure destination {ARN}lost."),
+            ({"OnSuccess": "good"}, "", f"elsewhere: its success destination {ARN}good."),
+            ({}, "dead", f"elsewhere: its dead-letter target {ARN}dead."),
+            ({"OnFailure": "lost"}, "dead", f"{ARN}lost; its dead-letter target {ARN}dead."),
+        ],
+    )
+    def test_it_says_where_lambda_leaves_a_record_and_names_it_to_nobody_else(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        database: Database, actors: SimpleNamespace, config: dict[str, str], letters: str,
+        said: str,
+    ) -> None:  # fmt: skip
+        run = _ended_without_a_trace(aws, add_rule, start)
+        if config:
+            told = {part: {"Destination": self.ARN + name} for part, name in config.items()}
+            aws._client("lambda").put_function_event_invoke_config(
+                FunctionName="f", DestinationConfig=told
+            )
+        facts = {"FunctionName": "f", "DeadLetterConfig": {"TargetArn": self.ARN + letters}}
+        with aws.faults.inject(
+            operation="GetFunctionConfiguration", answer=json.dumps(facts if letters else {})
+        ):
+            found = check(run.run_id)
+        assert found.status == "unknown"
+        assert said in found.detail
+        with database.read() as session:
+            shown = service.get_run(session, actors.viewer, run_id=run.run_id)
+        assert self.ARN not in json.dumps(shown.document())
+
+    @pytest.mark.parametrize(
+        "operation", ["GetFunctionConfiguration", "GetFunctionEventInvokeConfig"]
+    )
+    def test_without_the_right_to_ask_for_it_says_so(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        operation: str,
+    ) -> None:  # fmt: skip
+        run = _ended_without_a_trace(aws, add_rule, start)
+        with aws.faults.inject(operation=operation, status=403, code="AccessDeniedException"):
+            found = check(run.run_id)
+        assert found.status == "unknown"
+        assert "Where else its end is recorded cannot be asked for: " in found.detail
+
+    def test_a_synchronous_call_has_no_such_record(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        database: Database,
+    ) -> None:  # fmt: skip
+        run = _ended_without_a_trace(aws, add_rule, start)
+        with database.write() as session:
+            session.execute(update(IngestionRun).values(invocation="sync"))
+        found = check(run.run_id)
+        assert (found.status, "failure destination" in found.detail) == ("unknown", False)
+
 
 class TestExpress:
     """The machine's own log has the outcome; its events in the form that Step Functions writes."""
