@@ -17,6 +17,8 @@ from backend.api.errors import body
 from backend.core import forwarded
 from backend.core.log import new_reference
 
+#: A scrape takes no place and asks no API token, but its own token may be guessed like any other.
+_FREE = frozenset(FREE_PATHS) - {"/metrics"}
 #: Callers remembered; the longest silent one is forgotten first.
 MAX_CALLERS = 10_000
 
@@ -43,7 +45,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._per_minute or scope["path"] in FREE_PATHS:
+        if scope["type"] != "http" or not self._per_minute or scope["path"] in _FREE:
             await self.app(scope, receive, send)
             return
         wait = self._take(name_of(scope) or _address(scope))

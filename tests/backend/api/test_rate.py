@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.responses import PlainTextResponse
 
 from backend.accounts import api_tokens
 from backend.api.app import create_app
@@ -97,6 +98,67 @@ class TestRateLimit:
             for n in range(7)
         ]
         assert [answer.status_code for answer in found] == [404] * 5 + [429] * 2
+
+    @pytest.mark.parametrize(
+        ("addresses", "found"),
+        [
+            ([f"2001:db8:0:7::{n:x}" for n in range(7)], [200] * 5 + [429] * 2),
+            ([f"::ffff:198.51.100.{n}" for n in (1, 1, 1, 1, 1, 1, 2)], [200] * 5 + [429, 200]),
+            ([f"2001:db8:0:{n}::1" for n in range(7)], [200] * 7),
+            (["198.51.100.1"] * 5 + ["::ffff:198.51.100.1"] * 2, [200] * 5 + [429] * 2),
+        ],
+        ids=["one line's /64", "mapped", "other lines", "mapped and plain"],
+    )
+    def test_one_line_is_one_caller_however_many_addresses_it_has(
+        self, clock: Clock, addresses: list[str], found: list[int]
+    ) -> None:
+        limited = RateLimit(PlainTextResponse("ok"), per_minute=5, now=clock)
+        said = []
+        for address in addresses:
+            with TestClient(limited, client=(address, 5000)) as client:
+                said.append(client.get("/api/jobs").status_code)
+        assert said == found
+
+    def test_every_door_of_the_api_takes_from_the_one_bucket(
+        self, client: TestClient, database: Database
+    ) -> None:
+        (good,) = _tokens(database, 1)
+        doors = ("/trigger", "/mcp", "/api/mounts/mount", "/api/nothing", "/api/jobs", "/mcp")
+        said = [client.post(path, headers=good, content=b"{}").status_code for path in doors]
+        assert 429 not in said[:5]
+        assert said[5] == 429
+        assert client.get("/api/jobs", headers=good).status_code == 429
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [("Authorization", "Basic eDp5")],
+            [("Authorization", "Bearer"), ("Authorization", "{good}")],
+            [("Authorization", "Bearer\t{raw}")],
+            [("X-Api-Token", "{raw}"), ("Cookie", "portal_session={raw}")],
+        ],
+        ids=["basic", "a second header", "a tab", "elsewhere"],
+    )
+    def test_what_is_no_token_counts_for_its_address(
+        self, client: TestClient, database: Database, headers: list[tuple[str, str]]
+    ) -> None:
+        (good,) = _tokens(database, 1)
+        raw = good["Authorization"].removeprefix("Bearer ")
+        sent = [(name, text.format(raw=raw, good=f"Bearer {raw}")) for name, text in headers]
+        said = [client.get("/api/jobs", headers=sent).status_code for _ in range(7)]  # type: ignore[arg-type]  # a list may name one twice
+        assert said == [401] * 5 + [429] * 2
+        assert client.get("/api/jobs", headers=good).status_code == 200
+
+    def test_guesses_at_the_token_of_the_metrics_are_counted(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PORTAL_METRICS", "the-token-of-the-metrics")
+        get_settings.cache_clear()
+        said = [
+            client.get("/metrics", headers={"Authorization": f"Bearer {n}"}).status_code
+            for n in range(7)
+        ]
+        assert said == [401] * 5 + [429] * 2
 
     def test_health_is_free(self, client: TestClient) -> None:
         assert {client.get("/healthz").status_code for _ in range(9)} == {200}
