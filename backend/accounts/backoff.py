@@ -55,6 +55,12 @@ class Counted:
     waits: bool
 
 
+def open_session(session_id: int) -> str:
+    """The device of guesses in an open session: what strangers try at the sign-in form keeps nobody
+    from proving who they are there."""
+    return f"session {session_id}"
+
+
 def count_try(session: WriteSession, *, name_key: str, address: str, device: str = "") -> Counted:
     """Count a try as a wrong one; raises TooManyAttempts while a wait is on.
 

@@ -1,7 +1,6 @@
 """Changing one's own password, with the sign-in's waits for guesses at the current one."""
 
 from backend.accounts import backoff, passwords, repository, service, sessions
-from backend.accounts.names import name_key
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
@@ -20,11 +19,9 @@ def change(database: Database, actor: Actor, *, current: str, new: str, session_
     Raises TooManyAttempts while a wait is on, and what `change_own_password` raises.
     """
     access.require(actor, Permission.OWN_ACCOUNT)
-    key = name_key(actor.name)
-    # Stands for the address in the counters: it is this account's open session that guesses.
-    place = f"own password of {actor.id}"
+    device = backoff.open_session(session_id)
     with database.write() as session:
-        backoff.count_try(session, name_key=key, address=place)
+        backoff.count_try(session, name_key="", address="", device=device)
     try:
         with database.write() as session:
             ended = change_own_password(
@@ -33,9 +30,9 @@ def change(database: Database, actor: Actor, *, current: str, new: str, session_
     except WrongPassword:
         raise
     except PortalError:
-        _forgive(database, key, place)
+        _forgive(database, device)
         raise
-    _forgive(database, key, place)
+    _forgive(database, device)
     return ended
 
 
@@ -63,6 +60,6 @@ def change_own_password(
     return ended
 
 
-def _forgive(database: Database, key: str, place: str) -> None:
+def _forgive(database: Database, device: str) -> None:
     with database.write() as session:
-        backoff.forgive(session, name_key=key, address=place)
+        backoff.forgive(session, name_key="", address="", device=device)

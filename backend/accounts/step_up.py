@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Literal
 
 from backend.accounts import backoff, passwords, repository, totp
-from backend.accounts.names import name_key
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
@@ -66,12 +65,12 @@ def prove(database: Database, actor: Actor, *, proof: str) -> None:
     Raises NotAuthenticated, TooManyAttempts while a wait is on, InvalidInput for other actors.
     """
     access.require(actor, Permission.OWN_ACCOUNT)
-    place = f"step-up of {actor.id}"
+    device = backoff.open_session(actor.session_id or 0)
     with database.write() as session:
         asked = way(session, actor)
         if asked == "identity provider" or actor.session_id is None:
             raise InvalidInput("Sign in at your identity provider again.")
-        backoff.count_try(session, name_key=name_key(actor.name), address=place)
+        backoff.count_try(session, name_key="", address="", device=device)
         stored = repository.get_account(session, actor.id).password_hash
     # bcrypt's quarter second must not hold a lock.
     fits = asked == "password" and _is_password(proof, stored)
@@ -83,7 +82,7 @@ def prove(database: Database, actor: Actor, *, proof: str) -> None:
         fits = fits and row is not None and account.password_hash == stored
         if fits and row is not None:
             row.proven_at = clock.now()
-            backoff.forgive(session, name_key=name_key(actor.name), address=place)
+            backoff.forgive(session, name_key="", address="", device=device)
         record(session, actor, asked, "succeeded" if fits else "refused")
     if not fits:
         raise NotAuthenticated(f"The {asked} is wrong.")
