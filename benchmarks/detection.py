@@ -103,7 +103,7 @@ def ours(columns: list[Column]) -> tuple[list[bool], list[bool]]:
     """Which are likely, and which are likely or possible."""
     rules = patterns.load()
     guesses = [
-        patterns.guess(rules, column.name, [str(value) for value in column.values])
+        patterns.guess(rules, column.name, [str(value) for value in column.values], column.table)
         for column in columns
     ]
     return [bool(g and g.convincing) for g in guesses], [g is not None for g in guesses]

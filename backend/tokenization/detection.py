@@ -99,8 +99,9 @@ def detect(
     dataset: Dataset | None,
     patterns: Patterns,
     values: Mapping[str, Sequence[str]],
+    table: str = "",
 ) -> Detection:
-    """Choices as `choose` makes them, and guesses for the other columns.
+    """Choices as `choose` makes them, and guesses for the other columns of the table.
 
     values: sampled plain values by column; columns that are missing there are not guessed about.
     """
@@ -108,7 +109,7 @@ def detect(
     suggested = tagged_columns(dataset, patterns) if dataset is not None else {}
     possible: dict[str, str] = {}
     for column, sampled in values.items():
-        guess = rules.guess(patterns, column, sampled)
+        guess = rules.guess(patterns, column, sampled, table)
         if guess is not None:
             (suggested if guess.convincing else possible).setdefault(column, guess.reason)
     why = {**possible, **suggested}

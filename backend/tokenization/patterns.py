@@ -41,6 +41,8 @@ _KNOWN_WORDS = frozenset(
 _VIN = re.compile("[A-HJ-NPR-Z0-9]{17}")
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VIN_WORTH = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "12345678123457923456789"), strict=True))
+#: A column of this name says nothing without its table's.
+_BARE = "name"
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_PERSON = re.compile(r"[0-9@/\\]")
 _SEPARATORS = re.compile(r"[\W_]+")
@@ -63,6 +65,7 @@ class Kind(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     columns: tuple[Expression, ...]
+    tables: tuple[Expression, ...] = ()
     values: Expression | None = None
     words: tuple[str, ...] = ()
     check: Literal["luhn", "iban", "ip", "phone", "vin", "person"] | None = None
@@ -73,6 +76,10 @@ class Kind(BaseModel):
         """Whether the column's name, as a whole, says so."""
         spelt = {normalised(column), "_".join(words_of(column))}
         return any(re.fullmatch(pattern, name) for pattern in self.columns for name in spelt)
+
+    def is_kept_in(self, table: str) -> bool:
+        """Whether the table's name says that its column `name` is of this kind."""
+        return any(re.fullmatch(pattern, normalised(table)) for pattern in self.tables)
 
     def mentions(self, column: str) -> str:
         """The phrase that stands in the column's name as whole words, "" if none does."""
@@ -148,8 +155,11 @@ def term_name(term_urn: str) -> str:
     return _SEPARATORS.sub("_", last)
 
 
-def guess(patterns: Patterns, column: str, values: Sequence[str]) -> Guess | None:
-    """What the column's name and its sampled values (plain ones only) suggest."""
+def guess(patterns: Patterns, column: str, values: Sequence[str], table: str = "") -> Guess | None:
+    """What the column's name and its sampled values (plain ones only) suggest.
+
+    table: what the column is of; a bare `name` of the table customers may be a customer's.
+    """
     named = [
         _by_name(label, kind, values)
         for label, kind in patterns.kinds.items()
@@ -163,6 +173,8 @@ def guess(patterns: Patterns, column: str, values: Sequence[str]) -> Guess | Non
         phrase = kind.mentions(column)
         if phrase:
             return _by_phrase(label, kind, phrase, values)
+        if normalised(column) == _BARE and kind.is_kept_in(table):
+            return Guess(f"its table's name says whose: {label}", False)
     return None
 
 

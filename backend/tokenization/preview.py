@@ -52,7 +52,7 @@ def preview(
     guesses: list[detection.Detection] = []
 
     def detect(values: Mapping[str, Sequence[str]]) -> detection.Detection:
-        guesses.append(detection.detect(columns, seen.dataset, rules, values))
+        guesses.append(detection.detect(columns, seen.dataset, rules, values, source.table.table))
         return guesses[-1]
 
     report = engine_for(source).preview(tokenizer, rules.sample_rows, detect, how)

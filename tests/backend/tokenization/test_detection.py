@@ -227,6 +227,28 @@ class TestTiers:
         assert list(found.suggested) == [column], found
         assert found.possible == {}
 
+    @pytest.mark.parametrize(
+        ("table", "whose"),
+        {
+            "customers": True,
+            "Persons": True,
+            "dimEmployee": True,
+            "crm_contacts": True,
+            "people": True,
+            "products": False,
+            "customer_segments": False,
+            "": False,
+        }.items(),
+    )
+    def test_a_bare_name_is_possibly_that_of_whom_the_table_holds(
+        self, rules: Patterns, table: str, whose: bool
+    ) -> None:
+        found = guess(rules, "Name", ["Xiu", "Q. Abel"], table)
+
+        assert found == (
+            Guess("its table's name says whose: personal name", False) if whose else None
+        )
+
     @pytest.mark.parametrize(("column", "values"), SILENT.items())
     def test_nothing(self, rules: Patterns, column: str, values: list[str]) -> None:
         assert guess(rules, column, values) is None
