@@ -110,7 +110,10 @@ def proxy_of(place: Place) -> str:
     """
     if not place.url or is_loopback(place.host) or proxy_bypass(place.host):
         return ""
-    named = getproxies().get(urlsplit(place.url).scheme) or getproxies().get("all", "")
+    return _host_of(getproxies().get(urlsplit(place.url).scheme) or getproxies().get("all", ""))
+
+
+def _host_of(named: str) -> str:
     parts = urlsplit(named if "://" in named else f"//{named}")
     return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
 
@@ -134,7 +137,8 @@ def where_it_runs(place: Place, advice: str) -> str:
 def _proxy(link: BaseException, place: Place) -> tuple[str, str] | None:
     """A web proxy that is dead or refuses: by the libraries' own classes, or because whatever
     refused was asked in the system's place."""
-    named = proxy_of(place)
+    # botocore does not say which address it asked, but which proxy.
+    named = proxy_of(place) or _host_of(getattr(link, "kwargs", {}).get("proxy_url") or "")
     own = type(link).__name__ in ("ProxyError", "ProxyConnectionError")
     if not own and not (named and isinstance(link, ConnectionRefusedError | socket.gaierror)):
         return None

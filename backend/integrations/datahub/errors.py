@@ -23,6 +23,7 @@ from backend.core.errors import (
     UpstreamUnavailable,
 )
 from backend.integrations.datahub import causes
+from backend.integrations.network import Place, proxy_of
 
 SYSTEM = "DataHub"
 
@@ -227,9 +228,10 @@ def _network(exc: BaseException, server: str) -> PortalError | None:
             "Check whether the port speaks https at all; a plain port needs http://.",
         )
     if causes.find(exc, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        proxy = proxy_of(Place.of(server)) or "of this machine"
         return UpstreamUnavailable(
             SYSTEM,
-            "the web proxy of this machine refused the connection",
+            f"the web proxy {proxy} refused the connection",
             "Check HTTPS_PROXY and NO_PROXY.",
         )
     if causes.find(exc, ConnectionRefusedError):

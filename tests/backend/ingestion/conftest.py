@@ -19,7 +19,7 @@ from backend.core.settings import get_settings
 from backend.ingestion import aws as target_facts
 from backend.ingestion import catalog, mapping, runs
 from backend.ingestion.schemas import Request, RunView
-from backend.integrations.aws import clients
+from backend.integrations.aws import clients, gateway
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
 from tests.fixtures.api import rest_app
@@ -53,6 +53,7 @@ def aws_server() -> Iterator[AwsStandIn]:
 def aws(aws_server: AwsStandIn) -> Iterator[AwsStandIn]:
     aws_server.reset()
     target_facts.forget()
+    gateway._runtimes.clear()
     catalog.forget()
     yield aws_server
     aws_server.faults.clear()

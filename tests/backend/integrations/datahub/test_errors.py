@@ -98,6 +98,15 @@ class TestEveryException:
 
 
 class TestTranslate:
+    def test_a_dead_web_proxy_is_named_without_its_password(self, monkeypatch):
+        monkeypatch.setenv("http_proxy", "http://user:secret@proxy.example:3128")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        dead = requests.exceptions.ProxyError("refused")
+        translated = str(errors.translate(dead, server="http://gms.example:8080"))
+        assert "the web proxy proxy.example:3128 refused the connection" in translated
+        assert "secret" not in translated
+
     @pytest.mark.parametrize(
         ("status", "kind", "word"),
         [
