@@ -85,10 +85,15 @@ def verify(
     full: bool = False,
     against: Mapping[str, Any] | None = None,
 ) -> Verification:
-    """Walk the chain; names the first broken row, and a cut tail. See `audit.verify`."""
+    """Walk the chain; names the first broken row, and a cut tail. See `audit.verify`.
+
+    against: a digest that was kept elsewhere; what it names in archives is looked up there."""
     access.require(actor, Permission.AUDIT_READ)
     kept = audit_digest.kept(session, against) if against is not None else None
-    return audit.verify(session, full=full, kept=kept)
+    found = audit.verify(session, full=full, kept=kept)
+    if found.ok and kept and (other := audit_archive.differing(session, kept)):
+        return Verification(False, found.events, *other)
+    return found
 
 
 def verify_archive(session: ReadSession, actor: Actor, *, path: Path) -> audit_archive.Piece:

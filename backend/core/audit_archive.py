@@ -5,7 +5,7 @@ was not changed, and `audit.verify` that the database's rows follow on the newes
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -139,6 +139,30 @@ def _move(turns: Turns, key: bytes, base: tuple[int, str], rows: Sequence[AuditE
 
 def verify(session: ReadSession, path: Path) -> Piece:
     """Raises InvalidInput when the file was changed or is none of this portal's audit log."""
+    rows = _rows(session, path)
+    return Piece(path.name, rows[0].number, rows[-1].number)
+
+
+def differing(session: ReadSession, kept: Mapping[int, str]) -> tuple[int, str] | None:
+    """The first row that a digest names and the log's archives do not hold so, and why."""
+    before = 0
+    for record in session.scalars(select(AuditArchive).order_by(AuditArchive.last)).all():
+        named = sorted(number for number in kept if before < number <= record.last)
+        before = record.last
+        if not named:
+            continue
+        path = archive.folder() / Path(record.file).name
+        try:
+            held = {row.number: row.hash for row in _rows(session, path)}
+        except InvalidInput as exc:
+            return named[0], f"row {named[0]} is in an archive that cannot be compared: {exc}"
+        for number in named:
+            if held.get(number) != kept[number]:
+                return number, f"row {number} was replaced before it left for {path.name}"
+    return None
+
+
+def _rows(session: ReadSession, path: Path) -> list[SimpleNamespace]:
     key = audit.key_of(session)
     found = archive.read(key, path)
     if found.table != TABLE or not found.rows:
@@ -150,4 +174,4 @@ def verify(session: ReadSession, path: Path) -> Piece:
         problem = "it is not the file that the log went on from"
     if problem:
         raise InvalidInput(f"{path} was changed: {problem}.")
-    return Piece(path.name, found.first, found.last)
+    return rows

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from backend import models, retention
 from backend.accounts import audit_log
@@ -122,6 +122,53 @@ class TestAudit:
         _leave(database, clock.now() + timedelta(days=1))
         with database.read() as session:
             assert audit.verify(session, kept=audit_digest.kept(session, made)).ok
+
+    def test_a_digest_shows_what_was_put_back_and_then_archived(self, database: Database) -> None:
+        _old_events(database, 2)
+        with database.read() as session:
+            count, row_hash, mac = session.execute(
+                text("SELECT count, hash, mac FROM audit_head")
+            ).one()
+        _old_events(database, 4)
+        with database.read() as session:
+            made = audit_digest.digest(session)
+        with database.write() as session:  # an older database, which goes on and forgets
+            session.execute(text(f"DELETE FROM audit_events WHERE number > {count}"))
+            session.execute(
+                text(f"UPDATE audit_head SET count={count}, hash='{row_hash}', mac='{mac}'")
+            )
+        audit.checkpoint_path().unlink()
+        _old_events(database, 8)
+        _leave(database, clock.now() + timedelta(days=1))
+        with database.read() as session:
+            audit.rewind_checkpoint(session)
+            assert audit_log.verify(session, SYSTEM).ok, "nothing on this machine can know"
+            found = audit_log.verify(session, SYSTEM, against=made)
+        assert (found.ok, found.first_broken) == (False, 6)
+        assert "row 6 was replaced before it left for audit_events-" in found.problem
+
+    def test_a_digest_of_rows_whose_archive_is_gone_or_changed_says_so(
+        self, database: Database
+    ) -> None:
+        _old_events(database, 6)
+        with database.read() as session:
+            made = audit_digest.digest(session)
+        _old_events(database, 1)
+        _leave(database, clock.now() + timedelta(days=1))
+        with database.read() as session:
+            assert audit_log.verify(session, SYSTEM, against=made).ok
+        (file,) = archive.folder().glob("audit_events-*")
+        whole = file.read_bytes()
+        for broken, says in ((whole[:-9], "damaged, cut off"), (None, "cannot be read")):
+            file.unlink()
+            if broken is not None:
+                file.write_bytes(broken)
+            with database.read() as session:
+                found = audit_log.verify(session, SYSTEM, against=made)
+            assert (found.ok, found.first_broken) == (False, 6)
+            assert "row 6 is in an archive that cannot be compared" in found.problem
+            assert says in found.problem
+            file.touch()
 
     def test_rows_deleted_by_hand_are_missed_after_an_archive(self, database: Database) -> None:
         _old_events(database, 6)
