@@ -206,7 +206,7 @@ def list_last_ended(
 def take_back(
     session: WriteSession, row: Job, *, state: str, error: str | None, finished_at: datetime | None
 ) -> bool:
-    """Move a dead worker's job on; False when it moved meanwhile."""
+    """Move a dead worker's job on; False when it moved meanwhile, or was heard of after all."""
     return bool(
         _execute(
             session,
@@ -217,6 +217,7 @@ def take_back(
                     Job.state == "running",
                     Job.worker == row.worker,
                     Job.attempt == row.attempt,
+                    Job.heartbeat_at == row.heartbeat_at,
                     Job.cancel_requested.is_(row.cancel_requested),
                 )
             )

@@ -95,6 +95,43 @@ class TestRecover:
         assert recovery.recover(database) == []
         assert _state(database, job_id)[0] == "running"
 
+    @pytest.mark.parametrize("kind", ["test.resume", "test.wait"])
+    def test_one_that_is_heard_of_in_the_last_moment_keeps_its_job(
+        self, any_database: Database, sent: list[int], kind: str
+    ) -> None:
+        """It stood still for a minute, and beats between the look and the taking."""
+        job_id = _running(any_database, kind, "host:1:x", seconds_ago=61)
+        with any_database.read() as session:
+            (row,) = repository.list_open(session)
+        with any_database.write() as session:
+            repository.heartbeat(session, [job_id], "host:1:x")
+        assert not recovery._take_back(any_database, row)
+        assert _state(any_database, job_id) == ("running", None)
+
+    def test_two_that_look_at_once_take_it_back_once(
+        self, any_database: Database, sent: list[int]
+    ) -> None:
+        job_id = _running(any_database, "test.resume", "host:1:x", seconds_ago=61)
+        with any_database.read() as session:
+            (row,) = repository.list_open(session)
+        assert [recovery._take_back(any_database, row) for _ in range(2)] == [True, False]
+        with any_database.write() as session:
+            claims = [repository.claim(session, job_id, f"host:{n}:y") for n in (1, 2)]
+        assert [bool(claim) for claim in claims] == [True, False]
+
+    @pytest.mark.parametrize("hours", [-1, 1], ids=["behind", "ahead"])
+    def test_a_worker_whose_clock_is_wrong_beats_with_the_databases(
+        self, any_database: Database, sent: list[int], monkeypatch: pytest.MonkeyPatch, hours: int
+    ) -> None:
+        job_id = _running(any_database, "test.resume", "host:1:x", seconds_ago=61)
+        if any_database.engine.dialect.name != "sqlite":  # whose clock is the machine's
+            there = clock.now() + timedelta(hours=hours)
+            monkeypatch.setattr("backend.core.clock.now", lambda: there)
+        with any_database.write() as session:
+            repository.heartbeat(session, [job_id], "host:1:x")
+        assert recovery.recover(any_database) == []
+        assert _state(any_database, job_id)[0] == "running"
+
     def test_a_lost_message_is_sent_again(self, database: Database, sent: list[int]) -> None:
         with database.write() as session:
             job_id = enqueue(session, SYSTEM, "test.wait", {}, subject="x")
