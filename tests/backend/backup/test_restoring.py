@@ -24,6 +24,7 @@ from backend.core import audit, clock, secret_store, startup
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database, get_database
 from backend.core.errors import InvalidInput
+from backend.jobs import schedule
 from backend.jobs import service as jobs
 from backend.migrations import runner
 from backend.models.jobs import Job, Lease
@@ -292,7 +293,7 @@ class TestSettle:
     """What is left to do after a server's own tool has put the database back."""
 
     def test_an_older_end_of_the_chain_is_accepted_and_the_witness_kept(
-        self, database, data_dir, tmp_path
+        self, database, data_dir, tmp_path, monkeypatch
     ):
         _record(database, 2)
         older = tmp_path / "older.sqlite"
@@ -303,6 +304,7 @@ class TestSettle:
         (data_dir / "portal.sqlite").write_bytes(older.read_bytes())
         with database.read() as session:
             assert "tail was cut" in audit.verify(session).problem
+        monkeypatch.setattr(restoring.time, "sleep", lambda _: None)
         assert restoring.settle(database, SYSTEM).chain.ok
         (kept,) = data_dir.glob("audit.checkpoint.before-restore-*")
         assert kept.read_text().startswith("5 ")
@@ -325,4 +327,22 @@ class TestSettle:
 
         monkeypatch.setattr(restoring.time, "sleep", sleep)
         assert restoring.settle(database, SYSTEM).chain.ok
-        assert len(waited) == 1
+        assert len(waited) == 2 * schedule.TICK_SECONDS
+
+    @pytest.mark.parametrize("of_the_dump", [timedelta(seconds=20), None])
+    def test_a_worker_that_takes_the_free_lease_at_its_next_tick_is_noticed(
+        self, database, monkeypatch, of_the_dump
+    ):
+        if of_the_dump:
+            _lease(database, of_the_dump)
+        seconds: list[float] = []
+
+        def sleep(each: float) -> None:
+            seconds.append(each)
+            _lease(
+                database, timedelta(seconds=30 if len(seconds) > 2 + schedule.TICK_SECONDS else -1)
+            )
+
+        monkeypatch.setattr(restoring.time, "sleep", sleep)
+        with pytest.raises(PortalRuns, match="host-7"):
+            restoring.settle(database, SYSTEM)
