@@ -19,15 +19,21 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 900_000_000
 SECONDS = 180
 STOP_SECONDS = 10
-#: What the image must not hold, and bytecode that a copied file's time would make stale.
+#: What the image must not hold, bytecode that a copied file's time would make stale, and libraries
+#: that do not load (those of the sandbox's database are loaded by its server alone).
 LOOK = """
-import importlib.util, pathlib, sys
+import ctypes, importlib.util, pathlib, sys
 bad = [n for n in ("pip", "setuptools", "ruff", "mypy") if importlib.util.find_spec(n)]
 for path in pathlib.Path("/app").rglob("*.pyc"):
     if path.read_bytes()[4:8] != bytes([1, 0, 0, 0]):
         bad.append(str(path))
 bad += [str(p) for p in pathlib.Path("/app").rglob("secrets.toml")]
 bad += [] if any(pathlib.Path("/app/backend").rglob("*.pyc")) else ["no bytecode of the app"]
+for path in pathlib.Path("/app/.venv").rglob("*.so*"):
+    try:
+        "/pginstall" in str(path) or ctypes.CDLL(str(path))
+    except OSError as exc:
+        bad.append(str(exc))
 sys.exit(f"in the image: {bad[:10]}" if bad else 0)
 """
 

@@ -88,7 +88,7 @@ def settle(database: Database, actor: Actor) -> Settled:
 
 
 def _require_nobody_leads(database: Database) -> None:
-    """A worker that does not lead is seen only when the lease is free: it takes it within a tick."""
+    """A worker that does not lead is seen once the lease is free: it takes it within a tick."""
     with database.read() as session:
         first = schedule.lease(session)
     free = 0
