@@ -128,12 +128,12 @@ class _Repeated:
         self.kills: Counter[str] = Counter()
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """A proof of tests/faults dies at every moment there is: once is enough. The others kill
-        once for each of their cases, or as often as their mark `kills` says."""
+        """Each case of a proof kills once, or as often as its mark `kills` says. Those of
+        tests/faults without one die at every moment there is, more than often enough."""
         cases = [mark.args[1] for mark in metafunc.definition.iter_markers("parametrize")]
         mark = metafunc.definition.get_closest_marker("kills")
         each = math.prod(map(len, cases)) * (mark.args[0] if mark else 1)
-        if metafunc.module.__name__.startswith("tests.faults."):
+        if metafunc.module.__name__.startswith("tests.faults.") and not mark:
             each = self._times
         metafunc.fixturenames.append("time_of_killing")
         metafunc.parametrize("time_of_killing", range(math.ceil(self._times / each)))

@@ -38,6 +38,7 @@ def _jobs() -> set[int]:
         return set(session.scalars(select(Job.id)))
 
 
+@pytest.mark.kills(5)
 @pytest.mark.parametrize("moment", COMMITS)
 def test_a_clean_up_loses_no_row_and_archives_none_twice(
     database: Database,
@@ -79,6 +80,7 @@ def _send(database: Database) -> None:
         delivery.deliver(database, number)
 
 
+@pytest.mark.kills(5)
 @pytest.mark.parametrize("moment", COMMITS)
 def test_notifications_all_arrive_and_twice_only_where_the_sender_died(
     database: Database,
