@@ -31,7 +31,7 @@ bad += [str(p) for p in pathlib.Path("/app").rglob("secrets.toml")]
 bad += [] if any(pathlib.Path("/app/backend").rglob("*.pyc")) else ["no bytecode of the app"]
 for path in pathlib.Path("/app/.venv").rglob("*.so*"):
     try:
-        "/pginstall" in str(path) or ctypes.CDLL(str(path))
+        "pgserver" in str(path) or ctypes.CDLL(str(path))
     except OSError as exc:
         bad.append(str(exc))
 sys.exit(f"in the image: {bad[:10]}" if bad else 0)
