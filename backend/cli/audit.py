@@ -107,8 +107,12 @@ def verify_archive(
 @app.command("export")
 def export(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A new file; keep it on another machine.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A new file; keep it on another machine. Left out: the text on stdout.",
+        ),
+    ] = None,
     events: Annotated[
         bool, typer.Option("--events", help="The matching events as CSV instead of the digest.")
     ] = False,
@@ -124,6 +128,8 @@ def export(
     filters = _filters(by, action, about, outcome, since, until)
     if not events and filters != AuditFilter():
         raise InvalidInput("A digest is of the whole log; filters need --events.")
+    if events and as_json and file is None:
+        raise InvalidInput("Events are CSV: name a FILE, or leave --json out.")
     with cli.unit_write() as (session, actor):
         if events:
             made = audit_log.export_csv(session, actor, filters=filters)
@@ -132,7 +138,13 @@ def export(
             found = audit_log.digest(session, actor)
             text, truncated = json.dumps(found, indent=1), False
             count = max(map(int, found["rows"]), default=0)
-        _write(file, text)
+        if file:
+            _write(file, text)
+    if file is None:
+        typer.echo(text)
+        if truncated:
+            typer.echo("There are more: narrow the filters.", err=True)
+        return
     what = "events" if events else f"the digest of {count} events"
     said = f"Wrote {count if events else ''} {what} to {file}.".replace("  ", " ")
     if truncated:

@@ -158,6 +158,11 @@ def emit(document: Any, as_json: bool, text: str | None = None) -> None:
         typer.echo(text)
 
 
+def refusal(exc: PortalError) -> dict[str, str]:
+    """What a refused run's document says beside its own keys, in the words of the REST face."""
+    return {"error": type(exc).__name__, "detail": exc.message, "message": exc.message}
+
+
 def more(next_cursor: int | str | None) -> str:
     """The line below a table that is not the whole list; "" below one that is."""
     return (

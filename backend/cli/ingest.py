@@ -50,7 +50,7 @@ def resolve(
     document = found.document()
     if found.answer is None:
         refusal = NoMapping(found.dataset_urn or found.job_urn or "", found.notes)
-        cli.emit(document | {"message": refusal.message}, json)
+        cli.emit(document | cli.refusal(refusal), json)
         raise refusal
     lines = [f"{found.answer.target.kind} {found.answer.target.name}", f"rule: {found.answer.rule}"]
     lines += [f"also: {other.rule} → {other.target.name}" for other in found.others]
@@ -90,12 +90,12 @@ def run(
         view = runs.start(cli.database(), cli.actor(), request)
     except (StartFailed, AlreadyRunning, KeyReused) as exc:
         word = exc.run.status if isinstance(exc, StartFailed) else "failed"
-        cli.emit(_document(exc.run, word) | {"message": exc.message}, json)
+        cli.emit(_document(exc.run, word) | cli.refusal(exc), json)
         raise
     except PortalError as exc:
         # Refused before it was recorded: there is no run to name.
-        refused = {"runId": None, "status": "failed", "message": exc.message}
-        cli.emit(refused | {"datasetUrn": dataset_urn, "jobUrn": job_urn}, json)
+        refused = {"runId": None, "status": "failed", "datasetUrn": dataset_urn, "jobUrn": job_urn}
+        cli.emit(refused | cli.refusal(exc), json)
         raise
     deadline = time.monotonic() + wait
     while not view.settled and view.status != "failed" and time.monotonic() < deadline:

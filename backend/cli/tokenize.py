@@ -13,6 +13,7 @@ from backend.cli.common import (
     emit,
     new_app,
     read,
+    refusal,
     table,
     unit_read,
     write,
@@ -164,7 +165,7 @@ def run_command(
             clean_up=clean_up,
         )
     except PortalError as exc:
-        emit(refused_document(dataset, named or (), exc.message), json)
+        emit({**refused_document(dataset, named or (), exc.message), **refusal(exc)}, json)
         raise
     view = inline.complete(database(), view)
     emit(view.document(), json, _run_text(view))

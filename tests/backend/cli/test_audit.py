@@ -86,6 +86,16 @@ class TestExport:
         with file.open(newline="", encoding="utf-8") as handle:
             assert [row["number"] for row in csv.DictReader(handle)] == ["5", "3", "1"]
 
+    def test_prints_what_is_to_be_kept_when_no_file_is_named(
+        self, run_cli: RunCli, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "digest.json"
+        file.write_text(run_cli("audit", "export", "--json").out)
+        assert run_cli("audit", "verify", "--against", str(file)).status == 0
+        printed = run_cli("audit", "export", "--events", "--by", "ann").out
+        assert [row["number"] for row in csv.DictReader(printed.splitlines())] == ["5", "3", "1"]
+        assert "Events are CSV" in run_cli("audit", "export", "--events", "--json").err
+
     def test_refuses_filters_for_a_digest_and_a_file_that_is_there(
         self, run_cli: RunCli, tmp_path: Path
     ) -> None:

@@ -132,6 +132,7 @@ class TestRun:
         document = json.loads(ended.out)
         assert (ended.status, document["status"], document["run_id"]) == (1, "failed", None)
         assert "has no column e-mail" in document["details"]
+        assert (document["error"], document["detail"]) == ("NoSuchColumn", document["details"])
         assert ended.err.count("\n") == 1
         assert catalogued.tags() == {"tokenize/run"}
 

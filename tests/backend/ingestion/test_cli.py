@@ -73,6 +73,7 @@ class TestRun:
         document = json.loads(ended.out)
         assert (ended.status, document["runId"], document["status"]) == (1, None, "failed")
         assert "No mapping rule" in document["message"]
+        assert (document["error"], document["detail"]) == ("NoMapping", document["message"])
         assert document["message"] in ended.err
 
     def test_the_run_in_the_way_is_shown_as_it_is(
