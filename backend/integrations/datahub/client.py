@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from backend.core.trust import Trust
-from backend.integrations.datahub import operations, urns
+from backend.integrations.datahub import operations, parse, urns
 from backend.integrations.datahub.gateway import Gateway
 from backend.integrations.datahub.ingestion import IngestionCalls
 from backend.integrations.datahub.process_runs import ProcessRunCalls
@@ -58,11 +58,8 @@ class DataHubClient(WriteCalls, IngestionCalls, ProcessRunCalls):
         """Read the configuration, then who the token is: `/config` alone needs no token."""
         config = self._server_config()
         me = self._gateway.query(operations.ME)
-        versions = config.get("versions") or {}
-        # Servers of 0.10 name themselves linkedin/datahub, newer ones acryldata/datahub.
-        version = versions.get("acryldata/datahub") or versions.get("linkedin/datahub") or {}
         return Probe(
-            server_version=version.get("version"),
+            server_version=parse.server_version(config),
             server_config=config,
             user_urn=((me.get("me") or {}).get("corpUser") or {}).get("urn") or "",
         )

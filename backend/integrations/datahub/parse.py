@@ -23,6 +23,14 @@ from backend.integrations.datahub.schemas import (
 Json = dict[str, Any]
 
 
+def server_version(config: Json) -> str | None:
+    """What `/config` says of it. Servers of 0.10 name themselves linkedin/datahub, newer ones
+    acryldata/datahub."""
+    versions = config.get("versions") or {}
+    version = versions.get("acryldata/datahub") or versions.get("linkedin/datahub") or {}
+    return version.get("version")
+
+
 def dataset(found: Json) -> Dataset:
     properties: Json = found.get("properties") or {}
     return Dataset(

@@ -4,11 +4,13 @@ Every part of it is named by the run (its URN by the run id, its events by their
 the same again changes nothing and a write whose answer was lost may be repeated.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from backend.core.errors import OutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.integrations.datahub import parse
 from backend.integrations.datahub.errors import SYSTEM
 from backend.integrations.datahub.reads import ReadCalls
 
@@ -17,6 +19,9 @@ ORCHESTRATOR = "steward-portal"
 #: The parent of runs that no data job of DataHub stands for.
 FLOW_NAME = "Steward Portal"
 FLOW_URN = f"urn:li:dataFlow:({ORCHESTRATOR},{ORCHESTRATOR},PROD)"
+#: The first server whose model has all that is sent: `durationMillis` of a run event came last.
+#: Servers refuse a field that their model does not have.
+SINCE = (0, 13, 2)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,10 @@ class ProcessRunCalls(ReadCalls):
 
         Its parent is the data job when DataHub has it, else the portal's own flow; its output the
         dataset, when DataHub has that. Raises UpstreamError when the write was accepted and is not
-        shown (events are indexed a little later: ask again), OutcomeUnknown without an answer.
+        shown (events are indexed a little later: ask again) and for a server that is too old,
+        OutcomeUnknown without an answer.
         """
+        self._gateway.read(_check_version)
         job = run.job_urn if run.job_urn and self.exists(run.job_urn) else ""
         known = run.dataset_urn if run.dataset_urn and self.exists(run.dataset_urn) else ""
         with_flow = not job and not self.exists(FLOW_URN)
@@ -113,6 +120,19 @@ def proposals(run: ProcessRun, *, job_urn: str, output: str, with_flow: bool) ->
             start_timestamp_millis=start,
         )
     return found
+
+
+def _check_version(graph: Any) -> None:
+    """Raise UpstreamError for a server that says it is older than SINCE."""
+    version = parse.server_version(graph.fetch_server_config().raw_config) or ""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    if found and tuple(map(int, found.groups())) < SINCE:
+        raise UpstreamError(
+            SYSTEM,
+            f"its version {version} does not know all that a run is told with",
+            f"Runs can be told to {'.'.join(map(str, SINCE))} and newer: update the server, or "
+            "turn “Ingestion runs on dataset pages” off in its connection.",
+        )
 
 
 def _emit(graph: Any, wanted: list[Any]) -> None:

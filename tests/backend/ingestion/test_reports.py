@@ -200,6 +200,44 @@ def test_a_server_that_accepts_and_does_not_keep_is_not_believed(
     assert "does not show it" in seen(database, actors, run.run_id).datahub
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "known"),
+    [
+        ("linkedin/datahub", "v0.10.5", False),
+        ("acryldata/datahub", "v0.13.1", False),
+        ("acryldata/datahub", "v0.13.2", True),
+        ("acryldata/datahub", "v0.13.2.1rc3", True),
+        ("acryldata/datahub", "v1.7.0", True),
+        ("acryldata/datahub", "null", True),  # a build of one's own is tried
+    ],
+)
+def test_a_server_that_is_too_old_is_named_and_the_run_stays_what_it_is(
+    database, actors, told, start, name, version, known
+):
+    told.config["versions"] = {name: {"version": version}}
+    run = start()
+    end(database, run.run_id, "succeeded")
+    tell(database, run.run_id)
+
+    view = seen(database, actors, run.run_id)
+    assert view.status == "succeeded"
+    assert (aspects(told) != {}) is known
+    if not known:
+        assert f"its version {version} does not know all" in view.datahub
+        assert "told to 0.13.2 and newer" in view.datahub
+
+
+def test_a_servers_refusal_is_one_sentence_and_no_failed_run(database, actors, told, start):
+    run = start()
+    with told.faults.inject(status=400, method="POST"):
+        tell(database, run.run_id)
+
+    view = seen(database, actors, run.run_id)
+    assert view.status == "accepted"
+    assert "refused the request as invalid: refused" in view.datahub
+    assert "Check that the server's version fits this portal" in view.datahub
+
+
 def test_switched_off_it_is_told_no_more(database, told, start):
     run = start()
     save(database, told, report_runs="off")
