@@ -107,7 +107,7 @@ def read_key_file(data_dir: Path) -> list[str]:
         data_dir.mkdir(parents=True, exist_ok=True)
         with _alone(data_dir):
             _made_once(path)
-            return path.read_text().split()
+            keys = path.read_bytes().decode("ascii", "replace").split()
     except OSError as exc:
         todo = "Name a folder that this user may write to."
         if isinstance(exc, PermissionError):
@@ -115,6 +115,15 @@ def read_key_file(data_dir: Path) -> list[str]:
         raise SettingsError(
             [f"PORTAL_DATA_DIR: {path} cannot be used ({exc.strerror}). {todo}"]
         ) from exc
+    if not keys or not all(map(_is_key, keys)):
+        raise SettingsError(
+            [
+                f"PORTAL_DATA_DIR: {path} is damaged: it does not hold keys alone. Put back the "
+                "file that was kept with the backups, or name the keys in PORTAL_SECRET_KEYS. "
+                "Without them no stored secret opens."
+            ]
+        )
+    return keys
 
 
 @contextlib.contextmanager
