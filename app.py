@@ -8,6 +8,7 @@ from starlette.routing import Mount, Route
 
 import auth.heads
 import auth.preload  # noqa: F401  # before the first visitor comes
+from auth.first_frame import FirstFrame
 from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders
 from auth.routes import routes as auth_routes
@@ -29,6 +30,6 @@ app = st.App(
         Route("/api", endpoint=api),
         Mount("/api", app=api),
     ],
-    middleware=[Middleware(Forwarded), Middleware(SecurityHeaders)],
+    middleware=[Middleware(Forwarded), Middleware(SecurityHeaders), Middleware(FirstFrame)],
     on_script_error=on_script_error,
 )
