@@ -3,8 +3,6 @@
 import contextlib
 import unicodedata
 
-import idna
-
 
 def address_key(email: str) -> str:
     """What addresses are compared by: besides case, whatever the Unicode form, invisible
@@ -15,10 +13,16 @@ def address_key(email: str) -> str:
     seen = "".join(c for c in key if unicodedata.category(c) != "Cf")
     key = unicodedata.normalize("NFC", seen.strip()).lower()
     local, at, host = key.rpartition("@")
-    if "xn--" in host:
+    return f"{local}{at}{'.'.join(_letters(label) for label in host.split('.'))}"
+
+
+def _letters(label: str) -> str:
+    """A label of a host in letters. Not every one that is in use obeys IDNA (emoji, `_`)."""
+    if label.startswith("xn--"):
         with contextlib.suppress(UnicodeError):
-            host = unicodedata.normalize("NFC", idna.decode(host))
-    return f"{local}{at}{host}"
+            found = unicodedata.normalize("NFC", label[4:].encode().decode("punycode")).lower()
+            return label if found.isascii() else found
+    return label
 
 
 def hidden(text: str) -> str:

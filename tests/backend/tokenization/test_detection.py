@@ -194,6 +194,9 @@ LIKELY = {
     "emailaddress": ["anna@example.org"],
     "phonenumber": ["608-271-9000x11", "1 (11) 500 555-0162"],
     "middlename": ["J.", "R"],
+    "middle_initial": ["J.", "R"],
+    "LName": ["Abel", "Brandt"],
+    "billto_name": ["Anna B."],
     "username": ["anna.b"],
     "display_name": ["Anna B."],
     "nationalidnumber": ["295847284"],
@@ -202,6 +205,7 @@ LIKELY = {
     "postal_code": ["98011"],
     "address_of_origin": ["2001:db8::1", "2001:db8::2"],
     "Source Address": ["2001:db8::1", "2001:db8::2"],
+    "client_ip": ["fe80::1%eth0", "::1"],
     "name": ["Anna Abel", "Bruno Brandt", "Xiu Q. Y"],
     "assigned_to": ["Brandt, Mr. Bruno", "Carla Cole"],
     "reviewer_name": ["David", "Jill"],
@@ -216,6 +220,7 @@ SILENT = {
     "title": ["ACADEMY DINOSAUR", "john is here"],
     "serial": ["1HGCM82633A004353"],
     "message": ["F", "M"],
+    "pathname": ["report", "archive"],
 }
 
 

@@ -22,6 +22,8 @@ class TestAddresses:
         ("asked", "stored"),
         [
             ("müller@müller.de", "müller@xn--mller-kva.de"),
+            ("a@💩.example", "a@xn--ls8h.example"),
+            ("a@my_host.müller.de", "a@my_host.XN--MLLER-KVA.de"),
             ("zo\u00eb@x.io", "zoe\u0308@x.io"),
             ("a@x.io", "a@x.io\u00a0"),
             ("a@x.io\u200b", "a@x.io"),
