@@ -76,10 +76,11 @@ def settle(database: Database, actor: Actor) -> Settled:
     """What `restore` does at its end, for a state database that its server's tool put back.
 
     A fresh dump holds the lease of the portal that it was made of, so this takes as long as a
-    lease lasts that nobody renews, and two ticks in which nobody takes it. Raises PortalRuns, and
-    SettingsError when keys and database do not belong together.
+    lease lasts that nobody renews, and two ticks in which nobody takes it. Raises PortalRuns, NoState
+    where none was put back, and SettingsError when keys and database do not belong together.
     """
     access.require(actor, Permission.BACKUP_RESTORE)
+    startup.require(database)
     startup.prepare(database, secret_store.get_vault())
     _require_nobody_leads(database)
     kept = get_settings().data_dir / f"{audit.CHECKPOINT_FILE}.{_stamp()}"

@@ -51,7 +51,7 @@ def prepare(database: Database, vault: Vault) -> None:
 def exists(database: Database) -> bool:
     """Whether there is a state of the portal; looking makes none. Raises SettingsError."""
     file = database_file.path_of(database.engine.url)
-    return (file is None or file.exists()) and _revision(database) is not None
+    return (file is None or database_file.may_be_ours(file)) and _revision(database) is not None
 
 
 def require(database: Database) -> None:

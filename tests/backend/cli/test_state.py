@@ -1,6 +1,9 @@
 """No command makes a second state by mistake; `init` and --create make one on purpose."""
 
+import contextlib
 import json
+import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +38,11 @@ class TestWithoutAState:
             ("worker",),
             ("secrets", "rotate"),
             ("refresh_client_info", "--all"),
+            ("mcp",),
+            ("backup", "kept.zip"),
+            ("restore", "--done"),
+            ("accounts", "reset-password", "admin"),
+            ("doctor", "--through", "http://127.0.0.1:1"),
         ],
     )
     def test_a_command_says_where_and_makes_nothing(
@@ -45,6 +53,46 @@ class TestWithoutAState:
         assert ended.out == ""
         assert ended.err == NoState(str(nowhere / "portal.sqlite")).message + "\n"
         assert not nowhere.exists()
+
+    @pytest.mark.parametrize("there", ["nothing", "another program's", "in a folder of its own"])
+    def test_a_database_url_that_leads_elsewhere_makes_nothing_there(
+        self, run_cli: RunCli, nowhere: Path, monkeypatch: pytest.MonkeyPatch, there: str
+    ) -> None:
+        file = nowhere.parent / ("deep/down.sqlite" if "folder" in there else "other.sqlite")
+        nowhere.parent.mkdir()
+        if there == "another program's":
+            with contextlib.closing(sqlite3.connect(file)) as other:
+                other.execute("CREATE TABLE accounts (name TEXT)")
+        before = file.read_bytes() if file.exists() else None
+        monkeypatch.setenv("PORTAL_DATABASE_URL", f"sqlite:///{file}")
+        get_settings.cache_clear()
+        ended = run_cli("tokens", "add", "nightly", "--role", "admin")
+        assert (ended.status, ended.out) == (1, "")
+        assert ended.err == NoState(str(file)).message + "\n"
+        assert (file.read_bytes() if file.exists() else None) == before
+        assert not (nowhere / KEY_FILE).exists()
+
+    @pytest.mark.parametrize("given", ["state", "./x/../state", ""])
+    def test_a_folder_that_depends_on_where_one_stands_is_told_whole(
+        self,
+        run_cli: RunCli,
+        nowhere: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        given: str,
+    ) -> None:
+        """The server's folder by the same words, from another place, is not the server's."""
+        here = tmp_path / "here"
+        here.mkdir()
+        monkeypatch.chdir(here)
+        monkeypatch.setenv("PORTAL_DATA_DIR", given)
+        get_settings.cache_clear()
+        ended = run_cli("tokens", "add", "nightly", "--role", "admin")
+        assert (ended.status, ended.out) == (1, "")
+        told = re.search(r"There is no state of the portal at (\S+/portal\.sqlite)\.", ended.err)
+        assert told is not None, ended.err
+        assert Path(told[1]).is_absolute()
+        assert not list(here.rglob("*"))
 
     def test_the_document_names_the_refusal(self, run_cli: RunCli, nowhere: Path) -> None:
         ended = run_cli("tokens", "list", "--json")
