@@ -76,8 +76,8 @@ def settle(database: Database, actor: Actor) -> Settled:
     """What `restore` does at its end, for a state database that its server's tool put back.
 
     A fresh dump holds the lease of the portal that it was made of, so this takes as long as a
-    lease lasts that nobody renews, and two ticks in which nobody takes it. Raises PortalRuns, NoState
-    where none was put back, and SettingsError when keys and database do not belong together.
+    lease lasts that nobody renews, and two ticks in which nobody takes it. Raises PortalRuns,
+    NoState where none was put back, SettingsError when keys and database do not belong together.
     """
     access.require(actor, Permission.BACKUP_RESTORE)
     startup.require(database)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.architecture.source import ROOT
 
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt")
+LOCKS = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
+INFO = "planted-1.0.dist-info"
 PIN = re.compile(r"^[A-Za-z0-9._-]+(?:\[[^]]*])?==", re.MULTILINE)
 
 
@@ -33,6 +35,25 @@ class TestLocks:
         assert pins
         assert [block for block in pins if "--hash=sha256:" not in block] == []
 
+    @pytest.mark.parametrize("name", LOCKS)
+    def test_nothing_comes_by_a_way_that_hashes_do_not_cover(self, name: str) -> None:
+        """A repository, a folder, an address or an index of its own beside the pins."""
+        lines = [
+            line.strip()
+            for line in (ROOT / name).read_text().splitlines()
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
+        others = [
+            line for line in lines if not PIN.match(line) and not line.startswith("--hash=sha256:")
+        ]
+        assert others == []
+        assert [line for line in lines if "://" in line.split("#")[0]] == []
+
+    def test_there_is_a_lock_for_every_list_of_wishes(self) -> None:
+        wishes = {path.stem for path in ROOT.glob("requirements*.in")}
+        assert {Path(name).stem for name in LOCKS} == wishes
+        assert len(LOCKS) == 4
+
     @pytest.mark.parametrize("name", [".ci/environment.py", "Dockerfile"])
     def test_both_installers_ask_for_them_also_of_what_builds(self, name: str) -> None:
         text = (ROOT / name).read_text()
@@ -47,6 +68,56 @@ class TestLocks:
         )
         assert len(images) == 6
         assert [one for one in images if not re.search(r"@sha256:[0-9a-f]{64}$", one)] == []
+
+
+class TestTheInstaller:
+    """uv as both installers call it, on a wheel made here, without an index."""
+
+    @pytest.fixture
+    def wheel(self, tmp_path: Path) -> Path:
+        path = tmp_path / "planted-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as zipped:
+            zipped.writestr("planted.py", "")
+            zipped.writestr(
+                f"{INFO}/METADATA", "Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n"
+            )
+            zipped.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            zipped.writestr(f"{INFO}/RECORD", "")
+        return path
+
+    def install(self, wheel: Path, line: str) -> tuple[int, str, bool]:
+        (wheel.parent / "wanted.txt").write_text(f"{line}\n")
+        target = wheel.parent / "installed"
+        done = subprocess.run(
+            [
+                ROOT / ".venv" / "bin" / "uv", "pip", "install", "--require-hashes", "--no-config",
+                "--offline", "--no-index", "--no-cache", "--find-links", wheel.parent,
+                "--python", sys.executable, "--target", target, "-r", wheel.parent / "wanted.txt",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr, (target / "planted.py").exists()
+
+    def test_takes_the_file_that_the_lock_names(self, wheel: Path) -> None:
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        status, said, there = self.install(wheel, f"planted==1.0 --hash=sha256:{digest}")
+        assert (status, there) == (0, True), said
+
+    @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            (f"planted==1.0 --hash=sha256:{'0' * 64}", "Hash mismatch"),
+            ("planted==1.0", "--require-hashes"),
+            ("planted", "--require-hashes"),
+        ],
+        ids=["another file of that name", "no hash", "no version"],
+    )
+    def test_refuses_all_else(self, wheel: Path, line: str, says: str) -> None:
+        status, said, there = self.install(wheel, line)
+        assert (status != 0, there) == (True, False)
+        assert says in said
 
 
 class TestBillOfMaterials:
