@@ -184,7 +184,8 @@ def list_last_ended(
     """The newest jobs that ended like this since then and that no later job of their kind and
     subject has followed to its end, newest first; one that was cancelled answers nothing."""
     later = aliased(Job)
-    answered = (
+    # Not EXISTS: PostgreSQL makes a join of it that reads every job there ever was.
+    answer = (
         select(later.id)
         .where(
             later.subject == Job.subject,
@@ -192,11 +193,13 @@ def list_last_ended(
             later.kind == Job.kind,
             later.state.notin_(("queued", "running", "cancelled")),
         )
-        .exists()
+        .order_by(later.id.desc())
+        .limit(1)
+        .scalar_subquery()
     )
     query = (
         select(Job)
-        .where(Job.state.in_(states), Job.finished_at >= since, ~answered)
+        .where(Job.state.in_(states), Job.finished_at >= since, answer.is_(None))
         .order_by(Job.finished_at.desc(), Job.id.desc())
         .limit(most)
     )

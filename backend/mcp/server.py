@@ -13,7 +13,6 @@ from mcp.server import MCPServer
 
 from backend.changes import service as changes
 from backend.connections import health
-from backend.core import alerts as core_alerts
 from backend.core.access import Actor, Role
 from backend.core.database import Database
 from backend.core.errors import PortalError, Waiting
@@ -23,6 +22,7 @@ from backend.ingestion.schemas import Request
 from backend.jobs import service as jobs
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import Filters
+from backend.notifications import seen_alerts
 from backend.tokenization import catalog, preview
 from backend.tokenization import service as tokenization
 from backend.tokenization.schemas import Trigger
@@ -97,8 +97,8 @@ class _Tools:
     def alerts(self) -> dict[str, Any]:
         """What needs somebody to act, the worst first."""
         with self._database.read() as session:
-            found = core_alerts.collect(session, self._who)
-        return {"items": [{"severity": each.severity, "text": each.text} for each in found]}
+            found = seen_alerts.list_alerts(session, self._who)
+        return {"items": [{"severity": each.severity, "text": each.text} for each in found.items]}
 
     def list_runs(self, cursor: int | None = None, limit: int = 20) -> dict[str, Any]:
         """The portal's background runs, newest first; pass next_cursor as cursor for more."""

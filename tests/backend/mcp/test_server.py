@@ -1,6 +1,7 @@
 """The MCP server, asked by the SDK's own client: it looks, it asks, it never acts or decides."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from mcp import Client, StdioServerParameters
 
 from backend.changes import service as changes
 from backend.connections import environments
-from backend.core.access import SYSTEM, Role
+from backend.core.access import SYSTEM, Permission, Role
 from backend.core.database import Database
 from backend.mcp import server
 from backend.models import SyncPlan, SyncRun
@@ -115,3 +116,18 @@ def test_over_stdin_and_stdout(tmp_path: Path) -> None:
 
     found = json.loads(asyncio.run(call()).content[0].text)
     assert found == {"items": [], "next_cursor": None}
+
+
+def test_who_may_not_see_alerts_is_told_so_and_not_that_there_are_none(database: Database) -> None:
+    who = dataclasses.replace(
+        server.actor("ann", Role.STEWARD), only=frozenset({Permission.TOKENIZATION_READ})
+    )
+
+    async def call() -> Any:
+        async with Client(server.build(database, who)) as client:
+            return await client.call_tool("alerts", {})
+
+    answer = json.loads(asyncio.run(call()).content[0].text)
+    assert answer["error"] == "NotPermitted"
+    assert "overview:health:read" in answer["detail"]
+    assert ask(database, "alerts")["items"] == []
