@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from .records import Entry, Found, Records
+from .records import Entry, Found, Records, Step
 from .requests import MountRequest, counted
 
 
@@ -34,14 +34,18 @@ class Refused(Exception):
 
 
 def decide(
-    connection: Connection, records: Records, request: MountRequest, operation_id: str, *, ask: bool
+    connection: Connection,
+    records: Records,
+    request: MountRequest,
+    operation_id: str,
+    found: Found,
+    *,
+    ask: bool,
 ) -> Claim:
-    """Look at the ledger and decide. ask: the server is asked whatever the ledger says.
+    """Decide by what the ledger says. ask: the server is asked whatever it says.
 
     Raises Refused.
     """
-    _refuse_unwritable(connection, records, request)
-    found = records.look(connection, request)
     held = _relied_on(request, found)
     mine = any(entry.jobid == request.jobid for entry in held)
     others = len({entry.jobid for entry in held} - {request.jobid})
@@ -78,29 +82,24 @@ def _share_mount(
         said = f"{where} is already mounted for job {request.jobid}."
         return _shared(connection, records, claim, "already mounted for this job", said)
     jobs = counted(others, "other job")
-    ledger_id = records.set_mounted(connection, request, found.own)
+    change = records.set_mounted(request, found.own)
     said = f"{where} is already mounted for {jobs}; job {request.jobid} shares it."
-    return _shared(connection, records, claim, f"shared with {jobs}", said, ledger_id)
+    return _shared(connection, records, claim, f"shared with {jobs}", said, *change)
 
 
 def _keep_mounted(
     connection: Connection, records: Records, request: MountRequest, claim: Claim, others: int
 ) -> Claim:
     jobs = counted(others, "other job")
-    records.clear_mounted(connection, request)
     said = f"Released; {request.backup_target_id} on {request.host} stays mounted for {jobs}."
-    return _shared(connection, records, claim, f"still mounted for {jobs}", said)
+    change = records.clear_mounted(request)
+    return _shared(connection, records, claim, f"still mounted for {jobs}", said, change)
 
 
 def _shared(
-    connection: Connection,
-    records: Records,
-    claim: Claim,
-    note: str,
-    said: str,
-    ledger_id: int | None = None,
+    connection: Connection, records: Records, claim: Claim, note: str, said: str, *change: Step
 ) -> Claim:
-    records.close(connection, claim.operation_id, "shared", note=note, ledger_id=ledger_id)
+    records.run(connection, *change, records.close(claim.operation_id, "shared", note=note))
     return Claim("shared", claim.operation_id, said)
 
 
@@ -145,7 +144,7 @@ def _other_spelling(request: MountRequest, entry: Entry, held: str) -> str:
 _NOUNS = {"jobid": "Job", "backup_target_id": "Target", "host": "Host"}
 
 
-def _refuse_unwritable(connection: Connection, records: Records, request: MountRequest) -> None:
+def refuse_unwritable(connection: Connection, records: Records, request: MountRequest) -> None:
     """Raise Refused for what the ledger would refuse after the server has acted."""
     ledger_shape = records.ledger.shape
     values = {

@@ -2,14 +2,15 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pymysql.constants import CLIENT
 from sqlalchemy import (
     URL,
     Connection,
-    CursorResult,
     Dialect,
     Engine,
     ExceptionContext,
@@ -31,23 +32,60 @@ class ValueDoesNotFit(Exception):
 
 
 class Prepared:
-    """A statement in the driver's own words, compiled once. Its parameters are bindparam()s.
-
-    Results are as the driver gives them, without SQLAlchemy's types.
-    """
+    """A statement in the driver's own words, compiled once. Its parameters are bindparam()s."""
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # all have it
-        self._text: str = compiled.string
+        self.text: str = compiled.string
         self._given: dict[str, Any] = dict(compiled.params)
         self._order: list[str] | None = compiled.positiontup
 
-    def execute(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """values: by name; those the statement does not have are passed over."""
+    def bound(self, values: Mapping[str, Any]) -> Any:
+        """The driver's parameters; those that the statement does not have are passed over."""
         named = {**self._given, **values}
         if self._order is None:
-            return connection.exec_driver_sql(self._text, {n: named[n] for n in self._given})
-        return connection.exec_driver_sql(self._text, tuple([named[n] for n in self._order]))
+            return {name: named[name] for name in self._given}
+        return tuple([named[name] for name in self._order])
+
+
+class Done(NamedTuple):
+    """What a statement did. Rows are as the driver gives them, without SQLAlchemy's types."""
+
+    rows: Sequence[Any]
+    rowcount: int
+
+
+def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> list[Done]:
+    """Execute the statements one after the other; PyMySQL sends them in one packet, for each is a
+    round trip that a mount waits for. The first that fails ends it, with SQLAlchemy's error."""
+    found: list[Done] = []
+    joined = connection.dialect.driver == "pymysql"
+    for packet in [steps] if joined else [(step,) for step in steps]:
+        values = [prepared.bound(given) for prepared, given in packet]
+        connection.exec_driver_sql(
+            ";".join(prepared.text for prepared, _ in packet),
+            values[0] if len(values) == 1 else tuple(chain.from_iterable(values)),
+            execution_options={"packet": (len(packet), found)},
+        ).close()
+    return found
+
+
+def _read_packet(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Runs where SQLAlchemy executes, so that what any statement of a packet raises is handled as
+    everything else: it has no way of its own to read more than one result."""
+    count, found = context.execution_options.get("packet", (0, None))
+    if not count:
+        return False
+    cursor.execute(statement, parameters)
+    found.append(_done(cursor))
+    for _ in range(count - 1):
+        cursor.nextset()
+        found.append(_done(cursor))
+    return True
+
+
+def _done(cursor: Any) -> Done:
+    return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 def open_engine(url: URL) -> Engine:
@@ -56,11 +94,13 @@ def open_engine(url: URL) -> Engine:
     if backend == "sqlite":
         engine = _sqlite(url)
     elif backend in ("mysql", "mariadb"):
-        engine = _mysql(url.update_query_dict({"charset": "utf8mb4"}))
+        flags = int(str(url.query.get("client_flag", 0))) | CLIENT.MULTI_STATEMENTS  # for `run`
+        engine = _mysql(url.update_query_dict({"charset": "utf8mb4", "client_flag": str(flags)}))
     else:
         arguments = {"connect_timeout": 10, "options": "-c timezone=UTC"}
         engine = _pool(url, connect_args=arguments)
     event.listen(engine, "handle_error", _refuse_unusable_values)
+    event.listen(engine, "do_execute", _read_packet)
     return engine
 
 
@@ -75,6 +115,7 @@ def _mysql(url: URL) -> Engine:
         url,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
+        paramstyle="format",  # by position, so that statements of a packet share no names
         # A server may ask for any file of this machine; it gets none, whatever the URL says.
         connect_args={"connect_timeout": 10, "local_infile": False},
     )

@@ -24,7 +24,7 @@ from . import claims, requests, schema
 from .claims import Claim, Refused
 from .errors import DatabaseException, DMSClientException
 from .ledger import Ledger
-from .records import Busy, Found, Records, pair_key
+from .records import Busy, Found, Records, Step, pair_key
 from .requests import MountRequest, Reply
 from .schema import Operation, State
 
@@ -74,10 +74,11 @@ class Operations:
         operation_id = str(uuid.uuid4())
 
         def work(connection: Connection) -> Claim:
-            self.records.open(
+            claims.refuse_unwritable(connection, self.records, request)
+            found = self.records.open(
                 connection, request, operation_id, reply_queue=reply_queue, actor=actor
             )
-            return claims.decide(connection, self.records, request, operation_id, ask=ask)
+            return claims.decide(connection, self.records, request, operation_id, found, ask=ask)
 
         try:
             return self.ledger.write(work, patience=5.0)
@@ -103,10 +104,14 @@ class Operations:
 
         def work(connection: Connection) -> bool:
             self.records.open(connection, request, operation_id, reply_queue="", actor=actor)
-            if not self.records.clear_mounted(connection, request):
+            cleared, *_ = self.records.run(
+                connection,
+                self.records.clear_mounted(request),
+                self.records.settle_older(request, operation_id),
+                self.records.close(operation_id, "released", note=why),
+            )
+            if not cleared.rowcount:
                 raise Refused("nothing is mounted")
-            self.records.settle_older(connection, request, operation_id)
-            self.records.close(connection, operation_id, "released", note=why)
             return True
 
         try:
@@ -172,19 +177,19 @@ class Operations:
         found: Found | None,
     ) -> None:
         state: State = "succeeded" if reply.succeeded else "failed"
-        ledger_id = None
+        steps: list[Step] = []
         if reply.succeeded and request.action == "mount":
             if found is None or (found.own is not None and found.own.mounted):
                 # Nobody but us should have touched it since our look, and other programs may have.
                 found = self.records.look(connection, request)
-            ledger_id = self.records.set_mounted(connection, request, found.own)
+            steps += self.records.set_mounted(request, found.own)
         elif reply.succeeded:
-            self.records.clear_mounted(connection, request)
+            steps.append(self.records.clear_mounted(request))
         if reply.succeeded and claim.unresolved:
-            self.records.settle_older(connection, request, claim.operation_id)
-        if not self.records.close(
-            connection, claim.operation_id, state, said=said, ledger_id=ledger_id
-        ):  # either way what was done here is rolled back
+            steps.append(self.records.settle_older(request, claim.operation_id))
+        steps.append(self.records.close(claim.operation_id, state, said=said))
+        if not self.records.run(connection, *steps)[-1].rowcount:
+            # Another client has the pair; what was done here is rolled back either way.
             now = self.records.get(connection, claim.operation_id)
             raise _Written if now is not None and now.state == state else LeaseLost
 
@@ -199,7 +204,9 @@ class Operations:
     ) -> None:
         """End without touching the ledger: not delivered, or unknown."""
         self.ledger.write(
-            lambda c: self.records.close(c, operation_id, state, note=note, said=said),
+            lambda c: self.records.run(
+                c, self.records.close(operation_id, state, note=note, said=said)
+            ),
             patience=patience,
         )
 

@@ -5,9 +5,9 @@ it anew for every call costs more than the database needs to answer it.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from . import schema, shape
-from .engine import Prepared
+from .engine import Done, Prepared, run
 from .ledger import Ledger
 from .requests import MountRequest
 from .schema import COLUMNS, Operation, State
@@ -82,8 +82,16 @@ def pair_key(backup_target_id: str, host: str) -> str:
     return hashlib.sha256(f"{backup_target_id}\0{host}".casefold().encode()).hexdigest()
 
 
+class Step(NamedTuple):
+    """A statement to run: compiled once for its key, with these parameters by name."""
+
+    key: object
+    build: Callable[[], Any]
+    values: Mapping[str, Any]
+
+
 class Records:
-    """Statements on one ledger. Each method is one round trip, inside the caller's transaction.
+    """Statements on one ledger, to `run` inside the caller's transaction.
 
     owner: who locks. lease: seconds a lock outlives a silent owner.
     """
@@ -92,17 +100,16 @@ class Records:
         self.ledger, self.owner, self.lease = ledger, owner, lease
         self._prepared: dict[object, Prepared] = {}
 
-    def _run(
-        self,
-        connection: Connection,
-        key: object,
-        build: Callable[[], Any],
-        values: Mapping[str, Any],
-    ) -> Any:
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = self._prepared[key] = Prepared(build(), connection.dialect)
-        return prepared.execute(connection, values)
+    def run(self, connection: Connection, *steps: Step) -> list[Done]:
+        """One round trip for all of `steps` where the driver can."""
+        return run(connection, *[(self._compiled(step), step.values) for step in steps])
+
+    def _compiled(self, step: Step) -> Prepared:
+        found = self._prepared.get(step.key)
+        if found is None:
+            found = Prepared(step.build(), self.ledger.engine.dialect)
+            self._prepared[step.key] = found
+        return found
 
     # -- the record ------------------------------------------------------------------------------
 
@@ -114,8 +121,11 @@ class Records:
         *,
         reply_queue: str,
         actor: str | None,
-    ) -> None:
-        """Write the record, which locks the pair. Raises Busy while another one does."""
+    ) -> Found:
+        """Write the record, which locks the pair, and look at what the ledger says of it.
+
+        Raises Busy while another record holds the pair.
+        """
         record = {
             "operation_id": operation_id,
             "pair_lock": pair_key(request.backup_target_id, request.host),
@@ -129,9 +139,10 @@ class Records:
             "reply_queue": reply_queue,
         }
         try:
-            self._run(connection, "open", self._open, record)
+            _, seen = self.run(connection, Step("open", self._open, record), self._look(request))
         except IntegrityError as exc:
             raise Busy from exc
+        return self._found(request, seen.rows)
 
     def _open(self) -> Any:
         names = "operation_id pair_lock owner actor action backup_target_id host jobid request"
@@ -146,44 +157,35 @@ class Records:
         )
 
     def close(
-        self,
-        connection: Connection,
-        operation_id: str,
-        state: State,
-        *,
-        note: str | None = None,
-        said: str | None = None,
-        ledger_id: int | None = None,
-    ) -> bool:
-        """End the record and free the pair; False when it no longer held it. said: a reply."""
-        values = {"which": operation_id, "as": state, "why": note, "entry": ledger_id, "said": said}
-        key = ("close", said is None)
-        done = self._run(connection, key, lambda: self._close(said is not None), values)
-        return bool(done.rowcount)
+        self, operation_id: str, state: State, *, note: str | None = None, said: str | None = None
+    ) -> Step:
+        """End the record and free the pair; no row when it no longer held it. said: a reply."""
+        values = {"which": operation_id, "as": state, "why": note, "said": said}
+        return Step(("close", said is None), lambda: self._close(said is not None), values)
 
     def _close(self, replied: bool) -> Any:
         ended: dict[str, Any] = {"state": bindparam("as"), "note": bindparam("why")}
         ended |= {"pair_lock": null(), "lease_until": null(), "finished_at": self.ledger.now()}
-        ended["ledger_id"] = bindparam("entry")
         if replied:
             ended |= {"reply": bindparam("said"), "reply_at": self.ledger.now()}
             ended["replies"] = _o.replies + literal_column("1")
         which = (_o.operation_id == bindparam("which"), _o.pair_lock.is_not(None))
         return update(schema.operation).where(*which).values(ended)
 
-    def settle_older(
-        self, connection: Connection, request: MountRequest, operation_id: str
-    ) -> None:
+    def settle_older(self, request: MountRequest, operation_id: str) -> Step:
         """Unknown operations of the pair are settled by this one."""
-        connection.execute(
-            update(schema.operation)
-            .where(
-                self.ledger.exactly(_o.backup_target_id, request.backup_target_id),
-                self.ledger.exactly(_o.host, request.host),
-                _o.state == "unknown",
-                _o.operation_id != operation_id,
-            )
-            .values(state="settled", settled_by=operation_id)
+        values = {**self._names(request), "which": operation_id}
+        return Step("settle", self._settle_older, values)
+
+    def _settle_older(self) -> Any:
+        statement = update(schema.operation).where(
+            self._same(_o.backup_target_id, "target"),
+            self._same(_o.host, "host"),
+            _o.state == "unknown",
+            _o.operation_id != bindparam("which"),
+        )
+        return statement.values(
+            {"state": literal_column("'settled'"), "settled_by": bindparam("which")}
         )
 
     def expire(self, connection: Connection, which: ColumnElement[bool]) -> bool:
@@ -263,7 +265,9 @@ class Records:
 
     def look(self, connection: Connection, request: MountRequest) -> Found:
         """What the ledger and the records say of the request's pair, in one query."""
-        rows = self._run(connection, "look", self._look, self._names(request)).all()
+        return self._found(request, self.run(connection, self._look(request))[0].rows)
+
+    def _found(self, request: MountRequest, rows: Sequence[Any]) -> Found:
         held = tuple(Entry(*row[1:]) for row in rows if row[0] == _HELD)
         own = [Entry(*row[1:]) for row in rows if row[0] == _OWN]
         exact = [entry for entry in own if entry.exact(request)]
@@ -274,17 +278,25 @@ class Records:
             unresolved=any(row[0] == _UNKNOWN for row in rows),
         )
 
-    def _look(self) -> Any:
+    def _look(self, request: MountRequest) -> Step:
+        """Only a mount writes the job's own entry, and must know whether there is one."""
+        key = ("look", request.action)
+        return Step(key, lambda: self._looking(own=request.action == "mount"), self._names(request))
+
+    def _looking(self, *, own: bool) -> Any:
         t, hinted = self.ledger.t, self.ledger.hinted
         pair = (t.host == bindparam("host"), t.backup_target_id == bindparam("target"))
         held = self._rows(_HELD).where(self.ledger.shape.flag("mounted", True), *pair)
-        own = self._rows(_OWN).where(t.jobid == bindparam("jobid"), *pair)
         unknown = select(literal_column(str(_UNKNOWN)), *[null()] * 6).where(
             self._same(_o.host, "host"),
             self._same(_o.backup_target_id, "target"),
             _o.state == "unknown",
         )
-        return union_all(hinted(held, "idx_mounted_host"), hinted(own, "idx_job_target"), unknown)
+        parts = [hinted(held, "idx_mounted_host"), unknown]
+        if own:
+            mine = self._rows(_OWN).where(t.jobid == bindparam("jobid"), *pair)
+            parts.insert(1, hinted(mine, "idx_job_target"))
+        return union_all(*parts)
 
     def _rows(self, kind: int) -> Select[Any]:
         t = self.ledger.t
@@ -292,22 +304,17 @@ class Records:
         columns = (t.jobid, t.backup_target_id, t.host, t.mounted, t.deleted, ledger_id)
         return select(literal_column(str(kind)), *columns)
 
-    def set_mounted(
-        self, connection: Connection, request: MountRequest, own: Entry | None
-    ) -> int | None:
-        """The job's one entry of the pair says mounted; its id, None where entries have none.
+    def set_mounted(self, request: MountRequest, own: Entry | None) -> list[Step]:
+        """The job's one entry of the pair says mounted.
 
-        There is one row per job, target and host: a later mount revives it. own: as `look` found
+        There is one row per job, target and host: a later mount revives it. own: as `open` found
         it.
         """
         if own is None:
-            done = self._run(connection, "insert", self._insert, self._names(request))
-            if not self.ledger.shape.has_id:
-                return None
-            return int(done.scalar() if done.returns_rows else done.lastrowid)
-        if not own.mounted or own.deleted:
-            self._run(connection, "revive", self._revive, self._names(request, own.id))
-        return own.id
+            return [Step("insert", self._insert, self._names(request))]
+        if own.mounted and not own.deleted:
+            return []
+        return [Step("revive", self._revive, self._names(request, own.id))]
 
     def _insert(self) -> Any:
         now = self.ledger.now(whole=True)
@@ -317,10 +324,7 @@ class Records:
         }
         made |= {"host": bindparam("host"), "created_at": now, "updated_at": now}
         made |= {"mounted": literal_column(self._yes), "deleted": literal_column(self._no)}
-        statement = insert(self.ledger.shape.table).inline().values(made)
-        if self.ledger.shape.has_id and self.ledger.engine.dialect.insert_returning:
-            return statement.returning(self.ledger.t.id)
-        return statement
+        return insert(self.ledger.shape.table).inline().values(made)
 
     def _revive(self) -> Any:
         has_id = self.ledger.shape.has_id
@@ -332,9 +336,9 @@ class Records:
         changed |= {"deleted_at": null(), "updated_at": self.ledger.now(whole=True)}
         return update(self.ledger.shape.table).where(*which).values(changed)
 
-    def clear_mounted(self, connection: Connection, request: MountRequest) -> int:
-        """The job's entries of the pair say unmounted; how many were changed."""
-        return int(self._run(connection, "clear", self._clear, self._names(request)).rowcount)
+    def clear_mounted(self, request: MountRequest) -> Step:
+        """The job's entries of the pair say unmounted."""
+        return Step("clear", self._clear, self._names(request))
 
     def _clear(self) -> Any:
         mounted = self.ledger.shape.flag("mounted", True)

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from backend.dms import claims
 from backend.dms.client import DMSClient
 from backend.dms.operations import Operations
 from backend.dms.pika_channel import Request
-from backend.dms.records import Records
 
 
 def die(*_arguments: Any, **_named: Any) -> None:
@@ -41,7 +41,7 @@ def arrange(step: str) -> None:
     if step == "before the claim":
         Operations.claim = before(Operations.claim)  # type: ignore[method-assign]
     elif step == "while deciding":
-        Records.look = before(Records.look)  # type: ignore[method-assign]
+        claims.decide = before(claims.decide)
     elif step == "after the claim":
         Operations.claim = after(Operations.claim)  # type: ignore[method-assign]
     elif step == "after the look":
@@ -49,7 +49,7 @@ def arrange(step: str) -> None:
     elif step == "after the reply":
         Operations.confirm = before(Operations.confirm)  # type: ignore[method-assign]
     elif step == "inside the last transaction":
-        Records.close = before(Records.close)  # type: ignore[method-assign]
+        Operations._confirm = after(Operations._confirm)  # type: ignore[method-assign]
     elif step == "after the commit":
         Operations.confirm = after(Operations.confirm)  # type: ignore[method-assign]
     elif step != "while the server works":  # then the test kills from outside
