@@ -60,28 +60,28 @@ def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> l
     round trip that a mount waits for. The first that fails ends it, with SQLAlchemy's error."""
     found: list[Done] = []
     joined = connection.dialect.driver == "pymysql"
-    for packet in [steps] if joined else [(step,) for step in steps]:
-        values = [prepared.bound(given) for prepared, given in packet]
-        connection.exec_driver_sql(
-            ";".join(prepared.text for prepared, _ in packet),
-            values[0] if len(values) == 1 else tuple(chain.from_iterable(values)),
-            execution_options={"packet": (len(packet), found)},
-        ).close()
+    try:
+        cursor: Any = connection.connection.cursor()
+        for packet in [steps] if joined else [(step,) for step in steps]:
+            values = [prepared.bound(given) for prepared, given in packet]
+            text = ";".join([prepared.text for prepared, _ in packet])
+            cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
+            found.append(_done(cursor))
+            for _ in packet[1:]:
+                cursor.nextset()
+                found.append(_done(cursor))
+        cursor.close()
+    except BaseException as exc:
+        # SQLAlchemy reads no second result, but knows what each error means for the pool.
+        connection.exec_driver_sql("", execution_options={"failed": exc})
+        raise
     return found
 
 
-def _read_packet(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-    """Runs where SQLAlchemy executes, so that what any statement of a packet raises is handled as
-    everything else: it has no way of its own to read more than one result."""
-    count, found = context.execution_options.get("packet", (0, None))
-    if not count:
-        return False
-    cursor.execute(statement, parameters)
-    found.append(_done(cursor))
-    for _ in range(count - 1):
-        cursor.nextset()
-        found.append(_done(cursor))
-    return True
+def _raise_failed(_cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
+    """Where SQLAlchemy executes: what failed in `run` fails here."""
+    if failed := context.execution_options.get("failed"):
+        raise failed
 
 
 def _done(cursor: Any) -> Done:
@@ -100,7 +100,7 @@ def open_engine(url: URL) -> Engine:
         arguments = {"connect_timeout": 10, "options": "-c timezone=UTC"}
         engine = _pool(url, connect_args=arguments)
     event.listen(engine, "handle_error", _refuse_unusable_values)
-    event.listen(engine, "do_execute", _read_packet)
+    event.listen(engine, "do_execute", _raise_failed)
     return engine
 
 

@@ -9,6 +9,7 @@ acknowledged only after they are stored.
 import logging
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ _KEPT = {"x-expires": 24 * 3600 * 1000}
 #: Seconds between two rounds over all brokers, and between two tries to get a refused queue.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_TRY, _LONGEST_TRY = 1.0, 60.0
+#: Seconds until stored replies are acknowledged, unless a request that goes out is sooner.
+_FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 #: Replies of a vanished client that one look takes.
 _MOST_COLLECTED = 10_000
 
@@ -70,6 +73,8 @@ class PikaTransport:
         self._idle: list[RequestChannel] = []
         self._blocked = ""  # the sentence that says so, while the broker takes no requests
         self._unstored = 0  # replies given out and not acknowledged
+        self._stored: deque[tuple[Any, int]] = deque()  # of these, what can be: channel and tag
+        self._looking = False  # for those, in a moment
         self._connection: Any = None
         self._replies: Any = None
         self._ready = threading.Event()
@@ -215,6 +220,8 @@ class PikaTransport:
         self._replies = None
         self._idle.clear()
         self._unstored = 0  # they come again with the next connection
+        self._stored.clear()
+        self._looking = False
         self._blocked = ""
         self._refuse_unpublished(LOST)
 
@@ -251,6 +258,7 @@ class PikaTransport:
         connection.ioloop.stop()
 
     def _shut(self) -> None:
+        self._acknowledge()
         connection = self._connection
         delete, self._delete_queue = self._delete_queue and not self._unstored, False
         if delete and self._replies is not None and self._replies.is_open:
@@ -263,6 +271,7 @@ class PikaTransport:
     # -- requests -------------------------------------------------------------------------------
 
     def _begin(self, request: Request) -> None:
+        self._acknowledge()  # in the same packet
         request.reply_to = self.reply_queue
         if self._blocked:
             self._resolve(request, NotDelivered(self._blocked))
@@ -358,17 +367,10 @@ class PikaTransport:
     def _on_reply(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         correlation_id = properties.correlation_id or ""
         self._unstored += 1
-
-        def acknowledge() -> None:
-            if channel.is_open:
-                self._unstored -= 1
-                channel.basic_ack(method.delivery_tag)
+        self._acknowledge_soon(channel.connection, _FIRST_LOOK)
 
         def keep() -> None:
-            try:
-                self._in_owner(acknowledge)
-            except RabbitMQException:
-                log.debug("A stored reply comes again: its connection is gone.")
+            self._stored.append((channel, method.delivery_tag))
 
         with self._lock:
             request = self._calls.pop(correlation_id, None)
@@ -376,6 +378,27 @@ class PikaTransport:
                 request.call.resolve(Replied(body, keep))
                 return
         self._on_late(correlation_id, body, keep)
+
+    def _acknowledge_soon(self, connection: Any, pause: float) -> None:
+        """Look again until all is stored; to be woken for each reply would cost a mount more."""
+        if self._looking:
+            return
+        self._looking = True
+
+        def look() -> None:
+            self._looking = False
+            self._acknowledge()
+            if self._unstored and connection.is_open:
+                self._acknowledge_soon(connection, min(pause * 2, _LONGEST_LOOK))
+
+        connection.ioloop.call_later(pause, look)
+
+    def _acknowledge(self) -> None:
+        while self._stored:
+            channel, tag = self._stored.popleft()
+            if channel.is_open:
+                self._unstored -= 1
+                channel.basic_ack(tag)
 
 
 def _collect(broker: brokers.Broker, reply_queue: str, store: Store, timeout: float) -> None:
