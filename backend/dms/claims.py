@@ -1,12 +1,15 @@
 """What has to happen with a pair that is locked: send, share, or refuse."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, select, table
+from sqlalchemy.exc import DBAPIError
 
 from .records import Entry, Found, Records, Step
 from .requests import MountRequest, counted
+from .shape import Reference
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,19 @@ def refuse_unwritable(connection: Connection, records: Records, request: MountRe
                 f"{len(value)}"
             )
     for reference in ledger_shape.references if request.action == "mount" else ():
-        if not records.has_parent(connection, reference, values):
+        if not _has_parent(connection, reference, values):
             what = ", ".join(f"{_NOUNS[name]} {values[name]}" for name in reference.columns)
             raise Refused(f"{what} is not in {reference.table}, and the ledger requires it")
+
+
+def _has_parent(connection: Connection, reference: Reference, values: Mapping[str, object]) -> bool:
+    """Whether a foreign key of the ledger holds; True where this user may not read it."""
+    parent = table(reference.table, *map(column, reference.referred), schema=reference.schema)
+    query = select(parent.c[reference.referred[0]]).limit(1)
+    for referred, name in zip(reference.referred, reference.columns, strict=True):
+        query = query.where(parent.c[referred] == values[name])
+    try:
+        with connection.begin_nested():
+            return connection.execute(query).first() is not None
+    except DBAPIError:  # the ledger's own answer decides
+        return True

@@ -11,11 +11,15 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 import pika
+from pika.exceptions import ChannelClosedByBroker
 
 from .broker_errors import NOT_FOUND
-from .transport import NotDelivered, PendingCall, QueueState, queue_of
+from .brokers import Broker
+from .transport import NotDelivered, PendingCall, QueueState, Store, queue_of
 
 LOST = "the connection to the broker was lost before the request was sent"
+#: Replies of a vanished client that one look takes.
+_MOST_COLLECTED = 10_000
 
 
 class Load(Protocol):
@@ -175,3 +179,22 @@ class RequestChannel:
     def _done(self) -> None:
         self._load = None
         self._free(self)
+
+
+def collect(broker: Broker, reply_queue: str, store: Store, timeout: float) -> None:
+    """`store` what waits in the queue, if there is one; each is taken out once it is stored."""
+    connection = pika.BlockingConnection(broker.parameters(timeout=timeout))
+    try:
+        channel = connection.channel()
+        for _ in range(_MOST_COLLECTED):
+            method, properties, body = channel.basic_get(reply_queue)
+            if method is None:
+                break
+            store(properties.correlation_id or "", body)
+            channel.basic_ack(method.delivery_tag)
+    except ChannelClosedByBroker as exc:
+        if exc.reply_code != NOT_FOUND:
+            raise
+    finally:
+        if connection.is_open:
+            connection.close()

@@ -13,14 +13,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pika
 from pika.adapters.select_connection import SelectConnection
-from pika.exceptions import AMQPError, ChannelClosedByBroker, NoFreeChannels
+from pika.exceptions import AMQPError, NoFreeChannels
 
 from . import brokers
-from .broker_errors import ACCESS_REFUSED, NOT_FOUND, explain
+from .broker_errors import ACCESS_REFUSED, explain
 from .errors import RabbitMQException
-from .pika_channel import LOST, Load, Look, Request, RequestChannel
+from .pika_channel import LOST, Load, Look, Request, RequestChannel, collect
 from .requests import counted
 from .transport import (
     CLOSED,
@@ -43,8 +42,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_TRY, _LONGEST_TRY = 1.0, 60.0
 #: Seconds until stored replies are acknowledged, unless a request that goes out is sooner.
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
-#: Replies of a vanished client that one look takes.
-_MOST_COLLECTED = 10_000
 
 
 class PikaTransport:
@@ -136,7 +133,7 @@ class PikaTransport:
             return
         broker = self._brokers[self._turn]
         try:
-            _collect(broker, reply_queue, store, timeout)
+            collect(broker, reply_queue, store, timeout)
         except (AMQPError, ValueError) as exc:
             raise RabbitMQException(explain(exc, broker.address).sentence) from exc
 
@@ -399,22 +396,3 @@ class PikaTransport:
             if channel.is_open:
                 self._unstored -= 1
                 channel.basic_ack(tag)
-
-
-def _collect(broker: brokers.Broker, reply_queue: str, store: Store, timeout: float) -> None:
-    """`store` what waits in the queue, if there is one; each is taken out once it is stored."""
-    connection = pika.BlockingConnection(broker.parameters(timeout=timeout))
-    try:
-        channel = connection.channel()
-        for _ in range(_MOST_COLLECTED):
-            method, properties, body = channel.basic_get(reply_queue)
-            if method is None:
-                break
-            store(properties.correlation_id or "", body)
-            channel.basic_ack(method.delivery_tag)
-    except ChannelClosedByBroker as exc:
-        if exc.reply_code != NOT_FOUND:
-            raise
-    finally:
-        if connection.is_open:
-            connection.close()

@@ -16,19 +16,17 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     bindparam,
-    column,
     func,
     insert,
     literal_column,
     null,
     select,
-    table,
     union_all,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
-from . import schema, shape
+from . import schema
 from .engine import Done, Prepared, run
 from .ledger import Ledger
 from .requests import MountRequest
@@ -356,20 +354,6 @@ class Records:
             "updated_at": self.ledger.now(whole=True),
         }
         return update(self.ledger.shape.table).where(*self._mine(), mounted).values(changed)
-
-    def has_parent(
-        self, connection: Connection, reference: shape.Reference, values: Mapping[str, object]
-    ) -> bool:
-        """Whether a foreign key of the ledger holds; True where this user may not read it."""
-        parent = table(reference.table, *map(column, reference.referred), schema=reference.schema)
-        query = select(parent.c[reference.referred[0]]).limit(1)
-        for referred, name in zip(reference.referred, reference.columns, strict=True):
-            query = query.where(parent.c[referred] == values[name])
-        try:
-            with connection.begin_nested():
-                return connection.execute(query).first() is not None
-        except DBAPIError:  # the ledger's own answer decides
-            return True
 
     # -- parts -----------------------------------------------------------------------------------
 
