@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    true,
     union_all,
     update,
 )
@@ -303,9 +304,13 @@ class Records:
 
     def _rows(self, kind: int) -> Select[Any]:
         t = self.ledger.t
+        names: list[ColumnElement[Any]] = [t.backup_target_id, t.host]
+        flags: list[ColumnElement[Any]] = [t.mounted, t.deleted]
+        if self._packed:  # JSON has no place for BIT and for bytes
+            names = [func.convert(name.op("USING")(literal_column("utf8mb4"))) for name in names]
+            flags = [flag.is_(true()) for flag in flags]
         ledger_id = t.id if self.ledger.shape.has_id else null()
-        columns = (t.jobid, t.backup_target_id, t.host, t.mounted, t.deleted, ledger_id)
-        return self._row(kind, *columns)
+        return self._row(kind, t.jobid, *names, *flags, ledger_id)
 
     def _row(self, kind: int, *columns: Any) -> Select[Any]:
         columns = (literal_column(str(kind)), *columns)

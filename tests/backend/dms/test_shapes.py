@@ -54,6 +54,24 @@ class TestADeployedLedger:
             assert {e.jobid for e in client.get_ledger_history("target-1")} == {401, 402}
         assert server.actions == ["mount", "unmount"]
 
+    def test_columns_of_other_types_hold_the_same(
+        self, any_shape: str, start_responder: Callable[..., Any]
+    ):
+        """BIT for the flags and bytes for the names: others made the table."""
+        server_ledger.run(
+            any_shape,
+            f"ALTER TABLE {TABLE} MODIFY mounted BIT(1) NULL, MODIFY deleted BIT(1) NULL,"
+            " MODIFY host VARBINARY(255) NOT NULL",
+        )
+        broker = f"memory://{any_shape[-12:]}"
+        server = start_responder(broker)
+        with DMSClient(any_shape, broker, 10) as client:
+            steps = [(client.mount, 401), (client.mount, 402), (client.mount, 401)]
+            steps += [(client.unmount, 401), (client.unmount, 402), (client.mount, 401)]
+            outcomes = [step(mount_request(jobid=job))["outcome"] for step, job in steps]
+        assert outcomes == ["replied", "shared", "shared", "shared", "replied", "replied"]
+        assert server.actions == ["mount", "unmount", "mount"]
+
     def test_rows_of_the_deployed_client_are_read(self, deployed: str):
         """It writes deleted_at at once and leaves updated_at NULL; `deleted` may be NULL too."""
         now = clock.now().replace(tzinfo=None, microsecond=0)
