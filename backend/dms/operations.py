@@ -99,7 +99,7 @@ class Operations:
         why: kept with the operation. What was unknown on the pair is settled by it. False when
         the entry says unmounted already. Raises Busy while another client works on the pair.
         """
-        request = MountRequest("unmount", jobid, backup_target_id, host, mount_path="", wire={})
+        request = MountRequest("unmount", jobid, backup_target_id, host, wire={})
         operation_id = str(uuid.uuid4())
 
         def work(connection: Connection) -> bool:
@@ -294,7 +294,6 @@ class Operations:
             operation.jobid,
             operation.backup_target_id,
             operation.host,
-            mount_path="",
             wire={},
         )
         claim = Claim("send", operation.operation_id, unresolved=True)
