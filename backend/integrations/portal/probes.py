@@ -150,6 +150,8 @@ def foreign_page(address: Address) -> Check:
 def own_socket(address: Address) -> Check:
     """The portal's own page opens its websocket."""
     status = _handshake(address, address.url.removesuffix(address.path))
+    # nginx's $host has no port, and the page's origin has one.
+    host = "$host" if address.port in (80, 443) else "$host:$server_port"
     return Check(
         name="The portal's own WebSocket",
         ok=status == 101,
@@ -157,7 +159,7 @@ def own_socket(address: Address) -> Check:
         mend=""
         if status == 101
         else "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
-        'proxy_set_header Connection "upgrade"; proxy_set_header Host $host;',
+        f'proxy_set_header Connection "upgrade"; proxy_set_header Host {host};',
     )
 
 

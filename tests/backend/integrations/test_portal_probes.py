@@ -93,6 +93,7 @@ def test_a_proxy_that_is_set_wrong_is_named(
 def test_a_proxy_that_passes_no_websocket_on_is_named(bare: Address) -> None:
     found = probes.own_socket(bare)
     assert (found.ok, "Upgrade $http_upgrade" in found.mend) == (False, True), found
+    assert found.mend.endswith("Host $host:$server_port;")  # neither 80 nor 443
 
 
 def test_a_proxy_that_waits_for_a_body_is_named(bare: Address) -> None:
