@@ -22,6 +22,7 @@ from backend.core.crypto import SecretUnreadable
 from backend.core.errors import (
     CredentialsRefused,
     InvalidInput,
+    NothingListens,
     PortalError,
     TooManyAttempts,
     UpstreamError,
@@ -145,7 +146,7 @@ def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:
         refused = isinstance(exc, CredentialsRefused)
         cause = f"{found.cause}{_without(config) if refused else ''}"
         advice = found.advice
-        if cause.startswith(network.NOTHING_LISTENS):  # libpq and pika do not know of containers
+        if isinstance(found, NothingListens):  # libpq and pika do not know of containers
             advice = network.where_it_runs(_place(config), advice)
         return Finding(False, cause=cause, advice=advice, refused=refused)
     if isinstance(exc, SecretUnreadable | PortalError):

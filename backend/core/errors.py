@@ -13,6 +13,7 @@ PortalError(message, status)            safe to show; written for the person in 
 ├ UpstreamError 502                     an outside system answered wrongly   (.system, .advice)
 │ ├ CredentialsRefused 502              it does not accept this user, password, key or token
 │ ├ UpstreamUnavailable 503             it cannot be reached
+│ │ └ NothingListens 503                nobody takes connections at that port
 │ └ UpstreamTimeout 504                 it did not answer in time
 ├ OutcomeUnknown 504                    a write was sent and no answer came: it may have happened
 └ JobError 500                          raised in jobs
@@ -117,6 +118,10 @@ class WrongSystem(UpstreamError):
 
 class UpstreamUnavailable(UpstreamError):
     status = 503
+
+
+class NothingListens(UpstreamUnavailable):
+    """The machine is there, and nobody takes connections at that port."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -89,6 +89,10 @@ class Broker:
         return context
 
 
+class NoPassword(ValueError):
+    """An address names a user and no password."""
+
+
 _SIZES = ("channel_max", "frame_max")
 
 
@@ -173,7 +177,7 @@ def _broker(place: str, tail: str, options: Mapping[str, str]) -> Broker:
     parts = urlsplit(f"amqp://{place}{tail}")
     port = _port(parts, place)
     if parts.username and parts.password is None:
-        raise ValueError(f"it names the user {parts.username} and no password is stored")
+        raise NoPassword(f"it names the user {parts.username} and no password is stored")
     tls = bool(options["ssl"])
     return Broker(
         host=parts.hostname or "localhost",

@@ -79,6 +79,9 @@ _CHANGED = "its table is no longer what it was when the client connected; compar
 _READ_ONLY = "it is read-only at the moment; it may be failing over."
 _LOCKED = "another transaction held the row for too long; try again in a moment."
 _FULL = "it takes no more connections at the moment; try again."
+_LOGIN = "the user name or password was refused; check the connection's credentials."
+_NO_TLS = "it takes encrypted connections only; switch TLS on in its address."
+_NO_DATABASE = "there is no such database; check the end of the address."
 _NOT_READY = "its node is not ready (it joins its cluster, starts or stops); try again."
 
 #: What a number means. MySQL and MariaDB: integers. PostgreSQL: SQLSTATE.
@@ -93,6 +96,9 @@ _BY_CODE: dict[int | str, str] = {
     **dict.fromkeys((1054, 1146, "42703", "42P01"), _CHANGED),
     **dict.fromkeys((1290, 1792, 1836, "25006"), _READ_ONLY),
     **dict.fromkeys((1205, 3572, "55P03"), _LOCKED),
+    **dict.fromkeys((1045, 1698, "28P01", "28000"), _LOGIN),
+    **dict.fromkeys((1049, "3D000"), _NO_DATABASE),
+    3159: _NO_TLS,
     **dict.fromkeys((1040, 1203, 1226, "53300"), _FULL),
     **dict.fromkeys((1047, 1053, "57P01", "57P02", "57P03"), _NOT_READY),
     **dict.fromkeys((1969, 3024, "57014"), "the query took too long; narrow the filters."),
@@ -116,11 +122,8 @@ _CAUSES = (
     ("not null constraint failed", _MISSING),
     ("check constraint failed", _RULE),
     ("readonly database", _READ_ONLY),
-    ("access denied", "the user name or password was refused; check the connection's credentials."),
-    ("authentication failed", "the user name or password was refused; check the credentials."),
-    ("command denied", _NO_RIGHT),
+    ("authentication failed", _LOGIN),
     ("permission denied", _NO_RIGHT),
-    ("unknown database", "there is no such database; check the end of the address."),
     ("name or service not known", "its host name is unknown; check the address."),
     ("name resolution", "its host name is unknown; check the address."),
     ("connection refused", "nothing listens there; check that the database runs."),

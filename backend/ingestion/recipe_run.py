@@ -20,7 +20,6 @@ from backend.integrations.datahub import recipes
 from backend.jobs.registry import JobContext
 
 _AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-_AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _OF_THE_COMMAND = {"DATAHUB_GMS_URL", "DATAHUB_GMS_TOKEN"}
 
 

@@ -17,7 +17,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from backend.core.errors import (
+    NothingListens,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 
 #: OpenSSL's verification results (x509_vfy.h) that have an advice of their own.
 _EXPIRED, _NOT_YET_VALID, _HOSTNAME, _IP_ADDRESS = 10, 9, 62, 64
@@ -34,8 +39,7 @@ _CLIENT_CERTIFICATE = frozenset(
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 #: A TLS record's first bytes (handshake or alert, version 3.x), as HTTP clients quote them.
 _TLS_BYTES = re.compile(r"\\x1[56]\\x03|[\x15\x16]\x03")
-#: How every adapter's sentence for a refused connection begins.
-NOTHING_LISTENS = "nothing listens"
+_INNER = ("reason", "original_exception", "exception")
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -62,7 +66,8 @@ def explain(exc: BaseException, system: str, place: Place) -> UpstreamError | No
         for link in links:
             said = reader(link, place)
             if said:
-                return UpstreamUnavailable(system, *said)
+                kind = NothingListens if reader is _refused else UpstreamUnavailable
+                return kind(system, *said)
     if any(_timed_out(link) for link in links):
         return UpstreamTimeout(
             system,
@@ -89,8 +94,9 @@ def chain(exc: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         todo += [link.__cause__, link.__context__]
-        # requests, urllib3 and pymysql keep the inner error as an attribute.
-        todo += [getattr(link, name, None) for name in ("reason", "original_exception")]
+        # requests, urllib3, pymysql and pika keep the inner error as an attribute.
+        todo += [getattr(link, name, None) for name in _INNER]
+        todo += getattr(link, "exceptions", ())
         todo.append(getattr(link, "kwargs", {}).get("error"))  # botocore's
         todo += [*link.args]
 
@@ -222,7 +228,7 @@ def _refused(link: BaseException, place: Place) -> tuple[str, str] | None:
     if not isinstance(link, ConnectionRefusedError):
         return None
     advice = where_it_runs(place, "Check host and port, and that the server runs.")
-    return f"{NOTHING_LISTENS} at that port of {place.host} (connection refused)", advice
+    return f"nothing listens at that port of {place.host} (connection refused)", advice
 
 
 def _no_route(link: BaseException, place: Place) -> tuple[str, str] | None:

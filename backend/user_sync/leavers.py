@@ -6,7 +6,8 @@ from typing import Any
 from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.core.errors import InvalidInput, NotFound, UpstreamError
+from backend.core.errors import InvalidInput, NotFound
+from backend.integrations.openmetadata.errors import Refused
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.user_sync import applying, repository, row_repository
 from backend.user_sync.schemas import OBSERVED, LeaverView, RowFilter, RowView
@@ -43,8 +44,8 @@ def _details(gateway: OpenMetadataGateway, user_id: str) -> dict[str, Any]:
             return gateway.raw_user(user_id, fields)
         except NotFound:
             return {}
-        except UpstreamError as exc:
-            if fields == _FIELDS[-1] or "400" not in exc.cause:
+        except Refused as exc:
+            if fields == _FIELDS[-1] or exc.answered != 400:
                 raise
     return {}
 

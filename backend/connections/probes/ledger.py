@@ -4,6 +4,7 @@ Rights are proven by statements that cannot match a row: the server checks right
 mode before it looks for rows, and nothing changes.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -172,23 +173,25 @@ def _explained(exc: SQLAlchemyError, url: URL) -> PortalError:
     place = Place(url.host or "the server")
     match url.get_backend_name():
         case "mysql" | "mariadb":
-            return mysql_errors.explain(original, SYSTEM, place)
+            plain = "ssl_disabled" in url.query  # so `tls.with_trust` writes ssl_mode=disabled
+            return mysql_errors.explain(original, SYSTEM, place, tls=mysql_errors.URL, plain=plain)
         case "postgresql":
             return postgres_errors.explain(original, SYSTEM, place)
         case _:
-            return _of_a_file(str(original))
+            return _of_a_file(original)
 
 
-def _of_a_file(said: str) -> UpstreamError:
-    """SQLite's texts; it has no numbers that its driver passes on."""
-    if "readonly" in said:
+def _of_a_file(exc: BaseException) -> UpstreamError:
+    """By SQLite's primary result code; above it are extended ones."""
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_READONLY:
         return UpstreamError(SYSTEM, "the database is read-only", "Check the rights on the file.")
-    if "unable to open" in said:
+    if code == sqlite3.SQLITE_CANTOPEN:
         return UpstreamUnavailable(
             SYSTEM,
             "the file cannot be opened",
             "Check the path in the URL and the rights on its folder.",
         )
-    if "locked" in said:
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return UpstreamTimeout(SYSTEM, "another program holds the file's lock", "Try again.")
     return UpstreamError(SYSTEM, "the file is not a database that can be used", "Check the path.")

@@ -12,6 +12,8 @@ from backend.core.errors import (
     UpstreamUnavailable,
 )
 from backend.dms import brokers
+from backend.integrations import network
+from backend.integrations.network import Place
 
 if TYPE_CHECKING:
     from backend.dms.broker_errors import Meaning
@@ -33,7 +35,8 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
         found = brokers.read(url)
     except ValueError as exc:
         cause = str(exc).replace("it ", "the URL ", 1)
-        advice = "Set the password of this connection." if "no password" in cause else _FORM
+        lacks = isinstance(exc, brokers.NoPassword)
+        advice = "Set the password of this connection." if lacks else _FORM
         raise UpstreamError(SYSTEM, cause, advice) from exc
     versions: list[str] = []
     away: list[str] = []
@@ -64,7 +67,8 @@ def ask(broker: brokers.Broker, *, timeout: float) -> str:
         finally:
             connection.close()
     except RAISED as exc:
-        raise _raised(exc, broker.address) from exc
+        known = network.explain(exc, SYSTEM, Place(broker.host))
+        raise known or _raised(exc, broker.address) from exc
     return f"{_text(said.get('product'))} {_text(said.get('version'))}".strip()
 
 

@@ -54,7 +54,7 @@ def connect(
     later. Raises InvalidInput for unusable settings, else the errors of
     `backend.integrations.mysql.errors`.
     """
-    with translated(address(settings)):
+    with translated(address(settings), plain=settings.get("ssl") == "disable"):
         connection = _open(settings, secrets, connect_timeout, statement_timeout)
         try:
             with connection.cursor() as cursor:

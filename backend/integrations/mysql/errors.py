@@ -6,7 +6,7 @@ may quote values, so only those of refused log-ins (no rows are near) are passed
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pymysql
@@ -24,6 +24,9 @@ from backend.integrations import network
 from backend.integrations.network import Place
 
 SYSTEM = "MySQL"
+#: Which words of an advice switch TLS on and off: in a setting, in a URL.
+SETTING = {"on": "set TLS (ssl) to require", "off": "set TLS (ssl) to prefer or disable"}
+URL = {"on": "write ssl_mode=required in the URL", "off": "take ssl_mode out of the URL"}
 
 
 class LockNotAvailable(Conflict):
@@ -49,7 +52,8 @@ MEANINGS: dict[int, Meaning] = {
     1045: Meaning(
         CredentialsRefused,
         "the user name or password was refused",
-        "Set the user and the password again; the account may be limited to other hosts, too.",
+        "Set the user and the password again; the account may be limited to other hosts, or to a "
+        "TLS that this connection does not have.",
     ),
     1046: Meaning(
         UpstreamError, "the connection names no database", "Add its name to the connection."
@@ -138,7 +142,7 @@ MEANINGS: dict[int, Meaning] = {
     2026: Meaning(
         UpstreamError,
         "the server has no TLS, and the connection asks for it",
-        "Set TLS to prefer or disable, or have it switched on at the server.",
+        "{off}, or have TLS switched on at the server.",
     ),
     2027: Meaning(WrongSystem, "what answers there is not a MySQL server", "Check the port."),
     2059: Meaning(
@@ -150,35 +154,51 @@ MEANINGS: dict[int, Meaning] = {
     3159: Meaning(
         UpstreamError,
         "the server only takes encrypted connections",
-        "Switch TLS on in the connection.",
+        "{on}.",
     ),
     3168: Meaning(UpstreamUnavailable, "the server is not available", _LATER),
     4151: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
 }
+#: MariaDB's require_secure_transport and an account's REQUIRE SSL have no number of their own.
+_PLAIN = Meaning(
+    CredentialsRefused,
+    "the log-in without TLS was refused: user or password are wrong, or TLS is required",
+    "When user and password are right, {on}.",
+)
 #: A row stayed locked, this session lost a deadlock, a metadata lock stayed.
 _LOCKED = frozenset({1205, 1213})
+_REFUSED = 1045
 _LOST = frozenset({1053, 1927, 2006, 2013, 4031})
 #: The client library's own "cannot connect"; what lies under it says why.
 _CANNOT_CONNECT = frozenset({2002, 2003, 2005})
 
 
-def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
-    """The error that says what pymysql's meant."""
+def explain(
+    exc: BaseException,
+    system: str,
+    place: Place,
+    *,
+    tls: Mapping[str, str] = SETTING,
+    plain: bool = False,
+) -> UpstreamError:
+    """The error that says what pymysql's meant. tls: where TLS is set; plain: it is off there."""
     number = number_of(exc)
     if number not in MEANINGS or number in (2006, 2013, 2026):
         found = network.explain(exc, system, place)
         if found is not None:
             return found
     if number in MEANINGS:
-        meaning = MEANINGS[number]
+        meaning = _PLAIN if plain and number == _REFUSED else MEANINGS[number]
         # Only the texts of 1044 and 1049 are passed on: the last they quote is the database.
         name = (re.findall(r"'([^']*)'", str(exc.args[-1])) or ["of the connection"])[-1]
-        return meaning.kind(system, meaning.cause.replace("{name}", name), meaning.advice)
+        advice = meaning.advice.format(**tls)
+        advice = advice[:1].upper() + advice[1:]
+        return meaning.kind(system, meaning.cause.replace("{name}", name), advice)
+    if isinstance(exc, pymysql.err.InternalError) and number is None:  # bytes that make no packet
+        return WrongSystem(
+            system, "what answers there is not a MySQL server", "Check host and port."
+        )
     if number in _CANNOT_CONNECT or number is None:
-        if "packet" in str(exc).lower():  # pymysql's AssertionError-like words have no number
-            return WrongSystem(
-                system, "what answers there is not a MySQL server", "Check host and port."
-            )
         return UpstreamUnavailable(
             system, f"{place.host} cannot be reached", "Check host and port in the connection."
         )
@@ -192,8 +212,9 @@ def explain(exc: BaseException, system: str, place: Place) -> UpstreamError:
 
 
 @contextlib.contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn pymysql's errors into the portal's; where: `database on host:port`, for the text."""
+def translated(where: str, *, plain: bool = False) -> Iterator[None]:
+    """Turn pymysql's errors into the portal's; where: `database on host:port`, for the text.
+    plain: the connection's TLS is off."""
     with outside.call("mysql"):
         try:
             yield
@@ -203,7 +224,8 @@ def translated(where: str) -> Iterator[None]:
                     f"{SYSTEM} {where}: another session holds a lock on the table or its rows and "
                     "did not let go in time. Nothing was changed; try again when it has finished."
                 ) from exc
-            raise explain(exc, f"{SYSTEM} {where}", Place(where.rpartition(" on ")[2])) from exc
+            place = Place(where.rpartition(" on ")[2])
+            raise explain(exc, f"{SYSTEM} {where}", place, plain=plain) from exc
 
 
 def is_lost(exc: BaseException) -> bool:

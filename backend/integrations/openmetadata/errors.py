@@ -8,6 +8,7 @@ UpstreamError
 ├ TooOld           a version before the ones that can be written to
 ├ LostDomain       a listing that one user's deleted domain breaks for everybody
 ├ Throttled        429
+├ Refused          any other status
 └ WrongAddress     HTML, a redirect or no OpenMetadata at all
 NotThere (NotFound 404) · Moved (Conflict 409, HTTP 412)
 """
@@ -116,6 +117,14 @@ class Throttled(UpstreamError):
         wait = f" and asks to wait {retry_after:g} s" if retry_after else ""
         super().__init__(SYSTEM, f"it limits the number of requests{wait}", "Try again later.")
         self.retry_after = retry_after
+
+
+class Refused(UpstreamError):
+    """Another status that has no class of its own; answered: the server's."""
+
+    def __init__(self, answered: int, said: str, advice: str) -> None:
+        super().__init__(SYSTEM, f"HTTP {answered} {said}".strip(), advice)
+        self.answered = answered
 
 
 class WrongAddress(UpstreamError):

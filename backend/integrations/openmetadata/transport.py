@@ -25,6 +25,7 @@ from backend.integrations.openmetadata.errors import (
     Denied,
     Moved,
     NotThere,
+    Refused,
     Throttled,
     TokenRefused,
     WrongAddress,
@@ -185,7 +186,7 @@ class Transport:
                     SYSTEM, f"it is not available (HTTP {status})", "Try again later."
                 )
             case _:
-                raise UpstreamError(SYSTEM, f"HTTP {status} {said}".strip(), _advice(status))
+                raise Refused(status, said, _advice(status))
 
 
 def _message(body: bytes) -> str:

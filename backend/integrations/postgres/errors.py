@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -11,6 +11,7 @@ from backend.core import outside
 from backend.core.errors import (
     Conflict,
     CredentialsRefused,
+    NothingListens,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -21,6 +22,9 @@ from backend.integrations.network import Place
 from backend.integrations.postgres.deadline import NoAnswer
 
 SYSTEM = "PostgreSQL"
+#: Which words of an advice switch TLS on and off: in a setting, in a URL.
+SETTING = {"on": "set TLS (sslmode) to require", "off": "set TLS (sslmode) to prefer or disable"}
+URL = {"on": "add ?sslmode=require to the URL", "off": "take sslmode out of the URL"}
 
 
 class SourceRefused(UpstreamError):
@@ -98,9 +102,14 @@ def translated(where: str = "") -> Iterator[None]:
 
 
 def as_portal_error(
-    exc: psycopg2.Error, where: str = "", *, system: str = SYSTEM
+    exc: psycopg2.Error,
+    where: str = "",
+    *,
+    system: str = SYSTEM,
+    tls: Mapping[str, str] = SETTING,
 ) -> UpstreamError | LockNotAvailable:
-    """The portal's error for one of psycopg2's; system: whom people know it as."""
+    """The portal's error for one of psycopg2's; system: whom people know it as. tls: where TLS is
+    set."""
     code = exc.pgcode
     system = f"{system} {where}".strip()
     if code == errorcodes.LOCK_NOT_AVAILABLE:
@@ -127,7 +136,7 @@ def as_portal_error(
             "hold locks. Look at the server, or end the session with pg_terminate_backend.",
         )
     if is_lost(exc):
-        return _unreachable(system, exc)
+        return _unreachable(system, exc, tls)
     return SourceRefused(
         system,
         f"the server refused with SQLSTATE {code or 'none'} ({type(exc).__name__})",
@@ -149,14 +158,14 @@ def _constraint_broken(system: str, exc: psycopg2.Error) -> SourceRefused:
 
 
 def explain(exc: BaseException, system: str, place: Place) -> UpstreamError | LockNotAvailable:
-    """What a driver's error means when somebody connects as `system` (a ledger, say)."""
+    """What a driver's error means when somebody connects by a URL as `system` (a ledger, say)."""
     if isinstance(exc, psycopg2.Error):
-        return as_portal_error(exc, system=system)
+        return as_portal_error(exc, system=system, tls=URL)
     found = network.explain(exc, system, place)
     return found or UpstreamUnavailable(system, "the connection broke", "Try again in a moment.")
 
 
-def _unreachable(system: str, exc: psycopg2.Error) -> UpstreamError:
+def _unreachable(system: str, exc: psycopg2.Error, tls: Mapping[str, str]) -> UpstreamError:
     """The connection could not be made, or broke.
 
     While a connection is made libpq passes on no SQLSTATE, only the server's sentence: it is read
@@ -167,7 +176,7 @@ def _unreachable(system: str, exc: psycopg2.Error) -> UpstreamError:
     for kind, pattern, cause, advice in _WHILE_CONNECTING:
         found = re.search(pattern, said)
         if found:
-            return kind(system, cause.format(**found.groupdict()), advice)
+            return kind(system, cause.format(**found.groupdict()), _sentence(advice.format(**tls)))
     if exc.pgcode is None and "FATAL:" in said:
         words = said.rpartition("FATAL:")[2].strip()[:200]
         return SourceRefused(system, f"the server refused: {words}", "Ask its administrator.")
@@ -178,8 +187,15 @@ def _unreachable(system: str, exc: psycopg2.Error) -> UpstreamError:
     )
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 _AGAIN = "Try again in a moment."
 _CHECK = "Check host and port, and that the server runs."
+_NOT_LET_IN = (
+    r"(no pg_hba.conf entry for|pg_hba.conf rejects connection for) host \"(?P<host>[^\"]*)\""
+)
 #: What libpq and the server's start-up say (fe-connect.c, fe-secure-openssl.c, postinit.c,
 #: auth.c, postmaster.c), the most specific first.
 _WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
@@ -203,13 +219,20 @@ _WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
     ),
     (
         SourceRefused,
-        r"no pg_hba.conf entry for host \"(?P<host>[^\"]*)\".*no encryption",
-        "its pg_hba.conf has no entry that lets {host} in without TLS",
-        "Ask its administrator for an entry, or set TLS to require.",
+        # prefer and allow tell both tries; one of TLS that was refused, too, is no matter of TLS
+        r"^(?!.*(SSL|GSS) encryption).*" + _NOT_LET_IN + ".*, no encryption",
+        "its pg_hba.conf does not let {host} in as this user without TLS",
+        "{on}; if it says the same of TLS then, ask its administrator for an entry.",
     ),
     (
         SourceRefused,
-        r"(no pg_hba.conf entry for|pg_hba.conf rejects connection for) host \"(?P<host>[^\"]*)\"",
+        "FATAL: SSL (connection is )?required",
+        "it takes encrypted connections only",
+        "{on}.",
+    ),
+    (
+        SourceRefused,
+        _NOT_LET_IN,
         "its pg_hba.conf does not let {host} in as this user to this database",
         "Ask its administrator for an entry.",
     ),
@@ -259,13 +282,13 @@ _WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
         SourceRefused,
         "server does not support SSL",
         "the server has no TLS, and the connection asks for it",
-        "Set TLS to prefer or disable, or have it switched on at the server.",
+        "{off}, or have TLS switched on at the server.",
     ),
     (
         SourceRefused,
         r"root certificate file \"[^\"]*\" does not exist",
         "there is no root certificate to check the server's certificate against",
-        "Give the portal the issuer's certificate, or set TLS to require.",
+        "Give the portal the issuer's certificate, or {on}.",
     ),
     (
         UpstreamUnavailable,
@@ -281,7 +304,7 @@ _WHILE_CONNECTING: tuple[tuple[type[UpstreamError], str, str, str], ...] = (
     ),
     (UpstreamUnavailable, "SSL error: ", "the TLS handshake failed", "Check the setting TLS."),
     (
-        UpstreamUnavailable,
+        NothingListens,
         r"failed: Connection refused",
         "nothing listens at that host and port",
         _CHECK,
