@@ -24,12 +24,13 @@ RAISED = (
     OSError,
     ValueError,
 )
-Kind = Literal["unavailable", "timeout", "refused", "login"]
+Kind = Literal["unavailable", "nobody", "timeout", "refused", "login"]
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """kind: cannot be reached, did not answer in time, said no, or does not take this user."""
+    """kind: cannot be reached, nobody listens there, did not answer in time, said no, or does not
+    take this user."""
 
     kind: Kind
     cause: str
@@ -147,7 +148,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], Kind, str, str], ...] = 
         "Check the certificate, and whether the address should be amqp:// or amqps://.",
     ),
     ((TimeoutError,), "timeout", "{where} did not answer in time", _CHECK),
-    ((ConnectionRefusedError,), "unavailable", "nothing listens at {where}", _CHECK),
+    ((ConnectionRefusedError,), "nobody", "nothing listens at {where}", _CHECK),
     (
         (ValueError,),
         "refused",

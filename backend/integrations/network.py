@@ -39,7 +39,6 @@ _CLIENT_CERTIFICATE = frozenset(
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 #: A TLS record's first bytes (handshake or alert, version 3.x), as HTTP clients quote them.
 _TLS_BYTES = re.compile(r"\\x1[56]\\x03|[\x15\x16]\x03")
-_INNER = ("reason", "original_exception", "exception")
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -94,9 +93,8 @@ def chain(exc: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         todo += [link.__cause__, link.__context__]
-        # requests, urllib3, pymysql and pika keep the inner error as an attribute.
-        todo += [getattr(link, name, None) for name in _INNER]
-        todo += getattr(link, "exceptions", ())
+        # requests, urllib3 and pymysql keep the inner error as an attribute.
+        todo += [getattr(link, name, None) for name in ("reason", "original_exception")]
         todo.append(getattr(link, "kwargs", {}).get("error"))  # botocore's
         todo += [*link.args]
 

@@ -7,13 +7,12 @@ from backend.connections.probes import Finding
 from backend.connections.schemas import ConnectionConfig
 from backend.core.errors import (
     CredentialsRefused,
+    NothingListens,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
 from backend.dms import brokers
-from backend.integrations import network
-from backend.integrations.network import Place
 
 if TYPE_CHECKING:
     from backend.dms.broker_errors import Meaning
@@ -67,8 +66,7 @@ def ask(broker: brokers.Broker, *, timeout: float) -> str:
         finally:
             connection.close()
     except RAISED as exc:
-        known = network.explain(exc, SYSTEM, Place(broker.host))
-        raise known or _raised(exc, broker.address) from exc
+        raise _raised(exc, broker.address) from exc
     return f"{_text(said.get('product'))} {_text(said.get('version'))}".strip()
 
 
@@ -84,6 +82,7 @@ def _error(found: "Meaning") -> UpstreamError:
         "timeout": UpstreamTimeout,
         "refused": UpstreamError,
         "login": LoginRefused,
+        "nobody": NothingListens,
     }
     return kinds[found.kind](SYSTEM, found.cause, found.advice)
 

@@ -7,7 +7,7 @@ import ssl
 import httpx
 import pytest
 
-from backend.core.errors import UpstreamTimeout, UpstreamUnavailable
+from backend.core.errors import NothingListens, UpstreamTimeout
 from backend.integrations import network
 from backend.integrations.network import Place
 
@@ -91,5 +91,5 @@ def test_other_ends_of_a_connection() -> None:
     assert "closed the connection" in said(ConnectionResetError())
     assert isinstance(network.explain(TimeoutError(), "Sys", FAR), UpstreamTimeout)
     refused = network.explain(ConnectionRefusedError(), "Sys", Place("db"))
-    assert type(refused) is UpstreamUnavailable
+    assert type(refused) is NothingListens
     assert network.explain(ValueError("something else"), "Sys", FAR) is None
