@@ -206,6 +206,10 @@ def after_close(session: ReadSession, callback: Callable[[], object]) -> None:
     session.info.setdefault("after_close", []).append(callback)
 
 
+#: What SQLite (SQLITE_FULL), PostgreSQL (ENOSPC) and MariaDB (1021, 1114) say.
+_FULL = ("disk is full", "No space left", "Disk full", "' is full")
+
+
 @contextlib.contextmanager
 def _translated(path: str | None = None) -> Iterator[None]:
     try:
@@ -217,10 +221,10 @@ def _translated(path: str | None = None) -> Iterator[None]:
         ) from exc
     except OperationalError as exc:
         log.warning("The state database refused a statement.", reason=str(exc.orig))
-        raise StateDatabaseDown(
-            "The portal's own database is not available right now. Nothing was changed; "
-            "try again in a moment."
-        ) from exc
+        trouble = "is not available right now. Nothing was changed; try again in a moment."
+        if any(words in str(exc.orig) for words in _FULL):
+            trouble = "has no room left on its disk. Nothing was changed; make room there."
+        raise StateDatabaseDown(f"The portal's own database {trouble}") from exc
     except DBAPIError as exc:
         if database_file.is_damage(exc):
             raise StateDamaged(database_file.sentence(path, str(exc.orig))) from exc

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.core import audit
@@ -160,3 +161,26 @@ class TestBusySqlite:
         with pytest.raises(StateDatabaseDown, match="not available"), database.write() as session:
             session.execute(text("DELETE FROM leases"))
         holder.close()
+
+
+def test_a_full_disk_is_named(database: Database) -> None:
+    with pytest.raises(StateDatabaseDown, match="no room left"), database.write() as session:
+        # No page more than there are, for this connection: SQLite says the same of a full disk.
+        session.connection().exec_driver_sql("PRAGMA max_page_count = 1")
+        session.add(JobLine(job_id=1, at=AT, line="x" * 100_000))
+    database.dispose()
+    with database.read() as session:
+        assert session.scalars(select(JobLine.line)).all() == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'could not extend file "base/5/16384": No space left on device',
+        "(1021, 'Disk full (/tmp/#sql-1); waiting for someone to free some space')",
+        "(1114, \"The table 'jobs' is full\")",
+    ],
+)
+def test_servers_whose_disk_is_full_are_understood(said: str) -> None:
+    with pytest.raises(StateDatabaseDown, match="no room left"), core_database._translated():
+        raise OperationalError("INSERT", {}, Exception(said))
