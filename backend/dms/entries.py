@@ -6,6 +6,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from . import shape
+from .errors import RequestValidationException
+
+_MAX_NUMBER = 2**63 - 1  # of a database; drivers answer a larger one in words of their own
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,25 @@ class LedgerEntry:
     def key(self) -> str:
         """What names the row: its id, or job, target and host."""
         return shape.key_of(self.id, self.jobid, self.backup_target_id, self.host)
+
+
+def check(**named: Any) -> None:
+    """What is looked for: job_id and limit are integers, the rest is text that a database takes.
+
+    Raises RequestValidationException; a job's id as text would only never be found.
+    """
+    problems = []
+    for name, value in named.items():
+        number = name in ("job_id", "limit")
+        if isinstance(value, bool) or not isinstance(value, int if number else str):
+            what = "an integer" if number else "text"
+            problems.append(f"{name} must be {what}, not {type(value).__name__}")
+        elif number and not (0 if name == "limit" else -_MAX_NUMBER) <= value <= _MAX_NUMBER:
+            problems.append(f"{name} is out of range")
+        elif not number and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+            problems.append(f"{name} holds a character that no database takes")
+    if problems:
+        raise RequestValidationException(problems)
 
 
 def read(row: Sequence[Any]) -> LedgerEntry:

@@ -237,6 +237,7 @@ class Ledger:
 
     def status(self, jobid: int, backup_target_id: str) -> LedgerEntry | None:
         """The job's mount of the target: the one that is mounted, else the newest."""
+        entries.check(job_id=jobid, backup_target_id=backup_target_id)
         t = self.t
         query = (
             self.entry()
@@ -255,6 +256,7 @@ class Ledger:
         self, host: str | None, backup_target_id: str | None, limit: int = MAX_ACTIVE
     ) -> list[LedgerEntry]:
         """Mounted entries, oldest first, at most `limit`; one per job, target and host."""
+        entries.check(host=host or "", backup_target_id=backup_target_id or "", limit=limit)
         query = self.entry().where(
             self.shape.flag("mounted", True), self.shape.flag("deleted", False)
         )
@@ -271,6 +273,7 @@ class Ledger:
 
         What one of them went through is in `dms_operation`.
         """
+        entries.check(backup_target_id=backup_target_id, limit=limit)
         wanted = self.exactly(self.t.backup_target_id, backup_target_id)
         query = self.entry().where(wanted)
         if self.shape.has_id:  # rows that earlier versions doubled: the newest speaks for them
@@ -298,6 +301,7 @@ class Ledger:
 
         False when there is none, when one is still mounted, or while an operation runs on it.
         """
+        entries.check(job_id=jobid, backup_target_id=backup_target_id)
         self.ensure_operations()
         return self.write(lambda c: self._soft_delete(c, jobid, backup_target_id))
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -317,3 +318,27 @@ def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "said"),
+    [
+        ("get_mount_status", ("1", "target-1"), "job_id must be an integer, not str"),
+        ("get_mount_status", (1, None), "backup_target_id must be text, not NoneType"),
+        ("get_mount_status", (2**70, "t"), "job_id is out of range"),
+        ("soft_delete_entry", (True, "t"), "job_id must be an integer, not bool"),
+        ("soft_delete_entry", (1, "t\0"), "backup_target_id holds a character that no"),
+        ("get_active_mounts", (5,), "host must be text, not int"),
+        ("get_active_mounts", (None, "\ud800"), "backup_target_id holds a character that no"),
+        ("get_ledger_history", ("t", -1), "limit is out of range"),
+        ("get_ledger_history", ("t", "5"), "limit must be an integer, not str"),
+    ],
+)
+def test_what_can_never_be_found_is_refused(
+    tmp_path: Path, method: str, arguments: tuple[object, ...], said: str
+) -> None:
+    with (
+        DMSClient(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as client,
+        pytest.raises(RequestValidationException, match=said),
+    ):
+        getattr(client, method)(*arguments)
