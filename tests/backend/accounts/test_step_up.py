@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from backend.accounts import api_tokens, audit_log, service, sessions, step_up
+from backend.accounts import api_tokens, audit_log, service, sessions, sign_in, step_up
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.step_up import NotFresh
 from backend.connections import environments
@@ -17,7 +17,7 @@ from backend.core.errors import InvalidInput, NotAuthenticated, TooManyAttempts
 from backend.mounts import targets
 from backend.sandbox import control
 from tests.backend.accounts.conftest import PASSWORD, AddAccount, MoveClock
-from tests.backend.accounts.test_second_factor import STEP, code_of, set_up
+from tests.backend.accounts.test_second_factor import STEP, code_of, enter, set_up
 
 Act = Callable[[WriteSession, Actor], object]
 
@@ -178,6 +178,8 @@ class TestProve:
             _token(session, admin)
         with pytest.raises(NotAuthenticated, match="The code is wrong"):
             step_up.prove(database, admin, proof=code)
+        with pytest.raises(NotAuthenticated, match=sign_in.WRONG_CODE):
+            enter(database, code)  # nor does it sign in
 
     def test_it_is_written_down(self, database: Database, admin: Actor) -> None:
         with pytest.raises(NotAuthenticated):
