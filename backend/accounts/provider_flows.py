@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
-from backend.accounts import tokens
+from backend.accounts import backoff, tokens
 from backend.accounts.sign_in import ACTION, ANONYMOUS
-from backend.core import audit, clock
+from backend.core import audit, clock, forwarded
 from backend.core.database import WriteSession
-from backend.core.errors import NotAuthenticated
+from backend.core.errors import NotAuthenticated, TooManyAttempts
 from backend.core.log import get_logger
 from backend.integrations.oidc.client import Started
 from backend.models.accounts import ProviderFlow
@@ -81,19 +81,33 @@ def take(session: WriteSession, *, state: str, browser: str) -> Flow:
 
 
 def refuse(session: WriteSession, *, provider: str, browser: str, address: str, error: str) -> None:
-    """Write down why nobody was signed in, for the audit log and for this browser's next page."""
-    audit.record(
-        session,
-        ANONYMOUS,
-        ACTION,
-        subject=f"identity provider {provider}".strip(),
-        outcome="refused",
-        details={"address": address, "way": "identity provider", "reason": error[:500]},
-    )
+    """Write down why nobody was signed in, for the audit log and for this browser's next page.
+
+    Anybody may call the way back, as often as they like: after a few refusals an address is in the
+    audit log, which nobody may delete from, only as often as its wrong passwords would be.
+    """
+    if _is_to_be_audited(session, address):
+        audit.record(
+            session,
+            ANONYMOUS,
+            ACTION,
+            subject=f"identity provider {provider}".strip(),
+            outcome="refused",
+            details={"address": address, "way": "identity provider", "reason": error[:500]},
+        )
     log.warning("A sign-in with an identity provider was refused.", reason=error)
     if browser:
         nothing = Started("", tokens.new_token(), "", "")
         _add(session, provider, browser, nothing, "/", error=error)
+
+
+def _is_to_be_audited(session: WriteSession, address: str) -> bool:
+    device = f"trips from {forwarded.network(address)}"
+    try:
+        backoff.count_try(session, name_key="", address="", device=device)
+    except TooManyAttempts:
+        return False
+    return True
 
 
 def take_error(session: WriteSession, *, browser: str) -> str:
