@@ -17,17 +17,20 @@ OUTCOMES = ("succeeded", "failed", "refused", "unknown", "conflict")
 
 def ask() -> AuditFilter:
     """The filters of the URL."""
-    who, what, about, how, when = st.columns(5)
-    with who:
-        name = filters.text("By", "by", key="audit.by", placeholder="admin")
-    with what:
-        action = filters.text("Action", "action", key="audit.action", placeholder="accounts:")
-    with about:
-        subject = filters.text("About", "about", key="audit.about", placeholder="part of it")
-    with how:
-        outcome = filters.choice("Outcome", "outcome", OUTCOMES, key="audit.outcome")
-    with when:
-        period = filters.choice("When", "when", tuple(PERIODS), key="audit.when", empty="Any time")
+    with filters.folded("audit"):
+        who, what, about, how, when = st.columns(5)
+        with who:
+            name = filters.text("By", "by", key="audit.by", placeholder="admin")
+        with what:
+            action = filters.text("Action", "action", key="audit.action", placeholder="accounts:")
+        with about:
+            subject = filters.text("About", "about", key="audit.about", placeholder="part of it")
+        with how:
+            outcome = filters.choice("Outcome", "outcome", OUTCOMES, key="audit.outcome")
+        with when:
+            period = filters.choice(
+                "When", "when", tuple(PERIODS), key="audit.when", empty="Any time"
+            )
     since = clock.now() - timedelta(hours=PERIODS[period]) if period else None
     return AuditFilter(actor=name, action=action, subject=subject, outcome=outcome, since=since)
 

@@ -32,15 +32,18 @@ _COLOURS = {
 
 def ask(actor: Actor, environment: str) -> RunFilter:
     """The filters, kept in the address."""
-    state, dataset, who, mine = st.columns([2, 3, 2, 1.2], vertical_alignment="bottom")
-    with state:
-        states = filters.choices("Status", "status", STATUSES, key="ingestion.status", empty="All")
-    with dataset:
-        urn = filters.text("Dataset or job URN", "dataset_urn", key="ingestion.filter.dataset")
-    with who:
-        name = filters.text("Asked by", "by", key="ingestion.by")
-    if mine.checkbox("Mine", key="ingestion.mine"):
-        name = actor.name
+    with filters.folded("runs"):
+        state, dataset, who, mine = st.columns([2, 3, 2, 1.2], vertical_alignment="bottom")
+        with state:
+            states = filters.choices(
+                "Status", "status", STATUSES, key="ingestion.status", empty="All"
+            )
+        with dataset:
+            urn = filters.text("Dataset or job URN", "dataset_urn", key="ingestion.filter.dataset")
+        with who:
+            name = filters.text("Asked by", "by", key="ingestion.by")
+        if mine.checkbox("Mine", key="ingestion.mine"):
+            name = actor.name
     of_job = urn.startswith("urn:li:dataJob:")
     return RunFilter(
         dataset_urn="" if of_job else urn,

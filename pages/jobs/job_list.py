@@ -15,15 +15,16 @@ from pages.shell import calls
 
 def ask() -> dict[str, Any]:
     """The filters of the URL as arguments of the service."""
-    state, domain, who = st.columns(3)
-    with state:
-        states = filters.choices(
-            "State", "state", runs_per_day.STATES, key="jobs.state", empty="All"
-        )
-    with domain:
-        kind = filters.choice("Area", "room", registry.domains(), key="jobs.room")
-    with who:
-        name = filters.text("Started by", "by", key="jobs.by", placeholder="name")
+    with filters.folded("jobs"):
+        state, domain, who = st.columns(3)
+        with state:
+            states = filters.choices(
+                "State", "state", runs_per_day.STATES, key="jobs.state", empty="All"
+            )
+        with domain:
+            kind = filters.choice("Area", "room", registry.domains(), key="jobs.room")
+        with who:
+            name = filters.text("Started by", "by", key="jobs.by", placeholder="name")
     return {
         "states": states,
         "kind": kind,

@@ -100,7 +100,7 @@ def _filters(view: str, environment: str | None) -> tuple[Filters, str, str, str
         if view in ("active", "history")
         else (None, None)
     )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with filters.folded("mounts", horizontal=True):
         host = _name("Host", "host", known[0].hosts if known[0] else ())
         target = _name("Target", "target", known[1].targets if known[1] else ())
         job = filters.text(

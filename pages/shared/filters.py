@@ -1,6 +1,7 @@
 """Filters that live in the URL, so that a view can be linked, reloaded and gone back to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
@@ -10,6 +11,18 @@ from pages.shell.errors import escape
 
 Visibility = Literal["visible", "collapsed"]
 Width = int | Literal["stretch"]
+
+
+@contextmanager
+def folded(name: str, *, horizontal: bool = False) -> Iterator[None]:
+    """Where a page draws its filters. A phone shows them once *Filters* is switched on; in a wider
+    window they are always there and the switch is not (`pages.shell.style`).
+    """
+    with st.container(
+        key=f"fold.{name}", horizontal=horizontal, vertical_alignment="center", gap="small"
+    ):
+        st.toggle("Filters", key=f"unfold.{name}")
+        yield
 
 
 def text(

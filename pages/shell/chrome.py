@@ -10,7 +10,7 @@ from backend.jobs import service as jobs
 from backend.notifications import inbox
 from backend.sandbox import control
 from pages.shared import confirm, palette
-from pages.shell import calls, flash, where
+from pages.shell import calls, flash, style, where
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER, find
 
@@ -18,28 +18,6 @@ from pages.shell.registry import FOLDER, find
 ICON = str(FOLDER / "static" / "icon.svg")
 ICON_AT_WORK = str(FOLDER / "static" / "icon-at-work.svg")
 _LEAVE = "chrome.leave_sandbox"
-
-#: What the theme has no setting for. What has the focus is seen, and is not hidden by a bar at the
-#: lower edge; a menu that is closed has no stops. Primary buttons are readable in the dark theme.
-#: Where nothing hovers, a table's tools are always there, and get room above it.
-STYLE = """<style>
-h1:focus {outline: none}
-a:focus-visible {outline: 2px solid; outline-offset: -2px}
-main, section {scroll-padding-bottom: 10rem}
-.stSidebar[data-collapsed="true"] {visibility: hidden}
-button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
-[class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {
-  background: #c0392b; border-color: #c0392b; color: #ffffff}
-[data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
-@media (hover: none) {.stDataFrame {margin-top: 1.75rem}}
-@media (forced-colors: active) {
-  [aria-checked="true"], [aria-current="page"] {outline: 2px solid Highlight; outline-offset: -2px}}
-.st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
-  display: flex; flex-direction: row; flex-wrap: wrap; justify-content: space-between;
-  align-items: center; column-gap: 0.5rem; width: 100%}
-.st-key-connections-kind [data-testid="stRadioCaption"] {margin: 0; padding: 0}
-.st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
-</style>"""
 
 
 def draw(session: SignedIn, *, alone: bool = False) -> None:
@@ -67,7 +45,7 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
 
 def logo() -> None:
     """The portal's sign and style, before sign-in, too."""
-    st.html(STYLE)
+    st.html(style.STYLE)
     st.logo(FOLDER / "static" / "logo.svg", icon_image=ICON, size="large")
 
 

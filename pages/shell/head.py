@@ -12,11 +12,12 @@ _WORDS = "[Glossary](/glossary)"
 
 def draw(title: str, purpose: str) -> None:
     """One line high: the page's own work begins below it. purpose: one sentence."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="head"):
         # Not a link target: its anchor would be a Tab stop before everything else.
         st.title(title, anchor=False, width="content")
         st.caption(purpose, width="content")
         if title != "Glossary":
-            st.markdown(_WORDS, width="content")
+            with st.container(width="content", key="head.words"):
+                st.markdown(_WORDS, width="content")
         flash.draw_passing()
         inline.focus("title", title)  # a new page begins here, not at the menu

@@ -56,17 +56,18 @@ def history(environment: str) -> None:
 
 
 def _ask_filters(environment: str) -> RunFilters:
-    state, trigger, text = st.columns(3)
-    with state:
-        wanted_state = filters.choice(
-            "State", "state", [each.value for each in RunState], key="tokenization.state"
-        )
-    with trigger:
-        wanted_trigger = filters.choice(
-            "Started by", "by", [each.value for each in Trigger], key="tokenization.by"
-        )
-    with text:
-        wanted_text = filters.text("Dataset or person", "text", key="tokenization.filter")
+    with filters.folded("runs"):
+        state, trigger, text = st.columns(3)
+        with state:
+            wanted_state = filters.choice(
+                "State", "state", [each.value for each in RunState], key="tokenization.state"
+            )
+        with trigger:
+            wanted_trigger = filters.choice(
+                "Started by", "by", [each.value for each in Trigger], key="tokenization.by"
+            )
+        with text:
+            wanted_text = filters.text("Dataset or person", "text", key="tokenization.filter")
     return RunFilters(environment or None, wanted_state, wanted_trigger, wanted_text)
 
 

@@ -121,10 +121,10 @@ def _open_run(run_id: int) -> None:
 
 def _filters(plan: PlanView) -> RowFilter:
     """The plan's facts with what narrows its rows beside them; under them the counts, as pills."""
-    facts, domain, text = st.columns([7, 2, 2], vertical_alignment="center")
+    facts, narrow = st.columns([7, 4], vertical_alignment="center")
     with facts:
         _facts(plan)
-    with domain:
+    with narrow, filters.folded("plan", horizontal=True):
         found = filters.choice(
             "Domain",
             "domain",
@@ -133,7 +133,6 @@ def _filters(plan: PlanView) -> RowFilter:
             empty="All domains",
             label_visibility="collapsed",
         )
-    with text:
         words = filters.text(
             "E-mail or name",
             "text",

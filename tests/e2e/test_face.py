@@ -67,3 +67,26 @@ class TestDrawer:
         press(page.get_by_role("dialog", name="Disable drawn?"), "Disable")
         expect(drawer).to_contain_text("drawn is disabled")
         expect(drawer.get_by_role("button", name="Enable")).to_be_visible()
+
+
+class TestPhone:
+    @pytest.mark.parametrize("address", ["/audit", "/jobs", "/mounts"])
+    def test_filters_wait_behind_their_switch(
+        self, sandbox_portal: Portal, browser_page: Page, address: str
+    ) -> None:
+        page = browser_page
+        sandbox_portal.sign_in(page)
+        page.goto(sandbox_portal.url + address)
+        settle(page)
+        switch = page.get_by_role("switch", name="Filters")
+        fields = page.get_by_test_id("stMain").get_by_role("textbox")
+        expect(fields.filter(visible=True).first).to_be_visible()
+        expect(switch).to_have_count(0)  # a wide window needs none
+        page.set_viewport_size({"width": 390, "height": 844})
+        expect(switch).to_have_count(1)
+        expect(fields.filter(visible=True)).to_have_count(0)
+        assert violations(page) == []
+        page.locator("label", has=switch).click()
+        expect(fields.filter(visible=True).first).to_be_visible()
+        settle(page)
+        assert violations(page) == []

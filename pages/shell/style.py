@@ -1,0 +1,32 @@
+"""The few rules of style that the theme has no setting for."""
+
+#: What the theme has no setting for. What has the focus is seen, and is not hidden by a bar at the
+#: lower edge; a menu that is closed has no stops. Primary buttons are readable in the dark theme.
+#: Where nothing hovers, a table's tools are always there, and get room above it. A phone folds the
+#: filters behind their switch (`pages.shared.filters.folded`) and leaves the glossary to the
+#: search; it has no keys to hint at.
+STYLE = """<style>
+h1:focus {outline: none}
+a:focus-visible {outline: 2px solid; outline-offset: -2px}
+main, section {scroll-padding-bottom: 10rem}
+.stSidebar[data-collapsed="true"] {visibility: hidden}
+button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
+[class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {
+  background: #c0392b; border-color: #c0392b; color: #ffffff}
+[data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
+@media (hover: none) {.stDataFrame {margin-top: 1.75rem}}
+@media (forced-colors: active) {
+  [aria-checked="true"], [aria-current="page"] {outline: 2px solid Highlight; outline-offset: -2px}}
+.st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
+  display: flex; flex-direction: row; flex-wrap: wrap; justify-content: space-between;
+  align-items: center; column-gap: 0.5rem; width: 100%}
+.st-key-connections-kind [data-testid="stRadioCaption"] {margin: 0; padding: 0}
+.st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
+[class*="st-key-unfold-"] {display: none}
+@media (max-width: 640px) {
+  [class*="st-key-unfold-"] {display: flex}
+  [class*="st-key-fold-"]:not(:has([class*="st-key-unfold-"] input:checked))
+    > :not([class*="st-key-unfold-"]) {display: none}
+  .st-key-chrome-strip, .st-key-head {row-gap: 0}
+  .st-key-head-words, kbd {display: none}}
+</style>"""
