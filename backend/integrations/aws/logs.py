@@ -218,7 +218,7 @@ def _attempt(log: "_Log", start: dict[str, Any], request_id: str) -> _Attempt:
             other = len(attempt.events)
         _keep(attempt.events, line)
         last_at = _at(event) if other is None else last_at
-        if _is_end(attempt.events, line, request_id):
+        if _is_end(attempt.events, line, request_id, begun=start["message"]):
             attempt.ended_at = _at(event)
     if attempt.ended_at is not None:
         return attempt
@@ -241,8 +241,11 @@ def _keep(events: list[str], line: str) -> None:
         del events[MAX_EVENTS // 2 : MAX_EVENTS // 2 + 1]
 
 
-def _is_end(events: list[str], line: str, request_id: str) -> bool:
-    """The platform's own REPORT of this request: in text it follows the platform's END at once."""
+def _is_end(events: list[str], line: str, request_id: str, *, begun: str) -> bool:
+    """The platform's own REPORT of this request: in the form of its START, where that is there; in
+    text it follows the platform's END at once."""
+    if is_start(begun, request_id) and begun.startswith("{") != line.startswith("{"):
+        return False  # of an extension that prints what the platform tells it, for one
     record = json_record(line)
     if record is not None:
         told = record.get("record")

@@ -22,9 +22,9 @@ TELLING = frozenset({"python", "nodejs", "java", "ruby"})
 _FAMILY = re.compile(r"[a-z]+")
 _BAD = frozenset({"error", "failure", "timeout"})
 
-_PYTHON = re.compile(
-    r"\[ERROR\] (?!\t)(?P<said>\S.*?)[\r\n]+Traceback \(most recent call last\):", re.S
-)
+_PYTHON = re.compile(r"\[ERROR\] (?P<said>[A-Za-z_][\w.]*(?:: .*)?)[\r\n]+", re.S)
+_TRACEBACK = "Traceback (most recent call last):"
+_UNINDENTED = re.compile(r"[\r\n][^\s]")
 _NODE = re.compile(
     r"\S+\t(?P<id>[0-9a-f-]{36}|undefined)\tERROR\t"
     r"(?:Invoke Error|Uncaught Exception|Unhandled Promise Rejection) \t(?P<json>\{.*)",
@@ -115,8 +115,11 @@ def _last_error(events: Sequence[str], request_id: str, kind: str) -> str:
 
 
 def _python(events: Sequence[str], place: int, request_id: str) -> str:
-    found = _PYTHON.match(events[place])
-    if found:
+    head, traced, frames = events[place].rpartition(_TRACEBACK)
+    found = _PYTHON.fullmatch(head)
+    # Behind the runtime's own traceback stand frames only. What a program prints of an error that
+    # it dealt with (`traceback.format_exc()`) ends with the error, at the beginning of a line.
+    if traced and found and not _UNINDENTED.search(frames):
         return f"[ERROR] {found['said']}"
     record = json_record(events[place])
     # logging.exception() in JSON has a message beside the error; the runtime's own record has none.

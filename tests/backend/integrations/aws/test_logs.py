@@ -103,6 +103,13 @@ def test_json_lines(aws: AwsStandIn, config: AwsConfig, status: str, state: str)
     assert _read(config).state == state
 
 
+def test_the_other_forms_end_is_a_print(aws: AwsStandIn, config: AwsConfig) -> None:
+    told = {"requestId": ID, "metrics": {}, "status": "success"}
+    printed = json.dumps({"time": "2026", "type": "platform.report", "record": told})
+    _write(aws, [START, printed, FAILURE, REPORT])
+    assert _read(config).state == "failed"
+
+
 def test_a_second_try_in_another_stream_decides(aws: AwsStandIn, config: AwsConfig) -> None:
     _write(aws, [START, FAILURE, REPORT], [START, "fine now", REPORT])
     call = _read(config)

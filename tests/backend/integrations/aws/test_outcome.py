@@ -86,6 +86,14 @@ GO = '2026/09/14 22:25:42 {"errorMessage":"no such key","errorType":"errorString
     [
         ("python3.13", (PYTHON,), "Lost: no table"),
         ("python3.9", (PYTHON.replace("\n", "\r"),), "Lost: no table"),
+        (  # a message that holds a traceback, of another process
+            "python3.13",
+            (
+                "[ERROR] Lost: it said\nTraceback (most recent call last):\n  File y\nX: 1\n"
+                "Traceback (most recent call last):\n\xa0\xa0File x",
+            ),
+            "Lost: it said",
+        ),
         ("nodejs22.x", (NODE,), "Lost: no table"),
         ("java21", (JAVA,), "fn.H$Lost: no table"),
         ("ruby3.3", RUBY, "F<Lost>: no table"),
@@ -111,6 +119,9 @@ def test_each_runtime_in_its_own_form(runtime: str, events: tuple[str, ...], err
         f'2026Z\t{ID}\tINFO\tInvoke Error \t{{"errorType":"Lost"}}',
         '{"type":"platform.report","record":{"requestId":"x","status":"error"}}',
         "Exception in thread: java.lang.RuntimeException",
+        "[ERROR] no date\nTraceback (most recent call last):\n  File x\nValueError: no date",
+        "[ERROR] Row: no\nTraceback (most recent call last):\n  File x\nValueError: no date\n",
+        "[ERROR] row 5 is no date\nTraceback (most recent call last):\n  File x",
         "INIT_REPORT Init Duration: 1 ms\tPhase: invoke\tStatus: error",
     ],
 )
