@@ -71,9 +71,8 @@ def is_function(text: str) -> bool:
     if not limits.function.fullmatch(text):
         return False
     # "function:f" fits the pattern twice, as the alias f of a function "function", too.
-    return bool(found["place"]) or (
-        found["name"] != "function" and len(found["name"]) <= _NAME_ALONE
-    )
+    twice = found["name"] == "function" and qualifier
+    return bool(found["place"]) or (not twice and len(found["name"]) <= _NAME_ALONE)
 
 
 def is_machine(text: str) -> bool:

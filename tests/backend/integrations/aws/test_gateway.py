@@ -136,6 +136,26 @@ class TestCheckTarget:
         )
         assert aws.starts() == []
 
+    def test_a_dry_run_that_is_not_answered_204_may_have_run_it(
+        self, aws: AwsStandIn, config: AwsConfig
+    ) -> None:
+        aws.add_function("earnings-lambda")
+        with (
+            aws.faults.inject(operation="Invoke", invocation="DryRun", answer="{}"),
+            pytest.raises(OutcomeUnknown, match="answered with 200 instead of 204"),
+        ):
+            Gateway(config).check_target("lambda", "earnings-lambda")
+
+    def test_a_call_that_is_not_answered_202_may_have_begun(
+        self, aws: AwsStandIn, config: AwsConfig
+    ) -> None:
+        aws.add_function("earnings-lambda")
+        with (
+            aws.faults.inject(operation="Invoke", invocation="Event", answer="{}"),
+            pytest.raises(OutcomeUnknown, match="answered with 200 instead of 202"),
+        ):
+            Gateway(config).start_lambda("earnings-lambda", b"{}")
+
     def test_the_right_to_invoke_alone_is_enough(self, aws: AwsStandIn, config: AwsConfig) -> None:
         aws.add_function("earnings-lambda")
         with aws.faults.inject(

@@ -13,8 +13,8 @@ MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:"
 
 @pytest.mark.parametrize(
     "text",
-    ["f", "f:live", "f:7", "f:$LATEST", "f:$LATEST.PUBLISHED", "f:v1.2", ARN, f"{ARN}:v1.2",
-     "123456789012:function:f", "123456789012:function:f:live", "x" * 64,
+    ["f", "function", "f:live", "f:7", "f:$LATEST", "f:$LATEST.PUBLISHED", "f:v1.2", ARN,
+     f"{ARN}:v1.2", "123456789012:function:f", "123456789012:function:f:live", "x" * 64,
      "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f"],
 )  # fmt: skip
 def test_functions(text: str) -> None:
