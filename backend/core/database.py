@@ -206,8 +206,16 @@ def after_close(session: ReadSession, callback: Callable[[], object]) -> None:
     session.info.setdefault("after_close", []).append(callback)
 
 
-#: What SQLite (SQLITE_FULL), PostgreSQL (ENOSPC) and MariaDB (1021, 1114) say.
-_FULL = ("disk is full", "No space left", "Disk full", "' is full")
+#: PostgreSQL's disk_full; MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
+_FULL = frozenset({"53100", 1021, 1114})
+
+
+def _is_full(exc: DBAPIError) -> bool:
+    """Whether the server says, by number, that its disk is full."""
+    said: Any = exc.orig
+    if isinstance(said, sqlite3.Error):
+        return (getattr(said, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
+    return (getattr(said, "pgcode", None) or next(iter(said.args), None)) in _FULL
 
 
 @contextlib.contextmanager
@@ -222,7 +230,7 @@ def _translated(path: str | None = None) -> Iterator[None]:
     except OperationalError as exc:
         log.warning("The state database refused a statement.", reason=str(exc.orig))
         trouble = "is not available right now. Nothing was changed; try again in a moment."
-        if any(words in str(exc.orig) for words in _FULL):
+        if _is_full(exc):
             trouble = "has no room left on its disk. Nothing was changed; make room there."
         raise StateDatabaseDown(f"The portal's own database {trouble}") from exc
     except DBAPIError as exc:

@@ -173,14 +173,23 @@ def test_a_full_disk_is_named(database: Database) -> None:
         assert session.scalars(select(JobLine.line)).all() == []
 
 
+class _DiskFull(Exception):
+    """As psycopg2 tells: the SQLSTATE beside the words."""
+
+    pgcode = "53100"
+
+
 @pytest.mark.parametrize(
-    "said",
+    ("said", "full"),
     [
-        'could not extend file "base/5/16384": No space left on device',
-        "(1021, 'Disk full (/tmp/#sql-1); waiting for someone to free some space')",
-        "(1114, \"The table 'jobs' is full\")",
+        (_DiskFull('could not extend file "base/5/16384": No space left on device'), True),
+        (Exception(1021, "Disk full (/tmp/#sql-1); waiting for someone to free some space"), True),
+        (Exception(1114, "The table 'jobs' is full"), True),
+        (Exception(1205, "Lock wait timeout exceeded"), False),
+        (Exception(), False),
     ],
 )
-def test_servers_whose_disk_is_full_are_understood(said: str) -> None:
-    with pytest.raises(StateDatabaseDown, match="no room left"), core_database._translated():
-        raise OperationalError("INSERT", {}, Exception(said))
+def test_servers_whose_disk_is_full_are_understood_by_number(said: Exception, full: bool) -> None:
+    match = "no room left" if full else "not available"
+    with pytest.raises(StateDatabaseDown, match=match), core_database._translated():
+        raise OperationalError("INSERT", {}, said)
