@@ -61,7 +61,7 @@ class Index:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 said = {
-                    "/simple/demo/": page.encode(),
+                    "/index/demo/": page.encode(),
                     f"/{WHEEL}.metadata": METADATA.encode(),
                     f"/{WHEEL}": wheel,
                 }.get(self.path)
@@ -83,7 +83,7 @@ class Index:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # uv went away
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/simple/"
+        self.url = f"http://127.0.0.1:{self._server.server_port}/index/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
