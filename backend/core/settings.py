@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -225,10 +226,14 @@ class Settings(BaseSettings):
 
     @field_validator("api_allowed_origins", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
-        return value
+    def _origins(cls, value: Any) -> Any:
+        """As browsers send them; one of another form would never match, and nobody would know."""
+        texts = value.split(",") if isinstance(value, str) else value
+        origins = tuple(text.strip().rstrip("/").lower() for text in texts if text.strip())
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s?#@]+", origin):
+                raise ValueError(f"{origin!r} is no origin; one is like https://data.example.com")
+        return origins
 
     @field_validator("second_factor_roles", mode="before")
     @classmethod

@@ -62,8 +62,14 @@ class TestLoadSettings:
         assert load_settings(environ).lambda_region == expected
 
     def test_origins_are_split(self) -> None:
-        settings = load_settings({"PORTAL_API_ALLOWED_ORIGINS": "https://a.org, https://b.org/"})
+        settings = load_settings({"PORTAL_API_ALLOWED_ORIGINS": "https://a.org, https://B.org/"})
         assert settings.api_allowed_origins == ("https://a.org", "https://b.org")
+
+    @pytest.mark.parametrize("text", ["a.org", "https://a.org/path", "https://", "ftp://a.org"])
+    def test_what_no_browser_sends_is_no_origin(self, text: str) -> None:
+        with pytest.raises(SettingsError) as raised:
+            load_settings({"PORTAL_API_ALLOWED_ORIGINS": f"https://a.org,{text}"})
+        assert "is no origin" in str(raised.value.problems)
 
     def test_secrets_do_not_show_in_its_text(self) -> None:
         settings = load_settings({"PORTAL_ADMIN_PASSWORD": "planted-secret"})
