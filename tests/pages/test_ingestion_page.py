@@ -297,6 +297,8 @@ class TestDataHub:
         source = datahub.seed_ingestion_source("Athena hourly", "athena")
         app = open_page(PAGE, role="operator", view="datahub")
         assert "Athena hourly" in _texts(app, "markdown")
+        assert "No schedule" in _texts(app, "markdown")
+        assert "Never run" in _texts(app, "markdown")
         app.button(key=f"ingestion.managed.{source}").click().run()
         assert "Run a DataHub ingestion source" in _texts(app, "markdown")
         app.button(key=f"ingestion.managed.{source}").click().run()

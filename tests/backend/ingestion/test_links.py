@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -155,3 +156,10 @@ class TestRefusals:
     ) -> None:
         with pytest.raises(NotPermitted):
             links.apply(database, actors.operator, mode="put")
+
+
+@pytest.mark.parametrize("name", ["db.a%20b", "db.a b", "db.50%", "db.a+b&c", "数据.表"])
+def test_the_link_names_the_dataset_as_it_is(name: str) -> None:
+    urn = f"urn:li:dataset:(urn:li:dataPlatform:athena,{name},PROD)"
+    query = parse_qs(urlsplit(links.link_url(urn, "dev")).query)
+    assert query["dataset_urn"] == [urn]

@@ -351,3 +351,16 @@ def test_words_of_all_languages_arrive_whole(
     answer = client.post("/api/ingestion/run", headers=token("operator"), json=body)
     assert answer.status_code == 200
     assert aws.starts()[0].payload["reason"] == "späte Datei 数据"
+
+
+def test_a_percent_sign_in_a_datasets_name_stays(
+    client: TestClient, token: Headers, add_rule: AddRule, aws: AwsStandIn
+) -> None:
+    urn = "urn:li:dataset:(urn:li:dataPlatform:athena,db.a%20b%2C50%,PROD)"
+    aws.add_function("f", seconds=60)
+    add_rule("exact", urn, "f")
+    headers = token("operator")
+    answer = client.post("/api/ingestion/run", headers=headers, json={"datasetUrn": urn})
+    assert aws.starts()[0].payload["datasetUrn"] == urn
+    found = client.get("/api/ingestion/runs", headers=headers, params={"datasetUrn": urn}).json()
+    assert [run["runId"] for run in found["items"]] == [answer.json()["runId"]]
