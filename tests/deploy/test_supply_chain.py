@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -91,11 +92,12 @@ class TestTheInstaller:
         done = subprocess.run(
             [
                 ROOT / ".venv" / "bin" / "uv", "pip", "install", "--require-hashes", "--no-config",
-                "--offline", "--no-index", "--no-cache", "--find-links", wheel.parent,
+                "--offline", "--no-index", "--no-cache",
                 "--python", sys.executable, "--target", target, "-r", wheel.parent / "wanted.txt",
             ],
             capture_output=True,
             text=True,
+            env={**os.environ, "UV_FIND_LINKS": str(wheel.parent)},
             check=False,
         )  # fmt: skip
         return done.returncode, done.stderr, (target / "planted.py").exists()
