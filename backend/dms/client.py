@@ -9,8 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Self
 
-from . import config, requests
-from .claims import Claim
+from . import config, recheck, requests
 from .connect import open_transport
 from .context import MountContext
 from .entries import LedgerEntry
@@ -23,14 +22,8 @@ from .errors import (
 )
 from .late import LateReplies, close
 from .ledger import MAX_ACTIVE, Ledger
-from .operations import (
-    LeaseLost,
-    Operations,
-    Response,
-    response,
-    unreadable,
-    verified,
-)
+from .operations import Claim, LeaseLost, Operations, Response, response
+from .recheck import unreadable, verified
 from .records import Busy
 from .requests import MountRequest
 from .schema import Operation
@@ -137,8 +130,8 @@ class DMSClient:
         raises as `mount`; DMSClientException when there is no such operation.
         """
         self._refuse_after_fork()
-        answer, operation = self.operations.settle(
-            operation_id, self._collect, patience=self.config.timeout
+        answer, operation = recheck.settle(
+            self.operations, operation_id, self._collect, patience=self.config.timeout
         )
         if operation.state != "unknown" or request is None:
             return answer

@@ -2,19 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pymysql.constants import CLIENT
 from sqlalchemy import (
     URL,
-    Connection,
-    Dialect,
     Engine,
     ExceptionContext,
-    Executable,
     create_engine,
     event,
 )
@@ -31,61 +26,10 @@ class ValueDoesNotFit(Exception):
         )
 
 
-class Prepared:
-    """A statement in the driver's own words, compiled once. Its parameters are bindparam()s."""
-
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # all have it
-        self.text: str = compiled.string
-        self._given: dict[str, Any] = dict(compiled.params)
-        self._order: list[str] | None = compiled.positiontup
-
-    def bound(self, values: Mapping[str, Any]) -> Any:
-        """The driver's parameters; those that the statement does not have are passed over."""
-        named = {**self._given, **values}
-        if self._order is None:
-            return {name: named[name] for name in self._given}
-        return tuple([named[name] for name in self._order])
-
-
-class Done(NamedTuple):
-    """What a statement did. Rows are as the driver gives them, without SQLAlchemy's types."""
-
-    rows: Sequence[Any]
-    rowcount: int
-
-
-def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> list[Done]:
-    """Execute the statements one after the other; PyMySQL sends them in one packet, for each is a
-    round trip that a mount waits for. The first that fails ends it, with SQLAlchemy's error."""
-    found: list[Done] = []
-    joined = connection.dialect.driver == "pymysql"
-    try:
-        cursor: Any = connection.connection.cursor()
-        for packet in [steps] if joined else [(step,) for step in steps]:
-            values = [prepared.bound(given) for prepared, given in packet]
-            text = ";".join([prepared.text for prepared, _ in packet])
-            cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
-            found.append(_done(cursor))
-            for _ in packet[1:]:
-                cursor.nextset()
-                found.append(_done(cursor))
-        cursor.close()
-    except BaseException as exc:
-        # SQLAlchemy reads no second result, but knows what each error means for the pool.
-        connection.exec_driver_sql("", execution_options={"failed": exc})
-        raise
-    return found
-
-
 def _raise_failed(_cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
     """Where SQLAlchemy executes: what failed in `run` fails here."""
     if failed := context.execution_options.get("failed"):
         raise failed
-
-
-def _done(cursor: Any) -> Done:
-    return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 def open_engine(url: URL) -> Engine:
@@ -147,15 +91,10 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, see _begin
+        connection.isolation_level = None  # BEGIN is ours, see `Ledger`
         for pragma in ("journal_mode=WAL", "busy_timeout=15000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA synchronous=NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        write = connection.get_execution_options().get("ledger_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
 

@@ -7,15 +7,19 @@ them and as scripts written for the original client expect.
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Dialect,
+    Executable,
     Select,
+    event,
     false,
     inspect,
     or_,
@@ -48,6 +52,57 @@ READ_TIMEOUT = 60
 _COLLIDING_SECONDS = 20.0
 
 
+class Prepared:
+    """A statement in the driver's own words, compiled once. Its parameters are bindparam()s."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # all have it
+        self.text: str = compiled.string
+        self._given: dict[str, Any] = dict(compiled.params)
+        self._order: list[str] | None = compiled.positiontup
+
+    def bound(self, values: Mapping[str, Any]) -> Any:
+        """The driver's parameters; those that the statement does not have are passed over."""
+        named = {**self._given, **values}
+        if self._order is None:
+            return {name: named[name] for name in self._given}
+        return tuple([named[name] for name in self._order])
+
+
+class Done(NamedTuple):
+    """What a statement did. Rows are as the driver gives them, without SQLAlchemy's types."""
+
+    rows: Sequence[Any]
+    rowcount: int
+
+
+def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> list[Done]:
+    """Execute the statements one after the other; PyMySQL sends them in one packet, for each is a
+    round trip that a mount waits for. The first that fails ends it, with SQLAlchemy's error."""
+    found: list[Done] = []
+    joined = connection.dialect.driver == "pymysql"
+    try:
+        cursor: Any = connection.connection.cursor()
+        for packet in [steps] if joined else [(step,) for step in steps]:
+            values = [prepared.bound(given) for prepared, given in packet]
+            text = ";".join([prepared.text for prepared, _ in packet])
+            cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
+            found.append(_done(cursor))
+            for _ in packet[1:]:
+                cursor.nextset()
+                found.append(_done(cursor))
+        cursor.close()
+    except BaseException as exc:
+        # SQLAlchemy reads no second result, but knows what each error means for the pool.
+        connection.exec_driver_sql("", execution_options={"failed": exc})
+        raise
+    return found
+
+
+def _done(cursor: Any) -> Done:
+    return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
+
+
 class Ledger:
     """One engine on the ledger's database; safe from many threads."""
 
@@ -74,6 +129,8 @@ class Ledger:
                 "mysql+pymysql://user:password@host:3306/database."
             ) from exc
         self.dialect = self.engine.dialect.name
+        if self.dialect == "sqlite":
+            event.listen(self.engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(ledger_write=True)
         self._operations_ready = False
         self._lock = threading.Lock()
@@ -329,3 +386,9 @@ class Ledger:
             .values(deleted=True, deleted_at=self.now(whole=True), updated_at=self.now(whole=True))
         )
         return True
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A write takes the lock at once: one that read first could not go on to write later."""
+    write = connection.get_execution_options().get("ledger_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

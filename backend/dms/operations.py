@@ -13,36 +13,51 @@ ledger changed) · released (the same, for a dead host) · unknown (it may have 
 """
 
 import logging
-import time
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, column, select, table
+from sqlalchemy.exc import DBAPIError
 
-from . import claims, requests, schema
-from .claims import Claim, Refused
-from .errors import DatabaseException, DMSClientException
+from . import requests, schema
+from .errors import DatabaseException
 from .ledger import Ledger
-from .records import Busy, Found, Records, Step, pair_key
-from .requests import MountRequest, Reply
+from .records import Busy, Entry, Found, Records, Step, pair_key
+from .requests import MountRequest, Reply, counted
 from .schema import Operation, State
+from .shape import Reference
 
 log = logging.getLogger(__name__)
 
 #: Every answer: `{status, error_msg, success_msg, outcome, operation_id}`.
 Response = dict[str, Any]
 
-STILL_OPEN = (
-    "No answer has come. Send the same request again to settle it: servers answer success for "
-    "what is done already."
-)
-BUSY = "An answer has come, but another operation works on the mount; re-check in a moment."
-OVERTAKEN = (
-    "An answer came late ({status}), and operation {newer} came after it, so that it does not say "
-    "what holds now. Send the request that you need now once more to settle it: servers answer "
-    "success for what is done already."
-)
+
+@dataclass(frozen=True)
+class Claim:
+    """The decision.
+
+    send: a message must be sent. shared: the ledger was changed and nothing is to be sent, `said`
+    is the sentence for it. nothing: refused, `said` says why; no record was kept.
+    found: what the ledger held, None when it has to be asked again. change: what is to be written.
+    """
+
+    decision: Literal["send", "shared", "nothing"]
+    operation_id: str
+    said: str = ""
+    found: Found | None = None
+    unresolved: bool = False
+    change: tuple[Step, ...] = ()
+
+
+class Refused(Exception):
+    """Nothing may be sent; `why` is a clause for a person. Rolls the record back."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class LeaseLost(Exception):
@@ -51,10 +66,6 @@ class LeaseLost(Exception):
 
 class _Written(Exception):
     """An earlier try of the same write had succeeded; its answer was lost."""
-
-
-class _Overtaken(Exception):
-    """A newer operation was sent on the pair: its own outcome decides."""
 
 
 class Operations:
@@ -74,11 +85,14 @@ class Operations:
         operation_id = str(uuid.uuid4())
 
         def work(connection: Connection) -> Claim:
-            claims.refuse_unwritable(connection, self.records, request)
+            refuse_unwritable(connection, self.records, request)
             found = self.records.open(
                 connection, request, operation_id, reply_queue=reply_queue, actor=actor
             )
-            return claims.decide(connection, self.records, request, operation_id, found, ask=ask)
+            claim = decide(self.records, request, operation_id, found, ask=ask)
+            if claim.change:
+                self.records.run(connection, *claim.change)
+            return claim
 
         try:
             return self.ledger.write(work, patience=5.0)
@@ -121,9 +135,9 @@ class Operations:
 
     def take_over_expired(self, backup_target_id: str, host: str) -> bool:
         """Turn the record of a vanished owner into `unknown`; True when the pair is free now."""
-        return self._expire(schema.operation.c.pair_lock == pair_key(backup_target_id, host))
+        return self.expire(schema.operation.c.pair_lock == pair_key(backup_target_id, host))
 
-    def _expire(self, which: ColumnElement[bool]) -> bool:
+    def expire(self, which: ColumnElement[bool]) -> bool:
         return self.ledger.write(lambda c: self.records.expire(c, which))
 
     def renew(self, operation_id: str) -> None:
@@ -219,148 +233,135 @@ class Operations:
             lambda c: self.records.store_reply(c, operation_id, said), patience=patience
         )
 
-    # -- unknown outcomes -----------------------------------------------------------------------
-
-    def find(self, operation_id: str) -> Operation:
-        """The operation; raises DMSClientException when there is none."""
-        operation = self.get(operation_id) if self.ledger.has_operations() else None
-        if operation is None:
-            raise DMSClientException(f"There is no operation {operation_id} in this ledger.")
-        return operation
-
     def store(self, correlation_id: str, body: bytes) -> None:
         """Keep a reply with its operation, and with no other."""
         # The record holds its request masked, so the reply is masked by what secrets look like.
         if not self.store_reply(correlation_id, requests.masked_reply(body)):
             log.warning("A reply to nobody's operation was dropped: %s", correlation_id)
 
-    def settle(
-        self, operation_id: str, collect: Callable[[Operation], None], *, patience: float
-    ) -> tuple[Response, Operation]:
-        """Apply what is known by now; the response, and the operation as it stands afterwards.
 
-        collect: stores replies that wait elsewhere. patience: seconds to wait for the pair. Raises
-        DMSClientException when there is no such operation.
-        """
-        operation = self.find(operation_id)
-        if operation.state == "in_flight":
-            if not self._expire(schema.operation.c.operation_id == operation_id):
-                return response(
-                    "unknown", error_msg="The operation is still running.", operation=operation_id
-                ), operation
-            operation = self.find(operation_id)
-        if operation.state == "unknown" and not operation.reply:
-            collect(operation)
-            operation = self.find(operation_id)
-        if operation.state == "unknown":
-            open_still = self._settled_by_reply(operation, patience)
-            if open_still:
-                return response("unknown", error_msg=open_still, operation=operation_id), operation
-            operation = self.find(operation_id)
-        return told(operation), operation
-
-    def _settled_by_reply(self, operation: Operation, patience: float) -> str:
-        """Apply the reply that is stored; "", or the sentence that says why it settles nothing."""
-        reply = requests.parse_reply((operation.reply or "").encode())
-        if not reply:
-            return unreadable(operation.action, operation.host) if operation.reply else STILL_OPEN
-        until = time.monotonic() + min(patience, 30.0)
-        while True:
-            try:
-                if not self._reclaim(operation):
-                    return ""
-                break
-            except _Overtaken as overtaken:
-                return OVERTAKEN.format(status=reply.status, newer=overtaken)
-            except Busy:
-                if time.monotonic() > until:
-                    return BUSY
-                time.sleep(0.1)
-        return self._applied(operation, reply)
-
-    def _reclaim(self, operation: Operation) -> bool:
-        """Lock the pair again; False when the outcome became known meanwhile."""
-
-        def work(connection: Connection) -> bool:
-            if newer := self.records.newer(connection, operation):
-                raise _Overtaken(newer)
-            return self.records.reopen(connection, operation)
-
-        return self.ledger.write(work)
-
-    def _applied(self, operation: Operation, reply: Reply) -> str:
-        request = MountRequest(
-            "mount" if operation.action == "mount" else "unmount",
-            operation.jobid,
-            operation.backup_target_id,
-            operation.host,
-            wire={},
-        )
-        claim = Claim("send", operation.operation_id, unresolved=True)
-        try:
-            self.confirm(request, claim, reply, patience=30.0, known=True)
-        except DatabaseException as exc:
-            if not exc.permanent:
-                raise
-            refused = f"the ledger refuses the row: {exc.message}"
-            self.finish(operation.operation_id, "unknown", refused, patience=30.0)
-            return f"The server answered ({reply.status}), but {refused}"
-        return ""
+# -- what has to happen with a pair that is locked -------------------------------------------------
 
 
-# -- what callers are told -------------------------------------------------------------------------
+def decide(
+    records: Records, request: MountRequest, operation_id: str, found: Found, *, ask: bool
+) -> Claim:
+    """Decide by what the ledger says. ask: the server is asked whatever it says.
+
+    Raises Refused.
+    """
+    held = _relied_on(request, found)
+    mine = any(entry.jobid == request.jobid for entry in held)
+    others = len({entry.jobid for entry in held} - {request.jobid})
+    where, jobs = f"{request.backup_target_id} on {request.host}", counted(others, "other job")
+    # After an unknown outcome the ledger alone proves nothing: ask the server again, which answers
+    # success for what is mounted already.
+    send = Claim("send", operation_id, found=found, unresolved=found.unresolved)
+
+    def shared(note: str, said: str, *change: Step) -> Claim:
+        ended = records.close(operation_id, "shared", note=note)
+        return Claim("shared", operation_id, said, change=(*change, ended))
+
+    if ask:
+        _refuse_disagreement(request, held, mine=mine)
+        return send
+    if request.action == "mount":
+        if found.unresolved or not held:
+            return send
+        if mine:
+            said = f"{where} is already mounted for job {request.jobid}."
+            return shared("already mounted for this job", said)
+        said = f"{where} is already mounted for {jobs}; job {request.jobid} shares it."
+        return shared(f"shared with {jobs}", said, *records.set_mounted(request, found.own))
+    if not mine and (others or not found.unresolved):
+        raise Refused(f"Job {request.jobid} has no active mount of {where}")
+    if not others:
+        return send
+    said = f"Released; {where} stays mounted for {jobs}."
+    return shared(f"still mounted for {jobs}", said, records.clear_mounted(request))
 
 
-def unreadable(action: str, host: str) -> str:
-    """The sentence for an answer that is none, the same whenever it is looked at."""
+def _refuse_disagreement(request: MountRequest, held: list[Entry], *, mine: bool) -> None:
+    """The ledger and the request disagree, as they do when another operation came in between: an
+    unmount for somebody's mount must never be sent."""
+    if request.action == "mount" and not mine:
+        raise Refused(f"The ledger no longer says mounted for job {request.jobid}")
+    if request.action == "unmount" and held:
+        raise Refused(f"The ledger says mounted for job {held[0].jobid} by now")
+
+
+def _relied_on(request: MountRequest, found: Found) -> list[Entry]:
+    """Entries that hold the mount, as far as `request` may rely on them.
+
+    A mount is shared only on rows that leave no doubt: spelt as the request, and not deleted. For
+    an unmount every row counts, deleted ones and those in a spelling that the database takes for
+    the same: a mount under them may be real, and unmounting it could cut a running job. Raises
+    Refused when only another spelling is in the ledger.
+    """
+    mounting = request.action == "mount"
+    exact = [entry for entry in found.held if entry.exact(request)]
+    if mounting and found.twin is not None:
+        raise Refused(_other_spelling(request, found.twin, "already"))
+    if not any(mounting or entry.jobid == request.jobid for entry in exact):
+        for entry in found.held:
+            if mounting or entry.jobid == request.jobid:
+                raise Refused(_other_spelling(request, entry, "mounted"))
+    return [entry for entry in exact if not entry.deleted] if mounting else list(found.held)
+
+
+def _other_spelling(request: MountRequest, entry: Entry, held: str) -> str:
+    asked, found = request.backup_target_id, entry.backup_target_id
+    if found == asked:
+        asked, found = request.host, entry.host
     return (
-        f"The answer of the DMS server on {host} could not be read; whether the {action} happened "
-        "is unknown."
+        f"The ledger has {found!r} {held} for job {entry.jobid} on {entry.host}, and its database "
+        f"takes {asked!r} for the same: use the ledger's spelling, or unmount that one first"
     )
 
 
-def told(operation: Operation) -> Response:
-    """The response that a finished operation stands for."""
-    reply = requests.parse_reply((operation.reply or "").encode())
-    if operation.state == "shared":
-        return response("shared", success_msg=operation.note, operation=operation.operation_id)
-    if operation.state in ("succeeded", "failed"):
-        # The state was read from the whole answer; of its words the record may lack some.
-        return response(
-            "replied",
-            status="success" if operation.state == "succeeded" else "error",
-            error_msg=reply.error_msg if reply else operation.reply or operation.note,
-            success_msg=reply.success_msg if reply else None,
-            operation=operation.operation_id,
-        )
-    if operation.state == "settled":
-        note = f"Its outcome stays unknown, but operation {operation.settled_by} settled the mount."
-        return response("unknown", error_msg=note, operation=operation.operation_id)
-    outcome = "not_delivered" if operation.state == "not_delivered" else "unknown"
-    why = operation.note or f"The operation is {operation.state.replace('_', ' ')}."
-    return response(outcome, error_msg=why, operation=operation.operation_id)
+_NOUNS = {"jobid": "Job", "backup_target_id": "Target", "host": "Host"}
 
 
-#: What servers answer when they had nothing to do (seen: "Already mounted at …", "Target not
-#: mounted at …"); both are successes.
-_ALREADY = {"mount": "already mounted", "unmount": "not mounted"}
+def refuse_unwritable(connection: Connection, records: Records, request: MountRequest) -> None:
+    """Raise Refused for what the ledger would refuse after the server has acted."""
+    ledger_shape = records.ledger.shape
+    values = {
+        "jobid": request.jobid,
+        "backup_target_id": request.backup_target_id,
+        "host": request.host,
+    }
+    for name, text in ledger_shape.texts.items():
+        value = str(values[name])
+        if not text.takes(value):
+            raise Refused(
+                f"The ledger's column {name} has the character set {text.charset}, which cannot "
+                f"hold {value!r}"
+            )
+        if text.length is not None and len(value) > text.length:
+            raise Refused(
+                f"The ledger's column {name} holds {text.length} characters, and this name has "
+                f"{len(value)}"
+            )
+    for reference in ledger_shape.references if request.action == "mount" else ():
+        if not _has_parent(connection, reference, values):
+            what = ", ".join(f"{_NOUNS[name]} {values[name]}" for name in reference.columns)
+            raise Refused(f"{what} is not in {reference.table}, and the ledger requires it")
 
 
-def verified(answer: Response, action: str = "") -> Response:
-    """The response of a verification: what it proves about ledger and host."""
-    said = (answer["success_msg"] or "").lower()
-    if answer["outcome"] != "replied" or answer["status"] != "success":
-        verdict, finding = "unsettled", "Nothing is proven: " + (answer["error_msg"] or "no answer")
-    elif _ALREADY[action] in said:
-        verdict = "agreed"
-        finding = f"Ledger and host agree: {'mounted' if action == 'mount' else 'not mounted'}."
-    elif action == "mount":
-        verdict = "host_corrected"
-        finding = "The host was wrong: it had lost the mount, and has mounted it again."
-    else:
-        verdict = "host_corrected"
-        finding = "The host was wrong: it still held a mount of nobody, and has unmounted it."
-    return {**answer, "verdict": verdict, "finding": finding}
+def _has_parent(connection: Connection, reference: Reference, values: Mapping[str, object]) -> bool:
+    """Whether a foreign key of the ledger holds; True where this user may not read it."""
+    parent = table(reference.table, *map(column, reference.referred), schema=reference.schema)
+    query = select(parent.c[reference.referred[0]]).limit(1)
+    for referred, name in zip(reference.referred, reference.columns, strict=True):
+        query = query.where(parent.c[referred] == values[name])
+    try:
+        with connection.begin_nested():
+            return connection.execute(query).first() is not None
+    except DBAPIError:  # the ledger's own answer decides
+        return True
+
+
+# -- what callers are told -------------------------------------------------------------------------
 
 
 def response(

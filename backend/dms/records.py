@@ -28,8 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from . import schema
-from .engine import Done, Prepared, run
-from .ledger import Ledger
+from .ledger import Done, Ledger, Prepared, run
 from .requests import MountRequest
 from .schema import COLUMNS, Operation, State
 

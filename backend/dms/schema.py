@@ -32,7 +32,7 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
 
 LEDGER_NAME = "backup_target_mount_ledger"
 OPERATION_NAME = "dms_operation"
@@ -92,8 +92,14 @@ def spelling(dialect: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(func.convert(column.op("USING")(literal_column("utf8mb4"))), LargeBinary)
 
 
-#: Naive UTC with microseconds where the database can.
-_MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+class _Moment(DateTime):
+    """Naive UTC with microseconds, also in MySQL; its own type would cost each import 20 ms."""
+
+
+@compiles(_Moment, "mysql", "mariadb")
+def _datetime6(_type: _Moment, _compiler: Any, **_more: Any) -> str:
+    return "DATETIME(6)"
+
 
 ledger = Table(
     LEDGER_NAME,
@@ -143,7 +149,7 @@ operation = Table(
     Column("operation_id", String(64), nullable=False, unique=True),
     # sha256 of (target, host) while the operation runs, NULL afterwards: the lock itself
     Column("pair_lock", String(64), unique=True),
-    Column("lease_until", _MOMENT),
+    Column("lease_until", _Moment),
     Column("owner", String(255), nullable=False),
     Column("actor", String(255)),
     Column("action", String(16), nullable=False),
@@ -155,12 +161,12 @@ operation = Table(
     Column("request", Text, nullable=False),
     Column("reply_queue", String(255)),
     Column("reply", Text),
-    Column("reply_at", _MOMENT),
+    Column("reply_at", _Moment),
     Column("replies", Integer, nullable=False, server_default=text("0")),
     Column("note", Text),
     Column("settled_by", String(64)),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("finished_at", _MOMENT),
+    Column("created_at", _Moment, nullable=False),
+    Column("finished_at", _Moment),
     Index("ix_dms_operation_pair", "backup_target_id", "host", "state"),
     Index("ix_dms_operation_job", "jobid", "backup_target_id"),
     Index("ix_dms_operation_state", "state", "id"),

@@ -16,7 +16,8 @@ from backend.core.settings import get_settings
 from backend.dms import requests
 from backend.dms.client import DMSClient
 from backend.dms.errors import RequestValidationException
-from backend.dms.operations import Response, verified
+from backend.dms.operations import Response
+from backend.dms.recheck import verified
 from backend.dms.requests import MountRequest
 from backend.jobs.enqueue import enqueue
 from backend.mounts import explorer, frozen, ledger_repository, sealed_requests, settings, targets

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from backend.dms import claims
+from backend.dms import operations
 from backend.dms.client import DMSClient
 from backend.dms.operations import Operations
 from backend.dms.pika_channel import Request
@@ -41,7 +41,7 @@ def arrange(step: str) -> None:
     if step == "before the claim":
         Operations.claim = before(Operations.claim)  # type: ignore[method-assign]
     elif step == "while deciding":
-        claims.decide = before(claims.decide)
+        operations.decide = before(operations.decide)
     elif step == "after the claim":
         Operations.claim = after(Operations.claim)  # type: ignore[method-assign]
     elif step == "after the look":

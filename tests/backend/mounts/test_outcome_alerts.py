@@ -11,7 +11,7 @@ from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.alerts import Alert
 from backend.core.database import Database
-from backend.dms import operations, schema
+from backend.dms import recheck, schema
 from backend.dms.ledger import Ledger
 from backend.dms.schema import Operation, State
 from backend.jobs import alerts as job_alerts
@@ -65,7 +65,7 @@ def test_every_state_of_an_operation_is_in_the_table() -> None:
 def test_what_is_said_of_the_job_that_did_it(
     database: Database, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = operations.told(_operation(state))
+    answer = recheck.told(_operation(state))
     monkeypatch.setattr(actions, "run_submitted", lambda *_, **__: answer)
     with database.write() as session:
         job_id = enqueue(session, SYSTEM, "mounts.operate", {"request_id": 1}, subject="mount")
