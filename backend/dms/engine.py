@@ -26,12 +26,6 @@ class ValueDoesNotFit(Exception):
         )
 
 
-def _raise_failed(_cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
-    """Where SQLAlchemy executes: what failed in `run` fails here."""
-    if failed := context.execution_options.get("failed"):
-        raise failed
-
-
 def open_engine(url: URL) -> Engine:
     """A pool whose sessions speak UTC; drivers' refusals of a value raise ValueDoesNotFit."""
     backend = url.get_backend_name()
@@ -44,7 +38,6 @@ def open_engine(url: URL) -> Engine:
         arguments = {"connect_timeout": 10, "options": "-c timezone=UTC"}
         engine = _pool(url, connect_args=arguments)
     event.listen(engine, "handle_error", _refuse_unusable_values)
-    event.listen(engine, "do_execute", _raise_failed)
     return engine
 
 

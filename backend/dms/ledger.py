@@ -103,6 +103,12 @@ def _done(cursor: Any) -> Done:
     return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
+def _raise_failed(_cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
+    """Where SQLAlchemy executes: what failed in `run` fails here."""
+    if failed := context.execution_options.get("failed"):
+        raise failed
+
+
 class Ledger:
     """One engine on the ledger's database; safe from many threads."""
 
@@ -129,6 +135,7 @@ class Ledger:
                 "mysql+pymysql://user:password@host:3306/database."
             ) from exc
         self.dialect = self.engine.dialect.name
+        event.listen(self.engine, "do_execute", _raise_failed)
         if self.dialect == "sqlite":
             event.listen(self.engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(ledger_write=True)
