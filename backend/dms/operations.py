@@ -53,11 +53,7 @@ class Claim:
 
 
 class Refused(Exception):
-    """Nothing may be sent; `why` is a clause for a person. Rolls the record back."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    """Nothing may be sent: a clause for a person. Rolls the record back."""
 
 
 class LeaseLost(Exception):
@@ -97,7 +93,7 @@ class Operations:
         try:
             return self.ledger.write(work, patience=5.0)
         except Refused as refused:
-            return Claim("nothing", operation_id, refused.why)
+            return Claim("nothing", operation_id, str(refused))
         except Busy:
             # A commit whose answer was lost may have left our own lock; nothing was sent under it.
             own = self.get(operation_id)

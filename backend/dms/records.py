@@ -16,6 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     bindparam,
+    false,
     func,
     insert,
     literal_column,
@@ -334,15 +335,15 @@ class Records:
             "backup_target_id": bindparam("target"),
         }
         made |= {"host": bindparam("host"), "created_at": now, "updated_at": now}
-        made |= {"mounted": literal_column(self._yes), "deleted": literal_column(self._no)}
+        made |= {"mounted": true(), "deleted": false()}
         return insert(self.ledger.shape.table).inline().values(made)
 
     def _revive(self) -> Any:
         has_id = self.ledger.shape.has_id
         which = [self.ledger.t.id == bindparam("entry")] if has_id else self._mine()
         changed: dict[str, Any] = {
-            "mounted": literal_column(self._yes),
-            "deleted": literal_column(self._no),
+            "mounted": true(),
+            "deleted": false(),
         }
         changed |= {"deleted_at": null(), "updated_at": self.ledger.now(whole=True)}
         return update(self.ledger.shape.table).where(*which).values(changed)
@@ -354,20 +355,12 @@ class Records:
     def _clear(self) -> Any:
         mounted = self.ledger.shape.flag("mounted", True)
         changed: dict[str, Any] = {
-            "mounted": literal_column(self._no),
+            "mounted": false(),
             "updated_at": self.ledger.now(whole=True),
         }
         return update(self.ledger.shape.table).where(*self._mine(), mounted).values(changed)
 
     # -- parts -----------------------------------------------------------------------------------
-
-    @property
-    def _yes(self) -> str:
-        return "true" if self.ledger.dialect == "postgresql" else "1"
-
-    @property
-    def _no(self) -> str:
-        return "false" if self.ledger.dialect == "postgresql" else "0"
 
     def _same(self, held: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """As `schema.exactly`, for the parameter `name`."""
