@@ -18,6 +18,8 @@ DIALECTS = {"mysql": mysql.dialect, "postgresql": postgresql.dialect, "sqlite": 
 def script(table: Table, dialect: str) -> str:
     """CREATE statements of `table` for "mysql", "postgresql" or "sqlite"."""
     target = DIALECTS[dialect]()
+    if table is schema.operation:
+        schema.made_for_mysql(table)
     statements = [str(CreateTable(table).compile(dialect=target)).strip()]
     indexes = sorted(table.indexes, key=lambda i: str(i.name))
     statements += [str(CreateIndex(i).compile(dialect=target)).strip() for i in indexes]

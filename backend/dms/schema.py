@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     and_,
     cast,
+    event,
     false,
     func,
     literal,
@@ -39,7 +40,8 @@ OPERATION_NAME = "dms_operation"
 
 metadata = MetaData()
 
-#: Our own table compares bytes: names differ by case.
+#: Our own table compares bytes: names differ by case. It gets these words when it is made: to check
+#: them SQLAlchemy loads the whole dialect, which every import would pay for.
 MYSQL_TABLE: dict[str, Any] = {
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
@@ -171,8 +173,13 @@ operation = Table(
     Index("ix_dms_operation_job", "jobid", "backup_target_id"),
     Index("ix_dms_operation_state", "state", "id"),
     Index("ix_dms_operation_host", "host", "id"),
-    **MYSQL_TABLE,
 )
+
+
+@event.listens_for(operation, "before_create")
+def made_for_mysql(table: Table, *_arguments: Any, **_more: Any) -> None:
+    table.kwargs.update(MYSQL_TABLE)
+
 
 State = Literal[
     "in_flight",
