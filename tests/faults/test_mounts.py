@@ -30,10 +30,12 @@ from tests.fixtures.mounts import add_environment
 JOB = "mount"
 
 
+#: What is waited for in vain; who answers has all the time that a busy machine needs.
+NEVER = ("hanging", "slow")
+
+
 @pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DMS_REQUEST_TIMEOUT", "1")
-    monkeypatch.setattr(ledgers, "READ_TIMEOUT", 1)
+def _forget() -> Iterator[None]:
     yield
     mount_settings.forget_ledgers()
     explorer.forget_counts()
@@ -62,9 +64,15 @@ def mount(database: Database, actors: SimpleNamespace) -> tuple[str, str]:
 
 @pytest.mark.parametrize("fault", faults(JOB, "RabbitMQ"))
 def test_rabbitmq(
-    database: Database, actors: SimpleNamespace, tmp_path: Path, note: Note, fault: str
+    database: Database,
+    actors: SimpleNamespace,
+    tmp_path: Path,
+    note: Note,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
 ) -> None:
     ledger_url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    monkeypatch.setenv("DMS_REQUEST_TIMEOUT", "1" if fault in NEVER else "60")
     with BadServer() as server:
         port = closed_port() if fault == "refused" else server.port
         if fault != "refused":
@@ -78,14 +86,22 @@ def test_rabbitmq(
 
 
 @pytest.mark.parametrize("fault", [f for f in faults(JOB, "Ledger") if f != "slow"])
-def test_ledger(database: Database, actors: SimpleNamespace, note: Note, fault: str) -> None:
+def test_ledger(
+    database: Database,
+    actors: SimpleNamespace,
+    note: Note,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    patience = 1 if fault in NEVER else 60
+    monkeypatch.setattr(ledgers, "READ_TIMEOUT", patience)
     broker = f"memory://{uuid.uuid4().hex}"
     responder = MemoryResponder(broker)
     with BadServer() as server:
         port = closed_port() if fault == "refused" else server.port
         if fault != "refused":
             server.behave = RAW["ledger"][fault]
-        url = f"mysql+pymysql://u:{SECRET}@127.0.0.1:{port}/dms?connect_timeout=1"
+        url = f"mysql+pymysql://u:{SECRET}@127.0.0.1:{port}/dms?connect_timeout={patience}"
         add_environment(database, ledger_url=url, broker_url=broker)
         stored, sees = mount(database, actors)
     responder.stop()
@@ -94,8 +110,13 @@ def test_ledger(database: Database, actors: SimpleNamespace, note: Note, fault: 
 
 
 def test_a_slow_ledger(
-    database: Database, actors: SimpleNamespace, postgres_url: str, note: Note
+    database: Database,
+    actors: SimpleNamespace,
+    postgres_url: str,
+    note: Note,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("DMS_REQUEST_TIMEOUT", "60")
     parsed = make_url(postgres_url)
     broker = f"memory://{uuid.uuid4().hex}"
     responder = MemoryResponder(broker)

@@ -95,6 +95,25 @@ def test_stop_ends_children_too(tmp_path: Path):
     assert not _alive(pid)
 
 
+def test_a_port_is_given_to_one_process_of_the_suite_at_a_time(monkeypatch):
+    """Also while nobody listens on it: a server that is started again finds it free."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("names that end with their process are Linux's")
+    ask = "from tests.fixtures import processes; print(processes.free_port()); input()"
+    command = [sys.executable, "-c", ask]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        port = int(other.stdout.readline())
+        monkeypatch.setattr(processes, "_PORTS", [port] * 200)
+        with pytest.raises(ServerUnavailable, match="no free port"):
+            processes.free_port()
+        other.communicate("\n")
+    assert processes.free_port() == port
+    with pytest.raises(ServerUnavailable, match="no free port"):  # nor to this one twice
+        processes.free_port()
+
+
 def test_a_missing_server_is_a_failure_in_ci(monkeypatch):
     monkeypatch.setattr(processes, "IN_CI", True)
     with pytest.raises(pytest.fail.Exception, match="RabbitMQ is not available: none here"):

@@ -118,7 +118,7 @@ class TestRabbitMQ:
         owner = RabbitMQServer.launch(plugins=("rabbitmq_management",))
         try:
             lent = RabbitMQServer(owner.host, owner.port, owner.user, owner.password)
-            lent.management_port = owner.port + 1
+            lent.management_port = owner.management_port
             name = lent.take_vhost()
             assert name != "/"
             lent.connect(name).close()

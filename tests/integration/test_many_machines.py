@@ -80,7 +80,7 @@ def workers(portals: list[Portal]) -> Iterator[list["subprocess.Popen[bytes]"]]:
     for process in started:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ class TestSandboxProcess:
         assert portal.stdout.readline().strip().isdigit()
         assert _listens(f"127.0.0.1:{port}")
         portal.send_signal(signal.SIGKILL)
-        portal.wait(10)
+        portal.wait(60)
         portal.stdout.close()
         deadline = time.monotonic() + 60
         while _listens(f"127.0.0.1:{port}"):

@@ -67,7 +67,7 @@ def start_worker(shared: Database, data_dir: Path) -> Iterator[Start]:
     for process in started:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        process.wait(10)
+        process.wait(60)
     log.close()
 
 
@@ -101,7 +101,7 @@ class TestWorkers:
         job_id = _queue(shared, "test.steps", file=str(file), count=60)
         _wait_for(lambda: file.exists() and len(file.read_text().splitlines()) >= 5, "5 steps")
         first.kill()
-        first.wait(10)
+        first.wait(60)
         fall_silent(shared)
         start_worker()
         assert service.wait(shared, job_id, timeout=90).state == "succeeded"
@@ -117,7 +117,7 @@ class TestWorkers:
         job_id = _queue(shared, "test.once", file=str(file))
         _wait_for(lambda: file.exists() and file.read_text() != "", "the job starts")
         first.kill()
-        first.wait(10)
+        first.wait(60)
         fall_silent(shared)
         recovery.recover(shared)
         view = _get(shared, job_id)

@@ -4,7 +4,12 @@ import time
 
 import pytest
 
-from backend.core.errors import OutcomeUnknown, UpstreamError, UpstreamUnavailable
+from backend.core.errors import (
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig, from_connection
 from backend.integrations.aws.errors import (
@@ -259,14 +264,12 @@ class TestAssumeRole:
         monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)
         role = "arn:aws:iam::123456789012:role/slow"
         config = from_connection(aws.settings() | {"role_arn": role}, aws.secrets())
-        begun = time.monotonic()
-        with (
+        with (  # boto3's own patience is a minute: it would see the answer
             aws.faults.inject(operation="AssumeRole", latency=6.0),
-            pytest.raises(UpstreamError),
+            pytest.raises(UpstreamTimeout, match="not answered in time"),
         ):
             Gateway(config).check_target("lambda", "f")
         clients.forget()
-        assert time.monotonic() - begun < 30  # boto3's own patience is minutes
 
 
 def test_names_are_read_from_arns() -> None:
