@@ -68,7 +68,12 @@ class Client(SimpleNamespace):
 async def _serving() -> AsyncIterator[Served]:
     served = Served()
     config = uvicorn.Config(
-        served.app, ws="websockets-sansio", lifespan="off", interface="asgi3", log_config=None
+        served.app,
+        ws="websockets-sansio",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        timeout_keep_alive=int(NEVER),  # a machine that stands still for 5 s ends no test
     )
     config.load()
     guard = heads.bounded(config.http_protocol_class)
