@@ -37,7 +37,7 @@ class TestRogueServer:
     def test_the_stand_in_gets_a_file_from_a_client_that_allows_it(self, file: Path) -> None:
         with RogueMySQL(str(file)) as rogue:
             client = pymysql.connect(
-                host="127.0.0.1", port=rogue.port, user="u", local_infile=True, read_timeout=2
+                host="127.0.0.1", port=rogue.port, user="u", local_infile=True, read_timeout=60
             )
             with pytest.raises(pymysql.err.Error):
                 client.query("SELECT 1")
