@@ -1,5 +1,5 @@
 """What the face costs in a real browser, on a sandbox: what jumps while a page is first loaded, how
-many keys each job takes from the Overview, and a page switch against Streamlit's hello app.
+many keys three jobs take from the Overview, and a page switch against Streamlit's hello app.
 
     python -m benchmarks.face [rounds]
 """
@@ -29,7 +29,7 @@ WATCH = """
   }).observe({type: "layout-shift", buffered: true})
 """
 #: Presses that each job took when it was first measured; promised is half.
-BEFORE = {"test": 31, "sync": 97, "mount": 38, "unmount": 67, "tokenize": 47, "ingest": 35}
+BEFORE = {"test": 31, "sync": 97, "mount": 38}
 MOST_STOPS = 150
 
 
@@ -129,12 +129,15 @@ class Keys:
         self.pressed += 1
 
     def go(self, letters: str, title: str) -> None:
-        """To a page by the search, with as few letters as find it."""
+        """To a page by the search, with as few letters as make it the first that is found."""
         self.press("Control+k")
         self.page.get_by_role("dialog").get_by_label("Search").wait_for()
         self.page.wait_for_timeout(500)
         for letter in letters:
             self.press(letter)
+        self.page.wait_for_timeout(500)
+        found = self.page.get_by_role("dialog").get_by_role("button", name=title, exact=True)
+        self.reach(found)
         self.press("Enter")
         self.page.get_by_role("heading", level=1, name=title, exact=True).wait_for()
         settle(self.page)
@@ -182,56 +185,20 @@ def _mount(keys: Keys) -> None:
     keys.reach(dialog.get_by_role("combobox", name=re.compile("Target")))
     page.keyboard.type("s3-prod-eu")
     keys.press("Enter")
-    keys.reach(dialog.get_by_label("Host"))
-    page.keyboard.type("compute-07")
     keys.reach(dialog.get_by_label("Job id"))
     page.keyboard.type("515151")
+    keys.reach(dialog.get_by_label("Host"))
+    page.keyboard.type("compute-07")
     keys.press("Enter")
     keys.reach(dialog.get_by_role("button", name="Mount", exact=True))
     keys.press("Enter")
     keys.done("mounted successfully")
 
 
-def _unmount(keys: Keys) -> None:
-    keys.go("moun", "Mounts")
-    _open_first_row(keys)
-    keys.do(re.compile("^Unmount"))
-    keys.page.get_by_role("dialog").last.wait_for()
-    settle(keys.page)
-    keys.do("Unmount")
-    keys.done("unmounted successfully")
-
-
-def _tokenize(keys: Keys) -> None:
-    keys.go("tok", "Tokenization")
-    _open_first_row(keys)
-    keys.do(re.compile(r"Tokenize [\d,]+ rows"))
-    keys.do("Tokenize now")
-    keys.done("rows were changed.")
-
-
-def _ingest(keys: Keys) -> None:
-    keys.go("ing", "Ingestion")
-    _open_first_row(keys)
-    keys.do(re.compile("^(Run|Start)"))
-    keys.do("Start the run")
-    keys.done("AWS accepted run")
-
-
-def _open_first_row(keys: Keys) -> None:
-    keys.reach(keys.page.get_by_test_id("stDataFrame").first)
-    for key in ("ArrowDown", "Shift+Space"):
-        keys.press(key)
-    settle(keys.page)
-
-
 JOBS: dict[str, Callable[[Keys], None]] = {
     "test": _test,
     "sync": _sync,
     "mount": _mount,
-    "unmount": _unmount,
-    "tokenize": _tokenize,
-    "ingest": _ingest,
 }
 
 
