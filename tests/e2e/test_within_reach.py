@@ -149,9 +149,10 @@ def test_nothing_jumps_while_a_page_is_loaded(lived_in: Portal, page: Page, addr
     other.add_init_script(PATIENT_FIRST_FRAME)
     open_at(other, lived_in.url + address)
     other.evaluate(TWO_FRAMES)
-    shift = sum(other.evaluate("window.shifts"))
+    # Each by itself: into how many frames the rest is divided depends on the machine.
+    largest = max(other.evaluate("window.shifts"), default=0)
     other.close()
-    assert shift <= SHIFT
+    assert largest <= SHIFT
 
 
 @dataclass
