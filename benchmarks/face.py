@@ -106,12 +106,14 @@ def _switch(page: Any, title: str) -> float:
 def keyboard(page: Any, portal: Portal) -> None:
     """Every key counts once, also each letter that is typed to find a page, but not what is filled
     in: a job's number has to be typed by any means."""
+    from playwright.sync_api import TimeoutError
+
     for name, job in JOBS.items():
         _open(page, portal.url)
         keys = Keys(page)
         try:
             job(keys)
-        except AssertionError as exc:
+        except (AssertionError, TimeoutError) as exc:
             print(f"keys of {name}: not done after {keys.pressed}: {str(exc)[:200]}")
             continue
         _servers.line(f"keys of {name}", keys.pressed, BEFORE[name], "keys", "at most 0.5")
