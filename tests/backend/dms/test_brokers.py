@@ -143,7 +143,7 @@ class TestErrors:
         ("exc", "kind"),
         [
             (TimeoutError(), "timeout"),
-            (ConnectionRefusedError(), "unavailable"),
+            (ConnectionRefusedError(), "nobody"),
             (socket.gaierror(), "unavailable"),
             (ssl.SSLError("bad certificate"), "unavailable"),
             (pika.exceptions.ConnectionBlockedTimeout(), "timeout"),
