@@ -54,10 +54,12 @@ def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its
 def _press_star(page: "Page", table: "Locator", *, row: int) -> None:
     """The button of the first column: the table is a canvas, so the pointer looks for it."""
     cursor = "([x, y]) => getComputedStyle(document.elementFromPoint(x, y)).cursor"
+    rows = table.locator("tr").count()
     deadline = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < deadline:
         box = place(table)
-        at = [box["x"] + 20, box["y"] + 35 * (row + 0.5)]  # a header and rows of 35 pixels
+        # Above the middle: the last row may have a scroll bar at its lower edge.
+        at = [box["x"] + 20, box["y"] + box["height"] / rows * (row + 0.4)]
         page.mouse.move(at[0] + 1, at[1])
         page.mouse.move(*at)
         page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
