@@ -47,7 +47,7 @@ def test_old_jobs_and_runs_leave_for_archives(database: Database) -> None:
             update(TokenizationRun).where(TokenizationRun.id == 3).values(rows_updated=5)
         )
     removed = _clean(database)
-    assert {"jobs", "ingestion_runs", "tokenization_runs"} == set(removed)
+    assert {"audit_events", "jobs", "ingestion_runs", "tokenization_runs"} == set(removed)
     with database.read() as session:
         for table, days in ((Job, 365), (IngestionRun, 730), (TokenizationRun, 730)):
             query = select(table.id).where(table.created_at < _ago(days))
