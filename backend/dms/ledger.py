@@ -87,20 +87,17 @@ def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> l
             values = [prepared.bound(given) for prepared, given in packet]
             text = ";".join([prepared.text for prepared, _ in packet])
             cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
-            found.append(_done(cursor))
-            for _ in packet[1:]:
-                cursor.nextset()
-                found.append(_done(cursor))
+            for number in range(len(packet)):
+                if number:
+                    cursor.nextset()
+                rows = cursor.fetchall() if cursor.description else ()
+                found.append(Done(rows, cursor.rowcount))
         cursor.close()
     except BaseException as exc:
         # SQLAlchemy reads no second result, but knows what each error means for the pool.
         connection.exec_driver_sql("", execution_options={"failed": exc})
         raise
     return found
-
-
-def _done(cursor: Any) -> Done:
-    return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 def _raise_failed(_cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
@@ -174,8 +171,8 @@ class Ledger:
         """Run `work` in one transaction; repeated after a deadlock.
 
         patience: for how many seconds what passes is waited for: a database that is away, fails
-        over and is read-only meanwhile, or is full. `work` must
-        recognise its own earlier success: a commit whose answer was lost is repeated too.
+        over and is read-only meanwhile, or is full. `work` must recognise its own earlier success:
+        a commit whose answer was lost is repeated too.
         """
         started = time.monotonic()
         for attempt in range(1, 1_000_000):
