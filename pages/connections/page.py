@@ -1,10 +1,13 @@
 """Describe environments, connect them to their systems, and test that the connections work."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from backend.connections import checklist, environments, health, service, testing
-from backend.connections.schemas import EnvironmentView
+from backend.connections.schemas import EnvironmentView, TestResult
 from backend.core.access import Permission
+from backend.core.errors import PortalError
 from pages.connections import (
     checklist_view,
     chooser,
@@ -14,8 +17,8 @@ from pages.connections import (
     matrix,
     test_results,
 )
-from pages.shared import filters, waiting
-from pages.shell import calls, flash, guard, head
+from pages.shared import beside, filters, waiting
+from pages.shell import calls, errors, flash, guard, head
 from pages.shell.errors import escape
 
 _RESULTS = "connections.results"
@@ -26,14 +29,15 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
     choice, test, manage, add = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
     with choice:
         environment = chooser.environment_of(known)
-    if may_test and test.button(
-        "Test all", key="connections.test_all", icon=":material/network_check:", width="stretch"
-    ):
-        with st.spinner("Testing every connection; this takes 10 seconds at most …"):
-            found = calls.run(testing.run_all, environment=environment.name)
-        if found is not None:
-            st.session_state[_RESULTS] = (environment.name, found)
-            st.rerun()  # what stands above was drawn before
+    if may_test:
+        test.button(
+            "Test all",
+            key="connections.test_all",
+            icon=":material/network_check:",
+            width="stretch",
+            on_click=_test_all,
+            args=(environment,),
+        )
     if not admin:
         return environment
     with manage.popover(
@@ -52,10 +56,25 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
     return environment
 
 
+def _test_all(environment: EnvironmentView) -> None:
+    beside.begin(_RESULTS, environment.name, _tests(environment))
+
+
+def _tests(environment: EnvironmentView) -> Callable[[], tuple[TestResult, ...]]:
+    return calls.bound(testing.run_all, environment=environment.name)
+
+
 def all_results(environment: EnvironmentView) -> None:
     """The results of the last "Test all", until they are put away."""
-    name, found = st.session_state.get(_RESULTS, ("", ()))
-    if name != environment.name:
+    if not beside.is_about(_RESULTS, environment.name):
+        return
+    asked = beside.ask(_RESULTS, environment.name, _tests(environment))
+    if asked is None:
+        return
+    try:
+        found = asked.result()
+    except PortalError as exc:
+        errors.show(exc)
         return
     with st.container(border=True):
         ok = sum(item.ok for item in found)
@@ -91,6 +110,7 @@ if actor.may(Permission.CLIENT_INFO_READ):
 environment = chooser.wanted(known)
 jobs = calls.read(checklist.checklist, environment=environment.name)
 first = checklist_view.draw(environment, jobs, admin=may_write)
+beside.wait_for(_RESULTS)  # the matrix shows it, too
 with st.expander("All connections of all environments") if first else st.container():
     matrix.draw(calls.read(health.overview))
 environment = toolbar(known, may_test=may_test, admin=may_write)

@@ -37,6 +37,7 @@ class Asked:
     def __init__(self, about: Hashable, function: Callable[[], Any]) -> None:
         self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
         self.began = self.looked = time.monotonic()
+        self.waited_for = False
         with _lock:
             _under_way.add(self)
         context = copy_context()
@@ -71,10 +72,8 @@ def ask(
     """
     asked: Asked | None = st.session_state.get(key)
     if asked is None or again or asked.about != about:
-        _stop_the_forgotten(asked)
-        asked = st.session_state[key] = Asked(about, function)
-        with st.spinner("Asking …"):
-            wait([asked.answer], timeout=AT_ONCE)
+        asked = begin(key, about, function)
+    wait_for(key)
     if asked.stop.asked:
         st.caption(":material/stop_circle: Stopped before it had an answer.")
     elif asked.answer.done():
@@ -82,6 +81,24 @@ def ask(
     else:
         _live(key)
     return None
+
+
+def begin(key: str, about: Hashable, function: Callable[[], Any]) -> Asked:
+    """Ask without drawing anything: for a button's `on_click`, which is called before all else. A
+    page's script ends at the next thing it draws when the browser sends something else, and what
+    it was about to show of the click would be lost."""
+    _stop_the_forgotten(st.session_state.get(key))
+    asked = st.session_state[key] = Asked(about, function)
+    return asked
+
+
+def wait_for(key: str) -> None:
+    """Give what was asked just now a moment, so that what is drawn next knows the answer."""
+    asked: Asked | None = st.session_state.get(key)
+    if asked is not None and not asked.waited_for:
+        asked.waited_for = True
+        with st.spinner("Asking …"):
+            wait([asked.answer], timeout=AT_ONCE)
 
 
 def is_about(key: str, about: Hashable) -> bool:

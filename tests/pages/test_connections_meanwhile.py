@@ -1,0 +1,40 @@
+"""Whatever else is pressed while every connection is tested: its results are shown."""
+
+import threading
+
+import pytest
+
+from backend.connections import probing
+from backend.connections.schemas import ConnectionConfig, TestResult
+from pages.shared import beside
+from tests.fixtures.pages import OpenPage
+from tests.pages.test_connections_page import PAGE, texts
+
+
+def test_results_of_all_survive_another_click(
+    open_page: OpenPage,
+    prod: None,
+    probed: list[ConnectionConfig],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers, let_go, ended = probing.run, threading.Event(), threading.Event()
+
+    def slow(config: ConnectionConfig, **more: object) -> TestResult:
+        assert let_go.wait(60)
+        try:
+            return answers(config, deadline=10, **more)  # type: ignore[arg-type]
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(probing, "run", slow)
+    monkeypatch.setattr(beside, "AT_ONCE", 0.0)
+    app = open_page(PAGE)
+    app.button(key="connections.test_all").click().run()
+    assert "connections work" not in texts(app)
+    app.radio(key="connections.kind").set_value("datahub").run()
+    assert probed == []  # it goes on
+    let_go.set()
+    assert ended.wait(60)
+    app.session_state["connections.results"].answer.result(60)
+    app.run()
+    assert "**1 of 1 connections work**" in texts(app)
