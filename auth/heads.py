@@ -23,9 +23,29 @@ _ANSWER = (
 )
 
 
+class _Unended:
+    """The connections of each address whose head has not ended, the longest open one first."""
+
+    def __init__(self) -> None:
+        self._of: defaultdict[str, dict[Any, float]] = defaultdict(dict)
+
+    def add(self, address: str, connection: Any, now: float) -> None:
+        """Ends the address's oldest where it has too many."""
+        if len(self._of[address]) >= OF_AN_ADDRESS:
+            oldest, since = next(iter(self._of[address].items()))
+            if now - since >= GRACE:
+                oldest.end()
+        self._of[address][connection] = now
+
+    def remove(self, address: str, connection: Any) -> None:
+        self._of[address].pop(connection)
+        if not self._of[address]:
+            del self._of[address]
+
+
 def bounded(protocol: Any) -> Any:
     """uvicorn's HTTP protocol (that of h11 or of httptools) with a deadline for each head."""
-    waiting: defaultdict[str, dict[Any, float]] = defaultdict(dict)
+    unended = _Unended()
 
     class Bounded(protocol):
         _timer: Any = None
@@ -52,25 +72,17 @@ def bounded(protocol: Any) -> Any:
             super().connection_lost(exc)
 
         def _wait(self) -> None:
-            if self._timer or self.transport.is_closing():
-                return
-            others, now = waiting[self._address], self.loop.time()
-            if len(others) >= OF_AN_ADDRESS:
-                oldest, since = next(iter(others.items()))
-                if now - since >= GRACE:
-                    oldest._end()
-            waiting[self._address][self] = now
-            self._timer = self.loop.call_later(SECONDS, self._end)
+            if not self._timer and not self.transport.is_closing():
+                unended.add(self._address, self, self.loop.time())
+                self._timer = self.loop.call_later(SECONDS, self.end)
 
         def _stop(self) -> None:
             if self._timer:
                 self._timer.cancel()
                 self._timer = None
-                waiting[self._address].pop(self)
-                if not waiting[self._address]:
-                    del waiting[self._address]
+                unended.remove(self._address, self)
 
-        def _end(self) -> None:
+        def end(self) -> None:
             self._stop()
             if self._begun:  # a browser that opened one to spare takes no answer
                 self.transport.write(_ANSWER)
