@@ -9,13 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from backend.accounts import backoff
 from backend.api import bodies
-from backend.api.app import create_app
 from backend.cli.main import main
 from backend.connections import repository as connections
 from backend.connections import resolve, testing
@@ -29,7 +27,7 @@ from backend.jobs import recovery
 from backend.jobs import repository as jobs
 from tests.backend.accounts.test_devices import PASSWORD, cookie, tried
 from tests.backend.api.test_rate import Clock, client, clock
-from tests.backend.api.test_slow_bodies import Slow, post, token
+from tests.backend.api.test_slow_bodies import held, post, token
 from tests.backend.backup.test_damage import damaged
 from tests.backend.cli.conftest import RunCli
 from tests.backend.connections.bad_server import BadServer
@@ -117,13 +115,8 @@ def test_slow_bodies(
     monkeypatch.setattr(bodies, "DEADLINE", 3_600.0)
 
     async def test() -> None:
-        transport = httpx.ASGITransport(app=create_app())
-        let_go = asyncio.Event()
-        async with httpx.AsyncClient(transport=transport, base_url="http://portal") as client:
-            slow = [
-                asyncio.create_task(post(client, {}, Slow(let_go)))
-                for _ in range(CASES["slow_bodies"]["connections"])
-            ]
+        count = CASES["slow_bodies"]["connections"]
+        async with held(count, {}) as (client, slow, let_go):
             assert (await post(client, token, b"{}")).status_code == 422
             let_go.set()
             assert {each.status_code for each in await asyncio.gather(*slow)} == {401}

@@ -1,6 +1,8 @@
 """Hundreds of clients that send one byte and wait stop nobody."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -37,6 +39,18 @@ def post(client: httpx.AsyncClient, headers: dict[str, str], content: Any) -> An
     return client.post("/api/ingestion/run", headers=json, content=content)
 
 
+@contextlib.asynccontextmanager
+async def held(
+    count: int, headers: dict[str, str]
+) -> AsyncIterator[tuple[httpx.AsyncClient, list[asyncio.Task[httpx.Response]], asyncio.Event]]:
+    """A client of the application, and so many slow bodies under way until the event is set."""
+    let_go = asyncio.Event()
+    transport = httpx.ASGITransport(app=create_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://portal") as client:
+        slow = [asyncio.create_task(post(client, headers, Slow(let_go))) for _ in range(count)]
+        yield client, slow, let_go
+
+
 @pytest.mark.parametrize("known", [False, True], ids=["strangers", "the same token"])
 def test_three_hundred_slow_bodies_and_good_requests_go_on(
     database: Database, token: dict[str, str], monkeypatch: pytest.MonkeyPatch, known: bool
@@ -44,13 +58,7 @@ def test_three_hundred_slow_bodies_and_good_requests_go_on(
     monkeypatch.setattr(bodies, "DEADLINE", 3_600.0)
 
     async def test() -> None:
-        transport = httpx.ASGITransport(app=create_app())
-        let_go = asyncio.Event()
-        async with httpx.AsyncClient(transport=transport, base_url="http://portal") as client:
-            slow = [
-                asyncio.create_task(post(client, token if known else {}, Slow(let_go)))
-                for _ in range(300)
-            ]
+        async with held(300, token if known else {}) as (client, slow, let_go):
             await asyncio.sleep(0.1)
             good = await asyncio.gather(
                 *(post(client, token, b"{}") for _ in range(3 * WRITES_OF_A_TOKEN))

@@ -74,6 +74,24 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def cancelled(ctx: Ctx, install: Callable[[Ctx], object], begun: Callable[[], object]) -> bool:
+    """Whether an installation that is cancelled once it has begun ends as one that was."""
+    ended = list[BaseException]()
+
+    def work() -> None:
+        try:
+            install(ctx)
+        except JobCancelled as exc:
+            ended.append(exc)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    until(begun)
+    ctx.cancelled.set()
+    worker.join(timeout=60)
+    return len(ended) == 1
+
+
 def test_it_is_made_once(uv: Path) -> None:
     ctx = Ctx()
     folder = use(ctx)
@@ -92,20 +110,7 @@ def test_other_packages_are_another_environment(uv: Path) -> None:
 
 def test_a_cancelled_installation_leaves_nothing(uv: Path) -> None:
     (uv / "slow").touch()
-    ctx, ended = Ctx(), list[BaseException]()
-
-    def install() -> None:
-        try:
-            use(ctx)
-        except JobCancelled as exc:
-            ended.append(exc)
-
-    worker = threading.Thread(target=install)
-    worker.start()
-    until((uv / "pid").exists)
-    ctx.cancelled.set()
-    worker.join(timeout=60)
-    assert len(ended) == 1
+    assert cancelled(Ctx(), use, (uv / "pid").exists)
     assert environments() == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((uv / "pid").read_text()), 0)

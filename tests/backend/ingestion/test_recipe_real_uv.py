@@ -19,8 +19,7 @@ import pytest
 
 from backend.core.settings import get_settings
 from backend.ingestion import recipe_packages
-from backend.jobs.errors import JobCancelled
-from tests.backend.ingestion.test_recipe_packages import environments, until
+from tests.backend.ingestion.test_recipe_packages import cancelled, environments, until
 from tests.fixtures.processes import missing
 from tests.fixtures.recipes import Ctx
 
@@ -139,21 +138,8 @@ def installers() -> list[int]:
 
 @pytest.mark.slow
 def test_an_installation_that_is_cancelled_leaves_nothing(index: Index) -> None:
-    ctx, ended = Ctx(), list[BaseException]()
-
-    def install() -> None:
-        try:
-            use(ctx)
-        except JobCancelled as exc:
-            ended.append(exc)
-
-    worker = threading.Thread(target=install)
-    worker.start()
-    until(index.asked.is_set)
-    assert len(installers()) == 1
-    ctx.cancelled.set()
-    worker.join(timeout=60)
-    assert len(ended) == 1, ctx.lines
+    ctx = Ctx()
+    assert cancelled(ctx, use, lambda: index.asked.is_set() and len(installers()) == 1), ctx.lines
     assert environments() == []
     assert installers() == []
     index.whole.set()
