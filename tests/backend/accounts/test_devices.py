@@ -1,12 +1,17 @@
 """A flood of wrong passwords from elsewhere does not keep a known browser out."""
 
+from datetime import timedelta
+
 import pytest
+from sqlalchemy import select, update
 
 from backend.accounts import backoff, devices, own_password, service, sessions, sign_in, step_up
 from backend.accounts.sign_in import CodeNeeded
+from backend.core import clock
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import NotAuthenticated, TooManyAttempts
+from backend.models.accounts import AccountSession
 from tests.backend.accounts.test_second_factor import code_of, set_up
 
 PASSWORD = "velvet otter counts lamps"
@@ -71,14 +76,21 @@ class TestOtherDoors:
     """A flood at the sign-in form stops nobody from proving who they are elsewhere."""
 
     def test_an_open_session_is_proven_anew(self, database: Database, flooded: str) -> None:
-        step_up.prove(database, _signed_in(database), proof=PASSWORD)
+        ada, yesterday = _signed_in(database), clock.now() - timedelta(days=1)
+        with database.write() as session:
+            session.execute(update(AccountSession).values(proven_at=yesterday))
+        step_up.prove(database, ada, proof=PASSWORD)
+        with database.read() as session:
+            assert session.scalars(select(AccountSession.proven_at)).one() > yesterday
 
     def test_ones_own_password_is_changed(self, database: Database, flooded: str) -> None:
         ada = _signed_in(database)
         new = "another fine pass phrase"
-        own_password.change(
+        ended = own_password.change(
             database, ada, current=PASSWORD, new=new, session_id=ada.session_id or 0
         )
+        assert ended == 0  # other sessions; there was none
+        assert tried(database, new, address="10.0.0.1", device=flooded) == "signed in"
 
     def test_guesses_in_one_open_session_hold_up_no_other(
         self, database: Database, cookie: str
