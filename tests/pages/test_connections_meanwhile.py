@@ -8,7 +8,10 @@ from backend.connections import probing
 from backend.connections.schemas import ConnectionConfig, TestResult
 from pages.shared import beside
 from tests.fixtures.pages import OpenPage
+from tests.pages import test_connections_page
 from tests.pages.test_connections_page import PAGE, texts
+
+prod, probed = test_connections_page.prod, test_connections_page.probed
 
 
 def test_results_of_all_survive_another_click(
