@@ -44,7 +44,7 @@ class Fault:
     empty one that asks what the server does with If-Match is let through.
     after: matching requests let through first; times: how many fail then (None: all).
     drop: "before" closes the connection unanswered, "after" lets the server act first.
-    Without status, body and drop only the latency (seconds) is added.
+    Without status, body and drop only the latency (seconds) is added; it is over with the fault.
     """
 
     method: str | None = None
@@ -58,6 +58,7 @@ class Fault:
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     drop: str | None = None
+    over: threading.Event = field(default_factory=threading.Event)
 
     def takes(self, request: Request) -> bool:
         """Count the request; True when it is one that fails."""
@@ -92,6 +93,8 @@ class Faults:
 
     def clear(self) -> None:
         with self._lock:
+            for fault in self._faults:
+                fault.over.set()
             self._faults.clear()
 
     def find(self, request: Request) -> Fault | None:
@@ -142,6 +145,7 @@ class LoopbackServer:
             self._server.shutdown()
             self._thread.join()
             self._thread = None
+        self.faults.clear()
         self._server.server_close()
         self._server.hang_up()
 
@@ -154,7 +158,7 @@ class LoopbackServer:
         fault = self.faults.find(request)
         if fault is not None:
             if fault.latency:
-                time.sleep(fault.latency)
+                fault.over.wait(fault.latency)
             if fault.drop == "after":
                 self._answer(request)
             if fault.drop:

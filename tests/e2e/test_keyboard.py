@@ -68,6 +68,7 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
 
     reach(page, page.get_by_role("button", name="Plan now"))
     keys.press("Enter")
+    page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
     reach(page, page.get_by_role("checkbox", name=f"Apply to {EMAIL}"))
     keys.press("Space")
     reach(page, page.get_by_role("button", name="Apply 1 ticked"))

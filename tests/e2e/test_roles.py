@@ -57,6 +57,7 @@ def probe_connections(page: Page, role: str) -> None:
 def change_a_user(page: Page, role: str) -> None:
     email = {"steward": "adrian_smith7@example.com", "admin": "felix.brandt@example.com"}[role]
     press(page, "Plan now")
+    page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
     box = page.get_by_role("checkbox", name=re.compile(f"Apply to {email}", re.IGNORECASE))
     expect(box.last).to_be_attached(timeout=SLOW)
     settle(page)

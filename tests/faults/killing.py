@@ -39,7 +39,7 @@ def killed(
     for number in count(first, every):
         forget_databases()  # an open SQLite connection does not survive a fork,
         clients.forget()  # nor does one to AWS
-        idle = _in_service()
+        idle = in_service()
         fork: Any = multiprocessing.get_context("fork")
         process = fork.Process(target=_die_at, args=(work, moment, number))
         process.start()
@@ -88,7 +88,7 @@ def _watch(name: str, pass_by: Callable[[], None], *, after: bool) -> None:
     setattr(socket.socket, name, sending)
 
 
-def _in_service() -> int:
+def in_service() -> int:
     """Connections that this process's stand-ins serve."""
     return sum("process_request_thread" in thread.name for thread in threading.enumerate())
 
@@ -97,7 +97,7 @@ def served(port: int, before: int) -> None:
     """Until the stand-in has dealt with all that the dead process sent: as minutes later."""
     socket.create_connection(("127.0.0.1", port), 60).close()  # taken after all that came before
     end = time.monotonic() + 60
-    while _in_service() > before:
+    while in_service() > before:
         assert time.monotonic() < end, "a request of a dead process is never over"
         time.sleep(0.01)
 

@@ -40,7 +40,7 @@ DATAHUB: dict[str, dict[str, Any]] = {
     "dies": {"drop": True},
 }
 AWS: dict[str, dict[str, Any]] = {
-    "hanging": {"latency": 1.5},
+    "hanging": {"latency": 600},
     "slow": {"latency": 0.2},
     "garbage": {"html": True},
 }

@@ -1,6 +1,5 @@
 """User sync under faults: a plan is whole or failed, a run is resumed and writes nothing twice."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +11,14 @@ from backend.jobs import service as jobs
 from backend.user_sync import service, sources
 from tests.backend.user_sync.conftest import World, _no_pauses, directory, many, om, world
 from tests.faults.conftest import Note
+from tests.faults.killing import in_service, served
 from tests.faults.matrix import Cell, faults
 
 __all__ = ["_no_pauses", "directory", "many", "om", "world"]
 #: Seconds: short where an answer never comes, else what a busy machine may take.
 DEADLINE, ENOUGH = 0.4, 30.0
 HTTP: dict[str, dict[str, Any]] = {
-    "hanging": {"latency": 1.0},
+    "hanging": {"latency": 600},
     "slow": {"latency": 0.1},
     "garbage": {"html": True, "status": 200},
     "401": {"status": 401},
@@ -80,6 +80,7 @@ def test_apply(many: Callable[[int], World], note: Note, fault: str) -> None:
     world = many(12)
     plan = world.plan()
     world.om.faults.add(method="PATCH", after=1, **HTTP[fault])
+    idle = in_service()
     with world.database.write() as session:
         run = service.apply(session, world.steward, plan_id=plan.id)
     ended = run_job(world, run.job_id)
@@ -101,15 +102,9 @@ def test_apply(many: Callable[[int], World], note: Note, fault: str) -> None:
     sees = run.note or next(item.reason for item in items if item.state != "applied")
     stored = f"run {run.state}: {run.counts}"
     world.om.faults.clear()
-    wait_for_stragglers(world, fault)
+    served(world.om.server.port, idle)  # a write whose answer nobody waits for arrives all the same
     again = world.plan()  # an unknown row is never sent again unseen: a new plan says what is true
     final = world.apply(again) if again.changes else None
     assert final is None or final.state == "succeeded"
     assert world.plan().changes == 0
     note(cell, sees=sees, stored=f"{stored}; planned again: all 12 as wanted")
-
-
-def wait_for_stragglers(world: World, fault: str) -> None:
-    """A write whose answer nobody waits for any more still arrives at the server."""
-    if fault == "hanging":
-        time.sleep(float(HTTP["hanging"]["latency"]))

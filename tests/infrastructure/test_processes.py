@@ -80,7 +80,7 @@ def test_a_killed_test_process_takes_its_server_along(module, name, open_folder)
 def test_a_process_that_ends_at_once_tells_its_last_words(tmp_path: Path):
     process = Process(["sh", "-c", "echo no such disk; exit 3"], log=tmp_path / "log")
     with pytest.raises(ServerUnavailable, match="no such disk"):
-        process.wait_until(lambda: False, seconds=10)
+        process.wait_until(lambda: False)
 
 
 def test_stop_ends_children_too(tmp_path: Path):

@@ -123,7 +123,8 @@ MOMENTS: dict[str, Callable[[Start], bool]] = {
     "the server is imported": lambda it: it.said("URL:"),
     "the state is made": lambda it: any((it.folder / "state").glob("*.sqlite*")),
     "the sandbox begins": lambda it: any("backend.sandbox" in each for each in it.children()),
-    "its cluster is made": lambda it: (it.postgres / "data.new").exists(),
+    # Under its first name or, for who looks late, its last.
+    "its cluster is made": lambda it: any(it.postgres.glob("data*")),
     "its server starts": lambda it: (it.postgres / "data/postmaster.pid").exists(),
     "its connections are tested": lambda it: it.said("The sandbox is ready."),
 }

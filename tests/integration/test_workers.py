@@ -98,7 +98,7 @@ class TestWorkers:
     ) -> None:
         file = tmp_path / "steps"
         first = start_worker()
-        job_id = _queue(shared, "test.steps", file=str(file), count=60)
+        job_id = _queue(shared, "test.steps", file=str(file), count=60, held=5)
         _wait_for(lambda: file.exists() and len(file.read_text().splitlines()) >= 5, "5 steps")
         first.kill()
         first.wait(60)
@@ -190,10 +190,10 @@ class TestWorkers:
     ) -> None:
         file = tmp_path / "steps"
         first = start_worker()
-        job_id = _queue(shared, "test.steps", file=str(file), count=60)
+        job_id = _queue(shared, "test.steps", file=str(file), count=60, held=3)
         _wait_for(lambda: file.exists() and len(file.read_text().splitlines()) >= 3, "3 steps")
         first.terminate()
-        assert first.wait(30) == 0
+        assert first.wait(60) == 0
         assert _get(shared, job_id).state == "queued"
         start_worker()
         _wait_for(lambda: bool(recovery.recover(shared)) or _get(shared, job_id).ended, "pick-up")

@@ -18,11 +18,17 @@ from backend.jobs.registry import JobContext, job
 
 
 @job("test.steps", title="Write one line per step", resumable=True)
-def steps(ctx: JobContext, *, file: str, count: int) -> dict[str, int]:
-    """Appends "job attempt pid step" per step; goes on after the last step that is in the file."""
+def steps(ctx: JobContext, *, file: str, count: int, held: int = 0) -> dict[str, int]:
+    """Appends "job attempt pid step" per step; goes on after the last step that is in the file.
+
+    held: the step before which its first attempt stays until it is stopped.
+    """
     path = Path(file)
     done = len(path.read_text().splitlines()) if path.exists() else 0
     for number in range(done, count):
+        while held and number == held and ctx.attempt == 1:
+            ctx.check_cancelled()
+            time.sleep(0.05)
         with path.open("a") as handle:
             handle.write(f"{ctx.job_id} {ctx.attempt} {os.getpid()} {number}\n")
         ctx.progress(number + 1, count)
@@ -34,7 +40,7 @@ def steps(ctx: JobContext, *, file: str, count: int) -> dict[str, int]:
 def once(ctx: JobContext, *, file: str) -> None:
     with Path(file).open("a") as handle:
         handle.write(f"{os.getpid()}\n")
-    for _ in range(600):
+    while True:
         ctx.check_cancelled()
         time.sleep(0.05)
 

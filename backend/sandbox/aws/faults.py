@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -12,9 +12,9 @@ class Fault:
     """One rule. operation: "Invoke", "StartExecution", …; empty matches all.
 
     status and code: answer with this error. html: answer 200 with a web page. answer: answer 200
-    with this JSON text. latency: seconds to wait first. drop: cut the connection "before" the call
-    is carried out or "after" it. invocation: only this X-Amz-Invocation-Type ("Event", "DryRun").
-    times: how often, None = always
+    with this JSON text. latency: seconds to wait first, at most until the rule is gone. drop: cut
+    the connection "before" the call is carried out or "after" it. invocation: only this
+    X-Amz-Invocation-Type ("Event", "DryRun"). times: how often, None = always
     """
 
     operation: str = ""
@@ -27,6 +27,7 @@ class Fault:
     latency: float = 0.0
     drop: Literal["", "before", "after"] = ""
     times: int | None = None
+    gone: threading.Event = field(default_factory=threading.Event)
 
 
 class Faults:
@@ -42,6 +43,8 @@ class Faults:
 
     def clear(self) -> None:
         with self._lock:
+            for rule in self._rules:
+                rule.gone.set()
             self._rules.clear()
 
     @contextlib.contextmanager
@@ -76,6 +79,7 @@ class Faults:
         finally:
             with self._lock:
                 self._rules = [rule for rule in self._rules if rule is not fault]
+            fault.gone.set()
 
     def take(self, operation: str, invocation: str) -> Fault | None:
         """The first rule for this call, counted as used."""

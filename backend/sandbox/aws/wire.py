@@ -64,7 +64,7 @@ def early_answer(
 ) -> list[bytes] | None:
     """The fault's own answer, or None to let moto answer."""
     if fault.latency:
-        time.sleep(fault.latency)
+        fault.gone.wait(fault.latency)
     if fault.drop == "before":
         cut(environ)
     if fault.html:

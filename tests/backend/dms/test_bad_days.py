@@ -81,10 +81,12 @@ class TestTheBroker:
     def test_a_connection_dropped_after_the_publish_still_brings_the_reply(
         self, client: DMSClient, server: RabbitResponder
     ):
-        server.delay = 1.0
+        dropped = threading.Event()
+        server.before_reply = lambda: dropped.wait(120)
         thread, results = _in_background(lambda: client.mount(mount_request()))
         assert server.received.wait(60)
         _drop_connection(client)
+        dropped.set()
         thread.join(60)
         assert results[0]["outcome"] == "replied"
         assert len(server.requests) == 1
@@ -138,10 +140,12 @@ class TestTheLedgersDatabase:
     def test_mariadb_restarted_during_a_call(
         self, client: DMSClient, server: RabbitResponder, mariadb_server: Any
     ):
-        server.delay = 1.0
+        back = threading.Event()
+        server.before_reply = lambda: back.wait(120)
         thread, results = _in_background(lambda: client.mount(mount_request()))
         assert server.received.wait(60)
         mariadb_server.restart()
+        back.set()
         thread.join(90)
         assert results[0]["outcome"] == "replied"
         assert _jobs(client) == [1]
@@ -159,10 +163,12 @@ class TestTheLedgersDatabase:
             client.operations, "confirm",
             lambda *a, **k: real_confirm(*a, **{**k, "patience": 1.0}),
         )  # fmt: skip
-        server.delay = 1.0
+        gone = threading.Event()
+        server.before_reply = lambda: gone.wait(120)
         thread, results = _in_background(lambda: client.mount(mount_request()))
         assert server.received.wait(60)
         mariadb_server.stop()
+        gone.set()
         thread.join(90)
         mariadb_server.start()
         failure = results[0]
@@ -316,15 +322,16 @@ class TestKilled:
     def _kill(
         self, step: str, request: Any, server: RabbitResponder, db_url: str, broker_url: str
     ) -> None:
-        outside = step == "while the server works"
-        server.delay = 1.0 if outside else 0.0
+        outside, gone = step == "while the server works", threading.Event()
+        if outside:
+            server.before_reply = lambda: gone.wait(120)
         process = _python("killed_client", db_url, broker_url, step, json.dumps(request))
         if outside:
             assert server.received.wait(60)
             process.kill()
         _, err = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, err
-        server.delay = 0.0
+        gone.set()
 
     def _check(
         self,

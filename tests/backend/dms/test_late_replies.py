@@ -75,7 +75,8 @@ class TestClosed:
     def test_closing_ends_the_wait_of_another_thread_and_keeps_its_reply(
         self, broker_url: str, server: Server, start_client: Start
     ):
-        server.delay = 1.0
+        closed = threading.Event()
+        server.before_reply = lambda: closed.wait(120)
         client = start_client(broker_url, 60)
         ended: list[Any] = []
 
@@ -90,6 +91,7 @@ class TestClosed:
         assert server.received.wait(60)
         client.close()
         thread.join(60)
+        closed.set()
         assert not thread.is_alive(), "a closed client lets nobody wait"
         assert ended[0].outcome == "unknown"
         assert "when the client was closed" in ended[0].message

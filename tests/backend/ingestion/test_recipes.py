@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from backend.jobs import broker, runner
 from backend.jobs import service as jobs
 from backend.models.jobs import Job
 from backend.sandbox.datahub import StandIn
+from tests.backend.ingestion.test_recipe_packages import until
 from tests.fixtures.recipes import Programmed
 
 
@@ -189,20 +189,17 @@ class TestRecipes:
     ) -> None:  # fmt: skip
         (folder / "long.yml").write_text("source:\n  type: file\n")
         pid_file = tmp_path / "pids"
-        programmed(f"#!/bin/sh\nsleep 60 &\necho $$ $! > {pid_file}\necho begun\nwait\n")
+        programmed(f"#!/bin/sh\nsleep 600 &\necho $$ $! > {pid_file}\necho begun\nwait\n")
         with database.write() as session:
             job_id = recipes.run_recipe(session, actors.operator, name="long.yml")
             worker = threading.Thread(target=runner.run, args=(job_id, database))
         worker.start()
-        deadline = time.monotonic() + 60
-        while "begun" not in _lines(database, job_id) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until(lambda: "begun" in _lines(database, job_id))
         with database.write() as session:
             jobs.cancel(session, SYSTEM, job_id=job_id)
         worker.join(timeout=60)
         assert _state(database, job_id) == "cancelled"
-        for pid in pid_file.read_text().split():
-            assert not _runs(int(pid))
+        until(lambda: not any(_runs(int(pid)) for pid in pid_file.read_text().split()))
 
 
 def _runs(pid: int) -> bool:

@@ -312,6 +312,9 @@ class TestLooking:
         aws.add_function("f", seconds=60)
         add_rule("exact", URN, "f")
         run = start()
+        with database.write() as session:
+            later = clock.now() + timedelta(hours=1)
+            session.execute(update(IngestionRun).values(next_look_at=later))
         assert tracker.sweep(database) == 0
         pauses = []
         for _ in range(3):

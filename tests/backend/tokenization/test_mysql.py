@@ -4,13 +4,13 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.core.database import Database
 from backend.integrations.mysql.errors import LockNotAvailable
 from backend.jobs.errors import JobCancelled
 from backend.tokenization.detection import Detection
@@ -21,6 +21,7 @@ from backend.tokenization.tokens import Tokenizer
 from tests.backend.tokenization.corpus import NASTY, TEXTS
 from tests.backend.tokenization.mysql_world import MySource
 from tests.backend.tokenization.world import SCHEMES, SHORTEST, TOKENIZER, Recorder, choices
+from tests.fixtures.database import wait_until_blocked
 
 PEOPLE = """
 CREATE TABLE people (id int PRIMARY KEY, email varchar(100), phone varchar(60),
@@ -300,11 +301,9 @@ def test_rows_committed_while_the_run_waits_get_tokens_too(people: MySource) -> 
         cursor.execute("INSERT INTO people (id, email) VALUES (100, 'late@example.org')")
         thread = threading.Thread(target=go)
         thread.start()
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not people.rows(
-            "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-        ):
-            time.sleep(0.05)
+        database = Database(people.url)
+        wait_until_blocked(database, thread)
+        database.dispose()
         other.commit()
     thread.join(60)
 

@@ -1,10 +1,10 @@
 """What a run promises whatever the database is set to and whatever code lies in it."""
 
 import threading
-import time
 
 import pytest
 
+from backend.core.database import Database
 from backend.integrations.postgres.connection import connect
 from backend.integrations.postgres.errors import LockNotAvailable
 from backend.tokenization.detection import Detection
@@ -12,6 +12,7 @@ from backend.tokenization.engines.base import Blocked
 from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite
 from tests.backend.tokenization.test_postgres_rewrite import plain, run
 from tests.backend.tokenization.world import KEY, TOKENIZER, Recorder, Source, choices, customers
+from tests.fixtures.database import wait_until_blocked
 
 #: Copies every byte column of every temporary table it can see.
 SPY = """
@@ -119,7 +120,7 @@ def test_rows_committed_while_the_run_waits_are_tokenized(source: Source, level:
 
     def tokenize() -> None:
         try:
-            with connect(source.settings, source.secrets, lock_timeout=30) as connection:
+            with connect(source.settings, source.secrets, lock_timeout=120) as connection:
                 rewrite.rewrite(
                     connection, source.table("customers"), choices("email"), TOKENIZER, Recorder()
                 )
@@ -134,10 +135,9 @@ def test_rows_committed_while_the_run_waits_are_tokenized(source: Source, level:
         )
         runner = threading.Thread(target=tokenize)
         runner.start()
-        deadline = time.monotonic() + 60
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ExclusiveLock'"
-        while source.column(waiting) == [0] and time.monotonic() < deadline:
-            time.sleep(0.05)
+        database = Database(source.url)
+        wait_until_blocked(database, runner)
+        database.dispose()
         other.commit()
         runner.join(60)
 

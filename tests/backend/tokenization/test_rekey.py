@@ -180,6 +180,7 @@ def test_kill_9_leaves_the_table_as_it_was(source: Source, moment: str) -> None:
     process.join(120)
 
     assert process.exitcode == -signal.SIGKILL
+    source.wait_until_alone()
     assert values(source) == old
     assert rekey(source).rows_updated == 3_000
 

@@ -30,16 +30,6 @@ def die(source: Source, moment: str) -> None:
     rewrite(source, Recorder(**{moment: lambda *_: os.kill(os.getpid(), signal.SIGKILL)}))
 
 
-def sessions(source: Source) -> int:
-    """Those of runs, which the server ends when it notices that nobody is there."""
-    return int(
-        source.column(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND pid <> pg_backend_pid()"
-        )[0]
-    )
-
-
 @pytest.mark.parametrize("moment", ["on_started", "on_progress", "on_committing"])
 def test_killed_at_any_moment_the_table_is_as_it_was(source: Source, moment: str) -> None:
     customers(source, rows=500)
@@ -48,9 +38,7 @@ def test_killed_at_any_moment_the_table_is_as_it_was(source: Source, moment: str
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    deadline = time.monotonic() + _DEADLINE
-    while sessions(source) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    source.wait_until_alone()
 
     assert source.column("SELECT count(*) FROM customers WHERE email LIKE '%@%'") == [500]
     assert source.column("SELECT pg_relation_filenode('customers')") == before

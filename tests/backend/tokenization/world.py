@@ -1,6 +1,7 @@
 """What tokenization tests share: a real table, an environment of the portal, a DataHub stand-in."""
 
 import base64
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,6 +80,16 @@ class Source:
 
     def column(self, query: str, parameters: Sequence[Any] | None = None) -> list[Any]:
         return [row[0] for row in self.rows(query, parameters)]
+
+    def wait_until_alone(self) -> None:
+        """Until the server has noticed that a killed process is gone, and let go of its locks."""
+        end = time.monotonic() + 60
+        while self.column(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        ):
+            assert time.monotonic() < end, "the session of a dead process is never over"
+            time.sleep(0.05)
 
     def table(self, name: str, schema: str = "public") -> TableName:
         return TableName(self.database, schema, name)

@@ -51,7 +51,7 @@ class TestStartLambda:
         monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)
         clients.forget()
         aws.add_function("earnings-lambda")
-        with aws.faults.inject(operation="Invoke", latency=0.6), pytest.raises(OutcomeUnknown):
+        with aws.faults.inject(operation="Invoke", latency=600), pytest.raises(OutcomeUnknown):
             Gateway(config).start_lambda("earnings-lambda", b"{}")
         clients.forget()
         deadline = time.monotonic() + 60
@@ -265,7 +265,7 @@ class TestAssumeRole:
         role = "arn:aws:iam::123456789012:role/slow"
         config = from_connection(aws.settings() | {"role_arn": role}, aws.secrets())
         with (  # boto3's own patience is a minute: it would see the answer
-            aws.faults.inject(operation="AssumeRole", latency=6.0),
+            aws.faults.inject(operation="AssumeRole", latency=600),
             pytest.raises(UpstreamTimeout, match="not answered in time"),
         ):
             Gateway(config).check_target("lambda", "f")

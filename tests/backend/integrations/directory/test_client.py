@@ -92,7 +92,7 @@ class TestUsers:
             ({"html": True}, UpstreamUnavailable),
             ({"status": 500, "html": True}, UpstreamError),
             ({"drop": "before"}, UpstreamUnavailable),
-            ({"latency": 0.5}, UpstreamTimeout),
+            ({"latency": 600}, UpstreamTimeout),
         ],
     )
     def test_every_failure_is_a_sentence(self, directory, fault, raised):

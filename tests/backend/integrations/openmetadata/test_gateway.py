@@ -262,12 +262,12 @@ class TestFailures:
 
     def test_a_slow_write_is_of_unknown_outcome(self, stand_in, gateway, connect):
         user = by_name(gateway)["anna.kowalska"]
-        stand_in.faults.add(method="PATCH", latency=0.6)
+        stand_in.faults.add(method="PATCH", latency=600)
         with pytest.raises(OutcomeUnknown, match=r"within 0\.2 s"):
             connect(stand_in, timeout=0.2).patch_user(user.id, TestPatch.NAME("x"), if_match=None)
 
     def test_a_slow_read_ends_at_its_deadline(self, stand_in, connect):
-        stand_in.faults.add(path="loggedInUser", latency=0.4)
+        stand_in.faults.add(path="loggedInUser", latency=600)
         with pytest.raises(UpstreamTimeout):
             connect(stand_in, timeout=0.1).probe()
 
