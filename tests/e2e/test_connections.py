@@ -158,9 +158,11 @@ class TestSandbox:
         assert client_id
         printed = sandbox_portal.cli("refresh_client_info", "--all", "--verbose").stdout
         assert f"client_id: {client_id}" in printed
-        log = sandbox_portal.log
-        assert "Auto-retrieving client info for default environment: Sandbox" in log
-        assert f"Successfully auto-retrieved client info: {client_id}" in log
+        for words in (
+            "Auto-retrieving client info for default environment: Sandbox",
+            f"Successfully auto-retrieved client info: {client_id}",
+        ):
+            sandbox_portal.wait_until_said(words)
 
     def test_a_badge_of_the_overview_leads_to_its_environment(
         self, sandbox_portal: Portal, browser_page: Page

@@ -21,7 +21,7 @@ from backend.sandbox.openmetadata import StandIn, seeding
 from tests.fixtures.portal import ROOT, Portal, running_portal
 
 USERS, CHANGED = 400, 80
-SECONDS = 90
+SECONDS = 240
 
 
 @pytest.fixture
