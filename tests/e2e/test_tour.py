@@ -204,7 +204,7 @@ class TestEveryView:
 
 
 def fits(page: Page) -> tuple[int, list[str]]:
-    """(0, []) once everything has its place: what has just been drawn is laid out a moment later."""
+    """(0, []) once everything has its place: what was just drawn is laid out a moment later."""
     deadline = time.monotonic() + PATIENCE / 1000
     while (found := (overflow(page), cut_off(page))) != (0, []) and time.monotonic() < deadline:
         page.wait_for_timeout(100)
