@@ -63,7 +63,9 @@ class TestTrip:
         provider.forged = {"iat": now, "nbf": now, "exp": now + 60}
         assert "set-cookie" in come_back(visitor).headers
         assert live(database) == 1
-        assert re.search(r'"provider_ahead_seconds": -?1[01]\d', capsys.readouterr().err)
+        found = re.search(r'"provider_ahead_seconds": (-?\d+)', capsys.readouterr().err)
+        assert found
+        assert abs(int(found[1]) - ahead) < 45  # what a machine may stand still meanwhile
 
     def test_a_name_that_somebody_has_gets_a_number(
         self, visitor: httpx.Client, provider: Provider, database: Database

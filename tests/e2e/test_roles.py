@@ -46,7 +46,7 @@ def probe_connections(page: Page, role: str) -> None:
     expect(page.get_by_text(whole)).to_be_visible(timeout=SLOW)
     tap(page.get_by_role("radiogroup").locator("label", has_text="DataHub").first)
     expect(page.get_by_role("heading", name="DataHub")).to_be_visible()
-    expect(page.get_by_text(re.compile("DataHub answered in .* just now"))).to_be_visible()
+    expect(page.get_by_text("DataHub answered in").last).to_be_visible()
     if role != "admin":
         return
     client_id = page.get_by_text("Client ID", exact=True).last
