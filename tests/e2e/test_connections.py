@@ -19,13 +19,13 @@ SLOW = 2 * PATIENCE  # a first test imports vendors' SDKs
 
 def open_kind(page: Page, label: str) -> None:
     tap(page.get_by_role("radiogroup").locator("label", has_text=label))
-    expect(page.get_by_role("heading", name=label)).to_be_visible()
+    expect(page.get_by_role("heading", name=label).last).to_be_visible()
     settle(page)
 
 
 def save(page: Page, label: str) -> None:
     press(page, "Save", exact=True)
-    expect(page.get_by_text(f"The {label} connection of Live is saved.")).to_be_visible()
+    expect(page.get_by_text(f"The {label} connection of Live is saved.").last).to_be_visible()
     settle(page)
     # Its caption has another state now, and it is still the chosen one.
     chosen = page.get_by_role("radiogroup").locator("label:has(input:checked)")
@@ -53,7 +53,7 @@ class TestRealServers:
         portal.sign_in(page, path="/connections")
         fill(page, Name="Live")
         press(page, "Add environment")
-        expect(page.get_by_text("Environment Live is added.")).to_be_visible()
+        expect(page.get_by_text("Environment Live is added.").last).to_be_visible()
 
         open_kind(page, "PostgreSQL")
         fill(
@@ -77,7 +77,7 @@ class TestRealServers:
         save(page, "RabbitMQ")
 
         press(page, "Test all")
-        expect(page.get_by_text("3 of 3 connections work")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("3 of 3 connections work").last).to_be_visible(timeout=SLOW)
 
         for label, field in (
             ("PostgreSQL", "Password"),
@@ -87,12 +87,14 @@ class TestRealServers:
             open_kind(page, label)
             fill(page, **{field: "wrong-planted"})
             press(page, "Test without saving")
-            expect(page.get_by_text(f"Unsaved edits of {label}")).to_be_visible(timeout=SLOW)
+            expect(page.get_by_text(f"Unsaved edits of {label}").last).to_be_visible(timeout=SLOW)
             expect(page.get_by_text("What to do:").first).to_be_visible()
             assert "wrong-planted" not in page.inner_text("body")
             settle(page)
             press(page, "Test connection")
-            expect(page.get_by_text(re.compile(f"{label} answered in"))).to_be_visible(timeout=SLOW)
+            expect(page.get_by_text(re.compile(f"{label} answered in")).last).to_be_visible(
+                timeout=SLOW
+            )
         assert str(postgres.password) not in page.content()
         assert str(postgres.password) not in portal.log
 
@@ -104,14 +106,14 @@ class TestRealServers:
         address = "/connections?environment=Shared&kind=directory"
         for page in (browser_page, second_page):
             portal.sign_in(page, path=address)
-            expect(page.get_by_role("heading", name="Directory")).to_be_visible()
+            expect(page.get_by_role("heading", name="Directory").last).to_be_visible()
             settle(page)
         fill(browser_page, Endpoint="http://one.example/g")
         press(browser_page, "Save", exact=True)
-        expect(browser_page.get_by_text("of Shared is saved")).to_be_visible()
+        expect(browser_page.get_by_text("of Shared is saved").last).to_be_visible()
         fill(second_page, Endpoint="http://two.example/g")
         press(second_page, "Save", exact=True)
-        expect(second_page.get_by_text("Nothing of yours was saved")).to_be_visible()
+        expect(second_page.get_by_text("Nothing of yours was saved").last).to_be_visible()
         press(second_page, "Show what is saved now")
         settle(second_page)
         expect(second_page.get_by_role("textbox", name="Endpoint").last).to_have_value(
@@ -129,7 +131,7 @@ class TestDeleting:
             portal.cli("environments", "add", name)
         portal.cli("environments", "default", "Stays")
         portal.sign_in(page, path="/connections?environment=Goes&kind=aws")
-        expect(page.get_by_role("heading", name="AWS")).to_be_visible()
+        expect(page.get_by_role("heading", name="AWS").last).to_be_visible()
         press(page, "Edit …")
         press(page, "Delete …")
         typed = page.get_by_role("textbox", name="to confirm")
@@ -138,7 +140,7 @@ class TestDeleting:
         typed.fill("Goes")
         typed.press("Tab")
         press(page, "Delete the environment")
-        expect(page.get_by_text("Environment Goes is deleted.")).to_be_visible()
+        expect(page.get_by_text("Environment Goes is deleted.").last).to_be_visible()
         settle(page)
         chosen = page.get_by_role("combobox", name="Environment").first
         expect(chosen).to_have_value("Stays (default)")
@@ -151,8 +153,8 @@ class TestSandbox:
         self, sandbox_portal: Portal, browser_page: Page
     ) -> None:
         sandbox_portal.sign_in(browser_page, path="/connections?kind=datahub")
-        expect(browser_page.get_by_role("heading", name="DataHub")).to_be_visible()
-        expect(browser_page.get_by_text("Client info", exact=True)).to_be_visible()
+        expect(browser_page.get_by_role("heading", name="DataHub").last).to_be_visible()
+        expect(browser_page.get_by_text("Client info", exact=True).last).to_be_visible()
         settle(browser_page)
         client_id = browser_page.get_by_test_id("stCode").first.inner_text().strip()
         assert client_id

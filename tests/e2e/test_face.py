@@ -66,7 +66,7 @@ class TestDrawer:
         press(drawer, "Disable")
         press(page.get_by_role("dialog", name="Disable drawn?"), "Disable")
         expect(drawer).to_contain_text("drawn is disabled")
-        expect(drawer.get_by_role("button", name="Enable")).to_be_visible()
+        expect(drawer.get_by_role("button", name="Enable").last).to_be_visible()
 
 
 class TestPhone:

@@ -29,14 +29,14 @@ def test_mount_and_unmount_through_the_page(sandbox_portal: Portal, browser_page
     found = sandbox_portal.cli_json("mounts", "status", "434343", "s3-prod-eu")
     assert (found["mounted"], found["host"]) == (True, "compute-07")
     page.goto(f"{sandbox_portal.url}/mounts?view=hosts&host=compute-07")
-    expect(page.get_by_role("heading", name="compute-07")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="compute-07").last).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("The DMS server reads dms.compute-07").first).to_be_visible(
         timeout=SLOW
     )
 
     page.goto(f"{sandbox_portal.url}/mounts?entry={found['id']}")
     press(page, "Unmount …")
-    expect(page.get_by_text("a physical unmount will be sent")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("a physical unmount will be sent").last).to_be_visible(timeout=SLOW)
     press(page.get_by_role("dialog").last, "Unmount", exact=True)
     expect(page.get_by_text("unmounted successfully").first).to_be_visible(timeout=SLOW)
     assert not sandbox_portal.cli_json("mounts", "status", "434343", "s3-prod-eu")["mounted"]

@@ -43,9 +43,9 @@ def dialog(page: Page) -> Locator:
 def probe_connections(page: Page, role: str) -> None:
     press(page, "Test all")
     whole = re.compile(r"^(\d+) of \1 connections work$")
-    expect(page.get_by_text(whole)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(whole).last).to_be_visible(timeout=SLOW)
     tap(page.get_by_role("radiogroup").locator("label", has_text="DataHub").first)
-    expect(page.get_by_role("heading", name="DataHub")).to_be_visible()
+    expect(page.get_by_role("heading", name="DataHub").last).to_be_visible()
     expect(page.get_by_text("DataHub answered in").last).to_be_visible()
     if role != "admin":
         return
@@ -82,7 +82,7 @@ def mount_a_target(page: Page, role: str) -> None:
     said = page.get_by_text("mounted successfully").or_(page.get_by_text("already mounted"))
     expect(said.first).to_be_visible(timeout=SLOW)
     page.goto(f"{page.url.partition('?')[0]}?view=hosts&host={host}")
-    expect(page.get_by_role("heading", name=host)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name=host).last).to_be_visible(timeout=SLOW)
 
 
 def tokenize_a_table(page: Page, role: str) -> None:
@@ -91,7 +91,7 @@ def tokenize_a_table(page: Page, role: str) -> None:
     tap(dialog(page).get_by_test_id("stButtonGroup").get_by_text("URN", exact=True))
     fill(page, Dataset_URN=table.urn)
     press(dialog(page), "Preview", exact=True)
-    expect(page.get_by_role("button", name="Preview again")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Preview again").last).to_be_visible(timeout=SLOW)
     settle(page)
     press(page, re.compile(f"Tokenize {rows} rows"))
     press(dialog(page), "Tokenize now")
@@ -206,7 +206,7 @@ def person(
     role = request.param
     page = new_page(browser, color_scheme="dark" if role == "admin" else "light")
     sandbox_portal.sign_in(page, role)
-    expect(page.get_by_text(f"({role})")).to_be_visible()
+    expect(page.get_by_text(f"({role})").last).to_be_visible()
     yield Person(role, sandbox_portal.account(role)[0], page, sandbox_portal)
     page.context.close()
 
@@ -217,7 +217,7 @@ def test_whoever_may_gets_the_job_done_and_whoever_may_not_is_told(
 ) -> None:
     page = person.page
     tap(page.get_by_role("link", name=job.page, exact=True).last)
-    expect(page.get_by_role("heading", name=job.page, exact=True, level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name=job.page, exact=True, level=1).last).to_be_visible()
     settle(page)
     if person.role in job.may:
         job.do(page, person.role)
@@ -226,7 +226,7 @@ def test_whoever_may_gets_the_job_done_and_whoever_may_not_is_told(
         return
     denied(page, person, job)
     page.goto(person.portal.url + job.deep)
-    expect(page.get_by_role("heading", name=job.page, exact=True, level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name=job.page, exact=True, level=1).last).to_be_visible()
     settle(page)
     denied(page, person, job)
     assert person.traces(job.area) == []
@@ -234,7 +234,7 @@ def test_whoever_may_gets_the_job_done_and_whoever_may_not_is_told(
 
 def denied(page: Page, person: Person, job: Job) -> None:
     """The page is there, says why, and has no button of the job."""
-    expect(page.get_by_text(f"{job.only}; your role is {person.role}.")).to_be_visible()
+    expect(page.get_by_text(f"{job.only}; your role is {person.role}.").last).to_be_visible()
     main = page.get_by_test_id("stMain")
     for name in job.buttons:
         pattern = re.compile(f"(^|[a-z_]){re.escape(name)}")

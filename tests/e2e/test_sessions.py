@@ -60,11 +60,11 @@ class TestEnding:
         self, portal: Portal, browser_page: Page, second_page: Page
     ) -> None:
         portal.sign_in(second_page, "viewer", path="/jobs")
-        expect(second_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+        expect(second_page.get_by_role("heading", name="Runs", exact=True).last).to_be_visible()
         portal.sign_in(browser_page, path="/accounts")
         table = browser_page.get_by_test_id("stDataFrame").first
         table.hover()
-        expect(table.get_by_role("button", name="Search")).to_be_visible()
+        expect(table.get_by_role("button", name="Search").last).to_be_visible()
         # Streamlit's own download escapes no formulas.
         expect(table.get_by_role("button", name="Download CSV")).to_be_hidden()
         tap(browser_page.get_by_role("radio", name="Live sessions").last)
@@ -83,18 +83,18 @@ class TestEnding:
     ) -> None:
         for page in (browser_page, second_page):
             portal.sign_in(page, "steward", path="/profile")
-            expect(page.get_by_role("heading", name="My account")).to_be_visible()
+            expect(page.get_by_role("heading", name="My account").last).to_be_visible()
         browser_page.get_by_label("Current password", exact=True).first.fill(PASSWORD)
         browser_page.get_by_label("New password", exact=True).first.fill(
             "a new pass phrase of tests"
         )
         browser_page.get_by_label("New password once more").first.fill("a new pass phrase of tests")
         press(browser_page, "Change password")
-        expect(browser_page.get_by_text(re.compile("1 other session"))).to_be_visible()
+        expect(browser_page.get_by_text(re.compile("1 other session")).last).to_be_visible()
         second_page.reload()
         expect(second_page.get_by_label("Password", exact=True).first).to_be_visible()
         browser_page.reload()
-        expect(browser_page.get_by_role("button", name="Sign out")).to_be_visible()
+        expect(browser_page.get_by_role("button", name="Sign out").last).to_be_visible()
 
     def test_a_role_taken_away_in_an_open_tab_counts_at_the_next_action(
         self, portal: Portal, browser_page: Page

@@ -48,7 +48,7 @@ def test_preview_run_proof_and_again_by_trigger(sandbox_portal: Portal, browser_
     settle(page)
     press(page, "Tokenize 5,000 rows")
     dialog = page.get_by_role("dialog").last
-    expect(dialog.get_by_text("All rows change in one transaction, or none.")).to_be_visible()
+    expect(dialog.get_by_text("All rows change in one transaction, or none.").last).to_be_visible()
     shoot(page, "confirm")
     press(dialog, "Tokenize now")
     expect(page.get_by_text("of 5,000 rows were changed.").last).to_be_visible(timeout=SLOW)
@@ -64,7 +64,7 @@ def test_preview_run_proof_and_again_by_trigger(sandbox_portal: Portal, browser_
     )
     page.goto(sandbox_portal.url + "/tokenization?view=check")
     press(page, "Compare now")
-    expect(page.get_by_text("DataHub and the tables agree.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("DataHub and the tables agree.").last).to_be_visible(timeout=SLOW)
     shoot(page, "check")
     page.goto(sandbox_portal.url + "/tokenization?view=runs")
     expect(page.get_by_text("Started by").first).to_be_visible(timeout=SLOW)

@@ -119,11 +119,13 @@ def test_from_the_tag_to_a_proof_that_the_next_ingestion_leaves(
     sandbox_portal.sign_in(page, role="steward", path="/tokenization")
 
     page.goto(catalog)
-    expect(page.get_by_text("tokenize/status:WAITING")).to_be_visible()
+    expect(page.get_by_text("tokenize/status:WAITING").last).to_be_visible()
     expect(page.get_by_text(re.compile(r"- `email`: ")).first).to_be_visible()
     page.get_by_role("link", name="open the dataset in Steward Portal").click()
 
-    expect(page.get_by_text("Tick the columns that shall get tokens.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Tick the columns that shall get tokens.").last).to_be_visible(
+        timeout=SLOW
+    )
     settle(page)
     page.get_by_test_id("stDataFrame").last.locator("canvas").first.focus()
     for key in ("ArrowDown", "ArrowUp", "Shift+Space"):
@@ -146,7 +148,7 @@ def test_from_the_tag_to_a_proof_that_the_next_ingestion_leaves(
 
     assert proof(page, catalog) == {}, "an ingestion replaces the custom properties as a whole"
     assert page.locator("pre").first.inner_text() == documented
-    expect(page.get_by_text("tokenize/status:SUCCESS")).to_be_visible()
+    expect(page.get_by_text("tokenize/status:SUCCESS").last).to_be_visible()
     page.goto(sandbox_portal.url + "/tokenization?view=check")
     press(page, "Compare now")
     expect(page.get_by_text("DataHub has lost the proof").first).to_be_attached(timeout=SLOW)
