@@ -169,7 +169,7 @@ class TestSchedule:
     @pytest.fixture
     def due(self, world):
         def _due(**options):
-            world.settings(plan_cron="*/5 * * * *", **options)
+            world.settings(plan_cron="0 6 1 1 *", **options)
             with world.database.write() as session:
                 past = clock.now() - timedelta(minutes=1)
                 session.execute(update(SyncSettings).values(next_plan_at=past))
@@ -218,7 +218,7 @@ class TestSchedule:
         assert (plan.state, plan.run_id) == ("ready", None)
 
     def test_not_due_is_not_planned(self, world):
-        world.settings(plan_cron="0 6 * * *")
+        world.settings(plan_cron="0 6 1 1 *")
         tasks.plan_by_schedule(world.database)
         with world.database.read() as session:
             assert service.list_plans(session, world.steward) == ()
