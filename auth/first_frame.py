@@ -17,14 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auth import cookies
 
 #: Nothing before there is a menu or a title, and below a place whose element's code is on its way
-#: nothing that it would push down. Only in the first five seconds: afterwards one sees whatever
-#: there is, and what has the focus never goes.
+#: nothing that it would push down, unless it has the focus. Only in the first twenty seconds, which
+#: a slow machine may need: afterwards one sees whatever there is.
 STYLE = (
     "<style>@keyframes first-frame {from, to {--first-frame: hidden}}"
-    ".stApp {animation: first-frame 5s}"
+    ".stApp {animation: first-frame 20s}"
     ".stApp:not(:has(.stSidebar, h1, .stAlert)),"
-    ":is(.stElementContainer, .stLayoutWrapper, .stColumn):has([data-testid=stSkeleton]) ~ *"
-    " {visibility: var(--first-frame, inherit)}</style>"
+    ":is(.stElementContainer, .stLayoutWrapper, .stColumn):has([data-testid=stSkeleton]) "
+    " ~ :not(:focus, :focus-within) {visibility: var(--first-frame, inherit)}</style>"
 )
 #: Kinds of elements by the first part of their files' names.
 KINDS = (

@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.connections.health import EnvironmentHealth, Health
 from backend.connections.kinds import KINDS
-from pages.shared import status, times
+from pages.shared import status, tables, times
 
 _KEY = "connections.matrix"
 _NOT_SET = "–"
@@ -31,7 +31,7 @@ def draw(known: tuple[EnvironmentHealth, ...]) -> None:
         styled,
         hide_index=True,
         width="stretch",
-        height="content",
+        height=tables.height(len(rows)),
         key=_KEY,
         alt="Health of every connection by environment; a cell opens it",
         on_select="rerun",

@@ -14,6 +14,9 @@ from pages.shared import rows, status, times
 T = TypeVar("T")
 Id = TypeVar("Id", bound=Hashable)
 
+#: Pixels of a row and of the header at the theme's font size, and the rows that a list shows at most
+#: without a scroll bar of its own.
+_LINE, _SHOWN = 31, 11
 #: Rows of a list that one "Download CSV" may read; a longer one is the command line's.
 EXPORTED = 5_000
 #: Of an empty page that is not the last one, see backend/core/newest.py.
@@ -140,10 +143,16 @@ def _draw(
         key=key,
         alt=alt,
         placeholder=look.get("placeholder", "–"),
-        height=look.get("height", "auto"),
+        height=height(len(frame), whole=look.get("height") == "content"),
         column_config={**columns, **look.get("config", {})},
         **selection,
     )
+
+
+def height(count: int, *, whole: bool = True) -> int:
+    """Pixels of a table with so many rows, known before the browser has the code that draws it: what
+    stands below never moves. whole: without a scroll bar of its own."""
+    return _LINE * (1 + (count if whole else min(count, _SHOWN))) + 3
 
 
 def _says(cell: Any) -> bool:
