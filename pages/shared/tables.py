@@ -14,8 +14,8 @@ from pages.shared import rows, status, times
 T = TypeVar("T")
 Id = TypeVar("Id", bound=Hashable)
 
-#: Pixels of a row and of the header at the theme's font size, and the rows that a list shows at most
-#: without a scroll bar of its own.
+#: Pixels of a row and of the header at the theme's font size, and the rows that a list shows at
+#: most without a scroll bar of its own.
 _LINE, _SHOWN = 31, 11
 #: Rows of a list that one "Download CSV" may read; a longer one is the command line's.
 EXPORTED = 5_000
@@ -150,9 +150,10 @@ def _draw(
 
 
 def height(count: int, *, whole: bool = True) -> int:
-    """Pixels of a table with so many rows, known before the browser has the code that draws it: what
-    stands below never moves. whole: without a scroll bar of its own."""
-    return _LINE * (1 + (count if whole else min(count, _SHOWN))) + 3
+    """Pixels of a table with so many rows, known before the browser has the code that draws it:
+    what stands below never moves. whole: without a scroll bar of its own."""
+    shown = count if whole else min(count, _SHOWN)
+    return _LINE * (1 + max(1, shown)) + 3  # an empty one says so in a row
 
 
 def _says(cell: Any) -> bool:
