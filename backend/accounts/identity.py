@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backend.accounts import step_up
+from backend.accounts.names import name_key
 from backend.core import clock
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import ReadSession
@@ -15,9 +16,9 @@ CLI = "cli:"
 @dataclass(frozen=True)
 class Identity:
     """actor: with the role that the database holds now, None when they may do nothing any more.
-    keys: what tells one person from another; a token counts as the account that made it, too, and
-    an account that was merged as the one that goes on. account_id: whose it is; None for a login
-    at the command line."""
+    keys: what tells one person from another; a token counts as the account or login that made it,
+    too, an account that was merged as the one that goes on, and a login of the portal's machine as
+    the account of its name. account_id: whose it is; None for a login at the command line."""
 
     actor: Actor | None
     keys: frozenset[str]
@@ -32,7 +33,14 @@ def of(session: ReadSession, *, kind: str, id: int, name: str) -> Identity:
         return _token(session, id)
     # Whoever runs commands on the portal's machine is an admin for as long as they can.
     role = Actor(id, name, Role.ADMIN, "system" if kind == "system" else "cli")
-    return Identity(role, frozenset({f"{kind}:{name}"}))
+    return Identity(role, frozenset({f"{kind}:{name}", *_logins(name)} if kind == "cli" else ()))
+
+
+def _logins(name: str) -> set[str]:
+    """The login in "cli:ann" and in "mcp:ann", which ann's assistant bears: one person at two
+    doors. An account named ann or ann@example.com is taken for the same one's."""
+    login = name_key(name.partition(":")[2] or name)
+    return {f"login:{login}", f"login:{login.partition('@')[0]}"} if login else set()
 
 
 def is_fresh(session: ReadSession, actor: Actor) -> bool:
@@ -70,10 +78,10 @@ def require_admin_behind(session: ReadSession, actor: Actor) -> None:
 
 def _account(session: ReadSession, account_id: int) -> Identity:
     row = session.get(Account, account_id, populate_existing=True)
-    keys = {f"user:{account_id}"}
+    keys = {f"user:{account_id}"} | (_logins(row.name) if row is not None else set())
     while row is not None and row.merged_into_id is not None:
         row = session.get(Account, row.merged_into_id, populate_existing=True)
-        keys |= {f"user:{row.id}"} if row is not None else set()
+        keys |= {f"user:{row.id}", *_logins(row.name)} if row is not None else set()
     if row is None or row.disabled:
         return Identity(None, frozenset(keys), row.id if row else account_id)
     actor = Actor(row.id, row.name, Role(row.role), "user")
@@ -86,7 +94,10 @@ def _token(session: ReadSession, token_id: int) -> Identity:
     if row is None:
         return Identity(None, frozenset(keys))
     maker = _maker(session, row)
-    keys |= {f"user:{maker.id}"} if maker is not None else set()
+    if maker is not None:
+        keys |= _account(session, maker.id).keys
+    elif row.created_by.startswith(CLI):
+        keys |= _logins(row.created_by)
     account_id = maker.id if maker is not None else None
     ended = row.expires_at is not None and row.expires_at <= clock.now()
     if row.revoked_at is not None or ended:

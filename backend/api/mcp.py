@@ -5,7 +5,6 @@ API, and no session outlives the answer. There is nothing to listen to, so GET i
 """
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
@@ -35,7 +34,7 @@ def _manager(caller: Actor) -> "StreamableHTTPSessionManager":
 
     from backend.mcp import server
 
-    built = server.build(get_database(), replace(caller, ask_only=True))
+    built = server.build(get_database(), server.actor(caller, caller.role))
     return StreamableHTTPSessionManager(
         app=built._lowlevel_server, json_response=True, stateless=True
     )

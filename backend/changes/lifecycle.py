@@ -18,7 +18,7 @@ from backend.core.database import (
     WriteSession,
     database_now,
 )
-from backend.core.errors import PortalError
+from backend.core.errors import NotFound, PortalError
 from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
@@ -199,8 +199,14 @@ def track(database: Database) -> None:
             if row.state == "waiting" and row.expires_at <= database_now(session):
                 end(session, SYSTEM, row, "expired", "Nobody decided in time.")
     for change_id in going:
-        with database.write() as session:
-            _look(session, repository.lock(session, change_id))
+        try:
+            with database.write() as session:
+                _look(session, repository.lock(session, change_id))
+        except StateDatabaseDown:
+            raise
+        except Exception as exc:
+            # One request with a surprise must not keep all others from ending.
+            log_unexpected(log, "Following a change failed.", exc, change=change_id)
 
 
 def _look(session: WriteSession, row: Change) -> None:
@@ -210,12 +216,22 @@ def _look(session: WriteSession, row: Change) -> None:
         send(session, SYSTEM, row)
     elif row.state == "running":
         begun = row.run_id and row.run_id != f"change-{row.id}"
-        found = actions.get(row.action).ended(session, row.run_id) if begun else None
+        found = _ended(session, row) if begun else None
         if found is not None:
             end(session, SYSTEM, row, found.status, found.detail)
         elif not begun and _job_ended(session, row):
             sentence = "The process that carried it out ended before it could say how it went."
             end(session, SYSTEM, row, "unknown", sentence)
+
+
+def _ended(session: ReadSession, row: Change) -> actions.End | None:
+    try:
+        return actions.get(row.action).ended(session, row.run_id)
+    except PortalError as exc:
+        if exc.status != NotFound.status:
+            raise
+        # Deleted with its environment, or long ago: it was begun, and nobody will tell its end.
+        return actions.End("unknown", f"Its run {row.run_id} is not on record any more.")
 
 
 def _job_ended(session: ReadSession, row: Change) -> bool:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from backend.connections import rules
@@ -12,6 +12,7 @@ from backend.connections.kinds import KINDS
 from backend.core.access import Actor
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import NotFound
+from backend.models.accounts import ApiToken
 from backend.models.changes import Change, ChangePolicy, ChangeStep
 from backend.models.connections import Connection, Environment
 
@@ -82,12 +83,12 @@ def list_changes(
     *,
     states: Sequence[str],
     environment: str | None,
-    requester: tuple[str, int, str] | None,
+    requester: Actor | None,
     text: str,
     before: int | None,
     limit: int,
 ) -> list[Change]:
-    """Newest first. requester: (kind, id, name)."""
+    """Newest first. requester: only what they or the tokens of their account asked for."""
     query = select(Change).order_by(Change.id.desc()).limit(limit)
     if states:
         query = query.where(Change.state.in_(states))
@@ -99,12 +100,7 @@ def list_changes(
             Change.environment == environment if known is None else Change.environment_id == known
         )
     if requester is not None:
-        kind, number, name = requester
-        query = query.where(
-            Change.requester_kind == kind,
-            Change.requester_id == number,
-            Change.requester_name == name,
-        )
+        query = query.where(_asked_by(requester))
     if before is not None:
         query = query.where(Change.id < before)
     for word in text.split()[:8]:
@@ -116,6 +112,15 @@ def list_changes(
             )
         )
     return list(session.scalars(query))
+
+
+def _asked_by(who: Actor) -> ColumnElement[bool]:
+    """An account and a token by number, as a name may change; a login has only its name."""
+    own = and_(Change.requester_kind == who.kind, Change.requester_id == who.id)
+    if who.kind == "user":
+        tokens = select(ApiToken.id).where(ApiToken.account_id == who.id)
+        return or_(own, and_(Change.requester_kind == "api_token", Change.requester_id.in_(tokens)))
+    return own if who.kind == "api_token" else and_(own, Change.requester_name == who.name)
 
 
 def overdue(session: ReadSession, limit: int = 500) -> list[int]:

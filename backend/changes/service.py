@@ -18,6 +18,8 @@ from backend.models.changes import Change
 MAX_PAGE = 200
 MAX_TEXT = 2_000
 MAX_MOMENTS = 2_000
+#: So many times a page's rows are read for what somebody may approve; the rest is a page more.
+MAX_READS = 20
 Which = Literal["all", "to_approve", "mine", "done"]
 
 
@@ -32,29 +34,39 @@ def list_changes(
     limit: int = 50,
     cursor: int | None = None,
 ) -> ChangePage:
-    """Requests, newest first, at most 200 a page.
+    """Requests, newest first, at most 200 a page; with a next_cursor there may be more, however few
+    a page has.
 
-    which: to_approve is what this actor could approve now; mine is what they asked for.
+    which: to_approve is what this actor could approve now; mine is what they asked for, by an API
+    token of theirs, too.
     """
     access.require(actor, Permission.CHANGES_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
     states = {"to_approve": ("waiting",), "done": DONE}.get(which, tuple(statuses))
-    rows = repository.list_changes(
-        session,
-        states=states,
-        environment=environment,
-        requester=(actor.kind, actor.id, actor.name) if which == "mine" else None,
-        text=text,
-        before=cursor,
-        limit=limit + 1,
-    )
-    shown = rows[:limit]
-    shown = [row for row in shown if access.in_reach(row.environment_id)]
-    if which == "to_approve":
-        shown = [row for row in shown if _refusal(session, actor, row) is None]
-    next_cursor = rows[limit - 1].id if len(rows) > limit else None
-    return ChangePage(items=views.many(session, shown), next_cursor=next_cursor)
+    shown: list[Change] = []
+    for _ in range(MAX_READS):
+        rows = repository.list_changes(
+            session,
+            states=states,
+            environment=environment,
+            requester=actor if which == "mine" else None,
+            text=text,
+            before=cursor,
+            limit=limit + 1,
+        )
+        for row in rows:
+            if len(shown) == limit:  # there is more, and the page is full
+                return ChangePage(items=views.many(session, shown), next_cursor=cursor)
+            cursor = row.id
+            if access.in_reach(row.environment_id) and (
+                which != "to_approve" or _refusal(session, actor, row) is None
+            ):
+                shown.append(row)
+        if len(rows) <= limit:
+            cursor = None
+            break
+    return ChangePage(items=views.many(session, shown), next_cursor=cursor)
 
 
 def recent(
@@ -167,16 +179,13 @@ def reject(session: WriteSession, actor: Actor, *, change_id: int, reason: str) 
 def withdraw(
     session: WriteSession, actor: Actor, *, change_id: int, reason: str = ""
 ) -> ChangeView:
-    """Take one's own waiting request back; admins may take back anybody's."""
+    """Take back what waits and was asked for by oneself, or a token or login of one's own; admins
+    may take back anybody's."""
     access.require_to_ask(actor, Permission.CHANGES_DECIDE)
     row = repository.lock(session, change_id)
-    own = (row.requester_kind, row.requester_id, row.requester_name) == (
-        actor.kind,
-        actor.id,
-        actor.name,
-    )
+    mine = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name)
     _in_reach(row)
-    if not own:
+    if not mine.keys & lifecycle.requester(session, row).keys:
         access.require(actor, Permission.CHANGES_CONFIGURE)
     _is_waiting(session, row)
     lifecycle.end(session, actor, row, "withdrawn", reason.strip()[:MAX_TEXT])
@@ -251,8 +260,7 @@ def _refusal(session: ReadSession, actor: Actor, row: Change) -> PortalError | N
 
 def _in_reach(row: Change) -> None:
     """A token that is limited to other environments neither sees nor touches it."""
-    if row.environment_id:
-        access.require_environment(row.environment_id, row.environment)
+    access.require_environment(row.environment_id, row.environment or "the portal")
 
 
 def _is_waiting(session: ReadSession, row: Change) -> None:

@@ -134,12 +134,14 @@ def _doctor_through(url: str, json: Json) -> None:
 def mcp(
     role: Annotated[str, typer.Option(help="What it may look at and ask for.")] = "steward",
 ) -> None:
-    """Serve the Model Context Protocol on stdin and stdout: look, and ask for changes."""
+    """Serve the Model Context Protocol on stdin and stdout: look, and ask for changes.
+
+    With PORTAL_API_TOKEN as that token, whose role and limits hold; --role is for a login.
+    """
     from backend.accounts.names import checked_role
     from backend.mcp import server
 
-    who = server.actor(common.actor().name.removeprefix("cli:"), checked_role(role))
-    server.build(common.database(), who).run("stdio")
+    server.build(common.database(), server.actor(common.actor(), checked_role(role))).run("stdio")
 
 
 COMMANDS = {

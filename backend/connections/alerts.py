@@ -70,8 +70,7 @@ def _tests(item: EnvironmentHealth) -> list[Alert]:
                 "connections.expiring",
                 *told,
             )
-            for text in connection.warnings
-            if "expire" in text and "TLS certificate" not in text
+            for text in connection.ending
         ]
         if connection.certificate:
             text = f"{connection.label} of {name}: {connection.certificate}"

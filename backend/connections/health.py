@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from backend.connections import environments, kinds, repository, tls, visibility
+from backend.connections import environments, jwt, kinds, repository, tls, visibility
 from backend.connections.schemas import EnvironmentView
 from backend.core import access
 from backend.core.access import Actor, Permission
@@ -17,7 +17,8 @@ State = Literal["ok", "failed", "untested"]
 @dataclass(frozen=True)
 class Health:
     """One configured connection. cause: why it failed, "" otherwise. certificate: a sentence when
-    one of those that the server showed ends within three weeks."""
+    one of those that the server showed ends within three weeks. ending: a sentence for each token
+    that ends within two."""
 
     kind: str
     label: str
@@ -27,6 +28,7 @@ class Health:
     cause: str = ""
     warnings: tuple[str, ...] = ()
     certificate: str = ""
+    ending: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def overview(session: ReadSession, actor: Actor) -> tuple[EnvironmentHealth, ...
                     _cause(actor, test),
                     tuple(test.warnings) if visibility.may_name(actor, kind.name) else (),
                     tls.expiring(test.tls),
+                    jwt.warnings(test.ends or {}) if visibility.may_name(actor, kind.name) else (),
                 )
             )
         found.append(EnvironmentHealth(environments.view(environment), tuple(items)))

@@ -21,14 +21,20 @@ def expired(secrets: Mapping[str, str]) -> tuple[str, datetime] | None:
     return None
 
 
-def warnings(secrets: Mapping[str, str]) -> tuple[str, ...]:
-    """A sentence per secret that ends within 14 days or has ended."""
+def ends(secrets: Mapping[str, str]) -> dict[str, str]:
+    """When each secret ends that says so itself: its field → ISO time."""
+    found = {field: expiry(value) for field, value in secrets.items()}
+    return {field: at.isoformat() for field, at in found.items() if at is not None}
+
+
+def warnings(known: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence per secret of `ends` that ends within 14 days from now or has ended."""
     found = []
-    for field, value in secrets.items():
-        ends = expiry(value)
-        if ends is None or ends - clock.now() > WARN_AHEAD:
-            continue
+    for field, said in known.items():
+        ends = datetime.fromisoformat(said)
         left = ends - clock.now()
+        if left > WARN_AHEAD:
+            continue
         if left <= timedelta(0):
             found.append(f"The {field} expired on {ends:%Y-%m-%d at %H:%M} UTC.")
         else:

@@ -199,10 +199,8 @@ def _result(config: ConnectionConfig, outcome: "_Outcome") -> TestResult:
     def clean(text: str) -> str:
         return _clean(text, config.secrets)
 
-    expiring = jwt.warnings(config.secrets)
-    known = {clean(text) for text in finding.warnings}
-    # Adapters may warn about the same expiry in other words; one sentence is enough.
-    own = tuple(text for text in sorted(known) if not (expiring and "expire" in text))
+    ends = jwt.ends(config.secrets)
+    own = tuple(sorted({clean(text) for text in finding.warnings}))
     kept = tls.document(outcome.certificates)
     if text := tls.expiring(kept):
         own = (*own, text)
@@ -215,7 +213,8 @@ def _result(config: ConnectionConfig, outcome: "_Outcome") -> TestResult:
         server_version=clean(finding.server_version)[:200],
         cause=_sentence(clean(finding.cause)),
         advice=_sentence(clean(finding.advice)),
-        warnings=own + expiring,
+        warnings=own + jwt.warnings(ends),
+        ends=ends,
         refused=finding.refused,
         tested_at=clock.now(),
         tls=kept,

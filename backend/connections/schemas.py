@@ -81,7 +81,7 @@ class TestResult:
 
     tls: `tls.document` of what the server showed, None where it speaks no TLS.
     refused: the server said that it does not accept the credentials; known only while the test
-    runs, not kept.
+    runs, not kept. ends: `jwt.ends` of the secrets it was tested with.
     """
 
     __test__ = False
@@ -98,6 +98,7 @@ class TestResult:
     draft: bool = False
     refused: bool = False
     tls: Mapping[str, Any] | None = None
+    ends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

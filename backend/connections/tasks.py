@@ -1,10 +1,11 @@
-"""Background work of this room: the refresh of client info, on a schedule."""
+"""Background work of this room, on a schedule: client info, and the connections' health."""
 
 from typing import Any
 
-from backend.connections import client_info, environments, repository
+from backend.connections import client_info, environments, repository, testing
 from backend.core.access import SYSTEM
 from backend.core.database import Database
+from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext, job
 from backend.jobs.schedule import every
@@ -41,3 +42,20 @@ def schedule_refresh(database: Database) -> None:
                 {},
                 subject="client info of all environments",
             )
+
+
+@job("connections.test", title="Test connections", resumable=True, told=False)
+def run_tests(ctx: JobContext) -> dict[str, Any]:
+    """Test what was not tested for an hour; a failed one is an alert, not a failed job."""
+    return testing.run_overdue(ctx.database, ctx.actor, progress=ctx.progress)
+
+
+@every("connections.test", minutes=5)
+def schedule_tests(database: Database) -> None:
+    """Queue the tests that are due, unless they are at it."""
+    with database.write() as session:
+        going = jobs.list_jobs(
+            session, SYSTEM, limit=1, states=("queued", "running"), kind="connections.test"
+        )
+        if testing.overdue(session) and not going.items:
+            enqueue(session, SYSTEM, "connections.test", {}, subject="connections, every hour")

@@ -4,9 +4,10 @@ These functions talk to outside systems, so they take the Database and open shor
 around the calls, never across them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from backend.connections import (
     client_info,
@@ -25,10 +26,16 @@ from backend.connections.schemas import ConnectionConfig, EnvironmentView, TestR
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput
+from backend.core.errors import InvalidInput, PortalError
+from backend.core.log import get_logger
 from backend.models import ConnectionTest
 
+log = get_logger(__name__)
+
 KEEP = 50
+#: So old a test may be before the schedule makes another one: nobody looks at night, and what
+#: fails then, or ends soon, is told.
+EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ def view(row: ConnectionTest) -> TestResult:
         tested_by=row.tested_by,
         draft=row.draft,
         tls=row.tls,
+        ends=row.ends or {},
     )
 
 
@@ -171,21 +179,29 @@ def _record(
         return result  # deleted while the test ran; there is nothing to keep the result with
     if version != config.version:
         result = replace(result, draft=True)
+    kept = {
+        "tested_at": result.tested_at,
+        "latency_ms": result.latency_ms,
+        "server_version": result.server_version,
+        "advice": result.advice,
+        "warnings": list(result.warnings),
+        "tls": dict(result.tls) if result.tls else None,
+        "ends": dict(result.ends),
+    }
+    if actor.kind == "system" and (last := _same_as_last(session, config, result)):
+        for name, value in kept.items():
+            setattr(last, name, value)
+        return result
     session.add(
         ConnectionTest(
             environment_id=environment.id,
             kind=result.kind,
-            tested_at=result.tested_at,
             tested_by=actor.name,
             draft=result.draft,
             version=config.version,
             ok=result.ok,
-            latency_ms=result.latency_ms,
-            server_version=result.server_version,
             cause=result.cause,
-            advice=result.advice,
-            warnings=list(result.warnings),
-            tls=dict(result.tls) if result.tls else None,
+            **kept,
         )
     )
     session.flush()
@@ -199,6 +215,52 @@ def _record(
         details={"latency_ms": result.latency_ms, "draft": result.draft, "cause": result.cause},
     )
     return result
+
+
+def _same_as_last(
+    session: WriteSession, config: ConnectionConfig, result: TestResult
+) -> ConnectionTest | None:
+    """The last test of the schedule when it found the same and nobody has tested since: a history
+    and an audit log of people's tests are worth more than a line an hour."""
+    rows = repository.list_tests(session, config.environment.id, config.kind, limit=1)
+    last = rows[0] if rows else None
+    if last is None or last.tested_by != access.SYSTEM.name:
+        return None
+    found = (last.ok, last.cause, last.draft, last.version)
+    return last if found == (result.ok, result.cause, result.draft, config.version) else None
+
+
+def run_overdue(
+    database: Database, actor: Actor, *, progress: Callable[[int, int], None]
+) -> dict[str, int]:
+    """Test every connection that was not tested for `EVERY`, one after the other; how many were
+    ok and failed. progress: (done, of how many)."""
+    access.require(actor, Permission.CONNECTIONS_TEST)
+    with database.read() as session:
+        due = overdue(session)
+    counts = {"ok": 0, "failed": 0}
+    for number, (environment_id, kind) in enumerate(due):
+        progress(number, len(due))
+        with database.read() as session:
+            try:
+                config = resolve.find_in(session, environment_id, kind=kind)
+            except PortalError as exc:
+                log.warning("A connection cannot be tested.", kind=kind, error=exc.message)
+                continue
+        if config is not None:
+            counts["ok" if _test(database, actor, config).ok else "failed"] += 1
+    progress(len(due), len(due))
+    return counts
+
+
+def overdue(session: ReadSession) -> list[tuple[int, str]]:
+    """(environment, kind) of the connections that were last saved or tested longer ago."""
+    tests = {
+        (row.environment_id, row.kind): row.tested_at for row in repository.newest_tests(session)
+    }
+    saved = repository.list_all_connections(session)
+    since = {(row.environment_id, row.kind): row.updated_at for row in saved} | tests
+    return sorted(one for one, at in since.items() if clock.now() - at >= EVERY)
 
 
 def _not_configured(environment: str, kind: str) -> TestResult:

@@ -28,4 +28,5 @@ def shown_to(actor: Actor, result: TestResult) -> TestResult:
         advice="" if result.ok else ADVICE,
         warnings=(),
         tls=None,
+        ends={},
     )

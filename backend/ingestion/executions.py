@@ -127,11 +127,12 @@ def _begin(session: WriteSession, actor: Actor, run_id: str) -> tuple[IngestionR
         actor,
         gate.Intent(
             REDRIVE,
-            row.environment_name,
+            run_context.name_of(session, row),
             subject,
             parameters={"redriven": run_id},
             shown={"run": run_id, "dataset": subject},
             rests={"execution": row.execution_arn},
+            environment_id=row.environment_id,
         ),
     )
     if not tracker.take_again(session, row):
@@ -142,7 +143,7 @@ def _begin(session: WriteSession, actor: Actor, run_id: str) -> tuple[IngestionR
     row.next_look_at = row.sent_at + timedelta(seconds=tracker.PAUSES[-1])
     session.flush()
     _record(session, actor, row, "intent")
-    config = run_context.load(session, row.environment_name or None).aws
+    config = run_context.of_run(session, row).aws
     return row, row.execution_arn, config
 
 
@@ -181,4 +182,4 @@ def _load(database: Database, run_id: str) -> tuple[IngestionRun, AwsConfig]:
         row = repository.find_run(session, run_id)
         if row is None:
             raise RunNotFound(run_id)
-        return row, run_context.load(session, row.environment_name or None).aws
+        return row, run_context.of_run(session, row).aws

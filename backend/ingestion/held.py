@@ -44,7 +44,7 @@ def hold(database: Database, *, run_id: str) -> dict[str, Any]:
         row.status, row.detail, row.public_detail = "running", HOLDING, HOLDING
         row.sent_at = row.started_at = clock.now()
         row.next_look_at = clock.now() + timedelta(seconds=seconds + SPARE_SECONDS)
-        config = run_context.load(session, row.environment_name or None).aws
+        config = run_context.of_run(session, row).aws
         target, payload = row.target, row.payload.encode()
     try:
         called = Gateway(config).call_lambda(target, payload, seconds=seconds)

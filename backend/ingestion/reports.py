@@ -8,7 +8,6 @@ only when that is known: a run whose outcome is unknown has a start there and no
 import json
 from datetime import datetime, timedelta
 
-from backend.connections import resolve as connections
 from backend.core import audit, clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database, WriteSession
@@ -120,10 +119,8 @@ def _address(row: IngestionRun) -> str | None:
 
 def _context(session: WriteSession, row: IngestionRun) -> RunContext | None:
     """The environment while it is there and its DataHub still wants to be told."""
-    if row.environment_id not in connections.names(session):
-        return None
     try:
-        context = run_context.load(session, row.environment_name)
+        context = run_context.of_run(session, row)
     except NotFound:
         return None
     return context if context.reports_runs else None

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass
 
 from backend.connections import resolve as connections
-from backend.connections.errors import NoDefaultEnvironment
+from backend.connections.errors import EnvironmentDeleted, NoDefaultEnvironment
 from backend.connections.schemas import ConnectionConfig
 from backend.core.database import ReadSession
 from backend.core.settings import get_settings
@@ -12,6 +12,7 @@ from backend.ingestion import repository, static_mapping
 from backend.ingestion.ruleset import RuleSet
 from backend.ingestion.static_mapping import StaticMapping
 from backend.integrations.aws.config import AwsConfig, from_connection
+from backend.models.ingestion import IngestionRun
 
 NO_ENVIRONMENT = 0
 
@@ -77,6 +78,25 @@ def load(session: ReadSession, environment: str | None = None) -> RunContext:
         static=static,
         job_property_urn=settings.job_arn_property_urn,
     )
+
+
+def of_run(session: ReadSession, run: IngestionRun) -> RunContext:
+    """The context of the environment that a run was started in, whatever it is called by now: its
+    old name may have gone to another one, with another AWS account.
+
+    Raises EnvironmentDeleted.
+    """
+    return load(session, name_of(session, run) or None)
+
+
+def name_of(session: ReadSession, run: IngestionRun) -> str:
+    """What a run's environment is called now, "" for none. Raises EnvironmentDeleted."""
+    if run.environment_id == NO_ENVIRONMENT:
+        return ""
+    found = connections.names(session).get(run.environment_id)
+    if found is None:
+        raise EnvironmentDeleted
+    return found
 
 
 _lock = threading.Lock()

@@ -83,6 +83,7 @@ def start(database: Database, actor: Actor, request: Request) -> RunView:
 def _intent(request: Request, row: IngestionRun, account: AwsConfig) -> gate.Intent:
     """AWS names stay out of what is shown: not everybody who may look at changes may read them."""
     target = [row.target_kind, row.target, row.rule, row.rule_source, row.rule_pattern]
+    target.append(row.invocation)  # decides whether AWS tries it again
     target += [account.region, account.endpoint_url, account.role_arn, account.access_key_id]
     return gate.Intent(
         action=RUN,
@@ -152,6 +153,7 @@ def rerun(
         row = repository.find_run(session, run_id)
         if row is None:
             raise RunNotFound(run_id)
+        environment = run_context.name_of(session, row)
     payload = json.loads(row.payload)
     return start(
         database,
@@ -161,7 +163,7 @@ def rerun(
             job_urn=row.job_urn,
             reason=row.reason,
             metadata=payload.get("metadata") or {},
-            environment=row.environment_name or None,
+            environment=environment or None,
             idempotency_key=idempotency_key,
             rerun_of=row.run_id,
         ),

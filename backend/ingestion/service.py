@@ -84,7 +84,7 @@ def stop(database: Database, actor: Actor, *, run_id: str) -> RunView:
                 f"Run {run_id} cannot be stopped: only STANDARD Step Functions executions that "
                 "are still going can."
             )
-        arn, config = row.execution_arn, run_context.load(session, row.environment_name or None).aws
+        arn, config = row.execution_arn, run_context.of_run(session, row).aws
         earlier, row.stop_requested_by = row.stop_requested_by, actor.name[:255]
         _record(session, actor, run_id, row.dataset_urn or row.job_urn or "", "stop", "intent")
     try:

@@ -101,7 +101,7 @@ def _quietly(database: Database, run_id: str) -> bool:
 
 def _config(session: Any, row: IngestionRun) -> AwsConfig:
     try:
-        return run_context.load(session, row.environment_name or None).aws
+        return run_context.of_run(session, row).aws
     except NotFound:
         # The environment was removed; AWS is asked as the machine itself.
         return AwsConfig(region=row.region)

@@ -7,6 +7,7 @@ get more; they hold no secrets and no unmasked personal values.
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mcp.server import MCPServer
@@ -37,9 +38,12 @@ _ABOUT = (
 )
 
 
-def actor(login: str, role: Role) -> Actor:
-    """The actor of a server started by this login. It may ask, and decide nothing."""
-    return Actor(id=0, name=f"mcp:{login}", role=role, kind="cli", ask_only=True)
+def actor(who: Actor, role: Role) -> Actor:
+    """The actor of a server that `who` started: an API token with its own role and limits, a login
+    with this role. It may ask, and decide nothing."""
+    if who.kind == "api_token":
+        return replace(who, ask_only=True)
+    return Actor(0, f"mcp:{who.name.removeprefix('cli:')}", role, "cli", ask_only=True)
 
 
 def build(database: Database, who: Actor) -> MCPServer:

@@ -96,6 +96,7 @@ class ConnectionTest(Base):
 
     version: of the settings that were tested; a test of other settings says nothing about health.
     tls: `connections.tls.Seen` as a document; None where no certificate was shown.
+    ends: secret that says when it ends → when; None in rows of an older release.
     """
 
     __tablename__ = "connection_tests"
@@ -118,6 +119,7 @@ class ConnectionTest(Base):
     advice: Mapped[str] = mapped_column(Text)
     warnings: Mapped[list[str]] = mapped_column(JSON)
     tls: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    ends: Mapped[dict[str, str] | None] = mapped_column(JSON)
 
 
 class DataHubClientInfo(Base):

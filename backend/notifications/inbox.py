@@ -26,7 +26,7 @@ def inbox(
     """What this person may be told, newest first, and how much of it is unread."""
     access.require(actor, Permission.NOTIFICATIONS_READ)
     _checked(limit)
-    query = repository.events_for(_account(actor), PERMISSIONS[actor.role])
+    query = repository.events_for(_account(actor), _permissions(actor))
     if cursor is not None:
         query = query.where(Event.id < cursor)
     rows = list(session.scalars(query.order_by(Event.id.desc()).limit(limit + 1)))
@@ -42,7 +42,7 @@ def inbox(
 def unread(session: ReadSession, actor: Actor) -> int:
     """How much of what still says something this person has not seen; at most 100."""
     access.require(actor, Permission.NOTIFICATIONS_READ)
-    query = repository.events_for(_account(actor), PERMISSIONS[actor.role], Event.id).where(
+    query = repository.events_for(_account(actor), _permissions(actor), Event.id).where(
         Event.id > _seen(session, actor), Event.at > database_now(session) - RECENT
     )
     silent = [kind.name for kind in events.kinds().values() if kind.silent]
@@ -100,6 +100,12 @@ def deliveries(
 def _checked(limit: int) -> None:
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+
+
+def _permissions(actor: Actor) -> frozenset[Permission]:
+    """Of the role, what a limited API token holds of it."""
+    held = PERMISSIONS[actor.role]
+    return held if actor.only is None else held & actor.only
 
 
 def _account(actor: Actor) -> int:

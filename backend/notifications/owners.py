@@ -76,11 +76,10 @@ def _named(session: ReadSession, account: str) -> Account:
 
 
 def _maker(session: ReadSession, actor: Actor) -> Account:
-    keys = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name).keys
-    made_by = [int(key.partition(":")[2]) for key in keys if key.startswith("user:")]
-    if not made_by:
+    made_by = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name).account_id
+    if made_by is None:
         raise NoPerson(
             "This API token was made at the command line, so no person is behind it. Sign in on "
             "the page, or use a token that the person made."
         )
-    return repository.account(session, made_by[0])
+    return repository.account(session, made_by)

@@ -230,7 +230,7 @@ class UserUpdaterSource(Source):
     def test_connection(self) -> None:
         """One authenticated read."""
         who = self._gateway.probe()
-        for warning in who.warnings:
+        for warning in (*who.expiring, *who.warnings):
             log.warning(warning)
         self._writer = Writer(self._gateway, principal=who.principal, is_bot=who.is_bot)
 

@@ -45,7 +45,7 @@ def save_settings(
         found.id,
         settings,
         next_plan_at=next_time(settings.plan_cron, clock.now()),
-        by=actor.name[:255],
+        by=actor,
     )
     audit.record(
         session,

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, tuple_
 
 from backend.core import clock
+from backend.core.access import Actor
 from backend.core.database import Database, ReadSession, Turns, WriteSession
 from backend.core.views import of_row
 from backend.models import SyncIgnore, SyncSettings
@@ -15,6 +16,8 @@ from backend.user_sync.schemas import IgnoreView, Settings, SettingsView
 
 MOST_IGNORES = 10_000
 _TOGETHER = 200
+#: Beside the settings in their document: in whose name the schedule applies.
+_SET_BY = "set_by"
 
 
 def settings_view(session: ReadSession, environment_id: int, environment: str) -> SettingsView:
@@ -33,12 +36,20 @@ def save_settings(
     settings: Settings,
     *,
     next_plan_at: datetime | None,
-    by: str,
+    by: Actor,
 ) -> None:
-    row = _row(session, environment_id, by)
-    row.options = asdict(settings)
+    name = by.name[:255]
+    row = _row(session, environment_id, name)
+    row.options = {**asdict(settings), _SET_BY: [by.kind, by.id, name]}
     row.next_plan_at = next_plan_at
-    row.updated_at, row.updated_by = clock.now(), by
+    row.updated_at, row.updated_by = clock.now(), name
+
+
+def set_by(session: ReadSession, environment_id: int) -> tuple[str, int, str] | None:
+    """(kind, id, name) of who saved the settings last; None for those of an older release."""
+    row = session.get(SyncSettings, environment_id)
+    found = row.options.get(_SET_BY) if row is not None else None
+    return (str(found[0]), int(found[1]), str(found[2])) if found else None
 
 
 def record_good_answer(session: WriteSession, environment_id: int, count: int) -> None:

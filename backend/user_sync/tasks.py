@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+from backend.accounts import identity
 from backend.core import clock, cron
-from backend.core.access import SYSTEM
-from backend.core.database import Database
-from backend.core.errors import PortalError
+from backend.core.access import SYSTEM, Actor, Permission
+from backend.core.database import Database, WriteSession
+from backend.core.errors import NotPermitted, PortalError
 from backend.core.log import get_logger
 from backend.jobs.registry import FAILED, JobContext, job
 from backend.jobs.schedule import every
@@ -48,12 +49,27 @@ def _apply_by_schedule(ctx: JobContext, plan_id: int, environment_id: int) -> in
         if not view.settings.apply_on_schedule:
             return None
         try:
-            return runs.apply(session, SYSTEM, plan_id=plan_id).id
+            return runs.apply(session, _setter(session, environment_id), plan_id=plan_id).id
         except PortalError as exc:
             # Over the limit: the plan waits for a person, as the Overview says.
             refusal = exc.message
     ctx.log(f"Not applied by schedule: {refusal}")
     return None
+
+
+def _setter(session: WriteSession, environment_id: int) -> Actor:
+    """Who switched it on, with the role of now, as for every schedule: what waits for an approval
+    is theirs, so that somebody else decides."""
+    known = rules_repository.set_by(session, environment_id)
+    if known is None:
+        return SYSTEM
+    kind, number, name = known
+    actor = identity.of(session, kind=kind, id=number, name=name).actor
+    if actor is None or not actor.may(Permission.USER_SYNC_APPLY):
+        raise NotPermitted(
+            f"{name}, who set the schedule, may not apply plans any more. Save its settings again."
+        )
+    return actor
 
 
 @job("user_sync.apply", title="Apply user changes", resumable=True)

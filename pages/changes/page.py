@@ -26,10 +26,10 @@ page = calls.read(
     service.list_changes, which=view, text=text, cursor=filters.number("cursor"), limit=50
 )
 # present
-if page.items:
+if page.items or page.next_cursor is not None:
     number = change_list.table(page, number)
     filters.pages(page.next_cursor, parameter="cursor", key="changes.pages")
-    if view == "to_approve":
+    if page.items and view == "to_approve":
         release_view.draw(page.items)
 else:
     st.info(change_list.EMPTY[view])

@@ -5,12 +5,10 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
-from backend.core import clock
 from backend.core.errors import (
     InvalidInput,
     OutcomeUnknown,
@@ -48,7 +46,6 @@ PAGE_SIZE = 1000
 LEAST_PAGE = 25
 _PROBED = 100
 _LOST_DOMAIN = re.compile(r"domain instance for (?P<domain>\S+) not found")
-_WARN_AHEAD = timedelta(days=14)
 _Page = TypeVar("_Page")
 
 
@@ -164,7 +161,7 @@ class OpenMetadataGateway:
             page_users=found.page_users,
             page_ms=found.page_ms,
             rules=self.version().rules,
-            warnings=found.warnings,
+            warnings=(*found.expiring, *found.warnings),
         )
 
     def _who_am_i(self) -> dict[str, Any]:
@@ -361,8 +358,6 @@ class OpenMetadataGateway:
     def _warnings(
         self, version: ServerVersion, *, is_bot: bool, is_admin: bool, known: bool
     ) -> Iterator[str]:
-        if self._expires and self._expires - clock.now() < _WARN_AHEAD:
-            yield f"The token expires on {self._expires:%Y-%m-%d at %H:%M} UTC: make a new one."
         if is_bot:
             silent = "silently keeps the old name" if version.keeps_bot_names else "refuses it"
             yield (

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+
+from backend.core import clock
+
+_WARN_AHEAD = timedelta(days=14)
 
 
 class DomainRef(msgspec.Struct, frozen=True, gc=False):
@@ -113,6 +117,15 @@ class Probe:
     users: int | None = None
     page_users: int = 0
     page_ms: float = 0.0
+
+    @property
+    def expiring(self) -> tuple[str, ...]:
+        """A warning when the token ends within two weeks; who tests a connection knows that of
+        every secret already."""
+        at = self.token_expires_at
+        if at is None or at - clock.now() >= _WARN_AHEAD:
+            return ()
+        return (f"The token expires on {at:%Y-%m-%d at %H:%M} UTC: make a new one.",)
 
 
 @dataclass(frozen=True)

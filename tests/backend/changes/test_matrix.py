@@ -35,6 +35,8 @@ from tests.backend.user_sync.conftest import World
 from tests.fixtures.api import rest_app
 from tests.fixtures.pages import OpenPage
 
+ANN = Actor(0, "cli:ann", Role.ADMIN, "cli")
+
 DONE, WAITS, REFUSED = "done", "waits", "refused"
 
 #: A policy in words → the rule, and for whom it asks: (people, API tokens), with a size of 10.
@@ -176,7 +178,7 @@ class Faces:
 
     def mcp(self, role: Role, plan: int) -> str:
         async def call() -> Any:
-            built = server.build(self.world.database, server.actor("ann", role))
+            built = server.build(self.world.database, server.actor(ANN, role))
             async with Client(built) as client:
                 return await client.call_tool("ask_to_apply_user_plan", {"plan_id": plan})
 

@@ -223,6 +223,42 @@ class TestTokens:
             world.approve(number, "cat")
         assert world.approve(number, "bob").status == "approved"
 
+    @pytest.mark.parametrize("asks", ["mcp:zoe", "made at the command line", "zoe"])
+    def test_a_login_is_one_person_at_every_door(self, world: World, asks: str) -> None:
+        """Ann's assistant, a token she made at the command line and her account are hers."""
+        login = world.people["cli:zoe"] = Actor(0, "cli:zoe", Role.ADMIN, "cli")
+        if asks == "zoe":
+            with world.database.write() as session:
+                made = accounts.create(session, SYSTEM, name="Zoe", role="admin", password=PASSWORD)
+            world.people[asks] = Actor(made.id, made.name, Role.ADMIN, "user")
+        elif asks == "mcp:zoe":
+            world.people[asks] = Actor(0, asks, Role.STEWARD, "cli", ask_only=True)
+        else:
+            self._token(world, login, asks)
+        number = _change(world, name=asks)
+        with pytest.raises(NotPermitted, match="asked for by you"):
+            world.approve(number, "cli:zoe")
+        assert world.approve(number, "bob").status == "approved"
+
+    def test_two_approvals_of_one_person_at_two_doors_are_one(self, world: World) -> None:
+        world.rule(TWO)
+        number = _change(world)
+        world.people["cli:bob"] = Actor(0, "cli:bob", Role.ADMIN, "cli")
+        assert world.approve(number, "bob").status == "waiting"
+        with pytest.raises(Conflict, match="already, as bob"):
+            world.approve(number, "cli:bob")
+
+    def test_who_made_the_token_sees_and_withdraws_what_it_asked_for(self, world: World) -> None:
+        self._token(world, world.people["cat"], "cats", days=3)
+        number = _change(world, name="cats")
+        with world.database.write() as session:
+            mine = service.list_changes(session, world.people["cat"], which="mine")
+            assert [view.id for view in mine.items] == [number]
+            others = service.list_changes(session, world.people["bob"], which="mine")
+            assert others.items == ()
+            view = service.withdraw(session, world.people["cat"], change_id=number)
+        assert view.status == "withdrawn"
+
     def test_an_old_one_decides_nothing(self, world: World) -> None:
         self._token(world, world.people["cat"], "script", minutes=16)
         with pytest.raises(service.NotFresh, match="a token made just now"):

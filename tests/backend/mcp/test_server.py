@@ -14,7 +14,7 @@ from mcp import Client, StdioServerParameters
 
 from backend.changes import service as changes
 from backend.connections import environments
-from backend.core.access import SYSTEM, Permission, Role
+from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
 from backend.mcp import server
 from backend.models import SyncPlan, SyncRun
@@ -22,13 +22,15 @@ from tests.backend.user_sync.conftest import *  # noqa: F403 - the world of user
 from tests.backend.user_sync.conftest import World
 
 ROOT = Path(__file__).resolve().parents[3]
+#: Who started the server at the command line.
+ANN = Actor(0, "cli:ann", Role.ADMIN, "cli")
 
 
 def ask(database: Database, tool: str, role: Role = Role.STEWARD, **arguments: Any) -> Any:
     """What the tool answers, as the client sees it."""
 
     async def call() -> Any:
-        async with Client(server.build(database, server.actor("ann", role))) as client:
+        async with Client(server.build(database, server.actor(ANN, role))) as client:
             return await client.call_tool(tool, arguments)
 
     found = asyncio.run(call())
@@ -37,7 +39,7 @@ def ask(database: Database, tool: str, role: Role = Role.STEWARD, **arguments: A
 
 def test_its_tools_are_named_for_what_they_do(database: Database) -> None:
     async def names() -> list[str]:
-        built = server.build(database, server.actor("ann", Role.STEWARD))
+        built = server.build(database, server.actor(ANN, Role.STEWARD))
         async with Client(built) as client:
             return [tool.name for tool in (await client.list_tools()).tools]
 
@@ -88,12 +90,19 @@ def test_what_is_no_request_is_refused_to_who_may_only_ask(database: Database) -
     from backend.core.access import PERMISSIONS, Permission
     from backend.core.errors import NotPermitted
 
-    who = server.actor("ann", Role.ADMIN)
+    who = server.actor(ANN, Role.ADMIN)
     for permission in PERMISSIONS[Role.ADMIN]:
         if permission.value.endswith((":read", ":preview")):
             continue
         with pytest.raises(NotPermitted, match="may look and ask for changes only"):
             access.require(who, Permission(permission))
+
+
+def test_started_with_a_token_it_is_that_token_with_its_limits() -> None:
+    token = Actor(7, "agent", Role.VIEWER, "api_token", environments=frozenset({3}))
+    who = server.actor(token, Role.ADMIN)
+    assert (who.id, who.kind, who.role, who.environments) == (7, "api_token", Role.VIEWER, {3})
+    assert who.ask_only
 
 
 def test_over_stdin_and_stdout(tmp_path: Path) -> None:
@@ -120,7 +129,7 @@ def test_over_stdin_and_stdout(tmp_path: Path) -> None:
 
 def test_who_may_not_see_alerts_is_told_so_and_not_that_there_are_none(database: Database) -> None:
     who = dataclasses.replace(
-        server.actor("ann", Role.STEWARD), only=frozenset({Permission.TOKENIZATION_READ})
+        server.actor(ANN, Role.STEWARD), only=frozenset({Permission.TOKENIZATION_READ})
     )
 
     async def call() -> Any:
