@@ -221,6 +221,10 @@ def _file(
     digest = intent.frozen(session, environment_id)
     known = repository.find_open(session, digest)
     if known is not None:
+        known = repository.lock(session, known.id)
+        if known.state == "waiting" and needed > known.needed:
+            # Asked for again under a stricter rule, or by who needs more: so many must approve it.
+            known.needed, known.rule = needed, words or known.rule
         return known
     row = _row(session, actor, intent, environment_id, digest)
     row.needed = needed

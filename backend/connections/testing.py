@@ -159,18 +159,27 @@ def _config(
 
 
 def _test(
-    database: Database, actor: Actor, config: ConnectionConfig, *, is_draft: bool = False
+    database: Database,
+    actor: Actor,
+    config: ConnectionConfig,
+    *,
+    is_draft: bool = False,
+    by_schedule: bool = False,
 ) -> TestResult:
     result = replace(probing.run(config), tested_by=actor.name, draft=is_draft)
     with database.write() as session:
-        result = _record(session, actor, config, result)
+        result = _record(session, actor, config, result, by_schedule)
     if config.kind == "datahub" and not result.draft:
         client_info.after_test(database, actor, config, result)
     return result
 
 
 def _record(
-    session: WriteSession, actor: Actor, config: ConnectionConfig, result: TestResult
+    session: WriteSession,
+    actor: Actor,
+    config: ConnectionConfig,
+    result: TestResult,
+    by_schedule: bool,
 ) -> TestResult:
     """Keep the result; settings that were replaced while the test ran count as a draft's."""
     environment = config.environment
@@ -188,7 +197,7 @@ def _record(
         "tls": dict(result.tls) if result.tls else None,
         "ends": dict(result.ends),
     }
-    if actor.kind == "system" and (last := _same_as_last(session, config, result)):
+    if by_schedule and (last := _same_as_last(session, config, result)):
         for name, value in kept.items():
             setattr(last, name, value)
         return result
@@ -248,7 +257,7 @@ def run_overdue(
                 log.warning("A connection cannot be tested.", kind=kind, error=exc.message)
                 continue
         if config is not None:
-            counts["ok" if _test(database, actor, config).ok else "failed"] += 1
+            counts["ok" if _test(database, actor, config, by_schedule=True).ok else "failed"] += 1
     progress(len(due), len(due))
     return counts
 

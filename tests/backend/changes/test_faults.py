@@ -7,19 +7,21 @@ replaced by a newer one (test_user_sync); a token of who asked
 (test_requests.TestTokens).
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
 from backend.accounts.step_up import NotFresh
-from backend.changes import gate, lifecycle
+from backend.changes import actions, gate, lifecycle
 from backend.changes.actions import Begun, End
 from backend.connections import environments
 from backend.core import clock
 from backend.core.access import SYSTEM
+from backend.core.errors import NotFound
 from backend.models import AccountSession
-from tests.backend.changes.conftest import ONE, World
+from tests.backend.changes.conftest import ACTION, ONE, World
 
 
 @pytest.fixture
@@ -92,3 +94,31 @@ def test_who_comes_second_does_not_say_how_the_first_ended(
     lifecycle._begun(world.database, number, begun)
     assert world.view(number).status == "succeeded"
     assert world.written() == [("hello", "ann")]
+
+
+def test_one_whose_run_is_not_on_record_does_not_keep_the_others_from_ending(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may go with its environment; what then fails to answer must not hold the rest up."""
+    world.rule(ONE)
+    texts = ("gone", "broken", "fine")
+    numbers = [number for text in texts if (number := world.ask(text=text)) is not None]
+    for number, text in zip(numbers, texts, strict=True):
+        world.approve(number)
+        begun = _begin(world, number)
+        assert begun.end is not None
+        lifecycle._begun(world.database, number, Begun(text))
+
+    def ended(_session: object, run_id: str) -> End:
+        if run_id == "gone":
+            raise NotFound("There is no run gone.")
+        if run_id == "broken":
+            raise ValueError(run_id)
+        return End("succeeded")
+
+    demo = replace(actions.get(ACTION), ended=ended)
+    monkeypatch.setattr(actions, "_provided", lambda: {ACTION: demo})
+    lifecycle.track(world.database)
+    gone, broken, fine = (world.view(number) for number in numbers)
+    assert (gone.status, gone.outcome) == ("unknown", "Its run gone is not on record any more.")
+    assert (broken.status, fine.status) == ("running", "succeeded")

@@ -56,6 +56,13 @@ class TestAsking:
         assert world.ask() == world.ask("bob")
         assert world.ask(text="other") != world.ask()
 
+    def test_asked_for_again_under_a_stricter_rule_it_needs_as_many(self, world: World) -> None:
+        world.rule(ONE)
+        number = _change(world)
+        world.rule(TWO)
+        assert (world.ask("cat"), world.view(number).needed) == (number, 2)
+        assert world.approve(number).status == "waiting"
+
     def test_a_small_one_passes(self, world: World) -> None:
         world.rule(Rule(mode="approve", above=5))
         assert world.ask(text="hello") is None
@@ -179,6 +186,15 @@ class TestDeciding:
             assert ids("ann", "to_approve") == ids("dan", "to_approve") == []
             assert ids("ann", "mine") == [number]
             assert ids("bob", "mine") == ids("ann", "done") == []
+
+    def test_what_one_may_approve_is_found_behind_many_of_ones_own(self, world: World) -> None:
+        number = _change(world)
+        for text in ("a", "b", "c"):
+            _change(world, name="bob", text=text)
+        with world.database.read() as session:
+            page = service.list_changes(session, world.people["bob"], which="to_approve", limit=1)
+        assert [view.id for view in page.items] == [number]
+        assert page.next_cursor is None
 
     def test_every_step_is_audited_with_both_names(self, world: World) -> None:
         number = _change(world)

@@ -3,10 +3,11 @@
 import logging
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from backend.connections import (
     alerts,
@@ -14,14 +15,18 @@ from backend.connections import (
     environments,
     health,
     probing,
+    tasks,
     testing,
 )
 from backend.connections.schemas import ConnectionConfig, TestResult
+from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotFound, NotPermitted
-from backend.models import ConnectionTest
+from backend.jobs import runner
+from backend.jobs import service as jobs
+from backend.models import Connection, ConnectionTest
 from tests.backend.connections.bad_server import BadServer
 from tests.backend.connections.conftest import VALID, Save
 
@@ -220,6 +225,88 @@ class TestRunAll:
 
     def test_nothing_configured_is_nothing_tested(self, save: Save, database: Database) -> None:
         assert testing.run_all(database, SYSTEM, environment=None) == ()
+
+
+class TestBySchedule:
+    """What nobody tests is tested all the same, or its failure would be told to nobody."""
+
+    def _age(self, database: Database, **time: float) -> None:
+        with database.write() as session:
+            at = clock.now() - timedelta(**time)
+            session.execute(update(ConnectionTest).values(tested_at=at))
+            session.execute(update(Connection).values(updated_at=at))
+
+    def _due(self, database: Database) -> list[str]:
+        with database.read() as session:
+            return [kind for _, kind in testing.overdue(session)]
+
+    def _queued(self, database: Database) -> list[int]:
+        tasks.schedule_tests(database)
+        with database.read() as session:
+            found = jobs.list_jobs(session, SYSTEM, states=("queued",), kind="connections.test")
+        return [each.id for each in found.items]
+
+    @pytest.mark.usefixtures("instant")
+    def test_what_was_not_tested_for_an_hour_is(self, save: Save, database: Database) -> None:
+        save("tokenization")
+        testing.run(database, SYSTEM, environment=None, kind="tokenization")
+        save("rabbitmq")
+        assert self._due(database) == self._queued(database) == []
+        self._age(database, hours=2)
+        assert self._due(database) == ["rabbitmq", "tokenization"]
+        (job,) = self._queued(database)
+        assert self._queued(database) == [job]
+        runner.run(job, database)
+        with database.read() as session:
+            assert jobs.get(session, SYSTEM, job_id=job).state == "succeeded"
+        assert self._due(database) == []
+
+    def test_the_same_again_is_no_new_line(
+        self, save: Save, database: Database, actors: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ok = [True]
+        monkeypatch.setattr(
+            probing,
+            "run",
+            lambda config: TestResult(config.kind, ok[0], 1, cause="" if ok[0] else "Refused.",
+                                      tested_at=clock.now()),
+        )  # fmt: skip
+        save("tokenization")
+
+        def again() -> list[bool]:
+            self._age(database, hours=2)
+            testing.run_overdue(database, SYSTEM, progress=lambda *_: None)
+            with database.read() as session:
+                past = testing.history(session, SYSTEM, environment="Prod", kind="tokenization")
+                audited = session.scalar(
+                    select(func.count()).where(AuditEvent.action == "connections:connection:test")
+                )
+            assert audited == len(past)
+            return [item.ok for item in past]
+
+        assert again() == again() == [True]
+        ok[0] = False
+        assert again() == again() == [False, True]
+        testing.run(database, actors.admin, environment=None, kind="tokenization")
+        assert again() == [False, False, False, True]
+
+    @pytest.mark.usefixtures("instant")
+    def test_one_that_cannot_be_read_does_not_hold_up_the_others(
+        self, save: Save, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save("rabbitmq")
+        save("tokenization")
+        real = testing.resolve.find_in
+
+        def find_in(session: Any, number: int, *, kind: str) -> Any:
+            if kind == "rabbitmq":
+                raise InvalidInput("Its secret cannot be read.")
+            return real(session, number, kind=kind)
+
+        monkeypatch.setattr(testing.resolve, "find_in", find_in)
+        self._age(database, hours=2)
+        counts = testing.run_overdue(database, SYSTEM, progress=lambda *_: None)
+        assert counts == {"ok": 1, "failed": 0}
 
 
 class TestClientInfoAfterATest:

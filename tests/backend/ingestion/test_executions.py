@@ -11,9 +11,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from backend.cli import common, main
+from backend.connections import environments
 from backend.core import clock
+from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.core.errors import UpstreamError
+from backend.core.errors import NotFound, UpstreamError
 from backend.ingestion import executions, service, status_check, tracker, views
 from backend.ingestion.errors import AlreadyRunning, CannotRedrive
 from backend.ingestion.schemas import RunView
@@ -207,6 +209,21 @@ class TestRedrive:
         tracker.check(database, ended.run_id)
         done = self.seen(database, actors, ended)
         assert (done.status, done.active, done.can_redrive) == ("succeeded", False, False)
+
+    def test_the_environments_old_name_may_have_gone_to_another_account(
+        self, ended: RunView, database: Database, actors: SimpleNamespace
+    ) -> None:
+        with database.write() as session:
+            environments.update(session, SYSTEM, name="dev", version=1, new_name="dev-eu")
+            environments.add(session, SYSTEM, name="dev")
+        run = executions.redrive(database, actors.operator, run_id=ended.run_id)
+        assert run.status == "running"
+        steps = executions.history(database, actors.admin, run_id=ended.run_id).steps
+        assert steps
+        with database.write() as session:
+            environments.remove(session, SYSTEM, name="dev-eu", confirm_name="dev-eu")
+        with pytest.raises(NotFound, match="The environment was deleted"):
+            executions.history(database, actors.admin, run_id=ended.run_id)
 
     def test_a_status_that_lags_behind_changes_nothing(
         self, ended: RunView, database: Database, actors: SimpleNamespace, says: Say

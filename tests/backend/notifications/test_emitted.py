@@ -112,7 +112,8 @@ def test_a_connection_that_fails_and_is_back(world: World, told: Told) -> None: 
 
 @pytest.mark.usefixtures("datahub")
 def test_a_jwt_that_ends_soon(world: World, told: Told) -> None:  # noqa: F811 - as above
-    _tested(world.database, ok=True, warnings=["The token expires in 3 days."])
+    soon = clock.now() + timedelta(days=3)
+    _tested(world.database, ok=True, ends={"token": soon.isoformat()})
     assert ("connections.expiring", False) in told()
     _tested(world.database, ok=True)
     assert ("connections.expiring", True) in told()

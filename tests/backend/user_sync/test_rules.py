@@ -3,14 +3,19 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
+from backend.accounts import service as accounts
+from backend.changes import policy
+from backend.changes import service as changes
+from backend.changes.rules import Rule
 from backend.core import clock, cron
+from backend.core.access import SYSTEM, Actor, Role
 from backend.core.errors import InvalidInput, NotFound, NotPermitted
 from backend.jobs import registry, runner
 from backend.jobs import service as jobs
-from backend.models import SyncSettings
-from backend.user_sync import service, tasks
+from backend.models import ChangePolicy, SyncSettings
+from backend.user_sync import runs, service, tasks
 from backend.user_sync.errors import NotInPlan
 from backend.user_sync.schemas import Settings
 
@@ -168,6 +173,13 @@ class TestSettings:
 class TestSchedule:
     @pytest.fixture
     def due(self, world):
+        with world.database.write() as session:
+            for name in ("yan", "zoe"):  # who sets it has an account, and there is another admin
+                made = accounts.create(
+                    session, SYSTEM, name=name, role="admin", password="seven red bicycles"
+                )
+        world.admin = Actor(made.id, made.name, Role.ADMIN, "user")
+
         def _due(**options):
             world.settings(plan_cron="0 6 1 1 *", **options)
             with world.database.write() as session:
@@ -211,6 +223,23 @@ class TestSchedule:
         plan = self.newest(world)
         assert plan.run_id is not None
         assert world.plan().changes == 0
+
+    def test_it_applies_in_the_name_of_who_set_it(self, world, due):
+        """Under approval somebody else decides; who may not apply any more does not by schedule."""
+        zoe, rule = world.admin, Rule(mode="approve")
+        with world.database.write() as session:
+            policy.save(session, SYSTEM, environment=world.env, action=runs.APPLY, rule=rule)
+        due(apply_on_schedule=True)
+        with world.database.read() as session:
+            (asked,) = changes.list_changes(session, zoe, which="mine").items
+            assert (asked.requester, asked.status) == ("zoe", "waiting")
+            refusal = changes.why_not(session, zoe, change_id=asked.id)
+            assert "asked for by you" in refusal
+        with world.database.write() as session:
+            accounts.set_disabled(session, SYSTEM, account_id=zoe.id, disabled=True, version=1)
+            session.execute(delete(ChangePolicy))
+        due(apply_on_schedule=True)
+        assert self.newest(world).run_id is None
 
     def test_a_scheduled_apply_above_the_limit_waits_for_a_person(self, world, due):
         due(apply_on_schedule=True, limit_from=1, limit_percent=1.0)
