@@ -36,7 +36,8 @@ STATUSES: dict[int, tuple[type[UpstreamError], str, str]] = {
     504: (UpstreamTimeout, "the warehouse did not answer its proxy in time", _LATER),
 }
 
-#: Error classes of Spark and Delta that people meet, by the words in brackets of the message.
+#: Error classes of Spark and Delta that people meet, by what they begin with. The connector keeps
+#: neither SQLSTATE nor code: the class in brackets, or before a colon, is all that is no prose.
 CLASSES = {
     "TABLE_OR_VIEW_NOT_FOUND": ("there is no such table", "Check the dataset's URN."),
     "PERMISSION_DENIED": ("the token's owner lacks a right", "Grant SELECT and MODIFY on it."),
@@ -51,7 +52,7 @@ CLASSES = {
     "QUERY_TIMEOUT": ("the statement took longer than its limit", "Nothing was changed."),
     "UNRESOLVED_COLUMN": ("there is no such column", "Preview the dataset again."),
 }
-_CLASS = re.compile(r"\[([A-Z0-9_.]+)\]")
+_CLASS = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]|\A([A-Z][A-Z0-9_]+): ")
 
 
 @contextlib.contextmanager
@@ -81,8 +82,10 @@ def explain(exc: Exception, place: Place) -> UpstreamError:
     code = context.get("http-code")
     if code is not None:
         return _of_status(int(code), str(context.get("error-message") or ""))
-    words = " ".join(str(link) for link in network.chain(exc))
-    if "would exceed Retry policy" in words or "too many" in words:
+    from databricks.sql.exc import MaxRetryDurationError
+    from urllib3.exceptions import ResponseError
+
+    if any(isinstance(link, MaxRetryDurationError | ResponseError) for link in network.chain(exc)):
         # The connector asks once more where the server says when, and keeps no status.
         return UpstreamUnavailable(
             SYSTEM, "it asks to be asked later or elsewhere (429, 503 or a redirect)", _LATER
@@ -92,11 +95,11 @@ def explain(exc: Exception, place: Place) -> UpstreamError:
         return UpstreamUnavailable(
             SYSTEM, "the connection broke", "Try again; check host name and HTTP path."
         )
-    name = found[1] if found else "no error class"
+    name = found[1] or found[2] if found else "no error class"
     return UpstreamError(
         SYSTEM,
         *next(
-            (meaning for word, meaning in CLASSES.items() if word in str(exc)),
+            (meaning for word, meaning in CLASSES.items() if name.startswith(word)),
             (
                 f"the warehouse refused the statement ({name})",
                 "Look the statement up in the warehouse's query history.",

@@ -348,6 +348,28 @@ def test_every_error_of_the_connector_is_translated() -> None:
         assert "secret-person" not in raised.value.message
 
 
+def test_the_class_counts_and_no_word_of_the_message() -> None:
+    from databricks.sql import exc
+    from urllib3.exceptions import MaxRetryError, ResponseError
+
+    from backend.core.errors import UpstreamError, UpstreamUnavailable
+    from backend.integrations.databricks.errors import translated
+
+    busy = MaxRetryError(None, "/", ResponseError("too many 503 error responses"))  # type: ignore[arg-type]
+    for raised, kind, words in (
+        (exc.ServerOperationError("[PARSE_SYNTAX_ERROR] near 'too many PERMISSION_DENIED'"),
+         UpstreamError, "refused the statement (PARSE_SYNTAX_ERROR)"),
+        (exc.ServerOperationError("[UNRESOLVED_COLUMN.WITH_SUGGESTION] x"),
+         UpstreamError, "there is no such column"),
+        (exc.ServerOperationError("PERMISSION_DENIED: no MODIFY on main.a.b"),
+         UpstreamError, "lacks a right"),
+        (exc.MaxRetryDurationError("in whatever words"), UpstreamUnavailable, "asked later"),
+        (busy, UpstreamUnavailable, "asked later"),
+    ):  # fmt: skip
+        with pytest.raises(kind, match=re.escape(words)), translated():
+            raise raised
+
+
 def test_what_the_connector_passes_on_from_its_http_library_is_translated() -> None:
     from urllib3.exceptions import MaxRetryError, ProtocolError
 
