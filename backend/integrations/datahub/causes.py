@@ -80,9 +80,6 @@ def status_of(exc: BaseException) -> int | None:
         response = getattr(each, "response", None)
         if isinstance(each, requests.HTTPError) and response is not None:
             return int(response.status_code)
-        if sdk_name(each) == "ConfigurationError":  # of `/config`: the status is in the text only
-            said = re.search(r"status_code: (\d{3})", str(each))
-            return int(said.group(1)) if said else 401 if "authentication" in str(each) else None
     return None
 
 

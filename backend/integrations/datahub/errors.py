@@ -68,6 +68,10 @@ class UnexpectedAnswer(Exception):
     """The adapter read an answer that has not the agreed shape."""
 
 
+class NotGms(Exception):
+    """`/config` answered with data that lacks what the metadata service says of itself."""
+
+
 def translate(
     exc: BaseException, *, server: str = "", writing: bool = False, secrets: tuple[str, ...] = ()
 ) -> PortalError:
@@ -123,7 +127,7 @@ def _known(exc: BaseException, server: str) -> PortalError | None:
         _wrong_use,
         _graphql_error,
         _answered_status,
-        _not_json,
+        _other_service,
         _network,
         _sdk_error,
     )
@@ -191,7 +195,9 @@ def _by_status(status: int, said: str, server: str) -> UpstreamError:
     return kind(SYSTEM, cause, advice)
 
 
-def _not_json(exc: BaseException, server: str) -> PortalError | None:
+def _other_service(exc: BaseException, server: str) -> PortalError | None:
+    if causes.find(exc, NotGms):
+        return _not_gms(server, "with data of something else: perhaps the web interface")
     if causes.find(exc, JSONDecodeError, requests.exceptions.JSONDecodeError):
         return _not_gms(server, "with a web page, not with data: this looks like the web interface")
     return None
@@ -253,12 +259,12 @@ def _network(exc: BaseException, server: str) -> PortalError | None:
     return None
 
 
-def _sdk_error(exc: BaseException, server: str) -> PortalError | None:
-    """What is left: the SDK's own words, told apart by class and, for one class, by text."""
+def _sdk_error(exc: BaseException, _server: str) -> PortalError | None:
+    """What is left: the SDK's own words, told apart by class."""
     text = causes.short(str(exc))
     name = causes.sdk_name(exc)
     if name in ("ConfigurationError", "MalformedRecipeEnvelope"):
-        return _configuration(text, server)
+        return UpstreamError(SYSTEM, f"the SDK reports: {text}", GMS_ADVICE)
     if name == "ItemNotFoundError":
         return UpstreamError(SYSTEM, f"does not know it: {text}", "", status=404)
     if name == "AlreadyExistsError":
@@ -290,13 +296,6 @@ _SDK_ERRORS = frozenset(
         "RequiredFieldUnsupportedError",
     }
 )
-
-
-def _configuration(text: str, server: str) -> UpstreamError:
-    if "frontend" in text:
-        # All the SDK knows is that the JSON lacks what GMS says of itself.
-        return _not_gms(server, "with data of something else: perhaps the web interface")
-    return UpstreamError(SYSTEM, f"the SDK reports: {text}", GMS_ADVICE)
 
 
 def _without_secrets(error: PortalError, secrets: tuple[str, ...]) -> PortalError:

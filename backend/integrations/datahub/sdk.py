@@ -22,6 +22,7 @@ from requests.adapters import BaseAdapter
 from requests.auth import AuthBase
 
 from backend.core.trust import Trust
+from backend.integrations.datahub.errors import NotGms
 
 _TELEMETRY = "datahub.telemetry.telemetry"
 _importing = threading.Lock()
@@ -80,6 +81,22 @@ def _import_privately() -> None:
             config.DATAHUB_ROOT_FOLDER = person
 
 
+def _check_config(response: requests.Response, **_: Any) -> None:
+    """Raise what the SDK would put into words only (`DataHubRestEmitter.fetch_server_config`): the
+    status that `/config` answered with, or that the answer is not the metadata service's."""
+    if not (response.request.url or "").partition("?")[0].endswith("/config"):
+        return
+    response.raise_for_status()
+    try:
+        found = response.json()
+    except ValueError:
+        return  # the SDK raises the same
+    if response.status_code == 200 and not (
+        isinstance(found, dict) and found.get("noCode") == "true"
+    ):
+        raise NotGms
+
+
 def graph(server: str, token: str | None, timeout: float, trust: Trust) -> Any:
     """A DataHubGraph that sends nothing yet.
 
@@ -105,6 +122,7 @@ def graph(server: str, token: str | None, timeout: float, trust: Trust) -> Any:
     # A redirected POST becomes a GET, and a redirect to another host loses the token: both look
     # like other mistakes. The first redirect is an error that names the new address.
     made.session.max_redirects = 0
+    made.session.hooks["response"].append(_check_config)
     made.session.mount("https://", Trusting(made.session.get_adapter("https://"), trust))
     if token:
         made.session.auth = BearerToken(token)
