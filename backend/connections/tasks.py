@@ -46,7 +46,7 @@ def schedule_refresh(database: Database) -> None:
 
 @job("connections.test", title="Test connections", resumable=True, told=False)
 def run_tests(ctx: JobContext) -> dict[str, Any]:
-    """Test what was not tested for an hour; a failed one is an alert, not a failed job."""
+    """Test what was not tested for `testing.EVERY`; a failed one is an alert, not a failed job."""
     return testing.run_overdue(ctx.database, ctx.actor, progress=ctx.progress)
 
 
@@ -58,4 +58,4 @@ def schedule_tests(database: Database) -> None:
             session, SYSTEM, limit=1, states=("queued", "running"), kind="connections.test"
         )
         if testing.overdue(session) and not going.items:
-            enqueue(session, SYSTEM, "connections.test", {}, subject="connections, every hour")
+            enqueue(session, SYSTEM, "connections.test", {}, subject="what was not tested of late")

@@ -35,7 +35,7 @@ log = get_logger(__name__)
 KEEP = 50
 #: So old a test may be before the schedule makes another one: nobody looks at night, and what
 #: fails then, or ends soon, is told.
-EVERY = timedelta(hours=1)
+EVERY = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _same_as_last(
     session: WriteSession, config: ConnectionConfig, result: TestResult
 ) -> ConnectionTest | None:
     """The last test of the schedule when it found the same and nobody has tested since: a history
-    and an audit log of people's tests are worth more than a line an hour."""
+    and an audit log of people's tests are worth more than a line each time."""
     rows = repository.list_tests(session, config.environment.id, config.kind, limit=1)
     last = rows[0] if rows else None
     if last is None or last.tested_by != access.SYSTEM.name:

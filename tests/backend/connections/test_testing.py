@@ -247,12 +247,12 @@ class TestBySchedule:
         return [each.id for each in found.items]
 
     @pytest.mark.usefixtures("instant")
-    def test_what_was_not_tested_for_an_hour_is(self, save: Save, database: Database) -> None:
+    def test_what_was_not_tested_for_long_is(self, save: Save, database: Database) -> None:
         save("tokenization")
         testing.run(database, SYSTEM, environment=None, kind="tokenization")
         save("rabbitmq")
         assert self._due(database) == self._queued(database) == []
-        self._age(database, hours=2)
+        self._age(database, hours=7)
         assert self._due(database) == ["rabbitmq", "tokenization"]
         (job,) = self._queued(database)
         assert self._queued(database) == [job]
@@ -274,7 +274,7 @@ class TestBySchedule:
         save("tokenization")
 
         def again() -> list[bool]:
-            self._age(database, hours=2)
+            self._age(database, hours=7)
             testing.run_overdue(database, SYSTEM, progress=lambda *_: None)
             with database.read() as session:
                 past = testing.history(session, SYSTEM, environment="Prod", kind="tokenization")
@@ -304,7 +304,7 @@ class TestBySchedule:
             return real(session, number, kind=kind)
 
         monkeypatch.setattr(testing.resolve, "find_in", find_in)
-        self._age(database, hours=2)
+        self._age(database, hours=7)
         counts = testing.run_overdue(database, SYSTEM, progress=lambda *_: None)
         assert counts == {"ok": 1, "failed": 0}
 
