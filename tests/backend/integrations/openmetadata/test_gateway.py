@@ -113,7 +113,7 @@ class TestProbe:
         probe = gateway.probe()
         assert (probe.version, probe.principal, probe.is_admin) == ("2.0.6", "portal-admin", True)
         assert probe.token_expires_at is not None
-        assert any("expires on" in w for w in probe.warnings)
+        assert "expires on" in probe.expiring[0]
 
     def test_without_who_am_i_the_token_is_proven_by_another_read(self, stand_in, connect):
         stand_in.faults.add(path="loggedInUser", status=404)
