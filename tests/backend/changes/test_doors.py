@@ -23,6 +23,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 
 from backend import composition
 from backend.sandbox.postgres_tables import CUSTOMERS
+from tests.fixtures import warm
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.portal import Portal, running_portal
 
@@ -104,8 +105,12 @@ class Place:
         return found
 
 
-def _token(portal: Portal, name: str, role: str) -> dict[str, str]:
-    raw = portal.cli("tokens", "add", name, "--role", role).stdout.split()[-1]
+def _token(portal: Portal, name: str, role: str, login: str = "asker") -> dict[str, str]:
+    """login: who makes it; what one login's token asks for, another one's has to approve."""
+    environ = {**portal.environ, "LOGNAME": login}
+    made = warm.run(["backend", "tokens", "add", name, "--role", role], environ, "")
+    assert made.returncode == 0, made.stderr
+    raw = made.stdout.split()[-1]
     return {"Authorization": f"Bearer {raw}"}
 
 
@@ -115,7 +120,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with running_portal(folder, PORTAL_SANDBOX="on") as portal:
         portal.wait_for_sandbox()
         viewer = _token(portal, "looks-on", "viewer")
-        approver = _token(portal, "approves", "admin")
+        approver = _token(portal, "approves", "admin", login="approver")
         headers = _token(portal, "asks", "admin")
         with httpx.Client(base_url=f"{portal.url}/api", headers=headers, timeout=240) as api:
             found = Place(portal, api, viewer, approver, folder)
