@@ -12,6 +12,7 @@ from auth.first_frame import FirstFrame
 from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders
 from auth.routes import routes as auth_routes
+from auth.strangers import Strangers
 from backend.api.lazy import LazyApi
 from backend.lifespan import lifespan
 from pages.shell.errors import on_script_error
@@ -30,6 +31,11 @@ app = st.App(
         Route("/api", endpoint=api),
         Mount("/api", app=api),
     ],
-    middleware=[Middleware(Forwarded), Middleware(SecurityHeaders), Middleware(FirstFrame)],
+    middleware=[
+        Middleware(Forwarded),
+        Middleware(SecurityHeaders),
+        Middleware(Strangers),
+        Middleware(FirstFrame),
+    ],
     on_script_error=on_script_error,
 )

@@ -7,7 +7,6 @@ and sends no file into it.
 
 import threading
 from collections import OrderedDict
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -26,6 +25,7 @@ _PROTOCOL = "sec-websocket-protocol"
 #: Streamlit's list: its own name, the XSRF token, the session to attach to.
 _PLACE = 2
 _MOST = 20_000
+_ACCOUNT = "account "
 _owners: OrderedDict[str, str] = OrderedDict()
 _lock = threading.Lock()
 
@@ -59,7 +59,17 @@ async def own_session_only(scope: Scope) -> Scope:
 async def may_upload(scope: Scope) -> bool:
     """Whether a request to Streamlit's upload route is about a session of this browser's person."""
     session_id = scope["path"].removeprefix(UPLOADS).partition("/")[0]
-    return await _is_own(session_id, Headers(scope=scope))
+    with _lock:
+        somebodys = _owners.get(session_id, "").startswith(_ACCOUNT)
+    # the page of strangers takes no files, and each would be kept in memory
+    return somebodys and await _is_own(session_id, Headers(scope=scope))
+
+
+async def is_signed_in(headers: Headers) -> bool:
+    """Whether a handshake carries the cookie of a live session."""
+    if not cookies.of(headers).get(cookies.session_name()):
+        return False
+    return (await run_in_threadpool(_asks, headers)).startswith(_ACCOUNT)
 
 
 async def _is_own(session_id: str, headers: Headers) -> bool:
@@ -72,11 +82,7 @@ async def _is_own(session_id: str, headers: Headers) -> bool:
 
 
 def _asks(headers: Headers) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    values = {name: morsel.value for name, morsel in found.items()}
+    values = cookies.of(headers)
     raw, browser = values.get(cookies.session_name(), ""), values.get(cookies.browser_name(), "")
     with get_database().read() as session:
         known = sessions.actor_for(session, raw, active=False)
@@ -84,4 +90,4 @@ def _asks(headers: Headers) -> str:
 
 
 def _owner(account_id: int | None, browser: str) -> str:
-    return f"account {account_id}" if account_id is not None else f"browser {browser}"
+    return f"{_ACCOUNT}{account_id}" if account_id is not None else f"browser {browser}"

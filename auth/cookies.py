@@ -1,6 +1,7 @@
 """The portal's cookies: the session, and a nonce that tells browsers apart before sign-in."""
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 
 from backend.accounts.sessions import ABSOLUTE_TIMEOUT
@@ -12,6 +13,12 @@ _DEVICE = "portal_device"
 _DEVICE_SECONDS = 180 * 86_400
 #: Streamlit's own cookies of `st.login`, with their numbered parts: an older portal left them.
 _PROVIDER = "_streamlit_user"
+
+
+def of(headers: Headers) -> dict[str, str]:
+    """The cookies of a request as its page and routes read them: with the standard library's parser
+    another program's odd cookie on this host would take ours along."""
+    return cookie_parser(headers.get("cookie", ""))
 
 
 def session_name() -> str:

@@ -10,7 +10,6 @@ import hashlib
 import re
 import secrets
 from functools import lru_cache
-from http.cookies import CookieError, SimpleCookie
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -79,10 +78,7 @@ def _is_page_visit(scope: Scope) -> bool:
 
 
 def _has_nonce(scope: Scope) -> bool:
-    try:
-        return cookies.browser_name() in SimpleCookie(Headers(scope=scope).get("cookie", ""))
-    except CookieError:
-        return False
+    return cookies.browser_name() in cookies.of(Headers(scope=scope))
 
 
 @lru_cache(maxsize=1)

@@ -87,3 +87,11 @@ class TestUploads:
         for cookies in ({}, {"portal_session": "made-up"}, {"portal_browser": "nonce"}):
             status, text = self.upload(**cookies)
             assert (status, text.startswith("This is not your session")) == (403, True)
+
+    def test_a_stranger_sends_none_into_their_own_session(self, database: Database) -> None:
+        attach.remember(SESSION, account_id=None, browser="nonce")
+        status, text = self.upload(portal_browser="nonce")
+        assert (status, text.startswith("This is not your session")) == (403, True)
+
+    def test_a_person_who_has_signed_in_since_does(self, database: Database, cookie: str) -> None:
+        assert self.upload(portal_browser="nonce", portal_session=cookie) == (200, "taken")
