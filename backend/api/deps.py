@@ -14,6 +14,8 @@ from backend.api.callers import caller_of
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 
+#: What clients send that always send JSON.
+_NO_BODY = (b"", b"{}", b"null")
 _bearer = HTTPBearer(auto_error=False, description="An API token made on the Accounts page.")
 
 
@@ -43,9 +45,10 @@ async def _database() -> Database:
 async def only_known_parameters(
     request: Request, _actor: Annotated[Actor, Depends(_caller)]
 ) -> None:
-    """Refuse a query parameter that the address does not take: a filter with a slip in its name
-    would be no filter, and nobody would notice."""
-    fields = get_flat_params(request.scope["route"].dependant)
+    """Refuse a query parameter, or a body, that the address does not take: a filter with a slip in
+    its name would be no filter, and a revert with `{"dryRun": true}` no dry run."""
+    route = request.scope["route"]
+    fields = get_flat_params(route.dependant)
     known = {field.alias for field in fields if isinstance(field.field_info, Query)}
     takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
     problems = [
@@ -53,6 +56,10 @@ async def only_known_parameters(
         for name in dict.fromkeys(request.query_params)
         if name not in known
     ]
+    if route.body_field is None and b"".join((await request.body()).split()) not in _NO_BODY:
+        problems.append(
+            {"type": "extra_forbidden", "loc": ("body",), "msg": "is not taken here; send none"}
+        )
     if problems:
         raise RequestValidationError(problems)
 

@@ -122,7 +122,7 @@ def _problem(request: Request, problem: dict[str, Any]) -> str:
         reason = str(problem["ctx"]["error"]).rstrip(".")
         return f"the body is not JSON: {reason} (at character {place[-1]})"
     kind = request.headers.get("content-type", "")
-    if place == ("body",) and "json" not in kind:
+    if place == ("body",) and "json" not in kind and problem["type"] != "extra_forbidden":
         came = kind or "nothing named"
         return f"the body came as {came}: send JSON with Content-Type: application/json"
     return f"{'.'.join(str(part) for part in place)}: {problem['msg']}"

@@ -1,5 +1,6 @@
 """The REST frame: health, one error shape, tokens, CORS."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from backend.api.app import create_app
 from backend.api.bodies import MAX_BODY
+from backend.api.callers import FREE_PATHS
 from backend.core.database import Database
 
 Bearer = Callable[[str], dict[str, str]]
@@ -155,6 +157,44 @@ class TestParameters:
             "query.state: is no parameter here; it takes cursor, kind, limit, status"
         )
         assert client.get("/api/jobs?state=failed").status_code == 401, "strangers learn nothing"
+
+    def test_so_is_a_body_by_every_operation_that_takes_none(
+        self, client: TestClient, bearer: Bearer
+    ) -> None:
+        """`{"dryRun": true}` to a revert was no dry run, and nobody said so."""
+        headers, asked = bearer("admin"), 0
+        for path, operations in client.get("/api/openapi.json").json()["paths"].items():
+            taken = {method for method, each in operations.items() if "requestBody" in each}
+            for method in set(operations) - taken:
+                if path in FREE_PATHS:
+                    continue
+                address = re.sub(r"{\w+}", "1", path)
+                answer = client.request(method, address, headers=headers, json={"dryRun": True})
+                assert (answer.status_code, answer.json().get("detail")) == (
+                    422,
+                    "body: is not taken here; send none",
+                ), f"{method} {path}"
+                asked += 1
+        assert asked > 50
+
+    @pytest.mark.parametrize("content", [b"dryRun=true", b'{"dryRun": true', b"[]", b"\xff", b"0"])
+    def test_whatever_the_body_is(self, client: TestClient, bearer: Bearer, content: bytes) -> None:
+        answer = client.post(
+            "/api/user-sync/runs/77/revert", headers=bearer("admin"), content=content
+        )
+        assert (answer.status_code, answer.json()["detail"]) == (
+            422,
+            "body: is not taken here; send none",
+        )
+
+    @pytest.mark.parametrize("content", [b"", b"{}", b" { }\n", b"null"])
+    def test_an_empty_one_says_nothing(
+        self, client: TestClient, bearer: Bearer, content: bytes
+    ) -> None:
+        answer = client.post(
+            "/api/user-sync/runs/77/revert", headers=bearer("admin"), content=content
+        )
+        assert answer.status_code == 404, answer.text
 
     @pytest.mark.parametrize(("path", "role"), [("/api/mounts", "viewer"), ("/api/audit", "admin")])
     def test_a_number_is_no_moment(
