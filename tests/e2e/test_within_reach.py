@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from pages.shared import tables
 from pages.shell.registry import PAGES
 from tests.fixtures.browser import PATIENCE, fill, new_page, place, settle, wait_until_above
 from tests.fixtures.portal import Portal, running_portal
@@ -156,6 +157,19 @@ def test_nothing_jumps_while_a_page_is_loaded(lived_in: Portal, page: Page, addr
         found.append(max(other.evaluate("window.shifts"), default=0))
         other.close()
     assert min(found) <= SHIFT, found
+
+
+def test_a_table_has_just_the_room_that_it_needs(lived_in: Portal, page: Page) -> None:
+    """Its height is reckoned before the browser draws it (`pages.shared.tables.height`)."""
+    open_at(page, lived_in.url + "/connections")
+    table = page.get_by_test_id("stDataFrame").first.locator(".dvn-scroller")
+    table.wait_for(timeout=SLOW)
+    hidden, spare = table.evaluate(
+        "box => [box.scrollHeight - box.clientHeight,"
+        " box.clientHeight - box.querySelector('.dvn-stack').clientHeight]"
+    )
+    assert hidden <= 0, "it scrolls"
+    assert spare < tables.height(2) - tables.height(1), "there is room for one more row"
 
 
 @dataclass
