@@ -184,17 +184,23 @@ def view(
     options: name in the address → what is shown. The label of `?view=` is not drawn. forget:
     parameters that go with a change of the part.
     """
-    seen = f"{key}.url"
+    seen, turns = f"{key}.url", f"{key}.turns"
     wanted = st.query_params.get(parameter, "")
     wanted = wanted if wanted in options else first
+    if st.session_state.get(seen, wanted) != wanted:
+        # A browser that has not drawn this yet still sends the part before, as if it were pressed
+        # now: not to this control, which is another one.
+        st.session_state[turns] = st.session_state.get(turns, 0) + 1
+    turn = st.session_state.get(turns, 0)
+    widget = f"{key}.{turn}" if turn else key
     # Streamlit forgets a widget of a page that was left; Back must find what the address says.
-    if st.session_state.get(seen) != wanted or key not in st.session_state:
-        st.session_state[key] = wanted
+    if st.session_state.get(seen) != wanted or widget not in st.session_state:
+        st.session_state[widget] = wanted
     chosen = st.segmented_control(
         label,
         list(options),
         format_func=options.__getitem__,
-        key=key,
+        key=widget,
         label_visibility="collapsed" if parameter == "view" else "visible",
         required=True,
     )
