@@ -46,6 +46,8 @@ def parse_json(text: str, source: Source) -> list[Rule]:
         raise InvalidInput(f"not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}") from exc
     except RecursionError as exc:
         raise InvalidInput("not JSON: nested too deeply") from exc
+    except ValueError as exc:  # a number of more digits than Python reads
+        raise InvalidInput(f"not JSON that can be read: {exc}") from exc
     return read(document, source)
 
 
@@ -62,6 +64,8 @@ def parse_yaml(text: str, source: Source) -> list[Rule]:
         raise InvalidInput(f"not YAML: {what}{where}") from exc
     except RecursionError as exc:
         raise InvalidInput("not YAML: nested too deeply") from exc
+    except ValueError as exc:  # a date of no month, a number of more digits than Python reads
+        raise InvalidInput(f"not YAML that can be read: {exc}") from exc
     return read(document, source)
 
 

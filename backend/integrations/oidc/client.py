@@ -4,6 +4,7 @@ Authlib does the protocol (PKCE S256, nonce, keys that rotate, RFC 7519 claims).
 sign-in is the caller's to keep on the server: Authlib would put it into a cookie.
 """
 
+import asyncio
 import base64
 import functools
 import json
@@ -34,6 +35,8 @@ log = get_logger(__name__)
 
 SYSTEM = "Identity provider"
 DEADLINE_SECONDS = 10
+#: For all that one step asks: a byte that drips begins the other anew.
+WHOLE_SECONDS = 30
 #: How far the two clocks may be apart, either way.
 LEEWAY_SECONDS = 120
 #: A difference that the log mentions: more than a slow answer explains.
@@ -100,7 +103,8 @@ def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[An
     async def inner(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             with outside.call("oidc"):
-                return await call(*args, **kwargs)
+                async with asyncio.timeout(WHOLE_SECONDS):
+                    return await call(*args, **kwargs)
         except OAuthError as exc:
             raise _refused(exc) from exc
         except JoseError as exc:
@@ -108,21 +112,19 @@ def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[An
                 f"The identity provider's answer does not hold ({exc.description or exc.error}). "
                 "Sign in again; if it happens again, an admin compares the client's settings."
             ) from exc
-        except httpx2.TimeoutException as exc:
-            raise UpstreamTimeout(
-                SYSTEM, f"no answer within {DEADLINE_SECONDS} s", "Try again in a moment."
-            ) from exc
+        except (httpx2.TimeoutException, TimeoutError) as exc:
+            seconds = WHOLE_SECONDS if isinstance(exc, TimeoutError) else DEADLINE_SECONDS
+            said = f"no answer within {seconds} s"
+            raise UpstreamTimeout(SYSTEM, said, "Try again in a moment.") from exc
         except httpx2.HTTPStatusError as exc:
-            code = exc.response.status_code
-            raise UpstreamError(SYSTEM, f"it answered {code}", "Try again in a moment.") from exc
+            said = f"it answered {exc.response.status_code}"
+            raise UpstreamError(SYSTEM, said, "Try again in a moment.") from exc
         except httpx2.HTTPError as exc:
-            raise UpstreamUnavailable(
-                SYSTEM, "it cannot be reached", "Try again in a moment, or tell an admin."
-            ) from exc
+            do = "Try again in a moment, or tell an admin."
+            raise UpstreamUnavailable(SYSTEM, "it cannot be reached", do) from exc
         except (ValueError, KeyError, TypeError, RuntimeError) as exc:
-            raise UpstreamError(
-                SYSTEM, f"its answer is no OpenID Connect ({exc})", "Tell an admin."
-            ) from exc
+            said = f"its answer is no OpenID Connect ({exc})"
+            raise UpstreamError(SYSTEM, said, "Tell an admin.") from exc
 
     return inner
 
@@ -140,8 +142,7 @@ def _refused(exc: OAuthError) -> UpstreamError | NotAuthenticated:
 @_told
 async def begin(registration: Registration, *, redirect_uri: str, **extra: str) -> Started:
     """A new sign-in. extra: further parameters of the request (acr_values, max_age, prompt)."""
-    app = await _app(registration)
-    data = await app.create_authorization_url(redirect_uri, **extra)
+    data = await (await _app(registration)).create_authorization_url(redirect_uri, **extra)
     return Started(data["url"], data["state"], data["nonce"], data["code_verifier"])
 
 
@@ -223,8 +224,7 @@ async def logout_claims(registration: Registration, logout_token: str) -> dict[s
 
     Raises NotAuthenticated, and ValueError's sentence as UpstreamError for a wrong shape.
     """
-    app = await _app(registration)
-    claims = await _signed(app, logout_token)
+    claims = await _signed(app := await _app(registration), logout_token)
     _validate(app, claims)
     if _LOGOUT_EVENT not in (claims.get("events") or {}) or "nonce" in claims:
         raise NotAuthenticated("This is no logout token.")
@@ -338,7 +338,7 @@ async def _signed(app: Any, token: str) -> dict[str, Any]:
         return dict(jwt.decode(token, key=keys, registry=registry).claims)
     except (JoseError, ValueError):
         keys = KeySet.import_key_set(await app.fetch_jwk_set(force=True))
-        return dict(jwt.decode(token, key=keys, registry=registry).claims)
+    return dict(jwt.decode(token, key=keys, registry=registry).claims)
 
 
 def _validate(app: Any, claims: dict[str, Any]) -> None:
