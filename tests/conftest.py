@@ -31,11 +31,17 @@ os.environ.update(
 
 import httpx  # noqa: E402  # after the environment is set
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 # What a test asks of a server is answered late when the whole machine stands still for seconds;
 # httpx's 5 s are no proof of anything. The product names its own deadlines.
 for _phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, 60.0)
+
+# Nor are hypothesis's 200 ms for an example.
+if settings.get_current_profile_name() == "default":
+    settings.register_profile("suite", deadline=None)
+    settings.load_profile("suite")
 
 pytest_plugins = [
     "tests.fixtures.shared",

@@ -1,6 +1,6 @@
 """The indexed lookup finds what walking every rule would find."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.ingestion import documents
@@ -18,7 +18,6 @@ def _rule(source: str, pattern: str, target: Target) -> Rule:
     return Rule("prefix", pattern, target, source)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(prefixes, targets, max_size=20),
     st.dictionaries(prefixes, targets, max_size=20),
@@ -42,7 +41,6 @@ def test_prefixes(portal: dict[str, Target], env: dict[str, Target], name: str) 
     assert urns.parse_dataset(urn).name == name
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, targets, max_size=20), st.booleans())
 def test_documents_come_back_as_they_went(rules: dict[str, Target], as_yaml: bool) -> None:
     given_rules = [_rule("portal", pattern, target) for pattern, target in rules.items()]
