@@ -56,6 +56,9 @@ class AuditEvent(Base):
         Index("ix_audit_events_action", "action", "number"),
         Index("ix_audit_events_actor", "actor_name", "number"),
         Index("ix_audit_events_outcome", "outcome", "number"),
+        Index("ix_audit_events_actor_outcome", "actor_name", "outcome", "number"),
+        Index("ix_audit_events_action_outcome", "action", "outcome", "number"),
+        Index("ix_audit_events_actor_action", "actor_name", "action", "number"),
         Index("ix_audit_events_subject", "subject"),
         MYSQL_TABLE,
     )

@@ -1,15 +1,17 @@
 """Pages of long tables, newest first, that cost the same however long the table has grown.
 
-One exact filter is answered by its index, over all of the history. Filters that no index answers
-(a part of a text, two filters together) look through a bounded stretch of rows for each page: the
-page may then be short or empty and still have a `next_cursor`, from which the search goes on.
+One exact filter, or two that have an index together, are answered by it over all of the history.
+What no index answers (a part of a text, three filters together) looks through a bounded stretch of
+rows for each page: the page may then be short or empty and still have a `next_cursor`, from which
+the search goes on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import CTE, ColumnElement, Select, func, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, Table, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core.database import ReadSession
@@ -50,13 +52,17 @@ def page(
     """
     chosen = {column: values for column, values in (exact or {}).items() if values}
     conditions = [*rest, *nearly, *(column.in_(values) for column, values in chosen.items())]
-    searched = len(chosen) > 1 or bool(rest)
+    answered = list(_answered(key, chosen))
+    searched = bool(rest) or (bool(chosen) and len(answered[0]) < len(chosen))
     found: Found[T] = Found([], None)
     # What many rows have is near; what few have is worth the whole stretch.
     steps = (min(step * limit, STRETCH) for step in (2, 20, STRETCH))
     for most in steps if searched else (limit + 1,):
-        keys = _newest_keys(session, key, chosen, most, before, since)
-        found = _fitting(session, query.where(*conditions), key, keys, limit, len(keys) == most)
+        keys = _newest_keys(session, key, answered, most, before, since)
+        every = not chosen  # the keys are all there are between the first and the last
+        found = _fitting(
+            session, query.where(*conditions), key, keys, limit, len(keys) == most, every
+        )
         if len(found.rows) == limit or found.next_cursor is None:
             break
     return found
@@ -69,11 +75,15 @@ def _fitting(
     keys: Sequence[int],
     limit: int,
     more: bool,
+    every: bool,
 ) -> Found[T]:
-    """Those of the keys' rows that the query finds. more: there are rows below the keys."""
+    """Those of the keys' rows that the query finds. more: there are rows below the keys. every:
+    there are no others between them."""
     rows: list[tuple[int, T]] = []
     for start in range(0, len(keys), _STEP):
-        some = query.where(key.in_(keys[start : start + _STEP])).add_columns(key)
+        chunk = keys[start : start + _STEP]
+        these = key.between(chunk[-1], chunk[0]) if every else key.in_(chunk)
+        some = query.where(these).add_columns(key)
         found = session.execute(some.order_by(key.desc()).limit(limit + 1))
         rows += [(row[1], row[0]) for row in found]
         if len(rows) > limit:
@@ -81,20 +91,34 @@ def _fitting(
     return Found([row for _, row in rows], keys[-1] if more and keys else None)
 
 
+def _answered(key: InstrumentedAttribute[int], chosen: Exact) -> Iterator[Exact]:
+    """What an index of the table answers together: pairs, and each filter that is in none."""
+    table: Table = key.class_.__table__
+    indexes = {tuple(index.columns.keys()) for index in table.indexes}
+    pairs = [
+        {one: chosen[one], other: chosen[other]}
+        for one, other in combinations(chosen, 2)
+        if {(one.key, other.key, key.key), (other.key, one.key, key.key)} & indexes
+    ]
+    yield from pairs
+    paired = {column for pair in pairs for column in pair}
+    yield from ({column: values} for column, values in chosen.items() if column not in paired)
+
+
 def _newest_keys(
     session: ReadSession,
     key: InstrumentedAttribute[int],
-    exact: Exact,
+    answered: Sequence[Exact],
     most: int,
     before: int | None,
     since: int | None,
 ) -> list[int]:
-    """The newest keys, of the filter that leaves the fewest."""
+    """The newest keys, of the filters that leave the fewest."""
     within = [key < before] if before is not None else []
     within += [key >= since] if since is not None else []
     fewest: list[int] | None = None
-    for column, values in exact.items():
-        found = list(session.scalars(_keys(key, column, values, within, most)))
+    for together in answered:
+        found = list(session.scalars(_keys(key, together, within, most)))
         if fewest is None or len(found) < len(fewest):
             fewest = found
     if fewest is None:
@@ -104,15 +128,18 @@ def _newest_keys(
 
 def _keys(
     key: InstrumentedAttribute[int],
-    column: InstrumentedAttribute[Any],
-    values: Sequence[Any],
+    together: Exact,
     within: Sequence[ColumnElement[bool]],
     most: int,
 ) -> Select[tuple[int]]:
-    """The newest of each value, each from its own stretch of the index, put together."""
+    """The newest of each combination of values, each from its own stretch of the index, put
+    together."""
     parts = [
-        select(key.label("k")).where(column == value, *within).order_by(key.desc()).limit(most)
-        for value in dict.fromkeys(values)
+        select(key.label("k"))
+        .where(*(column == value for column, value in zip(together, values, strict=True)), *within)
+        .order_by(key.desc())
+        .limit(most)
+        for values in dict.fromkeys(product(*together.values()))
     ]
     if len(parts) == 1:
         return parts[0]

@@ -84,6 +84,9 @@ def test_paging_finds_every_row_of_every_filter(
         AuditFilter(action="area1:"),
         AuditFilter(action="area1:thing:verb3"),
         AuditFilter(action="area0:", outcome="refused"),
+        AuditFilter(actor=SYSTEM.name, outcome="failed"),
+        AuditFilter(actor="nobody", action="area0:"),
+        AuditFilter(actor=SYSTEM.name, action="area0:", outcome="refused"),
         AuditFilter(subject="rare"),
         AuditFilter(subject="rare", outcome="failed", actor=SYSTEM.name),
         AuditFilter(since=clock.now() - timedelta(hours=1), outcome="failed"),
@@ -122,6 +125,27 @@ def test_a_search_says_where_it_goes_on(
     assert made.rows == 1
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "audit by person and outcome without a hit",
+        "runs by kind and state without a hit",
+        "ingestion runs by environment and rare status",
+    ],
+)
+def test_two_filters_are_answered_by_one_index(database: Database, title: str) -> None:
+    history.fill(database.url, history.Size(30, 0.0002))
+    (call,) = [call for name, call in history.calls() if name == title]
+    keys = [
+        line
+        for statement, line in _plans(database, call)
+        if "LIMIT" in statement and "USING COVERING INDEX" in line
+    ]
+    assert keys
+    for line in keys:
+        assert line.split("(")[1].count("=?") == 2, line
+
+
 def test_distinct_names_every_value_once(any_database: Database) -> None:
     with any_database.write() as session:
         for name in ("b:x", "a:x", "b:x", "c:x", "a:x"):
@@ -158,6 +182,7 @@ def _fitting(database: Database, filters: AuditFilter) -> list[int]:
         row.number
         for row in rows
         if (not filters.outcome or row.outcome == filters.outcome)
+        and (not filters.actor or row.actor_name == filters.actor)
         and row.action.startswith(filters.action)
         and filters.subject in row.subject
         and (filters.since is None or row.at >= filters.since)
