@@ -79,7 +79,8 @@ class Kind:
 
     one_of: groups of settings of which at least one group must be complete.
     check: raises InvalidInput when settings and the names of the secrets that are set do not fit
-    together. tls: where the kind speaks TLS when no single address says it.
+    together. tls: where the kind speaks TLS when no single address says it. costs: a test starts
+    what is paid by the minute, so only people ask for one.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Kind:
     one_of: tuple[tuple[str, ...], ...] = ()
     check: Callable[[Mapping[str, str], frozenset[str]], None] | None = None
     tls: Callable[[Mapping[str, str]], Endpoint | None] | None = None
+    costs: bool = False
 
     def setting(self, name: str) -> Field | None:
         return next((item for item in self.settings if item.name == name), None)

@@ -296,6 +296,7 @@ _ALL = (
         secrets=(Field("access_token", "Access token", "Personal or service principal token."),),
         one_of=(("server_hostname", "http_path"), ("jdbc_url",)),
         tls=_tls_of_databricks,
+        costs=True,  # SELECT 1 starts a warehouse that has stopped by itself
     ),
     Kind(
         "aws",

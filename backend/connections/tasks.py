@@ -50,7 +50,7 @@ def run_tests(ctx: JobContext) -> dict[str, Any]:
     return testing.run_overdue(ctx.database, ctx.actor, progress=ctx.progress)
 
 
-@every("connections.test", minutes=5)
+@every("connections.test", minutes=60)
 def schedule_tests(database: Database) -> None:
     """Queue the tests that are due, unless they are at it."""
     with database.write() as session:

@@ -263,13 +263,18 @@ def run_overdue(
 
 
 def overdue(session: ReadSession) -> list[tuple[int, str]]:
-    """(environment, kind) of the connections that were last saved or tested longer ago."""
+    """(environment, kind) of the connections that were last saved or tested longer ago, but for
+    those whose test costs money."""
     tests = {
         (row.environment_id, row.kind): row.tested_at for row in repository.newest_tests(session)
     }
     saved = repository.list_all_connections(session)
     since = {(row.environment_id, row.kind): row.updated_at for row in saved} | tests
-    return sorted(one for one, at in since.items() if clock.now() - at >= EVERY)
+    return sorted(
+        one
+        for one, at in since.items()
+        if clock.now() - at >= EVERY and not kinds.KINDS[one[1]].costs
+    )
 
 
 def _not_configured(environment: str, kind: str) -> TestResult:

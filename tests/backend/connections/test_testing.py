@@ -240,6 +240,12 @@ class TestBySchedule:
         with database.read() as session:
             return [kind for _, kind in testing.overdue(session)]
 
+    def test_what_costs_money_is_left_to_people(self, save: Save, database: Database) -> None:
+        save("databricks")
+        save("rabbitmq")
+        self._age(database, hours=7)
+        assert self._due(database) == ["rabbitmq"]
+
     def _queued(self, database: Database) -> list[int]:
         tasks.schedule_tests(database)
         with database.read() as session:
