@@ -199,9 +199,14 @@ def limit_environments(actor: Actor | None) -> None:
     _environments.set(actor.environments if actor is not None else None)
 
 
+def reach() -> frozenset[int] | None:
+    """The environments that the request's API token reaches; None where nothing limits it."""
+    return _environments.get()
+
+
 def in_reach(environment_id: int) -> bool:
     """Whether the request's API token reaches this environment."""
-    allowed = _environments.get()
+    allowed = reach()
     return allowed is None or environment_id in allowed
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from backend.core import clock, newest
+from backend.core import access, clock, newest
 from backend.core.database import ReadSession, WriteSession
 from backend.ingestion.ruleset import Rule
 from backend.ingestion.schemas import RunFilter
@@ -163,18 +163,20 @@ def set_problem(
 # -- runs --------------------------------------------------------------------------------------
 
 
-def find_run(session: ReadSession, run_id: str) -> IngestionRun | None:
-    return session.scalars(select(IngestionRun).where(IngestionRun.run_id == run_id)).one_or_none()
+def find_run(session: ReadSession, run_id: str, *, lock: bool = False) -> IngestionRun | None:
+    """lock: until commit, and read afresh. Raises NotPermitted out of a limited token's reach."""
+    query = select(IngestionRun).where(IngestionRun.run_id == run_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    row = session.scalars(query).one_or_none()
+    if row is not None:
+        access.require_environment(row.environment_id, row.environment_name)
+    return row
 
 
 def lock_run(session: WriteSession, run_id: str) -> IngestionRun | None:
     """The run's row, locked until commit and read afresh."""
-    return session.scalars(
-        select(IngestionRun)
-        .where(IngestionRun.run_id == run_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    return find_run(session, run_id, lock=True)
 
 
 def active_key(environment_id: int, subject: str) -> str:
@@ -203,11 +205,13 @@ def list_runs(
     session: ReadSession, wanted: RunFilter, *, limit: int, before: int | None
 ) -> newest.Found[IngestionRun]:
     """Newest first."""
+    reach = access.reach()
     return newest.page(
         session,
         select(IngestionRun),
         IngestionRun.id,
         exact=_wanted(wanted),
+        rest=() if reach is None else [IngestionRun.environment_id.in_(reach)],
         limit=limit,
         before=before,
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from backend.core import newest
+from backend.core import access, newest
 from backend.core.database import ReadSession, WriteSession
 from backend.core.views import of_row
 from backend.models import TokenizationRun, TokenizationTag
@@ -54,11 +54,8 @@ def view(row: TokenizationRun) -> RunView:
 
 
 def get(session: ReadSession, run_id: int) -> TokenizationRun:
-    """The row. Raises RunNotFound."""
-    row = session.get(TokenizationRun, run_id)
-    if row is None:
-        raise RunNotFound(run_id)
-    return row
+    """The row. Raises RunNotFound, NotPermitted out of a limited token's reach."""
+    return _found(session.get(TokenizationRun, run_id), run_id)
 
 
 def get_locked(session: WriteSession, run_id: int) -> TokenizationRun:
@@ -66,8 +63,13 @@ def get_locked(session: WriteSession, run_id: int) -> TokenizationRun:
     row = session.scalars(
         select(TokenizationRun).where(TokenizationRun.id == run_id).with_for_update()
     ).one_or_none()
+    return _found(row, run_id)
+
+
+def _found(row: TokenizationRun | None, run_id: int) -> TokenizationRun:
     if row is None:
         raise RunNotFound(run_id)
+    access.require_environment(row.environment_id, row.environment)
     return row
 
 
@@ -86,6 +88,9 @@ def list_runs(
         TokenizationRun.state: [filters.state] if filters.state else (),
         TokenizationRun.trigger_kind: [filters.trigger] if filters.trigger else (),
     }
+    rest: list[ColumnElement[bool]] = []
+    if (reach := access.reach()) is not None:
+        rest.append(TokenizationRun.environment_id.in_(reach))
     text = [
         or_(
             TokenizationRun.dataset.icontains(filters.text, autoescape=True),
@@ -97,7 +102,7 @@ def list_runs(
         select(TokenizationRun),
         TokenizationRun.id,
         exact=exact,
-        rest=text if filters.text else (),
+        rest=[*rest, *(text if filters.text else ())],
         limit=limit,
         before=before,
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Select, delete, func, or_, select
 
-from backend.core import clock
+from backend.core import access, clock
 from backend.core.database import ReadSession, WriteSession
 from backend.core.views import of_row
 from backend.models import SyncPlan, SyncRun
@@ -14,10 +14,11 @@ from backend.user_sync.schemas import PlanView
 
 
 def get_plan(session: ReadSession, plan_id: int, *, lock: bool = False) -> SyncPlan:
-    """The plan's row. Raises PlanNotFound."""
+    """The plan's row. Raises PlanNotFound, NotPermitted out of a limited token's reach."""
     row = session.get(SyncPlan, plan_id, with_for_update=lock or None)
     if row is None:
         raise PlanNotFound(plan_id)
+    access.require_environment(row.environment_id, row.environment)
     return row
 
 
@@ -38,6 +39,8 @@ def list_plans(
     )
     if environment_id is not None:
         query = query.where(SyncPlan.environment_id == environment_id)
+    if (reach := access.reach()) is not None:
+        query = query.where(SyncPlan.environment_id.in_(reach))
     if before is not None:
         query = query.where(SyncPlan.id < before)
     now = clock.now()

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from backend.core import clock, metrics
+from backend.core import access, clock, metrics
 from backend.core.database import ReadSession, WriteSession, after_commit, database_now
 from backend.core.views import of_row
 from backend.models import SyncItem, SyncRow, SyncRun
@@ -31,10 +31,11 @@ _ROW = (SyncRow.plan_id == SyncItem.plan_id) & (SyncRow.position == SyncItem.pos
 
 
 def get_run(session: ReadSession, run_id: int, *, lock: bool = False) -> SyncRun:
-    """The run's row. Raises RunNotFound."""
+    """The run's row. Raises RunNotFound, NotPermitted out of a limited token's reach."""
     row = session.get(SyncRun, run_id, with_for_update=lock or None)
     if row is None:
         raise RunNotFound(run_id)
+    access.require_environment(row.environment_id, row.environment)
     return row
 
 
@@ -54,6 +55,8 @@ def list_runs(
     query = select(SyncRun).order_by(SyncRun.id.desc()).limit(limit)
     if environment_id is not None:
         query = query.where(SyncRun.environment_id == environment_id)
+    if (reach := access.reach()) is not None:
+        query = query.where(SyncRun.environment_id.in_(reach))
     if before is not None:
         query = query.where(SyncRun.id < before)
     return [view(session, row) for row in session.scalars(query).all()]
