@@ -7,16 +7,25 @@ from backend.changes.schemas import MOST, Preview
 from backend.core import access
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
+from backend.core.errors import Conflict
 from backend.tokenization import preview as previews
-from backend.tokenization import service
+from backend.tokenization import service, sources
 from backend.tokenization.schemas import ColumnReport, RunState, Trigger
 
 
 def carry_out(
     database: Database, actor: Actor, *, environment: str, parameters: dict[str, Any]
 ) -> Begun:
-    """Start the run; the table's name was typed when it was asked for."""
+    """Start the run; the table's name was typed when it was asked for.
+
+    Raises Conflict when its connection has gone: a run that is skipped is not what was approved,
+    and whoever only looks at the request must leave none behind.
+    """
     access.require(actor, Permission.TOKENIZATION_RUN)
+    with database.read() as session:
+        source = sources.locate(session, dataset=parameters["dataset"], environment=environment)
+    if not source.runnable:
+        raise Conflict(f"{sources.NOT_CONFIGURED} in {source.environment.name}.")
     frozen = {**parameters, "trigger": Trigger(parameters["trigger"])}
     view = service.start(database, actor, environment=environment, **frozen)
     return Begun(str(view.id))

@@ -4,7 +4,7 @@ Mounts' are test_previews.py, connections' test_governed.py.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +30,8 @@ from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn as GmsStandIn
 from backend.sandbox.openmetadata import StandIn, seeding
 from backend.tokenization import service as tokenization
-from backend.tokenization.schemas import Trigger
+from backend.tokenization.engines.databricks.engine import DatabricksEngine
+from backend.tokenization.schemas import TableReport, Trigger
 from backend.user_sync import service as sync
 from tests.backend.ingestion import conftest as ingestion
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
@@ -48,6 +49,7 @@ source, gms, customers = tokenizing.source, tokenizing.gms, tokenizing.catalogue
 directory, om, people = syncing.directory, syncing.om, syncing.world
 
 ANN = Actor(0, "cli:ann", Role.ADMIN, "cli")
+LAKE = "urn:li:dataset:(urn:li:dataPlatform:databricks,main.crm.people,PROD)"
 PREFIX = "AwsDataCatalog.financial_data."
 EVE = Actor(0, "cli:eve", Role.ADMIN, "cli")
 
@@ -146,6 +148,41 @@ class TestTokenization:
     def test_a_column_that_has_gone(self, customers: Customers, asked: Asked) -> None:
         customers.source.run("ALTER TABLE customers RENAME COLUMN email TO mail")
         asked.refused("email")
+
+
+class TestDatabricks:
+    """Its connection goes while the request waits: nothing is run, skipped or recorded."""
+
+    @pytest.fixture
+    def asked(
+        self, database: Database, environment: str, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Asked]:
+        looked = TableReport(columns=())
+        monkeypatch.setattr(DatabricksEngine, "require_columns", lambda *_: None)
+        monkeypatch.setattr(DatabricksEngine, "preview", lambda *_, **_named: looked)
+        with database.write() as session:
+            connections.save(
+                session, SYSTEM, environment=environment, kind="databricks",
+                settings={"server_hostname": "localhost", "http_path": "/sql/1", "catalog": "main"},
+                secrets_in={"access_token": "not-for-everybody"},
+            )  # fmt: skip
+
+        def ask() -> None:
+            tokenization.start(
+                database, ANN, dataset=LAKE, columns=["email"], environment=environment,
+                trigger=Trigger.API,
+            )  # fmt: skip
+
+        yield Asked(database, environment, "tokenization.run", ask)
+        with database.read() as session:
+            assert tokenization.list_runs(session, SYSTEM).items == ()
+
+    def test_the_connection_has_gone(
+        self, database: Database, environment: str, asked: Asked
+    ) -> None:
+        with database.write() as session:
+            connections.remove(session, SYSTEM, environment=environment, kind="databricks")
+        asked.refused(f"Databricks connection not configured in {environment}")
 
 
 class TestIngestion:
