@@ -243,9 +243,14 @@ class _Tools:
         return {"run_id": run.id, "status": run.state, "detail": "It was applied before."}
 
     def ask_to_tokenize(
-        self, dataset: str, columns: list[str] | None = None, environment: str = ""
+        self,
+        dataset: str,
+        columns: list[str] | None = None,
+        environment: str = "",
+        method: str = "in-place",
     ) -> dict[str, Any]:
-        """Ask for columns of a dataset to be tokenized. A person approves."""
+        """Ask for columns of a dataset to be tokenized. A person approves. method: in-place;
+        rewrite: the table anew, readers wait; re-key: base64 tokens, too."""
         view = tokenization.start(
             self._database,
             self._who,
@@ -253,6 +258,7 @@ class _Tools:
             columns=columns,
             environment=environment or None,
             trigger=Trigger.API,
+            method=method,
         )
         return dict(view.document())
 

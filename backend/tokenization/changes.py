@@ -72,15 +72,19 @@ def _line(column: ColumnReport) -> tuple[str, ...]:
     return (column.name, column.type, column.reason, column.scheme, rows, before, after)
 
 
-ACTIONS = (
+ACTIONS = tuple(
     Action(
-        service.RUN,
-        "Tokenize a table",
+        name,
+        label,
         Permission.TOKENIZATION_RUN,
         carry_out,
         unit="rows",
         rewrites=True,
         ended=ended,
         preview=preview,
-    ),
+    )
+    for name, label in (
+        (service.RUN, "Tokenize a table"),
+        (service.REWRITE, "Tokenize a table by writing it anew"),
+    )
 )

@@ -33,7 +33,7 @@ from backend.tokenization.tokens import Scheme
 ROWS_TO_CONFIRM = 100_000
 MAX_PAGE = 200
 #: What a policy may put under approval; `backend.tokenization.changes` carries it out.
-RUN = "tokenization.run"
+RUN, REWRITE = "tokenization.run", "tokenization.rewrite"
 
 
 def start(
@@ -137,7 +137,7 @@ def _intent(
     columns = [choice.name for choice in choices]
     schemes = {each.name: each.scheme for each in choices if each.scheme != source.scheme}
     return gate.Intent(
-        action=RUN,
+        action=action_of(how.method),
         environment=source.environment.name,
         subject=f"{source.table} ({', '.join(columns)})",
         parameters={
@@ -163,7 +163,13 @@ def _intent(
         size=rows,
         rests={"key of the tokens": fingerprint},
         through=(source.engine,),
+        also=(RUN,),
     )
+
+
+def action_of(method: Method) -> str:
+    """A rewrite closes the table to everybody: it has a rule of its own, beside that of a run."""
+    return REWRITE if method is Method.REWRITE else RUN
 
 
 def _free_abandoned(database: Database, source: Source) -> None:

@@ -320,7 +320,7 @@ def _ask(found: Preview, *, clean_up: bool) -> None:
         body=lambda: _sure(found),
         action="Tokenize now" if changes != 0 else "Run now",
         on_confirm=lambda: _start(found, clean_up=clean_up),
-        rule=(service.RUN, found.environment),
+        rule=(service.action_of(found.report.method), found.environment),
         typed=found.table.table if typed else None,
     )
 

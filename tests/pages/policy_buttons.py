@@ -64,11 +64,16 @@ def user_plan(get: Get, *lead: str, **query: str) -> Button:
     )  # fmt: skip
 
 
-def tokenize(get: Get) -> Button:
+def tokenize(get: Get, method: str = "in-place") -> Button:
     world = get("customers")
+
+    def lead(app: "AppTest") -> None:
+        app.segmented_control(key="tokenization.method").set_value(method).run()
+        app.button(key="tokenization.run").click().run()
+
     return Button(
         "test", "tokenization/page.py", "steward", "tokenization.run",
-        "tokenization.confirm.confirm", clicks("tokenization.run"),
+        "tokenization.confirm.confirm", lead,
         {"dataset": world.source.urn("customers")},
         lambda: world.source.rows("SELECT * FROM customers ORDER BY id"),
     )  # fmt: skip
@@ -250,6 +255,7 @@ BUTTONS: dict[str, Callable[[Get], Button]] = {
     "user_sync.apply": user_plan,
     "user_sync.revert": lambda get: user_plan(get, "user_sync.revert"),
     "tokenization.run": tokenize,
+    "tokenization.rewrite": lambda get: tokenize(get, "rewrite"),
     "ingestion.run": ingest,
     "ingestion.redrive": redrive,
     "ingestion.recipe": recipe,
@@ -272,6 +278,7 @@ ASKS_ONLY = {
     "user_sync.apply",
     "user_sync.revert",
     "tokenization.run",
+    "tokenization.rewrite",
     "ingestion.run",
     "ingestion.recipe",
     "mounts.delete",

@@ -196,6 +196,7 @@ def _connection(settings: dict[str, str], secrets: dict[str, str]) -> Asking:
 def _asking(place: Place, action: str) -> Asking:
     """Made when it is used: plans of hosts have a digest of what is there then."""
     known = place.known
+    phones = {"dataset": CUSTOMERS.urn, "columns": ["phone"]}
     earnings = ATHENA.format("us_stocks_sip_v2")
     made: dict[str, Callable[[], Asking]] = {
         "user_sync.apply": lambda: Asking(
@@ -212,6 +213,11 @@ def _asking(place: Place, action: str) -> Asking:
             ("POST", "/tokenization/runs", {"dataset": CUSTOMERS.urn, "columns": ["email"]}),
             ("tokenize", "run", CUSTOMERS.urn, "--columns", "email"),
             ("ask_to_tokenize", {"dataset": CUSTOMERS.urn, "columns": ["email"]}),
+        ),
+        "tokenization.rewrite": lambda: Asking(
+            ("POST", "/tokenization/runs", {**phones, "method": "rewrite"}),
+            ("tokenize", "run", CUSTOMERS.urn, "--columns", "phone", "--method", "rewrite"),
+            ("ask_to_tokenize", {**phones, "method": "rewrite"}),
         ),
         "ingestion.run": lambda: Asking(
             ("POST", "/ingestion/run", {"datasetUrn": earnings}),

@@ -261,6 +261,7 @@ def test_every_action_that_the_issue_names_has_a_policy(world: World) -> None:
         "user_sync.apply",
         "user_sync.revert",
         "tokenization.run",
+        "tokenization.rewrite",
         "mounts.mount",
         "mounts.unmount",
         "mounts.delete",

@@ -143,7 +143,12 @@ class TestPolicy:
         with world.database.read() as session:
             found = policy.list_policies(session, SYSTEM, environment="prod")
         asking = {view.action for view in found if view.rule.mode == "approve"}
-        assert asking == {"user_sync.apply", "user_sync.revert", "tokenization.run"}
+        assert asking == {
+            "user_sync.apply",
+            "user_sync.revert",
+            "tokenization.run",
+            "tokenization.rewrite",
+        }
 
     def test_others_start_with_confirm(self, world: World) -> None:
         with world.database.write() as session:

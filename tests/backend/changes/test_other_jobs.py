@@ -20,7 +20,7 @@ from backend.mounts import actions, explorer
 from backend.mounts.errors import MountNotFound
 from backend.sandbox.aws import AwsStandIn
 from backend.tokenization import service as tokenization
-from backend.tokenization.schemas import Trigger
+from backend.tokenization.schemas import RunView, Trigger
 from tests.backend.ingestion import conftest as ingestion
 from tests.backend.ingestion.conftest import URN, AddRule
 from tests.backend.tokenization import conftest as tokenizing
@@ -102,6 +102,37 @@ def test_a_tokenization_runs_as_it_was_asked_for(world: World) -> None:
     assert view.status == "succeeded", view.outcome
     assert world.source.column(plain) == [0]
     assert world.source.column("SELECT max(length(email)) FROM customers") == [32]
+
+
+@pytest.mark.parametrize(
+    ("ruled", "method", "waits"),
+    [
+        ("tokenization.rewrite", "rewrite", True),
+        ("tokenization.rewrite", "in-place", False),
+        ("tokenization.rewrite", "re-key", False),
+        ("tokenization.run", "rewrite", True),
+    ],
+)
+def test_a_rewrite_needs_what_its_own_rule_and_that_of_a_run_ask_for(
+    world: World, ruled: str, method: str, waits: bool
+) -> None:
+    customers(world.source)
+    _rule(world.database, world.environment, ruled)
+
+    def ask() -> RunView:
+        return tokenization.start(
+            world.database, ANN, dataset=world.source.urn("customers"), columns=["email"],
+            trigger=Trigger.CLI, method=method,
+        )  # fmt: skip
+
+    if not waits:
+        assert ask().state == "queued"
+        return
+    number = _asked(ask)
+    view = _approved(world.database, number)
+    assert (view.action, view.status) == ("tokenization.rewrite", "succeeded"), view.outcome
+    plain = "SELECT count(*) FROM customers WHERE email LIKE '%@%'"
+    assert world.source.column(plain) == [0]
 
 
 def test_a_mount_is_made(database: Database, lab: MountsEnvironment) -> None:
