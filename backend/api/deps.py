@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BeforeValidator
 
 from backend.api.callers import caller_of
+from backend.core import reasons
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 
@@ -64,6 +65,15 @@ async def only_known_parameters(
         raise RequestValidationError(problems)
 
 
+async def _because(
+    reason: Annotated[
+        str,
+        Query(max_length=reasons.MAX_TEXT, description="Why; whoever decides about it sees it."),
+    ] = "",
+) -> None:
+    reasons.give(reason)
+
+
 def _no_number(value: object) -> object:
     if isinstance(value, str) and value.replace(".", "").lstrip("+-").isdigit():
         raise ValueError("write an ISO date or time, for example 2026-08-01T14:30:00Z")
@@ -72,6 +82,8 @@ def _no_number(value: object) -> object:
 
 #: For moments: pydantic takes a number for seconds since 1970, so that 2026 was half past midnight.
 AsText = BeforeValidator(_no_number)
+#: For endpoints whose action a policy may put under approval (`errors.WAITS`).
+REASON = [Depends(_because)]
 #: The actor behind the bearer token; 401 without a good one.
 Caller = Annotated[Actor, Depends(_caller)]
 #: A session that never commits.

@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.changes import actions, repository, rules, told
 from backend.changes.rules import Rule
-from backend.core import audit, secret_store
+from backend.core import audit, reasons, secret_store
 from backend.core.access import Actor
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidPayload, Waiting
@@ -53,6 +53,7 @@ class Intent:
     rests: what else it rests on that not everybody may read, by its name; only that it moved is
     said. through: the kinds of connection that it goes through; where they lead is part of it.
     run_id: reserved for its run, when it can be known before; its CarryOut gets it as a parameter.
+    reason: why, where the action itself keeps it; else what its face was told (`core.reasons`).
     environment "": none is configured. environment_id: for what may bear an old name.
     also: other actions that this amounts to; the strictest rule decides.
     everywhere: it is about every environment, or only_in these: the strictest of them decides.
@@ -225,6 +226,7 @@ def _file(
         if known.state == "waiting" and needed > known.needed:
             # Asked for again under a stricter rule, or by who needs more: so many must approve it.
             known.needed, known.rule = needed, words or known.rule
+        _also_because(session, known, actor, intent)
         return known
     row = _row(session, actor, intent, environment_id, digest)
     row.needed = needed
@@ -237,6 +239,7 @@ def _file(
         other = repository.find_open(session, digest)
         if other is None:
             raise
+        _also_because(session, other, actor, intent)
         return other
     row.run_id = row.run_id or f"change-{row.id}"
     repository.add_step(session, row.id, actor, "asked", row.reason)
@@ -247,9 +250,28 @@ def _file(
         "changes:request:ask",
         subject=subject(row),
         phase="intent",
-        details={"digest": digest, "size": intent.size, "needed": needed, "rule": row.rule},
+        details={
+            "digest": digest,
+            "size": intent.size,
+            "needed": needed,
+            "rule": row.rule,
+            **({"reason": row.reason} if row.reason else {}),
+        },
     )
     return row
+
+
+def _because(intent: Intent) -> str:
+    return (intent.reason or reasons.current())[: reasons.MAX_TEXT]
+
+
+def _also_because(session: WriteSession, row: Change, actor: Actor, intent: Intent) -> None:
+    """Asked for again with another reason: the first one stays as it was frozen, and this one is
+    said beside it, once."""
+    reason = _because(intent)
+    said = {row.reason, *(step.text for step in repository.steps(session, [row.id])[row.id])}
+    if reason and reason not in said:
+        repository.add_step(session, row.id, actor, "commented", reason)
 
 
 def _row(
@@ -269,7 +291,7 @@ def _row(
         environment=intent.environment,
         action=intent.action,
         subject=intent.subject[:500],
-        reason=intent.reason[:2000],
+        reason=_because(intent),
         shown=dict(intent.shown),
         ciphertext=secret_store.get_vault().encrypt(text, binding=binding(digest)),
         digest=digest,

@@ -9,14 +9,14 @@ from backend.accounts import identity
 from backend.accounts.step_up import NotFresh
 from backend.changes import actions, gate, lifecycle, repository, told, views
 from backend.changes.schemas import DONE, ChangePage, ChangeView, Now
-from backend.core import access, audit, stopping
+from backend.core import access, audit, reasons, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidInput, NotPermitted, PortalError
 from backend.models.changes import Change
 
 MAX_PAGE = 200
-MAX_TEXT = 2_000
+MAX_TEXT = reasons.MAX_TEXT
 MAX_MOMENTS = 2_000
 #: So many times a page's rows are read for what somebody may approve; the rest is a page more.
 MAX_READS = 20

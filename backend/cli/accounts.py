@@ -31,6 +31,7 @@ RevokeTokens = Annotated[
 
 
 @app.command("add")
+@cli.may_wait
 def add(name: Name, role: RoleName, as_json: Json = False) -> None:
     """Make an account; its password is read from stdin."""
     password = _new_password()
@@ -80,12 +81,14 @@ def disable(name: Name, revoke_tokens: RevokeTokens = False, as_json: Json = Fal
 
 
 @app.command("enable")
+@cli.may_wait
 def enable(name: Name, as_json: Json = False) -> None:
     """Enable an account again."""
     _set_disabled(name, disabled=False, as_json=as_json)
 
 
 @app.command("role")
+@cli.may_wait
 def role_(
     name: Name,
     role: Annotated[
@@ -99,6 +102,7 @@ def role_(
 
 
 @app.command("reset-password")
+@cli.may_wait
 def reset_password(name: Name) -> None:
     """Give an account a random password, printed alone on the last line; ends its sessions."""
     made = _change(name, service.reset_password)
@@ -107,6 +111,7 @@ def reset_password(name: Name) -> None:
 
 
 @app.command("reset-second-factor")
+@cli.may_wait
 def reset_second_factor(name: Name, as_json: Json = False) -> None:
     """Remove an account's second factor (app and recovery codes lost); ends its sessions."""
     view = _change(name, service.reset_second_factor)
@@ -142,6 +147,7 @@ def rename(
 
 
 @app.command("link")
+@cli.may_wait
 def link(
     name: Name,
     issuer: Annotated[str, typer.Option(help="The address the provider names itself by (iss).")],
@@ -177,6 +183,7 @@ def unlink(
 
 
 @app.command("merge")
+@cli.may_wait
 def merge(
     name: Name,
     into: Annotated[str, typer.Argument(metavar="INTO", help="The account that goes on.")],
@@ -211,6 +218,7 @@ def delete(
 
 
 @tokens_app.command("add")
+@cli.may_wait
 def add_token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the token is for.")],
     role: RoleName,

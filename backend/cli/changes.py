@@ -150,6 +150,7 @@ def list_policies(environment: Environment, json: Json = False) -> None:
 
 
 @policy_app.command("set")
+@cli.may_wait
 def set_policy(
     environment: Environment,
     action: Annotated[str, typer.Argument(metavar="ACTION", help="As `policy list` names it.")],
@@ -193,6 +194,7 @@ def _lines(view: ChangeView) -> list[str]:
             f"  {key.replace('_', ' ')}: {value}"
             for key, value in (view.shown | view.details).items()
         ],
+        *([f"Why: {view.reason}"] if view.reason else []),
         f"Needs {view.rule}; expires {clock.to_the_second(view.expires_at)}. {view.change}",
     ]
     for step in view.steps:

@@ -5,7 +5,9 @@ Exit status 0: done. 1: refused or failed, one clear line on stderr. 2: wrong us
 
 import contextlib
 import dataclasses
+import functools
 import getpass
+import inspect
 import json
 import os
 import shlex
@@ -19,7 +21,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 import typer
 
 from backend.cli.terminal import Progress, table, watched
-from backend.core import access, clock, log, private, secret_store, startup
+from backend.core import access, clock, log, private, reasons, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import InvalidInput, PortalError, SettingsError, Waiting
@@ -58,6 +60,25 @@ Watch = Annotated[
     bool, typer.Option("--watch", help="Draw it again every two seconds until Ctrl-C.")
 ]
 __all__ = ["Progress", "table", "watched"]
+
+
+def may_wait(command: Callable[P, T]) -> Callable[P, T]:
+    """For a command whose action a policy may put under approval: it takes --reason, too."""
+
+    @functools.wraps(command)
+    def reasoned(*args: P.args, **kwargs: P.kwargs) -> T:
+        with reasons.given(str(kwargs.pop("reason", ""))):
+            return command(*args, **kwargs)
+
+    signature = inspect.signature(command)
+    option = typer.Option("--reason", help="Why; whoever decides about it sees it.")
+    extra = inspect.Parameter(
+        "reason", inspect.Parameter.KEYWORD_ONLY, default="", annotation=Annotated[str, option]
+    )
+    reasoned.__signature__ = signature.replace(  # type: ignore[attr-defined]  # what typer reads
+        parameters=[*signature.parameters.values(), extra]
+    )
+    return reasoned
 
 
 class Failed(PortalError):

@@ -37,6 +37,7 @@ STARTS = {
 
 
 @app.command("set")
+@common.may_wait
 def set_(
     environment: Env,
     kind: KindName,
@@ -184,6 +185,7 @@ def history(environment: Env, kind: KindName, limit: int = 20, json: Json = Fals
 
 
 @app.command("remove")
+@common.may_wait
 def remove(environment: Env, kind: KindName) -> None:
     """Forget the settings and secrets of one connection."""
     with common.unit_write() as (session, actor):

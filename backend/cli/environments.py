@@ -81,6 +81,7 @@ def default_(name: Name, json: Json = False) -> None:
 
 
 @app.command("trust")
+@common.may_wait
 def trust_(
     name: Name,
     ca_file: Annotated[
@@ -121,6 +122,7 @@ def _trusted(item: EnvironmentView) -> str:
 
 
 @app.command("remove")
+@common.may_wait
 def remove(name: Name, yes: Yes = False) -> None:
     """Delete an environment with its connections, secrets, test history and client info.
 

@@ -207,6 +207,7 @@ def stop(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Jso
 
 
 @app.command("redrive")
+@cli.may_wait
 def redrive(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False
 ) -> None:

@@ -38,6 +38,7 @@ def list_recipes(json: cli.Json = False) -> None:
 
 
 @recipes_app.command("run")
+@cli.may_wait
 def run_recipe(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     value: Value = None,
@@ -73,6 +74,7 @@ def list_sources(
 
 
 @sources_app.command("run")
+@cli.may_wait
 def run_source(
     urn: Annotated[str, typer.Argument(metavar="URN")],
     environment: Environment = None,

@@ -46,6 +46,7 @@ def summary(
 
 
 @app.command("verify-host")
+@cli.may_wait
 def verify_host(
     host: Annotated[str, typer.Argument(metavar="HOST", help="A host that came back.")],
     yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
@@ -85,6 +86,7 @@ def verify_host(
 
 
 @app.command("release")
+@cli.may_wait
 def release(
     host: Annotated[str, typer.Argument(metavar="HOST", help="A host that is dead.")],
     yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,

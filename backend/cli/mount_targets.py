@@ -28,6 +28,7 @@ def list_targets(environment: Environment = None, json: cli.Json = False) -> Non
 
 
 @app.command("set")
+@cli.may_wait
 def set_target(
     target_id: TargetId,
     type: Annotated[Literal["s3", "nfs"], typer.Option("--type")],
@@ -55,6 +56,7 @@ def set_target(
 
 
 @app.command("remove")
+@cli.may_wait
 def remove_target(target_id: TargetId, environment: Environment = None) -> None:
     """Forget a template; mounts are not touched."""
     from backend.mounts import targets

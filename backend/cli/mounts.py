@@ -156,6 +156,7 @@ def operations(
 
 
 @app.command("mount")
+@cli.may_wait
 def mount_command(
     file: File,
     environment: Environment = None,
@@ -166,6 +167,7 @@ def mount_command(
 
 
 @app.command("unmount")
+@cli.may_wait
 def unmount_command(
     file: File,
     environment: Environment = None,
@@ -189,6 +191,7 @@ def recheck(
 
 
 @app.command("verify")
+@cli.may_wait
 def verify(
     job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
     target: TargetId,
@@ -217,6 +220,7 @@ def verify(
 
 
 @app.command("delete")
+@cli.may_wait
 def delete(
     job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
     target: TargetId,

@@ -11,6 +11,7 @@ from backend.cli.common import (
     actor,
     database,
     emit,
+    may_wait,
     new_app,
     read,
     refusal,
@@ -139,6 +140,7 @@ def preview_command(
 
 
 @app.command("run")
+@may_wait
 def run_command(
     dataset: Dataset,
     columns: Columns = None,
@@ -196,6 +198,7 @@ def write_back_command(run_id: RunId, json: Json = False) -> None:
 
 
 @app.command("compare")
+@may_wait
 def compare_command(
     environment: Environment = "",
     repair: Annotated[

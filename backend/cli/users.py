@@ -17,6 +17,7 @@ from backend.cli.common import (
     confirm,
     database,
     emit,
+    may_wait,
     new_app,
     read,
     table,
@@ -71,6 +72,7 @@ def plan_command(
 
 
 @app.command("apply")
+@may_wait
 def apply_command(
     plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
     more_emails: Annotated[
@@ -102,6 +104,7 @@ def apply_command(
 
 
 @app.command("revert")
+@may_wait
 def revert_command(
     run_id: Annotated[int, typer.Argument(metavar="RUN_ID")],
     typed: Confirm = "",

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, Index, Integer, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.core import clock, secret_store
+from backend.core import clock, reasons, secret_store
 from backend.core.access import Actor
 from backend.core.audit_base import archived
 from backend.core.database import (
@@ -112,7 +112,8 @@ def record(
 ) -> int:
     """Append one row and return its number.
 
-    action: `area:thing:verb`. details: small JSON without personal values; secrets are masked.
+    action: `area:thing:verb`. details: small JSON without personal values; secrets are masked; with
+    the reason that the face was told, unless they name one of their own.
     """
     key = key_of(session)
     head = session.scalars(
@@ -131,7 +132,7 @@ def record(
         subject=str(mask(subject))[:500],
         phase=phase,
         outcome=str(mask(outcome))[:40],
-        details=_details(details),
+        details=_details(_with_reason(details)),
         previous_hash=head.hash,
         hash="",
     )
@@ -142,6 +143,11 @@ def record(
     session.flush()
     _checkpoint_after_commit(session, row.number, row.hash)
     return row.number
+
+
+def _with_reason(details: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    reason = reasons.current()
+    return {"reason": reason, **(details or {})} if reason else details
 
 
 def verify(

@@ -14,6 +14,7 @@ from mcp.server import MCPServer
 
 from backend.changes import service as changes
 from backend.connections import health
+from backend.core import reasons
 from backend.core.access import Actor, Role
 from backend.core.database import Database
 from backend.core.errors import PortalError, Waiting
@@ -233,10 +234,14 @@ class _Tools:
         return dict(found.document())
 
     def ask_to_apply_user_plan(
-        self, plan_id: int, user_ids: list[str] | None = None, confirm: str = ""
+        self,
+        plan_id: int,
+        user_ids: list[str] | None = None,
+        confirm: str = "",
+        reason: str = "",
     ) -> dict[str, Any]:
         """Ask for a plan, or some of its users, to be applied. A person approves."""
-        with self._database.write() as session:
+        with reasons.given(reason), self._database.write() as session:
             run = user_sync.apply(
                 session, self._who, plan_id=plan_id, user_ids=user_ids, confirm=confirm
             )
@@ -248,18 +253,20 @@ class _Tools:
         columns: list[str] | None = None,
         environment: str = "",
         method: str = "in-place",
+        reason: str = "",
     ) -> dict[str, Any]:
         """Ask for columns of a dataset to be tokenized. A person approves. method: in-place;
         rewrite: the table anew, readers wait; re-key: base64 tokens, too."""
-        view = tokenization.start(
-            self._database,
-            self._who,
-            dataset=dataset,
-            columns=columns,
-            environment=environment or None,
-            trigger=Trigger.API,
-            method=method,
-        )
+        with reasons.given(reason):
+            view = tokenization.start(
+                self._database,
+                self._who,
+                dataset=dataset,
+                columns=columns,
+                environment=environment or None,
+                trigger=Trigger.API,
+                method=method,
+            )
         return dict(view.document())
 
     def ask_to_ingest(

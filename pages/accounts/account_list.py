@@ -14,7 +14,7 @@ from backend.accounts.schemas import AccountPage, AccountView
 from backend.core.access import Role
 from backend.core.words import counted
 from pages.accounts import token_list
-from pages.shared import confirm, filters, shown_once, tables, times
+from pages.shared import confirm, filters, reason, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -87,14 +87,20 @@ def create_form() -> None:
             help=f"At least {MIN_LENGTH} characters, {ADVISED_LENGTH} or more are better. "
             "Any characters. Leave empty for a random one, shown once.",
         )
+        reason.field("accounts.create")
         if st.form_submit_button("Add account", type="primary", key="accounts.create.submit"):
-            made = calls.write(service.create_for, name=name, role=role, password=password)
+            with reason.given("accounts.create"):
+                made = calls.write(service.create_for, name=name, role=role, password=password)
             if made is not None:
                 if made.raw:
                     shown_once.keep(f"The password of {escape(made.account.name)}.", made.raw)
                 flash.success(f"The account {escape(made.account.name)} is created.")
                 st.session_state[_MADE] = True
                 st.rerun()
+
+
+def _base(view: AccountView) -> str:
+    return f"accounts.{view.id}"
 
 
 def head(view: AccountView) -> None:
@@ -108,6 +114,7 @@ def head(view: AccountView) -> None:
 def actions(view: AccountView, *, own_id: int) -> None:
     """Role, password and state of one account."""
     role, save = st.columns([2, 1], vertical_alignment="bottom")
+    reason.field(_base(view))
     reset, factor, state = st.columns(3)
     role_key = f"accounts.role.{view.id}.{view.version}"
     role.selectbox("Role", ROLES, index=ROLES.index(view.role.value), key=role_key)
@@ -170,6 +177,7 @@ def dialogs(view: AccountView) -> None:
         body=f"A random password is made and shown to you once. {ends}",
         action="Reset password",
         on_confirm=lambda: _reset(view),
+        may_wait=True,
     )
     confirm.ask(
         "accounts.reset_factor.dialog",
@@ -178,6 +186,7 @@ def dialogs(view: AccountView) -> None:
         f"new app is set up. Be sure that it is {view.name} who asks. {ends}",
         action="Reset second factor",
         on_confirm=lambda: _reset_factor(view),
+        may_wait=True,
     )
 
 
@@ -194,14 +203,14 @@ def _reset_factor(view: AccountView) -> None:
 
 def _save_role(view: AccountView, role_key: str) -> None:
     role = st.session_state[role_key]
-    with flash.deferring():
+    with flash.deferring(), reason.given(_base(view)):
         done = calls.write(service.set_role, account_id=view.id, role=role, version=view.version)
     if done:
         flash.success(f"{escape(view.name)} has the role {role} now.")
 
 
 def _set_disabled(view: AccountView, disabled: bool) -> None:
-    with flash.deferring():
+    with flash.deferring(), reason.given(_base(view)):
         done = calls.write(
             service.set_disabled,
             account_id=view.id,

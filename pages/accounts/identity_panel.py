@@ -5,7 +5,7 @@ import streamlit as st
 from backend.accounts import lifecycle
 from backend.accounts.schemas import AccountView
 from pages.accounts import token_list
-from pages.shared import confirm, filters, times
+from pages.shared import confirm, filters, reason, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -61,11 +61,12 @@ def _identities(view: AccountView) -> None:
     issuer, subject, send = st.columns([2, 1, 1], vertical_alignment="bottom")
     issuer.text_input("Issuer", placeholder="https://idp.example.org", key=f"link.issuer.{version}")
     subject.text_input("Subject (claim sub)", key=f"link.subject.{version}")
+    reason.field(f"link.{version}")
     send.button("Link", key="accounts.link", on_click=_link, args=(view, version), width="stretch")
 
 
 def _link(view: AccountView, version: str) -> None:
-    with flash.deferring():
+    with flash.deferring(), reason.given(f"link.{version}"):
         done = calls.write(
             lifecycle.link,
             account_id=view.id,
@@ -131,6 +132,7 @@ def dialogs(view: AccountView) -> None:
         f"whose name, role and password stay. {view.name} is deleted.",
         action="Merge",
         on_confirm=lambda: _merge(view, target),
+        may_wait=True,
     )
 
 

@@ -9,7 +9,7 @@ from backend.accounts.schemas import ApiTokenPage, ApiTokenView
 from backend.connections import environments as all_environments
 from backend.core.access import Permission, Role
 from backend.core.words import counted
-from pages.shared import confirm, filters, shown_once, tables, times
+from pages.shared import confirm, filters, reason, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -53,16 +53,18 @@ def create_form() -> None:
         ask_only = st.checkbox(
             "Ask only: what it asks for waits for a person's approval", key="tokens.create.ask_only"
         )
+        reason.field("tokens.create")
         if st.form_submit_button("Make token", type="primary", key="tokens.create.submit"):
-            made = calls.write(
-                api_tokens.add,
-                name=name,
-                role=role,
-                days=int(days),
-                actions=actions,
-                environments=environments,
-                ask_only=ask_only,
-            )
+            with reason.given("tokens.create"):
+                made = calls.write(
+                    api_tokens.add,
+                    name=name,
+                    role=role,
+                    days=int(days),
+                    actions=actions,
+                    environments=environments,
+                    ask_only=ask_only,
+                )
             if made is not None:
                 shown_once.keep(f"The API token {escape(made.view.name)}.", made.raw)
                 st.session_state[_MADE] = True

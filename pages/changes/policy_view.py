@@ -7,7 +7,7 @@ from backend.changes import policy
 from backend.changes.schemas import PolicyView
 from backend.connections import environments
 from backend.core.access import Actor, Permission
-from pages.shared import filters
+from pages.shared import filters, reason
 from pages.shell import calls, flash, guard
 
 _MODES = {"direct": "Direct", "confirm": "Confirm", "approve": "Approve"}
@@ -68,12 +68,14 @@ def _form(known: dict[str, PolicyView], environment: str) -> None:
             "Only for API tokens", rule.by_token, key=f"{mark}.by_token"
         )
         st.caption("With several limits, one of them is enough. A weaker rule needs approval.")
+    reason.field(mark)
     if st.button("Save", key="changes.save", type="primary"):
         _save(environment, chosen, values)
 
 
 def _save(environment: str, chosen: PolicyView, values: dict[str, object]) -> None:
-    saved = calls.write(_set, environment=environment, action=chosen.action, values=values)
+    with reason.given(f"changes.{environment}.{chosen.action}"):
+        saved = calls.write(_set, environment=environment, action=chosen.action, values=values)
     if saved is not None:
         flash.success(f"{saved.label} in {environment}: {saved.words}.")
         st.rerun()

@@ -48,7 +48,8 @@ def _choose(known: dict[int, ChangeView]) -> None:
     views = [known[number] for number in chosen]
     for place, view in enumerate(views, 1):
         said = "; ".join(f"{name} {value}" for name, value in view.shown.items() if value)
-        st.markdown(f"{place}. **#{view.id} {escape(view.label)}** {escape(said)}")
+        why = f"  \nWhy: {escape(view.reason)}" if view.reason else ""
+        st.markdown(f"{place}. **#{view.id} {escape(view.label)}** {escape(said)}{why}")
     with st.container(horizontal=True, horizontal_alignment="right"):
         again = st.button("Would they still do the same?", key="changes.release.probe")
         if st.button(

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.connections import environments
 from backend.connections.schemas import EnvironmentView
 from backend.sandbox import control
-from pages.shared import confirm
+from pages.shared import confirm, reason
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -87,16 +87,18 @@ def _trust(environment: EnvironmentView, seen: EnvironmentView) -> None:
             key=f"{base}.ca",
         )
         clear = own and st.checkbox("Forget those given before", key=f"{base}.clear")
+        reason.field(base)
         pressed = st.form_submit_button("Save certificates", key=f"{base}.submit")
     if not pressed:
         return
-    done = calls.write(
-        environments.set_trust,
-        name=environment.name,
-        ca=pem if pem.strip() else "" if clear else None,
-        verify=verify,
-        version=seen.version,
-    )
+    with reason.given(base):
+        done = calls.write(
+            environments.set_trust,
+            name=environment.name,
+            ca=pem if pem.strip() else "" if clear else None,
+            verify=verify,
+            version=seen.version,
+        )
     if done is not None:
         _forget()
         flash.success(f"{escape(done.name)} trusts these certificates from now on.")
@@ -120,6 +122,7 @@ def delete_dialog(environment: EnvironmentView) -> None:
         action="Delete the environment",
         typed=environment.name,
         on_confirm=lambda: _delete(environment),
+        may_wait=True,
     )
 
 

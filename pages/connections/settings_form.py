@@ -12,7 +12,7 @@ from backend.connections.schemas import ConnectionView, SecretState, TestResult
 from backend.core.errors import FieldInvalid
 from backend.core.log import mask_text
 from pages.connections import problem
-from pages.shared import confirm, times
+from pages.shared import confirm, reason, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -43,7 +43,7 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
             icon=":material/sync_problem:",
         )
         st.button("Show what is saved now", key="connections.reload", on_click=forget)
-    base = f"connections.{view.environment}.{kind.name}.{seen.version}"
+    base = _base(view, kind, seen.version)
     with st.form(f"{base}.form", border=True, enter_to_submit=False):
         problems = st.session_state.pop(f"{base}.problems", {})
         settings = {
@@ -57,6 +57,7 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
             field.name: _secret(field, states[field.name], f"{base}.{field.name}", problems)
             for field in kind.secrets
         }
+        reason.field(base)
         test, save, _ = st.columns([2, 2, 3])
         tested = test.form_submit_button(
             "Test without saving",
@@ -72,20 +73,25 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
     return Submitted("save" if saved else "test", settings, secrets, seen.version)
 
 
+def _base(view: ConnectionView, kind: Kind, version: int) -> str:
+    return f"connections.{view.environment}.{kind.name}.{version}"
+
+
 def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
     """Store what was submitted and test it: a wrong setting is seen at once. A refusal is shown
     and the form keeps what was typed."""
     done = None
     try:
-        done = calls.write(
-            service.save,
-            environment=view.environment,
-            kind=kind.name,
-            settings=form.settings,
-            secrets_in=form.secrets,
-            version=form.version,
-            raising=FieldInvalid,
-        )
+        with reason.given(_base(view, kind, form.version)):
+            done = calls.write(
+                service.save,
+                environment=view.environment,
+                kind=kind.name,
+                settings=form.settings,
+                secrets_in=form.secrets,
+                version=form.version,
+                raising=FieldInvalid,
+            )
     except FieldInvalid as exc:
         said_wrong(view, kind, form, exc)
     if done is not None:
@@ -127,6 +133,7 @@ def forget_secret(view: ConnectionView, kind: Kind, field: str) -> None:
         action=f"Forget the {field}",
         typed=view.environment if is_key else None,
         on_confirm=lambda: _clear_secret(view, kind, field),
+        may_wait=True,
     )
 
 

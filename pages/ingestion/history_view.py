@@ -13,7 +13,7 @@ from backend.core.access import Actor, Permission
 from backend.ingestion import executions, service, tracker
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.ingestion import execution_view, run_view
-from pages.shared import charts, drawer, filters, names, rows, status, tables, times
+from pages.shared import charts, drawer, filters, names, reason, rows, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -258,14 +258,19 @@ def _step_functions(run: RunView) -> None:
         "Stop", key="ingestion.stop", icon=":material/stop_circle:", width="stretch"
     ):
         _asked(calls.run(service.stop, run_id=run.run_id), "stop")
-    if run.can_redrive and st.button(
+    if not run.can_redrive:
+        return
+    reason.field("ingestion.redrive")
+    if st.button(
         "Redrive",
         key="ingestion.redrive",
         icon=":material/restart_alt:",
         help="The execution goes on from the step that failed.",
         width="stretch",
     ):
-        _asked(calls.run(executions.redrive, run_id=run.run_id), "redrive")
+        with reason.given("ingestion.redrive"):
+            done = calls.run(executions.redrive, run_id=run.run_id)
+        _asked(done, "redrive")
 
 
 def _asked(done: RunView | None, word: str) -> None:

@@ -183,6 +183,7 @@ def dialog() -> None:
         action="Start the run",
         on_confirm=lambda: _start(request),
         rule=(runs.RUN, preview.resolution.environment),
+        may_wait=False,  # the reason is asked for above
         typed=names.urn_name(request.dataset_urn or request.job_urn or "")
         if preview.is_production
         else None,

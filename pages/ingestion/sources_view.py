@@ -7,7 +7,7 @@ from backend.core.access import Actor, Permission
 from backend.ingestion import background, managed, recipes
 from backend.jobs.schemas import JobView
 from pages.ingestion import schedules_view
-from pages.shared import confirm, job_progress, status, times
+from pages.shared import confirm, job_progress, reason, status, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -34,6 +34,8 @@ def sources(actor: Actor, environment: str) -> None:
         return
     if not page.items:
         st.info("DataHub has no ingestion source.")
+    if page.items and actor.may(Permission.INGESTION_RUN):
+        reason.field(_MANAGED_JOB)
     for source in page.items:
         text, last, button, times_ = st.columns([4, 3, 2, 2], vertical_alignment="center")
         text.markdown(
@@ -51,15 +53,14 @@ def sources(actor: Actor, environment: str) -> None:
         if actor.may(Permission.INGESTION_RUN) and button.button(
             "Run now", key=f"ingestion.managed.{source.urn}", width="stretch"
         ):
-            _keep(
-                _MANAGED_JOB,
-                calls.run(
+            with reason.given(_MANAGED_JOB):
+                job_id = calls.run(
                     managed.run_source,
                     source_urn=source.urn,
                     name=source.name,
                     environment=environment or None,
-                ),
-            )
+                )
+            _keep(_MANAGED_JOB, job_id)
         with times_:
             schedules_view.form(actor, environment, "source", source.urn, source.name)
     if page.total > len(page.items):

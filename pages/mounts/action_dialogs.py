@@ -132,6 +132,7 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         body=body,
         action="Mount",
         on_confirm=act,
+        may_wait=True,
         typed=defaults["environment"] if defaults["production"] else None,
         danger=bool(defaults["production"]),
     )
@@ -218,6 +219,7 @@ def _unmount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         body=body,
         action="Unmount" if plan.sends else "Release",
         on_confirm=act,
+        may_wait=True,
         typed=entry.backup_target_id if plan.sends and defaults["production"] else None,
         danger=plan.sends,
     )
@@ -322,6 +324,7 @@ def _verify_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         body=body,
         action="Ask the server",
         on_confirm=act,
+        may_wait=True,
         danger=False,
     )
 
@@ -365,5 +368,6 @@ def _template_dialog(wanted: Wanted) -> None:
         body=body,
         action="Save template",
         on_confirm=act,
+        may_wait=True,
         danger=False,
     )

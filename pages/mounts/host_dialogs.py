@@ -111,6 +111,7 @@ def _verify(wanted: Wanted, host: str) -> None:
         body=body,
         action="Ask the server",
         on_confirm=act,
+        may_wait=True,
         danger=False,
     )
 
@@ -143,5 +144,6 @@ def _release(wanted: Wanted, host: str) -> None:
         body=body,
         action="Release",
         on_confirm=act,
+        may_wait=True,
         typed=host,
     )

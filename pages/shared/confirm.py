@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from backend.changes import policy
+from pages.shared import reason
 from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.proof import OPEN, PROOF
@@ -68,6 +69,7 @@ def ask(
     typed: str | None = None,
     danger: bool = True,
     rule: tuple[str, str | None] | None = None,
+    may_wait: bool | None = None,
 ) -> None:
     """Draw the dialog while it is open.
 
@@ -76,6 +78,8 @@ def ask(
     having drawn why, the dialog stays as it was filled in.
     rule: action and environment of the policy that says `direct` where nothing is asked; what has
     to be typed is asked for all the same.
+    may_wait: whether a policy may ask for an approval, so that a reason can be given; by default
+    where a rule is named.
     """
     if not is_open(name):
         return
@@ -90,6 +94,8 @@ def ask(
             body()
         else:
             st.markdown(escape(body))
+        if rule is not None if may_wait is None else may_wait:
+            reason.field(name)
         ready = typed is None or _typed(name, typed)
         buttons = st.container(horizontal=True, key=f"{'danger' if danger else 'harmless'}-{name}")
         if buttons.button(
@@ -118,7 +124,7 @@ def _is_direct(action: str, environment: str | None) -> bool:
 def _confirmed(name: str, on_confirm: Callable[[], bool | None]) -> None:
     """Act and rerun the page; returns only when it was refused and that was drawn."""
     close()
-    with flash.deferring():
+    with flash.deferring(), reason.given(name):
         done = on_confirm()
     if is_open(PROOF):
         st.session_state[_CAME_FROM] = name, _typed_in(name)

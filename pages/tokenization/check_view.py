@@ -9,7 +9,7 @@ from backend.core.access import Actor, Permission
 from backend.tokenization import check, comparison
 from backend.tokenization.comparison import Comparison
 from backend.tokenization.schemas import Trigger
-from pages.shared import job_progress, times
+from pages.shared import job_progress, reason, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -89,17 +89,19 @@ def _mend(environment: str, mendable: list[dict[str, Any]]) -> None:
         key="tokenization.difference",
     )
     chosen = mendable[place or 0]
+    reason.field("tokenization.mend")
     if not button.button(
         _REPAIRS[chosen["repair"]], key="tokenization.mend", icon=":material/build:"
     ):
         return
-    run = calls.run(
-        comparison.repair,
-        dataset=chosen["dataset"],
-        finding=chosen["finding"],
-        environment=environment or None,
-        trigger=Trigger.PAGE,
-    )
+    with reason.given("tokenization.mend"):
+        run = calls.run(
+            comparison.repair,
+            dataset=chosen["dataset"],
+            finding=chosen["finding"],
+            environment=environment or None,
+            trigger=Trigger.PAGE,
+        )
     if run is not None:
         flash.info(f"Run {run.id} mends it; compare again when it has ended.")
         st.query_params.update({"view": "runs", "run": str(run.id)})

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
 
 Get = Callable[[str], Any]
+#: What whoever asks gives as the reason.
+WHY = "DPO-81: before the audit"
 
 
 @dataclass
@@ -85,9 +87,14 @@ INGESTION = "ingestion/page.py"
 def ingest(get: Get) -> Button:
     aws = get("aws")
     get("mapped")
+
+    def lead(app: "AppTest") -> None:
+        app.text_input(key="ingestion.reason").set_value(WHY)
+        app.button(key="ingestion.review").click().run()
+
     return Button(
         "dev", INGESTION, "operator", "ingestion.review", "ingestion.confirm.confirm",
-        clicks("ingestion.review"), {"dataset_urn": ingestion.URN}, lambda: aws.starts(),
+        lead, {"dataset_urn": ingestion.URN}, lambda: aws.starts(),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from tests.backend.ingestion import conftest as ingestion
 from tests.backend.tokenization import conftest as tokenization
 from tests.backend.user_sync import conftest as user_sync
 from tests.fixtures.pages import OpenPage
-from tests.pages.policy_buttons import ASKS_ONLY, BUTTONS, Button, Get
+from tests.pages.policy_buttons import ASKS_ONLY, BUTTONS, WHY, Button, Get
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -75,9 +75,18 @@ def audited(database: Database) -> list[str]:
         return list(session.scalars(select(AuditEvent.action).order_by(AuditEvent.id)))
 
 
-def requests(database: Database) -> list[tuple[int, str, str]]:
+def say_why(app: "AppTest") -> None:
+    """In the fields for it that are drawn; the button must be beside one."""
+    fields = [each for each in app.text_input if (each.key or "").endswith(".reason")]
+    assert fields
+    for each in fields:
+        each.set_value(WHY)
+
+
+def requests(database: Database) -> list[tuple[int, str, str, str]]:
     with database.read() as session:
-        return [(row.id, row.action, row.state) for row in session.scalars(select(Change))]
+        rows = session.scalars(select(Change))
+        return [(row.id, row.action, row.state, row.reason) for row in rows]
 
 
 def keys(app: "AppTest") -> set[str | None]:
@@ -94,11 +103,12 @@ def test_the_button_asks_for_an_approval(get: Get, open_page: OpenPage, action: 
     app = open_page(button.page, role=button.role, **button.query)
     assert button.offered in keys(app)
     button.lead(app)
+    say_why(app)
     before, log, outside = state(database), audited(database), button.outside()
     app.button(key=button.last).click().run()
     assert not app.exception
     ((number, *filed),) = requests(database)
-    assert filed == [action, "waiting"]
+    assert filed == [action, "waiting", WHY]
     said = f"Nothing was done yet: this needs somebody else's approval. [Change {number}](/changes"
     assert f"{said}?change={number}) waits for it." in [each.value for each in app.info]
     assert button.last not in keys(app) or not button.last.endswith("confirm"), "still asked"

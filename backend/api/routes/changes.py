@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.changes import policy, releases, service
 from backend.changes.rules import Rule
 from backend.changes.schemas import ChangePage, ChangeView, Now, PolicyView, Status
@@ -138,7 +138,7 @@ def list_policies(session: Reader, caller: Caller, name: Environment) -> Policie
     return Policies(items=list(policy.list_policies(session, caller, environment=name)))
 
 
-@router.put("/environments/{name}/policies/{action}", responses=errors.WAITS)
+@router.put("/environments/{name}/policies/{action}", responses=errors.WAITS, dependencies=REASON)
 def set_policy(
     session: Writer,
     caller: Caller,

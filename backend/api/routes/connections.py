@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.api.routes.environments import Name
 from backend.connections import (
     checklist,
@@ -111,7 +111,7 @@ def get_connection(name: Name, kind: Kind, session: Reader, caller: Caller) -> C
     return _connection(service.get_connection(session, caller, environment=name, kind=kind))
 
 
-@router.put("/environments/{name}/connections/{kind}", responses=errors.WAITS)
+@router.put("/environments/{name}/connections/{kind}", responses=errors.WAITS, dependencies=REASON)
 def put_connection(
     name: Name, kind: Kind, body: ConnectionIn, session: Writer, caller: Caller
 ) -> ConnectionOut:
@@ -136,6 +136,7 @@ def put_connection(
     status_code=204,
     response_class=Response,
     responses=errors.WAITS,
+    dependencies=REASON,
 )
 def delete_connection(name: Name, kind: Kind, session: Writer, caller: Caller) -> None:
     """Forget the settings and secrets of one kind; nothing happens when there are none."""

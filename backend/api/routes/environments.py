@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.connections import environments
 from backend.connections.schemas import EnvironmentView
 from backend.core import clock
@@ -99,7 +99,11 @@ def change_environment(
 
 
 @router.delete(
-    "/environments/{name}", status_code=204, response_class=Response, responses=errors.WAITS
+    "/environments/{name}",
+    status_code=204,
+    response_class=Response,
+    responses=errors.WAITS,
+    dependencies=REASON,
 )
 def remove_environment(
     name: Name,
@@ -111,7 +115,7 @@ def remove_environment(
     control.remove(database, caller, name=name, confirm_name=confirm)
 
 
-@router.put("/environments/{name}/trust", responses=errors.WAITS)
+@router.put("/environments/{name}/trust", responses=errors.WAITS, dependencies=REASON)
 def set_trust(name: Name, body: TrustIn, session: Writer, caller: Caller) -> EnvironmentOut:
     """Whose TLS certificates the environment's connections trust, beside the machine's."""
     return _environment(

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.core.log import get_logger, mask_text, new_reference
 from backend.ingestion import data_jobs, datasets, executions, runs, service, tracker
 from backend.ingestion.answers import (
@@ -193,7 +193,7 @@ def stop_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
     return service.stop(database, caller, run_id=run_id).document()
 
 
-@router.post("/runs/{run_id}/redrive", responses=errors.WAITS)
+@router.post("/runs/{run_id}/redrive", responses=errors.WAITS, dependencies=REASON)
 def redrive_run(database: State, caller: Caller, run_id: str) -> RunAnswer:
     """Let a failed STANDARD execution go on from the step that failed."""
     return executions.redrive(database, caller, run_id=run_id).document()

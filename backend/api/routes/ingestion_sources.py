@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.ingestion import managed, recipes, schedules
 from backend.ingestion.answers import RecipeList, ScheduleAnswer, ScheduleList, SourceList
 
@@ -59,7 +59,7 @@ def list_recipes(session: Reader, caller: Caller) -> RecipeList:
     return {"items": [r.document() for r in recipes.list_recipes(session, caller)]}
 
 
-@router.post("/recipes/{name}/run", responses=errors.WAITS)
+@router.post("/recipes/{name}/run", responses=errors.WAITS, dependencies=REASON)
 def run_recipe(session: Writer, caller: Caller, name: str, body: RecipeRun) -> Queued:
     """Run a recipe with the connections of an environment."""
     job_id = recipes.run_recipe(
@@ -81,7 +81,7 @@ def list_sources(
     return page.document()
 
 
-@router.post("/sources/run", responses=errors.WAITS)
+@router.post("/sources/run", responses=errors.WAITS, dependencies=REASON)
 def run_source(database: State, caller: Caller, body: SourceRun) -> Queued:
     """Have DataHub run one of its sources and follow it."""
     job_id = managed.run_source(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, Writer
+from backend.api.deps import REASON, Caller, Reader, Writer
 from backend.mounts import targets
 from backend.mounts.schemas import TargetView
 
@@ -43,7 +43,7 @@ def list_templates(session: Reader, caller: Caller, environment: Environment = N
     return Templates(items=list(found), besides=besides)
 
 
-@router.put("/{target}", responses=errors.WAITS)
+@router.put("/{target}", responses=errors.WAITS, dependencies=REASON)
 def save_template(
     session: Writer,
     caller: Caller,
@@ -57,7 +57,13 @@ def save_template(
     )
 
 
-@router.delete("/{target}", status_code=204, response_class=Response, responses=errors.WAITS)
+@router.delete(
+    "/{target}",
+    status_code=204,
+    response_class=Response,
+    responses=errors.WAITS,
+    dependencies=REASON,
+)
 def remove_template(
     session: Writer, caller: Caller, target: TargetId, environment: Environment = None
 ) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import AsText, Caller, Reader, State
+from backend.api.deps import REASON, AsText, Caller, Reader, State
 from backend.core.log import mask_text, new_reference
 from backend.mounts import actions, explorer, orphans, places, verification
 from backend.mounts import release as releases
@@ -185,7 +185,7 @@ MountRequest = Annotated[
 ]
 
 
-@router.post("/mount", response_model=Answer, responses=_FAILURES)
+@router.post("/mount", response_model=Answer, responses=_FAILURES, dependencies=REASON)
 def mount(
     database: State, caller: Caller, request: MountRequest, environment: Environment = None
 ) -> Any:
@@ -196,7 +196,7 @@ def mount(
     )
 
 
-@router.post("/unmount", response_model=Answer, responses=_FAILURES)
+@router.post("/unmount", response_model=Answer, responses=_FAILURES, dependencies=REASON)
 def unmount(
     database: State, caller: Caller, request: MountRequest, environment: Environment = None
 ) -> Any:
@@ -207,7 +207,12 @@ def unmount(
     )
 
 
-@router.post("/operations/{operation_id}/recheck", response_model=Answer, responses=_FAILURES)
+@router.post(
+    "/operations/{operation_id}/recheck",
+    response_model=Answer,
+    responses=_FAILURES,
+    dependencies=REASON,
+)
 def recheck(
     database: State,
     caller: Caller,
@@ -272,7 +277,7 @@ class VerificationOf(BaseModel):
     keystone_token: Annotated[str, Field(max_length=16_000)] = ""
 
 
-@router.post("/hosts/{host}/verify", responses=errors.WAITS)
+@router.post("/hosts/{host}/verify", responses=errors.WAITS, dependencies=REASON)
 def verify_host(
     database: State,
     caller: Caller,
@@ -309,7 +314,7 @@ def plan_release(
     return releases.plan(session, caller, environment=environment, host=host)
 
 
-@router.post("/hosts/{host}/release", responses=errors.WAITS)
+@router.post("/hosts/{host}/release", responses=errors.WAITS, dependencies=REASON)
 def release(
     database: State, caller: Caller, host: str, body: ReleaseOf, environment: Environment = None
 ) -> Released:
@@ -319,7 +324,9 @@ def release(
 
 
 # Below "hosts" and "targets", which would be taken for a job.
-@router.post("/{job}/{target}/verify", response_model=Answer, responses=_FAILURES)
+@router.post(
+    "/{job}/{target}/verify", response_model=Answer, responses=_FAILURES, dependencies=REASON
+)
 def verify(
     database: State,
     caller: Caller,
@@ -343,7 +350,7 @@ def verify(
     return _answer(response, request or {})
 
 
-@router.delete("/{job}/{target}", responses=errors.WAITS)
+@router.delete("/{job}/{target}", responses=errors.WAITS, dependencies=REASON)
 def delete(
     database: State, caller: Caller, job: JobInPath, target: str, environment: Environment = None
 ) -> Deleted:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from backend.api import errors
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
@@ -98,7 +98,7 @@ class Comparison(Document):
     findings: list[dict[str, Any]] = Field(default_factory=list)
 
 
-@trigger_router.post("/trigger", responses=errors.WAITS)
+@trigger_router.post("/trigger", responses=errors.WAITS, dependencies=REASON)
 def trigger(body: RunRequest, caller: Caller, database: State) -> RunAnswer:
     """Tokenize a dataset and wait for the outcome (at most four minutes, then `running`).
 
@@ -107,7 +107,7 @@ def trigger(body: RunRequest, caller: Caller, database: State) -> RunAnswer:
     return _run(body, caller, database, wait=WAIT_SECONDS)
 
 
-@router.post("/tokenization/runs", responses=errors.WAITS)
+@router.post("/tokenization/runs", responses=errors.WAITS, dependencies=REASON)
 def create_run(body: NewRun, caller: Caller, database: State) -> PreviewAnswer | RunAnswer:
     """Start a run and answer at once (or after `wait` seconds), or preview it with `dryRun`."""
     if body.dry_run:
@@ -248,7 +248,7 @@ def latest_comparison(
     return Comparison.model_validate(found.document())
 
 
-@router.post("/tokenization/comparisons/latest/repair")
+@router.post("/tokenization/comparisons/latest/repair", responses=errors.WAITS, dependencies=REASON)
 def repair_difference(body: Repair, caller: Caller, database: State) -> RunAnswer:
     """Mend one difference of the newest comparison, by a run or another write-back."""
     return comparison.repair(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from backend.api.deps import Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, State, Writer
 from backend.api.errors import Waits
 from backend.api.routes.user_sync_requests import (
     ApplyRequest,
@@ -96,6 +96,7 @@ def get_plan(
 @router.post(
     "/plans/{plan_id}/apply",
     responses={202: {"model": Run | Waits, "description": "At work, or waits for an approval."}},
+    dependencies=REASON,
 )
 def apply_plan(
     database: State,

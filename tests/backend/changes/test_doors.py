@@ -36,6 +36,7 @@ ENDED = {"succeeded", "failed", "unknown", "refused"}
 ATHENA = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.{},PROD)"
 DECIDED = "An agent may not: people decide about access, and about the rules for it."
 AT_HAND = "Three questions are enough for an agent: users, tokenization, ingestion."
+WHY = "DPO-81"
 BY_PEOPLE = "Accounts and tokens are made by people: a token that makes tokens outlives its limits."
 
 
@@ -44,12 +45,14 @@ class Asking:
     """How an action is asked for at each door; a sentence: why that door does not offer it.
 
     rest: method, path, body. cli: arguments; stdin: what it reads. mcp: tool and its arguments.
+    says_why: the reason is among them, part of what is done; else each door adds one of its own.
     """
 
     rest: tuple[str, str, dict[str, Any] | None] | str
     cli: tuple[str, ...]
     mcp: tuple[str, dict[str, Any]] | str
     stdin: str = ""
+    says_why: bool = False
 
 
 @dataclass
@@ -220,9 +223,10 @@ def _asking(place: Place, action: str) -> Asking:
             ("ask_to_tokenize", {**phones, "method": "rewrite"}),
         ),
         "ingestion.run": lambda: Asking(
-            ("POST", "/ingestion/run", {"datasetUrn": earnings}),
-            ("ingest", "run", "--dataset-urn", earnings),
-            ("ask_to_ingest", {"dataset_urn": earnings}),
+            ("POST", "/ingestion/run", {"datasetUrn": earnings, "reason": WHY}),
+            ("ingest", "run", "--dataset-urn", earnings, "--reason", WHY),
+            ("ask_to_ingest", {"dataset_urn": earnings, "reason": WHY}),
+            says_why=True,
         ),
         "ingestion.redrive": lambda: Asking(
             ("POST", f"/ingestion/runs/{known['execution']}/redrive", None),
@@ -300,6 +304,9 @@ def test_every_door_asks_for_the_same_change(place: Place, action: str) -> None:
     number = numbers["cli"]
     view = place.get(f"/changes/{number}")
     assert (view["action"], view["status"]) == (action, "waiting")
+    first, *others = [WHY] if asking.says_why else [f"{WHY} by {door}" for door in answers]
+    assert view["reason"] == first
+    assert [each["text"] for each in view["steps"]] == [first, *others]
     now = place.get(f"/changes/{number}/now")
     assert (now["same"], now["error"]) == (True, ""), now
 
@@ -316,17 +323,21 @@ def _asked(place: Place, asking: Asking) -> Iterator[tuple[str, dict[str, Any]]]
     """(door, its answer) of each that offers it; who only looks on is refused."""
     if not isinstance(asking.rest, str):
         method, path, body = asking.rest
-        refused = place.api.request(method, path, json=body, headers=place.viewer)
+        why = {} if asking.says_why else {"reason": f"{WHY} by rest"}
+        refused = place.api.request(method, path, json=body, headers=place.viewer, params=why)
         assert (refused.status_code, refused.json()["error"]) == (403, "NotPermitted")
-        answer = place.api.request(method, path, json=body)
+        answer = place.api.request(method, path, json=body, params=why)
         assert answer.status_code == 202, answer.text
         assert answer.headers["Location"] == f"/api/changes/{answer.json()['change_id']}"
         assert answer.json()["runId"]
         yield "rest", answer.json()
-    said = place.portal.cli(*asking.cli, *_json(asking), stdin=asking.stdin)
+    words = () if asking.says_why else ("--reason", f"{WHY} by cli")
+    said = place.portal.cli(*asking.cli, *words, *_json(asking), stdin=asking.stdin)
     yield "cli", json.loads(said.stdout) if _json(asking) else _printed(said.stdout)
     if not isinstance(asking.mcp, str):
-        yield "mcp", place.mcp(*asking.mcp)
+        tool, arguments = asking.mcp
+        why = {} if asking.says_why else {"reason": f"{WHY} by mcp"}
+        yield "mcp", place.mcp(tool, {**arguments, **why})
 
 
 def _json(asking: Asking) -> tuple[str, ...]:

@@ -1,0 +1,43 @@
+"""Why somebody asks for what they ask: each face takes it once, in one place, for whatever its
+call does. A change request freezes it; the audit rows of what is done at once hold it.
+
+Holds for this context, so for one request, command or click; never for a job.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from backend.core.errors import InvalidInput
+
+MAX_TEXT = 2_000
+#: What no database keeps as text.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_given: ContextVar[str] = ContextVar("reasons.given", default="")
+
+
+def give(text: str) -> None:
+    """From now on in this context this is why. Raises InvalidInput."""
+    text = text.strip()
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(f"A reason has at most {MAX_TEXT:,} characters. Shorten it.")
+    if _UNSTORABLE.search(text):
+        raise InvalidInput("The reason has characters that cannot be kept. Write it as plain text.")
+    _given.set(text)
+
+
+@contextlib.contextmanager
+def given(text: str) -> Iterator[None]:
+    """Within the block this is why. Raises InvalidInput."""
+    before = _given.get()
+    give(text)
+    try:
+        yield
+    finally:
+        _given.set(before)
+
+
+def current() -> str:
+    """Why, "" where nobody said."""
+    return _given.get()
