@@ -20,7 +20,7 @@ from backend.connections import service as connections
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
 from backend.core.errors import Waiting
-from backend.ingestion import managed, recipes, runs
+from backend.ingestion import managed, mapping, recipes, runs
 from backend.ingestion.schemas import Request
 from backend.jobs import broker, runner
 from backend.jobs import service as jobs
@@ -207,6 +207,14 @@ class TestIngestion:
     def test_another_rule(self, asked: Asked, add_rule: AddRule) -> None:
         add_rule("exact", URN, "earnings-lambda")
         asked.refused("the rule")
+
+    def test_how_its_function_is_called(self, database: Database, asked: Asked) -> None:
+        with database.write() as session:
+            mapping.put(
+                session, SYSTEM, kind="prefix", pattern=PREFIX, target="earnings-lambda",
+                invocation="sync",
+            )  # fmt: skip
+        asked.refused("the target")
 
     def test_the_account(self, database: Database, asked: Asked) -> None:
         _connection(database, "aws", region="eu-north-1")

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.core import events
-from backend.core.access import SYSTEM, Actor
+from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.core.events import About
@@ -58,6 +58,23 @@ def test_a_role_is_told_of_its_permissions_only(world: World) -> None:
         events.raised(session, "accounts.token_ends", "1", About("API token 1", "accounts"))
     assert unread(world.database, world.people["cat"]) == 1
     assert unread(world.database, world.people["dan"]) == 0
+
+
+def test_a_limited_token_is_told_of_its_own_actions_only(world: World) -> None:
+    world.rule(ONE)
+    world.ask("ann")
+    seen = Permission.NOTIFICATIONS_READ
+    found = {}
+    for action in (Permission.TOKENIZATION_RUN, Permission.MOUNTS_WRITE):
+        only = frozenset({seen, action})
+        token = Actor(9, "nightly", Role.ADMIN, "api_token", only=only)
+        with world.database.read() as session:
+            page = inbox.inbox(session, token)
+        found[action] = ([each.kind for each in page.items], page.unread)
+    assert found == {
+        Permission.TOKENIZATION_RUN: (["changes.waiting"], 1),
+        Permission.MOUNTS_WRITE: ([], 0),
+    }
 
 
 def test_the_list_is_paged(world: World) -> None:
