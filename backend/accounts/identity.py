@@ -1,6 +1,6 @@
 """Who somebody who acted earlier is now: for approvals, which count only while their giver may."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.accounts import step_up
 from backend.accounts.names import name_key
@@ -17,12 +17,22 @@ CLI = "cli:"
 class Identity:
     """actor: with the role that the database holds now, None when they may do nothing any more.
     keys: what tells one person from another; a token counts as the account or login that made it,
-    too, an account that was merged as the one that goes on, and a login of the portal's machine as
-    the account of its name. account_id: whose it is; None for a login at the command line."""
+    too, and an account that was merged as the one that goes on. login: of the portal's machine, ""
+    for an account. names: of an account, for a login of that name. account_id: whose it is; None
+    for a login at the command line."""
 
     actor: Actor | None
     keys: frozenset[str]
     account_id: int | None = None
+    login: str = ""
+    names: frozenset[str] = frozenset()
+
+    def is_person_of(self, other: "Identity") -> bool:
+        """Whether both are the same person, as far as the portal can know. A login ann is taken for
+        an account ann or ann@example.org; two accounts are two people whatever they are called."""
+        return (
+            bool(self.keys & other.keys) or self.login in other.names or other.login in self.names
+        )
 
 
 def of(session: ReadSession, *, kind: str, id: int, name: str) -> Identity:
@@ -33,14 +43,15 @@ def of(session: ReadSession, *, kind: str, id: int, name: str) -> Identity:
         return _token(session, id)
     # Whoever runs commands on the portal's machine is an admin for as long as they can.
     role = Actor(id, name, Role.ADMIN, "system" if kind == "system" else "cli")
-    return Identity(role, frozenset({f"{kind}:{name}", *_logins(name)} if kind == "cli" else ()))
+    if kind == "system":
+        return Identity(role, frozenset())
+    login = _login(name)
+    return Identity(role, frozenset({f"cli:{name}", f"login:{login}"}), login=login)
 
 
-def _logins(name: str) -> set[str]:
-    """The login in "cli:ann" and in "mcp:ann", which ann's assistant bears: one person at two
-    doors. An account named ann or ann@example.com is taken for the same one's."""
-    login = name_key(name.partition(":")[2] or name)
-    return {f"login:{login}", f"login:{login.partition('@')[0]}"} if login else set()
+def _login(name: str) -> str:
+    """The login in "cli:ann" and in "mcp:ann", which ann's assistant bears."""
+    return name_key(name.partition(":")[2] or name)
 
 
 def is_fresh(session: ReadSession, actor: Actor) -> bool:
@@ -78,14 +89,19 @@ def require_admin_behind(session: ReadSession, actor: Actor) -> None:
 
 def _account(session: ReadSession, account_id: int) -> Identity:
     row = session.get(Account, account_id, populate_existing=True)
-    keys = {f"user:{account_id}"} | (_logins(row.name) if row is not None else set())
+    keys = {f"user:{account_id}"}
     while row is not None and row.merged_into_id is not None:
         row = session.get(Account, row.merged_into_id, populate_existing=True)
-        keys |= {f"user:{row.id}", *_logins(row.name)} if row is not None else set()
-    if row is None or row.disabled:
-        return Identity(None, frozenset(keys), row.id if row else account_id)
-    actor = Actor(row.id, row.name, Role(row.role), "user")
-    return Identity(actor, frozenset(keys), row.id)
+        keys |= {f"user:{row.id}"} if row is not None else set()
+    if row is None:
+        return Identity(None, frozenset(keys), account_id)
+    name = name_key(row.name)
+    return Identity(
+        None if row.disabled else Actor(row.id, row.name, Role(row.role), "user"),
+        frozenset(keys),
+        row.id,
+        names=frozenset({name, name.partition("@")[0]} - {""}),
+    )
 
 
 def _token(session: ReadSession, token_id: int) -> Identity:
@@ -93,17 +109,17 @@ def _token(session: ReadSession, token_id: int) -> Identity:
     row = session.get(ApiToken, token_id, populate_existing=True)
     if row is None:
         return Identity(None, frozenset(keys))
-    maker = _maker(session, row)
+    found, maker = Identity(None, frozenset(keys)), _maker(session, row)
     if maker is not None:
-        keys |= _account(session, maker.id).keys
+        whose = _account(session, maker.id)
+        found = replace(whose, actor=None, keys=whose.keys | keys, account_id=maker.id)
     elif row.created_by.startswith(CLI):
-        keys |= _logins(row.created_by)
-    account_id = maker.id if maker is not None else None
+        login = _login(row.created_by)
+        found = replace(found, keys=found.keys | {f"login:{login}"}, login=login)
     ended = row.expires_at is not None and row.expires_at <= clock.now()
     if row.revoked_at is not None or ended:
-        return Identity(None, frozenset(keys), account_id)
-    actor = Actor(row.id, row.name, Role(row.role), "api_token")
-    return Identity(actor, frozenset(keys), account_id)
+        return found
+    return replace(found, actor=Actor(row.id, row.name, Role(row.role), "api_token"))
 
 
 def _maker(session: ReadSession, token: ApiToken) -> Account | None:

@@ -185,7 +185,7 @@ def withdraw(
     row = repository.lock(session, change_id)
     mine = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name)
     _in_reach(row)
-    if not mine.keys & lifecycle.requester(session, row).keys:
+    if not mine.is_person_of(lifecycle.requester(session, row)):
         access.require(actor, Permission.CHANGES_CONFIGURE)
     _is_waiting(session, row)
     lifecycle.end(session, actor, row, "withdrawn", reason.strip()[:MAX_TEXT])
@@ -248,10 +248,10 @@ def _refusal(session: ReadSession, actor: Actor, row: Change) -> PortalError | N
         if actor.kind == "system":
             raise NotPermitted("Only a person approves.")
         mine = identity.of(session, kind=actor.kind, id=actor.id, name=actor.name)
-        if mine.keys & lifecycle.requester(session, row).keys:
+        if mine.is_person_of(lifecycle.requester(session, row)):
             raise NotPermitted("Somebody else must decide: this change was asked for by you.")
         for name, given in lifecycle.approvers(session, row):
-            if mine.keys & given.keys:
+            if mine.is_person_of(given):
                 raise Conflict(f"You have approved change {row.id} already, as {name}.")
     except PortalError as exc:
         return exc

@@ -256,6 +256,18 @@ class TestTokens:
             world.approve(number, "cli:zoe")
         assert world.approve(number, "bob").status == "approved"
 
+    def test_namesakes_at_two_providers_are_two_people(self, world: World) -> None:
+        for name in ("ann@one.example", "ann@two.example"):
+            with world.database.write() as session:
+                made = accounts.create(session, SYSTEM, name=name, role="admin", password=PASSWORD)
+            world.people[name] = Actor(made.id, made.name, Role.ADMIN, "user")
+        number = _change(world, name="ann@one.example")
+        with world.database.read() as session:
+            ask = {"session": session, "which": "to_approve"}
+            page = service.list_changes(actor=world.people["ann@two.example"], **ask)
+            assert [view.id for view in page.items] == [number]
+            assert not service.list_changes(actor=world.people["ann@one.example"], **ask).items
+
     def test_two_approvals_of_one_person_at_two_doors_are_one(self, world: World) -> None:
         world.rule(TWO)
         number = _change(world)
