@@ -92,8 +92,18 @@ def test_the_tour_leads_to_every_page() -> None:
     assert {view.file for view in VIEWS if view.picture} == listed
 
 
+#: The sandbox's connections, each of which is tested once.
+TESTED = 7
+
+
 def live_in(portal: Portal) -> Portal:
-    """Some work, so that the pages have something to show."""
+    """Some work, so that the pages have something to show: always in the same order, though the
+    sandbox tests its connections beside what is asked of it."""
+    tests = ("audit", "list", "--action", "connections:connection:test")
+    deadline = time.monotonic() + 240
+    while len(portal.cli_json(*tests)["items"]) < TESTED:
+        assert time.monotonic() < deadline, "the sandbox's connections were not tested"
+        time.sleep(1)
     portal.cli("users", "plan", "Sandbox")
     for name in ("financial_data.us_stocks_sip_v2", "financial_data.polygon_prices"):
         portal.cli("ingest", "run", "--dataset-urn", ATHENA.format(name))
