@@ -71,7 +71,7 @@ def _sqlite(url: URL) -> Engine:
         url,
         pool_size=10,
         max_overflow=-1,
-        connect_args={"check_same_thread": False, "timeout": 15},
+        connect_args={"check_same_thread": False, "timeout": 4},
     )
 
     @event.listens_for(engine, "do_connect")
@@ -85,7 +85,7 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours, see `Ledger`
-        for pragma in ("journal_mode=WAL", "busy_timeout=15000", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "busy_timeout=4000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA synchronous=NORMAL")
 
