@@ -2,18 +2,28 @@
 
 import contextlib
 import os
+import random
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 from pymysql.constants import CLIENT
 from sqlalchemy import (
     URL,
+    Connection,
     Engine,
     ExceptionContext,
     create_engine,
     event,
 )
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, OperationalError
+
+#: Execution option of a connection whose transactions write.
+WRITES = "ledger_write"
+#: For which a locked SQLite file is waited for.
+SQLITE_SECONDS = 15
+_PATIENT = f"busy_timeout={SQLITE_SECONDS * 1000}"
 
 
 class ValueDoesNotFit(Exception):
@@ -71,7 +81,7 @@ def _sqlite(url: URL) -> Engine:
         url,
         pool_size=10,
         max_overflow=-1,
-        connect_args={"check_same_thread": False, "timeout": 4},
+        connect_args={"check_same_thread": False, "timeout": SQLITE_SECONDS},
     )
 
     @event.listens_for(engine, "do_connect")
@@ -84,12 +94,47 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, see `Ledger`
-        for pragma in ("journal_mode=WAL", "busy_timeout=4000", "foreign_keys=ON"):
+        connection.isolation_level = None  # BEGIN is ours
+        for pragma in ("journal_mode=WAL", _PATIENT, "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA synchronous=NORMAL")
 
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITES, False):
+            _begin_writing(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
     return engine
+
+
+def _begin_writing(connection: Connection) -> None:
+    """A write takes the lock at once: one that read first could not go on to write later.
+
+    It is waited for out here. While SQLite itself waits, whoever touches that connection stands
+    still: the garbage collector does, in any thread, when it clears a cursor; in the thread that
+    writes it would wait for the one that waits for it.
+    """
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + SQLITE_SECONDS
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while not _began(connection, last=time.monotonic() > until):
+            time.sleep(random.uniform(0.001, 0.01))
+    finally:
+        driver.execute(f"PRAGMA {_PATIENT}")
+
+
+def _began(connection: Connection, *, last: bool) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as exc:
+        # The low byte is the code; the rest says which kind of busy.
+        if last or getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _refuse_unusable_values(context: ExceptionContext) -> None:

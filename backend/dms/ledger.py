@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -40,7 +41,7 @@ from .database_errors import (
     translated,
     unusable,
 )
-from .engine import ValueDoesNotFit, open_engine
+from .engine import WRITES, ValueDoesNotFit, open_engine
 from .entries import LedgerEntry
 from .errors import DatabaseException
 
@@ -82,17 +83,16 @@ def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> l
     found: list[Done] = []
     joined = connection.dialect.driver == "pymysql"
     try:
-        cursor: Any = connection.connection.cursor()
-        for packet in [steps] if joined else [(step,) for step in steps]:
-            values = [prepared.bound(given) for prepared, given in packet]
-            text = ";".join([prepared.text for prepared, _ in packet])
-            cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
-            for number in range(len(packet)):
-                if number:
-                    cursor.nextset()
-                rows = cursor.fetchall() if cursor.description else ()
-                found.append(Done(rows, cursor.rowcount))
-        cursor.close()
+        with closing(connection.connection.cursor()) as cursor:
+            for packet in [steps] if joined else [(step,) for step in steps]:
+                values = [prepared.bound(given) for prepared, given in packet]
+                text = ";".join([prepared.text for prepared, _ in packet])
+                cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
+                for number in range(len(packet)):
+                    if number:
+                        cursor.nextset()
+                    rows = cursor.fetchall() if cursor.description else ()
+                    found.append(Done(rows, cursor.rowcount))
     except BaseException as exc:
         # SQLAlchemy reads no second result, but knows what each error means for the pool.
         connection.exec_driver_sql("", execution_options={"failed": exc})
@@ -133,9 +133,7 @@ class Ledger:
             ) from exc
         self.dialect = self.engine.dialect.name
         event.listen(self.engine, "do_execute", _raise_failed)
-        if self.dialect == "sqlite":
-            event.listen(self.engine, "begin", _begin_sqlite)
-        self._writer = self.engine.execution_options(ledger_write=True)
+        self._writer = self.engine.execution_options(**{WRITES: True})
         self._operations_ready = False
         self._lock = threading.Lock()
         try:
@@ -390,9 +388,3 @@ class Ledger:
             .values(deleted=True, deleted_at=self.now(whole=True), updated_at=self.now(whole=True))
         )
         return True
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """A write takes the lock at once: one that read first could not go on to write later."""
-    write = connection.get_execution_options().get("ledger_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

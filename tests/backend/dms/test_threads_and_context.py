@@ -10,8 +10,6 @@ from backend.dms.client import DMSClient, DMSClientException, MountContext, Rabb
 from tests.fixtures.dms_responder import mount_request
 
 Start = Callable[..., Any]
-#: Seconds for a reply where eight threads wait for each other and every one is answered.
-PATIENCE = 300.0
 
 
 def _mounted(client: DMSClient) -> list[tuple[int, str, str]]:
@@ -24,7 +22,7 @@ class TestManyThreads:
     ):
         for number in range(4):
             start_responder(broker_url, f"compute-0{number}")
-        client = start_client(broker_url, PATIENCE)
+        client = start_client(broker_url, 60.0)
         failures: list[Any] = []
 
         def work(number: int) -> None:
@@ -44,7 +42,7 @@ class TestManyThreads:
     def test_threads_on_one_pair_agree(
         self, broker_url: str, start_responder: Start, start_client: Start
     ):
-        server, client = start_responder(broker_url), start_client(broker_url, PATIENCE)
+        server, client = start_responder(broker_url), start_client(broker_url, 60.0)
         _together(lambda n: client.mount(mount_request(jobid=n)), 8)
         assert server.actions == ["mount"]
         assert len(_mounted(client)) == 8
