@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from backend.core.errors import UpstreamTimeout
-from backend.integrations.oidc import client
+from backend.integrations.oidc import client, errors
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_the_whole_answer_has_a_deadline(step, monkeypatch: pytest.MonkeyPatch) 
         await asyncio.Event().wait()
 
     monkeypatch.setattr(client, "_app", drips)
-    monkeypatch.setattr(client, "WHOLE_SECONDS", 0.01)
+    monkeypatch.setattr(errors, "WHOLE_SECONDS", 0.01)
     one = client.Registration("id", "secret", "https://idp.example/", "openid")
     with pytest.raises(UpstreamTimeout, match=r"no answer within 0\.01 s"):
         asyncio.run(step(one))

@@ -4,13 +4,11 @@ Authlib does the protocol (PKCE S256, nonce, keys that rotate, RFC 7519 claims).
 sign-in is the caller's to keep on the server: Authlib would put it into a cookie.
 """
 
-import asyncio
 import base64
-import functools
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
@@ -20,23 +18,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from backend.core import clock, outside
-from backend.core.errors import (
-    CredentialsRefused,
-    NotAuthenticated,
-    UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from backend.core import clock
+from backend.core.errors import NotAuthenticated
 from backend.core.log import get_logger
 from backend.integrations.oidc import overage
+from backend.integrations.oidc.errors import CLIENT_REFUSED, DEADLINE_SECONDS, told
 
 log = get_logger(__name__)
 
-SYSTEM = "Identity provider"
-DEADLINE_SECONDS = 10
-#: For all that one step asks: a byte that drips begins the other anew.
-WHOLE_SECONDS = 30
 #: How far the two clocks may be apart, either way.
 LEEWAY_SECONDS = 120
 #: A difference that the log mentions: more than a slow answer explains.
@@ -45,10 +34,7 @@ _MENTIONED_SECONDS = 10
 _ASYMMETRIC = ("RS", "PS", "ES", "Ed")
 #: Servers refuse longer addresses; the rest of it is short.
 _LONGEST_HINT = 5_000
-_CLIENT_REFUSED = ("invalid_client", "unauthorized_client")
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -96,57 +82,15 @@ class Answer:
         return {**self.claims, **self.userinfo}
 
 
-def _told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Errors of the libraries as the portal's, with the provider's own word for the cause."""
-
-    @functools.wraps(call)
-    async def inner(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            with outside.call("oidc"):
-                async with asyncio.timeout(WHOLE_SECONDS):
-                    return await call(*args, **kwargs)
-        except OAuthError as exc:
-            raise _refused(exc) from exc
-        except JoseError as exc:
-            raise NotAuthenticated(
-                f"The identity provider's answer does not hold ({exc.description or exc.error}). "
-                "Sign in again; if it happens again, an admin compares the client's settings."
-            ) from exc
-        except (httpx2.TimeoutException, TimeoutError) as exc:
-            seconds = WHOLE_SECONDS if isinstance(exc, TimeoutError) else DEADLINE_SECONDS
-            said = f"no answer within {seconds} s"
-            raise UpstreamTimeout(SYSTEM, said, "Try again in a moment.") from exc
-        except httpx2.HTTPStatusError as exc:
-            said = f"it answered {exc.response.status_code}"
-            raise UpstreamError(SYSTEM, said, "Try again in a moment.") from exc
-        except httpx2.HTTPError as exc:
-            do = "Try again in a moment, or tell an admin."
-            raise UpstreamUnavailable(SYSTEM, "it cannot be reached", do) from exc
-        except (ValueError, KeyError, TypeError, RuntimeError) as exc:
-            said = f"its answer is no OpenID Connect ({exc})"
-            raise UpstreamError(SYSTEM, said, "Tell an admin.") from exc
-
-    return inner
-
-
-def _refused(exc: OAuthError) -> UpstreamError | NotAuthenticated:
-    if exc.error in _CLIENT_REFUSED:
-        return CredentialsRefused(
-            SYSTEM, f"it refuses the portal's client id or secret ({exc.error})", "Tell an admin."
-        )
-    if exc.error in ("server_error", "temporarily_unavailable"):
-        return UpstreamUnavailable(SYSTEM, f"it answered {exc.error}", "Try again in a moment.")
-    return NotAuthenticated(f"The identity provider refused the sign-in ({exc.error}).")
-
-
-@_told
+@told
 async def begin(registration: Registration, *, redirect_uri: str, **extra: str) -> Started:
     """A new sign-in. extra: further parameters of the request (acr_values, max_age, prompt)."""
-    data = await (await _app(registration)).create_authorization_url(redirect_uri, **extra)
+    app = await _app(registration)
+    data = await app.create_authorization_url(redirect_uri, **extra)
     return Started(data["url"], data["state"], data["nonce"], data["code_verifier"])
 
 
-@_told
+@told
 async def check_issuer(registration: Registration, issuer: str | None) -> None:
     """RFC 9207: the callback's own `iss`, which must be there where the provider promises it."""
     known = (await _app(registration)).server_metadata
@@ -155,7 +99,7 @@ async def check_issuer(registration: Registration, issuer: str | None) -> None:
         raise NotAuthenticated("This answer comes from another identity provider. Sign in again.")
 
 
-@_told
+@told
 async def finish(
     registration: Registration, *, code: str, redirect_uri: str, nonce: str, code_verifier: str
 ) -> Answer:
@@ -167,7 +111,7 @@ async def finish(
     return await _checked(app, token, nonce=nonce)
 
 
-@_told
+@told
 async def ask_again(registration: Registration, known: Answer) -> Answer:
     """What the provider says now, by its refresh token or else by userinfo.
 
@@ -204,7 +148,7 @@ async def _still_let_in(app: Any, known: Answer) -> dict[str, Any]:
     return userinfo
 
 
-@_told
+@told
 async def logout_url(registration: Registration, *, id_token: str, back_to: str) -> str:
     """Where sign-out ends the provider's session too; "" when it has no such address.
 
@@ -218,13 +162,14 @@ async def logout_url(registration: Registration, *, id_token: str, back_to: str)
     return str((await app.create_logout_url(**known, **hint))["url"])
 
 
-@_told
+@told
 async def logout_claims(registration: Registration, logout_token: str) -> dict[str, Any]:
     """Checked claims of a back-channel logout token (OpenID Connect Back-Channel Logout 1.0, 2.6).
 
     Raises NotAuthenticated, and ValueError's sentence as UpstreamError for a wrong shape.
     """
-    claims = await _signed(app := await _app(registration), logout_token)
+    app = await _app(registration)
+    claims = await _signed(app, logout_token)
     _validate(app, claims)
     if _LOGOUT_EVENT not in (claims.get("events") or {}) or "nonce" in claims:
         raise NotAuthenticated("This is no logout token.")
@@ -233,13 +178,13 @@ async def logout_claims(registration: Registration, logout_token: str) -> dict[s
     return claims
 
 
-@_told
+@told
 async def metadata(registration: Registration) -> dict[str, Any]:
     """The discovery document as fetched now; for `doctor`."""
     return dict((await _app(registration, fresh=True)).server_metadata)
 
 
-@_told
+@told
 async def check_client(registration: Registration, *, redirect_uri: str) -> None:
     """Whether the provider gives its keys and takes the portal's id and secret; for `doctor`.
 
@@ -255,7 +200,7 @@ async def check_client(registration: Registration, *, redirect_uri: str) -> None
             code="doctor", redirect_uri=redirect_uri, code_verifier="doctor" * 8
         )
     except OAuthError as exc:
-        if exc.error in _CLIENT_REFUSED:
+        if exc.error in CLIENT_REFUSED:
             raise
 
 
@@ -268,7 +213,7 @@ def unverified(token: str) -> dict[str, Any]:
     return claims
 
 
-@_told
+@told
 async def signature_holds(registration: Registration, token: str) -> bool:
     """Whether a pasted token is signed with one of the provider's keys; its times do not count."""
     try:
