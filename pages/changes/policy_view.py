@@ -70,12 +70,12 @@ def _form(known: dict[str, PolicyView], environment: str) -> None:
         st.caption("With several limits, one of them is enough. A weaker rule needs approval.")
     reason.field(mark)
     if st.button("Save", key="changes.save", type="primary"):
-        _save(environment, chosen, values)
+        with reason.given(mark):
+            _save(environment, chosen, values)
 
 
 def _save(environment: str, chosen: PolicyView, values: dict[str, object]) -> None:
-    with reason.given(f"changes.{environment}.{chosen.action}"):
-        saved = calls.write(_set, environment=environment, action=chosen.action, values=values)
+    saved = calls.write(_set, environment=environment, action=chosen.action, values=values)
     if saved is not None:
         flash.success(f"{saved.label} in {environment}: {saved.words}.")
         st.rerun()

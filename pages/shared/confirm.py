@@ -94,25 +94,31 @@ def ask(
             body()
         else:
             st.markdown(escape(body))
-        if rule is not None if may_wait is None else may_wait:
+        if may_wait or (may_wait is None and rule is not None):
             reason.field(name)
         ready = typed is None or _typed(name, typed)
-        buttons = st.container(horizontal=True, key=f"{'danger' if danger else 'harmless'}-{name}")
-        if buttons.button(
-            action,
-            key=f"{name}.confirm",
-            type="primary",
-            disabled=not ready,
-            icon=":material/warning:" if danger else ":material/check:",
-        ):
-            _confirmed(name, on_confirm)
-            # Refused, and said why above: the dialog stays, with both of its buttons.
-            open_dialog(name)
-        if buttons.button("Cancel", key=f"{name}.cancel"):
-            close()
-            st.rerun()
+        _buttons(name, action, on_confirm, ready=ready, danger=danger)
 
     _dialog()
+
+
+def _buttons(
+    name: str, action: str, on_confirm: Callable[[], bool | None], *, ready: bool, danger: bool
+) -> None:
+    buttons = st.container(horizontal=True, key=f"{'danger' if danger else 'harmless'}-{name}")
+    if buttons.button(
+        action,
+        key=f"{name}.confirm",
+        type="primary",
+        disabled=not ready,
+        icon=":material/warning:" if danger else ":material/check:",
+    ):
+        _confirmed(name, on_confirm)
+        # Refused, and said why above: the dialog stays, with both of its buttons.
+        open_dialog(name)
+    if buttons.button("Cancel", key=f"{name}.cancel"):
+        close()
+        st.rerun()
 
 
 def _is_direct(action: str, environment: str | None) -> bool:
