@@ -21,7 +21,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 import typer
 
 from backend.cli.terminal import Progress, table, watched
-from backend.core import access, clock, log, private, reasons, secret_store, startup
+from backend.core import access, clock, log, metric_totals, private, reasons, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import InvalidInput, PortalError, SettingsError, Waiting
@@ -221,8 +221,32 @@ def confirm(question: str, *, yes: bool) -> None:
         raise Failed("Nothing was done.")
 
 
+def add_metrics() -> None:
+    """Add what this process counted to the figures of /metrics, where it opened the state.
+
+    A command that has done its work is not failed by it: what cannot be added is in the log.
+    """
+    if not database.cache_info().currsize:
+        return
+    try:
+        metric_totals.add(database())
+    except PortalError as exc:
+        log.get_logger(__name__).warning("Figures of /metrics were not added.", reason=exc.message)
+
+
 def run(command: Any) -> int:
     """Run the command line, a click command; returns the exit status.
+
+    What it counted is in /metrics then, as a worker's work is.
+    """
+    try:
+        return _run(command)
+    finally:
+        add_metrics()
+
+
+def _run(command: Any) -> int:
+    """Its exit status.
 
     With --json a command that is refused before it has a document of its own prints
     {error, detail}, as the REST face does, besides its line on stderr.

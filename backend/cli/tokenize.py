@@ -9,6 +9,7 @@ from backend.cli.common import (
     Failed,
     Json,
     actor,
+    add_metrics,
     database,
     emit,
     may_wait,
@@ -316,6 +317,7 @@ def watch_command(
         if problems != said:  # an outage of an hour is one line, not a line per look
             typer.echo("\n".join(problems or ["DataHub can be asked again."]), err=True)
             said = problems
+        add_metrics()
         time.sleep(interval)
 
 

@@ -19,6 +19,8 @@ from backend.core.metrics import SHARED
 
 _Series = tuple[str, str]
 _lock = threading.Lock()
+#: Writes that are tried when other processes make the same rows at the same moment.
+_TRIES = 3
 _added: dict[_Series, float] = {}
 
 
@@ -47,11 +49,13 @@ def add(database: Database) -> None:
         }
         if not more:
             return
-        try:
-            _write(database, more)
-        except IntegrityError:
-            return  # another process made the same row first
-        _added.update(counted)
+        for _try in range(_TRIES):
+            try:
+                _write(database, more)
+            except IntegrityError:
+                continue  # another process made the same row first: now it can be added to
+            _added.update(counted)
+            return
 
 
 def _counted(registry: CollectorRegistry) -> dict[_Series, float]:

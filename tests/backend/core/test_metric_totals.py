@@ -1,6 +1,7 @@
 """What several processes counted is one sum, however their writes meet."""
 
 import json
+import threading
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -73,6 +74,27 @@ def test_a_row_that_another_made_meanwhile_is_added_to_the_next_time(
     monkeypatch.setattr(metric_totals, "_write", write)
     act(monkeypatch, one, database)
     assert sums(database) == {JOB: 2}
+
+
+def test_a_row_that_another_made_at_the_same_moment_is_added_to(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command has no next time: it ends."""
+    one, two = Process(), Process()
+    one.jobs.labels("sync", "succeeded").inc(2)
+    two.jobs.labels("sync", "succeeded").inc(3)
+    write = metric_totals._write
+
+    def late(*_: object) -> None:
+        monkeypatch.setattr(metric_totals, "_write", write)
+        act(monkeypatch, two, database)
+        raise IntegrityError("INSERT", {}, Exception("duplicate"))
+
+    monkeypatch.setattr(metric_totals, "_lock", threading.RLock())
+    monkeypatch.setattr(metric_totals, "SHARED", one.registry)
+    monkeypatch.setattr(metric_totals, "_write", late)
+    act(monkeypatch, one, database)
+    assert sums(database) == {JOB: 5}
 
 
 def test_what_the_database_did_not_take_waits(
