@@ -1,240 +1,205 @@
-"""A small HTTP server on 127.0.0.1 for stand-ins, with faults on demand."""
+"""A small HTTP server on 127.0.0.1 for stand-ins (Starlette on uvicorn), with faults on demand."""
 
-import contextlib
 import json
-import re
+import logging
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+
+import anyio.to_thread
+import uvicorn
+from starlette.requests import Request as Asked
+from starlette.responses import Response as Answer
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from backend.sandbox.faults import Call, Fault, Faults
+
+log = logging.getLogger(__name__)
+#: Calls carried out or held back at once; those of a fault may hang for minutes.
+_AT_ONCE = 500
+#: Until a connection kept alive is closed: longer than a test, or a client's pool would race it.
+_KEEP_ALIVE_SECONDS = 3600
+#: A call that still runs when the server is closed is left alone after it.
+_STOP_SECONDS = 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """path without the query; headers by lower-case name."""
+    """path: without the query, as sent (percent-encoded). headers: found in any case."""
 
     method: str
     path: str
-    query: dict[str, str]
-    headers: dict[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
 @dataclass(frozen=True)
 class Response:
     status: int
-    body: bytes
+    body: bytes = b""
     content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def json_response(status: int, document: Any, **headers: str) -> Response:
-    return Response(status, json.dumps(document).encode(), headers=headers)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, json.dumps(document).encode(), headers=named)
 
 
-@dataclass
-class Fault:
-    """What goes wrong with the requests that match.
-
-    holding: only requests whose body holds these bytes match, so that a PATCH can fail and the
-    empty one that asks what the server does with If-Match is let through.
-    after: matching requests let through first; times: how many fail then (None: all).
-    drop: "before" closes the connection unanswered, "after" lets the server act first.
-    Without status, body and drop only the latency (seconds) is added; it is over with the fault.
-    """
-
-    method: str | None = None
-    path: str = ""
-    holding: bytes = b""
-    after: int = 0
-    times: int | None = None
-    latency: float = 0.0
-    status: int | None = None
-    body: bytes | None = None
-    content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
-    drop: str | None = None
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def takes(self, request: Request) -> bool:
-        """Count the request; True when it is one that fails."""
-        if self.method not in (None, request.method) or not re.search(self.path, request.path):
-            return False
-        if self.holding not in request.body:
-            return False
-        if self.after > 0:
-            self.after -= 1
-            return False
-        if self.times is None:
-            return True
-        self.times -= 1
-        return self.times >= 0
-
-
-class Faults:
-    """The faults of one server, in the order added; the first that takes a request decides."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, **fault: Any) -> None:
-        """See Fault. html=True is short for a proxy's 502 page unless status says otherwise."""
-        if fault.pop("html", False):
-            fault.setdefault("status", 502)
-            fault["body"] = b"<html><body>502 Bad Gateway</body></html>"
-            fault["content_type"] = "text/html"
-        with self._lock:
-            self._faults.append(Fault(**fault))
-
-    def clear(self) -> None:
-        with self._lock:
-            for fault in self._faults:
-                fault.over.set()
-            self._faults.clear()
-
-    def find(self, request: Request) -> Fault | None:
-        with self._lock:
-            return next((fault for fault in self._faults if fault.takes(request)), None)
+def faulty(fault: Fault) -> Response:
+    """What most servers answer on such a day; html is the page of the proxy in front of them."""
+    if fault.html:
+        page = b"<html><body>502 Bad Gateway</body></html>"
+        return Response(fault.status or 502, page, "text/html", fault.headers)
+    status = fault.status or 200
+    body = fault.body
+    if body is None:
+        body = json.dumps({"code": status, "message": f"{fault.message} {status}"}).encode()
+    return Response(status, body, fault.content_type, fault.headers)
 
 
 class LoopbackServer:
     """Serves `answer(request)` in threads of this process until close().
 
-    port 0 picks a free one. requests keeps method and path of everything asked (bounded).
+    port: 0 picks a free one; raises OSError when it is taken. latency: seconds added to every
+    call. failing: a fault's answer. tls: serve https with this context.
+    requests keeps method and path of everything asked (bounded).
     """
 
     def __init__(
-        self, answer: Callable[[Request], Response], *, port: int = 0, latency: float = 0.0
+        self,
+        answer: Callable[[Request], Response],
+        *,
+        port: int = 0,
+        latency: float = 0.0,
+        faults: Faults | None = None,
+        failing: Callable[[Fault], Response] = faulty,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.faults = Faults()
+        self.faults = faults or Faults()
         self.latency = latency
         self.requests: list[tuple[str, str]] = []
-        self._answer = answer
-        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._answer, self._failing = answer, failing
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port = int(self._socket.getsockname()[1])
+        self._server = _Server(self, tls)
         self._thread: threading.Thread | None = None
 
     @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "https" if self._server.config.ssl else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
         self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.05},
-            name=f"standin-{self.port}",
-            daemon=True,
+            target=self.serve_forever, name=f"standin-{self.port}", daemon=True
         )
         self._thread.start()
         return self
 
     def serve_forever(self) -> None:
         """Serve in the calling thread (a process of its own)."""
-        self._server.serve_forever(poll_interval=0.2)
+        self._server.run(sockets=[self._socket])
 
     def close(self) -> None:
+        """A closed server answers nobody, also not on connections kept alive."""
+        self.faults.clear()
+        self._server.should_exit = True
         if self._thread is not None:
-            self._server.shutdown()
             self._thread.join()
             self._thread = None
-        self.faults.clear()
-        self._server.server_close()
-        self._server.hang_up()
+        self._socket.close()
 
-    def respond(self, request: Request) -> Response | None:
-        """The answer, or None to drop the connection."""
+    def respond(self, request: Request) -> tuple[Response | None, Fault | None]:
+        """The answer, or None to drop the connection; and the fault that the request met."""
         if len(self.requests) < 100_000:
             self.requests.append((request.method, request.path))
         if self.latency:
             time.sleep(self.latency)
-        fault = self.faults.find(request)
-        if fault is not None:
-            if fault.latency:
-                fault.over.wait(fault.latency)
-            if fault.drop == "after":
-                self._answer(request)
-            if fault.drop:
-                return None
-            if fault.status is not None or fault.body is not None:
-                return self._faulty(fault)
-        return self._answer(request)
-
-    @staticmethod
-    def _faulty(fault: Fault) -> Response:
-        status = fault.status or 200
-        body = fault.body
-        if body is None:
-            body = json.dumps({"code": status, "message": f"injected {status}"}).encode()
-        return Response(status, body, fault.content_type, fault.headers)
+        fault = self.faults.take(Call(request.method, request.path, request.body))
+        if fault is None:
+            return self._answer(request), None
+        if fault.latency:
+            fault.over.wait(fault.latency)
+        if fault.drop == "after":
+            self._answer(request)
+        if fault.drop:
+            return None, fault
+        if fault.answers:
+            return self._failing(fault), fault
+        return self._answer(request), fault
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Server(uvicorn.Server):
+    """uvicorn's, with a loopback server's calls as its application."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._open: set[socket.socket] = set()
+    def __init__(self, serving: LoopbackServer, tls: ssl.SSLContext | None) -> None:
+        config = uvicorn.Config(
+            self._application,
+            interface="asgi3",
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        config.load()
+        config.ssl = tls
+        super().__init__(config)
+        self._serving = serving
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
 
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
-
-    def hang_up(self) -> None:
-        """End the connections kept alive, so that a closed server answers nobody."""
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def _serve(self) -> None:
-            parts = urlsplit(self.path)
-            length = int(self.headers.get("content-length") or 0)
-            request = Request(
-                self.command,
-                parts.path,
-                dict(parse_qsl(parts.query, keep_blank_values=True)),
-                {key.lower(): value for key, value in self.headers.items()},
-                self.rfile.read(length) if length else b"",
+    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Asked(scope, receive)
+        path, query = scope["raw_path"].decode("latin-1"), dict(asked.query_params)
+        request = Request(asked.method, path, query, asked.headers, await asked.body())
+        try:
+            answer, fault = await anyio.to_thread.run_sync(
+                self._serving.respond, request, limiter=self._limiter, abandon_on_cancel=True
             )
-            response = server.respond(request)
-            if response is None:
-                self.close_connection = True
-                return
-            self.send_response(response.status)
-            self.send_header("Content-Type", response.content_type)
-            self.send_header("Content-Length", str(len(response.body)))
-            for key, value in response.headers.items():
-                self.send_header(key.replace("_", "-"), value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(response.body)
-            self.wfile.flush()
+        except Exception:
+            log.exception("stand-in: %s %s failed", request.method, request.path)
+            answer, fault = json_response(500, {"message": "INTERNAL SERVER ERROR"}), None
+        if answer is None:
+            await self._cut(scope, receive)
+            return
+        headers = {"Content-Type": answer.content_type, **answer.headers}
+        response: Answer = Answer(answer.body, answer.status, headers)
+        if fault is not None and fault.drip:
+            length = {"Content-Length": str(len(answer.body))}
+            drops = _drip(answer.body, fault.over)
+            response = StreamingResponse(drops, answer.status, {**headers, **length})
+        await response(scope, receive, send)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
+    async def _cut(self, scope: Scope, receive: Receive) -> None:
+        """End the connection without a word, for which ASGI has no message."""
+        for connection in self.server_state.connections:
+            if connection.transport.get_extra_info("peername") == scope["client"]:
+                connection.transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Requests are kept in `server.requests`, not printed."""
 
-    return Handler
+async def _drip(body: bytes, over: threading.Event) -> AsyncIterator[bytes]:
+    """One byte every 0.2 s: no wait for a packet is long, yet the answer never comes."""
+    for position in range(len(body)):
+        yield body[position : position + 1]
+        await anyio.sleep(0.2)
+        if over.is_set():
+            raise ConnectionAbortedError

@@ -32,12 +32,12 @@ from tests.faults.servers import closed_port
 __all__ = ["add_rule", "aws", "aws_server", "datahub", "environment", "start"]
 JOB = "ingestion run"
 DATAHUB: dict[str, dict[str, Any]] = {
-    "hanging": {"hang": True},
+    "hanging": {"latency": 600},
     "slow": {"latency": 0.1},
     "garbage": {"html": True},
     "401": {"status": 401},
     "500": {"status": 500},
-    "dies": {"drop": True},
+    "dies": {"drop": "before"},
 }
 AWS: dict[str, dict[str, Any]] = {
     "hanging": {"latency": 600},

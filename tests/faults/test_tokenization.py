@@ -23,11 +23,11 @@ from tests.faults.servers import RAW, Wire
 __all__ = ["catalogued", "gms", "source"]
 DATAHUB: dict[str, dict[str, Any]] = {
     "refused": {},
-    "hanging": {"hang": True},
+    "hanging": {"latency": 600},
     "slow": {"latency": 0.05},
     "garbage": {"html": True},
     "401": {"status": 401},
-    "dies": {"drop": True, "after": True},
+    "dies": {"drop": "after"},
 }
 
 

@@ -12,7 +12,7 @@ lines Lambda writes, and executions end after a while.
         with aws.faults.inject(operation="Invoke", drop="after"): …
 """
 
-from backend.sandbox.aws.faults import Faults
 from backend.sandbox.aws.server import AwsStandIn, Start
+from backend.sandbox.faults import Faults
 
 __all__ = ["AwsStandIn", "Faults", "Start"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backend.sandbox.aws import history, wire
-from backend.sandbox.aws.faults import Faults
 from backend.sandbox.aws.outcome_simulator import Behaviour, OutcomeSimulator
+from backend.sandbox.faults import Faults
 
 ACCOUNT = "123456789012"
 Outcome = Literal["succeed", "fail", "timeout", "silent"]
@@ -209,7 +209,7 @@ class AwsStandIn:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         call = wire.read(environ)
-        fault = self.faults.take(call.operation, call.invocation)
+        fault = self.faults.take(call.asked)
         if fault is not None:
             early = wire.early_answer(fault, environ, start_response)
             if early is not None:

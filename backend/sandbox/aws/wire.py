@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from backend.sandbox.aws.faults import Fault
+from backend.sandbox import faults
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/([a-z-]+)/aws4_request")
@@ -27,6 +27,10 @@ class Call:
     body: bytes = b""
     status: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def asked(self) -> faults.Call:
+        return faults.Call(body=self.body, operation=self.operation, invocation=self.invocation)
 
     def header(self, wanted: str) -> str:
         return next((v for k, v in self.headers if k.lower() == wanted), "")
@@ -60,19 +64,19 @@ def read(environ: dict[str, Any]) -> Call:
 
 
 def early_answer(
-    fault: Fault, environ: dict[str, Any], start_response: Callable[..., Any]
+    fault: faults.Fault, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> list[bytes] | None:
     """The fault's own answer, or None to let moto answer."""
     if fault.latency:
-        fault.gone.wait(fault.latency)
+        fault.over.wait(fault.latency)
     if fault.drop == "before":
         cut(environ)
     if fault.html:
         start_response("200 OK", [("Content-Type", "text/html")])
         return [b"<!doctype html><title>Sign in</title>"]
-    if fault.answer:
+    if fault.body is not None:
         start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
-        return [fault.answer.encode()]
+        return [fault.body]
     if not fault.status:
         return None
     headers = [("Content-Type", "application/json")]

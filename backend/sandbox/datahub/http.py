@@ -1,11 +1,14 @@
-"""The stand-in's HTTP: requests and responses as values, and who the caller is."""
+"""The stand-in's HTTP: who the caller is, and a call with that."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from backend.sandbox.loopback import Response
+
+__all__ = ["Grant", "Json", "Request", "Response", "as_html", "as_json"]
 Json = dict[str, Any]
 
 
@@ -27,7 +30,6 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
     body: bytes
     grant: Grant
 
@@ -40,22 +42,10 @@ class Request:
         return json.loads(self.body)
 
 
-@dataclass(frozen=True)
-class Response:
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 def as_json(value: Any, status: int = 200, *, pretty: bool = False) -> Response:
     return Response(status, json.dumps(value, indent=2 if pretty else None).encode())
 
 
 def as_html(text: str, status: int = 200, **headers: str) -> Response:
-    return Response(
-        status,
-        text.encode(),
-        "text/html; charset=utf-8",
-        {name.replace("_", "-"): value for name, value in headers.items()},
-    )
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, text.encode(), "text/html; charset=utf-8", named)

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from backend.sandbox.datahub.events import EventLog
-from backend.sandbox.datahub.faults import Faults
 from backend.sandbox.datahub.graph import GraphQl
 from backend.sandbox.datahub.http import Grant, Request, Response, as_json
 from backend.sandbox.datahub.ingestion import Executor
@@ -19,8 +18,10 @@ from backend.sandbox.datahub.queries import RESOLVERS as QUERIES
 from backend.sandbox.datahub.restli import RestLi
 from backend.sandbox.datahub.search import Index
 from backend.sandbox.datahub.seeding import Seeding
-from backend.sandbox.datahub.server import Server
+from backend.sandbox.datahub.server import Doors, failing
 from backend.sandbox.datahub.store import DEFAULT_ACTOR, Store
+from backend.sandbox.faults import Faults
+from backend.sandbox.loopback import LoopbackServer
 
 Json = dict[str, Any]
 
@@ -76,23 +77,26 @@ class StandIn(Seeding):
         self._seed_basics(client_id)
         self._port = port
         self._tls = tls
-        self._server: Server | None = None
+        self._server: LoopbackServer | None = None
 
     @property
     def url(self) -> str:
         """The address of the metadata service; also of the small web interface."""
         if self._server is None:
             raise RuntimeError("the stand-in has not been started")
-        scheme = "https" if self._tls else "http"
-        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.base_url
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """(method, path) of what was asked since `start`."""
+        return self._server.requests if self._server else []
 
     def start(self) -> Self:
         """Listen. Raises OSError when the port is taken."""
         root = {**QUERIES, **MUTATIONS, **self.executor.resolvers()}
         restli = RestLi(self.store, self.index)
         pages = Pages(self.store)
-        self._server = Server(
-            self._port,
+        doors = Doors(
             public={
                 "config": self._show_config,
                 "health": lambda _request: Response(200),
@@ -106,8 +110,9 @@ class StandIn(Seeding):
                 "api": GraphQl(self.store, self.index, root).handle,
             },
             tokens=self.tokens,
-            faults=self.faults,
-            tls=self._tls,
+        )
+        self._server = LoopbackServer(
+            doors.answer, port=self._port, faults=self.faults, failing=failing, tls=self._tls
         )
         self._server.start()
         return self
@@ -116,7 +121,7 @@ class StandIn(Seeding):
         """Stop listening; the content stays with this object and in the state file."""
         if self._server is not None:
             self.events.close()
-            self._server.stop()
+            self._server.close()
             self._server = None
 
     def __enter__(self) -> Self:

@@ -11,13 +11,8 @@ from graphql import GraphQLError, build_schema, graphql_sync
 
 from backend.sandbox.directory.seeding import elsewhere
 from backend.sandbox.directory.styles import STYLES, Style
-from backend.sandbox.loopback import (
-    Faults,
-    LoopbackServer,
-    Request,
-    Response,
-    json_response,
-)
+from backend.sandbox.faults import Faults
+from backend.sandbox.loopback import LoopbackServer, Request, Response, json_response
 
 Person = dict[str, Any]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from backend.sandbox.loopback import Faults, LoopbackServer
+from backend.sandbox.faults import Faults
+from backend.sandbox.loopback import LoopbackServer
 from backend.sandbox.openmetadata import policy
 from backend.sandbox.openmetadata.routes import Api
 from backend.sandbox.openmetadata.store import Store

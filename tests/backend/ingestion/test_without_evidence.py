@@ -117,7 +117,7 @@ class TestWithoutEvidence:
             )
         facts = {"FunctionName": "f", "DeadLetterConfig": {"TargetArn": self.ARN + letters}}
         with aws.faults.inject(
-            operation="GetFunctionConfiguration", answer=json.dumps(facts if letters else {})
+            operation="GetFunctionConfiguration", body=json.dumps(facts if letters else {}).encode()
         ):
             found = check(run.run_id)
         assert found.status == "unknown"

@@ -128,7 +128,7 @@ def test_tags_on_datasets_and_fields_start_runs_once(catalogued: World, tmp_path
 def test_an_outage_keeps_the_event_for_later(catalogued: World, tmp_path: Path) -> None:
     path = pipeline(tmp_path, [entity_change(catalogued.source.urn("customers"))])
 
-    with catalogued.gms.faults.inject(drop=True):
+    with catalogued.gms.faults.inject(drop="before"):
         run_actions(path)
 
     assert catalogued.source.urn("customers") in failed_events(tmp_path)

@@ -179,7 +179,7 @@ class TestPoll:
         assert poll(catalogued) == []
 
     def test_datahub_away_is_survived(self, catalogued: World) -> None:
-        with catalogued.gms.faults.inject(drop=True):
+        with catalogued.gms.faults.inject(drop="before"):
             assert poll(catalogued) == []
 
         assert len(poll(catalogued)) == 1
@@ -211,7 +211,7 @@ class TestAnswer:
         assert poll(catalogued) == []
 
     def test_datahub_away_is_an_error_and_the_tag_is_not_lost(self, catalogued: World) -> None:
-        with catalogued.gms.faults.inject(drop=True), pytest.raises(UpstreamUnavailable):
+        with catalogued.gms.faults.inject(drop="before"), pytest.raises(UpstreamUnavailable):
             self.answer(catalogued)
 
         assert self.answer(catalogued).run is not None

@@ -146,7 +146,7 @@ class TestWriteBack:
         assert f"Run {second.id} came later" in yielded.write_back_details
 
     def test_datahub_down_at_the_start(self, catalogued: World) -> None:
-        with catalogued.gms.faults.inject(drop=True), pytest.raises(UpstreamUnavailable):
+        with catalogued.gms.faults.inject(drop="before"), pytest.raises(UpstreamUnavailable):
             catalogued.start("customers")
 
         assert catalogued.start("customers", "email").state is RunState.QUEUED

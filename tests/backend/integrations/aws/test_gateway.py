@@ -146,7 +146,7 @@ class TestCheckTarget:
     ) -> None:
         aws.add_function("earnings-lambda")
         with (
-            aws.faults.inject(operation="Invoke", invocation="DryRun", answer="{}"),
+            aws.faults.inject(operation="Invoke", invocation="DryRun", body=b"{}"),
             pytest.raises(OutcomeUnknown, match="answered with 200 instead of 204"),
         ):
             Gateway(config).check_target("lambda", "earnings-lambda")
@@ -156,7 +156,7 @@ class TestCheckTarget:
     ) -> None:
         aws.add_function("earnings-lambda")
         with (
-            aws.faults.inject(operation="Invoke", invocation="Event", answer="{}"),
+            aws.faults.inject(operation="Invoke", invocation="Event", body=b"{}"),
             pytest.raises(OutcomeUnknown, match="answered with 200 instead of 202"),
         ):
             Gateway(config).start_lambda("earnings-lambda", b"{}")

@@ -175,7 +175,7 @@ class TestOverAPage:
     def test_an_empty_page_is_not_the_end(self, aws: AwsStandIn, config: AwsConfig) -> None:
         _write(aws, [START, "hello", REPORT])
         empty = {"events": [], "nextForwardToken": "f/-1", "nextBackwardToken": "b/-1"}
-        with aws.faults.inject(operation="GetLogEvents", answer=json.dumps(empty), times=1):
+        with aws.faults.inject(operation="GetLogEvents", body=json.dumps(empty).encode(), times=1):
             assert _read(config).state == "succeeded"
 
     def test_a_log_that_cannot_be_read_to_its_end_gives_no_verdict(

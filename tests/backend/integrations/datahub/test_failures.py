@@ -1,5 +1,6 @@
 """Wrong address, wrong token, bad network: each becomes one sentence that says what to do."""
 
+import json
 import logging
 import socket
 import ssl
@@ -76,7 +77,9 @@ class TestAddress:
         assert "8080" in failed.advice
 
     def test_a_redirect_names_the_address_to_enter(self, gms):
-        with gms.faults.inject(redirect="https://catalog.example:9002/login?session=abc"):
+        with gms.faults.inject(
+            status=302, headers={"Location": "https://catalog.example:9002/login?session=abc"}
+        ):
             failed = _failure(gms.url)
 
         assert "sends the request on to https://catalog.example:9002/login" in failed.cause
@@ -145,7 +148,7 @@ class TestServer:
         assert "version" in failed.advice
 
     def test_a_short_failure_of_a_read_is_not_even_noticed(self, gms, client):
-        for fault in ({"status": 503}, {"status": 502}, {"drop": True}):
+        for fault in ({"status": 503}, {"status": 502}, {"drop": "before"}):
             with gms.faults.inject(times=1, path="/api/graphql", **fault):
                 assert client.dataset(CUSTOMER).name == "customer"
 
@@ -160,7 +163,7 @@ class TestServer:
 
 
 class TestTime:
-    @pytest.mark.parametrize("fault", [{"hang": True}, {"drip": True}, {"latency": 30.0}])
+    @pytest.mark.parametrize("fault", [{"drip": True}, {"latency": 600}])
     def test_a_server_that_never_finishes_ends_at_the_deadline(self, gms, fault):
         with gms.faults.inject(**fault):
             failed = _failure(gms.url, timeout=0.5)
@@ -211,16 +214,11 @@ def test_secrets_appear_in_no_log_line(gms, caplog):
     assert SECRET not in caplog.text
 
 
-def test_a_server_that_repeats_the_token_does_not_get_it_onto_the_page(gms, monkeypatch):
-    def refusing(request):
-        from backend.sandbox.datahub.refusals import Refused
-
-        raise Refused(400, f"bad header {request.headers['Authorization']}")
-
+def test_a_server_that_repeats_the_token_does_not_get_it_onto_the_page(gms):
     gms.add_token(SECRET)
-    restli = gms._server.protected["aspects"].__self__
-    monkeypatch.setattr(restli, "_route", refusing)
-    failed = _failure(gms.url, call=lambda each: each.client_info())
+    told = json.dumps({"status": 400, "message": f"bad header Bearer {SECRET}"}).encode()
+    with gms.faults.inject(path="/aspects", status=400, body=told):
+        failed = _failure(gms.url, call=lambda each: each.client_info())
 
     assert "bad header Bearer •••" in failed.cause
 

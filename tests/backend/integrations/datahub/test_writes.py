@@ -142,7 +142,7 @@ class TestPatchDataset:
 class TestUnknownOutcome:
     def test_a_lost_answer_says_that_it_may_have_happened(self, gms, client):
         with (
-            gms.faults.inject(path="/aspects", method="POST", drop=True, after=True),
+            gms.faults.inject(path="/aspects", method="POST", drop="after"),
             pytest.raises(OutcomeUnknown, match="may or may not"),
         ):
             client.patch_dataset_tags(CUSTOMER, add=[RUN])
@@ -157,7 +157,7 @@ class TestUnknownOutcome:
 
         client._gateway.write = soon_given_up
         with (
-            gms.faults.inject(path="/aspects", method="POST", hang=True),
+            gms.faults.inject(path="/aspects", method="POST", latency=600),
             pytest.raises(OutcomeUnknown, match=r"within 0\.5 s"),
         ):
             client.patch_dataset_tags(CUSTOMER, add=[RUN])
@@ -221,12 +221,7 @@ class TestLinks:
 
 def _count_requests(gms: StandIn):
     """Records "METHOD /first-part" of every request from now on."""
-    seen: list[str] = []
-    take = gms.faults.take
-
-    def recording(method: str, path: str):
-        seen.append(f"{method} /{path.strip('/').split('/')[0]}")
-        return take(method, path)
-
-    gms.faults.take = recording
-    return lambda: seen
+    before = len(gms.requests)
+    return lambda: [
+        f"{how} /{path.strip('/').split('/')[0]}" for how, path in gms.requests[before:]
+    ]

@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from backend.sandbox.datahub import StandIn
 class Answer:
     status: int
     text: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
     @property
     def json(self) -> Any:
@@ -33,9 +34,9 @@ def send(
     request = urllib.request.Request(gms.url + path, data, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+            return Answer(answer.status, answer.read().decode(), answer.headers)
     except urllib.error.HTTPError as refused:
-        return Answer(refused.code, refused.read().decode(), dict(refused.headers))
+        return Answer(refused.code, refused.read().decode(), refused.headers)
 
 
 def graphql(gms: StandIn, query: str, variables: dict | None = None, *, token: str = "own") -> Any:
