@@ -1,5 +1,6 @@
 """A stand-in for an OpenMetadata server, held to the wire contract by the official client."""
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,8 @@ class StandIn:
     """Serves on 127.0.0.1 from construction of the context until close().
 
     version decides how bots and If-Match behave (see `writes.rules_for`); if_match overrides:
-    "enforced", "ignored", "echo_only". latency in seconds is added to every request.
+    "enforced", "ignored", "echo_only". latency in seconds is added to every request. tls: serve
+    https with this context.
     """
 
     def __init__(
@@ -29,11 +31,12 @@ class StandIn:
         version: str = "2.0.6",
         if_match: str = "auto",
         latency: float = 0.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.store = Store(state_file)
         self.store.load(seed)
         self.api = Api(self.store, version, rules_for(version, if_match))
-        self.server = LoopbackServer(self.api.answer, port=port, latency=latency)
+        self.server = LoopbackServer(self.api.answer, port=port, latency=latency, tls=tls)
 
     @property
     def url(self) -> str:

@@ -25,7 +25,7 @@ class Secure:
 
     @property
     def url(self) -> str:
-        return self.om.url.replace("http://", "https://")
+        return self.om.url
 
 
 def behind_tls(folder: Path, *, asks_for: Path | None = None) -> Secure:
@@ -36,12 +36,7 @@ def behind_tls(folder: Path, *, asks_for: Path | None = None) -> Secure:
     if asks_for is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(asks_for)
-    om = StandIn(seed=seeding.seed_demo)
-    plain = om.server._server
-    # The handshake belongs to the connection's thread: a client that says nothing waits alone.
-    plain.socket = context.wrap_socket(
-        plain.socket, server_side=True, do_handshake_on_connect=False
-    )
+    om = StandIn(seed=seeding.seed_demo, tls=context)
     return Secure(om.start(), certificate, key)
 
 
