@@ -1,6 +1,8 @@
 """Connections of an environment: see, save, remove. Secrets go in and never come out."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from backend.accounts import step_up
 from backend.connections import (
@@ -86,49 +88,22 @@ def save(
     kept -= set(clear_secrets)
     check_addresses(known, old, plain, sandbox=row.is_sandbox, kept=kept - set(sealed))
     rules.check_complete(known, plain, frozenset(kept | set(sealed)))
-    changed = sorted(n for n in plain.keys() | old if plain.get(n) != old.get(n))
-    approval.check(
-        session,
-        actor,
-        row,
-        "save",
-        f"{kind} of {row.name}",
-        parameters={
-            "kind": kind,
-            "settings": dict(settings),
-            "clear_secrets": list(clear_secrets),
-            "version": stored.version if stored else 0,
-        },
-        secrets={"secrets_in": dict(secrets_in or {})},
-        shown={
-            "connection": known.label,
-            "settings changed": changed,
-            "secrets set": sorted(sealed),
-            "secrets cleared": sorted(clear_secrets),
-        },
-        details={name: f"{old.get(name, '')} → {plain.get(name, '')}" for name in changed},
-        touches_secrets=bool(sealed or clear_secrets),
-    )
+    edit = _Edit(known, row, old, plain, sorted(sealed), sorted(clear_secrets))
+    asked = {
+        "kind": kind,
+        "settings": dict(settings),
+        "clear_secrets": list(clear_secrets),
+        "version": stored.version if stored else 0,
+    }
+    _check_approved(session, actor, edit, asked, dict(secrets_in or {}))
     if kind == "datahub" and old.get("server") != plain.get("server"):
         # What the server at the old address said of itself is not the new one's.
         repository.delete_client_info(session, row.id)
-    stored = _store(session, actor, row, known, stored, plain)
+    _store(session, actor, row, known, stored, plain)
     secrets.forget(session, row.id, kind, list(clear_secrets))
     secrets.bind(session, row.id, kind, plain, kept - set(sealed))
     secrets.seal(session, actor, row.id, kind, sealed, plain)
-    audit.record(
-        session,
-        actor,
-        "connections:connection:save",
-        subject=f"{kind} of {row.name}",
-        outcome="succeeded",
-        details={
-            "before": {name: old.get(name, "") for name in changed},
-            "after": {name: plain.get(name, "") for name in changed},
-            "secrets_set": sorted(sealed),
-            "secrets_cleared": sorted(clear_secrets),
-        },
-    )
+    _record_saved(session, actor, edit)
     return get_connection(session, actor, environment=row.name, kind=kind)
 
 
@@ -209,6 +184,72 @@ def check_addresses(
         raise SecretsAskedAgain(kind.label, changed, kept)
 
 
+@dataclass(frozen=True)
+class _Edit:
+    """What a save changes. secrets_set, secrets_cleared: names of fields, sorted."""
+
+    kind: Kind
+    environment: Environment
+    old: Mapping[str, str]
+    new: Mapping[str, str]
+    secrets_set: list[str]
+    secrets_cleared: list[str]
+
+    @property
+    def subject(self) -> str:
+        return f"{self.kind.name} of {self.environment.name}"
+
+    @property
+    def changed(self) -> list[str]:
+        names = self.new.keys() | self.old.keys()
+        return sorted(name for name in names if self.new.get(name) != self.old.get(name))
+
+
+def _check_approved(
+    session: WriteSession,
+    actor: Actor,
+    edit: _Edit,
+    asked: Mapping[str, Any],
+    secrets_in: Mapping[str, str],
+) -> None:
+    """Raises Waiting where the policy asks for an approval of what was asked."""
+    approval.check(
+        session,
+        actor,
+        edit.environment,
+        "save",
+        edit.subject,
+        parameters=dict(asked),
+        secrets={"secrets_in": dict(secrets_in)},
+        shown={
+            "connection": edit.kind.label,
+            "settings changed": edit.changed,
+            "secrets set": edit.secrets_set,
+            "secrets cleared": edit.secrets_cleared,
+        },
+        details={
+            name: f"{edit.old.get(name, '')} → {edit.new.get(name, '')}" for name in edit.changed
+        },
+        touches_secrets=bool(edit.secrets_set or edit.secrets_cleared),
+    )
+
+
+def _record_saved(session: WriteSession, actor: Actor, edit: _Edit) -> None:
+    audit.record(
+        session,
+        actor,
+        "connections:connection:save",
+        subject=edit.subject,
+        outcome="succeeded",
+        details={
+            "before": {name: edit.old.get(name, "") for name in edit.changed},
+            "after": {name: edit.new.get(name, "") for name in edit.changed},
+            "secrets_set": edit.secrets_set,
+            "secrets_cleared": edit.secrets_cleared,
+        },
+    )
+
+
 def _store(
     session: WriteSession,
     actor: Actor,
@@ -216,7 +257,7 @@ def _store(
     kind: Kind,
     row: Connection | None,
     settings: dict[str, str],
-) -> Connection:
+) -> None:
     now = clock.now()
     if row is None:
         row = Connection(environment_id=environment.id, kind=kind.name, version=0, created_at=now)
@@ -226,7 +267,6 @@ def _store(
     row.updated_at = now
     row.updated_by = actor.name
     session.flush()
-    return row
 
 
 def _check_version(what: str, row: Connection | None, version: int | None) -> None:

@@ -83,34 +83,11 @@ def open_connection(
     readonly: bool = False,
 ) -> Connection:
     """The same without translation and without closing."""
-    arguments: dict[str, Any] = {
-        "host": settings.get("host") or "localhost",
-        "port": _port(settings.get("port")),
-        "dbname": settings.get("database") or "",
-        "user": settings.get("user") or "",
-        "password": secrets.get("password") or None,
-        **_tls(_sslmode(settings.get("sslmode")), Trust.of(settings)),
-        "connect_timeout": max(1, round(connect_timeout)),
-        "application_name": application[:60],
-        "client_encoding": "UTF8",
-        # A peer that vanished is noticed within about a minute, and a stuck write too.
-        "keepalives": 1,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
-    # libpq resolves names by itself; a test connects to the addresses it has looked at
-    arguments["hostaddr"] = ",".join(resolving.addresses_of(arguments["host"])[:1]) or None
-    missing = [name for name in ("dbname", "user") if not arguments[name]]
-    if missing:
-        raise InvalidInput(
-            "The postgres connection lacks "
-            + " and ".join("database" if name == "dbname" else name for name in missing)
-            + "; set it on the connections page."
-        )
+    arguments = _arguments(settings, secrets)
     connection: deadline.WatchedConnection = psycopg2.connect(
         **{key: value for key, value in arguments.items() if value is not None},
+        connect_timeout=max(1, round(connect_timeout)),
+        application_name=application[:60],
         connection_factory=deadline.WatchedConnection,
         cursor_factory=deadline.WatchedCursor,
     )
@@ -134,6 +111,34 @@ def open_connection(
             (list(settled), list(settled.values())),
         )
     return connection
+
+
+def _arguments(settings: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """libpq's arguments, None for what is left out. Raises InvalidInput where one is missing."""
+    missing = [name for name in ("database", "user") if not settings.get(name)]
+    if missing:
+        lacking = " and ".join(missing)
+        raise InvalidInput(
+            f"The postgres connection lacks {lacking}; set it on the connections page."
+        )
+    host = settings.get("host") or "localhost"
+    return {
+        "host": host,
+        # libpq resolves names by itself; a test connects to the addresses it has looked at
+        "hostaddr": ",".join(resolving.addresses_of(host)[:1]) or None,
+        "port": _port(settings.get("port")),
+        "dbname": settings["database"],
+        "user": settings["user"],
+        "password": secrets.get("password") or None,
+        **_tls(_sslmode(settings.get("sslmode")), Trust.of(settings)),
+        "client_encoding": "UTF8",
+        # A peer that vanished is noticed within about a minute, and a stuck write too.
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
 
 
 def _tls(mode: str, trust: Trust) -> dict[str, str]:
