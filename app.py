@@ -16,6 +16,7 @@ from auth.strangers import Strangers
 from backend.api.lazy import LazyApi
 from backend.lifespan import lifespan
 from pages.shell.errors import on_script_error
+from pages.shell.style import STYLE
 
 api = LazyApi()
 app = st.App(
@@ -35,7 +36,7 @@ app = st.App(
         Middleware(Forwarded),
         Middleware(SecurityHeaders),
         Middleware(Strangers),
-        Middleware(FirstFrame),
+        Middleware(FirstFrame, style=STYLE),
     ],
     on_script_error=on_script_error,
 )

@@ -39,10 +39,13 @@ _CONDITIONS = (b"if-none-match", b"if-modified-since", b"accept-encoding", b"ran
 
 
 class FirstFrame:
-    """Pure ASGI middleware: adds to the head of Streamlit's index page, at whichever address."""
+    """Pure ASGI middleware: adds to the head of Streamlit's index page, at whichever address.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    style: the pages' own style sheet, a `<style>` element; it is there before what it is for.
+    """
+
+    def __init__(self, app: ASGIApp, *, style: str = "") -> None:
+        self.app, self.style = app, style.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _is_visit(scope):
@@ -67,7 +70,7 @@ class FirstFrame:
             if message.get("more_body"):
                 return
             if body.count(b'<div id="root">') == 1:
-                body = body.replace(b"</head>", own + b"</head>", 1)
+                body = body.replace(b"</head>", self.style + own + b"</head>", 1)
                 answer = MutableHeaders(scope=begin)
                 answer["content-length"] = str(len(body))
                 del answer["etag"], answer["last-modified"]

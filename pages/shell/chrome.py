@@ -10,7 +10,7 @@ from backend.jobs import service as jobs
 from backend.notifications import inbox
 from backend.sandbox import control
 from pages.shared import confirm, palette
-from pages.shell import calls, flash, style, where
+from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.registry import FOLDER, find
 
@@ -44,8 +44,7 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
 
 
 def logo() -> None:
-    """The portal's sign and style, before sign-in, too."""
-    st.html(style.STYLE)
+    """The portal's sign, before sign-in, too."""
     st.logo(FOLDER / "static" / "logo.svg", icon_image=ICON, size="large")
 
 

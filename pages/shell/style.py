@@ -1,11 +1,13 @@
 """The few rules of style that the theme has no setting for."""
 
-#: What the theme has no setting for. What has the focus is seen, and is not hidden by a bar at the
-#: lower edge; a menu that is closed has no stops. Primary buttons are readable in the dark theme.
-#: Where nothing hovers, a table's tools are always there, and get room above it. A phone folds the
-#: filters behind their switch (`pages.shared.filters.folded`) and leaves the glossary to the
-#: search; it has no keys to hint at.
-STYLE = """<style>
+#: In the page's head before anything is drawn (`auth.first_frame`), so that nothing jumps when it
+#: comes; Streamlit's own rules come later, so each of these says `:root` to outdo them.
+#: What has the focus is seen, and is not hidden by a bar at the lower edge; a menu that is closed
+#: has no stops. Primary buttons are readable in the dark theme. Where nothing hovers, a table's
+#: tools are always there, and get room above it. A phone folds the filters behind their switch
+#: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
+#: Its strip has two lines from the start: where one works, then what leads elsewhere.
+STYLE = """<style>:root {
 h1:focus {outline: none}
 a:focus-visible {outline: 2px solid; outline-offset: -2px}
 main, section {scroll-padding-bottom: 10rem}
@@ -14,7 +16,7 @@ button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
 [class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {
   background: #c0392b; border-color: #c0392b; color: #ffffff}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
-@media (hover: none) {.stDataFrame {margin-top: 1.75rem}}
+@media (hover: none) {.stElementContainer:has(> .stDataFrame) {margin-top: 1.75rem}}
 @media (forced-colors: active) {
   [aria-checked="true"], [aria-current="page"] {outline: 2px solid Highlight; outline-offset: -2px}}
 .st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
@@ -24,9 +26,15 @@ button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
 .st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
 [class*="st-key-unfold-"] {display: none}
 @media (max-width: 640px) {
+  .stMainBlockContainer {padding-top: 4.25rem}
   [class*="st-key-unfold-"] {display: flex}
   [class*="st-key-fold-"]:not(:has([class*="st-key-unfold-"] input:checked))
     > :not([class*="st-key-unfold-"]) {display: none}
   .st-key-chrome-strip, .st-key-head {row-gap: 0}
+  .st-key-chrome-strip {
+    min-height: 5rem;
+    > :has(> .stSpace) {flex: 1 0 100%}
+    > .st-key-shell-environment-choice {flex: 0 1 9rem}}
+  .st-key-head [data-testid="stSkeleton"] {height: 0}
   .st-key-head-words, kbd {display: none}}
-</style>"""
+}</style>"""

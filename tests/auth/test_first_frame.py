@@ -15,6 +15,7 @@ from auth import cookies
 from auth.first_frame import FIRST, KINDS, STYLE, FirstFrame
 from auth.headers import page_policy
 
+OWN = "<style>h1 {color: teal}</style>"
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
 
@@ -40,7 +41,7 @@ async def echo(request: Request) -> Response:
 @pytest.fixture
 def client() -> TestClient:
     routes = [Route("/", index), Route("/other", other), Route("/{rest:path}", echo)]
-    return TestClient(FirstFrame(Starlette(routes=routes)))
+    return TestClient(FirstFrame(Starlette(routes=routes), style=OWN))
 
 
 def files_of(page: str) -> set[str]:
@@ -59,6 +60,11 @@ class TestIndexPage:
         for kind in KINDS:
             assert any(name.startswith(f"{kind}.") for name in names), kind
         assert all((static() / "static/js" / name).is_file() for name in names)
+
+    def test_has_the_pages_own_style_before_anything_is_drawn(self, client: TestClient) -> None:
+        page = client.get("/", headers=HTML).text
+        assert OWN in page[: page.index("</head>")]
+        assert OWN not in client.get("/other", headers=HTML).text
 
     def test_adds_no_script_that_the_policy_would_not_run(self, client: TestClient) -> None:
         plain = (static() / "index.html").read_text()
