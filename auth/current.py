@@ -7,7 +7,7 @@ database's answer counts, and it is asked at each run.
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from auth import attach, cookies
+from auth import attach, cookies, inline
 from backend.accounts import sessions
 from backend.accounts.schemas import SignedIn
 from backend.core import forwarded
@@ -42,6 +42,11 @@ def raw_cookie() -> str:
 def browser_nonce() -> str:
     """What tells this browser apart before anybody signs in, "" when it takes no cookies."""
     return st.context.cookies.get(cookies.browser_name(), "")
+
+
+def narrow() -> bool:
+    """True in a window as narrow as a phone's, as it was when it loaded the portal."""
+    return st.context.cookies.get(inline.NARROW_COOKIE) == "1"
 
 
 def address() -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth import cookies
+from auth import cookies, inline
 
 #: Nothing before there is a menu or a title, and below a place whose element's code is on its way
 #: nothing that it would push down, unless it has the focus. Only in the first twenty seconds, which
@@ -94,7 +94,7 @@ def _addition(*, signed_in: bool) -> bytes:
         else f'<link rel="modulepreload" fetchpriority="low" href="./static/js/{name}">'
         for name in _scripts()
     ]
-    return (STYLE + "".join(links)).encode()
+    return (f"<script>{inline.WIDTH_SCRIPT}</script>{STYLE}" + "".join(links)).encode()
 
 
 def _scripts() -> list[str]:

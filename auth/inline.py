@@ -29,7 +29,17 @@ FOCUS_SCRIPT = (
     "if(!t.matches('input'))t.tabIndex=-1;t.focus({preventScroll:true});"
     "if(to!=='title')t.scrollIntoView({block:'nearest'})};setTimeout(go,300)})()"
 )
-SCRIPTS = (FOCUS_SCRIPT,)
+#: Where pages are laid out for a phone.
+NARROW = "(max-width: 640px)"
+NARROW_COOKIE = "portal_narrow"
+#: In the head of the index page: tells the page's script, whose websocket comes later, whether the
+#: window is that narrow.
+WIDTH_SCRIPT = (
+    f"(()=>{{const q=matchMedia('{NARROW}'),say=()=>{{document.cookie='{NARROW_COOKIE}='+"
+    "(q.matches?1:0)+';path=/;samesite=strict'+(location.protocol==='https:'?';secure':'')};"
+    "say();q.onchange=say})()"
+)
+SCRIPTS = (FOCUS_SCRIPT, WIDTH_SCRIPT)
 
 
 def focus(to: Literal["title", "field", "container"], of: object) -> None:

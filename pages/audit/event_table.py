@@ -42,6 +42,7 @@ def table(page: AuditPage, current: int | None) -> int | None:
         _row,
         id_of=lambda row: row.number,
         current=current,
+        title="What",
         key="audit.table",
         alt="Events of the audit log, newest first",
         states=("Outcome",),

@@ -87,6 +87,7 @@ def _list(actor: Actor, found: DatasetPage, environment: str) -> None:
             | _row(item)
             | ({"Do": _verb(item)} if may else {})
         ),
+        title="Dataset",
         key=_TABLE,
         alt=f"Datasets of {environment or 'the mapping'}, favourites and the latest runs first",
         states=("Last",),

@@ -40,6 +40,7 @@ def table(page: JobPage, wanted: dict[str, Any], current: int | None) -> int | N
         _row,
         id_of=lambda view: view.id,
         current=current,
+        title="What",
         key="jobs.table",
         alt="Background runs, newest first",
         states=("State",),

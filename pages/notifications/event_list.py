@@ -27,6 +27,7 @@ def inbox(page: Inbox) -> None:
     tables.show(
         page.items,
         _event,
+        title="What",
         key="notifications.inbox",
         alt="What happened, newest first",
         states=("State",),
@@ -45,6 +46,7 @@ def deliveries(page: DeliveryPage) -> None:
     tables.show(
         page.items,
         _delivery,
+        title="What",
         key="notifications.deliveries",
         alt="Messages to channels, newest first",
         states=("State",),

@@ -76,6 +76,7 @@ def _table(actor: Actor, items: Sequence[Alert], seen: Collection[str]) -> None:
         row,
         id_of=lambda item: item.key,
         current=tables.remembered(_TABLE),
+        title="What",
         key=_TABLE,
         alt="Alerts, the worst first, each with what can be done",
         states=("Severity",),

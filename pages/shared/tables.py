@@ -1,4 +1,7 @@
-"""The one table of the portal: coloured states, relative times, a row that opens, its CSV."""
+"""The one table of the portal: coloured states, relative times, a row that opens, its CSV.
+
+In a window as narrow as a phone's its rows are cards (`pages.shared.cards`).
+"""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -7,9 +10,10 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 import pandas as pd
 import streamlit as st
 
+from auth import current as browser
 from backend.core import csv_export
 from backend.core.words import STATUS_COLOURS
-from pages.shared import rows, status, times
+from pages.shared import cards, rows, status, times
 
 T = TypeVar("T")
 Id = TypeVar("Id", bound=Hashable)
@@ -26,7 +30,8 @@ SEARCH_ON = "None of the newest ones fits these filters. The button below looks 
 class Look(TypedDict, total=False):
     """How a list is drawn.
 
-    states: the columns that hold a status word. hidden: columns that only the CSV has. optional:
+    title: the column that names a row on a card, else the first. states: the columns that hold a
+    status word. hidden: columns that only the CSV has. optional:
     columns that are hidden while they say nothing, for long names need the room. file: the name of
     the CSV without its ending, none without it. everything: the items of the CSV when they are more
     than those drawn, called when the button is pressed. config, placeholder: of `st.dataframe`.
@@ -34,6 +39,7 @@ class Look(TypedDict, total=False):
     draws every row, without a scroll bar of its own.
     """
 
+    title: str
     states: Collection[str]
     hidden: Collection[str]
     optional: Collection[str]
@@ -54,8 +60,11 @@ def show(items: Sequence[T], row: Row[T], *, key: str, alt: str, **look: Unpack[
     row: an item as column → value; instants are drawn as relative times. alt: the list in a few
     words, for those who cannot see it.
     """
-    ticks = {"on_select": "rerun", "selection_mode": "multi-row"} if look.get("ticks") else {}
-    _draw(items, row, key, alt, look, **ticks)
+    if browser.narrow():
+        _cards(items, row, key, look)
+    else:
+        ticks = {"on_select": "rerun", "selection_mode": "multi-row"} if look.get("ticks") else {}
+        _draw(items, row, key, alt, look, **ticks)
     _download(items, row, key, look)
 
 
@@ -73,9 +82,17 @@ def choose(
 
     current: the open one so far: what the address names, or `remembered`.
     """
-    opened = rows.opened([id_of(item) for item in items], current, key=key)
-    alt += "; Shift and Space open a row"
-    _draw(items, row, key, alt, look, on_select="rerun", selection_mode="single-row")
+    ids = [id_of(item) for item in items]
+    if browser.narrow():
+        pressed = st.session_state.pop(f"{key}.pressed", None)
+        opened = current if pressed is None else None if pressed == current else pressed
+        _cards(
+            items, row, key, look, lambda at: st.session_state.update({f"{key}.pressed": ids[at]})
+        )
+    else:
+        opened = rows.opened(ids, current, key=key)
+        alt += "; Shift and Space open a row"
+        _draw(items, row, key, alt, look, on_select="rerun", selection_mode="single-row")
     _download(items, row, key, look)
     st.session_state[f"{key}.open"] = opened
     return opened
@@ -122,6 +139,24 @@ def download_text(name: str, text: Callable[[], str], *, key: str, help: str | N
         help=help,
         on_click="ignore",
     )
+
+
+def _cards(
+    items: Sequence[T],
+    row: Row[T],
+    key: str,
+    look: Look,
+    opens: Callable[[int], None] | None = None,
+) -> None:
+    lines = [row(item) for item in items]
+    hidden = look.get("hidden", ())
+    lines = [{name: line[name] for name in line if name not in hidden} for line in lines]
+    shape: dict[str, Any] = {"states": look.get("states", ()), "config": look.get("config", {})}
+    title = look.get("title", "")
+    if look.get("ticks"):
+        cards.ticked(lines, key=key, title=title, **shape)
+    else:
+        cards.draw(lines, key=key, title=title, opens=opens, **shape)
 
 
 def _draw(

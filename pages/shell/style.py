@@ -1,11 +1,14 @@
 """The few rules of style that the theme has no setting for."""
 
+from auth import inline
+
 #: In the page's head before anything is drawn (`auth.first_frame`), so that nothing jumps when it
 #: comes; Streamlit's own rules come later, so each of these says `:root` to outdo them.
 #: What has the focus is seen, and is not hidden by a bar at the lower edge; a menu that is closed
 #: has no stops. Primary buttons are readable in the dark theme. Where nothing hovers, a table's
 #: tools are always there, and get room above it. A phone folds the filters behind their switch
 #: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
+#: A row's card there is a button or has some; a thumb needs 44 pixels.
 #: Its strip has two lines from the start: where one works, then what leads elsewhere.
 STYLE = """<style>:root {
 h1:focus {outline: none}
@@ -24,8 +27,13 @@ button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
   align-items: center; column-gap: 0.5rem; width: 100%}
 .st-key-connections-kind [data-testid="stRadioCaption"] {margin: 0; padding: 0}
 .st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
+.st-key-head [data-testid="stSkeleton"] {height: 0}
 [class*="st-key-unfold-"] {display: none}
-@media (max-width: 640px) {
+[class*="st-key-card-"] button {
+  height: auto; min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
+  text-align: start;
+  * {white-space: normal; text-align: start; overflow-wrap: anywhere}}
+@media NARROW {
   .stMainBlockContainer {padding-top: 4.25rem}
   [class*="st-key-unfold-"] {display: flex}
   [class*="st-key-fold-"]:not(:has([class*="st-key-unfold-"] input:checked))
@@ -35,6 +43,6 @@ button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
     min-height: 5rem;
     > :has(> .stSpace) {flex: 1 0 100%}
     > .st-key-shell-environment-choice {flex: 0 1 9rem}}
-  .st-key-head [data-testid="stSkeleton"] {height: 0}
+  .stPageLink * {white-space: normal}
   .st-key-head-words, kbd {display: none}}
-}</style>"""
+}</style>""".replace("NARROW", inline.NARROW)

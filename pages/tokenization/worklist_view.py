@@ -117,6 +117,7 @@ def _list(actor: Actor, found: WorkList) -> None:
     tables.show(
         found.items,
         lambda item: _row(item) | ({"Do": _verb(item)} if may else {}),
+        title="Table",
         key=_TABLE,
         alt="Datasets by what they need",
         states=("State",),

@@ -1,13 +1,22 @@
 """What every page shares, seen in a browser: the drawer, the strip, the focus, what it costs."""
 
 import re
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.test_tour import ATHENA
-from tests.fixtures.browser import press, settle, violations
+from tests.fixtures.browser import new_page, place, press, settle, tap, violations
 from tests.fixtures.portal import PASSWORD, Portal
+
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
+#: Pixels that a finger hits without looking.
+THUMB = 44
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -90,3 +99,30 @@ class TestPhone:
         expect(fields.filter(visible=True).first).to_be_visible()
         settle(page)
         assert violations(page) == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_rows_are_cards_under_the_thumb(
+        self,
+        sandbox_portal: Portal,
+        browser: Browser,
+        browser_page: Page,
+        scheme: Literal["light", "dark"],
+    ) -> None:
+        sandbox_portal.sign_in(browser_page)
+        signed_in = browser_page.context.storage_state()
+        page = new_page(browser, **PHONE, color_scheme=scheme, storage_state=signed_in)
+        page.goto(sandbox_portal.url + "/audit")
+        cards = page.locator("[class*=st-key-card-] button")
+        expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
+        settle(page)
+        assert violations(page) == []
+        box = place(cards.first)
+        assert box["width"] > 0.9 * PHONE["viewport"]["width"]
+        assert box["height"] >= THUMB
+        said = cards.first.locator("strong").inner_text()
+        tap(cards.first)
+        drawer = page.get_by_role("dialog", name=re.compile("Event [0-9]+"))
+        expect(drawer).to_contain_text(said)
+        settle(page)
+        assert violations(page) == []
+        page.context.close()
