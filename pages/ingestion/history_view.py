@@ -103,6 +103,7 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
         _row,
         id_of=lambda run: run.run_id,
         current=st.query_params.get("run") or None,
+        title="Dataset",
         key="ingestion.table",
         alt="Runs of ingestion, newest first",
         states=("Status",),

@@ -66,6 +66,7 @@ def _table(found: MappingView) -> RuleView | None:
         _row,
         id_of=_identity,
         current=tables.remembered(_TABLE),
+        title="Pattern",
         key=_TABLE,
         alt="Rules of the mapping, in the order in which they are asked",
         optional=("Remark", "Note", "Changed", "By"),

@@ -99,7 +99,8 @@ def _press(column: Any, place: int) -> None:
 
 def _words(line: Line, title: str, states: Collection[str], config: Config) -> list[str]:
     """Markdown: the title with the states, then what else the row says."""
-    title = title or next(name for name in line if name not in states)
+    if title not in line:
+        title = next(name for name in line if name not in states)
     chips = [status.markdown(word) for name in states if (word := line.get(name))]
     said = [
         f":gray[{escape(name)}] {text}" if name else text

@@ -22,6 +22,7 @@ def draw_all(*, key: str) -> None:
     tables.show(
         role_words.abilities(),
         row,
+        title="What",
         key=key,
         alt="What each role may do",
         file="roles",

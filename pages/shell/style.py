@@ -33,6 +33,8 @@ button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
   height: auto; min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
   text-align: start;
   * {white-space: normal; text-align: start; overflow-wrap: anywhere}}
+[class*="st-key-card-"] [data-testid="stSkeleton"] {height: 5.4rem}
+[class*="st-key-unfold-"] [data-testid="stSkeleton"] {height: 1.5rem}
 @media NARROW {
   .stMainBlockContainer {padding-top: 4.25rem}
   [class*="st-key-unfold-"] {display: flex}
