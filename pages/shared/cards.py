@@ -43,8 +43,13 @@ def draw(
             if opens is not None and not buttons:
                 label = "  \n".join(words)
                 with st.container(key=f"card.{key}.{place}"):
-                    pressed = {"on_click": opens, "args": (place,)}
-                    st.button(label, key=f"{key}.card.{place}", width="stretch", **pressed)
+                    st.button(
+                        label,
+                        key=f"{key}.card.{place}",
+                        on_click=opens,
+                        args=(place,),
+                        width="stretch",
+                    )
                 continue
             with st.container(border=True, gap="xsmall"):
                 st.markdown("  \n".join([*words, *_links(line, config)]))
