@@ -1,6 +1,5 @@
 """The MySQL engine on a real MariaDB: the bytes, what it refuses, what is left when it stops."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -20,7 +19,14 @@ from backend.tokenization.engines.mysql.engine import MySqlEngine
 from backend.tokenization.tokens import Tokenizer
 from tests.backend.tokenization.corpus import NASTY, TEXTS
 from tests.backend.tokenization.mysql_world import MySource
-from tests.backend.tokenization.world import SCHEMES, SHORTEST, TOKENIZER, Recorder, choices
+from tests.backend.tokenization.world import (
+    SCHEMES,
+    SHORTEST,
+    TOKENIZER,
+    Recorder,
+    choices,
+    exit_of,
+)
 from tests.fixtures.database import wait_until_blocked
 
 PEOPLE = """
@@ -350,11 +356,7 @@ def die_at(source: MySource, moment: str) -> None:
 
 @pytest.mark.parametrize("moment", ["on_started", "on_committing"])
 def test_kill_9_leaves_the_table_as_it_was(people: MySource, moment: str) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=die_at, args=(people, moment))
-    process.start()
-    process.join(120)
-
-    assert process.exitcode == -signal.SIGKILL
+    assert exit_of(die_at, people, moment) == -signal.SIGKILL
     engine: MySqlEngine = people.engine("people")
     assert engine.outcome(run.lock_name(people.table("people")), patience=60.0) is Outcome.UNKNOWN
     assert engine.count_plain(["email"]).rows_plain == 38

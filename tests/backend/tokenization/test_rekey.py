@@ -1,7 +1,6 @@
 """Tokens that hold their value become those of the key, on a real PostgreSQL."""
 
 import base64
-import multiprocessing
 import os
 import signal
 from typing import Any
@@ -31,6 +30,7 @@ from tests.backend.tokenization.world import (
     World,
     choices,
     customers,
+    exit_of,
 )
 
 KEYED = {name: tokenizer for name, tokenizer in SCHEMES.items() if tokenizer is not BASE64}
@@ -175,11 +175,7 @@ def die(source: Source, moment: str) -> None:
 def test_kill_9_leaves_the_table_as_it_was(source: Source, moment: str) -> None:
     old = [BASE64.token(f"person{n}@example.org") for n in range(3_000)]
     fill(source, list(old))
-    process = multiprocessing.get_context("spawn").Process(target=die, args=(source, moment))
-    process.start()
-    process.join(120)
-
-    assert process.exitcode == -signal.SIGKILL
+    assert exit_of(die, source, moment) == -signal.SIGKILL
     source.wait_until_alone()
     assert values(source) == old
     assert rekey(source).rows_updated == 3_000

@@ -1,6 +1,5 @@
 """Tokens that hold their value become those of the key, on a real MariaDB."""
 
-import multiprocessing
 import os
 import random
 import re
@@ -16,7 +15,7 @@ from backend.tokenization.schemas import Method
 from backend.tokenization.tokens import HASHES, TEXT_HEX, Tokenizer
 from tests.backend.tokenization.mysql_world import MySource
 from tests.backend.tokenization.test_rekey import KEYED, OLD, after
-from tests.backend.tokenization.world import BASE64, TOKENIZER, Recorder, choices
+from tests.backend.tokenization.world import BASE64, TOKENIZER, Recorder, choices, exit_of
 
 #: Where the ranges of UTF-8's bytes begin and end.
 EDGES = bytes.fromhex("00417f808f909fa0bfc0c1c2dfe0e1ecedeeeff0f1f3f4f5ff")
@@ -136,11 +135,7 @@ def die_at(source: MySource, moment: str) -> None:
 def test_kill_9_leaves_the_table_as_it_was(shop: MySource, moment: str) -> None:
     old = [BASE64.token(f"person{n}@example.org") for n in range(200)]
     fill(shop, list(old))
-    process = multiprocessing.get_context("spawn").Process(target=die_at, args=(shop, moment))
-    process.start()
-    process.join(120)
-
-    assert process.exitcode == -signal.SIGKILL
+    assert exit_of(die_at, shop, moment) == -signal.SIGKILL
     shop.engine("corpus").outcome(run.lock_name(shop.table("corpus")), patience=60.0)
     assert values(shop) == old
     assert rekey(shop).rows_updated == 200

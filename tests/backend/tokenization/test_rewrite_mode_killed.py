@@ -1,7 +1,6 @@
 """kill -9 in the middle of a rewrite on a real server; and who watches it sees no key."""
 
 import base64
-import multiprocessing
 import os
 import signal
 import threading
@@ -11,7 +10,15 @@ import pytest
 
 from backend.integrations.postgres.connection import connect
 from backend.tokenization.engines.postgres import alter
-from tests.backend.tokenization.world import KEY, TOKENIZER, Recorder, Source, choices, customers
+from tests.backend.tokenization.world import (
+    KEY,
+    TOKENIZER,
+    Recorder,
+    Source,
+    choices,
+    customers,
+    exit_of,
+)
 
 #: The rewrite calls it for every row, so that it waits where the test wants it to.
 _GATE = 4711
@@ -34,10 +41,7 @@ def die(source: Source, moment: str) -> None:
 def test_killed_at_any_moment_the_table_is_as_it_was(source: Source, moment: str) -> None:
     customers(source, rows=500)
     before = source.column("SELECT pg_relation_filenode('customers')")
-    process = multiprocessing.get_context("spawn").Process(target=die, args=(source, moment))
-    process.start()
-    process.join(120)
-    assert process.exitcode == -signal.SIGKILL
+    assert exit_of(die, source, moment) == -signal.SIGKILL
     source.wait_until_alone()
 
     assert source.column("SELECT count(*) FROM customers WHERE email LIKE '%@%'") == [500]

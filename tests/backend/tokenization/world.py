@@ -1,8 +1,9 @@
 """What tokenization tests share: a real table, an environment of the portal, a DataHub stand-in."""
 
 import base64
+import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,16 @@ SHORTEST = Tokenizer(Scheme.HMAC_SHA256_96, KEY)
 SCHEMES = {"hmac": TOKENIZER, "hmac-144": SHORT, "hmac-96": SHORTEST, "base64": BASE64}
 ADMIN = Actor(id=1, name="admin@example.org", role=Role.ADMIN, kind="user")
 STEWARD = Actor(id=2, name="steward@example.org", role=Role.STEWARD, kind="user")
+
+
+def exit_of(work: Callable[..., None], *arguments: Any) -> int | None:
+    """How a process of its own ended that did this work: minus the signal that killed it."""
+    context = multiprocessing.get_context("forkserver")  # what it has imported once is there
+    context.set_forkserver_preload(["tests.backend.tokenization.test_killed"])
+    process = context.Process(target=work, args=arguments)
+    process.start()
+    process.join(120)
+    return process.exitcode
 
 
 @dataclass
