@@ -164,9 +164,12 @@ def arrived(page: Page, view: View) -> None:
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.id)
 class TestEveryView:
-    def test_is_drawn_and_accessible_in_both_themes(
+    def test_is_drawn_accessible_in_both_themes_and_the_same_after_back_and_reload(
         self, lived_in: Portal, window: Page, view: View
     ) -> None:
+        """One test, because a browser's loading of a page is what it costs: three become two, of
+        which the reload is one in a wide window.
+        """
         complaints: list[str] = []
 
         def listen(message: Any) -> None:
@@ -174,32 +177,17 @@ class TestEveryView:
                 complaints.append(message.text)
 
         window.on("console", listen)
+        window.set_viewport_size(LAPTOP)  # no other test has to have been there before
         window.emulate_media(color_scheme="light")
         visit(lived_in, window, view)
+        address = window.url
         expect(window.get_by_test_id("stException")).to_have_count(0)
         expect(window.get_by_text("Something went wrong")).to_have_count(0)
         assert fits(window) == (0, [])
         assert violations(window) == []
         turn(window, "dark")
         assert violations(window) == []
-        window.remove_listener("console", listen)
-        assert complaints == []
 
-    def test_is_whole_on_a_phone_and_on_a_wide_screen(
-        self, lived_in: Portal, window: Page, phone: Page, view: View
-    ) -> None:
-        visit(lived_in, phone, view)
-        assert fits(phone) == (0, [])
-        window.set_viewport_size(WIDE)
-        visit(lived_in, window, view)  # no other test has to have been there before
-        assert fits(window) == (0, [])
-        window.set_viewport_size(LAPTOP)
-
-    def test_is_the_same_after_back_and_reload(
-        self, lived_in: Portal, window: Page, view: View
-    ) -> None:
-        visit(lived_in, window, view)
-        address = window.url
         elsewhere = "My account" if view.file != "profile/page.py" else "Overview"
         tap(window.get_by_role("link", name=elsewhere, exact=True).last)
         heading = window.get_by_role("heading", name=elsewhere, exact=True, level=1)
@@ -208,9 +196,18 @@ class TestEveryView:
         window.go_back()
         arrived(window, view)
         expect(window).to_have_url(address)
+
+        window.set_viewport_size(WIDE)
         window.reload()
         arrived(window, view)
         expect(window).to_have_url(address)
+        assert fits(window) == (0, [])
+        window.remove_listener("console", listen)
+        assert complaints == []
+
+    def test_is_whole_on_a_phone(self, lived_in: Portal, phone: Page, view: View) -> None:
+        visit(lived_in, phone, view)
+        assert fits(phone) == (0, [])
 
 
 def fits(page: Page) -> tuple[int, list[str]]:
