@@ -4,6 +4,7 @@ import base64
 import secrets
 import threading
 import time
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 CLIENT_ID, CLIENT_SECRET = "portal", "secret-of-the-portal"
 
@@ -25,9 +27,10 @@ class Provider:
         self.person: dict[str, Any] = {}
         self.url = ""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._kid = "1"
         self.reset()
         self._codes: dict[str, str] = {}
-        app = Starlette(
+        self._app = Starlette(
             routes=[
                 Route("/.well-known/openid-configuration", self._configuration),
                 Route("/authorize", self._authorize),
@@ -39,7 +42,11 @@ class Provider:
                 Route("/v1.0/more", self._groups),
             ]
         )
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._serve, port=0, log_level="error", interface="asgi3", lifespan="off"
+            )
+        )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def reset(self) -> None:
@@ -57,6 +64,19 @@ class Provider:
         #: What Microsoft Graph answers about groups, page by page; what it was asked.
         self.graph: list[tuple[int, dict[str, Any]]] = []
         self.graph_asked: list[tuple[str, str, bytes]] = []
+        #: How often each path was asked; what answers there instead.
+        self.asked: Counter[str] = Counter()
+        self.instead: dict[str, ASGIApp] = {}
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        self.asked[path] += 1
+        await self.instead.get(path, self._app)(scope, receive, send)
+
+    def rotate(self) -> None:
+        """Sign with a new key from now on; the old one is not among the keys any more."""
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._kid = str(int(self._kid) + 1)
 
     def __enter__(self) -> "Provider":
         self._thread.start()
@@ -128,7 +148,9 @@ class Provider:
         """A token of this provider's for the portal."""
         now = int(time.time())
         usual = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 300}
-        return jwt.encode({**usual, **claims}, self._key, algorithm="RS256", headers={"kid": "1"})
+        return jwt.encode(
+            {**usual, **claims}, self._key, algorithm="RS256", headers={"kid": self._kid}
+        )
 
     async def _userinfo(self, _request: Request) -> JSONResponse:
         said = {"sub": self.person.get("sub"), **self.userinfo}
@@ -148,7 +170,7 @@ class Provider:
         if self.keys is not None:
             return JSONResponse({"keys": self.keys})
         numbers = self._key.public_key().public_numbers()
-        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1"}
+        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self._kid}
         return JSONResponse({"keys": [{**key, "n": _number(numbers.n), "e": _number(numbers.e)}]})
 
 

@@ -23,6 +23,7 @@ from backend.core.errors import NotAuthenticated
 from backend.core.log import get_logger
 from backend.integrations.oidc import overage
 from backend.integrations.oidc.errors import CLIENT_REFUSED, DEADLINE_SECONDS, told
+from backend.integrations.oidc.transport import ProviderApp
 
 log = get_logger(__name__)
 
@@ -169,7 +170,7 @@ async def logout_claims(registration: Registration, logout_token: str) -> dict[s
     Raises NotAuthenticated, and ValueError's sentence as UpstreamError for a wrong shape.
     """
     app = await _app(registration)
-    claims = await _signed(app, logout_token)
+    claims = await _signed(app, logout_token, from_anybody=True)
     _validate(app, claims)
     if _LOGOUT_EVENT not in (claims.get("events") or {}) or "nonce" in claims:
         raise NotAuthenticated("This is no logout token.")
@@ -273,8 +274,12 @@ async def _userinfo(
     return said
 
 
-async def _signed(app: Any, token: str) -> dict[str, Any]:
-    """The claims of a token with a signature of the provider's; keys are fetched anew once."""
+async def _signed(app: Any, token: str, *, from_anybody: bool = False) -> dict[str, Any]:
+    """The claims of a token with a signature of the provider's; keys are fetched anew once.
+
+    from_anybody: the provider itself did not hand it over just now. Who posts forged ones does not
+    make the portal ask for keys each time.
+    """
     offered = app.server_metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
     algorithms = [name for name in offered if name.startswith(_ASYMMETRIC)]
     registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
@@ -282,6 +287,8 @@ async def _signed(app: Any, token: str) -> dict[str, Any]:
         keys = KeySet.import_key_set(await app.fetch_jwk_set())
         return dict(jwt.decode(token, key=keys, registry=registry).claims)
     except (JoseError, ValueError):
+        if from_anybody and app.keys_are_new:
+            raise
         keys = KeySet.import_key_set(await app.fetch_jwk_set(force=True))
     return dict(jwt.decode(token, key=keys, registry=registry).claims)
 
@@ -331,6 +338,7 @@ async def _app(registration: Registration, *, fresh: bool = False) -> Any:
     if app is None:
         app = OAuth().register(
             "provider",
+            client_cls=ProviderApp,
             client_id=registration.client_id,
             client_secret=registration.client_secret or None,
             server_metadata_url=registration.metadata_url,

@@ -17,6 +17,7 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations.oidc.transport import MAX_ANSWER, AnswerTooLarge
 
 SYSTEM = "Identity provider"
 #: For each thing that is read of an answer.
@@ -43,6 +44,10 @@ def told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any
             raise NotAuthenticated(
                 f"The identity provider's answer does not hold ({exc.description or exc.error}). "
                 "Sign in again; if it happens again, an admin compares the client's settings."
+            ) from exc
+        except AnswerTooLarge as exc:
+            raise UpstreamError(
+                SYSTEM, f"its answer is larger than {MAX_ANSWER >> 20} MiB", "Tell an admin."
             ) from exc
         except httpx2.TimeoutException as exc:
             raise _too_slow(DEADLINE_SECONDS) from exc
