@@ -19,16 +19,28 @@ from auth import cookies, current, forms, ticket_form
 from auth.paths import CALLBACK_PATH, PROVIDER_LOGOUT_PATH, PROVIDER_PATH
 from backend.accounts import provider_flows, provider_sessions, provider_trips, providers
 from backend.accounts.provider_flows import Flow
+from backend.core import forwarded
+from backend.core.buckets import Buckets
 from backend.core.database import get_database
-from backend.core.errors import NotPermitted, PortalError
+from backend.core.errors import NotAuthenticated, NotFound, NotPermitted, PortalError
 from backend.core.log import get_logger
 
 log = get_logger(__name__)
 
 #: The sign-in page asks instead of going to the provider at once.
 CHOOSE = "choose"
+#: The sign-in page says why there was no trip: a word, for anybody can make up any number of those.
+REFUSED = "refused"
 _ERROR = "auth.oidc.error"
 _MAX_ADDRESS = 6_000
+#: Trips that begin at one address; an office comes in the morning.
+_TRIPS = Buckets(at_once=100, per_minute=60)
+_WHY = {
+    "answer": provider_flows.NO_TRIP,
+    "cookie": provider_flows.NO_COOKIE,
+    "provider": providers.UNKNOWN,
+    "crowd": "Too many sign-ins began at this address. Wait a minute, then try again.",
+}
 
 
 def page() -> bool:
@@ -82,8 +94,15 @@ async def start(request: Request) -> Response:
         return form
     name = str(form.get("provider", ""))[:150]
     next_path, fresh = forms.local_path(str(form.get("next", ""))), bool(form.get("fresh"))
+    if _TRIPS.take(forwarded.network(_address(request))):
+        return forms.go(f"/?{REFUSED}=crowd")
+    if not _browser(request):
+        return await _turned_away(request, name, "cookie")
     try:
         provider = providers.load().get(name)
+    except NotFound:
+        return await _turned_away(request, name, "provider")
+    try:
         started = await provider_trips.begin(provider, fresh=fresh)
         await run_in_threadpool(_remember, request, name, started, next_path, fresh)
     except PortalError as exc:
@@ -95,15 +114,17 @@ async def start(request: Request) -> Response:
 
 async def callback(request: Request) -> Response:
     """The provider's answer: a session and back to the page asked for, or one sentence why not."""
-    query, flow = request.query_params, None
+    query = request.query_params
     try:
         flow = await run_in_threadpool(_take, request, query.get("state", ""))
+    except NotAuthenticated:
+        return await _turned_away(request, "", "answer")
+    try:
         provider = providers.load().get(flow.provider)
         answer = await provider_trips.finish(provider, flow, query)
         raw = await run_in_threadpool(_take_in, request, provider, answer, flow)
     except PortalError as exc:
-        name, back = (flow.provider, flow.next_path) if flow else ("", "/")
-        return await _refused(request, name, exc.message, back=back)
+        return await _refused(request, flow.provider, exc.message, back=flow.next_path)
     response = forms.go(flow.next_path)
     if raw:
         cookies.set_session(response, raw, https=request.url.scheme == "https")
@@ -161,17 +182,24 @@ def _leave(url: str, title: str) -> Response:
     )
 
 
-async def _refused(request: Request, provider: str, error: str, *, back: str = "/") -> Response:
-    await run_in_threadpool(_write_down, request, provider, error)
+async def _refused(request: Request, provider: str, error: str, *, back: str) -> Response:
+    """Why a trip came to nothing: a sentence for its browser's next page."""
+    await run_in_threadpool(_write_down, request, provider, error, _browser(request))
     return forms.go(back)
 
 
-def _write_down(request: Request, provider: str, error: str) -> None:
+async def _turned_away(request: Request, provider: str, why: str) -> Response:
+    """Why there is no trip: the next page's address says it. Nothing is kept for this browser."""
+    await run_in_threadpool(_write_down, request, provider, _WHY[why], "")
+    return forms.go(f"/?{REFUSED}={why}")
+
+
+def _write_down(request: Request, provider: str, error: str, browser: str) -> None:
     with get_database().write() as session:
         provider_flows.refuse(
             session,
             provider=provider,
-            browser=_browser(request),
+            browser=browser,
             address=_address(request),
             error=error,
         )
@@ -220,6 +248,9 @@ def _end_named(claims: dict[str, Any]) -> int:
 def last_error() -> str:
     """Why this browser's last try came to nothing, "" when it did not; asked once per load of a
     page, and every try loads one."""
+    why = st.query_params.pop(REFUSED, "")
+    if why in _WHY:
+        st.session_state[_ERROR] = _WHY[why]
     browser = current.browser_nonce()
     if _ERROR not in st.session_state and browser:
         with get_database().write() as session:

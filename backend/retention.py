@@ -116,6 +116,7 @@ RULES: Sequence[Rule] = (
     Rule("account_sessions", "30 days after their end", by="accounts.clean_up"),
     Rule("provider_sessions", "with the session", by="accounts.clean_up"),
     Rule("provider_flows", "until they expire", by="accounts.clean_up"),
+    Rule("provider_logouts", "until the token is too old to be obeyed", by="accounts.clean_up"),
     Rule("second_factors", _BY_HAND),
     Rule("sign_in_tickets", "until they expire", by="accounts.clean_up"),
     Rule("sign_in_backoff", "an hour after the last failure", by="accounts.clean_up"),

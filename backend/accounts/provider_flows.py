@@ -1,7 +1,8 @@
 """Trips to an identity provider: their state is here, the browser holds only a nonce.
 
 A trip lives ten minutes, comes back once, and only to the browser that started it. What it came
-to is told on the sign-in page of that browser and is a row of the audit log.
+to is told on the sign-in page of that browser and is a row of the audit log. An answer without a
+trip leaves no row here, for anybody can make up any number of them.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,13 @@ from backend.models.accounts import ProviderFlow
 log = get_logger(__name__)
 
 LIFETIME = timedelta(minutes=10)
+#: Trips under way, and sentences that wait for their browser; the oldest goes for one more.
+MOST = 10_000
 NO_COOKIE = "This browser sent no cookie. Allow cookies for this site, reload and sign in again."
+NO_TRIP = (
+    "This answer of the identity provider was used, is too old, or belongs to another "
+    "browser. Sign in again."
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,7 @@ def take(session: WriteSession, *, state: str, browser: str) -> Flow:
         .with_for_update()
     ).one_or_none()
     if row is None or not browser:
-        raise NotAuthenticated(
-            "This answer of the identity provider was used, is too old, or belongs to another "
-            "browser. Sign in again."
-        )
+        raise NotAuthenticated(NO_TRIP)
     flow = Flow(
         row.provider,
         row.nonce,
@@ -83,8 +87,9 @@ def take(session: WriteSession, *, state: str, browser: str) -> Flow:
 def refuse(session: WriteSession, *, provider: str, browser: str, address: str, error: str) -> None:
     """Write down why nobody was signed in, for the audit log and for this browser's next page.
 
-    Anybody may call the way back, as often as they like: after a few refusals an address is in the
-    audit log, which nobody may delete from, only as often as its wrong passwords would be.
+    browser: "" where its next page is told in another way. Anybody may call the way back, as often
+    as they like: after a few refusals an address is in the audit log, which nobody may delete from,
+    only as often as its wrong passwords would be.
     """
     if _is_to_be_audited(session, address):
         audit.record(
@@ -123,6 +128,7 @@ def take_error(session: WriteSession, *, browser: str) -> str:
 
 
 def clean_up(session: WriteSession) -> None:
+    """Delete what expired."""
     session.execute(delete(ProviderFlow).where(ProviderFlow.expires_at <= clock.now()))
 
 
@@ -136,6 +142,7 @@ def _add(
     session_id: int | None = None,
     error: str = "",
 ) -> None:
+    _make_room(session)
     session.add(
         ProviderFlow(
             state_hash=tokens.hashed(started.state),
@@ -150,3 +157,11 @@ def _add(
         )
     )
     session.flush()
+
+
+def _make_room(session: WriteSession) -> None:
+    clean_up(session)
+    numbers = select(ProviderFlow.id).order_by(ProviderFlow.id.desc()).offset(MOST - 1).limit(1)
+    newest_to_go = session.scalar(numbers)
+    if newest_to_go is not None:
+        session.execute(delete(ProviderFlow).where(ProviderFlow.id <= newest_to_go))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 
 from backend.accounts import claims as meaning
 from backend.accounts import external, providers, repository, sessions, step_up, tokens
@@ -21,7 +22,7 @@ from backend.core.errors import NotAuthenticated, NotFound, NotPermitted, Upstre
 from backend.core.log import get_logger
 from backend.integrations.oidc import client
 from backend.integrations.oidc.client import Answer
-from backend.models.accounts import AccountSession, ProviderSession
+from backend.models.accounts import AccountSession, ProviderLogout, ProviderSession
 
 log = get_logger(__name__)
 
@@ -125,13 +126,32 @@ def check_due(database: Database) -> int:
 
 
 def end_named(session: WriteSession, *, issuer: str, claims: Mapping[str, Any]) -> int:
-    """End what a checked logout token names: a session (sid), or all of a person; how many."""
+    """End what a checked logout token names: a session (sid), or all of a person; how many.
+
+    Raises NotAuthenticated for a token that was obeyed before: who got hold of it ends nothing that
+    was opened since.
+    """
+    _obey_once(session, issuer, str(claims["jti"]))
     if claims.get("sid"):
         which = ProviderSession.sid_hash == external.key_of(issuer, str(claims["sid"]))
     else:
         which = ProviderSession.subject_hash == external.key_of(issuer, str(claims["sub"]))
     ids = list(session.scalars(select(ProviderSession.session_id).where(which)))
     return sum(_end_one(session, session_id, "signed out at the provider") for session_id in ids)
+
+
+def _obey_once(session: WriteSession, issuer: str, jti: str) -> None:
+    until = clock.now() + timedelta(seconds=client.LOGOUT_SECONDS + client.LEEWAY_SECONDS)
+    session.add(ProviderLogout(token_hash=external.key_of(issuer, jti), expires_at=until))
+    try:
+        session.flush()
+    except IntegrityError as exc:
+        raise NotAuthenticated("This logout token was obeyed before.") from exc
+
+
+def forget_logouts(session: WriteSession) -> None:
+    """Those that are too old to be obeyed."""
+    session.execute(delete(ProviderLogout).where(ProviderLogout.expires_at <= clock.now()))
 
 
 def provider_of(session: ReadSession, actor: Actor) -> str:

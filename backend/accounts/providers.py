@@ -22,6 +22,7 @@ from backend.integrations.oidc.client import Registration
 
 FILE = Path(".streamlit") / "secrets.toml"
 _FOR_ALL = ("redirect_uri", "cookie_secret")
+UNKNOWN = "There is no such identity provider here. Sign in again."
 #: What [portal] may say while there is one provider.
 _FOR_ONE = ("roles", "groups_claim", "trust_email")
 #: What `st.login` reads and the portal does not; of client_kwargs it reads these.
@@ -109,7 +110,7 @@ class Configuration:
         for provider in self.providers:
             if provider.name == name:
                 return provider
-        raise NotFound("There is no such identity provider here. Sign in again.")
+        raise NotFound(UNKNOWN)
 
 
 def load() -> Configuration:

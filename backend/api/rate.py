@@ -5,9 +5,7 @@ Each process counts for itself, in memory: a limit against floods, not an accoun
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,18 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backend.api.callers import FREE_PATHS, name_of
 from backend.api.errors import body
 from backend.core import forwarded
+from backend.core.buckets import Buckets
 from backend.core.log import new_reference
 
 #: A scrape takes no place and asks no API token, but its own token may be guessed like any other.
 _FREE = frozenset(FREE_PATHS) - {"/metrics"}
-#: Callers remembered; the longest silent one is forgotten first.
-MAX_CALLERS = 10_000
-
-
-@dataclass
-class _Bucket:
-    left: float
-    at: float
 
 
 class RateLimit:
@@ -41,36 +32,17 @@ class RateLimit:
     ) -> None:
         self.app = app
         self._per_minute = per_minute
-        self._now = now
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets = Buckets(at_once=per_minute, per_minute=per_minute, now=now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._per_minute or scope["path"] in _FREE:
             await self.app(scope, receive, send)
             return
-        wait = self._take(name_of(scope) or _address(scope))
+        wait = self._buckets.take(name_of(scope) or _address(scope))
         if wait:
             await self._refuse(wait, scope, receive, send)
         else:
             await self.app(scope, receive, send)
-
-    def _take(self, caller: str) -> float:
-        """Seconds to wait, 0.0 when there was one left to take."""
-        now, rate = self._now(), self._per_minute / 60
-        bucket = self._remember(caller)
-        bucket.left = min(self._per_minute, bucket.left + (now - bucket.at) * rate)
-        bucket.at = now
-        if bucket.left < 1:
-            return (1 - bucket.left) / rate
-        bucket.left -= 1
-        return 0.0
-
-    def _remember(self, caller: str) -> _Bucket:
-        bucket = self._buckets.setdefault(caller, _Bucket(self._per_minute, self._now()))
-        self._buckets.move_to_end(caller)
-        if len(self._buckets) > MAX_CALLERS:
-            self._buckets.popitem(last=False)
-        return bucket
 
     async def _refuse(self, wait: float, scope: Scope, receive: Receive, send: Send) -> None:
         seconds = math.ceil(wait)

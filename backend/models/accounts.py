@@ -154,6 +154,19 @@ class ProviderSession(Base):
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class ProviderLogout(Base):
+    """A logout token of an identity provider that was obeyed; it serves once."""
+
+    __tablename__ = "provider_logouts"
+    __table_args__ = (Index("ix_provider_logouts_expires", "expires_at"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    #: SHA-256 of issuer and jti.
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    #: From then on the token is too old to be obeyed.
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class ApiToken(Base):
     """A role-bound token for the REST face; shown once, stored hashed."""
 

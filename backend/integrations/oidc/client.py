@@ -35,6 +35,8 @@ _MENTIONED_SECONDS = 10
 _ASYMMETRIC = ("RS", "PS", "ES", "Ed")
 #: Servers refuse longer addresses; the rest of it is short.
 _LONGEST_HINT = 5_000
+#: A logout token is told at once, and is good for no longer, whatever it says itself.
+LOGOUT_SECONDS = 3_600
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -176,6 +178,8 @@ async def logout_claims(registration: Registration, logout_token: str) -> dict[s
         raise NotAuthenticated("This is no logout token.")
     if not (claims.get("sub") or claims.get("sid")) or not claims.get("jti"):
         raise NotAuthenticated("The logout token names no session.")
+    if claims["iat"] < int(clock.now().timestamp()) - LOGOUT_SECONDS:
+        raise NotAuthenticated(f"The logout token is older than {LOGOUT_SECONDS} seconds.")
     return claims
 
 
