@@ -95,13 +95,13 @@ async def start(request: Request) -> Response:
     name = str(form.get("provider", ""))[:150]
     next_path, fresh = forms.local_path(str(form.get("next", ""))), bool(form.get("fresh"))
     if _TRIPS.take(forwarded.network(_address(request))):
-        return forms.go(f"/?{REFUSED}=crowd")
+        return _because("crowd", next_path)
     if not _browser(request):
-        return await _turned_away(request, name, "cookie")
+        return await _turned_away(request, name, "cookie", next_path)
     try:
         provider = providers.load().get(name)
     except NotFound:
-        return await _turned_away(request, name, "provider")
+        return await _turned_away(request, name, "provider", next_path)
     try:
         started = await provider_trips.begin(provider, fresh=fresh)
         await run_in_threadpool(_remember, request, name, started, next_path, fresh)
@@ -118,7 +118,7 @@ async def callback(request: Request) -> Response:
     try:
         flow = await run_in_threadpool(_take, request, query.get("state", ""))
     except NotAuthenticated:
-        return await _turned_away(request, "", "answer")
+        return await _turned_away(request, "", "answer", "/")
     try:
         provider = providers.load().get(flow.provider)
         answer = await provider_trips.finish(provider, flow, query)
@@ -188,10 +188,14 @@ async def _refused(request: Request, provider: str, error: str, *, back: str) ->
     return forms.go(back)
 
 
-async def _turned_away(request: Request, provider: str, why: str) -> Response:
+async def _turned_away(request: Request, provider: str, why: str, back: str) -> Response:
     """Why there is no trip: the next page's address says it. Nothing is kept for this browser."""
     await run_in_threadpool(_write_down, request, provider, _WHY[why], "")
-    return forms.go(f"/?{REFUSED}={why}")
+    return _because(why, back)
+
+
+def _because(why: str, back: str) -> Response:
+    return forms.go(f"{back}{'&' if '?' in back else '?'}{REFUSED}={why}")
 
 
 def _write_down(request: Request, provider: str, error: str, browser: str) -> None:

@@ -141,10 +141,10 @@ class TestTrips:
     ) -> None:
         form = {"provider": "made up", "next": "/jobs"}
         answer = visitor.post("/auth/provider", data=form)
-        assert answer.headers["location"] == "/?refused=provider"
+        assert answer.headers["location"] == "/jobs?refused=provider"
         visitor.cookies.clear()
         answer = visitor.post("/auth/provider", data={**form, "provider": ""})
-        assert answer.headers["location"] == "/?refused=cookie"
+        assert answer.headers["location"] == "/jobs?refused=cookie"
         assert _trips(database) == 0
 
     def test_that_one_address_begins_are_so_many_a_minute(

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 
-from auth import current
-from backend.accounts import passwords, service, sign_in
+from auth import current, oidc
+from backend.accounts import passwords, provider_flows, service, sign_in
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.models.accounts import SignInTicket
@@ -108,3 +108,16 @@ class TestForm:
         monkeypatch.setattr(current, "browser_nonce", lambda: "")
         send(form, "ann", PASSWORD)
         assert "Allow cookies" in form.error[0].value
+
+
+class TestTurnedAway:
+    def test_the_address_says_why_in_one_of_the_portals_own_sentences(self, form: AppTest) -> None:
+        form.query_params["refused"] = "answer"
+        form.run()
+        assert [error.value for error in form.error] == [oidc.html_free(provider_flows.NO_TRIP)]
+        assert "refused" not in form.query_params
+
+    def test_no_other_words_come_from_an_address(self, database: Database, form: AppTest) -> None:
+        form.query_params["refused"] = "Call 555-0100 and tell your password"
+        form.run()
+        assert not form.error
