@@ -42,6 +42,17 @@ def remember(session_id: str, *, account_id: int | None, browser: str) -> None:
             _owners.popitem(last=False)
 
 
+def owner(session_id: str) -> str:
+    """Whose Streamlit session this is, as a word to compare; "" for one that nobody knows."""
+    with _lock:
+        return _owners.get(session_id, "")
+
+
+def uploads_to(path: str) -> str:
+    """The Streamlit session that a path of the upload route is about."""
+    return path.removeprefix(UPLOADS).partition("/")[0]
+
+
 async def own_session_only(scope: Scope) -> Scope:
     """The handshake, without the name of a session that is not of this browser's person."""
     headers = Headers(scope=scope)
@@ -58,9 +69,8 @@ async def own_session_only(scope: Scope) -> Scope:
 
 async def may_upload(scope: Scope) -> bool:
     """Whether a request to Streamlit's upload route is about a session of this browser's person."""
-    session_id = scope["path"].removeprefix(UPLOADS).partition("/")[0]
-    with _lock:
-        somebodys = _owners.get(session_id, "").startswith(_ACCOUNT)
+    session_id = uploads_to(scope["path"])
+    somebodys = owner(session_id).startswith(_ACCOUNT)
     # the page of strangers takes no files, and each would be kept in memory
     return somebodys and await _is_own(session_id, Headers(scope=scope))
 
@@ -73,10 +83,9 @@ async def is_signed_in(headers: Headers) -> bool:
 
 
 async def _is_own(session_id: str, headers: Headers) -> bool:
-    with _lock:
-        owner = _owners.get(session_id)
-    own = owner is not None and owner == await run_in_threadpool(_asks, headers)
-    if owner is not None and not own:
+    known = owner(session_id)
+    own = bool(known) and known == await run_in_threadpool(_asks, headers)
+    if known and not own:
         log.warning("A browser asked for the session of somebody else, and did not get it.")
     return own
 

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth import attach, cookies, inline, origin, ticket_form
+from auth import attach, cookies, inline, origin, ticket_form, uploads
 from backend.core.settings import get_settings
 
 #: Streamlit's own surfaces that tell strangers about the process; the portal uses neither.
@@ -47,11 +47,21 @@ class SecurityHeaders:
 
         if scope["path"].startswith(CLOSED_PATHS):
             await PlainTextResponse("Not found.", 404)(scope, receive, with_headers)
-        elif scope["path"].startswith(attach.UPLOADS) and not await attach.may_upload(scope):
-            refusal = PlainTextResponse("This is not your session. Load the page anew.", 403)
-            await refusal(scope, receive, with_headers)
+        elif scope["path"].startswith(attach.UPLOADS):
+            await self._upload(scope, receive, with_headers)
         else:
             await self.app(scope, receive, with_headers)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not await attach.may_upload(scope):
+            refusal = PlainTextResponse("This is not your session. Load the page anew.", 403)
+            await refusal(scope, receive, send)
+        elif scope["method"] != "PUT":
+            await self.app(scope, receive, send)
+        else:
+            with uploads.place(attach.uploads_to(scope["path"])) as free:
+                app = self.app if free else PlainTextResponse(uploads.SENTENCE, 429)
+                await app(scope, receive, send)
 
 
 def _add(headers: MutableHeaders, scope: Scope) -> None:

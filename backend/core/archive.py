@@ -12,6 +12,7 @@ import io
 import json
 import os
 import secrets
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,11 @@ from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
 
 FORMAT = "steward-portal-archive/1"
+#: Bytes of a file's text. A file of the portal's own has a hundredth of it; one that was made to
+#: fill the memory looks small from outside.
+MAX_TEXT = 256 * 1024 * 1024
+#: What a file makes of unpacking and parsing that is damaged, none of ours, or nested too deep.
+_BROKEN = (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,17 @@ def folder() -> Path:
 def write(
     key: bytes, table: str, numbers: tuple[int, int], rows: Sequence[Mapping[str, Any]]
 ) -> Path:
-    """Write rows under the first and last of their numbers; returns the file."""
+    """Write rows under the first and last of their numbers; returns the file.
+
+    Raises InvalidInput for more than `read` takes: the rows stay where they are.
+    """
     first, last = numbers
     header = {"format": FORMAT, "table": table, "first": first, "last": last, "rows": len(rows)}
     body = "".join(f"{_line(each)}\n" for each in (header, *rows)).encode()
     signature = _signature(key, body)
     text = body + f"{_line({'signature': signature})}\n".encode()
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(f"{table} {first} to {last} are {_too_large()}")
     path = folder() / f"{table}-{first:012}-{last:012}-{signature[:8]}.jsonl.gz"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A name of its own: another process may write the same rows now.
@@ -75,14 +86,19 @@ def _on_the_disk(directory: Path) -> None:
 def read(key: bytes, path: Path) -> Archive:
     """Raises InvalidInput when the file cannot be read, or its signature is not this portal's."""
     try:
-        text = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            text = file.read(MAX_TEXT + 1)
+        if len(text) > MAX_TEXT:
+            raise InvalidInput(
+                f"{path} cannot be read as an archive: unpacked it is {_too_large()}"
+            )
         lines = io.BytesIO(text).readlines()
         header, last = json.loads(lines[0]), json.loads(lines[-1])
         rows = tuple(json.loads(line) for line in lines[1:-1])
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
         signature = str(last["signature"])
-    except (OSError, EOFError, ValueError, LookupError, TypeError) as exc:
+    except _BROKEN as exc:
         raise InvalidInput(
             f"{path} cannot be read as an archive ({type(exc).__name__}): it is damaged, cut off "
             "or something else."
@@ -93,6 +109,10 @@ def read(key: bytes, path: Path) -> Archive:
             "another portal."
         )
     return Archive(str(header["table"]), int(header["first"]), int(header["last"]), rows)
+
+
+def _too_large() -> str:
+    return f"larger than {MAX_TEXT:,} bytes."
 
 
 def _line(value: Mapping[str, Any]) -> str:

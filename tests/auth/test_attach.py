@@ -1,13 +1,18 @@
 """Attaching to a Streamlit session: one's own goes on, another's in the handshake is dropped."""
 
 import asyncio
+from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
+from streamlit.runtime import Runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from auth import attach
+from auth import attach, uploads
 from auth.headers import SecurityHeaders
 from backend.accounts import sessions
 from backend.core.database import Database
@@ -95,3 +100,32 @@ class TestUploads:
 
     def test_a_person_who_has_signed_in_since_does(self, database: Database, cookie: str) -> None:
         assert self.upload(portal_browser="nonce", portal_session=cookie) == (200, "taken")
+
+    def test_a_person_keeps_few_files_in_all_their_tabs(
+        self, cookie: str, account_id: int, kept: MemoryUploadedFileManager
+    ) -> None:
+        attach.remember("tab", account_id=account_id, browser="nonce")
+        for number in range(uploads.MOST):
+            session_id = ("tab", SESSION)[number % 2]
+            kept.add_file(session_id, UploadedFileRec(str(number), "a.csv", "text/csv", b"x"))
+        assert self.upload(portal_session=cookie) == (429, uploads.SENTENCE)
+        kept.add_file("of another", UploadedFileRec("1", "a.csv", "text/csv", b"x"))
+        kept.remove_file("tab", "0")
+        assert self.upload(portal_session=cookie) == (200, "taken")
+
+    def test_files_on_their_way_count(self, cookie: str, kept: MemoryUploadedFileManager) -> None:
+        with ExitStack() as stack:
+            for _ in range(uploads.MOST):
+                assert stack.enter_context(uploads.place(SESSION))
+            assert self.upload(portal_session=cookie) == (429, uploads.SENTENCE)
+        assert self.upload(portal_session=cookie) == (200, "taken")
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
+    """Streamlit's store of files, of a server that runs."""
+    manager = MemoryUploadedFileManager(attach.UPLOADS)
+    monkeypatch.setattr(Runtime, "exists", lambda: True)
+    runtime = SimpleNamespace(uploaded_file_mgr=manager)
+    monkeypatch.setattr(Runtime, "instance", lambda: runtime)
+    return manager

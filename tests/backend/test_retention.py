@@ -245,6 +245,32 @@ class TestArchives:
         path.write_bytes(path.read_bytes()[:-20])
         _refused(database, path, "cannot be read as an archive")
 
+    @pytest.mark.parametrize(
+        ("content", "guard"),
+        [
+            (gzip.compress(b"x")[:10] + b"\xff" * 20, r"as an archive \(error\)"),
+            (gzip.compress(b"[" * 100_000), r"as an archive \(RecursionError\)"),
+            (gzip.compress(b" " * 200_000), "unpacked it is larger than 100,000 bytes"),
+        ],
+        ids=["damaged inside", "nested", "a bomb"],
+    )
+    def test_a_file_that_is_none_is_one_sentence(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, content: bytes, guard: str
+    ) -> None:
+        monkeypatch.setattr(archive, "MAX_TEXT", 100_000)
+        path = _one_archive(database)
+        path.write_bytes(content)
+        _refused(database, path, guard)
+
+    def test_rows_that_could_not_be_read_again_are_not_written(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(archive, "MAX_TEXT", 1_000)
+        with pytest.raises(InvalidInput, match="audit_events 1 to 4 are larger than 1,000 bytes"):
+            _one_archive(database)
+        with database.read() as session:
+            assert session.scalar(select(func.count()).select_from(AuditEvent)) == 5
+
     def test_a_file_of_another_table_is_refused(self, database: Database) -> None:
         _one_archive(database)
         with database.read() as session:
