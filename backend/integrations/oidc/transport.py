@@ -19,7 +19,7 @@ class AnswerTooLarge(Exception):
     """More bytes than any provider says."""
 
 
-# mypy: the library has no types, so its classes are Any
+# The library has no types: for mypy its classes are Any
 class _Client(AsyncOAuth2Client):  # type: ignore[misc, unused-ignore]
     """Reads no more of an answer than MAX_ANSWER."""
 
