@@ -9,6 +9,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
+from backend.accounts.names import mixes_alphabets
 from backend.accounts.providers import Provider
 from backend.core import clock
 from backend.core.access import Role
@@ -23,11 +24,13 @@ Claims = Mapping[str, Any]
 
 
 def name_of(provider: Provider, claims: Claims) -> str:
-    """The first usable claim of name_claims, else the subject. Unverified addresses are none."""
+    """The first usable claim of name_claims, else the subject. Unverified addresses are none, nor
+    are names that look like somebody else's."""
     unverified = "" if _vouched(provider, claims) else _text(claims.get("email")).casefold()
     for claim in provider.name_claims:
         value = _text(_find(claims, claim))
-        if value and value.isprintable() and value.casefold() != unverified:
+        alike = mixes_alphabets(unicodedata.normalize("NFKC", value))
+        if value and value.isprintable() and not alike and value.casefold() != unverified:
             return value[:140]
     return _text(claims.get("sub"))[:140]
 
@@ -73,7 +76,7 @@ def grants(provider: Provider, claims: Claims) -> list[Grant]:
 
 
 def groups_of(provider: Provider, claims: Claims) -> set[str]:
-    """Groups as they are compared: NFC, folded, without a leading slash."""
+    """Groups as they are compared: NFC, lower case, without a leading slash."""
     value = _find(claims, provider.groups_claim)
     if value is None:
         return set()
@@ -194,7 +197,9 @@ def _find(claims: Claims, path: str) -> object:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip().casefold()
+    """In lower case. `casefold` makes ſ an s and ß ss: a group or an address that somebody chose so
+    would be another one's."""
+    return unicodedata.normalize("NFC", text).strip().lower()
 
 
 def _text(value: object) -> str:

@@ -86,7 +86,8 @@ def follow(session: WriteSession, row: Account, *, role: Role | None, name: str)
     before = (row.role, row.name)
     if role is not None:
         row.role = role.value
-    if not row.name_pinned and not _is_namesake(row.name, name):
+    # as accounts are named: in another spelling it would be a new name each time
+    if not row.name_pinned and not _is_namesake(row.name, checked_name(name)):
         row.name = _free_name(session, name)
         row.name_key = name_key(row.name)
     if before != (row.role, row.name):

@@ -82,6 +82,8 @@ class Provider(BaseModel):
                 jmespath.compile(value)
         except JMESPathError as exc:
             raise ValueError(f"is no JMESPath: {exc}") from exc
+        except RecursionError as exc:
+            raise ValueError("is nested too deeply") from exc
         return value
 
     @property

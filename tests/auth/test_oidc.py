@@ -26,7 +26,7 @@ AUTH: dict[str, Any] = {
 }
 MAPPING: dict[str, Any] = {
     "roles": {
-        "admin": ["Root@example.org", "group:platform-admins"],
+        "admin": ["Root@example.org", "sales@example.org", "group:platform-admins"],
         "operator": ["group:operators"],
         "viewer": ["group:everyone"],
     }
@@ -57,6 +57,9 @@ class TestRoleFor:
             ({"groups": ["strangers"]}, None),
             ({"groups": None}, None),
             ({"groups": ["/Everyone", "/platform-admins"]}, Role.ADMIN),
+            ({"groups": ["platform-admin\u017f"]}, None),
+            ({"groups": ["ｐlatform-admins"]}, None),
+            ({"email": "\u017fales@example.org", "email_verified": True}, None),
             ({"groups": ["root@example.org"]}, None),
             ({"email": "group:platform-admins", "email_verified": False}, None),
             ({}, None),

@@ -1,6 +1,7 @@
 """The seam between the client and its sources: options in, mapped people out."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +14,11 @@ from backend.core.errors import InvalidInput
 from backend.integrations.directory.errors import MappingFailed, PartialAnswer
 
 PAGE_SIZE = 500
+#: A mapping of thirty fields, each made of three, writes a person's values a hundred times.
+MOST_COPIES = 10_000
+_SIDE_BY_SIDE = frozenset(
+    {"multi_select_list", "multi_select_dict", "or_expression", "and_expression", "comparator"}
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ def variables_of(text: str) -> dict[str, Any]:
         found = json.loads(text or "{}")
     except ValueError as exc:
         raise InvalidInput(f"The query's variables are not JSON: {exc}.") from exc
+    except RecursionError as exc:
+        raise InvalidInput("The query's variables are nested too deeply.") from exc
     if not isinstance(found, dict):
         raise InvalidInput('The query\'s variables must be a JSON object, like {"active": true}.')
     return found
@@ -81,8 +89,15 @@ class Mapper:
         self._text = expression
         try:
             self._compiled = jmespath.compile(expression)
+            copies = _copies(self._compiled.parsed)
         except JMESPathError as exc:
             raise InvalidInput(f"The mapping is no JMESPath expression: {_short(exc)}.") from exc
+        except RecursionError as exc:
+            raise InvalidInput("The mapping is nested too deeply.") from exc
+        if copies > MOST_COPIES:
+            raise InvalidInput(
+                f"The mapping would write a value {MOST_COPIES:,} times or more. Shorten it."
+            )
 
     def people(self, document: object) -> list[object]:
         """Raises MappingFailed unless a list comes out."""
@@ -90,6 +105,8 @@ class Mapper:
             found = self._compiled.search(without_gaps(document))
         except JMESPathError as exc:
             raise MappingFailed(f"the mapping does not fit the answer ({_short(exc)})") from exc
+        except RecursionError as exc:
+            raise MappingFailed("the mapping is nested too deeply") from exc
         if not isinstance(found, list):
             raise MappingFailed(f"the mapping {self._text[:120]} finds no list in the answer")
         return found
@@ -99,6 +116,18 @@ class Mapper:
         anybody out. None where it begins with none (`map(&…, people)`)."""
         found = _first_list(self._compiled.parsed, document)
         return len(found) if isinstance(found, list) else None
+
+
+def _copies(node: Any) -> int:
+    """How often an expression may repeat what it is given: `[@, @][] | [@, @][] | …` doubles it at
+    each step, and with thirty steps fills any memory. Its text in a text (to_string) doubles the
+    backslashes."""
+    children = [_copies(child) for child in node["children"] if isinstance(child, dict)]
+    kind = node["type"]
+    if kind == "function_expression":  # map() repeats for each of what it goes through
+        twice = 2 if node["value"] == "to_string" else 1
+        return twice * max(1, sum(children), math.prod(children))
+    return max(1, sum(children)) if kind in _SIDE_BY_SIDE else math.prod(children)
 
 
 def _first_list(node: Any, value: object) -> object:

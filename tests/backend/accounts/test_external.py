@@ -97,3 +97,15 @@ class TestSignIn:
         first = enter(database, said())
         other = Identity("https://other.example.org", "s-1", "b@x.org")
         assert enter(database, other).id != first.id
+
+    def test_a_name_that_nobody_can_tell_from_a_local_one_gets_a_number(
+        self, database: Database, add_account: AddAccount
+    ) -> None:
+        add_account("ann", Role.ADMIN)
+        assert enter(database, said(name="ann\ufe0f")).name == "ann (2)"
+        assert enter(database, said("s-2", name="a\u034fnn")).name == "ann (3)"
+
+    @pytest.mark.parametrize("name", ["\uff21nn", "Ann\ufe0f", "A\u030ake"])
+    def test_a_name_in_another_spelling_stays_as_it_is(self, database: Database, name: str) -> None:
+        first = enter(database, said(name=name)).name
+        assert {enter(database, said(name=name)).name for _ in range(3)} == {first}

@@ -114,6 +114,12 @@ class TestRoles:
         assert not found.problems
 
 
+def test_a_name_that_looks_like_another_ones_is_not_the_accounts() -> None:
+    (found,) = providers.parse({"auth": SECTION}).providers
+    claims = {"sub": "s-1", "preferred_username": "\u0430dmin", "name": "Ann"}
+    assert meaning.name_of(found, claims) == "Ann"
+
+
 class TestAllowed:
     @pytest.mark.parametrize(
         ("email", "verified", "let_in"),

@@ -98,7 +98,7 @@ class TestCreate:
         assert sign_in.authenticate(database, name="ann", password=NEW, address="").id == view.id
         assert "accounts:account:create" in actions_in_log(database)
 
-    @pytest.mark.parametrize("name", ["ann", "ANN", " Ann ", "Ａnn"])
+    @pytest.mark.parametrize("name", ["ann", "ANN", " Ann ", "Ａnn", "An\ufe0fn", "\u034fann"])
     def test_refuses_a_name_that_is_taken_in_any_case(
         self, database: Database, add_account: AddAccount, name: str
     ) -> None:
@@ -112,6 +112,16 @@ class TestCreate:
     def test_refuses_names_that_could_forge_a_line(self, database: Database, name: str) -> None:
         with pytest.raises(InvalidInput):
             change(database, service.create, SYSTEM, name=name, role="viewer", password=NEW)
+
+    @pytest.mark.parametrize("name", ["\u0430dmin", "team of \u03bfps", "\u0410nn (2)"])
+    def test_refuses_a_word_of_two_alphabets(self, database: Database, name: str) -> None:
+        with pytest.raises(InvalidInput, match="mixes letters of two alphabets"):
+            change(database, service.create, SYSTEM, name=name, role="viewer", password=NEW)
+
+    @pytest.mark.parametrize("name", ["Иван (Ivan)", "\u03a9 team", "Ann Ødegård", "李雷 Li"])
+    def test_takes_names_of_any_one_alphabet(self, database: Database, name: str) -> None:
+        made = change(database, service.create, SYSTEM, name=name, role="viewer", password=NEW)
+        assert made.name == name
 
     def test_refuses_an_unknown_role_naming_the_known_ones(self, database: Database) -> None:
         with pytest.raises(InvalidInput, match="viewer, steward, operator, admin"):

@@ -211,7 +211,12 @@ class TestAsTyped:
             ({"query": "{ users {"}, "not GraphQL"),
             ({"query": "mutation { x }"}, "no mutation"),
             ({"mapping": "users[].{"}, "no JMESPath"),
+            ({"mapping": "(" * 4_000}, "mapping is nested too deeply"),
+            ({"mapping": "@" + " | [@,@][]" * 20}, "write a value 10,000 times"),
+            ({"mapping": "map(&[@,@][], " * 20 + "@" + ")" * 20}, "write a value 10,000 times"),
+            ({"mapping": "to_string([" * 20 + "@" + "])" * 20}, "write a value 10,000 times"),
             ({"variables": "[1]"}, "JSON object"),
+            ({"variables": "[" * 4_000}, "variables are nested too deeply"),
             ({"paging": "relay"}, r"\$after"),
         ],
     )
