@@ -7,7 +7,7 @@ from backend.core.access import Role
 from backend.core.errors import InvalidInput
 
 MAX_NAME = 150
-#: Drawn as nothing, though Python calls them printable (Unicode's Default_Ignorable, and the Braille
+#: Drawn as nothing, though Python calls them printable (Default_Ignorable of Unicode, the Braille
 #: cell without dots): with one of them a name looks like another one's.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
