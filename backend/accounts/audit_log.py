@@ -16,7 +16,7 @@ from backend.core import access, audit, audit_archive, audit_digest, clock, csv_
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput, NotFound
+from backend.core.errors import InvalidInput, NotFound, NotPermitted
 
 MAX_PAGE = 500
 MAX_EXPORT = 50_000
@@ -64,14 +64,25 @@ def list_events(
 
     A search for what few events have may give a short or empty page with a `next_cursor`.
     """
-    access.require(actor, Permission.AUDIT_READ)
+    _require(actor, Permission.AUDIT_READ)
     found = _page(session, filters, before, max(1, min(limit, MAX_PAGE)))
     return AuditPage(items=[_row(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
+def _require(actor: Actor, permission: Permission) -> None:
+    """As `access.require`, and nobody who is limited to some environments: an event names none, so
+    that it cannot be told which are theirs."""
+    access.require(actor, permission)
+    if access.reach() is not None:
+        raise NotPermitted(
+            "The audit log is of all environments, and this API token is limited to some. Ask an "
+            "admin for one that reaches all."
+        )
+
+
 def get(session: ReadSession, actor: Actor, *, number: int) -> AuditRow:
     """One event; raises NotFound."""
-    access.require(actor, Permission.AUDIT_READ)
+    _require(actor, Permission.AUDIT_READ)
     row = session.scalars(select(AuditEvent).where(AuditEvent.number == number)).one_or_none()
     if row is None:
         raise NotFound(f"There is no event {number} in the audit log.")
@@ -134,7 +145,7 @@ def accept(session: WriteSession, actor: Actor) -> None:
 
 def export_csv(session: WriteSession, actor: Actor, *, filters: AuditFilter) -> Export:
     """The newest matching rows, at most 50,000, as CSV. The export itself is audited."""
-    access.require(actor, Permission.AUDIT_EXPORT)
+    _require(actor, Permission.AUDIT_EXPORT)
     found = list(_newest(session, filters, MAX_EXPORT + 1))
     rows = [_row(row) for row in found[:MAX_EXPORT]]
     text = csv_export.write(

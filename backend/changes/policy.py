@@ -21,6 +21,7 @@ def list_policies(
     """Every action with its rule in this environment. Raises NotFound."""
     access.require(actor, Permission.CHANGES_READ)
     number = repository.environment_id(session, environment)
+    access.require_environment(number, environment)
     stored = {row.action: row for row in repository.policies(session, number)}
     return tuple(
         _view(environment, action, stored.get(action.name))

@@ -45,6 +45,11 @@ def names(session: ReadSession) -> dict[int, str]:
     return {row.id: row.name for row in repository.list_environments(session)}
 
 
+def reached(session: ReadSession) -> dict[int, str]:
+    """Of `names`, those that the request's API token reaches."""
+    return {number: name for number, name in names(session).items() if access.in_reach(number)}
+
+
 def find(
     session: ReadSession, *, kind: str, environment: str | None = None
 ) -> ConnectionConfig | None:

@@ -11,7 +11,7 @@ from backend.core.words import COMMAND
 
 #: The newest migration. Kept here so that a process on a current database starts without
 #: importing Alembic; tests/architecture checks it against the migrations themselves.
-SCHEMA_REVISION = "0032_pairs_of_filters"
+SCHEMA_REVISION = "0033_provider_logouts"
 
 
 class NoState(PortalError):

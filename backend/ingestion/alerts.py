@@ -23,7 +23,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         return []
     now = clock.now()
     since, sending = now - _RECENT, now - timedelta(seconds=SENDING_SECONDS)
-    known = resolve.names(session)
+    known = resolve.reached(session)
     found: list[Alert] = []
     for row in repository.last_in(
         session, ("failed", "unknown"), since=since, sending_since=sending, limit=_MOST

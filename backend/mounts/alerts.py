@@ -16,7 +16,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     if not actor.may(Permission.MOUNTS_READ):
         return []
     items: list[Alert] = []
-    known = resolve.names(session)
+    known = resolve.reached(session)
     for watch in repository.list_watches(session):
         # What was found outlives its environment until the next scan.
         if watch.environment_id == 0 or watch.environment_id in known:

@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true
 
+from backend.core import access
 from backend.core.access import Permission
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import NotFound
@@ -108,12 +109,12 @@ def due(session: WriteSession, channel_id: int, limit: int) -> list[tuple[Delive
 def deliveries(
     session: ReadSession, *, owner_id: int, before: int | None, limit: int
 ) -> list[tuple[Delivery, Event, str]]:
-    """Newest first, with the channel's name."""
+    """Newest first, with the channel's name; of what the request's API token reaches."""
     query = (
         select(Delivery, Event, Channel.name)
         .join(Event, Event.id == Delivery.event_id)
         .join(Channel, Channel.id == Delivery.channel_id)
-        .where(Channel.owner_id == owner_id)
+        .where(Channel.owner_id == owner_id, _reached())
         .order_by(Delivery.id.desc())
         .limit(limit)
     )
@@ -125,12 +126,19 @@ def deliveries(
 def events_for(
     account_id: int, permissions: Collection[Permission], columns: Any = Event
 ) -> Select[Any]:
-    """What a person may be told: theirs, or nobody's and of their role's permissions."""
+    """What a person may be told: theirs, or nobody's and of their role's permissions; by an API
+    token that is limited to some environments of those, and of what has none."""
     return select(columns).where(
         Event.permission.in_([each.value for each in permissions]),
         or_(Event.concerns_id.is_(None), Event.concerns_id == account_id),
         or_(Event.excludes_id.is_(None), Event.excludes_id != account_id),
+        _reached(),
     )
+
+
+def _reached() -> ColumnElement[bool]:
+    reach = access.reach()
+    return true() if reach is None else Event.environment_id.in_([0, *sorted(reach)])
 
 
 def lasting(query: Select[Any], silent: Sequence[str]) -> Select[Any]:

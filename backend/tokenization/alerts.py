@@ -25,7 +25,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """
     if not actor.may(Permission.TOKENIZATION_READ):
         return []
-    known = resolve.names(session)
+    known = resolve.reached(session)
     return [
         *_unknown(session, known),
         *_failed(session, known),

@@ -24,7 +24,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     """
     if not actor.may(Permission.USER_SYNC_READ):
         return []
-    known = resolve.names(session)
+    known = resolve.reached(session)
     numbers = {name: number for number, name in known.items()}
     waiting = [
         Alert(

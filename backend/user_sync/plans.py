@@ -173,7 +173,7 @@ def waiting(session: ReadSession, actor: Actor) -> tuple[Waiting, ...]:
     """
     access.require(actor, Permission.USER_SYNC_READ)
     found = []
-    known = resolve.names(session)
+    known = resolve.reached(session)
     for plan in repository.newest_ready(session):
         if plan.environment_id not in known:
             continue

@@ -7,17 +7,31 @@ from typing import Any
 
 import pytest
 
+from backend.accounts import audit_log
+from backend.accounts.audit_log import AuditFilter
+from backend.changes import policy
 from backend.connections import environments
 from backend.core import access, clock
-from backend.core.access import SYSTEM, Actor, Role
+from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
 from backend.core.errors import NotPermitted
+from backend.core.events import Event
 from backend.ingestion import repository as ingestion
 from backend.ingestion import service as ingestion_service
 from backend.ingestion.schemas import RunFilter
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
-from backend.models import IngestionRun, SyncPlan, SyncRun, TokenizationRun
+from backend.models import (
+    IngestionRun,
+    NotificationChannel,
+    NotificationDelivery,
+    SyncPlan,
+    SyncRun,
+    TokenizationRun,
+    TokenizationTag,
+)
+from backend.notifications import inbox
+from backend.tokenization import alerts as tokenization_alerts
 from backend.tokenization import repository as tokenization
 from backend.tokenization.schemas import RunFilters
 from backend.user_sync import plans, reverting, runs
@@ -124,3 +138,81 @@ def test_a_job_of_somebody_else_is_not_cancelled(database: Database, limited: Re
             limited(lambda: jobs.cancel(session, narrow, job_id=theirs))
         assert limited(lambda: jobs.cancel(session, narrow, job_id=own)).state == "cancelled"
         assert jobs.cancel(session, narrow, job_id=theirs).state == "cancelled"
+
+
+def test_policies_of_elsewhere_are_not_shown(
+    database: Database, numbers: dict[str, int], limited: Reached
+) -> None:
+    def shown(name: str) -> int:
+        with database.read() as session:
+            return len(policy.list_policies(session, SYSTEM, environment=name))
+
+    assert limited(lambda: shown("Staging")) == shown("Production")
+    with pytest.raises(NotPermitted, match="limited to other environments than Production"):
+        limited(lambda: shown("Production"))
+
+
+def test_the_audit_log_names_no_environment_and_is_refused(
+    database: Database, numbers: dict[str, int], limited: Reached
+) -> None:
+    with database.write() as session:
+        asked: list[Callable[[], Any]] = [
+            lambda: audit_log.list_events(session, SYSTEM, filters=AuditFilter()),
+            lambda: audit_log.get(session, SYSTEM, number=1),
+            lambda: audit_log.export_csv(session, SYSTEM, filters=AuditFilter()),
+        ]
+        for ask in asked:
+            assert ask()
+            with pytest.raises(NotPermitted, match="The audit log is of all environments"):
+                limited(ask)
+
+
+def test_alerts_and_messages_are_of_what_is_reached(
+    database: Database, numbers: dict[str, int], limited: Reached
+) -> None:
+    with database.write() as session:
+        session.add(row(NotificationChannel, name="pager", owner_id=0, environment_id=None))
+        session.flush()
+        for number in (0, *numbers.values()):
+            known = {
+                "environment_id": number,
+                "source_table": f"t{number}",
+                "dataset": f"d{number}",
+            }
+            session.add(row(TokenizationTag, **known, note="x", run_id=None))
+            event = row(Event, **known_event(number))
+            session.add(event)
+            session.flush()
+            told = {"event_id": event.id, "channel_id": 1, "state": "sent"}
+            session.add(row(NotificationDelivery, **told))
+    staging = numbers["Staging"]
+
+    def alerted() -> set[str]:
+        with database.read() as session:
+            found = tokenization_alerts.alerts(session, SYSTEM)
+        return {value for each in found for _, value in each.query}
+
+    def told_of() -> list[str]:
+        with database.read() as session:
+            return [each.subject for each in inbox.inbox(session, SYSTEM).items]
+
+    def sent() -> int:
+        with database.read() as session:
+            return len(inbox.deliveries(session, SYSTEM).items)
+
+    assert alerted() == {f"d{number}" for number in numbers.values()}
+    assert limited(alerted) == {f"d{staging}"}
+    assert (len(told_of()), sent()) == (3, 3)
+    assert limited(told_of) == [f"event of {staging}", "event of 0"]
+    assert limited(sent) == 2
+
+
+def known_event(number: int) -> dict[str, Any]:
+    return {
+        "environment_id": number,
+        "subject": f"event of {number}",
+        "kind": "ingestion.failed",
+        "permission": Permission.INGESTION_READ.value,
+        "phase": "once",
+        "severity": "warning",
+    }

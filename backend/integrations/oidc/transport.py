@@ -19,8 +19,7 @@ class AnswerTooLarge(Exception):
     """More bytes than any provider says."""
 
 
-# The library has no types: for mypy its classes are Any
-class _Client(AsyncOAuth2Client):  # type: ignore[misc, unused-ignore]
+class _Client(AsyncOAuth2Client):  # type: ignore[misc, unused-ignore]  # no types there
     """Reads no more of an answer than MAX_ANSWER."""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -49,7 +48,7 @@ async def _read(response: httpx2.Response) -> bytes:
     return bytes(content)
 
 
-class ProviderApp(StarletteOAuth2App):  # type: ignore[misc, unused-ignore]
+class ProviderApp(StarletteOAuth2App):  # type: ignore[misc, unused-ignore]  # no types there
     """One provider; its discovery document and keys are kept while the process lives."""
 
     client_cls = _Client
