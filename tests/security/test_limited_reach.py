@@ -174,11 +174,7 @@ def test_alerts_and_messages_are_of_what_is_reached(
         session.add(row(NotificationChannel, name="pager", owner_id=0, environment_id=None))
         session.flush()
         for number in (0, *numbers.values()):
-            known = {
-                "environment_id": number,
-                "source_table": f"t{number}",
-                "dataset": f"d{number}",
-            }
+            known = {"environment_id": number, "dataset": f"d{number}"}
             session.add(row(TokenizationTag, **known, note="x", run_id=None))
             event = row(Event, **known_event(number))
             session.add(event)
