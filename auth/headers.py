@@ -23,6 +23,10 @@ from backend.core.settings import get_settings
 #: Streamlit's own surfaces that tell strangers about the process; the portal uses neither.
 CLOSED_PATHS = ("/_stcore/metrics", "/_stcore/agent")
 
+#: No cache keeps them, neither the browser's nor a proxy's. /media/: exports, of which Streamlit
+#: says nothing.
+_NOT_KEPT = ("/api/", "/auth/", "/trigger", "/mcp", "/metrics", "/media/")
+
 
 class SecurityHeaders:
     """Pure ASGI middleware; of websockets only those of the portal's own pages pass."""
@@ -75,7 +79,7 @@ def _add(headers: MutableHeaders, scope: Scope) -> None:
     https = scope["scheme"] == "https" or get_settings().secure_cookies
     if https:
         headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
-    if path.startswith(("/api/", "/auth/", "/trigger")):
+    if path.startswith(_NOT_KEPT):
         headers.setdefault("cache-control", "no-store")
     if _is_page_visit(scope) and not _has_nonce(scope):
         nonce = secrets.token_urlsafe(24)

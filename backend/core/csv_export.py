@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,9 @@ from backend.core import clock
 
 #: A cell that starts with one of these is a formula to Excel, LibreOffice and Google Sheets.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: Where commas are decimal, a spreadsheet separates by semicolon, and a quote behind a comma is none
+#: to it: what stands behind a semicolon or a line's end is a cell of its own there.
+_INSIDE = re.compile(r"([;\t\r\n] *)(?=[=+\-@＝＋－＠])")
 
 
 def write(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -33,5 +37,5 @@ def cell(value: Any) -> str | int | float:
     if isinstance(value, int | float):
         return value
     text = str(clock.iso(value) if isinstance(value, datetime) else value)
-    text = text.replace("\0", "")
+    text = _INSIDE.sub(r"\1'", text.replace("\0", ""))
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text

@@ -6,9 +6,11 @@ import re
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from auth import inline, ticket_form
-from auth.headers import page_policy
+from auth.headers import SecurityHeaders, page_policy
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
@@ -41,6 +43,12 @@ class TestSecurityHeaders:
         answer = httpx.get(site + path)
         assert answer.status_code == 404
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/media/1.csv", "/mcp", "/metrics", "/trigger", "/api/runs"])
+def test_what_holds_the_portals_data_is_in_no_cache(path: str) -> None:
+    client = TestClient(SecurityHeaders(PlainTextResponse("a,b")))
+    assert client.get(path).headers["cache-control"] == "no-store"
 
 
 class TestPagePolicy:
