@@ -11,8 +11,8 @@ from backend.core import clock
 
 #: A cell that starts with one of these is a formula to Excel, LibreOffice and Google Sheets.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-#: Where commas are decimal, a spreadsheet separates by semicolon, and a quote behind a comma is none
-#: to it: what stands behind a semicolon or a line's end is a cell of its own there.
+#: Where commas are decimal, spreadsheets separate by semicolon, and a quote behind a comma is none:
+#: what stands behind a semicolon or a line's end is a cell of its own there.
 _INSIDE = re.compile(r"([;\t\r\n] *)(?=[=+\-@＝＋－＠])")
 
 
