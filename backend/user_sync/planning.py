@@ -36,7 +36,8 @@ from backend.user_sync.validation import storable
 
 log = get_logger(__name__)
 
-PAGES_AHEAD = 8
+#: Users listed before they are compared, such as while the directory is still answering.
+USERS_AHEAD = 50_000
 MOST_OBSERVED = 10_000
 
 
@@ -141,7 +142,11 @@ def _fill(
         started = time.monotonic()
         for page in listing.pages():
             tally.listed += len(page.users) + page.unreadable
-            store.add(matcher.feed(page.users), tally)
+            # What is stored together is matched together: the gap that other writers are left
+            # between two transactions is spent on matching, not slept through.
+            for start in range(0, len(page.users), row_repository.STORED_TOGETHER):
+                some = page.users[start : start + row_repository.STORED_TOGETHER]
+                store.add(matcher.feed(some), tally)
             speed = tally.listed / max(0.001, time.monotonic() - started)
             note = f"Comparing users, {speed:,.0f} a second."
             control.progress(tally.listed, page.total, note=note)
@@ -269,7 +274,7 @@ class Listing:
     def __init__(self, gateway: OpenMetadataGateway, page_size: int) -> None:
         self._gateway = gateway
         self._page_size = page_size
-        self._queue: queue.Queue[object] = queue.Queue(PAGES_AHEAD)
+        self._queue: queue.Queue[object] = queue.Queue(max(2, USERS_AHEAD // page_size))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fetch, name="user-listing", daemon=True)
 
