@@ -94,9 +94,7 @@ def compared(
     if name:
         row.new_name = name
         row.sets_name = name != user.display_name
-        if decided.some and (
-            words := decided.left(user, "displayName", user.display_name, name)
-        ):
+        if decided.some and (words := decided.left(user, "displayName", user.display_name, name)):
             row.sets_name = False
             left.append(words)
     remarks: list[str] = []
