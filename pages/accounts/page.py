@@ -56,7 +56,7 @@ def account_details(account_id: int, actor: Actor, own_session_id: int) -> None:
         identity_panel.show(view, own_id=actor.id)
     with st.expander(f"What the role {view.role.value} may do"):
         role_table.draw_one(view.role, key="accounts.role")
-    st.subheader("Live sessions", anchor=False)
+    st.header("Live sessions", anchor=False)
     session_list.show(
         calls.read(sessions.list_live, account_id=account_id),
         own_session_id=own_session_id,

@@ -31,7 +31,7 @@ def draw(change_id: int) -> None:
     """The request with its history and the buttons that this person may press."""
     view = calls.read(service.get, change_id=change_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"#{view.id} · {view.label}", anchor=False, width="content")
+        st.header(f"#{view.id} · {view.label}", anchor=False, width="content")
         status.badge(view.status)
         if view.is_open and view.status == "waiting":
             times.caption("expires", view.expires_at)

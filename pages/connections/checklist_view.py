@@ -26,7 +26,7 @@ def draw(environment: EnvironmentView, jobs: Sequence[JobSteps], *, admin: bool)
         return False
     first = len(lacking) == len(jobs)
     if first:
-        st.subheader(f"Set up {escape(environment.name)}", anchor=False)
+        st.header(f"Set up {escape(environment.name)}", anchor=False)
         st.markdown(
             ":green[:material/check_circle:] The environment is there. "
             + ("Press what one of the jobs needs, and fill in its form below." if admin else "")

@@ -23,7 +23,7 @@ def draw(
 ) -> None:
     """Everything about one connection, and where it leads once it works."""
     kind = kinds.KINDS[view.kind]
-    st.subheader(kind.label, anchor=False)
+    st.header(kind.label, anchor=False)
     st.caption(kind.purpose)
     if view.version:
         times.caption(f"Changed by {view.updated_by},", view.updated_at)

@@ -58,7 +58,7 @@ def draw(environment: str) -> None:
     found = calls.read(schedules.list_schedules, environment=environment or None)
     if not found:
         return
-    st.subheader("Schedules", anchor=False)
+    st.header("Schedules", anchor=False)
     tables.show(found, _row, key="ingestion.schedules", alt="What starts by itself, next one first")
 
 

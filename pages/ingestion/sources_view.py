@@ -28,7 +28,7 @@ def draw(actor: Actor, environment: str) -> None:
 
 def sources(actor: Actor, environment: str) -> None:
     """Sources that DataHub manages; running one is followed here."""
-    st.subheader("Sources that DataHub runs", anchor=False)
+    st.header("Sources that DataHub runs", anchor=False)
     page = calls.run(managed.list_sources, environment=environment or None)
     if page is None:
         return
@@ -70,7 +70,7 @@ def sources(actor: Actor, environment: str) -> None:
 
 def local_recipes(actor: Actor, environment: str) -> None:
     """Recipes of data/recipes, run by DataHub's own command."""
-    st.subheader("Recipes kept with the portal", anchor=False)
+    st.header("Recipes kept with the portal", anchor=False)
     found = calls.read(recipes.list_recipes)
     if not found:
         st.info("There is no recipe under data/recipes.")
@@ -160,7 +160,7 @@ def _what_runs(recipe: recipes.RecipeView, values: dict[str, str], environment: 
 
 def links(environment: str) -> None:
     """Put the "Run ingestion" link on DataHub's pages, or take it off."""
-    st.subheader("Links on DataHub's dataset pages", anchor=False)
+    st.header("Links on DataHub's dataset pages", anchor=False)
     st.markdown(
         "Puts a link “Run ingestion” on every dataset that has a target; it opens this page with "
         "the dataset filled in. Other links are never touched."

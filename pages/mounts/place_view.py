@@ -58,7 +58,7 @@ def _one(actor: Actor, wanted: Wanted, found: PlaceView) -> None:
             on_click=_back,
             args=(side,),
         )
-        st.subheader(escape(found.name), anchor=False, width="content")
+        st.header(escape(found.name), anchor=False, width="content")
         st.space("stretch")
         if side == "host" and found.name != EMPTY and actor.may(Permission.MOUNTS_WRITE):
             host_dialogs.buttons(found.name)

@@ -33,16 +33,16 @@ def live() -> None:
     synced = calls.read(user_sync.list_runs, limit=LAST)
     # present
     cards.work(items, started, ingestions.moments, to_approve, requests)
-    st.subheader("Alerts", anchor=False)
+    st.header("Alerts", anchor=False)
     red = any(item.failed for item in environments)
     red = red or cards.ended_badly(last.items, ingested.items, synced)
     alert_table.draw(actor, items, seen, all_well=not red)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("Running and last", anchor=False)
+        st.header("Running and last", anchor=False)
         cards.ran(last.items, ingested.items, synced, most=LAST)
     with right:
-        st.subheader("Health", anchor=False)
+        st.header("Health", anchor=False)
         cards.health(environments)
 
 

@@ -22,10 +22,10 @@ live = calls.read(sessions.list_live, account_id=actor.id)
 st.markdown(f"**{escape(actor.name)}**, role {actor.role.value}")
 with st.expander("What I may do"):
     role_table.draw_one(actor.role, key="profile.role")
-st.subheader("Sessions", anchor=False)
+st.header("Sessions", anchor=False)
 session_list.show(live, own_session_id=own_session_id, key="profile", with_names=False)
 # ask and act
-st.subheader("Password", anchor=False)
+st.header("Password", anchor=False)
 if session is not None and session.external:
     st.info("You sign in with the identity provider; your password is kept there.")
 elif session is not None:

@@ -17,7 +17,7 @@ _OFF = "second_factor.off.sure"
 
 def draw(session: SignedIn) -> None:
     """State, and what can be done about it."""
-    st.subheader("Second factor")
+    st.header("Second factor", anchor=False)
     if _CODES in st.session_state:
         _show_codes()
         return

@@ -54,7 +54,7 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
             found = _load(environment, dataset, named, {}, Method.IN_PLACE)
         if found is None:
             return
-        title.subheader(escape(str(found.table)), anchor=False)
+        title.header(escape(str(found.table)), anchor=False)
         place.caption(_cost(found))
         _warnings(found)
         wanted = _columns(found)

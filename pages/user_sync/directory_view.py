@@ -27,7 +27,7 @@ def draw(actor: Actor, environment: str) -> None:
 
 
 def _try(environment: str) -> None:
-    st.subheader("Directory", anchor=False)
+    st.header("Directory", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         tried = st.button("Try it", key="user_sync.try", icon=":material/play_arrow:")
         asked = st.button("Suggest queries", key="user_sync.presets", type="tertiary")
@@ -77,7 +77,7 @@ def _presets(presets: tuple[Preset, ...]) -> None:
 
 
 def _preflight(environment: str) -> None:
-    st.subheader("OpenMetadata", anchor=False)
+    st.header("OpenMetadata", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button("Preflight", key="user_sync.preflight", icon=":material/fact_check:")
         st.caption("What the token may see and change, without changing anything.")
@@ -121,7 +121,7 @@ def _upload(environment: str) -> None:
 
 
 def _domain_map(actor: Actor, environment: str) -> None:
-    st.subheader("Departments mapped to domains", anchor=False)
+    st.header("Departments mapped to domains", anchor=False)
     history = st.toggle("With ended ones", key="user_sync.map_history")
     found = calls.read(service.list_domain_map, environment=environment, history=history)
     if found:

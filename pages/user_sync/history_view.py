@@ -41,7 +41,7 @@ def draw(environment: str) -> None:
     runs = calls.read(service.list_runs, environment=environment, limit=SHOWN)
     plans = calls.read(service.list_plans, environment=environment, limit=SHOWN)
     _charts(plans, runs)
-    st.subheader("Runs", anchor=False)
+    st.header("Runs", anchor=False)
     if runs:
         st.caption("Choose a run to see what became of each user, to continue or to revert it.")
         chosen = tables.choose(
@@ -57,7 +57,7 @@ def draw(environment: str) -> None:
         _open("run", chosen)
     else:
         st.caption("Nothing was applied yet. A run begins when ticked rows of a plan are applied.")
-    st.subheader("Plans", anchor=False)
+    st.header("Plans", anchor=False)
     if plans:
         st.caption("Choose a plan to review it.")
         chosen = tables.choose(

@@ -162,7 +162,7 @@ def _seconds(column: Any, label: str, value: float, most: float, locked: bool) -
 
 
 def _ignores(actor: Actor, environment: str) -> None:
-    st.subheader("Ignored differences", anchor=False)
+    st.header("Ignored differences", anchor=False)
     kept = calls.read(service.list_ignores, environment=environment)
     if not kept:
         st.caption("None. A difference can be ignored from a plan.")

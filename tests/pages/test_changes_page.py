@@ -49,7 +49,7 @@ def test_an_approver_decides_from_the_link(
     app = open_page(PAGE, role="viewer", change=str(number))
     as_("bob")
     app.run()
-    assert any(f"#{number} · Write a line" in each.value for each in app.subheader)
+    assert any(f"#{number} · Write a line" in each.value for each in app.header)
     app.button(key="changes.probe").click().run()
     assert "would still do the same" in app.success[0].value
     app.button(key="changes.approve").click().run()

@@ -102,7 +102,7 @@ class TestKinds:
 class TestForm:
     def test_a_link_opens_the_kind_with_its_settings(self, open_page: OpenPage, prod: None) -> None:
         app = open_page(PAGE, environment="Prod", kind="postgres")
-        assert "PostgreSQL" in [item.value for item in app.subheader]
+        assert "PostgreSQL" in [item.value for item in app.header]
         assert app.text_input(key=key("host")).value == "db.example"
 
     def test_a_secret_is_never_sent_to_the_browser(self, open_page: OpenPage, prod: None) -> None:
@@ -212,14 +212,14 @@ class TestChecklist:
         self, open_page: OpenPage, prod: None, database: Database, probed: list[ConnectionConfig]
     ) -> None:
         app = open_page(PAGE)
-        assert "Set up Prod" in [item.value for item in app.subheader]
+        assert "Set up Prod" in [item.value for item in app.header]
         step = app.button(key="connections.checklist.Tokenization.postgres")
         assert "not tested yet" in step.label
         app.button(key="connections.checklist.Ingestion.aws").click().run()
         assert app.query_params["kind"] in ("aws", ["aws"])
         testing.run(database, SYSTEM, environment="Prod", kind="postgres")
         app = open_page(PAGE)
-        assert "Set up Prod" not in [item.value for item in app.subheader]
+        assert "Set up Prod" not in [item.value for item in app.header]
         assert "Set up further jobs" in [item.label for item in app.expander]
 
 

@@ -54,7 +54,7 @@ class TestHostsAndTargets:
         [row] = shown[shown["Host"] == "compute-03"].to_dict("records")
         assert row["Active mounts"] == len(there)
         app = page(PAGE, view="hosts", host="compute-03")
-        assert app.subheader[0].value == "compute-03"
+        assert app.header[0].value == "compute-03"
         assert f"{len(there)} active mounts" in _text(app)
         assert "The DMS server reads dms.compute-03; nothing waits in it." in _text(app)
         assert "duplicate: 2" in _text(app).replace("\\", "")

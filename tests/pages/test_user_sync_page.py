@@ -30,7 +30,7 @@ def work(world):
 
 
 def shown(app) -> str:
-    kinds = ("markdown", "caption", "info", "warning", "error", "success", "subheader")
+    kinds = ("markdown", "caption", "info", "warning", "error", "success", "header", "subheader")
     return "\n".join(str(e.value) for kind in kinds for e in getattr(app, kind))
 
 
