@@ -15,7 +15,7 @@ h1:focus {outline: none}
 a:focus-visible {outline: 2px solid; outline-offset: -2px}
 main, section {scroll-padding-bottom: 10rem}
 .stSidebar[data-collapsed="true"] {visibility: hidden}
-button[kind^="primary"] {color: light-dark(#ffffff, #0b1220)}
+button[kind^="primary"]:not([disabled]) {color: light-dark(#ffffff, #0b1220)}
 [class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {
   background: #c0392b; border-color: #c0392b; color: #ffffff}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}

@@ -78,6 +78,24 @@ class TestDrawer:
         expect(drawer.get_by_role("button", name="Enable").last).to_be_visible()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_button_that_cannot_be_pressed_yet_is_readable(
+    sandbox_portal: Portal, browser_page: Page, scheme: Literal["light", "dark"]
+) -> None:
+    """The primary one, too, whose colour is the portal's own while it can be pressed."""
+    page = browser_page
+    page.emulate_media(color_scheme=scheme)
+    plan = sandbox_portal.cli_json("users", "plan", "Sandbox")["plan_id"]
+    sandbox_portal.sign_in(page, path=f"/user-sync?plan={plan}")
+    colour = "button => getComputedStyle(button).color"
+    primary = page.get_by_role("button", name="Apply 0 ticked").last
+    other = page.get_by_role("button", name="Untick").last
+    expect(primary).to_be_disabled()
+    expect(other).to_be_disabled()
+    settle(page)
+    assert primary.evaluate(colour) == other.evaluate(colour)
+
+
 class TestPhone:
     @pytest.mark.parametrize("address", ["/audit", "/jobs", "/mounts"])
     def test_filters_wait_behind_their_switch(
