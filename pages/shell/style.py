@@ -8,7 +8,8 @@ from auth import inline
 #: has no stops. Primary buttons are readable in the dark theme. Where nothing hovers, a table's
 #: tools are always there, and get room above it. A phone folds the filters behind their switch
 #: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
-#: A row's card there is a button or has some; a thumb needs 44 pixels.
+#: A row's card there is a button or has some; a thumb needs 44 pixels, so what opens the menu has
+#: them and a box to tick is hit around it, too.
 #: Its strip has two lines from the start: where one works, then what leads elsewhere.
 STYLE = """<style>:root {
 h1:focus {outline: none}
@@ -29,6 +30,7 @@ button[kind^="primary"]:not([disabled]) {color: light-dark(#ffffff, #0b1220)}
 .st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
 .st-key-head [data-testid="stSkeleton"] {height: 0}
 [class*="st-key-unfold-"] {display: none}
+[class*="st-key-user_sync-tick"] label {padding: 0.6rem; margin: -0.6rem}
 [class*="st-key-card-"] button {
   height: auto; min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
   text-align: start;
@@ -37,6 +39,12 @@ button[kind^="primary"]:not([disabled]) {color: light-dark(#ffffff, #0b1220)}
 [class*="st-key-unfold-"] [data-testid="stSkeleton"] {height: 1.5rem}
 @media NARROW {
   .stMainBlockContainer {padding-top: 4.25rem}
+  [data-testid="stExpandSidebarButton"], [data-testid="stSidebarCollapseButton"] button {
+    width: 3.15rem; height: 3.15rem}
+  [data-testid="stSidebarNavLink"] {min-height: 2.8rem}
+  .stCheckbox label {padding-block: 1rem; margin-block: -1rem}
+  [class*="st-key-user_sync-tick"] label {
+    flex: none; min-width: 3.2rem; padding: 1.1rem; margin: -1.1rem}
   [class*="st-key-unfold-"] {display: flex}
   [class*="st-key-fold-"]:not(:has([class*="st-key-unfold-"] input:checked))
     > :not([class*="st-key-unfold-"]) {display: none}

@@ -144,3 +144,20 @@ class TestPhone:
         settle(page)
         assert violations(page) == []
         page.context.close()
+
+    def test_what_is_small_is_hit_around_it(
+        self, sandbox_portal: Portal, browser: Browser, browser_page: Page
+    ) -> None:
+        plan = sandbox_portal.cli_json("users", "plan", "Sandbox")["plan_id"]
+        sandbox_portal.sign_in(browser_page)
+        page = new_page(browser, **PHONE, storage_state=browser_page.context.storage_state())
+        page.goto(f"{sandbox_portal.url}/user-sync?plan={plan}")
+        expect(page.get_by_role("button", name="Apply 0 ticked").last).to_be_disabled()
+        settle(page)
+        menu = place(page.get_by_test_id("stExpandSidebarButton"))
+        assert min(menu["width"], menu["height"]) >= THUMB
+        box = place(page.locator("[class*=st-key-user_sync-tick] label").first)
+        assert min(box["width"], box["height"]) >= THUMB
+        page.mouse.click(box["x"] + 2, box["y"] + box["height"] - 2)
+        expect(page.get_by_role("button", name="Apply 1 ticked").last).to_be_enabled()
+        page.context.close()
