@@ -47,7 +47,7 @@ def table(page: AuditPage, current: int | None) -> int | None:
         alt="Events of the audit log, newest first",
         states=("Outcome",),
         config={
-            "": st.column_config.ImageColumn("", width=40),
+            "Face": st.column_config.ImageColumn("Face", width=50),
             "What": st.column_config.TextColumn("What", width="large"),
         },
     )
@@ -57,7 +57,7 @@ def _row(row: AuditRow) -> dict[str, Any]:
     return {
         "No.": row.number,
         "When": row.at,
-        "": faces.of(row.actor_name, row.actor_kind),
+        "Face": faces.of(row.actor_name, row.actor_kind),
         "By": row.actor_name,
         "What": row.sentence,
         "Action": row.action,

@@ -108,7 +108,7 @@ def _words(line: Line, title: str, states: Collection[str], config: Config) -> l
         title = next(name for name in line if name not in states)
     chips = [status.markdown(word) for name in states if (word := line.get(name))]
     said = [
-        f":gray[{escape(name)}] {text}" if name else text
+        f":gray[{escape(name)}] {text}"
         for name, value in line.items()
         if name != title
         and name not in states
