@@ -6,6 +6,7 @@ import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def unpack(source: Path, folder: Path) -> Manifest:
     try:
         with zipfile.ZipFile(source) as zipped:
             manifest = _manifest(zipped)
+            _check_room(zipped, (DATABASE, *manifest.files), folder)
             for name in (DATABASE, *manifest.files):
                 with zipped.open(name) as member, (folder / name).open("xb") as target:
                     shutil.copyfileobj(member, target)
@@ -62,6 +64,15 @@ def unpack(source: Path, folder: Path) -> Manifest:
     except _BROKEN as exc:
         raise NotABackup(source, str(exc).strip("'") or type(exc).__name__) from exc
     return manifest
+
+
+def _check_room(zipped: zipfile.ZipFile, names: Sequence[str], folder: Path) -> None:
+    """Raise ValueError unless the files, which are never longer than the zip says, have room: a
+    small one can be made that fills any disk."""
+    needed = sum(zipped.getinfo(name).file_size for name in names)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(f"unpacked it has {needed:,} bytes, and {free:,} are free")
 
 
 def _manifest(zipped: zipfile.ZipFile) -> Manifest:

@@ -1,9 +1,11 @@
 """A damaged state file is called damaged, with its place and the way back."""
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -165,3 +167,17 @@ def test_a_manifest_of_any_size_is_not_read_whole(
     monkeypatch.setattr("sys.argv", ["backend", "restore", str(large)])
     assert main() == 1
     assert "larger than 100 kB" in capsys.readouterr().err
+
+
+def test_what_would_fill_the_disk_is_not_unpacked(
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bomb = _zip(tmp_path / "bomb.zip", json.dumps(GOOD))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4_000))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *_: pytest.fail("it was unpacked"))
+    monkeypatch.setattr("sys.argv", ["backend", "restore", str(bomb)])
+    assert main() == 1
+    assert "unpacked it has 5,000 bytes, and 4,000 are free" in capsys.readouterr().err
