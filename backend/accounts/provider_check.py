@@ -57,7 +57,7 @@ def explain(text: str, *, provider: str = "") -> TokenReport:
     signed = not text.startswith("{")
     try:
         claims = client.unverified(text) if signed else json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InvalidInput(
             "This is no token: paste an id token (three parts with dots) or its claims as JSON."
         ) from exc

@@ -183,7 +183,7 @@ def _write(file: Path, text: str) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise InvalidInput(f"{path} cannot be read as a digest ({type(exc).__name__}).") from exc
     if not isinstance(found, dict):
         raise InvalidInput(f"{path} is not a digest.")

@@ -19,7 +19,7 @@ JOB = "mounts.job"
 def submit_json(wanted: Wanted, kind: str, text: str) -> bool:
     try:
         document = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         st.warning(f"The request is not JSON: {escape(str(exc))}", icon=":material/warning:")
         return False
     return submit(actions.submit, environment=wanted.where, kind=kind, request=document)

@@ -1,5 +1,6 @@
 """`doctor` on identity providers, against a provider on this machine, and what a token gives."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from backend.cli.main import app
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
 from tests.auth.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
+
+#: Deeper than a parser goes, as claims and in a token.
+NESTED = '{"a":' * 100_000
+TOKEN = f"a.{base64.urlsafe_b64encode(NESTED.encode()).decode()}.c"
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +152,11 @@ class TestToken:
         with pytest.raises(InvalidInput, match="No configured provider has this token's issuer"):
             provider_check.explain(json.dumps({"iss": "x"}))
 
-    @pytest.mark.parametrize("text", ["", "x", "a.b.c", "[1]", "{"])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "x", "a.b.c", "[1]", "{", NESTED, TOKEN],
+        ids=["nothing", "a letter", "dots", "a list", "a brace", "nested", "nested in a token"],
+    )
     def test_what_is_no_token_is_said(self, provider: Provider, text: str) -> None:
         with pytest.raises(InvalidInput, match="This is no token"):
             provider_check.explain(text)

@@ -79,6 +79,15 @@ class TestExport:
         assert made == {"file": str(file), "events": 6, "truncated": False, "digest": True}
         assert run_cli("audit", "verify", "--against", str(file)).status == 0
 
+    @pytest.mark.parametrize("text", ["no JSON", "[" * 100_000], ids=["a word", "nested"])
+    def test_what_is_no_digest_is_a_sentence(
+        self, run_cli: RunCli, tmp_path: Path, text: str
+    ) -> None:
+        file = tmp_path / "digest.json"
+        file.write_text(text)
+        said = run_cli("audit", "verify", "--against", str(file))
+        assert (said.status, "cannot be read as a digest" in said.err) == (1, True)
+
     def test_writes_the_matching_events(self, run_cli: RunCli, tmp_path: Path) -> None:
         file = tmp_path / "events.csv"
         said = run_cli("audit", "export", str(file), "--events", "--by", "ann").out
