@@ -51,8 +51,14 @@ def ask_for_check(database: Database) -> None:
         enqueue(session, SYSTEM, state_check.KIND, {"full": full}, subject="the portal's state")
 
 
+# The witness that it compares the log with is in the portal's data folder; a worker on another
+# machine has none, and would say that the log was changed.
 @job(
-    state_check.KIND, title="Check the state database and the audit log", resumable=True, told=False
+    state_check.KIND,
+    title="Check the state database and the audit log",
+    resumable=True,
+    told=False,
+    portal=True,
 )
 def check_state(ctx: JobContext, *, full: bool) -> dict[str, Any]:
     """A finding fails the job, and a failed job is an alert."""

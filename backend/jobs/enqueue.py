@@ -34,7 +34,7 @@ def enqueue(
         subject=subject[:500],
         arguments=arguments,
         state="queued",
-        queue=queue_of(session, environment),
+        queue=broker.SANDBOX if known.portal else queue_of(session, environment),
         resumable=known.resumable,
         actor_id=actor.id,
         actor_name=actor.name,

@@ -49,13 +49,15 @@ FAILED = "failed"
 @dataclass(frozen=True)
 class JobKind:
     """resumable: after a crash the job is queued again; otherwise it is marked interrupted. told:
-    its end is an event of its own; not where what it works for tells of itself."""
+    its end is an event of its own; not where what it works for tells of itself. portal: it needs
+    the portal's data folder, which a worker elsewhere does not have."""
 
     name: str
     title: str
     resumable: bool
     function: JobFunction
     told: bool
+    portal: bool = False
 
 
 _kinds: dict[str, JobKind] = {}
@@ -69,12 +71,12 @@ def provide(loaders: Mapping[str, Callable[[], object]]) -> None:
 
 
 def job(
-    name: str, *, title: str, resumable: bool = False, told: bool = True
+    name: str, *, title: str, resumable: bool = False, told: bool = True, portal: bool = False
 ) -> Callable[[JobFunction], JobFunction]:
     """Register a job function under `domain.verb`."""
 
     def register(function: JobFunction) -> JobFunction:
-        _kinds[name] = JobKind(name, title, resumable, function, told)
+        _kinds[name] = JobKind(name, title, resumable, function, told, portal)
         return function
 
     return register

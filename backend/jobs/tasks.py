@@ -32,7 +32,8 @@ def ask_for_clean_up(database: Database) -> None:
         retention.start(session, SYSTEM)
 
 
-@job(retention.KIND, title="Remove old rows", resumable=True)
+# The archives go where the key file and the checkpoint are.
+@job(retention.KIND, title="Remove old rows", resumable=True, portal=True)
 def clean_up(ctx: JobContext) -> dict[str, Any]:
     """What is removed is said by table; a log that was changed fails the job, which is an alert."""
 

@@ -29,8 +29,10 @@ class Running:
         self.workers.append(broker.consume(queues))
 
     def take_sandbox_jobs(self, *, leads: bool) -> None:
-        """Only the portal's process reaches the sandbox. leads: it runs, so the schedule, which
-        asks it too, is kept here as well."""
+        """Only the portal's process reaches the sandbox, and has the portal's data folder.
+
+        leads: the sandbox runs, so the schedule, which asks it too, is kept here as well.
+        """
         self.scheduler.hosts_sandbox = leads
         self.consume(broker.SANDBOX)
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from backend.connections import environments
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.jobs import broker, recovery, service
+from backend.jobs import broker, recovery, registry, service
 from backend.jobs.enqueue import enqueue
 from backend.models.jobs import Job
 
@@ -44,6 +44,15 @@ def test_the_sandboxs_jobs_and_those_of_all_environments_wait_for_its_host(
     for environment in ("Sandbox", None, "prod", ""):
         _ask(any_database, environment)
     assert _queues(any_database) == [broker.SANDBOX, broker.SANDBOX, broker.JOBS, broker.JOBS]
+
+
+@pytest.mark.parametrize("kind", ["accounts.check_state", "jobs.retention"])
+def test_what_needs_the_data_folder_waits_for_the_portal(any_database: Database, kind: str) -> None:
+    """The checkpoint of the audit log and the archives: a worker elsewhere has another folder."""
+    assert registry.kind(kind).portal
+    with any_database.write() as session:
+        enqueue(session, SYSTEM, kind, {}, subject="the state", environment="")
+    assert _queues(any_database) == [broker.SANDBOX]
 
 
 def test_a_worker_leaves_the_sandboxs_jobs_to_the_host(database: Database) -> None:
