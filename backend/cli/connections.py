@@ -174,7 +174,9 @@ def _next(environment: str, step: checklist.Step) -> str:
 
 
 @app.command("history")
-def history(environment: Env, kind: KindName, limit: int = 20, json: Json = False) -> None:
+def history(
+    environment: Env, kind: KindName, limit: int = testing.KEEP, json: Json = False
+) -> None:
     """Show past tests, newest first; at most 50 are kept per connection."""
     with common.unit_read() as (session, actor):
         environment = resolve.environment(session, environment).name

@@ -225,9 +225,10 @@ def compare_command(
                     write_back.attempt(database(), view.id)
         found = _compare(environment or None)
     lines = [f"{each['dataset']}: {each['finding']}. {each['detail']}" for each in found.open]
-    emit(found.document(), json, "\n".join(lines) or "DataHub and the tables agree.")
+    lines = lines or ["DataHub and the tables agree."]
+    emit(found.document(), json, "\n".join([*lines, *filter(None, [found.rest])]))
     if found.open:
-        raise Failed(f"DataHub and the tables disagree in {len(found.open)} places.")
+        raise Failed(f"DataHub and the tables disagree in {len(found.open) + found.more} places.")
 
 
 def _compare(environment: str | None) -> comparison.Comparison:

@@ -11,6 +11,7 @@ from backend.cli.common import (
     actor,
     database,
     emit,
+    more,
     read,
     table,
     unit_write,
@@ -25,6 +26,9 @@ from backend.user_sync.validation import visible
 __all__ = ["app"]
 
 Env = Annotated[str, typer.Argument(metavar="ENV")]
+Cursor = Annotated[
+    int | None, typer.Option("--cursor", help="next_cursor of the page before.", min=0)
+]
 RunId = Annotated[int, typer.Argument(metavar="RUN_ID")]
 
 
@@ -90,18 +94,18 @@ def ignored_command(
     forget: Annotated[
         int | None, typer.Option("--forget", help="Number of one to compare again.")
     ] = None,
+    cursor: Cursor = None,
     json: Json = False,
 ) -> None:
     """The ignored differences of an environment; --forget compares one again."""
     if forget is not None:
         write(service.forget_ignore, ignore_id=forget)
-    found = read(service.list_ignores, environment=environment)
-    rows = [[i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found]
-    emit(
-        {"items": found},
-        json,
-        table(["NUMBER", "E-MAIL", "FIELD", "DIFFERENCE", "BY", "REASON"], rows),
-    )
+    found = read(service.list_ignores, environment=environment, before=cursor)
+    rows = [
+        [i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found.items
+    ]
+    head = ["NUMBER", "E-MAIL", "FIELD", "DIFFERENCE", "BY", "REASON"]
+    emit(found, json, table(head, rows) + more(found.next_cursor))
 
 
 @app.command("cancel")
@@ -171,6 +175,7 @@ def map_command(
     choices: Annotated[
         bool, typer.Option("--choices", help="The domains of OpenMetadata instead.")
     ] = False,
+    cursor: Cursor = None,
     json: Json = False,
 ) -> None:
     """Which domain is meant by what the directory says: show, add, end."""
@@ -181,21 +186,24 @@ def map_command(
         write(service.unmap_domain, map_id=end)
     if said:
         write(service.map_domain, environment=environment, said=said, domain=domain)
-    found = read(service.list_domain_map, environment=environment, history=history)
-    rows = [[m.id, m.said, m.domain, m.created_by, m.created_at, m.ended_at] for m in found]
-    emit({"items": found}, json, table(["NUMBER", "SAID", "DOMAIN", "BY", "SINCE", "ENDED"], rows))
+    found = read(service.list_domain_map, environment=environment, history=history, before=cursor)
+    rows = [[m.id, m.said, m.domain, m.created_by, m.created_at, m.ended_at] for m in found.items]
+    head = ["NUMBER", "SAID", "DOMAIN", "BY", "SINCE", "ENDED"]
+    emit(found, json, table(head, rows) + more(found.next_cursor))
 
 
 @app.command("leavers")
 def leavers_command(
-    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")], json: Json = False
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    cursor: Cursor = None,
+    json: Json = False,
 ) -> None:
     """Users of OpenMetadata whom the directory did not name when a plan was made, with last login
     and what they own; to look at only, nothing is ever done to them."""
-    found = service.leavers(database(), actor(), plan_id=plan_id, limit=1_000)
-    rows = [[x.email, x.user_name, x.kind, x.last_login, x.owns, x.reason] for x in found]
+    found = service.leavers(database(), actor(), plan_id=plan_id, offset=cursor or 0, limit=1_000)
+    rows = [[x.email, x.user_name, x.kind, x.last_login, x.owns, x.reason] for x in found.items]
     head = ["E-MAIL", "USER", "KIND", "LAST LOGIN", "OWNS", "REASON"]
-    emit({"items": found}, json, table(head, rows))
+    emit(found, json, table(head, rows) + more(found.next_cursor))
 
 
 def _settings(environment: str, changes: dict[str, str]) -> SettingsView:

@@ -43,13 +43,18 @@ def add(
 ) -> EnvironmentView:
     """Add an environment; the first one becomes the default, and so does the first real one.
 
-    Raises InvalidInput for a bad name, NameTaken when there is one already.
+    Raises InvalidInput for a bad name or one too many, NameTaken when there is one already.
     """
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
     name = clean_name(name)
     repository.lock_environments(session)
     if repository.find_environment(session, name) is not None:
         raise NameTaken(name)
+    if repository.count_environments(session) >= repository.MAX_ENVIRONMENTS:
+        raise InvalidInput(
+            f"There are {repository.MAX_ENVIRONMENTS} environments, as many as there may be. "
+            "Remove one first."
+        )
     first = repository.count_environments(session, real_only=not is_sandbox) == 0
     if default or first:
         repository.clear_default(session)

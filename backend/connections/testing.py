@@ -94,9 +94,9 @@ def run_all(database: Database, actor: Actor, *, environment: str | None) -> tup
 
 
 def history(
-    session: ReadSession, actor: Actor, *, environment: str, kind: str, limit: int = 20
+    session: ReadSession, actor: Actor, *, environment: str, kind: str, limit: int = KEEP
 ) -> tuple[TestResult, ...]:
-    """Past tests of one kind, newest first; at most 50 are kept."""
+    """Past tests of one kind, newest first: all that are kept, at most 50."""
     access.require(actor, Permission.CONNECTIONS_READ)
     if not 1 <= limit <= KEEP:
         raise InvalidInput(f"limit must be between 1 and {KEEP}.")

@@ -165,12 +165,15 @@ def last_of_each(
     key: InstrumentedAttribute[int],
     column: InstrumentedAttribute[str],
     *within: ColumnElement[bool],
+    nearly: Sequence[ColumnElement[bool]] = (),
 ) -> list[int]:
     """The newest key of every value of the column, from two steps per value into an index of
-    `within`, the column and the key."""
+    `within`, the column and the key. nearly: what almost all rows fulfil."""
     values = _every_value(column, within)
-    last = select(func.max(key)).where(column == values.c.value, *within).scalar_subquery()
-    return list(session.scalars(select(last).where(values.c.value.is_not(None))))
+    these = select(key).where(column == values.c.value, *within, *nearly)
+    last = these.order_by(key.desc()).limit(1).scalar_subquery()
+    found = session.scalars(select(last).where(values.c.value.is_not(None)))
+    return [number for number in found if number is not None]
 
 
 def _every_value(column: InstrumentedAttribute[str], within: Sequence[ColumnElement[bool]]) -> CTE:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
+Item = TypeVar("Item")
 
 
 def of_row(kind: type[T], row: object, /, **more: Any) -> T:
@@ -28,6 +30,19 @@ class View(BaseModel):
     JSON document: times in UTC with a Z."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Page(View, Generic[Item]):
+    """Some of a list. next_cursor: pass as `cursor` for those after them, None at the end."""
+
+    items: list[Item]
+    next_cursor: int | None = None
+
+    @classmethod
+    def newest(cls, found: Sequence[Item], limit: int) -> Self:
+        """Of at most limit + 1 rows by falling `id`."""
+        last: Any = found[limit - 1] if len(found) > limit else None
+        return cls(items=list(found[:limit]), next_cursor=last and last.id)
 
 
 class Document(View):

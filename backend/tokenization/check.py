@@ -6,6 +6,7 @@ from typing import Any
 
 from backend.connections import resolve
 from backend.core.access import Permission, require
+from backend.core.database import ReadSession
 from backend.core.errors import PortalError
 from backend.integrations.datahub.client import DataHubClient
 from backend.integrations.datahub.schemas import Dataset
@@ -19,6 +20,11 @@ from backend.tokenization.schemas import Method, RunView
 #: The result is kept on the job's row, so it is bounded.
 MAX_FINDINGS = 200
 MAX_DATASETS = 1_000
+
+_MORE_TAGGED = (
+    f"DataHub knows more than {MAX_DATASETS:,} datasets tagged done; of those that no run of this "
+    "portal took, only the first ones were compared."
+)
 
 PLAIN_BUT_DONE = "DataHub says done, but the table holds plain values"
 PLAIN_AFTER_RUN = "A run tokenized these columns, and plain values have come since"
@@ -58,7 +64,7 @@ class _Past:
 
 def run(ctx: JobContext, *, environment: str | None) -> dict[str, Any]:
     """{"checked": n, "agree": n, "findings": [{dataset, finding, columns, rows_plain, detail,
-    repair, run_id, repaired}]}.
+    repair, run_id, repaired}], "more": findings left out, "note": datasets left out}.
 
     Looks at every dataset that is tagged done and at every one that a run of the portal
     succeeded on, and at every column that any of these runs tokenized. A lost proof is written
@@ -67,12 +73,13 @@ def run(ctx: JobContext, *, environment: str | None) -> dict[str, Any]:
     require(ctx.actor, Permission.TOKENIZATION_PREVIEW)
     with ctx.database.read() as session:
         config = resolve.connection(session, environment=environment, kind="datahub")
-        past = _past(repository.list_succeeded(session, config.environment.id))
+        past = _past(session, config.environment.id)
     found: list[Difference] = []
     checked = agree = 0
     with sources.datahub_client(config) as client:
-        tagged = client.datasets_with_tag(tags.DONE, limit=MAX_DATASETS)
-        datasets = list(dict.fromkeys([*tagged, *past]))
+        tagged = list(client.datasets_with_tag(tags.DONE, limit=MAX_DATASETS + 1))
+        note = _MORE_TAGGED if len(tagged) > MAX_DATASETS else ""
+        datasets = list(dict.fromkeys([*tagged[:MAX_DATASETS], *past]))
         for number, dataset in enumerate(datasets):
             ctx.progress(number, len(datasets), note=dataset)
             checked += 1
@@ -86,18 +93,14 @@ def run(ctx: JobContext, *, environment: str | None) -> dict[str, Any]:
         "agree": agree,
         "findings": [asdict(each) for each in found[:MAX_FINDINGS]],
         "more": max(0, len(found) - MAX_FINDINGS),
+        "note": note,
     }
 
 
-def _past(rows: list[TokenizationRun]) -> dict[str, _Past]:
-    """rows: newest first."""
-    found: dict[str, _Past] = {}
-    for row in rows:
-        past = found.setdefault(row.dataset, _Past([], row))
-        past.columns.extend(
-            choice.name for choice in repository.choices(row) if choice.name not in past.columns
-        )
-    return found
+def _past(session: ReadSession, environment_id: int) -> dict[str, _Past]:
+    columns = repository.tokenized_columns(session, environment_id)
+    latest = repository.latest_succeeded(session, environment_id)
+    return {row.dataset: _Past(columns[row.dataset], row) for row in latest}
 
 
 def _differences(

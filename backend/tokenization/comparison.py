@@ -38,6 +38,17 @@ class Comparison:
         found = (self.result or {}).get("findings") or []
         return [each for each in found if not each.get("repaired")]
 
+    @property
+    def more(self) -> int:
+        """Differences that the result has no room for."""
+        return int((self.result or {}).get("more") or 0)
+
+    @property
+    def rest(self) -> str:
+        """What the result leaves out, in sentences; "" for nothing."""
+        more = f"… and {self.more:,} more." if self.more else ""
+        return " ".join(filter(None, [more, (self.result or {}).get("note", "")]))
+
     def document(self) -> dict[str, Any]:
         return {
             "job_id": self.job_id,

@@ -5,7 +5,7 @@ and columns of the same name elsewhere. What DataHub says is a hint, so the next
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -23,7 +23,6 @@ from backend.integrations.datahub.urns import parse_dataset
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext
-from backend.models import TokenizationRun
 from backend.tokenization import detection, patterns, preview, repository, sources
 from backend.tokenization.sources import PLATFORMS
 
@@ -123,7 +122,7 @@ def find(
     parse_dataset(dataset)
     with database.read() as session:
         config = resolve.connection(session, environment=environment, kind="datahub")
-        done = _tokenized(repository.list_succeeded(session, config.environment.id))
+        done = repository.tokenized_columns(session, config.environment.id, [dataset])
     with sources.datahub_client(config) as client:
         names = list(dict.fromkeys(columns or done.get(dataset) or _tagged(client, dataset)))
         if not names:
@@ -133,8 +132,14 @@ def find(
             _follow(search, ColumnRef(dataset, name))
         for name in names:
             _same_name(search, dataset, name)
-    left = [ref for ref in search.found if detection.column_of(ref.path) not in done[ref.dataset]]
     with database.read() as session:
+        places = {ref.dataset for ref in search.found}
+        done = repository.tokenized_columns(session, config.environment.id, places)
+        left = [
+            ref
+            for ref in search.found
+            if detection.column_of(ref.path) not in done.get(ref.dataset, ())
+        ]
         items = list(_shown(session, search, left, config.environment.name))
     return CopyList(
         dataset=dataset,
@@ -291,14 +296,6 @@ def _spelled(search: _Search, ref: ColumnRef) -> ColumnRef:
 
 def _tagged(client: DataHubClient, dataset: str) -> list[str]:
     return list(detection.tagged_columns(client.dataset(dataset), patterns.load()))
-
-
-def _tokenized(rows: list[TokenizationRun]) -> Mapping[str, list[str]]:
-    """Columns by dataset; a list for every dataset that is asked for."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        found[row.dataset] += [choice.name for choice in repository.choices(row)]
-    return found
 
 
 def _shown(

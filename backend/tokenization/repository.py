@@ -1,9 +1,10 @@
 """All SQL on the runs and the answered tags."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from backend.core import access, newest
@@ -23,6 +24,9 @@ from backend.tokenization.schemas import (
     WriteBackState,
 )
 
+T = TypeVar("T")
+#: Rows read at once where all are read.
+_STEP = 500
 #: Fewer say more about the connection than about the table.
 ENOUGH_ROWS = 1_000
 #: Ends that say how the table is; the others left it as it was.
@@ -31,9 +35,12 @@ PROVEN = (RunState.SUCCEEDED, RunState.FAILED, RunState.INTERRUPTED)
 
 def choices(row: TokenizationRun) -> tuple[ColumnChoice, ...]:
     """The run's columns. Rows of earlier releases have one scheme for all."""
+    return _choices(row.columns, row.scheme)
+
+
+def _choices(columns: Sequence[Mapping[str, Any]], scheme: str) -> tuple[ColumnChoice, ...]:
     return tuple(
-        ColumnChoice(each["name"], each["reason"], each.get("scheme") or row.scheme)
-        for each in row.columns
+        ColumnChoice(each["name"], each["reason"], each.get("scheme") or scheme) for each in columns
     )
 
 
@@ -108,14 +115,15 @@ def list_runs(
     )
 
 
-def latest_succeeded(
-    session: ReadSession, environment_id: int, *, limit: int = 1000
-) -> list[TokenizationRun]:
-    """The newest successful run of each dataset, at most `limit` datasets."""
-    found: dict[str, TokenizationRun] = {}
-    for row in list_succeeded(session, environment_id):
-        found.setdefault(row.dataset, row)
-    return list(found.values())[:limit]
+def latest_succeeded(session: ReadSession, environment_id: int) -> list[TokenizationRun]:
+    """The newest successful run of each dataset, the newest first."""
+    r = TokenizationRun
+    here = (r.environment_id == environment_id, r.state == RunState.SUCCEEDED)
+    ids = newest.last_of_each(session, r.id, r.dataset, nearly=here)
+    found: list[TokenizationRun] = []
+    for some in _chunks(sorted(ids, reverse=True)):
+        found += session.scalars(select(r).where(r.id.in_(some)).order_by(r.id.desc()))
+    return found
 
 
 def any_succeeded(session: ReadSession, environment_id: int) -> bool:
@@ -137,20 +145,46 @@ def tokenized(session: ReadSession, environment_id: int, dataset: str) -> dict[s
 
     scheme: the column's own, or "" where it was that of the environment.
     """
-    runs = _succeeded(environment_id, TokenizationRun.dataset == dataset)
-    rows = session.scalars(runs.limit(1_000))
+    r = TokenizationRun
+    runs = _succeeded(environment_id, r.dataset == dataset)
     found: dict[str, ColumnChoice] = {}
-    for row in rows:
-        for choice in choices(row):
-            own = choice.scheme if choice.scheme != row.scheme else ""
-            reason = f"tokenized before, by run {row.id}"
+    for number, scheme, columns in _stream(session, runs, r.id, r.scheme, r.columns):
+        for choice in _choices(columns, scheme):
+            own = choice.scheme if choice.scheme != scheme else ""
+            reason = f"tokenized before, by run {number}"
             found.setdefault(choice.name, ColumnChoice(choice.name, reason, own))
     return found
 
 
-def list_succeeded(session: ReadSession, environment_id: int) -> list[TokenizationRun]:
-    """The successful runs of an environment, newest first, at most 10,000."""
-    return list(session.scalars(_succeeded(environment_id).limit(10_000)))
+def tokenized_columns(
+    session: ReadSession, environment_id: int, datasets: Collection[str] | None = None
+) -> dict[str, list[str]]:
+    """dataset → every column that a run tokenized, those of the newest run first.
+
+    datasets: None for all. However many runs there were: a column that only an old one took holds
+    tokens as the others do.
+    """
+    r = TokenizationRun
+    found: dict[str, dict[str, None]] = {}
+    parts: list[list[ColumnElement[bool]]] = [[]]
+    if datasets is not None:
+        parts = [[r.dataset.in_(some)] for some in _chunks(sorted(datasets))]
+    for which in parts:
+        runs = _succeeded(environment_id, *which)
+        for dataset, columns in _stream(session, runs, r.dataset, r.columns):
+            names = found.setdefault(dataset, {})
+            names.update((each["name"], None) for each in columns if each["name"] not in names)
+    return {dataset: list(names) for dataset, names in found.items()}
+
+
+def _chunks(every: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (every[start : start + _STEP] for start in range(0, len(every), _STEP))
+
+
+def _stream(session: ReadSession, query: Select[Any], *columns: Any) -> Iterator[Row[Any]]:
+    """Columns of the rows in the query's order, without holding all of them."""
+    only = query.with_only_columns(*columns).execution_options(yield_per=_STEP)
+    yield from session.execute(only)
 
 
 def latest_ended(session: ReadSession, row: TokenizationRun) -> TokenizationRun:
@@ -287,6 +321,9 @@ def list_noted_tags(session: ReadSession, *, limit: int) -> Sequence[Tokenizatio
 
 
 def list_tags(session: ReadSession, environment_id: int) -> Sequence[TokenizationTag]:
+    """All of them: one that is missing here would be answered once more."""
     return session.scalars(
-        select(TokenizationTag).where(TokenizationTag.environment_id == environment_id).limit(5000)
+        select(TokenizationTag)
+        .where(TokenizationTag.environment_id == environment_id)
+        .order_by(TokenizationTag.id)
     ).all()

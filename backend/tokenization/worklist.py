@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Literal
 
 from backend.changes import service as changes
@@ -16,7 +17,7 @@ from backend.integrations.datahub.schemas import Dataset
 from backend.integrations.datahub.urns import parse_dataset
 from backend.models import TokenizationRun
 from backend.tokenization import check, comparison, detection, patterns, repository, sources, tags
-from backend.tokenization.engines import list_tables
+from backend.tokenization.engines import MOST_TABLES, list_tables
 from backend.tokenization.patterns import Patterns
 from backend.tokenization.schemas import RunState
 from backend.tokenization.sources import PLATFORMS
@@ -27,6 +28,10 @@ STATUSES: tuple[Status, ...] = ("running", "waiting", "drifted", "failed", "tagg
 MAX_PAGE = 200
 MAX_TAGGED = 200
 MAX_FAILED = 1_000
+_MORE_TAGGED = (
+    f"More datasets carry the tag than the {MAX_TAGGED} that are looked at here; the others follow "
+    "as these are done, and each can be named by its URN now."
+)
 _BATCH = 20
 _RECENT = timedelta(days=30)
 _BAD = (RunState.FAILED, RunState.INTERRUPTED)
@@ -71,7 +76,7 @@ class TablePlace(View):
 
 
 class TableList(View):
-    """note: which connection could not be asked, and why."""
+    """note: which connection could not be asked, and why, or has more tables."""
 
     environment: str
     items: list[TablePlace]
@@ -97,18 +102,16 @@ def tagged(database: Database, actor: Actor, *, environment: str | None = None) 
     rules = patterns.load()
     try:
         with sources.datahub_client(config) as client:
-            urns = [
-                urn
-                for urn in client.datasets_with_tag(tags.RUN, limit=MAX_TAGGED)
-                if _platform(urn) in PLATFORMS
-            ]
+            every = iter(client.datasets_with_tag(tags.RUN, limit=MAX_TAGGED + 1))
+            urns = [urn for urn in islice(every, MAX_TAGGED) if _platform(urn) in PLATFORMS]
+            note = _MORE_TAGGED if next(every, None) is not None else ""
             found: dict[str, tuple[str, ...]] = dict.fromkeys(urns, ())
             for start in range(0, len(urns), _BATCH):
                 for urn, known in client.datasets(urns[start : start + _BATCH]).items():
                     found[urn] = _likely(known, rules)
     except PortalError as exc:
         return Tagged(note=exc.message)
-    return Tagged(found)
+    return Tagged(found, note)
 
 
 def work_list(
@@ -154,7 +157,7 @@ def work_list(
 
 
 def tables(database: Database, actor: Actor, *, environment: str | None = None) -> TableList:
-    """The tables of the environment's connections, at most 5,000 of each database.
+    """The tables of the environment's connections, at most MOST_TABLES of each database.
 
     What cannot be asked is a note. Databricks' tables are found by DataHub's search or by URN.
     """
@@ -175,6 +178,11 @@ def tables(database: Database, actor: Actor, *, environment: str | None = None) 
             except PortalError as exc:
                 notes.append(f"{each}: {exc.message}")
                 continue
+            if len(found) >= MOST_TABLES:
+                notes.append(
+                    f"{each}: only its first {MOST_TABLES:,} tables are listed; name another one's "
+                    "dataset by its URN."
+                )
             items += [
                 TablePlace(
                     dataset=f"urn:li:dataset:(urn:li:dataPlatform:{kind},{table},PROD)",

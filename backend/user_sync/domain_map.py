@@ -1,34 +1,45 @@
 """What the directory says for a domain, and which domain is meant: a table with its own history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
-from backend.core.views import of_row
+from backend.core.views import Page, of_row
 from backend.models import SyncDomainMap
+from backend.user_sync import validation
 from backend.user_sync.domain_names import folded
 from backend.user_sync.schemas import DomainMapView
-
-MOST = 10_000
 
 
 def mapping(session: ReadSession, environment_id: int) -> Mapping[str, str]:
     """What the matcher needs: said (folded) → full name of a domain."""
-    return {folded(row.said): row.domain for row in _rows(session, environment_id)}
+    return {folded(row.said): row.domain for row in session.scalars(_current(environment_id))}
 
 
 def list_domain_map(
-    session: ReadSession, actor: Actor, *, environment: str | None = None, history: bool = False
-) -> tuple[DomainMapView, ...]:
-    """What is mapped now, or with `history` everything that ever was, newest first."""
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    history: bool = False,
+    limit: int = 200,
+    before: int | None = None,
+) -> Page[DomainMapView]:
+    """What is mapped now, or with `history` everything that ever was, newest first, at most 1,000
+    a page."""
     access.require(actor, Permission.USER_SYNC_READ)
+    validation.check_limit(limit)
     found = resolve.environment(session, environment)
-    return tuple(_view(row) for row in _rows(session, found.id, history=history))
+    query = _every(found.id) if history else _current(found.id)
+    if before is not None:
+        query = query.where(SyncDomainMap.id < before)
+    rows = session.scalars(query.order_by(SyncDomainMap.id.desc()).limit(limit + 1))
+    return Page[DomainMapView].newest([_view(row) for row in rows], limit)
 
 
 def map_domain(
@@ -41,7 +52,7 @@ def map_domain(
     said, domain = said.strip(), domain.strip()
     if not said or not domain or len(said) > 256:
         raise InvalidInput("Name what the directory says, and the full name of a domain.")
-    for known in _rows(session, found.id):
+    for known in session.scalars(_current(found.id)):
         if folded(known.said) == folded(said):
             if known.domain == domain:
                 return _view(known)
@@ -85,13 +96,12 @@ def _record(session: WriteSession, actor: Actor, where: str, said: str, domain: 
     )
 
 
-def _rows(
-    session: ReadSession, environment_id: int, *, history: bool = False
-) -> Sequence[SyncDomainMap]:
-    query = select(SyncDomainMap).where(SyncDomainMap.environment_id == environment_id)
-    if not history:
-        query = query.where(SyncDomainMap.ended_at.is_(None))
-    return session.scalars(query.order_by(SyncDomainMap.id.desc()).limit(MOST)).all()
+def _every(environment_id: int) -> Select[tuple[SyncDomainMap]]:
+    return select(SyncDomainMap).where(SyncDomainMap.environment_id == environment_id)
+
+
+def _current(environment_id: int) -> Select[tuple[SyncDomainMap]]:
+    return _every(environment_id).where(SyncDomainMap.ended_at.is_(None))
 
 
 def _view(row: SyncDomainMap) -> DomainMapView:

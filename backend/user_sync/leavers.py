@@ -7,6 +7,7 @@ from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.errors import InvalidInput, NotFound
+from backend.core.views import Page
 from backend.integrations.openmetadata.errors import Refused
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
 from backend.user_sync import applying, repository, row_repository
@@ -20,8 +21,10 @@ _FIELDS = ("owns", "")
 
 def leavers(
     database: Database, actor: Actor, *, plan_id: int, offset: int = 0, limit: int = 25
-) -> tuple[LeaverView, ...]:
+) -> Page[LeaverView]:
     """Some of a plan's observations, each read now for its last login and what it owns.
+
+    offset: the `next_cursor` of the page before.
 
     Raises PlanNotFound, ElsewhereNow, and what stops every read (a refused token, no server).
     """
@@ -31,10 +34,12 @@ def leavers(
     with database.read() as session:
         plan = repository.get_plan(session, plan_id)
         wanted = RowFilter(kinds=OBSERVED)
-        rows = row_repository.page(session, plan, wanted, offset=offset, limit=limit).items
+        found = row_repository.page(session, plan, wanted, offset=offset, limit=limit)
         config = applying.connection(session, plan)
     with gateway_for(config) as gateway:
-        return tuple(_view(row, _details(gateway, str(row.user_id))) for row in rows)
+        items = [_view(row, _details(gateway, str(row.user_id))) for row in found.items]
+    following = offset + limit if found.total > offset + limit else None
+    return Page[LeaverView](items=items, next_cursor=following)
 
 
 def _details(gateway: OpenMetadataGateway, user_id: str) -> dict[str, Any]:

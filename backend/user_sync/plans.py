@@ -6,16 +6,14 @@ from backend.connections import resolve
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput
 from backend.jobs.enqueue import enqueue
 from backend.models import SyncPlan
-from backend.user_sync import exports, planning, repository, row_repository
+from backend.user_sync import exports, planning, repository, row_repository, validation
 from backend.user_sync.addresses import address_key
 from backend.user_sync.errors import PlanNotReady
 from backend.user_sync.planning import Control, Silent
 from backend.user_sync.schemas import PlanView, RowFilter, RowPage, RowView, Waiting
 
-MAX_PAGE = 1_000
 MAX_EXPORT = 1_000_000
 
 
@@ -108,7 +106,7 @@ def list_plans(
 ) -> tuple[PlanView, ...]:
     """Newest first; environment None: of all environments."""
     access.require(actor, Permission.USER_SYNC_READ)
-    check_limit(limit)
+    validation.check_limit(limit)
     found = resolve.environment(session, environment).id if environment else None
     return tuple(repository.list_plans(session, environment_id=found, limit=limit, before=before))
 
@@ -124,7 +122,7 @@ def list_rows(
 ) -> RowPage:
     """Rows of a plan in the directory's order, at most 1,000 a page."""
     access.require(actor, Permission.USER_SYNC_READ)
-    check_limit(limit)
+    validation.check_limit(limit)
     plan = repository.get_plan(session, plan_id)
     return row_repository.page(
         session, plan, wanted or RowFilter(), offset=max(0, offset), limit=limit
@@ -188,12 +186,6 @@ def waiting(session: ReadSession, actor: Actor) -> tuple[Waiting, ...]:
                 )
             )
     return tuple(found)
-
-
-def check_limit(limit: int) -> None:
-    """Raises InvalidInput."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
 
 
 def resolve_ids(

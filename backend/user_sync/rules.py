@@ -10,6 +10,7 @@ from backend.core.access import Actor, Permission
 from backend.core.cron import next_time
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
+from backend.core.views import Page
 from backend.models import SyncIgnore, SyncRow
 from backend.user_sync import (
     plans,
@@ -17,6 +18,7 @@ from backend.user_sync import (
     row_repository,
     rules_repository,
     run_repository,
+    validation,
 )
 from backend.user_sync.comparing import domain_identity, mark
 from backend.user_sync.errors import NotInPlan
@@ -227,12 +229,18 @@ def skip_ignored(session: WriteSession, run_id: int) -> None:
 
 
 def list_ignores(
-    session: ReadSession, actor: Actor, *, environment: str | None = None
-) -> tuple[IgnoreView, ...]:
-    """The ignored differences of an environment, newest first."""
+    session: ReadSession,
+    actor: Actor,
+    *,
+    environment: str | None = None,
+    limit: int = 200,
+    before: int | None = None,
+) -> Page[IgnoreView]:
+    """The ignored differences of an environment, newest first, at most 1,000 a page."""
     access.require(actor, Permission.USER_SYNC_READ)
+    validation.check_limit(limit)
     found = resolve.environment(session, environment)
-    return rules_repository.list_ignores(session, found.id)
+    return rules_repository.list_ignores(session, found.id, limit=limit, before=before)
 
 
 def forget_ignore(session: WriteSession, actor: Actor, *, ignore_id: int) -> None:

@@ -9,12 +9,11 @@ from sqlalchemy import delete, select, tuple_
 from backend.core import clock
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession, Turns, WriteSession
-from backend.core.views import of_row
+from backend.core.views import Page, of_row
 from backend.models import SyncIgnore, SyncSettings
 from backend.user_sync.comparing import Ignores
 from backend.user_sync.schemas import IgnoreView, Settings, SettingsView
 
-MOST_IGNORES = 10_000
 _TOGETHER = 200
 #: Beside the settings in their document: in whose name the schedule applies.
 _SET_BY = "set_by"
@@ -81,10 +80,13 @@ def _row(session: WriteSession, environment_id: int, by: str) -> SyncSettings:
 
 
 def ignores(session: ReadSession, environment_id: int) -> Ignores:
-    """What the matcher needs of the ignored differences."""
+    """What the matcher needs of the ignored differences: all of them, or one would be written."""
+    i = SyncIgnore
+    query = select(i.user_id, i.field, i.digest, i.author, i.reason)
+    rows = session.execute(query.where(i.environment_id == environment_id))
     return {
-        (row.user_id, row.field): (row.digest, f"{row.author}: {row.reason}")
-        for row in _ignores(session, environment_id)
+        (user_id, field): (digest, f"{author}: {reason}")
+        for user_id, field, digest, author, reason in rows
     }
 
 
@@ -108,19 +110,15 @@ def drop_outdated(
             )
 
 
-def list_ignores(session: ReadSession, environment_id: int) -> tuple[IgnoreView, ...]:
+def list_ignores(
+    session: ReadSession, environment_id: int, *, limit: int, before: int | None
+) -> Page[IgnoreView]:
     """Newest first."""
-    return tuple(of_row(IgnoreView, row) for row in _ignores(session, environment_id))
-
-
-def _ignores(session: ReadSession, environment_id: int) -> list[SyncIgnore]:
-    query = (
-        select(SyncIgnore)
-        .where(SyncIgnore.environment_id == environment_id)
-        .order_by(SyncIgnore.id.desc())
-        .limit(MOST_IGNORES)
-    )
-    return list(session.scalars(query))
+    query = select(SyncIgnore).where(SyncIgnore.environment_id == environment_id)
+    if before is not None:
+        query = query.where(SyncIgnore.id < before)
+    rows = session.scalars(query.order_by(SyncIgnore.id.desc()).limit(limit + 1))
+    return Page[IgnoreView].newest([of_row(IgnoreView, row) for row in rows], limit)
 
 
 def put_ignore(session: WriteSession, row: SyncIgnore) -> None:

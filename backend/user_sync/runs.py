@@ -21,6 +21,7 @@ from backend.user_sync import (
     row_repository,
     rules_repository,
     run_repository,
+    validation,
 )
 from backend.user_sync.errors import (
     AppliedWithout,
@@ -258,7 +259,7 @@ def list_runs(
 ) -> tuple[RunView, ...]:
     """Newest first; environment None: of all environments."""
     access.require(actor, Permission.USER_SYNC_READ)
-    plans.check_limit(limit)
+    validation.check_limit(limit)
     found = resolve.environment(session, environment).id if environment else None
     return tuple(
         run_repository.list_runs(session, environment_id=found, limit=limit, before=before)
@@ -277,7 +278,7 @@ def list_items(
 ) -> tuple[ItemView, ...]:
     """Users of a run in the plan's order, after a position, at most 1,000."""
     access.require(actor, Permission.USER_SYNC_READ)
-    plans.check_limit(limit)
+    validation.check_limit(limit)
     run = run_repository.get_run(session, run_id)
     plan = repository.get_plan(session, run.plan_id)
     return run_repository.item_page(

@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
+from backend.core.errors import InvalidInput
 from backend.integrations.openmetadata.schemas import StoredUser
 
+MAX_PAGE = 1_000
 MAX_NAME = 10_000
 MAX_EMAIL = 320
 MAX_DOMAIN = 256
@@ -100,3 +102,9 @@ def visible(text: str, *, spaces: bool = False) -> str:
         else:
             shown.append(character)
     return "".join(shown)
+
+
+def check_limit(limit: int) -> None:
+    """Of a list's page. Raises InvalidInput."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")

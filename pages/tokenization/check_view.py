@@ -48,6 +48,8 @@ def _result(actor: Actor, environment: str, found: Comparison) -> None:
     checked.metric("Datasets compared", str(result.get("checked", 0)))
     agree.metric("Agree", str(result.get("agree", 0)))
     findings = result.get("findings") or []
+    if found.rest:
+        st.warning(escape(found.rest))
     if not findings:
         st.success("DataHub and the tables agree.")
         return
@@ -65,8 +67,6 @@ def _result(actor: Actor, environment: str, found: Comparison) -> None:
         width="stretch",
         key="tokenization.findings",
     )
-    if result.get("more"):
-        st.caption(escape(f"… and {result['more']} more."))
     mendable = [each for each in found.open if each.get("repair") in _MENDS]
     if mendable and actor.may(Permission.TOKENIZATION_RUN):
         _mend(environment, mendable)

@@ -12,7 +12,7 @@ from backend.user_sync.schemas import (
     Preset,
     TryView,
 )
-from pages.shared import times
+from pages.shared import filters, times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
@@ -123,7 +123,13 @@ def _upload(environment: str) -> None:
 def _domain_map(actor: Actor, environment: str) -> None:
     st.header("Departments mapped to domains", anchor=False)
     history = st.toggle("With ended ones", key="user_sync.map_history")
-    found = calls.read(service.list_domain_map, environment=environment, history=history)
+    page = calls.read(
+        service.list_domain_map,
+        environment=environment,
+        history=history,
+        before=filters.number("mapped_before"),
+    )
+    found = page.items
     if found:
         st.dataframe(
             pd.DataFrame(
@@ -141,6 +147,7 @@ def _domain_map(actor: Actor, environment: str) -> None:
         )
     else:
         st.caption("None. Map what the directory says to a domain below.")
+    filters.pages(page.next_cursor, parameter="mapped_before", key="user_sync.mapped")
     if actor.may(Permission.USER_SYNC_PLAN):
         _change_map(environment, [item for item in found if item.ended_at is None])
 

@@ -10,7 +10,7 @@ from backend.core.access import Actor, Permission
 from backend.user_sync import service
 from backend.user_sync.fields import ATTRIBUTES, chosen
 from backend.user_sync.schemas import DOMAIN_MODES, Settings
-from pages.shared import times
+from pages.shared import filters, times
 from pages.shell import calls, flash, guard
 
 _MODES = {
@@ -163,9 +163,13 @@ def _seconds(column: Any, label: str, value: float, most: float, locked: bool) -
 
 def _ignores(actor: Actor, environment: str) -> None:
     st.header("Ignored differences", anchor=False)
-    kept = calls.read(service.list_ignores, environment=environment)
+    page = calls.read(
+        service.list_ignores, environment=environment, before=filters.number("ignored_before")
+    )
+    kept = page.items
     if not kept:
         st.caption("None. A difference can be ignored from a plan.")
+        filters.pages(None, parameter="ignored_before", key="user_sync.ignored")
         return
     st.dataframe(
         pd.DataFrame(
@@ -182,6 +186,7 @@ def _ignores(actor: Actor, environment: str) -> None:
         width="stretch",
         column_config={"Created": times.column("Created")},
     )
+    filters.pages(page.next_cursor, parameter="ignored_before", key="user_sync.ignored")
     if not actor.may(Permission.USER_SYNC_PLAN):
         return
     which = st.selectbox(

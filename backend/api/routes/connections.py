@@ -158,7 +158,7 @@ def list_tests(
     kind: Kind,
     session: Reader,
     caller: Caller,
-    limit: Annotated[int, Query(ge=1, le=testing.KEEP)] = 20,
+    limit: Annotated[int, Query(ge=1, le=testing.KEEP)] = testing.KEEP,
 ) -> TestsOut:
     """Past tests, newest first; at most 50 are kept per connection."""
     found = testing.history(session, caller, environment=name, kind=kind, limit=limit)

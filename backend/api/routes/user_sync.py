@@ -17,6 +17,7 @@ from backend.api.routes.user_sync_requests import (
 )
 from backend.core.access import Actor
 from backend.core.database import Database, ReadSession
+from backend.core.views import Page
 from backend.user_sync import service
 from backend.user_sync.answers import Plan, PlanList, PlanPage, Run, RunList
 from backend.user_sync.schemas import (
@@ -42,6 +43,8 @@ POLL_SECONDS = 0.1
 PlanId = Annotated[int, Path(ge=1, le=2**53)]
 RunId = Annotated[int, Path(ge=1, le=2**53)]
 Environment = Annotated[str | None, Query(max_length=80)]
+Cursor = Annotated[int | None, Query(ge=1, le=2**53, description="next_cursor of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 
 
 @router.post("/plans")
@@ -189,10 +192,16 @@ def ignore_difference(
 
 @router.get("/ignores")
 def list_ignores(
-    session: Reader, caller: Caller, environment: Environment = None
-) -> dict[str, list[IgnoreView]]:
+    session: Reader,
+    caller: Caller,
+    environment: Environment = None,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> Page[IgnoreView]:
     """The ignored differences of an environment, newest first."""
-    return {"items": list(service.list_ignores(session, caller, environment=environment))}
+    return service.list_ignores(
+        session, caller, environment=environment, limit=limit, before=cursor
+    )
 
 
 @router.delete("/ignores/{ignore_id}", status_code=204)
@@ -242,11 +251,17 @@ def preflight(database: State, caller: Caller, environment: Environment = None) 
 
 @router.get("/domain-map")
 def list_domain_map(
-    session: Reader, caller: Caller, environment: Environment = None, history: bool = False
-) -> dict[str, list[DomainMapView]]:
+    session: Reader,
+    caller: Caller,
+    environment: Environment = None,
+    history: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> Page[DomainMapView]:
     """Which domain is meant by what the directory says; with `history` the ended ones, too."""
-    found = service.list_domain_map(session, caller, environment=environment, history=history)
-    return {"items": list(found)}
+    return service.list_domain_map(
+        session, caller, environment=environment, history=history, limit=limit, before=cursor
+    )
 
 
 @router.post("/domain-map")
@@ -274,10 +289,10 @@ def leavers(
     plan_id: PlanId,
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
-) -> dict[str, list[LeaverView]]:
-    """Users of OpenMetadata whom the directory did not name: last login, what they own."""
-    found = service.leavers(database, caller, plan_id=plan_id, offset=offset, limit=limit)
-    return {"items": list(found)}
+) -> Page[LeaverView]:
+    """Users of OpenMetadata whom the directory did not name: last login, what they own. `offset`
+    is the last answer's `next_cursor`."""
+    return service.leavers(database, caller, plan_id=plan_id, offset=offset, limit=limit)
 
 
 @router.put("/people")

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from backend.connections.schemas import ConnectionConfig
-from backend.tokenization.engines.base import Engine
+from backend.tokenization.engines.base import MOST_TABLES, Engine
 from backend.tokenization.engines.databricks.engine import DatabricksEngine
 from backend.tokenization.engines.mysql.engine import MySqlEngine
 from backend.tokenization.engines.postgres.engine import PostgresEngine
 from backend.tokenization.schemas import Method, TableName
 from backend.tokenization.sources import DATABRICKS, MYSQL, POSTGRES, Source
 
-__all__ = ["Engine", "engine_for", "left_behind", "list_tables", "methods"]
+__all__ = ["MOST_TABLES", "Engine", "engine_for", "left_behind", "list_tables", "methods"]
 
 #: By kind of connection. Each takes that connection and a table, and says what it cannot erase.
 _ENGINES: Mapping[str, Callable[[Any, TableName], Engine]] = {
@@ -32,7 +32,7 @@ def engine_for(source: Source) -> Engine:
 def list_tables(
     kind: str, config: ConnectionConfig, database: str
 ) -> list[tuple[TableName, int | None]]:
-    """The tables of a database with the server's estimate of their rows, at most 5,000.
+    """The tables of a database with the server's estimate of their rows, at most MOST_TABLES.
 
     Nothing for kinds whose tables cannot be listed. Raises the adapter's errors.
     """

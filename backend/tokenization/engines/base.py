@@ -16,6 +16,8 @@ log = get_logger(__name__)
 
 #: Columns that an error names, so that it stays one sentence.
 _COLUMNS_SHOWN = 20
+#: Of a database, when its tables are listed.
+MOST_TABLES = 5_000
 
 
 class AlreadyRunning(Conflict):

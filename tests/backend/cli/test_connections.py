@@ -186,7 +186,11 @@ class TestTest:
         ended = run("connections", "test", "prod", "tokenization")
         assert ended.status == 0
         assert ended.out.startswith("tokenization: ok")
-        assert "tokenization: ok" in run("connections", "history", "prod", "tokenization").out
+        for _again in range(21):
+            run("connections", "test", "prod", "tokenization")
+        # All that are kept.
+        history = run("connections", "history", "prod", "tokenization").out
+        assert history.count("tokenization: ok") == 22
 
     def test_what_is_not_configured_fails_with_its_document(self, run: Run, prod: None) -> None:
         ended = run("connections", "test", "prod", "aws", "--json")

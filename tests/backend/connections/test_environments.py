@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import func, select
 
-from backend.connections import environments, resolve, secrets, service
+from backend.connections import environments, repository, resolve, secrets, service
 from backend.connections.errors import (
     ChangedMeanwhile,
     EnvironmentNotFound,
@@ -50,6 +50,18 @@ class TestAdd:
         add(database, "Prod")
         with pytest.raises(NameTaken, match="PROD"):
             add(database, "PROD")
+
+    def test_there_are_as_many_as_a_list_shows(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One more would be in no list, and no job would look after it."""
+        monkeypatch.setattr(repository, "MAX_ENVIRONMENTS", 2)
+        add(database, "One")
+        add(database, "Two")
+        with pytest.raises(InvalidInput, match="There are 2 environments"):
+            add(database, "Three")
+        with database.read() as session:
+            assert [each.name for each in environments.list_all(session, SYSTEM)] == ["One", "Two"]
 
     @pytest.mark.parametrize(
         "name", ["", "   ", "x" * 81, "-x", "a/b", "a\nb<", "<img onerror=1>", "=cmd"]

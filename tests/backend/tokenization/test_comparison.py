@@ -44,6 +44,17 @@ def test_agreement(done: World) -> None:
     assert (document["checked"], document["agree"], document["findings"]) == (1, 1, [])
 
 
+def test_what_the_result_leaves_out_is_said(done: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    done.source.run("ALTER TABLE customers DROP COLUMN phone")
+    monkeypatch.setattr(check, "MAX_FINDINGS", 0)
+    monkeypatch.setattr(check, "MAX_DATASETS", 0)
+    compare(done)
+    with done.database.read() as session:
+        newest = comparison.latest(session, STEWARD)
+    assert newest is not None
+    assert newest.rest == f"… and 1 more. {check._MORE_TAGGED}"
+
+
 def test_a_dropped_column_is_no_agreement(done: World) -> None:
     done.source.run("ALTER TABLE customers DROP COLUMN phone")
 

@@ -9,6 +9,7 @@ from backend.core.access import Actor, Role
 from backend.core.errors import InvalidInput, NotPermitted
 from backend.jobs import broker, runner
 from backend.tokenization import comparison, worklist
+from backend.tokenization.engines.postgres import catalog
 from backend.tokenization.worklist import WorkList
 from tests.backend.tokenization.world import ADMIN, STEWARD, World, seed_dataset
 
@@ -92,6 +93,15 @@ class TestDataHub:
         assert [item.status for item in found.items] == ["running"]
         assert "DataHub" in found.note
 
+    def test_tagged_datasets_that_are_left_out_are_a_note(
+        self, catalogued: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worklist, "MAX_TAGGED", 1)
+        assert listed(catalogued).note == ""
+        seed_dataset(catalogued.gms, catalogued.source, table="leads", field_tags={})
+        found = listed(catalogued)
+        assert (len(found.items), found.note) == (1, worklist._MORE_TAGGED)
+
     def test_none_is_a_note(self, world: World) -> None:
         assert "test has no DataHub connection" in listed(world).note
 
@@ -113,6 +123,18 @@ class TestTables:
             world.source.urn("people"),
         ]
         assert found.note == ""
+
+    def test_tables_that_are_left_out_are_a_note(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.source.run("CREATE TABLE one (email text)", "CREATE TABLE two (email text)")
+        monkeypatch.setattr(catalog, "MOST_TABLES", 1)
+        monkeypatch.setattr(worklist, "MOST_TABLES", 1)
+
+        found = worklist.tables(world.database, STEWARD)
+
+        assert [item.table for item in found.items] == ["one"]
+        assert "only its first 1 tables are listed" in found.note
 
     def test_a_database_that_cannot_be_asked_is_a_note(self, world: World) -> None:
         world.source.run("CREATE TABLE people (email text)")

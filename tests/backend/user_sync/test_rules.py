@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, select, update
 
 from backend.accounts import service as accounts
 from backend.changes import policy
@@ -14,7 +14,7 @@ from backend.core.access import SYSTEM, Actor, Role
 from backend.core.errors import InvalidInput, NotFound, NotPermitted
 from backend.jobs import registry, runner
 from backend.jobs import service as jobs
-from backend.models import ChangePolicy, SyncSettings
+from backend.models import ChangePolicy, SyncIgnore, SyncSettings
 from backend.user_sync import runs, service, tasks
 from backend.user_sync.errors import NotInPlan
 from backend.user_sync.schemas import Settings
@@ -55,7 +55,7 @@ class TestIgnore:
         plan = world.plan()
         ignore(world, plan, "lena.novak@example.com", "displayName")
         with world.database.read() as session:
-            (kept,) = service.list_ignores(session, world.steward, environment=world.env)
+            (kept,) = service.list_ignores(session, world.steward, environment=world.env).items
         assert (kept.author, kept.reason) == (world.steward.name, "agreed with HR")
         assert kept.difference == "“Lena Novak” → “Lena Novak-Horvat”"
         with world.database.write() as session:
@@ -72,7 +72,28 @@ class TestIgnore:
         world.om.store.edit_user("lena.novak", by="eve", display_name=before)
         assert world.row(world.plan(), "lena.novak@example.com").kind == "update"
         with world.database.read() as session:
-            assert service.list_ignores(session, world.steward, environment=world.env) == ()
+            assert not service.list_ignores(session, world.steward, environment=world.env).items
+
+    def test_counts_however_many_newer_ones_there_are_and_all_can_be_read(self, world):
+        plan = world.plan()
+        ignore(world, plan, "lena.novak@example.com", "displayName")
+        with world.database.write() as session:
+            kept = session.scalars(select(SyncIgnore)).one()
+            same = {c.key: getattr(kept, c.key) for c in SyncIgnore.__table__.columns}
+            first = kept.id
+            newer = [{**same, "id": first + n, "user_id": str(n)} for n in range(1, 10_002)]
+            session.execute(insert(SyncIgnore), newer)
+        assert world.row(world.plan(), "lena.novak@example.com").kind == "unchanged"
+        seen, before = [], None
+        with world.database.read() as session:
+            while True:
+                page = service.list_ignores(
+                    session, world.steward, environment=world.env, limit=1_000, before=before
+                )
+                seen += [item.id for item in page.items]
+                if (before := page.next_cursor) is None:
+                    break
+        assert seen == list(range(first + 10_001, first - 1, -1))
 
     @pytest.mark.parametrize(
         ("email", "field"),

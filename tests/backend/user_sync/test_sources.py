@@ -1,13 +1,14 @@
 """The directory tried, uploaded, mapped; both sides before a plan; observations of a plan."""
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, insert, text
 
 from backend.connections import service as connections
 from backend.core import database as core_database
 from backend.core.database import Turns
 from backend.core.errors import InvalidInput, NotPermitted, PortalError, UpstreamError
 from backend.jobs.errors import JobCancelled
+from backend.models import SyncDomainMap
 from backend.user_sync import planning, row_repository, service
 from backend.user_sync.errors import FewMatched
 from tests.backend.user_sync.conftest import StopAt
@@ -86,8 +87,8 @@ class TestDomainMap:
         with world.database.read() as session:
             history = service.list_domain_map(
                 session, world.steward, environment=world.env, history=True
-            )
-            now = service.list_domain_map(session, world.steward, environment=world.env)
+            ).items
+            now = service.list_domain_map(session, world.steward, environment=world.env).items
         assert [(item.domain, item.ended_at is None) for item in history] == [
             ("Research", True),
             ("Finance", False),
@@ -98,6 +99,24 @@ class TestDomainMap:
         assert world.row(world.plan(), "elif.yilmaz@example.com").kind == "unknown_domain"
         with pytest.raises(PortalError, match="no such mapping"), world.database.write() as session:
             service.unmap_domain(session, world.steward, map_id=first.id)
+
+    def test_counts_however_many_newer_ones_there_are_and_all_can_be_read(self, world):
+        asked = {"environment": world.env, "said": "Innovation"}
+        with world.database.write() as session:
+            first = service.map_domain(session, world.steward, **asked, domain="Finance").id
+            kept = session.get(SyncDomainMap, first)
+            same = {c.key: getattr(kept, c.key) for c in SyncDomainMap.__table__.columns}
+            newer = [{**same, "id": first + n, "said": str(n)} for n in range(1, 10_002)]
+            session.execute(insert(SyncDomainMap), newer)
+        row = world.row(world.plan(), "elif.yilmaz@example.com")
+        assert [ref.fqn for ref in row.new_domains] == ["Finance"]
+        with world.database.write() as session:
+            service.map_domain(session, world.steward, **asked, domain="Research")
+            page = service.list_domain_map(
+                session, world.steward, environment=world.env, limit=1_000, before=first + 2
+            )
+        # The one before has ended: no two count at once.
+        assert ([item.said for item in page.items], page.next_cursor) == (["1"], None)
 
 
 class TestObservations:
@@ -111,7 +130,7 @@ class TestObservations:
         assert kinds["new.joined@example.com"] == "renamed"
         assert plan.observed["renamed"] == 1
         found = service.leavers(world.database, world.steward, plan_id=plan.id, limit=100)
-        seen = {item.email: item for item in found}
+        seen = {item.email: item for item in found.items}
         assert "new.joiner@example.com" in seen["new.joined@example.com"].reason
 
     def test_they_are_never_written(self, world):

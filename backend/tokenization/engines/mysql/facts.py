@@ -9,6 +9,7 @@ import pymysql
 from backend.core.errors import InvalidInput
 from backend.integrations.mysql.connection import is_mariadb
 from backend.integrations.mysql.errors import number_of
+from backend.tokenization.engines.base import MOST_TABLES
 from backend.tokenization.engines.mysql.expressions import identifier, qualified
 from backend.tokenization.schemas import TableName
 
@@ -277,7 +278,7 @@ def list_tables(cursor: Any, database: str) -> list[tuple[TableName, int | None]
     """Base tables of the database; the rows are the storage engine's estimate."""
     cursor.execute(
         "SELECT table_name, table_rows FROM information_schema.tables "
-        "WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY 1 LIMIT 5000",
-        (database,),
+        "WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY 1 LIMIT %s",
+        (database, MOST_TABLES),
     )
     return [(TableName(database, "", table), rows) for table, rows in cursor.fetchall()]

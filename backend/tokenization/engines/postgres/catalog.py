@@ -5,6 +5,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from backend.core.errors import InvalidInput
+from backend.tokenization.engines.base import MOST_TABLES
 from backend.tokenization.engines.postgres import reach
 from backend.tokenization.engines.postgres.facts import (
     ColumnFacts,
@@ -347,8 +348,9 @@ def list_tables(cursor: Cursor, database: str) -> list[tuple[TableName, int | No
         WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
           AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
           AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
-        ORDER BY 1, 2 LIMIT 5000
-        """
+        ORDER BY 1, 2 LIMIT %s
+        """,
+        (MOST_TABLES,),
     )
     return [
         (TableName(database, schema, table), rows if rows >= 0 else None)
