@@ -4,7 +4,7 @@ Streamlit has one dialog at a time, so the drawer steps back while a question of
 pages.shared.confirm is open, and comes again after it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -21,22 +21,27 @@ def show(
     body: Callable[[], None],
     *,
     parameter: str,
+    inside: Sequence[str] = (),
     dialogs: Callable[[], None] = nothing,
 ) -> None:
     """Draw the drawer of what `?parameter=` names; closing it takes the name out of the address.
 
     title: text, already escaped. body draws, and is called again after each click inside, alone: it
-    loads what it shows by itself. dialogs: the `confirm.ask` of its actions.
+    loads what it shows by itself. inside: parameters of its own filters, which go with it.
+    dialogs: the `confirm.ask` of its actions.
     """
     dialogs()
     if confirm.any_open():
         return
 
-    @st.dialog(
-        title, width="medium", position="right", on_dismiss=lambda: filters.forget(parameter)
-    )
+    def close() -> None:
+        for each in (parameter, *inside):
+            filters.forget(each)
+
+    @st.dialog(title, width="medium", position="right", on_dismiss=close)
     def _drawer() -> None:
-        if confirm.any_open():  # asked by a click inside, of which the page knows nothing yet
+        # A click inside asked a question or leads away, of which the page knows nothing yet.
+        if confirm.any_open() or not st.query_params.get(parameter):
             st.rerun()
         where.badge()
         flash.repeat()

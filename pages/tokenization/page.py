@@ -41,7 +41,7 @@ if view == "tokenize":
         # An address without an environment means whichever one fits the dataset.
         preview_view.draw(actor, st.query_params.get("environment", ""), dataset)
 elif view == "runs":
-    runs_view.chosen(actor)
     runs_view.history(environment)
+    runs_view.chosen(actor)
 else:
     check_view.draw(actor, environment)

@@ -1,5 +1,6 @@
 """The history of runs, and one run: live, then its result and what DataHub says now."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from backend.tokenization.schemas import (
     Trigger,
 )
 from backend.tokenization.sources import POSTGRES
-from pages.shared import filters, job_progress, rows, status, tables, times
+from pages.shared import drawer, filters, job_progress, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.tokenization import copies_view
@@ -27,7 +28,7 @@ _SAYS = "tokenization.says"
 
 
 def history(environment: str) -> None:
-    """The list with its filters; a chosen row is shown below it."""
+    """The list with its filters; a chosen row opens in a drawer."""
     wanted = _ask_filters(environment)
     before = filters.number("before")
     page = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
@@ -113,22 +114,22 @@ def _page(wanted: RunFilters, before: int | None) -> tuple[tuple[RunView, ...], 
 
 
 def chosen(actor: Actor) -> None:
-    """The run of the address, if there is one."""
+    """The drawer of the run of the address, if there is one."""
     number = filters.number("run")
-    if number is None:
-        return
+    if number is not None:
+        drawer.show(f"Run {number}", partial(_details, actor, number), parameter="run")
+
+
+def _details(actor: Actor, number: int) -> None:
     run = calls.read(service.get, run_id=number)
-    with st.container(border=True):
-        st.subheader(f"Run {run.id}", anchor=False)
-        st.markdown(f"{status.markdown(run.state.value)} {escape(run.table)}")
-        if run.state in (RunState.QUEUED, RunState.RUNNING) and run.job_id is not None:
-            job_progress.show(run.job_id, key="tokenization.job")
-            return
-        _result(run)
-        _catalog(actor, run)
-        _left_behind(actor, run)
-        copies_view.draw(actor, run)
-        rows.show(run.id, key="tokenization.chosen")
+    st.markdown(f"{status.markdown(run.state.value)} {escape(run.table)}")
+    if run.state in (RunState.QUEUED, RunState.RUNNING) and run.job_id is not None:
+        job_progress.show(run.job_id, key="tokenization.job")
+        return
+    _result(run)
+    _catalog(actor, run)
+    _left_behind(actor, run)
+    copies_view.draw(actor, run)
 
 
 def _result(run: RunView) -> None:

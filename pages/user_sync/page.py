@@ -94,11 +94,8 @@ if view == "plan":
     with st.container(gap="xsmall"):  # a change that waits must not push the rows down
         draw_plan(actor, environment)
 elif view == "history":
-    number = filters.number("run")
-    if number is not None:
-        run_view.draw(actor, calls.read(service.get_run, run_id=number))
-        st.divider()
     history_view.draw(environment)
+    run_view.opened(actor)
 elif view == "sides":
     directory_view.draw(actor, environment)
 else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,17 +13,29 @@ from backend.user_sync import service
 from backend.user_sync.fields import TEXTS
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
 from backend.user_sync.validation import marked, written_out
-from pages.shared import filters, job_progress, rows, status, tables, times
+from pages.shared import drawer, filters, job_progress, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 PAGE = 100
+#: Of the list inside.
+_FILTERS = ("outcome", "text", "after")
 _WORDS = {"pending": "not tried", "sending": "under way"}
 _LOOKS = {"partial": "conflict", "stopped": "interrupted"}
 
 
-def draw(actor: Actor, run: RunView) -> None:
+def opened(actor: Actor) -> None:
+    """The drawer of the run of the address, if there is one."""
+    number = filters.number("run")
+    if number is not None:
+        drawer.show(
+            f"Run {number}", partial(_draw, actor, number), parameter="run", inside=_FILTERS
+        )
+
+
+def _draw(actor: Actor, run_id: int) -> None:
     """The run as it is now; while it goes on, every number is drawn anew from one look at it."""
+    run = calls.read(service.get_run, run_id=run_id)
     if run.ended:
         _whole(actor, run)
     else:
@@ -38,9 +51,7 @@ def _live(actor: Actor, run_id: int) -> None:
 
 
 def _whole(actor: Actor, run: RunView) -> None:
-    with st.container():
-        _head(run)
-        rows.show(run.id, key="user_sync.run_head")
+    _head(run)
     took = ""
     if run.finished_at and run.started_at:
         seconds = (run.finished_at - run.started_at).total_seconds()
@@ -52,11 +63,12 @@ def _whole(actor: Actor, run: RunView) -> None:
 
 
 def _head(run: RunView) -> None:
-    st.subheader(f"Run {run.id} of plan {run.plan_id}, {escape(run.environment)}", anchor=False)
+    of = f"of plan {run.plan_id}, {escape(run.environment)}"
     if not run.ended:
+        st.markdown(f"O{of[1:]}")
         _progress(run)
     else:
-        st.markdown(status.markdown(_LOOKS.get(run.state, run.state), label=run.state))
+        st.markdown(f"{status.markdown(_LOOKS.get(run.state, run.state), label=run.state)} {of}")
     if run.note:
         st.warning(escape(run.note))
     _tiles(run)
@@ -189,7 +201,7 @@ def _revert(run: RunView) -> None:
     if plan is None:
         return
     flash.passing(f"This takes back run {run.id}: review it, tick, and apply it")
-    for name in ("run", "outcome", "text", "after", "page", "kind", "domain"):
+    for name in ("run", *_FILTERS, "page", "kind", "domain"):
         st.query_params.pop(name, None)
     st.query_params["view"] = "plan"
     st.query_params["plan"] = str(plan.id)
