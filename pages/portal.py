@@ -67,9 +67,9 @@ try:
     step_up.tell()
     chosen = st.navigation(pages, expanded=True)
     chrome.draw(session)
+    palette.draw(session.actor)  # before a page that stops, for want of an environment or a system
     with measured.run(chosen.url_path or "overview"):
         chosen.run()
-    palette.draw(session.actor)
     step_up.draw()
 except PortalError as exc:
     errors.show(exc)

@@ -17,7 +17,7 @@ from pages.connections import (
     matrix,
     test_results,
 )
-from pages.shared import beside, filters, waiting
+from pages.shared import beside, filters, primary, waiting
 from pages.shell import calls, errors, flash, guard, head
 from pages.shell.errors import escape
 
@@ -35,6 +35,7 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
             key="connections.test_all",
             icon=":material/network_check:",
             width="stretch",
+            shortcut=primary.key(),
             on_click=_test_all,
             args=(environment,),
         )

@@ -11,7 +11,7 @@ from backend.ingestion.data_jobs import DataJobs
 from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, StartFailed
 from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
 from pages.ingestion import job_choice
-from pages.shared import confirm, filters, names, status, times
+from pages.shared import confirm, filters, names, primary, status, times
 from pages.shell import calls, errors, flash
 from pages.shell.errors import escape
 
@@ -68,6 +68,7 @@ def _form(environment: str) -> Request | None:
         type="primary",
         icon=":material/visibility:",
         disabled=not (dataset or job),
+        shortcut=primary.key("run"),
     )
     if not review:
         return None

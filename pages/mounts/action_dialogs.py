@@ -11,7 +11,7 @@ from backend.mounts.schemas import MountView, OperationView
 from pages.mounts import dialog_calls
 from pages.mounts.dialog_calls import JOB
 from pages.mounts.filter_bar import Wanted
-from pages.shared import confirm, job_progress
+from pages.shared import confirm, job_progress, primary
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -43,6 +43,7 @@ def toolbar(environment: str | None) -> None:
         key="mounts.open.mount",
         icon=":material/add_circle:",
         type="primary",
+        shortcut=primary.key("entry", "operation"),
         on_click=lambda: confirm.open_dialog(MOUNT),
     )
 
@@ -135,6 +136,7 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         may_wait=True,
         typed=defaults["environment"] if defaults["production"] else None,
         danger=bool(defaults["production"]),
+        form=True,
     )
 
 
@@ -370,4 +372,5 @@ def _template_dialog(wanted: Wanted) -> None:
         on_confirm=act,
         may_wait=True,
         danger=False,
+        form=True,
     )

@@ -12,7 +12,7 @@ from backend.mounts.schemas import EMPTY, Details, OperationView
 from pages.mounts import action_dialogs
 from pages.mounts.filter_bar import Wanted
 from pages.mounts.tables import state_of
-from pages.shared import drawer, status, times
+from pages.shared import drawer, primary, status, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -61,20 +61,12 @@ def one_operation(actor: Actor, wanted: Wanted, operation_id: str) -> None:
 
 
 def _buttons(details: Details) -> None:
-    st.button(
-        "Verify …",
-        key="mounts.open.verify",
-        icon=":material/fact_check:",
-        help="Ask the DMS server whether this entry is true.",
-        on_click=action_dialogs.open_for(
-            action_dialogs.VERIFY, action_dialogs.ENTRY, details.mount
-        ),
-    )
     if details.mount.mounted:
         st.button(
             "Unmount …",
             key="mounts.open.unmount",
             icon=":material/eject:",
+            shortcut=primary.KEY,
             on_click=action_dialogs.open_for(
                 action_dialogs.UNMOUNT, action_dialogs.ENTRY, details.mount
             ),
@@ -88,6 +80,15 @@ def _buttons(details: Details) -> None:
                 action_dialogs.DELETE, action_dialogs.ENTRY, details.mount
             ),
         )
+    st.button(
+        "Verify …",
+        key="mounts.open.verify",
+        icon=":material/fact_check:",
+        help="Ask the DMS server whether this entry is true.",
+        on_click=action_dialogs.open_for(
+            action_dialogs.VERIFY, action_dialogs.ENTRY, details.mount
+        ),
+    )
 
 
 def _operations(actor: Actor, details: Details) -> None:

@@ -1,5 +1,7 @@
 """See what is mounted where, find orphans, mount and unmount."""
 
+import streamlit as st
+
 from backend.core.access import Permission
 from pages.mounts import action_dialogs as act
 from pages.mounts import detail_view, filter_bar, host_dialogs, place_view, views
@@ -24,7 +26,9 @@ elif wanted.view == "operations":
 else:
     show = views.found_orphans if wanted.view == "orphans" else views.entries
     entry = show(actor, wanted)
-    filters.put("entry", entry)
+    if (entry or "") != st.query_params.get("entry", ""):
+        filters.put("entry", entry)
+        st.rerun()  # what is drawn above knows then that a drawer is open, or none any more
     detail_view.entry(actor, wanted, entry)
 # act
 if writes:

@@ -152,7 +152,9 @@ def operations(actor: Actor, wanted: Wanted) -> None:
             key="mounts.table.operations",
             everything=lambda: tables.every_page(explorer.list_operations, **asked),
         )
-        filters.put("operation", chosen)
+        if chosen != st.query_params.get("operation", ""):
+            filters.put("operation", chosen)
+            st.rerun()
         filter_bar.pager(page.next_cursor)
     else:
         filtered = wanted.state or wanted.cursor or wanted.filters != Filters()

@@ -9,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
+from auth import inline
 from backend.changes import policy
-from pages.shared import reason
+from pages.shared import primary, reason
 from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 from pages.shell.proof import OPEN, PROOF
@@ -70,6 +71,7 @@ def ask(
     danger: bool = True,
     rule: tuple[str, str | None] | None = None,
     may_wait: bool | None = None,
+    form: bool = False,
 ) -> None:
     """Draw the dialog while it is open.
 
@@ -80,6 +82,7 @@ def ask(
     to be typed is asked for all the same.
     may_wait: whether a policy may ask for an approval, so that a reason can be given; by default
     where a rule is named.
+    form: there are fields to fill in, of which the first has the focus.
     """
     if not is_open(name):
         return
@@ -97,13 +100,22 @@ def ask(
         if may_wait or (may_wait is None and rule is not None):
             reason.field(name)
         ready = typed is None or _typed(name, typed)
-        _buttons(name, action, on_confirm, ready=ready, danger=danger)
+        key = primary.KEY if form or typed is not None else None
+        _buttons(name, action, on_confirm, ready=ready, danger=danger, key=key)
+        if form:
+            inline.focus("field", name)
 
     _dialog()
 
 
 def _buttons(
-    name: str, action: str, on_confirm: Callable[[], bool | None], *, ready: bool, danger: bool
+    name: str,
+    action: str,
+    on_confirm: Callable[[], bool | None],
+    *,
+    ready: bool,
+    danger: bool,
+    key: str | None,
 ) -> None:
     buttons = st.container(horizontal=True, key=f"{'danger' if danger else 'harmless'}-{name}")
     if buttons.button(
@@ -112,6 +124,7 @@ def _buttons(
         type="primary",
         disabled=not ready,
         icon=":material/warning:" if danger else ":material/check:",
+        shortcut=key,
     ):
         _confirmed(name, on_confirm)
         # Refused, and said why above: the dialog stays, with both of its buttons.

@@ -9,7 +9,7 @@ from auth import inline
 from backend.core.access import Actor, Permission
 from backend.search import service
 from backend.search.schemas import Hit
-from pages.shared import confirm, names
+from pages.shared import confirm, names, primary
 from pages.shell import calls
 from pages.shell.errors import escape
 from pages.shell.registry import PAGES, find
@@ -94,14 +94,17 @@ def _dialog(actor: Actor) -> None:
         autocomplete="off",
     )
     inline.focus("field", NAME)
-    places = list(_places(actor, typed))
+    places = sorted(_places(actor, typed), key=lambda place: not _begins(place.title, typed))
     hits = calls.read(service.find, text=typed).items
     with st.container(gap="xsmall"):
+        key = primary.KEY if typed.strip() else None
         for place in places:
-            _entry(place.title, place.icon, place.file, place.query)
+            _entry(place.title, place.icon, place.file, place.query, key)
+            key = None  # the first one's
         for hit in hits:
             page = next(page for page in PAGES if page.url_path == hit.page)
-            _entry(_words(hit), _ICONS[hit.kind], page.file, hit.query)
+            _entry(_words(hit), _ICONS[hit.kind], page.file, hit.query, key)
+            key = None
     if not places and not hits:
         st.info("Nothing that you may see is called so.")
 
@@ -116,12 +119,24 @@ def _places(actor: Actor, typed: str) -> Iterator[Place]:
             yield place
 
 
+def _begins(title: str, typed: str) -> bool:
+    """What begins with the letters comes before what only holds them."""
+    return title.casefold().startswith(typed.strip().casefold())
+
+
 def _words(hit: Hit) -> str:
     title = names.urn_name(hit.title) if hit.kind == "dataset" else hit.title
     return f"{escape(title)} :gray[{escape(hit.detail)}]" if hit.detail else escape(title)
 
 
-def _entry(label: str, icon: str, file: str, query: dict[str, str]) -> None:
-    if st.button(label, key=f"palette.{file}.{query}", icon=icon, type="tertiary", width="content"):
+def _entry(label: str, icon: str, file: str, query: dict[str, str], key: str | None) -> None:
+    if st.button(
+        label,
+        key=f"palette.{file}.{query}",
+        icon=icon,
+        type="tertiary",
+        width="content",
+        shortcut=key,
+    ):
         confirm.close()
         st.switch_page(find(file).path, query_params=query)

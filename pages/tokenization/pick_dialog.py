@@ -1,14 +1,14 @@
-"""Pick any table: database, schema and table, DataHub's search, or a URN."""
+"""Pick any table: of the databases, by DataHub's search, or by URN."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from auth import inline
 from backend.tokenization import catalog, worklist
 from backend.tokenization.catalog import Candidate
 from backend.tokenization.worklist import TableList, TablePlace
-from pages.shared import confirm
+from pages.shared import confirm, primary
 from pages.shell import calls
 from pages.shell.errors import escape
 from pages.tokenization import preview_view
@@ -25,6 +25,7 @@ def button(place: Any, environment: str) -> None:
         "Pick a table …",
         key="tokenization.pick",
         icon=":material/table:",
+        shortcut=None if st.query_params.get("dataset") else primary.key(),
         on_click=confirm.open_dialog,
         args=(DIALOG,),
     )
@@ -54,11 +55,13 @@ def _dialog(environment: str) -> None:
         type="primary",
         icon=":material/visibility:",
         disabled=not dataset,
+        shortcut=primary.KEY,
     ):
         confirm.close()
         preview_view.forget()
         st.query_params["dataset"] = dataset
         st.rerun()
+    inline.focus("field", (DIALOG, way))
 
 
 def _by_table(environment: str) -> str:
@@ -70,24 +73,25 @@ def _by_table(environment: str) -> str:
     if not found.items:
         st.info("No PostgreSQL or MySQL connection of this environment shows a table.")
         return ""
-    here: Sequence[TablePlace] = found.items
-    for label, part in (("Database", "database"), ("Schema", "table_schema"), ("Table", "table")):
-        names = list(dict.fromkeys(getattr(place, part) for place in here))
-        if names == [""]:
-            continue
-        chosen = st.selectbox(
-            label,
-            names,
-            index=0 if len(names) == 1 else None,
-            key=f"tokenization.pick.{part}",
-            placeholder="Choose one",
+    by_urn = {each.dataset: each for each in found.items}
+    return (
+        st.selectbox(
+            f"Table ({len(by_urn):,} found)",
+            list(by_urn),
+            index=0 if len(by_urn) == 1 else None,
+            format_func=lambda urn: _name(by_urn[urn]),
+            key="tokenization.pick.table",
+            placeholder="Any part of its name",
+            filter_mode="contains",
         )
-        if chosen is None:
-            return ""
-        here = [place for place in here if getattr(place, part) == chosen]
-    if here[0].rows is not None:
-        st.caption(f"About {here[0].rows:,} rows.")
-    return here[0].dataset
+        or ""
+    )
+
+
+def _name(place: TablePlace) -> str:
+    """Database, schema where there is one, table, and about how many rows."""
+    name = ".".join(part for part in (place.database, place.table_schema, place.table) if part)
+    return name if place.rows is None else f"{name} · about {place.rows:,} rows"
 
 
 def _tables(environment: str) -> TableList | None:

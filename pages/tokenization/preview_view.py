@@ -18,7 +18,7 @@ from backend.tokenization.schemas import (
 )
 from backend.tokenization.sources import POSTGRES
 from backend.tokenization.tokens import KEYED, Scheme
-from pages.shared import confirm, rows, tables, times
+from pages.shared import confirm, primary, rows, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -305,6 +305,7 @@ def _run(actor: Actor, found: Preview) -> None:
             type="secondary" if report.rows_to_update == 0 else "primary",
             icon=":material/lock:",
             disabled=not actor.may(Permission.TOKENIZATION_RUN),
+            shortcut=primary.key(),
             on_click=confirm.open_dialog,
             args=(DIALOG,),
         )

@@ -1,4 +1,5 @@
-"""The page's first list: datasets by what they need, each with its next step as a button."""
+"""The page's first list: datasets by what they need, each with its next step as a button, which for
+the keyboard is a chosen row."""
 
 from typing import Any
 
@@ -33,7 +34,9 @@ _OPENS = ("running", "failed", "done")
 
 def draw(actor: Actor, environment: str) -> None:
     """Filters in one line, then the list; its button opens the preview, or the run."""
-    left, search, pick, again = st.columns([7, 3, 1.6, 0.6], vertical_alignment="center")
+    # While no dataset is open, the button that picks one says its key, too.
+    shares = [7, 3, 1.6, 0.6] if st.query_params.get("dataset") else [6, 2.4, 2.6, 0.6]
+    left, search, pick, again = st.columns(shares, vertical_alignment="center")
     with search:
         text = filters.text(
             "Table or column",
@@ -111,19 +114,27 @@ def _list(actor: Actor, found: WorkList) -> None:
         "Plain rows": st.column_config.NumberColumn(format="localized"),
         "Why": st.column_config.TextColumn(width="medium"),
     }
-    may = actor.may(Permission.TOKENIZATION_PREVIEW)
-    if may:
-        config["Do"] = st.column_config.ButtonColumn("Do", key=_BUTTON, on_click=_pressed)
-    tables.show(
-        found.items,
-        lambda item: _row(item) | ({"Do": _verb(item)} if may else {}),
-        title="Table",
-        key=_TABLE,
-        alt="Datasets by what they need",
-        states=("State",),
-        optional=("Plain rows", "Why", "Since"),
-        config=config,
+    look = tables.Look(
+        title="Table", states=("State",), optional=("Plain rows", "Why", "Since"), config=config
     )
+    alt = "Datasets by what they need"
+    if actor.may(Permission.TOKENIZATION_PREVIEW):
+        config["Do"] = st.column_config.ButtonColumn("Do", key=_BUTTON, on_click=_pressed)
+        current = st.query_params.get("dataset") or None
+        chosen = tables.choose(
+            found.items,
+            lambda item: _row(item) | {"Do": _verb(item)},
+            id_of=lambda item: item.dataset,
+            current=current,
+            key=_TABLE,
+            alt=alt,
+            **look,
+        )
+        if chosen != current:
+            _turn_to(next((item for item in found.items if item.dataset == chosen), None))
+            st.rerun()
+    else:
+        tables.show(found.items, _row, key=_TABLE, alt=alt, **look)
     filters.pages(found.next_cursor, parameter="from", key="tokenization.work.pages")
 
 
@@ -146,14 +157,17 @@ def _verb(item: WorkItem) -> str:
 def _pressed() -> None:
     place = st.session_state[_BUTTON]["row"]
     items: list[WorkItem] = st.session_state.get(_ITEMS, [])
-    if place >= len(items):
-        return
-    item = items[place]
-    if _verb(item) == "Open":
+    if place < len(items):
+        _turn_to(items[place])
+
+
+def _turn_to(item: WorkItem | None) -> None:
+    """Its preview, or its run; None: what was open is closed."""
+    if item is not None and _verb(item) == "Open":
         st.query_params.update({"view": "runs", "run": str(item.run_id)})
         return
     preview_view.forget()
-    st.query_params["dataset"] = item.dataset
+    filters.put("dataset", item and item.dataset)
 
 
 def _only() -> str:

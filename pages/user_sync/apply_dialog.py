@@ -8,7 +8,7 @@ from backend.user_sync import runs, service
 from backend.user_sync.fields import ATTRIBUTES, labels
 from backend.user_sync.fields import chosen as chosen_of
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, Settings
-from pages.shared import confirm
+from pages.shared import confirm, primary
 from pages.shell import calls, flash, guard
 from pages.shell.errors import code, escape
 from pages.user_sync import ticks
@@ -37,7 +37,7 @@ def draw(plan: PlanView, rows: tuple[RowView, ...], wanted: RowFilter) -> None:
             type="primary",
             icon=":material/play_arrow:",
             disabled=not chosen,
-            shortcut="Ctrl+Enter",
+            shortcut=primary.key(),
             help=None if chosen else "Tick the users to change first.",
             on_click=confirm.open_dialog,
             args=(_DIALOG,),

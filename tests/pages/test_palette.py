@@ -27,6 +27,16 @@ class TestPalette:
         assert "Audit log" in entries(opened(open_page, "admin"))
         assert "Audit log" not in entries(opened(open_page, "viewer"))
 
+    def test_what_begins_with_the_letters_is_first_and_has_the_key(
+        self, open_page: OpenPage
+    ) -> None:
+        app = opened(open_page, "admin", "sy")
+        assert entries(app)[:2] == ["System", "User sync"]  # in the menu the other way round
+        assert {b.label: b.proto.shortcut for b in app.button if b.proto.shortcut} == {
+            "System": "ctrl+enter",
+            "Search": "ctrl+k",
+        }
+
     def test_finds_a_part_of_a_page_by_other_words(self, open_page: OpenPage) -> None:
         assert entries(opened(open_page, "viewer", "slack")) == ["Notifications: channels"]
 
