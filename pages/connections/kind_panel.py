@@ -7,10 +7,12 @@ import streamlit as st
 from backend.connections import kinds, testing
 from backend.connections.checklist import JobSteps
 from backend.connections.schemas import ConnectionView, TestResult
-from backend.core.errors import FieldInvalid
+from backend.core.errors import FieldInvalid, PortalError
 from pages.connections import checklist_view, client_info_panel, settings_form, test_results
-from pages.shared import times
-from pages.shell import calls
+from pages.shared import beside, times
+from pages.shell import calls, errors
+
+_ASKED = "connections.one"
 
 
 def draw(
@@ -29,7 +31,7 @@ def draw(
         times.caption(f"Changed by {view.updated_by},", view.updated_at)
     place = st.container()
     if may_test and view.configured:
-        _test(view, kind)
+        _test(view)
     fresh = _change(view, kind) if admin else None
     with place:
         shown = fresh or last
@@ -45,9 +47,28 @@ def draw(
         )
 
 
-def _test(view: ConnectionView, kind: kinds.Kind) -> None:
-    pressed = st.button("Test connection", key="connections.test", icon=":material/network_check:")
-    if pressed and settings_form.run_test(view, kind) is not None:
+def _test(view: ConnectionView) -> None:
+    """Asked beside the page: a server that is away takes ten seconds to be so."""
+    about = (view.environment, view.kind)
+    function = calls.bound(testing.run, environment=view.environment, kind=view.kind)
+    st.button(
+        "Test connection",
+        key="connections.test",
+        icon=":material/network_check:",
+        on_click=beside.begin,
+        args=(_ASKED, about, function),
+    )
+    if not beside.is_about(_ASKED, about):
+        return
+    asked = beside.ask(_ASKED, about, function)
+    if asked is None:
+        return
+    del st.session_state[_ASKED]
+    try:
+        asked.result()
+    except PortalError as exc:
+        errors.show(exc)
+    else:
         st.rerun()  # the checklist and the lists were drawn before
 
 

@@ -72,7 +72,7 @@ def ask(
     """
     asked: Asked | None = st.session_state.get(key)
     if asked is None or again or asked.about != about:
-        asked = begin(key, about, function)
+        asked = _begin(key, about, function)
     wait_for(key)
     if asked.stop.asked:
         st.caption(":material/stop_circle: Stopped before it had an answer.")
@@ -83,10 +83,14 @@ def ask(
     return None
 
 
-def begin(key: str, about: Hashable, function: Callable[[], Any]) -> Asked:
+def begin(key: str, about: Hashable, function: Callable[[], Any]) -> None:
     """Ask without drawing anything: for a button's `on_click`, which is called before all else. A
     page's script ends at the next thing it draws when the browser sends something else, and what
     it was about to show of the click would be lost."""
+    _begin(key, about, function)
+
+
+def _begin(key: str, about: Hashable, function: Callable[[], Any]) -> Asked:
     _stop_the_forgotten(st.session_state.get(key))
     asked = st.session_state[key] = Asked(about, function)
     return asked

@@ -1,17 +1,18 @@
 """Where else a run's values live: DataHub's copies of its columns, and one click to preview all."""
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from backend.core.access import Actor, Permission
-from backend.core.errors import NotFound
+from backend.core.errors import NotFound, PortalError
 from backend.core.words import counted, named
 from backend.tokenization import copies
 from backend.tokenization.copies import CopyList, CopyPreview, CopyPreviews
 from backend.tokenization.schemas import RunState, RunView
-from pages.shared import job_progress, tables
-from pages.shell import calls
+from pages.shared import beside, job_progress, tables
+from pages.shell import calls, errors
 from pages.shell.errors import escape
 from pages.tokenization import preview_view
 
@@ -29,34 +30,46 @@ def draw(actor: Actor, run: RunView) -> None:
         "columns": [column.name for column in run.columns],
         "environment": run.environment,
     }
-    remembered = st.session_state.get(KEY)
-    found = remembered[1] if remembered and remembered[0] == run.id else None
-    with st.container(horizontal=True):
-        if st.button(
-            "Ask again" if found else "Find copies",
-            key=f"{KEY}.find",
-            icon=":material/account_tree:",
-            help="Column lineage, siblings and columns of the same name, as DataHub knows them. "
-            "No table is read.",
-        ):
-            with st.spinner("Asking DataHub …"):
-                found = calls.run(copies.find, **asked)
-            st.session_state[KEY] = (run.id, found)
-        if (
-            found
-            and any(not each.problem for each in found.items)
-            and actor.may(Permission.TOKENIZATION_PREVIEW)
-            and st.button(
-                "Preview all copies",
-                key=f"{KEY}.preview",
-                icon=":material/visibility:",
-                help="Counts in the background what a run on each would change.",
-            )
-        ):
-            calls.write(copies.queue_previews, **asked)
+    find = calls.bound(copies.find, **asked)
+    buttons = st.container(horizontal=True)
+    buttons.button(
+        "Ask again" if beside.is_about(KEY, run.id) else "Find copies",
+        key=f"{KEY}.find",
+        icon=":material/account_tree:",
+        help="Column lineage, siblings and columns of the same name, as DataHub knows them. "
+        "No table is read.",
+        on_click=beside.begin,
+        args=(KEY, run.id, find),
+    )
+    found = _found(run, find) if beside.is_about(KEY, run.id) else None
+    if (
+        found
+        and any(not each.problem for each in found.items)
+        and actor.may(Permission.TOKENIZATION_PREVIEW)
+        and buttons.button(
+            "Preview all copies",
+            key=f"{KEY}.preview",
+            icon=":material/visibility:",
+            help="Counts in the background what a run on each would change.",
+        )
+    ):
+        calls.write(copies.queue_previews, **asked)
     if found:
         _list(found)
     _previews(actor, asked)
+
+
+def _found(run: RunView, find: Callable[[], CopyList]) -> CopyList | None:
+    """What DataHub says, asked beside the page; None until it has, or after an error, which is
+    shown."""
+    asked = beside.ask(KEY, run.id, find)
+    if asked is None:
+        return None
+    try:
+        return asked.result()
+    except PortalError as exc:
+        errors.show(exc)
+        return None
 
 
 def _list(found: CopyList) -> None:
