@@ -62,7 +62,7 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
     expect(page.get_by_role("dialog").get_by_label("Search")).to_be_focused()
     keys.type("user sync")
     expect(page.get_by_role("dialog").get_by_role("button", name="Overview")).to_have_count(0)
-    reach(page, page.get_by_role("dialog").get_by_role("button", name="User sync", exact=True))
+    reach(page, page.get_by_role("dialog").get_by_role("button", name="User sync Shortcut"))
     keys.press("Enter")
     expect(page.get_by_role("heading", level=1, name="User sync")).to_be_focused()
 
@@ -77,6 +77,8 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
     keys.press("Enter")
     expect(page.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
 
+    keys.press("Escape")  # the run is in a drawer
+    expect(page.get_by_role("dialog")).to_have_count(0)
     # The parts of a page are one stop for Tab; the arrow keys go from part to part.
     parts = page.get_by_role("radiogroup", name="Part of the page")
     reach(page, parts.get_by_role("radio", name="Plan"))
