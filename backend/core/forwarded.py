@@ -86,8 +86,10 @@ def _why(peer: str, trusted: bool, said: str, client: str) -> str:
         return f"{peer or 'The peer'} is no trusted proxy, so it is the client itself."
     if not said:
         return f"{peer} is a trusted proxy that passed no address on, so it is the client itself."
-    if client == peer:
+    if not _is_address(folded(said.split(",")[-1].strip())):
         return f"{peer} is a trusted proxy, and what it passed on is no address."
+    if is_trusted(client):
+        return f"X-Forwarded-For names trusted proxies only; {client} is the farthest of them."
     return f"{client} is the last address in X-Forwarded-For that no trusted proxy has."
 
 

@@ -284,10 +284,21 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _is_amqp(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value() and not value.get_secret_value().startswith(
-            ("amqp://", "amqps://")
-        ):
+        """Said here, because pika's own errors would come up with the first job."""
+        url = value.get_secret_value()
+        if not url:
+            return value
+        if not url.startswith(("amqp://", "amqps://")):
             raise ValueError("must start with amqp:// or amqps://, or be empty")
+        from pika import URLParameters
+
+        try:
+            URLParameters(url)
+        except (TypeError, ValueError) as exc:  # TypeError: a user without a password
+            raise ValueError(
+                "must be a URL like amqp://user:password@host:5672/; the password may stand in "
+                "PORTAL_BROKER_PASSWORD"
+            ) from exc
         return value
 
     @field_validator("database_url_setting")

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
+from pika.exceptions import AMQPError
 from sqlalchemy import func, select, text
 
 from backend.core import startup
@@ -90,7 +91,10 @@ def _broker(_database: Database) -> str:
     if not broker.is_remote():
         return OK
     made: Any = broker.get_broker()
-    queue = made.get_queue_message_counts(broker.JOBS)
+    try:
+        queue = made.get_queue_message_counts(broker.JOBS)
+    except (AMQPError, OSError):
+        return "RabbitMQ takes no connection. Jobs wait until it does."
     return OK if queue else "It did not answer."
 
 

@@ -1,14 +1,16 @@
 """Alive is not ready: what each of the two says when the state is locked, full or headless."""
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from fastapi.testclient import TestClient
 
 from backend.core.database import Database
-from backend.jobs import readiness, schedule
+from backend.jobs import broker, readiness, schedule
 from tests.fixtures.api import rest_app
 
 
@@ -52,6 +54,20 @@ def test_a_state_that_takes_no_write_is_not_ready(client: TestClient, database: 
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
     assert answer.json()["checks"]["state"] != "ok"
+
+
+def test_a_broker_that_is_away_is_named(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule.lead(database)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    away = RabbitmqBroker(url=f"amqp://guest:guest@127.0.0.1:{port}/?connection_attempts=1")
+    monkeypatch.setattr(broker, "is_remote", lambda: True)
+    monkeypatch.setattr(broker, "get_broker", lambda: away)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["broker"].startswith("RabbitMQ takes no connection.")
 
 
 def test_a_schema_that_is_not_this_versions_is_not_ready(

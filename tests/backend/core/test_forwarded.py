@@ -46,6 +46,7 @@ def test_what_does_not_fit_is_said(peer: str, headers: dict[str, str], warning: 
         ("10.0.0.2", "", "is no trusted proxy"),
         ("127.0.0.1", "", "passed no address on"),
         ("127.0.0.1", "nonsense", "is no address"),
+        ("127.0.0.1", "127.0.0.1", "names trusted proxies only"),
     ],
 )
 def test_why_the_peer_itself_is_the_client(peer: str, said: str, why: str) -> None:

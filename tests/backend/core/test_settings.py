@@ -38,6 +38,14 @@ class TestLoadSettings:
             load_settings({"PORTAL_DATABASE_URL": url})
         assert "hidden" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        "url", ["amqp://u@h/", "amqp://u:hidden@h:x/", "amqp://u:hidden@[::1/"]
+    )
+    def test_a_broker_that_no_driver_reaches_is_said_without_its_password(self, url: str) -> None:
+        with pytest.raises(SettingsError, match=r"^PORTAL_BROKER_URL: must be a URL") as caught:
+            load_settings({"PORTAL_BROKER_URL": url})
+        assert "hidden" not in str(caught.value)
+
     def test_defaults_need_nothing(self) -> None:
         settings = load_settings({})
         assert settings.sandbox == "auto"
@@ -92,7 +100,8 @@ class TestFiles:
         file.write_text(values.get(name, "a-secret-of-sixteen-characters") + "\n")
         by_file = load_settings({f"{name}_FILE": str(file), **beside})
         assert by_file == load_settings({name: file.read_text().strip(), **beside})
-        assert by_file != load_settings(beside)
+        others = {name: "another-secret-of-sixteen"} | beside if beside else {}
+        assert by_file != load_settings(others)
 
     def test_a_file_that_cannot_be_read_is_named_beside_other_faults(self, tmp_path: Path) -> None:
         missing = tmp_path / "missing"
