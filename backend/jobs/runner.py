@@ -96,7 +96,10 @@ class Context:
 
 
 def run(job_id: int, database: Database | None = None) -> bool:
-    """Claim and run a job in this thread; False when somebody else has it or it has ended."""
+    """Claim and run a job in this thread; False when somebody else has it or it has ended, and in
+    a process that stops, where its first safe point would end it."""
+    if stopping.is_set():
+        return False
     database = database or get_database()
     worker = worker_name()
     with database.write() as session:

@@ -176,12 +176,14 @@ def _give_back(session: WriteSession, name: str) -> None:
 
 
 def run_due(database: Database) -> list[str]:
-    """Run every task whose interval has passed; returns their names."""
+    """Run every task whose interval has passed, until the process stops; returns their names."""
     ran = []
     with database.read() as session:
         now = database_now(session)
         last = {mark.name: mark.last_run_at for mark in session.scalars(select(ScheduleMark))}
     for task in list(_tasks.values()):
+        if runner.stopping.is_set():
+            break
         if not _is_due(task, last.get(task.name), now) or not _take_turn(database, task):
             continue
         ran.append(task.name)

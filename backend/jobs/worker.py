@@ -1,7 +1,9 @@
 """Start and stop the threads that run jobs, in the app's process or in a worker of its own."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -15,6 +17,12 @@ from backend.jobs import broker, recovery, registry, runner
 from backend.jobs.schedule import Scheduler
 
 log = get_logger(__name__)
+
+#: How long a stop waits for running jobs to reach a safe point, of all threads together.
+JOIN_SECONDS = 8.0
+#: When a worker process that was told to stop ends at the latest, whatever it waits for: compose
+#: and systemd kill after 30 s.
+END_SECONDS = 20.0
 
 
 @dataclass
@@ -37,11 +45,17 @@ class Running:
         self.consume(broker.SANDBOX)
 
     def stop(self) -> None:
-        """Let running jobs reach their next safe point, then end."""
+        """Let running jobs reach their next safe point, then end.
+
+        One that reaches none in JOIN_SECONDS is left to its thread, which ends with the process;
+        it is taken back as that of a process that died.
+        """
         runner.stopping.set()
+        until = time.monotonic() + JOIN_SECONDS
         self.scheduler.stop()
         for worker in self.workers:
-            worker.stop(timeout=10_000)
+            # dramatiq waits that long for its jobs, and as long again for its connections.
+            worker.stop(timeout=max(0, int((until - time.monotonic()) * 1_000)))
 
 
 def start(database: Database, *, queues: Collection[str]) -> Running:
@@ -71,4 +85,18 @@ def serve(database: Database) -> None:
     log.info("Worker is ready.", worker=runner.worker_name())
     done.wait()
     log.info("Worker stops; running jobs reach their next safe point.")
+    _end_at_the_latest()
     running.stop()
+
+
+def _end_at_the_latest() -> None:
+    """End the process in END_SECONDS: Python itself waits at its exit, without a limit, for a tick
+    of the schedule or a job's pool of threads that asks a server which does not answer."""
+
+    def end() -> None:
+        log.warning("Worker ends with work under way; another process takes it back.")
+        os._exit(0)
+
+    timer = threading.Timer(END_SECONDS, end)
+    timer.daemon = True
+    timer.start()

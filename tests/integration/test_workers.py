@@ -200,3 +200,17 @@ class TestWorkers:
         assert service.wait(shared, job_id, timeout=240).state == "succeeded"
         numbers = [int(line.split()[3]) for line in file.read_text().splitlines()]
         assert numbers == list(range(60))
+
+    def test_sigterm_ends_a_worker_whose_job_reaches_no_safe_point(
+        self, shared: Database, start_worker: Start, tmp_path: Path
+    ) -> None:
+        """Within what a supervisor gives it, and of its own accord: 0, not the -9 of a kill."""
+        file = tmp_path / "deaf"
+        first = start_worker()
+        job_id = _queue(shared, "test.deaf", file=str(file))
+        _wait_for(file.exists, "the job starts")
+        first.terminate()
+        assert first.wait(120) == 0
+        fall_silent(shared)
+        recovery.recover(shared)
+        assert _get(shared, job_id).state == "interrupted"

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from backend import composition
@@ -43,6 +44,14 @@ def once(ctx: JobContext, *, file: str) -> None:
     while True:
         ctx.check_cancelled()
         time.sleep(0.05)
+
+
+@job("test.deaf", title="Reaches no safe point")
+def deaf(ctx: JobContext, *, file: str) -> None:
+    """Nor does a thread of its pool, for which Python waits at its exit."""
+    with ThreadPoolExecutor(1) as pool:
+        Path(file).write_text("")
+        pool.submit(time.sleep, 3_600)
 
 
 def host() -> None:

@@ -174,8 +174,44 @@ class TestShutdown:
         assert _get(database, job_id).state == expected
 
 
+    @pytest.mark.usefixtures("kinds")
+    def test_a_stopping_process_leaves_a_queued_job_to_the_next(self, database: Database) -> None:
+        job_id = _queue(database, "test.wait")
+        runner.stopping.set()
+        assert not runner.run(job_id, database)
+        assert (_get(database, job_id).state, _get(database, job_id).attempt) == ("queued", 0)
+
+
 @pytest.mark.usefixtures("kinds")
 class TestWorker:
+    def test_stops_though_a_job_reaches_no_safe_point(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Both its queues' threads together, not each as long as the other."""
+        allowed: list[float] = []
+        monkeypatch.setattr(worker, "JOIN_SECONDS", 0.5)
+        running = worker.start(database, queues=[broker.JOBS])
+        running.consume(broker.SANDBOX)
+        for each in running.workers:
+            monkeypatch.setattr(each, "stop", lambda timeout, stop=each.stop: (
+                allowed.append(timeout), stop(timeout=timeout)))  # fmt: skip
+        go = threading.Event()
+
+        @registry.job("test.deaf", title="No safe point")
+        def deaf(_ctx: registry.JobContext) -> None:
+            go.wait(60)
+
+        job_id = _queue(database, "test.deaf")
+        try:
+            while _get(database, job_id).state != "running":
+                go.wait(0.02)
+            running.stop()
+            assert not go.is_set()
+        finally:
+            go.set()
+        assert 0 <= allowed[1] < allowed[0] <= 500
+        assert service.wait(database, job_id, timeout=60).state == "succeeded"
+
     def test_runs_what_is_queued_and_what_was_queued_before_it_started(
         self, database: Database
     ) -> None:

@@ -104,6 +104,13 @@ class TestRunDue:
         schedule.run_due(database)
         assert ran[3:] == ["often"]
 
+    def test_runs_none_in_a_process_that_stops(self, database: Database, ran: list[str]) -> None:
+        runner.stopping.set()
+        assert schedule.run_due(database) == []
+        assert ran == []
+        runner.stopping.clear()
+        assert schedule.run_due(database) != []
+
     def test_a_tick_that_comes_a_moment_early_takes_the_turn(
         self, database: Database, ran: list[str]
     ) -> None:
