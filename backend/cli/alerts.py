@@ -48,4 +48,4 @@ def _text(found: AlertList) -> str:
     lines = [
         f"{item.severity}: {item.text}{' (seen)' if item.seen else ''}" for item in found.items
     ]
-    return "\n".join(lines) or "Nothing needs attention."
+    return "\n".join(filter(None, [*lines, found.rest])) or "Nothing needs attention."

@@ -146,6 +146,7 @@ def datasets_(
     text: Annotated[str, typer.Option("--text", help="A part of the name or target.")] = "",
     only: Annotated[str, typer.Option("--only", help="all, failed, running or never.")] = "all",
     limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
+    cursor: Annotated[int, typer.Option(help="next_cursor of the page before.", min=0)] = 0,
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
@@ -153,12 +154,19 @@ def datasets_(
     from backend.ingestion import datasets
 
     page = cli.read(
-        datasets.list_datasets, environment=environment, text=text, only=only, limit=limit
+        datasets.list_datasets,
+        environment=environment,
+        text=text,
+        only=only,
+        limit=limit,
+        cursor=cursor,
     )
     rows: list[list[Any]] = [
         [d.name, d.target.name if d.target else "", d.last_status, d.last_at] for d in page.items
     ]
-    cli.emit(page.document(), json, cli.table(["dataset", "target", "last", "at"], rows))
+    table = cli.table(["dataset", "target", "last", "at"], rows)
+    note = f"\n{page.note}" if page.note else ""
+    cli.emit(page.document(), json, table + cli.more(page.next_cursor) + note)
 
 
 @app.command("favourite")
@@ -222,18 +230,20 @@ def redrive(
 def runs_(
     dataset_urn: Annotated[str, typer.Option("--dataset-urn")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 20,
+    cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     json: cli.Json = False,
 ) -> None:
     """The last runs."""
     from backend.ingestion import service
     from backend.ingestion.schemas import RunFilter
 
-    page = cli.read(service.list_runs, wanted=RunFilter(dataset_urn), limit=limit)
+    page = cli.read(service.list_runs, wanted=RunFilter(dataset_urn), limit=limit, cursor=cursor)
     rows: list[list[Any]] = [
         [r.run_id, r.status, r.created_at, r.actor_name, r.subject] for r in page.items
     ]
     document = {"items": [r.document() for r in page.items], "next_cursor": page.next_cursor}
-    cli.emit(document, json, cli.table(["run", "status", "asked at", "by", "dataset"], rows))
+    table = cli.table(["run", "status", "asked at", "by", "dataset"], rows)
+    cli.emit(document, json, table + cli.more(page.next_cursor))
 
 
 @links_app.command("put")
@@ -305,7 +315,7 @@ def check_mapping(environment: Environment = None, json: cli.Json = False) -> No
     counts: dict[str, Any] = dict(
         checks.check_targets(cli.database(), cli.actor(), environment=environment)
     )
-    view = cli.read(mapping.view, environment=environment, limit=500)
+    view = cli.read(mapping.view, environment=environment, limit=mapping.MAX_LISTED)
     wrong = [rule for rule in view.rules if rule.problem or rule.remark]
     counts["rules"] = [
         {"kind": r.kind, "pattern": r.pattern, "source": r.source, "why": r.problem or r.remark}
@@ -313,6 +323,9 @@ def check_mapping(environment: Environment = None, json: cli.Json = False) -> No
     ]
     text = [f"{counts['checked']} targets checked, {counts['dead']} of them dead."]
     text += [f"{r.source} {r.kind} {r.pattern}: {r.problem or r.remark}" for r in wrong]
+    counts["rules_left_out"] = left_out = view.total - len(view.rules)
+    if left_out:
+        text.append(f"{left_out:,} more rules are not listed here; their remarks are on the page.")
     cli.emit(counts, json, "\n".join(text))
     if counts["dead"]:
         raise cli.Failed(f"{counts['dead']} mapped targets cannot be used.")

@@ -29,12 +29,13 @@ def list_recipes(json: cli.Json = False) -> None:
     """The recipes, what each asks for, and why one cannot be run here."""
     from backend.ingestion import recipes
 
-    found = cli.read(recipes.list_recipes)
+    found, note = cli.read(recipes.list_recipes), cli.read(recipes.left_out)
     rows: list[list[Any]] = [
         [r.name, r.source_type, ", ".join(r.asked), r.problem or "-"] for r in found
     ]
     text = cli.table(["recipe", "source", "asks for", "cannot run because"], rows)
-    cli.emit({"items": [recipe.document() for recipe in found]}, json, text)
+    document = {"items": [recipe.document() for recipe in found], "note": note}
+    cli.emit(document, json, f"{text}\n{note}".rstrip())
 
 
 @recipes_app.command("run")

@@ -4,10 +4,10 @@ A domain brings one function, which backend/composition.py hands to `provide`:
 
     def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
 
-It reads the state database only (no outside system), names everything there is (the page shows the
-first 20 of a domain), returns [] for an actor who may not see the subject, and
-names the page where something can be done about it. One that fails is logged and shown as one
-alert; it never takes the Overview page down.
+It reads the state database only (no outside system), names everything there is (`collect` takes
+the first 20 of a domain and says what it leaves out), returns [] for an actor who may not see the
+subject, and names the page where something can be done about it. One that fails is logged and shown
+as one alert; it never takes the Overview page down.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from typing import Literal
 from backend.core.access import Actor
 from backend.core.database import ReadSession
 from backend.core.log import get_logger, log_unexpected
+from backend.core.words import counted
 
 log = get_logger(__name__)
 
@@ -71,16 +72,36 @@ def provide(sources: Callable[[], Mapping[str, Source]]) -> None:
     _sources = sources
 
 
-def collect(session: ReadSession, actor: Actor) -> tuple[Alert, ...]:
-    """Every domain's alerts, the worst and newest first, at most 50."""
+@dataclass(frozen=True)
+class Collected:
+    """items: the worst and newest first, at most 50. rest: a sentence on what they leave out, ""
+    for nothing."""
+
+    items: tuple[Alert, ...]
+    rest: str
+
+
+def collect(session: ReadSession, actor: Actor) -> Collected:
+    """Every domain's alerts, at most 20 of one."""
     items: list[Alert] = []
+    every = 0
     for domain, found in by_domain(session, actor):
         if isinstance(found, str):
             text = f"{domain}: its state could not be read ({found})."
             items.append(Alert("error", text, ""))
+            every += 1
         else:
             items.extend(sorted(found, key=_rank)[:_MAX_OF_A_DOMAIN])
-    return tuple(sorted(items, key=_rank)[:MAX_ITEMS])
+            every += len(found)
+    shown = tuple(sorted(items, key=_rank)[:MAX_ITEMS])
+    return Collected(shown, _rest(every - len(shown)))
+
+
+def _rest(more: int) -> str:
+    if not more:
+        return ""
+    left_out = counted(more, "more alert is", "more alerts are")
+    return f"{left_out} not listed here; the pages of those above show what is behind them."
 
 
 def by_domain(session: ReadSession, actor: Actor) -> Iterator[tuple[str, list[Alert] | str]]:

@@ -148,9 +148,12 @@ class DatasetCounts(TypedDict):
 
 
 class DatasetList(TypedDict):
+    """note: which datasets are not looked at, "" for none."""
+
     items: list[DatasetAnswer]
     counts: DatasetCounts
     next_cursor: int | None
+    note: str
 
 
 class Asked(TypedDict):
@@ -174,7 +177,10 @@ class RecipeAnswer(TypedDict):
 
 
 class RecipeList(TypedDict):
+    """note: which files are left out, "" for none."""
+
     items: list[RecipeAnswer]
+    note: str
 
 
 class ScheduleAnswer(TypedDict):

@@ -15,7 +15,7 @@ from backend.core import access, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
-from backend.ingestion import repository, resolve, run_context
+from backend.ingestion import dataset_repository, resolve, run_context
 from backend.ingestion.answers import DatasetAnswer, DatasetCounts, DatasetList
 from backend.ingestion.run_context import RunContext
 from backend.ingestion.targets import Target
@@ -26,6 +26,8 @@ MAX_PAGE = 200
 MAX_FAVOURITES = 500
 #: Runs that are read for the trends, the newest.
 MAX_RUNS = 10_000
+#: Datasets that are looked at because they were run, the last ones.
+MAX_RAN = 5_000
 Only = Literal["all", "failed", "running", "never"]
 ONLY: tuple[Only, ...] = ("all", "failed", "running", "never")
 
@@ -65,11 +67,13 @@ class DatasetView:
 
 @dataclass(frozen=True)
 class DatasetPage:
-    """counts: of each filter before paging. next_cursor: pass it for the page after, or None."""
+    """counts: of each filter before paging. next_cursor: pass it for the page after, or None.
+    note: which datasets are not looked at, "" for none."""
 
     items: tuple[DatasetView, ...]
     counts: DatasetCounts
     next_cursor: int | None
+    note: str = ""
 
     def document(self) -> DatasetList:
         """The page as REST and `--json` print it."""
@@ -77,6 +81,7 @@ class DatasetPage:
             "items": [item.document() for item in self.items],
             "counts": self.counts,
             "next_cursor": self.next_cursor,
+            "note": self.note,
         }
 
 
@@ -101,7 +106,7 @@ def list_datasets(
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}, and cursor not negative.")
     context = run_context.load(session, environment)
     named = actor.may(Permission.INGESTION_MAPPING_READ)
-    known = _all(session, actor, context, named)
+    known, note = _all(session, actor, context, named)
     found = [item for item in known if _fits(item, text.strip().casefold())]
     counts = DatasetCounts(
         all=len(found),
@@ -112,7 +117,7 @@ def list_datasets(
     wanted = [item for item in found if _is(item, only)]
     more = cursor + limit < len(wanted)
     return DatasetPage(
-        tuple(wanted[cursor : cursor + limit]), counts, cursor + limit if more else None
+        tuple(wanted[cursor : cursor + limit]), counts, cursor + limit if more else None, note
     )
 
 
@@ -131,11 +136,11 @@ def set_favourite(
     access.require(actor, Permission.OWN_ACCOUNT)
     urns.parse_dataset(dataset_urn)
     where = connections.environment(session, environment)
-    favourites = repository.favourites(session, owner(actor), where.id)
+    favourites = dataset_repository.favourites(session, owner(actor), where.id)
     if on and len(favourites) >= MAX_FAVOURITES:
         raise InvalidInput(f"There are {MAX_FAVOURITES} favourites already; take one off first.")
     if on != (dataset_urn in favourites):
-        repository.put_favourite(session, owner(actor), where.id, dataset_urn, on=on)
+        dataset_repository.put_favourite(session, owner(actor), where.id, dataset_urn, on=on)
 
 
 def owner(actor: Actor) -> str:
@@ -143,15 +148,22 @@ def owner(actor: Actor) -> str:
     return f"{actor.kind}:{actor.id}"
 
 
-def _all(session: ReadSession, actor: Actor, context: RunContext, named: bool) -> list[DatasetView]:
+def _all(
+    session: ReadSession, actor: Actor, context: RunContext, named: bool
+) -> tuple[list[DatasetView], str]:
+    """In their order, and a sentence on those that are left out."""
     now = clock.now()
     runs: dict[str, list[Any]] = {}
     since = now - timedelta(days=DAYS)
-    for run in repository.trends(session, context.environment_id, since=since, limit=MAX_RUNS):
+    for run in dataset_repository.trends(
+        session, context.environment_id, since=since, limit=MAX_RUNS
+    ):
         runs.setdefault(run.dataset_urn, []).append(run)
-    last = repository.last_of_each(session, context.environment_id)
     exact = {urn for rules in context.sources for urn in rules.exact}
-    mine = repository.favourites(session, owner(actor), context.environment_id)
+    mine = dataset_repository.favourites(session, owner(actor), context.environment_id)
+    last, cut = dataset_repository.last_of_each(
+        session, context.environment_id, limit=MAX_RAN, named=exact | mine
+    )
     views = [
         _view(context, urn, last.get(urn), runs.get(urn, ()), now, named, urn in mine)
         for urn in exact | last.keys() | mine
@@ -159,7 +171,11 @@ def _all(session: ReadSession, actor: Actor, context: RunContext, named: bool) -
     views.sort(key=lambda item: item.name)
     views.sort(key=lambda item: item.last_at.timestamp() if item.last_at else 0.0, reverse=True)
     views.sort(key=lambda item: not item.favourite)
-    return views
+    note = (
+        f"Only the {MAX_RAN:,} datasets that were run last, those of exact rules and your "
+        "favourites are looked at here; the others are among the runs and found by their URN."
+    )
+    return views, note if cut else ""
 
 
 def _view(

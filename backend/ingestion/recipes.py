@@ -16,6 +16,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.log import names_secret
+from backend.core.words import counted
 from backend.ingestion.answers import RecipeAnswer
 from backend.ingestion.errors import RecipeNotFound
 from backend.ingestion.managed import only_one
@@ -90,13 +91,29 @@ class RecipeView:
 def list_recipes(
     _session: ReadSession, actor: Actor, *, folder: Path | None = None
 ) -> tuple[RecipeView, ...]:
-    """The recipes of the folder, readable or not."""
+    """The recipes of the folder, readable or not, the first MAX_RECIPES by name."""
     access.require(actor, Permission.INGESTION_READ)
     root = folder or FOLDER
+    return tuple(_view(root / name) for name in _names(root)[:MAX_RECIPES])
+
+
+def left_out(_session: ReadSession, actor: Actor, *, folder: Path | None = None) -> str:
+    """A sentence on the recipes that `list_recipes` leaves out, "" for none."""
+    access.require(actor, Permission.INGESTION_READ)
+    more = len(_names(folder or FOLDER)) - MAX_RECIPES
+    if more <= 0:
+        return ""
+    return (
+        f"{counted(more, 'more recipe')} of the folder, later by name, left out here; each can be "
+        "run by its name."
+    )
+
+
+def _names(root: Path) -> list[str]:
+    """Of the files that are recipes by their names; none without the folder."""
     if not root.is_dir():
-        return ()
-    names = sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name))
-    return tuple(_view(root / name) for name in names[:MAX_RECIPES])
+        return []
+    return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name))
 
 
 def run_recipe(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from backend.core import access, clock, newest
@@ -14,15 +14,11 @@ from backend.ingestion.ruleset import Rule
 from backend.ingestion.schemas import RunFilter
 from backend.ingestion.targets import Target
 from backend.models.ingestion import (
-    IngestionFavourite,
     IngestionMapping,
     IngestionRule,
     IngestionRun,
     IngestionSchedule,
 )
-
-#: Runs read at once where a list goes back in time.
-_STEP = 500
 
 # -- rules -------------------------------------------------------------------------------------
 
@@ -257,62 +253,10 @@ def _first_since(session: ReadSession, since: datetime) -> int:
     return found if found is not None else 2**63 - 1
 
 
-def last_of_each(
-    session: ReadSession, environment_id: int, *, limit: int = 5_000
-) -> dict[str, IngestionRun]:
-    """The newest run of each dataset, of those that were run last."""
-    here = IngestionRun.environment_id == environment_id
-    last = newest.last_of_each(session, IngestionRun.id, IngestionRun.dataset_urn, here)
-    ids = sorted(last, reverse=True)[:limit]
-    found: dict[str, IngestionRun] = {}
-    for start in range(0, len(ids), _STEP):
-        chosen = ids[start : start + _STEP]
-        for row in session.scalars(select(IngestionRun).where(IngestionRun.id.in_(chosen))):
-            if row.dataset_urn:  # "" stands for the runs of a job
-                found[row.dataset_urn] = row
-    return found
-
-
-def favourites(session: ReadSession, owner: str, environment_id: int) -> set[str]:
-    """The dataset URNs that an owner wants first."""
-    query = select(IngestionFavourite.dataset_urn).where(
-        IngestionFavourite.owner == owner, IngestionFavourite.environment_id == environment_id
-    )
-    return set(session.scalars(query))
-
-
-def put_favourite(
-    session: WriteSession, owner: str, environment_id: int, dataset_urn: str, *, on: bool
-) -> None:
-    key = {"owner": owner, "environment_id": environment_id, "dataset_urn": dataset_urn}
-    if on:
-        session.merge(IngestionFavourite(**key))
-    else:
-        session.execute(delete(IngestionFavourite).filter_by(**key))
-
-
 def troubled_schedules(session: ReadSession, *, limit: int) -> Sequence[IngestionSchedule]:
     """Those whose last start made no job."""
     query = select(IngestionSchedule).where(IngestionSchedule.last_problem != "")
     return session.scalars(query.order_by(IngestionSchedule.id).limit(limit)).all()
-
-
-def trends(
-    session: ReadSession, environment_id: int, *, since: datetime, limit: int
-) -> Sequence[Row[Any]]:
-    """(dataset_urn, created_at, started_at, finished_at) of runs since an instant, newest first."""
-    return session.execute(
-        select(
-            IngestionRun.dataset_urn,
-            IngestionRun.created_at,
-            IngestionRun.started_at,
-            IngestionRun.finished_at,
-        )
-        # Not by the index of the environment, which holds all of its years.
-        .where(IngestionRun.environment_id + 0 == environment_id, IngestionRun.created_at >= since)
-        .order_by(IngestionRun.created_at.desc())
-        .limit(limit)
-    ).all()
 
 
 def list_moments(

@@ -103,7 +103,8 @@ class _Tools:
         """What needs somebody to act, the worst first."""
         with self._database.read() as session:
             found = seen_alerts.list_alerts(session, self._who)
-        return {"items": [{"severity": each.severity, "text": each.text} for each in found.items]}
+        items = [{"severity": each.severity, "text": each.text} for each in found.items]
+        return {"items": items, "rest": found.rest}
 
     def list_runs(self, cursor: int | None = None, limit: int = 20) -> dict[str, Any]:
         """The portal's background runs, newest first; pass next_cursor as cursor for more."""

@@ -17,6 +17,8 @@ from backend.mounts.place_schemas import Side
 from backend.mounts.schemas import EMPTY, OrphanView, StoryEvent, TargetView, WatchView, reasons_of
 
 DEFAULT_MAX_AGE_HOURS = 24
+#: Templates of one environment, all of which a list shows.
+MAX_TARGETS = 500
 
 
 def events_of(session: ReadSession, subjects: Sequence[str], *, limit: int) -> list[StoryEvent]:
@@ -74,14 +76,19 @@ def target_view(row: MountTarget) -> TargetView:
     return of_row(TargetView, row, secret_set=bool(row.secret_ref))
 
 
-def list_targets(session: ReadSession, environment_id: int, limit: int = 500) -> list[MountTarget]:
+def list_targets(session: ReadSession, environment_id: int) -> list[MountTarget]:
     query = (
         select(MountTarget)
         .where(MountTarget.environment_id == environment_id)
         .order_by(MountTarget.target_id)
-        .limit(limit)
+        .limit(MAX_TARGETS)
     )
     return list(session.scalars(query))
+
+
+def count_targets(session: ReadSession, environment_id: int) -> int:
+    here = MountTarget.environment_id == environment_id
+    return session.scalar(select(func.count()).select_from(MountTarget).where(here)) or 0
 
 
 def find_target(session: ReadSession, environment_id: int, target_id: str) -> MountTarget | None:

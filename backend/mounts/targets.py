@@ -61,6 +61,11 @@ def save(
     row = repository.find_target(session, where.environment_id, target_id)
     _check(target_id, type, mount_path, filesystem_export, secret_ref or (row and row.secret_ref))
     changed = row is not None
+    most = repository.MAX_TARGETS
+    if not changed and repository.count_targets(session, where.environment_id) >= most:
+        raise InvalidInput(
+            f"{where.environment} has {most} templates, as many as there may be. Remove one first."
+        )
     asked = {
         "target_id": target_id,
         "type": type,

@@ -115,8 +115,10 @@ class AlertView(BaseModel):
 
 
 class AlertList(BaseModel):
-    """items: the worst and newest first, at most 50."""
+    """items: the worst and newest first, at most 50. rest: a sentence on what they leave out, ""
+    for nothing."""
 
     model_config = ConfigDict(frozen=True)
 
     items: tuple[AlertView, ...]
+    rest: str = ""

@@ -37,7 +37,8 @@ def list_alerts(session: ReadSession, actor: Actor, *, account: str = "") -> Ale
     """What needs somebody to act, the worst first, each with whether that person has seen it."""
     aside = seen(session, actor, account=account)
     found = alerts.collect(session, actor)
-    return AlertList(items=tuple(_view(item, item.key in aside) for item in found))
+    items = tuple(_view(item, item.key in aside) for item in found.items)
+    return AlertList(items=items, rest=found.rest)
 
 
 def _view(item: Alert, is_seen: bool) -> AlertView:

@@ -14,7 +14,6 @@ from backend.tokenization.schemas import RunState
 
 PAGE = "tokenization"
 _RECENT = timedelta(days=7)
-_MOST = 5
 _LOOKED_AT = 1_000
 
 
@@ -103,7 +102,7 @@ def _differences(session: ReadSession, actor: Actor) -> list[Alert]:
                 (("view", "check"), ("environment", each.name)),
             )
         )
-    return found[:_MOST]
+    return found
 
 
 def _unanswered(session: ReadSession, known: Collection[int]) -> list[Alert]:
@@ -117,4 +116,4 @@ def _unanswered(session: ReadSession, known: Collection[int]) -> list[Alert]:
         )
         for row in repository.list_noted_tags(session, limit=_LOOKED_AT)
         if row.environment_id in known
-    ][:_MOST]
+    ]

@@ -60,6 +60,8 @@ def asked(environment: str) -> Request | None:
 
 
 def _list(actor: Actor, found: DatasetPage, environment: str) -> None:
+    if found.note:
+        st.caption(found.note)
     if not found.items:
         st.info(
             "No dataset fits. A dataset is listed when an exact rule names its target or once it "

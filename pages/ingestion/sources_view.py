@@ -84,6 +84,8 @@ def local_recipes(actor: Actor, environment: str) -> None:
         }
     )
     st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
+    if note := calls.read(recipes.left_out):
+        st.caption(note)
     for recipe in found:
         if recipe.problem:
             st.caption(f"**{escape(recipe.name)}** cannot run: {escape(recipe.problem)}.")

@@ -21,7 +21,7 @@ def live() -> None:
     """Everything below the title, read again every quarter of a minute."""
     alert_table.follow()
     # load
-    items = calls.read(alerts.collect)
+    found = calls.read(alerts.collect)
     environments = calls.read(health.overview)
     last = calls.read(jobs.list_jobs, limit=LAST)
     started = calls.read(jobs.count_by_kind, days=cards.DAYS)
@@ -32,11 +32,13 @@ def live() -> None:
     seen = calls.read(seen_alerts.seen)
     synced = calls.read(user_sync.list_runs, limit=LAST)
     # present
-    cards.work(items, started, ingestions.moments, to_approve, requests)
+    cards.work(found.items, started, ingestions.moments, to_approve, requests)
     st.header("Alerts", anchor=False)
     red = any(item.failed for item in environments)
     red = red or cards.ended_badly(last.items, ingested.items, synced)
-    alert_table.draw(actor, items, seen, all_well=not red)
+    alert_table.draw(actor, found.items, seen, all_well=not red)
+    if found.rest:
+        st.caption(found.rest)
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.header("Running and last", anchor=False)

@@ -48,7 +48,13 @@ def show(
                 args=(view.id,),
             )
     if len(views) > SHOWN:
-        st.caption(f"{len(views) - SHOWN} more live sessions are only in the CSV.")
+        more = f"{len(views) - SHOWN} more live sessions are only in the CSV."
+        if len(views) >= sessions.MAX_LISTED:
+            more += (
+                f" It has the {sessions.MAX_LISTED} that were used last; an account's own are in "
+                "its details."
+            )
+        st.caption(more)
     if views:
         tables.download("sessions", _HEADERS, lambda: map(_line, views), key=f"{key}.csv")
 

@@ -1,12 +1,14 @@
 """Signing in and out in a real browser, against the real process."""
 
 import re
+import time
 
 import httpx
+import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import press
+from tests.fixtures.browser import fill, press
 from tests.fixtures.portal import PASSWORD, Portal
 
 pytestmark = [pytest.mark.browser]
@@ -65,6 +67,46 @@ class TestSignIn:
         browser_page.context.add_cookies(stolen)
         browser_page.goto(portal.url)
         expect(browser_page.get_by_label("Password", exact=True).first).to_be_visible()
+
+
+class TestASecondFactor:
+    def test_its_code_is_asked_for_after_the_password_and_opens_the_page_of_the_link(
+        self, portal: Portal, browser_page: Page, second_page: Page
+    ) -> None:
+        portal.sign_in(browser_page, "steward", path="/profile")
+        app = turn_second_factor_on(browser_page)
+        page = second_page
+        page.goto(portal.url + "/jobs?state=failed")
+        name, password = portal.account("steward")
+        fill(page, Username=name, Password=password)
+        press(page, "Sign in")
+        code = page.get_by_role("textbox", name="Code of your authenticator app")
+        code.fill("000000")
+        code.press("Enter")
+        expect(page.get_by_test_id("stAlert").first).to_contain_text("The code is wrong")
+        # The code of the next half minute: that of this one was used to set the app up.
+        code.fill(app.at(int(time.time()) + 30))
+        # Who presses twice stops Streamlit's script, and the code is good for one sign-in only.
+        code.press("Enter")
+        page.evaluate(PRESS, "Go on")
+        expect(page.get_by_role("heading", name="Runs", exact=True).last).to_be_visible()
+        expect(page).to_have_url(re.compile(r"/jobs\?state=failed$"))
+
+
+#: At once: a test's click waits until nothing moves.
+PRESS = "name => [...document.querySelectorAll('button')].find(b => b.innerText === name).click()"
+
+
+def turn_second_factor_on(page: Page) -> pyotp.TOTP:
+    press(page, "Set up", exact=True)
+    shown = page.get_by_test_id("stCode").last
+    shown.wait_for()
+    app = pyotp.TOTP("".join(shown.inner_text().split()))
+    fill(page, Code_of_the_app=app.now())
+    press(page, "Turn on")
+    press(page, "I have kept them")
+    page.get_by_text("recovery codes left").first.wait_for()
+    return app
 
 
 class TestAPasswordAnAdminKnows:

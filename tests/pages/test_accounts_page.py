@@ -177,6 +177,18 @@ class TestActions:
         choose(page, "accounts.table", 1)
         assert page.button(key="accounts.disable").disabled
 
+    def test_says_that_more_are_live_than_are_read(
+        self, page: AppTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from pages.shared import session_list
+
+        monkeypatch.setattr(session_list, "SHOWN", 0)
+        part(page, "sessions")
+        assert any(c.value.endswith("only in the CSV.") for c in page.caption)
+        monkeypatch.setattr(sessions, "MAX_LISTED", 1)
+        page.run()
+        assert any("It has the 1 that were used last" in c.value for c in page.caption)
+
     def test_ends_a_session(self, page: AppTest, database: Database, ann: int) -> None:
         with database.read() as session:
             (view,) = sessions.list_live(session, SYSTEM, account_id=ann)

@@ -309,5 +309,18 @@ class TestCollect:
         monkeypatch.setattr(alerts, "_sources", lambda: sources)
         with database.read() as session:
             found = alerts.collect(session, SYSTEM)
-        assert [item.text for item in found[:2]] == ["e", "w"]
-        assert len(found) == alerts.MAX_ITEMS
+        assert [item.text for item in found.items[:2]] == ["e", "w"]
+        assert len(found.items) == alerts.MAX_ITEMS
+        assert found.rest.startswith("132 more alerts are not listed here")
+
+    def test_says_nothing_of_a_rest_where_all_are_listed(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        full = [Alert("info", f"i{n}", "jobs") for n in range(20)]
+        sources = {name: lambda *_: full for name in ("mounts", "jobs")}
+        monkeypatch.setattr(alerts, "_sources", lambda: sources)
+        with database.read() as session:
+            found = alerts.collect(session, SYSTEM)
+            assert (len(found.items), found.rest) == (40, "")
+            full.append(Alert("info", "one more", "jobs"))
+            assert alerts.collect(session, SYSTEM).rest.startswith("2 more alerts")

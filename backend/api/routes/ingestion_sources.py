@@ -56,7 +56,11 @@ class Queued(BaseModel):
 @router.get("/recipes")
 def list_recipes(session: Reader, caller: Caller) -> RecipeList:
     """The recipes kept with the portal, what each asks for, and why one cannot be run."""
-    return {"items": [r.document() for r in recipes.list_recipes(session, caller)]}
+    found = recipes.list_recipes(session, caller)
+    return {
+        "items": [recipe.document() for recipe in found],
+        "note": recipes.left_out(session, caller),
+    }
 
 
 @router.post("/recipes/{name}/run", responses=errors.WAITS, dependencies=REASON)

@@ -50,6 +50,24 @@ def failed(
     return run
 
 
+def test_says_which_are_not_looked_at_and_never_calls_a_mapped_one_unrun(
+    failed: RunView,
+    listed: List,
+    start: Callable[..., RunView],
+    aws: AwsStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where more datasets were run than are looked at, the older one is in the list by its rule."""
+    later = start(THIRD)
+    assert listed().note == ""
+    monkeypatch.setattr(datasets, "MAX_RAN", 1)
+    page = listed()
+    assert "Only the 1 datasets that were run last" in page.note
+    assert page.document()["note"] == page.note
+    last = {item.urn: item.last_run_id for item in page.items}
+    assert last == {THIRD: later.run_id, URN: failed.run_id, OTHER: None}
+
+
 def test_the_last_run_comes_first_and_the_others_by_name(failed: RunView, listed: List) -> None:
     page = listed()
     assert [item.urn for item in page.items] == [URN, THIRD, OTHER]

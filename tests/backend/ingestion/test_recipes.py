@@ -72,6 +72,22 @@ class TestRecipes:
         assert found["postgres.yml"].filled == ("POSTGRES_HOST",)
         assert found["postgres.yml"].asked == {"OTHER": None, "PATTERN": ".*"}
 
+    def test_the_list_says_what_it_leaves_out(
+        self,
+        database: Database,
+        folder: Path,
+        actors: SimpleNamespace,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        for name in ("a.yml", "b.yml", "c.yml"):
+            (folder / name).write_text(FAILING)
+        with database.read() as session:
+            assert recipes.left_out(session, actors.viewer) == ""
+            monkeypatch.setattr(recipes, "MAX_RECIPES", 2)
+            found = recipes.list_recipes(session, actors.viewer)
+            assert [recipe.name for recipe in found] == ["a.yml", "b.yml"]
+            assert recipes.left_out(session, actors.viewer).startswith("1 more recipe of the")
+
     @pytest.mark.parametrize("name", ["../secret.yml", "/etc/passwd", "none.yml", "a b.yml"])
     def test_only_files_of_the_folder(folder: Path, name: str) -> None:
         with pytest.raises(RecipeNotFound):

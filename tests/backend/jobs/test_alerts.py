@@ -40,7 +40,8 @@ class TestEnded:
         job_id = ask(database, "test.fail")
         runner.run(job_id, database)
         with database.read() as session:
-            mine = [item for item in core_alerts.collect(session, SYSTEM) if item.page == "jobs"]
+            found = core_alerts.collect(session, SYSTEM).items
+        mine = [item for item in found if item.page == "jobs"]
         assert [(item.severity, item.query) for item in mine] == [
             ("warning", (("job", str(job_id)),))
         ]

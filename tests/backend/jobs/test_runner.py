@@ -173,7 +173,6 @@ class TestShutdown:
         thread.join(60)
         assert _get(database, job_id).state == expected
 
-
     @pytest.mark.usefixtures("kinds")
     def test_a_stopping_process_leaves_a_queued_job_to_the_next(self, database: Database) -> None:
         job_id = _queue(database, "test.wait")

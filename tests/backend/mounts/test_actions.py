@@ -11,11 +11,11 @@ from backend.core import audit
 from backend.core.access import SYSTEM
 from backend.core.audit import AuditEvent
 from backend.core.database import Database
-from backend.core.errors import NotPermitted
+from backend.core.errors import InvalidInput, NotPermitted
 from backend.jobs import runner
 from backend.jobs import service as jobs
 from backend.models import Job, MountRequestBox
-from backend.mounts import actions, explorer, targets
+from backend.mounts import actions, explorer, repository, targets
 from backend.mounts.errors import (
     ClientError,
     MountNotFound,
@@ -153,6 +153,29 @@ class TestSubmit:
         runner.run(job_id, database)
         assert seen[0]["backup_target"]["secret_ref"] == "http://barbican/very-secret"
         assert seen[0]["keystone_token"] == "tok-1234"
+
+    def test_there_are_no_more_templates_than_a_list_shows(
+        self,
+        database: Database,
+        lab: MountsEnvironment,
+        actors: SimpleNamespace,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        def save(target_id: str, mount_path: str = "/m") -> None:
+            with database.write() as session:
+                targets.save(
+                    session, actors.operator, target_id=target_id, type="s3",
+                    mount_path=mount_path, secret_ref="ref-1",
+                )  # fmt: skip
+
+        monkeypatch.setattr(repository, "MAX_TARGETS", 1)
+        save("one")
+        with pytest.raises(InvalidInput, match="has 1 templates, as many as there may be"):
+            save("two")
+        save("one", "/changed")
+        with database.read() as session:
+            (view,) = targets.list_targets(session, actors.operator)
+        assert view.mount_path == "/changed"
 
     def test_rotation_reaches_templates(
         self, database: Database, lab: MountsEnvironment, actors: SimpleNamespace

@@ -132,13 +132,13 @@ class TestScan:
             orphans.scan(database, SYSTEM)
         with database.read() as session:
             assert len(orphans.list_found(session, SYSTEM, limit=500).items) == 8
-            texts = [item.text for item in collect(session, SYSTEM)]
+            texts = [item.text for item in collect(session, SYSTEM).items]
         assert any("not being watched" in text for text in texts)
 
     def test_the_overview_tells_about_it(self, database: Database, lab: MountsEnvironment):
         orphans.scan(database, SYSTEM)
         with database.read() as session:
-            mine = [item for item in collect(session, SYSTEM) if item.page == "mounts"]
+            mine = [item for item in collect(session, SYSTEM).items if item.page == "mounts"]
         texts = " ".join(item.text for item in mine)
         assert "3 mounts are older than 24 h" in texts
         assert "1 mount operation has an unknown outcome" in texts
@@ -151,7 +151,7 @@ class TestScan:
         with database.write() as session:
             environments.remove(session, SYSTEM, name=lab.name, confirm_name=lab.name)
         with database.read() as session:
-            assert not [item for item in collect(session, SYSTEM) if item.page == "mounts"]
+            assert not [item for item in collect(session, SYSTEM).items if item.page == "mounts"]
 
     def test_the_age_is_configurable(
         self, database: Database, lab: MountsEnvironment, actors: object

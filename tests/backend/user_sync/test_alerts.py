@@ -14,7 +14,7 @@ from tests.backend.user_sync.conftest import World
 def said(world: World) -> list[tuple[str, str]]:
     """Text and the environment its link names."""
     with world.database.read() as session:
-        found = alerts.collect(session, world.admin)
+        found = alerts.collect(session, world.admin).items
     mine = [item for item in found if item.page == "user-sync"]
     return [(item.text, dict(item.query)["environment"]) for item in mine]
 
