@@ -64,11 +64,10 @@ def _second_step() -> None:
             address=current.address(),
             device=current.device(),
         )
+        # The page is replaced now; until then a second press comes here again.
+        ticket_form.sign_in(actor)
     except PortalError as exc:
         st.error(exc.message, icon=":material/error:")
-        return
-    del st.session_state[_HALF_WAY]
-    ticket_form.sign_in(actor)
 
 
 def _form() -> Any:

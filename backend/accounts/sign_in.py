@@ -24,7 +24,7 @@ WRONG_CODE = "The code is wrong, or was used already. Wait for the next one."
 HALF_WAY = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
+@dataclass
 class HalfWay:
     """A right password whose second factor is still to come. Kept on the server."""
 
@@ -33,6 +33,9 @@ class HalfWay:
     #: Both must still hold when the code comes.
     password_changed_at: datetime | None
     at: datetime
+    #: The code came and was right. Who presses twice stops the script that took it, and the code
+    #: is good once only.
+    passed: bool = False
 
 
 class CodeNeeded(NotAuthenticated):
@@ -109,27 +112,40 @@ def enter_code(
     Wrong codes are counted apart from wrong passwords. Raises TooManyAttempts, and
     NotAuthenticated for a wrong or used code and when the code came too late.
     """
+    if half_way.passed:
+        with database.write() as session:
+            return _actor(_still(session, half_way))
     key = f"{half_way.name_key}\0code"
     with database.write() as session:
         browser = devices.known(session, device, account_id=half_way.account_id)
         browser += "\0code" if browser else ""
         counted = backoff.count_try(session, name_key=key, address=address, device=browser)
     with database.write() as session:
-        row = repository.get_account_locked(session, half_way.account_id)
-        if (
-            row.disabled
-            or row.password_changed_at != half_way.password_changed_at
-            or clock.now() - half_way.at > HALF_WAY
-        ):
-            raise NotAuthenticated(
-                "The code came too late, or the account changed meanwhile. Sign in again."
-            )
+        row = _still(session, half_way)
         used = totp.use(session, row.id, code)
         if used is not None:
             backoff.forgive(session, name_key=key, address=address, device=browser)
-            return _let_in(session, row, {"address": address, "way": f"password and {used}"})
-        _write_refusal(session, row.name, "wrong code", address=address, waits=counted.waits)
-    raise NotAuthenticated(WRONG_CODE)
+            actor = _let_in(session, row, {"address": address, "way": f"password and {used}"})
+        else:
+            _write_refusal(session, row.name, "wrong code", address=address, waits=counted.waits)
+    if used is None:
+        raise NotAuthenticated(WRONG_CODE)
+    half_way.passed = True
+    return actor
+
+
+def _still(session: WriteSession, half_way: HalfWay) -> Account:
+    """The account, locked; raises NotAuthenticated when what was half-way holds no more."""
+    row = repository.get_account_locked(session, half_way.account_id)
+    if (
+        row.disabled
+        or row.password_changed_at != half_way.password_changed_at
+        or clock.now() - half_way.at > HALF_WAY
+    ):
+        raise NotAuthenticated(
+            "The code came too late, or the account changed meanwhile. Sign in again."
+        )
+    return row
 
 
 def _accepted(
@@ -146,8 +162,12 @@ def _accepted(
         return _let_in(session, row, {"address": address, "way": "password"})
 
 
+def _actor(row: Account) -> Actor:
+    return Actor(id=row.id, name=row.name, role=Role(row.role), kind="user")
+
+
 def _let_in(session: WriteSession, row: Account, details: dict[str, str]) -> Actor:
-    actor = Actor(id=row.id, name=row.name, role=Role(row.role), kind="user")
+    actor = _actor(row)
     row.last_sign_in_at = clock.now()
     audit.record(
         session,

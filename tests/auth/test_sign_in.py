@@ -1,16 +1,20 @@
 """The sign-in form under AppTest: streamlit-authenticator's form, the portal's accounts."""
 
 import re
+import time
 
+import pyotp
 import pytest
-from sqlalchemy import select
+import streamlit as st
+from sqlalchemy import select, update
 from streamlit.testing.v1 import AppTest
 
-from auth import current, oidc
-from backend.accounts import passwords, provider_flows, service, sign_in
-from backend.core.access import SYSTEM
+from auth import current, oidc, ticket_form
+from backend.accounts import passwords, provider_flows, second_factor, service, sign_in
+from backend.core import clock
+from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
-from backend.models.accounts import SignInTicket
+from backend.models.accounts import Account, SignInTicket
 
 PASSWORD = "velvet otter counts lamps"
 
@@ -108,6 +112,60 @@ class TestForm:
         monkeypatch.setattr(current, "browser_nonce", lambda: "")
         send(form, "ann", PASSWORD)
         assert "Allow cookies" in form.error[0].value
+
+
+class TestSecondFactor:
+    @pytest.fixture
+    def app(self, form: AppTest, database: Database) -> pyotp.TOTP:
+        with database.write() as session:
+            view = service.list_accounts(session, SYSTEM).items[0]
+            ann = Actor(id=view.id, name=view.name, role=view.role, kind="user")
+            app = pyotp.TOTP(second_factor.begin(session, ann).secret)
+            second_factor.confirm(session, ann, code=app.now())
+        return app
+
+    @staticmethod
+    def enter(form: AppTest, code: str) -> None:
+        form.text_input[0].set_value(code)
+        form.button[0].click().run()
+
+    def test_the_code_hands_the_browser_over(
+        self, form: AppTest, database: Database, app: pyotp.TOTP
+    ) -> None:
+        send(form, "ann", PASSWORD)
+        assert (handed_over(form), tickets(database)) == ("", 0)
+        self.enter(form, "000000")
+        assert [error.value for error in form.error] == [sign_in.WRONG_CODE]
+        # The code of the next half minute: that of this one was used to set the app up.
+        self.enter(form, app.at(int(time.time()) + 30))
+        assert not form.error
+        assert 'name="ticket"' in handed_over(form)
+
+    def test_who_presses_twice_is_let_in(
+        self, form: AppTest, database: Database, app: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second press stops the script of the first, which has used the code."""
+        send(form, "ann", PASSWORD)
+        with monkeypatch.context() as patch:
+            patch.setattr(ticket_form, "sign_in", lambda _: st.stop())
+            self.enter(form, app.at(int(time.time()) + 30))
+        assert tickets(database) == 0
+        form.button[0].click().run()
+        assert not form.error
+        assert 'name="ticket"' in handed_over(form)
+
+    def test_not_where_the_password_was_changed_between_the_presses(
+        self, form: AppTest, database: Database, app: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        send(form, "ann", PASSWORD)
+        with monkeypatch.context() as patch:
+            patch.setattr(ticket_form, "sign_in", lambda _: st.stop())
+            self.enter(form, app.at(int(time.time()) + 30))
+        with database.write() as session:
+            session.execute(update(Account).values(password_changed_at=clock.now()))
+        form.button[0].click().run()
+        assert "the account changed meanwhile" in form.error[0].value
+        assert tickets(database) == 0
 
 
 class TestTurnedAway:
