@@ -41,7 +41,8 @@ class Alert:
     event: the kind of event (`backend.core.events`) that tells people who do not look at the page;
     "": none does. cause: what tells it from others of the kind. subject: what the message says in
     place of text, without personal values and errors. environment_id: 0 for none. action: what can
-    be done at once; where an outcome is unknown, it is only looked at.
+    be done at once; where an outcome is unknown, it is only looked at. count, waiting: of
+    how many it tells, and the word or two that a card has for them ("to review").
     """
 
     severity: Severity
@@ -54,6 +55,8 @@ class Alert:
     subject: str = ""
     environment_id: int = 0
     action: Action = "open"
+    count: int = 1
+    waiting: str = ""
 
     @property
     def key(self) -> str:

@@ -49,6 +49,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
                 f"Run {row.run_id} of {known[row.environment_id]}",
                 row.environment_id,
                 action="retry" if row.status == "failed" else "open",
+                waiting=row.status,
             )
         )
     return found + _unreported(session, known, since) + _not_started(session, known)
@@ -66,6 +67,7 @@ def _unreported(session: ReadSession, known: dict[int, str], since: datetime) ->
                 PAGE,
                 row.created_at,
                 (("view", "runs"), ("run", row.run_id), ("environment", environment)),
+                waiting="unreported",
             )
     return list(found.values())
 
@@ -79,6 +81,7 @@ def _not_started(session: ReadSession, known: dict[int, str]) -> list[Alert]:
             PAGE,
             row.last_at,
             (("view", "datahub"), ("environment", known[row.environment_id])),
+            waiting="not started",
         )
         for row in repository.troubled_schedules(session, limit=_MOST)
         if row.environment_id in known

@@ -29,7 +29,14 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
     view = {"environment": name} if name else {}
     found = []
 
-    def item(severity: Severity, text: str, since: datetime | None, event: str, **to: str) -> None:
+    def item(
+        severity: Severity,
+        text: str,
+        since: datetime | None,
+        event: str,
+        waiting: tuple[int, str],
+        **to: str,
+    ) -> None:
         told = text if event != "mounts.unwatched" else where
         found.append(
             Alert(
@@ -42,24 +49,31 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
                 str(watch.environment_id),
                 told,
                 watch.environment_id,
+                count=waiting[0],
+                waiting=waiting[1],
             )
         )
 
     if watch.failing_since is not None:
         text = f"{where}: mounts are not being watched. {watch.problem}"
-        item("error", text, watch.failing_since, "mounts.unwatched", view="orphans")
+        item(
+            "error", text, watch.failing_since, "mounts.unwatched", (1, "unwatched"), view="orphans"
+        )
     if watch.unknown:
         many = counted(watch.unknown, "mount operation has", "mount operations have")
         text = f"{where}: {many} an unknown outcome."
         link = {"view": "operations", "state": "unknown"}
-        item("warning", text, watch.scanned_at, "mounts.unknown", **link)
+        item(
+            "warning", text, watch.scanned_at, "mounts.unknown", (watch.unknown, "unknown"), **link
+        )
     if watch.too_old:
         many = counted(watch.too_old, "mount is", "mounts are")
         text = f"{where}: {many} older than {watch.max_age_hours} h."
         link = {"view": "orphans", "reason": "too_old"}
-        item("warning", text, watch.scanned_at, "mounts.too_old", **link)
+        waiting = (watch.too_old, f"over {watch.max_age_hours} h")
+        item("warning", text, watch.scanned_at, "mounts.too_old", waiting, **link)
     others = watch.orphans - watch.too_old
     if others > 0:
         text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
-        item("info", text, watch.scanned_at, "mounts.orphans", view="orphans")
+        item("info", text, watch.scanned_at, "mounts.orphans", (others, "orphaned"), view="orphans")
     return found

@@ -47,6 +47,7 @@ def _unknown(session: ReadSession, known: Collection[int]) -> list[Alert]:
             str(row.id),
             f"Tokenization run {row.id}",
             row.environment_id,
+            waiting="unknown",
         )
         for row in repository.list_active(session)
         if row.state == RunState.UNKNOWN and row.environment_id in known
@@ -62,6 +63,7 @@ def _failed(session: ReadSession, known: Collection[int]) -> list[Alert]:
             PAGE,
             row.finished_at,
             (("view", "runs"), ("run", str(row.id))),
+            waiting="failed",
         )
         for row in repository.last_ended(session, bad, since=since, limit=_LOOKED_AT)
         if row.environment_id in known
@@ -81,6 +83,8 @@ def _unwritten(session: ReadSession, known: Collection[int]) -> list[Alert]:
             PAGE,
             stuck[0].write_back_at,
             (("view", "runs"), ("run", str(stuck[0].id))),
+            count=len(stuck),
+            waiting="unrecorded",
         )
     ]
 
@@ -100,6 +104,8 @@ def _differences(session: ReadSession, actor: Actor) -> list[Alert]:
                 PAGE,
                 newest.finished_at,
                 (("view", "check"), ("environment", each.name)),
+                count=len(newest.open),
+                waiting="to repair",
             )
         )
     return found
@@ -113,6 +119,7 @@ def _unanswered(session: ReadSession, known: Collection[int]) -> list[Alert]:
             PAGE,
             row.seen_at,
             (("dataset", row.dataset),),
+            waiting="unanswered",
         )
         for row in repository.list_noted_tags(session, limit=_LOOKED_AT)
         if row.environment_id in known

@@ -37,6 +37,8 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
             str(found.plan_id),
             f"Plan {found.plan_id} of {found.environment}: {found.changes:,} changes",
             numbers.get(found.environment, 0),
+            count=found.changes,
+            waiting="to review",
         )
         for found in plans.waiting(session, actor)
     ]
@@ -57,6 +59,7 @@ def _stopped(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
             "user-sync",
             run.finished_at,
             _to(run, known),
+            waiting="stopped",
         )
         for run in run_repository.list_stopped(session, limit=_LOOKED_AT)
         if run.unsettled and run.environment_id in known
@@ -74,6 +77,7 @@ def _partial(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
             "user-sync",
             run.finished_at,
             _to(run, known),
+            waiting="incomplete",
         )
         for run in run_repository.list_last_partial(session, since=since, limit=_LOOKED_AT)
         if run.environment_id in known
@@ -114,6 +118,7 @@ def _failing(session: ReadSession, known: Mapping[int, str]) -> list[Alert]:
                     str(plan.environment_id),
                     name,
                     plan.environment_id,
+                    waiting="failing",
                 )
             )
     return found

@@ -54,22 +54,31 @@ def work(
     for column, (page, (title, kinds)) in zip(columns, _WORK.items(), strict=True):
         found = _per_day(ingestions) if page == "ingestion" else []
         found += [(each.day, each.state, each.count) for each in started if each.kind in kinds]
-        waits = sum(1 for item in items if item.page == page)
         with column:
-            says = counted(waits, "alert") if waits else "Nothing waits"
-            _card(title, says, "run", found)
+            _card(title, _waiting([item for item in items if item.page == page]), "run", found)
 
     with last:
         count, more = len(to_approve.items), "+" if to_approve.next_cursor else ""
-        says = f"{count:,}{more} to approve" if count else "Nothing waits"
+        says = [f"{count:,}{more} to approve"] if count else []
         _card("Changes", says, "request", _per_day(requests))
+
+
+def _waiting(items: Sequence[Alert]) -> list[str]:
+    """How many wait for what, the worst first."""
+    counts = Counter[str]()
+    for item in items:
+        counts[item.waiting or "to look at"] += item.count
+    return [f"{count:,} {waiting}" for waiting, count in counts.items()]
 
 
 def _per_day(moments: Sequence[Moment]) -> list[tuple[date, str, int]]:
     return [(at.date(), state, 1) for at, state in moments]
 
 
-def _card(title: str, says: str, what: str, found: Sequence[tuple[date, str, int]]) -> None:
+def _card(
+    title: str, waiting: Sequence[str], what: str, found: Sequence[tuple[date, str, int]]
+) -> None:
+    """waiting: what waits, the first one large."""
     runs, bad = Counter[date](), Counter[date]()
     for day, state, count in found:
         runs[day] += count
@@ -79,8 +88,9 @@ def _card(title: str, says: str, what: str, found: Sequence[tuple[date, str, int
     shown = [(runs[day], bad[day]) for day in days]
     with st.container(border=True, gap="xsmall"):
         total = sum(all_ for all_, _ in shown)
-        told = f"{counted(total, what)} in {DAYS} days"
-        st.metric(title, says, told, delta_color="off", delta_arrow="off")
+        told = " · ".join(waiting[1:]) or f"{counted(total, what)} in {DAYS} days"
+        first = waiting[0] if waiting else "Nothing waits"
+        st.metric(title, first, told, delta_color="off", delta_arrow="off")
         st.image(_trend(shown), width="stretch", alt=_said(what, shown))
 
 

@@ -207,7 +207,12 @@ class TestOverview:
     ) -> None:
         from backend.jobs.enqueue import enqueue
 
-        waiting = [Alert("warning", "one", "mounts"), Alert("info", "two", "mounts")]
+        waiting = [
+            Alert("warning", "one", "mounts", count=2, waiting="unknown"),
+            Alert("info", "two", "mounts", count=5, waiting="orphaned"),
+            Alert("warning", "three", "mounts", waiting="unknown"),
+            Alert("info", "four", "tokenization"),
+        ]
         monkeypatch.setattr(alerts, "_sources", lambda: {"mounts": lambda *_: waiting})
         with database.write() as session:
             for _ in range(3):
@@ -217,8 +222,10 @@ class TestOverview:
         app = open_page(PAGE, role="viewer")
         cards = {card.label: card for card in app.metric}
         assert list(cards) == ["User sync", "Mounts", "Tokenization", "Ingestion", "Changes"]
-        assert (cards["Mounts"].value, cards["Mounts"].delta) == ("2 alerts", "3 runs in 14 days")
-        assert cards["Ingestion"].value == "Nothing waits"
+        said = {label: (card.value, card.delta) for label, card in cards.items()}
+        assert said["Mounts"] == ("3 unknown", "5 orphaned")
+        assert said["Tokenization"] == ("1 to look at", "0 runs in 14 days")
+        assert said["Ingestion"] == ("Nothing waits", "0 runs in 14 days")
         trends = [image.proto.imgs[0].alt for image in app.get("image")]
         assert ["0, 3. 1 of them did not end well" in trend for trend in trends] == [
             *(False, True, False, False, False)
