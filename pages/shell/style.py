@@ -17,6 +17,7 @@ a:focus-visible {outline: 2px solid; outline-offset: -2px}
 main, section {scroll-padding-bottom: 10rem}
 .stSidebar[data-collapsed="true"] {visibility: hidden}
 button[kind^="primary"]:not([disabled]) {color: light-dark(#ffffff, #0b1220)}
+button[kind^="primary"] kbd {color: inherit; opacity: 1}
 [class*="st-key-danger-"] button[kind="primary"]:not([disabled]) {
   background: #c0392b; border-color: #c0392b; color: #ffffff}
 [data-tag], [data-tag] span, [data-tag] button {color: light-dark(#ffffff, #0b1220)}
