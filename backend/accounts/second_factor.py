@@ -1,15 +1,19 @@
 """The second factor of one's own account: set up, replaced, turned off."""
 
 import json
+from datetime import timedelta
 
-from backend.accounts import repository, step_up, totp
+from backend.accounts import backoff, repository, step_up, totp
 from backend.accounts.schemas import Enrolment, SecondFactorView
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
-from backend.core.database import ReadSession, WriteSession
+from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
 from backend.core.settings import get_settings
 from backend.models.accounts import Account
+
+#: How long the code that turns a begun factor on may take to come.
+SET_UP = timedelta(minutes=15)
 
 
 class WrongCode(InvalidInput):
@@ -57,22 +61,30 @@ def begin(session: WriteSession, actor: Actor) -> Enrolment:
     return Enrolment(secret=secret, uri=totp.address_of(secret, account.name))
 
 
-def confirm(session: WriteSession, actor: Actor, *, code: str) -> list[str]:
+def confirm(database: Database, actor: Actor, *, code: str) -> list[str]:
     """Turn the begun factor on with a code of the app; the recovery codes, shown only now.
 
-    Raises WrongCode; Conflict when nothing was begun.
+    Takes the database and not a session: whoever guesses at a factor that somebody else began
+    would be shown its recovery codes, so wrong codes are counted, and wait as at the sign-in.
+    Raises WrongCode, TooManyAttempts; Conflict when nothing was begun within the last minutes.
     """
     access.require(actor, Permission.OWN_ACCOUNT)
-    account = _own(session, actor)
-    row = repository.find_factor(session, account.id, confirmed=False)
-    if row is None:
-        raise Conflict("No second factor is being set up any more. Begin again.")
-    if not totp.fits(row, code):
-        raise WrongCode()
-    repository.delete_factors(session, account.id, confirmed=True)
-    row.confirmed_at = clock.now()
-    codes = totp.new_recovery_codes(session, row)
-    _record(session, actor, account, "second_factor_on")
+    tries = f"set-up of a second factor {actor.id}"
+    with database.write() as session:
+        _own(session, actor)
+        backoff.count_try(session, name_key="", address="", device=tries, step="code")
+    with database.write() as session:
+        account = _own(session, actor)
+        row = repository.find_factor(session, account.id, confirmed=False)
+        if row is None or clock.now() - row.created_at > SET_UP:
+            raise Conflict("No second factor is being set up any more. Begin again.")
+        if not totp.fits(row, code):
+            raise WrongCode()
+        backoff.forgive(session, name_key="", address="", device=tries, step="code")
+        repository.delete_factors(session, account.id, confirmed=True)
+        row.confirmed_at = clock.now()
+        codes = totp.new_recovery_codes(session, row)
+        _record(session, actor, account, "second_factor_on")
     return codes
 
 

@@ -104,9 +104,10 @@ def create(
     """Make an account; raises InvalidInput (name, role, password), NameTaken; Waiting where a
     policy asks for an approval."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
-    step_up.require(session, actor)
     name = checked_name(name)
+    # slow on purpose, so before the session is asked: from then on it holds SQLite's one lock
     stored = passwords.hash_password(passwords.check_new(password, name=name))
+    step_up.require(session, actor)
     return insert(session, actor, name=name, role=role, stored=stored, must_change=must_change)
 
 
@@ -251,9 +252,10 @@ def reset_password(session: WriteSession, actor: Actor, *, account_id: int, vers
     where a policy asks for an approval: whoever has the password could approve as somebody else.
     """
     access.require(actor, Permission.ACCOUNTS_WRITE)
-    step_up.require(session, actor)
     raw = passwords.random_password()
-    stored = passwords.hash_password(raw)  # slow on purpose, so before the lock
+    # slow on purpose, so before the session is asked: from then on it holds SQLite's one lock
+    stored = passwords.hash_password(raw)
+    step_up.require(session, actor)
     try:
         view = set_password(session, actor, account_id=account_id, version=version, stored=stored)
     except Waiting as exc:

@@ -115,16 +115,17 @@ def enter_code(
     if half_way.passed:
         with database.write() as session:
             return _actor(_still(session, half_way))
-    key = f"{half_way.name_key}\0code"
+    key = half_way.name_key
     with database.write() as session:
         browser = devices.known(session, device, account_id=half_way.account_id)
-        browser += "\0code" if browser else ""
-        counted = backoff.count_try(session, name_key=key, address=address, device=browser)
+        counted = backoff.count_try(
+            session, name_key=key, address=address, device=browser, step="code"
+        )
     with database.write() as session:
         row = _still(session, half_way)
         used = totp.use(session, row.id, code)
         if used is not None:
-            backoff.forgive(session, name_key=key, address=address, device=browser)
+            backoff.forgive(session, name_key=key, address=address, device=browser, step="code")
             actor = _let_in(session, row, {"address": address, "way": f"password and {used}"})
         else:
             _write_refusal(session, row.name, "wrong code", address=address, waits=counted.waits)

@@ -30,7 +30,7 @@ def clean_up(database: Database) -> None:
         repository.delete_expired_tickets(session, now)
         provider_flows.clean_up(session)
         provider_sessions.forget_logouts(session)
-        backoff_repository.delete_old(session, now - backoff.FORGET_AFTER)
+        backoff_repository.delete_old(session, now - backoff.KEPT)
 
 
 @job(deployment.KIND, title="Prove the deployment", told=False)

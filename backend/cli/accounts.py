@@ -311,9 +311,8 @@ def revoke_token(
 
 def _change(account: str, change: Callable[..., T], **arguments: Any) -> T:
     """What `change` makes of the account of that name, as it is now."""
-    with cli.unit_write() as (session, actor):
-        now = service.get_by_name(session, actor, name=account)
-        return change(session, actor, account_id=now.id, version=now.version, **arguments)
+    now = cli.read(service.get_by_name, name=account)
+    return cli.write(change, account_id=now.id, version=now.version, **arguments)
 
 
 def _set_disabled(name: str, *, disabled: bool, as_json: bool, revoke_tokens: bool = False) -> None:

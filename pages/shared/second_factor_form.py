@@ -95,7 +95,7 @@ def _set_up(enrolment: Enrolment) -> None:
             _forget()
             st.rerun()
     if sent:
-        codes = calls.write(second_factor.confirm, code=code)
+        codes = calls.run(second_factor.confirm, code=code)
         if codes is not None:
             _forget()
             st.session_state[_CODES] = codes

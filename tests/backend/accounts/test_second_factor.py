@@ -41,8 +41,7 @@ def set_up(database: Database, view: AccountView) -> tuple[str, list[str]]:
     actor = person(view)
     with database.write() as session:
         secret = second_factor.begin(session, actor).secret
-    with database.write() as session:
-        return secret, second_factor.confirm(session, actor, code=code_of(secret))
+    return secret, second_factor.confirm(database, actor, code=code_of(secret))
 
 
 def password_passed(database: Database, name: str = "ann") -> sign_in.HalfWay:
@@ -73,10 +72,9 @@ class TestSettingUp:
             secret = second_factor.begin(session, person(ann)).secret
         sign_in.authenticate(database, name="ann", password=PASSWORD, address="10.0.0.1")
         wrong = str((int(code_of(secret)) + 1) % 1_000_000).zfill(6)
-        with pytest.raises(second_factor.WrongCode), database.write() as session:
-            second_factor.confirm(session, person(ann), code=wrong)
-        with database.write() as session:
-            codes = second_factor.confirm(session, person(ann), code=code_of(secret))
+        with pytest.raises(second_factor.WrongCode):
+            second_factor.confirm(database, person(ann), code=wrong)
+        codes = second_factor.confirm(database, person(ann), code=code_of(secret))
         assert len(set(codes)) == totp.RECOVERY_CODES
         assert password_passed(database).account_id == ann.id
 
@@ -96,8 +94,7 @@ class TestSettingUp:
             new = second_factor.begin(session, person(ann)).secret
         move_clock(STEP)
         assert enter(database, code_of(old)).id == ann.id
-        with database.write() as session:
-            second_factor.confirm(session, person(ann), code=code_of(new))
+        second_factor.confirm(database, person(ann), code=code_of(new))
         move_clock(2 * STEP)
         with pytest.raises(NotAuthenticated, match="The code is wrong"):
             enter(database, code_of(old))

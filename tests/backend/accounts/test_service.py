@@ -268,7 +268,7 @@ class TestResetPassword:
 class TestChangeOwnPassword:
     def own(self, database: Database, account: AccountView, **more: Any) -> Any:
         arguments = {"current": PASSWORD, "new": NEW, "session_id": 1, **more}
-        return change(database, own_password.change_own_password, as_actor(account), **arguments)
+        return own_password.change(database, as_actor(account), **arguments)
 
     def test_ends_the_other_sessions_and_keeps_this_one(
         self, database: Database, add_account: AddAccount
@@ -311,10 +311,7 @@ class TestChangeOwnPassword:
         ann = add_account("ann")
         token = Actor(id=ann.id, name="ci", role=Role.ADMIN, kind="api_token")
         with pytest.raises(InvalidInput):
-            change(
-                database, own_password.change_own_password, token,
-                current=PASSWORD, new=NEW, session_id=1,
-            )  # fmt: skip
+            own_password.change(database, token, current=PASSWORD, new=NEW, session_id=1)
 
 
 class TestListAccounts:

@@ -93,10 +93,9 @@ class TestRedeem:
         ann = add_account()
         actor = Actor(id=ann.id, name=ann.name, role=ann.role, kind="user")
         ticket = issue(database, ann.id)
-        with database.write() as session:
-            own_password.change_own_password(
-                session, actor, current=PASSWORD, new="another word for lamps", session_id=0
-            )
+        own_password.change(
+            database, actor, current=PASSWORD, new="another word for lamps", session_id=0
+        )
         with pytest.raises(NotAuthenticated, match="This sign-in is not valid any more"):
             redeem(database, ticket)
 

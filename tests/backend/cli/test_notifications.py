@@ -48,7 +48,7 @@ def test_a_lost_second_factor_is_taken_off(run_cli: RunCli, database: Database) 
         view = service.get_by_name(session, SYSTEM, name="ann")
         ann = Actor(view.id, "ann", Role.STEWARD, "user")
         enrolment = second_factor.begin(session, ann)
-        second_factor.confirm(session, ann, code=pyotp.TOTP(enrolment.secret).now())
+    second_factor.confirm(database, ann, code=pyotp.TOTP(enrolment.secret).now())
     (item,) = json.loads(run_cli("accounts", "list", "--json").out)["items"]
     assert item["second_factor"] is True
     done = run_cli("accounts", "reset-second-factor", "ann", "--json")
