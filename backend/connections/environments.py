@@ -46,6 +46,7 @@ def add(
     Raises InvalidInput for a bad name or one too many, NameTaken when there is one already.
     """
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    access.require_everywhere("Adding an environment")
     name = clean_name(name)
     repository.lock_environments(session)
     if repository.find_environment(session, name) is not None:
@@ -174,6 +175,7 @@ def set_trust(
 def make_default(session: WriteSession, actor: Actor, *, name: str) -> EnvironmentView:
     """Make this the one default environment."""
     access.require(actor, Permission.ENVIRONMENTS_WRITE)
+    access.require_everywhere("Choosing the default environment")
     repository.lock_environments(session)
     row = _locked(session, name, None)
     if row.default_marker != 1:

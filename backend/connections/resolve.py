@@ -45,6 +45,13 @@ def names(session: ReadSession) -> dict[int, str]:
     return {row.id: row.name for row in repository.list_environments(session)}
 
 
+def require_reach(session: ReadSession, environment_id: int) -> None:
+    """`access.require_environment` for what is kept by the environment's number only."""
+    if not access.in_reach(environment_id):
+        name = names(session).get(environment_id, f"number {environment_id}")
+        access.require_environment(environment_id, name)
+
+
 def reached(session: ReadSession) -> dict[int, str]:
     """Of `names`, those that the request's API token reaches."""
     return {number: name for number, name in names(session).items() if access.in_reach(number)}

@@ -210,6 +210,16 @@ def in_reach(environment_id: int) -> bool:
     return allowed is None or environment_id in allowed
 
 
+def require_everywhere(what: str) -> None:
+    """Raise NotPermitted (403) when the request's API token is limited to some environments, for
+    what is no single one's. what: begins the sentence."""
+    if reach() is not None:
+        raise NotPermitted(
+            f"{what} concerns all environments, and this API token is limited to some. Ask an "
+            "admin for one that reaches all."
+        )
+
+
 def require_environment(environment_id: int, name: str) -> None:
     """Raise NotPermitted (403) when the request's API token is limited to other environments."""
     if not in_reach(environment_id):

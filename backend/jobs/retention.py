@@ -44,6 +44,7 @@ def _go_on(_rule: Rule, _done: int) -> None:
 def start(session: WriteSession, actor: Actor) -> int:
     """Start the same as a job; its number."""
     access.require(actor, Permission.RETENTION_RUN)
+    access.require_everywhere("Removing old rows")
     return enqueue(session, actor, KIND, {}, subject="rows that were kept long enough")
 
 

@@ -70,7 +70,8 @@ def list_channels(
 ) -> tuple[ChannelView, ...]:
     """The portal's own channels, or a person's (`owners.find`)."""
     owner = owners.find(session, actor, personal=personal, account=account)
-    return _views(session, repository.channels(session, owner.id))
+    rows = repository.channels(session, owner.id)
+    return _views(session, [each for each in rows if access.in_reach(each.environment_id or 0)])
 
 
 def add(
@@ -96,6 +97,8 @@ def add(
     """
     owner = owners.find(session, actor, personal=personal, account=account, write=True)
     step_up.require(session, actor)
+    where = resolve.environment(session, environment).id if environment else None
+    _require_reach(session, where)
     name, kinds = _checked_name(name), _checked_kinds(owner, kinds)
     quiet, digest = _checked_times(quiet, digest)
     target = _target(name, address.strip(), key=_new_key(), public=owner.is_public)
@@ -104,7 +107,7 @@ def add(
     row = Channel(
         owner_id=owner.id,
         name=name,
-        environment_id=resolve.environment(session, environment).id if environment else None,
+        environment_id=where,
         kinds=list(kinds),
         service=target.service,
         shown=_shown(target),
@@ -152,7 +155,7 @@ def set_enabled(
 ) -> ChannelView:
     """Stop a channel for a while, or let it go on; what happens meanwhile is not sent later."""
     owner = owners.find(session, actor, personal=personal, account=account, write=True)
-    row = repository.channel(session, owner.id, name)
+    row = _channel(session, owner, name)
     if enabled and not row.enabled:
         row.since_event = repository.newest_event(session)
     row.enabled = enabled
@@ -167,7 +170,7 @@ def remove(
 ) -> None:
     """Remove a channel with what waits for it. Raises NotFound."""
     owner = owners.find(session, actor, personal=personal, account=account, write=True)
-    row = repository.channel(session, owner.id, name)
+    row = _channel(session, owner, name)
     _record(session, actor, row, "removed")
     session.delete(row)
     session.flush()
@@ -179,10 +182,25 @@ def send_test(
     """Send a test message now. Raises NotFound, UpstreamError with the reason."""
     with database.write() as session:
         owner = owners.find(session, actor, personal=personal, account=account, write=True)
-        row = repository.channel(session, owner.id, name)
+        row = _channel(session, owner, name)
         target = opened(session, row)
         _record(session, actor, row, "tested")
     target.send(messages.example(), message_id=f"test-{secrets.token_hex(8)}")
+
+
+def _channel(session: WriteSession, owner: Owner, name: str) -> Channel:
+    """The row. Raises NotFound, NotPermitted out of a limited token's reach."""
+    row = repository.channel(session, owner.id, name)
+    _require_reach(session, row.environment_id)
+    return row
+
+
+def _require_reach(session: ReadSession, environment_id: int | None) -> None:
+    # it is told of all environments, by whoever gives its address
+    if environment_id is None:
+        access.require_everywhere("A channel without an environment")
+    else:
+        resolve.require_reach(session, environment_id)
 
 
 def opened(session: ReadSession, row: Channel) -> Target:

@@ -7,7 +7,7 @@ from backend.accounts.names import name_key
 from backend.core import access
 from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession
-from backend.core.errors import InvalidInput, NotFound
+from backend.core.errors import InvalidInput, NotFound, NotPermitted
 from backend.models.accounts import Account
 from backend.notifications import repository
 
@@ -47,7 +47,14 @@ def find(
     if actor.kind == "user":
         return Owner(actor.id, PERMISSIONS[actor.role])
     row = _behind(session, actor, account)
-    return Owner(row.id, permissions_of(row))
+    owner = Owner(row.id, permissions_of(row))
+    if write and actor.kind == "api_token" and not all(map(actor.may, owner.permissions)):
+        # its address would be sent, in the person's name, what the token itself may not read
+        raise NotPermitted(
+            f"The API token {actor.name} may do less than {row.name}, whose channels are told of "
+            "all that they may read. Use a token without limits that has the person's role."
+        )
+    return owner
 
 
 def person(session: ReadSession, actor: Actor, *, account: str = "") -> int:

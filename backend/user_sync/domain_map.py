@@ -76,6 +76,7 @@ def unmap_domain(session: WriteSession, actor: Actor, *, map_id: int) -> DomainM
     row = session.get(SyncDomainMap, map_id, with_for_update=True)
     if row is None or row.ended_at is not None:
         raise NotFound("There is no such mapping any more.")
+    resolve.require_reach(session, row.environment_id)
     _end(row, actor)
     _record(session, actor, str(row.environment_id), row.said, "")
     session.flush()

@@ -249,6 +249,7 @@ def forget_ignore(session: WriteSession, actor: Actor, *, ignore_id: int) -> Non
     row = session.get(SyncIgnore, ignore_id)
     if row is None:
         raise NotFound("This difference is compared again already.")
+    resolve.require_reach(session, row.environment_id)
     audit.record(
         session,
         actor,

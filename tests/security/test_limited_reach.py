@@ -163,7 +163,7 @@ def test_the_audit_log_names_no_environment_and_is_refused(
         ]
         for ask in asked:
             assert ask()
-            with pytest.raises(NotPermitted, match="The audit log is of all environments"):
+            with pytest.raises(NotPermitted, match="The audit log concerns all environments"):
                 limited(ask)
 
 
