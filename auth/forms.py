@@ -21,11 +21,12 @@ def local_path(target: str) -> str:
 
     Browsers read a backslash as a slash and drop control characters, so both are refused.
     """
-    if not target.startswith("/") or not target.isprintable() or "\\" in target:
+    # "//…" first: what stands there for a host, urlsplit may refuse with a ValueError
+    if not target.startswith("/") or target.startswith("//") or len(target) > 2_000:
+        return "/"
+    if not target.isprintable() or "\\" in target:
         return "/"
     parts = urlsplit(target)
-    if parts.scheme or parts.netloc or target.startswith("//") or len(target) > 2_000:
-        return "/"
     if parts.path.startswith(("/auth/", "/api/", CALLBACK_PATH)):
         return "/"
     return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -201,6 +201,8 @@ class TestLocalPath:
             "jobs",
             "//evil.example",
             "///evil.example",
+            "//[evil",
+            "//\uff0fevil",
             "/\\evil.example",
             "\\\\evil.example",
             "https://evil.example",
