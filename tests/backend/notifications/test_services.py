@@ -165,7 +165,7 @@ class TestSlack:
 class TestPersonal:
     def test_over_rest_it_is_the_account_s_that_made_the_token(self, world: World) -> None:
         with world.database.write() as session:
-            made = api_tokens.add(session, world.in_browser("cat"), name="mine", role="steward")
+            made = api_tokens.add(session, world.in_browser("cat"), name="mine", role="admin")
         headers = {"Authorization": f"Bearer {made.raw}"}
         with TestClient(rest_app()) as client:
             added = client.post(
