@@ -23,11 +23,13 @@ from backend.sandbox.postgres_tables import DATABASE
 from backend.tokenization import tags
 from tests.backend.tokenization import test_recipes
 from tests.fixtures.browser import PATIENCE, press, settle, tap
-from tests.fixtures.portal import Portal
+from tests.fixtures.portal import Portal, own_sandbox_portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 overlay = test_recipes.overlay
+# Who follows the tags tokenizes all that have one, and the table is dropped at the end.
+sandbox_portal = own_sandbox_portal
 SLOW = 2 * PATIENCE
 URN = f"urn:li:dataset:(urn:li:dataPlatform:postgres,{DATABASE}.public.visitors,PROD)"
 ADD_TAG = """
