@@ -121,7 +121,7 @@ class TestSecondFactor:
             view = service.list_accounts(session, SYSTEM).items[0]
             ann = Actor(id=view.id, name=view.name, role=view.role, kind="user")
             app = pyotp.TOTP(second_factor.begin(session, ann).secret)
-            second_factor.confirm(session, ann, code=app.now())
+        second_factor.confirm(database, ann, code=app.now())
         return app
 
     @staticmethod
