@@ -46,6 +46,7 @@ def newest(world: World) -> RunView | None:
 
 def run_it(environment: dict[str, str], urn: str) -> None:
     """In a process of its own: what `tokenize run` does."""
+    os.environ.clear()  # of the test that started the server first
     os.environ.update(environment)
     sys.argv = ["backend", "tokenize", "run", urn, "--columns", "email,phone"]
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
@@ -57,8 +58,8 @@ def command(world: World) -> BaseProcess:
     """Started from a server that has everything imported, so that twenty starts are quick."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.backend.tokenization.test_killed"])
-    settings = {name: os.environ[name] for name in ("PORTAL_DATA_DIR", "HOME")}
-    process = context.Process(target=run_it, args=(settings, world.source.urn("customers")))
+    arguments = (dict(os.environ), world.source.urn("customers"))
+    process = context.Process(target=run_it, args=arguments)
     process.start()
     return process
 
