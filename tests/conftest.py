@@ -95,11 +95,14 @@ def _forget_process_state() -> Iterator[None]:
     """Caches of the process outlive a test; clear those of modules that are loaded.
 
     So do log handlers: one that a test put on the captured stderr would write to a closed file
-    in every later test.
+    in every later test. And so does the page that Streamlit's AppTest makes the main module, which
+    a process that a later test starts would run.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    main = sys.modules["__main__"]
     yield
+    sys.modules["__main__"] = main
     root.handlers[:] = handlers
     root.setLevel(level)
     if "streamlit" in sys.modules:
