@@ -12,7 +12,8 @@ as one alert; it never takes the Overview page down.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -78,26 +79,32 @@ def provide(sources: Callable[[], Mapping[str, Source]]) -> None:
 @dataclass(frozen=True)
 class Collected:
     """items: the worst and newest first, at most 50. rest: a sentence on what they leave out, ""
-    for nothing."""
+    for nothing. waiting: page → word → how many wait, of all, the worst first."""
 
     items: tuple[Alert, ...]
     rest: str
+    waiting: Mapping[str, Mapping[str, int]]
 
 
 def collect(session: ReadSession, actor: Actor) -> Collected:
     """Every domain's alerts, at most 20 of one."""
     items: list[Alert] = []
-    every = 0
+    every: list[Alert] = []
     for domain, found in by_domain(session, actor):
         if isinstance(found, str):
             text = f"{domain}: its state could not be read ({found})."
-            items.append(Alert("error", text, ""))
-            every += 1
-        else:
-            items.extend(sorted(found, key=_rank)[:_MAX_OF_A_DOMAIN])
-            every += len(found)
+            found = [Alert("error", text, "")]
+        every += found
+        items += sorted(found, key=_rank)[:_MAX_OF_A_DOMAIN]
     shown = tuple(sorted(items, key=_rank)[:MAX_ITEMS])
-    return Collected(shown, _rest(every - len(shown)))
+    return Collected(shown, _rest(len(every) - len(shown)), _waiting(every))
+
+
+def _waiting(every: Iterable[Alert]) -> Mapping[str, Mapping[str, int]]:
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for alert in sorted(every, key=_rank):
+        found[alert.page][alert.waiting or "to look at"] += alert.count
+    return found
 
 
 def _rest(more: int) -> str:

@@ -1,6 +1,6 @@
 """What the Overview says about mounts, from the last scan of each environment."""
 
-from datetime import datetime
+from collections.abc import Mapping
 
 from backend.connections import resolve
 from backend.core.access import Actor, Permission
@@ -9,6 +9,15 @@ from backend.core.database import ReadSession
 from backend.core.words import counted
 from backend.mounts import repository
 from backend.mounts.schemas import WatchView
+
+#: The ledger that belongs to no environment.
+_NAMELESS = "the DMS settings' ledger"
+_SEVERITIES: Mapping[str, Severity] = {
+    "unwatched": "error",
+    "unknown": "warning",
+    "too_old": "warning",
+    "orphans": "info",
+}
 
 
 def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
@@ -25,55 +34,44 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
 
 
 def _of(watch: WatchView, name: str) -> list[Alert]:
-    where = name or "the DMS settings' ledger"
-    view = {"environment": name} if name else {}
+    where = name or _NAMELESS
     found = []
-
-    def item(
-        severity: Severity,
-        text: str,
-        since: datetime | None,
-        event: str,
-        waiting: tuple[int, str],
-        **to: str,
-    ) -> None:
-        told = text if event != "mounts.unwatched" else where
-        found.append(
-            Alert(
-                severity,
-                text,
-                "mounts",
-                since,
-                tuple({**view, **to}.items()),
-                event,
-                str(watch.environment_id),
-                told,
-                watch.environment_id,
-                count=waiting[0],
-                waiting=waiting[1],
-            )
-        )
-
     if watch.failing_since is not None:
         text = f"{where}: mounts are not being watched. {watch.problem}"
-        item(
-            "error", text, watch.failing_since, "mounts.unwatched", (1, "unwatched"), view="orphans"
-        )
+        found.append(_alert(watch, name, "unwatched", text, 1, "unwatched", view="orphans"))
     if watch.unknown:
         many = counted(watch.unknown, "mount operation has", "mount operations have")
         text = f"{where}: {many} an unknown outcome."
         link = {"view": "operations", "state": "unknown"}
-        item(
-            "warning", text, watch.scanned_at, "mounts.unknown", (watch.unknown, "unknown"), **link
-        )
+        found.append(_alert(watch, name, "unknown", text, watch.unknown, "unknown", **link))
     if watch.too_old:
         many = counted(watch.too_old, "mount is", "mounts are")
-        text = f"{where}: {many} older than {watch.max_age_hours} h."
+        text, hours = f"{where}: {many} older than {watch.max_age_hours} h.", watch.max_age_hours
         link = {"view": "orphans", "reason": "too_old"}
-        waiting = (watch.too_old, f"over {watch.max_age_hours} h")
-        item("warning", text, watch.scanned_at, "mounts.too_old", waiting, **link)
+        found.append(_alert(watch, name, "too_old", text, watch.too_old, f"over {hours} h", **link))
     others = watch.orphans - watch.too_old
     if others > 0:
         text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
-        item("info", text, watch.scanned_at, "mounts.orphans", (others, "orphaned"), view="orphans")
+        found.append(_alert(watch, name, "orphans", text, others, "orphaned", view="orphans"))
     return found
+
+
+def _alert(
+    watch: WatchView, name: str, what: str, text: str, count: int, waiting: str, **to: str
+) -> Alert:
+    """what: of _SEVERITIES. to: parameters of the page, beside the environment's."""
+    failing = what == "unwatched"
+    return Alert(
+        _SEVERITIES[what],
+        text,
+        "mounts",
+        watch.failing_since if failing else watch.scanned_at,
+        tuple({**({"environment": name} if name else {}), **to}.items()),
+        f"mounts.{what}",
+        str(watch.environment_id),
+        # a failing scan says why: not for a message
+        (name or _NAMELESS) if failing else text,
+        watch.environment_id,
+        count=count,
+        waiting=waiting,
+    )

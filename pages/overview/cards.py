@@ -11,7 +11,6 @@ import streamlit as st
 from backend.changes.schemas import ChangePage
 from backend.connections.health import EnvironmentHealth, Health
 from backend.core import clock
-from backend.core.alerts import Alert
 from backend.core.words import counted
 from backend.ingestion.schemas import RunView
 from backend.jobs.schemas import JobView, KindCount
@@ -39,7 +38,7 @@ _SIGNS = {"ok": ":green[:material/check:]", "failed": ":red[:material/close:]"}
 
 
 def work(
-    items: Sequence[Alert],
+    waiting: Mapping[str, Mapping[str, int]],
     started: Sequence[KindCount],
     ingestions: Sequence[Moment],
     to_approve: ChangePage,
@@ -48,14 +47,15 @@ def work(
     """A card per job: what waits for somebody, and what was started on each of the last 14 days;
     the last card says what waits for this person's approval.
 
-    ingestions: the runs in AWS, which are no jobs of the portal; requests: the change requests.
+    waiting: page → word → how many. ingestions: the runs in AWS, which are no jobs of the portal;
+    requests: the change requests.
     """
     *columns, last = st.columns(len(_WORK) + 1)
     for column, (page, (title, kinds)) in zip(columns, _WORK.items(), strict=True):
         found = _per_day(ingestions) if page == "ingestion" else []
         found += [(each.day, each.state, each.count) for each in started if each.kind in kinds]
         with column:
-            _card(title, _waiting([item for item in items if item.page == page]), "run", found)
+            _card(title, _told(waiting.get(page, {})), "run", found)
 
     with last:
         count, more = len(to_approve.items), "+" if to_approve.next_cursor else ""
@@ -63,12 +63,8 @@ def work(
         _card("Changes", says, "request", _per_day(requests))
 
 
-def _waiting(items: Sequence[Alert]) -> list[str]:
-    """How many wait for what, the worst first."""
-    counts = Counter[str]()
-    for item in items:
-        counts[item.waiting or "to look at"] += item.count
-    return [f"{count:,} {waiting}" for waiting, count in counts.items()]
+def _told(counts: Mapping[str, int]) -> list[str]:
+    return [f"{count:,} {word}" for word, count in counts.items()]
 
 
 def _per_day(moments: Sequence[Moment]) -> list[tuple[date, str, int]]:

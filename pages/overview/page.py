@@ -32,7 +32,7 @@ def live() -> None:
     seen = calls.read(seen_alerts.seen)
     synced = calls.read(user_sync.list_runs, limit=LAST)
     # present
-    cards.work(found.items, started, ingestions.moments, to_approve, requests)
+    cards.work(found.waiting, started, ingestions.moments, to_approve, requests)
     st.header("Alerts", anchor=False)
     red = any(item.failed for item in environments)
     red = red or cards.ended_badly(last.items, ingested.items, synced)

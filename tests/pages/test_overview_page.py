@@ -319,6 +319,7 @@ class TestCollect:
         assert [item.text for item in found.items[:2]] == ["e", "w"]
         assert len(found.items) == alerts.MAX_ITEMS
         assert found.rest.startswith("132 more alerts are not listed here")
+        assert found.waiting == {"jobs": {"to look at": 182}}, "all of them, listed or not"
 
     def test_says_nothing_of_a_rest_where_all_are_listed(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
