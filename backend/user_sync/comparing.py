@@ -66,12 +66,11 @@ class Decided:
 
     def __init__(self, ignores: Ignores) -> None:
         self._ignores = ignores
-        self.some = bool(ignores)
         self.outdated: list[tuple[str, str, str]] = []
 
     def left(self, user: StoredUser, field: str, old: object, new: object) -> str:
         """In whose words this very difference is left alone; "" when it is not."""
-        known = self._ignores.get((user.id, field))
+        known = self._ignores.get((user.id, field)) if self._ignores else None
         if known is None:
             return ""
         if known[0] == mark(field, old, new):
@@ -94,7 +93,7 @@ def compared(
     if name:
         row.new_name = name
         row.sets_name = name != user.display_name
-        if decided.some and (words := decided.left(user, "displayName", user.display_name, name)):
+        if words := decided.left(user, "displayName", user.display_name, name):
             row.sets_name = False
             left.append(words)
     remarks: list[str] = []
@@ -146,7 +145,7 @@ def _compare_text(
     old, new = attribute.stored(user), said.strip()
     if not new:
         return
-    if decided.some and (words := decided.left(user, attribute.name, old, new)):
+    if words := decided.left(user, attribute.name, old, new):
         left.append(words)
     elif not attribute.same(old, new):
         row.texts = {**(row.texts or {}), attribute.name: (old, new)}
@@ -181,7 +180,7 @@ def _compare_domains(
         if _differ(user.domains, wanted):
             remarks.append("the domains stay: only users without any are given some")
         return ""
-    if decided.some and (words := decided.left(user, "domains", user.domains, wanted)):
+    if words := decided.left(user, "domains", user.domains, wanted):
         left.append(words)
     elif _differ(user.domains, wanted):
         row.new_domains, row.sets_domains = wanted, True

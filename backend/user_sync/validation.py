@@ -48,11 +48,9 @@ def why_unfit(user: StoredUser) -> str:
     """Why the before-image of a user cannot be kept, so that nothing may be written; or ""."""
     if len(user.id) > 64 or len(user.name) > 256:
         return f"OpenMetadata's name or id of the user {user.name[:256]} is too long"
-    # Printable text is by far the usual case and the cheaper question.
-    if user.name.isprintable() and (user.display_name or "").isprintable():
-        return ""
     for label, text in (("name", user.name), ("display name", user.display_name)):
-        if text and UNSTORABLE.search(text):
+        # Printable text is by far the usual case and the cheaper question.
+        if text and not text.isprintable() and UNSTORABLE.search(text):
             return (
                 f"the {label} that OpenMetadata holds for {user.name} has characters that no "
                 "database stores; correct it there"

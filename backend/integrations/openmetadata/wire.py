@@ -50,7 +50,6 @@ class _Paging(msgspec.Struct, gc=False):
     total: int | None = None
 
 
-_Lists = tuple[tuple[DomainRef, ...], tuple[DomainRef, ...]]
 _NO_DOMAINS: tuple[DomainRef, ...] = ()
 _NO_TEXTS: dict[str, str] = {}
 
@@ -78,7 +77,6 @@ class UserReader:
         self._decoder = _decoder(tuple(texts))
         self._refs: dict[str, DomainRef] = {}
         self._alone: dict[str, tuple[DomainRef, ...]] = {}
-        self._several: dict[tuple[tuple[str, bool], ...], _Lists] = {}
 
     def page(self, body: bytes) -> tuple[UserPage, str | None]:
         """The page and the cursor of the next one."""
@@ -110,20 +108,14 @@ class UserReader:
             else _NO_TEXTS,
         )
 
-    def _domains(self, refs: list[_Ref]) -> _Lists:
-        """(direct, inherited); equal lists are one object, which spares their readers work."""
+    def _domains(self, refs: list[_Ref]) -> tuple[tuple[DomainRef, ...], tuple[DomainRef, ...]]:
         if len(refs) == 1 and not refs[0].inherited:
             known = self._alone.get(refs[0].id)
             if known is None:
                 known = self._alone[refs[0].id] = (self._ref(refs[0]),)
             return known, _NO_DOMAINS
-        key = tuple([(r.id, bool(r.inherited)) for r in refs])
-        lists = self._several.get(key)
-        if lists is None:
-            direct = [self._ref(r) for r in sorted(refs, key=lambda r: r.id) if not r.inherited]
-            inherited = [self._ref(r) for r in refs if r.inherited]
-            lists = self._several[key] = tuple(direct), tuple(inherited)
-        return lists
+        direct = tuple(self._ref(r) for r in sorted(refs, key=lambda r: r.id) if not r.inherited)
+        return direct, tuple(self._ref(r) for r in refs if r.inherited)
 
     def _ref(self, ref: _Ref) -> DomainRef:
         known = self._refs.get(ref.id)

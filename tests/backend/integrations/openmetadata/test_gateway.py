@@ -50,29 +50,6 @@ class TestListing:
         _, last = wire.UserReader().page(json.dumps(sample("sample-users-page-2.json")).encode())
         assert last is None
 
-    def test_users_with_the_same_domains_share_one_list(self):
-        """As many objects as there are lists, not as there are users."""
-
-        def refs(*marked: tuple[str, bool]) -> list[dict]:
-            return [{"id": found, "name": found, "inherited": mark} for found, mark in marked]
-
-        said = (
-            refs(("b", False), ("a", False), ("t", True)),
-            refs(("b", False), ("a", False), ("t", True)),
-            refs(("b", False), ("a", True), ("t", True)),
-        )
-        users = [
-            {"id": str(n), "name": f"u{n}", "email": f"u{n}@x.io", "domains": domains}
-            for n, domains in enumerate(said)
-        ]
-        body = json.dumps({"data": users, "paging": {}}).encode()
-        one, same, other = wire.UserReader().page(body)[0].users
-        assert one.domains is same.domains
-        assert one.inherited is same.inherited
-        assert [ref.id for ref in one.domains] == ["a", "b"]
-        assert [ref.id for ref in other.domains] == ["b"]
-        assert [ref.id for ref in other.inherited] == ["a", "t"]
-
     def test_accepts_unknown_keys_and_odd_addresses(self, stand_in, gateway):
         stand_in.store.extra_keys = {"somethingNew": {"a": [1]}}
         stand_in.store.add_user("odd", email="x@corp.local")
