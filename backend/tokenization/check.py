@@ -98,8 +98,9 @@ def run(ctx: JobContext, *, environment: str | None) -> dict[str, Any]:
 
 
 def _past(session: ReadSession, environment_id: int) -> dict[str, _Past]:
-    columns = repository.tokenized_columns(session, environment_id)
+    # In this order: a first run of a dataset may end in between.
     latest = repository.latest_succeeded(session, environment_id)
+    columns = repository.tokenized_columns(session, environment_id)
     return {row.dataset: _Past(columns[row.dataset], row) for row in latest}
 
 

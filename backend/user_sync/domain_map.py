@@ -52,7 +52,7 @@ def map_domain(
     said, domain = said.strip(), domain.strip()
     if not said or not domain or len(said) > 256:
         raise InvalidInput("Name what the directory says, and the full name of a domain.")
-    for known in session.scalars(_current(found.id)):
+    for known in session.scalars(_current(found.id)).all():
         if folded(known.said) == folded(said):
             if known.domain == domain:
                 return _view(known)
