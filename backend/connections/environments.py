@@ -51,11 +51,7 @@ def add(
     repository.lock_environments(session)
     if repository.find_environment(session, name) is not None:
         raise NameTaken(name)
-    if repository.count_environments(session) >= repository.MAX_ENVIRONMENTS:
-        raise InvalidInput(
-            f"There are {repository.MAX_ENVIRONMENTS} environments, as many as there may be. "
-            "Remove one first."
-        )
+    _check_room(session)
     first = repository.count_environments(session, real_only=not is_sandbox) == 0
     if default or first:
         repository.clear_default(session)
@@ -84,6 +80,15 @@ def add(
         details={"default": row.default_marker == 1, "production": is_production},
     )
     return view(row)
+
+
+def _check_room(session: ReadSession) -> None:
+    """So that a list shows all. Raises InvalidInput."""
+    if repository.count_environments(session) >= repository.MAX_ENVIRONMENTS:
+        raise InvalidInput(
+            f"There are {repository.MAX_ENVIRONMENTS} environments, as many as there may be. "
+            "Remove one first."
+        )
 
 
 def update(

@@ -89,13 +89,9 @@ def save(
     check_addresses(known, old, plain, sandbox=row.is_sandbox, kept=kept - set(sealed))
     rules.check_complete(known, plain, frozenset(kept | set(sealed)))
     edit = _Edit(known, row, old, plain, sorted(sealed), sorted(clear_secrets))
-    asked = {
-        "kind": kind,
-        "settings": dict(settings),
-        "clear_secrets": list(clear_secrets),
-        "version": stored.version if stored else 0,
-    }
-    _check_approved(session, actor, edit, asked, dict(secrets_in or {}))
+    seen = stored.version if stored else 0
+    asked = {"kind": kind, "settings": dict(settings), "clear_secrets": list(clear_secrets)}
+    _check_approved(session, actor, edit, {**asked, "version": seen}, dict(secrets_in or {}))
     if kind == "datahub" and old.get("server") != plain.get("server"):
         # What the server at the old address said of itself is not the new one's.
         repository.delete_client_info(session, row.id)

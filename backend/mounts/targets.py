@@ -61,11 +61,8 @@ def save(
     row = repository.find_target(session, where.environment_id, target_id)
     _check(target_id, type, mount_path, filesystem_export, secret_ref or (row and row.secret_ref))
     changed = row is not None
-    most = repository.MAX_TARGETS
-    if not changed and repository.count_targets(session, where.environment_id) >= most:
-        raise InvalidInput(
-            f"{where.environment} has {most} templates, as many as there may be. Remove one first."
-        )
+    if not changed:
+        _check_room(session, where)
     asked = {
         "target_id": target_id,
         "type": type,
@@ -103,6 +100,15 @@ def remove(
     _approved(session, actor, where, {"verb": "remove", "target_id": target_id}, "")
     session.delete(row)
     _audited(session, actor, target_id, "removed")
+
+
+def _check_room(session: ReadSession, where: settings.DmsSettings) -> None:
+    """So that a list shows all. Raises InvalidInput."""
+    most = repository.MAX_TARGETS
+    if repository.count_targets(session, where.environment_id) >= most:
+        raise InvalidInput(
+            f"{where.environment} has {most} templates, as many as there may be. Remove one first."
+        )
 
 
 def _approved(

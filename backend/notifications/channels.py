@@ -97,8 +97,7 @@ def add(
     """
     owner = owners.find(session, actor, personal=personal, account=account, write=True)
     step_up.require(session, actor)
-    where = resolve.environment(session, environment).id if environment else None
-    _require_reach(session, where)
+    where = _within(session, environment)
     name, kinds = _checked_name(name), _checked_kinds(owner, kinds)
     quiet, digest = _checked_times(quiet, digest)
     target = _target(name, address.strip(), key=_new_key(), public=owner.is_public)
@@ -193,6 +192,13 @@ def _channel(session: WriteSession, owner: Owner, name: str) -> Channel:
     row = repository.channel(session, owner.id, name)
     _require_reach(session, row.environment_id)
     return row
+
+
+def _within(session: ReadSession, environment: str) -> int | None:
+    """The number of what a channel is told of; None for all. Raises as `_require_reach`."""
+    where = resolve.environment(session, environment).id if environment else None
+    _require_reach(session, where)
+    return where
 
 
 def _require_reach(session: ReadSession, environment_id: int | None) -> None:

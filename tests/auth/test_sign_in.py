@@ -129,6 +129,13 @@ class TestSecondFactor:
         form.text_input[0].set_value(code)
         form.button[0].click().run()
 
+    def stopped(self, form: AppTest, app: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Enter a right code in a script that a second press stops before it hands over."""
+        send(form, "ann", PASSWORD)
+        with monkeypatch.context() as patch:
+            patch.setattr(ticket_form, "sign_in", lambda _: st.stop())
+            self.enter(form, app.at(int(time.time()) + 30))
+
     def test_the_code_hands_the_browser_over(
         self, form: AppTest, database: Database, app: pyotp.TOTP
     ) -> None:
@@ -144,11 +151,7 @@ class TestSecondFactor:
     def test_who_presses_twice_is_let_in(
         self, form: AppTest, database: Database, app: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The second press stops the script of the first, which has used the code."""
-        send(form, "ann", PASSWORD)
-        with monkeypatch.context() as patch:
-            patch.setattr(ticket_form, "sign_in", lambda _: st.stop())
-            self.enter(form, app.at(int(time.time()) + 30))
+        self.stopped(form, app, monkeypatch)
         assert tickets(database) == 0
         form.button[0].click().run()
         assert not form.error
@@ -157,10 +160,7 @@ class TestSecondFactor:
     def test_not_where_the_password_was_changed_between_the_presses(
         self, form: AppTest, database: Database, app: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        send(form, "ann", PASSWORD)
-        with monkeypatch.context() as patch:
-            patch.setattr(ticket_form, "sign_in", lambda _: st.stop())
-            self.enter(form, app.at(int(time.time()) + 30))
+        self.stopped(form, app, monkeypatch)
         with database.write() as session:
             session.execute(update(Account).values(password_changed_at=clock.now()))
         form.button[0].click().run()
