@@ -96,7 +96,8 @@ def _forget_process_state() -> Iterator[None]:
 
     So do log handlers: one that a test put on the captured stderr would write to a closed file
     in every later test. And so does the page that Streamlit's AppTest makes the main module, which
-    a process that a later test starts would run.
+    a process that a later test starts would run. And so do the trips to a provider that are
+    counted for each address: every test comes from the same one.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -110,6 +111,10 @@ def _forget_process_state() -> Iterator[None]:
 
         st.cache_data.clear()
         st.cache_resource.clear()
+    if "auth.oidc" in sys.modules:
+        from auth import oidc
+
+        oidc._TRIPS._buckets.clear()
     if "backend.core.settings" in sys.modules:
         from backend.core.settings import get_settings
 
