@@ -68,7 +68,7 @@ class DatasetView:
 @dataclass(frozen=True)
 class DatasetPage:
     """counts: of each filter before paging. next_cursor: pass it for the page after, or None.
-    note: which datasets are not looked at, "" for none."""
+    note: which datasets and runs are not looked at, "" for none."""
 
     items: tuple[DatasetView, ...]
     counts: DatasetCounts
@@ -155,9 +155,10 @@ def _all(
     now = clock.now()
     runs: dict[str, list[Any]] = {}
     since = now - timedelta(days=DAYS)
-    for run in dataset_repository.trends(
-        session, context.environment_id, since=since, limit=MAX_RUNS
-    ):
+    newest = dataset_repository.trends(
+        session, context.environment_id, since=since, limit=MAX_RUNS + 1
+    )
+    for run in newest[:MAX_RUNS]:
         runs.setdefault(run.dataset_urn, []).append(run)
     exact = {urn for rules in context.sources for urn in rules.exact}
     mine = dataset_repository.favourites(session, owner(actor), context.environment_id)
@@ -171,11 +172,19 @@ def _all(
     views.sort(key=lambda item: item.name)
     views.sort(key=lambda item: item.last_at.timestamp() if item.last_at else 0.0, reverse=True)
     views.sort(key=lambda item: not item.favourite)
-    note = (
-        f"Only the {MAX_RAN:,} datasets that were run last, those of exact rules and your "
-        "favourites are looked at here; the others are among the runs and found by their URN."
-    )
-    return views, note if cut else ""
+    notes = []
+    if cut:
+        notes.append(
+            f"Only the {MAX_RAN:,} datasets that were run last, those of exact rules and your "
+            "favourites are looked at here; the others are among the runs and found by their URN."
+        )
+    if len(newest) > MAX_RUNS:
+        first = clock.iso(newest[MAX_RUNS - 1].created_at)
+        notes.append(
+            f"Trends show the newest {MAX_RUNS:,} runs only, since {first}; there were more in "
+            f"these {DAYS} days."
+        )
+    return views, " ".join(notes)
 
 
 def _view(

@@ -30,16 +30,20 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     if not actor.may(Permission.JOBS_READ):
         return []
     now = clock.now()
-    stuck = repository.list_stuck(
+    stuck, all_stuck = repository.list_stuck(
         session, silent_since=now - SILENT, waiting_since=now - WAITING, limit=_MOST
     )
     ended = repository.list_last_ended(
         session, states=tuple(_ENDED), since=now - RECENT, most=_NEWEST
     )
     found = [_stuck(view) for view in stuck] + [_ended(view) for view in ended[:_MOST]]
+    if rest := all_stuck - len(stuck):
+        text = f"{counted(rest, 'more job is', 'more jobs are')} stuck."
+        found.append(Alert("error", text, PAGE, count=rest))
     if len(ended) > _MOST:
-        more = counted(len(ended) - _MOST, "more job", "more jobs")
-        found.append(Alert("warning", f"{more} did not end well in the last 7 days.", PAGE))
+        rest = len(ended) - _MOST
+        text = f"{counted(rest, 'more job', 'more jobs')} did not end well in the last 7 days."
+        found.append(Alert("warning", text, PAGE, count=rest))
     return found
 
 

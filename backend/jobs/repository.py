@@ -170,12 +170,17 @@ def list_open(session: ReadSession, *, limit: int = 1000) -> list[Job]:
 
 def list_stuck(
     session: ReadSession, *, silent_since: datetime, waiting_since: datetime, limit: int
-) -> list[JobView]:
-    """Running without a heartbeat since then, or queued since then, oldest first."""
+) -> tuple[list[JobView], int]:
+    """Running without a heartbeat since then, or queued since then: the oldest, and how many there
+    are in all."""
     silent = and_(Job.state == "running", Job.heartbeat_at < silent_since)
     waiting = and_(Job.state == "queued", Job.created_at < waiting_since)
-    query = select(Job).where(or_(silent, waiting)).order_by(Job.id).limit(limit)
-    return [view(row) for row in session.scalars(query)]
+    stuck = or_(silent, waiting)
+    rows = session.scalars(select(Job).where(stuck).order_by(Job.id).limit(limit))
+    views = [view(row) for row in rows]
+    if len(views) < limit:
+        return views, len(views)
+    return views, session.scalar(select(func.count()).select_from(Job).where(stuck)) or 0
 
 
 def list_last_ended(

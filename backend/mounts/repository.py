@@ -86,7 +86,9 @@ def list_targets(session: ReadSession, environment_id: int) -> list[MountTarget]
     return list(session.scalars(query))
 
 
-def count_targets(session: ReadSession, environment_id: int) -> int:
+def count_targets(session: WriteSession, environment_id: int) -> int:
+    """How many there are, until this unit of work ends: nobody else counts meanwhile."""
+    session.scalar(select(Environment.id).where(Environment.id == environment_id).with_for_update())
     here = MountTarget.environment_id == environment_id
     return session.scalar(select(func.count()).select_from(MountTarget).where(here)) or 0
 

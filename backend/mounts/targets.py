@@ -102,8 +102,8 @@ def remove(
     _audited(session, actor, target_id, "removed")
 
 
-def _check_room(session: ReadSession, where: settings.DmsSettings) -> None:
-    """So that a list shows all. Raises InvalidInput."""
+def _check_room(session: WriteSession, where: settings.DmsSettings) -> None:
+    """So that a list shows all, of two at once, too. Raises InvalidInput."""
     most = repository.MAX_TARGETS
     if repository.count_targets(session, where.environment_id) >= most:
         raise InvalidInput(

@@ -68,6 +68,22 @@ def test_says_which_are_not_looked_at_and_never_calls_a_mapped_one_unrun(
     assert last == {THIRD: later.run_id, URN: failed.run_id, OTHER: None}
 
 
+def test_says_when_there_were_more_runs_than_its_trends_show(
+    failed: RunView,
+    listed: List,
+    start: Callable[..., RunView],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = start(THIRD)
+    monkeypatch.setattr(datasets, "MAX_RUNS", 2)
+    assert listed().note == ""
+    monkeypatch.setattr(datasets, "MAX_RUNS", 1)
+    page = listed()
+    assert "Trends show the newest 1 runs only, since " in page.note
+    assert clock.iso(later.created_at) in page.note
+    assert {item.urn: sum(item.daily) for item in page.items} == {THIRD: 1, URN: 0, OTHER: 0}
+
+
 def test_the_last_run_comes_first_and_the_others_by_name(failed: RunView, listed: List) -> None:
     page = listed()
     assert [item.urn for item in page.items] == [URN, THIRD, OTHER]

@@ -79,6 +79,7 @@ class TestEnded:
         found = shown(database)
         assert len(found) == 6
         assert found[-1].text == "3 more jobs did not end well in the last 7 days."
+        assert found[-1].count == 3
 
 
 class TestStuck:
@@ -93,6 +94,20 @@ class TestStuck:
         put(database, ask(database, "test.count"), created_at=clock.now() - timedelta(minutes=16))
         [item] = shown(database)
         assert "no worker takes it" in item.text
+
+    def test_many_are_counted(self, database: Database) -> None:
+        for number in range(8):
+            put(
+                database,
+                ask(database, "test.count", f"s{number}"),
+                created_at=clock.now() - timedelta(minutes=16),
+            )
+        found = shown(database)
+        assert [item.query for item in found] == [(("job", str(n)),) for n in range(1, 6)] + [()]
+        assert (found[-1].text, found[-1].count) == ("3 more jobs are stuck.", 3)
+        put(database, 8, created_at=clock.now())
+        put(database, 7, created_at=clock.now())
+        assert shown(database)[-1].text == "1 more job is stuck."
 
     def test_what_moves_is_not_told(self, database: Database) -> None:
         ask(database, "test.count")
