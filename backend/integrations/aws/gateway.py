@@ -135,8 +135,9 @@ class Gateway:
         )
 
     def runtime(self, name: str) -> str:
-        """The function's Runtime ("python3.13"), kept for ten minutes; "" for an image, and when
-        the portal may not ask. Raises AwsThrottled and the like."""
+        """The function's Runtime ("python3.13"), kept for ten minutes; "" for an image, for one
+        that may not print its errors, and when the portal may not ask. Raises AwsThrottled and the
+        like."""
         region = self.region(name)
         key, now = (region, name, self.config), time.monotonic()
         kept = _runtimes.get(key)
@@ -147,9 +148,12 @@ class Gateway:
                 self.config, LAMBDA, subject=f"the function {name}", region=region
             ):
                 lambda_ = clients.client(self.config, "lambda", region=region)
-                told = str(lambda_.get_function_configuration(FunctionName=name).get("Runtime", ""))
+                facts = lambda_.get_function_configuration(FunctionName=name)
         except (AwsDenied, AwsNotFound):
             return ""  # a throttled or broken call is asked again instead
+        # Below this level the runtimes print nothing, not even that a handler failed.
+        silent = facts.get("LoggingConfig", {}).get("ApplicationLogLevel") == "FATAL"
+        told = "" if silent else str(facts.get("Runtime", ""))
         if len(_runtimes) > 1000:
             _runtimes.clear()
         _runtimes[key] = (told, now)

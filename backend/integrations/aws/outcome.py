@@ -5,7 +5,8 @@ program's own prints can hold the same words, so it is the whole form of a runti
 counts, in one log event, and never a word in a line. Python, Node, Java and Ruby print a record for
 every failure of a handler: no record and a normal end is success. Go does so only while the program
 leaves its logger alone, Rust only with a subscriber, a custom runtime never: there the log of a
-good run and of a bad one are the same, and the answer is None.
+good run and of a bad one are the same, and the answer is None. So it is where an error's own class
+words the record (`toJSON`, `toString`), and a program's print could look the same.
 
 A platform status of error, failure or timeout proves failure for every runtime; `success` proves
 nothing, because the platform says so of every error that a runtime handed over.
@@ -22,17 +23,23 @@ TELLING = frozenset({"python", "nodejs", "java", "ruby"})
 _FAMILY = re.compile(r"[a-z]+")
 _BAD = frozenset({"error", "failure", "timeout"})
 
-_PYTHON = re.compile(r"\[ERROR\] (?P<said>[A-Za-z_][\w.]*(?:: .*)?)[\r\n]+", re.S)
-_TRACEBACK = "Traceback (most recent call last):"
+_PYTHON = re.compile(r"\[ERROR\] (?P<said>[^\W\d][\w.]*(?:: .*)?)[\r\n]+", re.S)
+#: At the beginning of a line: a frame may show a source line that holds these words.
+_TRACEBACK = re.compile(r"(?<=[\r\n])Traceback \(most recent call last\):")
 _UNINDENTED = re.compile(r"[\r\n][^\s]")
 _NODE = re.compile(
     r"\S+\t(?P<id>[0-9a-f-]{36}|undefined)\tERROR\t"
-    r"(?:Invoke Error|Uncaught Exception|Unhandled Promise Rejection) \t(?P<json>\{.*)",
+    r"(?P<record>(?:Invoke Error|Uncaught Exception|Unhandled Promise Rejection) \t(?P<json>.*))",
     re.S,
 )
-_JAVA = re.compile(
-    r"(?P<said>.*): (?P<class>[A-Za-z_$][\w.$]*)\n(?P=class)(?:: .*?)?\n\s+at ", re.S
+_NODE_STACK = re.compile(r"[\r\n] {4}at \S")
+_CLASS = r"(?:[^\W\d]|\$)[\w.$]*"
+_JAVA = re.compile(rf"(?P<said>.*): (?P<class>{_CLASS})\n(?P=class)(?:: .*?)?\n\s+at ", re.S)
+#: An exception may have no stack, and no message either: then its class stands in its place.
+_JAVA_STACKLESS = re.compile(
+    rf"(?P<said>.*): (?P<class>{_CLASS})\n(?P=class)(?P<again>(?:: .*)?)", re.S
 )
+_JAVA_WORDED = re.compile(rf".*: {_CLASS}\n(?!\s+at )[^\n].*?\n\s+at ", re.S)
 _GO = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?P<json>\{.*)", re.S)
 _GO_PANIC = "calling the handler function resulted in a panic, the process should exit"
 _RUBY = re.compile(
@@ -73,7 +80,7 @@ def of_call(events: Sequence[str], before: Sequence[str], request_id: str, runti
         at_init = _last_error(before, "", kind) if init or error_type else ""
         reason = said or at_init or init or f"{status}: {error_type or 'no error type'}"
         return Outcome(True, reason)
-    return Outcome(False) if kind in TELLING else Outcome(None)
+    return Outcome(False) if kind in TELLING and not _may_have_failed(own, kind) else Outcome(None)
 
 
 def json_record(event: str) -> dict[str, Any] | None:
@@ -115,11 +122,11 @@ def _last_error(events: Sequence[str], request_id: str, kind: str) -> str:
 
 
 def _python(events: Sequence[str], place: int, request_id: str) -> str:
-    head, traced, frames = events[place].rpartition(_TRACEBACK)
-    found = _PYTHON.fullmatch(head)
+    *_, traced = [None, *_TRACEBACK.finditer(events[place])]
+    found = _PYTHON.fullmatch(events[place][: traced.start()]) if traced else None
     # Behind the runtime's own traceback stand frames only. What a program prints of an error that
     # it dealt with (`traceback.format_exc()`) ends with the error, at the beginning of a line.
-    if traced and found and not _UNINDENTED.search(frames):
+    if traced and found and not _UNINDENTED.search(events[place], traced.end()):
         return f"[ERROR] {found['said']}"
     record = json_record(events[place])
     # logging.exception() in JSON has a message beside the error; the runtime's own record has none.
@@ -131,9 +138,9 @@ def _python(events: Sequence[str], place: int, request_id: str) -> str:
 def _node(events: Sequence[str], place: int, request_id: str) -> str:
     found = _NODE.match(events[place])
     if found:
-        return (
-            _named(json_record(found["json"])) if found["id"] in (request_id, "undefined") else ""
-        )
+        if found["id"] not in (request_id, "undefined"):
+            return ""
+        return _named(json_record(found["json"])) or found["record"].replace("\t", "")
     record = json_record(events[place])
     if record is None or record.get("level") != "ERROR" or _request_of(record) != request_id:
         return ""
@@ -150,6 +157,9 @@ def _java(events: Sequence[str], place: int, request_id: str) -> str:
             return ""
         text = str(record.get("message", ""))
     found = _JAVA.match(text)
+    if not found and (found := _JAVA_STACKLESS.fullmatch(text.rstrip("\n"))):
+        silent = found["said"] == found["class"] and not found["again"]
+        found = found if silent or found["again"] == f": {found['said']}" else None
     return f"{found['class']}: {found['said']}" if found else ""
 
 
@@ -186,6 +196,22 @@ def _is_last(events: Sequence[str], place: int) -> bool:
         event.startswith(_PLATFORM) or event.rstrip().endswith(_GO_PANIC)
         for event in events[place + 1 :]
     )
+
+
+def _may_have_failed(events: Sequence[str], kind: str) -> bool:
+    """Whether the program's last print may be the runtime's record of an error that words itself.
+
+    Node's JSON leaves it to the error (`toJSON`), and prints one that is circular as a text. Java's
+    first line of the stack is what the exception's `toString` says.
+    """
+    last = next((e for e in reversed(events) if not e.startswith(_PLATFORM)), "")
+    record = json_record(last)
+    if record is not None:
+        said = record.get("message") if record.get("level") == "ERROR" else None
+        if kind == "nodejs":
+            return isinstance(said, dict) or bool(_NODE_STACK.search(str(said)))
+        last = str(said or "")
+    return kind == "java" and bool(_JAVA_WORDED.match(last))
 
 
 def _named(record: Any) -> str:

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from botocore.stub import Stubber
 
 from backend.core.errors import (
     OutcomeUnknown,
@@ -283,3 +284,28 @@ def test_names_are_read_from_arns() -> None:
         "/aws/lambda/f"
     )
     assert default_log_group("f:prod") == "/aws/lambda/f"
+
+
+@pytest.mark.parametrize(
+    ("logging", "told"),
+    [
+        ({"LogFormat": "Text"}, "nodejs22.x"),
+        ({"LogFormat": "JSON", "ApplicationLogLevel": "ERROR"}, "nodejs22.x"),
+        ({"LogFormat": "JSON", "ApplicationLogLevel": "FATAL"}, ""),
+    ],
+)
+def test_a_function_that_may_not_print_its_errors_tells_nothing(
+    aws: AwsStandIn,
+    config: AwsConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    logging: dict[str, str],
+    told: str,
+) -> None:
+    name = f"f{len(logging)}{logging.get('ApplicationLogLevel', '')}"
+    aws.add_function(name)
+    client = clients.client(config, "lambda", region=Gateway(config).region(name))
+    with Stubber(client) as stub:  # moto keeps no LoggingConfig
+        answer = {"Runtime": "nodejs22.x", "LoggingConfig": logging}
+        stub.add_response("get_function_configuration", answer, {"FunctionName": name})
+        monkeypatch.setattr(clients, "client", lambda *_args, **_kwargs: client)
+        assert Gateway(config).runtime(name) == told

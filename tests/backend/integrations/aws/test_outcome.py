@@ -5,6 +5,7 @@ event a line, its line breaks and tabs escaped. Ruby cannot be run here; the oth
 by tests/integration/lambda_runtimes.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -155,3 +156,71 @@ def test_a_failure_at_init_stands_before_the_start() -> None:
     at_invoke = (PYTHON, report.format("init"), PYTHON, report.format("invoke"))
     assert judged("python3.13", before=at_invoke) == Outcome(True, "[ERROR] Lost: no table")
     assert judged("python3.13", before=at_invoke[:2]) == Outcome(False)  # the second try loaded it
+
+
+def named_json(**message: object) -> str:
+    return json.dumps({"level": "ERROR", "requestId": ID, **message})
+
+
+#: What toJSON of axios' errors leaves, and a circular error, as Node's runtime client prints them.
+AXIOS = {"message": "status code 404", "name": "AxiosError", "stack": "AxiosError: x\n    at f"}
+CIRCULAR = "<ref *1> Error: circular\n    at f (h.js:4:12) {\n  response: [Circular *1]\n}"
+WORDED = "no table: fn.Lost\nLost(table=orders)\n\tat fn.H.handle(H.kt:9)"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "event", "error"),
+    [
+        (  # the words in a frame's own source line
+            "python3.13",
+            "[ERROR] Lost: no\nTraceback (most recent call last):\n\xa0\xa0File x, in f\n"
+            '\xa0\xa0\xa0\xa0raise Lost("Traceback (most recent call last):")',
+            "Lost: no",
+        ),
+        ("python3.13", PYTHON.replace("Lost", "Потеряно"), "Потеряно: no table"),
+        ("nodejs22.x", NODE.partition("\t{")[0] + "\t" + json.dumps(AXIOS), "status code 404"),
+        ("nodejs22.x", NODE.partition("\t{")[0] + '\t"refused"', 'Invoke Error "refused"'),
+        ("nodejs22.x", NODE.replace("errorType", "errorKind"), "no table"),
+        (
+            "java21",
+            "java.lang.NullPointerException: java.lang.NullPointerException\n"
+            "java.lang.NullPointerException\n",
+            "java.lang.NullPointerException",
+        ),
+        ("java21", "no table: fn.Lost\nfn.Lost: no table\n\n", "fn.Lost: no table"),
+        ("java21", JAVA.replace("Lost", "Потеряно"), "fn.H$Потеряно: no table"),
+    ],
+)
+def test_a_record_that_the_error_worded_is_a_failures(runtime: str, event: str, error: str) -> None:
+    found = judged(runtime, "begun", event)
+    assert found.failed is True
+    assert error in found.error
+
+
+@pytest.mark.parametrize(
+    ("runtime", "event"),
+    [
+        ("nodejs22.x", named_json(message=AXIOS)),
+        ("nodejs22.x", named_json(message=CIRCULAR)),
+        ("java21", WORDED),
+        ("java21", named_json(AWSRequestId=ID, message=WORDED)),
+    ],
+)
+def test_what_a_program_could_have_printed_last_is_no_success(runtime: str, event: str) -> None:
+    assert judged(runtime, "begun", event) == Outcome(None)
+    assert judged(runtime, event, "went on") == Outcome(False)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "event"),
+    [
+        ("nodejs22.x", named_json(message="3 rows were skipped")),
+        ("nodejs22.x", named_json(message=AXIOS).replace("ERROR", "WARN", 1)),
+        ("java21", "could not save: java.io.IOException\n\tat fn.H.handle(H.java:9)"),
+        ("java21", "could not save: disk full\nsecond line"),
+        ("java21", "state: ready\nready"),
+        ("java21", "state: ready\nready: to go"),
+    ],
+)
+def test_a_last_print_without_the_form_is_a_success(runtime: str, event: str) -> None:
+    assert judged(runtime, "begun", event) == Outcome(False)
