@@ -13,10 +13,10 @@ from backend.mounts.schemas import WatchView
 #: The ledger that belongs to no environment.
 _NAMELESS = "the DMS settings' ledger"
 _SEVERITIES: Mapping[str, Severity] = {
-    "unwatched": "error",
-    "unknown": "warning",
-    "too_old": "warning",
-    "orphans": "info",
+    "mounts.unwatched": "error",
+    "mounts.unknown": "warning",
+    "mounts.too_old": "warning",
+    "mounts.orphans": "info",
 }
 
 
@@ -38,36 +38,40 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
     found = []
     if watch.failing_since is not None:
         text = f"{where}: mounts are not being watched. {watch.problem}"
-        found.append(_alert(watch, name, "unwatched", text, 1, "unwatched", view="orphans"))
+        found.append(_alert(watch, name, "mounts.unwatched", text, 1, "unwatched", view="orphans"))
     if watch.unknown:
         many = counted(watch.unknown, "mount operation has", "mount operations have")
         text = f"{where}: {many} an unknown outcome."
         link = {"view": "operations", "state": "unknown"}
-        found.append(_alert(watch, name, "unknown", text, watch.unknown, "unknown", **link))
+        found.append(_alert(watch, name, "mounts.unknown", text, watch.unknown, "unknown", **link))
     if watch.too_old:
         many = counted(watch.too_old, "mount is", "mounts are")
         text, hours = f"{where}: {many} older than {watch.max_age_hours} h.", watch.max_age_hours
         link = {"view": "orphans", "reason": "too_old"}
-        found.append(_alert(watch, name, "too_old", text, watch.too_old, f"over {hours} h", **link))
+        found.append(
+            _alert(watch, name, "mounts.too_old", text, watch.too_old, f"over {hours} h", **link)
+        )
     others = watch.orphans - watch.too_old
     if others > 0:
         text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
-        found.append(_alert(watch, name, "orphans", text, others, "orphaned", view="orphans"))
+        found.append(
+            _alert(watch, name, "mounts.orphans", text, others, "orphaned", view="orphans")
+        )
     return found
 
 
 def _alert(
-    watch: WatchView, name: str, what: str, text: str, count: int, waiting: str, **to: str
+    watch: WatchView, name: str, event: str, text: str, count: int, waiting: str, **to: str
 ) -> Alert:
-    """what: of _SEVERITIES. to: parameters of the page, beside the environment's."""
-    failing = what == "unwatched"
+    """event: of _SEVERITIES. to: parameters of the page, beside the environment's."""
+    failing = event == "mounts.unwatched"
     return Alert(
-        _SEVERITIES[what],
+        _SEVERITIES[event],
         text,
         "mounts",
         watch.failing_since if failing else watch.scanned_at,
         tuple({**({"environment": name} if name else {}), **to}.items()),
-        f"mounts.{what}",
+        event,
         str(watch.environment_id),
         # a failing scan says why: not for a message
         (name or _NAMELESS) if failing else text,
