@@ -26,8 +26,9 @@ _HARMLESS_KEYS = frozenset(
 _PATTERNS = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE), r"\1 " + MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}\.?[A-Za-z0-9_-]*"), MASK),
+    # The scheme's length has a bound: without, a long word costs the square of its length.
     (
-        re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE),
+        re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE),
         r"\g<head>:" + MASK + "@",
     ),
     (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{10,}"), MASK),

@@ -44,7 +44,7 @@ _LOOKS = (
     (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}\.?[A-Za-z0-9_-]*"), MASK),
     (
         ("://",),
-        re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE),
+        re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE),
         rf"\1:{MASK}@",
     ),
     (("gaaaaa",), re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{10,}"), MASK),

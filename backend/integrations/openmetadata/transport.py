@@ -197,7 +197,8 @@ def _message(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     said = (raw.get("message") or raw.get("responseMessage")) if isinstance(raw, dict) else None
-    return re.split(r'[\[{]+\s*\\?"', str(said))[0][:300].strip().rstrip(".") if said else ""
+    words = re.split(r'[\[{]+\s*\\?"', str(said or "")[:1_000])[0]
+    return words[:300].strip().rstrip(".")
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -5,12 +5,13 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 
 from backend.core import log
+from backend.dms import requests
 
 SECRET = "planted-secret-77"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJlLXBsYW50ZWQ"
@@ -50,6 +51,17 @@ class TestMasking:
         assert SECRET not in masked
         assert JWT not in masked
         assert log.MASK in masked
+
+    @pytest.mark.parametrize("mask_text", [log.mask_text, requests.mask_text])
+    @pytest.mark.parametrize(
+        "piece", ["x", "a1+", "://", "a://", "secret ", "token=", "eyJ", "Basic "]
+    )
+    def test_a_long_text_costs_its_length_and_not_the_square_of_it(
+        self, mask_text: Callable[[str], str], piece: str
+    ) -> None:
+        # A square would be hours; the suite's own limit for a test ends it.
+        text = "://" + piece * (1_000_000 // len(piece))
+        assert SECRET not in mask_text(f"{text} amqp://user:{SECRET}@host")
 
     def test_keys_that_name_a_secret_lose_their_value_at_any_depth(self) -> None:
         masked = log.mask({"a": [{"jwt_token": SECRET, "ok": "kept"}], "password": SECRET})
