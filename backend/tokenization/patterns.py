@@ -2,18 +2,23 @@
 
 import ipaddress
 import re
+import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backend.core.errors import InvalidInput
 from backend.core.settings import get_settings
+
+if TYPE_CHECKING:
+    import regex
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "pii_patterns.yaml"
 FILE_NAME = "pii_patterns.yaml"
@@ -46,14 +51,47 @@ _BARE = "name"
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_PERSON = re.compile(r"[0-9@/\\]")
 _SEPARATORS = re.compile(r"[\W_]+")
+#: CPU seconds that the file's expressions may take for one column; the shipped ones take hundredths.
+#: A match cannot be interrupted otherwise, and holds up every other thread.
+SECONDS = 2.0
+_left: ContextVar[float] = ContextVar("left", default=SECONDS)
+
+
+class SlowExpression(InvalidInput):
+    def __init__(self, expression: str) -> None:
+        super().__init__(
+            f"The expression '{expression}' of {FILE_NAME} takes too long on this table (over "
+            f"{SECONDS:.0f} seconds for one column). Write it without a repetition of a repetition, "
+            "such as (a+)+."
+        )
 
 
 def _is_expression(text: str) -> str:
+    from regex import error
+
     try:
-        re.compile(text)
-    except re.error as exc:
+        _compiled(text)
+    except (error, OverflowError, RecursionError) as exc:
         raise ValueError(f"'{text}' is not a regular expression: {exc}") from exc
     return text
+
+
+@lru_cache(maxsize=1000)
+def _compiled(expression: str) -> "regex.Pattern[str]":
+    import regex
+
+    return regex.compile(expression)
+
+
+def _fits(expression: str, text: str) -> bool:
+    """Whether it matches the whole text, in what is left of SECONDS. Raises SlowExpression."""
+    begun = time.thread_time()
+    try:
+        return _compiled(expression).fullmatch(text, timeout=max(_left.get(), 0.001)) is not None
+    except TimeoutError as exc:
+        raise SlowExpression(expression) from exc
+    finally:
+        _left.set(_left.get() - (time.thread_time() - begun))
 
 
 Expression = Annotated[str, AfterValidator(_is_expression)]
@@ -75,11 +113,11 @@ class Kind(BaseModel):
     def names(self, column: str) -> bool:
         """Whether the column's name, as a whole, says so."""
         spelt = {normalised(column), "_".join(words_of(column))}
-        return any(re.fullmatch(pattern, name) for pattern in self.columns for name in spelt)
+        return any(_fits(pattern, name) for pattern in self.columns for name in spelt)
 
     def is_kept_in(self, table: str) -> bool:
         """Whether the table's name says that its column `name` is of this kind."""
-        return any(re.fullmatch(pattern, normalised(table)) for pattern in self.tables)
+        return any(_fits(pattern, normalised(table)) for pattern in self.tables)
 
     def mentions(self, column: str) -> str:
         """The phrase that stands in the column's name as whole words, "" if none does."""
@@ -87,7 +125,7 @@ class Kind(BaseModel):
         return next((phrase for phrase in self.words if f" {phrase} " in name), "")
 
     def has_form(self, value: str) -> bool:
-        return self.values is None or re.fullmatch(self.values, value.strip()) is not None
+        return self.values is None or _fits(self.values, value.strip())
 
     def accepts(self, value: str) -> bool:
         return self.has_form(value) and (self.check is None or _CHECKS[self.check](value.strip()))
@@ -159,7 +197,9 @@ def guess(patterns: Patterns, column: str, values: Sequence[str], table: str = "
     """What the column's name and its sampled values (plain ones only) suggest.
 
     table: what the column is of; a bare `name` of the table customers may be a customer's.
+    Raises SlowExpression.
     """
+    _left.set(SECONDS)
     named = [
         _by_name(label, kind, values)
         for label, kind in patterns.kinds.items()
