@@ -1,19 +1,23 @@
 """Who really asks, behind a proxy, and why that is believed.
 
 X-Forwarded-For and -Proto count only from a proxy that PORTAL_TRUSTED_PROXIES names; from everybody
-else they are a claim.
+else they are a claim. `gateway` there is the router of the network that this process is in: from
+its address a container engine passes on what comes to a port that it published on its own machine.
 """
 
 import ipaddress
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from backend.core.settings import get_settings
+from backend.core.settings import GATEWAY, get_settings
 from backend.core.views import View
 
 #: The peer's address for what sees headers alone (a page); `auth.forwarded` writes it.
 PEER_HEADER = "x-portal-peer"
+_ROUTES = Path("/proc/net/route")
 _SECURE = {"http": "https", "ws": "wss"}
 
 
@@ -43,7 +47,7 @@ def describe(*, peer: str, scheme: str, headers: Mapping[str, str]) -> RequestVi
     view = RequestView(
         peer=peer,
         peer_trusted=trusted,
-        trusted_proxies=list(get_settings().trusted_proxies),
+        trusted_proxies=list(_named(get_settings().trusted_proxies)),
         forwarded_for=said,
         forwarded_proto=proto,
         client_address=client,
@@ -138,7 +142,25 @@ def is_trusted(address: str) -> bool:
 def _networks(
     texts: tuple[str, ...],
 ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+    return tuple(ipaddress.ip_network(text, strict=False) for text in _named(texts))
+
+
+def _named(texts: Iterable[str]) -> Iterator[str]:
+    """The addresses and networks, the gateway's own for its word."""
+    named = (gateway() if text == GATEWAY else text for text in texts)
+    return (text for text in named if text)
+
+
+def gateway() -> str:
+    """The IPv4 address that the default route leads to, as Linux says; "" where there is none."""
+    try:
+        lines = _ROUTES.read_text().splitlines()[1:]
+    except OSError:
+        return ""
+    for _, destination, through, *_ in map(str.split, lines):
+        if int(destination, 16) == 0 and int(through, 16):
+            return str(ipaddress.IPv4Address(int(through, 16).to_bytes(4, sys.byteorder)))
+    return ""
 
 
 def _is_address(text: str) -> bool:

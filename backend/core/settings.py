@@ -20,6 +20,8 @@ from backend.core.access import Role
 from backend.core.errors import SettingsError
 
 LOOPBACK = "loopback"
+#: Among trusted proxies: the router of the network that the process is in.
+GATEWAY = "gateway"
 #: Beside those that are secrets as a whole.
 _HOLDING_A_SECRET = ("database_url_setting",)
 #: The shortest time that rows of history are kept.
@@ -127,7 +129,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1", "::1"),
         alias="PORTAL_TRUSTED_PROXIES",
-        description="Proxies whose X-Forwarded-For and -Proto count: addresses, networks, commas.",
+        description="Proxies whose X-Forwarded-For and -Proto count: addresses, networks, gateway.",
     )
     otlp_endpoint: str = Field(
         default="",
@@ -250,9 +252,10 @@ class Settings(BaseSettings):
         texts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         for text in texts:
             try:
-                ipaddress.ip_network(text, strict=False)
+                text == GATEWAY or ipaddress.ip_network(text, strict=False)
             except ValueError as exc:
-                raise ValueError(f"{text!r} is neither an address nor a network") from exc
+                said = f"{text!r} is neither an address nor a network nor {GATEWAY}"
+                raise ValueError(said) from exc
         return tuple(texts)
 
     @field_validator("public_url")

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Read by compose.yaml alone.
 _COMPOSE = {
-    "PORTAL_PUBLISH": "address and port of this machine for the portal (127.0.0.1:8501)",
+    "PORTAL_PUBLISH": "address and port of this machine for the portal (127.0.0.1:8501); if it is "
+    "another, set PORTAL_TRUSTED_PROXIES without gateway",
 }
 
 

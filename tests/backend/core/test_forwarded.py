@@ -1,5 +1,8 @@
 """What an admin is told of a request: each sentence for its cause, and none without one."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from backend.core import forwarded
@@ -53,3 +56,43 @@ def test_why_the_peer_itself_is_the_client(peer: str, said: str, why: str) -> No
     view = told(peer, x_forwarded_for=said)
     assert view.client_address == peer
     assert why in view.why
+
+
+ROUTES = """Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT
+eth0\t{network}\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0
+{default}"""
+DEFAULT = "eth0\t00000000\t{gateway}\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
+
+
+def _hex(address: str) -> str:
+    """As Linux writes an address there."""
+    number = int.from_bytes(bytes(map(int, address.split("."))), sys.byteorder)
+    return f"{number:08X}"
+
+
+@pytest.fixture
+def behind_gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    routes = tmp_path / "route"
+    monkeypatch.setattr(forwarded, "_ROUTES", routes)
+    monkeypatch.setenv("PORTAL_TRUSTED_PROXIES", "127.0.0.1,gateway")
+    get_settings.cache_clear()
+    forwarded._networks.cache_clear()
+    return routes
+
+
+def test_the_gateway_is_trusted_by_its_word(behind_gateway: Path) -> None:
+    default = DEFAULT.format(gateway=_hex("10.89.0.1"))
+    behind_gateway.write_text(ROUTES.format(network=_hex("10.89.0.0"), default=default))
+    view = told("10.89.0.1", x_forwarded_for="203.0.113.9")
+    assert (view.client_address, view.scheme, view.warnings) == ("203.0.113.9", "https", [])
+    assert view.trusted_proxies == ["127.0.0.1", "10.89.0.1"]
+    other = told("10.89.0.2", x_forwarded_for="203.0.113.9")
+    assert (other.client_address, other.peer_trusted) == ("10.89.0.2", False)
+
+
+@pytest.mark.parametrize("routes", [ROUTES.format(network=_hex("10.89.0.0"), default=""), None])
+def test_without_a_gateway_its_word_trusts_nobody(behind_gateway: Path, routes: str | None) -> None:
+    if routes is not None:
+        behind_gateway.write_text(routes)
+    view = told("10.89.0.1", x_forwarded_for="203.0.113.9")
+    assert (view.peer_trusted, view.trusted_proxies) == (False, ["127.0.0.1"])
