@@ -12,6 +12,8 @@ from typing import Any
 
 import uvicorn
 
+from backend.core import last_resort
+
 
 def _install() -> uvicorn.Server | None:
     """Under a server that listens to the signal: ask it for the same end, and forget the signal."""
@@ -23,6 +25,7 @@ def _install() -> uvicorn.Server | None:
 
         def end(_number: int, _frame: FrameType | None) -> None:
             server.should_exit = True
+            last_resort.end_at_the_latest()
 
         signal.signal(signal.SIGTERM, end)
         return server

@@ -3,7 +3,7 @@
 Two portals of the same density: one after its first month, one after two years with 1,000,000
 audit events, 300,000 jobs, 100,000 runs of ingestion and as many of tokenization, 3,000 accounts.
 Each call is made on both by turns; its ratio is that of the processor time, the server's with it,
-of the cheapest ones. Goal: at most 1.2.
+of the cheapest ones; what comes out above is measured again with more. Goal: at most 1.2.
 With --keep the clean-up comes first: what is older than so many days leaves the old one.
 
     python -m benchmarks.history [--scale 1.0] [--rounds 15] [--databases sqlite,postgresql]
@@ -29,6 +29,8 @@ FIRST_MONTH = 30
 LIMIT = 1.2
 #: What a difference below this many milliseconds says nothing about.
 NOISE_MS = 0.3
+#: So many times as many rounds for what came out above the limit.
+AGAIN = 4
 EVENTS, JOBS, INGESTIONS, TOKENIZATIONS, ACCOUNTS = 1_000_000, 300_000, 100_000, 100_000, 3_000
 _STEP = 5_000
 _KEPT = ("AUDIT", "JOBS", "RUNS")
@@ -93,13 +95,20 @@ def compare(urls: list[str], *, scale: float, rounds: int, keep: int, name: str)
     above = 0
     for title, call in calls():
         one, two = _times(young, old, call, rounds)
+        if _is_above(one, two):  # what a busy machine adds is not there in one of more rounds
+            again = _times(young, old, call, AGAIN * rounds)
+            one, two = min(one, again[0]), min(two, again[1])
         ratio = two / one if one else float("inf")
-        bad = ratio > LIMIT and two - one > NOISE_MS
+        bad = _is_above(one, two)
         above += bad
         mark = "  ABOVE" if bad else ""
         print(f"{title:>46}: {one:8.2f} ms {two:8.2f} ms  ratio {ratio:5.2f}{mark}", flush=True)
     print(f"{name}: {above} above {LIMIT}")
     return above
+
+
+def _is_above(one: float, two: float) -> bool:
+    return two > LIMIT * one and two - one > NOISE_MS
 
 
 def _times(young: Any, old: Any, call: Callable[[Any], object], rounds: int) -> tuple[float, float]:

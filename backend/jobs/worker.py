@@ -1,6 +1,5 @@
 """Start and stop the threads that run jobs, in the app's process or in a worker of its own."""
 
-import os
 import signal
 import threading
 import time
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 
 import dramatiq
 
-from backend.core import tracing
+from backend.core import last_resort, tracing
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.core.log import get_logger
@@ -20,9 +19,6 @@ log = get_logger(__name__)
 
 #: How long a stop waits for running jobs to reach a safe point, of all threads together.
 JOIN_SECONDS = 8.0
-#: When a worker process that was told to stop ends at the latest, whatever it waits for: compose
-#: and systemd kill after 30 s.
-END_SECONDS = 20.0
 
 
 @dataclass
@@ -85,18 +81,5 @@ def serve(database: Database) -> None:
     log.info("Worker is ready.", worker=runner.worker_name())
     done.wait()
     log.info("Worker stops; running jobs reach their next safe point.")
-    _end_at_the_latest()
+    last_resort.end_at_the_latest()
     running.stop()
-
-
-def _end_at_the_latest() -> None:
-    """End the process in END_SECONDS: Python itself waits at its exit, without a limit, for a tick
-    of the schedule or a job's pool of threads that asks a server which does not answer."""
-
-    def end() -> None:
-        log.warning("Worker ends with work under way; another process takes it back.")
-        os._exit(0)
-
-    timer = threading.Timer(END_SECONDS, end)
-    timer.daemon = True
-    timer.start()

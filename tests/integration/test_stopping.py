@@ -147,6 +147,13 @@ class TestPortal:
         portal.wait_for(lambda: MOMENTS[moment](portal))
         portal.ends_well()
 
+    def test_ends_although_something_never_returns(self, start: Callable[..., Start]) -> None:
+        """Its sandbox with it, which nobody told."""
+        portal = _portal(start, "tests.integration.standing_portal")
+        portal.wait_for(lambda: portal.said("The sandbox is ready."))
+        portal.ends_well()
+        assert portal.said("Ends with work under way")
+
     def test_ends_well_whenever(self, start: Callable[..., Start]) -> None:
         """On one folder, so that each start finds what the one before it had half made."""
         for _ in range(4):
