@@ -6,6 +6,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.core import metrics, tracing
 
+#: What nginx writes for a request whose client went away before it was answered.
+GONE = 499
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -19,7 +21,7 @@ class Measured:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), GONE
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -32,6 +34,9 @@ class Measured:
             with tracing.span(method, headers=_parent(scope)):
                 try:
                     await self.app(scope, receive, noted)
+                except Exception:
+                    status = 500 if status == GONE else status
+                    raise
                 finally:
                     route = _pattern(scope)
                     said = {"http.route": route, "http.response.status_code": str(status)}

@@ -1,5 +1,6 @@
 """/metrics: off by default, for this machine or with a token, and what it counts."""
 
+import asyncio
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -7,9 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Message, Receive, Scope, Send
 
 from backend.api.app import create_app
-from backend.core import clock
+from backend.api.measured import Measured
+from backend.core import clock, metrics
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import SettingsError, UpstreamUnavailable
@@ -44,6 +47,32 @@ def values(text: str) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def test_a_client_that_went_away_is_no_fault_of_the_portal() -> None:
+    """Nothing was sent to it: the answer of nobody is not counted as one of 500."""
+
+    async def nobody() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def unheard(_message: Message) -> None:
+        raise AssertionError("answered")
+
+    async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("a fault")
+
+    def counted(status: str) -> float:
+        (found,) = metrics.REQUESTS.collect()
+        labels = {"method": "GET", "route": "other", "status": status}
+        return sum(s.value for s in found.samples if s.labels == labels and "total" in s.name)
+
+    before = counted("499"), counted("500")
+    scope: Scope = {"type": "http", "method": "GET", "path": "/readyz", "headers": []}
+    asyncio.run(create_app()({**scope, "query_string": b"", "server": ("x", 1)}, nobody, unheard))
+    assert (counted("499"), counted("500")) == (before[0] + 1, before[1])
+    with pytest.raises(RuntimeError):
+        asyncio.run(Measured(fails)(scope, nobody, unheard))
+    assert (counted("499"), counted("500")) == (before[0] + 1, before[1] + 1)
 
 
 class TestWhoMayRead:
