@@ -51,8 +51,8 @@ _BARE = "name"
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_PERSON = re.compile(r"[0-9@/\\]")
 _SEPARATORS = re.compile(r"[\W_]+")
-#: CPU seconds that the file's expressions may take for one column; the shipped ones take hundredths.
-#: A match cannot be interrupted otherwise, and holds up every other thread.
+#: CPU seconds that the file's expressions may take for one column; the shipped ones need
+#: hundredths. A match cannot be interrupted otherwise, and holds up every other thread.
 SECONDS = 2.0
 _left: ContextVar[float] = ContextVar("left", default=SECONDS)
 
@@ -61,8 +61,8 @@ class SlowExpression(InvalidInput):
     def __init__(self, expression: str) -> None:
         super().__init__(
             f"The expression '{expression}' of {FILE_NAME} takes too long on this table (over "
-            f"{SECONDS:.0f} seconds for one column). Write it without a repetition of a repetition, "
-            "such as (a+)+."
+            f"{SECONDS:.0f} seconds for one column). Write it without a repetition of a "
+            "repetition, such as (a+)+."
         )
 
 
