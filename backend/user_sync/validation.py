@@ -5,6 +5,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 
 from backend.core.errors import InvalidInput
 from backend.integrations.openmetadata.schemas import StoredUser
@@ -13,6 +14,7 @@ MAX_PAGE = 1_000
 MAX_NAME = 10_000
 MAX_EMAIL = 320
 MAX_DOMAIN = 256
+_FINELY_COMPARED = 400
 #: Control characters and lone surrogates: no database and no person can do anything with them.
 UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 #: What PostgreSQL (NUL) or any database (half a pair) does not take as text.
@@ -69,11 +71,33 @@ def shown(value: object, most: int) -> str:
 
 
 def segments(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
-    """(same, part of old, part of new) from left to right, all of it made visible."""
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for tag, a, b, c, d in matcher.get_opcodes():
-        same = tag == "equal"
-        yield same, visible(old[a:b], spaces=not same), visible(new[c:d], spaces=not same)
+    """(same, part of old, part of new) from left to right, all of it made visible.
+
+    Of long texts only the beginning and the end that both have count as the same: the matcher may
+    take the cube of the length.
+    """
+    for same, before, after in _parts(old, new):
+        yield same, visible(before, spaces=not same), visible(after, spaces=not same)
+
+
+def _parts(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
+    if max(len(old), len(new)) <= _FINELY_COMPARED:
+        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+        for tag, a, b, c, d in matcher.get_opcodes():
+            yield tag == "equal", old[a:b], new[c:d]
+        return
+    head = _common_start(old, new)
+    old, new = old[len(head) :], new[len(head) :]
+    tail = _common_start(old[::-1], new[::-1])[::-1]
+    yield True, head, head
+    yield False, old.removesuffix(tail), new.removesuffix(tail)
+    yield True, tail, tail
+
+
+def _common_start(one: str, other: str) -> str:
+    return "".join(
+        a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    )
 
 
 def written_out(old: str, new: str) -> tuple[str, str]:

@@ -1,0 +1,20 @@
+"""How two texts that differ are shown side by side."""
+
+import pytest
+
+from backend.user_sync.validation import written_out
+
+
+class TestWrittenOut:
+    @pytest.mark.parametrize("long", [0, 1_500])
+    def test_what_differs_is_written_out_where_it_differs(self, long: int) -> None:
+        head, tail = "Müller " + "x" * long, "y" * long + " GmbH"
+        found = written_out(f"{head}a b{tail}", f"{head}a\u00a0b{tail}")
+        assert found == (f"{head}a␣b{tail}", f"{head}a⟨U+00A0⟩b{tail}")
+
+    def test_the_longest_names_are_not_compared_letter_by_letter(self) -> None:
+        # It took the cube of the length, hours for these; the suite's limit for a test ends it.
+        old, new = "a b" * 3_333, "a\u200b b" * 3_333
+        shown = written_out(old, new)
+        assert shown[0].startswith("a")
+        assert shown[1].startswith("a⟨U+200B⟩")
