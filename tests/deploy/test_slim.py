@@ -87,6 +87,7 @@ USED = (
     "datahub.ingestion.sink.datahub_rest",
     "backend.user_sync.connector",
     "metadata.workflow.metadata",
+    "metadata.ingestion.sink.metadata_rest",
     "backend.sandbox.aws.server",
     "moto.awslambda_simple.responses",
     "moto.iam.responses",
