@@ -12,7 +12,7 @@ import msgspec
 
 from backend.integrations.openmetadata.schemas import DomainRef, StoredUser
 from backend.user_sync.addresses import hidden, looks_alike
-from backend.user_sync.domain_names import DomainNames, Rules, folded, said_domains
+from backend.user_sync.domain_names import DomainNames, Rules, said_domains
 from backend.user_sync.fields import ATTRIBUTES, Changes, Text, differing
 from backend.user_sync.validation import MAX_EMAIL, MAX_NAME, UNSTORABLE, shown
 
@@ -101,7 +101,7 @@ def compared(
     unknown = _compare_domains(row, said, known, decided, rules, left, remarks)
     for attribute in rules.texts:
         _compare_text(row, attribute, item.get(attribute.name), decided, left, remarks)
-    if user.email != row.email and folded(user.email) != folded(row.email):
+    if user.email != row.email and user.email.strip().lower() != row.email.strip().lower():
         remarks.append(f"the same address is written {shown(user.email, MAX_EMAIL)} there")
     if left:
         remarks.append("ignored: " + "; ".join(left))

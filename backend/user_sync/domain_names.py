@@ -1,5 +1,6 @@
 """Which domain a directory means by what it says. Pure."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,11 +12,12 @@ from backend.user_sync.validation import shown
 
 
 def folded(text: str) -> str:
-    """What domain names are compared by: whatever the case, blanks around them off.
+    """What domain names are compared by: whatever the case and the Unicode form, blanks off.
 
     Lower case, not casefold(): that makes "ß" and "ss" the same, and so two people one.
     """
-    return text.strip().lower()
+    key = text.strip().lower()
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 
 def said_domains(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -150,6 +150,12 @@ class TestDomains:
         (row,) = match([said(domain="Maß")], [user()], [Domain("d9", "Mass", "Mass", None)])
         assert row.kind == "unknown_domain"
 
+    def test_the_unicode_form_of_a_name_does_not_count(self):
+        composed, decomposed = "Soci\u00e9t\u00e9", "Socie\u0301te\u0301"
+        known = [Domain("d9", composed, composed, None)]
+        (row,) = match([said(domain=decomposed)], [user()], known)
+        assert (row.kind, row.new_domains[0].id) == ("update", "d9")
+
     def test_a_domain_listed_twice_is_one_domain(self):
         assert match([said()], [user()], [FINANCE, FINANCE])[0].kind == "unchanged"
 
