@@ -51,6 +51,7 @@ _BARE = "name"
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_PERSON = re.compile(r"[0-9@/\\]")
 _SEPARATORS = re.compile(r"[\W_]+")
+_NUMBERED = re.compile(r"([a-z]+)([0-9]+)")
 #: CPU seconds that the file's expressions may take for one column; the shipped ones need
 #: hundredths. A match cannot be interrupted otherwise, and holds up every other thread.
 SECONDS = 2.0
@@ -171,8 +172,14 @@ def normalised(column: str) -> str:
 
 
 def words_of(column: str) -> list[str]:
-    """The words of a name in snake, camel and joined spelling: `emailaddress` → email, address."""
-    return [part for word in normalised(column).split("_") for part in _split(word)]
+    """The words of a name in snake, camel and joined spelling: `emailaddress2` → email,
+    address, 2."""
+    found = []
+    for word in normalised(column).split("_"):
+        numbered = _NUMBERED.fullmatch(word)
+        for part in numbered.groups() if numbered else (word,):
+            found += _split(part)
+    return found
 
 
 def _split(word: str) -> list[str]:

@@ -192,7 +192,9 @@ class TestGuess:
 
 LIKELY = {
     "emailaddress": ["anna@example.org"],
+    "email2": ["anna@example.org"],
     "phonenumber": ["608-271-9000x11", "1 (11) 500 555-0162"],
+    "HomePhone1": ["608-271-9000x11"],
     "middlename": ["J.", "R"],
     "middle_initial": ["J.", "R"],
     "LName": ["Abel", "Brandt"],
@@ -203,6 +205,7 @@ LIKELY = {
     "loginid": ["adventure-works\\ken0"],
     "ship_name": ["Anna B."],
     "postal_code": ["98011"],
+    "patient_nhs_number": ["943 476 5919"],
     "address_of_origin": ["2001:db8::1", "2001:db8::2"],
     "Source Address": ["2001:db8::1", "2001:db8::2"],
     "client_ip": ["fe80::1%eth0", "::1"],
