@@ -10,8 +10,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
+from uuid import UUID
 
 from .errors import RequestValidationException
 
@@ -24,6 +27,8 @@ MAX_MESSAGE = 4_000
 #: The queue is `dms.<host>`; AMQP names are short strings of at most 255 bytes.
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,249}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: What a program has beside JSON's own kinds and a server can read as text.
+_AS_TEXT = (date, time, Decimal, UUID)
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")  # no database and no terminal takes these
 
 
@@ -200,7 +205,8 @@ def _copied(value: Any) -> Any:
 
 def _body(wire: dict[str, Any], problems: list[str]) -> bytes:
     try:
-        return json.dumps(wire, ensure_ascii=False, allow_nan=False, default=str).encode()
+        other = functools.partial(_as_json, problems)
+        return json.dumps(wire, ensure_ascii=False, allow_nan=False, default=other).encode()
     except UnicodeEncodeError:
         problems.append("the request holds half a character (a lone surrogate)")
     except ValueError:
@@ -208,6 +214,13 @@ def _body(wire: dict[str, Any], problems: list[str]) -> bytes:
     except TypeError:
         problems.append("the request holds an object with keys that are not text")
     return b""
+
+
+def _as_json(problems: list[str], value: object) -> str:
+    said = f"the request holds a value of the type {type(value).__name__}, which JSON cannot carry"
+    if not isinstance(value, _AS_TEXT) and said not in problems:
+        problems.append(said)
+    return str(value)
 
 
 def _jobid(wire: dict[str, Any], problems: list[str]) -> int:

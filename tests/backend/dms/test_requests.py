@@ -52,6 +52,8 @@ class TestParse:
             ({"backup_target": None}, "backup_target is missing: an object with id"),
             ({"backup_target": "target-1"}, "backup_target must be an object with id"),
             ({"context": {(1, 2): "x"}}, "keys that are not text"),
+            ({"context": {"user_id": b"x", "more": [b"y"]}}, "of the type bytes, which JSON"),
+            ({"context": {"user_id": {"x"}}}, "of the type set, which JSON"),
             ({"context": {"lock": threading.Lock()}}, "cannot be copied (TypeError)"),
         ],
     )
