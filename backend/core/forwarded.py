@@ -146,8 +146,14 @@ def _networks(
 
 
 def _named(texts: Iterable[str]) -> Iterator[str]:
-    """The addresses and networks, the gateway's own for its word."""
-    named = (gateway() if text == GATEWAY else text for text in texts)
+    """The addresses and networks, the gateway's own for its word.
+
+    Only if nobody but this machine reaches the published port: of one that is open to all, some
+    engines pass on everybody's calls from the gateway, and who is trusted is believed.
+    """
+    host = get_settings().published.rpartition(":")[0].strip("[]")
+    through = gateway() if _is_address(host) and ipaddress.ip_address(host).is_loopback else ""
+    named = (through if text == GATEWAY else text for text in texts)
     return (text for text in named if text)
 
 

@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         alias="PORTAL_TRUSTED_PROXIES",
         description="Proxies whose X-Forwarded-For and -Proto count: addresses, networks, gateway.",
     )
+    published: str = Field(
+        default="127.0.0.1:8501",
+        alias="PORTAL_PUBLISH",
+        description="compose's: address and port of this machine; gateway counts on loopback only.",
+    )
     otlp_endpoint: str = Field(
         default="",
         alias="OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -307,20 +312,7 @@ class Settings(BaseSettings):
     @field_validator("database_url_setting")
     @classmethod
     def _is_database(cls, value: str) -> str:
-        """Said here, because SQLAlchemy's own errors would come up in the middle of a start."""
-        if not value:
-            return value
-        from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-
-        try:
-            # Loads the driver too: mysql:// without one means a package that is not installed.
-            make_url(value).get_dialect().import_dbapi()
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
-            raise ValueError(
-                "must be a URL like postgresql+psycopg2://user:password@host/database, "
-                "mysql+pymysql://… or sqlite:////folder/file, or be empty"
-            ) from exc
+        settings_files.check_database_url(value)
         return value
 
     @property

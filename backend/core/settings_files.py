@@ -46,3 +46,23 @@ def complete_urls(source: dict[str, str]) -> list[str]:
         netloc = f"{user}:{quote(source[name], safe='')}@{place}"
         source[url] = parts._replace(netloc=netloc).geturl()
     return problems
+
+
+def check_database_url(value: str) -> None:
+    """Said here, because SQLAlchemy's own errors would come up in the middle of a start.
+
+    Raises ValueError.
+    """
+    if not value:
+        return
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        # Loads the driver too: mysql:// without one means a package that is not installed.
+        make_url(value).get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
+        raise ValueError(
+            "must be a URL like postgresql+psycopg2://user:password@host/database, "
+            "mysql+pymysql://… or sqlite:////folder/file, or be empty"
+        ) from exc

@@ -9,12 +9,6 @@ from backend.core.settings import Settings, variable_names
 START, END = "<!-- settings:start -->", "<!-- settings:end -->"
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Read by compose.yaml alone.
-_COMPOSE = {
-    "PORTAL_PUBLISH": "address and port of this machine for the portal (127.0.0.1:8501); if it is "
-    "another, set PORTAL_TRUSTED_PROXIES without gateway",
-}
-
 
 def table() -> str:
     """A Markdown table with a row for each setting."""
@@ -34,8 +28,6 @@ def env_example() -> str:
     for field, info in Settings.model_fields.items():
         names = variable_names(field)
         lines += ["", f"# {info.description}", f"#{names[0]}={_default(field)}"]
-    lines += ["", "# For compose.yaml, which has passwords and keys from files in secrets/."]
-    lines += [f"#{name}=  # {meaning}" for name, meaning in _COMPOSE.items()]
     return "\n".join(lines) + "\n"
 
 

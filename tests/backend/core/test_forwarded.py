@@ -96,3 +96,24 @@ def test_without_a_gateway_its_word_trusts_nobody(behind_gateway: Path, routes: 
         behind_gateway.write_text(routes)
     view = told("10.89.0.1", x_forwarded_for="203.0.113.9")
     assert (view.peer_trusted, view.trusted_proxies) == (False, ["127.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    ("published", "trusted"),
+    [
+        ("127.0.0.1:8501", True),
+        ("[::1]:8501", True),
+        ("0.0.0.0:8501", False),
+        ("192.0.2.7:80", False),
+        ("8501", False),
+        ("localhost:8501", False),
+    ],
+)
+def test_the_gateway_is_trusted_only_if_no_other_machine_reaches_the_port(
+    behind_gateway: Path, monkeypatch: pytest.MonkeyPatch, published: str, trusted: bool
+) -> None:
+    default = DEFAULT.format(gateway=_hex("10.89.0.1"))
+    behind_gateway.write_text(ROUTES.format(network=_hex("10.89.0.0"), default=default))
+    monkeypatch.setenv("PORTAL_PUBLISH", published)
+    get_settings.cache_clear()
+    assert told("10.89.0.1", x_forwarded_for="203.0.113.9").peer_trusted is trusted
