@@ -58,6 +58,18 @@ class TestPublications:
         assert any("The publication p sends changes on" in each for each in found.warnings)
         assert table.work(table.start("t", "email")).state is RunState.SUCCEEDED
 
+    def test_one_without_updates_leaves_its_subscribers_the_plain_values(
+        self, table: World
+    ) -> None:
+        table.source.run("CREATE PUBLICATION p FOR TABLE t WITH (publish = 'insert, delete')")
+
+        found = previewed(table, "t", "email").report
+
+        assert found.all_blockers == ()
+        (warned,) = [each for each in found.warnings if "The publication p" in each]
+        assert "never get the tokens" in warned
+        assert "publication p does not send a rewrite" in "".join(found.rewrite_blockers)
+
 
 def test_a_materialized_view_over_views_is_named(table: World) -> None:
     table.source.run(

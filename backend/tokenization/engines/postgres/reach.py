@@ -31,7 +31,7 @@ SELECT 'foreign table', f.ftrelid::pg_catalog.regclass::text
   FROM pg_catalog.pg_foreign_table AS f, pg_catalog.pg_options_to_table(f.ftoptions) AS o
  WHERE o.option_name = 'table_name' AND o.option_value = %(table)s
 UNION
-SELECT 'publication', p.pubname
+SELECT CASE WHEN p.pubupdate THEN 'publication' ELSE 'publication without updates' END, p.pubname
   FROM pg_catalog.pg_publication AS p, pg_catalog.pg_get_publication_tables(p.pubname::text) AS r
  WHERE r.relid = ANY (%(oids)s) OR r.relid IN (
        SELECT a.relid FROM pg_catalog.unnest(%(oids)s) AS m (oid),

@@ -49,6 +49,8 @@ _COPIES = {
     "from there, plain values live on.",
     "publication": "The publication {names} sends changes on: subscribers get the tokens, but what "
     "they copied elsewhere, their logs and back-ups keep the plain values.",
+    "publication without updates": "The publication {names} sends no updates on: its subscribers "
+    "never get the tokens and keep the plain values; change them there.",
     "replication slot": "The logical replication slot {names} may still send the old row versions "
     "to whoever reads it.",
     "snapshot": "Open transactions with older snapshots keep the plain row versions from VACUUM: "
@@ -186,7 +188,7 @@ def rewrite_blockers(facts: TableFacts, names: Sequence[str]) -> tuple[str, ...]
         found.append(f"the event trigger {named} would see the rewrite")
     found += [f"{what} uses {name}" for name, what in rewriting.dependents if name in names]
     found += [f"{name} has its own storage" for name in rewriting.kept_apart if name in names]
-    published = [name for what, name in facts.copies if what == "publication"]
+    published = [name for what, name in facts.copies if what.startswith("publication")]
     if published:
         found.append(
             f"the publication {', '.join(published)} does not send a rewrite to its subscribers"
