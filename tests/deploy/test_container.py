@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -106,6 +107,16 @@ class TestWhatGoesIn:
     def test_no_secret_that_lies_beside(self, rule):
         last_named = max(i for i, line in enumerate(self.IGNORED) if line.startswith("!"))
         assert rule in self.IGNORED[last_named:]
+
+    def test_nothing_of_the_repository_is_lost_by_its_ending(self):
+        endings = [line[3:] for line in self.IGNORED if line.startswith("**/")]
+        assert endings
+        lost = [
+            str(path.relative_to(ROOT))
+            for path in tracked_files()
+            if any(fnmatch(path.name, ending) for ending in endings)
+        ]
+        assert lost == []
 
     def test_the_secrets_of_sign_in_are_in_no_commit(self):
         done = subprocess.run(
