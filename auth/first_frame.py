@@ -18,9 +18,10 @@ from auth import cookies, inline
 
 #: Nothing before there is a menu or a title, and below a place whose element's code is on its way
 #: nothing that it would push down, unless it has the focus. Only in the first twenty seconds, which
-#: a slow machine may need: afterwards one sees whatever there is.
+#: a slow machine may need: afterwards one sees whatever there is, and a script removes the rules,
+#: which a browser would otherwise look at again with each change of a page.
 STYLE = (
-    "<style>@keyframes first-frame {from, to {--first-frame: hidden}}"
+    '<style id="first-frame">@keyframes first-frame {from, to {--first-frame: hidden}}'
     ".stApp {animation: first-frame 20s}"
     ".stApp:not(:has(.stSidebar, h1, .stAlert)),"
     ":is(.stElementContainer, .stLayoutWrapper, .stColumn):has([data-testid=stSkeleton]) "
@@ -94,7 +95,10 @@ def _addition(*, signed_in: bool) -> bytes:
         else f'<link rel="modulepreload" fetchpriority="low" href="./static/js/{name}">'
         for name in _scripts()
     ]
-    return (f"<script>{inline.WIDTH_SCRIPT}</script>{STYLE}" + "".join(links)).encode()
+    scripts = "".join(
+        f"<script>{each}</script>" for each in (inline.WIDTH_SCRIPT, inline.FIRST_FRAME_SCRIPT)
+    )
+    return (scripts + STYLE + "".join(links)).encode()
 
 
 def _scripts() -> list[str]:

@@ -39,7 +39,12 @@ WIDTH_SCRIPT = (
     "(q.matches?1:0)+';path=/;samesite=strict'+(location.protocol==='https:'?';secure':'')};"
     "say();q.onchange=say})()"
 )
-SCRIPTS = (FOCUS_SCRIPT, WIDTH_SCRIPT)
+#: There, too: what holds a first load together (`auth.first_frame`) goes when its time is over.
+FIRST_FRAME_SCRIPT = (
+    "addEventListener('animationend',e=>{if(e.animationName==='first-frame'){"
+    "const s=document.getElementById('first-frame');if(s)s.remove()}})"
+)
+SCRIPTS = (FOCUS_SCRIPT, WIDTH_SCRIPT, FIRST_FRAME_SCRIPT)
 
 
 def focus(to: Literal["title", "field", "container"], of: object) -> None:

@@ -39,12 +39,19 @@ def portal(state: Path, extra: Mapping[str, str] | None = None) -> Iterator[Serv
 
 
 @contextlib.contextmanager
-def plain(files: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A Streamlit app of the given files (app.py is the script) with the portal's own config."""
+def plain(
+    files: Mapping[str, str] | None = None, data: Mapping[str, bytes] | None = None
+) -> Iterator[Server]:
+    """A Streamlit app of the given files (app.py is the script) with the portal's own config.
+
+    data: further files, beside the script.
+    """
     with folder("plain") as home:
         shutil.copytree(ROOT / ".streamlit", home / ".streamlit")
         for name, text in (files or {"app.py": HELLO}).items():
             (home / name).write_text(text)
+        for name, content in (data or {}).items():
+            (home / name).write_bytes(content)
         with _started(home, "app.py", {}) as server:
             yield server
 

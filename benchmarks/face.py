@@ -2,15 +2,21 @@
 a page switch against a bare Streamlit app. (How many keys each job takes, tests/e2e/test_presses.py
 counts.)
 
-    python -m benchmarks.face [rounds]
+The bare app has two elements. What Streamlit and the browser need for as many as our pages have
+shows a third side: an app without any code of ours that sends the very elements that our pages
+sent, from a file.
+
+    python -m benchmarks.face [rounds] [switches]
 """
 
+import pickle
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import _servers
+from benchmarks import _servers, page_switch
 from tests.fixtures import processes
 from tests.fixtures.browser import CHROMIUM_FLAGS, PATIENCE, settle
 from tests.fixtures.portal import Portal, running_portal
@@ -21,6 +27,41 @@ PATHS = (
     *("/audit", "/changes", "/accounts", "/system"),
 )
 SHIFT = 0.1
+BARE = {
+    "app.py": "import streamlit as st\n"
+    "st.navigation([st.Page('one.py', title='One'), st.Page('two.py', title='Two')]).run()\n",
+    "one.py": "import streamlit as st\nst.title('One')\nst.text_input('Name')\n",
+    "two.py": "import streamlit as st\nst.title('Two')\nst.text_input('Name')\n",
+}
+REPLAY = {
+    "app.py": """
+import pickle
+from pathlib import Path
+
+import streamlit as st
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+recorded = pickle.loads(Path(__file__).with_name("elements.pickle").read_bytes())
+
+
+def replay(title):
+    def page():
+        context = get_script_run_ctx()
+        for each in recorded[title]:
+            message = ForwardMsg.FromString(each)
+            message.ClearField("hash")
+            message.metadata.active_script_hash = ""  # of this page, and gone with it
+            context.enqueue(message)
+
+    page.__name__ = title.replace(" ", "_")
+    return page
+
+
+st.set_page_config(layout="wide")
+st.navigation([st.Page(replay(title), title=title) for title in recorded]).run()
+"""
+}
 WATCH = """
   window.shifts = [];
   new PerformanceObserver(list => {
@@ -46,7 +87,8 @@ def main() -> None:
         page.set_default_timeout(PATIENCE)
         page.add_init_script(WATCH)
         portal.sign_in(page)
-        shifts(page, portal)
+        if "switches" not in sys.argv:
+            shifts(page, portal)
         switches(page, portal, browser, rounds)
         browser.close()
 
@@ -63,29 +105,43 @@ def shifts(page: Any, portal: Portal) -> None:
 
 
 def switches(page: Any, portal: Portal, browser: Any, rounds: int) -> None:
-    """From the click in the menu to the end of the page's run, in turns with a bare app."""
-    other = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    bare = {
-        "app.py": "import streamlit as st\n"
-        "st.navigation([st.Page('one.py', title='One'), st.Page('two.py', title='Two')]).run()\n",
-        "one.py": "import streamlit as st\nst.title('One')\nst.text_input('Name')\n",
-        "two.py": "import streamlit as st\nst.title('Two')\nst.text_input('Name')\n",
-    }
-    ours: list[float] = []
-    theirs: list[float] = []
-    with _servers.plain(bare) as server:
-        _open(other, server.url)
+    """From the click in the menu to the title of the page, in turns with a bare app, and with one
+    that sends the same elements."""
+    titles = ("Runs", "Audit log", "Accounts")
+    recorded = elements_of(page, portal, titles)
+    ours, theirs, floor = list[float](), list[float](), list[float]()
+    with (
+        _servers.plain(BARE) as bare,
+        _servers.plain(REPLAY, {"elements.pickle": recorded}) as same,
+    ):
+        other, third = _tab(browser, bare.url), _tab(browser, same.url)
         _open(page, portal.url)
         for number in range(rounds + 1):  # the first round imports what pages need
-            for mine, its in (("Runs", "Two"), ("Audit log", "One"), ("Accounts", "Two")):
-                first, second = _switch(page, mine), _switch(other, its)
+            for mine, its in zip(titles, ("Two", "One", "Two"), strict=True):
+                times = _switch(page, mine), _switch(other, its), _switch(third, mine)
                 if number:
-                    ours.append(first)
-                    theirs.append(second)
+                    for found, seconds in zip((ours, theirs, floor), times, strict=True):
+                        found.append(seconds)
                 _switch(other, "One")
-    other.context.close()
-    line = ("page switch in the browser", statistics.median(ours), statistics.median(theirs))
-    _servers.line(*line, "s", "promised: at most 1.2")
+        other.context.close()
+        third.context.close()
+    mine, its, least = map(statistics.median, (ours, theirs, floor))
+    _servers.line("page switch in the browser", mine, its, "s", "promised: at most 1.2")
+    _servers.line("the same elements from a file", least, its, "s", "the floor of our pages")
+    _servers.line("page switch, against that floor", mine, least, "s", "for information")
+
+
+def elements_of(page: Any, portal: Portal, titles: Sequence[str]) -> bytes:
+    """What the portal sends for each of the pages, a pickle of messages by title."""
+    cookies = "; ".join(f"{c['name']}={c['value']}" for c in page.context.cookies(portal.url))
+    return pickle.dumps(page_switch.messages(portal.url, cookies, titles))
+
+
+def _tab(browser: Any, address: str) -> Any:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE)
+    _open(page, address)
+    return page
 
 
 def _switch(page: Any, title: str) -> float:

@@ -11,6 +11,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +91,7 @@ def seed(state: Path) -> str:
 
 def switches(server: _servers.Server, rounds: int, cookie: str) -> dict[str, list[float]]:
     """Seconds per switch, by page title. The first round (imports, caches) is not counted."""
-    from websockets.sync.client import connect
-
-    address = server.url.replace("http", "ws", 1) + "/_stcore/stream"
-    with connect(
-        address,
-        additional_headers={"Cookie": cookie} if cookie else None,
-        subprotocols=["streamlit"],
-        max_size=None,
-    ) as socket:
+    with _connected(server.url, cookie) as socket:
         pages = _run(socket, "")[1]
         found: dict[str, list[float]] = {title: [] for title in pages}
         for number in range(rounds + 1):
@@ -109,8 +102,33 @@ def switches(server: _servers.Server, rounds: int, cookie: str) -> dict[str, lis
         return found
 
 
-def _run(socket: Any, page: str) -> tuple[float, dict[str, str]]:
-    """Run a page; returns the seconds it took and the pages that the navigation offers."""
+def messages(url: str, cookie: str, titles: Sequence[str]) -> dict[str, list[bytes]]:
+    """What the pages with these titles send to be drawn, each message as it came, by title."""
+    with _connected(url, cookie) as socket:
+        pages = _run(socket, "")[1]
+        found: dict[str, list[bytes]] = {title: [] for title in titles}
+        for title, into in found.items():
+            _run(socket, pages[title])  # the first run may still wait for something
+            _run(socket, pages[title], into)
+        return found
+
+
+def _connected(url: str, cookie: str) -> Any:
+    from websockets.sync.client import connect
+
+    return connect(
+        url.replace("http", "ws", 1) + "/_stcore/stream",
+        additional_headers={"Cookie": cookie} if cookie else None,
+        subprotocols=["streamlit"],
+        max_size=None,
+    )
+
+
+def _run(socket: Any, page: str, drawn: list[bytes] | None = None) -> tuple[float, dict[str, str]]:
+    """Run a page; returns the seconds it took and the pages that the navigation offers.
+
+    drawn: gets the messages that draw elements.
+    """
     from streamlit.proto.BackMsg_pb2 import BackMsg
     from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -122,8 +140,11 @@ def _run(socket: Any, page: str) -> tuple[float, dict[str, str]]:
     pages: dict[str, str] = {}
     while True:
         message = ForwardMsg()
-        message.ParseFromString(socket.recv(timeout=60))
+        received = socket.recv(timeout=60)
+        message.ParseFromString(received)
         kind = message.WhichOneof("type")
+        if kind == "delta" and drawn is not None:
+            drawn.append(received)
         if kind == "navigation":
             pages = {p.page_name: p.page_script_hash for p in message.navigation.app_pages}
         elif kind == "delta" and message.delta.new_element.HasField("exception"):

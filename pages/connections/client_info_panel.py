@@ -26,8 +26,9 @@ def draw(environment: str) -> None:
     if info.error_message:
         st.warning(escape(info.error_message), icon=":material/warning:")
     _facts(info)
-    with st.expander("Server configuration"):
-        st.json(dict(info.server_config), expanded=1)
+    told = st.expander("Server configuration", key="connections.server_config", on_change="rerun")
+    if told.open:
+        told.json(dict(info.server_config), expanded=1)
 
 
 def _facts(info: ClientInfoView) -> None:

@@ -12,6 +12,7 @@ from pages.connections import checklist_view, client_info_panel, settings_form, 
 from pages.shared import beside, times
 from pages.shell import calls, errors
 
+PAST = "connections.past"
 _ASKED = "connections.one"
 
 
@@ -41,10 +42,12 @@ def draw(
     if admin and view.kind == "datahub" and view.version:
         with st.container(border=True):
             client_info_panel.draw(view.environment)
-    with st.expander("Past tests"):
-        test_results.history(
-            calls.read(testing.history, environment=view.environment, kind=view.kind)
-        )
+    past = st.expander("Past tests", key=PAST, on_change="rerun")
+    if past.open:  # neither asked for nor drawn before
+        with past:
+            test_results.history(
+                calls.read(testing.history, environment=view.environment, kind=view.kind)
+            )
 
 
 def _test(view: ConnectionView) -> None:

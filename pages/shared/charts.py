@@ -33,9 +33,11 @@ def stacked_bars(
     shown = {name: list(counts) for name, counts in parts.items() if any(counts)}
     st.markdown(f"**{title}**")
     st.altair_chart(_chart(list(bars), shown, colours, bar, said), width="stretch", height=height)
-    table = pd.DataFrame(shown, index=pd.Index(list(bars), name=bar))
-    with st.expander("The numbers as a table"):
-        st.dataframe(table[table.sum(axis=1) > 0], width="stretch")
+    # Made when it is opened: a table that nobody sees costs a browser as much as ten buttons.
+    numbers = st.expander("The numbers as a table", key=f"numbers.{title}", on_change="rerun")
+    if numbers.open:
+        table = pd.DataFrame(shown, index=pd.Index(list(bars), name=bar))
+        numbers.dataframe(table[table.sum(axis=1) > 0], width="stretch")
 
 
 def _chart(

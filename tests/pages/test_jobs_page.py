@@ -60,6 +60,10 @@ class TestJobsPage:
         app = open_page("jobs/page.py")
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "1 run in 14 days; 0 of them failed" in chart.proto.spec
+        numbers = next(box for box in app.expander if box.label == "The numbers as a table")
+        assert not numbers.dataframe  # nobody has opened it yet
+        app.session_state["numbers.Runs per day, last 14 days (UTC)"] = True
+        app.run()
         assert app.dataframe[-1].value["succeeded"].sum() == 1
 
     def test_a_list_that_moves_on_leaves_the_tick_on_the_open_job(
