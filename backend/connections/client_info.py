@@ -22,7 +22,7 @@ from backend.connections.schemas import (
     EnvironmentView,
     TestResult,
 )
-from backend.core import access, clock
+from backend.core import access, clock, stopping
 from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import CredentialsRefused, PortalError
@@ -166,6 +166,7 @@ def _retrieve(
         why = _without_secrets(exc.message, config)
         _store_failure(database, config, why, refused=isinstance(exc, CredentialsRefused))
         return Refresh(name, "failed", error=why)
+    stopping.step("keeping it")
     with database.write() as session:
         row = _row(session, config)
         if row is None:

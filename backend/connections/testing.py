@@ -23,7 +23,7 @@ from backend.connections import (
 )
 from backend.connections.errors import set_command
 from backend.connections.schemas import ConnectionConfig, EnvironmentView, TestResult
-from backend.core import access, audit, clock
+from backend.core import access, audit, clock, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
@@ -167,6 +167,7 @@ def _test(
     by_schedule: bool = False,
 ) -> TestResult:
     result = replace(probing.run(config), tested_by=actor.name, draft=is_draft)
+    stopping.step("keeping the result")  # who stopped it wants none of it
     with database.write() as session:
         result = _record(session, actor, config, result, by_schedule)
     if config.kind == "datahub" and not result.draft:

@@ -4,9 +4,11 @@ import streamlit as st
 
 from backend.connections import client_info
 from backend.connections.schemas import ClientInfoView
-from pages.shared import status, times
+from pages.shared import beside, status, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+
+_ASKED = "connections.client_info"
 
 
 def draw(environment: str) -> None:
@@ -18,8 +20,15 @@ def draw(environment: str) -> None:
         if info.stale and info.connection_status == "connected":
             marks.append(status.markdown("stale"))
         st.markdown("**Client info** " + " ".join(marks))
-    if button.button("Refresh", key="connections.client_info.refresh", icon=":material/refresh:"):
-        _refresh(environment)
+    with button:
+        beside.button(
+            "Refresh",
+            _ASKED,
+            environment,
+            calls.bound(client_info.refresh, environment=environment),
+            icon=":material/refresh:",
+        )
+    _refreshed(environment)
     if info.connection_status == "unknown":
         st.caption("It is fetched by itself after the first successful DataHub test.")
         return
@@ -49,11 +58,10 @@ def _fact(label: str, value: str) -> None:
     st.code(value or "–", language=None)
 
 
-def _refresh(environment: str) -> None:
-    with st.spinner("Asking DataHub …"):
-        done = calls.run(client_info.refresh, environment=environment)
-    if done is None:
-        return
+def _refreshed(environment: str) -> None:
+    with beside.pressed(_ASKED, environment) as done:
+        if done is None:
+            return
     if done.outcome == "refreshed":
         flash.success(f"Client info is refreshed: {escape(done.client_id)}")
     else:

@@ -7,13 +7,13 @@ import streamlit as st
 from backend.connections import kinds, testing
 from backend.connections.checklist import JobSteps
 from backend.connections.schemas import ConnectionView, TestResult
-from backend.core.errors import FieldInvalid, PortalError
+from backend.core.errors import FieldInvalid
 from pages.connections import checklist_view, client_info_panel, settings_form, test_results
 from pages.shared import beside, times
-from pages.shell import calls, errors
+from pages.shell import calls, flash
 
 PAST = "connections.past"
-_ASKED = "connections.one"
+_DRAFT = "connections.draft"
 
 
 def draw(
@@ -33,9 +33,11 @@ def draw(
     place = st.container()
     if may_test and view.configured:
         _test(view)
-    fresh = _change(view, kind) if admin else None
+    if admin:
+        _change(view, kind)
     with place:
-        shown = fresh or last
+        _tested(view)
+        shown = (_draft(view, kind) if admin else None) or last
         if shown is not None:
             test_results.result(shown)
         checklist_view.leads_on(view.environment, jobs, view.kind)
@@ -52,41 +54,48 @@ def draw(
 
 def _test(view: ConnectionView) -> None:
     """Asked beside the page: a server that is away takes ten seconds to be so."""
-    about = (view.environment, view.kind)
-    function = calls.bound(testing.run, environment=view.environment, kind=view.kind)
     st.button(
         "Test connection",
         key="connections.test",
         icon=":material/network_check:",
-        on_click=beside.begin,
-        args=(_ASKED, about, function),
+        on_click=settings_form.begin_test,
+        args=(view,),
     )
-    if not beside.is_about(_ASKED, about):
-        return
-    asked = beside.ask(_ASKED, about, function)
-    if asked is None:
-        return
-    del st.session_state[_ASKED]
-    try:
-        asked.result()
-    except PortalError as exc:
-        errors.show(exc)
-    else:
-        st.rerun()  # the checklist and the lists were drawn before
 
 
-def _change(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
-    """The form; returns the result when unsaved edits were tested."""
-    fresh: TestResult | None = None
+def _tested(view: ConnectionView) -> None:
+    """What became of a test, also of the one after a save."""
+    with beside.pressed(settings_form.ASKED, settings_form.about(view)) as done:
+        if done is None:
+            return
+    flash.keep()
+    st.rerun()  # the checklist and the lists were drawn before
+
+
+def _change(view: ConnectionView, kind: kinds.Kind) -> None:
     form = settings_form.draw(kind, view)
     if form is not None and form.action == "save":
         settings_form.save(view, kind, form)
     elif form is not None:
-        try:
-            fresh = settings_form.run_test(view, kind, testing.Draft(form.settings, form.secrets))
-        except FieldInvalid as exc:
-            settings_form.said_wrong(view, kind, form, exc)
+        draft = testing.Draft(form.settings, form.secrets)
+        beside.begin(
+            _DRAFT,
+            (view.environment, view.kind, form.version),
+            calls.bound(testing.run, environment=view.environment, kind=view.kind, draft=draft),
+        )
     for state in view.secrets:
         if state.is_set:
             settings_form.forget_secret(view, kind, state.field)
-    return fresh
+
+
+def _draft(view: ConnectionView, kind: kinds.Kind) -> TestResult | None:
+    """The result of a test of unsaved edits, until the page is drawn for something else."""
+    version = settings_form.version(view)
+    try:
+        about = (view.environment, view.kind, version)
+        with beside.pressed(_DRAFT, about, raising=FieldInvalid) as found:
+            fresh: TestResult | None = found
+            return fresh
+    except FieldInvalid as exc:
+        settings_form.said_wrong(view, kind, version, exc)
+    return None

@@ -8,14 +8,16 @@ import streamlit as st
 from backend.connections import service, testing
 from backend.connections.fields import Field
 from backend.connections.kinds import Kind
-from backend.connections.schemas import ConnectionView, SecretState, TestResult
+from backend.connections.schemas import ConnectionView, SecretState
 from backend.core.errors import FieldInvalid
 from backend.core.log import mask_text
 from pages.connections import problem
-from pages.shared import confirm, reason, times
+from pages.shared import beside, confirm, reason, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
+#: The test of what is stored, asked beside the page.
+ASKED = "connections.one"
 _SEEN = "connections.seen"
 
 
@@ -77,6 +79,11 @@ def _base(view: ConnectionView, kind: Kind, version: int) -> str:
     return f"connections.{view.environment}.{kind.name}.{version}"
 
 
+def version(view: ConnectionView) -> int:
+    """Of what the form was opened on."""
+    return _seen(view).version
+
+
 def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
     """Store what was submitted and test it: a wrong setting is seen at once. A refusal is shown
     and the form keeps what was typed."""
@@ -93,26 +100,22 @@ def save(view: ConnectionView, kind: Kind, form: Submitted) -> None:
                 raising=FieldInvalid,
             )
     except FieldInvalid as exc:
-        said_wrong(view, kind, form, exc)
+        said_wrong(view, kind, form.version, exc)
     if done is not None:
         forget()
-        run_test(view, kind)
+        begin_test(view)
         flash.success(f"The {kind.label} connection of {escape(view.environment)} is saved.")
         st.rerun()
 
 
-def run_test(
-    view: ConnectionView, kind: Kind, draft: testing.Draft | None = None
-) -> TestResult | None:
-    """The result; None when there is none, which is said. Raises FieldInvalid for a draft."""
-    with st.spinner(f"Testing {kind.label}; this takes 10 seconds at most …"):
-        return calls.run(
-            testing.run,
-            environment=view.environment,
-            kind=kind.name,
-            draft=draft,
-            raising=FieldInvalid,
-        )
+def about(view: ConnectionView) -> tuple[str, str]:
+    return (view.environment, view.kind)
+
+
+def begin_test(view: ConnectionView) -> None:
+    """Of what is stored; the page shows it, and that it can be stopped."""
+    function = calls.bound(testing.run, environment=view.environment, kind=view.kind)
+    beside.begin(ASKED, about(view), function)
 
 
 def forget_secret(view: ConnectionView, kind: Kind, field: str) -> None:
@@ -164,10 +167,9 @@ def _seen(view: ConnectionView) -> ConnectionView:
     return seen
 
 
-def said_wrong(view: ConnectionView, kind: Kind, form: Submitted, exc: FieldInvalid) -> None:
+def said_wrong(view: ConnectionView, kind: Kind, version: int, exc: FieldInvalid) -> None:
     """Draw the form again with each sentence under the field that it is about."""
-    key = f"connections.{view.environment}.{kind.name}.{form.version}.problems"
-    st.session_state[key] = exc.problems
+    st.session_state[f"{_base(view, kind, version)}.problems"] = exc.problems
     flash.warning(escape(mask_text(exc.message)))
     st.rerun()
 

@@ -4,28 +4,28 @@ from dataclasses import replace
 
 import streamlit as st
 
+from backend.core.access import Actor
+from backend.core.database import Database
 from backend.core.errors import NotFound, PortalError
 from backend.ingestion import data_jobs
 from backend.ingestion.data_jobs import DataJobs, DataJobView
 from backend.ingestion.schemas import Request
 from pages.shared import times
-from pages.shell import calls
 from pages.shell.errors import escape
 
 _NONE = DataJobs((), 0)
 _WITHOUT = "None: the dataset's own rule"
 
 
-def of_dataset(request: Request) -> tuple[DataJobs, str]:
+def of_dataset(database: Database, actor: Actor, request: Request) -> tuple[DataJobs, str]:
     """The jobs to pick from, and why they are not known. None where the request names its job."""
     if request.job_urn or not request.dataset_urn:
         return _NONE, ""
     try:
-        return calls.on_database(
-            data_jobs.list_jobs,
-            dataset_urn=request.dataset_urn,
-            environment=request.environment,
-        ), ""
+        found = data_jobs.list_jobs(
+            database, actor, dataset_urn=request.dataset_urn, environment=request.environment
+        )
+        return found, ""
     except NotFound:
         return _NONE, ""  # no DataHub, or an unknown dataset: the review says so itself
     except PortalError as exc:

@@ -56,6 +56,7 @@ if view == "run":
     request = request or retried or datasets_view.asked(environment)
     if request is not None:
         run_view.review(request)
+    run_view.reviewed()
     run_view.dialog()
     history_view.chosen(actor)
     history_view.last_of_dataset(environment)

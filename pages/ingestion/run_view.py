@@ -5,17 +5,21 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from backend.core import stopping
+from backend.core.access import Actor
+from backend.core.database import Database
 from backend.core.errors import PortalError
 from backend.ingestion import runs, search, service
 from backend.ingestion.data_jobs import DataJobs
 from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, StartFailed
 from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
 from pages.ingestion import job_choice
-from pages.shared import confirm, filters, names, primary, status, times
-from pages.shell import calls, errors, flash
+from pages.shared import beside, confirm, filters, names, primary, status, times
+from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 DIALOG = "ingestion.confirm"
+_ASKED = "ingestion.asked"
 _PREVIEW = "ingestion.preview"
 _REASON = "ingestion.reason"
 _RERUN_OF = "ingestion.rerun_of"
@@ -109,26 +113,35 @@ def retried() -> Request | None:
 
 
 def review(request: Request) -> None:
-    """Ask everybody concerned what would happen, and open the dialog.
+    """Ask everybody concerned what would happen, beside the page; `reviewed` opens the dialog."""
+    beside.begin(_ASKED, request, calls.bound(_look, request=request))
 
-    A dataset without a job is reviewed with the job that writes it; the dialog lets another be
-    picked, or none.
-    """
-    with st.spinner("Asking the mapping, DataHub and AWS …"):
-        jobs, note = job_choice.of_dataset(request)
-        selected = job_choice.select(request, jobs)
-        preview: Preview | None
-        try:
-            preview = calls.on_database(runs.preview, request=selected)
-        except PortalError as exc:
-            if selected == request:
-                errors.show(exc)
-                return
-            # The job was nobody's wish yet: what is wrong with it must not hide the dataset's rule.
-            note, selected = f"The data job was not taken: {exc.message}", request
-            preview = calls.run(runs.preview, request=request)
-    if preview is not None:
-        _open(_Review(selected, preview, jobs, note))
+
+def reviewed() -> None:
+    """While it is asked, how long and the way to stop it; then the dialog."""
+    if _ASKED not in st.session_state:
+        return
+    with beside.pressed(_ASKED, st.session_state[_ASKED].about) as found:
+        if found is not None:
+            _open(found)
+
+
+def _look(database: Database, actor: Actor, *, request: Request) -> _Review:
+    """A dataset without a job is reviewed with the job that writes it; the dialog lets another be
+    picked, or none."""
+    stopping.step("the mapping and DataHub")
+    jobs, note = job_choice.of_dataset(database, actor, request)
+    selected = job_choice.select(request, jobs)
+    stopping.step("the target", 0.5)
+    try:
+        preview = runs.preview(database, actor, request=selected)
+    except PortalError as exc:
+        if selected == request:
+            raise
+        # The job was nobody's wish yet: what is wrong with it must not hide the dataset's rule.
+        note, selected = f"The data job was not taken: {exc.message}", request
+        preview = runs.preview(database, actor, request=request)
+    return _Review(selected, preview, jobs, note)
 
 
 def _open(found: _Review) -> None:

@@ -3,9 +3,10 @@
 The answer stays with this browser's session; nothing of it is stored.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from backend.core import stopping
+from backend.core.errors import PortalError
 from pages.shared import times
+from pages.shell import errors, flash
 from pages.shell.errors import escape
 
 T = TypeVar("T")
@@ -83,6 +86,59 @@ def ask(
     return None
 
 
+def shown(key: str, about: Hashable, function: Callable[[], T]) -> T | None:
+    """Like `ask`, but an error is shown, and the answer then None."""
+    asked = ask(key, about, function)
+    if asked is None:
+        return None
+    try:
+        return asked.result()
+    except PortalError as exc:
+        errors.show(exc)
+        return None
+
+
+def button(label: str, key: str, about: Hashable, function: Callable[[], Any], **look: Any) -> None:
+    """A button that asks; `pressed` shows what came of it, wherever that is drawn.
+
+    key: of the question; look: what `st.button` takes besides.
+    """
+    st.button(label, key=f"{key}.ask", on_click=begin, args=(key, about, function), **look)
+
+
+@contextlib.contextmanager
+def pressed(
+    key: str, about: Hashable, *, raising: type[PortalError] | tuple[()] = ()
+) -> Iterator[Any]:
+    """What was begun about this by a press: the answer to draw in the block, None while there is
+    none. Drawn once: it belongs to the press, so the page's next run is without it.
+
+    raising: errors that the page itself has a place for.
+    """
+    if not is_about(key, about):
+        yield None
+        return
+    asked: Asked = st.session_state[key]
+    answer = None
+    try:
+        if ask(key, about, asked.answer.result) is not None:
+            answer = asked.answer.result()
+    except raising:
+        forget(key)
+        raise
+    except PortalError as exc:
+        errors.show(exc)
+    yield answer
+    # Only now: a script that ended while it drew would have lost the answer.
+    if asked.answer.done() or asked.stop.asked:
+        forget(key)
+
+
+def forget(key: str) -> None:
+    """What was asked and its answer; what is under way is stopped."""
+    _stop_the_forgotten(st.session_state.pop(key, None))
+
+
 def begin(key: str, about: Hashable, function: Callable[[], Any]) -> None:
     """Ask without drawing anything: for a button's `on_click`, which is called before all else. A
     page's script ends at the next thing it draws when the browser sends something else, and what
@@ -124,6 +180,7 @@ def _stop_the_forgotten(former: Asked | None) -> None:
 def _live(key: str) -> None:
     asked: Asked | None = st.session_state.get(key)
     if asked is None or asked.answer.done() or asked.stop.asked:
+        flash.keep()
         st.rerun()
     asked.looked = time.monotonic()
     took = times.duration(round(asked.looked - asked.began))
@@ -132,4 +189,5 @@ def _live(key: str) -> None:
         st.progress(asked.stop.share, text=f"Asking … {said}")
         if st.button("Stop", key=f"{key}.stop", icon=":material/stop_circle:"):
             asked.stop.ask()
+            flash.keep()
             st.rerun()

@@ -76,6 +76,11 @@ def show() -> None:
     st.session_state[_SAID] = _draw(st.session_state.pop(_KEY, []))
 
 
+def keep() -> None:
+    """Before a rerun that nobody asked for: what `show` has just drawn stays."""
+    st.session_state.setdefault(_KEY, []).extend(st.session_state.pop(_SAID, []))
+
+
 def repeat() -> None:
     """In a drawer: what `show` drew on the page behind it, and what a click inside left."""
     _draw([*st.session_state.pop(_SAID, []), *st.session_state.pop(_KEY, [])])

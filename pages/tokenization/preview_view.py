@@ -18,12 +18,13 @@ from backend.tokenization.schemas import (
 )
 from backend.tokenization.sources import POSTGRES
 from backend.tokenization.tokens import KEYED, Scheme
-from pages.shared import confirm, primary, rows, tables, times
+from pages.shared import beside, confirm, primary, rows, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 DIALOG = "tokenization.confirm"
 _PREVIEW = "tokenization.preview.shown"
+_ASKED = "tokenization.preview.asked"
 _ORDER = "tokenization.preview.order"
 _TABLE = "tokenization.table"
 _SCHEME = "tokenization.scheme."
@@ -42,13 +43,14 @@ def draw(actor: Actor, environment: str, dataset: str) -> None:
             title, place = st.container(width="content"), st.container(width="content")
             st.space("stretch")
             method_place = st.container(width="content")
-            again = st.button(
+            st.button(
                 "Preview again",
                 key="tokenization.preview",
                 icon=":material/refresh:",
                 help="Looks at the real table in a read-only transaction; nothing is changed.",
+                on_click=_forget_answer,
             )
-        if again or asked != (environment, dataset):
+        if asked != (environment, dataset):
             _forget_choice()
             named = st.query_params.get_all("column") or None
             found = _load(environment, dataset, named, {}, Method.IN_PLACE)
@@ -80,8 +82,13 @@ def current(environment: str, dataset: str) -> Preview | None:
     return found if asked == (environment, dataset) else None
 
 
-def forget() -> None:
+def _forget_answer() -> None:
     st.session_state.pop(_PREVIEW, None)
+    beside.forget(_ASKED)
+
+
+def forget() -> None:
+    _forget_answer()
     st.query_params.pop("column", None)
     rows.put_away("tokenization.shown")
 
@@ -99,17 +106,23 @@ def _load(
     schemes: dict[str, str],
     method: Method,
 ) -> Preview | None:
-    """None after an error, which is shown; it is not asked again until a person does."""
-    with st.spinner("Reading the table; a large one takes a while to count …"):
-        found = calls.run(
+    """None while it is under way (a large table takes a while to count), when it was stopped, and
+    after an error, which is shown; it is not asked again until a person does."""
+    question = (environment, dataset, tuple(columns or ()), tuple(sorted(schemes.items())), method)
+    found = beside.shown(
+        _ASKED,
+        question,
+        calls.bound(
             preview.preview,
             dataset=dataset,
             columns=columns,
             environment=environment or None,
             schemes=schemes,
             method=method,
-        )
-    st.session_state[_PREVIEW] = ((environment, dataset), found)
+        ),
+    )
+    if found is not None:
+        st.session_state[_PREVIEW] = ((environment, dataset), found)
     return found
 
 

@@ -9,7 +9,7 @@ from backend.core.access import Actor, Permission
 from backend.core.words import named
 from backend.tokenization import worklist
 from backend.tokenization.worklist import Tagged, WorkItem, WorkList
-from pages.shared import filters, tables
+from pages.shared import beside, filters, tables
 from pages.shell import calls
 from pages.shell.errors import escape
 from pages.tokenization import pick_dialog, preview_view
@@ -19,6 +19,7 @@ _TABLE = "tokenization.work"
 _BUTTON = "tokenization.work.do"
 _TAGGED = "tokenization.work.tagged"
 _ITEMS = "tokenization.work.items"
+_UNKNOWN = "DataHub has not said yet which datasets carry a tag."
 _LABELS = {
     "open": "To do",
     "tagged": "Tagged",
@@ -47,16 +48,20 @@ def draw(actor: Actor, environment: str) -> None:
         )
     if actor.may(Permission.TOKENIZATION_PREVIEW):
         pick_dialog.button(pick, environment)
-    refresh = again.button(
+    tagged = calls.bound(worklist.tagged, environment=environment)
+    again.button(
         "",
         key="tokenization.refresh",
         icon=":material/refresh:",
         help="Ask DataHub for its tags again",
+        on_click=beside.begin,
+        args=(_TAGGED, environment, tagged),
     )
+    asked = beside.ask(_TAGGED, environment, tagged)  # once per visit, not at every rerun
     found = calls.read(
         worklist.work_list,
         environment=environment,
-        tagged=_tagged(environment, refresh=refresh),
+        tagged=Tagged(note=_UNKNOWN) if asked is None else asked.result(),
         text=text,
         only=_only(),
         limit=PAGE,
@@ -76,20 +81,9 @@ def draw(actor: Actor, environment: str) -> None:
     _list(actor, found)
 
 
-def _tagged(environment: str, *, refresh: bool) -> Tagged:
-    """Asked once per visit, not at every rerun."""
-    remembered = st.session_state.get(_TAGGED)
-    if refresh or remembered is None or remembered[0] != environment:
-        with st.spinner("Asking DataHub …"):
-            found = calls.on_database(worklist.tagged, environment=environment)
-        st.session_state[_TAGGED] = remembered = (environment, found)
-    answer: Tagged = remembered[1]
-    return answer
-
-
 def forget() -> None:
     """A run has started: DataHub's tags are about to change."""
-    st.session_state.pop(_TAGGED, None)
+    beside.forget(_TAGGED)
 
 
 def _nothing(found: WorkList) -> str:

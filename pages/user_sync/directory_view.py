@@ -12,9 +12,11 @@ from backend.user_sync.schemas import (
     Preset,
     TryView,
 )
-from pages.shared import filters, times
+from pages.shared import beside, filters, times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
+
+_TRIED, _SUGGESTED, _PREFLIGHT = "user_sync.try", "user_sync.presets", "user_sync.preflight"
 
 
 def draw(actor: Actor, environment: str) -> None:
@@ -29,17 +31,25 @@ def draw(actor: Actor, environment: str) -> None:
 def _try(environment: str) -> None:
     st.header("Directory", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        tried = st.button("Try it", key="user_sync.try", icon=":material/play_arrow:")
-        asked = st.button("Suggest queries", key="user_sync.presets", type="tertiary")
+        beside.button(
+            "Try it",
+            _TRIED,
+            environment,
+            calls.bound(service.try_it, environment=environment),
+            icon=":material/play_arrow:",
+        )
+        beside.button(
+            "Suggest queries",
+            _SUGGESTED,
+            environment,
+            calls.bound(service.suggest, environment=environment),
+            type="tertiary",
+        )
         st.caption("The first ten people as a plan would read them; nothing is kept.")
-    if tried:
-        with st.spinner("Asking the directory …"):
-            found = calls.run(service.try_it, environment=environment)
+    with beside.pressed(_TRIED, environment) as found:
         if found is not None:
             _people(found)
-    if asked:
-        with st.spinner("Reading the schema …"):
-            presets = calls.run(service.suggest, environment=environment)
+    with beside.pressed(_SUGGESTED, environment) as presets:
         if presets is not None:
             _presets(presets)
 
@@ -79,11 +89,15 @@ def _presets(presets: tuple[Preset, ...]) -> None:
 def _preflight(environment: str) -> None:
     st.header("OpenMetadata", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button("Preflight", key="user_sync.preflight", icon=":material/fact_check:")
+        beside.button(
+            "Preflight",
+            _PREFLIGHT,
+            environment,
+            calls.bound(service.preflight, environment=environment),
+            icon=":material/fact_check:",
+        )
         st.caption("What the token may see and change, without changing anything.")
-    if pressed:
-        with st.spinner("Asking OpenMetadata …"):
-            found = calls.run(service.preflight, environment=environment)
+    with beside.pressed(_PREFLIGHT, environment) as found:
         if found is not None:
             _told(found)
 

@@ -8,7 +8,7 @@ from backend.connections.schemas import ConnectionConfig, TestResult
 from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from tests.fixtures.pages import OpenPage
+from tests.fixtures.pages import OpenPage, unfold
 
 PAGE = "connections/page.py"
 SECRET = "planted-s3cret"
@@ -52,12 +52,6 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[ConnectionConfig]:
 
 def key(name: str, *, kind: str = "postgres", version: int = 1) -> str:
     return f"connections.Prod.{kind}.{version}.{name}"
-
-
-def past_tests(app: AppTest) -> AppTest:
-    """The page with the list of past tests open."""
-    app.session_state["connections.past"] = True
-    return app.run()
 
 
 def texts(app: AppTest) -> str:
@@ -268,7 +262,7 @@ class TestTests:
         testing.run(database, SYSTEM, environment=None, kind="postgres")
         app = open_page(PAGE, kind="postgres")
         assert len(app.dataframe) == 1  # nobody has opened it yet
-        app = past_tests(app)
+        app = unfold(app, "connections.past")
         frame = app.dataframe[1].value
         assert list(frame["Outcome"]) == ["ok"]
         assert list(frame["By"]) == ["system"]
@@ -278,7 +272,7 @@ class TestTests:
     ) -> None:
         for _ in range(2):
             testing.run(database, SYSTEM, environment=None, kind="postgres")
-        app = past_tests(open_page(PAGE, kind="postgres"))
+        app = unfold(open_page(PAGE, kind="postgres"), "connections.past")
         (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
         assert "Last 2 tests, 0 of them failed." in chart.proto.spec
         assert any("Last 2 tests" in caption.value for caption in app.caption)

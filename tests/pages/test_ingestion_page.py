@@ -18,7 +18,7 @@ from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import OTHER, URN, AddRule
-from tests.fixtures.pages import OpenPage
+from tests.fixtures.pages import OpenPage, unfold
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -376,6 +376,7 @@ def test_runs_per_day_are_drawn_said_and_listed(
     assert not app.exception
     [chart] = app.get("vega_lite_chart")
     assert "In all 1 accepted." in json.loads(chart.proto.spec)["description"]
+    app = unfold(app, "numbers.Runs per day, last 30 days")
     assert app.dataframe[0].value.to_numpy().tolist() == [[1]]
     assert "earnings-lambda" not in chart.proto.spec
     app = open_page(PAGE, role="viewer", view="runs", status="failed")

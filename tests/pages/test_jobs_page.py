@@ -7,7 +7,7 @@ from backend.core.database import Database
 from backend.jobs import runner, service
 from backend.jobs.enqueue import enqueue
 from backend.jobs.registry import JobContext, job
-from tests.fixtures.pages import OpenPage
+from tests.fixtures.pages import OpenPage, unfold
 
 
 @pytest.fixture
@@ -62,8 +62,7 @@ class TestJobsPage:
         assert "1 run in 14 days; 0 of them failed" in chart.proto.spec
         numbers = next(box for box in app.expander if box.label == "The numbers as a table")
         assert not numbers.dataframe  # nobody has opened it yet
-        app.session_state["numbers.Runs per day, last 14 days (UTC)"] = True
-        app.run()
+        app = unfold(app, "numbers.Runs per day, last 14 days (UTC)")
         assert app.dataframe[-1].value["succeeded"].sum() == 1
 
     def test_a_list_that_moves_on_leaves_the_tick_on_the_open_job(

@@ -10,6 +10,7 @@ from backend.user_sync import answers, run_repository, service
 from backend.user_sync.schemas import LABELS
 from backend.user_sync.writing import Outcome
 from tests.backend.user_sync import conftest as rooms
+from tests.fixtures.pages import unfold
 
 directory, om, world, many = rooms.directory, rooms.om, rooms.world, rooms.many
 
@@ -337,6 +338,7 @@ class TestHistory:
         found, ended = charts(app)
         assert "last 2 plans. The newest, plan 2: 9 will change (of them 1" in found["description"]
         assert "run 2: 9 applied." in ended["description"]
+        app = unfold(app, "numbers.Differences each plan found", "numbers.How each run ended")
         tables = [frame.value for frame in app.dataframe]
         assert tables[0]["Will change"].tolist() == [10, 9]
         assert tables[1]["applied"].tolist() == [1, 9]
