@@ -3,6 +3,7 @@
 import streamlit as st
 
 from auth import current
+from pages.shared import tables
 from pages.shell.errors import escape
 
 
@@ -24,9 +25,10 @@ def show() -> None:
         "X-Forwarded-Proto": view.forwarded_proto or "not sent",
         "Trusted proxies": ", ".join(view.trusted_proxies) or "none",
     }
-    st.dataframe(
-        {"What": list(rows), "Believed": list(rows.values())},
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        list(rows.items()),
+        lambda each: {"What": each[0], "Believed": each[1]},
         key="accounts.request",
+        alt="What the portal believes about this request",
+        height="content",
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.changes import service
@@ -58,11 +57,12 @@ def _intent(view: ChangeView) -> None:
         "run": "" if view.run_id.startswith("change-") else view.run_id,
     }
     rows = [(name.replace("_", " "), _said(value)) for name, value in shown.items() if value]
-    st.dataframe(
-        pd.DataFrame(rows, columns=["What was asked", "Frozen"]),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        rows,
+        lambda each: {"What was asked": each[0], "Frozen": each[1]},
         key="changes.intent",
+        alt="What was asked",
+        height="content",
     )
     address = _PAGES.get(view.action.partition(".")[0])
     if address:

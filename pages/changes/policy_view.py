@@ -1,13 +1,12 @@
 """What each action needs in an environment; admins change it."""
 
-import pandas as pd
 import streamlit as st
 
 from backend.changes import policy
 from backend.changes.schemas import PolicyView
 from backend.connections import environments
 from backend.core.access import Actor, Permission
-from pages.shared import filters, reason
+from pages.shared import filters, reason, tables
 from pages.shell import calls, flash, guard
 
 _MODES = {"direct": "Direct", "confirm": "Confirm", "approve": "Approve"}
@@ -21,17 +20,16 @@ def draw(actor: Actor) -> None:
         return
     environment = filters.environment(names)
     found = calls.read(policy.list_policies, environment=environment)
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Action": [view.label for view in found],
-                "Needs": [view.words for view in found],
-                "Changed by": [view.updated_by for view in found],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        found,
+        lambda view: {
+            "Action": view.label,
+            "Needs": view.words,
+            "Changed by": view.updated_by,
+        },
         key="changes.policies",
+        alt="What each action needs",
+        height="content",
     )
     if guard.allowed(actor, Permission.CHANGES_CONFIGURE, "change a policy"):
         _form({view.label: view for view in found}, environment)

@@ -9,7 +9,7 @@ import streamlit as st
 from backend.connections import tls
 from backend.connections.kinds import KINDS
 from backend.connections.schemas import TestResult
-from pages.shared import charts, status, times
+from pages.shared import charts, status, tables, times
 from pages.shell.errors import escape
 
 
@@ -42,17 +42,16 @@ def _certificates(item: TestResult) -> None:
     left = tls.days_left(item.tls)
     word = "trusted" if item.tls["trusted"] else f"not trusted: {item.tls['problem']}"
     with st.expander(f"{item.tls['version']} certificate, {left} days left, {escape(word)}"):
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "Certificate": [each["subject"] for each in item.tls["chain"]],
-                    "Issued by": [each["issuer"] for each in item.tls["chain"]],
-                    "Names": [", ".join(each["names"]) for each in item.tls["chain"]],
-                    "Ends": [each["not_after"][:10] for each in item.tls["chain"]],
-                }
-            ),
-            hide_index=True,
-            width="stretch",
+        tables.show(
+            item.tls["chain"],
+            lambda each: {
+                "Certificate": each["subject"],
+                "Issued by": each["issuer"],
+                "Names": ", ".join(each["names"]),
+                "Ends": each["not_after"][:10],
+            },
+            key=f"connections.chain.{item.kind}",
+            alt="The certificates that the server showed, its own first",
         )
 
 
@@ -76,24 +75,22 @@ def history(items: Sequence[TestResult]) -> None:
         st.caption("Not tested yet.")
         return
     _latency(items)
-    frame = pd.DataFrame(
-        {
-            "When": [item.tested_at for item in items],
-            "Outcome": ["ok" if item.ok else "failed" for item in items],
-            "Latency (ms)": [item.latency_ms for item in items],
-            "Server": [item.server_version for item in items],
-            "Cause": [item.cause for item in items],
-            "Advice": [item.advice for item in items],
-            "By": [item.tested_by for item in items],
-            "Settings": ["unsaved edits" if item.draft else "saved" for item in items],
-        }
-    )
-    st.dataframe(
-        frame,
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        items,
+        lambda item: {
+            "When": item.tested_at,
+            "Outcome": "ok" if item.ok else "failed",
+            "Latency (ms)": item.latency_ms,
+            "Server": item.server_version,
+            "Cause": item.cause,
+            "Advice": item.advice,
+            "By": item.tested_by,
+            "Settings": "unsaved edits" if item.draft else "saved",
+        },
         key="connections.history",
-        column_config={"When": times.column("When")},
+        alt="Past tests of this connection, newest first",
+        states=("Outcome",),
+        optional=("Cause", "Advice"),
     )
 
 

@@ -1,13 +1,12 @@
 """DataHub's side: links to this page, ingestion sources that DataHub runs, local recipes."""
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.ingestion import background, managed, recipes
 from backend.jobs.schemas import JobView
 from pages.ingestion import schedules_view
-from pages.shared import confirm, job_progress, reason, status, times
+from pages.shared import confirm, job_progress, reason, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -75,15 +74,17 @@ def local_recipes(actor: Actor, environment: str) -> None:
     if not found:
         st.info("There is no recipe under data/recipes.")
         return
-    frame = pd.DataFrame(
-        {
-            "Recipe": [recipe.name for recipe in found],
-            "Source": [recipe.source_type for recipe in found],
-            "Asked for": [", ".join(recipe.asked) for recipe in found],
-            "Can run": ["no" if recipe.problem else "yes" for recipe in found],
-        }
+    tables.show(
+        found,
+        lambda recipe: {
+            "Recipe": recipe.name,
+            "Source": recipe.source_type,
+            "Asked for": ", ".join(recipe.asked),
+            "Can run": "no" if recipe.problem else "yes",
+        },
+        key="ingestion.recipes",
+        alt="Recipes kept with the portal",
     )
-    st.dataframe(frame, hide_index=True, width="stretch", key="ingestion.recipes")
     if note := calls.read(recipes.left_out):
         st.caption(note)
     for recipe in found:

@@ -3,7 +3,6 @@
 import json
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
@@ -12,7 +11,7 @@ from backend.mounts.schemas import EMPTY, Details, OperationView
 from pages.mounts import action_dialogs
 from pages.mounts.filter_bar import Wanted
 from pages.mounts.tables import state_of
-from pages.shared import drawer, primary, status, times
+from pages.shared import drawer, primary, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -139,19 +138,14 @@ def _audit(details: Details) -> None:
     if not details.events:
         st.caption("The portal has done nothing to it.")
         return
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Started": [event.at for event in details.events],
-                "Who": [event.actor for event in details.events],
-                "What": [
-                    f"{event.action.rpartition(':')[2]} {event.phase} {event.outcome}".strip()
-                    for event in details.events
-                ],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        details.events,
+        lambda event: {
+            "Started": event.at,
+            "Who": event.actor,
+            "What": f"{event.action.rpartition(':')[2]} {event.phase} {event.outcome}".strip(),
+        },
         key="mounts.details.audit",
-        column_config={"Started": times.column("Started")},
+        alt="What the portal did to it",
+        title="What",
     )

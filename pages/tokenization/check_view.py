@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.tokenization import check, comparison
 from backend.tokenization.comparison import Comparison
 from backend.tokenization.schemas import Trigger
-from pages.shared import job_progress, reason, times
+from pages.shared import job_progress, reason, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -53,19 +52,17 @@ def _result(actor: Actor, environment: str, found: Comparison) -> None:
     if not findings:
         st.success("DataHub and the tables agree.")
         return
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Difference": [each["finding"] for each in findings],
-                "Dataset": [each["dataset"] for each in findings],
-                "Columns": [", ".join(each["columns"]) for each in findings],
-                "Detail": [each["detail"] for each in findings],
-                "Repair": [_repair(each) for each in findings],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        findings,
+        lambda each: {
+            "Difference": each["finding"],
+            "Dataset": each["dataset"],
+            "Columns": ", ".join(each["columns"]),
+            "Detail": each["detail"],
+            "Repair": _repair(each),
+        },
         key="tokenization.findings",
+        alt="Where DataHub and the tables differ",
     )
     mendable = [each for each in found.open if each.get("repair") in _MENDS]
     if mendable and actor.may(Permission.TOKENIZATION_RUN):

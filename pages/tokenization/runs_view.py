@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
@@ -144,15 +143,11 @@ def _result(run: RunView) -> None:
         times.relative(run.finished_at, never="not yet"),
         help=times.exact(run.finished_at) or None,
     )
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Column": [column.name for column in run.columns],
-                "Why": [column.reason for column in run.columns],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        run.columns,
+        lambda column: {"Column": column.name, "Why": column.reason},
+        key="tokenization.run.columns",
+        alt="Columns of this run, and why each",
     )
     st.caption(
         f"Asked for by {escape(run.actor)} ({run.trigger.value}), environment "

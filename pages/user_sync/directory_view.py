@@ -1,6 +1,5 @@
 """Both sides before a plan: the directory tried, OpenMetadata's preflight, departments mapped."""
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
@@ -12,7 +11,7 @@ from backend.user_sync.schemas import (
     Preset,
     TryView,
 )
-from pages.shared import beside, filters, times
+from pages.shared import beside, filters, tables, times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
@@ -61,17 +60,17 @@ def _people(found: TryView) -> None:
         st.warning(f"{said} read, {refused} of them cannot be used.")
     else:
         st.success(f"{said} read, all of them can be used.")
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "E-mail": [person.email for person in found.people],
-                "Name": [person.display_name for person in found.people],
-                "Domains": [", ".join(person.domains) for person in found.people],
-                "Refused because": [person.refused for person in found.people],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
+    tables.show(
+        found.people,
+        lambda person: {
+            "E-mail": person.email,
+            "Name": person.display_name,
+            "Domains": ", ".join(person.domains),
+            "Refused because": person.refused,
+        },
+        key="user_sync.people",
+        alt="The first people of the directory",
+        optional=("Refused because",),
     )
 
 
@@ -106,8 +105,12 @@ def _told(found: PreflightView) -> None:
     if not found.sees_emails:
         st.error(escape(found.warnings[0]))
     rows = [item for item in found.told() if item[0] != "Warning"]
-    st.dataframe(
-        pd.DataFrame(rows, columns=["Question", "Answer"]), hide_index=True, width="stretch"
+    tables.show(
+        rows,
+        lambda each: {"Question": each[0], "Answer": each[1]},
+        key="user_sync.told",
+        alt="What OpenMetadata lets the token see and change",
+        height="content",
     )
     for warning in found.warnings if found.sees_emails else ():
         st.warning(escape(warning))
@@ -145,19 +148,18 @@ def _domain_map(actor: Actor, environment: str) -> None:
     )
     found = page.items
     if found:
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "The directory says": [item.said for item in found],
-                    "Domain": [item.domain for item in found],
-                    "By": [item.created_by for item in found],
-                    "Since": [item.created_at for item in found],
-                    "Ended": [item.ended_at for item in found],
-                }
-            ),
-            hide_index=True,
-            width="stretch",
-            column_config={"Since": times.column("Since"), "Ended": times.column("Ended")},
+        tables.show(
+            found,
+            lambda item: {
+                "The directory says": item.said,
+                "Domain": item.domain,
+                "By": item.created_by,
+                "Since": item.created_at,
+                "Ended": item.ended_at,
+            },
+            key="user_sync.map_list",
+            alt="What the directory says and the domains that it means",
+            optional=("Ended",),
         )
     else:
         st.caption("None. Map what the directory says to a domain below.")

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
 from backend.user_sync.fields import ATTRIBUTES, chosen
 from backend.user_sync.schemas import DOMAIN_MODES, Settings
-from pages.shared import filters, times
+from pages.shared import filters, tables, times
 from pages.shell import calls, flash, guard
 
 _MODES = {
@@ -171,20 +170,18 @@ def _ignores(actor: Actor, environment: str) -> None:
         st.caption("None. A difference can be ignored from a plan.")
         filters.pages(None, parameter="ignored_before", key="user_sync.ignored")
         return
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "User": [item.email for item in kept],
-                "Field": [_label(item.field) for item in kept],
-                "Difference": [item.difference[:300] for item in kept],
-                "Why": [item.reason for item in kept],
-                "By": [item.author for item in kept],
-                "Created": [item.created_at for item in kept],
-            }
-        ),
-        hide_index=True,
-        width="stretch",
-        column_config={"Created": times.column("Created")},
+    tables.show(
+        kept,
+        lambda item: {
+            "User": item.email,
+            "Field": _label(item.field),
+            "Difference": item.difference[:300],
+            "Why": item.reason,
+            "By": item.author,
+            "Created": item.created_at,
+        },
+        key="user_sync.ignored_list",
+        alt="Differences that are left alone",
     )
     filters.pages(page.next_cursor, parameter="ignored_before", key="user_sync.ignored")
     if not actor.may(Permission.USER_SYNC_PLAN):

@@ -264,7 +264,7 @@ class TestTests:
         assert len(app.dataframe) == 1  # nobody has opened it yet
         app = unfold(app, "connections.past")
         frame = app.dataframe[1].value
-        assert list(frame["Outcome"]) == ["ok"]
+        assert list(frame["Outcome"]) == [["ok"]]
         assert list(frame["By"]) == ["system"]
 
     def test_history_is_drawn_and_said_from_two_tests_on(
