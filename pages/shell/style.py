@@ -5,7 +5,8 @@ from auth import inline
 #: In the page's head before anything is drawn (`auth.first_frame`), so that nothing jumps when it
 #: comes; Streamlit's own rules come later, so each of these says `:root` to outdo them.
 #: What hovers over the page lies beside Streamlit's own root, which alone says the scheme; so the
-#: document says it, too. What has the focus is seen, and is not hidden by a bar at the lower edge; a menu that is closed
+#: document says it, too.
+#: What has the focus is seen, and is not hidden by a bar at the lower edge; a menu that is closed
 #: has no stops. Primary buttons are readable in the dark theme. Where nothing hovers, a table's
 #: tools are always there, and get room above it. A phone folds the filters behind their switch
 #: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
