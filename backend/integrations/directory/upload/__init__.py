@@ -53,7 +53,7 @@ def _rows(text: str) -> list[dict[str, str | None]]:
     delimiter = max(_DELIMITERS, key=head.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        columns = [name.strip() for name in next(lines)]
+        columns = [name.strip() for name in next(lines, [])]
         if len(set(columns)) != len(columns):
             raise InvalidInput("The file's first line names a column twice.")
         found: list[dict[str, str | None]] = []
@@ -73,7 +73,8 @@ def _rows(text: str) -> list[dict[str, str | None]]:
 
 def _renamed(rows: list[object]) -> list[object]:
     """Rows under the names the planner knows. Raises InvalidInput without an e-mail column."""
-    columns = list(dict.fromkeys(key for row in rows[:1] if isinstance(row, dict) for key in row))
+    # Of every row: JSON leaves out what a person does not have, the first one, too.
+    columns = list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
     known = guess(columns)
     if "email" not in known:
         raise InvalidInput(

@@ -329,6 +329,12 @@ class TestUpload:
             {"email": "a@x.io", "displayName": "Ann"}
         ]
 
+    def test_json_whose_first_person_has_no_name(self):
+        assert self.people(b'[{"mail": "a@x.io"}, {"mail": "b@x.io", "name": "Bo"}]') == [
+            {"email": "a@x.io", "displayName": None},
+            {"email": "b@x.io", "displayName": "Bo"},
+        ]
+
     def test_the_same_mapping_reads_a_file(self):
         content = b"adresse,person\na@x.io,Ann\n"
         assert self.people(content, "[].{email: adresse, displayName: person}") == [
@@ -342,6 +348,7 @@ class TestUpload:
             ("name,mail\nm\xfc,x".encode("latin-1"), "not UTF-8"),
             (b"mail,name\na@x.io,Ann,Sales\n", "Line 2"),
             (b"a,b\n1,2\n", "No column"),
+            (b"\xef\xbb\xbf", "No column"),  # an empty sheet, saved as CSV UTF-8
             (b"mail,mail\n1,2\n", "twice"),
             (b"[{", "not JSON"),
         ],
