@@ -161,7 +161,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     governed: Governed, told: tuple[str, Told], browser_page: Page, second_page: Page
 ) -> None:
     steward, admin = browser_page, second_page
-    governed.portal.sign_in(steward, role="steward", path=f"/user-sync?environment={PRODUCTION}")
+    governed.portal.open(steward, role="steward", path=f"/user-sync?environment={PRODUCTION}")
     press(steward, "Plan now")
     steward.wait_for_url("**plan=*")
     settle(steward)
@@ -172,7 +172,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     expect(note).to_be_visible(timeout=SLOW)
     number = int(note.get_by_role("link").inner_text().split()[-1])
 
-    governed.portal.sign_in(admin, path="/profile")
+    governed.portal.open(admin, path="/profile")
     app = turn_second_factor_on(admin)
     let_sign_ins_grow_old(governed.portal)
     admin.goto(link_of(told[1], number))
@@ -214,7 +214,7 @@ def test_a_tokenization_asked_for_by_an_api_token(
     assert (answer.status_code, asked["status"]) == (202, "waiting"), answer.text
     assert answer.headers["Location"] == f"/api/changes/{asked['change_id']}"
     number = asked["change_id"]
-    governed.portal.sign_in(browser_page, role="steward", path=path_of(link_of(told[1], number)))
+    governed.portal.open(browser_page, role="steward", path=path_of(link_of(told[1], number)))
     expect(browser_page.get_by_text("of 5,000 would change").last).to_be_visible(timeout=SLOW)
     assert "phone" in shown_now(governed.api, browser_page, number)
     approve(browser_page)
@@ -244,7 +244,7 @@ def test_a_user_plan_asked_for_by_an_mcp_client(
     asked = tool("ask_to_apply_user_plan", plan_id=plan)
     assert asked["status"] == "waiting", asked
     number = asked["change_id"]
-    governed.portal.sign_in(browser_page, role="steward", path=path_of(link_of(told[1], number)))
+    governed.portal.open(browser_page, role="steward", path=path_of(link_of(told[1], number)))
     expect(browser_page.get_by_text(f"of plan {plan}").last).to_be_visible(timeout=SLOW)
     approve(browser_page)
     expect(browser_page.get_by_text(f"Change {number} approved.").last).to_be_visible(timeout=SLOW)

@@ -50,7 +50,7 @@ class TestRealServers:
         page = browser_page
         metadata.create_all(create_engine(mariadb_url), tables=[metadata.tables[LEDGER_NAME]])
         postgres = make_url(postgres_url)
-        portal.sign_in(page, path="/connections")
+        portal.open(page, path="/connections")
         fill(page, Name="Live")
         press(page, "Add environment")
         expect(page.get_by_text("Environment Live is added.").last).to_be_visible()
@@ -105,7 +105,7 @@ class TestRealServers:
         portal.cli("connections", "set", "Shared", "directory", "endpoint=http://first.example/g")
         address = "/connections?environment=Shared&kind=directory"
         for page in (browser_page, second_page):
-            portal.sign_in(page, path=address)
+            portal.open(page, path=address)
             expect(page.get_by_role("heading", name="Directory").last).to_be_visible()
             settle(page)
         fill(browser_page, Endpoint="http://one.example/g")
@@ -130,7 +130,7 @@ class TestDeleting:
         for name in ("Stays", "Goes"):
             portal.cli("environments", "add", name)
         portal.cli("environments", "default", "Stays")
-        portal.sign_in(page, path="/connections?environment=Goes&kind=aws")
+        portal.open(page, path="/connections?environment=Goes&kind=aws")
         expect(page.get_by_role("heading", name="AWS").last).to_be_visible()
         press(page, "Edit …")
         press(page, "Delete …")
@@ -152,7 +152,7 @@ class TestSandbox:
     def test_client_info_is_there_without_anybody_asking(
         self, sandbox_portal: Portal, browser_page: Page
     ) -> None:
-        sandbox_portal.sign_in(browser_page, path="/connections?kind=datahub")
+        sandbox_portal.open(browser_page, path="/connections?kind=datahub")
         expect(browser_page.get_by_role("heading", name="DataHub").last).to_be_visible()
         expect(browser_page.get_by_text("Client info", exact=True).last).to_be_visible()
         settle(browser_page)
@@ -169,7 +169,7 @@ class TestSandbox:
     def test_a_badge_of_the_overview_leads_to_its_environment(
         self, sandbox_portal: Portal, browser_page: Page
     ) -> None:
-        sandbox_portal.sign_in(browser_page)
+        sandbox_portal.open(browser_page)
         tap(browser_page.get_by_role("link", name="Sandbox", exact=True).first)
         expect(browser_page).to_have_url(re.compile("environment=Sandbox"))
         expect(browser_page.get_by_role("button", name="Test all").last).to_be_visible()

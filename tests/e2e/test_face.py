@@ -28,7 +28,7 @@ class TestDrawer:
     ) -> None:
         page = browser_page
         page.emulate_media(color_scheme=scheme)
-        portal.sign_in(page, path="/audit?event=1")
+        portal.open(page, path="/audit?event=1")
         drawer = page.get_by_role("dialog", name="Event 1")
         expect(drawer).to_contain_text("No. 1,")
         settle(page)
@@ -49,8 +49,7 @@ class TestDrawer:
             arguments = ("--dataset-urn", ATHENA.format("financial_data.polygon_prices"))
             number = sandbox_portal.cli_json("ingest", "run", *arguments)["runId"]
             address = "/ingestion?view=runs&run="
-        sandbox_portal.sign_in(page)
-        page.goto(sandbox_portal.url + address + number)
+        sandbox_portal.open(page, path=address + number)
         drawer = page.get_by_role("dialog", name=number[:8])
         expect(drawer).to_contain_text(number)
         settle(page)
@@ -66,7 +65,7 @@ class TestDrawer:
         page = browser_page
         portal.cli("accounts", "add", "drawn", "--role", "viewer", stdin=PASSWORD + "\n")
         ids = {each["name"]: each["id"] for each in portal.cli_json("accounts", "list")["items"]}
-        portal.sign_in(page, path=f"/accounts?account={ids['drawn']}")
+        portal.open(page, path=f"/accounts?account={ids['drawn']}")
         drawer = page.get_by_role("dialog", name="drawn")
         press(drawer, "Reset password")
         question = page.get_by_role("dialog", name="Reset the password of drawn?")
@@ -86,7 +85,7 @@ def test_a_button_that_cannot_be_pressed_yet_is_readable(
     page = browser_page
     page.emulate_media(color_scheme=scheme)
     plan = sandbox_portal.cli_json("users", "plan", "Sandbox")["plan_id"]
-    sandbox_portal.sign_in(page, path=f"/user-sync?plan={plan}")
+    sandbox_portal.open(page, path=f"/user-sync?plan={plan}")
     colour = "button => getComputedStyle(button).color"
     primary = page.get_by_role("button", name="Apply 0 ticked").last
     other = page.get_by_role("button", name="Untick").last
@@ -102,9 +101,7 @@ class TestPhone:
         self, sandbox_portal: Portal, browser_page: Page, address: str
     ) -> None:
         page = browser_page
-        sandbox_portal.sign_in(page)
-        page.goto(sandbox_portal.url + address)
-        settle(page)
+        sandbox_portal.open(page, path=address)
         switch = page.get_by_role("switch", name="Filters")
         fields = page.get_by_test_id("stMain").get_by_role("textbox")
         expect(fields.filter(visible=True).first).to_be_visible()
@@ -120,16 +117,10 @@ class TestPhone:
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_rows_are_cards_under_the_thumb(
-        self,
-        sandbox_portal: Portal,
-        browser: Browser,
-        browser_page: Page,
-        scheme: Literal["light", "dark"],
+        self, sandbox_portal: Portal, browser: Browser, scheme: Literal["light", "dark"]
     ) -> None:
-        sandbox_portal.sign_in(browser_page)
-        signed_in = browser_page.context.storage_state()
-        page = new_page(browser, **PHONE, color_scheme=scheme, storage_state=signed_in)
-        page.goto(sandbox_portal.url + "/audit")
+        page = new_page(browser, **PHONE, color_scheme=scheme)
+        sandbox_portal.open(page, path="/audit")
         cards = page.locator("[class*=st-key-card-] button")
         expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
         settle(page)
@@ -145,13 +136,10 @@ class TestPhone:
         assert violations(page) == []
         page.context.close()
 
-    def test_what_is_small_is_hit_around_it(
-        self, sandbox_portal: Portal, browser: Browser, browser_page: Page
-    ) -> None:
+    def test_what_is_small_is_hit_around_it(self, sandbox_portal: Portal, browser: Browser) -> None:
         plan = sandbox_portal.cli_json("users", "plan", "Sandbox")["plan_id"]
-        sandbox_portal.sign_in(browser_page)
-        page = new_page(browser, **PHONE, storage_state=browser_page.context.storage_state())
-        page.goto(f"{sandbox_portal.url}/user-sync?plan={plan}")
+        page = new_page(browser, **PHONE)
+        sandbox_portal.open(page, path=f"/user-sync?plan={plan}")
         expect(page.get_by_role("button", name="Apply 0 ticked").last).to_be_disabled()
         settle(page)
         menu = place(page.get_by_test_id("stExpandSidebarButton"))

@@ -37,7 +37,7 @@ def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its
 ) -> None:
     page = browser_page
     before = runs_of(sandbox_portal, PRICES)
-    sandbox_portal.sign_in(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
+    sandbox_portal.open(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
     field = page.get_by_label("Dataset URN").first
     expect(field).to_have_value(PRICES)
     settle(page)
@@ -74,7 +74,7 @@ def test_a_star_puts_a_dataset_first_and_a_schedule_says_when_it_starts(
     sandbox_portal: Portal, browser_page: "Page"
 ) -> None:
     page = browser_page
-    sandbox_portal.sign_in(page, path="/ingestion")
+    sandbox_portal.open(page, path="/ingestion")
     table = page.get_by_test_id("stDataFrame").first
     first, second = (table.locator(f"tr[aria-rowindex='{row}'] td") for row in (2, 3))
     expect(second.first).to_have_text("☆")
@@ -107,7 +107,7 @@ def test_a_viewer_sees_the_run_and_nothing_of_aws(
         "websocket",
         lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))),
     )
-    sandbox_portal.sign_in(browser_page, role="viewer", path="/ingestion?view=runs")
+    sandbox_portal.open(browser_page, role="viewer", path="/ingestion?view=runs")
     browser_page.get_by_role("heading", name="Ingestion").first.wait_for()
     settle(browser_page)
     received = "".join(frames) + browser_page.content()

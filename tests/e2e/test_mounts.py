@@ -16,7 +16,7 @@ SLOW = 2 * PATIENCE
 
 def test_mount_and_unmount_through_the_page(sandbox_portal: Portal, browser_page: Page) -> None:
     page = browser_page
-    sandbox_portal.sign_in(page, role="operator", path="/mounts")
+    sandbox_portal.open(page, role="operator", path="/mounts")
     press(page, "Mount …")
     dialog = page.get_by_role("dialog").last
     choose(dialog, re.compile("Target"), "s3-prod-eu")
@@ -46,7 +46,7 @@ def test_the_filters_are_a_link_and_the_csv_follows_them(
     sandbox_portal: Portal, browser_page: Page
 ) -> None:
     page = browser_page
-    sandbox_portal.sign_in(page, path="/mounts?view=history&host=compute-05&mounted=no")
+    sandbox_portal.open(page, path="/mounts?view=history&host=compute-05&mounted=no")
     expect(page.get_by_role("combobox", name="Host").first).to_have_value(re.compile(r"compute-05"))
     with page.expect_download() as download:
         tap(page.get_by_test_id("stDownloadButton").get_by_role("button").last)
@@ -61,7 +61,7 @@ def test_what_a_clicked_row_opens_comes_into_view(
 ) -> None:
     page = browser_page
     page.set_viewport_size({"width": 1366, "height": 800})
-    sandbox_portal.sign_in(page, path="/mounts")
+    sandbox_portal.open(page, path="/mounts")
     table = page.get_by_test_id("stDataFrame").first
     table.wait_for()
     settle(page)

@@ -64,7 +64,7 @@ def test_from_the_sandbox_to_the_first_run_and_its_proof_in_datahub(
     portal: Portal, browser_page: Page, shop: Source, gms: StandIn
 ) -> None:
     page = browser_page
-    portal.sign_in(page)
+    portal.open(page)
     press(page, "Leave sandbox …")
     press(page, "Leave the sandbox", exact=True)
     expect(page.get_by_text("Add your first environment on Connections.").last).to_be_visible()

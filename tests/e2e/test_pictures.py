@@ -45,7 +45,7 @@ def taken(lived_in: Portal, browser: Browser, tmp_path_factory: pytest.TempPathF
     folder = Path(asked) if asked else tmp_path_factory.mktemp("images")
     page = new_page(browser, viewport=LAPTOP)
     page.add_init_script(STAYS)
-    lived_in.sign_in(page)
+    lived_in.sign_in(page)  # which the audit log of the picture tells
     page.emulate_media(color_scheme="light")
     _wait_until_told(lived_in, page)
     for view in VIEWS:

@@ -24,7 +24,7 @@ MOST = {"test": 15, "sync": 48, "mount": 19, "unmount": 33, "tokenize": 23, "ing
 def keys(sandbox_portal: Portal, browser_page: Page) -> Keys:
     """On the Overview, signed in. The wide window is the one in which nothing is folded away."""
     browser_page.set_viewport_size({"width": 1440, "height": 900})
-    sandbox_portal.sign_in(browser_page)
+    sandbox_portal.open(browser_page)
     someone = Keys(browser_page)
     someone.wait_for_the_focus()
     return someone

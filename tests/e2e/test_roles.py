@@ -205,7 +205,7 @@ def person(
 ) -> Iterator[Person]:
     role = request.param
     page = new_page(browser, color_scheme="dark" if role == "admin" else "light")
-    sandbox_portal.sign_in(page, role)
+    sandbox_portal.open(page, role)
     expect(page.get_by_text(f"({role})").last).to_be_visible()
     yield Person(role, sandbox_portal.account(role)[0], page, sandbox_portal)
     page.context.close()

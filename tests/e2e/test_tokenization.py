@@ -40,7 +40,7 @@ def trigger(portal: Portal, body: dict[str, Any]) -> dict[str, Any]:
 def test_preview_run_proof_and_again_by_trigger(sandbox_portal: Portal, browser_page: Page) -> None:
     page = browser_page
     page.set_viewport_size({"width": 1360, "height": 1000})
-    sandbox_portal.sign_in(page, role="steward", path="/tokenization")
+    sandbox_portal.open(page, role="steward", path="/tokenization")
 
     page.goto(sandbox_portal.url + "/tokenization?dataset=" + quote(CUSTOMERS.urn))
     expect(page.get_by_text("2 columns").first).to_be_visible(timeout=SLOW)

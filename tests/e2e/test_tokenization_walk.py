@@ -118,7 +118,7 @@ def test_from_the_tag_to_a_proof_that_the_next_ingestion_leaves(
     ingest(tmp_path, overlay, visitors)
     tag(server)
     sandbox_portal.cli("tokenize", "watch", "--once", "--environment", "Sandbox")
-    sandbox_portal.sign_in(page, role="steward", path="/tokenization")
+    sandbox_portal.open(page, role="steward", path="/tokenization")
 
     page.goto(catalog)
     expect(page.get_by_text("tokenize/status:WAITING").last).to_be_visible()

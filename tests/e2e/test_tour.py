@@ -120,7 +120,7 @@ def lived_in(sandbox_portal: Portal) -> Portal:
 def signed_in(lived_in: Portal, browser: Browser) -> dict[str, Any]:
     """The storage of an admin's browser, signed in once for the module."""
     page = new_page(browser)
-    lived_in.sign_in(page)
+    lived_in.open(page)
     state: dict[str, Any] = {"storage_state": page.context.storage_state()}
     page.context.close()
     return state

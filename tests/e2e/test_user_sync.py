@@ -48,7 +48,7 @@ def edit_as_somebody_else(page: "Page", link: str, name: str) -> None:
 
 def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page: "Page") -> None:
     page = browser_page
-    sandbox_portal.sign_in(page, role="steward", path="/user-sync")
+    sandbox_portal.open(page, role="steward", path="/user-sync")
     press(page, "Plan now")
     page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
     for kind in KINDS:
@@ -93,7 +93,7 @@ def test_ticks_made_while_the_page_is_redrawn_are_kept(
 ) -> None:
     plan = sandbox_portal.cli_json("users", "plan", "sandbox")["plan_id"]
     page, answers = browser_page, HeldAnswers(browser_page)
-    sandbox_portal.sign_in(page, role="steward", path=f"/user-sync?plan={plan}")
+    sandbox_portal.open(page, role="steward", path=f"/user-sync?plan={plan}")
     boxes = page.get_by_role("checkbox", name="Apply to")
     boxes.nth(1).wait_for(state="attached")
     answers.hold()

@@ -74,7 +74,7 @@ def page(lived_in: Portal, browser: Browser) -> Iterator[Page]:
     """An admin's window, signed in once for the module."""
     page = new_page(browser, viewport=LAPTOP)
     page.add_init_script(WATCH_SHIFTS)
-    lived_in.sign_in(page)
+    lived_in.open(page)
     yield page
     page.context.close()
 

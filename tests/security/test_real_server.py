@@ -238,7 +238,7 @@ class TestMarkupInData:
     def test_is_shown_as_text(self, planted: Portal, browser_page: Page, path: str) -> None:
         asked: list[str] = []
         browser_page.on("request", lambda request: asked.append(request.url))
-        planted.sign_in(browser_page, path=path)
+        planted.open(browser_page, path=path)
         settle(browser_page)
         assert browser_page.evaluate("window.planted") is None
         assert browser_page.locator("img[onerror], img[src='x']").count() == 0
