@@ -37,7 +37,7 @@ def test_a_deep_link_survives_the_sign_in_and_two_clicks_are_one_run_seen_to_its
 ) -> None:
     page = browser_page
     before = runs_of(sandbox_portal, PRICES)
-    sandbox_portal.open(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
+    sandbox_portal.sign_in(page, path=f"/ingestion?dataset_urn={quote(PRICES, safe='')}")
     field = page.get_by_label("Dataset URN").first
     expect(field).to_have_value(PRICES)
     settle(page)

@@ -1,33 +1,46 @@
 """The browser fixture: a real Chromium that runs scripts."""
 
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.fixtures.browser import somebody_else
+
 pytestmark = pytest.mark.browser
+
+HTML = b"<title>hello</title><p id=x></p><script src=/long></script>"
 
 
 class _Page(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b"<title>hello</title><p id=x></p><script>x.textContent = 6 * 7</script>"
+        self.server.asked.append(self.path)
+        script = self.path == "/long"
         self.send_response(200)
-        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Type", "text/javascript" if script else "text/html")
+        self.send_header("Cache-Control", "max-age=1000" if script else "no-store")
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"x.textContent = 6 * 7" if script else HTML)
 
     def log_message(self, *_):
         """Silent: a test's server has nothing to tell."""
 
 
-def test_draws_a_page_and_runs_its_script(browser_page):
+@pytest.fixture
+def site() -> Iterator[HTTPServer]:
     server = HTTPServer(("127.0.0.1", 0), _Page)
+    server.asked, server.url = [], f"http://127.0.0.1:{server.server_port}/"
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    browser_page.goto(f"http://127.0.0.1:{server.server_port}/")
-    assert browser_page.title() == "hello"
-    assert browser_page.locator("#x").inner_text() == "42"
+    yield server
     server.shutdown()
     server.server_close()
+
+
+def test_draws_a_page_and_runs_its_script(browser_page, site):
+    browser_page.goto(site.url)
+    assert browser_page.title() == "hello"
+    assert browser_page.locator("#x").inner_text() == "42"
 
 
 def test_can_be_told_what_the_page_said(browser_page):
@@ -35,3 +48,23 @@ def test_can_be_told_what_the_page_said(browser_page):
     browser_page.on("console", lambda message: said.append(message.text))
     browser_page.set_content("<script>console.log('here')</script>")
     assert said == ["here"]
+
+
+def test_somebody_else_finds_nothing_of_who_was_there_but_the_scripts(browser_page, site):
+    keep = """async () => {
+      document.cookie = "c=1; max-age=1000"
+      localStorage.l = sessionStorage.s = "1"
+      await new Promise(done => indexedDB.open("i").onsuccess = done)
+    }"""
+    find = """async () => [document.cookie, localStorage.length, sessionStorage.length,
+      (await indexedDB.databases()).length]"""
+    context = browser_page.context
+    browser_page.goto(site.url)
+    browser_page.evaluate(keep)
+    assert browser_page.evaluate(find) == ["c=1", 1, 1, 1]
+    with somebody_else(context) as other:
+        other.goto(site.url)
+        assert other.evaluate(find) == ["", 0, 0, 0]
+        assert other.locator("#x").inner_text() == "42"
+    assert context.pages == []
+    assert [each for each in site.asked if each != "/favicon.ico"] == ["/", "/long", "/"]
