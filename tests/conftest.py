@@ -34,6 +34,8 @@ import httpx  # noqa: E402  # after the environment is set
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from tests.fixtures import order  # noqa: E402
+
 # What a test asks of a server is answered late when the whole machine stands still for seconds;
 # httpx's 5 s are no proof of anything. The product names its own deadlines.
 for _phase in ("connect", "read", "write", "pool"):
@@ -76,18 +78,18 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses the sandbox's portal first, then what is slow.
-
-    Workers begin with equal parts of this list and take from the end of each other's: one of them
-    starts the portal and keeps it, and no long test is left for the end.
-    """
-    items.sort(
-        key=lambda item: (
-            "sandbox_portal" not in getattr(item, "fixturenames", ()),
-            item.get_closest_marker("slow") is None,
-        )
-    )
+@pytest.hookimpl(trylast=True)  # of what is left to be run
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One worker begins with what uses the sandbox's portal, which it starts and keeps; the others
+    begin with what is slow."""
+    dear, slow, rest = list[pytest.Item](), list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        if "sandbox_portal" in getattr(item, "fixturenames", ()):
+            dear.append(item)
+        else:
+            (slow if item.get_closest_marker("slow") else rest).append(item)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = order.in_parts(dear, slow, rest, workers)
 
 
 @pytest.fixture(autouse=True)
