@@ -6,6 +6,7 @@ servers (service → environment of its own tools), pids (service → process).
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,13 +24,21 @@ COMMANDS = {
 }
 
 
+def unset(value: str) -> str:
+    """What compose makes of a value while .env sets nothing."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+
+
 class World:
     def __init__(self) -> None:
         self.file = Path(os.environ["COMPOSE_STANDIN"])
         self.state: dict[str, Any] = json.loads(self.file.read_text())
         services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
         self.environments = {
-            name: {key: self._placed(str(value)) for key, value in service["environment"].items()}
+            name: {
+                key: self._placed(unset(str(value)))
+                for key, value in service["environment"].items()
+            }
             for name, service in services.items()
         }
 

@@ -16,7 +16,7 @@ import yaml
 from backend.core import crypto
 from backend.core.settings import GATEWAY, Settings, load_settings, secret_names, variable_names
 from tests.architecture.source import ROOT, tracked_files
-from tests.deploy import containerfile
+from tests.deploy import compose_standin, containerfile
 from tests.fixtures import processes
 from tests.fixtures.lock import installer_environment
 
@@ -25,11 +25,6 @@ PACKAGES, FILES, FINAL = STAGES
 COMPOSE_TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE = yaml.safe_load(COMPOSE_TEXT)
 SERVICES = COMPOSE["services"]
-
-
-def _without_env_file(value: str) -> str:
-    """What compose makes of a value while .env sets nothing."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
 class TestDockerfile:
@@ -171,7 +166,7 @@ class TestCompose:
         assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o644}
         for service in ("portal", "worker"):
             environment = {
-                name: _without_env_file(value).replace("/run/secrets", str(made))
+                name: compose_standin.unset(value).replace("/run/secrets", str(made))
                 for name, value in SERVICES[service]["environment"].items()
             }
             settings = load_settings(environment)
@@ -232,7 +227,7 @@ class TestCompose:
         """Its calls come from the gateway of compose's network."""
         named = SERVICES["portal"]["environment"]["PORTAL_TRUSTED_PROXIES"]
         assert named.startswith("${PORTAL_TRUSTED_PROXIES:-")  # .env may name another
-        settings = load_settings({"PORTAL_TRUSTED_PROXIES": _without_env_file(named)})
+        settings = load_settings({"PORTAL_TRUSTED_PROXIES": compose_standin.unset(named)})
         assert settings.trusted_proxies == ("127.0.0.1", "::1", GATEWAY)
 
     def test_a_stop_reaches_the_process_and_has_time(self):
