@@ -187,14 +187,20 @@ _READERS = {"python": _python, "nodejs": _node, "java": _java, "ruby": _ruby, "g
 _READERS["provided"] = _go
 
 
-_PLATFORM = ("END RequestId: ", "REPORT RequestId: ", "INIT_REPORT ", '{"time":', "RequestId: ")
+_PLATFORM = ("END RequestId: ", "REPORT RequestId: ", "INIT_REPORT ", "RequestId: ")
+
+
+def _is_platforms(event: str) -> bool:
+    record = json_record(event)
+    if record is None:
+        return event.startswith(_PLATFORM)
+    return str(record.get("type") or "").startswith("platform.")
 
 
 def _is_last(events: Sequence[str], place: int) -> bool:
     """Whether the program printed nothing after it."""
     return all(
-        event.startswith(_PLATFORM) or event.rstrip().endswith(_GO_PANIC)
-        for event in events[place + 1 :]
+        _is_platforms(event) or event.rstrip().endswith(_GO_PANIC) for event in events[place + 1 :]
     )
 
 
@@ -204,7 +210,7 @@ def _may_have_failed(events: Sequence[str], kind: str) -> bool:
     Node's JSON leaves it to the error (`toJSON`), and prints one that is circular as a text. Java's
     first line of the stack is what the exception's `toString` says.
     """
-    last = next((e for e in reversed(events) if not e.startswith(_PLATFORM)), "")
+    last = next((event for event in reversed(events) if not _is_platforms(event)), "")
     record = json_record(last)
     if record is not None:
         said = record.get("message") if record.get("level") == "ERROR" else None

@@ -135,6 +135,14 @@ def test_without_evidence_nothing_is_known(runtime: str) -> None:
     assert judged(runtime, "done well") == Outcome(None)
 
 
+def test_a_record_that_a_program_went_on_after_is_its_own() -> None:
+    slog = '{"time":"2026-11-28T00:59:23Z","level":"INFO","msg":"went on"}'
+    platform = '{"time":"2026-11-28T00:59:23Z","type":"platform.runtimeDone","record":{}}'
+    assert judged("provided.al2023", GO, slog) == Outcome(None)
+    assert judged("ruby3.3", *RUBY, slog) == Outcome(False)
+    assert judged("provided.al2023", GO, platform).failed is True
+
+
 def test_another_requests_record_is_not_ours() -> None:
     theirs = (
         '{"timestamp":"t","level":"ERROR","errorMessage":"no","errorType":"Lost",'
