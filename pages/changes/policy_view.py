@@ -29,6 +29,7 @@ def draw(actor: Actor) -> None:
         },
         key="changes.policies",
         alt="What each action needs",
+        optional=("Changed by",),
         height="content",
     )
     if guard.allowed(actor, Permission.CHANGES_CONFIGURE, "change a policy"):
