@@ -59,5 +59,5 @@ def _pattern(scope: Scope) -> str:
     path = getattr(scope.get("route"), "path", "")
     if not path:
         return "other"
-    below = scope["path"].startswith("/api/") and not path.startswith("/api/")
+    below = scope["path"].startswith("/api/") and not f"{path}/".startswith("/api/")
     return f"/api{path}" if below else str(path)

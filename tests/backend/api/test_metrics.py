@@ -4,12 +4,14 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message, Receive, Scope, Send
 
+from backend.api import measured
 from backend.api.app import create_app
 from backend.api.measured import Measured
 from backend.core import clock, metrics
@@ -73,6 +75,12 @@ def test_a_client_that_went_away_is_no_fault_of_the_portal() -> None:
     with pytest.raises(RuntimeError):
         asyncio.run(Measured(fails)(scope, nobody, unheard))
     assert (counted("499"), counted("500")) == (before[0] + 1, before[1] + 1)
+
+
+def test_what_only_the_mount_answers_is_counted_under_its_path() -> None:
+    """/api/openapi.json is no route of FastAPI's own kind, so the scope names the mount's."""
+    scope = {"path": "/api/openapi.json", "route": SimpleNamespace(path="/api")}
+    assert measured._pattern(scope) == "/api"
 
 
 class TestWhoMayRead:
