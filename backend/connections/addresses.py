@@ -85,8 +85,15 @@ EMBEDDED = ("sqlite", "memory")
 
 
 def web(text: str) -> Address:
-    """An http(s) address with a host and without a password; the last slash goes."""
+    """The http(s) address of a server, to which paths are added; the last slash goes."""
     parts = _parts(text)
+    if "?" in text or "#" in text:
+        raise ValueError("must not hold ? or #: it is the server's address, not that of a page")
+    return _web(text, parts)
+
+
+def _web(text: str, parts: SplitResult) -> Address:
+    """With a host and without a password."""
     if parts.scheme not in ("http", "https"):
         raise ValueError("must start with http:// or https://")
     if not parts.hostname:
@@ -103,7 +110,7 @@ def web(text: str) -> Address:
 
 def exact(text: str) -> Address:
     """A web address kept to the letter: `/graphql/` without its slash is another address."""
-    return replace(web(text), text=text)
+    return replace(_web(text, _parts(text)), text=text)
 
 
 def api(text: str) -> Address:

@@ -104,6 +104,8 @@ class TestRogueServer:
         ("datahub", {"server": "http://169.254.169.254%2f@db:80"}, "user or password"),
         ("datahub", {"server": "http://db\\@169.254.169.254"}, "user or password"),
         ("datahub", {"server": "http://%31%36%39.254.169.254"}, "not a host name"),
+        ("datahub", {"server": "http://db:8080?x=1"}, "must not hold ? or #"),
+        ("openmetadata", {"host_port": "http://om:8585/signin#/api"}, "must not hold ? or #"),
         ("ledger", {"url": f"mysql://u@{'a' * 64}.example/dms"}, "longer than 63"),
         ("rabbitmq", {"url": "amqp://u@mq..example/"}, "empty"),
         ("directory", {"endpoint": "http://xn--a/graphql"}, "no text"),
