@@ -1,17 +1,14 @@
 """Sets the test process's environment before anything of the portal is imported."""
 
 import atexit
-import functools
 import gc
 import logging
 import os
 import shutil
-import ssl
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 _private = Path(tempfile.mkdtemp(prefix="portal-test-home-"))
 atexit.register(shutil.rmtree, _private, ignore_errors=True)
@@ -44,22 +41,7 @@ from tests.fixtures import order  # noqa: E402
 for _phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, 60.0)
 
-# Each of httpx's clients reads every authority the machine trusts, also to speak plain HTTP: 20 ms
-# of each request of a test. Those who ask for nothing of their own share what was read once.
-_make_context = httpx._transports.default.create_ssl_context
-_shared_context = functools.cache(_make_context)
-
-
-def _context_of(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-    own = (
-        verify is not True or cert or "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ
-    )
-    return _make_context(verify, cert, trust_env) if own else _shared_context()
-
-
-httpx._transports.default.create_ssl_context = _context_of
-
-# Hypothesis's 200 ms for an example prove nothing either.
+# Nor are hypothesis's 200 ms for an example.
 if settings.get_current_profile_name() == "default":
     settings.register_profile("suite", deadline=None)
     settings.load_profile("suite")
