@@ -167,6 +167,12 @@ def is_about(key: str, about: Hashable) -> bool:
     return asked is not None and asked.about == about
 
 
+def answered(key: str) -> bool:
+    """Whether this was asked and has its answer, or its error, and nobody stopped it."""
+    asked: Asked | None = st.session_state.get(key)
+    return asked is not None and asked.answer.done() and not asked.stop.asked
+
+
 def _stop_the_forgotten(former: Asked | None) -> None:
     """What this page asked before, and what no page looks at any more."""
     now = time.monotonic()

@@ -17,7 +17,7 @@ from backend.tokenization.schemas import (
     Trigger,
 )
 from backend.tokenization.sources import POSTGRES
-from pages.shared import drawer, filters, job_progress, status, tables, times
+from pages.shared import beside, drawer, filters, job_progress, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 from pages.tokenization import copies_view
@@ -163,10 +163,16 @@ def _catalog(actor: Actor, run: RunView) -> None:
     if run.state is RunState.SKIPPED:
         return
     again, retry, _ = st.columns([2, 2, 4])
-    asked = again.button(
-        "Ask DataHub again", key="tokenization.read_back", icon=":material/cloud_download:"
+    question = (run.id, run.write_back, run.write_back_at)  # once per outcome, not at every rerun
+    ask = calls.bound(catalog.status_of_run, run_id=run.id)
+    again.button(
+        "Ask DataHub again",
+        key="tokenization.read_back",
+        icon=":material/cloud_download:",
+        on_click=beside.begin,
+        args=(_SAYS, question, ask),
     )
-    found = _read_back(run, refresh=asked)
+    found = beside.shown(_SAYS, question, ask)
     # Skipped while there was no DataHub; now there is one, and it knows the table.
     late = run.write_back.value == "skipped" and found is not None
     if (
@@ -183,25 +189,13 @@ def _catalog(actor: Actor, run: RunView) -> None:
         st.rerun()
     if found is not None:
         _says(found)
-    elif asked:
+    elif beside.answered(_SAYS):
         st.caption(
             f"Nothing to show: {escape(run.environment)} has no DataHub connection, or DataHub "
             "does not know this table, or it did not answer."
         )
-
-
-def _read_back(run: RunView, *, refresh: bool) -> CatalogStatus | None:
-    """Asked once per outcome, not at every rerun of the page."""
-    question = (run.id, run.write_back, run.write_back_at)
-    remembered = st.session_state.get(_SAYS)
-    # While there was no DataHub nothing was learnt; one may have been set since.
-    nothing = run.write_back.value == "skipped" and remembered is not None and not remembered[1]
-    if refresh or remembered is None or remembered[0] != question or nothing:
-        with st.spinner("Asking DataHub …"):
-            found = calls.run(catalog.status_of_run, run_id=run.id)
-        st.session_state[_SAYS] = remembered = (question, found)
-    answer: CatalogStatus | None = remembered[1]
-    return answer
+        if run.write_back.value == "skipped":
+            beside.forget(_SAYS)  # there was no DataHub; one may have been set by the next look
 
 
 def _says(found: CatalogStatus) -> None:
