@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,9 +22,13 @@ CLIENT_ID, CLIENT_SECRET = "portal", "secret-of-the-portal"
 
 
 class Provider:
-    """`with Provider() as provider:` serves at provider.url; provider.person holds the claims."""
+    """`with Provider() as provider:` serves at provider.url; provider.person holds the claims.
 
-    def __init__(self) -> None:
+    tls: (certificate, key) of files, to speak https.
+    """
+
+    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
+        self._tls = tls
         self.person: dict[str, Any] = {}
         self.url = ""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -44,7 +49,13 @@ class Provider:
         )
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self._serve, port=0, log_level="error", interface="asgi3", lifespan="off"
+                self._serve,
+                port=0,
+                log_level="error",
+                interface="asgi3",
+                lifespan="off",
+                ssl_certfile=tls[0] if tls else None,
+                ssl_keyfile=tls[1] if tls else None,
             )
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -85,7 +96,7 @@ class Provider:
             assert time.monotonic() < deadline, "the provider did not start"
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}"
         return self
 
     def __exit__(self, *_exc: object) -> None:

@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from backend.core import clock
+from backend.core import clock, trust
 from backend.core.errors import NotAuthenticated
 from backend.core.log import get_logger
 from backend.integrations.oidc import overage
@@ -350,6 +350,7 @@ async def _app(registration: Registration, *, fresh: bool = False) -> Any:
                 "scope": registration.scope,
                 "code_challenge_method": "S256",
                 "timeout": DEADLINE_SECONDS,
+                "verify": trust.DEFAULT.context(),
             },
         )
         await app.load_server_metadata()

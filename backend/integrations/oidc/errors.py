@@ -17,6 +17,7 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.integrations import network
 from backend.integrations.oidc.transport import MAX_ANSWER, AnswerTooLarge
 
 SYSTEM = "Identity provider"
@@ -57,15 +58,21 @@ def told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any
             code = exc.response.status_code
             raise UpstreamError(SYSTEM, f"it answered {code}", "Try again in a moment.") from exc
         except httpx2.HTTPError as exc:
-            raise UpstreamUnavailable(
-                SYSTEM, "it cannot be reached", "Try again in a moment, or tell an admin."
-            ) from exc
+            raise _not_reached(exc) from exc
         except (ValueError, KeyError, TypeError, RuntimeError) as exc:
             raise UpstreamError(
                 SYSTEM, f"its answer is no OpenID Connect ({exc})", "Tell an admin."
             ) from exc
 
     return inner
+
+
+def _not_reached(exc: httpx2.HTTPError) -> UpstreamError:
+    """With what the network or TLS said, where it is known."""
+    asked = getattr(exc, "_request", None)  # .request raises where there is none
+    known = network.explain(exc, SYSTEM, network.Place(asked.url.host)) if asked else None
+    advice = "Try again in a moment, or tell an admin."
+    return known or UpstreamUnavailable(SYSTEM, "it cannot be reached", advice)
 
 
 def _too_slow(seconds: float) -> UpstreamTimeout:

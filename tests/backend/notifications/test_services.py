@@ -3,10 +3,12 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +20,14 @@ from backend.core import events
 from backend.core.access import SYSTEM
 from backend.core.errors import UpstreamError
 from backend.core.events import About
+from backend.core.settings import get_settings
+from backend.integrations.apprise import client as apprise
 from backend.notifications import channels
 from tests.backend.changes.conftest import ONE, World
 from tests.backend.cli.conftest import RunCli, run_cli  # noqa: F401 - a fixture
 from tests.backend.notifications.conftest import Receiver, add, pump
 from tests.fixtures.api import rest_app
+from tests.fixtures.certificates import Authority
 
 
 @dataclass
@@ -160,6 +165,45 @@ class TestSlack:
         with pytest.raises(UpstreamError) as caught:
             channels.send_test(world.database, SYSTEM, name="ops")
         assert "TIiajkdnlazkcOXrIdevi7FQ" not in caught.value.message
+
+
+class TestOwnAuthority:
+    """A service whose certificate is from a company's own authority."""
+
+    @pytest.fixture
+    def service(self, tmp_path: Path) -> Iterator[tuple[str, Authority]]:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """The test's output is not the server's log."""
+
+        authority = Authority()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*authority.issue(tmp_path, "127.0.0.1"))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"jsons://127.0.0.1:{server.server_address[1]}/", authority
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    def test_it_is_sent_to_where_the_portal_trusts_the_authority(
+        self, service: tuple[str, Authority], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        address, authority = service
+        with pytest.raises(UpstreamError):
+            apprise.send(address, title="t", text="t", severity="info")
+        (tmp_path / "ca.pem").write_text(authority.pem)
+        monkeypatch.setenv("PORTAL_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        get_settings.cache_clear()
+        apprise.send(address, title="t", text="t", severity="info")
 
 
 class TestPersonal:
