@@ -33,13 +33,10 @@ _NODE = re.compile(
     re.S,
 )
 _NODE_STACK = re.compile(r"[\r\n] {4}at \S")
-_CLASS = r"(?:[^\W\d]|\$)[\w.$]*"
-_JAVA = re.compile(rf"(?P<said>.*): (?P<class>{_CLASS})\n(?P=class)(?:: .*?)?\n\s+at ", re.S)
-#: An exception may have no stack, and no message either: then its class stands in its place.
-_JAVA_STACKLESS = re.compile(
-    rf"(?P<said>.*): (?P<class>{_CLASS})\n(?P=class)(?P<again>(?:: .*)?)", re.S
-)
-_JAVA_WORDED = re.compile(rf".*: {_CLASS}\n(?!\s+at )[^\n].*?\n\s+at ", re.S)
+#: What may end the first line of a Java record, `message: class`.
+_JAVA_HEAD = re.compile(r": ((?:[^\W\d]|\$)[\w.$]*)\n")
+_FRAME = re.compile(r"\n[ \t]+at ")
+_INDENTED_FRAME = re.compile(r"\s+at ")
 _GO = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?P<json>\{.*)", re.S)
 _GO_PANIC = "calling the handler function resulted in a panic, the process should exit"
 _RUBY = re.compile(
@@ -156,11 +153,42 @@ def _java(events: Sequence[str], place: int, request_id: str) -> str:
         if record.get("level") != "ERROR" or _request_of(record) != request_id:
             return ""
         text = str(record.get("message", ""))
-    found = _JAVA.match(text)
-    if not found and (found := _JAVA_STACKLESS.fullmatch(text.rstrip("\n"))):
-        silent = found["said"] == found["class"] and not found["again"]
-        found = found if silent or found["again"] == f": {found['said']}" else None
-    return f"{found['class']}: {found['said']}" if found else ""
+    text = text.rstrip("\n")
+    frame = _last_frame(text)
+    for colon, name, stack in _java_heads(text):
+        if _comes_again(text, colon, name, stack, frame):
+            return f"{name}: {text[:colon]}"
+    return ""
+
+
+def _java_heads(text: str) -> list[tuple[int, str, int]]:
+    """Each place that may end a record's first line, as (where the message ends, class, where the
+    stack begins); the last first, for a message may hold lines like it.
+
+    One pattern for all of it takes the square of the length of a text of such lines.
+    """
+    found = [(head.start(), head[1], head.end()) for head in _JAVA_HEAD.finditer(text)]
+    return found[::-1]
+
+
+def _comes_again(text: str, colon: int, name: str, stack: int, frame: int) -> bool:
+    """Whether a Java stack begins there: class and message once more, then the frames, of which
+    the last begins at `frame`. An exception may have no stack (then the text ends), and no message
+    either: then the class stands in its place."""
+    after = stack + len(name)
+    if not text.startswith(name, stack):
+        return False
+    if after == len(text):
+        return text[:colon] == name
+    if not text.startswith(": ", after):
+        return bool(_FRAME.match(text, after))
+    whole = len(text) - after - 2 == colon and text.endswith(text[:colon])
+    return frame >= after or whole
+
+
+def _last_frame(text: str) -> int:
+    """Where the last frame of a stack begins; -1 without one."""
+    return max((found.start() for found in _FRAME.finditer(text)), default=-1)
 
 
 def _ruby(events: Sequence[str], place: int, _request_id: str) -> str:
@@ -217,7 +245,11 @@ def _may_have_failed(events: Sequence[str], kind: str) -> bool:
         if kind == "nodejs":
             return isinstance(said, dict) or bool(_NODE_STACK.search(str(said)))
         last = str(said or "")
-    return kind == "java" and bool(_JAVA_WORDED.match(last))
+    frame = _last_frame(last)
+    return kind == "java" and any(
+        stack < frame and last[stack] != "\n" and not _INDENTED_FRAME.match(last, stack)
+        for _, _, stack in _java_heads(last)
+    )
 
 
 def _named(record: Any) -> str:

@@ -232,3 +232,15 @@ def test_what_a_program_could_have_printed_last_is_no_success(runtime: str, even
 )
 def test_a_last_print_without_the_form_is_a_success(runtime: str, event: str) -> None:
     assert judged(runtime, "begun", event) == Outcome(False)
+
+
+@pytest.mark.parametrize("runtime", ["python3.13", "nodejs22.x", "java21", "ruby3.3", "go1.x", ""])
+@pytest.mark.parametrize(
+    "piece", [": A\nA", "x: A\n", "A: A\nA: ", "[ERROR] a: b\r\n", "\t", "\n "]
+)
+def test_the_longest_print_costs_its_length_and_not_the_square_of_it(
+    runtime: str, piece: str
+) -> None:
+    # CloudWatch keeps 256 kB of one event; a square would be minutes here and hours there, and the
+    # suite's own limit for a test ends it.
+    assert judged(runtime, piece * (1_000_000 // len(piece))).failed is not True
