@@ -49,6 +49,22 @@ class TestPublications:
 
         assert blocker.startswith("The publication p of this table has a column list,")
 
+    def test_a_row_filter_on_the_column_would_delete_rows_elsewhere(self, table: World) -> None:
+        # An UPDATE whose old row fits and whose new row does not is sent as a DELETE:
+        # postgresql.org/docs/current/logical-replication-row-filter.html
+        table.source.run(
+            "ALTER TABLE t REPLICA IDENTITY FULL",
+            "CREATE PUBLICATION p FOR TABLE t WHERE (email LIKE '%@%')",
+        )
+
+        found = previewed(table, "t", "email", "note").report
+
+        (blocker,) = found.all_blockers
+        assert "the publication p has a row filter on it" in blocker
+        ended = table.work(table.start("t", "email"))
+        assert (ended.state, "row filter on it" in ended.details) == (RunState.FAILED, True)
+        assert table.work(table.start("t", "note")).state is RunState.SUCCEEDED
+
     def test_one_that_goes_with_the_identity_is_only_named(self, table: World) -> None:
         table.source.run("CREATE PUBLICATION p FOR TABLE t (id, note) WHERE (id > 0)")
 

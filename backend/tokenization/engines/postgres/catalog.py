@@ -266,7 +266,8 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
     members = tuple(Member(*member) for member in _rows(cursor, _MEMBERS, {"oid": oid}))
     about: dict[str, Any] = {"oid": oid, "oids": [member.oid for member in members]}
     publication = _rows(cursor, reach.PUBLICATION, about)
-    partly = _rows(cursor, reach.PUBLISHED_IN_PART, about) if server.version >= 150_000 else []
+    partial = server.version >= 150_000  # row filters and column lists
+    partly = _rows(cursor, reach.PUBLISHED_IN_PART, about) if partial else []
     return TableFacts(
         server=server,
         oid=oid,
@@ -285,6 +286,7 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
         generated_from=tuple(_rows(cursor, _GENERATED_FROM, about)),
         publication_without_identity=publication[0][0] if publication else "",
         published_in_part=tuple(partly),
+        row_filters=tuple(_rows(cursor, reach.ROW_FILTERS, about)) if partial else (),
         copies=_copies(cursor, about["oids"], table),
         rewriting=_rewriting(cursor, about),
         lock_holders=lock_holders(cursor, about["oids"]),

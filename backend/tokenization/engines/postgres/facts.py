@@ -147,6 +147,8 @@ class TableFacts:
     publication_without_identity: str = ""
     #: (publication, what it leaves out) that make PostgreSQL refuse an UPDATE.
     published_in_part: tuple[tuple[str, str], ...] = ()
+    #: (column, publication that sends the rows on whose value there fits).
+    row_filters: tuple[tuple[str, str], ...] = ()
     #: (what, its name): where plain values go or stay apart from the table.
     copies: tuple[tuple[str, str], ...] = ()
     rewriting: RewritingFacts = RewritingFacts()

@@ -99,6 +99,20 @@ SELECT DISTINCT pubname, 'a column list'
  ORDER BY 1, 2
 """
 
+# Columns that a row filter uses: an UPDATE after which the row no longer fits is sent as a DELETE.
+ROW_FILTERS = """
+SELECT DISTINCT a.attname::text, p.pubname::text
+  FROM pg_catalog.pg_publication AS p
+       JOIN pg_catalog.pg_publication_rel AS r ON r.prpubid = p.oid AND r.prqual IS NOT NULL
+       CROSS JOIN LATERAL pg_catalog.regexp_matches(
+             r.prqual::text, ':varattno ([0-9]+)', 'g') AS m
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.prrelid AND a.attnum = m[1]::int
+ WHERE p.pubupdate AND (r.prrelid = ANY (%(oids)s) OR r.prrelid IN (
+       SELECT f.relid FROM pg_catalog.unnest(%(oids)s) AS o (oid),
+              pg_catalog.pg_partition_ancestors(o.oid) AS f (relid)))
+ ORDER BY 1, 2
+"""
+
 # What ALTER TABLE … TYPE depends on, and is refused for.
 OWNED = """
 SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE'),

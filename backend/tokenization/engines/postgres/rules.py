@@ -163,6 +163,12 @@ def column_blockers(
         for constraint in _unique_constraints(facts, column.name)
         if constraint.kind in _CONSTRAINTS
     ]
+    found += [
+        f"the publication {publication} has a row filter on it, so PostgreSQL tells subscribers to "
+        "delete the rows whose token does not fit; change the filter first"
+        for name, publication in facts.row_filters
+        if name == column.name
+    ]
     return tuple(dict.fromkeys(found))
 
 
