@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
@@ -67,12 +68,17 @@ def told(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any
     return inner
 
 
-def _not_reached(exc: httpx2.HTTPError) -> UpstreamError:
-    """With what the network or TLS said, where it is known."""
-    asked = getattr(exc, "_request", None)  # .request raises where there is none
-    known = network.explain(exc, SYSTEM, network.Place(asked.url.host)) if asked else None
-    advice = "Try again in a moment, or tell an admin."
-    return known or UpstreamUnavailable(SYSTEM, "it cannot be reached", advice)
+def _not_reached(exc: httpx2.HTTPError) -> UpstreamUnavailable:
+    """Strangers read it, too: no host is named."""
+    for link in network.chain(exc):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            why = f"its TLS certificate is not trusted ({link.verify_message})"
+            return UpstreamUnavailable(
+                SYSTEM, why, "Tell an admin: PORTAL_CA_BUNDLE names authorities to trust."
+            )
+    return UpstreamUnavailable(
+        SYSTEM, "it cannot be reached", "Try again in a moment, or tell an admin."
+    )
 
 
 def _too_slow(seconds: float) -> UpstreamTimeout:
