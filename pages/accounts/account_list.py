@@ -74,7 +74,12 @@ def create_form() -> None:
     if st.session_state.pop(_MADE, False):
         st.session_state["accounts.create.name"] = st.session_state["accounts.create.password"] = ""
     with (
-        st.expander("Add an account", icon=":material/person_add:"),
+        st.expander(  # see token_list
+            "Add an account",
+            key="accounts.create.form",
+            on_change="rerun",
+            icon=":material/person_add:",
+        ),
         st.form("accounts.create"),
     ):
         name = st.text_input("Name", key="accounts.create.name")

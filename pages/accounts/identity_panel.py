@@ -14,7 +14,12 @@ _INTO = "accounts.merge.chosen"
 
 def show(view: AccountView, *, own_id: int) -> None:
     """Closed at first; `view` is the chosen account as it was drawn."""
-    with st.expander("Name, identities, merge, delete", icon=":material/manage_accounts:"):
+    with st.expander(  # see token_list
+        "Name, identities, merge, delete",
+        key="accounts.identity.form",
+        on_change="rerun",
+        icon=":material/manage_accounts:",
+    ):
         _rename(view)
         _identities(view)
         _end(view, own_id)

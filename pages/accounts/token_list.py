@@ -26,7 +26,13 @@ def create_form() -> None:
     if st.session_state.pop(_MADE, False):
         st.session_state["tokens.create.name"] = ""
     with (
-        st.expander("Make an API token", icon=":material/key:"),
+        # its state is the server's: what a step-up says above it would else fold it up
+        st.expander(
+            "Make an API token",
+            key="tokens.create.form",
+            on_change="rerun",
+            icon=":material/key:",
+        ),
         st.form("tokens.create"),
     ):
         name = st.text_input("What is it for?", key="tokens.create.name")

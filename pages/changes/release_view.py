@@ -23,7 +23,12 @@ def draw(waiting: tuple[ChangeView, ...]) -> None:
     places = [place for place, views in by_place.items() if len(views) > 1]
     if not places:
         return
-    with st.expander("Approve several together", icon=":material/stacks:"):
+    with st.expander(
+        "Approve several together",
+        key="changes.together.form",
+        on_change="rerun",  # as accounts/token_list: a step-up leaves it open
+        icon=":material/stacks:",
+    ):
         st.caption(
             "They are carried out in the order in which you choose them, each when the one before "
             "has succeeded. The first that fails stops the rest."

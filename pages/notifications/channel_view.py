@@ -31,7 +31,13 @@ def draw(actor: Actor, *, personal: bool) -> None:
     if found:
         _table(found)
         _act({each.name: each for each in found}, personal)
-    with st.expander("Add a channel", expanded=not found, icon=":material/add:"):
+    with st.expander(
+        "Add a channel",
+        expanded=not found,
+        key="channels.add.form",
+        on_change="rerun",  # as accounts/token_list: a step-up leaves it open
+        icon=":material/add:",
+    ):
         _form(personal)
 
 
