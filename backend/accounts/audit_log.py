@@ -104,7 +104,7 @@ def verify(
 
 
 def verify_archive(session: ReadSession, actor: Actor, *, path: Path) -> audit_archive.Piece:
-    """Check a file of events that left the log; raises InvalidInput with what is wrong."""
+    """Check a file of rows that left; raises InvalidInput with what is wrong."""
     access.require(actor, Permission.AUDIT_READ)
     return audit_archive.verify(session, path)
 

@@ -97,10 +97,12 @@ def verify_archive(
     ],
     as_json: Json = False,
 ) -> None:
-    """Check files of old events: signature, chain, and that the log went on from them."""
+    """Check files of old rows: signature, of events also chain and that the log went on."""
     with cli.unit_read() as (session, actor):
         found = [audit_log.verify_archive(session, actor, path=path) for path in files]
-    lines = [f"{piece.file}: events {piece.first} to {piece.last} are whole." for piece in found]
+    lines = [
+        f"{piece.file}: {piece.table} {piece.first} to {piece.last} are whole." for piece in found
+    ]
     cli.emit({"items": found}, as_json, "\n".join(lines))
 
 

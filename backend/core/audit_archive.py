@@ -33,9 +33,10 @@ class LogBroken(PortalError):
 
 @dataclass(frozen=True)
 class Piece:
-    """What a file was found to hold: whole, and numbers of its first and last event."""
+    """What a file was found to hold: whole, rows of which table, their first and last number."""
 
     file: str
+    table: str
     first: int
     last: int
 
@@ -138,9 +139,13 @@ def _move(turns: Turns, key: bytes, base: tuple[int, str], rows: Sequence[AuditE
 
 
 def verify(session: ReadSession, path: Path) -> Piece:
-    """Raises InvalidInput when the file was changed or is none of this portal's audit log."""
-    rows = _rows(session, path)
-    return Piece(path.name, rows[0].number, rows[-1].number)
+    """Signature, and of the log's events the chain, too. Raises InvalidInput when the file was
+    changed or is none of this portal's.
+    """
+    found = archive.read(audit.key_of(session), path)
+    if found.table == TABLE:
+        _rows(session, path)
+    return Piece(path.name, found.table, found.first, found.last)
 
 
 def differing(session: ReadSession, kept: Mapping[int, str]) -> tuple[int, str] | None:

@@ -271,11 +271,14 @@ class TestArchives:
         with database.read() as session:
             assert session.scalar(select(func.count()).select_from(AuditEvent)) == 5
 
-    def test_a_file_of_another_table_is_refused(self, database: Database) -> None:
-        _one_archive(database)
+    def test_a_file_of_another_table_is_verified_by_its_signature(self, database: Database) -> None:
         with database.read() as session:
-            key = audit.key_of(session)
-        _refused(database, archive.write(key, "jobs", (1, 1), [{"id": 1}]), "but rows of jobs")
+            path = archive.write(audit.key_of(session), "jobs", (7, 8), [{"id": 7}, {"id": 8}])
+            found = audit_log.verify_archive(session, SYSTEM, path=path)
+        assert (found.table, found.first, found.last) == ("jobs", 7, 8)
+        changed = gzip.decompress(path.read_bytes()).replace(b'"id":7', b'"id":6')
+        path.write_bytes(gzip.compress(changed))
+        _refused(database, path, "signature")
 
     def test_only_its_owner_may_read_it(self, database: Database) -> None:
         path = _one_archive(database)

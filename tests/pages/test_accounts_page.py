@@ -212,6 +212,14 @@ class TestAddress:
 
 
 class TestTokens:
+    def test_an_open_form_stays_open_whatever_is_said_above_it(self, page: AppTest) -> None:
+        """Its element is another one then, which a browser alone would draw folded up."""
+        part(page, "tokens")
+        page.session_state["tokens.create.form"] = True
+        page.run()
+        [form] = [each for each in page.expander if each.label == "Make an API token"]
+        assert form.proto.expanded
+
     def test_is_shown_once_and_works(self, page: AppTest, database: Database) -> None:
         part(page, "tokens")
         page.text_input(key="tokens.create.name").set_value("nightly")
