@@ -40,7 +40,7 @@ class Asked:
     def __init__(self, about: Hashable, function: Callable[[], Any]) -> None:
         self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
         self.began = self.looked = time.monotonic()
-        self.waited_for = False
+        self.waited_for = self.begins_to_be_drawn = False
         with _lock:
             _under_way.add(self)
         context = copy_context()
@@ -82,6 +82,7 @@ def ask(
     elif asked.answer.done():
         return asked.answer
     else:
+        asked.begins_to_be_drawn = True
         _live(key)
     return None
 
@@ -185,9 +186,12 @@ def _stop_the_forgotten(former: Asked | None) -> None:
 @st.fragment(run_every=POLL_SECONDS)
 def _live(key: str) -> None:
     asked: Asked | None = st.session_state.get(key)
-    if asked is None or asked.answer.done() or asked.stop.asked:
+    # Not while the script that a click began draws it: what was clicked further down would be lost.
+    first = asked is not None and asked.begins_to_be_drawn
+    if asked is None or (not first and (asked.answer.done() or asked.stop.asked)):
         flash.keep()
         st.rerun()
+    asked.begins_to_be_drawn = False
     asked.looked = time.monotonic()
     took = times.duration(round(asked.looked - asked.began))
     said = " · ".join(part for part in (escape(asked.stop.note), took) if part)

@@ -97,6 +97,21 @@ class TestTokenization:
         assert "DataHub has not said yet" not in said(app)
         assert any("Likely columns" in each.value for each in app.dataframe)
 
+    def test_a_click_is_not_lost_to_an_answer_that_comes_while_the_page_is_drawn(
+        self, open_page: OpenPage, catalogued: Tokenization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        let_go = threading.Event()
+        monkeypatch.setattr(preview, "preview", lambda *_, **__: let_go.wait(60))
+        dataset = catalogued.source.urn("customers")
+        app = open_page("tokenization/page.py", role="steward", dataset=dataset)
+        tags = app.session_state["tokenization.work.tagged"]
+        tags.answer.exception(60)
+        looks = iter([False])
+        monkeypatch.setattr(tags.answer, "done", lambda: next(looks, True))
+        app.button(key="tokenization.preview.asked.stop").click().run()
+        let_go.set()
+        assert "Stopped before it had an answer" in said(app)
+
     def test_a_preview_is_stopped_and_asked_for_again(
         self, open_page: OpenPage, catalogued: Tokenization, monkeypatch: pytest.MonkeyPatch
     ) -> None:
