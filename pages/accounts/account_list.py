@@ -14,7 +14,7 @@ from backend.accounts.schemas import AccountPage, AccountView
 from backend.core.access import Role
 from backend.core.words import counted
 from pages.accounts import token_list
-from pages.shared import confirm, filters, reason, shown_once, tables, times
+from pages.shared import confirm, filters, folds, reason, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -74,12 +74,7 @@ def create_form() -> None:
     if st.session_state.pop(_MADE, False):
         st.session_state["accounts.create.name"] = st.session_state["accounts.create.password"] = ""
     with (
-        st.expander(  # see token_list
-            "Add an account",
-            key="accounts.create.form",
-            on_change="rerun",
-            icon=":material/person_add:",
-        ),
+        folds.fold("Add an account", key="accounts.create.form", icon=":material/person_add:"),
         st.form("accounts.create"),
     ):
         name = st.text_input("Name", key="accounts.create.name")

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.accounts import lifecycle
 from backend.accounts.schemas import AccountView
 from pages.accounts import token_list
-from pages.shared import confirm, filters, reason, times
+from pages.shared import confirm, filters, folds, reason, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -14,10 +14,9 @@ _INTO = "accounts.merge.chosen"
 
 def show(view: AccountView, *, own_id: int) -> None:
     """Closed at first; `view` is the chosen account as it was drawn."""
-    with st.expander(  # see token_list
+    with folds.fold(
         "Name, identities, merge, delete",
         key="accounts.identity.form",
-        on_change="rerun",
         icon=":material/manage_accounts:",
     ):
         _rename(view)

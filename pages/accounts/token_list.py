@@ -9,7 +9,7 @@ from backend.accounts.schemas import ApiTokenPage, ApiTokenView
 from backend.connections import environments as all_environments
 from backend.core.access import Permission, Role
 from backend.core.words import counted
-from pages.shared import confirm, filters, reason, shown_once, tables, times
+from pages.shared import confirm, filters, folds, reason, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -26,55 +26,50 @@ def create_form() -> None:
     if st.session_state.pop(_MADE, False):
         st.session_state["tokens.create.name"] = ""
     with (
-        # its state is the server's: what a step-up says above it would else fold it up
-        st.expander(
-            "Make an API token",
-            key="tokens.create.form",
-            on_change="rerun",
-            icon=":material/key:",
-        ),
+        folds.fold("Make an API token", key="tokens.create.form", icon=":material/key:"),
         st.form("tokens.create"),
     ):
-        name = st.text_input("What is it for?", key="tokens.create.name")
-        role = st.selectbox("Role", ROLES, key="tokens.create.role")
-        days = st.number_input(
-            "Valid for days",
-            min_value=1,
-            max_value=api_tokens.MAX_DAYS,
-            value=api_tokens.DEFAULT_DAYS,
-            key="tokens.create.days",
-        )
-        actions = st.multiselect(
-            "Only these actions",
-            _ACTIONS,
-            placeholder="All that the role has",
-            key="tokens.create.actions",
-        )
-        environments = st.multiselect(
-            "Only in these environments",
-            [each.name for each in calls.read(all_environments.list_all)],
-            placeholder="Every environment",
-            key="tokens.create.environments",
-        )
-        ask_only = st.checkbox(
-            "Ask only: what it asks for waits for a person's approval", key="tokens.create.ask_only"
-        )
+        asked = _fields()
         reason.field("tokens.create")
         if st.form_submit_button("Make token", type="primary", key="tokens.create.submit"):
             with reason.given("tokens.create"):
-                made = calls.write(
-                    api_tokens.add,
-                    name=name,
-                    role=role,
-                    days=int(days),
-                    actions=actions,
-                    environments=environments,
-                    ask_only=ask_only,
-                )
+                made = calls.write(api_tokens.add, **asked)
             if made is not None:
                 shown_once.keep(f"The API token {escape(made.view.name)}.", made.raw)
                 st.session_state[_MADE] = True
                 st.rerun()
+
+
+def _fields() -> dict[str, Any]:
+    """What `api_tokens.add` is told."""
+    return {
+        "name": st.text_input("What is it for?", key="tokens.create.name"),
+        "role": st.selectbox("Role", ROLES, key="tokens.create.role"),
+        "days": int(
+            st.number_input(
+                "Valid for days",
+                min_value=1,
+                max_value=api_tokens.MAX_DAYS,
+                value=api_tokens.DEFAULT_DAYS,
+                key="tokens.create.days",
+            )
+        ),
+        "actions": st.multiselect(
+            "Only these actions",
+            _ACTIONS,
+            placeholder="All that the role has",
+            key="tokens.create.actions",
+        ),
+        "environments": st.multiselect(
+            "Only in these environments",
+            [each.name for each in calls.read(all_environments.list_all)],
+            placeholder="Every environment",
+            key="tokens.create.environments",
+        ),
+        "ask_only": st.checkbox(
+            "Ask only: what it asks for waits for a person's approval", key="tokens.create.ask_only"
+        ),
+    }
 
 
 def show(page: ApiTokenPage, *, changes: bool) -> None:

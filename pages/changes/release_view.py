@@ -8,7 +8,7 @@ from backend.changes import releases, service
 from backend.changes.schemas import ChangeView
 from backend.core.words import counted
 from pages.changes import change_view
-from pages.shared import beside, confirm
+from pages.shared import beside, confirm, folds
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -23,11 +23,8 @@ def draw(waiting: tuple[ChangeView, ...]) -> None:
     places = [place for place, views in by_place.items() if len(views) > 1]
     if not places:
         return
-    with st.expander(
-        "Approve several together",
-        key="changes.together.form",
-        on_change="rerun",  # as accounts/token_list: a step-up leaves it open
-        icon=":material/stacks:",
+    with folds.fold(
+        "Approve several together", key="changes.together.form", icon=":material/stacks:"
     ):
         st.caption(
             "They are carried out in the order in which you choose them, each when the one before "

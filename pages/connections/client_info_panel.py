@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.connections import client_info
 from backend.connections.schemas import ClientInfoView
-from pages.shared import beside, status, times
+from pages.shared import beside, folds, status, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -35,7 +35,7 @@ def draw(environment: str) -> None:
     if info.error_message:
         st.warning(escape(info.error_message), icon=":material/warning:")
     _facts(info)
-    told = st.expander("Server configuration", key="connections.server_config", on_change="rerun")
+    told = folds.fold("Server configuration", key="connections.server_config")
     if told.open:
         told.json(dict(info.server_config), expanded=1)
 

@@ -9,7 +9,7 @@ from backend.connections.checklist import JobSteps
 from backend.connections.schemas import ConnectionView, TestResult
 from backend.core.errors import FieldInvalid
 from pages.connections import checklist_view, client_info_panel, settings_form, test_results
-from pages.shared import beside, times
+from pages.shared import beside, folds, times
 from pages.shell import calls, flash
 
 PAST = "connections.past"
@@ -44,7 +44,7 @@ def draw(
     if admin and view.kind == "datahub" and view.version:
         with st.container(border=True):
             client_info_panel.draw(view.environment)
-    past = st.expander("Past tests", key=PAST, on_change="rerun")
+    past = folds.fold("Past tests", key=PAST)
     if past.open:  # neither asked for nor drawn before
         with past:
             test_results.history(

@@ -8,7 +8,7 @@ from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.notifications import channels
 from backend.notifications.schemas import ChannelView
-from pages.shared import confirm, shown_once, tables
+from pages.shared import confirm, folds, shown_once, tables
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
@@ -31,12 +31,8 @@ def draw(actor: Actor, *, personal: bool) -> None:
     if found:
         _table(found)
         _act({each.name: each for each in found}, personal)
-    with st.expander(
-        "Add a channel",
-        expanded=not found,
-        key="channels.add.form",
-        on_change="rerun",  # as accounts/token_list: a step-up leaves it open
-        icon=":material/add:",
+    with folds.fold(
+        "Add a channel", key="channels.add.form", expanded=not found, icon=":material/add:"
     ):
         _form(personal)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from pages.shared import folds
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -34,7 +36,7 @@ def stacked_bars(
     st.markdown(f"**{title}**")
     st.altair_chart(_chart(list(bars), shown, colours, bar, said), width="stretch", height=height)
     # Made when it is opened: a table that nobody sees costs a browser as much as ten buttons.
-    numbers = st.expander("The numbers as a table", key=f"numbers.{title}", on_change="rerun")
+    numbers = folds.fold("The numbers as a table", key=f"numbers.{title}")
     if numbers.open:
         table = pd.DataFrame(shown, index=pd.Index(list(bars), name=bar))
         numbers.dataframe(table[table.sum(axis=1) > 0], width="stretch")
