@@ -144,13 +144,13 @@ def verify(session: ReadSession, path: Path) -> Piece:
     """
     found = archive.read(audit.key_of(session), path)
     if found.table == TABLE:
-        _rows(session, path)
+        _rows(session, path, found)
     return Piece(path.name, found.table, found.first, found.last)
 
 
 def differing(session: ReadSession, kept: Mapping[int, str]) -> tuple[int, str] | None:
     """The first row that a digest names and the log's archives do not hold so, and why."""
-    before = 0
+    before, key = 0, audit.key_of(session)
     for record in session.scalars(select(AuditArchive).order_by(AuditArchive.last)).all():
         named = sorted(number for number in kept if before < number <= record.last)
         before = record.last
@@ -158,7 +158,7 @@ def differing(session: ReadSession, kept: Mapping[int, str]) -> tuple[int, str] 
             continue
         path = archive.folder() / Path(record.file).name
         try:
-            held = {row.number: row.hash for row in _rows(session, path)}
+            held = {row.number: row.hash for row in _rows(session, path, archive.read(key, path))}
         except InvalidInput as exc:
             return named[0], f"row {named[0]} is in an archive that cannot be compared: {exc}"
         for number in named:
@@ -167,9 +167,9 @@ def differing(session: ReadSession, kept: Mapping[int, str]) -> tuple[int, str] 
     return None
 
 
-def _rows(session: ReadSession, path: Path) -> list[SimpleNamespace]:
+def _rows(session: ReadSession, path: Path, found: archive.Archive) -> list[SimpleNamespace]:
+    """The events of the file, whose chain is whole. Raises InvalidInput."""
     key = audit.key_of(session)
-    found = archive.read(key, path)
     if found.table != TABLE or not found.rows:
         raise InvalidInput(f"{path} holds no events of the audit log but rows of {found.table}.")
     rows = [SimpleNamespace(**{**row, "at": clock.parse(row["at"])}) for row in found.rows]

@@ -1,18 +1,17 @@
 """Where else a run's values live: DataHub's copies of its columns, and one click to preview all."""
 
-from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from backend.core.access import Actor, Permission
-from backend.core.errors import NotFound, PortalError
+from backend.core.errors import NotFound
 from backend.core.words import counted, named
 from backend.tokenization import copies
 from backend.tokenization.copies import CopyList, CopyPreview, CopyPreviews
 from backend.tokenization.schemas import RunState, RunView
 from pages.shared import beside, job_progress, tables
-from pages.shell import calls, errors
+from pages.shell import calls
 from pages.shell.errors import escape
 from pages.tokenization import preview_view
 
@@ -41,7 +40,7 @@ def draw(actor: Actor, run: RunView) -> None:
         on_click=beside.begin,
         args=(KEY, run.id, find),
     )
-    found = _found(run, find) if beside.is_about(KEY, run.id) else None
+    found = beside.shown(KEY, run.id, find) if beside.is_about(KEY, run.id) else None
     if (
         found
         and any(not each.problem for each in found.items)
@@ -57,19 +56,6 @@ def draw(actor: Actor, run: RunView) -> None:
     if found:
         _list(found)
     _previews(actor, asked)
-
-
-def _found(run: RunView, find: Callable[[], CopyList]) -> CopyList | None:
-    """What DataHub says, asked beside the page; None until it has, or after an error, which is
-    shown."""
-    asked = beside.ask(KEY, run.id, find)
-    if asked is None:
-        return None
-    try:
-        return asked.result()
-    except PortalError as exc:
-        errors.show(exc)
-        return None
 
 
 def _list(found: CopyList) -> None:
