@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     published: str = Field(
         default="127.0.0.1:8501",
         alias="PORTAL_PUBLISH",
-        description="compose's: address and port of this machine; gateway counts on loopback only.",
+        description="Where compose publishes the portal; gateway above counts on loopback only.",
     )
     otlp_endpoint: str = Field(
         default="",

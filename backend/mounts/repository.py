@@ -86,9 +86,12 @@ def list_targets(session: ReadSession, environment_id: int) -> list[MountTarget]
     return list(session.scalars(query))
 
 
-def count_targets(session: WriteSession, environment_id: int) -> int:
-    """How many there are, until this unit of work ends: nobody else counts meanwhile."""
+def lock_targets(session: WriteSession, environment_id: int) -> None:
+    """Nobody else adds one until this unit of work ends, so that check-then-act is safe."""
     session.scalar(select(Environment.id).where(Environment.id == environment_id).with_for_update())
+
+
+def count_targets(session: ReadSession, environment_id: int) -> int:
     here = MountTarget.environment_id == environment_id
     return session.scalar(select(func.count()).select_from(MountTarget).where(here)) or 0
 

@@ -105,6 +105,7 @@ def remove(
 def _check_room(session: WriteSession, where: settings.DmsSettings) -> None:
     """So that a list shows all, of two at once, too. Raises InvalidInput."""
     most = repository.MAX_TARGETS
+    repository.lock_targets(session, where.environment_id)
     if repository.count_targets(session, where.environment_id) >= most:
         raise InvalidInput(
             f"{where.environment} has {most} templates, as many as there may be. Remove one first."
