@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.core import outside
 from backend.core.errors import (
+    CredentialsRefused,
     OutcomeUnknown,
     PortalError,
     UpstreamError,
@@ -39,7 +40,7 @@ class AwsDenied(AwsRefused):
     """The credentials are known and lack the right."""
 
 
-class AwsCredentials(AwsRefused):
+class AwsCredentials(AwsRefused, CredentialsRefused):
     """No usable credentials."""
 
 

@@ -17,7 +17,7 @@ import re
 from datetime import datetime
 
 from backend.core import clock
-from backend.core.errors import Conflict, NotFound, UpstreamError
+from backend.core.errors import Conflict, CredentialsRefused, NotFound, UpstreamError
 
 SYSTEM = "OpenMetadata"
 #: The oldest version whose users have a list of domains and whose rules are known.
@@ -29,7 +29,7 @@ _DENIED = re.compile(
 )
 
 
-class TokenRefused(UpstreamError):
+class TokenRefused(CredentialsRefused):
     def __init__(self, said: str, expired_at: datetime | None) -> None:
         if expired_at is not None and expired_at <= clock.now():
             cause = f"the token expired on {expired_at:%Y-%m-%d at %H:%M} UTC"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from backend.core import clock
+from backend.core import clock, metrics
 from backend.integrations.aws import probe as module
 from backend.integrations.aws.config import AwsConfig, from_connection
 from backend.integrations.aws.probe import ProbeResult, Target
@@ -18,6 +18,35 @@ def probe(
 ) -> ProbeResult:
     """With a deadline that a busy machine keeps; what ends in time is not what is tested here."""
     return module.probe(config, targets=targets, deadline=deadline)
+
+
+def counted() -> dict[str, float]:
+    """portal_outside_calls_total of aws by outcome."""
+    return {
+        outcome: metrics.SHARED.get_sample_value(
+            "portal_outside_calls_total", {"system": "aws", "outcome": outcome}
+        )
+        or 0
+        for outcome in ("succeeded", "refused", "failed")
+    }
+
+
+def test_a_good_connection_counts_no_failed_call(aws: AwsStandIn, config: AwsConfig) -> None:
+    aws.add_function("f")  # nobody set how its asynchronous calls are retried: Lambda says 404
+    before = counted()
+    assert probe(config, targets=[Target("lambda", "f")]).ok
+    after = counted()
+    assert after["succeeded"] > before["succeeded"]
+    assert (after["failed"], after["refused"]) == (before["failed"], before["refused"])
+
+
+def test_refused_credentials_count_as_refused(aws: AwsStandIn, config: AwsConfig) -> None:
+    before = counted()
+    with aws.faults.inject(operation="GetCallerIdentity", status=403, code="InvalidClientTokenId"):
+        assert not probe(config).ok
+    after = counted()
+    assert after["refused"] == before["refused"] + 1
+    assert after["failed"] == before["failed"]
 
 
 def test_a_good_connection_names_account_and_region(aws: AwsStandIn, config: AwsConfig) -> None:
