@@ -52,10 +52,31 @@ def explain(exc: BaseException, where: str) -> Meaning:
     ):
         return _refused_vhost(exc, where)
     words = _words(exc)
+    if queue_is_away(exc):
+        cause = f"{where} cannot reach a queue, for the node it lives on is away ({words})"
+        return Meaning("unavailable", cause, "Have that node of the cluster started.")
     for kinds, kind, cause, advice in _MEANINGS:
         if isinstance(exc, kinds):
             return Meaning(kind, cause.format(where=where, words=words), advice)
     return Meaning("unavailable", f"the connection to {where} failed ({words})", _CHECK)
+
+
+def queue_is_away(exc: object) -> bool:
+    """The broker has the queue and cannot reach it: its node is down, or starts.
+
+    RabbitMQ answers 404, as for a queue that does not exist (rabbit_amqqueue.erl).
+    """
+    said = str(getattr(exc, "reply_text", ""))
+    return getattr(exc, "reply_code", 0) == NOT_FOUND and any(words in said for words in _AWAY)
+
+
+_AWAY = (
+    "is down or inaccessible",
+    "process is stopped by supervisor",
+    "has crashed and failed to restart",
+    "due to timeout",
+    "may be stopping or being demoted",
+)
 
 
 def shown(text: str) -> str:
@@ -67,7 +88,7 @@ def shown(text: str) -> str:
 
 
 _CHECK = "Check that the broker runs and that its address is right."
-_RIGHTS = "Check the user's permissions."
+_SAYS = "Its words say why: mostly a right that the user lacks, or a limit."
 
 
 def _refused_login(exc: BaseException, where: str) -> Meaning:
@@ -99,6 +120,11 @@ _NOT_ALLOWED_WORDS = (
         "user connection limit",
         "{where}: this user has as many connections open as the broker allows",
         "Close some, or have the user's max-connections raised.",
+    ),
+    (
+        "number of channels",
+        "{where}: as many channels are open as the broker allows",
+        "Close some, or have max-channels or channel_max raised.",
     ),
     (
         "connection limit",
@@ -139,7 +165,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], Kind, str, str], ...] = 
         _CHECK,
     ),
     ((exceptions.StreamLostError,), "unavailable", "the connection to {where} broke", _CHECK),
-    (_CLOSED, "refused", "{where} closed the connection ({words})", _RIGHTS),
+    (_CLOSED, "refused", "{where} closed the connection ({words})", _SAYS),
     ((socket.gaierror,), "unavailable", "the name in {where} is unknown", "Check the host name."),
     (
         (ssl.SSLError,),

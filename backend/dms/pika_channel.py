@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import pika
 from pika.exceptions import ChannelClosedByBroker
 
-from .broker_errors import NOT_FOUND
+from .broker_errors import NOT_FOUND, queue_is_away
 from .brokers import Broker
-from .transport import NotDelivered, PendingCall, QueueState, Store, queue_of
+from .transport import NotDelivered, PendingCall, QueueState, QueueUnknown, Store, queue_of
 
 LOST = "the connection to the broker was lost before the request was sent"
 #: Replies of a vanished client that one look takes.
@@ -51,8 +51,9 @@ class Look:
     def publish(self, channel: Any) -> None:
         """Never: `looked` says no."""
 
-    def refused(self, reason: str) -> None:  # noqa: ARG002 - whoever looked only needs the answer
-        self.looked(None)
+    def refused(self, reason: str) -> None:
+        if not self.found.done():
+            self.found.set_exception(QueueUnknown(f"RabbitMQ: {reason}."))
 
 
 class Request:
@@ -170,6 +171,8 @@ class RequestChannel:
         if lost:
             if not self._published:
                 load.looked(None)
+        elif not self._published and queue_is_away(reason):
+            load.refused(f"the queue {queue_of(load.host)} is on a node of the broker that is away")
         elif not self._published and getattr(reason, "reply_code", 0) == NOT_FOUND:
             load.looked(QueueState(False, 0, 0))
         else:

@@ -9,17 +9,17 @@ acknowledged only after they are stored.
 import logging
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pika.adapters.select_connection import SelectConnection
-from pika.exceptions import AMQPError, NoFreeChannels
+from pika.exceptions import AMQPError, ConnectionClosedByClient, ConsumerCancelled, NoFreeChannels
 
 from . import brokers
-from .broker_errors import ACCESS_REFUSED, explain
+from .broker_errors import ACCESS_REFUSED, NOT_FOUND, explain
 from .errors import RabbitMQException
 from .pika_channel import LOST, Load, Look, Request, RequestChannel, collect
+from .pika_replies import Unacknowledged
 from .requests import counted
 from .transport import (
     CLOSED,
@@ -40,8 +40,6 @@ _KEPT = {"x-expires": 24 * 3600 * 1000}
 #: Seconds between two rounds over all brokers, and between two tries to get a refused queue.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_TRY, _LONGEST_TRY = 1.0, 60.0
-#: Seconds until stored replies are acknowledged, unless a request that goes out is sooner.
-_FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 
 
 class PikaTransport:
@@ -63,15 +61,13 @@ class PikaTransport:
         self._turn = 0  # which of them is tried or used
         self._on_late = on_late
         self._connect_timeout = connect_timeout
-        self.reply_queue = self._durable = f"dms.reply.{uuid.uuid4()}"
+        self.reply_queue = self._durable = _new_name()
         self._own_queue = True  # False: the broker named an exclusive one for us
         self._calls: dict[str, Request] = {}
         self._lock = threading.Lock()
         self._idle: list[RequestChannel] = []
         self._blocked = ""  # the sentence that says so, while the broker takes no requests
-        self._unstored = 0  # replies given out and not acknowledged
-        self._stored: deque[tuple[Any, int]] = deque()  # of these, what can be: channel and tag
-        self._looking = False  # for those, in a moment
+        self._unacknowledged = Unacknowledged()
         self._connection: Any = None
         self._replies: Any = None
         self._ready = threading.Event()
@@ -216,9 +212,7 @@ class PikaTransport:
             connection.ioloop.close()
         self._replies = None
         self._idle.clear()
-        self._unstored = 0  # they come again with the next connection
-        self._stored.clear()
-        self._looking = False
+        self._unacknowledged.forget()
         self._blocked = ""
         self._refuse_unpublished(LOST)
 
@@ -250,14 +244,18 @@ class PikaTransport:
 
     def _on_close(self, connection: Any, reason: BaseException) -> None:
         if not self._stop.is_set():
-            self._failure = reason
-            log.warning("The broker connection was lost; reconnecting (%s).", str(reason)[:200])
+            if not isinstance(
+                reason, ConnectionClosedByClient
+            ):  # else what made us close it counts
+                self._failure = reason
+            said = str(self._failure)[:200]
+            log.warning("The broker connection was lost; reconnecting (%s).", said)
         connection.ioloop.stop()
 
     def _shut(self) -> None:
-        self._acknowledge()
+        self._unacknowledged.acknowledge()
         connection = self._connection
-        delete, self._delete_queue = self._delete_queue and not self._unstored, False
+        delete, self._delete_queue = self._delete_queue and not self._unacknowledged, False
         if delete and self._replies is not None and self._replies.is_open:
             self._replies.queue_delete(self.reply_queue, callback=lambda _frame: self._shut())
         elif connection.is_open:
@@ -268,7 +266,7 @@ class PikaTransport:
     # -- requests -------------------------------------------------------------------------------
 
     def _begin(self, request: Request) -> None:
-        self._acknowledge()  # in the same packet
+        self._unacknowledged.acknowledge()  # in the same packet
         request.reply_to = self.reply_queue
         if self._blocked:
             self._resolve(request, NotDelivered(self._blocked))
@@ -306,6 +304,7 @@ class PikaTransport:
     def _on_replies_channel(self, channel: Any) -> None:
         self._replies = channel
         channel.add_on_close_callback(self._on_replies_closed)
+        channel.add_on_cancel_callback(self._on_replies_cancelled)
         if self._own_queue:
             self._declare_durable(channel, self._on_queue)
         else:
@@ -335,8 +334,21 @@ class PikaTransport:
             connection.channel(on_open_callback=self._on_replies_channel)
             self._ask_again(connection, _FIRST_TRY)
             return
+        if getattr(reason, "reply_code", 0) == NOT_FOUND and self._own_queue:
+            # The node of the cluster that it lives on is away. It is looked into by re-checks.
+            self._durable = _new_name()
+        self._begin_again(connection, reason)
+
+    def _on_replies_cancelled(self, frame: Any) -> None:
+        """Somebody deleted the reply queue, or its node is gone: no reply would arrive any more."""
+        log.warning("The reply queue %s went away.", self.reply_queue)
+        self._begin_again(self._connection, ConsumerCancelled(frame.method))
+
+    def _begin_again(self, connection: Any, reason: BaseException) -> None:
+        self._ready.clear()  # whoever sends waits for the next connection
         self._failure = reason
-        connection.close()
+        if connection.is_open:
+            connection.close()
 
     def _ask_again(self, connection: Any, pause: float) -> None:
         """Try for the durable queue on side channels, each of which a refusal costs."""
@@ -363,12 +375,7 @@ class PikaTransport:
 
     def _on_reply(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         correlation_id = properties.correlation_id or ""
-        self._unstored += 1
-        self._acknowledge_soon(channel.connection, _FIRST_LOOK)
-
-        def keep() -> None:
-            self._stored.append((channel, method.delivery_tag))
-
+        keep = self._unacknowledged.took(channel, method.delivery_tag)
         with self._lock:
             request = self._calls.pop(correlation_id, None)
             if request is not None:  # inside the lock: whoever gives up finds it here or there
@@ -376,23 +383,6 @@ class PikaTransport:
                 return
         self._on_late(correlation_id, body, keep)
 
-    def _acknowledge_soon(self, connection: Any, pause: float) -> None:
-        """Look again until all is stored; to be woken for each reply would cost a mount more."""
-        if self._looking:
-            return
-        self._looking = True
 
-        def look() -> None:
-            self._looking = False
-            self._acknowledge()
-            if self._unstored and connection.is_open:
-                self._acknowledge_soon(connection, min(pause * 2, _LONGEST_LOOK))
-
-        connection.ioloop.call_later(pause, look)
-
-    def _acknowledge(self) -> None:
-        while self._stored:
-            channel, tag = self._stored.popleft()
-            if channel.is_open:
-                self._unstored -= 1
-                channel.basic_ack(tag)
+def _new_name() -> str:
+    return f"dms.reply.{uuid.uuid4()}"

@@ -6,6 +6,8 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Protocol
 
+from .errors import RabbitMQException
+
 #: What to do with a reply nobody waits for any more: (correlation id, body, keep).
 #: `keep()` is called once the reply is stored; until then the broker keeps it too.
 LateReply = Callable[[str, bytes, Callable[[], None]], None]
@@ -26,6 +28,10 @@ class QueueState:
     exists: bool
     consumers: int
     depth: int
+
+
+class QueueUnknown(RabbitMQException):
+    """The broker answers, and does not say whether this queue exists."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Transport(Protocol):
         """Stop waiting. A result that came in the last instant is returned, never lost."""
 
     def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
-        """A passive look at the host's queue; nothing is declared."""
+        """A passive look at the host's queue; nothing is declared. Raises QueueUnknown."""
 
     def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:
         """`store` the replies that a vanished client left in `reply_queue`.

@@ -21,7 +21,8 @@ from backend.core.log import mask_text
 from backend.dms.connect import open_transport
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
-from backend.dms.transport import QueueState, Transport, queue_of
+from backend.dms.requests import counted
+from backend.dms.transport import QueueState, QueueUnknown, Transport, queue_of
 from backend.jobs.enqueue import enqueue
 from backend.mounts import ledger_repository, query_plan, repository, settings
 from backend.mounts.schemas import (
@@ -240,15 +241,24 @@ def _mounted(ledger: Ledger) -> tuple[list[MountView], bool]:
 
 
 def look_at_queues(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, QueueState], str]:
-    """The hosts' queues; without a broker none, and a word about it."""
+    """The hosts' queues, and a word about those that are missing; without a broker none."""
     if not where.rabbitmq_url:
         return {}, "No broker is configured, so queues were not looked at."
+    found: dict[str, QueueState] = {}
+    unknown: list[str] = []
     try:
         transport = open_transport(where.rabbitmq_url, on_late=lambda _id, _body, _keep: None)
         with closing(transport):
-            return {host: _look_at(transport, host) for host in hosts}, ""
+            for host in hosts:
+                try:
+                    found[host] = _look_at(transport, host)
+                except QueueUnknown as exc:
+                    unknown.append(exc.message)
     except DMSClientException as exc:
         return {}, f"Queues were not looked at: {exc.message}"
+    if not unknown:
+        return found, ""
+    return found, f"{counted(len(unknown), 'queue')} could not be looked at: {unknown[0]}"
 
 
 def _look_at(transport: Transport, host: str) -> QueueState:
