@@ -341,6 +341,8 @@ class PikaTransport:
 
     def _on_replies_cancelled(self, frame: Any) -> None:
         """Somebody deleted the reply queue, or its node is gone: no reply would arrive any more."""
+        if self._stop.is_set():
+            return  # it was deleted by us
         log.warning("The reply queue %s went away.", self.reply_queue)
         self._begin_again(self._connection, ConsumerCancelled(frame.method))
 
