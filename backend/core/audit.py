@@ -22,7 +22,7 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, Index, Integer, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.core import clock, reasons, secret_store
+from backend.core import clock, reasons, secret_store, stopping
 from backend.core.access import Actor
 from backend.core.audit_base import archived
 from backend.core.database import (
@@ -183,6 +183,8 @@ def verify(
     )
     for row in rows:
         seen += 1
+        if seen % 1000 == 0:
+            stopping.step(f"row {seen:,}", seen / head.count if head else 0.0)
         if row.number != seen:
             moved = archived(session, key)
             if moved and moved[0] > begun:  # its beginning left for an archive meanwhile

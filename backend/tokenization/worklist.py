@@ -8,7 +8,7 @@ from typing import Literal
 
 from backend.changes import service as changes
 from backend.connections import resolve
-from backend.core import access, clock
+from backend.core import access, clock, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.errors import InvalidInput, PortalError
@@ -173,6 +173,7 @@ def tables(database: Database, actor: Actor, *, environment: str | None = None) 
         if config is None:
             continue
         for each in sources.databases(config.settings):
+            stopping.step(f"the tables of {each}")
             try:
                 found = list_tables(kind, config, each)
             except PortalError as exc:

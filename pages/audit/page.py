@@ -5,17 +5,33 @@ import streamlit as st
 from backend.accounts import audit_log
 from backend.accounts.audit_log import AuditFilter
 from backend.core import clock
-from backend.core.access import Permission
+from backend.core.access import Actor, Permission
+from backend.core.audit import Verification
+from backend.core.database import Database
 from pages.audit import event_table
-from pages.shared import drawer, filters, rows, tables
+from pages.shared import beside, drawer, filters, rows, tables
 from pages.shell import calls, flash, guard, head
 from pages.shell.errors import escape
 
+_VERIFIED = "audit.verify"
 
-def verify() -> None:
-    """Walk the chain and say what was found."""
-    with st.spinner("Checking every row …"):
-        found = calls.read(audit_log.verify)
+
+def verify(database: Database, actor: Actor) -> Verification:
+    """Walk the chain, which takes as long as the log is."""
+    with database.read() as session:
+        return audit_log.verify(session, actor)
+
+
+def verified() -> None:
+    """While the chain is walked how far it is, then what was found, once."""
+    with beside.pressed(_VERIFIED, "the log") as found:
+        if found is not None:
+            outcome(found)
+            rows.show(clock.now(), key="audit.outcome")
+
+
+def outcome(found: Verification) -> None:
+    """Whether the log is whole, and where it is not."""
     if found.ok:
         st.success(f"The log is whole: {found.events:,} events.", icon=":material/verified:")
     else:
@@ -68,10 +84,17 @@ if listed.next_cursor is not None:
         on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
         width="stretch",
     )
-if check.button("Verify the log", key="audit.verify", icon=":material/verified:", width="stretch"):
-    with st.container():
-        verify()
-        rows.show(clock.now(), key="audit.outcome")
+with check:
+    beside.button(
+        "Verify the log",
+        _VERIFIED,
+        "the log",
+        calls.bound(verify),
+        icon=":material/verified:",
+        width="stretch",
+    )
+with st.container():
+    verified()
 if actor.may(Permission.AUDIT_EXPORT) and listed.items:
     with csv:
         tables.download_text(

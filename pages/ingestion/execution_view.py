@@ -6,11 +6,12 @@ import streamlit as st
 
 from backend.ingestion import executions
 from backend.ingestion.schemas import History, RunView, Step
-from pages.shared import charts, status, tables, times
+from pages.shared import beside, charts, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
 _TABLE = "ingestion.steps.table"
+_HISTORY, _LOG = "ingestion.steps.history", "ingestion.steps.task_log"
 _FILL = {
     "succeeded": charts.GREEN,
     "running": charts.BLUE,
@@ -25,6 +26,8 @@ def draw(run: RunView) -> None:
     if run.machine_type == "STANDARD" and run.execution_arn:
         if st.toggle("Steps and graph", key="ingestion.steps", value=run.status == "failed"):
             _execution(run)
+        else:
+            beside.forget(_HISTORY)  # what was stopped is asked anew when it is wanted again
     elif run.report is not None:
         _call(run)
 
@@ -58,7 +61,8 @@ def _call(run: RunView) -> None:
 
 
 def _execution(run: RunView) -> None:
-    found = calls.run(executions.history, run_id=run.run_id)
+    history = calls.bound(executions.history, run_id=run.run_id)
+    found = beside.followed(_HISTORY, run.run_id, run.looked_at, history, goes_on=not run.settled)
     if found is None:
         return
     if not found.complete:
@@ -112,7 +116,13 @@ def _step(run: RunView, step: Step, place: int) -> None:
         st.markdown(escape(f"{step.error}: {step.cause}".rstrip(": ")))
     if step.function:
         st.caption(f"Log of {escape(step.function)} while this step ran")
-        lines = calls.run(executions.task_log, run_id=run.run_id, step=place)
+        lines = beside.followed(
+            _LOG,
+            (run.run_id, place),
+            run.looked_at,
+            calls.bound(executions.task_log, run_id=run.run_id, step=place),
+            goes_on=not run.settled,
+        )
         if lines is not None and not lines:
             st.caption("It logged nothing in that time.")
         log(lines or (), key="ingestion.steps.log")

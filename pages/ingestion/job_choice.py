@@ -1,5 +1,6 @@
 """The data job of a run: those that write the dataset, the one of its latest run selected."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -37,26 +38,27 @@ def select(request: Request, jobs: DataJobs) -> Request:
     return replace(request, job_urn=jobs.items[0].urn) if jobs.items else request
 
 
-def draw(request: Request, jobs: DataJobs, note: str) -> str:
-    """The select box; the chosen job's URN, "" for none."""
+def draw(request: Request, jobs: DataJobs, note: str, on_change: Callable[[str], None]) -> None:
+    """The select box. on_change: gets the chosen job's URN, "" for none."""
     if note:
         st.warning(escape(note), icon=":material/warning:")
     if not jobs.items:
-        return request.job_urn or ""
+        return
     known = {job.urn: job for job in jobs.items}
     options = [*known, ""]
-    chosen = st.selectbox(
+    # Each review has a box of its own: an earlier choice must not come back.
+    key = f"ingestion.job.{request.idempotency_key}"
+    st.selectbox(
         f"Data job ({jobs.total:,} write{'s' if jobs.total == 1 else ''} this dataset)",
         options,
         index=options.index(request.job_urn or ""),
         format_func=lambda urn: _label(known[urn]) if urn else _WITHOUT,
-        # Each review has a box of its own: an earlier choice must not come back.
-        key=f"ingestion.job.{request.idempotency_key}",
+        key=key,
+        on_change=lambda: on_change(st.session_state[key]),
         help="Sent as jobUrn; a job that names its ARN decides the target.",
     )
     if jobs.total > len(jobs.items):
         st.caption(f"The first {len(jobs.items)} are listed; another is entered by its URN.")
-    return chosen
 
 
 def _label(job: DataJobView) -> str:

@@ -15,11 +15,13 @@ from backend.ingestion.errors import AlreadyRunning, KeyReused, NoMapping, Start
 from backend.ingestion.schemas import Candidate, Preview, Request, Resolution, RunView
 from pages.ingestion import job_choice
 from pages.shared import beside, confirm, filters, names, primary, status, times
-from pages.shell import calls, flash
+from pages.shell import calls, flash, where
 from pages.shell.errors import escape
 
 DIALOG = "ingestion.confirm"
 _ASKED = "ingestion.asked"
+_PICKED = "ingestion.picked"
+_HITS = "ingestion.find.hits"
 _PREVIEW = "ingestion.preview"
 _REASON = "ingestion.reason"
 _RERUN_OF = "ingestion.rerun_of"
@@ -145,6 +147,7 @@ def _look(database: Database, actor: Actor, *, request: Request) -> _Review:
 
 
 def _open(found: _Review) -> None:
+    beside.forget(_PICKED)
     request = _confirmable(found.request, found.preview)
     st.session_state[_PREVIEW] = replace(found, request=request)
     confirm.open_dialog(DIALOG)
@@ -152,17 +155,42 @@ def _open(found: _Review) -> None:
 
 def _pick(found: _Review) -> None:
     """The job's select box; another choice is reviewed anew, because it may name another target."""
-    chosen = job_choice.draw(found.request, found.jobs, found.note)
-    if chosen == (found.request.job_urn or ""):
-        return
-    request = replace(
-        found.request, job_urn=chosen or None, expected_target=None, expected_rule=None
-    )
-    with st.spinner("Asking the mapping, DataHub and AWS …"):
-        preview = calls.run(runs.preview, request=request)
-    if preview is not None:
-        _open(_Review(request, preview, found.jobs, ""))
+
+    def ask(chosen: str) -> None:
+        request = replace(
+            found.request, job_urn=chosen or None, expected_target=None, expected_rule=None
+        )
+        beside.begin(_PICKED, request, calls.bound(runs.preview, request=request))
+
+    job_choice.draw(found.request, found.jobs, found.note, ask)
+
+
+def _picked(found: _Review) -> None:
+    """While another job is reviewed there is nothing to confirm: what was shown is not of it. A
+    refusal or a stop goes back to what was."""
+    request: Request = st.session_state[_PICKED].about
+
+    @st.dialog("Run the ingestion with another data job?", width="medium", on_dismiss=_leave)
+    def meanwhile() -> None:
+        where.badge()
+        _pick(found)
+        note = "The other data job was not taken: stopped before it was looked at."
+        try:
+            with beside.pressed(_PICKED, request, raising=PortalError) as preview:
+                pass
+        except PortalError as exc:
+            preview, note = None, f"The other data job was not taken: {exc.message}"
+        if _PICKED in st.session_state:
+            return
+        _open(_Review(request, preview, found.jobs, "") if preview else replace(found, note=note))
         st.rerun()
+
+    meanwhile()
+
+
+def _leave() -> None:
+    confirm.close()
+    beside.forget(_PICKED)
 
 
 def _confirmable(request: Request, preview: Preview) -> Request:
@@ -185,6 +213,9 @@ def dialog() -> None:
     if not confirm.is_open(DIALOG) or _PREVIEW not in st.session_state:
         return
     found: _Review = st.session_state[_PREVIEW]
+    if _PICKED in st.session_state:
+        _picked(found)
+        return
     request, preview = found.request, found.preview
     blocked = _blocked(preview)
     if blocked:
@@ -312,7 +343,11 @@ def _finder(environment: str) -> None:
         if not words:
             st.caption("Asks DataHub's search; press Enter.")
             return
-        hits = calls.run(search.find_datasets, text=words, environment=environment or None)
+        hits = beside.shown(
+            _HITS,
+            (environment, words),
+            calls.bound(search.find_datasets, text=words, environment=environment or None),
+        )
         if hits is not None and not hits:
             st.caption("DataHub finds no such dataset.")
         for position, hit in enumerate(hits or ()):

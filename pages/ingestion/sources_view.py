@@ -4,13 +4,15 @@ import streamlit as st
 
 from backend.core.access import Actor, Permission
 from backend.ingestion import background, managed, recipes
+from backend.jobs import service as jobs
 from backend.jobs.schemas import JobView
 from pages.ingestion import schedules_view
-from pages.shared import confirm, job_progress, reason, status, tables, times
+from pages.shared import beside, confirm, job_progress, reason, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
 RECIPE = "ingestion.recipe.confirm"
+_SOURCES = "ingestion.sources"
 _LINKS_JOB = "ingestion.links.job"
 _MANAGED_JOB = "ingestion.managed.job"
 _RECIPE_JOB = "ingestion.recipe.job"
@@ -27,8 +29,19 @@ def draw(actor: Actor, environment: str) -> None:
 
 def sources(actor: Actor, environment: str) -> None:
     """Sources that DataHub manages; running one is followed here."""
-    st.header("Sources that DataHub runs", anchor=False)
-    page = calls.run(managed.list_sources, environment=environment or None)
+    ask = calls.bound(managed.list_sources, environment=environment or None)
+    about = environment, _state(_MANAGED_JOB)  # a run that was started here changes what it says
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header("Sources that DataHub runs", anchor=False, width="content")
+        st.button(
+            "",
+            key=f"{_SOURCES}.refresh",
+            icon=":material/refresh:",
+            help="Ask DataHub again",
+            on_click=beside.begin,
+            args=(_SOURCES, about, ask),
+        )
+    page = beside.shown(_SOURCES, about, ask)
     if page is None:
         return
     if not page.items:
@@ -198,6 +211,11 @@ def links(environment: str) -> None:
 def _keep(key: str, job_id: int | None) -> None:
     if job_id is not None:
         st.session_state[key] = job_id
+
+
+def _state(key: str) -> tuple[int, str] | None:
+    job_id = st.session_state.get(key)
+    return (job_id, calls.read(jobs.get, job_id=job_id).state) if job_id else None
 
 
 def _progress(key: str, *, log_lines: int = 20) -> JobView | None:

@@ -6,12 +6,14 @@ import streamlit as st
 
 from backend.connections import environments
 from backend.core.access import Actor, Permission
+from backend.core.database import Database
 from backend.notifications import channels
 from backend.notifications.schemas import ChannelView
-from pages.shared import confirm, folds, shown_once, tables
+from pages.shared import beside, confirm, folds, shown_once, tables
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
+_TEST = "notifications.test"
 _DIGESTS = {"": "At once", "hourly": "Hourly", "daily": "Daily"}
 _ABOUT = {
     True: "Messages that concern you: changes you asked for or may approve, your runs, and what "
@@ -64,8 +66,13 @@ def _row(each: ChannelView) -> dict[str, Any]:
 def _act(known: dict[str, ChannelView], personal: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Channel", list(known), key="notifications.channel", width=320)
-        if st.button("Send a test", key="notifications.test", icon=":material/send:"):
-            _test(name, personal)
+        beside.button(
+            "Send a test",
+            _TEST,
+            (name, personal),
+            calls.bound(_tested, name=name, personal=personal),
+            icon=":material/send:",
+        )
         word = "Turn off" if known[name].enabled else "Turn on"
         if st.button(word, key="notifications.switch"):
             enabled = not known[name].enabled
@@ -77,6 +84,9 @@ def _act(known: dict[str, ChannelView], personal: bool) -> None:
             on_click=confirm.open_dialog,
             args=("notifications.remove.sure",),
         )
+    with beside.pressed(_TEST, (name, personal)) as done:
+        if done:
+            st.success(f"{escape(name)} took the test message.", icon=":material/check:")
     confirm.ask(
         "notifications.remove.sure",
         title=f"Remove the channel {name}?",
@@ -86,15 +96,8 @@ def _act(known: dict[str, ChannelView], personal: bool) -> None:
     )
 
 
-def _test(name: str, personal: bool) -> None:
-    with st.spinner("Sending …"):
-        done = calls.run(_tested, name=name, personal=personal)
-    if done:
-        st.success(f"{escape(name)} took the test message.", icon=":material/check:")
-
-
-def _tested(database: object, actor: Actor, **given: object) -> bool:
-    channels.send_test(database, actor, **given)  # type: ignore[arg-type]  # a page's own values
+def _tested(database: Database, actor: Actor, *, name: str, personal: bool) -> bool:
+    channels.send_test(database, actor, name=name, personal=personal)
     return True
 
 

@@ -10,7 +10,7 @@ from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.words import counted
 from backend.notifications import seen_alerts
-from pages.shared import tables
+from pages.shared import beside, tables
 from pages.shell import calls, flash, registry
 from pages.shell.errors import escape
 
@@ -25,16 +25,20 @@ def follow() -> None:
     if goal is not None:
         page, query = goal
         st.switch_page(page.path, query_params=query or None)
-    tested: tuple[str, str] | None = st.session_state.pop(_TEST, None)
-    if tested is not None:
-        with st.spinner("Testing …"):
-            environment, kind = tested
-            result = calls.run(testing.run, environment=environment, kind=kind)
-        if result is not None and result.ok:
+
+
+def tested() -> None:
+    """A test that a row's button began: how long it takes, then what came of it."""
+    if _TEST not in st.session_state:
+        return
+    with beside.pressed(_TEST, st.session_state[_TEST].about) as result:
+        if result is None:
+            return
+        if result.ok:
             flash.passing("It works again")
-        elif result is not None:
+        else:
             flash.error(escape(result.cause))
-        st.rerun()
+    st.rerun()  # the alerts above were read before
 
 
 def draw(actor: Actor, items: Sequence[Alert], seen: Collection[str], *, all_well: bool) -> None:
@@ -131,7 +135,9 @@ def _pressed(actor: Actor, act: Callable[[Actor, Alert], None]) -> None:
 def _do(actor: Actor, item: Alert) -> None:
     page, verb, query = _page_of(item), _verb(actor, item), dict(item.query)
     if verb == "Test again":
-        st.session_state[_TEST] = query["environment"], query["kind"]
+        asked = query["environment"], query["kind"]
+        run = calls.bound(testing.run, environment=asked[0], kind=asked[1])
+        beside.begin(_TEST, asked, run)
     elif page is not None:
         if verb == "Retry":
             query = {"retry": query["run"], "environment": query["environment"]}

@@ -20,6 +20,7 @@ LAST = 8
 def live() -> None:
     """Everything below the title, read again every quarter of a minute."""
     alert_table.follow()
+    alert_table.tested()
     # load
     found = calls.read(alerts.collect)
     environments = calls.read(health.overview)

@@ -35,12 +35,14 @@ _lock = threading.Lock()
 
 
 class Asked:
-    """One question. about: what it is asked of; answer: once there is one."""
+    """One question. about: what it is asked of; answer: once there is one; former: what is shown
+    until then."""
 
-    def __init__(self, about: Hashable, function: Callable[[], Any]) -> None:
+    def __init__(self, about: Any, function: Callable[[], Any]) -> None:
         self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
         self.began = self.looked = time.monotonic()
         self.waited_for = self.begins_to_be_drawn = False
+        self.former: Future[Any] | None = None
         with _lock:
             _under_way.add(self)
         context = copy_context()
@@ -99,6 +101,26 @@ def shown(key: str, about: Hashable, function: Callable[[], T]) -> T | None:
         return None
 
 
+def followed(
+    key: str, about: Hashable, moment: Hashable, function: Callable[[], T], *, goes_on: bool
+) -> T | None:
+    """Like `shown`, of something that changes: at another moment it is asked anew.
+
+    goes_on: it is drawn again soon, so the former answer is given until the new one is there.
+    """
+    question = (about, moment)
+    asked: Asked | None = st.session_state.get(key)
+    if goes_on and asked is not None and asked.about[0] == about:
+        if answered(key) and asked.about != question:
+            before, asked = asked.answer, _begin(key, question, function)
+            asked.former = before if before.exception() is None else None
+        if asked.former is not None and not asked.answer.done():
+            former: T = asked.former.result()
+            return former
+        question = asked.about
+    return shown(key, question, function)
+
+
 def button(label: str, key: str, about: Hashable, function: Callable[[], Any], **look: Any) -> None:
     """A button that asks; `pressed` shows what came of it, wherever that is drawn.
 
@@ -121,9 +143,11 @@ def pressed(
         return
     asked: Asked = st.session_state[key]
     answer = None
+    found = ask(key, about, asked.answer.result)
+    # Not what it is later: an answer that comes while its progress is drawn is for the next run.
+    is_over = found is not None or asked.stop.asked
     try:
-        if ask(key, about, asked.answer.result) is not None:
-            answer = asked.answer.result()
+        answer = None if found is None else found.result()
     except raising:
         forget(key)
         raise
@@ -131,7 +155,7 @@ def pressed(
         errors.show(exc)
     yield answer
     # Only now: a script that ended while it drew would have lost the answer.
-    if asked.answer.done() or asked.stop.asked:
+    if is_over:
         forget(key)
 
 

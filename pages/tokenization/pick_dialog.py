@@ -7,8 +7,8 @@ import streamlit as st
 from auth import inline
 from backend.tokenization import catalog, worklist
 from backend.tokenization.catalog import Candidate
-from backend.tokenization.worklist import TableList, TablePlace
-from pages.shared import confirm, primary
+from backend.tokenization.worklist import TablePlace
+from pages.shared import beside, confirm, primary
 from pages.shell import calls
 from pages.shell.errors import escape
 from pages.tokenization import preview_view
@@ -26,11 +26,16 @@ def button(place: Any, environment: str) -> None:
         key="tokenization.pick",
         icon=":material/table:",
         shortcut=None if st.query_params.get("dataset") else primary.key(),
-        on_click=confirm.open_dialog,
-        args=(DIALOG,),
+        on_click=_open,
     )
     if confirm.is_open(DIALOG):
         _dialog(environment)
+
+
+def _open() -> None:
+    beside.forget(_TABLES)
+    beside.forget(_FOUND)
+    confirm.open_dialog(DIALOG)
 
 
 @st.dialog("Pick a table", on_dismiss=confirm.close)
@@ -65,7 +70,8 @@ def _dialog(environment: str) -> None:
 
 
 def _by_table(environment: str) -> str:
-    found = _tables(environment)
+    tables = calls.bound(worklist.tables, environment=environment)
+    found = beside.shown(_TABLES, environment, tables)
     if found is None:
         return ""
     if found.note:
@@ -94,17 +100,6 @@ def _name(place: TablePlace) -> str:
     return name if place.rows is None else f"{name} · about {place.rows:,} rows"
 
 
-def _tables(environment: str) -> TableList | None:
-    """Asked once for an environment; None after an error, which is shown."""
-    remembered = st.session_state.get(_TABLES)
-    if remembered is None or remembered[0] != environment or remembered[1] is None:
-        with st.spinner("Asking the databases …"):
-            found = calls.run(worklist.tables, environment=environment)
-        st.session_state[_TABLES] = remembered = (environment, found)
-    answer: TableList | None = remembered[1]
-    return answer
-
-
 def _by_search(environment: str) -> str:
     text = st.text_input("Name contains", key="tokenization.text", placeholder="customers").strip()
     if not text:
@@ -127,15 +122,8 @@ def _by_search(environment: str) -> str:
 
 
 def _found(environment: str, text: str) -> tuple[Candidate, ...]:
-    question = (environment, text)
-    remembered = st.session_state.get(_FOUND)
-    if remembered is None or remembered[0] != question:
-        with st.spinner("Asking DataHub …"):
-            found = calls.run(catalog.find_datasets, environment=environment, text=text)
-        if found is None:
-            return ()
-        st.session_state[_FOUND] = remembered = (question, found)
-    answer: tuple[Candidate, ...] = remembered[1]
-    if not answer:
+    find = calls.bound(catalog.find_datasets, environment=environment, text=text)
+    answer = beside.shown(_FOUND, (environment, text), find)
+    if answer == ():
         st.info("DataHub finds no PostgreSQL, MySQL or Databricks dataset for these words.")
-    return answer
+    return answer or ()

@@ -110,7 +110,7 @@ class TestOneEvent:
 class TestVerify:
     def test_says_that_the_log_is_whole(self, open_page: OpenPage, events: int) -> None:
         page = open_page()
-        page.button(key="audit.verify").click().run()
+        page.button(key="audit.verify.ask").click().run()
         assert "120 events" in page.success[0].value
 
     def test_names_the_first_broken_row(
@@ -119,7 +119,7 @@ class TestVerify:
         with database.write() as session:
             session.execute(text("UPDATE audit_events SET actor_name = 'eve' WHERE number = 77"))
         page = open_page()
-        page.button(key="audit.verify").click().run()
+        page.button(key="audit.verify.ask").click().run()
         assert "77" in page.error[0].value
 
 

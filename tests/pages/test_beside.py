@@ -122,6 +122,69 @@ def test_only_so_many_are_asked_at_a_time(slow: Slow, monkeypatch: pytest.Monkey
     assert first.answer.result(timeout=60) == 1
 
 
+def _pressed() -> None:
+    import streamlit as st
+
+    from pages.shared import beside
+
+    beside.button("Ask", "thing", 1, st.session_state.ask)
+    with beside.pressed("thing", 1) as answer:
+        st.markdown(f"answer {answer}")
+
+
+def test_an_answer_that_comes_while_its_progress_is_drawn_is_shown_by_the_next_run(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answered_meanwhile(_key: str) -> None:
+        slow.go.set()
+        app.session_state["thing"].answer.result(60)
+
+    monkeypatch.setattr(beside, "AT_ONCE", 0.0)
+    monkeypatch.setattr(beside, "_live", answered_meanwhile)
+    app = AppTest.from_function(_pressed, default_timeout=60)
+    app.session_state["ask"] = slow
+    app.run()
+    app.button(key="thing.ask").click().run()
+    assert _said(app) == ["answer None"]
+    assert _said(app.run()) == ["answer 1"]
+    assert _said(app.run()) == ["answer None"]
+
+
+def _follows() -> None:
+    import streamlit as st
+
+    from pages.shared import beside
+
+    state = st.session_state
+    found = beside.followed("thing", 1, state.moment, state.ask, goes_on=state.goes_on)
+    st.markdown(f"answer {found}")
+
+
+def test_what_goes_on_keeps_its_former_answer_until_the_new_one_is_there(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "AT_ONCE", 60.0)
+    slow.go.set()
+    app = AppTest.from_function(_follows, default_timeout=60)
+    app.session_state["ask"], app.session_state["goes_on"] = slow, True
+    app.session_state["moment"] = 1
+    assert _said(app.run()) == ["answer 1"]
+    assert _said(app.run()) == ["answer 1"]
+    slow.go.clear()
+    app.session_state["moment"] = 2
+    assert _said(app.run()) == ["answer 1"]
+    assert not app.get("progress")
+    app.session_state["moment"] = 3  # the one under way is not given up for it
+    assert _said(app.run()) == ["answer 1"]
+    slow.go.set()
+    app.session_state["thing"].answer.result(60)
+    slow.go.clear()
+    assert _said(app.run()) == ["answer 2"]  # and the third is under way
+    slow.go.set()
+    app.session_state["goes_on"] = False
+    assert _said(app.run()) == ["answer 3"]
+
+
 def _until_answered(page: AppTest) -> list[str]:
     asked: Any = page.session_state["thing"]
     asked.answer.exception(timeout=60)

@@ -60,7 +60,7 @@ def test_a_channel_is_added_tested_and_removed(
     add.click().run()
     assert not app.exception
     assert "whsec_" in app.code[0].value
-    app.button(key="notifications.test").click().run()
+    app.button(key="notifications.test.ask").click().run()
     assert len(receiver.requests) == 1
     assert receiver.url not in str(app.dataframe[0].value)
     app.button(key="notifications.remove").click().run()
