@@ -13,6 +13,7 @@ from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders
 from auth.routes import routes as auth_routes
 from auth.strangers import Strangers
+from auth.unread import Unread
 from backend.api.lazy import LazyApi
 from backend.lifespan import lifespan
 from pages.shell.errors import on_script_error
@@ -33,6 +34,7 @@ app = st.App(
         Mount("/api", app=api),
     ],
     middleware=[
+        Middleware(Unread),
         Middleware(Forwarded),
         Middleware(SecurityHeaders),
         Middleware(Strangers),

@@ -1,6 +1,6 @@
 """Who asks is known from the headers alone, before a body is read and a place is taken.
 
-`caller_of(scope)` gives the actor to whatever comes after; a stranger's body is never read.
+`caller_of(scope)` gives the actor to whatever comes after; a stranger's body is taken by nobody.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Callers:
 
 
 class StrangersWriteNothing:
-    """401 before the body of a write is read. Behind the rate limit, which counts strangers too."""
+    """401 before the body of a write is taken. Behind the rate limit, which counts them too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -9,6 +9,7 @@ import pytest
 from backend.core.errors import InvalidInput, UpstreamUnavailable
 from backend.integrations.portal import probes
 from backend.integrations.portal.probes import Address
+from tests.backend.connections.bad_server import BadServer, answer
 from tests.fixtures import processes
 from tests.fixtures.portal import Portal
 
@@ -88,6 +89,15 @@ def test_a_proxy_that_is_set_wrong_is_named(
 ) -> None:
     found = check(wrong)
     assert (found.ok, found.mend.startswith(mend)) == (False, True), found
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "403 Forbidden", "200 OK"])
+def test_a_body_that_somebody_else_answers_did_not_come_through(status: str) -> None:
+    with BadServer() as server:
+        server.behave = answer(status)
+        found = probes.usual_body(Address.of(server.url))
+    assert (found.ok, found.seen) == (False, f"Answered {status[:3]}."), found
+    assert "The portal answers 401 here" in found.mend
 
 
 def test_a_proxy_that_passes_no_websocket_on_is_named(bare: Address) -> None:
