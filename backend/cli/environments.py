@@ -42,9 +42,9 @@ def add(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Add an environment; the first one becomes the default."""
+    """Add an environment; the first one beside the sandbox becomes the default."""
     made = common.write(environments.add, name=name, default=default, is_production=production)
-    suffix = " It is the default." if made.is_default else ""
+    suffix = f" {environments.DEFAULT_MEANS}" if made.is_default else ""
     emit(_document(made), json, f"Added environment '{made.name}'.{suffix}")
 
 

@@ -16,6 +16,7 @@ from backend.core.trust import Trust
 from backend.models import Environment
 
 MAX_NAME = 80
+DEFAULT_MEANS = "It is the default now: what names no environment goes there."
 _NAME = re.compile(r"^[^\W_][\w .()-]*$")
 
 
@@ -41,7 +42,8 @@ def add(
     is_production: bool = False,
     is_sandbox: bool = False,
 ) -> EnvironmentView:
-    """Add an environment; the first one becomes the default, and so does the first real one.
+    """Add an environment; the first one becomes the default, and so does the first real one: the
+    sandbox goes, and what names no environment would then go nowhere.
 
     Raises InvalidInput for a bad name or one too many, NameTaken when there is one already.
     """

@@ -1,5 +1,7 @@
 """Adding, renaming, choosing and deleting environments, for admins."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from backend.connections import environments
@@ -15,28 +17,25 @@ _DELETE = "connections.delete_environment"
 _PRODUCTION = "Production: dangerous actions ask for a typed confirmation"
 
 
-def add(*, first: bool) -> None:
-    """The form for a new environment."""
-    with st.form("connections.add", border=first, clear_on_submit=False):
+def add(known: Sequence[EnvironmentView]) -> None:
+    """The form for a new environment beside those that are there."""
+    first = all(item.is_sandbox for item in known)
+    with st.form("connections.add", border=not known, clear_on_submit=False):
         name = st.text_input("Name", placeholder="Production", key="connections.add.name")
         production = st.checkbox(
             _PRODUCTION,
             key="connections.add.production",
         )
-        default = st.checkbox(
-            "Make it the default",
-            value=first,
-            disabled=first,
-            help="The first environment always becomes the default.",
-            key="connections.add.default",
-        )
+        if first:
+            st.caption("It becomes the default: what names no environment goes there.")
+        default = first or st.checkbox("Make it the default", key="connections.add.default")
         pressed = st.form_submit_button(
             "Add environment", key="connections.add.submit", type="primary"
         )
     if pressed:
         made = calls.write(environments.add, name=name, default=default, is_production=production)
         if made is not None:
-            also = " It is the default now." if made.is_default else ""
+            also = f" {environments.DEFAULT_MEANS}" if made.is_default else ""
             flash.success(f"Environment {escape(made.name)} is added.{also} Configure it below.")
             st.query_params.from_dict({"environment": made.name})
             st.rerun()

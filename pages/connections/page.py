@@ -53,7 +53,7 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
     with add.popover(
         "Add …", icon=":material/add:", width="stretch", help="Add another environment"
     ):
-        environments_form.add(first=False)
+        environments_form.add(known)
     return environment
 
 
@@ -98,7 +98,7 @@ known = calls.read(environments.list_all)
 if not known:
     if may_write:
         st.info("No environment yet. Name the first one; its connections come next.")
-        environments_form.add(first=True)
+        environments_form.add(known)
     else:
         st.info("No environment is configured yet. An admin can add one here.")
     st.stop()

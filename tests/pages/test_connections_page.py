@@ -73,6 +73,19 @@ class TestFirstEnvironment:
         with database.read() as session:
             assert environments.get(session, SYSTEM, name="prod").is_default
 
+    def test_beside_the_sandbox_the_form_says_that_it_becomes_the_default(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        with database.write() as session:
+            environments.add(session, SYSTEM, name="Sandbox", is_sandbox=True)
+        app = open_page(PAGE)
+        assert "It becomes the default: what names no environment goes there." in texts(app)
+        app.text_input(key="connections.add.name").input("Prod")
+        app.button(key="connections.add.submit").click().run()
+        assert "It is the default now: what names no environment goes" in app.success[0].value
+        assert app.checkbox(key="connections.add.default").value is False
+        assert "It becomes the default" not in texts(app)
+
     def test_a_bad_name_is_refused_in_words(self, open_page: OpenPage) -> None:
         app = open_page(PAGE)
         app.text_input(key="connections.add.name").input("<b>x")
