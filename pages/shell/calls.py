@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from backend.accounts.schemas import SignedIn
 from backend.accounts.step_up import NotFresh
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, Waiting
@@ -36,7 +37,7 @@ def read(function: Callable[..., T], /, **arguments: Any) -> T:
 
 def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
     """Like `read`, but the PortalError is raised for a page that has something better to do."""
-    actor = _actor()
+    actor = _actor(guard.signed_in())
     with get_database().read() as session:
         return function(session, actor, **arguments)
 
@@ -44,7 +45,7 @@ def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
 def fetch_write(function: Callable[..., T], /, **arguments: Any) -> T:
     """Like `write`, but the PortalError is raised: for what a download makes at the click, where no
     page is drawn that could show it."""
-    actor = _actor()
+    actor = _actor(guard.signed_in_now())
     with get_database().write() as session:
         return function(session, actor, **arguments)
 
@@ -89,16 +90,15 @@ def run(function: Callable[..., T], /, *, raising: Raising = (), **arguments: An
 
 def on_database(function: Callable[..., T], /, **arguments: Any) -> T:
     """Like `run`, but the PortalError is raised for a page that has something better to do."""
-    return function(get_database(), _actor(), **arguments)
+    return function(get_database(), _actor(guard.signed_in_now()), **arguments)
 
 
 def bound(function: Callable[..., T], /, **arguments: Any) -> Callable[[], T]:
     """Like `on_database`, for another thread to call: as the person who is signed in now."""
-    return partial(function, get_database(), _actor(), **arguments)
+    return partial(function, get_database(), _actor(guard.signed_in_now()), **arguments)
 
 
-def _actor() -> Any:
-    session = guard.signed_in()
+def _actor(session: SignedIn | None) -> Any:
     if session is None:
         st.warning("Your session has ended. Sign in again.")
         st.stop()

@@ -32,8 +32,7 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
     if alone:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="chrome.strip"):
-        where.choose()
-        where.badge()
+        where.draw()
         _sandbox(session.actor)
         st.space("stretch")
         palette.button()

@@ -1,8 +1,13 @@
 """The gate that every page opens with: who is signed in, and may they be here?
 
 Asked of the database at each run, never of st.session_state, so that a changed role, an ended
-session or a disabled account counts at the next click.
+session or a disabled account counts at the next click. A run that draws a page asks once for all
+that it reads; what writes asks again.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import streamlit as st
 
@@ -12,10 +17,29 @@ from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.errors import NotPermitted, PortalError
 from pages.shell import errors
 
+#: Who is signed in, in a run that draws a page and has not written anything yet.
+_of_run: ContextVar[SignedIn | None] = ContextVar("_of_run", default=None)
+
+
+@contextmanager
+def one_run() -> Iterator[SignedIn | None]:
+    """Who is behind this browser, as `signed_in` says it to the end of the block."""
+    before = _of_run.set(signed_in_now())
+    try:
+        yield _of_run.get()
+    finally:
+        _of_run.reset(before)
+
 
 def signed_in() -> SignedIn | None:
-    """Who is behind this browser now, or None. Stops the script with a kind page when the state
-    database is away."""
+    """Who is behind this browser in this run, or None. Stops the script with a kind page when the
+    state database is away."""
+    return _of_run.get() or signed_in_now()
+
+
+def signed_in_now() -> SignedIn | None:
+    """The same, asked of the database; so is whatever this run asks after it."""
+    _of_run.set(None)
     try:
         return current.signed_in()
     except PortalError as exc:

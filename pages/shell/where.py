@@ -30,8 +30,9 @@ def keep(name: str) -> None:
     st.session_state[_KEPT] = name
 
 
-def choose() -> None:
-    """The environment of the whole session, to be chosen; its name alone where there is one."""
+def draw() -> None:
+    """The environment of the whole session, to be chosen (its name alone where there is one), and
+    a red word behind it where it is a production one."""
     known = _known()
     if not known:
         return
@@ -39,17 +40,18 @@ def choose() -> None:
     name = chosen(names)
     if len(names) == 1:
         st.caption(f"Environment **{escape(name)}**", width="content")
-        return
-    # Said in every run: a link wins over what the widget remembers.
-    st.session_state[_CHOICE] = name
-    st.selectbox(
-        "Environment",
-        names,
-        key=_CHOICE,
-        label_visibility="collapsed",
-        width=220,
-        on_change=_choose,
-    )
+    else:
+        # Said in every run: a link wins over what the widget remembers.
+        st.session_state[_CHOICE] = name
+        st.selectbox(
+            "Environment",
+            names,
+            key=_CHOICE,
+            label_visibility="collapsed",
+            width=220,
+            on_change=_choose,
+        )
+    _say(known)
 
 
 def _choose() -> None:
@@ -59,20 +61,17 @@ def _choose() -> None:
         st.query_params["environment"] = name
 
 
-def production() -> EnvironmentView | None:
-    """The environment of this page when it is a production one."""
-    known = _known()
-    if not known:
-        return None
-    name = chosen([item.name for item in known])
-    return next((item for item in known if item.name == name and item.is_production), None)
-
-
 def badge() -> None:
     """A red word where a click changes what people work with; nothing elsewhere."""
-    found = production()
-    if found is not None:
-        st.badge(f"Production: {escape(found.name)}", icon=":material/warning:", color="red")
+    known = _known()
+    if known:
+        _say(known)
+
+
+def _say(known: Sequence[EnvironmentView]) -> None:
+    name = chosen([item.name for item in known])
+    if any(item.name == name and item.is_production for item in known):
+        st.badge(f"Production: {escape(name)}", icon=":material/warning:", color="red")
 
 
 def _known() -> Sequence[EnvironmentView]:
