@@ -38,7 +38,7 @@ def _exists(exc: DBAPIError) -> bool:
 def unusable(exc: ValueDoesNotFit) -> DatabaseException:
     """A value of the caller's or the server's, not the database, is at fault."""
     found = DatabaseException(str(exc))
-    found.unusable = True
+    found.unusable = found.permanent = True
     return found
 
 

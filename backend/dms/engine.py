@@ -23,6 +23,12 @@ from sqlalchemy.exc import DataError, OperationalError
 WRITES = "ledger_write"
 #: For which a locked SQLite file is waited for.
 SQLITE_SECONDS = 15
+#: A session of MySQL or MariaDB, whatever server or account set: UTC; a value that does not fit is
+#: an error, and no other one is stored in its place; no row is hidden, and none may not be changed.
+_SETTLED = (
+    "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
+    "sql_select_limit = 18446744073709551615, sql_safe_updates = 0"
+)
 _PATIENT = f"busy_timeout={SQLITE_SECONDS * 1000}"
 
 
@@ -58,21 +64,14 @@ def _pool(url: URL, **more: Any) -> Engine:
 
 
 def _mysql(url: URL) -> Engine:
-    engine = _pool(
+    return _pool(
         url,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
         paramstyle="format",  # by position, so that statements of a packet share no names
         # A server may ask for any file of this machine; it gets none, whatever the URL says.
-        connect_args={"connect_timeout": 10, "local_infile": False},
+        connect_args={"connect_timeout": 10, "local_infile": False, "init_command": _SETTLED},
     )
-
-    @event.listens_for(engine, "connect")
-    def _utc(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET time_zone = '+00:00'")
-
-    return engine
 
 
 def _sqlite(url: URL) -> Engine:

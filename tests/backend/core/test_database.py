@@ -27,6 +27,7 @@ from backend.core.database import (
 from backend.migrations import runner
 from backend.models import Lease
 from backend.models.jobs import JobLine
+from tests.fixtures.mariadb import MariaDBServer
 
 AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
 
@@ -50,6 +51,22 @@ class TestWrite:
     ) -> None:
         with pytest.raises(ValueDoesNotFit), any_database.write() as session:
             session.add(JobLine(job_id=job_id, at=AT, line=line))
+
+    def test_a_lenient_server_cuts_nothing_off(self, own_mariadb_server: MariaDBServer) -> None:
+        """Without a strict sql_mode MySQL and MariaDB store the beginning of what is too long."""
+        server = own_mariadb_server
+        with contextlib.closing(server.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute("SET GLOBAL sql_mode = ''")
+            try:
+                database = Database(server.url(server.create_database()))
+                Lease.__table__.create(database.engine)
+                with pytest.raises(ValueDoesNotFit), database.write() as session:
+                    session.add(Lease(name="n" * 5_000, holder="x", expires_at=AT))
+                with database.read() as session:
+                    assert session.scalars(select(Lease.name)).all() == []
+                database.dispose()
+            finally:
+                cursor.execute("SET GLOBAL sql_mode = DEFAULT")
 
     def test_a_row_number_beyond_64_bits_is_nobodys(self, any_database: Database) -> None:
         with any_database.read() as session, contextlib.suppress(ValueDoesNotFit):

@@ -13,6 +13,7 @@ from backend.dms.client import DatabaseException, DMSClient
 from backend.dms.ledger import Ledger
 from tests.fixtures import server_ledger
 from tests.fixtures.dms_responder import mount_request
+from tests.fixtures.mariadb import MariaDBServer
 
 TABLE = "backup_target_mount_ledger"
 
@@ -159,3 +160,31 @@ def test_a_database_that_is_read_only_for_a_moment_is_waited_for(
         assert refused.is_set()
         assert client.get_mount_status(1, "target-1") is not None
     assert server.actions == ["mount"]
+
+
+def test_a_lenient_server_stores_no_other_value_than_the_one_it_was_given(
+    own_mariadb_server: MariaDBServer, start_responder: Callable[..., Any]
+):
+    """Without a strict sql_mode a number that does not fit is stored as the largest that does:
+    another job's entry."""
+    url = own_mariadb_server.url(own_mariadb_server.create_database())
+    server_ledger.run(url, "SET GLOBAL sql_mode = ''", "SET GLOBAL sql_select_limit = 1")
+    try:
+        Ledger(url).close()
+        server_ledger.run(url, f"ALTER TABLE {TABLE} MODIFY jobid SMALLINT NOT NULL")
+        broker = f"memory://{url[-12:]}"
+        start_responder(broker)
+        with DMSClient(url, broker, 10) as client:
+            for job in (1, 2):
+                assert client.mount(mount_request(job))["status"] == "success"
+            # and a limit of rows that hides the second job would cut its mount off
+            unmount = {**mount_request(1), "action": "unmount"}
+            assert client.unmount(unmount)["outcome"] == "shared"
+            assert [entry.jobid for entry in client.get_active_mounts()] == [2]
+            with pytest.raises(DatabaseException, match="refuses the row: A value does not fit"):
+                client.mount(mount_request(70_000, "target-2"))
+            assert client.get_ledger_history("target-2") == []
+    finally:
+        server_ledger.run(
+            url, "SET GLOBAL sql_mode = DEFAULT", "SET GLOBAL sql_select_limit = DEFAULT"
+        )
