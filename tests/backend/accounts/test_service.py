@@ -6,10 +6,18 @@ from typing import Any
 
 import pytest
 
-from backend.accounts import api_tokens, audit_log, own_password, service, sessions, sign_in
+from backend.accounts import (
+    api_tokens,
+    audit_log,
+    own_password,
+    repository,
+    service,
+    sessions,
+    sign_in,
+)
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AccountView
-from backend.core import access
+from backend.core import access, clock
 from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
 from backend.core.errors import Conflict, InvalidInput, NotFound, NotPermitted
@@ -325,6 +333,34 @@ class TestListAccounts:
         assert (second.name, second.live_sessions) == ("Ben", 0)
         assert second.last_sign_in_at is not None
         assert "password" not in str(vars(first)).replace("must_change_password", "")
+
+    @pytest.mark.parametrize(
+        ("part", "found"),
+        [
+            ("AN", ["ann", "Hanna"]),
+            ("ß", ["straße"]),  # folded to "ss", as names are
+            ("50%", ["50% off"]),
+            ("%", ["50% off"]),
+            ("a_n", ["a_n"]),
+            ("nobody", []),
+        ],
+    )
+    def test_a_part_of_a_name_finds_it_as_written_on_every_database(
+        self, any_database: Database, part: str, found: list[str]
+    ) -> None:
+        names = ["ann", "Hanna", "straße", "50% off", "a_n"]
+        with any_database.write() as session:
+            for name in names:
+                service.add_account(session, SYSTEM, name=name, role=Role.VIEWER, stored="none")
+            gone = service.add_account(
+                session, SYSTEM, name="anna was here", role=Role.VIEWER, stored="none"
+            )
+            repository.get_account(session, gone.id).deleted_at = clock.now()
+        with any_database.read() as session:
+            page = service.list_accounts(session, SYSTEM, part=part)
+            assert sorted(item.name for item in page.items) == sorted(found)
+            first = service.list_accounts(session, SYSTEM, part=part, limit=1)
+            assert (first.next_cursor is not None) == (len(found) > 1)
 
 
 def in_parallel(*functions: Callable[[], None]) -> None:
