@@ -282,19 +282,21 @@ def _kept(key: object, seconds: float, make: Callable[[], T]) -> T:
     """`make()`, or what it gave in the last `seconds`; per process, without any person's data."""
     now = time.monotonic()
     with _cache_lock:
-        found = _cache.get(key)
+        kept = _cache
+        found = kept.get(key)
         if found is not None and now - found[0] < seconds:
             # mypy: a cache of values of any type; the key decides which
             return found[1]  # type: ignore[return-value]
     value = make()
     with _cache_lock:
-        if len(_cache) > 500:
-            _cache.clear()
-        _cache[key] = (now, value)
+        if len(kept) > 500:
+            kept.clear()
+        kept[key] = (now, value)
     return value
 
 
 def forget_counts() -> None:
-    """Counts are stale: somebody just mounted or unmounted here."""
+    """Counts are stale, those that are being made, too: somebody just mounted or unmounted here."""
+    global _cache
     with _cache_lock:
-        _cache.clear()
+        _cache = {}

@@ -7,7 +7,7 @@ import streamlit as st
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.mounts import explorer, orphans
-from backend.mounts.schemas import Filters, OrphanPage
+from backend.mounts.schemas import Filters, MountPage, OrphanPage
 from pages.mounts import detail_view, filter_bar, host_dialogs, tables
 from pages.mounts.filter_bar import CHARTS, Wanted
 from pages.shared import filters, times
@@ -46,12 +46,15 @@ def entries(actor: Actor, wanted: Wanted) -> str | None:
             help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a "
             "million.",
         )
-        st.caption(_counted(wanted))
+        st.caption(_counted(page, wanted))
     return entry
 
 
-def _counted(wanted: Wanted) -> str:
-    """How many entries fit, as far as that is known."""
+def _counted(page: MountPage, wanted: Wanted) -> str:
+    """How many entries fit, as far as that is known. Counts are kept for some seconds; where all
+    entries are on the page, one that was just mounted is among them."""
+    if not wanted.cursor and page.next_cursor is None and page.complete:
+        return f"{len(page.items):,} entries."
     found = calls.read(explorer.facets, environment=wanted.where, filters=wanted.filters)
     if found.exact:
         return f"{found.at_least:,} entries."

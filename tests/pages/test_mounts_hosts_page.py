@@ -6,8 +6,9 @@ import pytest
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.mounts import orphans
+from backend.mounts import actions, explorer, orphans
 from backend.sandbox.dms_agent import GONE_HOST
+from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mounts import MountsEnvironment
 from tests.fixtures.pages import OpenPage
 from tests.pages.test_mounts_page import PAGE, _active, _run_job, _text
@@ -16,6 +17,23 @@ from tests.pages.test_mounts_page import PAGE, _active, _run_job, _text
 @pytest.fixture
 def page(open_page: OpenPage, lab: MountsEnvironment) -> OpenPage:
     return open_page
+
+
+def test_a_mount_by_a_worker_elsewhere_is_counted_at_once(
+    page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which cannot tell this process that the counts that it keeps are stale."""
+    app = page(PAGE, role="operator")
+    before = len(app.dataframe[0].value)
+    assert f"{before} entries." in _text(app)
+    monkeypatch.setattr(explorer, "forget_counts", lambda: None)
+    actions.run(
+        database,
+        SYSTEM,
+        kind="mount",
+        request=mount_request(jobid=4711, target="fresh", host="compute-03"),
+    )
+    assert f"{before + 1} entries." in _text(app.run())
 
 
 class TestDeadHosts:
