@@ -32,7 +32,7 @@ from backend.user_sync import answers, runs, service
 from backend.user_sync.errors import ConfirmationNeeded, NothingToApply
 from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, TEXTS
 from backend.user_sync.schemas import DomainRef, PlanView, RowFilter, RowView, RunView
-from backend.user_sync.validation import marked, written_out
+from backend.user_sync.validation import side_by_side
 
 app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, revert them.")
 
@@ -210,7 +210,7 @@ def _row_line(row: RowView) -> str:
 def _texts(old: str | None, new: str | None, *, alike: bool) -> tuple[str, str]:
     """Both texts as a terminal may show them; where they look alike, written out."""
     was, is_now = (old or "")[:NAME_SHOWN], (new or "")[:NAME_SHOWN]
-    return written_out(was, is_now) if alike else (marked(was), marked(is_now))
+    return side_by_side(was, is_now, alike=alike)
 
 
 def _quoted(text: str) -> str:

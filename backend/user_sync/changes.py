@@ -9,8 +9,9 @@ from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.words import counted
 from backend.user_sync import plans, runs
-from backend.user_sync.fields import ATTRIBUTES
-from backend.user_sync.schemas import RowFilter
+from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME
+from backend.user_sync.schemas import RowFilter, RowView
+from backend.user_sync.validation import side_by_side
 
 
 def carry_out(
@@ -45,19 +46,21 @@ def preview(
         found = plans.all_rows(session, actor, plan_id=plan_id, wanted=every)
         rows = [row for row in found if asked is None or row.user_id in asked]
     lines = [
-        (
-            row.email,
-            ATTRIBUTES[name].label,
-            ATTRIBUTES[name].shown(old),
-            ATTRIBUTES[name].shown(new),
-            row.why,
-        )
+        (row.email, ATTRIBUTES[name].label, *_shown(row, name, old, new), row.why)
         for row in rows
         for name, (old, new) in row.changes.items()
     ]
     title = f"{counted(len(rows), 'user')} of plan {plan_id}"
     columns = ("User", "Field", "Now", "Will be", "Why")
     return Preview(title=title, columns=columns, rows=tuple(lines[:MOST]), total=len(lines))
+
+
+def _shown(row: RowView, name: str, old: Any, new: Any) -> tuple[str, str]:
+    """Old and new value in words, with what nobody sees in a text marked, as on the plan's page."""
+    if isinstance(old, str) and isinstance(new, str):
+        alike = row.look_alike and name == DISPLAY_NAME.name
+        old, new = side_by_side(old, new, alike=alike)
+    return ATTRIBUTES[name].shown(old), ATTRIBUTES[name].shown(new)
 
 
 def _action(name: str, label: str) -> Action:

@@ -106,6 +106,11 @@ def written_out(old: str, new: str) -> tuple[str, str]:
     return "".join(part[1] for part in parts), "".join(part[2] for part in parts)
 
 
+def side_by_side(old: str, new: str, *, alike: bool) -> tuple[str, str]:
+    """Both texts as a person is shown them; where they look alike, what differs is written out."""
+    return written_out(old, new) if alike else (marked(old), marked(new))
+
+
 def marked(text: str) -> str:
     """As `visible`, with the blanks that nobody sees: at either end, and two or more together."""
     parts = re.split(r"(^\s+|\s+$|\s{2,})", text)

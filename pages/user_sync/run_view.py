@@ -12,7 +12,7 @@ from backend.jobs import service as jobs
 from backend.user_sync import service
 from backend.user_sync.fields import TEXTS
 from backend.user_sync.schemas import ITEM_STATES, DomainRef, ItemView, RunView
-from backend.user_sync.validation import marked, written_out
+from backend.user_sync.validation import side_by_side
 from pages.shared import drawer, filters, job_progress, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -176,8 +176,7 @@ def _names(item: ItemView) -> tuple[str, str]:
     row = item.row
     if not row.sets_name:
         return "", ""
-    old, new = row.old_name or "", row.new_name or ""
-    shown = written_out(old, new) if row.look_alike else (marked(old), marked(new))
+    shown = side_by_side(row.old_name or "", row.new_name or "", alike=row.look_alike)
     return shown[0] or "(empty)", shown[1] or "(empty)"
 
 

@@ -79,6 +79,8 @@ def test_the_command_prints_the_address_and_the_approved_plan_is_applied(
         rows = sync.list_rows(session, SHELL, plan_id=plan.id).items
     said = ATTRIBUTES["displayName"].shown
     names = {row.email: (said(row.old_name), said(row.new_name)) for row in rows if row.sets_name}
+    names["chloe_martin@example.com"] = "“Chloe␣ Martin”", "“Chloe Martin”"
+    names["ines.duarte@example.com"] = "“Ine⟨U+0302⟩s Duarte”", "“Inês Duarte”"
     assert {line[0]: line[2:4] for line in shown.rows if line[1] == "Display name"} == names
     printed = run_cli("changes", "show", str(number), "--now").out
     assert shown.title in printed
@@ -161,6 +163,8 @@ def test_a_revert_is_judged_by_its_own_rule(world: World) -> None:
     said = ATTRIBUTES["displayName"].shown
     names = {row.email: (said(row.old_name), said(row.new_name)) for row in rows if row.sets_name}
     assert names, "the run that is reverted had set names"
+    names["chloe_martin@example.com"] = "“Chloe Martin”", "“Chloe␣ Martin”"
+    names["ines.duarte@example.com"] = "“Inês Duarte”", "“Ine⟨U+0302⟩s Duarte”"
     assert now.same
     assert now.preview is not None
     assert {
