@@ -14,6 +14,7 @@ from dramatiq.middleware import ShutdownNotifications
 
 from backend.core.log import get_logger
 from backend.core.settings import get_settings
+from backend.jobs.sender import Sender
 
 log = get_logger(__name__)
 #: What any worker may do, and what only the portal's own process can: the sandbox's servers listen
@@ -21,10 +22,13 @@ log = get_logger(__name__)
 JOBS, SANDBOX = "portal.jobs", "portal.sandbox"
 _ACTOR_NAMES = {JOBS: "portal.run_job", SANDBOX: "portal.run_sandbox_job"}
 _THREADS = 4
+#: Seconds that a broker whose memory or disk alarm is on may keep a connection waiting.
+_BLOCKED = 10.0
 
 _lock = threading.Lock()
 _broker: dramatiq.Broker | None = None
 _actors: dict[str, Any] = {}
+_sender = Sender()
 
 
 def is_remote() -> bool:
@@ -57,16 +61,30 @@ def send(job_id: int, queue: str) -> bool:
     """Send the message for a job; False when the broker is away (recovery will send it again)."""
     try:
         get_broker()
-        _actors[queue].send(job_id)
+        actor = _actors[queue]
+        if is_remote():
+            _sender.run(lambda: actor.send(job_id))
+        else:
+            actor.send(job_id)
     except Exception as exc:
         # Any broker failure: the row stays queued and the sweeper tries again.
         log.warning(
             "A job's message could not be sent; it will be sent again.",
             job_id=job_id,
-            error=str(exc),
+            error=str(exc) or type(exc).__name__,
         )
         return False
     return True
+
+
+def ask() -> None:
+    """Log in at RabbitMQ, and out again. Raises AMQPError or OSError, within half a minute."""
+    import pika
+
+    made: Any = get_broker()
+    connection = pika.BlockingConnection(made.parameters)
+    connection.channel()
+    connection.close()
 
 
 def reset() -> None:
@@ -85,7 +103,12 @@ def _make() -> dramatiq.Broker:
         return StubBroker(middleware=[ShutdownNotifications()])
     from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-    return RabbitmqBroker(url=url, confirm_delivery=True, middleware=[ShutdownNotifications()])
+    made = RabbitmqBroker(url=url, confirm_delivery=True, middleware=[ShutdownNotifications()])
+    several = isinstance(made.parameters, list)  # one of several brokers, with ; between them
+    for each in made.parameters if several else [made.parameters]:
+        if each.blocked_connection_timeout is None:
+            each.blocked_connection_timeout = _BLOCKED
+    return made
 
 
 def _run(job_id: int) -> None:

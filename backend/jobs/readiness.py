@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
 
 from pika.exceptions import AMQPError
 from sqlalchemy import func, select, text
@@ -90,12 +89,11 @@ def _migrations(database: Database) -> str:
 def _broker(_database: Database) -> str:
     if not broker.is_remote():
         return OK
-    made: Any = broker.get_broker()
     try:
-        queue = made.get_queue_message_counts(broker.JOBS)
+        broker.ask()
     except (AMQPError, OSError):
         return "RabbitMQ takes no connection. Jobs wait until it does."
-    return OK if queue else "It did not answer."
+    return OK
 
 
 def _leader(database: Database) -> str:
