@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from backend.changes import service
-from backend.changes.schemas import ChangeView, Now, Preview
+from backend.changes.schemas import ChangeView, Now, Preview, Status
 from backend.core.access import Permission
 from backend.core.errors import NotPermitted, PortalError
 from pages.shared import beside, confirm, status, tables, times
@@ -24,6 +24,8 @@ _PAGES = {
 _NOW = "changes.now"
 _SURE = "changes.approve.sure"
 _COMMENT = f"{_SURE}.comment"
+#: What is carried out is looked at as often by the portal itself (backend/changes/tasks.py).
+POLL_SECONDS = 5.0
 
 
 def draw(change_id: int) -> None:
@@ -43,8 +45,17 @@ def draw(change_id: int) -> None:
         _now(view)
     if view.status == "waiting":
         _decide(view)
+    if view.status in ("approved", "running"):
+        _goes_on(view.id, view.status)
     with st.expander("History"):
         _history(view)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _goes_on(change_id: int, seen: Status) -> None:
+    """Draws the page anew once what was approved has begun or ended."""
+    if calls.read(service.get, change_id=change_id).status != seen:
+        st.rerun()
 
 
 def _intent(view: ChangeView) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from backend.accounts import service as accounts
 from backend.accounts.schemas import SignedIn
+from backend.changes import service
+from backend.changes.schemas import ChangeView
 from backend.connections import service as connections
 from backend.core import stopping
 from backend.core.errors import Waiting
@@ -57,6 +59,28 @@ def test_an_approver_decides_from_the_link(
     assert not app.exception
     assert world.view(number).status == "approved"
     assert f"Change {number} approved" in app.success[0].value
+
+
+def test_what_goes_on_is_drawn_anew_when_it_has_ended(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The look of the fragment finds another state than the page has drawn."""
+    waiting, told = world.view(number), list[str]()
+
+    def get(*_args: object, **_asked: object) -> ChangeView:
+        return waiting.model_copy(update={"status": told.pop() if told else "succeeded"})
+
+    monkeypatch.setattr(service, "get", get)
+    app = open_page(PAGE, role="viewer", change=str(number))
+    as_("bob")
+    told.append("running")
+    shown = "\n".join(str(each.value) for each in app.run().markdown)
+    assert "succeeded" in shown
+    assert "running" not in shown
 
 
 def test_an_old_sign_in_needs_the_password(
