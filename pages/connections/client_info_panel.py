@@ -55,7 +55,7 @@ def _facts(info: ClientInfoView) -> None:
 def _fact(label: str, value: str) -> None:
     """A value to read and to copy."""
     st.caption(label)
-    st.code(value or "–", language=None)
+    st.code(value or "–", language=None, wrap_lines=True)
 
 
 def _refreshed(environment: str) -> None:

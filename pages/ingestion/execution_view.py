@@ -1,12 +1,12 @@
 """What happened inside a run: the steps and graph of an execution, time and memory of a call."""
 
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
 from backend.ingestion import executions
 from backend.ingestion.schemas import History, RunView, Step
-from pages.shared import beside, charts, status, tables, times
+from pages.shared import beside, charts, long_text, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -43,8 +43,11 @@ def log(lines: tuple[str, ...], *, key: str) -> None:
     if not found:
         st.caption("No line of the log holds that.")
         return
-    high: Literal["content"] | int = 260 if len(found) > 9 else "content"
-    st.code("\n".join(found[-200:]), language=None, height=high, wrap_lines=True)
+    text = "\n".join(found[-200:])
+    if len(found) > 9:
+        long_text.draw(text, language=None, height=260)
+    else:
+        st.code(text, language=None, wrap_lines=True)
 
 
 def _call(run: RunView) -> None:

@@ -80,7 +80,8 @@ def _table(found: MappingView) -> RuleView | None:
         st.caption(f"{len(found.rules):,} of {found.total:,} rules; search to see others.")
     chosen = next((rule for rule in found.rules if _identity(rule) == opened), None)
     if chosen is not None:
-        st.code(f"{chosen.pattern or 'default'}\n→ {chosen.target.name}", language=None)
+        rule = f"{chosen.pattern or 'default'}\n→ {chosen.target.name}"
+        st.code(rule, language=None, wrap_lines=True)
     if chosen is not None and not chosen.id:
         st.caption("This rule comes from outside the portal; change it where it is kept.")
         return None

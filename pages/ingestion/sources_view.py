@@ -7,7 +7,7 @@ from backend.ingestion import background, managed, recipes
 from backend.jobs import service as jobs
 from backend.jobs.schemas import JobView
 from pages.ingestion import schedules_view
-from pages.shared import beside, confirm, job_progress, reason, status, tables, times
+from pages.shared import beside, confirm, job_progress, long_text, reason, status, tables, times
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -117,7 +117,7 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
         if recipe.filled:
             st.caption(f"Filled from connections: {escape(', '.join(recipe.filled))}")
         st.caption(f"Runs with: {escape(', '.join(recipe.packages))}")
-        st.code(recipe.text, language="yaml")
+        st.code(recipe.text, language="yaml", wrap_lines=True)
     values = {
         name: st.text_input(
             name,
@@ -171,7 +171,7 @@ def _what_runs(recipe: recipes.RecipeView, values: dict[str, str], environment: 
     for name, value in values.items():
         shown = "•••" if value and name in recipe.secret else value
         st.markdown(f"**{escape(name)}** {escape(shown)}")
-    st.code(recipe.text, language="yaml", height=300)
+    long_text.draw(recipe.text, language="yaml", height=300)
 
 
 def links(environment: str) -> None:

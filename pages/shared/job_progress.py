@@ -5,7 +5,7 @@ import streamlit as st
 from backend.core.access import Permission
 from backend.jobs import service as jobs
 from backend.jobs.schemas import JobView
-from pages.shared import status, times
+from pages.shared import long_text, status, times
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
@@ -48,7 +48,8 @@ def draw(view: JobView, *, key: str, log_lines: int = 0) -> None:
     if log_lines:
         lines = calls.read(jobs.lines, job_id=view.id, limit=log_lines)
         if lines:
-            st.code("\n".join(line.line for line in lines), language=None, height=260)
+            text = "\n".join(line.line for line in lines)
+            long_text.draw(text, language=None, height=260)
 
 
 def _bar(view: JobView) -> None:

@@ -20,4 +20,4 @@ def show() -> None:
         st.warning(
             f"{title} Copy it now: it is shown only this once.", icon=":material/content_copy:"
         )
-        st.code(secret, language=None)
+        st.code(secret, language=None, wrap_lines=True)

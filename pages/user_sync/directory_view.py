@@ -82,7 +82,7 @@ def _presets(presets: tuple[Preset, ...]) -> None:
             st.caption("Query, mapping and paging for the directory connection:")
             st.code(preset.query, language="graphql", wrap_lines=True)
             st.code(preset.mapping, language=None, wrap_lines=True)
-            st.code(preset.paging, language=None)
+            st.code(preset.paging, language=None, wrap_lines=True)
 
 
 def _preflight(environment: str) -> None:

@@ -26,7 +26,7 @@ from playwright.sync_api import Page, expect
 
 from backend.sandbox.postgres_tables import CUSTOMERS
 from tests.fixtures import production, warm
-from tests.fixtures.browser import PATIENCE, fill, press, settle
+from tests.fixtures.browser import PATIENCE, fill, press, settle, violations_in_both
 from tests.fixtures.portal import Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
@@ -181,6 +181,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     assert EMAIL in shown_now(governed.api, admin, number)
     approve(admin)
     expect(admin.get_by_text("proof of who you are").last).to_be_visible(timeout=SLOW)
+    assert violations_in_both(admin) == []
     # The code of the next half minute: that of this one was used to set the app up.
     code = admin.get_by_label("Code of your authenticator app").last
     code.fill(app.at(int(time.time()) + 30))
@@ -192,6 +193,11 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     assert (view["status"], view["approvals"]) == ("succeeded", ["admin"]), view
     steward.goto(f"{governed.portal.url}/user-sync?view=history&run={view['run_id']}")
     expect(steward.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
+    press(steward, "Revert …")
+    steward.get_by_role("checkbox", name=f"Apply to {EMAIL}").last.check(force=True)
+    press(steward, "Apply 1 ticked")
+    expect(steward.get_by_role("dialog", name="Change 1 user")).to_be_visible(timeout=SLOW)
+    assert violations_in_both(steward) == []
     steward.goto(f"{governed.portal.url}/changes?view=mine&change={number}")
     applied = steward.get_by_text("1 applied").locator("visible=true")
     expect(applied.first).to_be_visible(timeout=SLOW)  # the history below says it too, folded
@@ -216,6 +222,14 @@ def test_a_tokenization_asked_for_by_an_api_token(
     number = asked["change_id"]
     governed.portal.open(browser_page, role="steward", path=path_of(link_of(told[1], number)))
     expect(browser_page.get_by_text("of 5,000 would change").last).to_be_visible(timeout=SLOW)
+    press(browser_page, "Reject …")
+    expect(browser_page.get_by_role("dialog", name="Reject change")).to_be_visible(timeout=SLOW)
+    assert violations_in_both(browser_page) == []
+    press(browser_page.get_by_role("dialog").last, "Cancel")
+    press(browser_page, "Approve …")
+    expect(browser_page.get_by_role("dialog", name="Approve change")).to_be_visible(timeout=SLOW)
+    assert violations_in_both(browser_page) == []
+    press(browser_page.get_by_role("dialog").last, "Cancel")
     assert "phone" in shown_now(governed.api, browser_page, number)
     approve(browser_page)
     expect(browser_page.get_by_text(f"Change {number} approved.").last).to_be_visible(timeout=SLOW)
