@@ -53,7 +53,9 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
         )
     others = watch.orphans - watch.too_old
     if others > 0:
-        text = f"{where}: {counted(others, 'more mount looks', 'more mounts look')} orphaned."
+        more = "more " if watch.too_old else ""
+        many = counted(others, f"{more}mount looks", f"{more}mounts look")
+        text = f"{where}: {many} orphaned."
         found.append(
             _alert(watch, name, "mounts.orphans", text, others, "orphaned", view="orphans")
         )

@@ -8,7 +8,7 @@ import streamlit as st
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AuditPage, AuditRow
 from backend.core import clock
-from pages.shared import faces, filters, status, tables, times
+from pages.shared import faces, filters, names, status, tables, times
 from pages.shell.errors import escape
 
 PERIODS = {"last_hour": 1, "last_day": 24, "last_7_days": 168, "last_30_days": 720}
@@ -59,7 +59,7 @@ def _row(row: AuditRow) -> dict[str, Any]:
         "When": row.at,
         "Face": faces.of(row.actor_name, row.actor_kind),
         "By": row.actor_name,
-        "What": row.sentence,
+        "What": names.with_names(row.sentence),
         "Action": row.action,
         "Outcome": row.outcome,
     }

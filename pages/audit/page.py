@@ -68,38 +68,24 @@ if current is not None:
     row = calls.read(audit_log.get, number=current)
     drawer.show(f"Event {row.number}", lambda: event_table.details(row), parameter="event")
 # act
-newest, older, check, csv = st.columns(4)
-if before is not None:
-    newest.button(
-        "Newest events",
-        key="audit.newest",
-        on_click=filters.forget,
-        args=("before",),
-        width="stretch",
-    )
-if listed.next_cursor is not None:
-    older.button(
-        "Older events",
-        key="audit.older",
-        on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
-        width="stretch",
-    )
-with check:
-    beside.button(
-        "Verify the log",
-        _VERIFIED,
-        "the log",
-        calls.bound(verify),
-        icon=":material/verified:",
-        width="stretch",
-    )
-with st.container():
-    verified()
-if actor.may(Permission.AUDIT_EXPORT) and listed.items:
-    with csv:
+with st.container(horizontal=True):
+    if before is not None:
+        st.button("Newest events", key="audit.newest", on_click=filters.forget, args=("before",))
+    if listed.next_cursor is not None:
+        st.button(
+            "Older events",
+            key="audit.older",
+            on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
+        )
+    if actor.may(Permission.AUDIT_EXPORT) and listed.items:
         tables.download_text(
             f"audit-{clock.now():%Y%m%d-%H%M%S}",
             lambda: exported(asked),
             key="audit.csv",
             help=f"What the filters find, the newest {audit_log.MAX_EXPORT:,} events at most.",
         )
+    beside.button(
+        "Verify the log", _VERIFIED, "the log", calls.bound(verify), icon=":material/verified:"
+    )
+with st.container():
+    verified()

@@ -88,6 +88,11 @@ def open_for(name: str, subject_key: str, subject: object) -> Callable[[], None]
     return click
 
 
+def ask_to_unmount(entry: MountView) -> None:
+    """What the button of an entry's row does."""
+    open_for(UNMOUNT, ENTRY, entry)()
+
+
 # -- mount -----------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from backend.mounts import explorer, places
 from backend.mounts.errors import MountNotFound
 from backend.mounts.place_schemas import PlaceView, QueueView, Side
 from backend.mounts.schemas import EMPTY, Filters
-from pages.mounts import detail_view, filter_bar, host_dialogs, tables
+from pages.mounts import action_dialogs, detail_view, filter_bar, host_dialogs, tables
 from pages.mounts.filter_bar import Wanted
 from pages.shared import filters, times
 from pages.shell import calls
@@ -146,7 +146,12 @@ def _mounts(actor: Actor, wanted: Wanted, found: PlaceView) -> None:
         st.caption("Nothing, by the ledger.")
         return
     current = st.query_params.get("entry") or None
-    entry = tables.mounts(page.items, current, key="mounts.table.place")
+    entry = tables.mounts(
+        page.items,
+        current,
+        key="mounts.table.place",
+        unmount=action_dialogs.ask_to_unmount if actor.may(Permission.MOUNTS_WRITE) else None,
+    )
     filter_bar.pager(page.next_cursor)
     filters.put("entry", entry)
     detail_view.entry(actor, wanted, entry)

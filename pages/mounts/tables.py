@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from auth import current as browser
 from backend.core import clock
 from backend.mounts.place_schemas import PlaceRow, Side
 from backend.mounts.schemas import EMPTY, Charts, MountView, OperationView, OrphanView
@@ -24,11 +25,32 @@ _CONFIG = {
 _CHART_HEIGHT, _BAR_HEIGHT = 240, 22
 
 
-def mounts(items: Sequence[MountView], current: str | None, *, key: str) -> str | None:
-    """Draw entries; returns the key of the open one. current: what the address names."""
+def mounts(
+    items: Sequence[MountView],
+    current: str | None,
+    *,
+    key: str,
+    unmount: Callable[[MountView], None] | None = None,
+) -> str | None:
+    """Draw entries; returns the key of the open one. current: what the address names.
+
+    unmount: called with the entry whose button is pressed; without it there are none. A card has
+    none, either: it is one button, which opens its entry.
+    """
+    config: dict[str, Any] = {**_CONFIG}
+    ends = unmount is not None and not browser.narrow() and any(m.mounted for m in items)
+    if unmount is not None and ends:
+        pressed = f"{key}.unmount"
+        config["Do"] = st.column_config.ButtonColumn(
+            "Do",
+            key=pressed,
+            width=110,
+            on_click=lambda: _pressed(pressed, st.session_state[f"{key}.items"], unmount),
+        )
+        st.session_state[f"{key}.items"] = tuple(items)
     return tables.choose(
         items,
-        _mount,
+        lambda m: _mount(m) | ({"Do": "Unmount …" if m.mounted else None} if ends else {}),
         id_of=lambda m: m.key,
         current=current,
         title="Target",
@@ -36,8 +58,15 @@ def mounts(items: Sequence[MountView], current: str | None, *, key: str) -> str 
         alt="Entries of the ledger",
         states=("State",),
         optional=("Entry",),
-        config=_CONFIG,
+        config=config,
     )
+
+
+def _pressed(key: str, drawn: Sequence[MountView], unmount: Callable[[MountView], None]) -> None:
+    """The row of the button, of those that the browser had when it was pressed."""
+    place = st.session_state[key]["row"]
+    if place < len(drawn):
+        unmount(drawn[place])
 
 
 def _mount(m: MountView) -> dict[str, object]:

@@ -8,7 +8,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.mounts import explorer, orphans
 from backend.mounts.schemas import Filters, MountPage, OrphanPage
-from pages.mounts import detail_view, filter_bar, host_dialogs, tables
+from pages.mounts import action_dialogs, detail_view, filter_bar, host_dialogs, tables
 from pages.mounts.filter_bar import CHARTS, Wanted
 from pages.shared import filters, times
 from pages.shell import calls, flash
@@ -33,7 +33,12 @@ def entries(actor: Actor, wanted: Wanted) -> str | None:
     if not page.items and page.next_cursor is None:
         st.info("No entry fits. Clear a filter, or look into the history.")
         return wanted.entry
-    entry = tables.mounts(page.items, wanted.entry, key=f"mounts.table.{wanted.view}")
+    entry = tables.mounts(
+        page.items,
+        wanted.entry,
+        key=f"mounts.table.{wanted.view}",
+        unmount=action_dialogs.ask_to_unmount if actor.may(Permission.MOUNTS_WRITE) else None,
+    )
     filter_bar.pager(page.next_cursor, complete=page.complete)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(

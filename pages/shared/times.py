@@ -10,7 +10,15 @@ from backend.core import clock
 
 #: Pixels of "a few seconds ago"; in a narrower column it is cut.
 _DISTANCE_WIDTH = 125
-_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (7_776_000, 86400, "day"))
+#: Up to how many of each unit, its seconds, and what one is called. As moment.js, which words the
+#: instants in Streamlit's tables: a caption beside one must not say it in another way.
+_STEPS = (
+    (44, 60, "a minute"),
+    (21, 3600, "an hour"),
+    (25, 86400, "a day"),
+    (10, 86400 * 146_097 / 4800, "a month"),
+)
+_YEAR = 86400 * 146_097 / 400
 
 
 def zone() -> ZoneInfo:
@@ -22,22 +30,22 @@ def zone() -> ZoneInfo:
 
 
 def relative(value: datetime | None, *, never: str = "never") -> str:
-    """ "3 minutes ago", "in 2 hours"; further than 90 days: the date.
-
-    What has passed is rounded down, what will come to the nearest: a day from now is "in 24 hours".
-    """
+    """ "3 minutes ago", "in an hour", rounded to the nearest, in the words of `column`."""
     if value is None:
         return never
     seconds = (clock.now() - value).total_seconds()
-    size = abs(seconds)
-    for limit, unit, name in _STEPS:
-        if size < limit:
-            count = int(size // unit) if seconds >= 0 else round(size / unit)
-            if name == "second" and count < 5:
-                return "just now"
-            words = f"{count} {name}{'s' if count != 1 else ''}"
-            return f"{words} ago" if seconds >= 0 else f"in {words}"
-    return exact(value)[:10]
+    words = _words(abs(seconds))
+    return f"{words} ago" if seconds >= 0 else f"in {words}"
+
+
+def _words(seconds: float) -> str:
+    if round(seconds) < 45:
+        return "a few seconds"
+    for most, unit, one in _STEPS:
+        if (count := int(seconds / unit + 0.5)) <= most:
+            return one if count <= 1 else f"{count} {one.split()[1]}s"
+    years = int(seconds / _YEAR + 0.5)
+    return "a year" if years <= 1 else f"{years} years"
 
 
 def exact(value: datetime | None) -> str:

@@ -16,6 +16,7 @@ from auth import inline
 STYLE = """<style>:root {
 color-scheme: light dark;
 h1:focus {outline: none}
+.stVerticalBlock:focus-visible {outline: 2px solid; outline-offset: 0.4rem; border-radius: 0.2rem}
 a:focus-visible {outline: 2px solid; outline-offset: -2px}
 main, section {scroll-padding-bottom: 10rem}
 .stSidebar[data-collapsed="true"] {visibility: hidden}

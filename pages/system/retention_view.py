@@ -39,7 +39,11 @@ def show(actor: Actor) -> None:
         _row,
         key="system.rules",
         alt="Each table with how long its rows are kept and how many would leave now",
-        config={"Its rows are kept": st.column_config.TextColumn(width="large")},
+        config={
+            "Table": st.column_config.TextColumn(width=150),
+            "Would leave now": st.column_config.NumberColumn(width=115),
+            "Its rows are kept": st.column_config.TextColumn(width=560),
+        },
     )
     confirm.ask(
         _RUN,

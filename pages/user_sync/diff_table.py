@@ -16,10 +16,15 @@ _NEW = (
     '<ins style="background:light-dark(#cdeed3,#12452a);color:light-dark(#0b4a1b,#bdf0cb);'
     'text-decoration:none;border-radius:3px">'
 )
+#: "auto-fill" keeps a column that a row leaves empty.
+_COLUMNS = "display:grid;column-gap:1.5rem;" + (
+    "grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr))"
+)
 
 
 def row_html(row: RowView) -> str:
-    """What a row would change, or what both sides say."""
+    """What a row would change, or what both sides say: in columns that are the same in every row,
+    under each other where there is no room for two."""
     parts = []
     if row.sets_name:
         parts.append(_line("Name", name_html(row.old_name, row.new_name)))
@@ -36,7 +41,7 @@ def row_html(row: RowView) -> str:
         parts.append(_line(ATTRIBUTES[name].label, name_html(before, after)))
     if row.inherited:
         parts.append(_line("Inherited from teams", _names(row.inherited)))
-    return "".join(parts)
+    return f'<div style="{_COLUMNS}">{"".join(parts)}</div>'
 
 
 def name_html(old: str | None, new: str | None) -> str:

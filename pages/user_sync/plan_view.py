@@ -170,11 +170,11 @@ def _table(plan: PlanView, shown: tuple[RowView, ...], may_apply: bool, may_map:
     with st.container(border=True, gap="small"):
         for row in shown:
             if may_apply:
-                tick, who, what = st.columns([0.4, 4, 6], vertical_alignment="center")
+                tick, who, what = st.columns([0.4, 3, 7], vertical_alignment="center")
                 with tick:
                     ticks.box(row)
             else:
-                who, what = st.columns([4, 6], vertical_alignment="center")
+                who, what = st.columns([3, 7], vertical_alignment="center")
             who.markdown(_who(row))
             what.html(diff_table.row_html(row) + _reason(row))
             if may_map:

@@ -256,6 +256,17 @@ def test_a_dataset_is_ingested_with_three(hand: Hand) -> None:
     assert len(hand.clicks) <= 3
 
 
+def test_an_entry_is_released_from_its_row_with_three(hand: Hand) -> None:
+    hand.go_to("Mounts")
+    hand.press_in_first_row(hand.page.get_by_test_id("stDataFrame").first)
+    expect(hand.page.get_by_role("dialog", name=re.compile("^Unmount job"))).to_be_visible()
+    assert "entry=" not in hand.page.url, "the drawer stays closed"
+    hand.press(re.compile("^(Unmount|Release)$"))
+    expect(hand.page.get_by_role("dialog")).to_have_count(0, timeout=SLOW)
+    expect(hand.page.get_by_text("unmount", exact=False).first).to_be_visible(timeout=SLOW)
+    assert len(hand.clicks) <= 3
+
+
 def test_users_are_synchronised_with_four(hand: Hand) -> None:
     hand.go_to("User sync")
     hand.click(

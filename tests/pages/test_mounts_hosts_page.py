@@ -106,3 +106,20 @@ class TestHostsAndTargets:
         job = _run_job(app, database)
         assert (job.state, job.subject) == ("succeeded", "verify compute-01")
         assert "sandbox" not in json.dumps(job.result)
+
+
+class TestUnmountInTheRow:
+    def test_only_who_may_sees_it_and_not_on_a_phone(
+        self, page: OpenPage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        table = page(PAGE, role="operator").dataframe[0].value
+        assert set(table["Do"]) == {"Unmount …"}
+        history = page(PAGE, role="operator", view="history").dataframe[0].value
+        offered = history["Do"].notna()
+        assert list(offered) == [state[0].startswith("mounted") for state in history["State"]]
+        assert not offered.all()
+        assert "Do" not in page(PAGE, role="viewer").dataframe[0].value
+        monkeypatch.setattr("auth.current.narrow", lambda: True)
+        phone = page(PAGE, role="operator")
+        assert not phone.dataframe
+        assert not [each for each in phone.button if each.label.startswith("Unmount")]

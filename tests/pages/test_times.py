@@ -24,7 +24,23 @@ def test_a_duration_grows_into_larger_units(seconds: float, words: str) -> None:
     assert times.duration(seconds) == words
 
 
-def test_what_will_come_is_rounded_and_what_has_passed_is_not() -> None:
-    soon = timedelta(hours=11, minutes=59, seconds=50)
-    assert times.relative(clock.now() + soon) == "in 12 hours"
-    assert times.relative(clock.now() - soon) == "11 hours ago"
+@pytest.mark.parametrize(
+    ("away", "words"),
+    [
+        (timedelta(seconds=2), "a few seconds"),
+        (timedelta(seconds=44), "a few seconds"),
+        (timedelta(seconds=50), "a minute"),
+        (timedelta(minutes=44), "44 minutes"),
+        (timedelta(minutes=53), "an hour"),
+        (timedelta(hours=11, minutes=59, seconds=50), "12 hours"),
+        (timedelta(hours=23), "a day"),
+        (timedelta(days=25), "25 days"),
+        (timedelta(days=40), "a month"),
+        (timedelta(days=100), "3 months"),
+        (timedelta(days=400), "a year"),
+        (timedelta(days=800), "2 years"),
+    ],
+)
+def test_a_distance_is_said_as_the_tables_of_streamlit_say_it(away: timedelta, words: str) -> None:
+    assert times.relative(clock.now() - away) == f"{words} ago"
+    assert times.relative(clock.now() + away) == f"in {words}"
