@@ -44,12 +44,15 @@ class EnvironmentHealth:
 
 
 def overview(session: ReadSession, actor: Actor) -> tuple[EnvironmentHealth, ...]:
-    """Every environment with its connections, the default one first; four queries in all."""
+    """Every environment with its connections, the default one first; five queries in all."""
     access.require(actor, Permission.OVERVIEW_READ)
     tests = {(row.environment_id, row.kind): row for row in repository.newest_tests(session)}
     configured: dict[int, set[str]] = {}
     for row in repository.list_all_connections(session):
         configured.setdefault(row.environment_id, set()).add(row.kind)
+    for environment_id, kind_name in repository.list_kinds_with_secrets(session):
+        # A key that was made at its first use has no settings.
+        configured.setdefault(environment_id, set()).add(kind_name)
     found = []
     for environment in repository.list_environments(session):
         items = []

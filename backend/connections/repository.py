@@ -129,6 +129,12 @@ def list_all_connections(session: ReadSession) -> Sequence[Connection]:
     return session.scalars(select(Connection).limit(MAX_ENVIRONMENTS * 10)).all()
 
 
+def list_kinds_with_secrets(session: ReadSession) -> Sequence[tuple[int, str]]:
+    """Environment and kind of each connection that has a secret, with settings or without."""
+    query = select(ConnectionSecret.environment_id, ConnectionSecret.kind).distinct()
+    return [(row[0], row[1]) for row in session.execute(query.limit(MAX_ENVIRONMENTS * 10))]
+
+
 def list_secrets(
     session: ReadSession, environment_id: int, kind: str | None = None
 ) -> Sequence[ConnectionSecret]:

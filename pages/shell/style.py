@@ -58,6 +58,7 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
     min-height: 5rem;
     > :has(> .stSpace) {flex: 1 0 100%}
     > .st-key-shell-environment-choice {flex: 0 1 9rem}}
+  .stButtonGroup [role="radiogroup"] {flex-wrap: wrap; mask-image: none}
   .stPageLink * {white-space: normal}
   .st-key-head-words, kbd {display: none}}
 }</style>""".replace("NARROW", inline.NARROW)

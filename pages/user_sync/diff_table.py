@@ -31,17 +31,24 @@ def row_html(row: RowView) -> str:
     else:
         name = row.old_name if row.user_id else row.new_name
         parts.append(_line("Name", _bdi(_whole(name)) if name else "<em>empty</em>"))
+    parts.append(_domains(row))
+    for name, (before, after) in row.texts.items():
+        parts.append(_line(ATTRIBUTES[name].label, name_html(before, after)))
+    return f'<div style="{_COLUMNS}">{"".join(parts)}</div>'
+
+
+def _domains(row: RowView) -> str:
+    """The user's own, and under them those of the teams, which no sync changes."""
+    lines = ""
     if row.sets_domains:
         old = _marked(row.old_domains, row.new_domains, _OLD, "</del>")
         new = _marked(row.new_domains, row.old_domains, _NEW, "</ins>")
-        parts.append(_line("Domains", f"{old} → {new}"))
+        lines = _line("Domains", f"{old} → {new}")
     elif row.old_domains:
-        parts.append(_line("Domains", _names(row.old_domains)))
-    for name, (before, after) in row.texts.items():
-        parts.append(_line(ATTRIBUTES[name].label, name_html(before, after)))
+        lines = _line("Domains", _names(row.old_domains))
     if row.inherited:
-        parts.append(_line("Inherited from teams", _names(row.inherited)))
-    return f'<div style="{_COLUMNS}">{"".join(parts)}</div>'
+        lines += _line("Inherited from teams", _names(row.inherited))
+    return f"<div>{lines}</div>" if lines else ""
 
 
 def name_html(old: str | None, new: str | None) -> str:

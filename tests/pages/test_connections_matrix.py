@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.connections import environments, probing, resolve, service, testing
+from backend.connections import environments, probing, resolve, secrets, service, testing
 from backend.connections.schemas import TestResult
 from backend.core import clock
 from backend.core.access import SYSTEM
@@ -41,6 +41,18 @@ class TestMatrix:
         assert list(frame.columns) == ["Prod", "Lab", "Needed for"]
         assert frame.loc["PostgreSQL", "Prod"].startswith("✓ 12 ms")
         assert frame.loc["PostgreSQL", "Lab"] == "–"
+
+    def test_a_key_that_was_made_at_its_first_use_is_there_as_in_the_list_below(
+        self, open_page: OpenPage, prod: None, database: Database
+    ) -> None:
+        with database.write() as session:
+            where = resolve.environment(session, "Prod")
+            secrets.ensure_tokenization_key(session, SYSTEM, environment_id=where.id)
+        app = open_page(PAGE)
+        frame = app.dataframe[0].value.set_index("Connection")
+        assert frame.loc["Tokenization key", "Prod"] == "? untested"
+        [listed] = [each for each in app.radio if each.key == "connections.kind"]
+        assert "untested" in listed.proto.captions[listed.options.index("Tokenization key")]
 
 
 class TestTrust:
