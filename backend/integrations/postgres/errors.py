@@ -137,6 +137,8 @@ def as_portal_error(
         )
     if is_lost(exc):
         return _unreachable(system, exc, tls)
+    if code == errorcodes.RAISE_EXCEPTION:
+        return _raised(system, exc)
     return SourceRefused(
         system,
         f"the server refused with SQLSTATE {code or 'none'} ({type(exc).__name__})",
@@ -154,6 +156,21 @@ def _constraint_broken(system: str, exc: psycopg2.Error) -> SourceRefused:
         )
     return SourceRefused(
         system, f"the constraint {name} refused a token", f"Nothing was changed; {advice}"
+    )
+
+
+#: Where an error of a function came about; what comes behind this line can hold values.
+_FUNCTION = re.compile(r"PL/pgSQL function ([\w.$\"]+)\(")
+
+
+def _raised(system: str, exc: psycopg2.Error) -> SourceRefused:
+    """RAISE EXCEPTION, by a trigger in most cases. Its sentence can quote values."""
+    found = _FUNCTION.match(exc.diag.context or "")
+    name = f"the function {found[1]} " if found else "a function or trigger "
+    return SourceRefused(
+        system,
+        f"{name}of the database refused it (RAISE EXCEPTION)",
+        "Nothing was changed; look at the table's triggers. The server's log has the reason.",
     )
 
 

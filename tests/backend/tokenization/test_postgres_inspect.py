@@ -328,6 +328,7 @@ class TestWarnings:
             "CREATE TABLE t (a text UNIQUE, b text)",
             "CREATE INDEX by_b ON t (lower(b))",
             "CREATE INDEX where_b ON t (a) WHERE b IS NOT NULL",
+            "CREATE UNIQUE INDEX with_b ON t (a) INCLUDE (b)",
         )
 
         found = report(source, "t", "a", "b")
@@ -335,6 +336,8 @@ class TestWarnings:
         assert any("unique index t_a_key stays valid" in w for w in column(found, "a").warnings)
         assert any("the index by_b is rewritten" in w for w in column(found, "b").warnings)
         assert any("the index where_b is rewritten" in w for w in column(found, "b").warnings)
+        assert any("unique index with_b stays valid" in w for w in column(found, "a").warnings)
+        assert not any("with_b" in w for w in column(found, "b").warnings)
 
     def test_triggers_that_fire_on_these_columns(self, source: Source) -> None:
         source.run(

@@ -175,6 +175,33 @@ class TestTables:
             run(source, "t", "a")
         assert source.column("SELECT a FROM t") == ["x"]
 
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "TRIGGER no BEFORE UPDATE ON t FOR EACH STATEMENT",
+            "TRIGGER no AFTER UPDATE ON t FOR EACH STATEMENT",
+            "TRIGGER no BEFORE UPDATE ON t FOR EACH ROW",
+            "CONSTRAINT TRIGGER no AFTER UPDATE ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW",
+        ],
+    )
+    def test_a_trigger_that_refuses_is_named_and_nothing_was_changed(
+        self, source: Source, kind: str
+    ) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "INSERT INTO t VALUES ('x@example.com')",
+            "CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'closed, % too', (SELECT a FROM t LIMIT 1); END$$",
+            f"CREATE {kind} EXECUTE FUNCTION frozen()",
+        )
+
+        with pytest.raises(SourceRefused) as refused:
+            run(source, "t", "a")
+        assert "the function frozen of the database refused it" in refused.value.message
+        assert "Nothing was changed" in refused.value.message
+        assert "example.com" not in refused.value.message
+        assert source.column("SELECT a FROM t") == ["x@example.com"]
+
     @pytest.mark.parametrize("event", ["BEFORE UPDATE", "AFTER UPDATE OF a"])
     def test_a_trigger_that_alters_the_tokens_fails_it(self, source: Source, event: str) -> None:
         """Addresses are often kept in lower case, and a lowered token can still look like one."""

@@ -128,7 +128,9 @@ _INDEXES = """
 SELECT DISTINCT c.relname, i.indisunique, m.amname, a.attname,
        i.indexprs IS NOT NULL OR a.attnum <> ALL (i.indkey::pg_catalog.int2[]),
        i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL,
-       COALESCE(pg_catalog.pg_get_expr(i.indexprs, i.indrelid), '')
+       COALESCE(pg_catalog.pg_get_expr(i.indexprs, i.indrelid), ''),
+       i.indexprs IS NULL AND i.indpred IS NULL
+           AND a.attnum <> ALL ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])
   FROM pg_catalog.pg_index AS i
        JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
        JOIN pg_catalog.pg_am AS m ON m.oid = c.relam

@@ -42,7 +42,8 @@ class Index:
     """A column's part in an index.
 
     computed: its expression or condition uses the column. alone: the column is all that it holds,
-    of every row. expression: what it computes, "" for columns alone.
+    of every row. expression: what it computes, "" for columns alone. included: it only travels with
+    the entries (INCLUDE); nothing is found or kept unique by it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Index:
     computed: bool
     alone: bool
     expression: str = ""
+    included: bool = False
 
 
 @dataclass(frozen=True)

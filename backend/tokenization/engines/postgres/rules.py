@@ -219,7 +219,8 @@ def column_warnings(facts: TableFacts, column: ColumnFacts, scheme: Scheme) -> t
     for index in facts.indexes:
         if index.column != column.name:
             continue
-        found.append(_index_warning(index))
+        if not index.included:
+            found.append(_index_warning(index))
         if scheme is Scheme.BASE64 and index.method == "btree":
             found.append(
                 f"the index {index.name} refuses entries of more than about {_BTREE_LIMIT} bytes; "
