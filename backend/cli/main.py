@@ -1,5 +1,6 @@
 """The command line's table of contents."""
 
+from functools import cache
 from typing import Any
 
 import typer
@@ -77,10 +78,19 @@ def _environments(_context: object, _parameter: object, incomplete: str) -> list
     return [name for name in names if name.casefold().startswith(incomplete.casefold())]
 
 
-def main() -> int:
-    """Run; returns the exit status."""
-    if program() == "steward":  # `python -m backend` is no command that a shell completes
-        app._add_completion = True
+@cache
+def commands(completed: bool) -> Any:
+    """All commands as click's, with those for the shell's completion or without.
+
+    Typer reads the signature of each of them: longer than most commands take.
+    """
+    app._add_completion = completed
     command = typer.main.get_command(app)
     _complete(command)
-    return run(command)
+    return command
+
+
+def main() -> int:
+    """Run; returns the exit status."""
+    # `python -m backend` is no command that a shell completes.
+    return run(commands(program() == "steward"))
