@@ -39,10 +39,23 @@ source:
 """
 
 
+@pytest.fixture(scope="module")
+def made_environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a recipe's packages were installed into, for each test with the same packages."""
+    return tmp_path_factory.mktemp("recipes")
+
+
 @pytest.fixture(autouse=True)
-def _an_index(real_environments: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _an_index(
+    real_environments: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    data_dir: Path,
+    made_environments: Path,
+) -> None:
     """Jobs are run by the tests themselves; the packages come from the person's index."""
     monkeypatch.setattr(broker, "send", lambda *_: None)
+    (data_dir / "recipes").symlink_to(made_environments)
     wanted = tmp_path / "wanted.in"
     wanted.write_text("iniconfig\n")
     asked = subprocess.run(
