@@ -231,13 +231,18 @@ def refusals_of_a_mysql_source(server: MariaDBServer, ask: Ask) -> None:
 
 
 def refusals_of_rabbitmq(server: RabbitMQServer, ask: Ask) -> None:
-    server.control("add_user", "limited", PASSWORD)
-    server.control("set_permissions", "-p", "/", "limited", ".*", ".*", ".*")
-    server.control("set_user_limits", "limited", '{"max-connections": 0}')
-    server.control("add_user", "no_vhost", PASSWORD)
-    server.control("add_vhost", "full")
-    server.control("set_permissions", "-p", "full", server.user, ".*", ".*", ".*")
-    server.control("set_vhost_limits", "-p", "full", '{"max-connections": 0}')
+    none, accounts = '<<"{\\"max-connections\\": 0}">>', "rabbit_auth_backend_internal"
+    server.evaluate(
+        *(
+            f'ok = {accounts}:add_user(<<"{user}">>, <<"{PASSWORD}">>, <<"suite">>)'
+            for user in ("limited", "no_vhost")
+        ),
+        server.permission("limited", "/"),
+        f'ok = {accounts}:set_user_limits(<<"limited">>, {none}, <<"suite">>)',
+        'ok = rabbit_vhost:add(<<"full">>, <<"suite">>)',
+        server.permission(server.user, "full"),
+        f'ok = rabbit_vhost_limit:parse_set(<<"full">>, {none}, <<"suite">>)',
+    )
     at = f"{server.host}:{server.port}"
     login = f"{server.user}:{server.password}"
     ask("wrong password", {"url": f"amqp://{server.user}:wrong@{at}/"})

@@ -24,8 +24,8 @@ def broker(own_rabbitmq_server: RabbitMQServer) -> RabbitMQServer:
 
 
 def _alarm(broker: RabbitMQServer, *, on: bool) -> None:
-    broker.control("set_vm_memory_high_watermark", "0" if on else "0.4")
-    _until(lambda: ("memory" in broker.control("eval", "rabbit_alarm:get_alarms().")) is on)
+    broker.evaluate(f"ok = vm_memory_monitor:set_vm_memory_high_watermark({0.0 if on else 0.4})")
+    _until(lambda: ("memory" in broker.evaluate("rabbit_alarm:get_alarms()")) is on)
 
 
 def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

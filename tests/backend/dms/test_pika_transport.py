@@ -60,12 +60,11 @@ def test_a_refused_publish_is_known_at_once_and_keeps_the_durable_reply_queue(
     start_responder(url)
     transport = PikaTransport(url, on_late=lambda *_: None)
     queue, body = transport.reply_queue, json.dumps(mount_request()).encode()
-    grant = ("set_permissions", "-p", "/", server.user, ".*")
-    server.control(*grant, "^(?!amq[.]default$).*", ".*")
+    server.evaluate(server.permission(server.user, "/", write="^(?!amq[.]default$).*"))
     refused = transport.send("compute-01", body, correlation_id="refused", expires=120).wait(60)
     assert isinstance(refused, NotDelivered)
     assert "ACCESS_REFUSED" in refused.reason
-    server.control(*grant, ".*", ".*")
+    server.evaluate(server.permission(server.user, "/"))
     answered = transport.send("compute-01", body, correlation_id="granted", expires=60).wait(60)
     assert isinstance(answered, Replied)
     answered.keep()
@@ -90,8 +89,7 @@ def test_of_several_requests_a_refusal_ends_just_those_that_it_concerned(
         assert time.monotonic() < until, "the broker confirms what the server has"
         time.sleep(0.02)
     transport._in_owner(transport._idle.clear)  # the broker remembers a channel's rights a while
-    grant = ("set_permissions", "-p", "/", server.user, ".*")
-    server.control(*grant, "^(?!amq[.]default$).*", ".*")
+    server.evaluate(server.permission(server.user, "/", write="^(?!amq[.]default$).*"))
     calls = [
         transport.send("compute-01", body, correlation_id=f"refused-{number}", expires=120)
         for number in range(5)
@@ -101,7 +99,7 @@ def test_of_several_requests_a_refusal_ends_just_those_that_it_concerned(
         assert isinstance(refused, NotDelivered)
         assert "ACCESS_REFUSED" in refused.reason
     assert not working.done()
-    server.control(*grant, ".*", ".*")
+    server.evaluate(server.permission(server.user, "/"))
     go_on.set()
     answered = working.wait(60)
     assert isinstance(answered, Replied)
@@ -117,12 +115,11 @@ def test_the_durable_reply_queue_comes_back_with_the_rights(
     server = own_rabbitmq_server
     url = server.url("/")
     start_responder(url)
-    grant = ("set_permissions", "-p", "/", server.user)
-    server.control(*grant, "^(?!dms[.]reply).*", ".*", ".*")
+    server.evaluate(server.permission(server.user, "/", configure="^(?!dms[.]reply).*"))
     transport = PikaTransport(url, on_late=lambda *_: None)
     assert transport.reply_queue.startswith("amq.gen"), "an exclusive one, as long as it must be"
     body = json.dumps(mount_request()).encode()
-    server.control(*grant, ".*", ".*", ".*")
+    server.evaluate(server.permission(server.user, "/"))
     until = time.monotonic() + 60
     while not transport.reply_queue.startswith("dms.reply.") and time.monotonic() < until:
         answered = transport.send("compute-01", body, correlation_id="without", expires=60).wait(60)
