@@ -13,7 +13,7 @@ export DATAHUB_TELEMETRY_ENABLED := false
 .PHONY: help setup run worker test test-openmetadata check format docs lock screenshots wheel sbom image test-image images audit bench mutants need-python
 
 help: ## List these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 run: .venv/.ready ## Install what is missing and start the portal on http://localhost:8501 (PORT=…)
 	@PORTAL_PUBLIC_URL="$${PORTAL_PUBLIC_URL:-http://localhost:$(PORT)}" \
@@ -40,7 +40,7 @@ format: .venv/.ready-dev ## Format and fix what ruff can fix
 	.venv/bin/ruff check --fix-only -q .
 	.venv/bin/ruff format .
 
-docs: .venv/.ready ## Write README's settings table, .env.example docs/deploy.md's table of retention and docs/glossary.md from the code
+docs: .venv/.ready ## Write the settings of README and .env.example, the retention of docs/deploy.md and docs/glossary.md from the code
 	$(PYTHON) -m backend.core.settings_table
 	$(PYTHON) -m backend.retention
 	$(PYTHON) -m backend.core.glossary

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from mcp import Client, StdioServerParameters
 
 from backend.changes import service as changes
 from backend.connections import environments
-from backend.core.access import SYSTEM, Actor, Permission, Role
+from backend.core.access import PERMISSIONS, SYSTEM, Actor, Permission, Role
 from backend.core.database import Database
 from backend.mcp import server
 from backend.models import SyncPlan, SyncRun
@@ -87,7 +88,6 @@ def test_a_refusal_is_one_sentence(
 
 def test_what_is_no_request_is_refused_to_who_may_only_ask(database: Database) -> None:
     from backend.core import access
-    from backend.core.access import PERMISSIONS, Permission
     from backend.core.errors import NotPermitted
 
     who = server.actor(ANN, Role.ADMIN)
@@ -140,3 +140,40 @@ def test_who_may_not_see_alerts_is_told_so_and_not_that_there_are_none(database:
     assert answer["error"] == "NotPermitted"
     assert "overview:health:read" in answer["detail"]
     assert ask(database, "alerts")["items"] == []
+
+
+URN = "urn:li:dataset:(urn:li:dataPlatform:postgres,shop.public.customers,PROD)"
+ARGUMENTS = {
+    "read_user_plan": {"plan_id": 1},
+    "preview_tokenization": {"dataset": URN},
+    "resolve_ingestion": {"dataset_urn": URN},
+    "show_change": {"change_id": 1},
+    "withdraw_change": {"change_id": 1},
+}
+
+
+def _documented() -> dict[str, str]:
+    """Of each tool in the guide's table the permission that it names."""
+    page = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|.*\| (`.*?) \|$", page, re.MULTILINE)
+    found: dict[str, str] = {}
+    for tools, permissions in rows:
+        named, needed = (re.findall(r"`([^`]+)`", text) for text in (tools, permissions))
+        found |= dict(zip(named, needed * len(named) if len(needed) == 1 else needed, strict=True))
+    return found
+
+
+@pytest.mark.parametrize(("tool", "permission"), sorted(_documented().items()))
+def test_each_tool_needs_the_permission_that_the_guide_names(
+    database: Database, tool: str, permission: str
+) -> None:
+    every_other = PERMISSIONS[Role.ADMIN] - {Permission(permission)}
+    who = dataclasses.replace(server.actor(ANN, Role.ADMIN), only=every_other)
+
+    async def call() -> Any:
+        async with Client(server.build(database, who)) as client:
+            return await client.call_tool(tool, ARGUMENTS.get(tool, {}))
+
+    answer = json.loads(asyncio.run(call()).content[0].text)
+    assert answer["error"] == "NotPermitted", answer
+    assert f"({permission})" in answer["detail"]
