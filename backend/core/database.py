@@ -292,6 +292,7 @@ def _dialect_engine(url: str) -> Engine:
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=20,
+        isolation_level="READ COMMITTED",  # whatever role or database have as their default
         connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
     )
 

@@ -52,7 +52,7 @@ def open_engine(url: URL) -> Engine:
         engine = _mysql(url.update_query_dict({"charset": "utf8mb4", "client_flag": str(flags)}))
     else:
         arguments = {"connect_timeout": 10, "options": "-c timezone=UTC"}
-        engine = _pool(url, connect_args=arguments)
+        engine = _pool(url, isolation_level="READ COMMITTED", connect_args=arguments)
     event.listen(engine, "handle_error", _refuse_unusable_values)
     return engine
 

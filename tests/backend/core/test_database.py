@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from backend.core import audit
+from backend.core import audit, secret_store
 from backend.core import database as core_database
 from backend.core.access import SYSTEM
 from backend.core.database import (
@@ -27,7 +27,9 @@ from backend.core.database import (
 from backend.migrations import runner
 from backend.models import Lease
 from backend.models.jobs import JobLine
+from tests.fixtures.database import copy_of_migrated
 from tests.fixtures.mariadb import MariaDBServer
+from tests.fixtures.postgres import PostgresServer
 
 AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
 
@@ -210,3 +212,41 @@ def test_servers_whose_disk_is_full_are_understood_by_number(said: Exception, fu
     match = "no room left" if full else "not available"
     with pytest.raises(StateDatabaseDown, match=match), core_database._translated():
         raise OperationalError("INSERT", {}, said)
+
+
+class TestOfOthersDefaults:
+    """What a database's own defaults say is not what the portal's transactions rely on."""
+
+    @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+    def test_writers_wait_for_each_other_whatever_isolation_is_the_default(
+        self, data_dir: Path, postgres_server: PostgresServer, migrated: dict[str, str], level: str
+    ) -> None:
+        name = copy_of_migrated(postgres_server, migrated)
+        database = Database(postgres_server.url(name))
+        secret_store.ensure(database, secret_store.get_vault())
+        with database.engine.begin() as connection:
+            connection.execute(
+                text(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{level}'")
+            )
+        database.dispose()  # it counts from the next connection on
+        both = threading.Barrier(2)
+        failed: list[Exception] = []
+
+        def write(number: int) -> None:
+            try:
+                for _ in range(20):
+                    both.wait(60)
+                    with database.write() as session:
+                        audit.record(session, SYSTEM, "test:thing:do", subject=f"by {number}")
+            except Exception as exc:
+                failed.append(exc)
+                both.abort()
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        database.dispose()
+        postgres_server.drop_database(name)
+        assert failed == []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from backend.dms import database_errors
@@ -14,6 +15,7 @@ from backend.dms.ledger import Ledger
 from tests.fixtures import server_ledger
 from tests.fixtures.dms_responder import mount_request
 from tests.fixtures.mariadb import MariaDBServer
+from tests.fixtures.postgres import PostgresServer
 
 TABLE = "backup_target_mount_ledger"
 
@@ -188,3 +190,22 @@ def test_a_lenient_server_stores_no_other_value_than_the_one_it_was_given(
         server_ledger.run(
             url, "SET GLOBAL sql_mode = DEFAULT", "SET GLOBAL sql_select_limit = DEFAULT"
         )
+
+
+def test_a_look_sees_what_was_written_while_it_waited_whatever_isolation_is_the_default(
+    postgres_server: PostgresServer,
+):
+    """A snapshot from before the wait would show a mount without the job that has just shared it:
+    its last holder, it seems, who unmounts it under the other."""
+    name = postgres_server.create_database()
+    url = postgres_server.url(name)
+    server_ledger.run(
+        url, f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'"
+    )
+    ledger = Ledger(url)
+    try:
+        shown = text("SHOW transaction_isolation")
+        assert ledger.read(lambda c: c.scalar(shown)) == "read committed"
+        assert ledger.write(lambda c: c.scalar(shown)) == "read committed"
+    finally:
+        ledger.close()
