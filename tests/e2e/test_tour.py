@@ -230,15 +230,18 @@ def overflow(page: Page) -> int:
 
 
 def cut_off(page: Page) -> list[str]:
-    """Words of which a part is hidden: ended by dots or clipped by their own box."""
+    """Words of which a part is hidden: ended by dots, clipped by their own box, or choices that are
+    out of sight beside others."""
     found: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll(
+        """() => [...[...document.querySelectorAll(
             '[data-testid=stMain] :is(h1, h2, h3, p, label, button, li, summary, [role=tab],'
             + ' [data-testid=stMetricValue] *, [data-testid=stMetricLabel] *)')]
           .filter(box => box.checkVisibility() && box.clientWidth
             && getComputedStyle(box).overflowX !== 'visible'
             && !['auto', 'scroll'].includes(getComputedStyle(box).overflowX)
-            && box.scrollWidth > box.clientWidth + 1)
+            && box.scrollWidth > box.clientWidth + 1),
+          ...[...document.querySelectorAll('[data-testid=stMain] .stButtonGroup [role=radiogroup]')]
+          .filter(box => box.scrollWidth > box.clientWidth + 1)]
           .map(box => box.innerText.slice(0, 80))"""
     )
     return found
