@@ -259,20 +259,25 @@ def _lambda(config: AwsConfig, row: IngestionRun) -> Observation:
 def _witnessed(
     config: AwsConfig, row: IngestionRun, region: str, call: CallLog, found: Observation
 ) -> Observation:
-    """Where the log does not tell how the call ended, the function's Errors metric may."""
-    if call.state != "ended" or call.last_begun_at is None:
+    """Where the log does not tell how the call ended, or not surely, the function's Errors metric
+    may."""
+    begun = call.last_begun_at
+    if begun is None or not (call.state == "ended" or call.doubtful):
         return found
-    counted = clock.now() - call.last_begun_at > metrics.COUNTED_AFTER
+    counted = clock.now() - begun > metrics.COUNTED_AFTER
     try:
-        failed = counted and metrics.failed(
-            config, function=row.target, region=region, begun=call.last_begun_at
-        )
+        failed = counted and metrics.failed(config, function=row.target, region=region, begun=begun)
     except UpstreamError as exc:
-        found.detail += f" The metric cannot be read: {exc.message}"
         found.settled = found.settled and counted
+        if call.state == "ended":
+            found.detail += f" The metric cannot be read: {exc.message}"
         return found
     if not counted:
         found.settled = False
+        if call.doubtful:
+            found.detail += " Whether Lambda counts it as an error is asked in a few minutes."
+    elif call.doubtful:
+        _judged_again(call, found, failed)
     elif failed is None:
         found.detail += " The metric of that minute does not tell it either."
     else:
@@ -284,6 +289,17 @@ def _witnessed(
             call,
         )
     return found
+
+
+def _judged_again(call: CallLog, found: Observation, failed: bool | None) -> None:
+    """The log says failed, as it does of an error that the function dealt with and printed last."""
+    if failed is False:
+        found.status, found.settled = "succeeded", True
+        found.detail = found.public_detail = _tries(
+            "The function ended without an error, says its Errors metric; the error at the end of "
+            "its log is one that it dealt with",
+            call,
+        )
 
 
 def _from_lines(row: IngestionRun, call: CallLog) -> Observation:

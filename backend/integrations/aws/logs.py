@@ -52,7 +52,8 @@ class CallLog:
 
     state: missing (no line yet), running, succeeded, failed, or ended (it is over, and nothing in
     the log tells how). attempts: how often it was begun; last_begun_at: the last of them. error:
-    the runtime's own words for why it failed. tail: the last lines, oldest first.
+    the runtime's own words for why it failed. doubtful: as of an Outcome. tail: the last lines,
+    oldest first.
     """
 
     state: str
@@ -61,6 +62,7 @@ class CallLog:
     last_begun_at: datetime | None = None
     finished_at: datetime | None = None
     error: str = ""
+    doubtful: bool = False
     tail: tuple[str, ...] = ()
     request_id: str = ""
 
@@ -191,6 +193,7 @@ def _summary(
         last_begun_at=_when(_at(starts[-1])),
         finished_at=_when(last.ended_at),
         error=found.error,
+        doubtful=found.doubtful,
         tail=tuple(last.events[-MAX_LINES:]),
         request_id=request_id,
     )

@@ -49,10 +49,12 @@ _TEXT_STATUS = re.compile(r"\tStatus: (?P<status>\w+)(?:\tError Type: (?P<type>[
 
 @dataclass(frozen=True)
 class Outcome:
-    """failed: None when the log does not tell. error: the runtime's own words, "" without any."""
+    """failed: None when the log does not tell. error: the runtime's own words, "" without any.
+    doubtful: a program that dealt with an error and printed it last leaves the very same log."""
 
     failed: bool | None
     error: str = ""
+    doubtful: bool = False
 
 
 def family(runtime: str) -> str:
@@ -70,13 +72,15 @@ def of_call(events: Sequence[str], before: Sequence[str], request_id: str, runti
     """
     kind = family(runtime)
     own = [event for event in events if not _of_another(event, request_id)]
-    said = _last_error(own, request_id, kind) or _platform_error(own, request_id)
+    told = _platform_error(own, request_id)
+    said = _last_error(own, request_id, kind) or told
     status, error_type = _status_of(next(filter(_is_report, reversed(events)), ""))
     init = _init_failure(before)
     if said or init or status in _BAD:
         at_init = _last_error(before, "", kind) if init or error_type else ""
         reason = said or at_init or init or f"{status}: {error_type or 'no error type'}"
-        return Outcome(True, reason)
+        proven = told or init or status in _BAD
+        return Outcome(True, reason, doubtful=not proven and _prints_alike(own, kind))
     return Outcome(False) if kind in TELLING and not _may_have_failed(own, kind) else Outcome(None)
 
 
@@ -232,13 +236,23 @@ def _is_last(events: Sequence[str], place: int) -> bool:
     )
 
 
+def _prints_alike(events: Sequence[str], kind: str) -> bool:
+    """Whether the runtime records a failure as `console.error(error)` prints it: Node's does, in
+    its JSON format (the runtime's client calls that very function)."""
+    return kind in ("nodejs", "") and json_record(_last_print(events)) is not None
+
+
+def _last_print(events: Sequence[str]) -> str:
+    return next((event for event in reversed(events) if not _is_platforms(event)), "")
+
+
 def _may_have_failed(events: Sequence[str], kind: str) -> bool:
     """Whether the program's last print may be the runtime's record of an error that words itself.
 
     Node's JSON leaves it to the error (`toJSON`), and prints one that is circular as a text. Java's
     first line of the stack is what the exception's `toString` says.
     """
-    last = next((event for event in reversed(events) if not _is_platforms(event)), "")
+    last = _last_print(events)
     record = json_record(last)
     if record is not None:
         said = record.get("message") if record.get("level") == "ERROR" else None

@@ -13,7 +13,7 @@ from backend.core import clock
 from backend.core.database import Database
 from backend.ingestion import service, status_check, tracker
 from backend.ingestion.schemas import RunView
-from backend.integrations.aws import metrics
+from backend.integrations.aws import logs, metrics
 from backend.integrations.aws.logs import CallLog
 from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
@@ -55,22 +55,7 @@ class TestWithoutEvidence:
     ) -> None:  # fmt: skip
         monkeypatch.setattr(metrics, "COUNTED_AFTER", timedelta(0))
         run = _ended_without_a_trace(aws, add_rule, start)
-        begun = clock.now()
-        counts = {"Invocations": tries, "Errors": errors} if tries else {}
-        for name, count in counts.items():
-            aws._client("cloudwatch").put_metric_data(
-                Namespace="AWS/Lambda",
-                MetricData=[
-                    {
-                        "MetricName": name,
-                        "Dimensions": [{"Name": "FunctionName", "Value": "f"}],
-                        "Timestamp": moment,
-                        "Value": count,
-                    }
-                    # The log's line may stand in the minute before.
-                    for moment in (begun, begun - timedelta(minutes=1))
-                ],
-            )
+        _counted(aws, tries, errors)
         found = check(run.run_id)
         assert found.status == status
         assert words in found.detail
@@ -91,6 +76,29 @@ class TestWithoutEvidence:
             found = check(run.run_id)
         assert found.status == "unknown"
         assert "The metric cannot be read" in found.detail
+
+    @pytest.mark.parametrize(
+        ("tries", "errors", "status", "words"),
+        [
+            (1, 0, "succeeded", "is one that it dealt with"),
+            (1, 1, "failed", "Error: no table"),
+            (2, 1, "failed", "Error: no table"),
+            (0, 0, "failed", "Error: no table"),
+        ],
+    )
+    def test_a_failure_that_the_program_may_have_printed_itself_is_judged_by_the_metric(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        monkeypatch: pytest.MonkeyPatch, tries: int, errors: int, status: str, words: str,
+    ) -> None:  # fmt: skip
+        run = _printed_last(aws, add_rule, start, monkeypatch)
+        early = check(run.run_id)
+        assert (early.status, early.settled) == ("failed", False)
+        assert "asked in a few minutes" in early.detail
+        monkeypatch.setattr(metrics, "COUNTED_AFTER", timedelta(0))
+        _counted(aws, tries, errors)
+        found = check(run.run_id)
+        assert (found.status, found.settled) == (status, True)
+        assert words in found.detail
 
     ARN = "arn:aws:sqs:us-east-1:123456789012:"
 
@@ -254,3 +262,37 @@ def _ended_without_a_trace(aws: AwsStandIn, add_rule: AddRule, start: Start) -> 
     run = start()
     aws.retry("f", run.request_id or "")
     return run
+
+
+def _printed_last(
+    aws: AwsStandIn, add_rule: AddRule, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> RunView:
+    """A run of a Node function, logged as JSON, whose last print is an error."""
+    aws.add_function("f", runtime="nodejs22.x")
+    add_rule("exact", URN, "f")
+    run, now = start(), clock.now()
+    call = CallLog(
+        "failed", attempts=3, started_at=now, last_begun_at=now, finished_at=now,
+        error="Error: no table", doubtful=True, request_id=run.request_id or "",
+    )  # fmt: skip
+    monkeypatch.setattr(logs, "read_call", lambda *_args, **_asked: call)
+    return run
+
+
+def _counted(aws: AwsStandIn, tries: int, errors: int) -> None:
+    """What Lambda has counted of the function in these minutes; nothing where it was not tried."""
+    begun = clock.now()
+    for name, count in ({"Invocations": tries, "Errors": errors} if tries else {}).items():
+        aws._client("cloudwatch").put_metric_data(
+            Namespace="AWS/Lambda",
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": "FunctionName", "Value": "f"}],
+                    "Timestamp": moment,
+                    "Value": count,
+                }
+                # The log's line may stand in the minute before.
+                for moment in (begun, begun - timedelta(minutes=1))
+            ],
+        )

@@ -219,6 +219,18 @@ def test_what_a_program_could_have_printed_last_is_no_success(runtime: str, even
     assert judged(runtime, event, "went on") == Outcome(False)
 
 
+def test_what_node_prints_of_a_failure_a_program_prints_of_an_error_that_it_dealt_with() -> None:
+    """`console.error(error)` is what the runtime's client calls: the log is the same, in JSON."""
+    error = {"errorType": "Lost", "errorMessage": "no table", "stackTrace": []}
+    told = named_json(message=error)
+    assert judged("nodejs22.x", "begun", told) == Outcome(True, "Lost: no table", doubtful=True)
+    assert judged("nodejs22.x", told, "went on") == Outcome(False)
+    text = f"2026-11-28T00:59:02.506Z\t{ID}\tERROR\tInvoke Error \t{json.dumps(error)}"
+    assert judged("nodejs22.x", text) == Outcome(True, "Lost: no table")
+    proven = judged("nodejs22.x", told, report=f"{REPORT}\tStatus: error")
+    assert (proven.failed, proven.doubtful) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("runtime", "event"),
     [
