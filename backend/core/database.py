@@ -35,7 +35,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from backend.core import clock, database_file
+from backend.core import clock, database_file, sockets
 from backend.core.errors import InvalidInput, PortalError, Waiting
 from backend.core.log import get_logger
 
@@ -278,7 +278,7 @@ def _dialect_engine(url: str) -> Engine:
         parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         # A server may ask for any file of this machine; it gets none, whatever the URL says.
         arguments = {"connect_timeout": 10, "local_infile": False, "init_command": _SETTLED}
-        return create_engine(
+        engine = create_engine(
             parsed,
             pool_pre_ping=True,
             pool_recycle=1800,
@@ -287,13 +287,15 @@ def _dialect_engine(url: str) -> Engine:
             isolation_level="READ COMMITTED",
             connect_args=arguments,
         )
+        event.listen(engine, "connect", lambda made, _record: sockets.notice_loss(made._sock))
+        return engine
     return create_engine(
         parsed,
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=20,
         isolation_level="READ COMMITTED",  # whatever role or database have as their default
-        connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+        connect_args={"connect_timeout": 10, "options": "-c timezone=UTC", **sockets.LIBPQ},
     )
 
 

@@ -51,3 +51,32 @@ def _connected(candidate: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+#: A peer that vanished without a word, as a database's host does at a failover, is noticed within
+#: about a minute; the kernel by itself waits a quarter of an hour for an acknowledgement, and two
+#: hours where nothing is sent. In libpq's words.
+LIBPQ = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+#: The same as options of a socket, as far as the system has them.
+_OPTIONS = {
+    "TCP_KEEPIDLE": LIBPQ["keepalives_idle"],
+    "TCP_KEEPINTVL": LIBPQ["keepalives_interval"],
+    "TCP_KEEPCNT": LIBPQ["keepalives_count"],
+    "TCP_USER_TIMEOUT": LIBPQ["tcp_user_timeout"],
+}
+
+
+def notice_loss(connected: socket.socket) -> None:
+    """Set `LIBPQ` on a connected socket; nothing for one that is not TCP."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _OPTIONS.items():
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

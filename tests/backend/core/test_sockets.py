@@ -1,10 +1,13 @@
 """Connections of the web server send at once, however its socket was bound."""
 
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from backend.core.database import Database
@@ -55,3 +58,19 @@ def test_the_state_database_stays_locked_against_other_processes(tmp_path: Path)
     with database.read() as session:
         assert session.execute(text("SELECT count(*) FROM of_the_other")).scalar() == 0
     database.dispose()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has this option")
+def test_a_database_that_vanished_is_not_waited_for_as_long_as_the_kernel_does(
+    any_database: Database,
+) -> None:
+    """At a failover the host is gone and says nothing; a pooled connection to it was waited for a
+    quarter of an hour."""
+    if any_database.engine.dialect.name == "sqlite":
+        pytest.skip("a file has no connection")
+    with any_database.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        number = driver.fileno() if hasattr(driver, "fileno") else driver._sock.fileno()
+        with socket.socket(fileno=os.dup(number)) as used:
+            assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+            assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
