@@ -11,12 +11,13 @@ from backend.ingestion import background, mapping, resolve
 from backend.ingestion.ruleset import INVOCATIONS, PLATFORM, RULE_KINDS
 from backend.ingestion.schemas import MappingView, RuleView
 from pages.ingestion import run_view
-from pages.shared import confirm, filters, job_progress, tables
+from pages.shared import beside, confirm, filters, job_progress, tables
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
 PAGE = 200
 _TABLE = "ingestion.rules.table"
+_ANSWER = "ingestion.test.answer"
 REMOVE = "ingestion.rule.remove"
 _JOB = "ingestion.check.job"
 _HELP = {
@@ -41,7 +42,7 @@ def draw(actor: Actor, environment: str) -> None:
     asked = " → ".join(n.replace("_", " ") for n in found.order)
     st.caption(f"The first of these that answers names the target: {asked}")
     chosen = _table(found)
-    _test(environment)
+    _test(environment, found.revision)
     if actor.may(Permission.INGESTION_MAPPING_WRITE) and environment:
         _editor(actor, found, chosen, environment)
         _exchange(environment)
@@ -123,19 +124,24 @@ def _target(rule: RuleView) -> str:
     return f"{rule.target.name.rpartition(':')[2]} (Step Functions)"
 
 
-def _test(environment: str) -> None:
+def _test(environment: str, revision: int) -> None:
+    """revision: of the rules, for another one may answer otherwise."""
     with st.expander("Test a dataset against the rules", icon=":material/science:"):
         urn = st.text_input("Dataset URN", key="ingestion.test.urn")
         job = st.text_input("Data job URN (optional)", key="ingestion.test.job")
         if urn:
-            found = calls.run(
+            about = environment, urn, job, revision
+            ask = calls.bound(
                 resolve.resolve,
                 dataset_urn=urn,
                 job_urn=job or None,
                 environment=environment or None,
             )
+            found = beside.shown(_ANSWER, about, ask)
             if found is not None:
                 run_view.explain(found)
+            # A file of rules or a tag in DataHub may be another one meanwhile.
+            beside.button("Test again", _ANSWER, about, ask, icon=":material/refresh:")
 
 
 def _editor(actor: Actor, found: MappingView, chosen: RuleView | None, environment: str) -> None:

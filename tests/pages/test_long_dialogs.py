@@ -12,7 +12,7 @@ from backend.connections import testing
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotFound
-from backend.ingestion import executions, managed, runs, search, tracker
+from backend.ingestion import executions, managed, resolve, runs, search, tracker
 from backend.ingestion.schemas import Request
 from backend.notifications import channels
 from backend.sandbox.aws import AwsStandIn
@@ -135,6 +135,18 @@ def test_datahubs_sources(open_page: OpenPage, datahub: StandIn, held: Held) -> 
     held.go.set()
     app.button(key="ingestion.sources.refresh").click().run()
     assert "Athena hourly" in said(once_answered(app, "ingestion.sources"))
+
+
+def test_a_dataset_against_the_rules(open_page: OpenPage, mapped: StandIn, held: Held) -> None:
+    held.hold(resolve, "resolve")
+    app = open_page(INGESTION, role="operator", view="mapping")
+    app.text_input(key="ingestion.test.urn").set_value(URN).run()
+    assert stops(app) == ["ingestion.test.answer.stop"]
+    app.button(key="ingestion.test.answer.stop").click().run()
+    assert "Stopped before it had an answer" in said(app)
+    held.go.set()
+    app.button(key="ingestion.test.answer.ask").click().run()
+    assert "named by the rule **portal**" in said(once_answered(app, "ingestion.test.answer"))
 
 
 def test_the_steps_of_an_execution(
