@@ -7,13 +7,13 @@ import streamlit as st
 from backend.user_sync import service
 from backend.user_sync.schemas import PlanView, RowView
 from backend.user_sync.validation import visible
-from pages.shared import confirm
+from pages.shared import beside, confirm
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 _DIALOG = "user_sync.map_row"
 _WORD = "user_sync.map_word"
-_CHOICES = "user_sync.map_choices"
+_CHOICE, _CHOICES = "user_sync.map_choice", "user_sync.map_choices"
 
 
 def buttons(plan: PlanView, row: RowView) -> None:
@@ -29,35 +29,39 @@ def buttons(plan: PlanView, row: RowView) -> None:
 
 
 def _open(environment: str, word: str) -> None:
-    found = calls.run(service.list_domains, environment=environment)
-    if found is not None:
-        st.session_state[_WORD], st.session_state[_CHOICES] = word, found
-        confirm.open_dialog(_DIALOG)
+    beside.begin(_CHOICES, environment, calls.bound(service.list_domains, environment=environment))
+    st.session_state[_WORD] = word
+    st.session_state.pop(_CHOICE, None)  # that of another word
+    confirm.open_dialog(_DIALOG)
 
 
 def dialog(plan: PlanView) -> None:
     """The domains of OpenMetadata, the one that looks most like the word chosen already."""
-    word, domains = st.session_state.get(_WORD, ""), st.session_state.get(_CHOICES, ())
+    word = st.session_state.get(_WORD, "")
     if not word:
         return
     confirm.ask(
         _DIALOG,
         title=f"Which domain is “{visible(word)[:60]}”?",
-        body=lambda: _choose(word, domains),
+        body=lambda: _choose(plan.environment, word),
         action="Map it",
         danger=False,
         on_confirm=lambda: _map(plan.environment, word),
     )
 
 
-def _choose(word: str, domains: tuple[str, ...]) -> None:
+def _choose(environment: str, word: str) -> None:
+    ask = calls.bound(service.list_domains, environment=environment)
+    domains = beside.shown(_CHOICES, environment, ask)
+    if domains is None:
+        return
     names = {name.rsplit(".", 1)[-1].casefold(): name for name in reversed(domains)}
     near = difflib.get_close_matches(word.casefold(), names, 1, 0.8)
     st.selectbox(
         "Domain of OpenMetadata",
         domains,
         domains.index(names[near[0]]) if near else None,
-        key="user_sync.map_choice",
+        key=_CHOICE,
         placeholder="Choose one",
     )
     st.caption(
@@ -67,7 +71,7 @@ def _choose(word: str, domains: tuple[str, ...]) -> None:
 
 
 def _map(environment: str, word: str) -> bool | None:
-    domain = st.session_state.get("user_sync.map_choice")
+    domain = st.session_state.get(_CHOICE)
     if domain is None:
         st.error("Choose a domain.")
         return False

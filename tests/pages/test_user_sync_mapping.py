@@ -1,5 +1,9 @@
 """An unknown domain of a plan's row, mapped where it is seen."""
 
+import threading
+
+from backend.user_sync import service
+from pages.shared import beside
 from tests.backend.user_sync import conftest as rooms
 from tests.pages.test_user_sync_page import PAGE, keys, shown
 
@@ -18,6 +22,26 @@ class TestMapping:
         assert "is Innovations from the next plan on" in shown(app)
         row = world.row(world.plan(), "elif.yilmaz@example.com")
         assert [ref.fqn for ref in row.new_domains] == ["Innovations"]
+
+    def test_the_domains_are_asked_beside_the_page(self, open_page, world, monkeypatch):
+        real, let_go = service.list_domains, threading.Event()
+
+        def slow(*args, **more):
+            assert let_go.wait(60)
+            return real(*args, **more)
+
+        world.plan()
+        app = open_page(PAGE, role="steward", kind="unknown_domain")
+        monkeypatch.setattr(beside, "AT_ONCE", 0.0)
+        monkeypatch.setattr(service, "list_domains", slow)
+        (key,) = [k for k in keys(app, "button") if k and k.endswith(".Innovation")]
+        app.button(key=key).click().run()
+        assert "user_sync.map_choices.stop" in keys(app, "button")
+        app.button(key="user_sync.map_row.confirm").click().run()
+        assert "Choose a domain." in [each.value for each in app.error]
+        let_go.set()
+        app.session_state["user_sync.map_choices"].answer.result(60)
+        assert app.run().selectbox(key="user_sync.map_choice").options
 
     def test_viewers_may_not(self, open_page, world):
         world.plan()
