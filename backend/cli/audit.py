@@ -54,9 +54,10 @@ def show(
 ) -> None:
     """One event with its details."""
     row = cli.read(audit_log.get, number=number)
-    apart = {"details", "changes", "sentence"}
+    apart = {"at", "details", "changes", "sentence"}
     lines = [row.sentence]
     lines += [f"- {each.field}: {each.old}\n+ {each.field}: {each.new}" for each in row.changes]
+    lines.append(f"at: {clock.iso(row.at)}")
     lines += [f"{name}: {value}" for name, value in row.model_dump(exclude=apart).items()]
     lines.append(f"details: {json.dumps(row.details, ensure_ascii=False, indent=2)}")
     cli.emit(row, as_json, "\n".join(lines))

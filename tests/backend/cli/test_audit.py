@@ -69,6 +69,8 @@ class TestList:
 def test_one_event_has_its_details(run_cli: RunCli) -> None:
     shown = json.loads(run_cli("audit", "show", "3", "--json").out)
     assert (shown["actor_name"], shown["details"]) == ("ann", {"number": 3})
+    [at] = [line for line in run_cli("audit", "show", "3").out.splitlines() if line[:3] == "at:"]
+    assert at == f"at: {shown['at']}"
     assert run_cli("audit", "show", "77").err == "There is no event 77 in the audit log.\n"
 
 
