@@ -81,6 +81,19 @@ class ChangeView(BaseModel):
     outcome: str
 
     @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What was frozen and is known besides, as (name, value) in words; what is empty is not
+        said."""
+        return tuple(
+            (
+                name.replace("_", " "),
+                ", ".join(map(str, value)) if isinstance(value, list) else str(value),
+            )
+            for name, value in (self.shown | self.details).items()
+            if value
+        )
+
+    @property
     def size_words(self) -> str:
         """ "1 user", "4,906 rows"; "" where nobody knows how many."""
         if self.size is None:

@@ -190,10 +190,7 @@ def _lines(view: ChangeView) -> list[str]:
     lines = [
         f"Change {view.id}: {view.label}, {view.subject} ({view.environment}{size})",
         _line(view),
-        *[
-            f"  {key.replace('_', ' ')}: {value}"
-            for key, value in (view.shown | view.details).items()
-        ],
+        *[f"  {name}: {value}" for name, value in view.facts],
         *([f"Why: {view.reason}"] if view.reason else []),
         f"Needs {view.rule}; expires {clock.to_the_second(view.expires_at)}. {view.change}",
     ]

@@ -59,15 +59,15 @@ def _goes_on(change_id: int, seen: Status) -> None:
 
 
 def _intent(view: ChangeView) -> None:
+    run = "" if view.run_id.startswith("change-") else view.run_id
     shown = {
         "about": view.subject,
         "environment": view.environment or "none",
-        **view.shown,
-        **view.details,
+        **dict(view.facts),
         "size": view.size_words,
-        "run": "" if view.run_id.startswith("change-") else view.run_id,
+        "run": run,
     }
-    rows = [(name.replace("_", " "), _said(value)) for name, value in shown.items() if value]
+    rows = [(name, value) for name, value in shown.items() if value]
     tables.show(
         rows,
         lambda each: {"What was asked": each[0], "Frozen": each[1]},
@@ -78,10 +78,6 @@ def _intent(view: ChangeView) -> None:
     address = _PAGES.get(view.action.partition(".")[0])
     if address:
         st.markdown(f"[Open the page where it was asked](/{address})")
-
-
-def _said(value: Any) -> str:
-    return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
 def _people(view: ChangeView) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from backend.changes import lifecycle
+from backend.changes import lifecycle, service
 from tests.backend.changes.conftest import ONE, World, world  # noqa: F401 - a fixture
 from tests.backend.cli.conftest import RunCli
 
@@ -27,6 +27,22 @@ def test_a_request_is_listed_and_shown(run_cli: RunCli, number: int) -> None:
     shown = run_cli("changes", "show", str(number), "--now").out
     assert f"Change {number}: Write a line, table a (prod, 5 letters)" in shown
     assert "Now: it would still do the same." in shown
+
+
+def test_what_was_frozen_is_told_in_words(
+    run_cli: RunCli,
+    world: World,  # noqa: F811 - as above
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen = {"columns": ["email", "phone"], "clean_up": False, "plan_digest": "ab12"}
+    view = world.view(number).model_copy(update={"shown": frozen, "details": {}})
+    monkeypatch.setattr(service, "get", lambda *_args, **_asked: view)
+    lines = run_cli("changes", "show", str(number)).out.splitlines()
+    assert [line for line in lines if line.startswith("  ")] == [
+        "  columns: email, phone",
+        "  plan digest: ab12",
+    ]
 
 
 def test_it_is_approved_and_carried_out(
