@@ -153,8 +153,11 @@ def _open(found: _Review) -> None:
     confirm.open_dialog(DIALOG)
 
 
-def _pick(found: _Review) -> None:
-    """The job's select box; another choice is reviewed anew, because it may name another target."""
+def _pick(found: _Review, asked: Request | None = None) -> None:
+    """The job's select box; another choice is reviewed anew, because it may name another target.
+
+    asked: with the choice that the dialog around it waits for; None where it waits for none.
+    """
 
     def ask(chosen: str) -> None:
         request = replace(
@@ -163,6 +166,9 @@ def _pick(found: _Review) -> None:
         beside.begin(_PICKED, request, calls.bound(runs.preview, request=request))
 
     job_choice.draw(found.request, found.jobs, found.note, ask)
+    picked = st.session_state.get(_PICKED)
+    if (picked and picked.about) != asked:
+        st.rerun()  # a choice runs this dialog alone, and the page has another one for it
 
 
 def _picked(found: _Review) -> None:
@@ -173,7 +179,7 @@ def _picked(found: _Review) -> None:
     @st.dialog("Run the ingestion with another data job?", width="medium", on_dismiss=_leave)
     def meanwhile() -> None:
         where.badge()
-        _pick(found)
+        _pick(found, request)
         note = "The other data job was not taken: stopped before it was looked at."
         try:
             with beside.pressed(_PICKED, request, raising=PortalError) as preview:

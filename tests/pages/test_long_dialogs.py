@@ -3,9 +3,10 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from backend.accounts import audit_log
 from backend.connections import testing
@@ -26,9 +27,6 @@ from tests.fixtures.pages import OpenPage, choose
 from tests.pages import test_ingestion_jobs_page, test_long_questions, test_overview_page
 from tests.pages.test_ingestion_jobs_page import EARLY
 from tests.pages.test_long_questions import once_answered, said, stops
-
-if TYPE_CHECKING:
-    from streamlit.testing.v1 import AppTest
 
 aws_server, aws = test_ingestion_jobs_page.aws_server, test_ingestion_jobs_page.aws
 environment, add_rule = test_ingestion_jobs_page.environment, test_ingestion_jobs_page.add_rule
@@ -64,9 +62,29 @@ def held(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]
     held.go.set()
 
 
+def _dialog_alone() -> None:
+    """What a choice in a browser runs: the dialog's own part of the page, drawn for one review."""
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from backend.ingestion.data_jobs import DataJobs
+    from backend.ingestion.schemas import Request
+    from pages.ingestion import run_view
+
+    if st.session_state.setdefault("runs", 0):
+        st.text("the page")
+        return
+    st.session_state["runs"] = 1
+    st.session_state["ingestion.picked"] = SimpleNamespace(about=Request("urn", "another"))
+    shown = run_view._Review(Request("urn", "job"), None, DataJobs((), 0), "")
+    run_view._pick(shown, st.session_state.asked)
+    st.text("the payload of the former job")
+
+
 class TestAnotherDataJob:
     @pytest.fixture
-    def reviewed(self, open_page: OpenPage, mapped: StandIn, held: Held) -> "AppTest":
+    def reviewed(self, open_page: OpenPage, mapped: StandIn, held: Held) -> AppTest:
         """The review of a dataset whose latest run's job is selected."""
         app = open_page(INGESTION, role="operator", dataset_urn=URN)
         app.button(key="ingestion.review").click().run()
@@ -75,12 +93,12 @@ class TestAnotherDataJob:
         return app
 
     @staticmethod
-    def _box(app: "AppTest") -> Any:
+    def _box(app: AppTest) -> Any:
         [box] = [each for each in app.selectbox if (each.key or "").startswith("ingestion.job.")]
         return box
 
     def test_nothing_can_be_confirmed_until_it_is_looked_at(
-        self, reviewed: "AppTest", held: Held
+        self, reviewed: AppTest, held: Held
     ) -> None:
         app = self._box(reviewed).set_value(EARLY).run()
         assert stops(app) == ["ingestion.picked.stop"]
@@ -90,7 +108,15 @@ class TestAnotherDataJob:
         app = once_answered(app, "ingestion.picked")
         assert json.loads(app.json[0].value)["jobUrn"] == EARLY
 
-    def test_a_stop_goes_back_to_the_job_before(self, reviewed: "AppTest") -> None:
+    @pytest.mark.parametrize("asked", [None, Request("urn", "a third")])
+    def test_a_choice_runs_the_page_before_anything_of_the_former_job_is_drawn(
+        self, asked: Request | None
+    ) -> None:
+        app = AppTest.from_function(_dialog_alone, default_timeout=60)
+        app.session_state["asked"] = asked
+        assert [each.value for each in app.run().text] == ["the page"]
+
+    def test_a_stop_goes_back_to_the_job_before(self, reviewed: AppTest) -> None:
         app = self._box(reviewed).set_value(EARLY).run()
         app.button(key="ingestion.picked.stop").click().run()
         assert "stopped before it was looked at" in said(app)
@@ -98,7 +124,7 @@ class TestAnotherDataJob:
         assert json.loads(app.json[0].value)["jobUrn"] == JOB
 
     def test_a_refusal_goes_back_to_the_job_before(
-        self, reviewed: "AppTest", held: Held, monkeypatch: pytest.MonkeyPatch
+        self, reviewed: AppTest, held: Held, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refused(*_: Any, **__: Any) -> None:
             assert held.go.wait(60)
