@@ -62,7 +62,7 @@ st.navigation([st.Page(replay(title), title=title) for title in recorded]).run()
 }
 #: Milliseconds from the click on a page's link to its title, and to all of the page.
 SWITCH = """
-title => new Promise(done => {
+title => new Promise((done, fail) => {
   const link = [...document.querySelectorAll('[data-testid=stSidebarNav] a')]
     .find(each => each.textContent.trim().endsWith(title))
   const app = document.querySelector('[data-testid=stApp]')
@@ -84,12 +84,13 @@ title => new Promise(done => {
     subtree: true, childList: true, characterData: true,
     attributes: true, attributeFilter: ['data-test-script-state', 'data-stale'],
   })
+  setTimeout(() => fail('no end after a minute'), 60000)
   link.click()
 })
 """
 #: Milliseconds from the click on a page's main action to all that it brings: a dialog, a progress.
 ACT = """
-label => new Promise(done => {
+label => new Promise((done, fail) => {
   const buttons = [...document.querySelectorAll('[data-testid=stMain] button')]
   const button = buttons.find(each => each.textContent.includes(label))
   const app = document.querySelector('[data-testid=stApp]')
@@ -106,6 +107,7 @@ label => new Promise(done => {
     subtree: true, childList: true,
     attributes: true, attributeFilter: ['data-test-script-state', 'data-stale'],
   })
+  setTimeout(() => fail('no end after a minute'), 60000)
   button.click()
 })
 """
