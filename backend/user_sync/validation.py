@@ -83,8 +83,11 @@ def segments(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
 def _parts(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
     if max(len(old), len(new)) <= _FINELY_COMPARED:
         matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-        for tag, a, b, c, d in matcher.get_opcodes():
-            yield tag == "equal", old[a:b], new[c:d]
+        found = [
+            (op[0] == "equal", old[op[1] : op[2]], new[op[3] : op[4]])
+            for op in matcher.get_opcodes()
+        ]
+        yield from _at_words(found)
         return
     head = _common_start(old, new)
     old, new = old[len(head) :], new[len(head) :]
@@ -92,6 +95,26 @@ def _parts(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
     yield True, head, head
     yield False, old.removesuffix(tail), new.removesuffix(tail)
     yield True, tail, tail
+
+
+def _at_words(parts: list[tuple[bool, str, str]]) -> list[tuple[bool, str, str]]:
+    """What only one side has between two equal parts begins or ends at a blank where it can: of
+    "Anna Kay" and "Anna Maria Kay" that is " Maria", not "a Mari"."""
+    for place in range(1, len(parts) - 1):
+        (_, head, _), (_, before, after), (_, tail, _) = parts[place - 1 : place + 2]
+        more = before or after
+        if before and after:
+            continue
+        common = len(_common_start(more + tail, tail))
+        for step in range(common + 1):
+            moved = (more + tail)[step : step + len(more)]
+            if moved[0].isspace() or moved[-1].isspace():
+                head, tail = head + (more + tail)[:step], tail[step:]
+                parts[place - 1] = (True, head, head)
+                parts[place] = (False, moved if before else "", moved if after else "")
+                parts[place + 1] = (True, tail, tail)
+                break
+    return parts
 
 
 def _common_start(one: str, other: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.user_sync.validation import written_out
+from backend.user_sync.validation import segments, written_out
 
 
 class TestWrittenOut:
@@ -18,3 +18,22 @@ class TestWrittenOut:
         shown = written_out(old, new)
         assert shown[0].startswith("a")
         assert shown[1].startswith("a⟨U+200B⟩")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "parts"),
+        [
+            ("Anna Kowalska", "Anna Maria Kowalska", ["Anna", "+␣Maria", " Kowalska"]),
+            ("Anna Maria Kowalska", "Anna Kowalska", ["Anna", "-␣Maria", " Kowalska"]),
+            ("Anna Fox", "Anna Maria Fox", ["Anna ", "+Maria␣", "Fox"]),
+            ("Aaron Jonson", "Aaron Johnson", ["Aaron Jo", "+h", "nson"]),
+            ("aaa", "aaaa", ["aaa", "+a"]),
+        ],
+    )
+    def test_a_word_that_only_one_side_has_is_marked_whole(
+        self, old: str, new: str, parts: list[str]
+    ) -> None:
+        found = segments(old, new)
+        assert [
+            before if same else f"-{before}" if before else f"+{after}"
+            for same, before, after in found
+        ] == parts
