@@ -29,11 +29,12 @@ def list_policies(
     )
 
 
-def is_direct(session: ReadSession, actor: Actor, *, environment: str, action: str) -> bool:
-    """Whether the action is done without a question to whoever asks for it. Raises NotFound."""
+def get(session: ReadSession, actor: Actor, *, environment: str, action: str) -> PolicyView:
+    """The rule in force for an action. Raises NotFound."""
     access.require(actor, Permission.CHANGES_READ)
     number = repository.environment_id(session, environment)
-    return rules.find(session, number, action).mode == "direct"
+    stored = {row.action: row for row in repository.policies(session, number)}
+    return _view(environment, actions.get(action), stored.get(action))
 
 
 def checked(values: dict[str, object]) -> Rule:

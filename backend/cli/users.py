@@ -129,7 +129,7 @@ def revert_command(
 def _is_direct(plan: PlanView) -> bool:
     """Whether the policy lets it happen without a question."""
     action = runs.action_of(plan.origin)
-    return read(policy.is_direct, environment=plan.environment, action=action)
+    return read(policy.get, environment=plan.environment, action=action).rule.mode == "direct"
 
 
 @contextlib.contextmanager

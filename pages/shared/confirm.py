@@ -11,6 +11,7 @@ import streamlit as st
 
 from auth import inline
 from backend.changes import policy
+from backend.changes.schemas import PolicyView
 from pages.shared import primary, reason
 from pages.shell import calls, flash, where
 from pages.shell.errors import escape
@@ -86,7 +87,8 @@ def ask(
     """
     if not is_open(name):
         return
-    if rule is not None and typed is None and _is_direct(*rule):
+    ruled = _policy(*rule) if rule is not None else None
+    if typed is None and ruled is not None and ruled.rule.mode == "direct":
         _confirmed(name, on_confirm)
         return
 
@@ -97,6 +99,11 @@ def ask(
             body()
         else:
             st.markdown(escape(body))
+        if ruled is not None and ruled.rule.mode == "approve":
+            st.caption(
+                f":material/approval: Policy of {escape(ruled.environment)}: "
+                f"{escape(ruled.words)}. What needs one is asked for, and nothing is done yet."
+            )
         if may_wait or (may_wait is None and rule is not None):
             reason.field(name)
         ready = typed is None or _typed(name, typed)
@@ -134,10 +141,10 @@ def _buttons(
         st.rerun()
 
 
-def _is_direct(action: str, environment: str | None) -> bool:
+def _policy(action: str, environment: str | None) -> PolicyView | None:
     if not environment:
-        return False
-    return calls.read(policy.is_direct, environment=environment, action=action)
+        return None
+    return calls.read(policy.get, environment=environment, action=action)
 
 
 def _confirmed(name: str, on_confirm: Callable[[], bool | None]) -> None:

@@ -103,6 +103,9 @@ def test_the_button_asks_for_an_approval(get: Get, open_page: OpenPage, action: 
     app = open_page(button.page, role=button.role, **button.query)
     assert button.offered in keys(app)
     button.lead(app)
+    if action in ASKS_ONLY:
+        policies = [each.value for each in app.caption if "Policy of" in each.value]
+        assert ["1 approval." in text for text in policies] == [True], "said before it is asked"
     say_why(app)
     before, log, outside = state(database), audited(database), button.outside()
     app.button(key=button.last).click().run()
