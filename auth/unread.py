@@ -55,7 +55,10 @@ class Unread:
         try:
             async with asyncio.timeout(SECONDS):
                 while taken < MOST:
-                    message = await asyncio.wait_for(receive(), QUIET)
+                    # Not wait_for: until Python 3.12 it loses the other limit's cancellation when
+                    # its own call ends in the same moment.
+                    async with asyncio.timeout(QUIET):
+                        message = await receive()
                     taken += len(message.get("body", b""))
                     if not message.get("more_body"):
                         return

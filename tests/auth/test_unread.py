@@ -68,14 +68,16 @@ def test_who_only_says_that_a_body_comes_is_answered_and_not_waited_for(
 
 
 class Sender:
-    """The server's side of a client that sends 1 MB at a time for ever."""
+    """The server's side of a client that sends 1 MB at a time for ever. stall: seconds that the
+    whole process stands still at each of them."""
 
-    def __init__(self, pause: float = 0.0) -> None:
-        self.taken, self.pause = 0, pause
+    def __init__(self, pause: float = 0.0, stall: float = 0.0) -> None:
+        self.taken, self.pause, self.stall = 0, pause, stall
         self.sent: list[Any] = []
 
     async def receive(self) -> Any:
         await asyncio.sleep(self.pause)
+        time.sleep(self.stall)
         self.taken += 1
         return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
 
@@ -97,11 +99,12 @@ def test_no_more_is_read_than_anybody_may_send() -> None:
     assert (sender.taken, sender.ended) == (10, True)
 
 
+@pytest.mark.parametrize("stall", [0.0, 0.12])
 def test_nobody_is_listened_to_for_longer_than_a_head_may_take(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, stall: float
 ) -> None:
     monkeypatch.setattr(unread, "SECONDS", 0.1)
-    sender = Sender(pause=0.03)  # never quiet for long, and never at its end
+    sender = Sender(pause=0.03, stall=stall)  # never quiet for long, and never at its end
     asyncio.run(sender.ask(unread.Unread(refusing)))
     assert sender.taken < 10
     assert sender.ended
