@@ -102,7 +102,7 @@ def ask(
         if ruled is not None and ruled.rule.mode == "approve":
             st.caption(
                 f":material/approval: Policy of {escape(ruled.environment)}: "
-                f"{escape(ruled.words)}. What needs one is asked for, and nothing is done yet."
+                f"{escape(ruled.words)}. What needs approval is only requested now."
             )
         if may_wait or (may_wait is None and rule is not None):
             reason.field(name)
