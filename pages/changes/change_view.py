@@ -1,14 +1,14 @@
 """One change request: what was asked, whether it would still do the same, and the decision."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from backend.changes import service
 from backend.changes.schemas import ChangeView, Now, Preview, Status
-from backend.core.access import Permission
+from backend.core.access import Actor, Permission
+from backend.core.database import Database
 from backend.core.errors import NotPermitted, PortalError
 from pages.shared import beside, confirm, status, tables, times
 from pages.shell import calls, flash, guard
@@ -100,8 +100,7 @@ def _now(view: ChangeView) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**What would happen now**", width="content")
         again = st.button("Look again", key="changes.probe", icon=":material/sync:")
-    would = calls.bound(service.would_do, change_id=view.id)
-    asked = beside.ask(_NOW, view.id, partial(_asked_now, would), again=again)
+    asked = beside.ask(_NOW, view.id, calls.bound(_asked_now, change_id=view.id), again=again)
     if asked is None:
         return
     found = asked.result()
@@ -117,18 +116,20 @@ def _now(view: ChangeView) -> None:
         _preview(view, found.preview)
 
 
-def _asked_now(would: Callable[[], Now]) -> Now | None:
+def _asked_now(database: Database, actor: Actor, *, change_id: int) -> Now | None:
     try:
-        return would()
+        return service.would_do(database, actor, change_id=change_id)
     except NotPermitted:
         return None
     except PortalError as exc:
         return Now(same=False, error=exc.message)
 
 
-def asked_of_each(would: Mapping[int, Callable[[], Now]]) -> dict[int, Now | None]:
+def asked_of_each(
+    database: Database, actor: Actor, *, change_ids: Sequence[int]
+) -> dict[int, Now | None]:
     """By the request's number; None for who could not ask for it."""
-    return {number: _asked_now(each) for number, each in would.items()}
+    return {each: _asked_now(database, actor, change_id=each) for each in change_ids}
 
 
 def _preview(view: ChangeView, found: Preview) -> None:

@@ -1,7 +1,5 @@
 """Several requests of one environment, looked at and approved together."""
 
-from functools import partial
-
 import streamlit as st
 
 from backend.changes import releases, service
@@ -77,8 +75,8 @@ def _now(views: list[ChangeView], again: bool) -> None:
     about = tuple(view.id for view in views)
     if not views or not (again or beside.is_about(_FOUND, about)):
         return
-    would = {view.id: calls.bound(service.would_do, change_id=view.id) for view in views}
-    asked = beside.ask(_FOUND, about, partial(change_view.asked_of_each, would), again=again)
+    would = calls.bound(change_view.asked_of_each, change_ids=about)
+    asked = beside.ask(_FOUND, about, would, again=again)
     for number, now in asked.result().items() if asked is not None else ():
         if now is not None and now.same:
             st.success(f"#{number} would still do the same.", icon=":material/check:")

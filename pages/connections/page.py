@@ -1,7 +1,5 @@
 """Describe environments, connect them to their systems, and test that the connections work."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from backend.connections import checklist, environments, health, service, testing
@@ -61,7 +59,7 @@ def _test_all(environment: EnvironmentView) -> None:
     beside.begin(_RESULTS, environment.name, _tests(environment))
 
 
-def _tests(environment: EnvironmentView) -> Callable[[], tuple[TestResult, ...]]:
+def _tests(environment: EnvironmentView) -> calls.Bound[tuple[TestResult, ...]]:
     return calls.bound(testing.run_all, environment=environment.name)
 
 

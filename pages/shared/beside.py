@@ -17,9 +17,11 @@ from backend.core import stopping
 from backend.core.errors import PortalError
 from pages.shared import times
 from pages.shell import errors, flash
+from pages.shell.calls import Bound
 from pages.shell.errors import escape
 
 T = TypeVar("T")
+Question = Callable[[], T] | Bound[T]
 
 POLL_SECONDS = 1.0
 #: Seconds to wait for it in the script, so that what is quick is there when the page is.
@@ -38,7 +40,9 @@ class Asked:
     """One question. about: what it is asked of; answer: once there is one; former: what is shown
     until then."""
 
-    def __init__(self, about: Any, function: Callable[[], Any]) -> None:
+    def __init__(self, about: Any, question: Question[Any]) -> None:
+        # Here, in the page's own thread: the other one does not know who is signed in.
+        function = question.begun() if isinstance(question, Bound) else question
         self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
         self.began = self.looked = time.monotonic()
         self.waited_for = self.begins_to_be_drawn = False
@@ -68,16 +72,16 @@ class Asked:
 
 
 def ask(
-    key: str, about: Hashable, function: Callable[[], T], *, again: bool = False
+    key: str, about: Hashable, question: Question[T], *, again: bool = False
 ) -> "Future[T] | None":
-    """The answer of `function()` about this, asked once, and anew when `again`; None while it is
+    """The answer to the question about this, asked once, and anew when `again`; None while it is
     under way, or when it was stopped, which is then drawn.
 
-    function: only reads, and knows nothing of the page (`calls.bound`).
+    question: only reads, and knows nothing of the page (`calls.bound`).
     """
     asked: Asked | None = st.session_state.get(key)
     if asked is None or again or asked.about != about:
-        asked = _begin(key, about, function)
+        asked = _begin(key, about, question)
     wait_for(key)
     if asked.stop.asked:
         st.caption(":material/stop_circle: Stopped before it had an answer.")
@@ -89,9 +93,9 @@ def ask(
     return None
 
 
-def shown(key: str, about: Hashable, function: Callable[[], T]) -> T | None:
+def shown(key: str, about: Hashable, question: Question[T]) -> T | None:
     """Like `ask`, but an error is shown, and the answer then None."""
-    asked = ask(key, about, function)
+    asked = ask(key, about, question)
     if asked is None:
         return None
     try:
@@ -102,31 +106,31 @@ def shown(key: str, about: Hashable, function: Callable[[], T]) -> T | None:
 
 
 def followed(
-    key: str, about: Hashable, moment: Hashable, function: Callable[[], T], *, goes_on: bool
+    key: str, about: Hashable, moment: Hashable, question: Question[T], *, goes_on: bool
 ) -> T | None:
     """Like `shown`, of something that changes: at another moment it is asked anew.
 
     goes_on: it is drawn again soon, so the former answer is given until the new one is there.
     """
-    question = (about, moment)
+    now = (about, moment)
     asked: Asked | None = st.session_state.get(key)
     if goes_on and asked is not None and asked.about[0] == about:
-        if answered(key) and asked.about != question:
-            before, asked = asked.answer, _begin(key, question, function)
+        if answered(key) and asked.about != now:
+            before, asked = asked.answer, _begin(key, now, question)
             asked.former = before if before.exception() is None else None
         if asked.former is not None and not asked.answer.done():
             former: T = asked.former.result()
             return former
-        question = asked.about
-    return shown(key, question, function)
+        now = asked.about
+    return shown(key, now, question)
 
 
-def button(label: str, key: str, about: Hashable, function: Callable[[], Any], **look: Any) -> None:
+def button(label: str, key: str, about: Hashable, question: Question[Any], **look: Any) -> None:
     """A button that asks; `pressed` shows what came of it, wherever that is drawn.
 
     key: of the question; look: what `st.button` takes besides.
     """
-    st.button(label, key=f"{key}.ask", on_click=begin, args=(key, about, function), **look)
+    st.button(label, key=f"{key}.ask", on_click=begin, args=(key, about, question), **look)
 
 
 @contextlib.contextmanager
@@ -164,16 +168,16 @@ def forget(key: str) -> None:
     _stop_the_forgotten(st.session_state.pop(key, None))
 
 
-def begin(key: str, about: Hashable, function: Callable[[], Any]) -> None:
+def begin(key: str, about: Hashable, question: Question[Any]) -> None:
     """Ask without drawing anything: for a button's `on_click`, which is called before all else. A
     page's script ends at the next thing it draws when the browser sends something else, and what
     it was about to show of the click would be lost."""
-    _begin(key, about, function)
+    _begin(key, about, question)
 
 
-def _begin(key: str, about: Hashable, function: Callable[[], Any]) -> Asked:
+def _begin(key: str, about: Hashable, question: Question[Any]) -> Asked:
     _stop_the_forgotten(st.session_state.get(key))
-    asked = st.session_state[key] = Asked(about, function)
+    asked = st.session_state[key] = Asked(about, question)
     return asked
 
 

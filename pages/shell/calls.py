@@ -5,9 +5,10 @@ does when the policy asks for an approval: the sentence then names the change th
 needs a fresh proof of who acts opens the dialog that asks for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
@@ -93,9 +94,22 @@ def on_database(function: Callable[..., T], /, **arguments: Any) -> T:
     return function(get_database(), _actor(guard.signed_in_now()), **arguments)
 
 
-def bound(function: Callable[..., T], /, **arguments: Any) -> Callable[[], T]:
-    """Like `on_database`, for another thread to call: as the person who is signed in now."""
-    return partial(function, get_database(), _actor(guard.signed_in_now()), **arguments)
+@dataclass(frozen=True)
+class Bound(Generic[T]):
+    """`function(database, actor, **arguments)`, for another thread to call."""
+
+    function: Callable[..., T]
+    arguments: Mapping[str, Any]
+
+    def begun(self) -> Callable[[], T]:
+        """As the person who is signed in now: at the click, not when its button was drawn."""
+        actor = _actor(guard.signed_in_now())
+        return partial(self.function, get_database(), actor, **self.arguments)
+
+
+def bound(function: Callable[..., T], /, **arguments: Any) -> Bound[T]:
+    """Like `on_database`, for what is asked beside the page (`shared.beside`)."""
+    return Bound(function, arguments)
 
 
 def _actor(session: SignedIn | None) -> Any:

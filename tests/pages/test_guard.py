@@ -10,6 +10,7 @@ from backend.core.database import Database
 from backend.core.errors import NotPermitted
 from backend.jobs import service as jobs
 from backend.models import Account
+from pages.shared import beside
 from pages.shell import calls, guard
 from tests.fixtures.real_session import SignIn
 
@@ -63,7 +64,7 @@ def test_outside_of_a_run_each_read_asks(real_sign_in: SignIn, asked: list[str])
     assert asked == ["asked", "asked"]
 
 
-@pytest.mark.parametrize("way", ["fetch_write", "on_database", "bound"])
+@pytest.mark.parametrize("way", ["fetch_write", "on_database", "begun"])
 def test_what_writes_has_the_role_of_now_and_so_has_what_is_read_after_it(
     way: str, real_sign_in: SignIn, database: Database, asked: list[str]
 ) -> None:
@@ -78,6 +79,18 @@ def test_what_writes_has_the_role_of_now_and_so_has_what_is_read_after_it(
         assert environments.list_all(session, SYSTEM) == ()
 
 
+def test_what_a_button_asks_is_asked_with_the_role_of_the_click(
+    real_sign_in: SignIn, database: Database, asked: list[str]
+) -> None:
+    real_sign_in("admin")
+    with guard.one_run():
+        drawn = calls.bound(lambda _database, actor: actor.role.value)
+        assert asked == ["asked"], "drawing a button asks nobody"
+    _demote(database)
+    found = beside.Asked("the role", drawn)
+    assert found.answer.result(60) == "viewer"
+
+
 def _add(way: str) -> None:
     if way == "fetch_write":
         calls.fetch_write(environments.add, name="prod")
@@ -90,4 +103,4 @@ def _add(way: str) -> None:
     if way == "on_database":
         calls.on_database(add)
     else:
-        calls.bound(add)()
+        calls.bound(add).begun()()

@@ -12,7 +12,7 @@ from backend.accounts import audit_log
 from backend.connections import testing
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.core.errors import NotFound
+from backend.core.errors import NotFound, NotPermitted
 from backend.ingestion import executions, managed, resolve, runs, search, tracker
 from backend.ingestion.schemas import Request
 from backend.notifications import channels
@@ -241,6 +241,19 @@ def test_the_audit_logs_verification(open_page: OpenPage, held: Held) -> None:
     held.go.set()
     assert "The log is whole" in said(once_answered(app, "audit.verify"))
     assert "The log is whole" not in said(app.run())
+
+
+def test_who_lost_the_right_since_the_page_was_drawn_verifies_nothing(
+    open_page: OpenPage, sign_in_as: Callable[[str | None], None], held: Held
+) -> None:
+    held.hold(audit_log, "verify")
+    app = open_page("audit/page.py")
+    sign_in_as("viewer")
+    app.button(key="audit.verify.ask").click().run()
+    asked = app.session_state["audit.verify"]
+    held.go.set()
+    with pytest.raises(NotPermitted, match="viewer"):
+        asked.answer.result(60)
 
 
 def test_a_channels_test(
