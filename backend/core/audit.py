@@ -183,8 +183,7 @@ def verify(
     )
     for row in rows:
         seen += 1
-        if seen % 1000 == 0:
-            stopping.step(f"row {seen:,}", seen / head.count if head else 0.0)
+        _may_go_on(seen, head.count if head else 0)
         if row.number != seen:
             moved = archived(session, key)
             if moved and moved[0] > begun:  # its beginning left for an archive meanwhile
@@ -202,6 +201,12 @@ def verify(
     if found.ok and seen:
         _store_witness(key, VERIFIED_FILE, seen, previous)
     return found
+
+
+def _may_go_on(seen: int, rows: int) -> None:
+    """Says how far the walk of so many rows is, and ends it where somebody stopped it."""
+    if seen % 1000 == 0:
+        stopping.step(f"row {seen:,}", seen / rows if rows else 0.0)
 
 
 def _wrong(key: bytes, row: AuditEvent, previous: str, kept: Mapping[int, str]) -> str:

@@ -18,10 +18,10 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.log import mask_text
+from backend.core.words import counted
 from backend.dms.connect import open_transport
 from backend.dms.errors import DMSClientException
 from backend.dms.ledger import Ledger
-from backend.dms.requests import counted
 from backend.dms.transport import QueueState, QueueUnknown, Transport, queue_of
 from backend.jobs.enqueue import enqueue
 from backend.mounts import ledger_repository, query_plan, repository, settings

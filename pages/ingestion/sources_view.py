@@ -49,35 +49,39 @@ def sources(actor: Actor, environment: str) -> None:
     if page.items and actor.may(Permission.INGESTION_RUN):
         reason.field(_MANAGED_JOB)
     for source in page.items:
-        text, last, button, times_ = st.columns([4, 3, 2, 2], vertical_alignment="center")
-        text.markdown(
-            f"**{escape(source.name)}** · {escape(source.type)}  \n"
-            f"{escape(source.schedule) if source.schedule else 'No schedule'}"
-        )
-        if source.last_status:
-            last.markdown(
-                f"{status.markdown(_word(source.last_status), label=escape(source.last_status))} "
-                f"{times.relative(source.last_requested_at)}",
-                help=times.exact(source.last_requested_at) or None,
-            )
-        else:
-            last.markdown("Never run")
-        if actor.may(Permission.INGESTION_RUN) and button.button(
-            "Run now", key=f"ingestion.managed.{source.urn}", width="stretch"
-        ):
-            with reason.given(_MANAGED_JOB):
-                job_id = calls.run(
-                    managed.run_source,
-                    source_urn=source.urn,
-                    name=source.name,
-                    environment=environment or None,
-                )
-            _keep(_MANAGED_JOB, job_id)
-        with times_:
-            schedules_view.form(actor, environment, "source", source.urn, source.name)
+        _source(actor, source, environment)
     if page.total > len(page.items):
         st.caption(f"The first {len(page.items)} of {page.total} sources.")
     _progress(_MANAGED_JOB)
+
+
+def _source(actor: Actor, source: managed.SourceView, environment: str) -> None:
+    text, last, button, times_ = st.columns([4, 3, 2, 2], vertical_alignment="center")
+    text.markdown(
+        f"**{escape(source.name)}** · {escape(source.type)}  \n"
+        f"{escape(source.schedule) if source.schedule else 'No schedule'}"
+    )
+    if source.last_status:
+        last.markdown(
+            f"{status.markdown(_word(source.last_status), label=escape(source.last_status))} "
+            f"{times.relative(source.last_requested_at)}",
+            help=times.exact(source.last_requested_at) or None,
+        )
+    else:
+        last.markdown("Never run")
+    if actor.may(Permission.INGESTION_RUN) and button.button(
+        "Run now", key=f"ingestion.managed.{source.urn}", width="stretch"
+    ):
+        with reason.given(_MANAGED_JOB):
+            job_id = calls.run(
+                managed.run_source,
+                source_urn=source.urn,
+                name=source.name,
+                environment=environment or None,
+            )
+        _keep(_MANAGED_JOB, job_id)
+    with times_:
+        schedules_view.form(actor, environment, "source", source.urn, source.name)
 
 
 def local_recipes(actor: Actor, environment: str) -> None:

@@ -99,11 +99,7 @@ def ask(
             body()
         else:
             st.markdown(escape(body))
-        if ruled is not None and ruled.rule.mode == "approve":
-            st.caption(
-                f":material/approval: Policy of {escape(ruled.environment)}: "
-                f"{escape(ruled.words)}. What needs approval is only requested now."
-            )
+        _say_policy(ruled)
         if may_wait or (may_wait is None and rule is not None):
             reason.field(name)
         ready = typed is None or _typed(name, typed)
@@ -145,6 +141,15 @@ def _policy(action: str, environment: str | None) -> PolicyView | None:
     if not environment:
         return None
     return calls.read(policy.get, environment=environment, action=action)
+
+
+def _say_policy(ruled: PolicyView | None) -> None:
+    """That the click may only file a request, before it is made."""
+    if ruled is not None and ruled.rule.mode == "approve":
+        st.caption(
+            f":material/approval: Policy of {escape(ruled.environment)}: "
+            f"{escape(ruled.words)}. What needs approval is only requested now."
+        )
 
 
 def _confirmed(name: str, on_confirm: Callable[[], bool | None]) -> None:
