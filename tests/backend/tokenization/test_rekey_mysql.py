@@ -70,14 +70,17 @@ def test_the_server_knows_utf8_as_python_does(shop: MySource) -> None:
 
 @pytest.mark.parametrize("tokenizer", KEYED.values(), ids=KEYED)
 def test_each_gets_the_token_of_its_value(shop: MySource, tokenizer: Tokenizer) -> None:
-    fill(shop, OLD)
+    """The longest, which take the server seconds, with one of the keyed schemes: these differ in
+    how much of the same hash they write."""
+    old = OLD if tokenizer is TOKENIZER else [each for each in OLD if len(each or "") < 100_000]
+    fill(shop, old)
 
     result = rekey(shop, tokenizer)
 
-    expected = [after(value, tokenizer) for value in OLD]
+    expected = [after(value, tokenizer) for value in old]
     assert values(shop) == expected
-    changed = sum(a != b for a, b in zip(OLD, expected, strict=True))
-    assert (result.rows_scanned, result.rows_updated) == (len(OLD), changed)
+    changed = sum(a != b for a, b in zip(old, expected, strict=True))
+    assert (result.rows_scanned, result.rows_updated) == (len(old), changed)
     assert "without text in it" in result.left_alone
     assert rekey(shop, tokenizer).rows_updated == 0
 
