@@ -123,9 +123,8 @@ def jobs(
         [job.name, job.flow, job.last_status or "no run", job.last_at, job.urn]
         for job in found.items
     ]
-    text = (
-        cli.table(["job", "flow", "last run", "at", "urn"], rows) if rows else "No job writes it."
-    )
+    headings = ["Data job", "Flow", "Last run", "At", "URN"]
+    text = cli.table(headings, rows) if rows else "No job writes it."
     cli.emit(found.document(), json, text)
 
 
@@ -164,7 +163,7 @@ def datasets_(
     rows: list[list[Any]] = [
         [d.name, d.target.name if d.target else "", d.last_status, d.last_at] for d in page.items
     ]
-    table = cli.table(["dataset", "target", "last", "at"], rows)
+    table = cli.table(["Dataset", "Target", "Last", "At"], rows)
     note = f"\n{page.note}" if page.note else ""
     cli.emit(page.document(), json, table + cli.more(page.next_cursor) + note)
 
@@ -242,7 +241,7 @@ def runs_(
         [r.run_id, r.status, r.created_at, r.actor_name, r.subject] for r in page.items
     ]
     document = {"items": [r.document() for r in page.items], "next_cursor": page.next_cursor}
-    table = cli.table(["run", "status", "asked at", "by", "dataset"], rows)
+    table = cli.table(["Run", "Status", "Created", "By", "Dataset"], rows)
     cli.emit(document, json, table + cli.more(page.next_cursor))
 
 

@@ -33,7 +33,7 @@ def list_recipes(json: cli.Json = False) -> None:
     rows: list[list[Any]] = [
         [r.name, r.source_type, ", ".join(r.asked), r.problem or "-"] for r in found
     ]
-    text = cli.table(["recipe", "source", "asks for", "cannot run because"], rows)
+    text = cli.table(["Recipe", "Source", "Asks for", "Cannot run because"], rows)
     document = {"items": [recipe.document() for recipe in found], "note": note}
     cli.emit(document, json, f"{text}\n{note}".rstrip())
 
@@ -70,7 +70,7 @@ def list_sources(
         for s in page.items
     ]
     cli.emit(
-        page.document(), json, cli.table(["source", "type", "schedule", "last run", "urn"], rows)
+        page.document(), json, cli.table(["Source", "Type", "Schedule", "Last run", "URN"], rows)
     )
 
 
@@ -103,7 +103,7 @@ def list_schedules(environment: Environment = None, json: cli.Json = False) -> N
         [s.kind, s.name, s.cron, s.next_at, s.last_problem or s.last_job_id or "-", s.set_by]
         for s in found
     ]
-    text = cli.table(["kind", "name", "cron (UTC)", "next", "last job", "set by"], rows)
+    text = cli.table(["Kind", "Name", "Cron (UTC)", "Next", "Last run", "Set by"], rows)
     cli.emit({"items": [schedule.document() for schedule in found]}, json, text)
 
 

@@ -98,7 +98,7 @@ def list_command(
         [each.status, each.table, ", ".join(each.columns), _count(each.rows_plain), each.reason]
         for each in found.items
     ]
-    shown = table(["status", "table", "columns", "plain rows", "reason"], rows)
+    shown = table(["Status", "Table", "Columns", "Plain rows", "Reason"], rows)
     more = "" if found.next_cursor is None else f"\nmore: --cursor {found.next_cursor}"
     emit(
         found.model_dump(mode="json"),
@@ -112,7 +112,7 @@ def tables_command(environment: Environment = "", json: Json = False) -> None:
     """List the tables of the environment's PostgreSQL and MySQL connections, with their URNs."""
     found = worklist.tables(database(), actor(), environment=environment or None)
     rows = [[each.dataset, _count(each.rows)] for each in found.items]
-    text = table(["dataset", "rows (estimated)"], rows)
+    text = table(["Dataset", "Rows (estimated)"], rows)
     emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
 
 
@@ -261,7 +261,7 @@ def copies_command(
         return
     found = copies.find(database(), actor(), **wanted)
     rows = [[each.table, each.column, each.reason, each.problem] for each in found.items]
-    text = table(["table", "column", "why", "no preview because"], rows)
+    text = table(["Table", "Column", "Why", "No preview because"], rows)
     emit(
         found.model_dump(mode="json"),
         json,
@@ -288,7 +288,7 @@ def _copy_previews(wanted: copies.Asked, json: bool) -> None:
         ]
         for each in found.items
     ]
-    text = table(["table", "columns", "rows to update", "blockers"], rows)
+    text = table(["Table", "Columns", "Rows to update", "Blockers"], rows)
     emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
 
 
@@ -350,7 +350,7 @@ def _preview_text(found: Preview) -> str:
         _rows_line(report.rows_total, report.rows_to_update),
         "",
         table(
-            ["column", "type", "run", "rows", "reason"],
+            ["Column", "Type", "Run", "Rows", "Reason"],
             [
                 [
                     column.name,

@@ -62,6 +62,17 @@ def list_runs(
     return [view(session, row) for row in session.scalars(query).all()]
 
 
+def moments(
+    session: ReadSession, *, since: datetime, limit: int
+) -> list[tuple[datetime, str, int | None]]:
+    """When each run since then was made, its state and its job, of the newest `limit`."""
+    query = select(SyncRun.created_at, SyncRun.state, SyncRun.job_id)
+    if (reach := access.reach()) is not None:
+        query = query.where(SyncRun.environment_id.in_(reach))
+    found = session.execute(query.order_by(SyncRun.id.desc()).limit(limit)).tuples()
+    return [each for each in found if each[0] >= since]
+
+
 def list_stopped(session: ReadSession, *, limit: int) -> list[RunView]:
     """Runs that can go on, newest first."""
     query = select(SyncRun).where(SyncRun.state == "stopped").order_by(SyncRun.id.desc())

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from backend.changes import gate
 from backend.connections import resolve
@@ -36,6 +37,8 @@ from backend.user_sync.schemas import ItemView, RunView, Settings
 
 #: What a policy may put under approval; `backend.user_sync.changes` carries it out.
 APPLY, REVERT = "user_sync.apply", "user_sync.revert"
+#: So many of the newest runs are looked through for a chart.
+MAX_MOMENTS = 2_000
 
 
 def apply(
@@ -264,6 +267,17 @@ def list_runs(
     return tuple(
         run_repository.list_runs(session, environment_id=found, limit=limit, before=before)
     )
+
+
+def recent(
+    session: ReadSession, actor: Actor, *, days: int = 14
+) -> tuple[tuple[datetime, str], ...]:
+    """When each run of the last days that is no job was made and its state, of the newest 2,000:
+    those of the command line, which works through them itself."""
+    access.require(actor, Permission.USER_SYNC_READ)
+    since = clock.now() - timedelta(days=max(1, min(days, 366)))
+    found = run_repository.moments(session, since=since, limit=MAX_MOMENTS)
+    return tuple((at, state) for at, state, job_id in found if job_id is None)
 
 
 def list_items(

@@ -31,6 +31,7 @@ from backend.user_sync.runs import (
     get_run,
     list_items,
     list_runs,
+    recent,
     resume,
     run_csv,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "plan_csv",
     "plan_now",
     "preflight",
+    "recent",
     "resume",
     "revert",
     "run_csv",

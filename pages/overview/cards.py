@@ -33,26 +33,26 @@ _WORK = {
 }
 #: What a user-sync run calls its ends, in the words of the others.
 _LOOKS = {"partial": "conflict", "stopped": "interrupted"}
-_BAD = frozenset(("failed", "interrupted", "unknown"))
+_BAD = frozenset(("conflict", "failed", "interrupted", "unknown"))
 _SIGNS = {"ok": ":green[:material/check:]", "failed": ":red[:material/close:]"}
 
 
 def work(
     waiting: Mapping[str, Mapping[str, int]],
     started: Sequence[KindCount],
-    ingestions: Sequence[Moment],
+    elsewhere: Mapping[str, Sequence[Moment]],
     to_approve: ChangePage,
     requests: Sequence[Moment],
 ) -> None:
     """A card per job: what waits for somebody, and what was started on each of the last 14 days;
     the last card says what waits for this person's approval.
 
-    waiting: page → word → how many. ingestions: the runs in AWS, which are no jobs of the portal;
-    requests: the change requests.
+    waiting: page → word → how many. elsewhere: page → its runs that are no jobs of the portal, such
+    as those in AWS; requests: the change requests.
     """
     *columns, last = st.columns(len(_WORK) + 1)
     for column, (page, (title, kinds)) in zip(columns, _WORK.items(), strict=True):
-        found = _per_day(ingestions) if page == "ingestion" else []
+        found = _per_day(elsewhere.get(page, ()))
         found += [(each.day, each.state, each.count) for each in started if each.kind in kinds]
         with column:
             _card(title, _told(waiting.get(page, {})), "run", found)
@@ -68,7 +68,7 @@ def _told(counts: Mapping[str, int]) -> list[str]:
 
 
 def _per_day(moments: Sequence[Moment]) -> list[tuple[date, str, int]]:
-    return [(at.date(), state, 1) for at, state in moments]
+    return [(at.date(), _LOOKS.get(state, state), 1) for at, state in moments]
 
 
 def _card(

@@ -32,8 +32,10 @@ def live() -> None:
     requests = calls.read(changes.recent, days=cards.DAYS)
     seen = calls.read(seen_alerts.seen)
     synced = calls.read(user_sync.list_runs, limit=LAST)
+    applied = calls.read(user_sync.recent, days=cards.DAYS)
     # present
-    cards.work(found.waiting, started, ingestions.moments, to_approve, requests)
+    elsewhere = {"ingestion": ingestions.moments, "user-sync": applied}
+    cards.work(found.waiting, started, elsewhere, to_approve, requests)
     st.header("Alerts", anchor=False)
     red = any(item.failed for item in environments)
     red = red or cards.ended_badly(last.items, ingested.items, synced)

@@ -165,6 +165,8 @@ class TestOverview:
         assert not any("Nothing has run yet" in caption.value for caption in app.caption)
         query = f"environment=test&view=history&run={run.id}"
         assert (f"**Apply user changes** run {run.id} in test", query) in links(app)
+        [card] = [card for card in app.metric if card.label == "User sync"]
+        assert card.delta.endswith("1 run in 14 days")
 
     def test_one_room_in_trouble_does_not_take_the_page_down(
         self, open_page: OpenPage, database: Database, monkeypatch: pytest.MonkeyPatch
