@@ -42,8 +42,11 @@ def unusable(exc: ValueDoesNotFit) -> DatabaseException:
     return found
 
 
-def explained(exc: SQLAlchemyError, address: str) -> DatabaseException:
-    """`exc` in one sentence for a person; never with the statement or its values."""
+def explained(exc: SQLAlchemyError, address: str, *, doubtful: bool = False) -> DatabaseException:
+    """`exc` in one sentence for a person; never with the statement or its values.
+
+    doubtful: a commit was not answered, so what it wrote may be stored.
+    """
     original = getattr(exc, "orig", exc)
     code, said = code_of(exc), str(original).lower()
     cause = _BY_CODE.get(code) if code is not None else None
@@ -52,9 +55,12 @@ def explained(exc: SQLAlchemyError, address: str) -> DatabaseException:
     if cause is None:
         shown = f" (error {code})" if code is not None else ""
         cause = f"it cannot be used right now{shown}; check that the database runs."
-    found = DatabaseException(f"The ledger at {address}: {cause}")
+    said = f"The ledger at {address}: {cause}"
+    if doubtful:
+        said += " The connection broke while it stored a change, so look at the entry first."
+    found = DatabaseException(said, outcome="unknown" if doubtful else "not_delivered")
     found.permanent = is_permanent(exc)
-    found.timed_out = "timed out" in said
+    found.timed_out = "timed out" in str(original).lower()
     return found
 
 

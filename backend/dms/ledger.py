@@ -7,18 +7,14 @@ them and as scripts written for the original client expect.
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Dialect,
-    Executable,
     Select,
     event,
     false,
@@ -37,6 +33,7 @@ from .database_errors import (
     died_idle,
     explained,
     is_deadlock,
+    is_gone,
     is_passing,
     translated,
     unusable,
@@ -44,6 +41,7 @@ from .database_errors import (
 from .engine import WRITES, ValueDoesNotFit, open_engine
 from .entries import LedgerEntry
 from .errors import DatabaseException
+from .prepared import raise_failed
 
 T = TypeVar("T")
 
@@ -51,59 +49,6 @@ SCHEMA_FILE = Path(__file__).with_name("ledger_schema.sql")
 MAX_ACTIVE = 10_000
 READ_TIMEOUT = 60
 _COLLIDING_SECONDS = 20.0
-
-
-class Prepared:
-    """A statement in the driver's own words, compiled once. Its parameters are bindparam()s."""
-
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # all have it
-        self.text: str = compiled.string
-        self._given: dict[str, Any] = dict(compiled.params)
-        self._order: list[str] | None = compiled.positiontup
-
-    def bound(self, values: Mapping[str, Any]) -> Any:
-        """The driver's parameters; those that the statement does not have are passed over."""
-        named = {**self._given, **values}
-        if self._order is None:
-            return {name: named[name] for name in self._given}
-        return tuple([named[name] for name in self._order])
-
-
-class Done(NamedTuple):
-    """What a statement did. Rows are as the driver gives them, without SQLAlchemy's types."""
-
-    rows: Sequence[Any]
-    rowcount: int
-
-
-def run(connection: Connection, *steps: tuple[Prepared, Mapping[str, Any]]) -> list[Done]:
-    """Execute the statements one after the other; PyMySQL sends them in one packet, for each is a
-    round trip that a mount waits for. The first that fails ends it, with SQLAlchemy's error."""
-    found: list[Done] = []
-    joined = connection.dialect.driver == "pymysql"
-    try:
-        with closing(connection.connection.cursor()) as cursor:
-            for packet in [steps] if joined else [(step,) for step in steps]:
-                values = [prepared.bound(given) for prepared, given in packet]
-                text = ";".join([prepared.text for prepared, _ in packet])
-                cursor.execute(text, values[0] if len(values) == 1 else [*chain(*values)])
-                for number in range(len(packet)):
-                    if number:
-                        cursor.nextset()
-                    rows = cursor.fetchall() if cursor.description else ()
-                    found.append(Done(rows, cursor.rowcount))
-    except BaseException as exc:
-        # SQLAlchemy reads no second result, but knows what each error means for the pool.
-        connection.exec_driver_sql("", execution_options={"failed": exc})
-        raise
-    return found
-
-
-def _raise_failed(_cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
-    """Where SQLAlchemy executes: what failed in `run` fails here."""
-    if failed := context.execution_options.get("failed"):
-        raise failed
 
 
 class Ledger:
@@ -132,7 +77,7 @@ class Ledger:
                 "mysql+pymysql://user:password@host:3306/database."
             ) from exc
         self.dialect = self.engine.dialect.name
-        event.listen(self.engine, "do_execute", _raise_failed)
+        event.listen(self.engine, "do_execute", raise_failed)
         self._writer = self.engine.execution_options(**{WRITES: True})
         self._operations_ready = False
         self._lock = threading.Lock()
@@ -170,16 +115,21 @@ class Ledger:
 
         patience: for how many seconds what passes is waited for: a database that is away, fails
         over and is read-only meanwhile, or is full. `work` must recognise its own earlier success:
-        a commit whose answer was lost is repeated too.
+        a commit whose answer was lost is repeated too. Raises DatabaseException, with the outcome
+        "unknown" after such a commit.
         """
-        started = time.monotonic()
+        started, doubtful = time.monotonic(), False
         for attempt in range(1, 1_000_000):
+            committing = False
             try:
                 with self._writer.begin() as connection:
-                    return work(connection)
+                    done = work(connection)
+                    committing = True
+                return done
             except ValueDoesNotFit as exc:
                 raise unusable(exc) from exc
             except DBAPIError as exc:
+                doubtful |= committing and is_gone(exc)
                 spent = time.monotonic() - started
                 again = (
                     (is_deadlock(exc) and spent < _COLLIDING_SECONDS)
@@ -187,7 +137,7 @@ class Ledger:
                     or (died_idle(exc) and attempt == 1)
                 )
                 if not again:
-                    raise explained(exc, self.address) from exc
+                    raise explained(exc, self.address, doubtful=doubtful) from exc
                 # From zero on, so that two clients that collided do not meet again in step.
                 time.sleep(random.uniform(0.0, min(0.02 * 2**attempt, 1.0)))
         raise AssertionError("unreachable")
@@ -362,9 +312,22 @@ class Ledger:
         """
         entries.check(job_id=jobid, backup_target_id=backup_target_id)
         self.ensure_operations()
-        return self.write(lambda c: self._soft_delete(c, jobid, backup_target_id))
+        tried = False
 
-    def _soft_delete(self, connection: Connection, jobid: int, backup_target_id: str) -> bool:
+        def work(connection: Connection) -> bool:
+            nonlocal tried
+            found = self._soft_delete(connection, jobid, backup_target_id)
+            if found is None:
+                return tried  # by an earlier try, whose commit was not answered
+            tried = tried or found
+            return found
+
+        return self.write(work)
+
+    def _soft_delete(
+        self, connection: Connection, jobid: int, backup_target_id: str
+    ) -> bool | None:
+        """None: there is none that is not deleted."""
         t, o = self.t, schema.operation.c
         mine = (
             t.jobid == jobid,
@@ -380,7 +343,9 @@ class Ledger:
                 o.action == "mount",
             )
         ).first()
-        if not rows or running or any(row.mounted for row in rows):
+        if not rows:
+            return None
+        if running or any(row.mounted for row in rows):
             return False
         connection.execute(
             update(self.shape.table)

@@ -79,8 +79,10 @@ class Operations:
         Raises Busy while another client holds the pair.
         """
         operation_id = str(uuid.uuid4())
+        claim: Claim | None = None
 
         def work(connection: Connection) -> Claim:
+            nonlocal claim
             refuse_unwritable(connection, self.records, request)
             found = self.records.open(
                 connection, request, operation_id, reply_queue=reply_queue, actor=actor
@@ -95,10 +97,15 @@ class Operations:
         except Refused as refused:
             return Claim("nothing", operation_id, str(refused))
         except Busy:
-            # A commit whose answer was lost may have left our own lock; nothing was sent under it.
+            # Our own record is there when a commit was carried out and its answer was lost.
             own = self.get(operation_id)
-            if own is not None and own.state == "in_flight":
+            if own is not None and own.state == "shared" and claim is not None:
+                return claim
+            if own is not None and own.state == "in_flight":  # nothing was sent under it
                 self.finish(operation_id, "not_delivered", "the claim's answer was lost")
+            raise
+        except DatabaseException as exc:
+            exc.operation_id = operation_id if exc.outcome == "unknown" else None
             raise
 
     def release(
@@ -128,6 +135,11 @@ class Operations:
             return self.ledger.write(work)
         except Refused:
             return False
+        except Busy:  # also our own record, of a commit whose answer was lost
+            own = self.get(operation_id)
+            if own is not None and own.state == "released":
+                return True
+            raise
 
     def take_over_expired(self, backup_target_id: str, host: str) -> bool:
         """Turn the record of a vanished owner into `unknown`; True when the pair is free now."""

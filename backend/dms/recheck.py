@@ -50,11 +50,12 @@ def settle(
     """
     operation = find(operations, operation_id)
     if operation.state == "in_flight":
-        if not operations.expire(schema.operation.c.operation_id == operation_id):
+        operations.expire(schema.operation.c.operation_id == operation_id)
+        operation = find(operations, operation_id)
+        if operation.state == "in_flight":
             return response(
                 "unknown", error_msg="The operation is still running.", operation=operation_id
             ), operation
-        operation = find(operations, operation_id)
     if operation.state == "unknown" and not operation.reply:
         collect(operation)
         operation = find(operations, operation_id)

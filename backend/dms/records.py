@@ -29,7 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from . import schema
-from .ledger import Done, Ledger, Prepared, run
+from .ledger import Ledger
+from .prepared import Done, Prepared, run
 from .requests import MountRequest
 from .schema import COLUMNS, Operation, State
 

@@ -164,14 +164,12 @@ def verify(
     target: str,
     host: str = "",
     request: dict[str, Any] | None = None,
-    keystone_token: str = "",
 ) -> Response:
     """Ask the DMS server whether the job's entry is true, and set the host right if it is not.
 
     host: needed where the job has entries of the target on several. request: the complete one;
-    without it, one is made from the target's template or its last operation, with
-    `keystone_token`. Returns what `DMSClient.verify` does. Raises MountNotFound, InvalidInput,
-    TargetNotFound.
+    without it, one is made from the target's template or its last operation. Returns what
+    `DMSClient.verify` does. Raises MountNotFound, InvalidInput, TargetNotFound.
     """
     access.require(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
@@ -189,7 +187,7 @@ def verify(
                 target_id=target,
                 host=hosts[0],
                 jobid=job,
-                keystone_token=keystone_token,
+                keystone_token="",
                 actor_name=actor.name,
             )
     asked = (request.get("job") or {}).get("jobid", request.get("jobid"))
@@ -241,6 +239,9 @@ def delete(
             outcome = "refused"
             raise StillMounted(job, target)
         outcome, count = "succeeded", len(rows)
+    except ClientError as exc:
+        outcome = "unknown" if exc.response["outcome"] == "unknown" else outcome
+        raise
     finally:
         explorer.forget_counts()
         with database.write() as session:

@@ -28,7 +28,7 @@ def _status(exc: DMSClientException) -> int:
             return 422
         case DatabaseException() if exc.unusable:
             return 400
-        case DatabaseException() if exc.timed_out:
+        case DatabaseException() if exc.timed_out or exc.outcome == "unknown":
             return 504
         case DatabaseException() | RabbitMQException():
             return 503

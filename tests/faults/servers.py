@@ -112,16 +112,25 @@ for _behaviours in RAW.values():
 # -- a wire in between -----------------------------------------------------------------------------
 
 
+_Look = Callable[[bytes], bool]
+
+
 class Wire:
     """Forwards TCP to a real server. `behave` replaces the server for new connections.
 
     delay: seconds before each chunk of the server's answers. cut(): end every open connection.
+    commits: what becomes of the next COMMITs of a database, one after the other: "through";
+    "unanswered": the server carries it out and its connection ends instead of an answer;
+    "undelivered": the connection ends before the server has it. then_refuse: after the last of
+    them nothing listens here.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self.behave: Behaviour | None = None
         self.delay = 0.0
+        self.commits: list[str] = []
+        self.then_refuse = False
         self._ended = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -165,21 +174,45 @@ class Wire:
                 continue
             server = socket.create_connection(self._target)
             self._open.append(server)
-            self._start(self._forward, client, server)
-            self._start(self._forward, server, client, True)
+            silenced = threading.Event()
+            self._start(self._forward, client, server, self._committing(silenced))
+            self._start(self._forward, server, client, self._answering(silenced))
 
     def _misbehave(self, client: socket.socket, behave: Behaviour) -> None:
         with contextlib.suppress(OSError), client:
             behave(client, self._ended)
 
-    def _forward(self, source: socket.socket, sink: socket.socket, late: bool = False) -> None:
+    def _committing(self, silenced: threading.Event) -> _Look:
+        """What a client's chunk does here; False ends the connection."""
+
+        def look(chunk: bytes) -> bool:
+            # PostgreSQL's simple query, and MySQL's COM_QUERY.
+            if not chunk.endswith((b"COMMIT\0", b"\x03COMMIT")) or not self.commits:
+                return True
+            what = self.commits.pop(0)
+            if self.then_refuse and not self.commits:
+                self.refuse()
+            if what == "unanswered":
+                silenced.set()
+            return what != "undelivered"
+
+        return look
+
+    def _answering(self, silenced: threading.Event) -> _Look:
+        def look(_chunk: bytes) -> bool:
+            if self.delay:
+                time.sleep(self.delay)
+            return not silenced.is_set()
+
+        return look
+
+    def _forward(self, source: socket.socket, sink: socket.socket, look: _Look) -> None:
         with contextlib.suppress(OSError):
-            while chunk := source.recv(65536):
-                if late and self.delay:
-                    time.sleep(self.delay)
+            while (chunk := source.recv(65536)) and look(chunk):
                 sink.sendall(chunk)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def _start(self, work: Callable[..., None], *arguments: Any) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
