@@ -7,13 +7,11 @@ lock; on PostgreSQL and MySQL use `with_for_update()` for the rows that are chec
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NewType
 
 from sqlalchemy import (
@@ -35,7 +33,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from backend.core import clock, database_file, sockets
+from backend.core import clock, database_file, sockets, sqlite_engine
 from backend.core.errors import InvalidInput, PortalError, Waiting
 from backend.core.log import get_logger
 
@@ -58,9 +56,6 @@ _SETTLED = (
     "sql_select_limit = 18446744073709551615, sql_safe_updates = 0"
 )
 
-#: How long a write waits for SQLite's one writer; it asks every 1 and 2 ms in turn.
-BUSY_SECONDS = 15
-_ASK_MS = 3
 #: Longer than a writer that waits takes to ask anew.
 _GAP_SECONDS = 0.004
 
@@ -75,6 +70,18 @@ class StateDatabaseDown(PortalError):
     """The portal's own database cannot be reached or is locked; try again in a moment."""
 
     status = 503
+
+
+class StateWriteUnknown(StateDatabaseDown):
+    """The connection broke inside COMMIT: the server may have stored the change, or not."""
+
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The connection to the portal's own database broke while it stored this. Whether it "
+            "did is not known; look before you try again."
+        )
 
 
 class StateDamaged(PortalError):
@@ -154,7 +161,8 @@ class Database:
     def write(self) -> Iterator[WriteSession]:
         """A session committed once at the end; rolled back when anything but `Waiting` raises.
 
-        Functions given to `after_commit(session, …)` run after a successful commit.
+        Raises StateWriteUnknown when the COMMIT was not answered, StateDatabaseDown when nothing
+        was stored. Functions given to `after_commit(session, …)` run after a successful commit.
         """
         session = Session(self._write_engine, expire_on_commit=False)
         waiting: Waiting | None = None
@@ -164,7 +172,9 @@ class Database:
                     yield WriteSession(ReadSession(session))
                 except Waiting as exc:
                     waiting = exc  # the request that it speaks of is in this session
-                session.commit()
+                session.flush()
+                with _answered():
+                    session.commit()
         except BaseException:
             session.rollback()
             raise
@@ -226,6 +236,18 @@ def _is_full(exc: DBAPIError) -> bool:
 
 
 @contextlib.contextmanager
+def _answered() -> Iterator[None]:
+    """Around a COMMIT: without its answer nobody knows what became of it."""
+    try:
+        yield
+    except DBAPIError as exc:
+        if not exc.connection_invalidated:
+            raise
+        log.warning("A COMMIT of the state database was not answered.", reason=str(exc.orig))
+        raise StateWriteUnknown from exc
+
+
+@contextlib.contextmanager
 def _translated(path: str | None = None) -> Iterator[None]:
     try:
         yield
@@ -273,7 +295,7 @@ def _dialect_engine(url: str) -> Engine:
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite_engine(url, parsed.database)
+        return sqlite_engine.make(url, parsed.database)
     if backend in ("mysql", "mariadb"):
         parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         # A server may ask for any file of this machine; it gets none, whatever the URL says.
@@ -297,82 +319,6 @@ def _dialect_engine(url: str) -> Engine:
         isolation_level="READ COMMITTED",  # whatever role or database have as their default
         connect_args={"connect_timeout": 10, "options": "-c timezone=UTC", **sockets.LIBPQ},
     )
-
-
-def _sqlite_engine(url: str, path: str | None) -> Engine:
-    # A connection is an open file here; threads are what is limited, so none shall wait for one.
-    engine = create_engine(
-        url,
-        pool_size=10,
-        max_overflow=-1,
-        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
-    )
-
-    @event.listens_for(engine, "do_connect")
-    def _first(*_arguments: Any) -> None:
-        if path and path != ":memory:":
-            _private_file(Path(path))  # not before: looking whether there is a state makes none
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, see _begin
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            f"busy_timeout={BUSY_SECONDS * 1000}",
-            "foreign_keys=ON",
-            "synchronous=NORMAL",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        if connection.get_execution_options().get("portal_write", False):
-            _begin_writing(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-def _begin_writing(connection: Any) -> None:
-    """BEGIN IMMEDIATE, asked for again every few milliseconds while another writer is at work.
-
-    SQLite has no queue for its one writer: its own handler soon asks every 100 ms only, and misses
-    each shorter gap between the transactions of somebody who writes much, for seconds.
-    """
-    driver = connection.connection.driver_connection
-    (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
-    until = time.monotonic() + patience / 1000
-    driver.execute(f"PRAGMA busy_timeout={_ASK_MS}")
-    try:
-        while not _began(connection, last=time.monotonic() > until):
-            pass
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={patience}")
-
-
-def _began(connection: Any, *, last: bool) -> bool:
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    except OperationalError as exc:
-        # The low byte is the code; the rest says which kind of busy.
-        if last or getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        return False
-    return True
-
-
-def _private_file(path: Path) -> None:
-    """A new database is its owner's alone; SQLite gives the log beside it the same rights.
-
-    An existing file is not opened here: closing it would drop this process's locks on it. What
-    cannot be made is said by SQLite at the first use.
-    """
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 _lock = threading.Lock()

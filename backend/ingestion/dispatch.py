@@ -5,7 +5,7 @@ from typing import Literal
 
 from backend.core import audit, clock
 from backend.core.access import Actor, Permission
-from backend.core.database import Database, StateDatabaseDown, WriteSession
+from backend.core.database import Database, StateDatabaseDown, StateWriteUnknown, WriteSession
 from backend.core.errors import OutcomeUnknown, PortalError, UpstreamTimeout
 from backend.ingestion import aws, held, repository, views
 from backend.ingestion.errors import RunNotFound, StartFailed
@@ -37,8 +37,9 @@ def send(database: Database, actor: Actor, context: RunContext, row: IngestionRu
         raise StartFailed(view, exc.status, exc.message) from exc
     except PortalError as exc:
         aws.doubt(context.aws, target)
-        view = _write_failure(database, actor, row, facts, exc)
-        raise StartFailed(view, exc.status, exc.message) from exc
+        known = _nothing_sent() if isinstance(exc, StateWriteUnknown) else exc
+        view = _write_failure(database, actor, row, facts, known)
+        raise StartFailed(view, known.status, known.message) from exc
     try:
         return _write_accepted(database, actor, row, facts, accepted)
     except StateDatabaseDown as exc:
@@ -47,6 +48,14 @@ def send(database: Database, actor: Actor, context: RunContext, row: IngestionRu
             f"AWS accepted run {row.run_id}, but the portal's own database is not available to "
             "record it. Do not start it again: its outcome is looked for."
         ) from exc
+
+
+def _nothing_sent() -> StateDatabaseDown:
+    """Whether the row was stored is unknown; of the run itself more is known."""
+    return StateDatabaseDown(
+        "The connection to the portal's own database broke before AWS was asked. Nothing was "
+        "started; try again."
+    )
 
 
 def _claim(database: Database, row: IngestionRun, facts: TargetFacts) -> None:
@@ -69,11 +78,18 @@ def _claim(database: Database, row: IngestionRun, facts: TargetFacts) -> None:
 
 
 def _hand_over(database: Database, actor: Actor, row: IngestionRun, facts: TargetFacts) -> RunView:
-    with database.write() as session:
-        stored = _stored(session, row, facts)
-        held.hand_over(session, actor, stored)
-        record(session, actor, stored, "outcome", "accepted")
-        return views.run_view(stored, actor)
+    try:
+        with database.write() as session:
+            stored = _stored(session, row, facts)
+            held.hand_over(session, actor, stored)
+            record(session, actor, stored, "outcome", "accepted")
+            return views.run_view(stored, actor)
+    except StateWriteUnknown:
+        with database.read() as session:
+            found = repository.find_run(session, row.run_id)
+            if found is not None and found.answered:  # the call is queued: a worker holds it
+                return views.run_view(found, actor)
+        raise
 
 
 def _call(context: RunContext, row: IngestionRun, facts: TargetFacts) -> Accepted:

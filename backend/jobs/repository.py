@@ -115,6 +115,12 @@ def claim(session: WriteSession, job_id: int, worker: str) -> Job | None:
     return get(session, job_id) if changed else None
 
 
+def is_owned(session: ReadSession, job_id: int, holder: str, attempt: int) -> bool:
+    """Whether this worker holds the job, in this attempt."""
+    row = get(session, job_id)
+    return (row.worker, row.attempt, row.state) == (holder, attempt, "running")
+
+
 def update_owned(
     session: WriteSession, job_id: int, holder: str, attempt: int, /, **values: Any
 ) -> bool:

@@ -13,7 +13,7 @@ import structlog
 
 from backend.core import clock, metrics, tracing
 from backend.core.access import Actor, Role
-from backend.core.database import Database, StateDatabaseDown, get_database
+from backend.core.database import Database, StateDatabaseDown, StateWriteUnknown, get_database
 from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.jobs import registry, repository, told
@@ -81,9 +81,8 @@ class Context:
         if time.monotonic() - self._checked < PROGRESS_SECONDS:
             return
         with self.database.read() as session:
-            row = repository.get(session, self.job_id)
-            lost = (row.worker, row.attempt, row.state) != (self._worker, self.attempt, "running")
-            cancelled = row.cancel_requested
+            lost = not repository.is_owned(session, self.job_id, self._worker, self.attempt)
+            cancelled = repository.get(session, self.job_id).cancel_requested
         self._checked = time.monotonic()
         if lost:
             raise JobLost
@@ -102,8 +101,7 @@ def run(job_id: int, database: Database | None = None) -> bool:
         return False
     database = database or get_database()
     worker = worker_name()
-    with database.write() as session:
-        row = repository.claim(session, job_id, worker)
+    row = _claimed(database, job_id, worker)
     if row is None:
         return False
     context = Context(database, row, worker)
@@ -118,6 +116,21 @@ def run(job_id: int, database: Database | None = None) -> bool:
             _finish(context, values)
     metrics.JOB_SECONDS.labels(row.kind).observe(time.monotonic() - began)
     return True
+
+
+def _claimed(database: Database, job_id: int, worker: str) -> Job | None:
+    attempt = 0
+    try:
+        with database.write() as session:
+            row = repository.claim(session, job_id, worker)
+            attempt = row.attempt if row else 0
+        return row
+    except StateWriteUnknown:
+        # A job that cannot be resumed would end as interrupted, and nobody had begun it.
+        with database.read() as session:
+            if attempt and repository.is_owned(session, job_id, worker, attempt):
+                return repository.get(session, job_id)
+        raise
 
 
 def _attempt(context: Context, row: Job) -> dict[str, Any] | None:

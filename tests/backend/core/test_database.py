@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from backend.core import audit, secret_store
+from backend.core import audit, secret_store, sqlite_engine
 from backend.core import database as core_database
 from backend.core.access import SYSTEM
 from backend.core.database import (
@@ -153,7 +153,7 @@ class TestBusySqlite:
         path = str(database.engine.url.database)
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        asked, began = [], core_database._began
+        asked, began = [], sqlite_engine._began
 
         def asking(connection: Any, *, last: bool) -> bool:
             asked.append(last)
@@ -161,13 +161,13 @@ class TestBusySqlite:
                 holder.execute("COMMIT")
             return began(connection, last=last)
 
-        monkeypatch.setattr(core_database, "_began", asking)
+        monkeypatch.setattr(sqlite_engine, "_began", asking)
         with database.write() as session:
             session.execute(text("DELETE FROM leases"))
             (left,) = session.execute(text("PRAGMA busy_timeout")).one()
         holder.close()
         assert asked == [False, False, False], "twice in vain, then at once"
-        assert left == core_database.BUSY_SECONDS * 1000, "as statements after it need it"
+        assert left == sqlite_engine.BUSY_SECONDS * 1000, "as statements after it need it"
 
     def test_what_stays_locked_is_an_error_in_the_end(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
