@@ -11,9 +11,6 @@ from backend.core.words import counted
 
 app = cli.new_app("Hosts and targets.")
 
-KeystoneToken = Annotated[
-    str, typer.Option("--keystone-token-file", help="For s3 targets; - reads stdin.")
-]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As the ledger spells it.")]
 
 
@@ -53,7 +50,9 @@ def summary(
 def verify_host(
     host: Annotated[str, typer.Argument(metavar="HOST", help="A host that came back.")],
     yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
-    token: KeystoneToken = "",
+    token: Annotated[
+        str, typer.Option("--keystone-token-file", help="For s3 targets; - reads stdin.")
+    ] = "",
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:

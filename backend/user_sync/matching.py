@@ -51,7 +51,7 @@ class Matcher:
         self._first: list[PlanRow] = []
         self._sort_out()
         self.matched = 0
-        self.alone: list[StoredUser] = []
+        self._alone: dict[str, StoredUser] = {}
 
     def first(self) -> list[PlanRow]:
         return self._first
@@ -66,7 +66,7 @@ class Matcher:
                 # A list that moves while it is read may name the same user twice.
                 if key not in taken:
                     if not (user.is_bot or user.deleted):
-                        self.alone.append(user)
+                        self._alone[user.id] = user
                 elif not user.deleted and taken[key][0] != user.id:
                     self._shared.add(key)
                 continue
@@ -78,6 +78,10 @@ class Matcher:
             rows.append(row)
         self.matched += len(rows)
         return rows
+
+    @property
+    def alone(self) -> list[StoredUser]:
+        return list(self._alone.values())
 
     def rest(self) -> list[PlanRow]:
         alike = {skeleton(user.email): user.email for user in self.alone}

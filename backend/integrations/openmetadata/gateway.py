@@ -212,12 +212,14 @@ class OpenMetadataGateway:
         the list must hold as many as the first or the last page speaks of, the smaller number.
         Raises EmailsMasked when the server hides addresses from this caller.
         """
-        seen, totals = 0, list[int]()
+        unreadable, ids, totals = 0, set[str](), list[int]()
         for page in self._pages(page_size):
-            seen += len(page.users) + page.unreadable
+            unreadable += page.unreadable
+            ids.update([user.id for user in page.users])  # somebody on two pages is one
             if page.total is not None:
                 totals.append(page.total)
             yield page
+        seen = len(ids) + unreadable
         if totals and seen < min(totals[0], totals[-1]):
             raise UpstreamError(
                 SYSTEM, f"the list ended after {seen} of {totals[-1]} users", "Try again."

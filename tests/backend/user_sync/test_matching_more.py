@@ -133,6 +133,13 @@ class TestObservations:
         matcher.feed([user("eva.old", display="Eva")])
         assert matcher.observations(10)[0][0].kind == "leaver"
 
+    def test_somebody_on_two_pages_of_a_list_that_moves_is_one_leaver(self):
+        matcher = Matcher([said(email="x@x.io")], DOMAINS)
+        matcher.feed([user("gone", display="Gone")])
+        matcher.feed([user("gone", display="Gone")])
+        rows, counts = matcher.observations(10)
+        assert (len(rows), dict(counts)) == (1, {"leaver": 1})
+
     def test_no_more_rows_than_asked_for_but_all_are_counted(self):
         matcher = Matcher([said(email="x@x.io")], DOMAINS)
         matcher.feed([user(f"u{n}", display=None) for n in range(5)])

@@ -25,6 +25,8 @@ from backend.integrations.directory.exchange import Exchange, document, unavaila
 from backend.integrations.directory.source import Mapper, Options, Page, listed, variables_of
 
 QUERY = "{ users { email displayName domain } }"
+#: Pages in a row without anybody: a cursor may change for ever.
+MOST_EMPTY = 100
 _SIZES = ("first", "limit", "take", "pageSize", "perPage")
 _CURSORS = ("after", "cursor")
 _OFFSETS = ("offset", "skip")
@@ -54,7 +56,7 @@ class GraphQLSource:
         """Raises UpstreamError when pages go round in circles, and the errors of `errors`."""
         size = min(self._options.page_size, most or self._options.page_size)
         variables = {**self._fixed, **self._paging.first(size)}
-        seen, count = set[str](), 0
+        seen, count, empty = set[str](), 0, 0
         last: object = None
         with self.exchange.session() as client:
             while True:
@@ -70,6 +72,11 @@ class GraphQLSource:
                 yield Page(people, more=following is not None)
                 if following is None:
                     return
+                empty = 0 if given else empty + 1
+                if empty > MOST_EMPTY:
+                    raise UpstreamError(
+                        SYSTEM, f"it answers {MOST_EMPTY} empty pages in a row", "Check the paging."
+                    )
                 mark = json.dumps(following, sort_keys=True)
                 if mark in seen:
                     raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
@@ -177,7 +184,7 @@ class _Paging:
             if info and info.get("hasNextPage"):
                 raise PartialAnswer("there are more pages, and the query has no variable $after")
             return None
-        if info is None:
+        if info is None or info.get("hasNextPage") is None:  # without it the first page is the last
             raise QueryRefused("Relay paging needs pageInfo { hasNextPage endCursor } in the query")
         if not info.get("hasNextPage"):
             return None

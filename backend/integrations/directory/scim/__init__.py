@@ -36,20 +36,34 @@ class ScimSource:
         self._map = Mapper(options.mapping.strip() or MAPPING).people
 
     def pages(self, most: int | None = None) -> Iterator[Page]:
-        """Raises PartialAnswer when the list ends before its totalResults."""
-        size, start = min(self._size, most or self._size), 1
+        """Up to the first empty page: totalResults may be that of one page, or more than there is.
+
+        Raises PartialAnswer when the list ends before its totalResults or shrank meanwhile: by
+        number somebody is passed over then. UpstreamError for the same page again.
+        """
+        size, start, last, most_told = min(self._size, most or self._size), 1, list[object](), 0
         with self._exchange.session() as client:
             while True:
-                answer = self._ask(client, start, size)
+                beyond = 0 < most_told < start
+                answer = self._ask(client, start, size, beyond=beyond)
                 found, total = answer["Resources"], answer["totalResults"]
-                start += len(found)
-                yield Page(self._map(answer), more=start <= total)
-                if start > total:
-                    return
-                if not found:
+                if found and found == last:
+                    if beyond:
+                        return  # it knows no pages: everybody was in the first
+                    raise UpstreamError(
+                        SYSTEM, "it answers the same page again and again", "Check the paging."
+                    )
+                if total < most_told and start <= most_told:
+                    raise PartialAnswer(f"of {most_told} people {total} were left meanwhile")
+                if not found and start <= total:
                     raise PartialAnswer(f"the list ended after {start - 1} of {total} people")
+                start, last, most_told = start + len(found), found, max(most_told, total)
+                yield Page(self._map(answer), more=start <= total)
+                if not found:
+                    return
 
-    def _ask(self, client: httpx.Client, start: int, size: int) -> dict[str, Any]:
+    def _ask(self, client: httpx.Client, start: int, size: int, *, beyond: bool) -> dict[str, Any]:
+        """beyond: behind the end that the server told of; some refuse such a question."""
         status, raw, _ = self._exchange.ask(
             client,
             "GET",
@@ -57,6 +71,8 @@ class ScimSource:
             headers={"Accept": "application/scim+json, application/json"},
         )
         answer = document(raw)
+        if beyond and status in (400, 404, 416):
+            return {"totalResults": 0, "Resources": []}
         if status >= 400:
             raise _refusal(status, str((answer or {}).get("detail") or "")[:200].rstrip("."))
         total = (answer or {}).get("totalResults")

@@ -298,7 +298,7 @@ class TestScim:
         assert len(found) == 11  # one is not active
         assert found[0] == {"email": "u0@x.io", "displayName": "U 0", "domain": "Sales"}
         assert server.asked[0].path == "/scim/v2/Users"
-        assert [request.query["startIndex"] for request in server.asked] == ["1", "6", "11"]
+        assert [request.query["startIndex"] for request in server.asked] == ["1", "6", "11", "13"]
 
     def test_a_list_that_ends_early_is_no_short_list(self, serve):
         server = serve(lambda _r: json_response(200, {"totalResults": 5, "Resources": []}))

@@ -81,6 +81,16 @@ class TestListing:
         with pytest.raises(UpstreamError, match="of 1000"):
             list(gateway.users())
 
+    def test_somebody_on_two_pages_does_not_stand_for_somebody_missing(self, stand_in, gateway):
+        users = [{"id": str(n), "name": f"u{n}", "email": f"u{n}@x.io"} for n in range(4)]
+        paging = {"total": 4, "after": "x"}
+        first = json.dumps({"data": users[:2], "paging": paging}).encode()
+        second = json.dumps({"data": [users[1], users[3]], "paging": {"total": 4}}).encode()
+        stand_in.faults.add(path="/users$", body=first, times=1)
+        stand_in.faults.add(path="/users$", body=second)
+        with pytest.raises(UpstreamError, match="ended after 3 of 4"):
+            list(gateway.users())
+
     @pytest.mark.parametrize("change", ["comes", "goes"])
     def test_takes_a_list_that_changes_behind_the_reader(self, stand_in, gateway, change):
         first = {u["name"]: u for u in stand_in.store.users.values()}

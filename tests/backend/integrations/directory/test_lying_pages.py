@@ -1,0 +1,131 @@
+"""Directories whose pages lie: of their number, their end, their order."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.core.errors import UpstreamError
+from backend.integrations.directory.client import DirectoryClient
+from backend.integrations.directory.errors import PartialAnswer, QueryRefused
+from backend.integrations.directory.source import Options
+from backend.sandbox.loopback import Request, Response, json_response
+from tests.backend.integrations.directory.test_any_directory import serve
+
+__all__ = ["serve"]
+
+Serve = Callable[[Callable[[Request], Response]], Any]
+RELAY = "query($after: String) { users(after: $after) { nodes { email } pageInfo { %s } } }"
+
+
+def people(*numbers: int) -> list[dict[str, str]]:
+    return [{"userName": f"u{number}@x.io"} for number in numbers]
+
+
+def of_scim(server: Any) -> list[str]:
+    client = DirectoryClient(
+        f"{server.http.base_url}/Users", source="scim", options=Options(page_size=3)
+    )
+    return [person["email"].partition("@")[0] for person in client.users()]  # type: ignore[index]
+
+
+def start_of(request: Request) -> int:
+    return int(request.query["startIndex"])
+
+
+class TestScim:
+    def test_a_total_that_is_the_pages_own(self, serve: Serve) -> None:
+        def answer(request: Request) -> Response:
+            found = people(*range(8))[start_of(request) - 1 :][:3]
+            return json_response(200, {"totalResults": len(found), "Resources": found})
+
+        assert of_scim(serve(answer)) == [f"u{number}" for number in range(8)]
+
+    def test_pages_that_are_all_the_first_one(self, serve: Serve) -> None:
+        """Its total was read to the end, and a half of the people were not there."""
+        server = serve(
+            lambda _r: json_response(200, {"totalResults": 6, "Resources": people(0, 1, 2)})
+        )
+        with pytest.raises(UpstreamError, match="same page again"):
+            of_scim(server)
+
+    def test_a_server_without_pages(self, serve: Serve) -> None:
+        server = serve(
+            lambda _r: json_response(200, {"totalResults": 3, "Resources": people(0, 1, 2)})
+        )
+        assert of_scim(server) == ["u0", "u1", "u2"]
+
+    @pytest.mark.parametrize("status", [400, 404])
+    def test_a_server_that_refuses_what_is_behind_the_end(self, serve: Serve, status: int) -> None:
+        def answer(request: Request) -> Response:
+            if start_of(request) > 3:
+                return json_response(status, {"detail": "startIndex is out of range"})
+            return json_response(200, {"totalResults": 3, "Resources": people(0, 1, 2)})
+
+        assert of_scim(serve(answer)) == ["u0", "u1", "u2"]
+
+    def test_a_refusal_before_the_end_is_no_end(self, serve: Serve) -> None:
+        def answer(request: Request) -> Response:
+            if start_of(request) > 1:
+                return json_response(400, {"detail": "startIndex is out of range"})
+            return json_response(200, {"totalResults": 6, "Resources": people(0, 1, 2)})
+
+        with pytest.raises(UpstreamError, match="HTTP 400"):
+            of_scim(serve(answer))
+
+    def test_somebody_who_leaves_meanwhile_makes_another_be_passed_over(self, serve: Serve) -> None:
+        left = people(*range(8))
+
+        def answer(request: Request) -> Response:
+            found = left[start_of(request) - 1 :][:3]
+            reply = json_response(200, {"totalResults": len(left), "Resources": found})
+            if start_of(request) == 1:
+                del left[0]  # u3 is now the third, and the next page begins at the fourth
+            return reply
+
+        with pytest.raises(PartialAnswer, match="of 8 people 7 were left"):
+            of_scim(serve(answer))
+
+    def test_somebody_who_comes_meanwhile_is_no_reason_to_stop(self, serve: Serve) -> None:
+        there = people(*range(4))
+
+        def answer(request: Request) -> Response:
+            found = there[start_of(request) - 1 :][:3]
+            reply = json_response(200, {"totalResults": len(there), "Resources": found})
+            if start_of(request) == 1:
+                there.append({"userName": "new@x.io"})
+            return reply
+
+        assert of_scim(serve(answer)) == ["u0", "u1", "u2", "u3", "new"]
+
+
+class TestRelay:
+    def ask(self, server: Any, info: str = "hasNextPage endCursor") -> list[object]:
+        return DirectoryClient(server.url, options=Options(query=RELAY % info)).users()
+
+    @staticmethod
+    def page(nodes: list[Any], **info: Any) -> Response:
+        return json_response(200, {"data": {"users": {"nodes": nodes, "pageInfo": info}}})
+
+    def test_a_query_that_does_not_ask_for_the_end(self, serve: Serve) -> None:
+        """Its first page was taken for all there are."""
+        server = serve(lambda _r: self.page([{"email": "a@x.io"}], endCursor="1"))
+        with pytest.raises(QueryRefused, match="hasNextPage"):
+            self.ask(server, "endCursor")
+
+    def test_empty_pages_for_ever(self, serve: Serve) -> None:
+        def answer(request: Request) -> Response:
+            after = int(json.loads(request.body).get("variables", {}).get("after") or 0)
+            return self.page([], hasNextPage=True, endCursor=str(after + 1))
+
+        with pytest.raises(UpstreamError, match="empty pages in a row"):
+            self.ask(serve(answer))
+
+    def test_a_few_empty_pages_between(self, serve: Serve) -> None:
+        def answer(request: Request) -> Response:
+            after = int(json.loads(request.body).get("variables", {}).get("after") or 0)
+            nodes = [{"email": f"{after}@x.io"}] if after % 10 == 0 else []
+            return self.page(nodes, hasNextPage=after < 20, endCursor=str(after + 1))
+
+        assert len(self.ask(serve(answer))) == 3
