@@ -50,6 +50,13 @@ def table(page: JobPage, wanted: dict[str, Any], current: int | None) -> int | N
     )
 
 
+def took(view: JobView) -> str:
+    """From its start to its end; "" while there is none."""
+    if view.started_at is None or view.finished_at is None:
+        return ""
+    return times.duration((view.finished_at - view.started_at).total_seconds())
+
+
 def _row(view: JobView) -> dict[str, Any]:
     return {
         "Run": view.id,
@@ -59,9 +66,7 @@ def _row(view: JobView) -> dict[str, Any]:
         "State": view.state,
         "By": view.actor_name,
         "Created": view.created_at,
-        "Took": times.duration((view.finished_at - view.started_at).total_seconds())
-        if view.finished_at and view.started_at
-        else "",
+        "Took": took(view),
         "Started": view.started_at,
         "Ended": view.finished_at,
         "Error": view.error,

@@ -7,8 +7,9 @@ import streamlit as st
 from backend.core.access import Permission
 from backend.jobs import service as jobs
 from pages.jobs import job_list, runs_per_day
-from pages.shared import drawer, filters, job_progress, tables
+from pages.shared import drawer, filters, job_progress, tables, times
 from pages.shell import calls, flash, guard, head
+from pages.shell.errors import escape
 
 
 @st.fragment(run_every=2.0)
@@ -21,8 +22,21 @@ def open_jobs() -> None:
 
 
 def run_details(job_id: int) -> None:
-    """How it goes and what it wrote; live while it runs."""
-    job_progress.show(job_id, key="jobs.chosen", log_lines=200)
+    """How it goes and what it wrote, live while it runs; who started it, when, and its result."""
+    view = job_progress.show(job_id, key="jobs.chosen", log_lines=200)
+    created, started, ended = st.columns(3)
+    with created:
+        times.caption(f"Created by {escape(view.actor_name)}", view.created_at)
+    with started:
+        times.caption("Started", view.started_at, never="not yet")
+    with ended:
+        times.caption("Ended", view.finished_at, never="not yet")
+    facts = [job_list.took(view), f"attempt {view.attempt}" if view.attempt > 1 else ""]
+    facts += [f"on {escape(view.worker)}" if view.worker else "", escape(view.kind)]
+    st.caption(" · ".join(part for part in facts if part))
+    if view.result:
+        with st.expander("Result"):
+            st.json(view.result)
 
 
 # gate

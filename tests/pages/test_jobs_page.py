@@ -1,5 +1,7 @@
 """The jobs page: what runs, what ended, and stopping it."""
 
+import json
+
 import pytest
 
 from backend.core.access import SYSTEM
@@ -48,6 +50,11 @@ class TestJobsPage:
         runner.run(queued, database)
         app = open_page("jobs/page.py", job=str(queued))
         assert app.code[0].value == "first line"
+        said = [each.value for each in app.caption]
+        assert any(each.startswith("Created by system ") for each in said)
+        assert any(each.startswith("Ended ") for each in said)
+        assert any("test.page" in each for each in said)
+        assert json.loads(app.json[0].value) == {"n": 1}
 
     def test_titles_of_jobs_are_text_and_not_markup(self, open_page: OpenPage, queued: int) -> None:
         app = open_page("jobs/page.py")
@@ -74,6 +81,11 @@ class TestJobsPage:
         app.run()
         assert app.query_params["job"] in (str(queued), [str(queued)])
         assert app.code[0].value == "first line"
+        said = [each.value for each in app.caption]
+        assert any(each.startswith("Created by system ") for each in said)
+        assert any(each.startswith("Ended ") for each in said)
+        assert any("test.page" in each for each in said)
+        assert json.loads(app.json[0].value) == {"n": 1}
         with database.write() as session:
             newer = enqueue(session, SYSTEM, "test.page", {}, subject="another")
         runner.run(newer, database)
