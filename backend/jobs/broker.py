@@ -50,10 +50,13 @@ def get_broker() -> dramatiq.Broker:
 
 def consume(queues: Collection[str]) -> dramatiq.Worker:
     """Start threads that run the jobs of these queues."""
-    worker = dramatiq.Worker(
-        get_broker(), queues=set(queues), worker_threads=_THREADS, worker_timeout=200
-    )
+    made = get_broker()
+    declared = list(made.middleware)
+    worker = dramatiq.Worker(made, queues=set(queues), worker_threads=_THREADS, worker_timeout=200)
     worker.start()
+    # What it added would tell it of a queue declared later, and none is. Left there, dramatiq warns
+    # of "middleware of the same type twice" when the next one starts.
+    made.middleware[:] = declared
     return worker
 
 

@@ -55,7 +55,10 @@ def test_what_needs_the_data_folder_waits_for_the_portal(any_database: Database,
     assert _queues(any_database) == [broker.SANDBOX]
 
 
-def test_a_worker_leaves_the_sandboxs_jobs_to_the_host(database: Database) -> None:
+def test_a_worker_leaves_the_sandboxs_jobs_to_the_host(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does dramatiq warn of the second consumer of one process."""
     _both_worlds(database)
     sandbox = _ask(database, "Sandbox")
     consuming = [broker.consume([broker.JOBS])]
@@ -70,6 +73,7 @@ def test_a_worker_leaves_the_sandboxs_jobs_to_the_host(database: Database) -> No
     finally:
         for each in consuming:
             each.stop()
+    assert "of the same type twice" not in caplog.text
 
 
 def test_a_lost_message_is_sent_again_to_the_same_queue(
