@@ -95,7 +95,7 @@ def compare(urls: list[str], *, scale: float, rounds: int, keep: int, name: str)
     above = 0
     for title, call in calls():
         one, two = _times(young, old, call, rounds)
-        if _is_above(one, two):  # what a busy machine adds is not there in one of more rounds
+        if two > LIMIT * one:  # what a busy machine adds is not there in one of more rounds
             again = _times(young, old, call, AGAIN * rounds)
             one, two = min(one, again[0]), min(two, again[1])
         ratio = two / one if one else float("inf")
