@@ -141,8 +141,7 @@ RULES: Sequence[Rule] = (
     Rule("alerts_seen", "as long as the alert lasts", by="notifications.watch"),
     Rule(
         "jobs",
-        "{days} after they were made, once ended and no open request, plan, run or channel "
-        "refers to them; then in archives",
+        "{days} after they were made, once ended and nothing open refers to them; then in archives",
         "keep_jobs_days",
         Rows(Job, _jobs, archived=True),
     ),
@@ -167,16 +166,14 @@ RULES: Sequence[Rule] = (
     Rule("mount_watches", _WITH_IT, by="mounts.orphans"),
     Rule(
         "tokenization_runs",
-        "{days}, then in archives; for ever those that changed rows or may have (they say "
-        "which columns hold tokens), and while a write-back, clean-up or tag waits for them",
+        "{days}, then in archives; for ever if rows may have changed or anything waits for them",
         "keep_runs_days",
         Rows(TokenizationRun, _tokenization, archived=True),
     ),
     Rule("tokenization_tags", "until the tag is gone"),
     Rule(
         "user_sync_runs",
-        "{days} after their end; deleted with their people; a run that stopped stays, and one "
-        "that a plan takes back as long as that plan",
+        "{days} after their end, with their people; kept if stopped or while a plan reverts them",
         "keep_runs_days",
         Rows(SyncRun, _sync_runs, first=reaper.forget_people),
     ),

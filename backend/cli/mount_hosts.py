@@ -11,6 +11,9 @@ from backend.core.words import counted
 
 app = cli.new_app("Hosts and targets.")
 
+KeystoneToken = Annotated[
+    str, typer.Option("--keystone-token-file", help="For s3 targets; - reads stdin.")
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As the ledger spells it.")]
 
 
@@ -50,9 +53,7 @@ def summary(
 def verify_host(
     host: Annotated[str, typer.Argument(metavar="HOST", help="A host that came back.")],
     yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out.")] = False,
-    token: Annotated[
-        str, typer.Option("--keystone-token-file", help="For s3 targets; - reads stdin.")
-    ] = "",
+    token: KeystoneToken = "",
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from backend.cli import common as cli
 from backend.cli import mount_hosts, mount_targets
-from backend.cli.mount_hosts import entries_table
+from backend.cli.mount_hosts import KeystoneToken, entries_table
 from backend.cli.mount_targets import Environment, TargetId
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.words import counted
@@ -199,6 +199,7 @@ def verify(
     file: Annotated[
         str, typer.Option("--request", help="The complete request; without it, the template's.")
     ] = "",
+    token: KeystoneToken = "",
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
@@ -213,6 +214,7 @@ def verify(
         target=target,
         host=host,
         request=_read(file) if file else None,
+        keystone_token=cli.text_of(token).strip() if token else "",
     )
     cli.emit(response, json, response["finding"])
     if response["verdict"] == "unsettled":

@@ -164,12 +164,14 @@ def verify(
     target: str,
     host: str = "",
     request: dict[str, Any] | None = None,
+    keystone_token: str = "",
 ) -> Response:
     """Ask the DMS server whether the job's entry is true, and set the host right if it is not.
 
     host: needed where the job has entries of the target on several. request: the complete one;
-    without it, one is made from the target's template or its last operation. Returns what
-    `DMSClient.verify` does. Raises MountNotFound, InvalidInput, TargetNotFound.
+    without it, one is made from the target's template or its last operation, with
+    `keystone_token`. Returns what `DMSClient.verify` does. Raises MountNotFound, InvalidInput,
+    TargetNotFound.
     """
     access.require(actor, Permission.MOUNTS_WRITE)
     with database.read() as session:
@@ -187,7 +189,7 @@ def verify(
                 target_id=target,
                 host=hosts[0],
                 jobid=job,
-                keystone_token="",
+                keystone_token=keystone_token,
                 actor_name=actor.name,
             )
     asked = (request.get("job") or {}).get("jobid", request.get("jobid"))

@@ -57,7 +57,7 @@ def _of(watch: WatchView, name: str) -> list[Alert]:
         many = counted(others, f"{more}mount looks", f"{more}mounts look")
         text = f"{where}: {many} orphaned."
         found.append(
-            _alert(watch, name, "mounts.orphans", text, others, "orphaned", view="orphans")
+            _alert(watch, name, "mounts.orphans", text, others, f"{more}orphaned", view="orphans")
         )
     return found
 

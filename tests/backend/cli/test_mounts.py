@@ -192,6 +192,20 @@ class TestVerify:
         assert ended.json()["outcome"] == "replied"
         assert "agree" in run(*arguments).out
 
+    def test_the_template_of_an_s3_target_needs_the_token_besides(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        assert run("mount", _file(tmp_path, mount_request(jobid=77))).status == 0
+        path = "/var/lib/trilio/triliovault-mounts/target-1"
+        made = ("targets", "set", "target-1", "--type", "s3", "--mount-path", path)
+        assert run(*made, stdin="http://barbican/ref\n").status == 0
+        alone = run("verify", "77", "target-1")
+        assert alone.status == 1
+        assert "keystone_token" in alone.err
+        ended = run("verify", "77", "target-1", "--keystone-token-file", "-", stdin="tok-1\n")
+        assert (ended.status, ended.err) == (0, "")
+        assert "agree" in ended.out
+
     def test_an_entry_that_is_not_there_is_said(self, run: Run) -> None:
         ended = run("verify", "424242", "target-1")
         assert (ended.status, ended.out) == (1, "")
