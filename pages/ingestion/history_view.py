@@ -10,17 +10,19 @@ import streamlit as st
 
 from backend.core import clock
 from backend.core.access import Actor, Permission
+from backend.core.errors import PortalError
 from backend.ingestion import executions, service, tracker
 from backend.ingestion.schemas import STATUSES, RunFilter, RunPage, RunView
 from pages.ingestion import execution_view, run_view
-from pages.shared import charts, drawer, filters, names, reason, rows, status, tables, times
-from pages.shell import calls, flash
+from pages.shared import beside, charts, drawer, filters, names, reason, rows, status, tables, times
+from pages.shell import calls, errors, flash
 from pages.shell.errors import escape
 
 POLL_SECONDS = 2.0
 PAGE = 50
 DAYS = 30
 _CARD = "ingestion.chosen"
+_CHECK = "ingestion.check"
 _COLOURS = {
     "succeeded": charts.GREEN,
     "running": charts.BLUE,
@@ -168,8 +170,12 @@ def opened(actor: Actor) -> None:
 
 def _run(actor: Actor, run_id: str) -> bool:
     """How it goes and what can be done; False when that cannot be said, and why was."""
-    run = calls.run(tracker.watch, run_id=run_id)
-    if run is None:
+    try:
+        _check(run_id)
+        beside.wait_for(_CHECK)
+        run = calls.fetch(service.get_run, run_id=run_id)
+    except PortalError as exc:
+        errors.show(exc)
         return False
     if run.settled:
         _details(run)
@@ -181,12 +187,16 @@ def _run(actor: Actor, run_id: str) -> bool:
 
 @st.fragment(run_every=POLL_SECONDS)
 def _live(run_id: str) -> None:
-    run = calls.run(tracker.watch, run_id=run_id)
-    if run is None:
-        return
+    _check(run_id)
+    run = calls.read(service.get_run, run_id=run_id)
     _details(run)
     if run.settled:
         st.rerun()
+
+
+def _check(run_id: str) -> None:
+    """Have AWS asked beside the page, which draws what is stored: AWS may take its time."""
+    beside.nudge(_CHECK, run_id, calls.bound(tracker.watch, run_id=run_id))
 
 
 def _details(run: RunView) -> None:

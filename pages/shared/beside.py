@@ -181,6 +181,15 @@ def _begin(key: str, about: Hashable, question: Question[Any]) -> Asked:
     return asked
 
 
+def nudge(key: str, about: Hashable, question: Question[Any]) -> None:
+    """Ask anew unless it is under way, of what the page draws from elsewhere: nothing is drawn of
+    the answer, and who asks has to write down what came of it."""
+    asked: Asked | None = st.session_state.get(key)
+    if asked is None or asked.about != about or asked.answer.done():
+        asked = _begin(key, about, question)
+    asked.looked = time.monotonic()
+
+
 def wait_for(key: str) -> None:
     """Give what was asked just now a moment, so that what is drawn next knows the answer."""
     asked: Asked | None = st.session_state.get(key)

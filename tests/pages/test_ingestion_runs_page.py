@@ -1,5 +1,9 @@
 """The ingestion page: a run from inside, and the list of datasets."""
 
+from threading import Event
+
+import pytest
+
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.ingestion import runs, service, tracker
@@ -49,6 +53,32 @@ class TestInsideARun:
         app.text_input(key="ingestion.log.search").set_value("row 7").run()
         assert "row 7" in _texts(app, "code")
         assert "row 8" not in _texts(app, "code")
+
+    def test_it_is_drawn_while_aws_says_nothing(
+        self,
+        open_page: OpenPage,
+        database: Database,
+        aws: AwsStandIn,
+        add_rule: AddRule,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        aws.add_function("loader", outcome="silent")
+        add_rule("exact", URN, "loader")
+        run = runs.start(database, SYSTEM, Request(URN))
+        asked, answered = Event(), Event()
+
+        def silent(*_: object, **__: object) -> None:
+            asked.set()
+            answered.wait(60)
+
+        monkeypatch.setattr(tracker, "watch", silent)
+        monkeypatch.setattr("pages.shared.beside.AT_ONCE", 0.1)
+        app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
+        assert asked.is_set()
+        assert not answered.is_set()
+        answered.set()
+        assert run.run_id in _texts(app, "markdown")
+        assert not app.error
 
 
 class TestDatasets:
