@@ -268,6 +268,7 @@ def test_the_dockerfiles_steps_give_a_portal_that_answers(tmp_path: Path):
         command, log=tmp_path / "portal.log", env=environment, folder=application
     )
     try:
+        portal.wait_until(lambda: processes.listens("127.0.0.1", port), seconds=120)
         portal.wait_until(
             lambda: time.sleep(0.3) or subprocess.run(health, **asking).returncode == 0,
             seconds=120,
