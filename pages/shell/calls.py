@@ -56,37 +56,13 @@ def write(function: Callable[..., T], /, *, raising: Raising = (), **arguments: 
 
     raising: errors that the page itself has a place for.
     """
-    try:
-        return fetch_write(function, **arguments)
-    except Waiting as exc:
-        errors.show_waiting(exc)
-        return None
-    except NotFresh:
-        proof.ask()
-        return None
-    except raising:
-        raise
-    except PortalError as exc:
-        errors.show(exc)
-        return None
+    return _shown(lambda: fetch_write(function, **arguments), raising)
 
 
 def run(function: Callable[..., T], /, *, raising: Raising = (), **arguments: Any) -> T | None:
     """`function(database, actor, **arguments)` for services that call outside systems between
     short units of work of their own; a PortalError is shown, None returned."""
-    try:
-        return on_database(function, **arguments)
-    except Waiting as exc:
-        errors.show_waiting(exc)
-        return None
-    except NotFresh:
-        proof.ask()
-        return None
-    except raising:
-        raise
-    except PortalError as exc:
-        errors.show(exc)
-        return None
+    return _shown(lambda: on_database(function, **arguments), raising)
 
 
 def on_database(function: Callable[..., T], /, **arguments: Any) -> T:
@@ -117,3 +93,20 @@ def _actor(session: SignedIn | None) -> Any:
         st.warning("Your session has ended. Sign in again.")
         st.stop()
     return session.actor
+
+
+def _shown(ask: Callable[[], T], raising: Raising) -> T | None:
+    """What is asked for; a PortalError is shown where it belongs, unless it is to be raised."""
+    try:
+        return ask()
+    except Waiting as exc:
+        errors.show_waiting(exc)
+        return None
+    except NotFresh:
+        proof.ask()
+        return None
+    except raising:
+        raise
+    except PortalError as exc:
+        errors.show(exc)
+        return None
