@@ -19,6 +19,7 @@ from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 ROLES = tuple(role.value for role in Role)
+_FORM = "accounts.create.form"
 _MADE = "accounts.create.made"
 
 
@@ -73,10 +74,10 @@ def create_form() -> None:
     """Make an account. What was typed stays until one is made."""
     if st.session_state.pop(_MADE, False):
         st.session_state["accounts.create.name"] = st.session_state["accounts.create.password"] = ""
-    with (
-        folds.fold("Add an account", key="accounts.create.form", icon=":material/person_add:"),
-        st.form("accounts.create"),
-    ):
+    fold = folds.fold("Add an account", key=_FORM, icon=":material/person_add:")
+    if not folds.is_made(fold, key=_FORM):
+        return
+    with fold, st.form("accounts.create"):
         name = st.text_input("Name", key="accounts.create.name")
         role = st.selectbox("Role", ROLES, key="accounts.create.role")
         password = st.text_input(

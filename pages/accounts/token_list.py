@@ -16,6 +16,7 @@ from pages.shell.errors import escape
 ROLES = tuple(role.value for role in Role)
 #: Areas first, then each action; one that the role does not have is refused with those it has.
 _ACTIONS = (*dict.fromkeys(p.split(":")[0] for p in Permission), *(p.value for p in Permission))
+_FORM = "tokens.create.form"
 _MADE = "tokens.create.made"
 _REVOKE = "accounts.revoke_tokens"
 _MANY = "API tokens that this account made go"
@@ -25,10 +26,10 @@ def create_form() -> None:
     """Make a token. What was typed stays until one is made."""
     if st.session_state.pop(_MADE, False):
         st.session_state["tokens.create.name"] = ""
-    with (
-        folds.fold("Make an API token", key="tokens.create.form", icon=":material/key:"),
-        st.form("tokens.create"),
-    ):
+    fold = folds.fold("Make an API token", key=_FORM, icon=":material/key:")
+    if not folds.is_made(fold, key=_FORM):
+        return
+    with fold, st.form("tokens.create"):
         asked = _fields()
         reason.field("tokens.create")
         if st.form_submit_button("Make token", type="primary", key="tokens.create.submit"):

@@ -103,6 +103,7 @@ class TestEnding:
         portal.accounts["second admin"] = "second"
         portal.sign_in(browser_page, "second admin", path="/accounts")
         tap(browser_page.get_by_text("Add an account").last)
+        settle(browser_page)  # its fields are there before the role goes
         portal.cli("accounts", "role", "second", "viewer")
         browser_page.get_by_label("Name", exact=True).first.fill("mallory")
         press(browser_page, "Add account")

@@ -18,7 +18,7 @@ from backend.sandbox.dms_agent import GONE_HOST
 from tests.backend.ingestion import conftest as ingestion
 from tests.backend.user_sync import conftest as user_sync
 from tests.fixtures.dms_responder import mount_request
-from tests.fixtures.pages import choose
+from tests.fixtures.pages import OpenPage, choose, unfold
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -44,6 +44,13 @@ class Button:
     outside: Callable[[], Any] = lambda: None
     #: Whether the page names what waits for it in its own list of requests.
     notes: bool = True
+    #: What it is in is folded up at first.
+    fold: str = ""
+
+    def opened(self, open_page: OpenPage, role: str = "") -> "AppTest":
+        """The page that it is on, for the role that may or for another one."""
+        app = open_page(self.page, role=role or self.role, **self.query)
+        return unfold(app, self.fold) if self.fold else app
 
 
 def clicks(*keys: str) -> Callable[["AppTest"], object]:
@@ -228,8 +235,9 @@ def role(get: Get) -> Button:
         app.selectbox(key=f"accounts.role.{made.id}.1").set_value("viewer").run()
 
     return Button(
-        "prod", "accounts/page.py", "admin", "accounts.create.submit", "accounts.save_role", lead
-    )
+        "prod", "accounts/page.py", "admin", "accounts.create.submit", "accounts.save_role", lead,
+        fold="accounts.create.form",
+    )  # fmt: skip
 
 
 def token(get: Get) -> Button:
@@ -241,7 +249,10 @@ def token(get: Get) -> Button:
         app.selectbox(key="tokens.create.role").set_value("operator")
 
     last = "tokens.create.submit"
-    return Button("prod", "accounts/page.py", "admin", last, last, lead, {"view": "tokens"})
+    return Button(
+        "prod", "accounts/page.py", "admin", last, last, lead, {"view": "tokens"},
+        fold="tokens.create.form",
+    )  # fmt: skip
 
 
 def rule(get: Get) -> Button:

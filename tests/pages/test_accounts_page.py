@@ -10,7 +10,7 @@ from backend.accounts import api_tokens, passwords, repository, service, session
 from backend.accounts.names import name_key
 from backend.core.access import SYSTEM, Actor, Role
 from backend.core.database import Database
-from tests.fixtures.pages import choose
+from tests.fixtures.pages import choose, unfold
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "accounts/page.py")
 PASSWORD = "velvet otter counts lamps"
@@ -92,7 +92,17 @@ class TestReview:
 
 
 class TestCreate:
+    def test_its_fields_are_made_when_it_is_unfolded_and_stay_for_what_was_typed_in_them(
+        self, page: AppTest
+    ) -> None:
+        assert "accounts.create.name" not in [each.key for each in page.text_input]
+        unfold(page, "accounts.create.form")
+        page.session_state["accounts.create.form"] = False
+        page.run()
+        assert "accounts.create.name" in [each.key for each in page.text_input]
+
     def send(self, page: AppTest, name: str, password: str) -> AppTest:
+        unfold(page, "accounts.create.form")
         page.text_input(key="accounts.create.name").set_value(name)
         page.text_input(key="accounts.create.password").set_value(password)
         page.selectbox(key="accounts.create.role").set_value("operator")
@@ -208,20 +218,20 @@ class TestAddress:
         assert page.query_params["view"] == "sessions"
         page.query_params["view"] = "tokens"
         page.run()
-        assert page.text_input(key="tokens.create.name")
+        assert [each for each in page.expander if each.label == "Make an API token"]
 
 
 class TestTokens:
     def test_an_open_form_stays_open_whatever_is_said_above_it(self, page: AppTest) -> None:
         """Its element is another one then, which a browser alone would draw folded up."""
         part(page, "tokens")
-        page.session_state["tokens.create.form"] = True
-        page.run()
+        unfold(page, "tokens.create.form")
         [form] = [each for each in page.expander if each.label == "Make an API token"]
         assert form.proto.expanded
 
     def test_is_shown_once_and_works(self, page: AppTest, database: Database) -> None:
         part(page, "tokens")
+        unfold(page, "tokens.create.form")
         page.text_input(key="tokens.create.name").set_value("nightly")
         page.selectbox(key="tokens.create.role").set_value("operator")
         click(page, "tokens.create.submit")
@@ -251,6 +261,7 @@ class TestRoleTakenAway:
     def test_the_next_action_is_refused(
         self, page: AppTest, database: Database, admin: Actor
     ) -> None:
+        unfold(page, "accounts.create.form")
         with database.write() as session:
             service.create(session, SYSTEM, name="zoe", role="admin", password=PASSWORD)
             service.set_role(session, SYSTEM, account_id=admin.id, role="viewer", version=1)

@@ -100,7 +100,7 @@ def test_every_action_has_its_button() -> None:
 @pytest.mark.parametrize("action", sorted(BUTTONS))
 def test_the_button_asks_for_an_approval(get: Get, open_page: OpenPage, action: str) -> None:
     button, database = ruled(get, action, "approve"), get("database")
-    app = open_page(button.page, role=button.role, **button.query)
+    app = button.opened(open_page)
     assert button.offered in keys(app)
     button.lead(app)
     if action in ASKS_ONLY:
@@ -127,7 +127,7 @@ def test_the_button_asks_for_an_approval(get: Get, open_page: OpenPage, action: 
 @pytest.mark.parametrize("action", sorted(BUTTONS))
 def test_the_button_acts(get: Get, open_page: OpenPage, action: str, mode: str) -> None:
     button, database = ruled(get, action, mode), get("database")
-    app = open_page(button.page, role=button.role, **button.query)
+    app = button.opened(open_page)
     at_once = mode == "direct" and action in ASKS_ONLY
     if not at_once:
         button.lead(app)
@@ -150,8 +150,8 @@ def test_who_may_not_is_offered_nothing_and_a_late_click_does_nothing(
     action: str,
 ) -> None:
     button, database = ruled(get, action, "approve"), get("database")
-    assert button.offered not in keys(open_page(button.page, role="viewer", **button.query))
-    app = open_page(button.page, role=button.role, **button.query)
+    assert button.offered not in keys(button.opened(open_page, "viewer"))
+    app = button.opened(open_page)
     button.lead(app)
     before, log, outside = state(database), audited(database), button.outside()
     sign_in_as("viewer")  # the role is lost between the look and the click
