@@ -6,9 +6,12 @@ import streamlit as st
 
 from auth import sign_in
 from backend.accounts.schemas import SignedIn
+from backend.core.access import Actor
 from backend.core.errors import PortalError
 from pages.shared import palette, password_form, second_factor_form, step_up
 from pages.shell import chrome, errors, guard, measured, registry
+
+_PAGES = "portal.pages"
 
 
 def draw(session: SignedIn | None) -> None:
@@ -43,30 +46,39 @@ def _at_every_address(page: Callable[[], None], title: str) -> st.Page:
 
 
 def _draw_page(session: SignedIn) -> None:
-    # Without headings: Streamlit puts them inside a list, which screen readers announce wrongly.
-    # Every page has its address for everybody: who follows a link to one that the role does not
-    # have reads so from the page's own guard, instead of "Page not found".
-    pages = [
-        st.Page(
-            page.path,
-            title=page.title,
-            icon=page.icon,
-            url_path=page.url_path,
-            default=page.url_path == "",
-            visibility="visible"
-            if page.listed and session.actor.may(page.permission)
-            else "hidden",
-        )
-        for page in registry.PAGES
-    ]
     chrome.tell_of_work(session.actor)
     step_up.tell()
-    chosen = st.navigation(pages, expanded=True)
+    # Without headings: Streamlit puts them inside a list, which screen readers announce wrongly.
+    chosen = st.navigation(_pages(session.actor), expanded=True)
     chrome.draw(session)
     palette.draw(session.actor)  # before a page that stops, for want of an environment or a system
     with measured.run(chosen.url_path or "overview"):
         chosen.run()
     step_up.draw()
+
+
+def _pages(actor: Actor) -> list[st.Page]:
+    """Every page has its address for everybody: who follows a link to one that the role does not
+    have reads so from the page's own guard, instead of "Page not found".
+
+    Made once in a browser's session, and anew for another role: each looks for its file.
+    """
+    listed = [page.listed and actor.may(page.permission) for page in registry.PAGES]
+    known: tuple[list[bool], list[st.Page]] = st.session_state.get(_PAGES, ([], []))
+    if known[0] != listed:
+        pages = [
+            st.Page(
+                page.path,
+                title=page.title,
+                icon=page.icon,
+                url_path=page.url_path,
+                default=page.url_path == "",
+                visibility="visible" if shown else "hidden",
+            )
+            for page, shown in zip(registry.PAGES, listed, strict=True)
+        ]
+        known = st.session_state[_PAGES] = listed, pages
+    return known[1]
 
 
 # No page_title: it would stand in place of every page's own in the browser's tabs and history.

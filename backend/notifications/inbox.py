@@ -42,8 +42,10 @@ def inbox(
 def unread(session: ReadSession, actor: Actor) -> int:
     """How much of what still says something this person has not seen; at most 100."""
     access.require(actor, Permission.NOTIFICATIONS_READ)
+    seen = select(NotificationSeen.event_id).where(NotificationSeen.account_id == _account(actor))
     query = repository.events_for(_account(actor), _permissions(actor), Event.id).where(
-        Event.id > _seen(session, actor), Event.at > database_now(session) - RECENT
+        Event.id > func.coalesce(seen.scalar_subquery(), 0),
+        Event.at > database_now(session) - RECENT,
     )
     silent = [kind.name for kind in events.kinds().values() if kind.silent]
     bounded = repository.lasting(query, silent).limit(MANY).subquery()

@@ -1,6 +1,7 @@
 """When the sandbox runs, what the banner says, and how one leaves it."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +39,8 @@ class SandboxState:
     message: str
 
 
-def state(session: ReadSession, actor: Actor) -> SandboxState:
-    """What the banner says."""
-    access.require(actor, Permission.OVERVIEW_READ)
-    known = environments.list_all(session, actor)
+def state(known: Sequence[EnvironmentView]) -> SandboxState:
+    """What the banner says where these are the environments."""
     exists = any(e.is_sandbox for e in known)
     if _problem:
         return SandboxState(exists, False, _problem)

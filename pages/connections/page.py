@@ -92,7 +92,7 @@ head.draw("Connections", "The systems that the portal works with, environment by
 flash.show()
 may_test = guard.allowed(actor, Permission.CONNECTIONS_TEST, "test connections")
 may_write = guard.allowed(actor, Permission.CONNECTIONS_WRITE, "change connections")
-known = calls.read(environments.list_all)
+known = calls.once(environments.list_all)
 if not known:
     if may_write:
         st.info("No environment yet. Name the first one; its connections come next.")

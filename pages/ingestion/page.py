@@ -18,7 +18,7 @@ VIEWS = {
 
 def ask_environment() -> str:
     """The environment of the address, else the default one; "" when there is none at all."""
-    known = calls.read(environments.list_all)
+    known = calls.once(environments.list_all)
     if not known:
         st.info(
             "No environment is configured, so only the mapping of the environment variables and "

@@ -63,7 +63,7 @@ class Wanted:
 def ask(actions: Callable[[str | None], None]) -> Wanted:
     """Draw the chosen view's filters and read them. actions: draws buttons on the first line, for
     the environment."""
-    names = [item.name for item in calls.read(environments.list_all)]
+    names = [item.name for item in calls.once(environments.list_all)]
     environment = filters.environment(names) if names else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = _view()

@@ -36,6 +36,16 @@ def read(function: Callable[..., T], /, **arguments: Any) -> T:
         st.stop()
 
 
+def once(function: Callable[..., T], /) -> T:
+    """Like `read`, for what several parts of a page show: a run that draws it asks once, and anew
+    after it has written."""
+    known = guard.known_of_run()
+    if function not in known:
+        known[function] = read(function)
+    found: T = known[function]
+    return found
+
+
 def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
     """Like `read`, but the PortalError is raised for a page that has something better to do."""
     actor = _actor(guard.signed_in())

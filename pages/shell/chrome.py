@@ -67,7 +67,7 @@ def _bell() -> None:
 
 
 def _sandbox(actor: Actor) -> None:
-    state = calls.read(control.state)
+    state = control.state(calls.once(environments.list_all))
     writes = actor.may(Permission.ENVIRONMENTS_WRITE)
     if state.active:
         st.badge("Sandbox", icon=":material/science:", color="blue", help=state.message)

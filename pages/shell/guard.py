@@ -5,9 +5,11 @@ session or a disabled account counts at the next click. A run that draws a page 
 that it reads; what writes asks again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -17,16 +19,26 @@ from backend.core.access import PERMISSIONS, Actor, Permission, Role
 from backend.core.errors import NotPermitted, PortalError
 from pages.shell import errors
 
-#: Who is signed in, in a run that draws a page and has not written anything yet.
-_of_run: ContextVar[SignedIn | None] = ContextVar("_of_run", default=None)
+
+@dataclass(frozen=True)
+class _Run:
+    """Who is signed in, and what `calls.once` has read for them."""
+
+    session: SignedIn | None
+    known: dict[Callable[..., Any], Any] = field(default_factory=dict)
+
+
+#: Of a run that draws a page and has not written anything yet.
+_of_run: ContextVar[_Run | None] = ContextVar("_of_run", default=None)
 
 
 @contextmanager
 def one_run() -> Iterator[SignedIn | None]:
     """Who is behind this browser, as `signed_in` says it to the end of the block."""
-    before = _of_run.set(signed_in_now())
+    session = signed_in_now()
+    before = _of_run.set(_Run(session))
     try:
-        yield _of_run.get()
+        yield session
     finally:
         _of_run.reset(before)
 
@@ -34,7 +46,15 @@ def one_run() -> Iterator[SignedIn | None]:
 def signed_in() -> SignedIn | None:
     """Who is behind this browser in this run, or None. Stops the script with a kind page when the
     state database is away."""
-    return _of_run.get() or signed_in_now()
+    run = _of_run.get()
+    return (run.session if run is not None else None) or signed_in_now()
+
+
+def known_of_run() -> dict[Callable[..., Any], Any]:
+    """What this run has read already, to be added to; of no use outside of a run and in one that
+    has written."""
+    run = _of_run.get()
+    return run.known if run is not None else {}
 
 
 def signed_in_now() -> SignedIn | None:

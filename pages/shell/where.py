@@ -78,4 +78,4 @@ def _known() -> Sequence[EnvironmentView]:
     session = guard.signed_in()
     if session is None or not session.actor.may(Permission.CONNECTIONS_READ):
         return ()
-    return calls.read(environments.list_all)
+    return calls.once(environments.list_all)

@@ -13,7 +13,7 @@ VIEWS = {"tokenize": "Work list", "runs": "Runs", "check": "Compare with DataHub
 
 def ask_environment() -> str | None:
     """The environment that the strip on top says; None when there is none at all."""
-    names = [item.name for item in calls.read(environments.list_all)]
+    names = [item.name for item in calls.once(environments.list_all)]
     if not names:
         st.info("No environment is configured yet. An admin adds one under Connections.")
         return None

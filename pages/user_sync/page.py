@@ -20,7 +20,7 @@ _OF_A_PLAN = ("plan", "page", "kind", "domain", "text", "run", "after", "outcome
 
 def ask_environment() -> str:
     """The environment of the address, or the default one."""
-    names = [item.name for item in calls.read(environments.list_all)]
+    names = [item.name for item in calls.once(environments.list_all)]
     if not names:
         st.info("No environment is configured yet. An admin adds one under Connections.")
         st.stop()

@@ -44,6 +44,26 @@ def test_a_run_asks_once_for_all_that_it_reads(real_sign_in: SignIn, asked: list
     assert asked == ["asked"]
 
 
+def test_what_several_parts_show_is_read_once_in_a_run_and_anew_after_it_wrote(
+    real_sign_in: SignIn, database: Database
+) -> None:
+    real_sign_in("admin")
+    read: list[str] = []
+
+    def names(session: object, actor: object) -> list[str]:
+        read.append("read")
+        return [view.name for view in environments.list_all(session, actor)]
+
+    with guard.one_run():
+        assert [calls.once(names), calls.once(names)] == [[], []]
+        assert read == ["read"]
+        calls.fetch_write(environments.add, name="prod")
+        assert calls.once(names) == ["prod"]
+    with guard.one_run():
+        assert calls.once(names) == ["prod"]
+    assert read == ["read"] * 3
+
+
 def test_the_next_run_sees_the_role_of_then(real_sign_in: SignIn, database: Database) -> None:
     real_sign_in("admin")
     with guard.one_run() as first:

@@ -66,7 +66,7 @@ class TestLeave:
             with pytest.raises(NotPermitted):
                 control.leave(database, actor)
         with database.read() as session:
-            assert control.state(session, actors.viewer).active
+            assert control.state(environments.list_all(session, actors.viewer)).active
 
     def test_removing_its_environment_is_leaving_it(
         self, database: Database, sandbox_environment: None, actors: SimpleNamespace
@@ -100,10 +100,13 @@ class TestState:
         self, database: Database, sandbox_environment: None, actors: SimpleNamespace
     ) -> None:
         with database.read() as session:
-            assert "Nothing here touches" in control.state(session, actors.viewer).message
+            assert (
+                "Nothing here touches"
+                in control.state(environments.list_all(session, actors.viewer)).message
+            )
         with database.write() as session:
             environments.add(session, SYSTEM, name="prod")
         with database.read() as session:
-            message = control.state(session, actors.viewer).message
+            message = control.state(environments.list_all(session, actors.viewer)).message
         assert "Nothing here" not in message
         assert "real" in message
