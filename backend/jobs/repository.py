@@ -58,6 +58,12 @@ def list_jobs(
     return newest.page(session, select(Job), Job.id, exact=exact, limit=limit, before=before)
 
 
+def has_open(session: ReadSession, actor_name: str) -> bool:
+    """Whether one of theirs waits or runs; each page asks, so without what a list needs."""
+    theirs = and_(Job.actor_name == actor_name, Job.state.in_(("queued", "running")))
+    return session.scalar(select(Job.id).where(theirs).limit(1)) is not None
+
+
 def count_by_day(session: ReadSession, *, since: datetime, most: int) -> list[DayCount]:
     """Jobs per UTC day of creation and state, oldest first, of the newest `most` jobs."""
     recent = _recent(since, most)

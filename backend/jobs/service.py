@@ -57,6 +57,12 @@ def list_jobs(
     return JobPage(tuple(map(repository.view, found.rows)), found.next_cursor)
 
 
+def is_at_work(session: ReadSession, actor: Actor) -> bool:
+    """Whether something that the actor started is not over."""
+    access.require(actor, Permission.JOBS_READ)
+    return repository.has_open(session, actor.name)
+
+
 def count_by_day(session: ReadSession, actor: Actor, *, days: int = 14) -> tuple[DayCount, ...]:
     """Jobs per UTC day and state over the last `days` days, today included, oldest first.
 

@@ -52,9 +52,7 @@ def tell_of_work(actor: Actor) -> None:
     is seen from the tab beside it."""
     if not actor.may(Permission.JOBS_READ):
         return
-    states = ("queued", "running")
-    found = calls.read(jobs.list_jobs, states=states, actor_name=actor.name, limit=1)
-    if found.items:
+    if calls.read(jobs.is_at_work):
         st.set_page_config(page_icon=ICON_AT_WORK)
 
 
