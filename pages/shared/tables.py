@@ -174,7 +174,8 @@ def _draw(
         columns[name] = _chips(name)
         cells[name] = [[word.replace("_", " ")] if word else [] for word in cells.get(name, ())]
     st.dataframe(
-        pa.table(cells),  # a table of pandas takes three times as long to make and to send
+        # A table of pandas takes three times as long to make and to send.
+        pa.table({name: _column(each) for name, each in cells.items()}),
         hide_index=True,
         width="stretch",
         key=key,
@@ -191,6 +192,14 @@ def height(count: int, *, whole: bool = True) -> int:
     what stands below never moves. whole: without a scroll bar of its own."""
     shown = count if whole else min(count, _SHOWN)
     return _LINE * (1 + max(1, shown)) + 3  # an empty one says so in a row
+
+
+def _column(cells: Sequence[Any]) -> Any:
+    """The cells as an Arrow array; of values that have no type in common the text."""
+    try:
+        return pa.array(cells)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if cell is None else str(cell) for cell in cells])
 
 
 def _holds_times(cells: Sequence[Any]) -> bool:

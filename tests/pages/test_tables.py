@@ -39,7 +39,22 @@ def drawn() -> None:
     st.text(f"open: {opened}")
 
 
+def mixed() -> None:
+    """A page whose table has a column of values without a common type."""
+    from pages.shared import tables
+
+    rows = [(1, 2**70), ("two", [3]), (None, {"four": 5})]
+    tables.show(rows, lambda row: {"Before": row[0], "After": row[1]}, key="m", alt="Changes")
+
+
 class TestTable:
+    def test_values_without_a_common_type_are_shown_as_text(self) -> None:
+        app = AppTest.from_function(mixed, default_timeout=60).run()
+        assert not app.exception
+        frame = app.dataframe[0].value
+        assert frame["Before"].fillna("").tolist() == ["1", "two", ""]
+        assert frame["After"].tolist() == [str(2**70), "[3]", "{'four': 5}"]
+
     def test_states_are_chips_and_what_says_nothing_is_left_out(self, saved: Saved) -> None:
         app = AppTest.from_function(drawn, default_timeout=60).run()
         assert not app.exception
