@@ -103,8 +103,9 @@ class GraphQLSource:
         status, raw, _ = self.exchange.ask(client, "POST", json=body)
         answer = document(raw)
         errors = answer.get("errors") if answer else None
-        if isinstance(errors, list) and errors:
-            raise refusal(errors, status, answer.get("data") if answer else None)
+        if errors:  # a list by the specification; some servers give one error, or a text
+            found = errors if isinstance(errors, list) else [errors]
+            raise refusal(found, status, answer.get("data") if answer else None)
         if status in (401, 403):
             raise TokenRefused(status)
         if status >= 400:

@@ -129,3 +129,15 @@ class TestRelay:
             return self.page(nodes, hasNextPage=after < 20, endCursor=str(after + 1))
 
         assert len(self.ask(serve(answer))) == 3
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [({"message": "half of them"}, "half of them"), ("no shard 2", "no shard 2")],
+)
+def test_an_error_that_is_no_list_is_one_all_the_same(
+    serve: Serve, errors: object, said: str
+) -> None:
+    body = {"errors": errors, "data": {"users": [{"email": "a@x.io"}]}}
+    with pytest.raises(PartialAnswer, match=said):
+        DirectoryClient(serve(lambda _r: json_response(200, body)).url).users()
