@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, AsText, Caller, Reader, State
+from backend.api.deps import REASON, AsText, Caller, NotGiven, Reader, State
 from backend.core.log import mask_text, new_reference
 from backend.mounts import actions, explorer, orphans, places, verification
 from backend.mounts import release as releases
@@ -32,11 +32,14 @@ router = APIRouter(prefix="/mounts", tags=["mounts"])
 
 Environment = Annotated[str | None, Query(max_length=80, description="Default: the default one.")]
 Cursor = Annotated[str, Query(max_length=2000, description="next_cursor of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=explorer.MAX_PAGE)]
+#: An empty `limit=` is as none, like an empty `host=`.
+Limit = Annotated[
+    int, Field(ge=1, le=explorer.MAX_PAGE), BeforeValidator(lambda value: value or 50), Query()
+]
 Host = Annotated[str, Query(max_length=255)]
 Target = Annotated[str, Query(max_length=255)]
 #: Whatever some table's column may hold, not only what a mount may ask for.
-Job = Annotated[int | None, Query(ge=-MOST_JOB, le=MOST_JOB)]
+Job = Annotated[int | None, Field(ge=-MOST_JOB, le=MOST_JOB), NotGiven, Query()]
 JobInPath = Annotated[int, Path(ge=-MOST_JOB, le=MOST_JOB)]
 
 
@@ -64,7 +67,9 @@ class Deleted(BaseModel):
 
 def wanted(
     active: Annotated[
-        bool | None, Query(description="true: mounted and not deleted. false: the others.")
+        bool | None,
+        NotGiven,
+        Query(description="true: mounted and not deleted. false: the others."),
     ] = None,
     host: Host = "",
     target: Target = "",

@@ -57,6 +57,14 @@ class TestReading:
         } <= set(item)  # fmt: skip
         assert item["created_at"].endswith("Z")
 
+    def test_empty_filters_are_none(self, client: TestClient, viewer: Headers) -> None:
+        empty = "/api/mounts?active=&host=&target=&job=&cursor=&limit="
+        every = client.get("/api/mounts", headers=viewer).json()
+        assert client.get(empty, headers=viewer).json() == every
+        assert len(every["items"]) == 50
+        assert client.get("/api/mounts?limit=0", headers=viewer).status_code == 422
+        assert client.get("/api/mounts?job=%20", headers=viewer).status_code == 422
+
     def test_orphans_operations_and_status(self, client: TestClient, viewer: Headers) -> None:
         orphans = client.get("/api/mounts/orphans", headers=viewer).json()
         assert {r["kind"] for o in orphans["items"] for r in o["reasons"]} >= {"no_queue"}
