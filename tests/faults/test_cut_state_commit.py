@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.engine import make_url
 
+from backend.accounts import passwords, repository
+from backend.accounts.first_start import ensure_first_admin
 from backend.connections import environments
 from backend.core import secret_store
 from backend.core.access import SYSTEM
@@ -83,6 +85,24 @@ def test_what_breaks_before_the_commit_was_not_stored(database: Database, wire: 
         wire.cut()
         environments.add(session, SYSTEM, name="test")
     assert names(database) == []
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_the_first_admins_password_is_told_when_he_was_stored(
+    database: Database, wire: Wire, cut: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.commits = [cut]
+    if cut == "undelivered":
+        with pytest.raises(StateWriteUnknown):
+            ensure_first_admin(database, get_settings())
+    made = ensure_first_admin(database, get_settings())
+    assert made is not None
+    assert made.password is not None
+    assert made.password in capsys.readouterr().out
+    with database.read() as session:
+        account = repository.find_account(session, made.name)
+    assert account is not None
+    assert passwords.verify(made.password, account.password_hash)
 
 
 @pytest.mark.parametrize("cut", CUTS)
