@@ -59,7 +59,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (500, "A fault of the portal; quote the reference to an admin."),
         (502, "An outside system answered wrongly; the sentence names it."),
         (503, "An outside system, or the portal's own database, cannot be reached."),
-        (504, "An outside system did not answer in time."),
+        (504, "An outside system, or the portal's own database, did not answer in time."),
     )
 }
 
