@@ -8,9 +8,11 @@ FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637
 WORKDIR /app
 COPY requirements-build.txt ./
 RUN --mount=type=cache,target=/cache/pip python -m pip install --cache-dir /cache/pip --require-hashes -r requirements-build.txt
-COPY requirements.txt ./
+COPY requirements.txt requirements-traces.txt ./
+# Not empty: OpenTelemetry's SDK goes in, too.
+ARG TRACES=
 COPY .ci/slim.py .ci/environment.py .ci/
-RUN --mount=type=cache,target=/cache/uv python -m venv --without-pip /app/.venv && python -m uv pip install --cache-dir /cache/uv --link-mode copy --require-hashes --build-constraint requirements-build.txt --python /app/.venv/bin/python -r requirements.txt && python .ci/slim.py /app/.venv && python .ci/environment.py steward && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'packages/(datahub/ingestion/source|kubernetes|metadata|sqlfluff)/' /app/.venv/lib
+RUN --mount=type=cache,target=/cache/uv python -m venv --without-pip /app/.venv && python -m uv pip install --cache-dir /cache/uv --link-mode copy --require-hashes --build-constraint requirements-build.txt --python /app/.venv/bin/python -r requirements.txt ${TRACES:+-r requirements-traces.txt} && python .ci/slim.py /app/.venv && python .ci/environment.py steward && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'packages/(datahub/ingestion/source|kubernetes|metadata|sqlfluff)/' /app/.venv/lib
 
 FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS files
 WORKDIR /app

@@ -98,6 +98,8 @@ def read(key: bytes, path: Path) -> Archive:
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
         signature = str(last["signature"])
+    except (FileNotFoundError, IsADirectoryError) as exc:
+        raise InvalidInput(f"{path} cannot be read as an archive: there is no such file.") from exc
     except _BROKEN as exc:
         raise InvalidInput(
             f"{path} cannot be read as an archive ({type(exc).__name__}): it is damaged, cut off "

@@ -33,7 +33,8 @@ def configure() -> None:
         raise SettingsError(
             [
                 "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry's SDK is not installed: "
-                "pip install -r requirements-traces.txt, or unset it."
+                "pip install -r requirements-traces.txt (the container image: build it with "
+                "--build-arg TRACES=1), or unset it."
             ]
         ) from exc
     # What OTEL_SERVICE_NAME says wins over this name.

@@ -159,7 +159,7 @@ class TestAudit:
             assert audit_log.verify(session, SYSTEM, against=made).ok
         (file,) = archive.folder().glob("audit_events-*")
         whole = file.read_bytes()
-        for broken, says in ((whole[:-9], "damaged, cut off"), (None, "cannot be read")):
+        for broken, says in ((whole[:-9], "damaged, cut off"), (None, "there is no such file")):
             file.unlink()
             if broken is not None:
                 file.write_bytes(broken)

@@ -61,6 +61,23 @@ class TestDockerfile:
         assert "requirements.txt" in sources
         assert "requirements-dev.txt" not in sources
 
+    def test_the_sdk_of_traces_is_an_argument_of_the_build(self):
+        """There is no installer in the image that could bring it later."""
+        (install,) = [step for step in PACKAGES.all("RUN") if "-r requirements.txt" in step]
+        shell = re.search(r"-r requirements\.txt.*?(?= &&)", install)
+        assert shell
+        for given, lock in (("", ""), ("1", " -r requirements-traces.txt")):
+            said = subprocess.run(
+                ["sh", "-c", f"echo {shell[0]}"],
+                env={"TRACES": given, "PATH": os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert said.stdout.strip() == f"-r requirements.txt{lock}"
+        names = [name for name, argument in PACKAGES.steps if name == "ARG" or argument == install]
+        assert names == ["ARG", "RUN"]
+
     def test_the_process_is_not_root(self):
         names = [name for name, _ in FINAL.steps]
         assert FINAL.last("USER") == "10001:10001"
