@@ -24,6 +24,8 @@ def _install() -> uvicorn.Server | None:
             os._exit(0)
 
         def end(_number: int, _frame: FrameType | None) -> None:
+            if not last_resort.begun.is_set():
+                os._exit(0)
             server.should_exit = True
             last_resort.end_at_the_latest()
 

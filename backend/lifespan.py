@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from backend import composition
-from backend.core import log, private, secret_store, sockets, startup, tracing
+from backend.core import last_resort, log, private, secret_store, sockets, startup, tracing
 from backend.core.database import Database, get_database
 from backend.core.errors import PortalError, SettingsError
 from backend.core.settings import get_settings
@@ -54,6 +54,7 @@ def _open(held: contextlib.ExitStack) -> Database:
     composition.install()
     log.configure(settings.log_level)
     tracing.configure()
+    last_resort.begun.set()
     private.umask()
     private.state_folder(settings.data_dir)
     private.require_writable(settings.data_dir)

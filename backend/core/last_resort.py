@@ -13,6 +13,9 @@ log = get_logger(__name__)
 
 #: When it ends at the latest: compose and systemd kill after 30 s.
 END_SECONDS = 20.0
+#: Set once the portal touches its state. Before that there is nothing to end in order, and what is
+#: still imported takes seconds on a busy machine.
+begun = threading.Event()
 
 
 def end_at_the_latest() -> None:
