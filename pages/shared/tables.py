@@ -198,8 +198,9 @@ def _column(cells: Sequence[Any]) -> Any:
     """The cells as an Arrow array; of values that have no type in common the text."""
     try:
         return pa.array(cells)
-    except (pa.ArrowException, OverflowError):
-        return pa.array([None if cell is None else str(cell) for cell in cells])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # the last: half a character
+        texts = [None if cell is None else str(cell) for cell in cells]
+        return pa.array([text and text.encode(errors="replace").decode() for text in texts])
 
 
 def _holds_times(cells: Sequence[Any]) -> bool:

@@ -44,7 +44,11 @@ def mixed() -> None:
     from pages.shared import tables
 
     rows = [(1, 2**70), ("two", [3]), (None, {"four": 5})]
-    tables.show(rows, lambda row: {"Before": row[0], "After": row[1]}, key="m", alt="Changes")
+
+    def line(row: tuple[object, object]) -> dict[str, object]:
+        return {"Before": row[0], "After": row[1], "By": "half a smile \ud83d"}
+
+    tables.show(rows, line, key="m", alt="Changes")
 
 
 class TestTable:
@@ -54,6 +58,7 @@ class TestTable:
         frame = app.dataframe[0].value
         assert frame["Before"].fillna("").tolist() == ["1", "two", ""]
         assert frame["After"].tolist() == [str(2**70), "[3]", "{'four': 5}"]
+        assert frame["By"].tolist() == ["half a smile ?"] * 3
 
     def test_states_are_chips_and_what_says_nothing_is_left_out(self, saved: Saved) -> None:
         app = AppTest.from_function(drawn, default_timeout=60).run()
