@@ -55,7 +55,7 @@ def draw(change_id: int) -> None:
 def _goes_on(change_id: int, seen: Status) -> None:
     """Draws the page anew once what was approved has begun or ended."""
     if calls.read(service.get, change_id=change_id).status != seen:
-        st.rerun()
+        flash.rerun()
 
 
 def _intent(view: ChangeView) -> None:

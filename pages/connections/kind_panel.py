@@ -68,8 +68,7 @@ def _tested(view: ConnectionView) -> None:
     with beside.pressed(settings_form.ASKED, settings_form.about(view)) as done:
         if done is None:
             return
-    flash.keep()
-    st.rerun()  # the checklist and the lists were drawn before
+    flash.rerun()  # the checklist and the lists were drawn before
 
 
 def _change(view: ConnectionView, kind: kinds.Kind) -> None:

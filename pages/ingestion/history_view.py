@@ -191,7 +191,7 @@ def _live(run_id: str) -> None:
     run = calls.read(service.get_run, run_id=run_id)
     _details(run)
     if run.settled:
-        st.rerun()
+        flash.rerun()
 
 
 def _check(run_id: str) -> None:

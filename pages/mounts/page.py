@@ -28,7 +28,7 @@ else:
     entry = show(actor, wanted)
     if (entry or "") != st.query_params.get("entry", ""):
         filters.put("entry", entry)
-        st.rerun()  # what is drawn above knows then that a drawer is open, or none any more
+        flash.rerun()  # what is drawn above knows then that a drawer is open, or none any more
     detail_view.entry(actor, wanted, entry)
 # act
 if writes:

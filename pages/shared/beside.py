@@ -226,8 +226,7 @@ def _live(key: str) -> None:
     # Not while the script that a click began draws it: what was clicked further down would be lost.
     first = asked is not None and asked.begins_to_be_drawn
     if asked is None or (not first and (asked.answer.done() or asked.stop.asked)):
-        flash.keep()
-        st.rerun()
+        flash.rerun()
     asked.begins_to_be_drawn = False
     asked.looked = time.monotonic()
     took = times.duration(round(asked.looked - asked.began))
@@ -236,5 +235,4 @@ def _live(key: str) -> None:
         st.progress(asked.stop.share, text=f"Asking … {said}")
         if st.button("Stop", key=f"{key}.stop", icon=":material/stop_circle:"):
             asked.stop.ask()
-            flash.keep()
-            st.rerun()
+            flash.rerun()

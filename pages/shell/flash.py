@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, NoReturn
 
 import streamlit as st
 
@@ -76,9 +76,11 @@ def show() -> None:
     st.session_state[_SAID] = _draw(st.session_state.pop(_KEY, []))
 
 
-def keep() -> None:
-    """Before a rerun that nobody asked for: what `show` has just drawn stays."""
-    st.session_state.setdefault(_KEY, []).extend(st.session_state.pop(_SAID, []))
+def rerun() -> NoReturn:
+    """Draw the page anew although nobody asked for it: what `show` has just drawn stays."""
+    said = st.session_state.pop(_SAID, [])
+    st.session_state[_KEY] = [*said, *st.session_state.pop(_KEY, [])]
+    st.rerun()
 
 
 def repeat() -> None:

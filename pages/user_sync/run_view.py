@@ -46,7 +46,7 @@ def _draw(actor: Actor, run_id: int) -> None:
 def _live(actor: Actor, run_id: int) -> None:
     run = calls.read(service.get_run, run_id=run_id)
     if run.ended:
-        st.rerun()
+        flash.rerun()
     _whole(actor, run)
 
 

@@ -78,9 +78,12 @@ def test_what_goes_on_is_drawn_anew_when_it_has_ended(
     app = open_page(PAGE, role="viewer", change=str(number))
     as_("bob")
     told.append("running")
+    app.session_state["shell.flash"] = [("success", "What was clicked before is approved.")]
     shown = "\n".join(str(each.value) for each in app.run().markdown)
     assert "succeeded" in shown
     assert "running" not in shown
+    # What came of the click is read here and nowhere else: it stays.
+    assert app.success[0].value == "What was clicked before is approved."
 
 
 def test_an_old_sign_in_needs_the_password(
