@@ -1,5 +1,6 @@
 """The fixtures themselves: real servers, private, restartable, gone afterwards."""
 
+import ast
 import contextlib
 import os
 import re
@@ -130,3 +131,21 @@ class TestRabbitMQ:
             assert lent.take_vhost() == "/"
         finally:
             owner.close()
+
+
+def test_what_is_set_for_a_whole_server_is_set_on_one_that_nobody_else_uses():
+    """A run of tokenization in another worker saw the server turn read-only, and did not go on."""
+    shared = {"mariadb_server", "mariadb_url"}
+    for file in Path(__file__).parents[1].rglob("test_*.py"):
+        source = file.read_text()
+        if "SET GLOBAL" not in source:
+            continue
+        tree = ast.parse(source)
+        names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.col_offset == 0}
+        names |= {n.name for n in ast.walk(tree) if isinstance(n, ast.alias)}
+        if "mariadb_server" in names:
+            continue  # the module has one of its own by that name
+        for found in ast.walk(tree):
+            if isinstance(found, ast.FunctionDef) and "SET GLOBAL" in ast.unparse(found):
+                asked = {argument.arg for argument in (*found.args.args, *found.args.kwonlyargs)}
+                assert not asked & shared, f"{file.name}: {found.name} changes a server of others"

@@ -187,12 +187,12 @@ class TestLedgerRights:
         self,
         save: Save,
         ask: Callable[[str], TestResult],
-        mariadb_server: MariaDBServer,
-        mariadb_url: str,
+        own_mariadb_server: MariaDBServer,
     ) -> None:
-        TestLedger().prepare(mariadb_url)
-        parsed = make_url(mariadb_url)
-        with mariadb_server.connect() as admin, admin.cursor() as cursor:
+        url = own_mariadb_server.url(own_mariadb_server.create_database())
+        TestLedger().prepare(url)
+        parsed = make_url(url)
+        with own_mariadb_server.connect() as admin, admin.cursor() as cursor:
             cursor.execute("CREATE OR REPLACE USER 'writer'@'%' IDENTIFIED BY 'writer-pw'")
             cursor.execute(f"GRANT SELECT, INSERT, UPDATE ON `{parsed.database}`.* TO 'writer'@'%'")
             cursor.execute("SET GLOBAL read_only = 1")
@@ -201,7 +201,7 @@ class TestLedgerRights:
             save("ledger", {"url": writer.render_as_string(hide_password=False)})
             assert "read-only" in ask("ledger").cause
         finally:
-            with mariadb_server.connect() as admin, admin.cursor() as cursor:
+            with own_mariadb_server.connect() as admin, admin.cursor() as cursor:
                 cursor.execute("SET GLOBAL read_only = 0")
 
     def test_a_read_only_postgres_is_said(
