@@ -26,7 +26,7 @@ from playwright.sync_api import Page, expect
 
 from backend.sandbox.postgres_tables import CUSTOMERS
 from tests.fixtures import production, warm
-from tests.fixtures.browser import PATIENCE, fill, press, settle, violations_in_both
+from tests.fixtures.browser import PATIENCE, fill, press, tick, violations_in_both
 from tests.fixtures.portal import Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
@@ -164,8 +164,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     governed.portal.open(steward, role="steward", path=f"/user-sync?environment={PRODUCTION}")
     press(steward, "Plan now")
     steward.wait_for_url("**plan=*")
-    settle(steward)
-    steward.get_by_role("checkbox", name=f"Apply to {EMAIL}").last.check(force=True)
+    tick(steward, f"Apply to {EMAIL}")
     press(steward, "Apply 1 ticked")
     press(steward, "Change 1 user")
     note = steward.get_by_text("needs somebody else's approval").last
@@ -194,7 +193,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     steward.goto(f"{governed.portal.url}/user-sync?view=history&run={view['run_id']}")
     expect(steward.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
     press(steward, "Revert …")
-    steward.get_by_role("checkbox", name=f"Apply to {EMAIL}").last.check(force=True)
+    tick(steward, f"Apply to {EMAIL}")
     press(steward, "Apply 1 ticked")
     expect(steward.get_by_role("dialog", name="Change 1 user")).to_be_visible(timeout=SLOW)
     assert violations_in_both(steward) == []

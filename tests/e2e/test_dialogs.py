@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.test_changes import let_sign_ins_grow_old
 from tests.e2e.test_tour import CUSTOMERS, PRICES
-from tests.fixtures.browser import press, settle, violations_in_both
+from tests.fixtures.browser import press, settle, tap, violations_in_both
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -18,14 +18,14 @@ Step = str | re.Pattern[str] | Callable[[Page], None]
 
 def _way(name: str) -> Callable[[Page], None]:
     def choose(page: Page) -> None:
-        page.get_by_role("dialog").get_by_role("radio", name=name).click()
+        tap(page.get_by_role("dialog").get_by_role("radio", name=name))
 
     return choose
 
 
 def _item(name: str) -> Callable[[Page], None]:
     def choose(page: Page) -> None:
-        page.get_by_role("menuitem", name=name).click()
+        tap(page.get_by_role("menuitem", name=name))
 
     return choose
 

@@ -110,7 +110,7 @@ class TestPhone:
         expect(switch).to_have_count(1)
         expect(fields.filter(visible=True)).to_have_count(0)
         assert violations(page) == []
-        page.locator("label", has=switch).click()
+        tap(page.locator("label", has=switch))
         expect(fields.filter(visible=True).first).to_be_visible()
         settle(page)
         assert violations(page) == []
@@ -144,8 +144,9 @@ class TestPhone:
         settle(page)
         menu = place(page.get_by_test_id("stExpandSidebarButton"))
         assert min(menu["width"], menu["height"]) >= THUMB
-        box = place(page.locator("[class*=st-key-user_sync-tick] label").first)
+        target = page.locator("[class*=st-key-user_sync-tick] label").first
+        box = place(target)
         assert min(box["width"], box["height"]) >= THUMB
-        page.mouse.click(box["x"] + 2, box["y"] + box["height"] - 2)
+        target.click(position={"x": 2, "y": box["height"] - 2})
         expect(page.get_by_role("button", name="Apply 1 ticked").last).to_be_enabled()
         page.context.close()

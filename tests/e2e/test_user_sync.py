@@ -7,7 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.fixtures.browser import HeldAnswers, fill, press, settle, wait_until_above
+from tests.fixtures.browser import (
+    HeldAnswers,
+    box_of,
+    fill,
+    press,
+    settle,
+    tick,
+    wait_until_above,
+)
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -31,11 +39,6 @@ def number_in_address(page: "Page", parameter: str) -> str:
     return parse_qs(urlsplit(page.url).query)[parameter][0]
 
 
-def tick(page: "Page", email: str) -> None:
-    settle(page)
-    page.get_by_role("checkbox", name=f"Apply to {email}").last.check(force=True)
-
-
 def edit_as_somebody_else(page: "Page", link: str, name: str) -> None:
     """What carla.chen does in OpenMetadata between plan and apply."""
     other = page.context.new_page()
@@ -56,9 +59,9 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     settle(page)
     # The diff is the page: a row is seen without scrolling.
     wait_until_above(page.get_by_role("checkbox", name="Apply to").first, 300)
-    tick(page, "aaron_johnson0@example.com")
+    tick(page, "Apply to aaron_johnson0@example.com")
     page.get_by_role("button", name="Apply 1 ticked").last.wait_for()
-    tick(page, LENA)
+    tick(page, f"Apply to {LENA}")
     page.get_by_role("button", name="Apply 2 ticked").last.wait_for()
     link = page.get_by_role("link", name=LENA).last.get_attribute("href")
     assert link
@@ -95,13 +98,14 @@ def test_ticks_made_while_the_page_is_redrawn_are_kept(
     page, answers = browser_page, HeldAnswers(browser_page)
     sandbox_portal.open(page, role="steward", path=f"/user-sync?plan={plan}")
     boxes = page.get_by_role("checkbox", name="Apply to")
+    places = box_of(page, "Apply to")
     boxes.nth(1).wait_for(state="attached")
     answers.hold()
     fill(page, **{"E-mail_or_name": "example.com"})  # every row of the page, drawn anew
     answers.wait_for_a_whole_run()
-    boxes.nth(0).check(force=True)  # a tick, while what that run drew is on its way to the browser
+    places.nth(0).click()  # a tick, while what that run drew is on its way to the browser
     answers.let_go(keep_holding=True)
-    boxes.nth(1).check(force=True)  # and another, before the answer to the first one is there
+    places.nth(1).click()  # and another, before the answer to the first one is there
     answers.let_go()
     page.get_by_role("button", name="Apply 2 ticked").last.wait_for()
     settle(page)

@@ -12,7 +12,17 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from pages.shared import tables
 from pages.shell.registry import PAGES
-from tests.fixtures.browser import PATIENCE, fill, new_page, place, settle, wait_until_above
+from tests.fixtures.browser import (
+    PATIENCE,
+    box_of,
+    fill,
+    new_page,
+    place,
+    press,
+    settle,
+    tap,
+    wait_until_above,
+)
 from tests.fixtures.portal import Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
@@ -100,9 +110,9 @@ def test_the_diff_is_the_page_while_a_change_waits_too(lived_in: Portal, page: P
 @pytest.mark.usefixtures("asked")
 def test_the_diff_stays_the_page_under_a_message(lived_in: Portal, page: Page) -> None:
     open_at(page, lived_in.url + "/user-sync")
-    page.get_by_role("button", name="Ignore …").last.click()
+    press(page, "Ignore …")
     fill(page, Why="It is meant to be so")
-    page.get_by_role("button", name="Ignore it").last.click()
+    press(page, "Ignore it")
     message = page.get_by_text("The difference is ignored until it changes")
     expect(message.locator("visible=true").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("link", name=re.compile("change [0-9]+"))).to_be_visible()
@@ -126,7 +136,7 @@ def test_nothing_jumps_from_page_to_page(lived_in: Portal, page: Page) -> None:
     for _ in range(2):  # a page's first visit imports what it needs
         for title in TITLES:
             page.evaluate("window.shifts.length = 0")
-            page.get_by_role("link", name=title, exact=True).first.click()
+            tap(page.get_by_role("link", name=title, exact=True).first)
             page.get_by_role("heading", level=1, name=title, exact=True).wait_for(timeout=SLOW)
             settle(page)
             page.evaluate(TWO_FRAMES)  # what was seen is told after the frame
@@ -269,9 +279,7 @@ def test_an_entry_is_released_from_its_row_with_three(hand: Hand) -> None:
 
 def test_users_are_synchronised_with_four(hand: Hand) -> None:
     hand.go_to("User sync")
-    hand.click(
-        hand.page.locator("label", has=hand.page.get_by_role("checkbox", name="Apply to")).first
-    )
+    hand.click(box_of(hand.page, "Apply to").first)
     hand.press("Apply 1 ticked")
     hand.press("Change 1 user")
     expect(hand.page.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.fixtures.browser import somebody_else
+from tests.fixtures.browser import settle, somebody_else
 
 pytestmark = pytest.mark.browser
 
@@ -68,3 +68,27 @@ def test_somebody_else_finds_nothing_of_who_was_there_but_the_scripts(browser_pa
         assert other.locator("#x").inner_text() == "42"
     assert context.pages == []
     assert [each for each in site.asked if each != "/favicon.ico"] == ["/", "/long", "/"]
+
+
+def test_a_page_is_settled_when_what_its_last_run_drew_is_there(portal, browser_page):
+    """Its end is told before that: an old page looked settled, and moved under the next click."""
+    portal.open(browser_page, path="/glossary")
+    browser_page.evaluate(
+        """() => {
+          window.seen = []
+          const page = document.documentElement
+          new MutationObserver(() => page.hasAttribute("data-asked") || seen.push([
+            document.querySelectorAll("[role=dialog]").length,
+            document.querySelector("[data-testid=stApp]").dataset.testScriptState,
+            document.querySelectorAll("[data-stale=true]").length,
+          ])).observe(page, {attributes: true, attributeFilter: ["data-asked"]})
+        }"""
+    )
+    for _ in range(3):
+        browser_page.keyboard.press("Control+k")
+        settle(browser_page)
+        assert browser_page.evaluate("seen.splice(0).at(-1)") == [1, "notRunning", 0]
+        browser_page.keyboard.press("Escape")
+        browser_page.get_by_role("dialog").wait_for(state="detached")
+        settle(browser_page)
+        browser_page.evaluate("seen.length = 0")
