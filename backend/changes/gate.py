@@ -199,11 +199,12 @@ def waiting(row: Change) -> Waiting:
         "environment": row.environment,
         "expires_at": row.expires_at.isoformat().replace("+00:00", "Z"),
     }
-    sentence = (
-        f"Nothing was done yet: {row.environment or 'the portal'} asks for an approval. "
-        f"Change {row.id} waits at {where}"
-    )
-    return Waiting(sentence, document)
+    first = f"Nothing was done yet: {row.environment or 'the portal'} asks for an approval."
+    then = f"Change {row.id} waits at {where}"
+    if row.state != "waiting":
+        first = "Exactly this was asked for before and decided about."
+        then = f"Change {row.id} is {row.state}: {where}"
+    return Waiting(f"{first} {then}", document)
 
 
 def address(change_id: int) -> str:
@@ -220,27 +221,18 @@ def _file(
     words: str,
 ) -> Change:
     digest = intent.frozen(session, environment_id)
-    known = repository.find_open(session, digest)
+    row = _row(session, actor, intent, environment_id, digest)
+    row.needed = needed
+    row.rule = words or "asked by who may ask only, or for a weaker policy"
+    known = _known(session, digest)
+    while known is None and not _added(session, row):
+        known = _known(session, digest)  # asked for in this very moment; one request is enough
     if known is not None:
-        known = repository.lock(session, known.id)
         if known.state == "waiting" and needed > known.needed:
             # Asked for again under a stricter rule, or by who needs more: so many must approve it.
             known.needed, known.rule = needed, words or known.rule
         _also_because(session, known, actor, intent)
         return known
-    row = _row(session, actor, intent, environment_id, digest)
-    row.needed = needed
-    row.rule = words or "asked by who may ask only, or for a weaker policy"
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:
-        # The same was asked for in this very moment; one request is enough.
-        other = repository.find_open(session, digest)
-        if other is None:
-            raise
-        _also_because(session, other, actor, intent)
-        return other
     row.run_id = row.run_id or f"change-{row.id}"
     repository.add_step(session, row.id, actor, "asked", row.reason)
     told.waits(session, row)
@@ -259,6 +251,29 @@ def _file(
         },
     )
     return row
+
+
+def _known(session: WriteSession, digest: str) -> Change | None:
+    """The request for exactly this that somebody may still decide about or that is on its way."""
+    found = repository.find_open(session, digest)
+    row = repository.lock(session, found.id) if found is not None else None
+    if row is None or row.open_key is None:  # it ended while its lock was waited for
+        return None
+    if row.state == "waiting" and row.expires_at <= database_now(session):
+        row.open_key = None  # `lifecycle.track` ends it
+        session.flush()
+        return None
+    return row
+
+
+def _added(session: WriteSession, row: Change) -> bool:
+    """False when the same is there already."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _because(intent: Intent) -> str:

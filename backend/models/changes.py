@@ -49,7 +49,7 @@ class Change(Base):
 
     ciphertext: the parameters that carry it out, sealed because they may hold personal values and
     secrets. shown: what people may see of it. needed: approvals, by the rule at the time of asking.
-    open_key: the intent's digest while it waits, so that the same is not asked twice. after_id: the
+    open_key: the digest until it has ended, so that the same is not asked twice. after_id: the
     request that must have succeeded before this one begins.
     """
 

@@ -20,6 +20,7 @@ from backend.core.errors import (
 from backend.jobs import service as jobs
 from backend.models import ChangePolicy, Job
 from tests.backend.changes.conftest import ACTION, ONE, PASSWORD, TWO, World
+from tests.fixtures.database import wait_until_blocked
 
 
 def _change(world: World, **asked: str) -> int:
@@ -282,6 +283,27 @@ class TestOnce:
             world.approve(number)
         lifecycle.track(world.database)
         assert world.view(number).status == "expired"
+
+    def test_what_expired_and_nobody_has_ended_yet_is_asked_for_anew(self, world: World) -> None:
+        number = _change(world)
+        world.expire(number)
+        again = _change(world)
+        lifecycle.track(world.database)
+        assert again != number
+        assert [world.view(each).status for each in (number, again)] == ["expired", "waiting"]
+        assert world.approve(again).status == "approved"
+
+    def test_what_ends_while_the_same_is_asked_for_is_asked_for_anew(self, world: World) -> None:
+        number = _change(world)
+        again: list[int | None] = []
+        asks = threading.Thread(target=lambda: again.append(world.ask()))
+        with world.database.write() as session:
+            service.reject(session, world.in_browser("bob"), change_id=number, reason="no")
+            asks.start()
+            wait_until_blocked(world.database, asks)
+        asks.join()
+        assert world.view(number).status == "rejected"
+        assert again[0] not in (None, number)
 
 
 class TestRestoredState:

@@ -56,6 +56,14 @@ class TestAsking:
         assert world.ask() == world.ask("bob")
         assert world.ask(text="other") != world.ask()
 
+    def test_the_same_once_it_was_decided_about_is_not_said_to_wait(self, world: World) -> None:
+        world.rule(ONE)
+        number = _change(world)
+        world.approve(number)
+        said = f"Change {number} is approved: http"
+        with pytest.raises(Waiting, match=said), world.database.write() as session:
+            world.write(session, world.people["ann"], environment="prod", text="hello")
+
     def test_asked_for_again_under_a_stricter_rule_it_needs_as_many(self, world: World) -> None:
         world.rule(ONE)
         number = _change(world)
