@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillBusy
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pymysql
@@ -32,7 +32,7 @@ from backend.tokenization.engines.columns import not_ours, said_of
 from backend.tokenization.engines.mysql import expressions
 from backend.tokenization.engines.mysql import facts as facts_of
 from backend.tokenization.engines.mysql.expressions import PLAIN_ONLY, Held, Key
-from backend.tokenization.engines.mysql.facts import Facts
+from backend.tokenization.engines.mysql.facts import Facts, Server
 from backend.tokenization.schemas import Method, TableName
 from backend.tokenization.tokens import Reversible, Tokenizer, reversible
 
@@ -40,6 +40,16 @@ log = get_logger(__name__)
 
 _CANARY = "Kanarienvogel 🐤 tok_ß"
 _POLL_SECONDS = 1.0
+#: Facts whose name says too little to a person.
+_WORDS = {
+    "read_only": "read-only mode",
+    "generated_from": "generated columns",
+    "partitioned_by": "partitions",
+    "sees_triggers": "user's rights",
+    "may_select": "user's rights",
+    "may_update": "user's rights",
+    "may_use_temp": "user's rights",
+}
 Connect = Callable[[], AbstractContextManager[Connection]]
 
 
@@ -171,10 +181,21 @@ def _judged(cursor: Any, table: TableName, names: Sequence[str]) -> dict[str, Re
 
 
 def _require_unaltered(cursor: Any, table: TableName, seen: Facts) -> None:
-    """Raise Blocked when somebody altered the table before its rows were locked."""
+    """Raise Blocked when what was judged is not so any more, now that the rows are locked."""
     now = facts_of.read(cursor, table)
-    if replace(now, bytes_total=0) != replace(seen, bytes_total=0):
-        raise Blocked(f"Nothing was changed: {table} was altered meanwhile; preview it again.")
+    where = {"the server": _moved(now.server, seen.server), str(table): _moved(now, seen)}
+    said = [f"the {thing} of {what}" for what, things in where.items() for thing in things]
+    if said:
+        raise Blocked(
+            f"Nothing was changed: {', '.join(said)} changed meanwhile; preview it again."
+        )
+
+
+def _moved(now: Facts | Server, seen: Facts | Server) -> list[str]:
+    """What differs, in words; not the size, which grows by itself."""
+    names = [each.name for each in fields(seen) if each.name not in ("server", "bytes_total")]
+    differ = [name for name in names if getattr(now, name) != getattr(seen, name)]
+    return list(dict.fromkeys(_WORDS.get(name, name.replace("_", " ")) for name in differ))
 
 
 def _prove_same_bytes(cursor: Any, tokenizer: Tokenizer, names: Sequence[str], key: Key) -> None:
