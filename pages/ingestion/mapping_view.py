@@ -237,6 +237,7 @@ def _exchange(environment: str) -> None:
                 partial(calls.fetch, mapping.export_text, format=form, environment=environment),
                 file_name=f"ingestion_mapping.{form}",
                 key=f"ingestion.export.{form}",
+                on_click="ignore",
                 width="stretch",
             )
         given = st.file_uploader("JSON or YAML", type=["json", "yaml", "yml"], key="ingestion.file")

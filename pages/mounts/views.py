@@ -48,6 +48,7 @@ def entries(actor: Actor, wanted: Wanted) -> str | None:
             mime="text/csv",
             key="mounts.csv",
             icon=":material/download:",
+            on_click="ignore",
             help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a "
             "million.",
         )

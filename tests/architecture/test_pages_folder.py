@@ -52,3 +52,22 @@ def test_a_page_asks_its_guard_before_it_draws(path):
         drawn = [name for name in calls if name.split(".")[0] in ("st", "calls", "flash")]
         assert not drawn, f"{path.parent.name}:{node.lineno} {drawn[0]} runs before guard.require"
     pytest.fail(f"{path.parent.name} never calls guard.require at its top level")
+
+
+def test_a_download_does_not_draw_its_page_anew():
+    """The new run would forget the file that the click is about to ask for, and often first: the
+    person gets "not found" instead of a file.
+    """
+    found = [
+        (name, {each.arg: each.value for each in node.keywords})
+        for name, module in modules().items()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("download_button")
+    ]
+    assert found, "no page offers a download"
+    drawn = [
+        name
+        for name, given in found
+        if ast.unparse(given.get("on_click", ast.Name(""))) != "'ignore'"
+    ]
+    assert not drawn, f'without on_click="ignore": {drawn}'
