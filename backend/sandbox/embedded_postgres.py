@@ -88,7 +88,7 @@ class EmbeddedPostgres:
         return connection
 
     def _launch(self, programs: Path) -> None:
-        self.port = ports.kept(self.folder) or ports.free()
+        self.port = ports.kept(self.folder)
         ports.keep(self.folder, self.port)
         options = {
             "listen_addresses": "127.0.0.1",

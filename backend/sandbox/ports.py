@@ -1,19 +1,24 @@
 """Ports of the sandbox's servers: kept over restarts, so that earlier plans and links stay good."""
 
+import random
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 _FILE = "port"
+#: Below those that systems give to outgoing connections, of which any may have a port of that range
+#: while the sandbox is stopped, and keeps it for a minute after it has ended.
+_RANGE = range(10_000, 15_000)
 
 
 def kept(folder: Path) -> int:
-    """The port that the part in `folder` had the last time; 0 when it has none or it is taken."""
+    """The port that the part in `folder` had the last time; a free one when it has none or it is
+    taken."""
     try:
         port = int((folder / _FILE).read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return 0
-    return port if 1024 <= port <= 65535 and _free(port) else 0
+        return free()
+    return port if 1024 <= port <= 65535 and _free(port) else free()
 
 
 def keep(folder: Path, server: str | int) -> None:
@@ -24,6 +29,9 @@ def keep(folder: Path, server: str | int) -> None:
 
 def free() -> int:
     """A port that nobody has at the moment."""
+    for port in random.sample(_RANGE, 100):
+        if _free(port):
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
