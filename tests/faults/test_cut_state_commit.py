@@ -135,7 +135,7 @@ def test_a_run_that_a_worker_holds(
     actors: SimpleNamespace,
 ) -> None:  # fmt: skip
     """Handed over is handed over, and what was not is failed and never called."""
-    aws.add_function("f", seconds=30)
+    aws.add_function("f", seconds=3_600)
     with database.write() as session:
         mapping.put(session, SYSTEM, kind="exact", pattern=URN, target="f", invocation="sync")
     wire.commits = ["through", "through", cut]  # the run's row, its claim, the hand-over

@@ -62,7 +62,7 @@ def wait_for_datahub(database: Database, seconds: int) -> None:
 
 @pytest.fixture
 def mapped(aws: AwsStandIn, add_rule: AddRule) -> None:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", URN, "earnings-lambda")
 
 

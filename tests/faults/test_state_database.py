@@ -303,7 +303,7 @@ def test_ingestion_run(
 ) -> None:  # fmt: skip
     from backend.ingestion import dispatch
 
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", URN, "earnings-lambda")
     original = dispatch._call
 

@@ -26,7 +26,7 @@ EARLY = "urn:li:dataJob:(urn:li:dataFlow:(airflow,example_flow,PROD),a_job)"
 
 @pytest.fixture
 def mapped(aws: AwsStandIn, add_rule: AddRule, datahub: StandIn) -> StandIn:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", URN, "earnings-lambda")
     datahub.seed_data_job(EARLY, writes=[URN])
     datahub.seed_data_job(JOB, writes=[URN])

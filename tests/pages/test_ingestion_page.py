@@ -36,7 +36,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mapped(aws: AwsStandIn, add_rule: AddRule) -> None:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", URN, "earnings-lambda")
 
 

@@ -142,7 +142,7 @@ class TestOverview:
         from backend.jobs import runner
         from backend.jobs.enqueue import enqueue
 
-        aws.add_function("earnings-lambda", seconds=30)
+        aws.add_function("earnings-lambda", seconds=3_600)
         add_rule("exact", URN, "earnings-lambda")
         run = runs.start(database, SYSTEM, Request(URN))
         with database.write() as session:
@@ -293,7 +293,7 @@ class TestOverview:
         self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule
     ) -> None:
         add_rule("exact", URN, "earnings-lambda")
-        aws.add_function("earnings-lambda", seconds=30)
+        aws.add_function("earnings-lambda", seconds=3_600)
         run = runs.start(database, SYSTEM, Request(URN))
         for status, verb in (("failed", "Retry"), ("unknown", "Open")):
             with database.write() as session:

@@ -189,7 +189,7 @@ class TestIngestion:
     @pytest.fixture
     def asked(self, database: Database, aws: AwsStandIn, add_rule: AddRule) -> Asked:
         for name in ("earnings-lambda", "drops-everything"):
-            aws.add_function(name, seconds=30)
+            aws.add_function(name, seconds=3_600)
         add_rule("prefix", PREFIX, "earnings-lambda")
         return Asked(
             database, "dev", "ingestion.run", lambda: runs.start(database, ANN, Request(URN))
@@ -376,7 +376,7 @@ class TestManagedSource:
 def test_an_environment_under_another_name_is_the_same(
     database: Database, aws: AwsStandIn, add_rule: AddRule
 ) -> None:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", OTHER, "earnings-lambda")
     asked = Asked(
         database, "dev", "ingestion.run", lambda: runs.start(database, ANN, Request(OTHER))

@@ -170,7 +170,7 @@ def test_a_mount_submitted_before_the_policy_became_stricter_waits_and_its_job_s
 def test_an_ingestion_is_started_once_under_its_reserved_number(
     database: Database, aws: AwsStandIn, environment: str, add_rule: AddRule
 ) -> None:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", URN, "earnings-lambda")
     _rule(database, environment, "ingestion.run")
     number = _asked(lambda: runs.start(database, ANN, Request(URN)))

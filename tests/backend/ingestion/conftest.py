@@ -88,7 +88,7 @@ def add_rule(database: Database, environment: str) -> AddRule:
 
 @pytest.fixture
 def mapped(aws: AwsStandIn, add_rule: AddRule) -> str:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", URN, "earnings-lambda")
     return "earnings-lambda"
 

@@ -35,7 +35,7 @@ def test_the_newest_run_of_a_dataset_counts(
     start: Callable[..., RunView],
     actors: SimpleNamespace,
 ) -> None:
-    aws.add_function("earnings-lambda", seconds=30)
+    aws.add_function("earnings-lambda", seconds=3_600)
     add_rule("exact", DATASET, "earnings-lambda")
     for status, expected in (("failed", 1), ("unknown", 1), ("succeeded", 0)):
         _end(database, start(DATASET).run_id, status)

@@ -49,7 +49,7 @@ class TestResolve:
 
 class TestRun:
     def test_a_started_run(self, run: Run, aws: AwsStandIn, add_rule: AddRule) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         add_rule("exact", URN, "f")
         ended = run("run", "--dataset-urn", URN, "--reason", "late", "--json")
         document = json.loads(ended.out)
@@ -79,7 +79,7 @@ class TestRun:
     def test_the_run_in_the_way_is_shown_as_it_is(
         self, run: Run, aws: AwsStandIn, add_rule: AddRule
     ) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         add_rule("exact", URN, "f")
         first = json.loads(run("run", "--dataset-urn", URN, "--json").out)
         ended = run("run", "--dataset-urn", URN, "--json")
@@ -91,7 +91,7 @@ class TestRun:
     def test_a_target_that_is_not_the_expected_one_is_not_started(
         self, run: Run, aws: AwsStandIn, add_rule: AddRule
     ) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         add_rule("exact", URN, "f")
         ended = run("run", "--dataset-urn", URN, "--expect-target", "g")
         assert (ended.status, aws.starts()) == (1, [])
@@ -112,7 +112,7 @@ class TestRun:
     def test_a_second_run_names_the_first(
         self, run: Run, aws: AwsStandIn, add_rule: AddRule
     ) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         add_rule("exact", URN, "f")
         first = json.loads(run("run", "--dataset-urn", URN, "--json").out)
         again = run("run", "--dataset-urn", URN, "--json")
@@ -123,7 +123,7 @@ class TestRun:
     def test_without_any_environment_the_machines_own_aws_is_asked(
         self, run: Run, aws: AwsStandIn, setenv: Callable[..., None]
     ) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         setenv(
             AWS_ENDPOINT_URL=aws.url,
             AWS_ACCESS_KEY_ID="a",

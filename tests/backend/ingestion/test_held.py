@@ -36,7 +36,7 @@ def run(
     database: Database, environment: str, aws: AwsStandIn, start: Callable[..., RunView]
 ) -> RunView:
     """A run whose function is to be held, before the worker has taken it."""
-    aws.add_function("f", seconds=30, timeout=60)
+    aws.add_function("f", seconds=3_600, timeout=60)
     with database.write() as session:
         mapping.put(session, SYSTEM, kind="exact", pattern=URN, target="f", invocation="sync")
     return start()

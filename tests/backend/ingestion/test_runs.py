@@ -148,7 +148,7 @@ class TestStepFunctions:
     def test_the_run_id_names_the_execution(
         self, start: Start, aws: AwsStandIn, add_rule: AddRule
     ) -> None:
-        machine = aws.add_machine("nightly", seconds=30)
+        machine = aws.add_machine("nightly", seconds=3_600)
         add_rule("exact", URN, machine)
         run = start()
         [sent] = aws.starts("StartExecution")
@@ -181,7 +181,7 @@ class TestStepFunctions:
         datahub: StandIn,
         setenv: Callable[..., None],
     ) -> None:
-        machine = aws.add_machine("of-the-job", seconds=30)
+        machine = aws.add_machine("of-the-job", seconds=3_600)
         prop = "urn:li:structuredProperty:io.example.arn"
         datahub.seed_data_job(JOB, structured={prop: [machine]})
         setenv(DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN=prop)
@@ -226,7 +226,7 @@ class TestWhoSeesWhat:
         self, start: Start, database: Database, aws: AwsStandIn, add_rule: AddRule,
         actors: SimpleNamespace, role: str,
     ) -> None:  # fmt: skip
-        machine = aws.add_machine("nightly", seconds=30)
+        machine = aws.add_machine("nightly", seconds=3_600)
         add_rule("exact", URN, machine)
         add_rule("exact", OTHER, "gone-lambda")
         start(URN)

@@ -170,7 +170,7 @@ class TestLambda:
     def test_an_unreachable_log_changes_no_status(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
     ) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         add_rule("exact", URN, "f")
         run = start()
         with aws.faults.inject(operation="FilterLogEvents", status=500, code="InternalFailure"):
@@ -209,7 +209,7 @@ class TestLambda:
     def test_denied_logs_are_said(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
     ) -> None:
-        aws.add_function("f", seconds=30)
+        aws.add_function("f", seconds=3_600)
         add_rule("exact", URN, "f")
         run = start()
         with aws.faults.inject(

@@ -213,14 +213,14 @@ class TestExecutions:
     def test_an_existing_name_is_looked_up_and_not_failed(
         self, aws: AwsStandIn, config: AwsConfig
     ) -> None:
-        machine = aws.add_machine("nightly", seconds=5)
+        machine = aws.add_machine("nightly", seconds=3_600)
         gateway = Gateway(config)
         first = gateway.start_execution(machine, "run-1", '{"a": 1}')
         again = gateway.start_execution(machine, "run-1", '{"a": 2}')
         assert (again.execution_arn, again.existed) == (first.execution_arn, True)
 
     def test_a_stopped_execution_says_aborted(self, aws: AwsStandIn, config: AwsConfig) -> None:
-        machine = aws.add_machine("nightly", seconds=30)
+        machine = aws.add_machine("nightly", seconds=3_600)
         gateway = Gateway(config)
         started = gateway.start_execution(machine, "run-1", "{}")
         gateway.stop_execution(started.execution_arn, cause="asked by ann")
@@ -229,7 +229,7 @@ class TestExecutions:
     def test_a_lost_answer_is_unknown_and_the_execution_can_be_found(
         self, aws: AwsStandIn, config: AwsConfig
     ) -> None:
-        machine = aws.add_machine("nightly", seconds=30)
+        machine = aws.add_machine("nightly", seconds=3_600)
         gateway = Gateway(config)
         with (
             aws.faults.inject(operation="StartExecution", drop="after"),
@@ -240,7 +240,7 @@ class TestExecutions:
         assert len(aws.starts("StartExecution")) == 1
 
     def test_reads_are_retried(self, aws: AwsStandIn, config: AwsConfig) -> None:
-        machine = aws.add_machine("nightly", seconds=30)
+        machine = aws.add_machine("nightly", seconds=3_600)
         gateway = Gateway(config)
         started = gateway.start_execution(machine, "run-1", "{}")
         with aws.faults.inject(
