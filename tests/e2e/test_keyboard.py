@@ -19,32 +19,33 @@ def reach(page: Page, what: Locator) -> None:
     """Tab until `what` has the focus; it must look different from when it had not."""
     what.last.wait_for(state="attached", timeout=SLOW)
     settle(page)
-    plain = looks(what)
+    _, plain = looks(what)
     for _ in range(MOST_STOPS):
-        # Both at once: a page that is redrawn between two questions drops the focus for a moment.
+        # A page that is redrawn drops the focus for a moment.
         if what.last.evaluate("box => box.matches(':focus-visible')"):
-            break
+            focused, now = looks(what)
+            if focused:
+                assert now != plain, f"nobody sees that {what} has the focus"
+                return
         page.keyboard.press("Tab")
-    else:
-        raise AssertionError(f"Tab never reached {what}")
-    assert looks(what) != plain, f"nobody sees that {what} has the focus"
+    raise AssertionError(f"Tab never reached {what}")
 
 
-def looks(what: Locator) -> str:
-    """How the element and what is drawn around it look, once nothing moves any more."""
-    return str(
-        what.last.evaluate(
-            """async box => {
-              const around = [box, box.parentElement, box.parentElement.parentElement,
-                              ...box.parentElement.children]
-              await new Promise(done => setTimeout(done, 350))
-              return around.flatMap(each => {
-                const style = getComputedStyle(each)
-                return [style.outline, style.boxShadow, style.borderColor, style.backgroundColor]
-              }).join(' ')
-            }"""
-        )
+def looks(what: Locator) -> tuple[bool, str]:
+    """Whether the element has the focus, and how it and what is drawn around it look, once nothing
+    moves any more. Both at once."""
+    focused, look = what.last.evaluate(
+        """async box => {
+          const around = [box, box.parentElement, box.parentElement.parentElement,
+                          ...box.parentElement.children]
+          await new Promise(done => setTimeout(done, 350))
+          return [box.matches(':focus-visible'), around.flatMap(each => {
+            const style = getComputedStyle(each)
+            return [style.outline, style.boxShadow, style.borderColor, style.backgroundColor]
+          }).join(' ')]
+        }"""
     )
+    return focused, look
 
 
 def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Page) -> None:

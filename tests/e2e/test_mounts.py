@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fixtures.browser import PATIENCE, choose, fill, press, settle, tap
+from tests.fixtures.browser import PATIENCE, choose, fill, press, settle, tap, wait_for_rows
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -65,6 +65,7 @@ def test_what_a_clicked_row_opens_comes_into_view(
     table = page.get_by_test_id("stDataFrame").first
     table.wait_for()
     settle(page)
+    wait_for_rows(table)
     table.click(position={"x": 16, "y": 52})  # the box of the first row: the table is a canvas
     drawer = page.get_by_role("dialog", name=re.compile("^Entry "))
     expect(drawer).to_be_in_viewport()

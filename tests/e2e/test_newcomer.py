@@ -3,20 +3,18 @@
 PostgreSQL first, which is enough for a first run, then DataHub, which that run is written to.
 """
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import Page, expect
 
 from backend.sandbox.datahub import StandIn
 from backend.tokenization import tags
 from tests.backend.tokenization.world import Source, customers
-from tests.fixtures.browser import PATIENCE, fill, press, settle, tap
+from tests.fixtures.browser import PATIENCE, fill, press, settle, tap, tick_first_row
 from tests.fixtures.portal import Portal, running_portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -108,7 +106,7 @@ def test_from_the_sandbox_to_the_first_run_and_its_proof_in_datahub(
     tap(page.get_by_role("link", name="Next: Tokenization"))
     expect(page.get_by_text("Put the tag tokenize/run on a dataset").last).to_be_visible()
     tap(page.get_by_role("radio", name="Runs"))
-    pick_first_row(page, page.get_by_role("button", name="Write it now"))
+    tick_first_row(page.get_by_test_id("stDataFrame").last)
     press(page, "Write it now")
     expect(page.get_by_text("is written in the background").last).to_be_visible()
     for _ in range(SLOW // 500):
@@ -124,22 +122,7 @@ def tokenize(page: Page) -> None:
     expect(page.get_by_text("Tick the columns that shall get tokens.").last).to_be_visible(
         timeout=SLOW
     )
-    pick_first_row(page, page.get_by_role("button", name="Tokenize 300 rows"))
+    tick_first_row(page.get_by_test_id("stDataFrame").last)
     press(page, "Tokenize 300 rows")
     press(page.get_by_role("dialog").last, "Tokenize now")
     expect(page.get_by_text("300 of 300 rows were changed.").last).to_be_visible(timeout=SLOW)
-
-
-def pick_first_row(page: Page, then: Locator) -> None:
-    """Of the table that stands last on the page, until `then` is there: a table that is not drawn
-    to its end yet takes no keys.
-    """
-    for _ in range(3):
-        settle(page)
-        page.get_by_test_id("stDataFrame").last.locator("canvas").first.focus()
-        for key in ("ArrowDown", "ArrowUp", "Shift+Space"):
-            page.keyboard.press(key)
-        with contextlib.suppress(PlaywrightTimeout):
-            then.wait_for()
-            return
-    then.wait_for()

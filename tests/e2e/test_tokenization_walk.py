@@ -22,7 +22,7 @@ from backend.sandbox.embedded_postgres import USER, reachable_folder
 from backend.sandbox.postgres_tables import DATABASE
 from backend.tokenization import tags
 from tests.backend.tokenization import test_recipes
-from tests.fixtures.browser import PATIENCE, press, settle, tap
+from tests.fixtures.browser import PATIENCE, press, tap, tick_first_row
 from tests.fixtures.portal import Portal, own_sandbox_portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -128,10 +128,7 @@ def test_from_the_tag_to_a_proof_that_the_next_ingestion_leaves(
     expect(page.get_by_text("Tick the columns that shall get tokens.").last).to_be_visible(
         timeout=SLOW
     )
-    settle(page)
-    page.get_by_test_id("stDataFrame").last.locator("canvas").first.focus()
-    for key in ("ArrowDown", "ArrowUp", "Shift+Space"):
-        page.keyboard.press(key)
+    tick_first_row(page.get_by_test_id("stDataFrame").last)
     expect(page.get_by_text("1 column · 300 values").first).to_be_visible(timeout=SLOW)
     tap(page.get_by_role("radio", name="Rewrite").first)
     expect(page.get_by_text("Nobody reads or writes the table").first).to_be_visible(timeout=SLOW)

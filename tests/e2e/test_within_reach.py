@@ -21,6 +21,8 @@ from tests.fixtures.browser import (
     press,
     settle,
     tap,
+    tick_first_row,
+    wait_for_rows,
     wait_until_above,
 )
 from tests.fixtures.portal import Portal, running_portal
@@ -230,6 +232,7 @@ class Hand:
         """The button of the last column: the table is a canvas, so the pointer looks for it."""
         table.wait_for(timeout=SLOW)
         settle(self.page)
+        wait_for_rows(table)
         box = place(table)
         x, y = box["x"] + box["width"], box["y"] + HEADER * 3 / 2
         for left in range(10, 400, 10):
@@ -326,10 +329,7 @@ def test_an_alert_is_opened_without_a_mouse(hand: Hand) -> None:
     page = hand.page
     table = page.get_by_test_id("stDataFrame").first
     table.wait_for(timeout=SLOW)
-    settle(page)
-    table.locator("canvas").first.focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Shift+Space")
+    tick_first_row(table)
     button = page.get_by_role("button", name="Open", exact=True).last
     button.focus()
     page.keyboard.press("Enter")
