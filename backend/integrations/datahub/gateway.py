@@ -136,8 +136,8 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     try:
         return outcome.result(timeout=seconds)
     except FutureTimeout:
-        if outcome.done():
-            raise  # the call itself raised a TimeoutError
+        if outcome.done():  # with a TimeoutError of its own, or in this very moment
+            return outcome.result()
         raise _DeadlinePassed from None
 
 

@@ -6,11 +6,13 @@ import socket
 import ssl
 import threading
 import traceback
+from concurrent.futures import Future
 
 import pytest
 
 from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.core.trust import Trust
+from backend.integrations.datahub import gateway
 from backend.integrations.datahub.client import DataHubClient
 from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
@@ -169,6 +171,20 @@ class TestTime:
             failed = _failure(gms.url, timeout=0.5)
 
         assert isinstance(failed, UpstreamTimeout)
+
+    def test_an_answer_of_the_last_moment_is_the_answer(self, gms, monkeypatch):
+        """As on a machine that stood still: the wait is over, and the answer is there."""
+
+        class Late(Future):
+            def result(self, timeout=None):
+                found = super().result(60)
+                if timeout is not None:
+                    raise TimeoutError
+                return found
+
+        monkeypatch.setattr(gateway, "Future", Late)
+        with DataHubClient(gms.url, gms.token) as client:
+            assert client.probe().server_version == "v1.7.0"
 
     def test_a_port_that_accepts_and_says_nothing(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
