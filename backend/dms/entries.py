@@ -1,8 +1,10 @@
 """Rows of the ledger, read without trusting them: the table belongs to others."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from . import shape
@@ -95,6 +97,26 @@ def moment(value: Any) -> datetime | None:
     return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
 
 
+def job(value: Any) -> Any:
+    """A job's number, whatever type its column has; the value itself where it is none."""
+    with contextlib.suppress(ValueError):
+        return _whole(value)
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is int:
+        return value
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    try:
+        found = Decimal(text.strip())
+    except ArithmeticError as exc:
+        raise ValueError(text) from exc
+    if not found.is_finite() or found.adjusted() > shape.MOST_DIGITS or found % 1:
+        raise ValueError(text)
+    return int(found)
+
+
 class _Reader:
     """Reads one row's values and keeps what was wrong with them."""
 
@@ -124,7 +146,7 @@ class _Reader:
 
     def number(self, name: str, value: Any) -> int | None:
         try:
-            return int(str(value))
+            return _whole(value)
         except ValueError:
             self._wrong.append(f"{name} holds {_shown(value)}, which is no number")
             return None

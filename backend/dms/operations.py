@@ -350,6 +350,11 @@ def refuse_unwritable(connection: Connection, records: Records, request: MountRe
                 f"The ledger's column {name} holds {text.length} characters, and this name has "
                 f"{len(value)}"
             )
+    if ledger_shape.most_jobid is not None and request.jobid > ledger_shape.most_jobid:
+        raise Refused(
+            f"The ledger's column jobid holds numbers up to {ledger_shape.most_jobid}, and this "
+            f"job is {request.jobid}"
+        )
     for reference in ledger_shape.references if request.action == "mount" else ():
         if not _has_parent(connection, reference, values):
             what = ", ".join(f"{_NOUNS[name]} {values[name]}" for name in reference.columns)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from . import schema
+from . import entries, schema
 from .ledger import Ledger
 from .prepared import Done, Prepared, run
 from .requests import MountRequest
@@ -41,9 +41,10 @@ _o = schema.operation.c
 
 @dataclass(frozen=True)
 class Entry:
-    """What a mount must know of a row of the ledger. id: None where the table has none."""
+    """What a mount must know of a row of the ledger. id: None where the table has none. jobid: as
+    `entries.job` has it, for the table belongs to others."""
 
-    jobid: int
+    jobid: Any
     backup_target_id: str
     host: str
     mounted: bool
@@ -273,8 +274,8 @@ class Records:
     def _found(self, request: MountRequest, rows: Sequence[Any]) -> Found:
         if self._packed:
             rows = [json.loads(row[0]) for row in rows]
-        held = tuple(Entry(*row[1:]) for row in rows if row[0] == _HELD)
-        own = [Entry(*row[1:]) for row in rows if row[0] == _OWN]
+        held = tuple(Entry(entries.job(row[1]), *row[2:]) for row in rows if row[0] == _HELD)
+        own = [Entry(entries.job(row[1]), *row[2:]) for row in rows if row[0] == _OWN]
         exact = [entry for entry in own if entry.exact(request)]
         return Found(
             held=held,

@@ -86,6 +86,10 @@ _CODECS = {
 }
 
 
+#: Integers that are shorter than a job's number.
+_BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24}
+
+
 @dataclass(frozen=True)
 class Reference:
     """A foreign key of the ledger: `columns` must be `referred` of a row of `table`."""
@@ -98,7 +102,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Shape:
-    """indexes: names of those the table has. leading: columns that one of them begins with."""
+    """indexes: names of those the table has. leading: columns that one of them begins with.
+    most_jobid: what its column takes, None for any that a request may name."""
 
     name: Literal["ledger of the guide", "ledger of a DMS server"]
     dialect: str
@@ -107,6 +112,7 @@ class Shape:
     leading: frozenset[str]
     nullable: frozenset[str]
     texts: Mapping[str, Text]
+    most_jobid: int | None
     references: tuple[Reference, ...]
 
     @property
@@ -171,8 +177,19 @@ def find(inspector: Inspector) -> Shape:
         leading=frozenset(begins),
         nullable=frozenset(name for name, column in columns.items() if column["nullable"]),
         texts={name: _text(inspector, columns[name]) for name in ("backup_target_id", "host")},
+        most_jobid=_most(inspector.dialect.name, columns["jobid"]["type"]),
         references=_references(inspector),
     )
+
+
+def _most(dialect: str, kind: Any) -> int | None:
+    """The largest number that a column of this type takes; None where it is no limit."""
+    bits = _BITS.get(type(kind).__name__.upper())
+    if dialect == "sqlite" or (bits is None and getattr(kind, "precision", None) is None):
+        return None
+    if bits is None:  # DECIMAL(p, s)
+        return int(10 ** (kind.precision - (kind.scale or 0))) - 1
+    return int(2 ** (bits if getattr(kind, "unsigned", False) else bits - 1)) - 1
 
 
 def _text(inspector: Inspector, column: Any) -> Text:

@@ -122,6 +122,42 @@ def test_a_name_longer_than_its_column_is_refused_before(
     assert server.actions == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "most", "change"),
+    [
+        ("mariadb", 32767, "MODIFY jobid SMALLINT NOT NULL"),
+        ("mariadb", 65535, "MODIFY jobid SMALLINT UNSIGNED NOT NULL"),
+        ("mariadb", 8388607, "MODIFY jobid MEDIUMINT NOT NULL"),
+        ("mariadb", 99999, "MODIFY jobid DECIMAL(7, 2) NOT NULL"),
+        ("postgresql", 32767, "ALTER COLUMN jobid TYPE SMALLINT"),
+        ("postgresql", 9999, "ALTER COLUMN jobid TYPE NUMERIC(4)"),
+        ("mariadb", None, "MODIFY jobid BIGINT UNSIGNED NOT NULL"),
+        ("mariadb", None, "MODIFY jobid DOUBLE NOT NULL"),
+        ("postgresql", None, "ALTER COLUMN jobid TYPE NUMERIC"),
+    ],
+)
+def test_a_job_whose_number_its_column_cannot_hold_is_refused_before(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    start_responder: Callable[..., Any],
+    kind: str,
+    most: int | None,
+    change: str,
+):
+    url = server_ledger.create(server_ledger.empty_database(kind, request, tmp_path))
+    server_ledger.run(url, f"ALTER TABLE {TABLE} {change}")
+    broker = f"memory://{url[-12:]}"
+    server = start_responder(broker)
+    with DMSClient(url, broker, 10) as client:
+        fits = client.mount(mount_request(jobid=most or 2_147_483_647, target="one"))
+        response = client.mount(mount_request(jobid=(most or 400) + 1, target="other"))
+    assert fits["outcome"] == "replied"
+    assert response["outcome"] == ("replied" if most is None else "not_delivered")
+    if most is not None:
+        assert f"jobid holds numbers up to {most}" in response["error_msg"]
+    assert server.actions == ["mount"] * (1 if most is not None else 2)
+
+
 def test_what_the_ledger_never_takes_frees_the_pair_and_says_why(
     mariadb_url: str, start_responder: Callable[..., Any]
 ):
@@ -167,13 +203,12 @@ def test_a_database_that_is_read_only_for_a_moment_is_waited_for(
 def test_a_lenient_server_stores_no_other_value_than_the_one_it_was_given(
     own_mariadb_server: MariaDBServer, start_responder: Callable[..., Any]
 ):
-    """Without a strict sql_mode a number that does not fit is stored as the largest that does:
-    another job's entry."""
+    """Without a strict sql_mode what does not fit is stored cut off: another job's entry."""
     url = own_mariadb_server.url(own_mariadb_server.create_database())
     server_ledger.run(url, "SET GLOBAL sql_mode = ''", "SET GLOBAL sql_select_limit = 1")
     try:
         Ledger(url).close()
-        server_ledger.run(url, f"ALTER TABLE {TABLE} MODIFY jobid SMALLINT NOT NULL")
+        server_ledger.run(url, f"ALTER TABLE {TABLE} MODIFY jobid VARCHAR(4) NOT NULL")
         broker = f"memory://{url[-12:]}"
         start_responder(broker)
         with DMSClient(url, broker, 10) as client:

@@ -72,6 +72,25 @@ class TestADeployedLedger:
         assert outcomes == ["replied", "shared", "shared", "shared", "replied", "replied"]
         assert server.actions == ["mount", "unmount", "mount"]
 
+    @pytest.mark.parametrize("kind", ["VARCHAR(20)", "DECIMAL(12, 2)", "DOUBLE", "BIGINT UNSIGNED"])
+    def test_a_jobs_number_in_a_column_of_another_type_is_its_number(
+        self, any_shape: str, start_responder: Callable[..., Any], kind: str
+    ):
+        """'401' and 401.00 were nobody's: a mount could be made, shared and never unmounted."""
+        server_ledger.run(any_shape, f"ALTER TABLE {TABLE} MODIFY jobid {kind} NOT NULL")
+        broker = f"memory://{any_shape[-12:]}"
+        server = start_responder(broker)
+        with DMSClient(any_shape, broker, 10) as client:
+            steps = [(client.mount, 401), (client.mount, 402), (client.mount, 401)]
+            steps += [(client.unmount, 401), (client.unmount, 402), (client.mount, 401)]
+            outcomes = [step(mount_request(jobid=job))["outcome"] for step, job in steps]
+            assert {(e.jobid, e.mounted) for e in client.get_ledger_history("target-1")} == {
+                (401, True),
+                (402, False),
+            }
+        assert outcomes == ["replied", "shared", "shared", "shared", "replied", "replied"]
+        assert server.actions == ["mount", "unmount", "mount"]
+
     def test_rows_of_the_deployed_client_are_read(self, deployed: str):
         """It writes deleted_at at once and leaves updated_at NULL; `deleted` may be NULL too."""
         now = clock.now().replace(tzinfo=None, microsecond=0)
