@@ -82,6 +82,7 @@ _MISSING = "it refuses a row without a value that its own definition requires."
 _RULE = "a rule of its own (a CHECK or a trigger) refuses the row."
 _NO_RIGHT = "this user lacks a right; SELECT, INSERT and UPDATE are needed."
 _CHANGED = "its table is no longer what it was when the client connected; compare its columns."
+_TYPE = "a column of its table has a type that the client cannot compare; see its columns."
 _READ_ONLY = "it is read-only at the moment; it may be failing over."
 _LOCKED = "another transaction held the row for too long; try again in a moment."
 _FULL = "it takes no more connections at the moment; try again."
@@ -100,6 +101,7 @@ _BY_CODE: dict[int | str, str] = {
     **dict.fromkeys((3819, 4025, 1644, "23514", "P0001"), _RULE),
     **dict.fromkeys((1142, 1143, 1044, "42501"), _NO_RIGHT),
     **dict.fromkeys((1054, 1146, "42703", "42P01"), _CHANGED),
+    **dict.fromkeys(("42883", "42804"), _TYPE),
     **dict.fromkeys((1290, 1792, 1836, "25006"), _READ_ONLY),
     **dict.fromkeys((1205, 3572, "55P03"), _LOCKED),
     **dict.fromkeys((1045, 1698, "28P01", "28000"), _LOGIN),
@@ -113,7 +115,8 @@ _BY_CODE: dict[int | str, str] = {
 _PERMANENT = frozenset(
     code
     for code, cause in _BY_CODE.items()
-    if cause in (_NO_PARENT, _TWICE, _CHARACTERS, _TOO_LONG, _MISSING, _RULE, _NO_RIGHT, _CHANGED)
+    if cause in (_NO_PARENT, _TWICE, _CHARACTERS, _TOO_LONG, _MISSING, _RULE, _NO_RIGHT)
+    or cause in (_CHANGED, _TYPE)
 )
 _PASSING = frozenset(
     code for code, cause in _BY_CODE.items() if cause in (_READ_ONLY, _LOCKED, _FULL, _NOT_READY)

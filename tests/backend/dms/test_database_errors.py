@@ -43,6 +43,7 @@ class _Stated(Exception):
         (_Stated("23503"), True, "foreign key"),
         (_Stated("23505"), True, "unique key"),
         (_Stated("22P05"), True, "character set"),
+        (_Stated("42883"), True, "has a type"),
         (_Stated("25006"), False, "read-only"),
         (_Stated("53300"), False, "no more connections"),
         (_Stated("55P03"), False, "too long"),
