@@ -256,10 +256,11 @@ def _by_name(label: str, kind: Kind, values: Sequence[str]) -> Guess:
         return Guess(f"its name says: {label}; {share:.0%} of {len(values)} values agree", True)
     form = sum(kind.has_form(value) for value in values) / len(values)
     if kind.check in _DIGITS and form >= kind.share:
+        # Of made-up numbers some pass by chance; where none does they may be something else.
         return Guess(
             f"its name says: {label}; {form:.0%} of {len(values)} values have its form, "
-            f"{share:.0%} its check digits",
-            True,
+            f"{f'{share:.0%}' if share else 'none'} its check digits",
+            share > 0,
         )
     return Guess(
         f"its name says: {label}, but only {share:.0%} of {len(values)} values agree", False

@@ -152,13 +152,16 @@ class TestGuess:
     def test_wrong_check_digits_need_a_name_that_says_so(
         self, rules: Patterns, column: str, good: str, bad: str
     ) -> None:
-        yes, named = guess(rules, column, [good]), guess(rules, column, [bad])
+        yes, some, none = (
+            guess(rules, column, values) for values in ([good], [bad, bad, good], [bad])
+        )
 
         assert yes is not None
-        assert yes.convincing
-        assert named is not None
-        assert named.convincing
-        assert named.reason.endswith("; 100% of 1 values have its form, 0% its check digits")
+        assert some is not None
+        assert none is not None
+        assert (yes.convincing, some.convincing, none.convincing) == (True, True, False)
+        assert some.reason.endswith("; 100% of 3 values have its form, 33% its check digits")
+        assert none.reason.endswith("; 100% of 1 values have its form, none its check digits")
         assert guess(rules, "reference", [good]) is not None
         assert guess(rules, "reference", [bad]) is None
 
