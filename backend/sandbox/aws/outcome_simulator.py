@@ -2,11 +2,14 @@
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,12 @@ class OutcomeSimulator:
                     self._wake.wait(wait)
                     continue
                 action = heapq.heappop(self._due)[2]
-            action()
+            try:
+                action()
+            except Exception as exc:
+                # What it is about may be forgotten while it is done (`AwsStandIn.reset`), and all
+                # other runs have to end.
+                log.warning("AWS: something did not happen in the stand-in.", exc_info=exc)
 
 
 def _ending(behaviour: Behaviour, request_id: str) -> list[str]:
