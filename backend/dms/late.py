@@ -36,8 +36,9 @@ class LateReplies:
         """Called by the transport; returns at once."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="dms-late", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="dms-late", daemon=True)
+                thread.start()  # may raise: then the next reply tries again
+                self._thread = thread
         self._waiting.put((correlation_id, body, keep))
 
     def _work(self) -> None:

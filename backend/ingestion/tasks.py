@@ -42,7 +42,11 @@ def _beside(
 ) -> None:
     if busy.acquire(blocking=False):
         arguments = (name, busy, work, database)
-        threading.Thread(target=_run, args=arguments, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=_run, args=arguments, name=name, daemon=True).start()
+        except BaseException:  # there may be no more of them now; the next tick tries again
+            busy.release()
+            raise
 
 
 def _run(

@@ -32,8 +32,9 @@ class Sender:
             raise TimeoutError("an earlier message is not taken yet")
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._own, name="jobs-sender", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._own, name="jobs-sender", daemon=True)
+                thread.start()  # may raise: then the next call tries again
+                self._thread = thread
         outcome: Future[None] = Future()
         self._calls.put((outcome, call))
         try:
