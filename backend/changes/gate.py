@@ -192,6 +192,7 @@ def waiting(row: Change) -> Waiting:
     where = address(row.id)
     document = {
         "status": "waiting",
+        "state": row.state,
         "change": where,
         "change_id": row.id,
         "runId": row.run_id,

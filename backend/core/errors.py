@@ -144,7 +144,8 @@ class Waiting(Exception):
     No PortalError, so that whoever handles a refusal does not take it for one: it goes up to the
     edge (page, REST, command, job), whose unit of work commits, because the request is in it.
 
-    message: for a person. document: {status: "waiting", change, change_id, runId, …} for machines.
+    message: for a person. document: {status: "waiting", change, change_id, runId, …} for machines,
+    with the request's own state, which is past waiting when the same was asked for before.
     secret: what was just made for whoever asks, shown this once; "" nearly always.
     """
 

@@ -25,11 +25,11 @@ def show(exc: PortalError) -> None:
 
 def show_waiting(exc: Waiting) -> None:
     """What was asked was filed as a change request; the next run says so, too."""
-    number = exc.document["change_id"]
-    flash.info(
-        f"Nothing was done yet: this needs somebody else's approval. [Change {number}]"
-        f"(/changes?change={number}) waits for it."
-    )
+    number, state = exc.document["change_id"], exc.document["state"]
+    first, then = "Nothing was done yet: this needs somebody else's approval.", "waits for it."
+    if state != "waiting":
+        first, then = "Exactly this was asked for before and decided about.", f"is {state}."
+    flash.info(f"{first} [Change {number}](/changes?change={number}) {then}")
     if exc.secret:
         shown_once.keep(f"It works when change {number} is carried out.", exc.secret)
     if not flash.is_deferring():

@@ -45,3 +45,22 @@ class TestAsk:
         assert app.button(key="d.confirm").disabled
         app.text_input(key="d.typed").input("y").run()
         assert app.button(key="d.confirm").disabled
+
+
+def _asked() -> None:
+    from backend.core.errors import Waiting
+    from pages.shell import errors
+
+    for state in ("waiting", "running"):
+        errors.show_waiting(Waiting("", {"change_id": 3, "state": state}))
+
+
+def test_what_was_decided_about_before_is_not_said_to_wait() -> None:
+    app = AppTest.from_function(_asked, default_timeout=60).run()
+    assert not app.exception
+    assert [each.value for each in app.info] == [
+        "Nothing was done yet: this needs somebody else's approval. "
+        "[Change 3](/changes?change=3) waits for it.",
+        "Exactly this was asked for before and decided about. "
+        "[Change 3](/changes?change=3) is running.",
+    ]

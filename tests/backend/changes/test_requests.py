@@ -61,8 +61,9 @@ class TestAsking:
         number = _change(world)
         world.approve(number)
         said = f"Change {number} is approved: http"
-        with pytest.raises(Waiting, match=said), world.database.write() as session:
+        with pytest.raises(Waiting, match=said) as caught, world.database.write() as session:
             world.write(session, world.people["ann"], environment="prod", text="hello")
+        assert caught.value.document["state"] == "approved"
 
     def test_asked_for_again_under_a_stricter_rule_it_needs_as_many(self, world: World) -> None:
         world.rule(ONE)
