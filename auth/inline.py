@@ -9,17 +9,19 @@ from typing import Literal
 import streamlit as st
 
 #: Gives the focus to what the newest mark stands for, and scrolls it into view as little as
-#: possible, once it has its size. Nothing behind an open dialog gets it, and nobody who types
-#: loses it: a password must not end in the field of the name. Where a slow browser drops it (a
-#: dialog that opens takes the focus for itself, a form that goes leaves it to the document), it is
-#: given again.
+#: possible, once it has its size: not a line, for it says what the page shows anyway, and who is
+#: about to press something must not find it elsewhere. Nothing behind an open dialog gets it, and
+#: nobody who types loses it: a password must not end in the field of the name. Where a slow browser
+#: drops it (a dialog that opens takes the focus for itself, a form that goes leaves it to the
+#: document), it is given again.
 #: No "<" before a letter or digit: Streamlit's sanitizer drops such a script.
 FOCUS_SCRIPT = (
     "(()=>{const all=[...document.querySelectorAll('span.portal-focus:not([data-done])')];"
     "const m=all.pop();if(!m)return;for(const o of [...all,m])o.dataset.done='1';let n=0;"
     "const go=()=>{"
-    "const b=m.closest('[data-testid=stVerticalBlock]'),d=document.querySelector('[role=dialog]'),"
-    "to=m.dataset.to,t=to==='title'?document.querySelector('h1'):"
+    "const to=m.dataset.to,b=m.closest(to==='line'?'[data-testid=stHorizontalBlock]':"
+    "'[data-testid=stVerticalBlock]'),d=document.querySelector('[role=dialog]'),"
+    "t=to==='title'?document.querySelector('h1'):"
     "to==='field'?b&&b.querySelector('input'):b,a=document.activeElement,"
     "typing=a&&a!==t&&a.matches('input:not([type=checkbox]):not([type=radio]),textarea')&&"
     "(to!=='field'||b&&b.contains(a));"
@@ -27,7 +29,7 @@ FOCUS_SCRIPT = (
     "if(!t||typing||d&&!d.contains(t)||to==='title'&&a&&a.matches('input'))return;"
     "if(m.dataset.given&&!a.contains(t))return;m.dataset.given='1';if(a===t)return;"
     "if(!t.matches('input'))t.tabIndex=-1;t.focus({preventScroll:true});"
-    "if(to!=='title')t.scrollIntoView({block:'nearest'})};setTimeout(go,300)})()"
+    "if(to!=='title'&&to!=='line')t.scrollIntoView({block:'nearest'})};setTimeout(go,300)})()"
 )
 #: Where pages are laid out for a phone.
 NARROW = "(max-width: 640px)"
@@ -47,11 +49,12 @@ FIRST_FRAME_SCRIPT = (
 SCRIPTS = (FOCUS_SCRIPT, WIDTH_SCRIPT, FIRST_FRAME_SCRIPT)
 
 
-def focus(to: Literal["title", "field", "container"], of: object) -> None:
-    """Give the focus to the page's title, or to the container that this is drawn in or its first
-    field; there draw it last.
+def focus(to: Literal["title", "field", "container", "line"], of: object) -> None:
+    """Give the focus to the page's title, or to the container that this is drawn in (a line is a
+    horizontal one) or its first field; there draw it last.
 
     of: what it is about; the browser acts once for each, and again when it is another one.
     """
     mark = f'<span class="portal-focus" data-to="{to}" data-of="{hash(of)}"></span>'
-    st.html(f"{mark}<script>{FOCUS_SCRIPT}</script>", unsafe_allow_javascript=True)
+    script = f"{mark}<script>{FOCUS_SCRIPT}</script>"
+    st.html(script, width="content", unsafe_allow_javascript=True)

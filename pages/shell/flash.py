@@ -53,7 +53,7 @@ def draw_passing() -> None:
     st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
     with st.container(horizontal=True, width="content", gap=None):
         st.badge(text, icon=_ICONS["success"], color="green")
-        inline.focus("container", st.session_state[_NUMBER])
+        inline.focus("line", st.session_state[_NUMBER])
 
 
 @contextlib.contextmanager

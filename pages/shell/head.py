@@ -19,5 +19,5 @@ def draw(title: str, purpose: str) -> None:
         if title != "Glossary":
             with st.container(width="content", key="head.words"):
                 st.markdown(_WORDS, width="content")
-        flash.draw_passing()
         inline.focus("title", title)  # a new page begins here, not at the menu
+        flash.draw_passing()  # below the mark, which would be another one with it, and act again

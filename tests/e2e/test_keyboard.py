@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.fixtures.browser import PATIENCE, settle
+from tests.fixtures.browser import PATIENCE, press, settle
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -90,3 +90,22 @@ def test_one_job_from_sign_in_to_result(sandbox_portal: Portal, browser_page: Pa
     keys.press("Enter")
     expect(page).to_have_url(re.compile("view=settings"))
     expect(settings.last).to_be_checked()
+
+
+def test_what_is_said_beside_the_title_has_the_focus_and_moves_nothing(
+    sandbox_portal: Portal, browser_page: Page
+) -> None:
+    """Who is about to tick a row of the new plan must not find another one under the pointer."""
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 500})  # the plan is longer than the window
+    sandbox_portal.open(page, role="steward", path="/user-sync")
+    press(page, "Plan now")
+    said = page.get_by_text("Plan user changes: succeeded").last
+    said.wait_for()
+    page.wait_for_function(
+        "said => document.activeElement.innerText.includes(said)"
+        " && document.activeElement.innerText.length < 100",
+        arg="Plan user changes: succeeded",
+    )
+    settle(page)
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
