@@ -200,7 +200,7 @@ def only_one(
     ).items
     if open_jobs:
         raise Conflict(
-            f"Job {open_jobs[0].id} does this already (asked by {open_jobs[0].actor_name}). "
+            f"Run {open_jobs[0].id} does this already (asked by {open_jobs[0].actor_name}). "
             "Follow that one."
         )
 

@@ -61,7 +61,7 @@ def _stuck(view: JobView) -> Alert:
         # One message for all: where a worker is gone, everything it had stands still.
         "jobs.stuck",
         "any",
-        f"Job {view.id} and maybe others: {text}",
+        f"Run {view.id} and maybe others: {text}",
     )
 
 
@@ -73,7 +73,7 @@ def _ended(view: JobView) -> Alert:
 
 def _called(view: JobView) -> str:
     about = f" ({view.subject})" if view.subject else ""
-    return f"Job {view.id}, {view.title}{about},"
+    return f"Run {view.id}, {view.title}{about},"
 
 
 def _to(view: JobView) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ class JobNotFound(NotFound):
 
 class JobFinished(Conflict):
     def __init__(self, job_id: int, state: str) -> None:
-        super().__init__(f"Job {job_id} has already ended ({state}); there is nothing to cancel.")
+        super().__init__(f"Run {job_id} has already ended ({state}); there is nothing to cancel.")
         self.job_id = job_id
 
 

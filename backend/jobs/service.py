@@ -104,7 +104,7 @@ def cancel(session: WriteSession, actor: Actor, *, job_id: int) -> JobView:
     row = repository.lock(session, job_id)
     admin = actor.role is Role.ADMIN and access.reach() is None  # a job names no environment
     if not admin and (row.actor_id, row.actor_kind) != (actor.id, actor.kind):
-        raise NotPermitted(f"Job {job_id} was started by {row.actor_name}; ask them or an admin.")
+        raise NotPermitted(f"Run {job_id} was started by {row.actor_name}; ask them or an admin.")
     if row.state not in ("queued", "running"):
         raise JobFinished(job_id, row.state)
     row.cancel_requested = True

@@ -34,4 +34,4 @@ def _about(row: Job, person: int | None, word: str) -> About:
 
 def _called(row: Job) -> str:
     # Not the subject: it may name a person.
-    return f"Job {row.id}, {row.title.lower()},"
+    return f"Run {row.id}, {row.title.lower()},"

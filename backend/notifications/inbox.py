@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from backend.connections import resolve
 from backend.core import access, events
@@ -30,8 +30,10 @@ def inbox(
     if cursor is not None:
         query = query.where(Event.id < cursor)
     rows = list(session.scalars(query.order_by(Event.id.desc()).limit(limit + 1)))
-    seen, names = _seen(session, actor), dict(resolve.names(session))
-    items = tuple(messages.view(row, names, unread=row.id > seen) for row in rows[:limit])
+    names = dict(resolve.names(session))
+    shown = [row.id for row in rows[:limit]]
+    new = set(session.scalars(_unread(session, actor).where(Event.id.in_(shown))))
+    items = tuple(messages.view(row, names, unread=row.id in new) for row in rows[:limit])
     return Inbox(
         items=items,
         unread=unread(session, actor),
@@ -42,14 +44,19 @@ def inbox(
 def unread(session: ReadSession, actor: Actor) -> int:
     """How much of what still says something this person has not seen; at most 100."""
     access.require(actor, Permission.NOTIFICATIONS_READ)
+    bounded = _unread(session, actor).limit(MANY).subquery()
+    return session.scalar(select(func.count()).select_from(bounded)) or 0
+
+
+def _unread(session: ReadSession, actor: Actor) -> Select[tuple[int]]:
+    """Their numbers: what the bell counts is what the list marks."""
     seen = select(NotificationSeen.event_id).where(NotificationSeen.account_id == _account(actor))
     query = repository.events_for(_account(actor), _permissions(actor), Event.id).where(
         Event.id > func.coalesce(seen.scalar_subquery(), 0),
         Event.at > database_now(session) - RECENT,
     )
     silent = [kind.name for kind in events.kinds().values() if kind.silent]
-    bounded = repository.lasting(query, silent).limit(MANY).subquery()
-    return session.scalar(select(func.count()).select_from(bounded)) or 0
+    return repository.lasting(query, silent)
 
 
 def mark_seen(session: WriteSession, actor: Actor, *, event_id: int) -> None:
@@ -113,8 +120,3 @@ def _permissions(actor: Actor) -> frozenset[Permission]:
 def _account(actor: Actor) -> int:
     """0 is nobody's: a token and the command line are told what concerns no single person."""
     return actor.id if actor.kind == "user" else 0
-
-
-def _seen(session: ReadSession, actor: Actor) -> int:
-    row = session.get(NotificationSeen, _account(actor))
-    return row.event_id if row is not None else 0

@@ -63,9 +63,9 @@ if view == "run":
     datasets_view.draw(actor, environment)
 elif view == "runs":
     wanted = history_view.ask(actor, environment)
-    history_view.chart(wanted)
     history_view.table(history_view.load(wanted), wanted)
     history_view.opened(actor)
+    history_view.chart(wanted)
 elif view == "mapping":
     mapping_view.draw(actor, environment)
 else:

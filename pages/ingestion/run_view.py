@@ -25,6 +25,8 @@ _HITS = "ingestion.find.hits"
 _PREVIEW = "ingestion.preview"
 _REASON = "ingestion.reason"
 _RERUN_OF = "ingestion.rerun_of"
+#: Pixels of what is sent; a longer one scrolls.
+_PAYLOAD = 240
 _WITH_A_RUN = (StartFailed, AlreadyRunning, KeyReused)
 
 
@@ -310,7 +312,9 @@ def _show(found: _Review) -> None:
     if preview.machine_type == "EXPRESS":
         st.caption("An EXPRESS state machine: it can neither be followed nor stopped.")
     st.markdown(f"**Exact payload** · {preview.payload_bytes:,} bytes")
-    st.json(preview.payload, expanded=True)
+    # The browser draws it later than the button below, which must not move under the pointer.
+    with st.container(height=_PAYLOAD, border=False):
+        st.json(preview.payload, expanded=True)
     st.markdown("**Last runs of this dataset**")
     if not preview.last_runs:
         st.caption("None yet.")

@@ -168,7 +168,7 @@ def _name(label: str, parameter: str, counts: Sequence[tuple[str, int]]) -> str:
         accept_new_options=True,
         filter_mode="contains",
         label_visibility="collapsed",
-        width=180,
+        width=175,
         on_change=store,
     )
     return wanted
@@ -231,7 +231,7 @@ def _flag(yes: str, no: str) -> bool | None:
     """Mounted or not, deleted or not, kept in `?mounted=yes`."""
     said = {"yes": yes.replace("_", " "), "no": no.replace("_", " ")}
     either = f"{said['yes']} or not"
-    chosen = _choice(yes.capitalize(), yes, list(_YES_NO), either, said.__getitem__, width=150)
+    chosen = _choice(yes.capitalize(), yes, list(_YES_NO), either, said.__getitem__, width=135)
     return _YES_NO.get(chosen)
 
 

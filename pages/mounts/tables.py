@@ -57,7 +57,7 @@ def mounts(
         key=key,
         alt="Entries of the ledger",
         states=("State",),
-        optional=("Entry",),
+        optional=("Entry", "For"),
         config=config,
     )
 
@@ -74,7 +74,7 @@ def _mount(m: MountView) -> dict[str, object]:
         **_subject(m),
         "State": state_of(m),
         "Created": m.created_at,
-        "For": times.duration(_seconds(m)),
+        "For": "" if m.mounted else times.duration(_seconds(m)),  # still: since it was created
     }
 
 

@@ -44,7 +44,7 @@ def live() -> None:
         st.caption(found.rest)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.header("Running and last", anchor=False)
+        st.header("Running and recent", anchor=False)
         cards.ran(last.items, ingested.items, synced, most=LAST)
     with right:
         st.header("Health", anchor=False)

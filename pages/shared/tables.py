@@ -19,8 +19,8 @@ T = TypeVar("T")
 Id = TypeVar("Id", bound=Hashable)
 
 #: Pixels of a row and of the header at the theme's font size, and the rows that a list shows at
-#: most without a scroll bar of its own.
-_LINE, _SHOWN = 31, 11
+#: most without a scroll bar of its own: with what stands above and below it, a window of 900.
+_LINE, _SHOWN = 31, 16
 #: Rows of a list that one "Download CSV" may read; a longer one is the command line's.
 EXPORTED = 5_000
 #: Of an empty page that is not the last one, see backend/core/newest.py.

@@ -11,7 +11,7 @@ from auth import inline
 #: tools are always there, and get room above it. A phone folds the filters behind their switch
 #: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
 #: A row's card there is a button or has some; a thumb needs 44 pixels, so what opens the menu has
-#: them and a box to tick is hit around it, too.
+#: them and a box to tick is hit around it, too; a plan's box stands in the line of its person.
 #: Its strip has two lines from the start: where one works, then what leads elsewhere.
 STYLE = """<style>:root {
 color-scheme: light dark;
@@ -50,6 +50,9 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
   .stCheckbox label {padding-block: 1rem; margin-block: -1rem}
   [class*="st-key-user_sync-tick"] label {
     flex: none; min-width: 3.2rem; padding: 1.1rem; margin: -1.1rem}
+  .st-key-user_sync-bar > :first-child {flex: 1 0 100%}
+  .stColumn:has([class*="st-key-user_sync-tick"]) {flex: none; width: 1.6rem; min-width: 0}
+  .stColumn:has([class*="st-key-user_sync-tick"]) + .stColumn {flex: 1; min-width: 60%}
   [class*="st-key-unfold-"] {display: flex}
   [class*="st-key-fold-"]:not(:has([class*="st-key-unfold-"] input:checked))
     > :not([class*="st-key-unfold-"]) {display: none}

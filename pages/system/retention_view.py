@@ -1,4 +1,4 @@
-"""How long rows are kept, how many would leave now, and the clean-up on request."""
+"""How long rows are kept, how many are due, and the clean-up on request."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def show(actor: Actor) -> None:
     items = calls.read(retention.show).items
     due = sum(rule.due for rule in items)
     st.markdown(
-        f"A daily job removes what was kept long enough, audit events, jobs and runs into signed "
-        f"archives first. **{due:,}** rows would leave now."
+        f"A daily run removes what has been kept long enough; audit events, jobs and runs go into "
+        f"signed archives first. **{due:,}** rows would be removed now."
     )
     if actor.may(Permission.RETENTION_RUN):
         st.button(
@@ -38,18 +38,18 @@ def show(actor: Actor) -> None:
         sorted(items, key=lambda rule: (-rule.due, rule.setting is None, rule.table)),
         _row,
         key="system.rules",
-        alt="Each table with how long its rows are kept and how many would leave now",
+        alt="Each table with how long its rows are kept and how many would be removed now",
         config={
             "Table": st.column_config.TextColumn(width=150),
-            "Would leave now": st.column_config.NumberColumn(width=115),
+            "Due now": st.column_config.NumberColumn(width=115),
             "Its rows are kept": st.column_config.TextColumn(width=560),
         },
     )
     confirm.ask(
         _RUN,
         title="Remove old rows",
-        body=f"{due:,} rows leave the portal's database for good, audit events, jobs and runs "
-        "into signed files of the folder archive/ below the data folder.",
+        body=f"{due:,} rows are removed from the portal's database for good; audit events, jobs "
+        "and runs go into signed files in the folder archive/ below the data folder first.",
         action="Remove",
         on_confirm=_start,
         typed="remove",
@@ -67,7 +67,7 @@ def _start() -> bool | None:
 def _row(rule: RetentionRule) -> dict[str, Any]:
     return {
         "Table": rule.table,
-        "Would leave now": rule.due,
+        "Due now": rule.due,
         "Its rows are kept": rule.kept,
         "Setting": rule.setting or "",
     }

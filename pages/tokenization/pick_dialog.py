@@ -26,6 +26,7 @@ def button(place: Any, environment: str) -> None:
         key="tokenization.pick",
         icon=":material/table:",
         shortcut=None if st.query_params.get("dataset") else primary.key(),
+        width="stretch",
         on_click=_open,
     )
     if confirm.is_open(DIALOG):

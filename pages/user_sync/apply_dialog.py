@@ -24,7 +24,8 @@ def draw(plan: PlanView, rows: tuple[RowView, ...], wanted: RowFilter) -> None:
         st.bottom,
         st.container(horizontal=True, vertical_alignment="center", key="user_sync.bar"),
     ):
-        st.markdown(f"{ticks.count_text(plan.id, rows)}{_losing(lose)}")
+        # The buttons beside them stay where they are when the words become longer.
+        st.markdown(f"{ticks.count_text(plan.id, rows)}{_losing(lose)}", width="stretch")
         _ignore(plan, rows)
         ticks.buttons(
             plan.id,

@@ -37,10 +37,9 @@ _MADE = {
 
 
 def draw(environment: str) -> None:
-    """Both lists with their charts; a chosen line opens what it names."""
+    """Both lists, and below them their charts; a chosen line opens what it names."""
     runs = calls.read(service.list_runs, environment=environment, limit=SHOWN)
     plans = calls.read(service.list_plans, environment=environment, limit=SHOWN)
-    _charts(plans, runs)
     st.header("Runs", anchor=False)
     if runs:
         st.caption("Choose a run to see what became of each user, to continue or to revert it.")
@@ -73,6 +72,7 @@ def draw(environment: str) -> None:
         _open("plan", chosen)
     else:
         st.caption("No plan was made yet.")
+    _charts(plans, runs)
 
 
 def _charts(plans: Sequence[PlanView], runs: Sequence[RunView]) -> None:

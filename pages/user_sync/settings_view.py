@@ -75,14 +75,14 @@ def _limits(now: Settings, locked: bool) -> Settings:
     left, right = st.columns(2, vertical_alignment="bottom")
     percent = number(
         left,
-        "Type the number to confirm when more users change than (% of matched)",
+        "Type the number to confirm when more users change than (% of those matched)",
         0.0,
         100.0,
         float(now.limit_percent),
         "user_sync.percent",
     )
     since = right.number_input(
-        "… and at least so many users are matched",
+        "… and at least this many users are matched",
         0,
         10_000_000,
         now.limit_from,
@@ -92,7 +92,7 @@ def _limits(now: Settings, locked: bool) -> Settings:
     left, right = st.columns(2, vertical_alignment="bottom")
     share = number(
         left,
-        "Stop planning when the directory names fewer people than (% of last time)",
+        "Stop planning when the directory names fewer people than (% of the last time)",
         0.0,
         100.0,
         now.min_share * 100,
@@ -129,25 +129,29 @@ def _reading(now: Settings, locked: bool) -> Settings:
         key="user_sync.mode",
         disabled=locked,
     )
-    size, wait, wait_directory = st.columns(3, vertical_alignment="bottom")
+    size, wait, other = st.columns(3, vertical_alignment="bottom")
     return replace(
         now,
         attributes=",".join(kept),
         domain_mode=mode,
         page_size=int(
             size.number_input(
-                "Users of OpenMetadata a page",
+                "OpenMetadata users per page",
                 25,
                 1_000_000,
                 now.page_size,
                 key="user_sync.page_size",
-                help="Halved while a page takes longer than the seconds beside.",
+                help="Halved while a page takes longer than OpenMetadata may take.",
                 disabled=locked,
             )
         ),
-        timeout=_seconds(wait, "Seconds for its answer", now.timeout, 600.0, locked),
+        timeout=_seconds(wait, "OpenMetadata may take (seconds)", now.timeout, 600.0, locked),
         directory_timeout=_seconds(
-            wait_directory, "Seconds for the directory's", now.directory_timeout, 3_600.0, locked
+            other,
+            "The directory may take (seconds)",
+            now.directory_timeout,
+            3_600.0,
+            locked,
         ),
     )
 

@@ -29,9 +29,9 @@ class TestRetention:
         app = open_page("system/page.py")
         [rules] = [frame.value for frame in app.dataframe]
         assert sorted(rules["Table"]) == sorted(Base.metadata.tables)
-        assert rules.iloc[0][["Table", "Would leave now"]].tolist() == ["jobs", 3]
-        (said,) = [each.value for each in app.markdown if "would leave now" in each.value]
-        assert "**3** rows would leave now." in said
+        assert rules.iloc[0][["Table", "Due now"]].tolist() == ["jobs", 3]
+        (said,) = [each.value for each in app.markdown if "would be removed now" in each.value]
+        assert "**3** rows would be removed now." in said
 
     def test_an_admin_starts_the_job_after_typing_a_word(
         self, open_page: OpenPage, old_jobs: None, database: Database

@@ -196,8 +196,8 @@ class TestJobs:
         final = self.run(world.database)
         pump(world.database)
         assert [subject for _, _, subject in receiver.told] == [
-            f"Job {second}, work, failed",
-            f"Job {final}, work, succeeded",
+            f"Run {second}, work, failed",
+            f"Run {final}, work, succeeded",
         ]
         assert first < last
         assert b"a@b.org" not in b"".join(body for _, body in receiver.requests)

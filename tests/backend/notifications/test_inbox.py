@@ -50,7 +50,8 @@ def test_the_bell_is_silent_about_what_is_over(world: World) -> None:
         events.over(session, "connections.failing", "1")
     assert unread(world.database, cat) == 0
     with world.database.read() as session:
-        assert [each.phase for each in inbox.inbox(session, cat).items] == ["over", "raised"]
+        items = inbox.inbox(session, cat).items
+    assert [(each.phase, each.unread) for each in items] == [("over", False), ("raised", False)]
 
 
 def test_a_role_is_told_of_its_permissions_only(world: World) -> None:
