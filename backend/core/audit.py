@@ -13,7 +13,7 @@ commit, so rows of many processes form one chain.
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,13 +175,7 @@ def verify(
     previous, seen, at_head = start[1], start[0], start[1]
     if checkpoint:
         kept[checkpoint[0]] = checkpoint[1]
-    rows = session.scalars(
-        select(AuditEvent)
-        .where(AuditEvent.number > seen)
-        .order_by(AuditEvent.number)
-        .execution_options(yield_per=1000)
-    )
-    for row in rows:
+    for row in _behind(session, seen):
         seen += 1
         _may_go_on(seen, head.count if head else 0)
         if row.number != seen:
@@ -201,6 +195,11 @@ def verify(
     if found.ok and seen:
         _store_witness(key, VERIFIED_FILE, seen, previous)
     return found
+
+
+def _behind(session: ReadSession, number: int) -> Iterable[AuditEvent]:
+    query = select(AuditEvent).where(AuditEvent.number > number).order_by(AuditEvent.number)
+    return session.scalars(query.execution_options(yield_per=1000))
 
 
 def _may_go_on(seen: int, rows: int) -> None:

@@ -57,6 +57,7 @@ def _begin_writing(connection: Any) -> None:
 
     SQLite has no queue for its one writer: its own handler soon asks every 100 ms only, and misses
     each shorter gap between the transactions of somebody who writes much, for seconds.
+    The ledger (`backend.dms.engine`) does alike by itself: it is installed without the portal.
     """
     driver = connection.connection.driver_connection
     (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()

@@ -205,15 +205,12 @@ def _details(run: RunView) -> None:
         f" · {escape(run.run_id)}"
     )
     st.markdown(escape(run.detail))
-    asked, began, ended, looked = st.columns(4)
-    with asked:
-        times.caption(f"Asked by {escape(run.actor_name)}", run.created_at)
-    with began:
-        times.caption("Started", run.started_at, never="not seen")
-    with ended:
-        times.caption("Ended", run.finished_at, never="not seen")
-    with looked:
-        times.caption("Last status check", run.looked_at)
+    times.captions(
+        (f"Asked by {escape(run.actor_name)}", run.created_at, "never"),
+        ("Started", run.started_at, "not seen"),
+        ("Ended", run.finished_at, "not seen"),
+        ("Last status check", run.looked_at, "never"),
+    )
     if run.datahub:
         st.caption(escape(run.datahub))
     execution_view.draw(run)

@@ -24,13 +24,11 @@ def open_jobs() -> None:
 def run_details(job_id: int) -> None:
     """How it goes and what it wrote, live while it runs; who started it, when, and its result."""
     view = job_progress.show(job_id, key="jobs.chosen", log_lines=200)
-    created, started, ended = st.columns(3)
-    with created:
-        times.caption(f"Created by {escape(view.actor_name)}", view.created_at)
-    with started:
-        times.caption("Started", view.started_at, never="not yet")
-    with ended:
-        times.caption("Ended", view.finished_at, never="not yet")
+    times.captions(
+        (f"Created by {escape(view.actor_name)}", view.created_at, "never"),
+        ("Started", view.started_at, "not yet"),
+        ("Ended", view.finished_at, "not yet"),
+    )
     facts = [job_list.took(view), f"attempt {view.attempt}" if view.attempt > 1 else ""]
     facts += [f"on {escape(view.worker)}" if view.worker else "", escape(view.kind)]
     st.caption(" · ".join(part for part in facts if part))

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, wait
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from backend.core import stopping
 from backend.core.errors import PortalError
+from backend.core.log import get_logger, log_unexpected
 from pages.shared import times
 from pages.shell import errors, flash
 from pages.shell.calls import Bound
 from pages.shell.errors import escape
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 Question = Callable[[], T] | Bound[T]
@@ -183,11 +187,18 @@ def _begin(key: str, about: Hashable, question: Question[Any]) -> Asked:
 
 def nudge(key: str, about: Hashable, question: Question[Any]) -> None:
     """Ask anew unless it is under way, of what the page draws from elsewhere: nothing is drawn of
-    the answer, and who asks has to write down what came of it."""
+    the answer, and who asks has to write down what came of it. What nobody expected is logged."""
     asked: Asked | None = st.session_state.get(key)
     if asked is None or asked.about != about or asked.answer.done():
         asked = _begin(key, about, question)
+        asked.answer.add_done_callback(partial(_tell_the_log, key))
     asked.looked = time.monotonic()
+
+
+def _tell_the_log(key: str, answer: Future[Any]) -> None:
+    exc = answer.exception()
+    if exc is not None and not isinstance(exc, PortalError):
+        log_unexpected(log, "What a page had asked beside it failed.", exc, question=key)
 
 
 def wait_for(key: str) -> None:

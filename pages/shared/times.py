@@ -71,6 +71,13 @@ def caption(prefix: str, value: datetime | None, *, never: str = "never") -> Non
     st.caption(f"{prefix} {relative(value, never=never)}", help=exact(value) or None)
 
 
+def captions(*told: tuple[str, datetime | None, str]) -> None:
+    """Such lines beside each other: of each its beginning, the moment, and the word for none."""
+    for place, (prefix, value, never) in zip(st.columns(len(told)), told, strict=True):
+        with place:
+            caption(prefix, value, never=never)
+
+
 def duration(seconds: float | None) -> str:
     """ "350 ms", "12.3 s", "4 min 10 s", "1 h 4 min", "3 d 2 h"."""
     if seconds is None:

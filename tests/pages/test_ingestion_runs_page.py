@@ -74,7 +74,7 @@ class TestInsideARun:
         monkeypatch.setattr(tracker, "watch", silent)
         monkeypatch.setattr("pages.shared.beside.AT_ONCE", 0.1)
         app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
-        assert asked.is_set()
+        assert asked.wait(60)
         assert not answered.is_set()
         answered.set()
         assert run.run_id in _texts(app, "markdown")
