@@ -102,64 +102,112 @@ def tokenization(number: int, at: Any, environment: int) -> dict[str, Any]:
 
 def user_sync(number: int, finished: Any) -> list[Any]:
     """A plan with three people, applied by a run of the same number."""
-    from backend.models import SyncItem, SyncPlan, SyncRow, SyncRun
+    from backend.models import SyncPlan, SyncRun
 
-    same = {"environment_id": 1, "environment": "prod", "actor_name": "admin"}
-    plan = SyncPlan(
-        id=number,
-        **same,
-        state="ready",
-        origin="page",
-        created_at=finished,
-        host_port="https://catalog.example.org",
-        server_version="1.0",
-        directory_count=3,
-        listed_count=3,
-        matched_count=3,
-        kinds={},
-        fields={},
-        domain_names=[],
-        digest="0" * 64,
-    )
-    run = SyncRun(
-        id=number,
+    people = [
+        row
+        for place in range(3)
+        for row in _person(number, place, f"{place}@example.org", finished)
+    ]
+    return [
+        SyncPlan(**sync_plan(number, finished, 1)),
+        SyncRun(**sync_run(number, finished, 1)),
+        *people,
+    ]
+
+
+def sync_run(number: int, finished: Any, environment: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "plan_id": number,
+        "environment_id": environment,
+        "environment": "prod",
+        "state": "succeeded",
+        "note": "",
+        "actor_id": 1,
+        "actor_name": "admin",
+        "actor_role": "admin",
+        "actor_kind": "user",
+        "total": 3,
+        "created_at": finished,
+        "finished_at": finished,
+    }
+
+
+def sync_plan(number: int, at: Any, environment: int) -> dict[str, Any]:
+    """One that was applied by the run of its number."""
+    return {
+        "id": number,
+        "environment_id": environment,
+        "environment": "prod",
+        "actor_name": "admin",
+        "state": "ready",
+        "origin": "page",
+        "created_at": at,
+        "ready_at": at,
+        "expires_at": at + timedelta(days=1),
+        "host_port": "https://catalog.example.org",
+        "server_version": "1.0",
+        "directory_count": 3,
+        "listed_count": 3,
+        "matched_count": 3,
+        "kinds": {},
+        "fields": {},
+        "domain_names": [],
+        "digest": "0" * 64,
+    }
+
+
+def change(number: int, at: Any, environment: int) -> dict[str, Any]:
+    """A request that was approved and carried out."""
+    return {
+        "environment_id": environment,
+        "environment": "prod",
+        "action": "mounts.mount",
+        "subject": f"target {number % 50}",
+        "reason": "",
+        "shown": {},
+        "ciphertext": "",
+        "digest": "0" * 64,
+        "rule": "1 approval",
+        "needed": 1,
+        "state": "succeeded",
+        "requester_id": 1,
+        "requester_name": "admin",
+        "requester_kind": "user",
+        "created_at": at,
+        "expires_at": at + timedelta(days=3),
+        "decided_at": at,
+        "finished_at": at,
+        "run_id": "",
+        "outcome": "",
+    }
+
+
+def _person(number: int, place: int, email: str, finished: Any) -> list[Any]:
+    """Somebody's row of the plan and of its run."""
+    from backend.models import SyncItem, SyncRow
+
+    texts = ("old_domains", "new_domains", "inherited", "domain_keys", "search", "reason")
+    row = SyncRow(
         plan_id=number,
-        **same,
-        state="succeeded",
-        note="",
-        actor_id=1,
-        actor_role="admin",
-        actor_kind="user",
-        total=3,
-        created_at=finished,
+        position=place,
+        kind="update",
+        email=email,
+        sets_name=True,
+        look_alike=False,
+        sets_domains=False,
+        **dict.fromkeys(texts, ""),
+    )
+    item = SyncItem(
+        run_id=number,
+        position=place,
+        plan_id=number,
+        user_id=str(place),
+        email=email,
+        state="applied",
+        reason="",
+        stored="displayName",
         finished_at=finished,
     )
-    texts = ("old_domains", "new_domains", "inherited", "domain_keys", "search", "reason")
-    people = [
-        SyncRow(
-            plan_id=number,
-            position=place,
-            kind="update",
-            email=f"{place}@example.org",
-            sets_name=True,
-            look_alike=False,
-            sets_domains=False,
-            **dict.fromkeys(texts, ""),
-        )
-        for place in range(3)
-    ]
-    items = [
-        SyncItem(
-            run_id=number,
-            position=place,
-            plan_id=number,
-            user_id=str(place),
-            email=f"{place}@example.org",
-            state="applied",
-            reason="",
-            stored="displayName",
-            finished_at=finished,
-        )
-        for place in range(3)
-    ]
-    return [plan, run, *people, *items]
+    return [row, item]

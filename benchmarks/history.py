@@ -1,7 +1,8 @@
 """What two years of history cost: every page's reads, list, filter without a hit, scheduled task.
 
 Two portals of the same density: one after its first month, one after two years with 1,000,000
-audit events, 300,000 jobs, 100,000 runs of ingestion and as many of tokenization, 3,000 accounts.
+audit events, 300,000 jobs, 100,000 runs of ingestion and as many of tokenization, 15,000 of user
+sync, each with its plan, 3,000 requests for an approval, 3,000 accounts.
 Each call is made on both by turns; its ratio is that of the processor time, the server's with it,
 of the cheapest ones; what comes out above is measured again with more. Goal: at most 1.2.
 With --keep the clean-up comes first: what is older than so many days leaves the old one.
@@ -22,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks import _history_rows
+from benchmarks import _history_calls, _history_rows
 
 DAYS = 730
 FIRST_MONTH = 30
@@ -32,6 +33,7 @@ NOISE_MS = 0.3
 #: So many times as many rounds for what came out above the limit.
 AGAIN = 4
 EVENTS, JOBS, INGESTIONS, TOKENIZATIONS, ACCOUNTS = 1_000_000, 300_000, 100_000, 100_000, 3_000
+SYNCS, CHANGES = 15_000, 3_000
 _STEP = 5_000
 _KEPT = ("AUDIT", "JOBS", "RUNS")
 _ACTIONS = [f"{area}:{what}" for area in ("accounts", "mounts", "jobs") for what in ("add", "end")]
@@ -93,7 +95,7 @@ def compare(urls: list[str], *, scale: float, rounds: int, keep: int, name: str)
         _clean_up(old)
     print(f"\n{name}: {Size(DAYS, scale).of(EVENTS):,} events against {month.of(EVENTS):,}")
     above = 0
-    for title, call in calls():
+    for title, call in _history_calls.everything():
         one, two = _times(young, old, call, rounds)
         if two > LIMIT * one:  # what a busy machine adds is not there in one of more rounds
             again = _times(young, old, call, AGAIN * rounds)
@@ -139,109 +141,6 @@ def _cpu(processes: list[Path]) -> float:
     """Seconds of processor time so far: says more than the clock of a busy machine."""
     on_server = sum(int(file.read_text().split()[0]) for file in processes)
     return time.thread_time() + on_server / 1e9
-
-
-def calls() -> Iterator[tuple[str, Callable[[Any], object]]]:
-    """What pages, REST and the schedule do, by name; each is given the database."""
-    from backend.accounts import api_tokens, audit_log
-    from backend.accounts import service as accounts
-    from backend.accounts.audit_log import AuditFilter
-    from backend.changes import service as changes
-    from backend.connections import health
-    from backend.core import alerts, clock
-    from backend.core.access import SYSTEM
-    from backend.ingestion import datasets
-    from backend.ingestion import repository as ingestion_sql
-    from backend.ingestion import service as ingestion
-    from backend.ingestion.schemas import RunFilter
-    from backend.jobs import registry, schedule
-    from backend.jobs import service as jobs
-    from backend.tokenization import comparison
-    from backend.tokenization import service as tokenization
-    from backend.tokenization.schemas import RunFilters
-    from backend.user_sync import service as user_sync
-
-    def reads(function: Callable[..., object], **arguments: Any) -> Callable[[Any], object]:
-        def call(database: Any) -> object:
-            with database.read() as session:
-                return function(session, SYSTEM, **arguments)
-
-        return call
-
-    yield "overview: alerts", reads(alerts.collect)
-    yield "overview: health", reads(health.overview)
-    yield "overview: jobs by kind", reads(jobs.count_by_kind)
-    yield "overview: ingestion", reads(ingestion.recent, days=14)
-    yield "audit", reads(audit_log.list_events, filters=AuditFilter())
-    ago = clock.now() - timedelta(days=7)
-    none = "such a thing never was"
-    for title, found in {
-        "by a person who did nothing": AuditFilter(actor=none),
-        "by an action that never was": AuditFilter(action=none),
-        "by an area": AuditFilter(action="accounts:"),
-        "by an outcome that never was": AuditFilter(outcome=none),
-        "by a rare outcome": AuditFilter(outcome="refused"),
-        "by a subject without a hit": AuditFilter(subject=none),
-        "by person and outcome without a hit": AuditFilter(actor="admin", outcome="refused"),
-        "of a week": AuditFilter(since=ago),
-    }.items():
-        yield f"audit {title}", reads(audit_log.list_events, filters=found)
-    yield "runs", reads(jobs.list_jobs)
-    yield "runs per day", reads(jobs.count_by_day)
-    yield "runs by a kind that never was", reads(jobs.list_jobs, kind="accounts")
-    yield "runs by an area", reads(jobs.list_jobs, kind="mounts")
-    yield "runs by a person who did nothing", reads(jobs.list_jobs, actor_name=none)
-    yield "runs that are open", reads(jobs.list_jobs, states=("queued", "running"))
-    yield (
-        "runs by kind and state without a hit",
-        reads(jobs.list_jobs, kind="mounts", states=("failed",)),
-    )
-    for title, wanted in {
-        "": RunFilter(),
-        "by a status without a hit": RunFilter(statuses=("unknown",)),
-        "by environment and rare status": RunFilter(environment="prod", statuses=("failed",)),
-        "by a person who did nothing": RunFilter(actor_name=none),
-        "by a job": RunFilter(job_urn=none),
-        "by a dataset": RunFilter(dataset_urn=none),
-    }.items():
-        yield f"ingestion runs {title}".strip(), reads(ingestion.list_runs, wanted=wanted)
-    yield "ingestion chart", reads(ingestion.recent, wanted=RunFilter(environment="prod"))
-    yield "ingestion datasets", reads(datasets.list_datasets, environment="prod")
-    yield "tokenization runs", reads(tokenization.list_runs)
-    for title, filters in {
-        "a text without a hit": RunFilters(text=none),
-        "a state without a hit": RunFilters(state="unknown"),
-        "a trigger without a hit": RunFilters(trigger="tag"),
-    }.items():
-        yield f"tokenization by {title}", reads(tokenization.list_runs, filters=filters)
-    yield "tokenization compare page", reads(comparison.latest, environment="prod")
-    yield "accounts", reads(accounts.list_accounts, limit=50)
-    yield "accounts by a name without a hit", reads(accounts.list_accounts, part=none)
-    yield "tokens", reads(api_tokens.list_tokens)
-    yield "user sync runs", reads(user_sync.list_runs)
-    yield "changes", reads(changes.list_changes)
-    yield (
-        "tick ingestion: due runs",
-        lambda database: _with(database, ingestion_sql.due_runs, clock.now(), 50),
-    )
-    registry.load_all()
-    for name, task in sorted(schedule._tasks.items()):
-        if name not in _OUTSIDE:
-            yield f"tick {name}", task.function
-
-
-#: Tasks that start a thread or a job of their own; what they read is above.
-_OUTSIDE = (
-    "ingestion.follow",
-    "connections.client_info",
-    "accounts.check_state",
-    "mounts.orphans",
-)
-
-
-def _with(database: Any, function: Callable[..., object], *arguments: Any) -> object:
-    with database.read() as session:
-        return function(session, *arguments)
 
 
 def fill(url: str, size: Size) -> Any:
@@ -345,7 +244,15 @@ def _audit(database: Any, size: Size) -> None:
 
 
 def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[str, Any]]]]:
-    from backend.models import Account, IngestionRun, Job, TokenizationRun
+    from backend.models import (
+        Account,
+        Change,
+        IngestionRun,
+        Job,
+        SyncPlan,
+        SyncRun,
+        TokenizationRun,
+    )
 
     # Few start over a week of an account's life, so both sizes have as many in use.
     moments = _moments
@@ -381,6 +288,13 @@ def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[s
             for n, at in moments(size.of(TOKENIZATIONS), size.days)
         ),
     )
+    for table, make, count in (
+        (SyncPlan, _history_rows.sync_plan, SYNCS),
+        (SyncRun, _history_rows.sync_run, SYNCS),
+        (Change, _history_rows.change, CHANGES),
+    ):
+        rows = moments(size.of(count), size.days)
+        yield table, (make(1 + n, at, environment) for n, at in rows)
 
 
 if __name__ == "__main__":
