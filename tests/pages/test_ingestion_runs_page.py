@@ -3,6 +3,7 @@
 from threading import Event
 
 import pytest
+from structlog.testing import capture_logs
 
 from backend.core.access import SYSTEM
 from backend.core.database import Database
@@ -79,6 +80,27 @@ class TestInsideARun:
         answered.set()
         assert run.run_id in _texts(app, "markdown")
         assert not app.error
+
+    def test_what_nobody_expected_of_that_look_is_logged(
+        self,
+        open_page: OpenPage,
+        database: Database,
+        aws: AwsStandIn,
+        add_rule: AddRule,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        aws.add_function("loader", outcome="silent")
+        add_rule("exact", URN, "loader")
+        run = runs.start(database, SYSTEM, Request(URN))
+
+        def broken(*_: object, **__: object) -> None:
+            raise RuntimeError("a fault of the portal")
+
+        monkeypatch.setattr(tracker, "watch", broken)
+        with capture_logs() as logged:
+            app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
+        assert run.run_id in _texts(app, "markdown")
+        assert any("had asked beside it failed" in each["event"] for each in logged)
 
 
 class TestDatasets:
