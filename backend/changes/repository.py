@@ -162,7 +162,7 @@ def moments(
     query = (
         select(Change.created_at, Change.state, Change.environment_id)
         .where(Change.created_at >= since)
-        .order_by(Change.id.desc())
+        .order_by(Change.created_at.desc())
         .limit(limit)
     )
     return [(at, state, number) for at, state, number in session.execute(query)]

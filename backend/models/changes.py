@@ -57,6 +57,8 @@ class Change(Base):
     __table_args__ = (
         Index("ix_changes_state", "state", "id"),
         Index("ix_changes_environment", "environment_id", "id"),
+        Index("ix_changes_created", "created_at"),
+        Index("ix_changes_requester", "requester_kind", "requester_id", "id"),
         UniqueConstraint("open_key", name="uq_changes_open_key"),
         MYSQL_TABLE,
     )

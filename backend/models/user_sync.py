@@ -27,7 +27,12 @@ class SyncPlan(Base):
     """What would change, as seen at one moment. state: planning, ready, failed."""
 
     __tablename__ = "user_sync_plans"
-    __table_args__ = (Index("ix_user_sync_plans_environment", "environment_id", "id"), MYSQL_TABLE)
+    __table_args__ = (
+        Index("ix_user_sync_plans_environment", "environment_id", "id"),
+        Index("ix_user_sync_plans_state", "state", "created_at"),
+        Index("ix_user_sync_plans_expires", "expires_at"),
+        MYSQL_TABLE,
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     environment_id: Mapped[int] = mapped_column(BigInteger)
@@ -97,6 +102,8 @@ class SyncRun(Base):
     __table_args__ = (
         UniqueConstraint("plan_id", name="uq_user_sync_runs_plan"),
         Index("ix_user_sync_runs_environment", "environment_id", "id"),
+        Index("ix_user_sync_runs_state", "state", "id"),
+        Index("ix_user_sync_runs_created", "created_at"),
         MYSQL_TABLE,
     )
 

@@ -172,9 +172,7 @@ def waiting(session: ReadSession, actor: Actor) -> tuple[Waiting, ...]:
     access.require(actor, Permission.USER_SYNC_READ)
     found = []
     known = resolve.reached(session)
-    for plan in repository.newest_ready(session):
-        if plan.environment_id not in known:
-            continue
+    for plan in repository.newest_ready(session, known):
         view = repository.plan_view(session, plan)
         if view.changes and view.run_id is None and not view.expired:
             found.append(

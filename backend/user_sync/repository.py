@@ -1,14 +1,15 @@
 """The SQL of plans."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import aliased
 
 from backend.core import access, clock
 from backend.core.database import ReadSession, WriteSession
 from backend.core.views import of_row
-from backend.models import SyncPlan, SyncRun
+from backend.models import Environment, SyncPlan, SyncRun
 from backend.user_sync.errors import PlanNotFound
 from backend.user_sync.schemas import PlanView
 
@@ -76,18 +77,31 @@ def last_matched_share(session: ReadSession, environment_id: int, host_port: str
     return found[0] / found[1] if found and found[1] else None
 
 
-def outdated(session: ReadSession, before: datetime) -> list[int]:
+def outdated(session: ReadSession, before: datetime, *, since: datetime | None) -> list[int]:
     """Plans nobody applied that expired or failed before then, the newest of each environment
-    excepted; rows of applied plans stay for the history and the revert."""
-    newest = select(func.max(SyncPlan.id)).group_by(SyncPlan.environment_id)
-    kept = set(session.scalars(newest)) | set(session.scalars(select(SyncRun.plan_id)))
-    old = select(SyncPlan.id).where(
-        or_(
-            SyncPlan.expires_at < before,
-            (SyncPlan.state == "failed") & (SyncPlan.created_at < before),
-        )
-    )
-    return [plan_id for plan_id in session.scalars(old) if plan_id not in kept]
+    excepted; rows of applied plans stay for the history and the revert.
+
+    since: of those that expired, only the ones that did so since then; None: all of them.
+    """
+    expired = SyncPlan.expires_at < before
+    if since is not None:
+        expired &= SyncPlan.expires_at >= since
+    failed = (SyncPlan.state == "failed") & (SyncPlan.created_at < before)
+    old = select(SyncPlan.id, SyncPlan.environment_id)
+    found = {*session.execute(old.where(expired)).tuples()}
+    found |= {*session.execute(old.where(failed)).tuples()}
+    if not found:
+        return []
+    kept = set(_applied(session, min(found)[0], max(found)[0]))
+    for number in {number for _, number in found}:
+        newest = select(func.max(SyncPlan.id)).where(SyncPlan.environment_id == number)
+        kept.update(session.scalars(newest))
+    return sorted(plan_id for plan_id, _ in found if plan_id not in kept)
+
+
+def _applied(session: ReadSession, first: int, last: int) -> Iterable[int]:
+    """Of the plans with these numbers; an index holds them, so that no other run is looked at."""
+    return session.scalars(select(SyncRun.plan_id).where(SyncRun.plan_id.between(first, last)))
 
 
 def forget(session: WriteSession, plan_id: int) -> None:
@@ -108,13 +122,18 @@ def fail_abandoned(session: WriteSession, before: datetime) -> list[int]:
     return found
 
 
-def newest_ready(session: ReadSession) -> Iterator[SyncPlan]:
-    """The newest plan of each environment that is ready, revert plans left out."""
-    newest: Select[tuple[int]] = (
-        select(func.max(SyncPlan.id))
-        .where(SyncPlan.state == "ready", SyncPlan.origin != "revert")
-        .group_by(SyncPlan.environment_id)
+def newest_ready(session: ReadSession, environments: Collection[int]) -> Sequence[SyncPlan]:
+    """The newest plan of each of these environments that is ready, revert plans left out."""
+    plan = aliased(SyncPlan)
+    newest = (
+        select(plan.id)
+        .where(
+            plan.environment_id == Environment.id, plan.state == "ready", plan.origin != "revert"
+        )
+        .order_by(plan.id.desc())
+        .limit(1)
+        .scalar_subquery()
     )
-    yield from session.scalars(
-        select(SyncPlan).where(SyncPlan.id.in_(newest)).order_by(SyncPlan.environment)
-    ).all()
+    ids = session.scalars(select(newest).where(Environment.id.in_(environments)))
+    found = select(SyncPlan).where(SyncPlan.id.in_([each for each in ids if each is not None]))
+    return session.scalars(found.order_by(SyncPlan.environment)).all()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import aliased
@@ -18,7 +18,7 @@ from backend.core.views import of_row
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
-from backend.user_sync.schemas import ENDED, ItemView, RunView
+from backend.user_sync.schemas import ENDED, ItemView, RunState, RunView
 from backend.user_sync.validation import storable
 from backend.user_sync.writing import Change, Outcome
 
@@ -67,10 +67,10 @@ def moments(
 ) -> list[tuple[datetime, str, int | None]]:
     """When each run since then was made, its state and its job, of the newest `limit`."""
     query = select(SyncRun.created_at, SyncRun.state, SyncRun.job_id)
+    query = query.where(SyncRun.created_at >= since)
     if (reach := access.reach()) is not None:
         query = query.where(SyncRun.environment_id.in_(reach))
-    found = session.execute(query.order_by(SyncRun.id.desc()).limit(limit)).tuples()
-    return [each for each in found if each[0] >= since]
+    return list(session.execute(query.order_by(SyncRun.created_at.desc()).limit(limit)).tuples())
 
 
 def list_stopped(session: ReadSession, *, limit: int) -> list[RunView]:
@@ -157,7 +157,9 @@ def unheard(row: SyncRun, now: datetime) -> bool:
 
 def list_open(session: ReadSession) -> list[SyncRun]:
     """Runs that have not ended."""
-    return list(session.scalars(select(SyncRun).where(SyncRun.state.not_in(ENDED))))
+    # By what they are: an index does not find what they are not.
+    going_on = [state for state in get_args(RunState) if state not in ENDED]
+    return list(session.scalars(select(SyncRun).where(SyncRun.state.in_(going_on))))
 
 
 def own_token() -> str:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from weakref import WeakSet
 
 from backend.accounts import identity
 from backend.core import clock, cron
@@ -23,6 +24,10 @@ from backend.user_sync import (
 )
 
 log = get_logger(__name__)
+
+#: Beyond what the clean-up did last time; what was applied stays, and is not looked at again.
+_LOOKED_BACK = timedelta(days=14)
+_looked_through: WeakSet[Database] = WeakSet()
 
 
 @job("user_sync.plan", title="Plan user changes", resumable=True)
@@ -105,17 +110,23 @@ def stop_abandoned_runs(database: Database) -> None:
 
 @every("user_sync.cleanup", hours=6)
 def forget_old_plans(database: Database) -> None:
-    """100,000 rows a day add up: plans nobody applied go a week after they expired."""
+    """100,000 rows a day add up: plans nobody applied go a week after they expired.
+
+    The first time in a process all of them are looked through, for it may not have run for long.
+    """
     now = clock.now()
+    before = now - timedelta(days=7)
+    since = before - _LOOKED_BACK if database in _looked_through else None
     with database.write() as session:
         dead = repository.fail_abandoned(session, now - timedelta(hours=1))
     with database.read() as session:
-        gone = repository.outdated(session, now - timedelta(days=7))
+        gone = repository.outdated(session, before, since=since)
     for plan_id in (*dead, *gone):
         row_repository.drop_rows(database, plan_id)
     for plan_id in gone:
         with database.write() as session:
             repository.forget(session, plan_id)
+    _looked_through.add(database)
     if gone:
         log.info("Old plans of user changes were deleted.", plans=len(gone))
 

@@ -47,11 +47,13 @@ def test_old_jobs_and_runs_leave_for_archives(database: Database) -> None:
             update(TokenizationRun).where(TokenizationRun.id == 3).values(rows_updated=5)
         )
     removed = _clean(database)
-    assert {"audit_events", "jobs", "ingestion_runs", "tokenization_runs"} == set(removed)
+    of_runs = {"ingestion_runs", "tokenization_runs", "user_sync_runs"}
+    assert {"audit_events", "jobs", *of_runs} == set(removed)
     with database.read() as session:
-        for table, days in ((Job, 365), (IngestionRun, 730), (TokenizationRun, 730)):
+        runs = (IngestionRun, TokenizationRun, SyncRun)
+        for table, days in ((Job, 365), *((each, 730) for each in runs)):
             query = select(table.id).where(table.created_at < _ago(days))
-            kept = {Job: [1], IngestionRun: [], TokenizationRun: [3]}[table]
+            kept = {Job: [1], TokenizationRun: [3]}.get(table, [])
             assert list(session.scalars(query)) == kept, table
         assert audit.verify(session).ok
         key = audit.key_of(session)

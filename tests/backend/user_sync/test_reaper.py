@@ -43,6 +43,24 @@ class TestCleanup:
         assert left == {newest.id, applied.id}
         assert unused.id not in left
 
+    def test_all_are_looked_through_the_first_time_and_then_what_expired_lately(self, world):
+        """A portal that stood still for months leaves nothing behind, and one that runs does not
+        look at every plan that was ever applied."""
+        long_ago, lately, newest = world.plan(), world.plan(), world.plan()
+
+        def expire(plan, days):
+            with world.database.write() as session:
+                at = clock.now() - timedelta(days=days)
+                mine = update(SyncPlan).where(SyncPlan.id == plan.id)
+                session.execute(mine.values(expires_at=at))
+
+        expire(long_ago, 90)
+        tasks.forget_old_plans(world.database)
+        assert plans(world) == [newest.id, lately.id]
+        expire(lately, 8)
+        tasks.forget_old_plans(world.database)
+        assert plans(world) == [newest.id]
+
     def test_plans_of_dead_processes_fail(self, world):
         plan = world.plan()
         with world.database.write() as session:
