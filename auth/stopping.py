@@ -7,12 +7,11 @@ raises the signal again, and a supervisor reads the 143 that comes of it as a fa
 
 import os
 import signal
-from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from backend.core import last_resort
+from backend.core import last_resort, signals
 
 
 def _install() -> uvicorn.Server | None:
@@ -23,13 +22,13 @@ def _install() -> uvicorn.Server | None:
         if server.should_exit:  # it came before this line, and nothing has been started
             os._exit(0)
 
-        def end(_number: int, _frame: FrameType | None) -> None:
+        def end() -> None:
             if not last_resort.begun.is_set():
                 os._exit(0)
             server.should_exit = True
             last_resort.end_at_the_latest()
 
-        signal.signal(signal.SIGTERM, end)
+        signals.call_on([signal.SIGTERM], end)
         return server
     return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import dramatiq
 
-from backend.core import last_resort, tracing
+from backend.core import last_resort, signals, tracing
 from backend.core.database import Database
 from backend.core.errors import InvalidInput
 from backend.core.log import get_logger
@@ -75,8 +75,7 @@ def serve(database: Database) -> None:
         raise InvalidInput("Set PORTAL_BROKER_URL; without it the portal runs its own jobs.")
     tracing.configure()
     done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
+    signals.call_on((signal.SIGINT, signal.SIGTERM), done.set)
     running = start(database, queues=[broker.JOBS])
     log.info("Worker is ready.", worker=runner.worker_name())
     done.wait()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NoReturn
 
-from backend.core import log
+from backend.core import log, signals
 from backend.core.errors import PortalError
 from backend.sandbox import parts, process
 
@@ -27,8 +27,7 @@ def main() -> NoReturn:
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+    signals.call_on((signal.SIGTERM, signal.SIGINT), done.set)
     threading.Thread(target=_wait_for_parent, args=(done,), daemon=True).start()
     # Kept open to the end: a part's own process may be tied to the life of the starting thread.
     pool = ThreadPoolExecutor(max_workers=len(parts.PARTS))

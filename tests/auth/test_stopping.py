@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from auth import stopping
-from backend.core import last_resort
+from backend.core import last_resort, signals
 
 
 class Ended(BaseException):
@@ -34,9 +34,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> uvicorn.Server:
 def sigterm(server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """The handler that the portal installs over the server's."""
     installed: list[Any] = []
-    monkeypatch.setattr(signal, "signal", lambda _number, handler: installed.append(handler))
+    monkeypatch.setattr(signals, "call_on", lambda numbers, end: installed.append((numbers, end)))
     assert stopping._install() is server
-    return lambda: installed[-1](signal.SIGTERM, None)
+    [(numbers, end)] = installed
+    assert numbers == [signal.SIGTERM]
+    return end
 
 
 def test_while_the_app_is_imported_it_ends_at_once(

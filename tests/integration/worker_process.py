@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backend import composition
 from backend.cli import common, system
+from backend.core import signals
 from backend.core.database import get_database
 from backend.jobs import worker
 from backend.jobs.registry import JobContext, job
@@ -56,7 +57,7 @@ def deaf(ctx: JobContext, *, file: str) -> None:
 
 def host() -> None:
     done = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: done.set())
+    signals.call_on([signal.SIGTERM], done.set)
     running = worker.start(get_database(), queues=[])
     running.take_sandbox_jobs(leads=True)
     done.wait()
