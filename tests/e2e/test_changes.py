@@ -27,6 +27,7 @@ from playwright.sync_api import Page, expect
 from backend.sandbox.postgres_tables import CUSTOMERS
 from tests.fixtures import production, warm
 from tests.fixtures.browser import PATIENCE, fill, press, tick, violations_in_both
+from tests.fixtures.plans import plan_by
 from tests.fixtures.portal import Portal, running_portal
 
 #: The first test starts a portal with its sandbox.
@@ -162,8 +163,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
 ) -> None:
     steward, admin = browser_page, second_page
     governed.portal.open(steward, role="steward", path=f"/user-sync?environment={PRODUCTION}")
-    press(steward, "Plan now")
-    steward.wait_for_url("**plan=*")
+    plan_by(steward, "Plan now")
     tick(steward, f"Apply to {EMAIL}")
     press(steward, "Apply 1 ticked")
     press(steward, "Change 1 user")
@@ -192,7 +192,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     assert (view["status"], view["approvals"]) == ("succeeded", ["admin"]), view
     steward.goto(f"{governed.portal.url}/user-sync?view=history&run={view['run_id']}")
     expect(steward.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)
-    press(steward, "Revert …")
+    plan_by(steward, "Revert …")
     tick(steward, f"Apply to {EMAIL}")
     press(steward, "Apply 1 ticked")
     expect(steward.get_by_role("dialog", name="Change 1 user")).to_be_visible(timeout=SLOW)

@@ -17,7 +17,18 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from backend.sandbox.postgres_tables import NEWSLETTER, ORDERS
-from tests.fixtures.browser import PATIENCE, choose, fill, new_page, press, settle, tap, violations
+from tests.fixtures.browser import (
+    PATIENCE,
+    choose,
+    fill,
+    new_page,
+    press,
+    settle,
+    tap,
+    tick,
+    violations,
+)
+from tests.fixtures.plans import plan_by
 from tests.fixtures.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -56,12 +67,8 @@ def probe_connections(page: Page, role: str) -> None:
 
 def change_a_user(page: Page, role: str) -> None:
     email = {"steward": "adrian_smith7@example.com", "admin": "felix.brandt@example.com"}[role]
-    press(page, "Plan now")
-    page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
-    box = page.get_by_role("checkbox", name=re.compile(f"Apply to {email}", re.IGNORECASE))
-    expect(box.last).to_be_attached(timeout=SLOW)
-    settle(page)
-    box.last.check(force=True)
+    plan_by(page, "Plan now")
+    tick(page, re.compile(f"Apply to {email}", re.IGNORECASE))
     press(page, "Apply 1 ticked")
     press(dialog(page), "Change 1 user")
     expect(page.get_by_role("button", name="Revert").last).to_be_visible(timeout=SLOW)

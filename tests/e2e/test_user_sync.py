@@ -2,7 +2,6 @@
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -16,6 +15,7 @@ from tests.fixtures.browser import (
     tick,
     wait_until_above,
 )
+from tests.fixtures.plans import plan_by
 from tests.fixtures.portal import Portal
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ KINDS = (
 LENA = "lena.novak@example.com"
 
 
-def number_in_address(page: "Page", parameter: str) -> str:
-    return parse_qs(urlsplit(page.url).query)[parameter][0]
-
-
 def edit_as_somebody_else(page: "Page", link: str, name: str) -> None:
     """What carla.chen does in OpenMetadata between plan and apply."""
     other = page.context.new_page()
@@ -52,8 +48,7 @@ def edit_as_somebody_else(page: "Page", link: str, name: str) -> None:
 def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page: "Page") -> None:
     page = browser_page
     sandbox_portal.open(page, role="steward", path="/user-sync")
-    press(page, "Plan now")
-    page.wait_for_url("**plan=*")  # until then another test's plan may be on the page
+    plan = plan_by(page, "Plan now")
     for kind in KINDS:
         page.get_by_role("radio", name=kind).first.wait_for()
     settle(page)
@@ -67,23 +62,20 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     assert link
     edit_as_somebody_else(page, link, "Lena Horvat")
 
-    plan = number_in_address(page, "plan")
     press(page, "Apply 2 ticked")
     page.get_by_text("roles, teams and everything else stay").first.wait_for()
     press(page, "Change 2 users")
     page.get_by_role("button", name="Revert").last.wait_for()
     both = [f"--email={email}" for email in ("aaron_johnson0@example.com", LENA)]
-    run = sandbox_portal.cli_json("users", "apply", plan, *both, check=False)
+    run = sandbox_portal.cli_json("users", "apply", str(plan), *both, check=False)
     states = {row["email"]: row["status"] for row in run["rows"]}
     assert states == {"aaron_johnson0@example.com": "applied", LENA: "conflict"}
     (conflict,) = [row["reason"] for row in run["rows"] if row["status"] == "conflict"]
     assert "carla.chen" in conflict
 
     settle(page)
-    press(page, "Revert")
+    undo = plan_by(page, "Revert")
     page.get_by_text("takes back run").first.wait_for()
-    settle(page)
-    undo = number_in_address(page, "plan")
     press(page, "Tick all found")
     press(page, "Apply 1 ticked")
     press(page, "Change 1 user")
