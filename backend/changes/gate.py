@@ -33,6 +33,8 @@ from backend.models.changes import Change
 
 #: A request that nobody decided about in this time has to be made again.
 EXPIRES = timedelta(hours=24)
+#: How often a request is looked for, and added where there is none, until its refusal is raised.
+TRIES = 10
 MAX_PARAMETERS = 8_000_000
 #: Beside the sealed parameters: what those see who could ask for the same.
 DETAILS = "_details"
@@ -225,9 +227,7 @@ def _file(
     row = _row(session, actor, intent, environment_id, digest)
     row.needed = needed
     row.rule = words or "asked by who may ask only, or for a weaker policy"
-    known = _known(session, digest)
-    while known is None and not _added(session, row):
-        known = _known(session, digest)  # asked for in this very moment; one request is enough
+    known = _known_or_added(session, digest, row)
     if known is not None:
         if known.state == "waiting" and needed > known.needed:
             # Asked for again under a stricter rule, or by who needs more: so many must approve it.
@@ -252,6 +252,18 @@ def _file(
         },
     )
     return row
+
+
+def _known_or_added(session: WriteSession, digest: str, row: Change) -> Change | None:
+    """The request for exactly this that is there already; None when `row` is it from now on."""
+    for _ in range(TRIES):
+        known = _known(session, digest)
+        if known is not None or _added(session, row):
+            return known
+    # Nobody asks for it between the two, and has it ended, so often: it is refused for something.
+    session.add(row)
+    session.flush()
+    return None
 
 
 def _known(session: WriteSession, digest: str) -> Change | None:

@@ -9,6 +9,8 @@ _FILE = "port"
 #: Below those that systems give to outgoing connections, of which any may have a port of that range
 #: while the sandbox is stopped, and keeps it for a minute after it has ended.
 _RANGE = range(10_000, 15_000)
+#: Those of this process's parts, which start side by side: a server listens a moment later only.
+_given: set[int] = set()
 
 
 def kept(folder: Path) -> int:
@@ -30,7 +32,8 @@ def keep(folder: Path, server: str | int) -> None:
 def free() -> int:
     """A port that nobody has at the moment."""
     for port in random.sample(_RANGE, 100):
-        if _free(port):
+        if port not in _given and _free(port):
+            _given.add(port)
             return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

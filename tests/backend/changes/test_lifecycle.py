@@ -1,9 +1,11 @@
 """From the approval to the end: what moves meanwhile, exactly once, and the policy itself."""
 
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
 
 from backend.accounts import service as accounts
 from backend.changes import gate, lifecycle, policy, service
@@ -18,7 +20,7 @@ from backend.core.errors import (
     Waiting,
 )
 from backend.jobs import service as jobs
-from backend.models import ChangePolicy, Job
+from backend.models import Change, ChangePolicy, Job
 from tests.backend.changes.conftest import ACTION, ONE, PASSWORD, TWO, World
 from tests.fixtures.database import wait_until_blocked
 
@@ -304,6 +306,20 @@ class TestOnce:
         asks.join()
         assert world.view(number).status == "rejected"
         assert again[0] not in (None, number)
+
+    def test_what_the_database_refuses_for_another_reason_is_no_wait_without_end(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = gate._row
+
+        def without_state(*args: Any) -> Change:
+            row = made(*args)
+            row.state = None
+            return row
+
+        monkeypatch.setattr(gate, "_row", without_state)
+        with pytest.raises(IntegrityError, match="state"):
+            world.ask()
 
 
 class TestRestoredState:
