@@ -5,8 +5,7 @@ Its failure never fails a connection test. The log's sentences are fixed (DESIGN
 
 import json
 import threading
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -205,10 +204,10 @@ def _fetch(config: ConnectionConfig, *, authenticated: bool) -> "ClientInfo":
             outcome.set_exception(exc)
 
     threading.Thread(target=work, name="client-info", daemon=True).start()
-    try:
-        return outcome.result(timeout=DEADLINE)
-    except FutureTimeout as exc:
-        raise PortalError(f"DataHub: no answer within {DEADLINE:g} s.") from exc
+    wait([outcome], timeout=DEADLINE)
+    if not outcome.done():
+        raise PortalError(f"DataHub: no answer within {DEADLINE:g} s.")
+    return outcome.result()
 
 
 def _fill(row: DataHubClientInfo, info: "ClientInfo") -> None:

@@ -8,8 +8,7 @@ import importlib
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from types import ModuleType
 from urllib.parse import quote, quote_plus
@@ -64,22 +63,28 @@ def run(config: ConnectionConfig, *, deadline: float = DEADLINE) -> TestResult:
             f"{MAX_RUNNING} connection tests are still waiting for an answer. "
             "Wait a few seconds and test again."
         )
-    threading.Thread(
-        target=_work,
-        args=(config, deadline, clock_started, outcome),
-        name=f"probe-{config.kind}",
-        daemon=True,
-    ).start()
-    started = time.monotonic()
     try:
-        started = clock_started.result(timeout=LOAD_DEADLINE)
-        return _result(config, outcome.result(timeout=deadline))
-    except FutureTimeout:
-        finding = Finding(
-            False,
-            cause=f"no answer within {deadline:g} s",
-            advice="Check address, port and the firewall between; the server may be overloaded.",
-        )
+        threading.Thread(
+            target=_work,
+            args=(config, deadline, clock_started, outcome),
+            name=f"probe-{config.kind}",
+            daemon=True,
+        ).start()
+    except BaseException:  # there may be no more of them now
+        _running.release()
+        raise
+    started = time.monotonic()
+    wait([clock_started], timeout=LOAD_DEADLINE)
+    if clock_started.done():
+        started = clock_started.result()
+        wait([outcome], timeout=deadline)
+    if outcome.done():  # in the last moment, too: the machine may have stood still
+        return _result(config, outcome.result())
+    finding = Finding(
+        False,
+        cause=f"no answer within {deadline:g} s",
+        advice="Check address, port and the firewall between; the server may be overloaded.",
+    )
     return _result(config, _Outcome(finding, time.monotonic() - started))
 
 

@@ -3,9 +3,12 @@
 import base64
 import json
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -301,3 +304,37 @@ def test_a_wrong_tokenization_key_is_said(save: Save, database: Database) -> Non
     broken = ConnectionConfig(config.environment, "tokenization", config.settings, {"key": "x"}, 1)
     assert "32 bytes" in probe(broken).cause
     assert testing.run(database, SYSTEM, environment=None, kind="tokenization").ok
+
+
+class TestItsOwnThread:
+    @pytest.fixture
+    def config(self, save: Save) -> ConnectionConfig:
+        """Of a server that nobody reaches, which is known at once."""
+        return save("directory", {"endpoint": "http://127.0.0.1:9/graphql"})
+
+    def test_an_answer_of_the_last_moment_is_the_answer(
+        self, config: ConnectionConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on a machine that stood still: the wait is over, and the answer is there."""
+
+        class Late(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                found = super().result(60)
+                if timeout is not None:
+                    raise TimeoutError
+                return found
+
+        monkeypatch.setattr(probing, "Future", Late)
+        assert "refused" in probing.run(config).cause
+
+    def test_one_that_cannot_be_started_keeps_no_place(
+        self, config: ConnectionConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def start(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        for _ in range(probing.MAX_RUNNING):
+            with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="start new"):
+                patched.setattr(threading.Thread, "start", start)
+                probing.run(config)
+        assert not probing.run(config).ok
