@@ -191,17 +191,18 @@ def require_to_ask(actor: Actor, permission: Permission) -> None:
     require(replace(actor, ask_only=False), permission)
 
 
-_environments: ContextVar[frozenset[int] | None] = ContextVar("access.environments", default=None)
+_limited: ContextVar[Actor | None] = ContextVar("access.limited", default=None)
 
 
 def limit_environments(actor: Actor | None) -> None:
     """From now on, in this request or command, only the actor's environments can be resolved."""
-    _environments.set(actor.environments if actor is not None else None)
+    _limited.set(actor)
 
 
 def reach() -> frozenset[int] | None:
     """The environments that the request's API token reaches; None where nothing limits it."""
-    return _environments.get()
+    actor = _limited.get()
+    return actor.environments if actor is not None else None
 
 
 def in_reach(environment_id: int) -> bool:
@@ -214,6 +215,7 @@ def require_everywhere(what: str) -> None:
     """Raise NotPermitted (403) when the request's API token is limited to some environments, for
     what is no single one's. what: begins the sentence."""
     if reach() is not None:
+        _log_out_of_reach(environment_id=None)
         raise NotPermitted(
             f"{what} concerns all environments, and this API token is limited to some. Ask an "
             "admin for one that reaches all."
@@ -223,7 +225,19 @@ def require_everywhere(what: str) -> None:
 def require_environment(environment_id: int, name: str) -> None:
     """Raise NotPermitted (403) when the request's API token is limited to other environments."""
     if not in_reach(environment_id):
+        _log_out_of_reach(environment_id=environment_id)
         raise NotPermitted(
             f"This API token is limited to other environments than {name}. Ask an admin for one "
             "that reaches it, or name an environment of the token."
         )
+
+
+def _log_out_of_reach(*, environment_id: int | None) -> None:
+    """As a refused permission is. environment_id: None for what concerns all environments."""
+    actor = _limited.get()
+    log.warning(
+        "An environment was refused.",
+        environment_id=environment_id,
+        actor_id=actor.id if actor is not None else None,
+        actor_kind=actor.kind if actor is not None else None,
+    )

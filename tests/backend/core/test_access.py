@@ -1,9 +1,11 @@
 """Roles: what each may, and what who may not is told."""
 
+from dataclasses import replace
+
 import pytest
 from structlog.testing import capture_logs
 
-from backend.core import role_words
+from backend.core import access, role_words
 from backend.core.access import PERMISSIONS, Actor, Permission, Role, require
 from backend.core.errors import NotPermitted
 
@@ -39,6 +41,26 @@ def test_a_refusal_names_who_what_and_the_way_out_and_is_logged() -> None:
             "actor_id": 7,
             "actor_kind": "api_token",
             "role": "viewer",
+        }
+    ]
+
+
+@pytest.mark.parametrize("asked", [2, None])
+def test_an_environment_out_of_reach_is_logged_with_who_asked_for_it(asked: int | None) -> None:
+    access.limit_environments(replace(_actor(Role.ADMIN), environments=frozenset({1})))
+    with capture_logs() as said, pytest.raises(NotPermitted, match="limited to"):
+        if asked is None:
+            access.require_everywhere("This")
+        else:
+            access.require_environment(asked, "other")
+    access.limit_environments(None)
+    assert said == [
+        {
+            "event": "An environment was refused.",
+            "log_level": "warning",
+            "environment_id": asked,
+            "actor_id": 7,
+            "actor_kind": "api_token",
         }
     ]
 
