@@ -20,7 +20,7 @@ from .errors import (
     RequestTimeoutException,
     RequestValidationException,
 )
-from .late import LateReplies, close
+from .late import LateReplies, close, drop
 from .ledger import MAX_ACTIVE, Ledger
 from .operations import Claim, LeaseLost, Operations, Response, response
 from .recheck import unreadable, verified
@@ -91,7 +91,7 @@ class DMSClient:
                 raise
         # Nobody may call close(), and a durable queue would be left each time.
         self._finalizer = weakref.finalize(
-            self, close, self._transport, self._late, self.ledger, self._process
+            self, drop, self._transport, self._late, self.ledger, self._process
         )
 
     # -- mounts ---------------------------------------------------------------------------------
@@ -199,7 +199,8 @@ class DMSClient:
         Replies to them, and to unknown operations, stay collectable for a day.
         """
         self._transport = None
-        self._finalizer()
+        if (left := self._finalizer.detach()) is not None:  # else it is closed
+            close(*left[2])
 
     def __enter__(self) -> Self:
         return self

@@ -79,10 +79,21 @@ class LateReplies:
             thread.join(timeout=10.0)
 
 
-def close(transport: Transport | None, late: LateReplies, ledger: Ledger, process: int) -> None:
-    """What `DMSClient.close` does, also for a client that nobody closed: dropped, or the program
-    ends. Its reply queue goes, unless an answer is owed to it.
+def drop(transport: Transport | None, late: LateReplies, ledger: Ledger, process: int) -> None:
+    """`close` for a client that nobody closed: the garbage collector found it, or the program ends.
+
+    The collector runs in any thread, also in one of the client's own in the middle of what closing
+    waits for. The main thread is none of these, and the only one at the program's end.
     """
+    arguments = (transport, late, ledger, process)
+    if threading.current_thread() is threading.main_thread():
+        close(*arguments)
+    else:
+        threading.Thread(target=close, args=arguments, name="dms-close", daemon=True).start()
+
+
+def close(transport: Transport | None, late: LateReplies, ledger: Ledger, process: int) -> None:
+    """What `DMSClient.close` does. Its reply queue goes, unless an answer is owed to it."""
     if os.getpid() == process:  # after a fork the sockets are the parent's
         if transport is not None:
             transport.close(keep_replies=late.owed)

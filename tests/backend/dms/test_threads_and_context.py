@@ -1,11 +1,14 @@
 """One client for many threads, the mount context, closing; the same on both transports."""
 
+import gc
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backend.dms import client as module
 from backend.dms.client import DMSClient, DMSClientException, MountContext, RabbitMQException
 from tests.fixtures.dms_responder import mount_request
 
@@ -118,6 +121,36 @@ class TestClosing:
         assert client.get_active_mounts() == []
         with pytest.raises(RabbitMQException, match="No broker"):
             client.mount(mount_request())
+
+    def test_one_that_the_collector_finds_in_its_own_thread_is_closed_by_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """It may be in the middle of what closing waits for."""
+        own, closed = threading.Lock(), threading.Event()
+
+        class Transport:
+            def close(self, *, keep_replies: bool) -> None:
+                assert not keep_replies
+                with own:
+                    closed.set()
+
+        def collect() -> None:
+            with own:
+                gc.collect()
+
+        monkeypatch.setattr(module, "open_transport", lambda *_args, **_kwargs: Transport())
+        gc.disable()
+        try:
+            client: Any = DMSClient(f"sqlite:///{tmp_path / 'ledger.sqlite'}", "amqp://broker/", 60)
+            client.itself = client
+            del client
+            thread = threading.Thread(target=collect, daemon=True)
+            thread.start()
+            thread.join(30)
+        finally:
+            gc.enable()
+        assert not thread.is_alive()
+        assert closed.wait(30)
 
 
 def _together(work: Callable[[int], object], count: int) -> None:
