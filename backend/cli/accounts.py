@@ -107,7 +107,7 @@ def reset_password(name: Name) -> None:
     """Give an account a random password, printed alone on the last line; ends its sessions."""
     made = _change(name, service.reset_password)
     typer.echo(f"The new password of {made.account.name}, shown only this once:", err=True)
-    typer.echo(made.raw)
+    cli.say(made.raw)
 
 
 @app.command("reset-second-factor")
@@ -132,7 +132,7 @@ def break_glass(
     until = clock.to_the_second(made.until)
     typer.echo(f"{made.account.name} is an admin until {until}. Sign in at:", err=True)
     typer.echo(f"  {get_settings().public_url}/?emergency=1", err=True)
-    typer.echo(made.raw)
+    cli.say(made.raw)
 
 
 @app.command("rename")
@@ -253,7 +253,7 @@ def add_token(
     typer.echo(
         f"API token {made.view.name} with the role {made.view.role}, until {ends}:", err=True
     )
-    typer.echo(made.raw)
+    cli.say(made.raw)
 
 
 @tokens_app.command("list")
@@ -306,7 +306,7 @@ def revoke_token(
 ) -> None:
     """End an API token at once and for good."""
     view = cli.write(api_tokens.revoke, token_id=token_id)
-    typer.echo(f"API token {view.name} is revoked.")
+    cli.say(f"API token {view.name} is revoked.")
 
 
 def _change(account: str, change: Callable[..., T], **arguments: Any) -> T:

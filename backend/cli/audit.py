@@ -144,7 +144,7 @@ def export(
         if file:
             _write(file, text)
     if file is None:
-        typer.echo(text)
+        cli.say(text)
         if truncated:
             typer.echo("There are more: narrow the filters.", err=True)
         return

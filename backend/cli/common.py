@@ -174,9 +174,29 @@ def emit(document: Any, as_json: bool, text: str | None = None) -> None:
     """Print the JSON document, or the text for a person."""
     if as_json:
         _output.document_printed = True
-        typer.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
+        say(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
     elif text is not None:
-        typer.echo(text)
+        say(text)
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Print on stdout. Raises Failed as `printing` does."""
+    with printing():
+        typer.echo(text, nl=nl)
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """Raises Failed where stdout takes no more, as a file on a full disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # nothing is wrong: `run` ends the command
+    except OSError as exc:
+        raise Failed(
+            f"What the command prints could not be written: {exc.strerror}. "
+            "What it changed, if anything, stays changed."
+        ) from exc
 
 
 def refusal(exc: PortalError) -> dict[str, str]:
@@ -239,10 +259,25 @@ def run(command: Any) -> int:
 
     What it counted is in /metrics then, as a worker's work is.
     """
+    _stand_in_for_closed_streams()
     try:
         return _run(command)
+    except BrokenPipeError:  # whoever reads has seen enough
+        sys.stderr.close()
+        return 1
     finally:
         add_metrics()
+
+
+def _stand_in_for_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) is one that nobody reads or writes, as /dev/null is.
+
+    Python has None in its place, and the next file that is opened would get its number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stand_in = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, stand_in)
 
 
 def _run(command: Any) -> int:
@@ -258,28 +293,32 @@ def _run(command: Any) -> int:
     arguments = [word for word in sys.argv[1:] if word != "--create"]
     _output.create = len(arguments) < len(sys.argv) - 1
     try:
-        command.main(arguments, prog_name=program(), standalone_mode=False)
+        _carried_out(command, arguments)
     except typer.Exit as exc:
         return exc.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return _refused("Stopped", "Stopped.")
-    except Waiting as exc:
-        once = {"secret": exc.secret} if exc.secret else {}
-        emit({**exc.document, **once}, _output.document_wanted, exc.message)
-        if once and not _output.document_wanted:
-            typer.echo("Shown only this once; it works when the change is carried out:", err=True)
-            typer.echo(exc.secret)
-        return 0
     except SettingsError as exc:
         return _refused(type(exc).__name__, *exc.problems)
     except PortalError as exc:
         return _refused(type(exc).__name__, " ".join(log.mask_text(exc.message).split()))
     except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+        raise
     except Exception as exc:
         return _other(exc)
     return 0
+
+
+def _carried_out(command: Any, arguments: list[str]) -> None:
+    """Run it; an action that waits for approval is done as far as this command goes."""
+    try:
+        command.main(arguments, prog_name=program(), standalone_mode=False)
+    except Waiting as exc:
+        once = {"secret": exc.secret} if exc.secret else {}
+        emit({**exc.document, **once}, _output.document_wanted, exc.message)
+        if once and not _output.document_wanted:
+            typer.echo("Shown only this once; it works when the change is carried out:", err=True)
+            say(exc.secret)
 
 
 def program() -> str:
@@ -289,10 +328,13 @@ def program() -> str:
 
 
 def _refused(error: str, *sentences: str, **more: str) -> int:
-    if _output.document_wanted and not _output.document_printed:
-        emit({"error": error, "detail": " ".join(sentences), **more}, as_json=True)
     for sentence in sentences:
         typer.echo(sentence, err=True)
+    if _output.document_wanted and not _output.document_printed:
+        try:
+            emit({"error": error, "detail": " ".join(sentences), **more}, as_json=True)
+        except Failed as exc:
+            typer.echo(exc.message, err=True)
     return 1
 
 

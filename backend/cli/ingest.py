@@ -178,7 +178,7 @@ def favourite(
     from backend.ingestion import datasets
 
     cli.write(datasets.set_favourite, dataset_urn=dataset_urn, on=not off, environment=environment)
-    typer.echo(f"{dataset_urn}: {'no longer a favourite' if off else 'a favourite'}.")
+    cli.say(f"{dataset_urn}: {'no longer a favourite' if off else 'a favourite'}.")
 
 
 @app.command("show")
@@ -281,7 +281,7 @@ def export_mapping(
         raise InvalidInput("--format is yaml or json.")
     # mypy: typer hands on a choice as str; the service checks it
     text = cli.read(mapping.export_text, format=format, environment=environment)  # type: ignore[arg-type]
-    typer.echo(text, nl=False)
+    cli.say(text, nl=False)
 
 
 @mapping_app.command("import")

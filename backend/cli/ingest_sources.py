@@ -142,7 +142,7 @@ def remove_schedule(
     from backend.ingestion import schedules
 
     title = cli.write(schedules.remove_schedule, kind=kind, name=name, environment=environment)
-    typer.echo(f"{title} starts by itself no more.")
+    cli.say(f"{title} starts by itself no more.")
 
 
 def _values(name: str, given: list[str], secret: list[str]) -> dict[str, str]:

@@ -262,7 +262,9 @@ def export(
     with cli.unit_read() as (session, actor):
         pieces = explorer.export_csv(session, actor, environment=environment, filters=filters)
         for piece in pieces:
-            sys.stdout.write(piece)
+            with cli.printing():  # not `say`, which takes control characters out
+                sys.stdout.write(piece)
+                sys.stdout.flush()
 
 
 @app.command("scan")

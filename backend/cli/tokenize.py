@@ -16,6 +16,7 @@ from backend.cli.common import (
     new_app,
     read,
     refusal,
+    say,
     table,
     unit_read,
     write,
@@ -310,7 +311,7 @@ def watch_command(
                 typer.echo(f"{answer.dataset}: not started: {answer.note}", err=True)
                 continue
             view = inline.complete(database(), answer.run)
-            typer.echo(f"{answer.dataset}: run {view.id} {view.state.value}. {view.details}")
+            say(f"{answer.dataset}: run {view.id} {view.state.value}. {view.details}")
         if once and problems:
             raise Failed(" ".join(problems))
         if once:
