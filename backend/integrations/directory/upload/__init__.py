@@ -73,6 +73,8 @@ def _rows(text: str) -> list[dict[str, str | None]]:
 
 def _renamed(rows: list[object]) -> list[object]:
     """Rows under the names the planner knows. Raises InvalidInput without an e-mail column."""
+    if not rows:  # an export of nobody has no columns to look at
+        return []
     # Of every row: JSON leaves out what a person does not have, the first one, too.
     columns = list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
     known = guess(columns)

@@ -51,6 +51,11 @@ class TestUsers:
         with pytest.raises(EmptyAnswer):
             DirectoryClient(directory.url).users()
 
+    @pytest.mark.parametrize("content", [b"email,displayName\n", b"[]", b'{"users": []}'])
+    def test_a_file_of_nobody_has_no_column_at_fault(self, content):
+        with pytest.raises(EmptyAnswer):
+            DirectoryClient("", source="upload", upload=content).users()
+
     def test_more_people_than_the_limit_is_an_error(self, directory):
         with pytest.raises(TooLarge, match="5 people"):
             DirectoryClient(directory.url, max_users=5).users()
