@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi._compat import field_annotation_is_sequence
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Query
@@ -47,15 +48,26 @@ async def only_known_parameters(
     request: Request, _actor: Annotated[Actor, Depends(_caller)]
 ) -> None:
     """Refuse a query parameter, or a body, that the address does not take: a filter with a slip in
-    its name would be no filter, and a revert with `{"dryRun": true}` no dry run."""
+    its name would be no filter, and a revert with `{"dryRun": true}` no dry run. One that takes one
+    value is refused with two, of which the first would be dropped unsaid."""
     route = request.scope["route"]
-    fields = get_flat_params(route.dependant)
-    known = {field.alias for field in fields if isinstance(field.field_info, Query)}
+    fields = [
+        field for field in get_flat_params(route.dependant) if isinstance(field.field_info, Query)
+    ]
+    known = {field.alias for field in fields}
+    several = {
+        field.alias for field in fields if field_annotation_is_sequence(field.field_info.annotation)
+    }
     takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
     problems = [
         {"type": "extra_forbidden", "loc": ("query", name), "msg": f"is no parameter here; {takes}"}
         for name in dict.fromkeys(request.query_params)
         if name not in known
+    ]
+    problems += [
+        {"type": "too_many", "loc": ("query", name), "msg": "is given more than once; give one"}
+        for name in sorted(known - several)
+        if len(request.query_params.getlist(name)) > 1
     ]
     if route.body_field is None and b"".join((await request.body()).split()) not in _NO_BODY:
         problems.append(

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from backend.core.errors import FieldInvalid, PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text, new_reference
@@ -111,7 +112,7 @@ def _validation_error(request: Request, exc: RequestValidationError) -> JSONResp
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
     document = body("InvalidPayload", "; ".join(sentences), new_reference())
     document["problems"] = [
-        {"loc": list(problem["loc"]), "msg": problem["msg"]} for problem in problems
+        {"loc": list(problem["loc"]), "msg": _said(problem)} for problem in problems
     ]
     return JSONResponse(document, status_code=status)
 
@@ -125,23 +126,35 @@ def _problem(request: Request, problem: dict[str, Any]) -> str:
     if place == ("body",) and "json" not in kind and problem["type"] != "extra_forbidden":
         came = kind or "nothing named"
         return f"the body came as {came}: send JSON with Content-Type: application/json"
-    return f"{'.'.join(str(part) for part in place)}: {problem['msg']}"
+    return f"{'.'.join(str(part) for part in place)}: {_said(problem)}"
+
+
+def _said(problem: dict[str, Any]) -> str:
+    """Our validators' own words, without the word that pydantic puts before them."""
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _http_error(request: Request, exc: HTTPException) -> JSONResponse:
     status = HTTPStatus(exc.status_code)
-    detail, path = str(exc.detail), request.url.path
+    detail, path, headers = str(exc.detail), request.url.path, exc.headers
     if status == HTTPStatus.BAD_REQUEST and detail == "There was an error parsing the body":
         detail = "the body cannot be read as JSON: send UTF-8 text, not nested beyond reason"
     if status == HTTPStatus.NOT_FOUND and detail == status.phrase:
         detail = f"There is no address {path}; /api/docs lists all."
     if status == HTTPStatus.METHOD_NOT_ALLOWED and detail == status.phrase:
         detail = f"{path} takes no {request.method}; /api/docs lists what it takes."
+        headers = {"Allow": _allowed(request)}
     return JSONResponse(
         body(status.phrase.replace(" ", ""), detail, new_reference()),
         status_code=exc.status_code,
-        headers=exc.headers,
+        headers=headers,
     )
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the address; each of its routes knows only its own."""
+    met = (each for each in request.app.routes if each.matches(request.scope)[0] != Match.NONE)
+    return ", ".join(sorted({method for each in met for method in getattr(each, "methods", ())}))
 
 
 def _unexpected(request: Request, exc: Exception) -> JSONResponse:

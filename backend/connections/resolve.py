@@ -36,6 +36,13 @@ def environment(session: ReadSession, name: str | None = None) -> EnvironmentVie
     return environments.view(_row(session, name))
 
 
+def spelling(session: ReadSession, name: str) -> str:
+    """The name as records keep it, however it was typed, for lists whose rows outlive their
+    environment: a name that no environment has stays as it is."""
+    row = repository.find_environment(session, " ".join(name.split()))
+    return row.name if row else name
+
+
 def names(session: ReadSession) -> dict[int, str]:
     """The present name of every environment by its number.
 

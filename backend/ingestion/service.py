@@ -1,7 +1,9 @@
 """Reading runs, stopping one, letting one go; starting is `runs`, following is `follow`."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
@@ -28,12 +30,18 @@ def list_runs(
     limit: int = 50,
     cursor: int | None = None,
 ) -> RunPage:
-    """Runs, newest first, at most 200 a page. Raises InvalidInput for an unknown status."""
+    """Runs, newest first, at most 200 a page.
+
+    Raises InvalidInput for an unknown status, and EnvironmentNotFound where neither an environment
+    nor a run has that name.
+    """
     access.require(actor, Permission.INGESTION_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    wanted = _checked(wanted)
+    wanted = _checked(session, wanted)
     found = repository.list_runs(session, wanted, limit=limit, before=cursor)
+    if wanted.environment and not found.rows:
+        resolve.environment(session, wanted.environment)
     return RunPage(tuple(views.run_view(row, actor) for row in found.rows), found.next_cursor)
 
 
@@ -46,16 +54,20 @@ def recent(
     """
     access.require(actor, Permission.INGESTION_READ)
     since = clock.now() - timedelta(days=max(1, min(days, 366)))
-    found = repository.list_moments(session, _checked(wanted), since=since, limit=MAX_MOMENTS + 1)
+    found = repository.list_moments(
+        session, _checked(session, wanted), since=since, limit=MAX_MOMENTS + 1
+    )
     return Recent(tuple(found[:MAX_MOMENTS]), len(found) <= MAX_MOMENTS)
 
 
-def _checked(wanted: RunFilter | None) -> RunFilter:
+def _checked(session: ReadSession, wanted: RunFilter | None) -> RunFilter:
     wanted = wanted or RunFilter()
     unknown = [status for status in wanted.statuses if status not in STATUSES]
     if unknown:
         raise InvalidInput(f"{unknown[0]!r} is not a status: {', '.join(STATUSES)}.")
-    return wanted
+    if not wanted.environment:
+        return wanted
+    return replace(wanted, environment=resolve.spelling(session, wanted.environment))
 
 
 def get_run(session: ReadSession, actor: Actor, *, run_id: str) -> RunView:

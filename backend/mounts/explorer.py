@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from backend.core import access, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput
 from backend.dms.ledger import Ledger
+from backend.dms.schema import State
 from backend.mounts import charts as chart_math
 from backend.mounts import ledger_repository, paging, query_plan, repository, settings
 from backend.mounts.errors import MountNotFound
@@ -137,8 +138,11 @@ def list_operations(
     cursor: str = "",
     limit: int = 50,
 ) -> OperationPage:
-    """Requests to DMS servers, newest first."""
+    """Requests to DMS servers, newest first. Raises InvalidInput for an unknown status."""
     ledger = _open(session, actor, environment)
+    if status and status not in get_args(State):
+        known = ", ".join(get_args(State))
+        raise InvalidInput(f"{status[:80]!r} is no status; choose {known}.")
     before = query_plan.read_id(cursor)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")

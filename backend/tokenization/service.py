@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from sqlalchemy.exc import IntegrityError
 
 from backend.changes import gate
+from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
@@ -202,12 +203,30 @@ def list_runs(
     """Runs newest first, at most 200; `before` is the `next_cursor` of the page before.
 
     A search for what few runs have may give a short or empty page with a `next_cursor`.
+    Raises InvalidInput for an unknown state or trigger, and EnvironmentNotFound where neither an
+    environment nor a run has that name.
     """
     access.require(actor, Permission.TOKENIZATION_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    found = repository.list_runs(session, filters or RunFilters(), limit=limit, before=before)
+    wanted = _checked(session, filters or RunFilters())
+    found = repository.list_runs(session, wanted, limit=limit, before=before)
+    if wanted.environment and not found.rows:
+        resolve.environment(session, wanted.environment)
     return RunPage(tuple(map(repository.view, found.rows)), found.next_cursor)
+
+
+def _checked(session: ReadSession, filters: RunFilters) -> RunFilters:
+    """As records keep them."""
+    for wanted, word, known in (
+        (filters.state, "status", list(RunState)),
+        (filters.trigger, "trigger", list(Trigger)),
+    ):
+        if wanted and wanted not in known:
+            raise InvalidInput(f"{wanted[:80]!r} is no {word}; choose {', '.join(known)}.")
+    if not filters.environment:
+        return filters
+    return replace(filters, environment=resolve.spelling(session, filters.environment))
 
 
 def retry_write_back(session: WriteSession, actor: Actor, *, run_id: int) -> RunView:

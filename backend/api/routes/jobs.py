@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from backend.api.deps import Caller, Reader, Writer
 from backend.jobs import service
 from backend.jobs.answers import JobAnswer, JobList
+from backend.jobs.schemas import State
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -17,7 +18,7 @@ def list_jobs(
     caller: Caller,
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
     cursor: int | None = None,
-    status: Annotated[list[str] | None, Query()] = None,
+    status: Annotated[list[State] | None, Query()] = None,
     kind: str = "",
 ) -> JobList:
     """Jobs, newest first; `cursor` is the last answer's `next_cursor`."""

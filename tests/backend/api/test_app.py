@@ -52,6 +52,29 @@ class TestErrors:
         assert answer.status_code == status
         assert set(answer.json()) == {"error", "detail", "reference"}
 
+    @pytest.mark.parametrize(
+        ("path", "allowed"),
+        [
+            ("/healthz", "GET, HEAD"),
+            ("/api/tokenization/runs", "GET, POST"),
+            ("/api/environments/prod/connections/aws", "DELETE, GET, PUT"),
+            ("/trigger", "POST"),
+        ],
+    )
+    def test_a_wrong_method_is_told_all_that_are_right(
+        self, client: TestClient, bearer: Bearer, path: str, allowed: str
+    ) -> None:
+        answer = client.request("PROPFIND", path, headers=bearer("admin"))
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+    def test_the_words_of_our_own_rules_come_alone(
+        self, client: TestClient, bearer: Bearer
+    ) -> None:
+        answer = client.post("/api/ingestion/run", headers=bearer("operator"), json={})
+        said = "datasetUrn is required, or the jobUrn of a job that names its ARN"
+        assert (answer.status_code, answer.json()["detail"]) == (422, f"body: {said}")
+        assert answer.json()["problems"] == [{"loc": ["body"], "msg": said}]
+
     def test_a_missing_token_is_asked_for_without_masks(self, client: TestClient) -> None:
         detail = client.get("/api/jobs").json()["detail"]
         assert "the word Bearer, a space and an API token" in detail

@@ -68,6 +68,9 @@ class TestReading:
     def test_orphans_operations_and_status(self, client: TestClient, viewer: Headers) -> None:
         orphans = client.get("/api/mounts/orphans", headers=viewer).json()
         assert {r["kind"] for o in orphans["items"] for r in o["reasons"]} >= {"no_queue"}
+        refused = client.get("/api/mounts/operations?status=unkown", headers=viewer)
+        assert (refused.status_code, refused.json()["error"]) == (400, "InvalidInput")
+        assert "in_flight, succeeded" in refused.json()["detail"]
         found = client.get("/api/mounts/operations?status=unknown", headers=viewer).json()
         assert len(found["items"]) == 1
         status = client.get("/api/mounts/20103/s3-prod-us", headers=viewer).json()
