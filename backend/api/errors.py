@@ -8,12 +8,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from backend.core.errors import FieldInvalid, PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text, new_reference
 
 log = get_logger(__name__)
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 class Refusal(BaseModel):
@@ -143,7 +144,8 @@ def _http_error(request: Request, exc: HTTPException) -> JSONResponse:
         detail = f"There is no address {path}; /api/docs lists all."
     if status == HTTPStatus.METHOD_NOT_ALLOWED and detail == status.phrase:
         detail = f"{path} takes no {request.method}; /api/docs lists what it takes."
-        headers = {"Allow": _allowed(request)}
+        allowed = _allowed(request)  # of the pages' files, none: they are no operations
+        headers = {"Allow": allowed} if allowed else headers
     return JSONResponse(
         body(status.phrase.replace(" ", ""), detail, new_reference()),
         status_code=exc.status_code,
@@ -153,8 +155,14 @@ def _http_error(request: Request, exc: HTTPException) -> JSONResponse:
 
 def _allowed(request: Request) -> str:
     """Every method of the address; each of its routes knows only its own."""
-    met = (each for each in request.app.routes if each.matches(request.scope)[0] != Match.NONE)
-    return ", ".join(sorted({method for each in met for method in getattr(each, "methods", ())}))
+    routes = [each for each in request.app.routes if not isinstance(each, Mount)]
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(
+            each.matches({**request.scope, "method": method})[0] == Match.FULL for each in routes
+        )
+    )
 
 
 def _unexpected(request: Request, exc: Exception) -> JSONResponse:

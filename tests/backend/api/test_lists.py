@@ -38,9 +38,9 @@ def test_an_environment_where_nothing_ran_yet(
 
 
 def test_runs_are_found_however_the_name_was_typed(
-    client: TestClient, world: World, bearer: Bearer
+    client: TestClient, catalogued: World, bearer: Bearer
 ) -> None:
-    run, headers = world.start("customers"), bearer("viewer")
+    run, headers = catalogued.start("customers"), bearer("viewer")
 
     for typed in (run.environment, f" {run.environment.upper()} "):
         answer = client.get(HISTORIES[1], params={"environment": typed}, headers=headers)
