@@ -111,7 +111,7 @@ def _of_the_rest() -> Iterator[tuple[str, Call]]:
     for title, filters in {
         "a text without a hit": RunFilters(text=NONE),
         "a state without a hit": RunFilters(state="unknown"),
-        "a trigger without a hit": RunFilters(trigger="tag"),
+        "a trigger without a hit": RunFilters(trigger="watch"),
     }.items():
         yield f"tokenization by {title}", _reads(tokenization.list_runs, filters=filters)
     yield "tokenization compare page", _reads(comparison.latest, environment="prod")
