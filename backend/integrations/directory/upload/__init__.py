@@ -54,6 +54,8 @@ def _rows(text: str) -> list[dict[str, str | None]]:
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         columns = [name.strip() for name in next(lines, [])]
+        if not any(columns):
+            raise InvalidInput("No column has a name: the file's first line is empty.")
         if len(set(columns)) != len(columns):
             raise InvalidInput("The file's first line names a column twice.")
         found: list[dict[str, str | None]] = []

@@ -56,6 +56,13 @@ class TestUsers:
         with pytest.raises(EmptyAnswer):
             DirectoryClient("", source="upload", upload=content).users()
 
+    @pytest.mark.parametrize(
+        "content", ["\ufeff", "\nemail\na@x.io\n", " \nemail\n", ",,\na,b,c\n"]
+    )
+    def test_a_file_without_a_first_line_names_no_column(self, content):
+        with pytest.raises(InvalidInput, match="first line is empty"):
+            DirectoryClient("", source="upload", upload=content.encode()).users()
+
     def test_more_people_than_the_limit_is_an_error(self, directory):
         with pytest.raises(TooLarge, match="5 people"):
             DirectoryClient(directory.url, max_users=5).users()
