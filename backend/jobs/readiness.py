@@ -3,8 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, wait
 
 from pika.exceptions import AMQPError
 from sqlalchemy import func, select, text
@@ -63,10 +62,8 @@ def _within(part: Callable[[Database], str], database: Database) -> "Future[str]
 
 
 def _answer(future: "Future[str]", until: float) -> str:
-    try:
-        return future.result(timeout=max(0.0, until - time.monotonic()))
-    except FutureTimeout:
-        return f"It did not answer within {DEADLINE:g} s."
+    wait([future], timeout=max(0.0, until - time.monotonic()))
+    return future.result() if future.done() else f"It did not answer within {DEADLINE:g} s."
 
 
 def _state(database: Database) -> str:

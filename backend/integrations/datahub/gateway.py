@@ -4,8 +4,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from backend.core import outside
@@ -133,12 +132,10 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     # the addresses that a connection test has looked at hold in that thread too
     inside = contextvars.copy_context()
     threading.Thread(target=inside.run, args=(run,), name="datahub-call", daemon=True).start()
-    try:
-        return outcome.result(timeout=seconds)
-    except FutureTimeout:
-        if outcome.done():  # with a TimeoutError of its own, or in this very moment
-            return outcome.result()
-        raise _DeadlinePassed from None
+    wait([outcome], timeout=seconds)
+    if not outcome.done():  # one of the last moment counts: the machine may have stood still
+        raise _DeadlinePassed
+    return outcome.result()
 
 
 def _execute(graph: Any, document: str, variables: dict[str, Any] | None) -> dict[str, Any]:
