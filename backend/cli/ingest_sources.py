@@ -180,7 +180,7 @@ def _follow(job_id: int, json: bool) -> None:
             break
         time.sleep(1)
     document = {"job_id": job.id, "status": job.state, "error": job.error, "result": job.result}
-    text = "\n".join([*(line.line for line in lines), f"Job {job.id} {job.state}."])
+    text = "\n".join([*(line.line for line in lines), f"Run {job.id} {job.state}."])
     cli.emit(document, json, text)
     if job.state != "succeeded":
-        raise cli.Failed(job.error or f"Job {job.id} ended as {job.state}.")
+        raise cli.Failed(job.error or f"Run {job.id} ended as {job.state}.")

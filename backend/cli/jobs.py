@@ -62,4 +62,4 @@ def _table(page: JobPage) -> str:
 def _line(view: JobView) -> str:
     asked = ", asked to stop" if view.cancel_requested and not view.ended else ""
     error = f" {view.error}" if view.error else ""
-    return f"Job {view.id}: {view.title} ({view.subject}) is {view.state}{asked}.{error}"
+    return f"Run {view.id}: {view.title} ({view.subject}) is {view.state}{asked}.{error}"

@@ -103,7 +103,7 @@ def job_ended(session: ReadSession, job_id: str) -> End | None:
     if not view.ended:
         return None
     good = view.state == "succeeded"
-    return End("succeeded" if good else "failed", f"Job {job_id} {view.state}. {view.error or ''}")
+    return End("succeeded" if good else "failed", f"Run {job_id} {view.state}. {view.error or ''}")
 
 
 ACTIONS = (

@@ -33,7 +33,7 @@ def test_cancel_ends_a_waiting_job_and_refuses_an_ended_one(
     job_id = queue(database)
     assert run_cli("jobs", "cancel", str(job_id)).status == 1
     ended = run_cli("jobs", "cancel", str(job_id), "--yes")
-    assert f"Job {job_id}: Refresh DataHub client info (all) is cancelled." in ended.out
+    assert f"Run {job_id}: Refresh DataHub client info (all) is cancelled." in ended.out
     again = run_cli("jobs", "cancel", str(job_id), "--yes")
     assert (again.status, "has already ended" in again.err or "cancelled" in again.err) == (1, True)
     assert json.loads(run_cli("jobs", "show", str(job_id), "--json").out)["job"]["status"] == (
