@@ -6,6 +6,20 @@ from typing import Any
 _KINDS = ("mounts.scan", "user_sync.plan", "tokenization.run", "connections.refresh_client_info")
 
 
+def account(number: int, at: Any) -> dict[str, Any]:
+    return {
+        "name": f"person-{number}",
+        "name_key": f"person-{number}",
+        "role": "viewer",
+        "name_pinned": False,
+        "must_change_password": False,
+        "disabled": False,
+        "created_at": at,
+        "created_by": "admin",
+        "version": 1,
+    }
+
+
 def job(number: int, at: Any) -> dict[str, Any]:
     kind = "tokenization.check" if number % 400 == 0 else _KINDS[number % len(_KINDS)]
     subject = f"environment {number % 20}"

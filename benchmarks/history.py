@@ -256,23 +256,8 @@ def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[s
 
     # Few start over a week of an account's life, so both sizes have as many in use.
     moments = _moments
-    yield (
-        Account,
-        (
-            {
-                "name": f"person-{number}",
-                "name_key": f"person-{number}",
-                "role": "viewer",
-                "name_pinned": False,
-                "must_change_password": False,
-                "disabled": False,
-                "created_at": at,
-                "created_by": "admin",
-                "version": 1,
-            }
-            for number, at in moments(size.of(ACCOUNTS), size.days)
-        ),
-    )
+    accounts = moments(size.of(ACCOUNTS), size.days)
+    yield Account, (_history_rows.account(n, at) for n, at in accounts)
     yield Job, (_history_rows.job(n, at) for n, at in moments(size.of(JOBS), size.days))
     yield (
         IngestionRun,

@@ -1,7 +1,6 @@
 """A new user: plan the sandbox, tick, provoke a conflict, apply live, revert; then the CLI."""
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,9 +49,6 @@ def test_plan_tick_conflict_apply_and_undo(sandbox_portal: Portal, browser_page:
     page = browser_page
     sandbox_portal.open(page, role="steward", path="/user-sync")
     plan = plan_by(page, "Plan now")
-    # What came of it is said in the title's line and has the focus; the rows stay where they are.
-    expect(page.locator("*:focus")).to_have_text(re.compile(r"Plan user changes: succeeded\.$"))
-    assert page.get_by_test_id("stMain").evaluate("it => it.scrollTop") == 0
     for kind in KINDS:
         page.get_by_role("radio", name=kind).first.wait_for()
     settle(page)

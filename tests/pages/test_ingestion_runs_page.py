@@ -20,6 +20,14 @@ aws_server, aws, environment = page.aws_server, page.aws, page.environment
 add_rule, mapped, _no_broker = page.add_rule, page.mapped, page._no_broker
 
 
+@pytest.fixture
+def going_on(database: Database, aws: AwsStandIn, add_rule: AddRule) -> str:
+    """The number of a run that has not ended."""
+    aws.add_function("loader", outcome="silent")
+    add_rule("exact", URN, "loader")
+    return runs.start(database, SYSTEM, Request(URN)).run_id
+
+
 class TestInsideARun:
     def test_a_failed_executions_steps_graph_and_redrive(
         self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule
@@ -56,16 +64,8 @@ class TestInsideARun:
         assert "row 8" not in _texts(app, "code")
 
     def test_it_is_drawn_while_aws_says_nothing(
-        self,
-        open_page: OpenPage,
-        database: Database,
-        aws: AwsStandIn,
-        add_rule: AddRule,
-        monkeypatch: pytest.MonkeyPatch,
+        self, open_page: OpenPage, going_on: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        aws.add_function("loader", outcome="silent")
-        add_rule("exact", URN, "loader")
-        run = runs.start(database, SYSTEM, Request(URN))
         asked, answered = Event(), Event()
 
         def silent(*_: object, **__: object) -> None:
@@ -74,32 +74,23 @@ class TestInsideARun:
 
         monkeypatch.setattr(tracker, "watch", silent)
         monkeypatch.setattr("pages.shared.beside.AT_ONCE", 0.1)
-        app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
+        app = open_page(PAGE, role="operator", view="runs", run=going_on)
         assert asked.wait(60)
         assert not answered.is_set()
         answered.set()
-        assert run.run_id in _texts(app, "markdown")
+        assert going_on in _texts(app, "markdown")
         assert not app.error
 
     def test_what_nobody_expected_of_that_look_is_logged(
-        self,
-        open_page: OpenPage,
-        database: Database,
-        aws: AwsStandIn,
-        add_rule: AddRule,
-        monkeypatch: pytest.MonkeyPatch,
+        self, open_page: OpenPage, going_on: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        aws.add_function("loader", outcome="silent")
-        add_rule("exact", URN, "loader")
-        run = runs.start(database, SYSTEM, Request(URN))
-
         def broken(*_: object, **__: object) -> None:
             raise RuntimeError("a fault of the portal")
 
         monkeypatch.setattr(tracker, "watch", broken)
         with capture_logs() as logged:
-            app = open_page(PAGE, role="operator", view="runs", run=run.run_id)
-        assert run.run_id in _texts(app, "markdown")
+            app = open_page(PAGE, role="operator", view="runs", run=going_on)
+        assert going_on in _texts(app, "markdown")
         assert any("had asked beside it failed" in each["event"] for each in logged)
 
 

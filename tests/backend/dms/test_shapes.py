@@ -35,6 +35,14 @@ def _rows(url: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in server_ledger.run(url, query)]
 
 
+def share(client: DMSClient) -> None:
+    """Two jobs mount and unmount one target, and the first comes back."""
+    steps = [(client.mount, 401), (client.mount, 402), (client.mount, 401)]
+    steps += [(client.unmount, 401), (client.unmount, 402), (client.mount, 401)]
+    outcomes = [step(mount_request(jobid=job))["outcome"] for step, job in steps]
+    assert outcomes == ["replied", "shared", "shared", "shared", "replied", "replied"]
+
+
 class TestADeployedLedger:
     def test_is_known_and_used_in_full(self, deployed: str, start_responder: Callable[..., Any]):
         broker = f"memory://{deployed[-12:].replace('/', '-')}"
@@ -66,10 +74,7 @@ class TestADeployedLedger:
         broker = f"memory://{any_shape[-12:]}"
         server = start_responder(broker)
         with DMSClient(any_shape, broker, 10) as client:
-            steps = [(client.mount, 401), (client.mount, 402), (client.mount, 401)]
-            steps += [(client.unmount, 401), (client.unmount, 402), (client.mount, 401)]
-            outcomes = [step(mount_request(jobid=job))["outcome"] for step, job in steps]
-        assert outcomes == ["replied", "shared", "shared", "shared", "replied", "replied"]
+            share(client)
         assert server.actions == ["mount", "unmount", "mount"]
 
     @pytest.mark.parametrize("kind", ["VARCHAR(20)", "DECIMAL(12, 2)", "DOUBLE", "BIGINT UNSIGNED"])
@@ -81,14 +86,11 @@ class TestADeployedLedger:
         broker = f"memory://{any_shape[-12:]}"
         server = start_responder(broker)
         with DMSClient(any_shape, broker, 10) as client:
-            steps = [(client.mount, 401), (client.mount, 402), (client.mount, 401)]
-            steps += [(client.unmount, 401), (client.unmount, 402), (client.mount, 401)]
-            outcomes = [step(mount_request(jobid=job))["outcome"] for step, job in steps]
+            share(client)
             assert {(e.jobid, e.mounted) for e in client.get_ledger_history("target-1")} == {
                 (401, True),
                 (402, False),
             }
-        assert outcomes == ["replied", "shared", "shared", "shared", "replied", "replied"]
         assert server.actions == ["mount", "unmount", "mount"]
 
     def test_rows_of_the_deployed_client_are_read(self, deployed: str):
