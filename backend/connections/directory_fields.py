@@ -50,7 +50,7 @@ def fit(settings: Mapping[str, str], _secrets_set: frozenset[str]) -> None:
 
         paging = settings.get("paging", "")
         try:
-            check_query(settings.get("query", ""), paging)
+            check_query(settings.get("query", ""), paging, settings.get("variables", ""))
         except InvalidInput as exc:
             named = "query" if paging in ("", "auto") else "paging"
             raise FieldInvalid({named: f"Directory: {exc.message}"}) from exc

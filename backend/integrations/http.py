@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from backend.core.trust import DEFAULT, Trust
 from backend.integrations.network import is_loopback
 
 MAX_REDIRECTS = 3
+_LONGEST_ASKED = 365 * 86_400.0
 
 
 class AnswerTooLarge(Exception):
@@ -53,6 +55,17 @@ def send(
             response.close()
         request = following
     raise httpx.TooManyRedirects("it redirects in circles", request=request)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that a server asks to wait, by number or by date; None when it asks for none."""
+    said = str(response.headers.get("retry-after", ""))
+    if said.strip().isdecimal():
+        return min(float(said), _LONGEST_ASKED)
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _next(request: httpx.Request, response: httpx.Response) -> httpx.Request | None:

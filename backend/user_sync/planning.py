@@ -133,7 +133,11 @@ def _fill(
         ) as gateway,
         Listing(gateway, options.page_size) as listing,
     ):
-        items = sources.client(database, sides.directory).users()
+        items = sources.client(database, sides.directory).users(
+            lambda seen: control.progress(
+                0, None, note=f"The directory named {seen:,} people so far."
+            )
+        )
         check_length(len(items), sides.settings, accept_short=accept_short)
         matcher = Matcher(items, listing.domains(), sides.ignores, sides.rules)
         store = _Store(database, plan_id)

@@ -8,7 +8,8 @@ The client
 DirectoryClient(endpoint, token="", *, options=Options(), timeout=60.0, max_bytes=256 MiB,
                 max_users=1_000_000)
 DirectoryClient.of(settings, secrets, *, timeout, upload=b"")     from a connection
-    .users() -> list[object]      every person as {"email", "displayName", "domain" or "domains"};
+    .users(read=None) -> list[object]
+                                  every person as {"email", "displayName", "domain" or "domains"};
                                   what is wrong inside an item is the planner's to say
     .sample(count) -> list[object]   the first few, of one small page where the source has pages
     .probe() -> Probe             a first page with a deadline of 10 s and a limit of 8 MiB

@@ -90,8 +90,9 @@ class DirectoryClient:
             trust=Trust.of(settings),
         )
 
-    def users(self) -> list[object]:
-        """Everybody the directory lists, in its order.
+    def users(self, read: Callable[[int], None] | None = None) -> list[object]:
+        """Everybody the directory lists, in its order; after each page `read` is told how many so
+        far, and may raise to stop.
 
         Raises the errors of `errors`, UpstreamUnavailable and UpstreamTimeout: a failed, partial
         or empty answer is never returned as a short list.
@@ -101,6 +102,8 @@ class DirectoryClient:
             found.extend(page.people)
             if len(found) > self._max_users:
                 raise TooLarge(f"{self._max_users} people")
+            if read is not None:
+                read(len(found))
         if not found:
             raise EmptyAnswer
         return found

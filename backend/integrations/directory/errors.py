@@ -9,6 +9,7 @@ UpstreamError
 │ └ NullField      a person without a value that the schema promises (.path says which)
 ├ RateLimited      429, or a code that says so
 ├ PartialAnswer    errors beside data: some of the people are missing
+├ ListMoved        people came, left or changed places while the pages were read
 ├ EmptyAnswer      no people at all
 ├ MappingFailed    the mapping finds no people in the answer
 └ TooLarge         more bytes or people than the limit
@@ -97,6 +98,16 @@ class PartialAnswer(UpstreamError):
             SYSTEM,
             f"it answered with errors beside the data ({said})",
             "A part of the people is never compared as if it were all; try again.",
+        )
+
+
+class ListMoved(UpstreamError):
+    def __init__(self) -> None:
+        super().__init__(
+            SYSTEM,
+            "its list moved while it was read: a page does not go on where the one before it ended",
+            "Plan again. Where it happens each time, let the query ask for a fixed order, such as "
+            "order_by: {id: asc}, or page by cursor.",
         )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,14 @@ from backend.core import outside
 from backend.core.errors import InvalidInput, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.core.trust import Trust
 from backend.integrations import http
-from backend.integrations.directory.errors import SYSTEM, NotGraphQL, TooLarge
+from backend.integrations.directory.errors import SYSTEM, NotGraphQL, RateLimited, TooLarge
+
+_LEAST_PAUSE = 0.25  # a server that asks for none is not asked without end
+
+
+def pause(seconds: float) -> None:
+    """Wait before a request is sent again; tests replace it."""
+    time.sleep(seconds)
 
 
 class Exchange:
@@ -53,11 +61,19 @@ class Exchange:
     @outside.call("directory")
     def ask(self, client: httpx.Client, method: str, **options: Any) -> tuple[int, bytes, str]:
         """(status, body, media type). Raises UpstreamUnavailable, UpstreamTimeout, TooLarge,
-        NotGraphQL for a redirect elsewhere."""
+        NotGraphQL for a redirect elsewhere. A limit of requests is waited for as long as the server
+        asks, within the time for one answer. Raises RateLimited when it asks for more."""
         until = time.monotonic() + self._timeout
-        with self._translated():
-            request = client.build_request(method, self.endpoint, **options)
-            response, body = http.send(client, request, until=until, max_bytes=self._max_bytes)
+        while True:
+            with self._translated():
+                request = client.build_request(method, self.endpoint, **options)
+                response, body = http.send(client, request, until=until, max_bytes=self._max_bytes)
+            asked = http.retry_after(response) if response.status_code in (429, 503) else None
+            if asked is None:
+                break
+            if time.monotonic() + asked + _LEAST_PAUSE > until:
+                raise RateLimited(f"HTTP {response.status_code}, for {math.ceil(asked):,} s")
+            pause(asked + _LEAST_PAUSE)
         if response.is_redirect:
             raise NotGraphQL(
                 f"the directory answers with a redirect (HTTP {response.status_code}) to "

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -111,11 +111,30 @@ class Mapper:
             raise MappingFailed(f"the mapping {self._text[:120]} finds no list in the answer")
         return found
 
-    def given(self, document: object) -> int | None:
-        """How many the directory gave: of the list that the mapping begins with, before it leaves
-        anybody out. None where it begins with none (`map(&…, people)`)."""
+    def given(self, document: object) -> list[object] | None:
+        """What the directory gave: the list that the mapping begins with, before it leaves anybody
+        out. None where it begins with none (`map(&…, people)`)."""
         found = _first_list(self._compiled.parsed, document)
-        return len(found) if isinstance(found, list) else None
+        return found if isinstance(found, list) else None
+
+
+def repeated(page: Sequence[object], before: Sequence[object]) -> int | None:
+    """How many a page repeats of the one before, whose last entry it was asked to begin with: more
+    than that one when somebody came meanwhile. None when it does not go on from there: whoever
+    has gone, or changed places, may make another be passed over."""
+    for count in range(1, min(len(page), len(before)) + 1):
+        if list(page[:count]) == list(before[-count:]):
+            return count
+    return None
+
+
+def holds(document: object, found: list[object], depth: int = 6) -> bool:
+    """Whether this very list is a part of the document, not one that the mapping made."""
+    if document is found:
+        return True
+    if depth == 0 or not isinstance(document, dict):
+        return False
+    return any(holds(value, found, depth - 1) for value in document.values())
 
 
 def _copies(node: Any) -> int:

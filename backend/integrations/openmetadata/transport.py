@@ -174,7 +174,7 @@ class Transport:
             case 412:
                 raise Moved
             case 429:
-                raise Throttled(_retry_after(response))
+                raise Throttled(http.retry_after(response))
             case 502 | 504 if writes:
                 raise self._unknown(f"a server in between gave up (HTTP {status})")
             case 504:
@@ -199,13 +199,6 @@ def _message(body: bytes) -> str:
     said = (raw.get("message") or raw.get("responseMessage")) if isinstance(raw, dict) else None
     words = re.split(r'[\[{]+\s*\\?"', str(said or "")[:1_000])[0]
     return words[:300].strip().rstrip(".")
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        return max(0.0, float(response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
 
 
 def _pause(attempt: int, exc: Exception) -> float:

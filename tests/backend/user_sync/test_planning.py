@@ -160,6 +160,14 @@ class TestWhatStopsPlanning:
 
         self.failed(world, JobCancelled, control=Cancelled())
 
+    def test_a_cancellation_while_the_directory_is_read(self, world):
+        class Cancelled(planning.Silent):
+            def progress(self, done, total=None, *, note=""):
+                if note.startswith("The directory named"):
+                    raise JobCancelled
+
+        self.failed(world, JobCancelled, control=Cancelled())
+
     def test_a_bug_leaves_no_plan_that_is_made_for_ever(self, world, monkeypatch):
         monkeypatch.setattr(planning.Matcher, "feed", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
 from graphql import GraphQLError, OperationDefinitionNode, parse
-from graphql.language.ast import VariableNode
+from graphql.language.ast import VariableDefinitionNode
 
 from backend.core.errors import InvalidInput, UpstreamError
 from backend.integrations.directory.errors import (
     SYSTEM,
     Forbidden,
+    ListMoved,
     NotGraphQL,
     NullField,
     PartialAnswer,
@@ -22,7 +23,15 @@ from backend.integrations.directory.errors import (
     UnknownField,
 )
 from backend.integrations.directory.exchange import Exchange, document, unavailable
-from backend.integrations.directory.source import Mapper, Options, Page, listed, variables_of
+from backend.integrations.directory.source import (
+    Mapper,
+    Options,
+    Page,
+    holds,
+    listed,
+    repeated,
+    variables_of,
+)
 
 QUERY = "{ users { email displayName domain } }"
 #: Pages in a row without anybody: a cursor may change for ever.
@@ -50,47 +59,74 @@ class GraphQLSource:
         self._query = options.query.strip() or QUERY
         self._fixed = variables_of(options.variables)
         self._mapper = Mapper(options.mapping) if options.mapping.strip() else None
-        self._paging = _Paging(self._query, options.paging)
+        self._paging = _Paging(self._query, options.paging, self._fixed)
 
     def pages(self, most: int | None = None) -> Iterator[Page]:
         """Raises UpstreamError when pages go round in circles, and the errors of `errors`."""
         size = min(self._options.page_size, most or self._options.page_size)
-        variables = {**self._fixed, **self._paging.first(size)}
-        seen, count, empty = set[str](), 0, 0
-        last: object = None
         with self.exchange.session() as client:
-            while True:
-                data = self._ask(client, variables)
-                people, given = self._read(data)
-                answer = people or data
-                if self._paging.kind == "offset" and given and answer == last:
-                    raise UpstreamError(
-                        SYSTEM, "it answers the same page again and again", "Check the paging."
-                    )
-                count, last = count + given, answer
-                following = self._paging.next(data, given, count)
-                yield Page(people, more=following is not None)
-                if following is None:
-                    return
-                empty = 0 if given else empty + 1
-                if empty > MOST_EMPTY:
-                    raise UpstreamError(
-                        SYSTEM, f"it answers {MOST_EMPTY} empty pages in a row", "Check the paging."
-                    )
-                mark = json.dumps(following, sort_keys=True)
-                if mark in seen:
-                    raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
-                seen.add(mark)
-                variables.update(following)
+            if self._paging.kind == "offset":
+                yield from self._by_offset(client, size)
+            else:
+                yield from self._by_cursor(client, size)
 
-    def _read(self, data: dict[str, Any]) -> tuple[list[object], int]:
-        """The page's people, and how many it had: the offset counts those left out, too, and a page
-        whose people are all left out is not the last."""
+    def _by_offset(self, client: httpx.Client, size: int) -> Iterator[Page]:
+        """A page begins with the last entry of the one before, which proves that nobody was passed
+        over; the last page holds nothing else. Not where a page has only one, or where a mapping
+        begins with no list of the answer's own: there the last page is the empty one."""
+        start, overlaps, before = 0, False, list[object]()
+        while True:
+            data = self._ask(client, {**self._fixed, **self._paging.at(start, size)})
+            given, held = self._given(data)
+            if given and given == before:
+                raise UpstreamError(
+                    SYSTEM, "it answers the same page again and again", "Check the paging."
+                )
+            known = repeated(given, before) if overlaps else 0
+            if known is None:
+                raise ListMoved
+            before, more = list(given), len(given) > known
+            yield Page(self._people(data, given, known), more=more)
+            if not more:
+                return
+            overlaps = held and len(before) > 1
+            start += len(before) - overlaps
+
+    def _by_cursor(self, client: httpx.Client, size: int) -> Iterator[Page]:
+        variables = {**self._fixed, **self._paging.first(size)}
+        seen, empty = set[str](), 0
+        while True:
+            data = self._ask(client, variables)
+            given, _ = self._given(data)
+            following = self._paging.next(data)
+            yield Page(self._people(data, given), more=following is not None)
+            if following is None:
+                return
+            empty = 0 if given else empty + 1
+            if empty > MOST_EMPTY:
+                raise UpstreamError(
+                    SYSTEM, f"it answers {MOST_EMPTY} empty pages in a row", "Check the paging."
+                )
+            mark = json.dumps(following, sort_keys=True)
+            if mark in seen:
+                raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
+            seen.add(mark)
+            variables.update(following)
+
+    def _given(self, data: dict[str, Any]) -> tuple[list[object], bool]:
+        """The page's entries before the mapping leaves anybody out, and whether what is taken from
+        this list is taken from the answer, too."""
         if self._mapper is None:
-            people = listed(data)
-            return people, len(people)
-        people, given = self._mapper.people(data), self._mapper.given(data)
-        return people, len(people) if given is None else given
+            return listed(data), True
+        found = self._mapper.given(data)
+        if found is None:
+            return self._mapper.people(data), False
+        return found, holds(data, found)
+
+    def _people(self, data: dict[str, Any], given: list[object], known: int = 0) -> list[object]:
+        """The page's people without its first `known` entries."""
+        del given[:known]
+        return given if self._mapper is None else self._mapper.people(data)
 
     def _ask(self, client: httpx.Client, variables: Mapping[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = {"query": self._query}
@@ -153,10 +189,12 @@ def _status_error(status: int) -> UpstreamError:
 
 
 class _Paging:
-    """Which variables of the query turn the page. Raises InvalidInput for a query that is none."""
+    """Which variables of the query turn the page. Raises InvalidInput for a query that is none, or
+    has a variable that nothing fills: the server would take its default, such as a first page."""
 
-    def __init__(self, query: str, wanted: str) -> None:
-        names = _variables(query)
+    def __init__(self, query: str, wanted: str, fixed: Mapping[str, Any] | None = None) -> None:
+        needed = _variables(query)
+        names = list(needed)
         self._size = _one_of(_SIZES, names)
         self._cursor, self._offset = _one_of(_CURSORS, names), _one_of(_OFFSETS, names)
         self.kind = wanted
@@ -166,20 +204,18 @@ class _Paging:
             raise InvalidInput("Relay paging needs a query with the variable $after.")
         if self.kind == "offset" and not self._offset:
             raise InvalidInput("Paging by offset needs a query with the variable $offset.")
+        if fixed is not None:
+            turned = {} if self.kind == "none" else {self._size, self._cursor, self._offset}
+            _check_filled(name for name in names if needed[name] and name not in {*fixed, *turned})
 
     def first(self, size: int) -> dict[str, Any]:
-        if self.kind == "none":
-            return {}
-        sized = {self._size: size} if self._size else {}
-        return {**sized, self._offset: 0} if self.kind == "offset" else sized
+        return {self._size: size} if self._size and self.kind == "relay" else {}
 
-    def next(self, data: object, found: int, count: int) -> dict[str, Any] | None:
-        """The variables of the page after this one; None after the last.
+    def at(self, start: int, size: int) -> dict[str, Any]:
+        return {**({self._size: size} if self._size else {}), self._offset: start}
 
-        By offset the last page is the empty one: a server may give fewer than it was asked for.
-        """
-        if self.kind == "offset":
-            return {self._offset: count} if found else None
+    def next(self, data: object) -> dict[str, Any] | None:
+        """The variables of the page after this one; None after the last."""
         info = _page_info(data)
         if self.kind == "none":
             if info and info.get("hasNextPage"):
@@ -194,12 +230,24 @@ class _Paging:
         return {self._cursor: info["endCursor"]}
 
 
-def check_query(query: str, paging: str = "") -> None:
-    """Raise InvalidInput for what is not one GraphQL query, or has no variables to page with."""
-    _Paging(query.strip() or QUERY, paging or "auto")
+def check_query(query: str, paging: str = "", variables: str | None = None) -> None:
+    """Raise InvalidInput for what is not one GraphQL query, or has no variables to page with; with
+    the fixed variables, for one that neither they nor the paging fill."""
+    fixed = None if variables is None else variables_of(variables)
+    _Paging(query.strip() or QUERY, paging or "auto", fixed)
 
 
-def _variables(query: str) -> list[str]:
+def _check_filled(left: Iterable[str]) -> None:
+    names = ", ".join(f"${name}" for name in left)
+    if names:
+        raise InvalidInput(
+            f"Nothing fills the query's {names}: give it a value in the variables. Pages are "
+            "turned by $after with $first, or $offset with $limit."
+        )
+
+
+def _variables(query: str) -> dict[str, bool]:
+    """Variable → whether it needs a value from outside."""
     try:
         parsed = parse(query, no_location=True)
     except GraphQLError as exc:
@@ -207,8 +255,8 @@ def _variables(query: str) -> list[str]:
     operations = [d for d in parsed.definitions if isinstance(d, OperationDefinitionNode)]
     if len(operations) != 1 or operations[0].operation.value != "query":
         raise InvalidInput("The directory's query must be one GraphQL query, no mutation.")
-    variables: list[VariableNode] = [d.variable for d in operations[0].variable_definitions or ()]
-    return [variable.name.value for variable in variables]
+    found: tuple[VariableDefinitionNode, ...] = operations[0].variable_definitions or ()
+    return {one.variable.name.value: one.default_value is None for one in found}
 
 
 def _one_of(known: tuple[str, ...], names: list[str]) -> str:

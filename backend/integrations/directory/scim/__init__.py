@@ -9,17 +9,20 @@ from backend.core.errors import UpstreamError
 from backend.integrations.directory.errors import (
     SYSTEM,
     Forbidden,
+    ListMoved,
     NotGraphQL,
     PartialAnswer,
     TokenRefused,
 )
 from backend.integrations.directory.exchange import Exchange, document, unavailable
-from backend.integrations.directory.source import Mapper, Options, Page
+from backend.integrations.directory.source import Mapper, Options, Page, repeated
 
-#: Okta's and Entra's shape; people who are switched off (`active` false) have left.
+#: Okta's and Entra's shape; people who are switched off (`active` false, by some as a text) have
+#: left. Where no address is the primary one, the one at work comes before one at home.
 MAPPING = (
-    "Resources[?active != `false`].{"
-    "email: (emails[?primary].value | [0]) || emails[0].value || userName, "
+    "Resources[?active != `false` && active != 'false' && active != 'False'].{"
+    "email: (emails[?primary].value | [0]) || (emails[?type == 'work'].value | [0]) "
+    "|| emails[0].value || userName, "
     "displayName: displayName || name.formatted, "
     'domain: "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User".department}'
 )
@@ -36,31 +39,41 @@ class ScimSource:
         self._map = Mapper(options.mapping.strip() or MAPPING).people
 
     def pages(self, most: int | None = None) -> Iterator[Page]:
-        """Up to the first empty page: totalResults may be that of one page, or more than there is.
+        """A page begins with the last entry of the one before, up to the page that holds nothing
+        else: totalResults may be that of one page, or more than there is.
 
-        Raises PartialAnswer when the list ends before its totalResults or shrank meanwhile: by
-        number somebody is passed over then. UpstreamError for the same page again.
+        Raises PartialAnswer when the list ends before its totalResults or shrank meanwhile,
+        ListMoved when a page does not go on where the one before it ended: by number somebody is
+        passed over then. UpstreamError for the same page again.
         """
-        size, start, last, most_told = min(self._size, most or self._size), 1, list[object](), 0
+        size, most_told = min(self._size, most or self._size), 0
+        start, seen, overlaps, before = 1, 0, False, list[object]()
         with self._exchange.session() as client:
             while True:
-                beyond = 0 < most_told < start
-                answer = self._ask(client, start, size, beyond=beyond)
+                whole = 0 < most_told <= seen
+                answer = self._ask(client, start, size, beyond=whole and not overlaps)
                 found, total = answer["Resources"], answer["totalResults"]
-                if found and found == last:
-                    if beyond:
+                if found and found == before:
+                    if whole:
                         return  # it knows no pages: everybody was in the first
                     raise UpstreamError(
                         SYSTEM, "it answers the same page again and again", "Check the paging."
                     )
                 if total < most_told and start <= most_told:
                     raise PartialAnswer(f"of {most_told} people {total} were left meanwhile")
-                if not found and start <= total:
-                    raise PartialAnswer(f"the list ended after {start - 1} of {total} people")
-                start, last, most_told = start + len(found), found, max(most_told, total)
-                yield Page(self._map(answer), more=start <= total)
+                known = repeated(found, before) if overlaps else 0
+                if known is None:
+                    raise ListMoved
+                before, seen = list(found), start - 1 + len(found)
+                if len(before) == known and seen < total:
+                    raise PartialAnswer(f"the list ended after {seen} of {total} people")
+                most_told = max(most_told, total)
+                del found[:known]
+                yield Page(self._map(answer), more=seen < total)
                 if not found:
                     return
+                overlaps = len(before) > 1
+                start = seen + 1 - overlaps
 
     def _ask(self, client: httpx.Client, start: int, size: int, *, beyond: bool) -> dict[str, Any]:
         """beyond: behind the end that the server told of; some refuse such a question."""

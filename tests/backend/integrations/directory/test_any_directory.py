@@ -218,6 +218,8 @@ class TestAsTyped:
             ({"variables": "[1]"}, "JSON object"),
             ({"variables": "[" * 4_000}, "variables are nested too deeply"),
             ({"paging": "relay"}, r"\$after"),
+            ({"query": "query($page: Int) { a(page: $page) { mail } }"}, r"fills .*\$page"),
+            ({"query": "query($first: Int) { a(first: $first) { b } }"}, r"\$first: give it"),
         ],
     )
     def test_what_cannot_be_right_is_said_before_anything_is_sent(self, options, said):
@@ -298,7 +300,7 @@ class TestScim:
         assert len(found) == 11  # one is not active
         assert found[0] == {"email": "u0@x.io", "displayName": "U 0", "domain": "Sales"}
         assert server.asked[0].path == "/scim/v2/Users"
-        assert [request.query["startIndex"] for request in server.asked] == ["1", "6", "11", "13"]
+        assert [request.query["startIndex"] for request in server.asked] == ["1", "5", "9", "12"]
 
     def test_a_list_that_ends_early_is_no_short_list(self, serve):
         server = serve(lambda _r: json_response(200, {"totalResults": 5, "Resources": []}))

@@ -8,10 +8,10 @@ import pytest
 
 from backend.core.errors import UpstreamError
 from backend.integrations.directory.client import DirectoryClient
-from backend.integrations.directory.errors import PartialAnswer, QueryRefused
+from backend.integrations.directory.errors import ListMoved, PartialAnswer, QueryRefused
 from backend.integrations.directory.source import Options
 from backend.sandbox.loopback import Request, Response, json_response
-from tests.backend.integrations.directory.test_any_directory import serve
+from tests.backend.integrations.directory.test_any_directory import OFFSET, serve
 
 __all__ = ["serve"]
 
@@ -98,6 +98,86 @@ class TestScim:
             return reply
 
         assert of_scim(serve(answer)) == ["u0", "u1", "u2", "u3", "new"]
+
+    def test_somebody_who_leaves_while_another_comes_leaves_the_total_as_it_was(
+        self, serve: Serve
+    ) -> None:
+        there = people(*range(8))
+
+        def answer(request: Request) -> Response:
+            found = there[start_of(request) - 1 :][:3]
+            reply = json_response(200, {"totalResults": len(there), "Resources": found})
+            if start_of(request) == 1:
+                there[:] = [*there[1:], {"userName": "new@x.io"}]  # u3 would be passed over
+            return reply
+
+        with pytest.raises(ListMoved, match="moved while it was read"):
+            of_scim(serve(answer))
+
+
+class TestOffset:
+    """The list changes after its first page of three, of eight people."""
+
+    def ask(self, serve: Serve, then: Callable[[list[Any]], None], mapping: str = "") -> list[str]:
+        there = [{"email": f"u{number}@x.io"} for number in range(8)]
+
+        def answer(request: Request) -> Response:
+            asked = json.loads(request.body)["variables"]
+            found = list(there[asked["offset"] :][: asked["limit"]])
+            if asked["offset"] == 0:
+                then(there)
+            return json_response(200, {"data": {"users": found}})
+
+        options = Options(query=OFFSET, page_size=3, mapping=mapping)
+        found = DirectoryClient(serve(answer).url, options=options).users()
+        return [str(person["email"]).partition("@")[0] for person in found]  # type: ignore[index]
+
+    @pytest.mark.parametrize("mapping", ["", "users[].{email: email}"])
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    def test_somebody_who_leaves_makes_another_be_passed_over(
+        self, serve: Serve, place: int, mapping: str
+    ) -> None:
+        with pytest.raises(ListMoved, match="moved while it was read"):
+            self.ask(serve, lambda there: there.pop(place), mapping)
+
+    def test_all_others_leave(self, serve: Serve) -> None:
+        """The last two would be where the first were, and the next page is empty."""
+
+        def leave(there: list[Any]) -> None:
+            del there[:6]
+
+        with pytest.raises(ListMoved):
+            self.ask(serve, leave)
+
+    def test_a_list_without_an_order(self, serve: Serve) -> None:
+        with pytest.raises(ListMoved):
+            self.ask(serve, lambda there: there.sort(key=lambda one: one["email"], reverse=True))
+
+    def test_somebody_who_comes_is_no_reason_to_stop(self, serve: Serve) -> None:
+        found = self.ask(serve, lambda there: there.insert(0, {"email": "new@x.io"}))
+        assert found == [f"u{number}" for number in range(8)]
+
+    @pytest.mark.parametrize("place", [3, 7])
+    def test_somebody_of_a_later_page_who_leaves_is_no_reason_to_stop(
+        self, serve: Serve, place: int
+    ) -> None:
+        found = self.ask(serve, lambda there: there.pop(place))
+        assert found == [f"u{number}" for number in range(8) if number != place]
+
+    def test_one_at_a_time(self, serve: Serve) -> None:
+        def answer(request: Request) -> Response:
+            start = json.loads(request.body)["variables"]["offset"]
+            found = [{"email": "same@x.io" if start % 2 else f"u{start}@x.io"}] * (start < 5)
+            return json_response(200, {"data": {"users": found}})
+
+        found = DirectoryClient(serve(answer).url, options=Options(query=OFFSET)).users()
+        assert len(found) == 5
+
+    def test_two_who_are_alike_at_the_end_of_a_page_are_two(self, serve: Serve) -> None:
+        def alike(there: list[Any]) -> None:
+            there[3:5] = [there[2], there[2]]
+
+        assert self.ask(serve, alike) == ["u0", "u1", "u2", "u2", "u2", "u5", "u6", "u7"]
 
 
 class TestRelay:
