@@ -41,10 +41,6 @@ class LockNotAvailable(Conflict):
 
 #: SQLSTATE → (cause, advice). The server's own message can quote values, so it is not passed on.
 _KNOWN: dict[str, tuple[str, str]] = {
-    errorcodes.INSUFFICIENT_PRIVILEGE: (
-        "the login lacks a right that this needs",
-        "Grant the login SELECT and UPDATE on the table, and TEMP on the database",
-    ),
     errorcodes.INVALID_PASSWORD: (
         "the password was refused",
         "Set the connection's user and password again",
@@ -81,6 +77,19 @@ _KNOWN: dict[str, tuple[str, str]] = {
     errorcodes.UNDEFINED_TABLE: ("the table is gone", "Preview the dataset again"),
     errorcodes.UNDEFINED_COLUMN: ("a column is gone", "Preview the dataset again"),
 }
+
+
+#: The server's files in which a whole row, not an index's entry, is what is too long: the SQLSTATE
+#: is one, and the sentence is in the server's language.
+_ROW_FILES = ("hio.c", "rewriteheap.c")
+_ROW_TOO_LONG = (
+    "a row with its tokens is longer than a page of the server",
+    "Nothing was changed; tokenize fewer of its columns, or with a shorter scheme",
+)
+
+
+def _is_row_too_long(exc: psycopg2.Error) -> bool:
+    return exc.pgcode == errorcodes.PROGRAM_LIMIT_EXCEEDED and exc.diag.source_file in _ROW_FILES
 
 
 def is_lost(exc: BaseException) -> bool:
@@ -123,8 +132,10 @@ def as_portal_error(
             "a statement took longer than its time limit and was stopped",
             "Nothing was changed; raise the limit or choose a quieter hour.",
         )
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return _no_right(system, exc)
     if code in _KNOWN:
-        cause, advice = _KNOWN[code]
+        cause, advice = _ROW_TOO_LONG if _is_row_too_long(exc) else _KNOWN[code]
         return SourceRefused(system, cause, advice + ".")
     if code is not None and code.startswith("23"):
         return _constraint_broken(system, exc)
@@ -159,6 +170,18 @@ def _constraint_broken(system: str, exc: psycopg2.Error) -> SourceRefused:
     )
 
 
+def _no_right(system: str, exc: psycopg2.Error) -> SourceRefused:
+    """The server's own sentence names what the right is for, and no value; one that a function of
+    the database raised may."""
+    said = "" if exc.diag.context else " ".join((exc.diag.message_primary or "").split())[:200]
+    return SourceRefused(
+        system,
+        f"the login lacks a right that this needs{f' ({said})' if said else ''}",
+        "Grant the login that right; a run needs SELECT and UPDATE on the table, TEMP on the "
+        "database, and what everybody may do unless it was revoked.",
+    )
+
+
 #: Where an error of a function came about; what comes behind this line can hold values.
 _FUNCTION = re.compile(r"PL/pgSQL function ([\w.$\"]+)\(")
 
@@ -170,7 +193,8 @@ def _raised(system: str, exc: psycopg2.Error) -> SourceRefused:
     return SourceRefused(
         system,
         f"{name}of the database refused it (RAISE EXCEPTION)",
-        "Nothing was changed; look at the table's triggers. The server's log has the reason.",
+        "Nothing was changed; look at the table's triggers, and at the database's event triggers. "
+        "The server's log has the reason.",
     )
 
 

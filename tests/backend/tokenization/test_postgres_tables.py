@@ -309,6 +309,46 @@ class TestTables:
             run(source, "t", "a", tokenizer=BASE64)
         assert len(source.column("SELECT a FROM t")[0]) == 2560
 
+    def test_a_revoked_right_is_named(self, source: Source) -> None:
+        """Hardened servers take from everybody what a run does not ask the preview for."""
+        login = f"limited_{source.database}"
+        source.run(
+            "CREATE TABLE t (a text)",
+            f"CREATE ROLE {login} LOGIN PASSWORD 'sesame'",
+            f"GRANT SELECT, UPDATE ON t TO {login}",
+            f"GRANT TEMP ON DATABASE {source.database} TO {login}",
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.sha256(bytea) FROM PUBLIC",
+        )
+        source.settings, source.secrets = {**source.settings, "user": login}, {"password": "sesame"}
+
+        with pytest.raises(SourceRefused, match="permission denied for function sha256"):
+            run(source, "t", "a")
+
+    def test_what_a_trigger_says_of_a_right_is_not_quoted(self, source: Source) -> None:
+        source.run(
+            "CREATE TABLE t (a text)",
+            "INSERT INTO t VALUES ('Ann')",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE insufficient_privilege USING MESSAGE = 'not ' || OLD.a; END $$",
+            "CREATE TRIGGER t BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        )
+
+        with pytest.raises(SourceRefused, match="lacks a right") as refused:
+            run(source, "t", "a")
+        assert "Ann" not in str(refused.value)
+
+    def test_a_row_too_long_for_a_page_is_not_an_index(self, source: Source) -> None:
+        names = [f"a{number}" for number in range(200)]  # a token each does not fit on a page
+        source.run(
+            f"CREATE TABLE t ({', '.join(f'{name} text' for name in names)})",
+            *[f"ALTER TABLE t ALTER {name} SET STORAGE PLAIN" for name in names],
+            f"INSERT INTO t VALUES ({', '.join(['chr(97)'] * len(names))})",
+        )
+
+        with pytest.raises(SourceRefused, match="longer than a page of the server"):
+            run(source, "t", *names)
+        assert source.column("SELECT a199 FROM t") == ["a"]
+
 
 class TestBlocked:
     def test_is_refused_before_anything_is_locked(self, source: Source) -> None:

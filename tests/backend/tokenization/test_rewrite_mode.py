@@ -181,8 +181,15 @@ def test_a_reader_is_waited_for_and_named(source: Source) -> None:
             "email has its own storage",
         ),
         (("CREATE TABLE child () INHERITS (customers)",), "inherited tables"),
+        (
+            (
+                "CREATE TYPE customer AS (id bigint, name text, email text, phone varchar(60))",
+                "ALTER TABLE customers OF customer",
+            ),
+            "its columns belong to the type customer",
+        ),
     ],
-    ids=["view", "trigger", "event trigger", "publication", "storage", "inheritance"],
+    ids=["view", "trigger", "event trigger", "publication", "storage", "inheritance", "typed"],
 )
 def test_is_refused_where_it_is_not_possible(
     world: World, statements: tuple[str, ...], why: str

@@ -322,11 +322,12 @@ def _copies(cursor: Cursor, oids: list[int], table: TableName) -> tuple[tuple[st
 
 
 def _rewriting(cursor: Cursor, about: dict[str, Any]) -> RewritingFacts:
-    owned, inherits = _rows(cursor, reach.OWNED, about)[0]
+    owned, inherits, of_type = _rows(cursor, reach.OWNED, about)[0]
     columns = _rows(cursor, reach.COLUMNS, about)
     return RewritingFacts(
         owned=owned,
         inherits=inherits,
+        of_type=of_type,
         event_triggers=tuple(name for (name,) in _rows(cursor, reach.EVENT_TRIGGERS, about)),
         dependents=tuple(_rows(cursor, reach.DEPENDENTS, about)),
         kept_apart=tuple(name for name, _, _, apart in columns if apart),

@@ -118,12 +118,14 @@ class LockHolder:
 class RewritingFacts:
     """What decides whether ALTER TABLE … TYPE may rewrite the table.
 
-    dependents: (column, what depends on it) of what PostgreSQL refuses it for. kept_apart: columns
-    with a storage or compression of their own, which it would undo. collations: (schema, name).
+    of_type: the composite type whose columns a typed table has. dependents: (column, what depends
+    on it) of what PostgreSQL refuses it for. kept_apart: columns with a storage or compression of
+    their own, which it would undo. collations: (schema, name).
     """
 
     owned: bool = False
     inherits: bool = False
+    of_type: str = ""
     event_triggers: tuple[str, ...] = ()
     dependents: tuple[tuple[str, str], ...] = ()
     kept_apart: tuple[str, ...] = ()

@@ -116,7 +116,8 @@ SELECT DISTINCT a.attname::text, p.pubname::text
 # What ALTER TABLE … TYPE depends on, and is refused for.
 OWNED = """
 SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE'),
-       EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid)
+       EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid),
+       COALESCE(pg_catalog.format_type(NULLIF(c.reloftype, 0), NULL), '')
   FROM pg_catalog.pg_class AS c WHERE c.oid = %(oid)s
 """
 EVENT_TRIGGERS = """

@@ -186,6 +186,8 @@ def rewrite_blockers(facts: TableFacts, names: Sequence[str]) -> tuple[str, ...]
     found, rewriting = [], facts.rewriting
     if facts.kind != "r" or rewriting.inherits or len(facts.members) > 1:
         found.append("partitioned and inherited tables are only done in place")
+    if rewriting.of_type:
+        found.append(f"its columns belong to the type {rewriting.of_type}")
     if not rewriting.owned:
         found.append(f"the login {facts.server.user} does not own the table")
     found += [f"{function} in {place} would be run" for place, function in facts.user_code]
