@@ -14,6 +14,7 @@ log = get_logger(__name__)
 STALE = timedelta(seconds=45)
 #: A queued job not claimed for this long is sent again.
 RESEND = timedelta(seconds=20)
+_AHEAD = timedelta(seconds=1)
 
 
 def recover(database: Database, *, at_start: bool = False) -> list[int]:
@@ -23,6 +24,10 @@ def recover(database: Database, *, at_start: bool = False) -> list[int]:
     """
     with database.read() as session:
         rows, now = repository.list_open(session), database_now(session)
+    if any(row.heartbeat_at is not None and row.heartbeat_at > now + _AHEAD for row in rows):
+        # The clock was set back. From now on: a living process is heard of again, a dead one not.
+        with database.write() as session:
+            repository.heard_now(session, later_than=now + _AHEAD)
     to_send = []
     for row in rows:
         if row.state == "running":

@@ -172,6 +172,16 @@ def heartbeat(session: WriteSession, job_ids: Sequence[int], worker: str) -> Non
     )
 
 
+def heard_now(session: WriteSession, *, later_than: datetime) -> None:
+    """Let open jobs that were heard of later than this moment have been heard of now."""
+    _execute(
+        session,
+        update(Job)
+        .where(Job.state.in_(("queued", "running")), Job.heartbeat_at > later_than)
+        .values(heartbeat_at=database_now(session)),
+    )
+
+
 def list_open(session: ReadSession, *, limit: int = 1000) -> list[Job]:
     return list(
         session.scalars(

@@ -113,6 +113,7 @@ def _gives_way(session: WriteSession, hosts_sandbox: bool) -> bool:
     """Whether another living process hosts the sandbox; the host renews its own word here."""
     me, now = runner.worker_name(), database_now(session)
     host = session.get(Lease, HOST_LEASE, with_for_update=True)
+    _shorten(host, now)
     if not hosts_sandbox:
         return host is not None and host.holder != me and host.expires_at > now
     expires = now + timedelta(seconds=LEASE_SECONDS)
@@ -128,6 +129,7 @@ def _lead(session: WriteSession) -> bool:
     lease = session.scalars(
         select(Lease).where(Lease.name == LEASE_NAME).with_for_update()
     ).one_or_none()
+    _shorten(lease, now)
     expires = now + timedelta(seconds=LEASE_SECONDS)
     if lease is None:
         session.add(Lease(name=LEASE_NAME, holder=me, expires_at=expires))
@@ -139,6 +141,14 @@ def _lead(session: WriteSession) -> bool:
         events.once(session, "jobs.leader_lost", About(f"{me} leads in its place", "jobs"))
     lease.holder, lease.expires_at = me, expires
     return True
+
+
+def _shorten(lease: Lease | None, now: datetime) -> None:
+    """A lease from before the clock was set back counts from now: a dead holder's would else stand
+    for as long as the clock went back, and a living one renews it."""
+    most = now + timedelta(seconds=LEASE_SECONDS)
+    if lease is not None and lease.expires_at > most + EARLY:
+        lease.expires_at = most
 
 
 @dataclass(frozen=True)
@@ -198,7 +208,8 @@ def run_due(database: Database) -> list[str]:
 
 
 def _is_due(task: Task, last: datetime | None, now: datetime) -> bool:
-    return last is None or now - last >= task.interval - EARLY
+    """A run in the future was before the clock was set back; nobody knows how long ago."""
+    return last is None or last > now + EARLY or now - last >= task.interval - EARLY
 
 
 def make_due(database: Database, names: Sequence[str]) -> None:

@@ -65,7 +65,14 @@ def at_rest(session: WriteSession, run_id: int) -> SyncRun:
 def stop_abandoned(database: Database) -> None:
     """Stop every abandoned run, so that the Overview names it and it can be continued."""
     with database.read() as session:
-        found = [run.id for run in run_repository.list_open(session) if abandoned(session, run)]
+        runs, now = run_repository.list_open(session), database_now(session)
+        found = [run.id for run in runs if abandoned(session, run)]
+        ahead = [run.id for run in runs if run_repository.heard_ahead(run, now)]
+    for run_id in ahead:  # counts from now: a living process is heard of again, a dead one is not
+        with database.write() as session:
+            run = run_repository.get_run(session, run_id, lock=True)
+            if run_repository.heard_ahead(run, now):
+                run.heartbeat_at = now
     for run_id in found:
         with database.write() as session:
             run = run_repository.get_run(session, run_id, lock=True)

@@ -150,6 +150,11 @@ def claim(session: WriteSession, run_id: int, token: str) -> bool:
     return True
 
 
+def heard_ahead(row: SyncRun, now: datetime) -> bool:
+    """Whether this open run was heard of before the clock was set back."""
+    return row.heartbeat_at is not None and row.heartbeat_at > now + STALE
+
+
 def unheard(row: SyncRun, now: datetime) -> bool:
     """Whether nobody was heard of at this open run for long."""
     return now - (row.heartbeat_at or row.created_at) >= STALE

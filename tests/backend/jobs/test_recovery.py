@@ -50,6 +50,18 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.usefixtures("kinds")
 class TestRecover:
+    def test_a_job_heard_of_before_the_clock_was_set_back_counts_from_now(
+        self, database: Database, sent: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = _running(database, "test.resume", "host:1:x", seconds_ago=-3600)
+        sent.clear()
+        assert recovery.recover(database) == []
+        assert _state(database, job_id)[0] == "running"
+        real = clock.now
+        monkeypatch.setattr(clock, "now", lambda: real() + timedelta(seconds=61))
+        assert recovery.recover(database) == [job_id]
+        assert _state(database, job_id)[0] == "queued"
+
     def test_a_resumable_job_without_heartbeat_is_queued_again(
         self, database: Database, sent: list[int]
     ) -> None:

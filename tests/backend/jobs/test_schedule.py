@@ -1,6 +1,7 @@
 """One leader at a time; a change of leader neither skips nor doubles a run."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,48 @@ class TestLead:
         schedule.release(database)
         monkeypatch.setattr(runner, "worker_name", lambda: "other:1:x")
         assert schedule.lead(database)
+
+
+class TestClockSetBack:
+    """By an hour: what was noted before lies in the future."""
+
+    @pytest.fixture(autouse=True)
+    def set_back(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+        real = clock.now
+
+        def back(hours: int = 1) -> None:
+            monkeypatch.setattr(clock, "now", lambda: real() - timedelta(hours=hours))
+
+        return back
+
+    def test_a_task_is_due_at_once_and_then_once_per_interval(
+        self, database: Database, ran: list[str], set_back: Callable[[], None]
+    ) -> None:
+        schedule.run_due(database)
+        set_back()
+        ran.clear()
+        schedule.run_due(database)
+        schedule.run_due(database)
+        assert ran == ["often", "broken", "after"]
+
+    @pytest.mark.parametrize("host", [False, True])
+    def test_the_lease_of_a_dead_process_runs_out_within_its_time(
+        self,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        set_back: Callable[[], None],
+        host: bool,
+    ) -> None:
+        monkeypatch.setattr(runner, "worker_name", lambda: "dead:1:x")
+        assert schedule.lead(database, hosts_sandbox=host)
+        set_back()
+        monkeypatch.setattr(runner, "worker_name", lambda: "other:1:x")
+        assert not schedule.lead(database)
+        with database.read() as session:
+            lease = session.get(Lease, schedule.HOST_LEASE if host else schedule.LEASE_NAME)
+            assert lease is not None
+            left = lease.expires_at - clock.now()
+        assert left <= timedelta(seconds=schedule.LEASE_SECONDS)
 
 
 def _leader(database: Database) -> str | None:

@@ -13,6 +13,7 @@ from backend.models import SyncItem, SyncRun
 from backend.user_sync import alerts, applying, planning, run_repository, service, tasks
 from backend.user_sync.errors import NothingToContinue, PlanExpired, RunActive
 from tests.backend.user_sync.conftest import StopAt, expire, sent
+from tests.fixtures.database import fall_silent
 
 
 def crash(world, *, sending):
@@ -244,6 +245,17 @@ class TestAbandoned:
         tasks.stop_abandoned_runs(world.database)
         assert self.view(world, run).state == "stopped"
         assert world.resume(run).counts == {"applied": 4}
+
+    def test_a_run_heard_of_before_the_clock_was_set_back_counts_from_now(self, dead):
+        world, run = dead
+        with world.database.write() as session:
+            session.execute(update(SyncRun).values(heartbeat_at=clock.now() + timedelta(hours=1)))
+        tasks.stop_abandoned_runs(world.database)
+        with world.database.read() as session:
+            assert session.get(SyncRun, run.id).heartbeat_at <= clock.now()
+        fall_silent(world.database)
+        tasks.stop_abandoned_runs(world.database)
+        assert self.view(world, run).state == "stopped"
 
     def test_a_run_at_work_is_left_at_work(self, many):
         world = many(4)
