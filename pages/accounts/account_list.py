@@ -42,6 +42,7 @@ def table(page: AccountPage, part: str) -> int | None:
         file="accounts",
         placeholder="never",
         everything=lambda: tables.walk(lambda after: _page(part, after)),
+        foot=lambda: filters.pages(page.next_cursor, parameter="after", key="accounts"),
     )
     filters.put("account", opened)
     return opened
@@ -165,6 +166,7 @@ def dialogs(view: AccountView) -> None:
     """What is asked before an account is disabled or loses its password or second factor."""
     live = counted(view.live_sessions, "live session")
     ends = f"{live} of this account {'ends' if view.live_sessions == 1 else 'end'} at once."
+    ends = ends if view.live_sessions else "It is signed in nowhere."
     confirm.ask(
         "accounts.disable.dialog",
         title=f"Disable {escape(view.name)}?",
@@ -183,7 +185,7 @@ def dialogs(view: AccountView) -> None:
     confirm.ask(
         "accounts.reset_factor.dialog",
         title=f"Reset the second factor of {escape(view.name)}?",
-        body="App and recovery codes serve no more: the password alone opens the account, until a "
+        body="App and recovery codes no longer work: the password alone opens the account until a "
         f"new app is set up. Be sure that it is {view.name} who asks. {ends}",
         action="Reset second factor",
         on_confirm=lambda: _reset_factor(view),

@@ -49,7 +49,7 @@ def _send_rename(view: AccountView, key: str) -> None:
 def _identities(view: AccountView) -> None:
     known = calls.read(lifecycle.list_identities, account_id=view.id)
     if not known:
-        st.caption("No identity provider's person opens this account.")
+        st.caption("No identity of a provider opens this account.")
     for one in known:
         what, end = st.columns([3, 1], vertical_alignment="center")
         what.markdown(f"{escape(one.issuer or 'An identity')}, since {times.exact(one.created_at)}")
@@ -58,7 +58,7 @@ def _identities(view: AccountView) -> None:
             key=f"accounts.unlink.{one.id}",
             on_click=_unlink,
             args=(view, one.id),
-            help="Its sign-in opens this account no more. Live sessions end.",
+            help="It no longer opens this account, and live sessions end.",
             width="stretch",
         )
     version = f"{view.id}.{view.version}"
@@ -142,9 +142,9 @@ def dialogs(view: AccountView) -> None:
 
 def _what_ends(view: AccountView) -> None:
     st.markdown(
-        f"Nothing opens {escape(view.name)} any more, live sessions end, and the name is free. The "
-        "audit log keeps what was done under it. Whom an identity provider still gives a role gets "
-        "a new account at the next sign-in."
+        f"Nobody can sign in as {escape(view.name)} any more, live sessions end, and the name is "
+        "free. The audit log keeps what was done under it. A person to whom an identity provider "
+        "still gives a role gets a new account at the next sign-in."
     )
     token_list.offer_to_revoke(view.id)
 

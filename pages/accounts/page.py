@@ -27,7 +27,6 @@ def accounts_view(actor: Actor, own_session_id: int) -> None:
     after = st.query_params.get("after", "")
     page = calls.read(service.list_accounts, part=name, cursor=after, limit=SHOWN)
     chosen = account_list.table(page, name)
-    filters.pages(page.next_cursor, parameter="after", key="accounts")
     if changes:
         account_list.create_form()
     if chosen is None:
@@ -96,4 +95,3 @@ else:
         token_list.create_form()
     listed = calls.read(api_tokens.list_tokens, cursor=filters.number("before"), limit=SHOWN)
     token_list.show(listed, changes=changes)
-    filters.pages(listed.next_cursor, parameter="before", key="tokens")

@@ -13,7 +13,7 @@ def show() -> None:
     for warning in view.warnings:
         st.warning(escape(warning), icon=":material/warning:")
     if not view.warnings:
-        st.success("The proxy and the settings fit one another.", icon=":material/check_circle:")
+        st.success("The proxy and the settings match.", icon=":material/check_circle:")
     st.caption(escape(view.why))
     rows = {
         "Client address": view.client_address,

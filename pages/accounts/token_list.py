@@ -90,6 +90,7 @@ def show(page: ApiTokenPage, *, changes: bool) -> None:
         file="api-tokens",
         everything=lambda: tables.walk(_page),
         config={"ID": st.column_config.NumberColumn("ID", width="small")},
+        foot=lambda: filters.pages(page.next_cursor, parameter="before", key="tokens"),
     )
     filters.put("token", opened)
     for view in page.items:

@@ -81,4 +81,4 @@ def details(row: AuditRow) -> None:
             key="audit.changes",
             alt="What the event changed, with the values before and after it",
         )
-    st.json(row.details)
+    st.json(row.details, expanded=not row.changes)  # what changed is said above

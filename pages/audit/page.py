@@ -54,9 +54,8 @@ flash.show()
 # ask
 asked = event_table.ask()
 current = filters.number("event")
-before = filters.number("before")
 # load
-listed = calls.read(audit_log.list_events, filters=asked, before=before)
+listed = calls.read(audit_log.list_events, filters=asked, before=filters.number("before"))
 # present
 if not listed.items:
     st.info(tables.SEARCH_ON if listed.next_cursor else "No event fits these filters.")
@@ -68,15 +67,7 @@ if current is not None:
     row = calls.read(audit_log.get, number=current)
     drawer.show(f"Event {row.number}", lambda: event_table.details(row), parameter="event")
 # act
-with st.container(horizontal=True):
-    if before is not None:
-        st.button("Newest events", key="audit.newest", on_click=filters.forget, args=("before",))
-    if listed.next_cursor is not None:
-        st.button(
-            "Older events",
-            key="audit.older",
-            on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
-        )
+with tables.foot():
     if actor.may(Permission.AUDIT_EXPORT) and listed.items:
         tables.download_text(
             f"audit-{clock.now():%Y%m%d-%H%M%S}",
@@ -87,5 +78,6 @@ with st.container(horizontal=True):
     beside.button(
         "Verify the log", _VERIFIED, "the log", calls.bound(verify), icon=":material/verified:"
     )
+    filters.pages(listed.next_cursor, parameter="before", key="audit")
 with st.container():
     verified()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backend.changes.schemas import ChangePage, ChangeView
-from pages.shared import tables
+from pages.shared import filters, tables
 
 EMPTY = {
     "to_approve": "Nothing waits for you.",
@@ -23,6 +23,7 @@ def table(page: ChangePage, current: int | None) -> int | None:
         alt="Change requests, newest first",
         states=("State",),
         file="changes",
+        foot=lambda: filters.pages(page.next_cursor, parameter="cursor", key="changes.pages"),
     )
 
 

@@ -70,7 +70,7 @@ def _intent(view: ChangeView) -> None:
     rows = [(name, value) for name, value in shown.items() if value]
     tables.show(
         rows,
-        lambda each: {"What was asked": each[0], "Frozen": each[1]},
+        lambda each: {"Field": each[0], "As asked": each[1]},
         key="changes.intent",
         alt="What was asked",
         height="content",
@@ -179,7 +179,7 @@ def _decide(view: ChangeView) -> None:
     confirm.ask(
         "changes.withdraw.sure",
         title=f"Withdraw change {view.id}",
-        body=lambda: _reason("Why (may be left out)"),
+        body=lambda: _reason("Why (optional)"),
         action="Withdraw",
         on_confirm=lambda: _end(service.withdraw, view, "withdrawn"),
     )
@@ -195,7 +195,7 @@ def _approval(view: ChangeView) -> None:
             else "Another person has to approve it, too."
         )
     )
-    st.text_input("Comment (may be left out)", key=_COMMENT, max_chars=service.MAX_TEXT)
+    st.text_input("Comment (optional)", key=_COMMENT, max_chars=service.MAX_TEXT)
 
 
 def _reason(label: str) -> None:

@@ -16,23 +16,39 @@ head.draw("Changes", "What waits for a second pair of eyes, and what became of i
 flash.show()
 # ask
 number = filters.number("change")
-view = filters.view(VIEWS, "to_approve", key="changes.view")
+line = st.container(horizontal=True, vertical_alignment="center")
+with line:
+    view = filters.view(VIEWS, "to_approve", key="changes.view")
 if view == "policy":
     policy_view.draw(actor)
     st.stop()
-text = filters.text("Search", "text", key="changes.text", placeholder="person, target")
+asked = st.query_params.to_dict()
 # load
 page = calls.read(
-    service.list_changes, which=view, text=text, cursor=filters.number("cursor"), limit=50
+    service.list_changes,
+    which=view,
+    text=asked.get("text", "").strip(),
+    cursor=filters.number("cursor"),
+    limit=50,
 )
 # present
+if page.items or {"text", "cursor"} & asked.keys():  # where there is nothing, nothing is looked for
+    with line:
+        st.space("stretch")
+        filters.text(
+            "Search",
+            "text",
+            key="changes.text",
+            placeholder="person, target",
+            label_visibility="collapsed",
+            width=260,
+        )
 if page.items or page.next_cursor is not None:
     number = change_list.table(page, number)
-    filters.pages(page.next_cursor, parameter="cursor", key="changes.pages")
     if page.items and view == "to_approve":
         release_view.draw(page.items)
 else:
-    st.info(change_list.EMPTY[view])
+    st.info("No change fits the search." if "text" in asked else change_list.EMPTY[view])
 if number is None:
     st.query_params.pop("change", None)
 else:

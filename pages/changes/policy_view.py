@@ -16,7 +16,7 @@ def draw(actor: Actor) -> None:
     """The table of an environment's rules, and the form of one."""
     names = [view.name for view in calls.read(environments.list_all)]
     if not names:
-        st.info("There is no environment yet, so there is nothing to set.")
+        st.info("There is no environment yet, so there is no policy to set.")
         return
     environment = filters.environment(names)
     found = calls.read(policy.list_policies, environment=environment)

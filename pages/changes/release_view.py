@@ -88,7 +88,7 @@ def _now(views: list[ChangeView], again: bool) -> None:
 def _body(views: list[ChangeView]) -> None:
     for place, view in enumerate(views, 1):
         st.markdown(f"{place}. #{view.id} {escape(view.label)}: {escape(view.subject)}")
-    st.text_input("Comment (may be left out)", key=f"{_SURE}.comment", max_chars=service.MAX_TEXT)
+    st.text_input("Comment (optional)", key=f"{_SURE}.comment", max_chars=service.MAX_TEXT)
 
 
 def _approve(views: list[ChangeView]) -> bool:

@@ -106,7 +106,7 @@ def _actions(item: ClientInfoView) -> None:
     confirm.ask(
         _DELETE,
         title="Delete this client info?",
-        body=f"What is stored about the DataHub of {item.environment} goes. "
+        body=f"What is stored about the DataHub of {item.environment} is deleted. "
         "The next successful test brings it back.",
         action="Delete it",
         on_confirm=lambda: _delete(item),

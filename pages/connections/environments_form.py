@@ -12,7 +12,7 @@ from pages.shell import calls, flash
 from pages.shell.errors import escape
 
 _SEEN = "connections.environment_seen"
-EDIT = "connections.edit.open"
+EDIT, ADD = "connections.edit", "connections.add"
 _DELETE = "connections.delete_environment"
 _PRODUCTION = "Production: dangerous actions ask for a typed confirmation"
 
@@ -38,10 +38,28 @@ def add(known: Sequence[EnvironmentView]) -> None:
             also = f" {environments.DEFAULT_MEANS}" if made.is_default else ""
             flash.success(f"Environment {escape(made.name)} is added.{also} Configure it below.")
             st.query_params.from_dict({"environment": made.name})
+            confirm.close()
             st.rerun()
 
 
-def manage(environment: EnvironmentView) -> None:
+def open_edit() -> None:
+    """Of the environment as it is now; for a button's on_click."""
+    _forget()
+    confirm.open_dialog(EDIT)
+
+
+def dialogs(environment: EnvironmentView, known: Sequence[EnvironmentView]) -> None:
+    """The dialog that is open, if any; drawn at the end of the page."""
+    confirm.window(
+        EDIT,
+        title=f"Environment {escape(environment.name)}",
+        body=lambda: _manage(environment),
+    )
+    confirm.window(ADD, title="Add an environment", body=lambda: add(known))
+    _delete_dialog(environment)
+
+
+def _manage(environment: EnvironmentView) -> None:
     """Rename, mark, make default, delete."""
     seen = _seen(environment)
     with st.form(f"connections.edit.{seen.id}.{seen.version}", border=False):
@@ -57,20 +75,20 @@ def manage(environment: EnvironmentView) -> None:
     if pressed:
         _update(environment, seen, name, production)
     _trust(environment, seen)
-    if not environment.is_default and st.button(
-        "Make it the default", key="connections.default", icon=":material/star:"
+    if (
+        not environment.is_default
+        and st.button("Make it the default", key="connections.default", icon=":material/star:")
+        and calls.write(environments.make_default, name=environment.name) is not None
     ):
-        if calls.write(environments.make_default, name=environment.name):
-            flash.success(f"{escape(environment.name)} is the default environment.")
-        st.rerun()
-    st.button(
-        "Delete …", key="connections.delete", icon=":material/delete:", on_click=_ask_to_delete
-    )
+        flash.success(f"{escape(environment.name)} is the default environment.")
+        confirm.close()
+    if st.button("Delete …", key="connections.delete", icon=":material/delete:"):
+        confirm.open_dialog(_DELETE)
 
 
 def _trust(environment: EnvironmentView, seen: EnvironmentView) -> None:
     """Whose certificates count; they are shown as names and replaced as a whole."""
-    base = f"connections.trust.{seen.id}.{seen.version}"
+    base = f"{EDIT}.trust.{seen.id}.{seen.version}"
     st.markdown("**TLS certificates**")
     own = ", ".join(escape(name) for name in seen.authorities)
     st.caption(
@@ -99,24 +117,17 @@ def _trust(environment: EnvironmentView, seen: EnvironmentView) -> None:
             version=seen.version,
         )
     if done is not None:
-        _forget()
         flash.success(f"{escape(done.name)} trusts these certificates from now on.")
-        st.rerun()
+        confirm.close()
 
 
-def _ask_to_delete() -> None:
-    st.session_state[EDIT] = False
-    confirm.open_dialog(_DELETE)
-
-
-def delete_dialog(environment: EnvironmentView) -> None:
-    """Asks for the name; drawn at the end of the page while it is open."""
+def _delete_dialog(environment: EnvironmentView) -> None:
     confirm.ask(
         _DELETE,
         title="Delete this environment?",
         body=(
-            f"{environment.name} goes with all its connections, secrets, test history and client "
-            "info. This cannot be undone. The outside systems themselves are not touched."
+            f"{environment.name} is deleted with all its connections, secrets, test history and "
+            "client info. This cannot be undone. The outside systems themselves are not touched."
         ),
         action="Delete the environment",
         typed=environment.name,
@@ -150,10 +161,9 @@ def _update(
     if done is None:
         st.button("Show what is saved now", key="connections.edit.reload", on_click=_forget)
         return
-    _forget()
     st.query_params["environment"] = done.name
     flash.success(f"Environment {escape(done.name)} is saved.")
-    st.rerun()
+    confirm.close()
 
 
 def _seen(environment: EnvironmentView) -> EnvironmentView:

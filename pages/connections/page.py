@@ -15,7 +15,7 @@ from pages.connections import (
     matrix,
     test_results,
 )
-from pages.shared import beside, filters, primary, waiting
+from pages.shared import beside, confirm, filters, primary, waiting
 from pages.shell import calls, errors, flash, guard, head
 from pages.shell.errors import escape
 
@@ -39,19 +39,23 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
         )
     if not admin:
         return environment
-    with manage.popover(
+    manage.button(
         "Edit …",
+        key="connections.open.edit",
         icon=":material/edit:",
         width="stretch",
-        help="Rename or delete the environment",
-        key=environments_form.EDIT,
-        on_change="rerun",  # tracked, so that the dialog of Delete can close it
-    ):
-        environments_form.manage(environment)
-    with add.popover(
-        "Add …", icon=":material/add:", width="stretch", help="Add another environment"
-    ):
-        environments_form.add(known)
+        help="Rename the environment, say whose certificates it trusts, or delete it",
+        on_click=environments_form.open_edit,
+    )
+    add.button(
+        "Add …",
+        key="connections.open.add",
+        icon=":material/add:",
+        width="stretch",
+        help="Add another environment",
+        on_click=confirm.open_dialog,
+        args=(environments_form.ADD,),
+    )
     return environment
 
 
@@ -132,4 +136,5 @@ with left:
     chosen = chooser.kind_of(views, latest)
 with right:
     kind_panel.draw(views[chosen], latest.get(chosen), jobs, may_test=may_test, admin=may_write)
-environments_form.delete_dialog(environment)
+if may_write:
+    environments_form.dialogs(environment, known)

@@ -65,7 +65,7 @@ def results(items: Sequence[TestResult]) -> None:
             took = times.duration(item.latency_ms / 1000)
             st.markdown(
                 f"{status.markdown('ok')} **{KINDS[item.kind].label}** in {took} "
-                f"· {escape(item.server_version) or 'no version told'}"
+                f"· {escape(item.server_version) or 'version not told'}"
             )
 
 

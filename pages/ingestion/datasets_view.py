@@ -48,7 +48,7 @@ def draw(actor: Actor, environment: str) -> None:
             {name: f"{label} {counts[name]:,}" for name, label in _LABELS.items()},
             "all",
             key="ingestion.datasets.only",
-            help="By how the last run stands",
+            help="By the status of the last run",
         )
     _list(actor, found, environment)
 

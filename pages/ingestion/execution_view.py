@@ -41,7 +41,7 @@ def log(lines: tuple[str, ...], *, key: str) -> None:
         words = st.text_input("Search the log", key=f"{key}.search").strip().casefold()
     found = [line for line in lines if words in line.casefold()]
     if not found:
-        st.caption("No line of the log holds that.")
+        st.caption("No line of the log contains that.")
         return
     text = "\n".join(found[-200:])
     if len(found) > 9:

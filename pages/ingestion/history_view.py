@@ -28,7 +28,7 @@ _COLOURS = {
     "running": charts.BLUE,
     "accepted": charts.GREY,
     "failed": charts.RED,
-    "unknown": charts.ORANGE,
+    "unknown": charts.VIOLET,
 }
 
 
@@ -98,7 +98,7 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
             st.info("No run fits these filters. Clear one.")
         else:
             st.info("No run yet. Runs appear here when a dataset's ingestion is started.")
-        _older(page)
+        _pages(page)
         return
     opened = tables.choose(
         page.items,
@@ -112,18 +112,13 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
         hidden=("Environment", "URN", *(("Dataset",) if of_one_dataset else ())),
         file="ingestion-runs",
         everything=lambda: tables.walk(lambda cursor: _page(wanted, cursor)),
+        foot=lambda: _pages(page),
     )
     filters.put("run", opened)
-    _older(page)
 
 
-def _older(page: RunPage) -> None:
-    if page.next_cursor is not None:
-        st.button(
-            "Older runs",
-            key="ingestion.older",
-            on_click=lambda: st.query_params.update({"before": str(page.next_cursor)}),
-        )
+def _pages(page: RunPage) -> None:
+    filters.pages(page.next_cursor, parameter="before", key="ingestion")
 
 
 def _row(run: RunView) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def _look(database: Database, actor: Actor, *, request: Request) -> _Review:
         if selected == request:
             raise
         # The job was nobody's wish yet: what is wrong with it must not hide the dataset's rule.
-        note, selected = f"The data job was not taken: {exc.message}", request
+        note, selected = f"The data job was not used: {exc.message}", request
         preview = runs.preview(database, actor, request=request)
     return _Review(selected, preview, jobs, note)
 
@@ -182,12 +182,12 @@ def _picked(found: _Review) -> None:
     def meanwhile() -> None:
         where.badge()
         _pick(found, request)
-        note = "The other data job was not taken: stopped before it was looked at."
+        note = "The other data job was not used: stopped before it was looked at."
         try:
             with beside.pressed(_PICKED, request, raising=PortalError) as preview:
                 pass
         except PortalError as exc:
-            preview, note = None, f"The other data job was not taken: {exc.message}"
+            preview, note = None, f"The other data job was not used: {exc.message}"
         if _PICKED in st.session_state:
             return
         _open(_Review(request, preview, found.jobs, "") if preview else replace(found, note=note))

@@ -30,7 +30,7 @@ def form(
             "Start by schedule (cron, UTC)", key=f"{key}.cron", placeholder="0 6 * * 1-5"
         )
         if values:
-            st.caption("With the values entered here; they are kept sealed.")
+            st.caption("With the values entered here, which are stored encrypted.")
         if st.button("Save", key=f"{key}.save"):
             saved = calls.write(
                 schedules.put_schedule,
@@ -49,7 +49,7 @@ def form(
                 schedules.remove_schedule, kind=kind, name=name, environment=where
             )
             if removed is not None:
-                flash.success(f"{escape(removed)} starts by itself no more.")
+                flash.success(f"{escape(removed)} no longer starts by itself.")
                 st.rerun()
 
 

@@ -128,9 +128,9 @@ def _recipe(actor: Actor, recipe: recipes.RecipeView, environment: str) -> None:
             default or "",
             key=f"ingestion.recipe.{recipe.name}.{name}",
             type="password" if name in recipe.secret else "default",
-            help="Kept sealed until the job has read it."
+            help="Stored encrypted until the run has read it."
             if name in recipe.secret
-            else "Shown with the job to everybody who may see jobs: no secrets here.",
+            else "Shown with the run to everybody who may see runs: enter no secrets here.",
         )
         for name, default in recipe.asked.items()
     }
@@ -190,7 +190,7 @@ def links(environment: str) -> None:
     )
     put, remove = st.columns(2)
     for column, mode, label in (
-        (put, "put", "Put the links"),
+        (put, "put", "Add the links"),
         (remove, "remove", "Remove the links"),
     ):
         if column.button(label, key=f"ingestion.links.{mode}", width="stretch"):

@@ -47,7 +47,13 @@ def table(page: JobPage, wanted: dict[str, Any], current: int | None) -> int | N
         hidden=("Kind", "Started", "Ended", "Error"),
         file="runs",
         everything=lambda: tables.walk(lambda before: _page(wanted, before)),
+        foot=lambda: pages(page),
     )
+
+
+def pages(page: JobPage) -> None:
+    """The way to the list's other pages."""
+    filters.pages(page.next_cursor, parameter="before", key="jobs")
 
 
 def took(view: JobView) -> str:

@@ -51,14 +51,9 @@ listed = calls.read(jobs.list_jobs, limit=50, **wanted)
 if not listed.items:
     none = "No run fits these filters. Runs appear here when a plan, a scan or a test is started."
     st.info(tables.SEARCH_ON if listed.next_cursor else none)
+    job_list.pages(listed)
 else:
     chosen = job_list.table(listed, wanted, chosen)
-if listed.next_cursor is not None:
-    st.button(
-        "Older runs",
-        key="jobs.older",
-        on_click=lambda: st.query_params.update({"before": str(listed.next_cursor)}),
-    )
 filters.put("job", chosen)
 if chosen is not None:
     drawer.show(f"Run {chosen}", partial(run_details, chosen), parameter="job")

@@ -11,11 +11,11 @@ from pages.shared import charts
 DAYS = 14
 STATES = ("queued", "running", "succeeded", "failed", "cancelled", "interrupted")
 _COLOURS = {
-    "queued": charts.GREY,
+    "queued": charts.BLUE,
     "running": charts.BLUE,
     "succeeded": charts.GREEN,
     "failed": charts.RED,
-    "cancelled": charts.VIOLET,
+    "cancelled": charts.GREY,
     "interrupted": charts.ORANGE,
 }
 

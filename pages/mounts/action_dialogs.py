@@ -149,12 +149,12 @@ def _target_form(name: str, wanted: Wanted, defaults: dict[str, str]) -> None:
     known = calls.read(targets.known_ids, environment=wanted.where)
     if not known:
         st.info("No target is known by name yet: make a template, or mount as JSON.")
-    left, right = st.columns(2)
+    left, middle, right = st.columns([3, 3, 2])
     left.selectbox("Target", known, index=None, placeholder="Choose a target", key=f"{name}.target")
-    right.text_input(
+    middle.text_input(
         "Host", value=wanted.filters.host, key=f"{name}.host", placeholder="compute-01"
     )
-    left.number_input(
+    right.number_input(
         "Job id",
         min_value=0,
         max_value=2_147_483_647,

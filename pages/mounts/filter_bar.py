@@ -277,25 +277,12 @@ def _cursor(asked: object) -> str:
 
 
 def pager(following: str | None, *, complete: bool = True) -> None:
-    """First page and next page; the place is in the URL, so the browser's Back works."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.query_params.get("cursor"):
-            st.button(
-                "First page",
-                key="mounts.first",
-                icon=":material/first_page:",
-                on_click=filters.forget,
-                args=("cursor",),
-            )
-        if following is not None:
-            st.button(
-                "Next page" if complete else "Look further",
-                key="mounts.next",
-                icon=":material/navigate_next:",
-                on_click=lambda: st.query_params.update({"cursor": following}),
-            )
-        if not complete:
-            st.caption(
-                f"Few entries fit these filters. The search stops after "
-                f"{explorer.SEARCH_LIMIT:,} entries; go on with **Look further**."
-            )
+    """The other pages; a search that was cut short goes on."""
+    if not complete:
+        st.caption(
+            f"Few entries fit these filters. The search stops after "
+            f"{explorer.SEARCH_LIMIT:,} entries; go on with **Look further**.",
+            width="content",
+        )
+    words = "Next page" if complete else "Look further"
+    filters.pages(following, parameter="cursor", key="mounts", following=words)

@@ -10,7 +10,7 @@ from backend.mounts import release, verification
 from backend.mounts.schemas import OrphanView
 from pages.mounts import dialog_calls
 from pages.mounts.filter_bar import Wanted
-from pages.shared import confirm
+from pages.shared import confirm, tables
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -25,7 +25,7 @@ def offer(items: Sequence[OrphanView]) -> None:
     if not hosts:
         return
     with st.popover(f"Dead hosts ({len(hosts)})", icon=":material/dns:"):
-        st.caption("For hosts that are gone for good: their entries say unmounted afterwards.")
+        st.caption("For hosts that are gone for good: their entries are marked unmounted.")
         for host in hosts[:MOST_HOSTS]:
             st.button(
                 f"Release {host} …", key=f"mounts.release.{host}", on_click=_open, args=(host,)
@@ -83,7 +83,7 @@ def _verify(wanted: Wanted, host: str) -> None:
         st.dataframe(
             [{"Target": e.target, "Job": e.jobid, "The ledger says": e.expected} for e in shown],
             hide_index=True,
-            height=240,
+            height=tables.height(len(shown), whole=False),
             alt="What the server is asked about",
         )
         if len(plan.entries) > len(shown):
@@ -121,9 +121,10 @@ def _release(wanted: Wanted, host: str) -> None:
 
     def body() -> None:
         many = counted(len(plan.entries), "entry says", "entries say")
+        word = "job" if len(plan.entries) == 1 else "jobs"
         jobs = ", ".join(str(entry.jobid) for entry in plan.entries[:20])
         more = " …" if len(plan.entries) > 20 else ""
-        st.markdown(f"**{many} mounted** on {escape(host)}, for job {escape(jobs)}{more}.")
+        st.markdown(f"**{many} mounted** on {escape(host)}, for {word} {escape(jobs)}{more}.")
         if plan.refused:
             st.error(escape(plan.refused))
             return

@@ -151,8 +151,8 @@ def _mounts(actor: Actor, wanted: Wanted, found: PlaceView) -> None:
         current,
         key="mounts.table.place",
         unmount=action_dialogs.ask_to_unmount if actor.may(Permission.MOUNTS_WRITE) else None,
+        foot=lambda: filter_bar.pager(page.next_cursor),
     )
-    filter_bar.pager(page.next_cursor)
     filters.put("entry", entry)
     detail_view.entry(actor, wanted, entry)
 
@@ -169,9 +169,13 @@ def _operations(actor: Actor, wanted: Wanted, found: PlaceView) -> None:
         st.query_params.get("operation", ""),
         key="mounts.table.place.operations",
         everything=lambda: tables.every_page(explorer.list_operations, **asked),
+        foot=lambda: _rest(page.next_cursor),
     )
     filters.put("operation", chosen)
-    if page.next_cursor:
-        st.caption("The newest 20; the Operations view, filtered by its name, has them all.")
     if chosen and not st.query_params.get("entry"):  # one drawer at a time
         detail_view.one_operation(actor, wanted, chosen)
+
+
+def _rest(following: str | None) -> None:
+    if following:
+        st.caption("The newest 20; the Operations view, filtered by its name, has them all.")

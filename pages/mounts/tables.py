@@ -22,7 +22,7 @@ _CONFIG = {
     "By": st.column_config.TextColumn(width=130),
     "Note": st.column_config.TextColumn(width="large"),
 }
-_CHART_HEIGHT, _BAR_HEIGHT = 240, 22
+_CHART_HEIGHT, _BAR_HEIGHT = 200, 22
 
 
 def mounts(
@@ -30,9 +30,11 @@ def mounts(
     current: str | None,
     *,
     key: str,
+    foot: Callable[[], None],
     unmount: Callable[[MountView], None] | None = None,
 ) -> str | None:
-    """Draw entries; returns the key of the open one. current: what the address names.
+    """Draw entries; returns the key of the open one. current: what the address names. foot: draws
+    the line below them.
 
     unmount: called with the entry whose button is pressed; without it there are none. A card has
     none, either: it is one button, which opens its entry.
@@ -59,6 +61,7 @@ def mounts(
         states=("State",),
         optional=("Entry", "For"),
         config=config,
+        foot=foot,
     )
 
 
@@ -84,11 +87,12 @@ def orphans(
     *,
     key: str,
     everything: Callable[[], Iterable[OrphanView]],
+    foot: Callable[[], None],
 ) -> str | None:
     """Draw orphans; returns the key of the open entry. current: what the address names.
 
-    everything: those of all pages, for the CSV. The sentences of evidence are too long for a
-    table; they are drawn for the open entry.
+    everything: those of all pages, for the CSV. foot: draws the way to them. The sentences of
+    evidence are too long for a table; they are drawn for the open entry.
     """
     return tables.choose(
         items,
@@ -102,6 +106,7 @@ def orphans(
         hidden=("Evidence",),
         file="orphans",
         everything=everything,
+        foot=foot,
         config={**_CONFIG, "Why": st.column_config.ListColumn("Why")},
     )
 
@@ -121,10 +126,11 @@ def operations(
     *,
     key: str,
     everything: Callable[[], Iterable[OperationView]],
+    foot: Callable[[], None],
 ) -> str:
     """Draw operations; returns the id of the open one, "". current: what the address names.
 
-    everything: those of all pages, for the CSV."""
+    everything: those of all pages, for the CSV; foot: draws the way to them."""
     opened = tables.choose(
         items,
         _operation,
@@ -136,6 +142,7 @@ def operations(
         states=("Outcome",),
         file="operations",
         everything=everything,
+        foot=foot,
         config=_CONFIG,
     )
     return opened or ""
@@ -188,10 +195,11 @@ def _seconds(mount: MountView) -> float | None:
 
 
 def charts(found: Charts) -> None:
-    """Host by target, and active over time, of what the filters find; a cell filters by both."""
+    """Host by target, and active over time, of what the filters find; a cell filters by both. All
+    beside each other, so that the entries stay on the screen."""
     if not found.complete:
         st.caption(f"From the newest {found.sampled:,} entries.")
-    left, right = st.columns([3, 2])
+    left, middle, right = st.columns([3, 2, 2])
     with left:
         st.markdown("**Host by target**")
         st.altair_chart(
@@ -202,7 +210,7 @@ def charts(found: Charts) -> None:
             selection_mode=_CELL,
             theme="streamlit",
         )
-    with right:
+    with middle:
         st.markdown("**Active mounts over time**")
         frame = pd.DataFrame(found.active, columns=["Time", "Active"])
         st.altair_chart(
@@ -214,6 +222,7 @@ def charts(found: Charts) -> None:
             width="stretch",
             height=_CHART_HEIGHT,
         )
+    with right:
         st.markdown("**How long finished mounts lasted**")
         _bars(found.durations, "mounts that ended", order=[name for name, _n in found.durations])
 
@@ -285,5 +294,5 @@ def _bars(counts: Sequence[tuple[str, int]], counted: str, order: list[str] | No
             tooltip=["Name", "Count"],
         ),
         width="stretch",
-        height=max(_CHART_HEIGHT, 60 + _BAR_HEIGHT * len(counts)),
+        height=_CHART_HEIGHT,
     )

@@ -33,27 +33,28 @@ def entries(actor: Actor, wanted: Wanted) -> str | None:
     if not page.items and page.next_cursor is None:
         st.info("No entry fits. Clear a filter, or look into the history.")
         return wanted.entry
-    entry = tables.mounts(
+    return tables.mounts(
         page.items,
         wanted.entry,
         key=f"mounts.table.{wanted.view}",
         unmount=action_dialogs.ask_to_unmount if actor.may(Permission.MOUNTS_WRITE) else None,
+        foot=lambda: _foot(actor, page, wanted),
     )
+
+
+def _foot(actor: Actor, page: MountPage, wanted: Wanted) -> None:
+    st.download_button(
+        "Download CSV",
+        data=partial(_export, calls.database(), actor, wanted),
+        file_name=f"mounts-{wanted.view}.csv",
+        mime="text/csv",
+        key="mounts.csv",
+        icon=":material/download:",
+        on_click="ignore",
+        help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a million.",
+    )
+    st.caption(_counted(page, wanted), width="content")
     filter_bar.pager(page.next_cursor, complete=page.complete)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Download CSV",
-            data=partial(_export, calls.database(), actor, wanted),
-            file_name=f"mounts-{wanted.view}.csv",
-            mime="text/csv",
-            key="mounts.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"The filtered entries, at most {EXPORT_MOST:,}; `mounts export` goes to a "
-            "million.",
-        )
-        st.caption(_counted(page, wanted))
-    return entry
 
 
 def _counted(page: MountPage, wanted: Wanted) -> str:
@@ -111,8 +112,8 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
         wanted.entry,
         key="mounts.table.orphans",
         everything=lambda: tables.every_page(orphans.list_found, **asked),
+        foot=lambda: filter_bar.pager(page.next_cursor),
     )
-    filter_bar.pager(page.next_cursor)
     for item in page.items:
         if item.key == entry:
             st.markdown("**Why it looks orphaned**")
@@ -160,11 +161,11 @@ def operations(actor: Actor, wanted: Wanted) -> None:
             chosen,
             key="mounts.table.operations",
             everything=lambda: tables.every_page(explorer.list_operations, **asked),
+            foot=lambda: filter_bar.pager(page.next_cursor),
         )
         if chosen != st.query_params.get("operation", ""):
             filters.put("operation", chosen)
             st.rerun()
-        filter_bar.pager(page.next_cursor)
     else:
         filtered = wanted.state or wanted.cursor or wanted.filters != Filters()
         st.info(

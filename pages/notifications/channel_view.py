@@ -155,7 +155,7 @@ def _fields() -> dict[str, Any]:
         help="Only errors are sent then; the rest when they are over.",
     )
     digest = right.selectbox(
-        "What is not urgent",
+        "When it is not urgent",
         list(_DIGESTS),
         format_func=_DIGESTS.__getitem__,
         key="notifications.digest",

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.notifications import inbox as service
 from backend.notifications.schemas import DeliveryPage, DeliveryView, EventView, Inbox
-from pages.shared import tables
+from pages.shared import filters, tables
 from pages.shell import calls
 
 
@@ -35,6 +35,7 @@ def inbox(page: Inbox) -> None:
             "New": st.column_config.TextColumn("New", width=40),
             "Open": st.column_config.LinkColumn("Open", display_text="Open", width="small"),
         },
+        foot=lambda: _pages(page.next_cursor),
     )
 
 
@@ -51,7 +52,12 @@ def deliveries(page: DeliveryPage) -> None:
         alt="Messages to channels, newest first",
         states=("State",),
         file="deliveries",
+        foot=lambda: _pages(page.next_cursor),
     )
+
+
+def _pages(following: int | None) -> None:
+    filters.pages(following, parameter="cursor", key="notifications.pages")
 
 
 def _event(each: EventView) -> dict[str, Any]:

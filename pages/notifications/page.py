@@ -22,8 +22,6 @@ if view in ("mine", "channels"):
 elif view == "deliveries":
     sent = calls.read(inbox.deliveries, cursor=cursor)
     event_list.deliveries(sent)
-    filters.pages(sent.next_cursor, parameter="cursor", key="notifications.pages")
 else:
     found = calls.read(inbox.inbox, cursor=cursor)
     event_list.inbox(found)
-    filters.pages(found.next_cursor, parameter="cursor", key="notifications.pages")

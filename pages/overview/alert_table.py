@@ -18,6 +18,9 @@ _TABLE = "overview.alerts"
 _DO, _SEEN = f"{_TABLE}.do", f"{_TABLE}.seen"
 _ITEMS, _GO, _TEST = f"{_TABLE}.items", f"{_TABLE}.go", f"{_TABLE}.test"
 
+#: Pages on which somebody looks and then says yes or no.
+_DECIDED = ("changes", "user-sync")
+
 
 def follow() -> None:
     """Do what a row's button asked for just now. Call it before the alerts are read."""
@@ -121,7 +124,9 @@ def _verb(actor: Actor, item: Alert) -> str | None:
         return "Test again"
     if item.action == "retry" and actor.may(Permission.INGESTION_RUN):
         return "Retry"
-    return "Open" if _page_of(item) else None
+    if _page_of(item) is None:
+        return None
+    return "Review" if item.severity == "info" and item.page in _DECIDED else "Open"
 
 
 def _pressed(actor: Actor, act: Callable[[Actor, Alert], None]) -> None:

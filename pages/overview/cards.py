@@ -1,8 +1,7 @@
-"""The parts of the Overview page: a card per job and one for changes, health, what ran last."""
+"""The parts of the Overview page: a card per job and one for changes, and health."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import pandas as pd
@@ -12,10 +11,9 @@ from backend.changes.schemas import ChangePage
 from backend.connections.health import EnvironmentHealth, Health
 from backend.core import clock
 from backend.core.words import counted
-from backend.ingestion.schemas import RunView
-from backend.jobs.schemas import JobView, KindCount
-from backend.user_sync.schemas import RunView as SyncRun
-from pages.shared import charts, names, status, times
+from backend.jobs.schemas import KindCount
+from pages.overview.ran_table import BAD, LOOKS
+from pages.shared import charts, times
 from pages.shell import registry
 from pages.shell.errors import escape
 
@@ -31,9 +29,6 @@ _WORK = {
     "tokenization": ("Tokenization", ("tokenization.run",)),
     "ingestion": ("Ingestion", ("ingestion.managed", "ingestion.recipe")),
 }
-#: What a user-sync run calls its ends, in the words of the others.
-_LOOKS = {"partial": "conflict", "stopped": "interrupted"}
-_BAD = frozenset(("conflict", "failed", "interrupted", "unknown"))
 _SIGNS = {"ok": ":green[:material/check:]", "failed": ":red[:material/close:]"}
 
 
@@ -68,7 +63,7 @@ def _told(counts: Mapping[str, int]) -> list[str]:
 
 
 def _per_day(moments: Sequence[Moment]) -> list[tuple[date, str, int]]:
-    return [(at.date(), _LOOKS.get(state, state), 1) for at, state in moments]
+    return [(at.date(), LOOKS.get(state, state), 1) for at, state in moments]
 
 
 def _card(
@@ -78,11 +73,11 @@ def _card(
     runs, bad = Counter[date](), Counter[date]()
     for day, state, count in found:
         runs[day] += count
-        bad[day] += count if state in _BAD else 0
+        bad[day] += count if state in BAD else 0
     today = clock.now().date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     shown = [(runs[day], bad[day]) for day in days]
-    with st.container(border=True, gap="xsmall"):
+    with st.container(border=True, gap="xsmall", key=f"trend.{title}"):
         total = sum(all_ for all_, _ in shown)
         told = " · ".join(waiting[1:]) or f"{counted(total, what)} in {DAYS} days"
         first = waiting[0] if waiting else "Nothing waits"
@@ -103,7 +98,7 @@ def _trend(days: Sequence[tuple[int, int]]) -> str:
             f'<rect x="{20 * place}" y="{36 - tall}" width="14" height="{tall}" fill="{colour}"/>'
             for colour, tall in parts
         ]
-    size = f'viewBox="0 0 {20 * len(days)} 36" width="{20 * len(days)}" height="36"'
+    size = f'viewBox="0 0 {20 * len(days)} 36" preserveAspectRatio="none"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(bars)}</svg>'
 
 
@@ -153,76 +148,6 @@ def _cell(connection: Health) -> str:
         return "untested"
     word = "ok" if connection.state == "ok" else "**failed**"
     return f"{_SIGNS[connection.state]} {word} {times.relative(connection.tested_at)}"
-
-
-def ran(
-    jobs: Sequence[JobView], ingestions: Sequence[RunView], synced: Sequence[SyncRun], *, most: int
-) -> None:
-    """What ran last and how it ended: the portal's jobs, the runs of AWS, and the runs of user
-    sync that a command line worked through, which are no jobs."""
-    ends = [*map(_job, jobs), *map(_ingestion, ingestions)]
-    ends += [_synced(run) for run in synced if run.job_id is None]
-    found = sorted(ends, key=lambda r: r.at)
-    if not found:
-        st.caption("Nothing has run yet. Plans, runs and scans appear here as soon as they start.")
-    for ended in reversed(found[-most:]):
-        with _row():
-            status.badge(ended.state)
-            with st.container(gap=None):  # who and when on a line of its own in every row
-                to_page(
-                    ended.page,
-                    f"**{escape(ended.title)}** {escape(ended.subject)}",
-                    query=ended.query,
-                    help=f"{ended.state} {times.exact(ended.at)}",
-                )
-                st.caption(f"{escape(ended.actor_name)}, {times.relative(ended.at)}")
-        if ended.error:
-            st.caption(escape(ended.error))
-
-
-def ended_badly(
-    jobs: Sequence[JobView], ingestions: Sequence[RunView], synced: Sequence[SyncRun]
-) -> bool:
-    """Whether any of what ran last did not end well."""
-    ends = {*(view.state for view in jobs), *(run.status for run in ingestions)}
-    return bool(ends & _BAD or {run.state for run in synced} & _LOOKS.keys())
-
-
-@dataclass(frozen=True)
-class _Ran:
-    at: datetime
-    state: str
-    title: str
-    subject: str
-    actor_name: str
-    error: str | None
-    page: str
-    query: dict[str, str]
-
-
-def _job(view: JobView) -> _Ran:
-    at = view.finished_at or view.created_at
-    query = {"job": str(view.id)}
-    return _Ran(
-        at, view.state, view.title, view.subject, view.actor_name, view.error, "jobs", query
-    )
-
-
-def _ingestion(run: RunView) -> _Ran:
-    at = run.finished_at or run.created_at
-    subject = f"{names.urn_name(run.subject)} in {run.environment}"
-    query = {"view": "runs", "run": run.run_id}
-    return _Ran(at, run.status, "Ingestion", subject, run.actor_name, None, "ingestion", query)
-
-
-def _synced(run: SyncRun) -> _Ran:
-    at = run.finished_at or run.created_at
-    subject = f"run {run.id} in {run.environment}"
-    state = _LOOKS.get(run.state, run.state)
-    query = {"environment": run.environment, "view": "history", "run": str(run.id)}
-    return _Ran(
-        at, state, "Apply user changes", subject, run.actor_name, run.note, "user-sync", query
-    )
 
 
 def to_page(

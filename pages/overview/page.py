@@ -10,7 +10,7 @@ from backend.ingestion import service as ingestion
 from backend.jobs import service as jobs
 from backend.notifications import seen_alerts
 from backend.user_sync import service as user_sync
-from pages.overview import alert_table, cards
+from pages.overview import alert_table, cards, ran_table
 from pages.shell import calls, flash, guard, head
 
 LAST = 8
@@ -38,14 +38,14 @@ def live() -> None:
     cards.work(found.waiting, started, elsewhere, to_approve, requests)
     st.header("Alerts", anchor=False)
     red = any(item.failed for item in environments)
-    red = red or cards.ended_badly(last.items, ingested.items, synced)
+    red = red or ran_table.ended_badly(last.items, ingested.items, synced)
     alert_table.draw(actor, found.items, seen, all_well=not red)
     if found.rest:
         st.caption(found.rest)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([2, 1], gap="medium")
     with left:
         st.header("Running and recent", anchor=False)
-        cards.ran(last.items, ingested.items, synced, most=LAST)
+        ran_table.draw(last.items, ingested.items, synced, most=LAST)
     with right:
         st.header("Health", anchor=False)
         cards.health(environments)

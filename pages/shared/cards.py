@@ -139,6 +139,8 @@ def _text(value: Any, column: Any) -> str:
         return escape(times.relative(value))
     if isinstance(value, list | tuple):
         return escape(", ".join(map(str, value)))
+    if isinstance(value, float) and _type(column) == "progress":
+        return f"{value:.0%}"
     if isinstance(value, int | float) and _format(column) == "localized":
         return f"{value:,}"
     return escape(str(value))

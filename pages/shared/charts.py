@@ -8,9 +8,10 @@ import streamlit as st
 
 from pages.shared import folds
 
-#: At least 3:1 against the light and the dark background.
-BLUE, GREEN, ORANGE, RED = "#3b82c4", "#2e9e5b", "#c9741a", "#d9534f"
-VIOLET, GREY = "#9268c9", "#8a8f98"
+#: As the chips of `pages.shared.status`, whose blue alone is too dark for it: at least 3:1 against
+#: the light and the dark background.
+BLUE, GREEN, ORANGE, RED = "#3b82c4", "#12a08a", "#d97706", "#c0392b"
+VIOLET, GREY = "#7c3aed", "#6b7280"
 MOST_NAMES = 16
 
 

@@ -22,6 +22,10 @@ from pages.shell.proof import OPEN, PROOF
 _CAME_FROM = "confirm.came_from"
 
 
+#: Ends of the keys of a dialog's buttons, which hold nothing that was typed.
+_BUTTONS = (".confirm", ".cancel", ".submit", ".reload")
+
+
 def open_dialog(name: str) -> None:
     """Remember that the dialog `name` is open; call from a button's on_click or branch."""
     st.session_state[OPEN] = name
@@ -57,7 +61,7 @@ def _typed_in(name: str) -> dict[str, Any]:
     return {
         str(key): value
         for key, value in st.session_state.items()
-        if str(key).startswith(f"{name}.") and not str(key).endswith((".confirm", ".cancel"))
+        if str(key).startswith(f"{name}.") and not str(key).endswith(_BUTTONS)
     }
 
 
@@ -107,6 +111,25 @@ def ask(
         _buttons(name, action, on_confirm, ready=ready, danger=danger, key=key)
         if form:
             inline.focus("field", name)
+
+    _dialog()
+
+
+def window(name: str, *, title: str, body: Callable[[], None]) -> None:
+    """Draw a dialog that has its own forms, while it is open: `body` closes it when it has done
+    what was asked for, or opens another one."""
+    if not is_open(name):
+        return
+
+    @st.dialog(title, width="medium", on_dismiss=close)
+    def _dialog() -> None:
+        if is_open(name):
+            where.badge()
+            body()
+        if is_open(PROOF):
+            st.session_state[_CAME_FROM] = name, _typed_in(name)
+        if not is_open(name):
+            st.rerun()
 
     _dialog()
 

@@ -154,20 +154,33 @@ def forget(parameter: str) -> None:
     st.query_params.pop(parameter, None)
 
 
-def pages(next_cursor: int | str | None, *, parameter: str, key: str) -> None:
-    """Buttons to the first and the next page of a list whose place is kept in `?parameter=`."""
-    first, following, _rest = st.columns([1, 1, 2])
-    if st.query_params.get(parameter):
-        first.button(
-            "First page", key=f"{key}.first", on_click=forget, args=(parameter,), width="stretch"
-        )
-    if next_cursor is not None:
-        following.button(
-            "Next page",
-            key=f"{key}.next",
-            on_click=lambda: st.query_params.update({parameter: str(next_cursor)}),
-            width="stretch",
-        )
+def pages(
+    next_cursor: int | str | None, *, parameter: str, key: str, following: str = "Next page"
+) -> None:
+    """Buttons to the first and the next page of a list whose place is kept in `?parameter=`, so
+    that the browser's Back works; nothing where there is only one.
+
+    following: the next page in other words.
+    """
+    turned = bool(st.query_params.get(parameter))
+    if not turned and next_cursor is None:
+        return
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        if turned:
+            st.button(
+                "First page",
+                key=f"{key}.first",
+                icon=":material/first_page:",
+                on_click=forget,
+                args=(parameter,),
+            )
+        if next_cursor is not None:
+            st.button(
+                following,
+                key=f"{key}.next",
+                icon=":material/navigate_next:",
+                on_click=lambda: st.query_params.update({parameter: str(next_cursor)}),
+            )
 
 
 def view(

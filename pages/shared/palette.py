@@ -89,7 +89,7 @@ def _dialog(actor: Actor) -> None:
         "Search",
         key=_TYPED,
         live=True,
-        placeholder="A page, a data set, a person, a host, the number of a run",
+        placeholder="A page, dataset, person, host or run number",
         label_visibility="collapsed",
         autocomplete="off",
     )
@@ -106,7 +106,7 @@ def _dialog(actor: Actor) -> None:
             _entry(_words(hit), _ICONS[hit.kind], page.file, hit.query, key)
             key = None
     if not places and not hits:
-        st.info("Nothing that you may see is called so.")
+        st.info("Nothing that you may see has that name.")
 
 
 def _places(actor: Actor, typed: str) -> Iterator[Place]:

@@ -88,7 +88,7 @@ def _set_up(enrolment: Enrolment) -> None:
         st.code(" ".join(_in_fours(enrolment.secret)), language=None)
         with st.form("second_factor.confirm", clear_on_submit=True, border=False):
             code = st.text_input(
-                "Code of the app", key="second_factor.code", autocomplete="one-time-code"
+                "Code from the app", key="second_factor.code", autocomplete="one-time-code"
             )
             sent = st.form_submit_button("Turn on", type="primary", key="second_factor.send")
         if st.button("Cancel", type="tertiary", key="second_factor.cancel"):
@@ -130,7 +130,7 @@ def _turn_off() -> None:
 
 def _show_codes() -> None:
     st.warning(
-        "Your recovery codes. Each opens your account once when the app is lost. Keep them where "
+        "Your recovery codes. Each signs you in once when the app is lost. Keep them where "
         "the phone is not: they are shown only this once.",
         icon=":material/content_copy:",
     )

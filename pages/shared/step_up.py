@@ -10,7 +10,7 @@ from pages.shell import calls, errors, flash
 from pages.shell.proof import PROOF
 
 _TOLD = "step_up.told"
-_WORDS = {"password": "Your password", "code": "Code of your authenticator app"}
+_WORDS = {"password": "Your password", "code": "Code from your authenticator app"}
 
 
 def draw() -> None:
@@ -37,7 +37,7 @@ def _dialog() -> None:
     way = calls.read(step_up.way)
     if way == "identity provider":
         provider = calls.read(provider_sessions.provider_of)
-        st.caption("You come back to this page, and then ask for it again.")
+        st.caption("You will come back to this page; then ask for it again.")
         if st.button("Sign in again", type="primary", key="step_up.provider"):
             confirm.close()
             oidc.ask_again(provider)

@@ -4,6 +4,7 @@ In a window as narrow as a phone's its rows are cards (`pages.shared.cards`).
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
@@ -36,7 +37,8 @@ class Look(TypedDict, total=False):
     the CSV without its ending, none without it. everything: the items of the CSV when they are more
     than those drawn, called when the button is pressed. config, placeholder: of `st.dataframe`.
     ticks: any number of rows can be ticked; which, the key's selection says. height: "content"
-    draws every row, without a scroll bar of its own.
+    draws every row, without a scroll bar of its own. foot: draws what stands on the line of
+    "Download CSV", such as the way to the other pages.
     """
 
     title: str
@@ -49,13 +51,14 @@ class Look(TypedDict, total=False):
     placeholder: str
     ticks: bool
     height: Literal["auto", "content"]
+    foot: Callable[[], None]
 
 
 Row = Callable[[T], Mapping[str, Any]]
 
 
 def show(items: Sequence[T], row: Row[T], *, key: str, alt: str, **look: Unpack[Look]) -> None:
-    """Draw a list that nothing is chosen from, and below it "Download CSV".
+    """Draw a list that nothing is chosen from, and below it a line with "Download CSV".
 
     row: an item as column → value; instants are drawn as relative times. alt: the list in a few
     words, for those who cannot see it.
@@ -65,7 +68,7 @@ def show(items: Sequence[T], row: Row[T], *, key: str, alt: str, **look: Unpack[
     else:
         ticks = {"on_select": "rerun", "selection_mode": "multi-row"} if look.get("ticks") else {}
         _draw(items, row, key, alt, look, **ticks)
-    _download(items, row, key, look)
+    _foot(items, row, key, look)
 
 
 def choose(
@@ -93,7 +96,7 @@ def choose(
         opened = rows.opened(ids, current, key=key)
         alt += "; Shift and Space open a row"
         _draw(items, row, key, alt, look, on_select="rerun", selection_mode="single-row")
-    _download(items, row, key, look)
+    _foot(items, row, key, look)
     st.session_state[f"{key}.open"] = opened
     return opened
 
@@ -115,6 +118,11 @@ def walk(load: Callable[[Any], tuple[Sequence[T], Any]], *, most: int = EXPORTED
         left -= len(items)
         if cursor is None:
             return
+
+
+def foot() -> "st.delta_generator.DeltaGenerator":
+    """The one line below a list: "Download CSV", how many there are, the other pages."""
+    return st.container(horizontal=True, vertical_alignment="center", gap="small")
 
 
 def download(
@@ -216,7 +224,7 @@ def _chips(label: str) -> Any:
     )
 
 
-def _download(items: Sequence[T], row: Row[T], key: str, look: Look) -> None:
+def _foot(items: Sequence[T], row: Row[T], key: str, look: Look) -> None:
     everything = look.get("everything", lambda: items)
 
     def text() -> str:
@@ -224,8 +232,14 @@ def _download(items: Sequence[T], row: Row[T], key: str, look: Look) -> None:
         headers = list(lines[0]) if lines else []
         return csv_export.write(headers, ([_cell(v) for v in line.values()] for line in lines))
 
-    if file := look.get("file"):
-        download_text(file, text, key=f"{key}.csv")
+    file, beside = look.get("file"), look.get("foot")
+    if not (file or beside):
+        return
+    with foot() if beside else nullcontext():
+        if file:
+            download_text(file, text, key=f"{key}.csv")
+        if beside:
+            beside()
 
 
 def _cell(value: Any) -> Any:

@@ -87,9 +87,9 @@ def _leave_dialog() -> None:
         _LEAVE,
         title="Leave the sandbox?",
         body=(
-            "It ends at once and for everybody: the environment goes with its connections, test "
-            "history, ingestion rules and mount targets, and its servers stop. Environments of "
-            "your own stay as they are. To have a sandbox again, start the portal with "
+            "It ends at once and for everybody: the environment is deleted with its connections, "
+            "test history, ingestion rules and mount targets, and its servers stop. Environments "
+            "of your own stay as they are. To have a sandbox again, start the portal with "
             "PORTAL_SANDBOX=on."
         ),
         action="Leave the sandbox",

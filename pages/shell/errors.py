@@ -28,7 +28,7 @@ def show_waiting(exc: Waiting) -> None:
     number, state = exc.document["change_id"], exc.document["state"]
     first, then = "Nothing was done yet: this needs somebody else's approval.", "waits for it."
     if state != "waiting":
-        first, then = "Exactly this was asked for before and decided about.", f"is {state}."
+        first, then = "Exactly this was asked for and decided before.", f"is {state}."
     flash.info(f"{first} [Change {number}](/changes?change={number}) {then}")
     if exc.secret:
         shown_once.keep(f"It works when change {number} is carried out.", exc.secret)

@@ -12,6 +12,7 @@ from auth import inline
 #: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
 #: A row's card there is a button or has some; a thumb needs 44 pixels, so what opens the menu has
 #: them and a box to tick is hit around it, too; a plan's box stands in the line of its person.
+#: The Overview's cards are as high while their pictures come as they are with them.
 #: Its strip has two lines from the start: where one works, then what leads elsewhere.
 STYLE = """<style>:root {
 color-scheme: light dark;
@@ -34,6 +35,9 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
 .st-key-connections-kind [data-testid="stRadioCaption"] {margin: 0; padding: 0}
 .st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
 .st-key-head [data-testid="stSkeleton"] {height: 0}
+[class*="st-key-trend-"] {min-height: 9.6rem}
+[class*="st-key-trend-"] img {width: 100%; height: 1.6rem}
+[class*="st-key-trend-"] [data-testid="stSkeleton"] {height: 1.6rem}
 [class*="st-key-unfold-"] {display: none}
 [class*="st-key-user_sync-tick"] label {padding: 0.6rem; margin: -0.6rem}
 [class*="st-key-card-"] button {

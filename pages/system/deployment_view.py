@@ -31,7 +31,7 @@ def show(actor: Actor) -> None:
             args=(deployment.start,),
         )
     if newest is None:
-        st.info("Nobody has asked for it yet.")
+        st.info("It has not been tried yet.")
         return
     job_progress.show(newest.id, key="system.prove.job")
     if newest.result and newest.finished_at:

@@ -298,7 +298,7 @@ def _run(actor: Actor, found: Preview) -> None:
             return
         st.markdown(
             f"**{counted(count, 'column')} · {counted(values, 'value')}** in "
-            f"{counted(report.rows_to_update or 0, 'row')} · old values stay in WAL and back-ups "
+            f"{counted(report.rows_to_update or 0, 'row')} · old values stay in WAL and backups "
             "until they expire"
             if report.rows_to_update != 0
             else "**No row holds a plain value**: a run would change none and only write the "

@@ -12,6 +12,7 @@ from backend.tokenization.schemas import (
     CatalogStatus,
     CleanUpState,
     RunFilters,
+    RunPage,
     RunState,
     RunView,
     Trigger,
@@ -32,27 +33,19 @@ def history(environment: str) -> None:
     before = filters.number("before")
     page = calls.read(service.list_runs, filters=wanted, limit=PAGE, before=before)
     if page.items:
-        _table(page.items, wanted)
-    elif page.next_cursor is not None:
+        _table(page, wanted)
+        return
+    if page.next_cursor is not None:
         st.info(tables.SEARCH_ON)
     elif before is not None or wanted.state or wanted.trigger or wanted.text:
         st.info("No run fits these filters. Clear one.")
     else:
         st.info("No run was made yet. Runs appear here however they were started.")
-    with st.container(horizontal=True):
-        if before is not None:
-            st.button(
-                "Newest runs",
-                key="tokenization.newest",
-                on_click=filters.forget,
-                args=("before",),
-            )
-        if page.next_cursor is not None:
-            st.button(
-                "Older runs",
-                key="tokenization.older",
-                on_click=lambda: st.query_params.update({"before": str(page.next_cursor)}),
-            )
+    _pages(page)
+
+
+def _pages(page: RunPage) -> None:
+    filters.pages(page.next_cursor, parameter="before", key="tokenization")
 
 
 def _ask_filters(environment: str) -> RunFilters:
@@ -71,10 +64,10 @@ def _ask_filters(environment: str) -> RunFilters:
     return RunFilters(environment or None, wanted_state, wanted_trigger, wanted_text)
 
 
-def _table(runs: tuple[RunView, ...], wanted: RunFilters) -> None:
+def _table(page: RunPage, wanted: RunFilters) -> None:
     current = filters.number("run")
     opened = tables.choose(
-        runs,
+        page.items,
         _row,
         id_of=lambda run: run.id,
         current=current,
@@ -84,6 +77,7 @@ def _table(runs: tuple[RunView, ...], wanted: RunFilters) -> None:
         hidden=("Environment",),
         file="tokenization-runs",
         everything=lambda: tables.walk(lambda before: _page(wanted, before)),
+        foot=lambda: _pages(page),
         placeholder="",
         config={"Changed": st.column_config.NumberColumn("Changed", format="localized")},
     )

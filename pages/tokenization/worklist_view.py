@@ -109,7 +109,11 @@ def _list(actor: Actor, found: WorkList) -> None:
         "Why": st.column_config.TextColumn(width="medium"),
     }
     look = tables.Look(
-        title="Table", states=("State",), optional=("Plain rows", "Why", "Since"), config=config
+        title="Table",
+        states=("State",),
+        optional=("Plain rows", "Why", "Since"),
+        config=config,
+        foot=lambda: filters.pages(found.next_cursor, parameter="from", key="tokenization.work"),
     )
     alt = "Datasets by what they need"
     if actor.may(Permission.TOKENIZATION_PREVIEW):
@@ -129,7 +133,6 @@ def _list(actor: Actor, found: WorkList) -> None:
             st.rerun()
     else:
         tables.show(found.items, _row, key=_TABLE, alt=alt, **look)
-    filters.pages(found.next_cursor, parameter="from", key="tokenization.work.pages")
 
 
 def _row(item: WorkItem) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _upload(environment: str) -> None:
 
 def _domain_map(actor: Actor, environment: str) -> None:
     st.header("Departments mapped to domains", anchor=False)
-    history = st.toggle("With ended ones", key="user_sync.map_history")
+    history = st.toggle("Include ended ones", key="user_sync.map_history")
     page = calls.read(
         service.list_domain_map,
         environment=environment,
@@ -147,6 +147,10 @@ def _domain_map(actor: Actor, environment: str) -> None:
         before=filters.number("mapped_before"),
     )
     found = page.items
+
+    def pages() -> None:
+        filters.pages(page.next_cursor, parameter="mapped_before", key="user_sync.mapped")
+
     if found:
         tables.show(
             found,
@@ -160,10 +164,11 @@ def _domain_map(actor: Actor, environment: str) -> None:
             key="user_sync.map_list",
             alt="What the directory says and the domains that it means",
             optional=("Ended",),
+            foot=pages,
         )
     else:
         st.caption("None. Map what the directory says to a domain below.")
-    filters.pages(page.next_cursor, parameter="mapped_before", key="user_sync.mapped")
+        pages()
     if actor.may(Permission.USER_SYNC_PLAN):
         _change_map(environment, [item for item in found if item.ended_at is None])
 

@@ -54,8 +54,10 @@ def draw(actor: Actor, plan: PlanView) -> None:
     may_apply = actor.may(Permission.USER_SYNC_APPLY) and plan.run_id is None and not plan.expired
     if found.total:
         _table(plan, found.items, may_apply, actor.may(Permission.USER_SYNC_PLAN))
-        _pager(found.total, page, size)
-    _download(plan)
+    with tables.foot():
+        _download(plan)
+        if found.total:
+            _pager(found.total, page, size)
     mapping.dialog(plan)
     if may_apply and plan.changes:
         apply_dialog.draw(plan, found.items, wanted)
@@ -205,19 +207,24 @@ def _pager(total: int, page: int, size: int) -> None:
     if page >= pages:
         st.query_params.pop("page", None)
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Back", key="user_sync.back", disabled=page == 0, on_click=_turn, args=(page,))
-        last = page + 1 >= pages
-        st.button("Next", key="user_sync.next", disabled=last, on_click=_turn, args=(page + 2,))
-        st.selectbox(
-            "Rows per page",
-            PAGE_SIZES,
-            key="user_sync.size",
-            format_func="{} rows".format,
-            label_visibility="collapsed",
-            width=130,
-        )
-        st.caption(f"Page {page + 1:,} of {pages:,} · {counted(total, 'row')}")
+    where = f"Page {page + 1:,} of {pages:,} · " if pages > 1 else ""
+    st.caption(f"{where}{counted(total, 'row')}", width="content")
+    if total <= PAGE_SIZES[0]:
+        return
+    st.space("stretch")
+    st.selectbox(
+        "Rows per page",
+        PAGE_SIZES,
+        key="user_sync.size",
+        format_func="{} rows".format,
+        label_visibility="collapsed",
+        width=130,
+    )
+    last = page + 1 >= pages
+    st.button(
+        "Previous page", key="user_sync.back", disabled=page == 0, on_click=_turn, args=(page,)
+    )
+    st.button("Next page", key="user_sync.next", disabled=last, on_click=_turn, args=(page + 2,))
 
 
 def _turn(page: int) -> None:

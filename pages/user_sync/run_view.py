@@ -127,24 +127,14 @@ def _items(run: RunView) -> None:
         placeholder="",
         config={"OpenMetadata": st.column_config.LinkColumn(display_text="Open")},
     )
-    tables.download_text(
-        f"user-sync-run-{run.id}",
-        lambda: calls.fetch(service.run_csv, run_id=run.id),
-        key="user_sync.run_csv",
-    )
-    if len(items) == PAGE:
-        st.button(
-            "Next users",
-            key="user_sync.more_items",
-            on_click=lambda: st.query_params.update({"after": str(items[-1].position)}),
+    with tables.foot():
+        tables.download_text(
+            f"user-sync-run-{run.id}",
+            lambda: calls.fetch(service.run_csv, run_id=run.id),
+            key="user_sync.run_csv",
         )
-    if after is not None:
-        st.button(
-            "Back to the first",
-            key="user_sync.first_items",
-            on_click=filters.forget,
-            args=("after",),
-        )
+        following = items[-1].position if len(items) == PAGE else None
+        filters.pages(following, parameter="after", key="user_sync.items")
 
 
 def _row(run: RunView, item: ItemView, texts: Iterable[str]) -> dict[str, Any]:

@@ -170,9 +170,13 @@ def _ignores(actor: Actor, environment: str) -> None:
         service.list_ignores, environment=environment, before=filters.number("ignored_before")
     )
     kept = page.items
+
+    def pages() -> None:
+        filters.pages(page.next_cursor, parameter="ignored_before", key="user_sync.ignored")
+
     if not kept:
         st.caption("None. A difference can be ignored from a plan.")
-        filters.pages(None, parameter="ignored_before", key="user_sync.ignored")
+        pages()
         return
     tables.show(
         kept,
@@ -186,8 +190,8 @@ def _ignores(actor: Actor, environment: str) -> None:
         },
         key="user_sync.ignored_list",
         alt="Differences that are left alone",
+        foot=pages,
     )
-    filters.pages(page.next_cursor, parameter="ignored_before", key="user_sync.ignored")
     if not actor.may(Permission.USER_SYNC_PLAN):
         return
     which = st.selectbox(

@@ -182,7 +182,7 @@ def test_a_user_plan_asked_for_in_one_browser_is_approved_with_a_code_in_another
     expect(admin.get_by_text("proof of who you are").last).to_be_visible(timeout=SLOW)
     assert violations_in_both(admin) == []
     # The code of the next half minute: that of this one was used to set the app up.
-    code = admin.get_by_label("Code of your authenticator app").last
+    code = admin.get_by_label("Code from your authenticator app").last
     code.fill(app.at(int(time.time()) + 30))
     press(admin.get_by_role("dialog").last, "Confirm", exact=True)
     press(admin.get_by_role("dialog").last, "Approve", exact=True)

@@ -80,7 +80,7 @@ class TestASecondFactor:
         name, password = portal.account("steward")
         fill(page, Username=name, Password=password)
         press(page, "Sign in")
-        page.get_by_role("textbox", name="Code of your authenticator app").wait_for()
+        page.get_by_role("textbox", name="Code from your authenticator app").wait_for()
         fill(page, Code_of_your_authenticator_app="000000")
         press(page, "Go on")
         expect(page.get_by_test_id("stAlert").first).to_contain_text("The code is wrong")

@@ -248,3 +248,17 @@ def test_a_secret_saved_in_a_dialog_of_the_mounts_page_asks_who_acts(
     app.button(key="step_up.confirm").click().run()
     app.button(key="mounts.template.confirm").click().run()
     assert [each.value for each in app.success] == ["s3-new can now be mounted by name."]
+
+
+@pytest.mark.usefixtures("number")
+def test_what_is_not_there_is_not_searched(open_page: OpenPage, as_: Callable[[str], None]) -> None:
+    app = open_page(PAGE, role="viewer")
+    as_("bob")
+    app.run()
+    app.text_input(key="changes.text").set_value("nobody of that name").run()
+    assert "No change fits the search." in [each.value for each in app.info]
+    assert app.text_input(key="changes.text").value, "it can be taken back"
+    app.text_input(key="changes.text").set_value("").run()
+    assert app.dataframe
+    app = open_page(PAGE, role="viewer", view="done")
+    assert not [each for each in app.text_input if each.key == "changes.text"]

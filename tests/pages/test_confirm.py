@@ -61,6 +61,31 @@ def test_what_was_decided_about_before_is_not_said_to_wait() -> None:
     assert [each.value for each in app.info] == [
         "Nothing was done yet: this needs somebody else's approval. "
         "[Change 3](/changes?change=3) waits for it.",
-        "Exactly this was asked for before and decided about. "
-        "[Change 3](/changes?change=3) is running.",
+        "Exactly this was asked for and decided before. [Change 3](/changes?change=3) is running.",
     ]
+
+
+def with_a_window() -> None:
+    """A dialog whose form closes it."""
+    import streamlit as st
+
+    from pages.shared import confirm
+
+    def body() -> None:
+        st.text_input("Name", key="w.name")
+        if st.button("Save", key="w.submit"):
+            confirm.close()
+
+    st.button("Open", key="open", on_click=confirm.open_dialog, args=("w",))
+    confirm.window("w", title="A window", body=body)
+
+
+def test_a_window_with_a_form_of_its_own_is_there_until_it_is_done() -> None:
+    app = AppTest.from_function(with_a_window).run()
+    assert not app.text_input
+    app.button(key="open").click().run()
+    app.text_input(key="w.name").set_value("typed").run()
+    assert app.text_input(key="w.name").value == "typed"
+    app.button(key="w.submit").click().run()
+    assert not app.exception
+    assert not app.text_input

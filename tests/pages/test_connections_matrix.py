@@ -60,11 +60,12 @@ class TestTrust:
         self, open_page: OpenPage, prod: None, database: Database
     ) -> None:
         app = open_page(PAGE, kind="postgres")
-        next(t for t in app.text_area if (t.key or "").startswith("connections.trust")).input(
-            Authority().pem
-        )
-        next(b for b in app.button if (b.key or "").startswith("connections.trust")).click().run()
+        app.button(key="connections.open.edit").click().run()
+        trust = "connections.edit.trust"
+        next(t for t in app.text_area if (t.key or "").startswith(trust)).input(Authority().pem)
+        next(b for b in app.button if (b.key or "").startswith(trust)).click().run()
         assert not app.exception
+        app.button(key="connections.open.edit").click().run()
         assert any("CN=Acme Test CA" in item.value for item in app.caption)
         with database.read() as session:
             assert environments.get(session, SYSTEM, name="Prod").authorities == (

@@ -256,6 +256,7 @@ class TestTests:
 class TestEnvironments:
     def test_rename(self, open_page: OpenPage, prod: None, database: Database) -> None:
         app = open_page(PAGE, kind="postgres")
+        app.button(key="connections.open.edit").click().run()
         field = next(t for t in app.text_input if (t.key or "").startswith("connections.edit.name"))
         field.input("Production")
         app.button(key="connections.edit.submit").click().run()
@@ -268,6 +269,7 @@ class TestEnvironments:
         self, open_page: OpenPage, prod: None, database: Database
     ) -> None:
         app = open_page(PAGE)
+        app.button(key="connections.open.edit").click().run()
         with database.write() as session:
             environments.update(session, SYSTEM, name="Prod", version=1, is_production=True)
         field = next(t for t in app.text_input if (t.key or "").startswith("connections.edit.name"))
@@ -283,6 +285,7 @@ class TestEnvironments:
         self, open_page: OpenPage, prod: None, database: Database
     ) -> None:
         app = open_page(PAGE)
+        app.button(key="connections.open.edit").click().run()
         app.button(key="connections.delete").click().run()
         name = "connections.delete_environment"
         assert app.button(key=f"{name}.confirm").disabled
@@ -299,6 +302,7 @@ class TestEnvironments:
         with database.write() as session:
             environments.add(session, SYSTEM, name="Stage")
         app = open_page(PAGE, environment="Prod")
+        app.button(key="connections.open.edit").click().run()
         app.button(key="connections.delete").click().run()
         name = "connections.delete_environment"
         app.text_input(key=f"{name}.typed").input("Prod").run()
@@ -311,6 +315,7 @@ class TestEnvironments:
         with database.write() as session:
             environments.add(session, SYSTEM, name="Stage")
         app = open_page(PAGE, environment="Stage")
+        app.button(key="connections.open.edit").click().run()
         app.button(key="connections.default").click().run()
         with database.read() as session:
             assert resolve.environment(session).name == "Stage"

@@ -41,7 +41,7 @@ class TestInsideARun:
         assert list(steps["State"]) == ["Ingest", "Not loaded"]
         assert list(steps["Error"]) == ["IngestError", "IngestError"]
         [graph] = app.get("graphviz_chart")
-        assert '"Not loaded" [fillcolor="#d9534f"' in graph.proto.spec
+        assert '"Not loaded" [fillcolor="#c0392b"' in graph.proto.spec
         app.button(key="ingestion.redrive").click().run()
         with database.read() as session:
             going = service.get_run(session, SYSTEM, run_id=run.run_id)

@@ -134,7 +134,7 @@ class TestAnotherDataJob:
         app = self._box(reviewed).set_value(EARLY).run()
         held.go.set()
         app = once_answered(app, "ingestion.picked")
-        why = "The other data job was not taken: There is no such job."
+        why = "The other data job was not used: There is no such job."
         assert why in said(app).replace("\\", "")
         assert self._box(app).value == JOB
         assert json.loads(app.json[0].value)["jobUrn"] == JOB

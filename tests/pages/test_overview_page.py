@@ -64,8 +64,13 @@ def links(app: AppTest) -> list[tuple[str, str]]:
 
 
 def alert_rows(app: AppTest) -> pd.DataFrame:
-    [table] = app.dataframe
-    return table.value
+    [found] = [table.value for table in app.dataframe if "Severity" in table.value]
+    return found
+
+
+def ran_rows(app: AppTest) -> pd.DataFrame:
+    [found] = [table.value for table in app.dataframe if "Run" in table.value]
+    return found
 
 
 @pytest.fixture
@@ -132,9 +137,33 @@ class TestOverview:
             )
         runner.run(job, database)
         app = open_page(PAGE, role="viewer")
-        label = next(label for label, query in links(app) if query == f"job={job}")
-        assert "all of them" in label
-        assert any("succeeded" in m.value for m in app.markdown)
+        [row] = ran_rows(app).to_dict("records")
+        assert (row["State"], row["By"]) == (["succeeded"], "system")
+        assert row["Run"].endswith(": all of them")
+        assert "Progress" not in row, "nothing runs"
+        app = choose(app, "overview.ran", 0)
+        assert not app.exception
+        assert app.query_params["job"] == str(job), "it is open on its page"
+
+    def test_what_runs_now_comes_first_with_its_progress(
+        self, open_page: OpenPage, database: Database
+    ) -> None:
+        from backend.jobs import runner
+        from backend.jobs.enqueue import enqueue
+
+        kind = "connections.refresh_client_info"
+        with database.write() as session:
+            running, done = (
+                enqueue(session, SYSTEM, kind, {}, subject=each) for each in ("first", "second")
+            )
+        runner.run(done, database)
+        with database.write() as session:
+            started = {"state": "running", "progress_done": 62, "progress_total": 100}
+            session.execute(update(Job).where(Job.id == running).values(started))
+        rows = ran_rows(open_page(PAGE, role="viewer"))
+        assert [row.split(": ")[1] for row in rows["Run"]] == ["first", "second"]
+        assert rows["Progress"][0] == 0.62
+        assert pd.isna(rows["Progress"][1])
 
     def test_an_ingestion_is_among_what_ran_last_though_it_is_no_job(
         self, open_page: OpenPage, database: Database, aws: AwsStandIn, add_rule: AddRule
@@ -150,12 +179,10 @@ class TestOverview:
             job = enqueue(session, SYSTEM, kind, {}, subject="all of them")
         runner.run(job, database)
         app = open_page(PAGE, role="viewer")
-        shown = [(label, query) for label, query in links(app) if "**" in label]
-        assert "all of them" in shown[0][0]
-        assert shown[1] == (
-            "**Ingestion** AwsDataCatalog.financial\\_data.prices in dev",
-            f"view=runs&run={run.run_id}",
-        )
+        name = "Ingestion: AwsDataCatalog.financial_data.prices in dev"
+        assert ran_rows(app)["Run"][0] == name, "it still runs"
+        app = choose(app, "overview.ran", 0)
+        assert app.query_params["run"] == run.run_id
 
     def test_a_run_of_a_command_line_is_there_though_it_is_no_job(
         self, open_page: OpenPage, world: World
@@ -163,8 +190,7 @@ class TestOverview:
         run = world.apply(world.plan())
         app = open_page(PAGE, role="viewer")
         assert not any("Nothing has run yet" in caption.value for caption in app.caption)
-        query = f"environment=test&view=history&run={run.id}"
-        assert (f"**Apply user changes** run {run.id} in test", query) in links(app)
+        assert f"Apply user changes: run {run.id} in test" in list(ran_rows(app)["Run"])
         [card] = [card for card in app.metric if card.label == "User sync"]
         assert card.delta.endswith("1 run in 14 days")
 

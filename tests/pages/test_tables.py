@@ -94,3 +94,28 @@ class TestWalk:
         assert list(tables.walk(load)) == list(range(9))
         assert asked == [None, 3, 6]
         assert list(tables.walk(load, most=4)) == [0, 1, 2, 3]
+
+
+def with_a_foot() -> None:
+    """A list of several pages."""
+    from pages.shared import filters, tables
+
+    tables.show(
+        [1],
+        lambda number: {"No.": number},
+        key="t",
+        alt="Numbers",
+        file="numbers",
+        foot=lambda: filters.pages(2, parameter="before", key="t"),
+    )
+
+
+def test_the_csv_and_the_other_pages_are_on_one_line() -> None:
+    app = AppTest.from_function(with_a_foot).run()
+    assert not app.exception
+    below = app.main.children[1]
+    assert next(each.type for each in below.children.values()) == "download_button"
+    assert [each.label for each in app.button] == ["Next page"], "the first one is this one"
+    app.button(key="t.next").click().run()
+    assert app.query_params["before"] == "2"
+    assert [each.label for each in app.button] == ["First page", "Next page"]

@@ -302,12 +302,12 @@ class TestHistory:
         }
         app.run()
         assert app.query_params["run"] == str(second.id), "what was ticked is open"
-        app.button(key="tokenization.older").click().run()
+        app.button(key="tokenization.next").click().run()
         created = frame(app, "Created")
         assert list(created["Run"]) == [first.id]
         assert app.query_params["run"] == str(second.id), "the list moved on, what is open not"
         assert "Asked for by" in texts(app, "caption")
-        app.button(key="tokenization.newest").click().run()
+        app.button(key="tokenization.first").click().run()
 
         created = frame(app, "Created")
         assert list(created["Run"]) == [second.id]
