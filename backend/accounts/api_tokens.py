@@ -19,7 +19,7 @@ from backend.connections import resolve
 from backend.core import access, audit, clock
 from backend.core.access import HAND_OUT_RIGHTS, PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput, NotAuthenticated, NotFound, Waiting
+from backend.core.errors import InvalidInput, NotAuthenticated, NotFound, UnknownChoice, Waiting
 from backend.models.accounts import Account, ApiToken
 
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
@@ -228,7 +228,7 @@ def _end(session: WriteSession, actor: Actor, row: ApiToken, details: dict[str, 
 
 
 def _permissions(role: Role, actions: Sequence[str]) -> list[str]:
-    """The role's permissions that `actions` name; raises InvalidInput for one that names none.
+    """The role's permissions that `actions` name; raises UnknownChoice for one that names none.
 
     What hands out rights is none of them: see access.HAND_OUT_RIGHTS.
     """
@@ -237,7 +237,7 @@ def _permissions(role: Role, actions: Sequence[str]) -> list[str]:
     for action in actions:
         named = {p for p in held if p == action or p.startswith(f"{action.rstrip(':')}:")}
         if not named:
-            raise InvalidInput(
+            raise UnknownChoice(
                 f"A limited token of the role {role.value} has no action {action!r}. It may have: "
                 f"{', '.join(held)}; or an area such as {held[0].split(':')[0]}."
             )

@@ -12,7 +12,16 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.accounts import audit_words
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.core import access, audit, audit_archive, audit_digest, clock, csv_export, newest
+from backend.core import (
+    access,
+    audit,
+    audit_archive,
+    audit_digest,
+    choices,
+    clock,
+    csv_export,
+    newest,
+)
 from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
@@ -60,7 +69,8 @@ def list_events(
     before: int | None = None,
     limit: int = 100,
 ) -> AuditPage:
-    """A page of events, newest first; raises InvalidInput for naive times.
+    """A page of events, newest first; raises InvalidInput for naive times, UnknownChoice for an
+    outcome that no event can have and for what no action begins with.
 
     A search for what few events have may give a short or empty page with a `next_cursor`.
     """
@@ -194,11 +204,17 @@ def _page(
     if filters.actor:
         exact[AuditEvent.actor_name] = [filters.actor]
     if filters.outcome:
+        if filters.outcome not in audit_words.OUTCOMES:
+            recorded = newest.distinct(session, AuditEvent.outcome)
+            known = sorted({*audit_words.OUTCOMES, *recorded} - {""})
+            choices.check("outcome", filters.outcome, known)
         exact[AuditEvent.outcome] = [filters.outcome]
     if filters.action:
         known = newest.distinct(session, AuditEvent.action)
         exact[AuditEvent.action] = [name for name in known if name.startswith(filters.action)]
         if not exact[AuditEvent.action]:
+            if known_beginnings := audit_words.beginnings(filters.action, known):
+                choices.check("beginning of an action", filters.action, known_beginnings)
             return newest.Found([], None)
     rest = []
     if filters.subject:

@@ -1,8 +1,9 @@
 """An event of the audit log in words for people, and what it changed as old and new values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from backend.core.access import Permission
 from backend.core.views import View
 
 #: Action → how a sentence about its subject begins, done and to be done.
@@ -44,6 +45,8 @@ _WORDS = {
     "connections:environment:remove": ("Removed the environment", "remove the environment"),
     "connections:environment:trust": ("Set what is trusted in", "set what is trusted in"),
     "connections:environment:update": ("Changed the environment", "change the environment"),
+    "ingestion:links:put": ("Put up the", "put up the"),
+    "ingestion:links:remove": ("Took down the", "take down the"),
     "ingestion:managed:start": ("Started in DataHub", "start in DataHub"),
     "ingestion:mapping:write": ("Changed the", "change the"),
     "ingestion:recipe:start": ("Started the recipe", "start the recipe"),
@@ -91,6 +94,34 @@ _FAILED = {
     "conflict": "Could not {do}",
     "cancelled": "Stopped before the end: {do}",
 }
+
+#: What an event's outcome can be, in any domain.
+OUTCOMES = tuple(
+    sorted(
+        (_DONE - {""})
+        | _FAILED.keys()
+        | {"unknown", "interrupted", "skipped", "partial", "stopped", "left", "not_delivered"}
+        | {"approved", "rejected", "withdrawn", "expired"}
+        | {"added", "changed", "disabled", "enabled", "made", "removed", "tested"}
+    )
+)
+
+
+def beginnings(action: str, recorded: Iterable[str] = ()) -> tuple[str, ...]:
+    """() when an action can begin so, else what those that there are begin with.
+
+    The verb is not looked at: not every action has words of its own here. recorded: actions that
+    the log has.
+    """
+    area, colon, rest = action.partition(":")
+    thing = rest.partition(":")[0]
+    begun = f"{area}:{thing}:" if rest.count(":") else action
+    known = {*_WORDS, *Permission, *recorded}
+    if any(name.startswith(begun) for name in known):
+        return ()
+    near = {name for name in known if colon and name.startswith(f"{area}:")}
+    words = 2 if near else 1
+    return tuple(sorted({":".join(name.split(":")[:words]) for name in near or known}))
 
 
 class Difference(View):

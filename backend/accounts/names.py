@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from backend.core import choices
 from backend.core.access import Role
 from backend.core.errors import InvalidInput
 
@@ -52,9 +53,6 @@ def name_key(name: str) -> str:
 
 
 def checked_role(role: Role | str) -> Role:
-    """The role; raises InvalidInput naming the roles there are."""
-    try:
-        return Role(role)
-    except ValueError as exc:
-        known = ", ".join(r.value for r in Role)
-        raise InvalidInput(f"There is no role {role!r}. Roles are: {known}.") from exc
+    """The role; raises UnknownChoice naming the roles there are."""
+    choices.check("role", role, Role)
+    return Role(role)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backend.changes.schemas import Preview
+from backend.core import choices
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
-from backend.core.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ def everything() -> Mapping[str, Action]:
 
 
 def get(name: str) -> Action:
-    """Raises InvalidInput naming those that exist."""
-    found = everything().get(name)
-    if found is None:
-        raise InvalidInput(f"There is no action {name[:60]!r}: {', '.join(sorted(everything()))}.")
-    return found
+    """Raises UnknownChoice naming those that exist."""
+    known = everything()
+    choices.check("action", name, sorted(known))
+    return known[name]

@@ -1,12 +1,14 @@
 """The policy of an environment: which action needs what. To weaken it needs what it asked for."""
 
+from typing import get_args
+
 from pydantic import ValidationError
 
 from backend.changes import actions, gate, repository, rules
 from backend.changes.actions import Action, Begun
-from backend.changes.rules import Rule
+from backend.changes.rules import Mode, Rule
 from backend.changes.schemas import PolicyView
-from backend.core import access, audit
+from backend.core import access, audit, choices
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import InvalidInput
@@ -39,6 +41,7 @@ def get(session: ReadSession, actor: Actor, *, environment: str, action: str) ->
 
 def checked(values: dict[str, object]) -> Rule:
     """A rule from what somebody typed; raises InvalidInput saying what is wrong."""
+    choices.check("mode", str(values.get("mode", rules.CONFIRM.mode)), get_args(Mode))
     try:
         return Rule.model_validate(values)
     except ValidationError as exc:

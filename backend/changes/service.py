@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from backend.accounts import identity
 from backend.accounts.step_up import NotFresh
 from backend.changes import actions, gate, lifecycle, repository, told, views
-from backend.changes.schemas import DONE, ChangePage, ChangeView, Now
-from backend.core import access, audit, reasons, stopping
+from backend.changes.schemas import DONE, ChangePage, ChangeView, Now, Status
+from backend.connections import resolve
+from backend.core import access, audit, choices, reasons, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidInput, NotPermitted, PortalError
@@ -38,11 +39,15 @@ def list_changes(
     a page has.
 
     which: to_approve is what this actor could approve now; mine is what they asked for, by an API
-    token of theirs, too.
+    token of theirs, too. Raises UnknownChoice for another `which` or an unknown status, and
+    EnvironmentNotFound where neither an environment nor a request has that name.
     """
     access.require(actor, Permission.CHANGES_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check("list of changes", which, get_args(Which))
+    for status in statuses:
+        choices.check("status", status, get_args(Status))
     states = {"to_approve": ("waiting",), "done": DONE}.get(which, tuple(statuses))
     shown: list[Change] = []
     for _ in range(MAX_READS):
@@ -66,6 +71,8 @@ def list_changes(
         if len(rows) <= limit:
             cursor = None
             break
+    if environment and not shown and cursor is None:
+        resolve.environment(session, environment)
     return ChangePage(items=views.many(session, shown), next_cursor=cursor)
 
 

@@ -42,7 +42,9 @@ def add(name: Name, role: RoleName, as_json: Json = False) -> None:
 @app.command("list")
 def list_(
     part: Annotated[str, typer.Option("--name", help="Only names that hold this.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = service.MAX_PAGE,
+    limit: Annotated[
+        int, typer.Option(min=1, max=service.MAX_PAGE, help="At most so many.")
+    ] = service.MAX_PAGE,
     cursor: Annotated[str, typer.Option(help="next_cursor of the page before.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -120,7 +122,7 @@ def reset_second_factor(name: Name, as_json: Json = False) -> None:
 
 @app.command("break-glass")
 def break_glass(
-    name: Annotated[str, typer.Argument(metavar="NAME")] = "break-glass",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name it gets.")] = "break-glass",
     hours: Annotated[
         int, typer.Option(min=1, max=emergency.MAX_HOURS, help="How long the password serves.")
     ] = emergency.DEFAULT_HOURS,
@@ -261,7 +263,9 @@ def list_tokens(
     made_by: Annotated[
         str, typer.Option("--made-by", metavar="ACCOUNT", help="Only those that it made.")
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, max=api_tokens.MAX_PAGE)] = api_tokens.MAX_PAGE,
+    limit: Annotated[
+        int, typer.Option(min=1, max=api_tokens.MAX_PAGE, help="At most so many.")
+    ] = api_tokens.MAX_PAGE,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -32,7 +32,9 @@ def list_(
     outcome: Outcome = "",
     since: Since = "",
     until: Until = "",
-    limit: Annotated[int, typer.Option(min=1, max=audit_log.MAX_PAGE)] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=audit_log.MAX_PAGE, help="At most so many.")
+    ] = 50,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ from backend.cli import common
 from backend.cli.common import Json, emit
 from backend.connections import client_info, client_info_admin, resolve
 from backend.connections.client_info import Refresh
+from backend.connections.client_info_admin import EDITABLE
 from backend.connections.schemas import ClientInfoView
 from backend.core import clock
 
@@ -99,7 +100,9 @@ Environment = Annotated[str, typer.Argument(metavar="ENV", help="The environment
 def list_(
     search: Annotated[str, typer.Option("--search", help="Part of an id or a name.")] = "",
     status: Annotated[str, typer.Option("--status", help="connected, failed or unknown.")] = "",
-    environment: Annotated[str, typer.Option("--environment", metavar="NAME")] = "",
+    environment: Annotated[
+        str, typer.Option("--environment", metavar="NAME", help="Of this one only.")
+    ] = "",
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     json: Json = False,
 ) -> None:
@@ -115,7 +118,7 @@ def list_(
 @app.command("edit")
 def edit(
     environment: Environment,
-    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE …")],
+    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE …", help=", ".join(EDITABLE))],
     json: Json = False,
 ) -> None:
     """Correct client_id, server_id or frontend_base_url by hand; it is marked and audited."""

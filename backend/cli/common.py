@@ -24,7 +24,7 @@ from backend.cli.terminal import Progress, table, watched
 from backend.core import access, clock, log, metric_totals, private, reasons, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, ReadSession, WriteSession, get_database
-from backend.core.errors import InvalidInput, PortalError, SettingsError, Waiting
+from backend.core.errors import InvalidInput, PortalError, SettingsError, UnknownChoice, Waiting
 from backend.core.settings import get_settings
 
 P = ParamSpec("P")
@@ -300,6 +300,9 @@ def _run(command: Any) -> int:
         return _refused("Stopped", "Stopped.")
     except SettingsError as exc:
         return _refused(type(exc).__name__, *exc.problems)
+    except UnknownChoice as exc:
+        _refused(type(exc).__name__, log.mask_text(exc.message))
+        return 2
     except PortalError as exc:
         return _refused(type(exc).__name__, " ".join(log.mask_text(exc.message).split()))
     except BrokenPipeError:

@@ -18,7 +18,8 @@ from backend.core.errors import InvalidInput
 
 app = new_app(f"Connections of an environment. Kinds: {', '.join(kinds.KINDS)}.")
 Env = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
-KindName = Annotated[str, typer.Argument(metavar="KIND", help=", ".join(kinds.KINDS))]
+_KINDS = ", ".join(kinds.KINDS)
+KindName = Annotated[str, typer.Argument(metavar="KIND", help=_KINDS)]
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Settings; KEY= clears one.")
 ]
@@ -26,6 +27,7 @@ SecretNames = Annotated[
     list[str] | None,
     typer.Option("--secret", metavar="KEY", help="Read this secret: KEY (stdin) or KEY=@FILE."),
 ]
+Limit = Annotated[int, typer.Option(min=1, max=testing.KEEP, help="At most so many.")]
 MAX_SECRET_FILE = 64_000
 #: Where the first run of each job begins.
 STARTS = {
@@ -92,7 +94,7 @@ def try_(
 @app.command("show")
 def show(
     environment: Env,
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help=_KINDS)] = None,
     json: Json = False,
 ) -> None:
     """Show settings, and which secrets are set since when; never a secret."""
@@ -112,7 +114,7 @@ def show(
 @app.command("test")
 def check(
     environment: Env,
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help=_KINDS)] = None,
     json: Json = False,
 ) -> None:
     """Test one connection, or all of an environment at once; exit status 1 when one failed."""
@@ -175,7 +177,7 @@ def _next(environment: str, step: checklist.Step) -> str:
 
 @app.command("history")
 def history(
-    environment: Env, kind: KindName, limit: int = testing.KEEP, json: Json = False
+    environment: Env, kind: KindName, limit: Limit = testing.KEEP, json: Json = False
 ) -> None:
     """Show past tests, newest first; at most 50 are kept per connection."""
     with common.unit_read() as (session, actor):

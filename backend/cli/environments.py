@@ -50,7 +50,11 @@ def add(
 
 @app.command("rename")
 def rename(
-    name: Name, new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")], json: Json = False
+    name: Name,
+    new_name: Annotated[
+        str, typer.Argument(metavar="NEW_NAME", help="What it is called from now on.")
+    ],
+    json: Json = False,
 ) -> None:
     """Give an environment another name; its connections stay."""
     with common.unit_write() as (session, actor):

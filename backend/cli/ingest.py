@@ -8,7 +8,8 @@ import typer
 import backend.ingestion  # noqa: F401  # tells `connections test` which targets are mapped
 from backend.cli import common as cli
 from backend.cli import ingest_sources
-from backend.core.errors import InvalidInput, PortalError
+from backend.core import choices
+from backend.core.errors import PortalError
 
 app = cli.new_app("Run the ingestion of datasets through Lambda and Step Functions.")
 links_app = cli.new_app('The "Run ingestion" link on DataHub\'s dataset pages.')
@@ -27,6 +28,8 @@ JobUrn = Annotated[str | None, typer.Option("--job-urn", help="DataHub data job 
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="Default: the default one.")
 ]
+
+RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id.")]
 
 
 @app.command("resolve")
@@ -129,9 +132,7 @@ def jobs(
 
 
 @app.command("status")
-def status(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False
-) -> None:
+def status(run_id: RunId, json: cli.Json = False) -> None:
     """How a run stands, asked of AWS now."""
     from backend.ingestion import tracker
 
@@ -144,7 +145,7 @@ def status(
 def datasets_(
     text: Annotated[str, typer.Option("--text", help="A part of the name or target.")] = "",
     only: Annotated[str, typer.Option("--only", help="all, failed, running or never.")] = "all",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="At most so many.")] = 50,
     cursor: Annotated[int, typer.Option(help="next_cursor of the page before.", min=0)] = 0,
     environment: Environment = None,
     json: cli.Json = False,
@@ -170,7 +171,7 @@ def datasets_(
 
 @app.command("favourite")
 def favourite(
-    dataset_urn: Annotated[str, typer.Option("--dataset-urn")],
+    dataset_urn: Annotated[str, typer.Option("--dataset-urn", help="DataHub dataset URN.")],
     off: Annotated[bool, typer.Option("--off", help="No longer a favourite.")] = False,
     environment: Environment = None,
 ) -> None:
@@ -182,7 +183,7 @@ def favourite(
 
 
 @app.command("show")
-def show(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False) -> None:
+def show(run_id: RunId, json: cli.Json = False) -> None:
     """A run with its steps, or with its tries, time and memory, asked of AWS now."""
     from backend.ingestion import executions, tracker
 
@@ -205,7 +206,7 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Jso
 
 
 @app.command("stop")
-def stop(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False) -> None:
+def stop(run_id: RunId, json: cli.Json = False) -> None:
     """Ask a STANDARD execution to stop."""
     from backend.ingestion import service
 
@@ -215,9 +216,7 @@ def stop(run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Jso
 
 @app.command("redrive")
 @cli.may_wait
-def redrive(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], json: cli.Json = False
-) -> None:
+def redrive(run_id: RunId, json: cli.Json = False) -> None:
     """Let a failed STANDARD execution go on from the step that failed."""
     from backend.ingestion import executions
 
@@ -227,8 +226,8 @@ def redrive(
 
 @app.command("runs")
 def runs_(
-    dataset_urn: Annotated[str, typer.Option("--dataset-urn")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 20,
+    dataset_urn: Annotated[str, typer.Option("--dataset-urn", help="DataHub dataset URN.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="At most so many.")] = 20,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     json: cli.Json = False,
 ) -> None:
@@ -277,8 +276,7 @@ def export_mapping(
     """Print the rules kept in the portal."""
     from backend.ingestion import mapping
 
-    if format not in ("yaml", "json"):
-        raise InvalidInput("--format is yaml or json.")
+    choices.check("--format", format, ("yaml", "json"))
     # mypy: typer hands on a choice as str; the service checks it
     text = cli.read(mapping.export_text, format=format, environment=environment)  # type: ignore[arg-type]
     cli.say(text, nl=False)

@@ -41,7 +41,7 @@ def list_recipes(json: cli.Json = False) -> None:
 @recipes_app.command("run")
 @cli.may_wait
 def run_recipe(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The recipe, or the source's URN.")],
     value: Value = None,
     secret: Secret = None,
     environment: Environment = None,
@@ -58,7 +58,7 @@ def run_recipe(
 @sources_app.command("list")
 def list_sources(
     environment: Environment = None,
-    start: Annotated[int, typer.Option("--start", min=0)] = 0,
+    start: Annotated[int, typer.Option("--start", min=0, help="Skip so many.")] = 0,
     json: cli.Json = False,
 ) -> None:
     """DataHub's sources with their schedule and last run."""
@@ -77,7 +77,7 @@ def list_sources(
 @sources_app.command("run")
 @cli.may_wait
 def run_source(
-    urn: Annotated[str, typer.Argument(metavar="URN")],
+    urn: Annotated[str, typer.Argument(metavar="URN", help="The source's URN.")],
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:
@@ -135,7 +135,7 @@ def put_schedule(
 @schedules_app.command("remove")
 def remove_schedule(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="recipe or source.")],
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The recipe, or the source's URN.")],
     environment: Environment = None,
 ) -> None:
     """Start it by itself no more."""

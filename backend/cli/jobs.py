@@ -18,7 +18,7 @@ JobId = Annotated[int, typer.Argument(metavar="JOB", help="The number of the job
 def list_jobs(
     status: Annotated[list[str] | None, typer.Option(help="Only jobs of this status.")] = None,
     kind: Annotated[str, typer.Option(help="A kind, or a domain such as user_sync.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE, help="At most so many.")] = 50,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     watch: Watch = False,
     json: Json = False,

@@ -1,6 +1,7 @@
 """The command line's table of contents."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 import typer
@@ -9,7 +10,7 @@ import typer.main
 
 from backend import composition
 from backend.cli import system
-from backend.cli.common import new_app, program, run, unit_read
+from backend.cli.common import new_app, printing, program, run, unit_read
 from backend.connections import environments
 from backend.core.errors import PortalError
 
@@ -59,13 +60,25 @@ for name, own in system.COMMANDS.items():
     _add(name, own)
 
 
-def _complete(command: Any) -> None:
-    """Names of environments, wherever a command asks for one, from the state at hand."""
+def _finish(command: Any) -> None:
+    """What typer leaves out: names of environments, wherever a command asks for one, from the state
+    at hand; and what becomes of its own output where stdout takes no more."""
     for inner in getattr(command, "commands", {}).values():
-        _complete(inner)
-    for parameter in command.params:
+        _finish(inner)
+    for parameter in command.get_params(typer.Context(command)):
         if parameter.name == "environment" and isinstance(parameter, _NAMED):
             parameter._custom_shell_complete = _environments
+        if parameter.name in ("help", "show_completion"):
+            parameter.callback = _printing(parameter.callback)
+
+
+def _printing(show: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(show)
+    def shown(*args: Any) -> Any:
+        with printing():
+            return show(*args)
+
+    return shown
 
 
 def _environments(_context: object, _parameter: object, incomplete: str) -> list[str]:
@@ -86,7 +99,7 @@ def commands(completed: bool) -> Any:
     """
     app._add_completion = completed
     command = typer.main.get_command(app)
-    _complete(command)
+    _finish(command)
     return command
 
 

@@ -6,7 +6,7 @@ import typer
 
 from backend.cli import common as cli
 from backend.cli.mount_targets import Environment
-from backend.core.errors import InvalidInput
+from backend.core import choices
 from backend.core.words import counted
 
 app = cli.new_app("Hosts and targets.")
@@ -38,8 +38,7 @@ def summary(
     """Hosts or targets with active mounts, those with the most first."""
     from backend.mounts import places
 
-    if by not in ("host", "target"):
-        raise InvalidInput(f"--by is host or target, not {by}.")
+    choices.check("--by", by, ("host", "target"))
     with cli.unit_read() as (session, actor):
         side: Any = by
         page = places.list_all(session, actor, environment=environment, side=side)

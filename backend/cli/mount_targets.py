@@ -31,10 +31,10 @@ def list_targets(environment: Environment = None, json: cli.Json = False) -> Non
 @cli.may_wait
 def set_target(
     target_id: TargetId,
-    type: Annotated[Literal["s3", "nfs"], typer.Option("--type")],
-    mount_path: Annotated[str, typer.Option("--mount-path")],
+    type: Annotated[Literal["s3", "nfs"], typer.Option("--type", help="What it is.")],
+    mount_path: Annotated[str, typer.Option("--mount-path", help="Where hosts mount it.")],
     filesystem_export: Annotated[str, typer.Option("--export", help="nfs: host:/path")] = "",
-    nfs_mount_opts: Annotated[str, typer.Option("--options")] = "",
+    nfs_mount_opts: Annotated[str, typer.Option("--options", help="nfs: mount options.")] = "",
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:

@@ -23,10 +23,10 @@ Host = Annotated[str, typer.Option("--host", help="Compute node.")]
 Target = Annotated[str, typer.Option("--target", help="Backup target id.")]
 Job = Annotated[int | None, typer.Option("--job", help="Job id.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="next_cursor of the page before.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=500)]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="At most so many.")]
 Sort = Annotated[str, typer.Option("--sort", help="newest, oldest, host, target or job.")]
-Mounted = Annotated[bool | None, typer.Option("--mounted/--unmounted")]
-Deleted = Annotated[bool | None, typer.Option("--deleted/--not-deleted")]
+Mounted = Annotated[bool | None, typer.Option("--mounted/--unmounted", help="Only those.")]
+Deleted = Annotated[bool | None, typer.Option("--deleted/--not-deleted", help="Only those.")]
 Moment = Annotated[datetime | None, typer.Option(help="UTC, for example 2026-01-31T08:00:00.")]
 File = Annotated[str, typer.Argument(metavar="FILE.json", help="The request; - reads stdin.")]
 
@@ -280,7 +280,9 @@ def scan(environment: Environment = None, json: cli.Json = False) -> None:
 
 @app.command("max-age")
 def max_age(
-    hours: Annotated[int, typer.Argument(metavar="HOURS", min=1)],
+    hours: Annotated[
+        int, typer.Argument(metavar="HOURS", min=1, help="An older mount is an orphan.")
+    ],
     environment: Environment = None,
     json: cli.Json = False,
 ) -> None:

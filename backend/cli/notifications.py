@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the chann
 Account = Annotated[
     str, typer.Option("--account", help="The channels of this account, not the portal's.")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=inbox.MAX_PAGE)]
+Limit = Annotated[int, typer.Option(min=1, max=inbox.MAX_PAGE, help="At most so many.")]
 Cursor = Annotated[int | None, typer.Option(help="next_cursor of the page before.")]
 
 

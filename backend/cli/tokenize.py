@@ -46,7 +46,7 @@ from backend.tokenization.schemas import (
 
 app = new_app("Find columns with personal data, preview and run tokenizations.")
 
-RunId = Annotated[int, typer.Argument(metavar="RUN")]
+RunId = Annotated[int, typer.Argument(metavar="RUN", help="The number of the run.")]
 Columns = Annotated[
     str | None,
     typer.Option("--columns", help="Comma-separated; without it, what DataHub's tags say."),

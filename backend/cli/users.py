@@ -47,7 +47,7 @@ Confirm = Annotated[
 
 @app.command("plan")
 def plan_command(
-    environment: Annotated[str, typer.Argument(metavar="ENV")],
+    environment: Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")],
     accept_short: Annotated[
         bool, typer.Option("--accept-short", help="Plan even if the directory shrank a lot.")
     ] = False,
@@ -74,7 +74,7 @@ def plan_command(
 @app.command("apply")
 @may_wait
 def apply_command(
-    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID", help="The number of the plan.")],
     more_emails: Annotated[
         list[str] | None, typer.Argument(metavar="[E]...", help="More e-mails after --email.")
     ] = None,
@@ -106,7 +106,7 @@ def apply_command(
 @app.command("revert")
 @may_wait
 def revert_command(
-    run_id: Annotated[int, typer.Argument(metavar="RUN_ID")],
+    run_id: Annotated[int, typer.Argument(metavar="RUN_ID", help="The number of the run.")],
     typed: Confirm = "",
     yes: Yes = False,
     json: Json = False,

@@ -25,11 +25,11 @@ from backend.user_sync.validation import visible
 
 __all__ = ["app"]
 
-Env = Annotated[str, typer.Argument(metavar="ENV")]
+Env = Annotated[str, typer.Argument(metavar="ENV", help="The environment's name.")]
 Cursor = Annotated[
     int | None, typer.Option("--cursor", help="next_cursor of the page before.", min=0)
 ]
-RunId = Annotated[int, typer.Argument(metavar="RUN_ID")]
+RunId = Annotated[int, typer.Argument(metavar="RUN_ID", help="The number of the run.")]
 
 
 @app.command("try")
@@ -65,7 +65,9 @@ def preflight_command(environment: Env, json: Json = False) -> None:
 @app.command("upload")
 def upload_command(
     environment: Env,
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV or JSON.")
+    ],
     json: Json = False,
 ) -> None:
     """Keep a CSV or JSON file of people as the directory of an environment."""
@@ -77,7 +79,7 @@ def upload_command(
 
 @app.command("ignore")
 def ignore_command(
-    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID", help="The number of the plan.")],
     email: Annotated[str, typer.Option("--email", help="Whose difference.")],
     field: Annotated[str, typer.Option("--field", help="displayName, domains …")],
     reason: Annotated[str, typer.Option("--reason", help="Why; others will read it.")],
@@ -194,7 +196,7 @@ def map_command(
 
 @app.command("leavers")
 def leavers_command(
-    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID")],
+    plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID", help="The number of the plan.")],
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from backend.connections import addresses, client_info, environments, repository
+from backend.connections import addresses, client_info, environments, repository, resolve
 from backend.connections.errors import NoClientInfo
 from backend.connections.schemas import ClientInfoPage, ClientInfoView, ConnectionStatus
-from backend.core import access, audit, clock, csv_export
+from backend.core import access, audit, choices, clock, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import FieldInvalid, InvalidInput
@@ -39,18 +39,20 @@ def search(
 ) -> tuple[ClientInfoView, ...]:
     """Client info of every environment that fits; one row each, so the list is as bounded.
 
-    text: part of a client id, server id or environment's name. Raises InvalidInput for a status
-    that is none.
+    text: part of a client id, server id or environment's name. Raises UnknownChoice for a status
+    that is none, EnvironmentNotFound.
     """
     access.require(actor, Permission.CLIENT_INFO_READ)
-    if status and status not in STATUSES:
-        raise InvalidInput(f"'{status}' is not a status; use one of {', '.join(STATUSES)}.")
+    if status:
+        choices.check("status", status, STATUSES)
+    if environment:
+        environment = resolve.environment(session, environment).name
     part = text.strip().casefold()
     return tuple(
         item
         for item in client_info.list_all(session, actor)
         if (not status or item.connection_status == status)
-        and (not environment or item.environment.casefold() == environment.casefold())
+        and (not environment or item.environment == environment)
         and any(part in value.casefold() for value in _searched(item))
     )
 

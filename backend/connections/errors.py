@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from datetime import datetime
 
-from backend.core.errors import Conflict, FieldInvalid, InvalidInput, NotFound
+from backend.core.errors import Conflict, FieldInvalid, NotFound, UnknownChoice
 
 
 def set_command(environment: str, kind: str) -> str:
@@ -58,9 +58,11 @@ class SecretsAskedAgain(FieldInvalid):
         self.secrets = tuple(asked)
 
 
-class UnknownKind(InvalidInput):
+class UnknownKind(UnknownChoice):
+    status = 400  # a part of the address
+
     def __init__(self, kind: str, known: Iterable[str]) -> None:
-        super().__init__(f"'{kind}' is not a kind of connection; use one of {', '.join(known)}.")
+        super().__init__(f"'{kind[:80]}' is no kind of connection; choose {', '.join(known)}.")
 
 
 class NameTaken(Conflict):

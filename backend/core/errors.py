@@ -2,7 +2,8 @@
 
 PortalError(message, status)            safe to show; written for the person in front of the page
 ├ InvalidInput 400
-│ └ FieldInvalid 422                    names the fields of what was typed
+│ ├ FieldInvalid 422                    names the fields of what was typed
+│ └ UnknownChoice 422                   a word that is none of the few it can be
 ├ NotAuthenticated 401
 ├ NotPermitted 403
 ├ NotFound 404
@@ -59,6 +60,12 @@ class FieldInvalid(InvalidInput):
     def __init__(self, problems: Mapping[str, str], message: str = "") -> None:
         super().__init__(message or " ".join(dict.fromkeys(problems.values())))
         self.problems = dict(problems)
+
+
+class UnknownChoice(InvalidInput):
+    """A word that is none of the few it can be (`core.choices`); wrong usage of a command."""
+
+    status = 422
 
 
 class NotAuthenticated(PortalError):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from backend.connections import resolve as connections
-from backend.core import access, clock
+from backend.core import access, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
@@ -97,11 +97,10 @@ def list_datasets(
 ) -> DatasetPage:
     """Datasets: the actor's favourites first, the most recently run first, those never run by name.
 
-    text: a part of the name or target. Raises InvalidInput for an unknown filter.
+    text: a part of the name or target. Raises UnknownChoice for an unknown filter.
     """
     access.require(actor, Permission.INGESTION_READ)
-    if only not in ONLY:
-        raise InvalidInput(f"{only!r} is no filter of datasets: {', '.join(ONLY)}.")
+    choices.check("filter of datasets", only, ONLY)
     if not 1 <= limit <= MAX_PAGE or cursor < 0:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}, and cursor not negative.")
     context = run_context.load(session, environment)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from backend.connections import resolve as connections
 from backend.connections.schemas import EnvironmentView
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
@@ -95,8 +95,7 @@ def put(
     Conflict when somebody else has changed the mapping.
     """
     access.require(actor, WRITE)
-    if kind not in RULE_KINDS:
-        raise InvalidInput(f"{kind!r} is not a kind of rule: {', '.join(RULE_KINDS)}.")
+    choices.check("kind of rule", kind, RULE_KINDS)
     if len(note) > 300:
         raise InvalidInput("The note has more than 300 characters.")
     where = connections.environment(session, environment)

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from backend.accounts import identity
 from backend.connections import resolve as connections
-from backend.core import access, audit, clock, cron, secret_store
+from backend.core import access, audit, choices, clock, cron, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, WriteSession
@@ -27,6 +27,7 @@ from backend.models.ingestion import IngestionSchedule
 
 Kind = Literal["recipe", "source"]
 KINDS: tuple[Kind, ...] = ("recipe", "source")
+_WHAT = "kind of what starts by itself"
 #: Of one environment; so many are listed, and started in one go.
 MAX_SCHEDULES = 500
 _SOURCE = "urn:li:dataHubIngestionSource:"
@@ -133,6 +134,7 @@ def remove_schedule(
 ) -> str:
     """Start it by itself no more; its title. Raises NotFound."""
     access.require(actor, Permission.INGESTION_RUN)
+    choices.check(_WHAT, kind, KINDS)
     where = connections.environment(session, environment)
     row = _find_locked(session, where.id, kind, name)
     if row is None:
@@ -233,8 +235,7 @@ def _given(
 ) -> dict[str, str]:
     if kind == "recipe":
         return recipes.checked(session, name, values, environment)
-    if kind not in KINDS:
-        raise InvalidInput(f"What starts by itself is a {' or a '.join(KINDS)}, not {kind!r}.")
+    choices.check(_WHAT, kind, KINDS)
     if not name.startswith(_SOURCE) or len(name) > 500:
         raise InvalidInput(f"{name!r} is no ingestion source; its URN starts with {_SOURCE}.")
     if values:

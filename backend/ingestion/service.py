@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from backend.connections import resolve
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, OutcomeUnknown, PortalError
@@ -32,7 +32,7 @@ def list_runs(
 ) -> RunPage:
     """Runs, newest first, at most 200 a page.
 
-    Raises InvalidInput for an unknown status, and EnvironmentNotFound where neither an environment
+    Raises UnknownChoice for an unknown status, and EnvironmentNotFound where neither an environment
     nor a run has that name.
     """
     access.require(actor, Permission.INGESTION_READ)
@@ -50,7 +50,7 @@ def recent(
 ) -> Recent:
     """When runs were asked for in the last days and how they stand, for charts; the newest 10,000.
 
-    Raises InvalidInput for an unknown status.
+    Raises UnknownChoice for an unknown status.
     """
     access.require(actor, Permission.INGESTION_READ)
     since = clock.now() - timedelta(days=max(1, min(days, 366)))
@@ -62,9 +62,8 @@ def recent(
 
 def _checked(session: ReadSession, wanted: RunFilter | None) -> RunFilter:
     wanted = wanted or RunFilter()
-    unknown = [status for status in wanted.statuses if status not in STATUSES]
-    if unknown:
-        raise InvalidInput(f"{unknown[0]!r} is not a status: {', '.join(STATUSES)}.")
+    for status in wanted.statuses:
+        choices.check("status", status, STATUSES)
     if not wanted.environment:
         return wanted
     return replace(wanted, environment=resolve.spelling(session, wanted.environment))

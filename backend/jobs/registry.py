@@ -100,6 +100,11 @@ def load_all() -> None:
         load()
 
 
+def names() -> tuple[str, ...]:
+    """The domains that have jobs of their own, and their kinds."""
+    return (*domains(), *sorted(_kinds))
+
+
 def domains() -> tuple[str, ...]:
     """The domains that have jobs of their own, for a filter."""
     load_all()

@@ -3,14 +3,15 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import get_args
 
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission, Role
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotPermitted
-from backend.jobs import repository
+from backend.jobs import registry, repository
 from backend.jobs.errors import JobFinished
-from backend.jobs.schemas import DayCount, JobPage, JobView, KindCount, LogLine
+from backend.jobs.schemas import DayCount, JobPage, JobView, KindCount, LogLine, State
 
 MAX_PAGE = 200
 MAX_DAYS = 92
@@ -41,10 +42,15 @@ def list_jobs(
     subject: str = "",
 ) -> JobPage:
     """Jobs newest first, at most 200 a page. kind: a kind or a domain ("user_sync"). subject:
-    all of it. A search with several filters may give a short page with a `next_cursor`."""
+    all of it. A search with several filters may give a short page with a `next_cursor`.
+
+    Raises UnknownChoice for an unknown state, and for a kind that neither a job has nor one can.
+    """
     access.require(actor, Permission.JOBS_READ)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    for state in states:
+        choices.check("status", state, get_args(State))
     found = repository.list_jobs(
         session,
         limit=limit,
@@ -54,6 +60,8 @@ def list_jobs(
         actor_name=actor_name,
         subject=subject,
     )
+    if kind and not found.rows and found.next_cursor is None:
+        choices.check("kind of run", kind, registry.names())
     return JobPage(tuple(map(repository.view, found.rows)), found.next_cursor)
 
 

@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
-from backend.core import access, csv_export
+from backend.core import access, choices, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession
 from backend.core.errors import InvalidInput
@@ -138,11 +138,10 @@ def list_operations(
     cursor: str = "",
     limit: int = 50,
 ) -> OperationPage:
-    """Requests to DMS servers, newest first. Raises InvalidInput for an unknown status."""
+    """Requests to DMS servers, newest first. Raises UnknownChoice for an unknown status."""
     ledger = _open(session, actor, environment)
-    if status and status not in get_args(State):
-        known = ", ".join(get_args(State))
-        raise InvalidInput(f"{status[:80]!r} is no status; choose {known}.")
+    if status:
+        choices.check("status", status, get_args(State))
     before = query_plan.read_id(cursor)
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
@@ -230,10 +229,8 @@ def _open(session: ReadSession, actor: Actor, environment: str | None) -> Ledger
 
 
 def _sort(sort: str) -> Sort:
-    for known in SORTS:
-        if sort == known:
-            return known
-    raise InvalidInput(f"sort must be one of {', '.join(SORTS)}, not {sort!r}.")
+    choices.check("sort", sort, SORTS)
+    return cast(Sort, sort)
 
 
 def _facets(ledger: Ledger, filters: Filters) -> Facets:

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.core import access, clock
+from backend.core import access, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
@@ -330,8 +330,8 @@ def _fits(mount: MountView, filters: Filters) -> bool:
 def _after(cursor: str, limit: int, reason: str) -> int:
     if not 1 <= limit <= 500:
         raise InvalidInput("limit must be between 1 and 500.")
-    if reason and reason not in ORPHAN_KINDS:
-        raise InvalidInput(f"reason must be one of {', '.join(ORPHAN_KINDS)}.")
+    if reason:
+        choices.check("reason", reason, ORPHAN_KINDS)
     return query_plan.read_id(cursor) or 0
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from backend.accounts import step_up
 from backend.connections import guard, resolve
-from backend.core import access, audit, events, secret_store, windows
+from backend.core import access, audit, choices, events, secret_store, windows
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, WriteSession, database_now
@@ -29,7 +29,7 @@ from backend.notifications.schemas import ChannelView, Digest, KindView, NewChan
 MAX_ADDRESS = 2_000
 MAX_CHANNELS = 50
 _WEBHOOK = "webhook"
-_DIGESTS = ("", "hourly", "daily")
+_DIGESTS = ("hourly", "daily")
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def add(
 
 
 def _checked_times(quiet: str, digest: Digest) -> tuple[str, Digest]:
-    if digest not in _DIGESTS:
-        raise InvalidInput("digest is hourly, daily or left out.")
+    if digest:
+        choices.check("digest", digest, _DIGESTS)
     try:
         return windows.checked(quiet), digest
     except ValueError as exc:
@@ -296,10 +296,8 @@ def _checked_name(name: str) -> str:
 def _checked_kinds(owner: Owner, names: Sequence[str]) -> tuple[str, ...]:
     known = events.kinds()
     for name in names:
-        kind = known.get(name)
-        if kind is None:
-            raise InvalidInput(f"There is no event {name[:60]!r}: {', '.join(sorted(known))}.")
-        if owner.id and kind.permission not in owner.permissions:
+        choices.check("kind of event", name, sorted(known))
+        if owner.id and known[name].permission not in owner.permissions:
             raise InvalidInput(f"The role of whom it would tell is not told of {name}.")
     return tuple(dict.fromkeys(names))
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.changes import gate
 from backend.connections import resolve
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
@@ -203,7 +203,7 @@ def list_runs(
     """Runs newest first, at most 200; `before` is the `next_cursor` of the page before.
 
     A search for what few runs have may give a short or empty page with a `next_cursor`.
-    Raises InvalidInput for an unknown state or trigger, and EnvironmentNotFound where neither an
+    Raises UnknownChoice for an unknown state or trigger, and EnvironmentNotFound where neither an
     environment nor a run has that name.
     """
     access.require(actor, Permission.TOKENIZATION_READ)
@@ -222,8 +222,8 @@ def _checked(session: ReadSession, filters: RunFilters) -> RunFilters:
         (filters.state, "status", list(RunState)),
         (filters.trigger, "trigger", list(Trigger)),
     ):
-        if wanted and wanted not in known:
-            raise InvalidInput(f"{wanted[:80]!r} is no {word}; choose {', '.join(known)}.")
+        if wanted:
+            choices.check(word, wanted, known)
     if not filters.environment:
         return filters
     return replace(filters, environment=resolve.spelling(session, filters.environment))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from backend.core import choices
 from backend.core.errors import InvalidInput
 from backend.core.words import counted
 
@@ -259,14 +260,11 @@ def collisions(scheme: Scheme, values: int) -> str:
 
 
 def parse_scheme(text: str | None) -> Scheme:
-    """The scheme of a connection's setting; unset means hmac-sha256. Raises InvalidInput."""
+    """The scheme of a connection's setting; unset means hmac-sha256. Raises UnknownChoice."""
     if not text:
         return Scheme.HMAC_SHA256
-    try:
-        return Scheme(text)
-    except ValueError as exc:
-        known = ", ".join(scheme.value for scheme in Scheme)
-        raise InvalidInput(f"'{text}' is no tokenization scheme; choose one of: {known}.") from exc
+    choices.check("tokenization scheme", text, Scheme)
+    return Scheme(text)
 
 
 def parse_key(text: str) -> bytes:

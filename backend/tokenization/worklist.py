@@ -8,7 +8,7 @@ from typing import Literal
 
 from backend.changes import service as changes
 from backend.connections import resolve
-from backend.core import access, clock, stopping
+from backend.core import access, choices, clock, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession
 from backend.core.errors import InvalidInput, PortalError
@@ -128,11 +128,10 @@ def work_list(
     """Datasets by what they need, those that need it most first.
 
     only: a status, "open" (all but done) or "all". text: part of a table's or column's name.
-    Raises InvalidInput for another `only` or a limit beyond 200.
+    Raises UnknownChoice for another `only`, InvalidInput for a limit beyond 200.
     """
     access.require(actor, Permission.TOKENIZATION_READ)
-    if only not in (*STATUSES, "open", "all"):
-        raise InvalidInput(f"'{only}' is no status; choose open, all, {', '.join(STATUSES)}.")
+    choices.check("status", only, ("open", "all", *STATUSES))
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
     found = resolve.environment(session, environment)

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from backend.connections import resolve
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.cron import next_time
 from backend.core.database import ReadSession, WriteSession
@@ -132,13 +132,12 @@ def ignore(
     and when the plan was applied, NotInPlan.
     """
     access.require(actor, Permission.USER_SYNC_PLAN)
+    choices.check("field", field, ATTRIBUTES)
     if not reason.strip():
         raise InvalidInput("Say why this difference is ignored; others will read it.")
     plan = repository.get_plan(session, plan_id, lock=True)
     if run_repository.find_by_plan(session, plan_id) is not None:
         raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
-    if field not in ATTRIBUTES:
-        raise InvalidInput(f"The field is one of {', '.join(ATTRIBUTES)}, not {field!r}.")
     if email and not user_id:
         user_id = _id_of(session, plan_id, email)
     row = row_repository.get_row(session, plan_id, user_id)

@@ -13,6 +13,6 @@ def test_from_the_command_line(run_cli: RunCli) -> None:
         refused = run_cli("client_info", *command)
         assert (refused.status, "has no client info" in refused.err) == (1, True)
     odd = run_cli("client_info", "list", "--status", "odd")
-    assert (odd.status, "is not a status" in odd.err) == (1, True)
+    assert (odd.status, "is no status" in odd.err) == (2, True)
     assert run_cli("client_info", "edit", "Prod", "client_id").status == 2
     assert run_cli("client_info", "list", "--csv").out.startswith("environment,client_id")

@@ -133,7 +133,7 @@ class TestSet:
         [
             (("prod", "rabbitmq", "url"), 2),
             (("prod",), 2),
-            (("prod", "nope", "a=b"), 1),
+            (("prod", "nope", "a=b"), 2),
             (("nope", "rabbitmq", "url=amqp://h"), 1),
             (("prod", "datahub", "server=http://gms", "--secret", "nope"), 1),
             (("prod", "datahub", "server=http://gms", "--secret", "token"), 1),

@@ -37,7 +37,7 @@ def test_a_channel_comes_and_goes_and_its_address_is_never_shown(run_cli: RunCli
 
 def test_an_event_that_does_not_exist_is_refused_and_nothing_is_kept(run_cli: RunCli) -> None:
     done = run_cli("notifications", "add", "ops", "--event", "no.such", stdin=SLACK + "\n")
-    assert done.status == 1
+    assert done.status == 2
     assert "no.such" in done.err
     assert json.loads(run_cli("notifications", "list", "--json").out)["items"] == []
 

@@ -54,7 +54,11 @@ def test_a_closed_stdin_has_nothing_to_say(state: Path) -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize(
-    "arguments", ["environments list", "environments list --json", "audit export"]
+    "arguments",
+    [
+        *("environments list", "environments list --json", "audit export"),
+        *("--help", "environments list --help"),
+    ],
 )
 def test_a_full_disk_behind_stdout_is_named(state: Path, arguments: str) -> None:
     ended = steward(state, arguments, f">{FULL}")

@@ -100,7 +100,7 @@ class TestCompletion:
 
     def test_every_command_that_takes_an_environment_completes_it(self) -> None:
         group = typer.main.get_command(main.app)
-        main._complete(group)
+        main._finish(group)
         plan = group.commands["users"].commands["plan"]
         (named,) = [each for each in plan.params if each.name == "environment"]
         assert named._custom_shell_complete is main._environments

@@ -102,8 +102,8 @@ def test_what_never_was_is_an_empty_page_at_the_end(any_database: Database) -> N
         for number in range(10):
             audit.record(session, SYSTEM, "a:b:c", subject=f"row {number}")
     for filters in (
-        AuditFilter(action="x"),
-        AuditFilter(outcome="x"),
+        AuditFilter(action="accounts:account:rename"),
+        AuditFilter(outcome="withdrawn"),
         AuditFilter(subject="x"),
         AuditFilter(until=clock.now() - timedelta(days=1)),
         AuditFilter(since=clock.now() + timedelta(days=1)),
