@@ -129,7 +129,7 @@ class DMSClient:
         same action is sent again: servers answer success for what is done already. Returns and
         raises as `mount`; DMSClientException when there is no such operation.
         """
-        self._refuse_after_fork()
+        self._refuse_use()
         answer, operation = recheck.settle(
             self.operations, operation_id, self._collect, patience=self.config.timeout
         )
@@ -166,7 +166,7 @@ class DMSClient:
 
     def get_mount_status(self, job_id: int, backup_target_id: str) -> LedgerEntry | None:
         """The job's entry for the target: the mounted one, else the newest; None without any."""
-        self._refuse_after_fork()
+        self._refuse_use()
         return self.ledger.status(job_id, backup_target_id)
 
     def get_active_mounts(
@@ -177,12 +177,12 @@ class DMSClient:
         limit: int = MAX_ACTIVE,
     ) -> list[LedgerEntry]:
         """Mounted entries, oldest first, at most `limit`."""
-        self._refuse_after_fork()
+        self._refuse_use()
         return self.ledger.active(host, backup_target_id, limit)
 
     def get_ledger_history(self, backup_target_id: str, limit: int = 100) -> list[LedgerEntry]:
         """Entries of a target, newest first, deleted ones included."""
-        self._refuse_after_fork()
+        self._refuse_use()
         return self.ledger.history(backup_target_id, limit)
 
     def soft_delete_entry(self, job_id: int, backup_target_id: str) -> bool:
@@ -190,11 +190,12 @@ class DMSClient:
 
         False when there is none, one is still mounted, or a mount of it is open or unknown.
         """
-        self._refuse_after_fork()
+        self._refuse_use()
         return self.ledger.soft_delete(job_id, backup_target_id)
 
     def close(self) -> None:
-        """Close the connections; calls of other threads end as unknown.
+        """Close the connections; calls of other threads end as unknown, and later ones raise
+        DMSClientException. A second time it does nothing.
 
         Replies to them, and to unknown operations, stay collectable for a day.
         """
@@ -211,28 +212,30 @@ class DMSClient:
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
-    def _refuse_after_fork(self) -> None:
-        """Two processes on the same sockets would read each other's answers."""
+    def _refuse_use(self) -> None:
+        """Two processes on the same sockets would read each other's answers; and what was closed
+        would open connections that nobody closes."""
         if self._forked():
             raise DMSClientException(
                 "This DMS client belongs to the process that made it, before a fork. Make a new "
                 "DMSClient in this process; nothing was sent."
             )
+        if not self._finalizer.alive:
+            raise DMSClientException("This DMS client is closed. Make a new DMSClient.")
 
     @property
     def transport(self) -> Transport:
         """The open transport; raises RabbitMQException without one."""
         if self._transport is None:
             raise RabbitMQException(
-                "No broker is configured, or the client is closed: pass rabbitmq_url or set "
-                "DMS_RABBITMQ_URL."
+                "No broker is configured: pass rabbitmq_url or set DMS_RABBITMQ_URL."
             )
         return self._transport
 
     def _run(
         self, document: Any, action: requests.Action, actor: str | None, *, ask: bool = False
     ) -> Response:
-        self._refuse_after_fork()
+        self._refuse_use()
         request = requests.parse(document, action, keystone_token=self.config.keystone_token)
         transport = self.transport
         self.ledger.ensure_operations()

@@ -97,7 +97,6 @@ def _sqlite(url: URL) -> Engine:
         """A new file is its owner's alone; SQLite says at the first use what cannot be made."""
         with contextlib.suppress(OSError):
             path = Path(url.database or "")
-            path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine, "connect")

@@ -4,6 +4,7 @@ Works on MySQL/MariaDB, PostgreSQL and SQLite. Times of entries are naive UTC, a
 them and as scripts written for the original client expect.
 """
 
+import logging
 import random
 import threading
 import time
@@ -45,10 +46,22 @@ from .prepared import raise_failed
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 SCHEMA_FILE = Path(__file__).with_name("ledger_schema.sql")
 MAX_ACTIVE = 10_000
 READ_TIMEOUT = 60
 _COLLIDING_SECONDS = 20.0
+
+
+def _check_folder(file: str) -> None:
+    """A path with a slip is told from a new file by its folder."""
+    folder = Path(file).absolute().parent
+    if not file.startswith("file:") and not folder.is_dir():
+        raise DatabaseException(
+            f"There is no folder {folder} for the ledger's file. Correct its address, or make the "
+            "folder first."
+        )
 
 
 class Ledger:
@@ -57,7 +70,9 @@ class Ledger:
     def __init__(self, url: str) -> None:
         """Connect and check that the table is there.
 
-        An entirely empty database gets the table. Raises DatabaseException naming what is wrong.
+        An entirely empty database gets the table, and so does a new SQLite file in a folder that is
+        there; the log tells of it, as the address may have a slip. Raises DatabaseException naming
+        what is wrong.
         """
         try:
             parsed = make_url(url)
@@ -69,6 +84,8 @@ class Ledger:
                     "The ledger's address names no file, and a ledger in memory is lost with its "
                     "client; it looks like sqlite:////folder/ledger.sqlite."
                 )
+            if parsed.get_backend_name() == "sqlite":
+                _check_folder(parsed.database or "")
             self.address = parsed.render_as_string(hide_password=True).split("?")[0]
             self.engine = open_engine(parsed)
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
@@ -194,6 +211,7 @@ class Ledger:
                         "ledger_schema.sql there, or check that this is the right database."
                     )
                 self._create_ledger()
+                log.info("%s was empty; a new, empty ledger is there now.", self.address)
                 found = inspect(self.engine)
             try:
                 self.shape = shape.find(found)

@@ -14,20 +14,18 @@ ledger changed) · released (the same, for a dead host) · unknown (it may have 
 
 import logging
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, column, select, table
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import ColumnElement, Connection
 
-from . import requests, schema
+from . import requests, schema, writable
 from .errors import DatabaseException
 from .ledger import Ledger
 from .records import Busy, Entry, Found, Records, Step, pair_key
 from .requests import MountRequest, Reply, counted
 from .schema import Operation, State
-from .shape import Reference
+from .writable import Refused
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +50,6 @@ class Claim:
     change: tuple[Step, ...] = ()
 
 
-class Refused(Exception):
-    """Nothing may be sent: a clause for a person. Rolls the record back."""
-
-
 class LeaseLost(Exception):
     """The record was taken over while its owner was silent."""
 
@@ -70,6 +64,7 @@ class Operations:
     def __init__(self, ledger: Ledger, *, owner: str, lease: float) -> None:
         self.ledger = ledger
         self.records = Records(ledger, owner=owner, lease=lease)
+        self._rehearsed: set[str] = set()
 
     def claim(
         self, request: MountRequest, *, reply_queue: str, actor: str | None, ask: bool = False
@@ -83,7 +78,10 @@ class Operations:
 
         def work(connection: Connection) -> Claim:
             nonlocal claim
-            refuse_unwritable(connection, self.records, request)
+            if request.action not in self._rehearsed:
+                writable.rehearse(connection, self.ledger.shape, request.action)
+                self._rehearsed.add(request.action)
+            writable.check(connection, self.ledger.shape, request)
             found = self.records.open(
                 connection, request, operation_id, reply_queue=reply_queue, actor=actor
             )
@@ -325,53 +323,6 @@ def _other_spelling(request: MountRequest, entry: Entry, held: str) -> str:
         f"The ledger has {found!r} {held} for job {entry.jobid} on {entry.host}, and its database "
         f"takes {asked!r} for the same: use the ledger's spelling, or unmount that one first"
     )
-
-
-_NOUNS = {"jobid": "Job", "backup_target_id": "Target", "host": "Host"}
-
-
-def refuse_unwritable(connection: Connection, records: Records, request: MountRequest) -> None:
-    """Raise Refused for what the ledger would refuse after the server has acted."""
-    ledger_shape = records.ledger.shape
-    values = {
-        "jobid": request.jobid,
-        "backup_target_id": request.backup_target_id,
-        "host": request.host,
-    }
-    for name, text in ledger_shape.texts.items():
-        value = str(values[name])
-        if not text.takes(value):
-            raise Refused(
-                f"The ledger's column {name} has the character set {text.charset}, which cannot "
-                f"hold {value!r}"
-            )
-        if text.length is not None and len(value) > text.length:
-            raise Refused(
-                f"The ledger's column {name} holds {text.length} characters, and this name has "
-                f"{len(value)}"
-            )
-    if ledger_shape.most_jobid is not None and request.jobid > ledger_shape.most_jobid:
-        raise Refused(
-            f"The ledger's column jobid holds numbers up to {ledger_shape.most_jobid}, and this "
-            f"job is {request.jobid}"
-        )
-    for reference in ledger_shape.references if request.action == "mount" else ():
-        if not _has_parent(connection, reference, values):
-            what = ", ".join(f"{_NOUNS[name]} {values[name]}" for name in reference.columns)
-            raise Refused(f"{what} is not in {reference.table}, and the ledger requires it")
-
-
-def _has_parent(connection: Connection, reference: Reference, values: Mapping[str, object]) -> bool:
-    """Whether a foreign key of the ledger holds; True where this user may not read it."""
-    parent = table(reference.table, *map(column, reference.referred), schema=reference.schema)
-    query = select(parent.c[reference.referred[0]]).limit(1)
-    for referred, name in zip(reference.referred, reference.columns, strict=True):
-        query = query.where(parent.c[referred] == values[name])
-    try:
-        with connection.begin_nested():
-            return connection.execute(query).first() is not None
-    except DBAPIError:  # the ledger's own answer decides
-        return True
 
 
 # -- what callers are told -------------------------------------------------------------------------

@@ -6,7 +6,7 @@ connection; everything that reads or writes asks the shape.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, unquote
@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    Enum,
     Inspector,
     String,
     Table,
@@ -103,7 +104,8 @@ class Reference:
 @dataclass(frozen=True)
 class Shape:
     """indexes: names of those the table has. leading: columns that one of them begins with.
-    most_jobid: what its column takes, None for any that a request may name."""
+    most_jobid: what its column takes, None for any that a request may name. needed: columns that
+    the database gives no value of its own, and that may not be NULL."""
 
     name: Literal["ledger of the guide", "ledger of a DMS server"]
     dialect: str
@@ -111,6 +113,7 @@ class Shape:
     indexes: frozenset[str]
     leading: frozenset[str]
     nullable: frozenset[str]
+    needed: tuple[str, ...]
     texts: Mapping[str, Text]
     most_jobid: int | None
     references: tuple[Reference, ...]
@@ -176,10 +179,24 @@ def find(inspector: Inspector) -> Shape:
         indexes=frozenset(str(i["name"]) for i in indexes if i["name"]),
         leading=frozenset(begins),
         nullable=frozenset(name for name, column in columns.items() if column["nullable"]),
+        needed=tuple(name for name, column in columns.items() if _is_needed(column, key)),
         texts={name: _text(inspector, columns[name]) for name in ("backup_target_id", "host")},
         most_jobid=_most(inspector.dialect.name, columns["jobid"]["type"]),
         references=_references(inspector),
     )
+
+
+def _is_needed(column: Any, key: Sequence[str]) -> bool:
+    own = ("default", "computed", "identity")
+    if column["nullable"] or any(column.get(each) for each in own):
+        return False
+    if isinstance(column["type"], Enum):  # MySQL gives it the first of its values
+        return False
+    if getattr(column["type"], "default", None) is not None:  # of PostgreSQL's domain
+        return False
+    # SQLite's row number, and MySQL's AUTO_INCREMENT, are no default.
+    numbered = column.get("autoincrement") is True or list(key) == [column["name"]] == ["id"]
+    return not numbered
 
 
 def _most(dialect: str, kind: Any) -> int | None:

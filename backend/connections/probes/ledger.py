@@ -35,6 +35,9 @@ from backend.integrations.postgres import errors as postgres_errors
 
 SYSTEM = "Mount ledger"
 SCHEMA = "data/ledger_schema.sql"
+#: MySQL's: a column without a default is given no value. Where a trigger gives it one, MySQL knows
+#: with the row; where none does, it was said before.
+_TRIGGER_GIVES = 1364
 _GRANT = "Grant SELECT, INSERT and UPDATE on the table to this user."
 
 
@@ -58,7 +61,7 @@ def probe(config: ConnectionConfig, *, deadline: float) -> Finding:
 
 
 def _table(connection: Connection, version: str) -> Finding:
-    from backend.dms import shape
+    from backend.dms import shape, writable
     from backend.dms.schema import ledger, operation
 
     columns = inspect(connection)
@@ -81,6 +84,13 @@ def _table(connection: Connection, version: str) -> Finding:
             f"table {ledger.name} lacks {exc}",
             f"Bring it to the shape of {SCHEMA}, or of a DMS server's ledger.",
         )
+    if names := writable.lacking(connection, found):
+        return Finding(
+            False,
+            version,
+            f"table {ledger.name} requires a value in {', '.join(names)}, and a mount gives none",
+            "Let the column have a default or be NULL; until then nothing can be mounted.",
+        )
     _prove_rights(connection, found.table)
     if columns.has_table(operation.name):  # the first mount makes it
         _prove_rights(connection, operation)
@@ -102,7 +112,8 @@ def _prove_rights(connection: Connection, table: Any) -> None:
             if _is_denied(exc):
                 cause = f"this user has no {right} right on table {table.name}"
                 raise UpstreamError(SYSTEM, cause, _GRANT) from exc
-            raise
+            if mysql_errors.number_of(exc.orig or exc) != _TRIGGER_GIVES:
+                raise
     connection.rollback()
 
 

@@ -140,6 +140,18 @@ class TestLedger:
         result = ask("ledger")
         assert f"no table {LEDGER_NAME}" in result.cause
 
+    def test_a_column_that_needs_a_value_is_named(
+        self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
+    ) -> None:
+        self.prepare(ledger_url)
+        with create_engine(ledger_url).begin() as connection:
+            added = f"ALTER TABLE {LEDGER_NAME} ADD COLUMN tenant VARCHAR(20) NOT NULL"
+            connection.execute(text(added))
+        save("ledger", {"url": ledger_url})
+        result = ask("ledger")
+        assert (result.ok, "requires a value in tenant" in result.cause) == (False, True)
+        assert "Let the column have a default" in result.advice
+
     def test_missing_columns_are_named(
         self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
     ) -> None:

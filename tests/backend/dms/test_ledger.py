@@ -129,9 +129,23 @@ class TestOnEveryDatabase:
 
 
 class TestConnecting:
-    def test_an_empty_database_gets_the_table(self, tmp_path: Path):
-        with DMSClient(f"sqlite:///{tmp_path / 'new.sqlite'}") as client:
+    def test_an_empty_database_gets_the_table_and_is_told_of(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ):
+        url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+        caplog.set_level("INFO", "backend.dms")
+        with DMSClient(url) as client:
             assert client.get_active_mounts() == []
+        assert caplog.messages == [f"{url} was empty; a new, empty ledger is there now."]
+        caplog.clear()
+        with DMSClient(url):
+            assert caplog.messages == []
+
+    def test_a_path_with_a_slip_makes_no_ledger(self, tmp_path: Path):
+        folder = tmp_path / "legder"
+        with pytest.raises(DatabaseException, match=f"There is no folder {folder}"):
+            DMSClient(f"sqlite:///{folder / 'ledger.sqlite'}")
+        assert not folder.exists()
 
     def test_an_empty_mariadb_gets_the_guides_table(self, mariadb_url: str):
         Ledger(mariadb_url).close()

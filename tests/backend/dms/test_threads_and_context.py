@@ -113,8 +113,21 @@ class TestClosing:
     def test_a_closed_client_says_so(self, broker_url: str, start_client: Start):
         client = start_client(broker_url)
         client.close()
-        with pytest.raises(RabbitMQException, match="closed"):
-            client.mount(mount_request())
+        client.close()
+        calls: list[Callable[[], object]] = [
+            lambda: client.mount(mount_request()),
+            lambda: client.unmount(mount_request()),
+            lambda: client.verify(mount_request()),
+            lambda: client.recheck("op-1"),
+            lambda: client.get_mount_status(401, "target-1"),
+            client.get_active_mounts,
+            lambda: client.get_ledger_history("target-1"),
+            lambda: client.soft_delete_entry(401, "target-1"),
+            lambda: MountContext(client, mount_request()).__enter__(),
+        ]
+        for call in calls:
+            with pytest.raises(DMSClientException, match="This DMS client is closed"):
+                call()
 
     def test_a_client_without_a_broker_reads_the_ledger(self, start_client: Start):
         client = start_client("")
