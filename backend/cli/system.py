@@ -82,6 +82,7 @@ def doctor(
     """Say what is set and what is wrong, all problems at once."""
     from backend.accounts import provider_check
     from backend.ingestion import static_mapping
+    from backend.jobs import readiness
 
     log.configure("ERROR")
     if through:
@@ -90,7 +91,9 @@ def doctor(
     if token_file:
         _doctor_token(token_file, provider, json)
         return
-    report = examine(get_database, (static_mapping.problems, provider_check.check))
+    report = examine(
+        get_database, (static_mapping.problems, provider_check.check, readiness.problems)
+    )
     lines = [f"{item.name} = {item.value}" for item in report.settings]
     lines += [f"ok: {line}" for line in report.fine]
     lines += [f"PROBLEM: {line}" for line in report.problems]

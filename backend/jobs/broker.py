@@ -90,6 +90,12 @@ def ask() -> None:
     connection.close()
 
 
+def wait_until_reached(seconds: float) -> bool:
+    """Whether the queues of `consume` have been listened to by then, once; at RabbitMQ."""
+    made: Any = get_broker()
+    return bool(made.reached.wait(seconds))
+
+
 def reset() -> None:
     """Forget the broker (tests, and settings that changed)."""
     global _broker
@@ -104,9 +110,9 @@ def _make() -> dramatiq.Broker:
     url = get_settings().broker_url.get_secret_value()
     if not url:
         return StubBroker(middleware=[ShutdownNotifications()])
-    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+    from backend.jobs.remote import RemoteBroker
 
-    made = RabbitmqBroker(url=url, confirm_delivery=True, middleware=[ShutdownNotifications()])
+    made = RemoteBroker(url=url, confirm_delivery=True, middleware=[ShutdownNotifications()])
     several = isinstance(made.parameters, list)  # one of several brokers, with ; between them
     for each in made.parameters if several else [made.parameters]:
         if each.blocked_connection_timeout is None:

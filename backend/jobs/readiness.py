@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from backend.core import startup
 from backend.core.database import Database, database_now
 from backend.core.errors import PortalError
-from backend.jobs import broker, schedule
+from backend.jobs import broker, remote, schedule
 from backend.models.jobs import Job, ScheduleMark
 
 DEADLINE = 4.0
@@ -84,13 +84,18 @@ def _migrations(database: Database) -> str:
 
 
 def _broker(_database: Database) -> str:
+    return next(iter(problems()), OK)
+
+
+def problems(_settings: object = None) -> list[str]:
+    """What is wrong with the broker, as a sentence; for `doctor`, too."""
     if not broker.is_remote():
-        return OK
+        return []
     try:
         broker.ask()
     except (AMQPError, OSError):
-        return "RabbitMQ takes no connection. Jobs wait until it does."
-    return OK
+        return [remote.AWAY]
+    return []
 
 
 def _leader(database: Database) -> str:

@@ -19,6 +19,8 @@ log = get_logger(__name__)
 
 #: How long a stop waits for running jobs to reach a safe point, of all threads together.
 JOIN_SECONDS = 8.0
+#: How often a worker that waits for its broker looks whether it is to end.
+_LOOK_SECONDS = 0.2
 
 
 @dataclass
@@ -77,7 +79,10 @@ def serve(database: Database) -> None:
     done = threading.Event()
     signals.call_on((signal.SIGINT, signal.SIGTERM), done.set)
     running = start(database, queues=[broker.JOBS])
-    log.info("Worker is ready.", worker=runner.worker_name())
+    while not (reached := broker.wait_until_reached(_LOOK_SECONDS)) and not done.is_set():
+        pass  # what is in the way is said by the broker
+    if reached:
+        log.info("Worker is ready.", worker=runner.worker_name())
     done.wait()
     log.info("Worker stops; running jobs reach their next safe point.")
     last_resort.end_at_the_latest()

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from backend.core.database import Database
+from backend.jobs.remote import AWAY, BACK
 from backend.sandbox.embedded_postgres import reachable_folder
 from tests.fixtures import processes
+from tests.fixtures.rabbitmq import RabbitMQServer
 from tests.integration import test_workers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +69,9 @@ class Start:
 
     def said(self, words: str) -> bool:
         return words in self.log.read_text(errors="replace")
+
+    def count(self, words: str) -> int:
+        return self.log.read_text(errors="replace").count(words)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -179,3 +184,45 @@ def test_a_worker_ends_well(
         lambda: worker.said("Worker is ready.") if seconds is None else time.monotonic() > until
     )
     worker.ends_well()
+
+
+@pytest.mark.slow
+def test_a_worker_says_that_its_broker_is_away_and_that_it_is_back(
+    start: Callable[..., Start], postgres_url: str, own_rabbitmq_server: RabbitMQServer
+) -> None:
+    broker = own_rabbitmq_server
+    settings = {"PORTAL_DATABASE_URL": postgres_url, "PORTAL_BROKER_URL": broker.url()}
+    broker.stop()
+    try:
+        worker = start("backend", "worker", "--create", **settings)
+        worker.wait_for(lambda: worker.said(AWAY))
+        assert broker_problems(worker.environ) == 1
+        assert not worker.said("Worker is ready.")
+        broker.start()
+        worker.wait_for(lambda: worker.said("Worker is ready.") and worker.said(BACK))
+        broker.stop()
+        worker.wait_for(lambda: worker.count(AWAY) == 2)
+        broker.start()
+        worker.wait_for(lambda: worker.count(BACK) == 2)
+        worker.ends_well()
+    finally:
+        if not broker.answers():
+            broker.restart()
+    assert (worker.count(AWAY), worker.count("Worker is ready.")) == (2, 1)
+    assert not worker.said("connection error")
+
+
+def broker_problems(environ: dict[str, str]) -> int:
+    """How many `doctor` has with the broker."""
+    command = [sys.executable, "-m", "backend", "doctor"]
+    asked = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert asked.returncode == 1
+    return asked.stdout.count(f"PROBLEM: {AWAY}")
