@@ -94,6 +94,8 @@ def _no_number(value: object) -> object:
 
 #: For moments: pydantic takes a number for seconds since 1970, so that 2026 was half past midnight.
 AsText = BeforeValidator(_no_number)
+#: For a query's environment; None is the default one.
+EnvironmentName = Annotated[str | None, Query(max_length=80)]
 #: For filters that may be empty: `?active=&job=` asks for everything.
 NotGiven = BeforeValidator(lambda value: None if value == "" else value)
 #: For endpoints whose action a policy may put under approval (`errors.WAITS`).

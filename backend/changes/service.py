@@ -177,7 +177,7 @@ def reject(session: WriteSession, actor: Actor, *, change_id: int, reason: str) 
     """End a waiting request. reason: why, for the one who asked. Whoever may approve may reject."""
     access.require(actor, Permission.CHANGES_DECIDE)
     row = repository.lock(session, change_id)
-    reason = _text(reason, "Say why it is rejected, so that who asked can do better.")
+    reason = _text(reason, "reason", "Say why it is rejected, so that who asked can do better.")
     _may_approve(session, actor, row)
     lifecycle.end(session, actor, row, "rejected", reason)
     return views.one(session, row)
@@ -195,7 +195,7 @@ def withdraw(
     if not mine.is_person_of(lifecycle.requester(session, row)):
         access.require(actor, Permission.CHANGES_CONFIGURE)
     _is_waiting(session, row)
-    lifecycle.end(session, actor, row, "withdrawn", reason.strip()[:MAX_TEXT])
+    lifecycle.end(session, actor, row, "withdrawn", reasons.checked(reason))
     return views.one(session, row)
 
 
@@ -207,21 +207,21 @@ def comment(session: WriteSession, actor: Actor, *, change_id: int, text: str) -
     access.require_to_ask(actor, actions.get(row.action).permission)
     if row.state not in repository.OPEN:
         raise Conflict(f"Change {row.id} is {row.state}; nothing more can be said to it.")
-    repository.add_step(session, row.id, actor, "commented", _text(text, "Write a comment."))
+    repository.add_step(
+        session, row.id, actor, "commented", _text(text, "comment", "Write a comment.")
+    )
     return views.one(session, row)
 
 
-def _text(text: str, why: str) -> str:
-    text = text.strip()
-    if not text:
+def _text(text: str, what: str, why: str) -> str:
+    """why: what is said where there is none."""
+    if not text.strip():
         raise InvalidInput(why)
-    if len(text) > MAX_TEXT:
-        raise InvalidInput(f"At most {MAX_TEXT:,} characters, please.")
-    return text
+    return reasons.checked(text, what)
 
 
 def _approved(session: WriteSession, actor: Actor, row: Change, text: str) -> ChangeView:
-    repository.add_step(session, row.id, actor, "approved", text.strip()[:MAX_TEXT])
+    repository.add_step(session, row.id, actor, "approved", reasons.checked(text, "comment"))
     given = lifecycle.approvers(session, row)
     audit.record(
         session,

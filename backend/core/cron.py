@@ -5,6 +5,9 @@ from datetime import datetime
 
 from backend.core.errors import InvalidInput
 
+#: Characters of an expression that can be kept.
+MOST = 100
+
 
 def next_time(cron: str, now: datetime) -> datetime | None:
     """When a cron expression (five fields, UTC) is due next; None without one.
@@ -18,10 +21,12 @@ def next_time(cron: str, now: datetime) -> datetime | None:
     try:
         if len(cron.split()) != 5:
             raise ValueError("it has not five fields")
+        if len(cron) > MOST:
+            raise ValueError(f"it has more than {MOST} characters")
         due: datetime = croniter(cron, now, ret_type=datetime).get_next()
     except (CroniterError, ValueError) as exc:
         raise InvalidInput(
-            f"The schedule {cron!r} is no cron expression ({exc}). For example: 0 6 * * 1-5."
+            f"The schedule {cron[:MOST]!r} is no cron expression ({exc}). For example: 0 6 * * 1-5."
         ) from exc
     return due
 

@@ -17,14 +17,22 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _given: ContextVar[str] = ContextVar("reasons.given", default="")
 
 
+def checked(text: str, what: str = "reason", *, most: int = MAX_TEXT) -> str:
+    """What somebody wrote for others to read, as it is kept. what: as people call it. Raises
+    InvalidInput."""
+    text = text.strip()
+    if len(text) > most:
+        raise InvalidInput(f"A {what} has at most {most:,} characters. Shorten it.")
+    if _UNSTORABLE.search(text):
+        raise InvalidInput(
+            f"The {what} has characters that cannot be kept. Write it as plain text."
+        )
+    return text
+
+
 def give(text: str) -> None:
     """From now on in this context this is why. Raises InvalidInput."""
-    text = text.strip()
-    if len(text) > MAX_TEXT:
-        raise InvalidInput(f"A reason has at most {MAX_TEXT:,} characters. Shorten it.")
-    if _UNSTORABLE.search(text):
-        raise InvalidInput("The reason has characters that cannot be kept. Write it as plain text.")
-    _given.set(text)
+    _given.set(checked(text))
 
 
 @contextlib.contextmanager

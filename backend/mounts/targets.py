@@ -1,5 +1,6 @@
 """Target templates: what operators mount by name; the secret reference is write-only."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from backend.accounts import step_up
@@ -8,7 +9,7 @@ from backend.core import access, audit, clock, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import ReadSession, WriteSession
-from backend.core.errors import InvalidInput, PortalError
+from backend.core.errors import FieldInvalid, InvalidInput, PortalError
 from backend.dms.requests import TYPES
 from backend.models.mounts import MountTarget
 from backend.mounts import ledger_repository, repository, settings
@@ -16,6 +17,8 @@ from backend.mounts.errors import TargetNotFound
 from backend.mounts.schemas import OperationView, TargetView
 
 ACTION = "mounts.target"
+#: Characters of each text of a template.
+MOST = {"mount_path": 1000, "filesystem_export": 1000, "nfs_mount_opts": 500, "secret_ref": 2000}
 
 
 def binding(environment_id: int, target_id: str) -> str:
@@ -63,13 +66,13 @@ def save(
     changed = row is not None
     if not changed:
         _check_room(session, where)
-    asked = {
-        "target_id": target_id,
-        "type": type,
+    texts = {
         "mount_path": mount_path,
         "filesystem_export": filesystem_export,
         "nfs_mount_opts": nfs_mount_opts,
     }
+    _check_lengths({**texts, "secret_ref": secret_ref})
+    asked = {"target_id": target_id, "type": type, **texts}
     _approved(session, actor, where, {"verb": "save", **asked}, secret_ref)
     if row is None:
         row = MountTarget(environment_id=where.environment_id, target_id=target_id, secret_ref="")
@@ -234,6 +237,14 @@ def _check(target_id: str, kind: str, mount_path: str, export: str, secret: obje
         problems.append("a filesystem export")
     if problems:
         raise InvalidInput(f"A target template needs {', '.join(problems)}.")
+
+
+def _check_lengths(texts: Mapping[str, str]) -> None:
+    long = [name for name, text in texts.items() if len(text) > MOST[name]]
+    if long:
+        raise FieldInvalid(
+            {name: f"{name} has at most {MOST[name]:,} characters." for name in long}
+        )
 
 
 def _audited(session: WriteSession, actor: Actor, target_id: str, outcome: str) -> None:

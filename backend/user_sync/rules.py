@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from backend.connections import resolve
-from backend.core import access, audit, choices, clock
+from backend.core import access, audit, choices, clock, reasons
 from backend.core.access import Actor, Permission
 from backend.core.cron import next_time
 from backend.core.database import ReadSession, WriteSession
@@ -24,6 +24,9 @@ from backend.user_sync.comparing import domain_identity, mark
 from backend.user_sync.errors import NotInPlan
 from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, chosen
 from backend.user_sync.schemas import DOMAIN_MODES, IgnoreView, PlanView, Settings, SettingsView
+
+#: Characters of why a difference is ignored.
+MAX_REASON = 500
 
 
 def get_settings(
@@ -135,6 +138,7 @@ def ignore(
     choices.check("field", field, ATTRIBUTES)
     if not reason.strip():
         raise InvalidInput("Say why this difference is ignored; others will read it.")
+    reason = reasons.checked(reason, most=MAX_REASON)
     plan = repository.get_plan(session, plan_id, lock=True)
     if run_repository.find_by_plan(session, plan_id) is not None:
         raise InvalidInput(f"Plan {plan_id} was applied already; plan again, then decide.")
@@ -144,10 +148,10 @@ def ignore(
     changes = row_repository.row_view(row, "").changes if row is not None else {}
     if row is None or field not in changes:
         raise NotInPlan(plan_id, [user_id])
-    ignored = _ignored(actor, row, field, changes[field], reason.strip())
+    ignored = _ignored(actor, row, field, changes[field], reason)
     ignored.environment_id = plan.environment_id
     rules_repository.put_ignore(session, ignored)
-    _take_out(session, plan_id, row, field, f"{actor.name}: {reason.strip()}"[:480])
+    _take_out(session, plan_id, row, field, f"{actor.name}: {reason}"[:480])
     audit.record(
         session,
         actor,
@@ -170,7 +174,7 @@ def _ignored(
         email=row.email,
         difference=" → ".join(shown(value) for value in change),
         author=actor.name[:255],
-        reason=reason[:500],
+        reason=reason,
         created_at=clock.now(),
     )
 

@@ -7,6 +7,7 @@ from backend.core.words import counted, named
 from backend.user_sync import runs, service
 from backend.user_sync.fields import ATTRIBUTES, labels
 from backend.user_sync.fields import chosen as chosen_of
+from backend.user_sync.rules import MAX_REASON
 from backend.user_sync.schemas import PlanView, RowFilter, RowView, Settings
 from pages.shared import confirm, primary
 from pages.shell import calls, flash, guard
@@ -120,7 +121,7 @@ def _ignore(plan: PlanView, rows: tuple[RowView, ...]) -> None:
             format_func=found.__getitem__,
             key="user_sync.leave",
         )
-        reason = st.text_input("Why", key="user_sync.leave_reason")
+        reason = st.text_input("Why", key="user_sync.leave_reason", max_chars=MAX_REASON)
         if st.button("Ignore it", key="user_sync.leave_do") and which is not None:
             done = calls.write(
                 service.ignore, plan_id=plan.id, user_id=which[0], field=which[1], reason=reason

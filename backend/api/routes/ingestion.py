@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, EnvironmentName, Reader, State, Writer
 from backend.core.log import get_logger, mask_text, new_reference
 from backend.ingestion import data_jobs, datasets, executions, runs, service, tracker
 from backend.ingestion.answers import (
@@ -23,6 +23,7 @@ from backend.ingestion.schemas import Request, RunFilter
 
 log = get_logger(__name__)
 router = APIRouter(prefix="/ingestion", tags=["ingestion"])
+Urn = Annotated[str, Query(max_length=2000)]
 
 
 class RunRequest(BaseModel):
@@ -106,8 +107,8 @@ def run(
 def list_datasets(
     session: Reader,
     caller: Caller,
-    environment: str | None = None,
-    text: str = "",
+    environment: EnvironmentName = None,
+    text: Annotated[str, Query(max_length=500)] = "",
     only: Literal["all", "failed", "running", "never"] = "all",
     limit: Annotated[int, Query(ge=1, le=datasets.MAX_PAGE)] = 50,
     cursor: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
@@ -147,7 +148,7 @@ def list_jobs(
     database: State,
     caller: Caller,
     datasetUrn: Annotated[str, Query(min_length=1, max_length=2000)],
-    environment: str | None = None,
+    environment: EnvironmentName = None,
 ) -> DataJobList:
     """The data jobs that write a dataset in DataHub, the one of its latest run first."""
     return data_jobs.list_jobs(
@@ -159,10 +160,10 @@ def list_jobs(
 def list_runs(
     session: Reader,
     caller: Caller,
-    datasetUrn: str = "",
-    jobUrn: str = "",
-    actor: str = "",
-    environment: str = "",
+    datasetUrn: Urn = "",
+    jobUrn: Urn = "",
+    actor: Annotated[str, Query(max_length=255)] = "",
+    environment: Annotated[str, Query(max_length=80)] = "",
     status: Annotated[list[str] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
     cursor: int | None = None,

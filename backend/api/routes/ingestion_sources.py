@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, EnvironmentName, Reader, State, Writer
 from backend.ingestion import managed, recipes, schedules
 from backend.ingestion.answers import RecipeList, ScheduleAnswer, ScheduleList, SourceList
 
@@ -76,7 +76,7 @@ def run_recipe(session: Writer, caller: Caller, name: str, body: RecipeRun) -> Q
 def list_sources(
     database: State,
     caller: Caller,
-    environment: str | None = None,
+    environment: EnvironmentName = None,
     start: Annotated[int, Query(ge=0, le=100_000)] = 0,
     count: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> SourceList:
@@ -95,7 +95,9 @@ def run_source(database: State, caller: Caller, body: SourceRun) -> Queued:
 
 
 @router.get("/schedules")
-def list_schedules(session: Reader, caller: Caller, environment: str | None = None) -> ScheduleList:
+def list_schedules(
+    session: Reader, caller: Caller, environment: EnvironmentName = None
+) -> ScheduleList:
     """Recipes and sources that start by themselves, the next one first."""
     found = schedules.list_schedules(session, caller, environment=environment)
     return {"items": [each.document() for each in found]}
@@ -123,7 +125,7 @@ def remove_schedule(
     caller: Caller,
     kind: Literal["recipe", "source"],
     name: Annotated[str, Query(max_length=500)],
-    environment: str | None = None,
+    environment: EnvironmentName = None,
 ) -> None:
     """Start it by itself no more."""
     schedules.remove_schedule(session, caller, kind=kind, name=name, environment=environment)

@@ -19,7 +19,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
     cursor: int | None = None,
     status: Annotated[list[State] | None, Query()] = None,
-    kind: str = "",
+    kind: Annotated[str, Query(max_length=80)] = "",
 ) -> JobList:
     """Jobs, newest first; `cursor` is the last answer's `next_cursor`."""
     page = service.list_jobs(

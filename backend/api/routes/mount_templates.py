@@ -22,10 +22,10 @@ class TemplateIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["s3", "nfs"]
-    mount_path: Annotated[str, Field(max_length=1000)]
-    filesystem_export: Annotated[str, Field(max_length=1000)] = ""
-    nfs_mount_opts: Annotated[str, Field(max_length=500)] = ""
-    secret_ref: Annotated[str, Field(max_length=2000)] = ""
+    mount_path: Annotated[str, Field(max_length=targets.MOST["mount_path"])]
+    filesystem_export: Annotated[str, Field(max_length=targets.MOST["filesystem_export"])] = ""
+    nfs_mount_opts: Annotated[str, Field(max_length=targets.MOST["nfs_mount_opts"])] = ""
+    secret_ref: Annotated[str, Field(max_length=targets.MOST["secret_ref"])] = ""
 
 
 class Templates(BaseModel):

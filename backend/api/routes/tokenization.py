@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, EnvironmentName, Reader, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
@@ -33,7 +33,6 @@ trigger_router = APIRouter(tags=["tokenization"])
 #: Seconds that /trigger waits for a run; a longer one goes on and is answered as `running`.
 WAIT_SECONDS = 240.0
 
-EnvironmentName = Annotated[str | None, Query(max_length=80)]
 DatasetUrn = Annotated[str, Query(max_length=512)]
 Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
@@ -127,9 +126,9 @@ def create_run(body: NewRun, caller: Caller, database: State) -> PreviewAnswer |
 def list_runs(
     caller: Caller,
     session: Reader,
-    environment: str | None = None,
-    status: str | None = None,
-    trigger: str | None = None,
+    environment: EnvironmentName = None,
+    status: Annotated[str | None, Query(max_length=80)] = None,
+    trigger: Annotated[str | None, Query(max_length=80)] = None,
     text: Annotated[str, Query(max_length=500)] = "",
     limit: Annotated[int, Query(ge=1, le=service.MAX_PAGE)] = 50,
     cursor: Annotated[int | None, Query(ge=1)] = None,

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from backend.user_sync.rules import MAX_REASON
+
 
 class PlanRequest(BaseModel):
     """environment: a name; left out: the default one."""
@@ -35,7 +37,7 @@ class IgnoreRequest(BaseModel):
     userId: str = Field(default="", max_length=64)
     email: str = Field(default="", max_length=320)
     field: str = Field(max_length=40)
-    reason: str = Field(max_length=500)
+    reason: str = Field(max_length=MAX_REASON)
 
 
 class DomainMapRequest(BaseModel):

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from backend.accounts import api_tokens
+from backend.changes import service
 from backend.changes.schemas import ChangeView
 from backend.core import reasons
 from backend.core.access import SYSTEM
@@ -88,6 +89,26 @@ def test_one_that_cannot_be_kept_is_refused_before_anything(
     with world.database.read() as session:
         assert list(session.scalars(select(Change))) == []
     assert reasons.current() == ""
+
+
+@pytest.mark.parametrize("long", ["x" * (reasons.MAX_TEXT + 1), "a\0b"])
+def test_nothing_that_is_said_to_a_request_is_cut(world: World, long: str) -> None:
+    world.rule(ONE)
+    number, bob = ask(world, "ann", WHY).id, world.in_browser("bob")
+    for call, words in (
+        (service.approve, {"comment": long}),
+        (service.reject, {"reason": long}),
+        (service.comment, {"text": long}),
+        (service.withdraw, {"reason": long}),
+    ):
+        who = world.in_browser("ann") if call is service.withdraw else bob
+        with (
+            pytest.raises(InvalidInput, match=r"at most 2,000 characters|cannot be kept"),
+            world.database.write() as session,
+        ):
+            call(session, who, change_id=number, **words)
+    assert world.view(number).status == "waiting"
+    assert said(world.view(number)) == [("asked", "ann", WHY)]
 
 
 @pytest.fixture

@@ -42,6 +42,12 @@ class TestIgnore:
                 person["displayName"] = "Lena Horvat"
         assert world.row(world.plan(), "lena.novak@example.com").kind == "update"
 
+    def test_a_reason_is_not_cut(self, world):
+        plan = world.plan()
+        with pytest.raises(InvalidInput, match="at most 500 characters"):
+            ignore(world, plan, "lena.novak@example.com", "displayName", reason="x" * 501)
+        assert world.row(plan, "lena.novak@example.com").kind == "update"
+
     def test_one_field_of_two(self, world):
         plan = world.plan()
         after = ignore(world, plan, "aaron_johnson0@example.com", "domains")
