@@ -51,6 +51,10 @@ class SecurityHeaders:
 
         if scope["path"].startswith(CLOSED_PATHS):
             await PlainTextResponse("Not found.", 404)(scope, receive, with_headers)
+        elif "\0" in scope["path"] and not scope["path"].startswith("/api/"):
+            # Streamlit looks for a file of that name, and fails of it.
+            refusal = PlainTextResponse("No address has a %00. Correct it.", 400)
+            await refusal(scope, receive, with_headers)
         elif scope["path"].startswith(attach.UPLOADS):
             await self._upload(scope, receive, with_headers)
         else:

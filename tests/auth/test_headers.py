@@ -89,3 +89,12 @@ class TestNonce:
         assert cookie.startswith("__Host-portal_browser=")
         assert "Secure" in cookie
         assert "Domain" not in cookie
+
+
+def test_an_address_with_a_zero_byte_is_refused_before_streamlit_looks_for_its_file(
+    site: str,
+) -> None:
+    for path in ("/%00", "/static/a%00.js", "/mounts%00"):
+        answer = httpx.get(site + path)
+        assert (answer.status_code, answer.text) == (400, "No address has a %00. Correct it.")
+        assert answer.headers["x-content-type-options"] == "nosniff"
