@@ -102,7 +102,8 @@ def update(
     new_name: str | None = None,
     is_production: bool | None = None,
 ) -> EnvironmentView:
-    """Rename or change the production mark.
+    """Rename or change the production mark. What was kept about it is renamed with it, but for the
+    audit log.
 
     version: the one the person saw; raises ChangedMeanwhile when somebody saved in between.
     None: no check (CLI, REST).
@@ -117,6 +118,8 @@ def update(
         row.is_production = is_production
     _touch(row, actor)
     _flush(session, row.name)
+    if row.name != before["name"]:
+        repository.rename_records(session, row.id, str(before["name"]), row.name)
     after = {"name": row.name, "production": row.is_production}
     audit.record(
         session,

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
-from backend.core.database import ReadSession, WriteSession
+from backend.core.database import Base, ReadSession, WriteSession
 from backend.models import (
     Connection,
     ConnectionSecret,
@@ -26,6 +26,17 @@ def list_environments(session: ReadSession) -> Sequence[Environment]:
     """All environments, the default one first, then by name."""
     order = (Environment.default_marker.is_(None), Environment.name_key)
     return session.scalars(select(Environment).order_by(*order).limit(MAX_ENVIRONMENTS)).all()
+
+
+def rename_records(session: WriteSession, number: int, old: str, new: str) -> None:
+    """Plans, runs and requests of the environment name it as it is called now, so that lists find
+    them and links lead there; what the audit log says of it stays."""
+    for table in Base.metadata.sorted_tables:
+        name = next((each for each in ("environment", "environment_name") if each in table.c), None)
+        if name is not None:
+            by_number = "environment_id" in table.c
+            its = table.c.environment_id == number if by_number else table.c[name] == old
+            session.execute(update(table).where(its).values({name: new}))
 
 
 def find_environment(session: ReadSession, name: str) -> Environment | None:

@@ -60,6 +60,27 @@ def test_runs_are_found_however_the_name_was_typed(
         assert [item["run_id"] for item in answer.json()["items"]] == [run.id], typed
 
 
+def test_runs_are_found_by_the_environments_present_name(
+    client: TestClient, catalogued: World, bearer: Bearer
+) -> None:
+    run, headers = catalogued.start("customers"), bearer("admin")
+    events = client.get("/api/audit", headers=headers).json()["items"]
+    with catalogued.database.write() as session:
+        environments.update(session, SYSTEM, name=run.environment, new_name="Renamed")
+        environments.add(session, SYSTEM, name="another")
+
+    def found(name: str) -> tuple[int, list[tuple[int, str]]]:
+        answer = client.get(HISTORIES[1], params={"environment": name}, headers=headers)
+        items = answer.json().get("items", [])
+        return answer.status_code, [(item["run_id"], item["environment"]) for item in items]
+
+    assert found("renamed") == (200, [(run.id, "Renamed")])
+    assert found("another") == (200, [])
+    assert found(run.environment) == (404, [])
+    assert client.get("/api/audit", headers=headers).json()["items"][2:] == events
+    assert client.post("/api/audit/verify", json={}, headers=headers).json()["ok"]
+
+
 @pytest.mark.parametrize(
     ("path", "known"),
     [
