@@ -1,4 +1,4 @@
-"""What the MySQL engine's tests share: a fresh database on a real MariaDB, and its engine."""
+"""What the MySQL engine's tests share: a fresh database on a real server, and its engine."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
+import pytest
 from sqlalchemy.engine import make_url
 
 from backend.connections.schemas import ConnectionConfig, EnvironmentView
 from backend.core import clock
+from backend.integrations.mysql.connection import is_mariadb
 from backend.tokenization.engines.mysql.engine import MySqlEngine
 from backend.tokenization.schemas import TableName
 
@@ -51,6 +53,12 @@ class MySource:
         with self.connection() as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+
+    def needs_mariadb(self) -> None:
+        """Skip what MySQL has not, where TEST_MARIADB_URL names one."""
+        version = str(self.column("SELECT VERSION()")[0])
+        if not is_mariadb(version):
+            pytest.skip(f"MySQL {version} has no such thing")
 
     def rows(
         self, query: str, parameters: Sequence[Any] | None = None

@@ -31,6 +31,8 @@ def shop(mariadb_url: str) -> MySource:
 def test_the_advice_for_a_type_that_is_not_text_works(
     shop: MySource, type_: str, value: Any, modify: list[str], text: str
 ) -> None:
+    if type_ in ("inet6", "uuid"):
+        shop.needs_mariadb()
     shop.run(f"CREATE TABLE t (email {type_})")
     with shop.connection() as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (%s)", (value,))
@@ -47,7 +49,7 @@ def test_the_advice_for_a_type_that_is_not_text_works(
 @pytest.mark.parametrize(
     ("type_", "advice"),
     [
-        ("json", "it holds JSON: a token cannot replace a value inside a document"),
+        ("json", "a token cannot replace a value inside a document"),
         ("set('a', 'b')", "keep them as rows of a table of their own"),
         ("bit(8)", "leave the column out"),
         ("point", "keep the personal part in a text column of its own"),
