@@ -108,7 +108,7 @@ _BY_CODE: dict[int | str, str] = {
     **dict.fromkeys((1049, "3D000"), _NO_DATABASE),
     3159: _NO_TLS,
     **dict.fromkeys((1040, 1203, 1226, "53300"), _FULL),
-    **dict.fromkeys((1047, 1053, "57P01", "57P02", "57P03"), _NOT_READY),
+    **dict.fromkeys((1047, 1053, 3032, "57P01", "57P02", "57P03"), _NOT_READY),
     **dict.fromkeys((1969, 3024, "57014"), "the query took too long; narrow the filters."),
 }
 #: Of these, what will not go away by waiting.

@@ -114,7 +114,8 @@ def _newest_ids(
 
 
 def estimated_size(ledger: Ledger) -> int:
-    """The database's own idea of how many entries there are."""
+    """The database's own idea of how many entries there are; of now, where MySQL would remember
+    for a day what it was."""
     statements = {
         "mysql": "SELECT table_rows FROM information_schema.tables "
         "WHERE table_schema = DATABASE() AND table_name = :name",
@@ -122,9 +123,14 @@ def estimated_size(ledger: Ledger) -> int:
     }
     dialect = "mysql" if ledger.dialect == "mariadb" else ledger.dialect
     if dialect in statements:
-        query = text(statements[dialect])
-        found = ledger.read(lambda c: c.execute(query, {"name": schema.LEDGER_NAME}).scalar())
-        return max(0, int(found or 0))
+
+        def work(connection: Connection) -> Any:
+            if getattr(connection.dialect, "is_mariadb", None) is False:
+                connection.execute(text("SET SESSION information_schema_stats_expiry = 0"))
+            query = text(statements[dialect])
+            return connection.execute(query, {"name": schema.LEDGER_NAME}).scalar()
+
+        return max(0, int(ledger.read(work) or 0))
     size = func.max(t.id) if ledger.shape.has_id else func.count()
     all_of_them = select(size).select_from(ledger.shape.table)
     return int(ledger.read(lambda c: c.execute(all_of_them).scalar()) or 0)

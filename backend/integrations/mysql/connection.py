@@ -119,7 +119,11 @@ def _settle(cursor: Any, statement_timeout: float, lock_timeout: float, *, reado
     if is_mariadb(str(cursor.fetchone()[0])):
         cursor.execute("SET SESSION max_statement_time = %s", (statement_timeout,))
     else:
-        cursor.execute("SET SESSION max_execution_time = %s", (round(statement_timeout * 1000),))
+        # MySQL keeps the sizes in information_schema for a day, from when the table was empty too.
+        cursor.execute(
+            "SET SESSION max_execution_time = %s, information_schema_stats_expiry = 0",
+            (round(statement_timeout * 1000),),
+        )
     cursor.execute("START TRANSACTION READ ONLY" if readonly else "START TRANSACTION READ WRITE")
 
 

@@ -150,6 +150,11 @@ MEANINGS: dict[int, Meaning] = {
         "the account's way of signing in is one that the portal's driver does not know",
         "Use an account with mysql_native_password, caching_sha2_password or ed25519.",
     ),
+    3032: Meaning(
+        UpstreamUnavailable,
+        "the server is in offline mode: it lets its administrators in and nobody else",
+        "Try again when it is back.",
+    ),
     3118: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
     3159: Meaning(
         UpstreamError,

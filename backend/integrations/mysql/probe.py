@@ -41,7 +41,9 @@ def probe(
                 "Point the connection at the primary server.",
             )
         try:
-            cursor.execute("CREATE TEMPORARY TABLE portal_right (made INT) ENGINE = MEMORY")
+            cursor.execute(
+                "CREATE TEMPORARY TABLE portal_right (made INT PRIMARY KEY) ENGINE = MEMORY"
+            )
         except pymysql.err.Error as exc:
             if number_of(exc) != 1044:
                 raise

@@ -110,7 +110,7 @@ class TestLedger:
         save("ledger", {"url": ledger_url})
         result = ask("ledger")
         assert result.ok, result
-        assert result.server_version.startswith(("MariaDB 1", "PostgreSQL 1"))
+        assert result.server_version.startswith(("MariaDB 1", "MySQL ", "PostgreSQL 1"))
 
     def test_leaves_no_trace_in_the_table(
         self, save: Save, ask: Callable[[str], TestResult], ledger_url: str
@@ -187,7 +187,8 @@ class TestLedgerRights:
         TestLedger().prepare(mariadb_url)
         parsed = make_url(mariadb_url)
         with mariadb_server.connect() as admin, admin.cursor() as cursor:
-            cursor.execute("CREATE OR REPLACE USER 'reader'@'%' IDENTIFIED BY 'reader-pw'")
+            cursor.execute("DROP USER IF EXISTS 'reader'@'%'")
+            cursor.execute("CREATE USER 'reader'@'%' IDENTIFIED BY 'reader-pw'")
             cursor.execute(f"GRANT SELECT ON `{parsed.database}`.* TO 'reader'@'%'")
         reader = parsed.set(username="reader", password="reader-pw")
         save("ledger", {"url": reader.render_as_string(hide_password=False)})
@@ -205,7 +206,8 @@ class TestLedgerRights:
         TestLedger().prepare(url)
         parsed = make_url(url)
         with own_mariadb_server.connect() as admin, admin.cursor() as cursor:
-            cursor.execute("CREATE OR REPLACE USER 'writer'@'%' IDENTIFIED BY 'writer-pw'")
+            cursor.execute("DROP USER IF EXISTS 'writer'@'%'")
+            cursor.execute("CREATE USER 'writer'@'%' IDENTIFIED BY 'writer-pw'")
             cursor.execute(f"GRANT SELECT, INSERT, UPDATE ON `{parsed.database}`.* TO 'writer'@'%'")
             cursor.execute("SET GLOBAL read_only = 1")
         try:

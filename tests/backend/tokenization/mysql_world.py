@@ -54,11 +54,11 @@ class MySource:
             for statement in statements:
                 cursor.execute(statement)
 
-    def needs_mariadb(self) -> None:
-        """Skip what MySQL has not, where TEST_MARIADB_URL names one."""
+    def needs(self, product: str) -> None:
+        """Skip what only MariaDB or only MySQL has; TEST_MARIADB_URL may name either."""
         version = str(self.column("SELECT VERSION()")[0])
-        if not is_mariadb(version):
-            pytest.skip(f"MySQL {version} has no such thing")
+        if is_mariadb(version) != (product == "MariaDB"):
+            pytest.skip(f"only {product} has such a thing, and this is {version}")
 
     def rows(
         self, query: str, parameters: Sequence[Any] | None = None

@@ -253,7 +253,7 @@ def test_the_preview_refuses_before_row_1(
 def test_the_preview_refuses_what_mariadb_alone_has(
     shop: MySource, definition: str, said: str
 ) -> None:
-    shop.needs_mariadb()
+    shop.needs("MariaDB")
     shop.run(f"CREATE TABLE t {definition}")
 
     assert said in blockers(shop, "t", "email")

@@ -32,7 +32,7 @@ def test_the_advice_for_a_type_that_is_not_text_works(
     shop: MySource, type_: str, value: Any, modify: list[str], text: str
 ) -> None:
     if type_ in ("inet6", "uuid"):
-        shop.needs_mariadb()
+        shop.needs("MariaDB")
     shop.run(f"CREATE TABLE t (email {type_})")
     with shop.connection() as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (%s)", (value,))

@@ -24,7 +24,7 @@ from backend.tokenization.tokens import (
 )
 
 #: `tokens.PATTERN` in two: MySQL's ICU gives up on a group that is repeated over a long text, and
-#: on one that it may match in several ways; an atomic group is matched in one. Both servers know it.
+#: on one that it may match in several ways. An atomic group is matched in one; both know it.
 _TOKEN: Final = f"^{PREFIX}(?>[A-Za-z0-9+/]*)={{0,2}}{SUFFIX}$"
 _LAST: Final = (
     "^([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)" + SUFFIX
@@ -111,9 +111,9 @@ def _by_character(body: str) -> str:
 def is_text(body: str) -> str:
     """True for a token's bytes that read as a value, as `tokens.reversible` asks.
 
-    What may be long: MySQL makes NULL of bytes that are no UTF-8, where MariaDB would end an UPDATE;
-    there they are searched for bytes that break UTF-8, a search that MySQL gives up on. Each server
-    reads its own comment and skips the other's.
+    What may be long: MySQL makes NULL of bytes that are no UTF-8. MariaDB would end an UPDATE over
+    them, so there they are searched for what breaks UTF-8, a search that MySQL gives up on. Each
+    server reads its own comment and skips the other's.
     """
     return (
         f"CASE WHEN LENGTH({body}) IN ({_listed(HASHES)}) "
@@ -216,16 +216,19 @@ class Key:
         return identifier(self.name)
 
     def load(self, cursor: Any, tokenizer: Tokenizer) -> None:
-        """Make and fill it; in memory only. Outside any transaction of the run."""
+        """Make and fill it; in memory only. Outside any transaction of the run.
+
+        It has a primary key because servers may insist on one (sql_require_primary_key).
+        """
         if not tokenizer.scheme.keyed:
             return
         cursor.execute(
-            f"CREATE TEMPORARY TABLE {self.table} (pad BINARY({2 * _BLOCK}) NOT NULL, "
+            f"CREATE TEMPORARY TABLE {self.table} (id INT PRIMARY KEY, pad BINARY({2 * _BLOCK}), "
             f"inner_block BINARY({_BLOCK}), outer_block BINARY({_BLOCK})) ENGINE = MEMORY"
         )
         cursor.execute(
-            f"INSERT INTO {self.table} (pad) "  # noqa: S608  # a name of ours
-            f"VALUES (CONCAT(RANDOM_BYTES({_BLOCK}), RANDOM_BYTES({_BLOCK})))"
+            f"INSERT INTO {self.table} (id, pad) "  # noqa: S608  # a name of ours
+            f"VALUES (1, CONCAT(RANDOM_BYTES({_BLOCK}), RANDOM_BYTES({_BLOCK})))"
         )
         cursor.execute(f"SELECT pad FROM {self.table}")  # noqa: S608  # a name of ours
         pad = bytes(cursor.fetchone()[0])

@@ -46,6 +46,12 @@ SELECT s.column_name, s.index_name, s.non_unique = 0, COALESCE(s.sub_part, 0), s
  WHERE s.table_schema = %s AND s.table_name = %s AND s.column_name IS NOT NULL
  ORDER BY s.index_name, s.seq_in_index
 """
+# Only MySQL has indexes on expressions; their columns are nowhere else.
+_INDEX_EXPRESSIONS = """
+SELECT index_name, expression FROM information_schema.statistics
+ WHERE table_schema = %s AND table_name = %s AND expression IS NOT NULL
+ ORDER BY index_name, seq_in_index
+"""
 # A constraint's name is unique in its schema on MySQL, in its table on MariaDB.
 _CHECKS = {
     True: "SELECT constraint_name, check_clause FROM information_schema.check_constraints"
@@ -123,7 +129,8 @@ class Server:
 
 @dataclass(frozen=True)
 class Facts:
-    """keys: (column, constraint, kind). checks, generated, partitioned_by: name and expression."""
+    """keys: (column, constraint, kind). checks, generated_from, index_expressions: name and
+    expression."""
 
     server: Server
     kind: str
@@ -134,6 +141,7 @@ class Facts:
     indexes: tuple[Index, ...] = ()
     checks: tuple[tuple[str, str], ...] = ()
     generated_from: tuple[tuple[str, str], ...] = ()
+    index_expressions: tuple[tuple[str, str], ...] = ()
     triggers: tuple[str, ...] = ()
     partitioned_by: tuple[str, ...] = ()
     sees_triggers: bool = True
@@ -193,6 +201,7 @@ def read(cursor: Any, table: TableName) -> Facts:
         indexes=tuple(Index(*row) for row in _rows(cursor, _INDEXES, where)),
         checks=_rows(cursor, _CHECKS[server.mariadb], where),
         generated_from=_rows(cursor, _GENERATED, where),
+        index_expressions=() if server.mariadb else _rows(cursor, _INDEX_EXPRESSIONS, where),
         triggers=tuple(row[0] for row in _rows(cursor, _TRIGGERS, where)),
         partitioned_by=tuple(row[0] for row in _rows(cursor, _PARTITIONS, where)),
         sees_triggers=_sees_triggers(cursor, table),
@@ -208,7 +217,8 @@ def may_use_temp(cursor: Any, *, readonly: bool) -> bool:
     """
     cursor.execute("ROLLBACK")
     may = _may(
-        cursor, "CREATE TEMPORARY TABLE IF NOT EXISTS portal_right (made INT) ENGINE = MEMORY"
+        cursor,
+        "CREATE TEMPORARY TABLE IF NOT EXISTS portal_right (made INT PRIMARY KEY) ENGINE = MEMORY",
     )
     cursor.execute(f"START TRANSACTION READ {'ONLY' if readonly else 'WRITE'}")
     return may
@@ -261,17 +271,26 @@ def _may(cursor: Any, statement: str) -> bool:
 
 
 def _sees_triggers(cursor: Any, table: TableName) -> bool:
-    """Whether SHOW GRANTS names the right TRIGGER, without which triggers are not shown."""
+    """Whether SHOW GRANTS names the right TRIGGER, without which triggers are not shown.
+
+    A right on everything may have been taken back for one database (MySQL's partial_revokes).
+    """
     cursor.execute("SHOW GRANTS")
     places = {"*.*", f"{identifier(table.database)}.*", qualified(table)}
+    granted = False
     for (line,) in cursor.fetchall():
-        found = re.match(r"GRANT (?P<rights>.*?) ON (?:TABLE )?(?P<place>\S+) TO ", str(line))
+        found = re.match(
+            r"(?P<verb>GRANT|REVOKE) (?P<rights>.*?) ON (?:TABLE )?(?P<place>\S+) (?:TO|FROM) ",
+            str(line),
+        )
         if found is None or found["place"].replace("\\", "") not in places:
             continue
         rights = {right.strip() for right in found["rights"].split(",")}
         if rights & {"TRIGGER", "ALL PRIVILEGES"}:
-            return True
-    return False
+            if found["verb"] == "REVOKE":
+                return False
+            granted = True
+    return granted
 
 
 def list_tables(cursor: Any, database: str) -> list[tuple[TableName, int | None]]:

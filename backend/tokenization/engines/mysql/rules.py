@@ -137,10 +137,12 @@ def column_warnings(facts: Facts, column: Column) -> tuple[str, ...]:
         for index in facts.indexes
         if index.column == column.name
     ]
+    computed = [(f"generated column {name}", rule) for name, rule in facts.generated_from]
+    computed += [(f"index {name}", rule) for name, rule in facts.index_expressions]
     found += [
-        f"the generated column {name} is computed anew from the tokens; should it not take one, "
+        f"the {what} is computed anew from the tokens; should it not take one, "
         "the run fails and nothing is changed"
-        for name, rule in facts.generated_from
+        for what, rule in computed
         if _mentions(rule, column.name)
     ]
     if column.base_type == "char":
