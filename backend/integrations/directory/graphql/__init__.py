@@ -39,6 +39,7 @@ MOST_EMPTY = 100
 _SIZES = ("first", "limit", "take", "pageSize", "perPage")
 _CURSORS = ("after", "cursor")
 _OFFSETS = ("offset", "skip")
+_LISTS = ("nodes", "edges", "items")
 _BAD_TOKEN = re.compile(
     r"\bjwt (malformed|expired|not active|audience|issuer)|\binvalid (jwt|token|signature)\b"
 )
@@ -94,11 +95,17 @@ class GraphQLSource:
 
     def _by_cursor(self, client: httpx.Client, size: int) -> Iterator[Page]:
         variables = {**self._fixed, **self._paging.first(size)}
-        seen, empty = set[str](), 0
+        seen, empty, count, totals = set[str](), 0, 0, list[int]()
         while True:
             data = self._ask(client, variables)
-            given, _ = self._given(data)
+            given, held = self._given(data)
             following = self._paging.next(data)
+            count += len(given)
+            if held and (total := _total_count(data)) is not None:
+                totals.append(total)
+            # Who comes meanwhile, before the cursor, is no reason: the smallest number counts.
+            if following is None and count < min(totals, default=0):
+                raise PartialAnswer(f"the list ended after {count} of {min(totals)} people")
             yield Page(self._people(data, given), more=following is not None)
             if following is None:
                 return
@@ -261,6 +268,18 @@ def _variables(query: str) -> dict[str, bool]:
 
 def _one_of(known: tuple[str, ...], names: list[str]) -> str:
     return next((name for name in known if name in names), "")
+
+
+def _total_count(data: object, depth: int = 4) -> int | None:
+    """The totalCount beside a list of people, where the query asks for it: a server may give a
+    first page of ten to who asks for no page at all."""
+    if not isinstance(data, dict) or depth == 0:
+        return None
+    total = data.get("totalCount")
+    if type(total) is int and any(isinstance(data.get(name), list) for name in _LISTS):
+        return total
+    found = (_total_count(value, depth - 1) for value in data.values())
+    return next((number for number in found if number is not None), None)
 
 
 def _page_info(data: object, depth: int = 4) -> dict[str, Any] | None:
