@@ -250,7 +250,6 @@ def _number_at(session: ReadSession, moment: datetime) -> int:
 
 
 def _row(row: AuditEvent) -> AuditRow:
-    details = _details(row.details)
     return AuditRow(
         number=row.number,
         at=row.at,
@@ -261,8 +260,7 @@ def _row(row: AuditEvent) -> AuditRow:
         phase=row.phase,
         outcome=row.outcome,
         sentence=audit_words.sentence(row.action, row.subject, row.phase, row.outcome),
-        changes=audit_words.differences(details),
-        details=details,
+        details=_details(row.details),
         hash=row.hash,
     )
 

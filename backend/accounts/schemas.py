@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from backend.accounts.audit_words import Difference
+from backend.accounts.audit_words import Difference, differences
 from backend.core import clock
 from backend.core.access import Actor, Role
 
@@ -154,8 +154,8 @@ class NewApiToken:
 
 
 class AuditRow(View):
-    """One event. sentence: in words for people. changes: old and new values of what it changed.
-    details: small JSON without secrets and personal values. hash: of its row."""
+    """One event. sentence: in words for people. details: small JSON without secrets and personal
+    values. hash: of its row."""
 
     number: int
     at: datetime
@@ -166,9 +166,14 @@ class AuditRow(View):
     phase: str
     outcome: str
     sentence: str
-    changes: list[Difference]
     details: dict[str, Any]
     hash: str
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
+    @property
+    def changes(self) -> list[Difference]:
+        """Old and new values of what it changed; a list of events asks for none."""
+        return differences(self.details)
 
 
 class AuditPage(View):
