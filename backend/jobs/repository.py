@@ -58,6 +58,12 @@ def list_jobs(
     return newest.page(session, select(Job), Job.id, exact=exact, limit=limit, before=before)
 
 
+def find_newest(session: ReadSession, *, kind: str, subject: str) -> Job | None:
+    """The one of a kind and subject that was made last; without what a list needs."""
+    wanted = and_(Job.kind == kind, Job.subject == subject)
+    return session.scalar(select(Job).where(wanted).order_by(Job.id.desc()).limit(1))
+
+
 def has_open(session: ReadSession, actor_name: str) -> bool:
     """Whether one of theirs waits or runs; each page asks, so without what a list needs."""
     theirs = and_(Job.actor_name == actor_name, Job.state.in_(("queued", "running")))

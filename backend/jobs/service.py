@@ -65,6 +65,13 @@ def list_jobs(
     return JobPage(tuple(map(repository.view, found.rows)), found.next_cursor)
 
 
+def find_newest(session: ReadSession, actor: Actor, *, kind: str, subject: str) -> JobView | None:
+    """The job of this kind and subject that was made last."""
+    access.require(actor, Permission.JOBS_READ)
+    row = repository.find_newest(session, kind=kind, subject=subject)
+    return repository.view(row) if row is not None else None
+
+
 def is_at_work(session: ReadSession, actor: Actor) -> bool:
     """Whether something that the actor started is not over."""
     access.require(actor, Permission.JOBS_READ)

@@ -30,7 +30,7 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
         *_failed(session, known),
         *_unwritten(session, known),
         *_unanswered(session, known),
-        *_differences(session, actor),
+        *_differences(session),
     ]
 
 
@@ -89,11 +89,11 @@ def _unwritten(session: ReadSession, known: Collection[int]) -> list[Alert]:
     ]
 
 
-def _differences(session: ReadSession, actor: Actor) -> list[Alert]:
+def _differences(session: ReadSession) -> list[Alert]:
     """Environments whose newest comparison found what nothing has mended."""
     found = []
     for each in environments.list_all(session, SYSTEM):
-        newest = comparison.latest(session, actor, environment=each.name)
+        newest = comparison.latest_of(session, each.name)
         if newest is None or not newest.open:
             continue
         found.append(

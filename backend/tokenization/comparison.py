@@ -73,9 +73,13 @@ def latest(
 ) -> Comparison | None:
     """The newest comparison of the environment, whatever became of it."""
     access.require(actor, Permission.TOKENIZATION_READ)
-    name = resolve.environment(session, environment).name
-    found = jobs.list_jobs(session, SYSTEM, kind=KIND, subject=_subject(name), limit=1).items
-    return _shown(found[0]) if found else None
+    return latest_of(session, resolve.environment(session, environment).name)
+
+
+def latest_of(session: ReadSession, name: str) -> Comparison | None:
+    """The same of an environment that is known to be there, for who asks about all of them."""
+    found = jobs.find_newest(session, SYSTEM, kind=KIND, subject=_subject(name))
+    return _shown(found) if found is not None else None
 
 
 def repair(
