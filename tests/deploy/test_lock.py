@@ -100,6 +100,7 @@ def test_the_lock_is_what_the_wishes_resolve_to(name, tmp_path):
     """Resolved again with the lock's own pins as preferences, nothing changes."""
     for file in ROOT.glob("requirements*"):
         (tmp_path / file.name).write_text(file.read_text())
+    (tmp_path / "uv.toml").write_text(_as_installed("pyspark"))
     done = subprocess.run(
         [
             str(BIN / "uv"),
@@ -115,6 +116,22 @@ def test_the_lock_is_what_the_wishes_resolve_to(name, tmp_path):
     assert done.returncode == 0, done.stderr
     fresh = _pins(tmp_path / f"{name}.txt")
     assert fresh == _pins(ROOT / f"{name}.txt"), "run: make lock"
+
+
+def _as_installed(name: str) -> str:
+    """What uv is told of a package that has no wheel.
+
+    To learn that Spark needs py4j it would download half a gigabyte and keep that in the person's
+    cache, each time anew, and what the installed one says of itself was built from the same file.
+    """
+    found = next(distributions(name=name))
+    return (
+        "[[dependency-metadata]]\n"
+        f"name = {json.dumps(name)}\n"
+        f"version = {json.dumps(found.version)}\n"
+        f"requires-dist = {json.dumps(found.requires or [])}\n"
+        f"provides-extra = {json.dumps(found.metadata.get_all('Provides-Extra') or [])}\n"
+    )
 
 
 def _pins(path: Path) -> set[str]:
