@@ -2,11 +2,13 @@
 
 import ast
 import subprocess
+from collections.abc import Set
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+_HOLDS_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 ROOMS = ("app.py", "pages", "auth", "backend")
 
 
@@ -22,14 +24,23 @@ class Import:
 
 @dataclass(frozen=True)
 class Module:
+    """Parsed when a test first asks: those that only read the text need not wait for that."""
+
     name: str
     path: Path
-    tree: ast.Module
-    imports: tuple[Import, ...]
 
     @property
     def place(self) -> str:
         return str(self.path.relative_to(ROOT))
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"), filename=str(self.path))
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        return tuple(_imports(self.tree, package, modules().keys()))
 
 
 @cache
@@ -39,13 +50,7 @@ def modules() -> dict[str, Module]:
     for room in ROOMS:
         path = ROOT / room
         files += [path] if path.is_file() else sorted(path.rglob("*.py"))
-    names = {_name(path): path for path in files}
-    found = {}
-    for name, path in names.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        found[name] = Module(name, path, tree, tuple(_imports(tree, package, set(names))))
-    return found
+    return {_name(path): Module(_name(path), path) for path in files}
 
 
 @cache
@@ -73,7 +78,7 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _imports(tree: ast.Module, package: str, known: set[str]) -> list[Import]:
+def _imports(tree: ast.Module, package: str, known: Set[str]) -> list[Import]:
     found: list[Import] = []
 
     def visit(node: ast.AST, deferred: bool, typing_only: bool) -> None:
@@ -82,21 +87,22 @@ def _imports(tree: ast.Module, package: str, known: set[str]) -> list[Import]:
         elif isinstance(node, ast.ImportFrom):
             for target in _from_targets(node, package, known):
                 found.append(Import(target, node.lineno, deferred, typing_only))
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             for child in node.body:
                 visit(child, deferred, True)
             for child in node.orelse:
                 visit(child, deferred, typing_only)
             return
-        inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for child in ast.iter_child_nodes(node):
-            visit(child, inside, typing_only)
+            if isinstance(child, _HOLDS_STATEMENTS):  # an expression imports nothing
+                visit(child, inside, typing_only)
 
     visit(tree, False, False)
     return found
 
 
-def _from_targets(node: ast.ImportFrom, package: str, known: set[str]) -> list[str]:
+def _from_targets(node: ast.ImportFrom, package: str, known: Set[str]) -> list[str]:
     base = node.module or ""
     if node.level:
         parents = package.split(".")

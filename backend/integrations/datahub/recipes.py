@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,17 @@ def requirements(recipe: Recipe, own: str = "") -> tuple[str, ...]:
             raise InvalidInput(f"DataHub has no {kind} called {name!r}")
         else:
             extras |= {name} & _names("extra")
-    version = metadata.version("acryl-datahub")
-    return (f"acryl-datahub[{','.join(sorted(extras))}]=={version}".replace("[]", ""), *more)
+    return (f"acryl-datahub[{','.join(sorted(extras))}]=={_version()}".replace("[]", ""), *more)
 
 
 def _bare(line: str) -> str:
     return re.sub(r"(^|\s)#.*", "", line).strip()
+
+
+@cache
+def _version() -> str:
+    """Reading its metadata costs five milliseconds, and a page asks for each recipe it draws."""
+    return metadata.version("acryl-datahub")
 
 
 @lru_cache(maxsize=4)
