@@ -1,5 +1,7 @@
 """A background job's live progress: polls with a fragment, can be cancelled."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from backend.core.access import Permission
@@ -20,6 +22,16 @@ def show(job_id: int, *, key: str, log_lines: int = 0) -> JobView:
     else:
         _live(job_id, key, log_lines)
     return view
+
+
+def awaited(job_id: int, *, key: str, before: object, read: Callable[[], object]) -> None:
+    """Draw the job that makes what was read as `before`, a moment ago.
+
+    Where it has ended since then, what it made is there to be read, and nothing else would ever
+    draw the page again.
+    """
+    if show(job_id, key=key).ended and read() != before:
+        st.rerun()
 
 
 @st.fragment(run_every=POLL_SECONDS)

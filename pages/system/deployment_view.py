@@ -33,10 +33,10 @@ def show(actor: Actor) -> None:
     if newest is None:
         st.info("It has not been tried yet.")
         return
-    job_progress.show(newest.id, key="system.prove.job")
-    if newest.result and newest.finished_at:
-        _report(newest.result["checks"])
-        st.caption(f"Of {escape(newest.subject)}, {times.exact(newest.finished_at)}.")
+    view = job_progress.show(newest.id, key="system.prove.job")
+    if view.result and view.finished_at:
+        _report(view.result["checks"])
+        st.caption(f"Of {escape(view.subject)}, {times.exact(view.finished_at)}.")
 
 
 def _report(checks: list[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """Compare DataHub's tags with the tables: what differs, and the repair of each difference."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -31,18 +32,18 @@ def draw(actor: Actor, environment: str) -> None:
         "Compare now", key="tokenization.compare", type="primary", icon=":material/rule:"
     ):
         calls.write(comparison.start, environment=environment or None)
-    found = calls.read(comparison.latest, environment=environment or None)
+    read = partial(calls.read, comparison.latest, environment=environment or None)
+    found = read()
     if found is None:
         st.info("No comparison has been made yet.")
         return
-    view = job_progress.show(found.job_id, key=KIND)
-    if view.result is not None:
-        times.caption("Made", view.finished_at)
-        _result(actor, environment, found)
+    job_progress.awaited(found.job_id, key=KIND, before=found, read=read)
+    if found.result is not None:
+        times.caption("Made", found.finished_at)
+        _result(actor, environment, found, found.result)
 
 
-def _result(actor: Actor, environment: str, found: Comparison) -> None:
-    result = found.result or {}
+def _result(actor: Actor, environment: str, found: Comparison, result: dict[str, Any]) -> None:
     checked, agree = st.columns(2)
     checked.metric("Datasets compared", str(result.get("checked", 0)))
     agree.metric("Agree", str(result.get("agree", 0)))

@@ -85,7 +85,9 @@ def _previews(actor: Actor, asked: copies.Asked) -> None:
     newest = _newest(asked)
     if newest is None or not actor.may(Permission.JOBS_READ):
         return
-    job_progress.show(newest.job_id, key=f"{KEY}.job")
+    job_progress.awaited(
+        newest.job_id, key=f"{KEY}.job", before=newest, read=lambda: _newest(asked)
+    )
     if not newest.items:
         return
     st.session_state[_BUTTON + ".items"] = newest.items

@@ -117,7 +117,12 @@ def _details(actor: Actor, number: int) -> None:
     run = calls.read(service.get, run_id=number)
     st.markdown(f"{status.markdown(run.state.value)} {escape(run.table)}")
     if run.state in (RunState.QUEUED, RunState.RUNNING) and run.job_id is not None:
-        job_progress.show(run.job_id, key="tokenization.job")
+        job_progress.awaited(
+            run.job_id,
+            key="tokenization.job",
+            before=run,
+            read=lambda: calls.read(service.get, run_id=number),
+        )
         return
     _result(run)
     _catalog(actor, run)

@@ -38,7 +38,12 @@ def draw(actor: Actor, plan: PlanView) -> None:
         if plan.job_id is None:
             st.info("This plan is being made on a command line or over the API.")
         else:
-            job_progress.show(plan.job_id, key="user_sync.planning")
+            job_progress.awaited(
+                plan.job_id,
+                key="user_sync.planning",
+                before=plan,
+                read=lambda: calls.read(service.get_plan, plan_id=plan.id),
+            )
         return
     if plan.state == "failed":
         st.error(f"Plan {plan.id}: {escape(plan.error or 'It could not be made.')}")

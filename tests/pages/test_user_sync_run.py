@@ -1,6 +1,9 @@
-"""A run on the user sync page: what it shows of each user."""
+"""On the user sync page: what a run shows of each user, and a plan that ends while it is read."""
 
+from backend.jobs import broker, runner
+from backend.user_sync import service
 from tests.backend.user_sync import conftest as rooms
+from tests.fixtures.pages import answer_late
 
 directory, om, world = rooms.directory, rooms.om, rooms.world
 
@@ -23,3 +26,14 @@ def test_blanks_that_nobody_sees_are_marked_in_the_run_too(open_page, world):
         "lena.novak@example.com": ("␣Lena Novak-Horvat", "Lena Novak-Horvat"),
         "dana.fox@example.com": ("", ""),
     }
+
+
+def test_a_plan_that_is_ready_a_moment_after_it_was_read_is_shown(open_page, world, monkeypatch):
+    monkeypatch.setattr(broker, "send", lambda *_: None)
+    with world.database.write() as session:
+        plan = service.start_plan(session, world.steward, environment=world.env)
+    runner.run(plan.job_id, world.database)
+    answer_late(monkeypatch, service, "get_plan", state="planning")
+    app = open_page(PAGE, role="steward", plan=str(plan.id))
+    assert not app.exception
+    assert app.button_group(key="user_sync.kind").options
